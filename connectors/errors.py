@@ -1,0 +1,27 @@
+"""What a connector raises, named by what the caller must do.
+
+    ConnectorError              never raised itself
+    ├── Transient               try again later: timeouts, 429, 5xx, cut connections
+    └── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
+
+What a platform says of a single row is data (`records.Outcome`), not an exception.
+"""
+
+from datetime import timedelta
+
+
+class ConnectorError(Exception):
+    """The platform could not be used as asked. Messages carry ids, codes and settings' names, never a value sent."""
+
+
+class Transient(ConnectorError):
+    """The platform may answer later."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        """Keep the platform's own delay, where it named one."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Misconfigured(ConnectorError):
+    """Nothing will pass until a human changes something; the message says what."""

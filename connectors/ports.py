@@ -1,0 +1,80 @@
+"""The Protocols between the jobs and the outside world; an adapter is known only by them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from connectors.records import (
+    Contact,
+    EncodedEvent,
+    Event,
+    Identifier,
+    Lead,
+    LeadId,
+    LeadPage,
+    Limits,
+    Receipt,
+    Resolution,
+    Target,
+)
+
+
+class Clock(Protocol):
+    """The only source of time: the machine's, or a sandbox's."""
+
+    def now(self) -> datetime:
+        """The present instant, aware UTC."""
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Return at `moment` or as soon as possible after; at once if it has passed."""
+
+
+class LeadSource(Protocol):
+    """Where leads are read; it never writes there."""
+
+    def fetch_changes(
+        self,
+        since: datetime | None,
+        *,
+        resume: str | None,
+        is_known: Callable[[LeadId, str], bool],
+    ) -> Iterator[LeadPage]:
+        """Yield the leads changed since `since` (all, when None), a page at a time.
+
+        Args:
+            since: where the source can filter, only changes from then on are asked for; a superset may come back.
+            resume: a `LeadPage.resume` of an interrupted pull with the same `since`, to go on after that page.
+            is_known: tells whether a lead with this digest is on record already, so that its details are not read.
+
+        Raises:
+            Misconfigured: the source refuses us (401, 403) or answers in a shape the settings do not describe.
+            Transient: it kept failing after bounded retries.
+        """
+
+    def fetch_one(self, lead_id: LeadId) -> Lead | None:
+        """One lead by its id, or None where the source says it is gone (404, 410)."""
+
+
+class ConversionSink(Protocol):
+    """Where conversions are sent. One call of `submit` or `resolve` is one wire call, without retries of its own."""
+
+    @property
+    def limits(self) -> Limits:
+        """What this sink can take."""
+
+    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+        """Normalise and hash contact data by this platform's rules; invalid parts are dropped. Pure."""
+
+    def encode(self, event: Event) -> bytes:
+        """The event's bytes, the same for the same event. Pure."""
+
+    def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Send events of one target in one request; never raises for what the platform answers."""
+
+    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+        """Ask what became of a received request of `rows` events.
+
+        Raises:
+            Transient: it could not be asked; ask again later.
+            Misconfigured: the platform refuses us.
+        """

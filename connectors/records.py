@@ -1,0 +1,348 @@
+"""What crosses the ports: frozen records, with no I/O and no third-party import."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NewType
+
+LeadId = NewType("LeadId", str)
+"""Oplead's id of a lead: opaque, never read as a number."""
+
+DeliveryKey = NewType("DeliveryKey", str)
+"""What a platform deduplicates by (`transaction_id`, `order_id`, `event_id`): ≤ 64 characters, no personal data."""
+
+DestinationId = NewType("DestinationId", str)
+"""The configured name of one Google customer or one Meta dataset; never the transport."""
+
+
+# ── leads ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ClickIdKind(StrEnum):
+    """The click ids we recognise; which of them a platform takes, its `Limits` say."""
+
+    GCLID = "gclid"
+    GBRAID = "gbraid"
+    WBRAID = "wbraid"
+    FBCLID = "fbclid"
+    FBC = "fbc"
+    FBP = "fbp"
+    LEAD_ID = "lead_id"
+    MSCLKID = "msclkid"
+    TTCLID = "ttclid"
+    LI_FAT_ID = "li_fat_id"
+
+
+@dataclass(frozen=True, slots=True)
+class ClickId:
+    """One click id as it was found, its case untouched."""
+
+    kind: ClickIdKind
+    value: str
+    clicked_at: datetime | None = None
+    """When the click happened, where it was captured beside the id; aware UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time as a platform wrote it: an instant, or only a calendar day in the account's zone."""
+
+    at: datetime | date
+
+    def __post_init__(self) -> None:
+        """Refuse a naive time, so that no later step has to guess a zone."""
+        if isinstance(self.at, datetime) and self.at.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+
+    @property
+    def date_only(self) -> bool:
+        """Whether only the day is known."""
+        return not isinstance(self.at, datetime)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEntry:
+    """One line of a lead's history: the label it took, and when, where Oplead dates it."""
+
+    label: str
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person's contact data as typed into the CRM; never printed, never stored."""
+
+    emails: tuple[str, ...] = field(default=(), repr=False)
+    phones: tuple[str, ...] = field(default=(), repr=False)
+    first_name: str | None = field(default=None, repr=False)
+    last_name: str | None = field(default=None, repr=False)
+    postcode: str | None = field(default=None, repr=False)
+    city: str | None = field(default=None, repr=False)
+    country: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Utm:
+    """The three UTM fields Oplead keeps."""
+
+    source: str | None = None
+    medium: str | None = None
+    campaign: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One Oplead lead, as far as this project needs it."""
+
+    id: LeadId
+    created_at: datetime
+    updated_at: datetime | None
+    label: str | None
+    """The status label it has now."""
+    history: tuple[StatusEntry, ...]
+    """Dated status changes, oldest first; the current one among them where Oplead dates it."""
+    click_ids: tuple[ClickId, ...]
+    click_id_problem: str | None
+    """Why the click-id field held something and still gave none; by shape, never the value."""
+    utm: Utm
+    contact: Contact
+    fields: Mapping[str, str | Decimal] = field(repr=False)
+    """The paths the settings name (consent, `where`, amounts) and their values; absent ones left out.
+    JSON numbers arrive as Decimal, booleans as "true" and "false", text as it stands."""
+    digest: str
+    """Changes when anything in the lead does; tells an unchanged lead without reading it whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableLead:
+    """A lead that could not be read, and why; the page it stood on goes on without it."""
+
+    id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeadPage:
+    """One page of leads, reduced to records."""
+
+    leads: tuple[Lead, ...]
+    unchanged: tuple[LeadId, ...]
+    """Leads seen on the page that the caller knows already with this digest, not read further."""
+    unreadable: tuple[UnreadableLead, ...]
+    served_at: datetime | None
+    """The source's own clock when it answered (HTTP Date), aware UTC."""
+    resume: str | None
+    """An opaque token to go on after this page; None on the last."""
+
+
+# ── conversions ──────────────────────────────────────────────────────────────────────────────────
+
+
+class IdentifierKind(StrEnum):
+    """The kinds of hashed contact data a platform matches by."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    FIRST_NAME = "first_name"
+    LAST_NAME = "last_name"
+    POSTCODE = "postcode"
+    CITY = "city"
+    COUNTRY = "country"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identifier:
+    """One platform-ready SHA-256, lower-case hex, of normalised contact data."""
+
+    kind: IdentifierKind
+    sha256: str
+
+
+class Signal(StrEnum):
+    """One consent signal as told to a platform."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The two consent signals; None leaves one unset."""
+
+    ad_user_data: Signal | None
+    ad_personalization: Signal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in major units (euros, not cents) and its ISO 4217 currency."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """Where a conversion lands inside a destination, in the platform's own ids."""
+
+    transport: str
+    """How it is carried (`data_manager`); recorded with each delivery, never part of its identity."""
+    owner: str
+    """The Google customer (digits) or Meta dataset."""
+    action: str
+    """The Google conversion action id or Meta event name."""
+    source: str
+    """Where the platform is told it happened (Google `event_source`, Meta `action_source`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One conversion as a platform will read it, before encoding."""
+
+    key: DeliveryKey
+    target: Target
+    at: datetime
+    click_id: ClickId | None
+    identifiers: tuple[Identifier, ...]
+    value: Money | None
+    consent: Consent
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedEvent:
+    """An event's bytes, frozen while its fate is open: a replay sends the same."""
+
+    key: DeliveryKey
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a sink can take, as data, so that rules and plan never name a platform."""
+
+    batch: int
+    """Events in one request at most."""
+    click_ids: tuple[ClickIdKind, ...]
+    """The kinds it takes, preferred first; exactly one goes out."""
+    contact_beside: frozenset[ClickIdKind]
+    """The kinds that may carry hashed contact data with them."""
+    opens_after_click: timedelta
+    """It refuses an event sent sooner after its click."""
+    click_window: timedelta
+    """It forgets a click after this long, whatever the action's own window."""
+    contact_window: timedelta
+    """It matches contact data alone only this long after the lead's creation."""
+    needs_personalization: bool
+    """Whether a refused `ad_personalization` keeps everything from it."""
+    resolve_after: timedelta
+    """How long after a submission its outcome is worth asking for."""
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class OutcomeClass(StrEnum):
+    """What an answer means for a delivery and its destination; every member of every vendor enum has one."""
+
+    DONE = "done"
+    DUPLICATE = "duplicate"
+    """Already there: done only where our ledger holds an earlier attempt of that key."""
+    RETRY = "retry"
+    DEFER = "defer"
+    """Too soon; try again not before `Outcome.until` or `retry_after`."""
+    EXPIRED = "expired"
+    FIX_DATA = "fix_data"
+    DROP = "drop"
+    DROP_EXPECTED = "drop_expected"
+    """Dropped, and nothing to alarm anyone about: no such click, for contact-only rows."""
+    FIX_CONFIG = "fix_config"
+    BUG = "bug"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one row, in our words and the platform's code."""
+
+    kind: OutcomeClass
+    code: str
+    message: str = ""
+    """The platform's sentence, without anything we sent; ids and codes only."""
+    retry_after: timedelta | None = None
+    """The platform's own delay, where it named one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Every row was taken in; what became of them is to be asked for later with the ticket."""
+
+    ticket: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The outcome of every row, in the order they were sent."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request was refused whole and nothing of it was processed."""
+
+    outcome: Outcome
+    rows: tuple[int, ...] = ()
+    """The rows the answer blames, where it names any."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No connection was made, so nothing can have arrived."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Something was sent and no answer we can read came back: it may have been taken or not."""
+
+    reason: str
+
+
+Receipt = Received | Answered | Refused | NotSent | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class StillPending:
+    """The platform has not finished with the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyRefused:
+    """Some rows were refused and the answer does not say which."""
+
+    refused: int
+    total: int
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The platform no longer knows the request; its outcome will never be told."""
+
+    code: str
+
+
+Resolution = Answered | StillPending | PartlyRefused | Forgotten
+
+
+def utc(moment: datetime) -> datetime:
+    """An aware time in UTC; a naive one is refused."""
+    if moment.tzinfo is None:
+        raise ValueError("a time needs a zone")
+    return moment.astimezone(UTC)
+
+
