@@ -272,6 +272,8 @@ class Outcome:
     """The platform's sentence, without anything we sent; ids and codes only."""
     retry_after: timedelta | None = None
     """The platform's own delay, where it named one."""
+    of_target: bool = False
+    """Whether it is the conversion action that is wrong, and others of the destination may go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,5 +346,3 @@ def utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs a zone")
     return moment.astimezone(UTC)
-
-

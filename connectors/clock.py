@@ -1,0 +1,118 @@
+"""The two clocks there are: the machine's, and a sandbox's that moves only when everyone sleeps."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from connectors.errors import Misconfigured
+
+_LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
+_CONFLICT = 409
+
+
+class MachineClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """The present instant, aware UTC."""
+        return datetime.now(UTC)
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Return at `moment` or soon after; at once if it has passed."""
+        while (left := (moment - self.now()).total_seconds()) > 0:
+            time.sleep(min(left, _LONGEST_NAP))
+
+
+class SandboxClock:
+    """A sandbox's time: it moves to the earliest moment waited for, once every registered caller sleeps.
+
+    A caller is one kept-alive connection, so this clock holds exactly one, from its first use until it is
+    closed. Threads share it one after the other.
+    """
+
+    def __init__(self, url: str, *, patience: float = 300.0) -> None:
+        """Take the clock at `url`; `patience` bounds a sleep, in real seconds."""
+        self._url = url
+        self._patience = patience
+        self._registered = False
+        self._lock = threading.Lock()
+        self._http = httpx.Client(
+            base_url=url,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
+            timeout=httpx.Timeout(10.0, read=patience),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        """Use it in a `with`, so that its connection ends with the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection; the sandbox no longer waits for this caller."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the sandbox no longer waits for this caller."""
+        self._http.close()
+
+    def now(self) -> datetime:
+        """The sandbox's present instant, aware UTC.
+
+        Raises:
+            Misconfigured: no sandbox clock answers at this address.
+        """
+        with self._lock:
+            self._register()
+            return _instant(self._ask("GET", "/now"))
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Return once the sandbox's clock has reached `moment`; at once if it has passed.
+
+        Raises:
+            Misconfigured: no sandbox clock answers, or it did not get there while we had patience.
+        """
+        wanted = {"until": moment.astimezone(UTC).isoformat()}
+        with self._lock:
+            self._register()
+            answer = self._ask("POST", "/sleep", wanted)
+            if answer.status_code == _CONFLICT:  # a new connection took the old one's place: a stranger
+                self._registered = False
+                self._register()
+                answer = self._ask("POST", "/sleep", wanted)
+            _instant(answer)
+
+    def _register(self) -> None:
+        if not self._registered:
+            self._registered = self._ask("POST", "/register").is_success
+
+    def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> httpx.Response:
+        try:
+            return self._http.request(method, path, json=body)
+        except httpx.ReadTimeout:
+            self._registered = False
+            raise Misconfigured(
+                f"clock: the sandbox's clock at {self._url} did not move within {self._patience:g} s; "
+                "another registered caller is awake, or it hangs"
+            ) from None
+        except httpx.HTTPError as error:
+            self._registered = False
+            raise Misconfigured(
+                f"clock: no sandbox clock answers at {self._url} ({type(error).__name__}); "
+                "start it, or remove `clock`"
+            ) from None
+
+
+def _instant(answer: httpx.Response) -> datetime:
+    try:
+        moment = datetime.fromisoformat(answer.json()["now"])
+    except (ValueError, KeyError, TypeError):
+        raise Misconfigured(f"clock: the answer ({answer.status_code}) is not a sandbox clock's") from None
+    if moment.tzinfo is None:
+        raise Misconfigured("clock: the sandbox's time has no zone")
+    return moment.astimezone(UTC)

@@ -1,0 +1,113 @@
+"""A service account: its key file, and the short-lived tokens it is given for it."""
+
+import re
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+import requests
+from google.auth.credentials import TokenState
+from google.auth.exceptions import RefreshError, TransportError
+from google.auth.transport import Response
+from google.auth.transport.requests import Request
+from google.oauth2 import service_account
+
+from connectors.errors import Misconfigured
+from connectors.google_ads.data_manager.wire import checked_address, restrain
+
+SCOPE = "https://www.googleapis.com/auth/datamanager"
+
+_REASON = re.compile(r"[a-z_]{1,60}")
+
+
+class TokenRefusedError(Exception):
+    """The token server refuses this account; its one argument is the reason, such as `invalid_grant`."""
+
+
+class TokenUnavailableError(Exception):
+    """The token server could not be asked, or did not answer as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token."""
+
+    value: str = field(repr=False)
+    is_new: bool
+    """Whether it was given for this very call: a 401 is then no matter of an old token."""
+
+
+class ServiceAccount:
+    """One service account; it keeps its token for as long as it is good."""
+
+    def __init__(self, key_file: Path, *, timeout: float) -> None:
+        """Read the key file; `timeout` bounds each wait for the token server, in seconds.
+
+        Raises Misconfigured where the file is missing, unreadable or no service account's key.
+        """
+        self._credentials = _read_key(key_file)
+        token_url = str(self._credentials._token_uri)  # noqa: SLF001 - it has no public name
+        self._token_url = checked_address(token_url, f"{key_file}: token_uri")
+        self._timeout = timeout
+
+    def token(self) -> Token:
+        """A token good for some minutes, asked for in one call where the last one is not.
+
+        Raises:
+            TokenRefusedError: the account is refused; a human has to change something.
+            TokenUnavailableError: there was no answer; later there may be.
+        """
+        is_new = self._credentials.token_state is not TokenState.FRESH
+        if is_new:
+            with requests.Session() as session:
+                restrain(session, self._token_url)
+                self._refresh(session)
+        return Token(str(self._credentials.token), is_new)
+
+    def forget_token(self) -> None:
+        """Ask for another token next time."""
+        self._credentials.token = None
+
+    def _refresh(self, session: requests.Session) -> None:
+        try:
+            self._credentials.refresh(_AskOnce(session, self._timeout))  # type: ignore[no-untyped-call]
+        except RefreshError as error:
+            raise TokenRefusedError(_reason(error)) from None
+        except (TransportError, OSError) as error:  # OSError: no CA bundle where the environment says
+            raise TokenUnavailableError("the token server could not be reached") from error
+        except (TypeError, ValueError) as error:
+            raise TokenUnavailableError("the token server's answer cannot be read") from error
+
+
+class _AskOnce:
+    """A request to the token server that google-auth will not repeat, as it does after a 5xx."""
+
+    def __init__(self, session: requests.Session, timeout: float) -> None:
+        self._request = Request(session)
+        self._timeout = timeout
+
+    def __call__(self, url: str, method: str, body: bytes, headers: dict[str, str]) -> Response:
+        answer: Response = self._request(url, method, body, headers, timeout=self._timeout)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise TransportError(f"HTTP {answer.status}")  # type: ignore[no-untyped-call]
+        return answer
+
+
+def _read_key(key_file: Path) -> service_account.Credentials:
+    try:
+        key: service_account.Credentials = service_account.Credentials.from_service_account_file(  # type: ignore[no-untyped-call]
+            str(key_file), scopes=[SCOPE]
+        )
+    except OSError as error:
+        raise Misconfigured(f"the Google key file {key_file} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, AttributeError):
+        # The parser's own words may quote the file.
+        raise Misconfigured(f"{key_file} is not the JSON key file of a Google service account") from None
+    return key
+
+
+def _reason(error: RefreshError) -> str:
+    """The `error` of an OAuth answer (RFC 6749, 5.2); the rest of it may quote what we sent."""
+    answer = error.args[1] if len(error.args) > 1 else None
+    reason = answer.get("error") if isinstance(answer, dict) else None
+    return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "token_refused"

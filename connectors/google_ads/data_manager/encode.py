@@ -1,0 +1,99 @@
+"""A conversion as the Data Manager API's own message: frozen bytes, and the request that carries them.
+
+https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
+"""
+
+import json
+from collections.abc import Sequence
+
+from google.ads import datamanager_v1 as dm
+from google.protobuf import json_format  # type: ignore[import-untyped]
+
+from connectors.records import (
+    ClickIdKind,
+    Consent,
+    EncodedEvent,
+    Event,
+    Identifier,
+    IdentifierKind,
+    Signal,
+    Target,
+    utc,
+)
+
+_CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
+_IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
+_SIGNALS = {Signal.GRANTED: "CONSENT_GRANTED", Signal.DENIED: "CONSENT_DENIED"}
+
+
+def encode(event: Event) -> bytes:
+    """The event as canonical JSON of the vendor's message: sorted keys, no spaces, enums as numbers.
+
+    The same event gives the same bytes, whatever the order of its identifiers. No IP address is ever sent.
+
+    Raises:
+        KeyError: a kind of click id or identifier that Google does not take.
+        json_format.ParseError: an event source that Google does not know.
+    """
+    fields = {
+        "transactionId": event.key,
+        "eventTimestamp": utc(event.at).isoformat(),
+        "eventSource": event.target.source,
+        **_value(event),
+        **_click_id(event),
+        **_user_data(event.identifiers),
+        **_consent(event.consent),
+    }
+    message = json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
+    canonical = json_format.MessageToDict(message, use_integers_for_enums=True)
+    return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def ingest_request(
+    target: Target, batch: Sequence[EncodedEvent], *, login_customer_id: str | None
+) -> dm.IngestEventsRequest:
+    """One request of frozen events to one conversion action of the account that owns it.
+
+    Raises json_format.ParseError for bytes that are no event of this library's API.
+    """
+    destination = {
+        "operatingAccount": _google_ads(target.owner),
+        "productDestinationId": target.action,  # the bare number: a resource name is refused
+        **({"loginAccount": _google_ads(login_customer_id)} if login_customer_id else {}),
+    }
+    fields = {
+        "destinations": [destination],
+        "encoding": "HEX",
+        "events": [json.loads(event.body) for event in batch],
+    }
+    request = dm.IngestEventsRequest()
+    json_format.ParseDict(fields, dm.IngestEventsRequest.pb(request))
+    return request
+
+
+def _value(event: Event) -> dict[str, object]:
+    if event.value is None:
+        return {}
+    return {"conversionValue": float(event.value.amount), "currency": event.value.currency}
+
+
+def _click_id(event: Event) -> dict[str, object]:
+    if event.click_id is None:
+        return {}
+    return {"adIdentifiers": {_CLICK_IDS[event.click_id.kind]: event.click_id.value}}
+
+
+def _user_data(identifiers: Sequence[Identifier]) -> dict[str, object]:
+    """Each hash in a message of its own: e-mail and phone share a oneof."""
+    each = [{_IDENTIFIERS[identifier.kind]: identifier.sha256} for identifier in sorted(set(identifiers))]
+    return {"userData": {"userIdentifiers": each}} if each else {}
+
+
+def _consent(consent: Consent) -> dict[str, object]:
+    signals = {"adUserData": consent.ad_user_data, "adPersonalization": consent.ad_personalization}
+    given = {name: _SIGNALS[signal] for name, signal in signals.items() if signal}
+    return {"consent": given} if given else {}
+
+
+def _google_ads(customer_id: str) -> dict[str, str]:
+    return {"accountType": "GOOGLE_ADS", "accountId": customer_id}

@@ -1,0 +1,151 @@
+"""The API's error answers read: why, which rows, and when to come back.
+
+https://developers.google.com/data-manager/api/devguides/concepts/understand-errors
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from connectors.google_ads.data_manager.outcomes import class_of, outcome_of
+from connectors.records import Outcome, OutcomeClass, Refused
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")
+_REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}")
+_PATH = re.compile(r"[\w./\[\]]{1,200}")
+_ROW = re.compile(r"\bevents[\[./](\d+)")
+"""`events[3].user_data`, `events.events[3]`, `events.3`: how a path names a row is not documented."""
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+
+_GENERIC = {"INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"}
+_STATUSES = {
+    "UNAUTHENTICATED": OutcomeClass.FIX_CONFIG,
+    "PERMISSION_DENIED": OutcomeClass.FIX_CONFIG,
+    "NOT_FOUND": OutcomeClass.FIX_CONFIG,
+    "RESOURCE_EXHAUSTED": OutcomeClass.RETRY,
+    "UNAVAILABLE": OutcomeClass.RETRY,
+    "INTERNAL": OutcomeClass.RETRY,
+    "DEADLINE_EXCEEDED": OutcomeClass.RETRY,
+}
+"""The canonical status, where Google's front door names a reason of its own (SERVICE_DISABLED)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field the answer finds fault with."""
+
+    path: str
+    reason: str | None
+
+    @property
+    def row(self) -> int | None:
+        """The event it is about, from 0, where the path tells."""
+        match = _ROW.search(self.path)
+        return int(match[1]) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class VendorError:
+    """A `google.rpc.Status`, reduced to codes, paths and ids: its sentences may quote what we sent."""
+
+    http: int
+    status: str
+    reason: str | None
+    violations: tuple[Violation, ...]
+    request_id: str | None
+    retry_after: timedelta | None
+
+    @property
+    def code(self) -> str:
+        """The most telling reason: a field's own, else the answer's, else its status."""
+        own = [each.reason for each in self.violations if each.reason and each.reason not in _GENERIC]
+        whole = [reason for reason in own if class_of(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
+        return next(iter(whole + own), None) or self.reason or self.status
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it means for the whole request, or for the rows it blames."""
+        outcome = outcome_of(self.code, self._summary(), retry_after=self.retry_after)
+        if class_of(self.code):
+            return outcome
+        kind = _STATUSES.get(self.status, OutcomeClass.UNKNOWN)
+        return Outcome(kind, outcome.code, outcome.message, outcome.retry_after)
+
+    def refusal(self, sent: int) -> Refused:
+        """The answer to a request of `sent` events; it blames only rows that share its code."""
+        code = self.code
+        blamed = {each.row for each in self.violations if each.reason in {code, None, *_GENERIC}}
+        rows = tuple(sorted(row for row in blamed if row is not None and row < sent))
+        outcome = self.outcome
+        if rows and code in _GENERIC:
+            # It says which row but not why: the fault is the row's all the same.
+            outcome = Outcome(OutcomeClass.FIX_DATA, code, outcome.message)
+        return Refused(outcome, rows)
+
+    def _summary(self) -> str:
+        paths = [each.path for each in self.violations[:3]]
+        about = [f"HTTP {self.http} {self.status}", *paths]
+        return ", ".join([*about, f"request {self.request_id}"] if self.request_id else about)
+
+
+def read_error(response: requests.Response) -> VendorError | None:
+    """The error the API itself gave; None where the answer is not its own (HTML, empty, another shape)."""
+    try:
+        payload = response.json()
+    except ValueError:
+        return None
+    error = payload.get("error") if isinstance(payload, dict) else None
+    status = _text(error.get("status"), _CODE) if isinstance(error, dict) else None
+    if not isinstance(error, dict) or status is None:
+        return None
+    details = _details(error)
+    return VendorError(
+        http=response.status_code,
+        status=status,
+        reason=_text(details.get("ErrorInfo", {}).get("reason"), _CODE),
+        violations=tuple(_violations(details.get("BadRequest", {}))),
+        request_id=_text(details.get("RequestInfo", {}).get("requestId"), _REQUEST_ID),
+        retry_after=_delay(details.get("RetryInfo", {})) or _header_delay(response.headers),
+    )
+
+
+def _details(error: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """The detail messages by the last part of their type, such as `ErrorInfo`."""
+    listed = error.get("details")
+    messages = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return {str(each.get("@type")).rpartition(".")[2]: each for each in messages}
+
+
+def _violations(bad_request: Mapping[str, object]) -> Iterator[Violation]:
+    listed = bad_request.get("fieldViolations")
+    for each in listed if isinstance(listed, list) else []:
+        if isinstance(each, dict) and (path := _text(each.get("field"), _PATH)):
+            yield Violation(path, _text(each.get("reason"), _CODE))
+
+
+def _delay(retry_info: Mapping[str, object]) -> timedelta | None:
+    """A protobuf Duration in JSON: `12.5s`."""
+    return _seconds(str(retry_info.get("retryDelay", "")).removesuffix("s"))
+
+
+def _header_delay(headers: Mapping[str, str]) -> timedelta | None:
+    """Retry-After in seconds, or as a date, read against the answer's own clock (RFC 9110, 10.2.3)."""
+    value = headers.get("Retry-After", "")
+    try:
+        until = parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])
+    except (KeyError, TypeError, ValueError):
+        return _seconds(value)
+    return max(until, timedelta(0))
+
+
+def _seconds(text: str) -> timedelta | None:
+    return timedelta(seconds=float(text)) if _SECONDS.fullmatch(text) else None
+
+
+def _text(value: object, pattern: re.Pattern[str]) -> str | None:
+    """The value where it is text of the expected form: whatever else stands there is not repeated."""
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None

@@ -1,0 +1,219 @@
+"""Conversions handed to Google's Data Manager API, and what became of them.
+
+https://developers.google.com/data-manager/api/devguides/events/send-events
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import requests
+from google.ads import datamanager_v1 as dm
+from google.ads.datamanager_v1.services.ingestion_service.transports import IngestionServiceRestTransport
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.transport.requests import AuthorizedSession
+from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+
+from connectors.errors import Misconfigured, Transient
+from connectors.google_ads import identity, limits
+from connectors.google_ads.data_manager import encode
+from connectors.google_ads.data_manager.credentials import (
+    ServiceAccount,
+    Token,
+    TokenRefusedError,
+    TokenUnavailableError,
+)
+from connectors.google_ads.data_manager.outcomes import code_name
+from connectors.google_ads.data_manager.refusals import VendorError, read_error
+from connectors.google_ads.data_manager.status import read_status
+from connectors.google_ads.data_manager.wire import (
+    UnauthorizedError,
+    checked_address,
+    never_connected,
+    open_session,
+)
+from connectors.records import (
+    Contact,
+    EncodedEvent,
+    Event,
+    Forgotten,
+    Identifier,
+    Limits,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Receipt,
+    Received,
+    Refused,
+    Resolution,
+    Target,
+)
+
+_FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID", "NOT_FOUND"}
+"""A status is kept for about 50 days; one that cannot be found will not be found later."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataManagerOptions:
+    """How one Google Ads customer is reached."""
+
+    customer_id: str
+    """Digits; the account that owns the conversion actions."""
+    login_customer_id: str | None
+    """Digits; the manager account that gives access, where one does."""
+    key_file: Path
+    """A service account's JSON key; it names the token server."""
+    endpoint: str = "https://datamanager.googleapis.com"
+    timeout: float = 120.0
+    """Seconds each wait for the network may take."""
+
+
+class DataManagerSink:
+    """The `ConversionSink` of the Data Manager API; each call stands on its own connection."""
+
+    def __init__(self, options: DataManagerOptions) -> None:
+        """Read the key file.
+
+        Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
+        """
+        _keep_bodies_out_of_logs()
+        self._options = options
+        self._endpoint = checked_address(options.endpoint, "the Data Manager endpoint")
+        self._account = ServiceAccount(options.key_file, timeout=options.timeout)
+
+    @property
+    def limits(self) -> Limits:
+        """What the API takes."""
+        return limits.DATA_MANAGER
+
+    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+        """The contact's e-mails and phones by Google's rules; invalid ones are dropped."""
+        return identity.identify(contact)
+
+    def encode(self, event: Event) -> bytes:
+        """The event's bytes, the same for the same event."""
+        return encode.encode(event)
+
+    def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Send frozen events to one conversion action in one request.
+
+        A refused token is a refusal of nothing sent. A 401 to a token kept from an earlier call is to be
+        retried, with a new one; to a new one it is the configuration's fault.
+        """
+        request = encode.ingest_request(target, batch, login_customer_id=self._options.login_customer_id)
+        try:
+            token = self._account.token()
+        except TokenRefusedError as error:
+            return Refused(Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file"))
+        except TokenUnavailableError as error:
+            return NotSent(str(error))
+        return self._send(request, token, len(batch))
+
+    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+        """Ask what became of a request.
+
+        Raises:
+            Transient: it could not be asked; ask again later.
+            Misconfigured: the account or its token is refused.
+        """
+        try:
+            token = self._account.token()
+            with closing(open_session(self._endpoint, token.value)) as session:
+                return self._read(self._retrieve(session, ticket), rows)
+        except TokenRefusedError as error:
+            raise Misconfigured(f"Google refuses the key file of customer {self._customer}: {error}") from None
+        except TokenUnavailableError as error:
+            raise Transient(str(error)) from error
+        except UnauthorizedError:
+            self._account.forget_token()
+            raise self._unauthorized(token) from None
+        except requests.RequestException as error:
+            raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
+
+    @property
+    def _customer(self) -> str:
+        return self._options.customer_id
+
+    def _send(self, request: dm.IngestEventsRequest, token: Token, sent: int) -> Receipt:
+        try:
+            return _receipt(self._ingest(request, token))
+        except UnauthorizedError:
+            self._account.forget_token()
+            kind = OutcomeClass.FIX_CONFIG if token.is_new else OutcomeClass.RETRY
+            return Refused(Outcome(kind, "UNAUTHENTICATED", "HTTP 401"))
+        except GoogleAPICallError as error:
+            return _refusal(error.response, sent)
+        except requests.RequestException as error:
+            reason = type(error).__name__
+            return NotSent(reason) if never_connected(error) else Lost(reason)
+        except (ParseError, AttributeError, TypeError, ValueError):
+            # What the library raises for an answer that is not its own: HTML, empty, JSON of another shape.
+            return Lost("an answer that cannot be read")
+
+    def _ingest(self, request: dm.IngestEventsRequest, token: Token) -> dm.IngestEventsResponse:
+        """The one call, by the transport's own method: the client above it would add retries."""
+        session = open_session(self._endpoint, token.value)
+        with closing(_Transport(self._endpoint, session)) as transport:
+            return transport.ingest_events(request, retry=None, timeout=self._options.timeout)  # type: ignore[call-arg]
+
+    def _retrieve(self, session: AuthorizedSession, ticket: str) -> requests.Response:
+        return session.get(
+            f"{self._endpoint}/v1/requestStatus:retrieve",
+            params={"requestId": ticket},
+            timeout=self._options.timeout,
+        )
+
+    def _read(self, response: requests.Response, rows: int) -> Resolution:
+        if response.status_code == HTTPStatus.OK:
+            try:
+                return read_status(response.json(), rows)
+            except ValueError as error:
+                raise Transient("a request's status cannot be read") from error
+        refusal = read_error(response)
+        if refusal is None:
+            raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
+        if refusal.code in _FORGOTTEN:
+            return Forgotten(refusal.code)
+        raise self._problem(refusal)
+
+    def _problem(self, error: VendorError) -> Transient | Misconfigured:
+        if error.outcome.kind is OutcomeClass.FIX_CONFIG:
+            return Misconfigured(f"Google refuses customer {self._customer}: {error.code} ({error.outcome.message})")
+        return Transient(f"Google cannot tell a request's status: {error.code}", retry_after=error.retry_after)
+
+    def _unauthorized(self, token: Token) -> Transient | Misconfigured:
+        if token.is_new:
+            return Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED")
+        return Transient("the token is no longer good")
+
+
+class _Transport(IngestionServiceRestTransport):
+    """The vendor's REST transport, on a session of ours."""
+
+    def __init__(self, endpoint: str, session: AuthorizedSession) -> None:
+        super().__init__(host=endpoint, credentials=session.credentials)
+        self._session.close()  # type: ignore[no-untyped-call]
+        self._session = session
+
+
+def _receipt(answer: dm.IngestEventsResponse) -> Receipt:
+    if not answer.request_id:
+        return Lost("an answer without a request id")
+    message = dm.IngestEventsResponse.pb(answer)
+    warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
+    return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
+
+
+def _refusal(response: requests.Response, sent: int) -> Receipt:
+    error = read_error(response)
+    return error.refusal(sent) if error else Lost(f"HTTP {response.status_code} without an error of the API's")
+
+
+def _keep_bodies_out_of_logs() -> None:
+    """The vendor's libraries log whole requests and tokens at DEBUG."""
+    for name in ("google.ads.datamanager_v1", "google.auth"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,98 @@
+"""Connections that make one call and no other: no retry, no redirect, no second token, bounded waits."""
+
+import ssl
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import requests
+from google.auth.credentials import Credentials
+from google.auth.transport.requests import AuthorizedSession
+from requests.exceptions import ConnectTimeout, ProxyError
+from urllib3.exceptions import NewConnectionError
+
+from connectors.errors import Misconfigured
+
+_NO_HANDSHAKE = {
+    "NO_PROTOCOLS_AVAILABLE",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "UNSUPPORTED_PROTOCOL",
+    "WRONG_VERSION_NUMBER",
+}
+"""OpenSSL's reasons that only arise before the first byte of a request."""
+
+
+class UnauthorizedError(Exception):
+    """The API answered 401 to the token it was shown."""
+
+
+class Bearer(Credentials):
+    """A token in hand that fetches no other, so that a 401 ends the call instead of starting a second one."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.token = token
+
+    def refresh(self, request: object) -> None:  # noqa: ARG002 - the name is the base class's
+        """Google's session asks for this after a 401."""
+        raise UnauthorizedError
+
+
+def checked_address(url: str, what: str) -> str:
+    """The address without a closing slash.
+
+    Raises Misconfigured unless it is https, or http to this machine.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(url))):
+        raise Misconfigured(f"{what} must be an https address (http only to this machine)")
+    return url.rstrip("/")
+
+
+def open_session(url: str, token: str) -> AuthorizedSession:
+    """A session for one call to `url` with this token.
+
+    One a call: a connection kept from an earlier call may be dead, and would make a request look sent.
+    """
+    session = AuthorizedSession(Bearer(token))  # type: ignore[no-untyped-call]
+    restrain(session, url)
+    return session
+
+
+def restrain(session: requests.Session, url: str) -> None:
+    """Follow no redirect, and use no proxy of the environment towards this machine."""
+    session.max_redirects = 0
+    session.trust_env = not _is_loopback(url)
+
+
+def never_connected(error: requests.RequestException) -> bool:
+    """Whether it failed before anything was sent: no address, connection, TLS or way through the proxy."""
+    return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in _causes(error))
+
+
+def _is_before(cause: object) -> bool:
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE:
+        return True
+    return isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)
+
+
+def _causes(error: BaseException) -> Iterator[object]:
+    """The error, what it wraps, and so on; requests and urllib3 wrap by `args` or `reason`."""
+    found: list[object] = [error]
+    for cause in found:
+        yield cause
+        wrapped = [
+            *getattr(cause, "args", ()),
+            getattr(cause, "reason", None),
+            getattr(cause, "__cause__", None),
+        ]
+        found.extend(each for each in wrapped if isinstance(each, BaseException) and each not in found)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

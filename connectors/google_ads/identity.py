@@ -1,0 +1,39 @@
+"""How Google recognises people: contact data normalised by its rules, then hashed.
+
+https://developers.google.com/data-manager/api/devguides/concepts/formatting
+"""
+
+import hashlib
+
+from connectors.contact import clean_emails, clean_phones
+from connectors.records import Contact, Identifier, IdentifierKind
+
+MOST_IDENTIFIERS = 10
+"""Per event. https://developers.google.com/data-manager/api/devguides/limits"""
+
+_DOTLESS = {"gmail.com", "googlemail.com"}
+
+
+def identify(contact: Contact) -> tuple[Identifier, ...]:
+    """The contact's e-mail addresses, then phone numbers, as Google matches them; each once, ten at most."""
+    emails = (normalize_email(address) for address in clean_emails(contact.emails))
+    phones = clean_phones(contact.phones, postcode=contact.postcode, country=contact.country)
+    found = [Identifier(IdentifierKind.EMAIL, _sha256(address)) for address in emails if address]
+    found += [Identifier(IdentifierKind.PHONE, _sha256(number)) for number in phones]
+    return tuple(dict.fromkeys(found))[:MOST_IDENTIFIERS]
+
+
+def normalize_email(address: str) -> str | None:
+    """The address in lower case, without spaces; Gmail's also without dots and `+suffix`, which it ignores.
+
+    None where nothing is left before the @.
+    """
+    local, _, domain = "".join(address.lower().split()).rpartition("@")
+    if domain in _DOTLESS:
+        local = local.partition("+")[0].replace(".", "")
+    return f"{local}@{domain}" if local else None
+
+
+def _sha256(text: str) -> str:
+    """Lower-case hex, the encoding every request declares."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,23 @@
+"""What Google Ads takes, as data."""
+
+from datetime import timedelta
+
+from connectors.records import ClickIdKind, Limits
+
+_CLICK_IDS = (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID)
+
+DATA_MANAGER = Limits(
+    # https://developers.google.com/data-manager/api/devguides/limits
+    batch=2000,
+    click_ids=_CLICK_IDS,
+    contact_beside=frozenset(_CLICK_IDS),
+    # "less than 6 hours ago. Retry after 6 hours": the Google Ads API's text of TOO_RECENT_EVENT
+    opens_after_click=timedelta(hours=6),
+    # https://support.google.com/google-ads/answer/10029210: 90 days by click id, 63 by contact data
+    click_window=timedelta(days=90),
+    contact_window=timedelta(days=63),
+    needs_personalization=False,
+    # https://developers.google.com/data-manager/api/devguides/diagnostics
+    resolve_after=timedelta(minutes=30),
+)
+"""The Data Manager API's."""

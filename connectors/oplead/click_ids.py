@@ -1,0 +1,261 @@
+"""Reads click ids out of the one field Oplead keeps them in, `leadData.externalID`; their case stays.
+
+The field is for "l'identifiant de click (Gclid, fbclid, etc.)", says
+https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead, and leaves open how a value tells which kind
+it is: by a label, by its own form, or not at all.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from connectors.oplead.dates import read_moment
+from connectors.oplead.fields import is_empty, shape
+from connectors.oplead.options import BareDigitsRule, BareRule
+from connectors.oplead.wire import read_json
+from connectors.records import ClickId, ClickIdKind
+
+_GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})
+_LABELS: Mapping[str, ClickIdKind] = {
+    **{kind.value.replace("_", ""): kind for kind in ClickIdKind},
+    "leadgenid": ClickIdKind.LEAD_ID,
+}
+_CAPTURE_TIMES = {"gclidts": _GOOGLE, "fbclidts": frozenset({ClickIdKind.FBCLID})}
+_KNOWN = frozenset({*_LABELS, *_CAPTURE_TIMES})
+_UNKNOWN = ""
+_META = frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID, ClickIdKind.FBP, ClickIdKind.LEAD_ID})
+_OWN_FORM = _META - {ClickIdKind.FBCLID}
+_BARE_KINDS: Mapping[BareRule, ClickIdKind] = {"gclid": ClickIdKind.GCLID, "fbclid": ClickIdKind.FBCLID}
+_GOOGLE_SOURCES = frozenset({"google", "adwords", "googleads"})
+_META_SOURCES = frozenset({"facebook", "instagram", "meta", "fb", "ig"})
+
+_LABELLED = re.compile(
+    r"(?<![a-z0-9_-])_?"
+    r"(?P<label>(?:gclid|fbclid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
+    r"|lead[_-]?(?:gen[_-]?)?id)"
+    r"[\"']?\s*[=:]\s*[\"']?"
+    r"(?P<value>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[^&;|,\s?#\"'<>]*)",
+    re.ASCII | re.IGNORECASE,
+)
+# fb.subdomainIndex.creationTime.fbclid, creationTime in milliseconds:
+# https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc
+_FBC = re.compile(r"fb\.[0-2]\.(?P<ms>\d{13})\.(?!\d+$)[A-Za-z0-9_.-]{6,512}", re.ASCII)
+_FBP = re.compile(r"fb\.[0-2]\.\d{13}\.\d{1,20}", re.ASCII)
+_META_LEAD = re.compile(r"(?P<prefix>l:)?(?P<digits>\d{15,17})", re.ASCII)
+_PLAUSIBLE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]{6,512}", re.ASCII)
+_PLAUSIBLE_BARE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9_.-]{16,512}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id that a spreadsheet has spoilt
+_PLACEHOLDERS = frozenset({"undefined", "unknown", "inconnu", "aucun", "not-set", "not_set"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEARS = range(2010, 2100)
+_LONGEST_TEXT = 8192
+_DEPTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One text and the label it stands under: None for no label, `_UNKNOWN` for a name that is no label."""
+
+    label: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What decides on values without a label."""
+
+    utm_source: str | None
+    bare: BareRule
+    bare_digits: BareDigitsRule
+
+
+def read_click_ids(
+    value: object,
+    *,
+    utm_source: str | None,
+    bare: BareRule,
+    bare_digits: BareDigitsRule,
+    zone: ZoneInfo,
+    label: str | None = None,
+) -> tuple[tuple[ClickId, ...], str | None]:
+    """Every click id in `value`, in order, and why there is none where it holds something else.
+
+    Labelled forms come first (`gclid=…`, `fbclid:…`, a query string, a whole address, a JSON object, name and
+    value pairs), then forms that tell their kind themselves (`fb.1.<ms>.<fbclid>`, `l:<digits>`), then a bare
+    value, by the settings. What is plainly no click id (a UUID, an e-mail, a number, `CNL_…`) is left out.
+
+    Args:
+        value: what stands in the field: text, a number, an object or a list.
+        utm_source: the lead's, by which `bare="by_utm"` decides.
+        bare: what a value without a label is.
+        bare_digits: what a bare number of 15 to 17 digits is.
+        zone: the zone of capture times (`gclid_ts`) written without one.
+        label: the name the value is known by already, where the field is one for a single kind.
+    """
+    rules = _Rules(utm_source, bare, bare_digits)
+    entries = tuple(_entries(value, _loose(label) if label and is_click_id_label(label) else None, _DEPTH))
+    found = [_read(entry, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
+    times = _capture_times(entries, zone)
+    ids = dict.fromkeys(_dated(one, times) for one in found if isinstance(one, ClickId))
+    problems = [one for one in found if isinstance(one, str)]
+    return tuple(ids), None if ids or not problems else problems[0]
+
+
+def is_click_id_label(name: str) -> bool:
+    """Whether a field's name says which kind of click id it holds."""
+    return _loose(name) in _LABELS
+
+
+# ── taking the value apart ───────────────────────────────────────────────────────────────────────
+
+
+def _entries(value: object, label: str | None, depth: int) -> Iterator[_Entry]:
+    if is_empty(value) or depth == 0:
+        return
+    if isinstance(value, Mapping):
+        for name, inner in _pairs(value):
+            yield from _entries(inner, loose if (loose := _loose(name)) in _KNOWN else _UNKNOWN, depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _entries(inner, label, depth - 1)
+    elif isinstance(value, str):
+        yield from _entries_in_text(value.strip(), label, depth)
+    elif isinstance(value, Decimal):
+        yield _Entry(label, str(value))
+
+
+def _pairs(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """An object's names and values; `{"type": "gclid", "value": …}` is one such pair."""
+    if "value" in value:
+        names = (value.get(key) for key in ("name", "key", "code", "label", "type"))
+        yield next((name for name in names if isinstance(name, str)), _UNKNOWN), value["value"]
+    else:
+        yield from value.items()
+
+
+def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_Entry]:
+    if text[0] in "{[" and len(text) <= _LONGEST_TEXT:
+        try:
+            inner = read_json(text)
+        except ValueError:
+            pass
+        else:
+            yield from _entries(inner, label, depth - 1)
+            return
+    pairs = _labelled(text) if len(text) <= _LONGEST_TEXT else ()
+    yield from pairs or (_Entry(label, text),)
+
+
+def _labelled(text: str) -> tuple[_Entry, ...]:
+    """The labelled pairs in a text; an address inside an address is decoded until some appear."""
+    for _ in range(3):
+        if found := tuple(_LABELLED.finditer(text)):
+            return tuple(_Entry(_loose(one["label"]), unquote(one["value"])) for one in found if one["value"])
+        text = unquote(text)
+    return ()
+
+
+def _loose(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+# ── judging each part ────────────────────────────────────────────────────────────────────────────
+
+
+def _read(entry: _Entry, rules: _Rules) -> ClickId | str:
+    """The click id an entry is, or why it is none."""
+    if (own := _by_its_form(entry)) is not None:
+        return own
+    if entry.label == _UNKNOWN:
+        return f"it stands under a name that is no click id's ({shape(entry.text)})"
+    if entry.label is not None:
+        return _as_labelled(_LABELS[entry.label], entry.text)
+    return _as_bare(unquote(entry.text), rules)
+
+
+def _by_its_form(entry: _Entry) -> ClickId | None:
+    """What tells its kind itself: Meta's own formats, whichever of its labels they stand under."""
+    if entry.label is not None and _LABELS.get(entry.label) not in _META:
+        return None
+    if match := _FBC.fullmatch(entry.text):
+        clicked_at = _EPOCH + timedelta(milliseconds=int(match["ms"]))
+        return ClickId(ClickIdKind.FBC, entry.text, clicked_at) if clicked_at.year in _YEARS else None
+    if _FBP.fullmatch(entry.text):
+        return ClickId(ClickIdKind.FBP, entry.text)
+    match = _META_LEAD.fullmatch(entry.text)
+    if match and (match["prefix"] if entry.label is None else _LABELS[entry.label] is ClickIdKind.LEAD_ID):
+        return ClickId(ClickIdKind.LEAD_ID, match["digits"])
+    return None
+
+
+def _as_labelled(kind: ClickIdKind, text: str) -> ClickId | str:
+    if kind in _OWN_FORM:
+        return f"labelled {kind}, but not in its form ({shape(text)})"
+    if reason := _no_click_id(text, allow_uuid=kind is ClickIdKind.LI_FAT_ID):
+        return f"labelled {kind}, but {reason}"
+    if not _PLAUSIBLE.fullmatch(text):
+        return f"labelled {kind}, but no click id has this form ({shape(text)})"
+    return ClickId(kind, text)
+
+
+def _as_bare(text: str, rules: _Rules) -> ClickId | str:
+    if _META_LEAD.fullmatch(text) and rules.bare_digits == "lead_id":
+        return ClickId(ClickIdKind.LEAD_ID, text)
+    if reason := _no_click_id(text):
+        return reason
+    if not _PLAUSIBLE_BARE.fullmatch(text):
+        return f"no click id has this form ({shape(text)})"
+    kind = _kind_by_utm(rules.utm_source) if rules.bare == "by_utm" else _BARE_KINDS[rules.bare]
+    if kind is None:
+        return f"a value without a label, whose kind nothing tells ({shape(text)}): see click_ids.bare"
+    return ClickId(kind, text)
+
+
+def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
+    """Why a text plainly is something else, else None."""
+    if "@" in text:
+        return "an e-mail address"
+    if _UUID.fullmatch(text) and not allow_uuid:
+        return "a UUID, somebody's own reference"
+    if text[:4].upper() == "CNL_":
+        return "an Oplead channel identifier"
+    if text.casefold() in _PLACEHOLDERS:
+        return "a placeholder"
+    if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):
+        return f"a number or date ({shape(text)})"
+    return None
+
+
+def _kind_by_utm(utm_source: str | None) -> ClickIdKind | None:
+    """Google's or Meta's, where the source names exactly one of them: `google`, `facebook.com`, `fb_ads`."""
+    words = set(re.split(r"[^a-z0-9]+", (utm_source or "").lower()))
+    google, meta = bool(words & _GOOGLE_SOURCES), bool(words & _META_SOURCES)
+    if google == meta:
+        return None
+    return ClickIdKind.GCLID if google else ClickIdKind.FBCLID
+
+
+# ── when the click was ───────────────────────────────────────────────────────────────────────────
+
+
+def _capture_times(entries: Sequence[_Entry], zone: ZoneInfo) -> Mapping[ClickIdKind, datetime]:
+    """The click times captured beside the ids; what cannot be read as an instant is as good as absent."""
+    times: dict[ClickIdKind, datetime] = {}
+    for entry in entries:
+        if entry.label in _CAPTURE_TIMES:
+            try:
+                moment = read_moment(entry.text, zone)
+            except ValueError:
+                continue
+            if moment is not None and isinstance(moment.at, datetime):
+                times |= dict.fromkeys(_CAPTURE_TIMES[entry.label], moment.at)
+    return times
+
+
+def _dated(one: ClickId, times: Mapping[ClickIdKind, datetime]) -> ClickId:
+    return one if one.clicked_at else replace(one, clicked_at=times.get(one.kind))

@@ -1,0 +1,211 @@
+"""One paced, retried GET to Oplead, and nothing else; every failure of the wire is translated here."""
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.wire import read_json
+from connectors.pacing import Pacer
+from connectors.ports import Clock
+from connectors.retrying import retry_read
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+"""Real seconds: to connect, and for each part of an answer."""
+_WHOLE_ANSWER = 4  # times the read timeout; an answer that drips for longer than this is none
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_DELAY = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class Refused(Misconfigured):
+    """Oplead answered with a status that asking again will not change."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep the HTTP status, for the callers to whom some statuses are an answer."""
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Oplead answered, where that stands (without the token), and when, by its own clock."""
+
+    body: object
+    url: str
+    next_link: str | None
+    """The `Link: <…>; rel="next"` header's address."""
+    served_at: datetime | None
+
+
+class OpleadClient:
+    """GETs from one Oplead platform, at its pace, asking again where that may help."""
+
+    def __init__(
+        self,
+        options: OpleadOptions,
+        *,
+        clock: Clock,
+        pacer: Pacer,
+        timeout: httpx.Timeout = TIMEOUT,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Open nothing yet.
+
+        Raises:
+            Misconfigured: the token cannot be sent the way the settings say.
+        """
+        _check(options)
+        # httpx logs whole addresses at INFO, and some platforms want the token in them.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        base = httpx.URL(options.base_url)
+        self.origin = str(base.copy_with(raw_path=b"/")).rstrip("/")
+        self.root = base.path.rstrip("/") + options.path_prefix
+        self._options = options
+        self._clock = clock
+        self._pacer = pacer
+        self._jitter = jitter
+        self._patience = (timeout.read or 30.0) * _WHOLE_ANSWER
+        # Redirects are refused: the token would follow them.
+        self._http = httpx.Client(
+            headers=_headers(options),
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=base.host not in _LOOPBACK,
+        )
+
+    def __enter__(self) -> Self:
+        """Use it in a `with`, so that its connections end with the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, target: str) -> Answer:
+        """What stands at `target`, a path and query of this platform (`/v1/leads?page=2`).
+
+        Raises:
+            Refused: a 4xx that is an answer about what was asked (404), or a redirect.
+            Misconfigured: the token is refused (401, 403), or the address is none.
+            Transient: it kept failing after bounded retries.
+        """
+        return retry_read(lambda: self._attempt(target), clock=self._clock, jitter=self._jitter)
+
+    def _attempt(self, target: str) -> Answer:
+        path = target.partition("?")[0]
+        with self._pacer.slot():
+            response, content = self._exchange(target, path)
+        if not response.is_success:
+            raise self._failure(response, path)
+        try:
+            body = read_json(content)
+        except ValueError:
+            raise Transient(f"Oplead's answer on {path} is no JSON, or cut short") from None
+        return Answer(
+            body=body,
+            url=self.origin + target,
+            next_link=response.links.get("next", {}).get("url"),
+            served_at=_date(response),
+        )
+
+    def _exchange(self, target: str, path: str) -> tuple[httpx.Response, bytes]:
+        try:
+            with self._http.stream("GET", self._address(target)) as response:
+                return response, b"".join(_until(response.iter_bytes(), time.monotonic() + self._patience))
+        # httpx's errors carry the request, with the address and the token: only their kind goes on.
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Misconfigured(
+                f"oplead.base_url and {path} make no address ({type(error).__name__})"
+            ) from None
+        except httpx.HTTPError as error:
+            raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
+
+    def _address(self, target: str) -> str:
+        auth = self._options.auth
+        if auth.style != "query":
+            return self.origin + target
+        joint = "&" if "?" in target else "?"
+        shown = f"{quote(auth.name or '', safe='')}={quote(self._options.token, safe='')}"
+        return f"{self.origin}{target}{joint}{shown}"
+
+    def _failure(self, response: httpx.Response, path: str) -> Exception:
+        status = response.status_code
+        if status in {401, 403}:
+            return Misconfigured(
+                f"Oplead refuses the token ({status} on {path}): write the client admin's API key as "
+                "oplead.token (other keys see only some leads), and see oplead.auth for how it is sent"
+            )
+        if status in _TRANSIENT_STATUSES or response.is_server_error:
+            if status == httpx.codes.TOO_MANY_REQUESTS:
+                self._pacer.throttled()
+            delay = _retry_after(response, self._clock.now())
+            return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
+        return Refused(
+            f"Oplead answered {status} on {path}: see oplead.base_url and oplead.path_prefix", status
+        )
+
+
+def _check(options: OpleadOptions) -> None:
+    auth = options.auth
+    if auth.style in {"header", "query"} and not auth.name:
+        raise Misconfigured(
+            f"oplead.auth.name is missing: the name of the {auth.style} that carries the token"
+        )
+    if auth.style != "none" and not re.fullmatch(r"[!-~]+", options.token):
+        raise Misconfigured("oplead.token is empty or holds spaces or letters that no token has")
+
+
+def _headers(options: OpleadOptions) -> dict[str, str]:
+    headers = {"Accept": "application/json", "User-Agent": "oplead-sync"}
+    if options.auth.style == "bearer":
+        headers["Authorization"] = f"Bearer {options.token}"
+    elif options.auth.style == "header" and options.auth.name:
+        headers[options.auth.name] = options.auth.prefix + options.token
+    return headers
+
+
+def _until(chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
+    """The chunks, while they come in time: the read timeout alone bounds only the wait for each."""
+    for chunk in chunks:
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the answer drips")
+        yield chunk
+
+
+def _date(response: httpx.Response) -> datetime | None:
+    return _http_date(response.headers.get("Date", ""))
+
+
+def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+    """The delay asked for, in seconds or as a date by the platform's own clock."""
+    written = response.headers.get("Retry-After", "").strip()
+    if _DELAY.fullmatch(written):
+        return timedelta(seconds=int(written))
+    until = _http_date(written)
+    return max(until - (_date(response) or now), timedelta()) if until else None
+
+
+def _http_date(written: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(written)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

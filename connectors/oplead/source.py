@@ -1,0 +1,229 @@
+"""Oplead as a `LeadSource`: pages of leads, each lead's own page where the list leaves its click ids out."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead.candidates import with_candidates
+from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused
+from connectors.oplead.envelope import find_items
+from connectors.oplead.fields import first, raw, shape
+from connectors.oplead.options import OpleadOptions, SinceFilter
+from connectors.oplead.pages import Place, Walk
+from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
+from connectors.pacing import Pacer
+from connectors.ports import Clock
+from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+
+IsKnown = Callable[[LeadId, str], bool]
+_GONE = frozenset({404, 410})
+
+
+class OpleadSource:
+    """Reads leads from one Oplead platform; only GETs ever go out."""
+
+    def __init__(
+        self,
+        options: OpleadOptions,
+        *,
+        wanted_fields: frozenset[str],
+        clock: Clock,
+        pacer: Pacer,
+        timeout: httpx.Timeout = TIMEOUT,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            options: the platform.
+            wanted_fields: the dotted paths whose values go into `Lead.fields`.
+            clock: the only way to wait.
+            pacer: shared by everything that asks this platform.
+            timeout: in real seconds.
+            jitter: numbers from 0 to 1 that spread the retries.
+
+        Raises:
+            Misconfigured: the token cannot be sent the way the options say.
+        """
+        self._options = options
+        self._paths = with_candidates(options.fields)
+        self._wanted = wanted_fields
+        self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter)
+        self._list = f"{self._client.root}/leads"
+        self._failed_before = False
+
+    def __enter__(self) -> Self:
+        """Use it in a `with`, so that its connections end with the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def fetch_changes(
+        self, since: datetime | None, *, resume: str | None, is_known: IsKnown
+    ) -> Iterator[LeadPage]:
+        """Yield the leads changed since `since`, a page at a time; all of them where the options have no filter.
+
+        `Lead.digest` is that of a lead's entry in the list, also where its own page is read too: `is_known`
+        must be able to tell before that page is read. A resume token from other settings, or one that Oplead
+        no longer takes, starts the list over, so that nothing is missed.
+
+        Raises:
+            Misconfigured: Oplead refuses us, or answers in a shape the options do not describe.
+            Transient: it kept failing after bounded retries.
+        """
+        walk = self._walk(since)
+        place: Place | None = walk.start() if resume is None else walk.resume(resume)
+        while place is not None:
+            try:
+                answer = self._client.get(walk.address(place))
+            except Refused as refusal:
+                place = walk.after_refusal(place, refusal)
+                if place is None:
+                    yield LeadPage((), (), (), served_at=None, resume=None)
+                continue
+            items = find_items(answer.body, self._options.pagination.items)
+            place = walk.after(place, answer, self._marks(items))
+            yield self._page(answer, items, is_known, resume=place.token if place else None)
+
+    def fetch_one(self, lead_id: LeadId) -> Lead | None:
+        """One lead by its id, or None where Oplead says it is gone (404, 410).
+
+        Raises:
+            Misconfigured: Oplead refuses us, or the answer is not this lead or cannot be read.
+            Transient: it kept failing after bounded retries.
+        """
+        item = self._own_page(lead_id)
+        if item is None:
+            return None
+        try:
+            lead = self._parse(item, read_id(item, self._paths), digest_of(item))
+        except Unreadable as error:
+            raise Misconfigured(f"lead {lead_id}: {error}") from None
+        if lead.id != lead_id:
+            raise Misconfigured(f"lead {lead_id}: its own page carries another id, see oplead.fields.id")
+        return lead
+
+    def _walk(self, since: datetime | None) -> Walk:
+        options, auth = self._options, self._options.auth
+        return Walk(
+            options.pagination,
+            origin=self._client.origin,
+            path=self._list,
+            query=_since_query(options.since_filter, since, options.zone),
+            secret=auth.name if auth.style == "query" else None,
+        )
+
+    def _marks(self, items: Sequence[object]) -> list[str]:
+        """What tells a page's entries apart: their ids."""
+        return [str(first(item, self._paths.id or ()) or item) for item in items]
+
+    def _page(
+        self, answer: Answer, items: Sequence[object], is_known: IsKnown, *, resume: str | None
+    ) -> LeadPage:
+        read = [self._read(item, is_known) for item in items]
+        return LeadPage(
+            leads=tuple(one for one in read if isinstance(one, Lead)),
+            unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
+            unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
+            served_at=answer.served_at,
+            resume=resume,
+        )
+
+    def _read(self, item: object, is_known: IsKnown) -> Lead | LeadId | UnreadableLead:
+        """A list's entry: the lead, its id where it is known already, or why it cannot be read."""
+        own_id = None
+        try:
+            entry = _object(item)
+            own_id = read_id(entry, self._paths)
+            digest = digest_of(entry)
+            if is_known(own_id, digest):
+                return own_id
+            return self._parse(self._with_details(entry, own_id), own_id, digest)
+        except Unreadable as error:
+            return UnreadableLead(own_id, str(error))
+        except RecursionError:
+            return UnreadableLead(own_id, "it is nested too deeply")
+
+    def _with_details(self, item: Mapping[str, object], own_id: LeadId) -> Mapping[str, object]:
+        detail = self._options.detail
+        if detail == "never" or (detail == "auto" and not lacks_click_ids(item, self._paths)):
+            return item
+        try:
+            details = self._own_page(own_id)
+        except Transient as error:
+            # One lead whose page always fails must not stop every night; two in a row are the platform's.
+            if self._failed_before or error.retry_after:
+                raise
+            self._failed_before = True
+            raise Unreadable(f"its own page keeps failing ({error})") from None
+        self._failed_before = False
+        if details is None:
+            raise Unreadable("it is listed, but its own page is gone")
+        return {**item, **details}
+
+    def _own_page(self, own_id: LeadId) -> Mapping[str, object] | None:
+        try:
+            answer = self._client.get(f"{self._list}/{quote(own_id, safe='')}")
+        except Refused as refusal:
+            if refusal.status in _GONE:
+                return None
+            raise
+        return self._unwrapped(answer.body, own_id)
+
+    def _unwrapped(self, body: object, own_id: LeadId) -> Mapping[str, object]:
+        """The lead in an answer about one lead: the answer, or what it wraps."""
+        inside = [body, *(one for name in ("data", "lead") for one in raw(body, name))]
+        for one in inside:
+            if isinstance(one, Mapping) and first(one, self._paths.id or ()) is not None:
+                return one
+        raise Misconfigured(
+            f"lead {own_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id"
+        )
+
+    def _parse(self, item: Mapping[str, object], own_id: LeadId, digest: str) -> Lead:
+        return parse_lead(
+            item,
+            id=own_id,
+            digest=digest,
+            paths=self._paths,
+            click_ids=self._options.click_ids,
+            zone=self._options.zone,
+            wanted=self._wanted,
+        )
+
+
+def _object(item: object) -> Mapping[str, object]:
+    if not isinstance(item, Mapping):
+        raise Unreadable(f"an entry of the list is no object ({shape(item)}): see oplead.pagination.items")
+    return item
+
+
+def _since_query(since_filter: SinceFilter | None, since: datetime | None, zone: ZoneInfo) -> dict[str, str]:
+    """The filter's parameter, rounded down to the second or day."""
+    if since_filter is None or since is None:
+        return {}
+    match since_filter.format:
+        case "iso":
+            written = since.astimezone(UTC).isoformat(timespec="seconds")
+        case "date":
+            written = since.astimezone(zone).date().isoformat()
+        case "epoch_s":
+            written = str(int(since.timestamp()))
+        case "epoch_ms":
+            written = str(int(since.timestamp()) * 1000)
+    return {since_filter.param: written}

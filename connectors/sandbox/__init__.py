@@ -1,0 +1,1 @@
+"""Oplead, Google and time played locally, strictly, on real sockets; imports nothing of ours."""

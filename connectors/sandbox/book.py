@@ -1,0 +1,110 @@
+"""What a platform has counted: one line for each conversion, with whatever happened to it since."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """An event at the moment its processing found no error; times are ISO 8601."""
+
+    customer: str
+    action: str
+    transaction_id: str
+    event_time: str
+    value: float | None
+    currency: str
+    click_kind: str
+    """gclid, gbraid, wbraid, or contact."""
+    matched: bool
+    """Whether a registered click stands behind it."""
+    digest: str
+    request: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A counted conversion. Its first event stays; value, currency and digest are the latest."""
+
+    first: Acceptance
+    value: float | None
+    currency: str
+    digest: str
+    restatements: int = 0
+    """How often another value replaced the one before."""
+    replays: int = 0
+    """How often it came again with the same value."""
+    changed_replays: int = 0
+    """How many of those replays were not the same event to the byte."""
+
+
+class Book:
+    """Every conversion once, by customer, action and transaction id."""
+
+    def __init__(self, lines: Iterable[Line] = ()) -> None:
+        self._lines = {_key(line.first): line for line in lines}
+
+    def accept(self, event: Acceptance) -> None:
+        """Count the event, or let it adjust the conversion it repeats.
+
+        The same transaction id on the same action is an adjustment: value and currency replace the first,
+        all else is kept; it never counts twice.
+        https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
+        """
+        line = self._lines.get(_key(event))
+        if line is None:
+            self._lines[_key(event)] = Line(event, event.value, event.currency, event.digest)
+        else:
+            self._lines[_key(event)] = _adjusted(line, event)
+
+    def lines(self) -> list[dict[str, object]]:
+        """The book as JSON, in the order of first acceptance."""
+        return [_json(line) for line in self._lines.values()]
+
+    def dump(self) -> list[dict[str, Any]]:
+        """Everything, to be given to `load` later."""
+        return [asdict(line) for line in self._lines.values()]
+
+    @classmethod
+    def load(cls, dumped: Iterable[Mapping[str, Any]]) -> "Book":
+        """The book that `dump` told of."""
+        return cls(Line(**{**each, "first": Acceptance(**each["first"])}) for each in dumped)
+
+
+def _key(event: Acceptance) -> tuple[str, str, str]:
+    return event.customer, event.action, event.transaction_id
+
+
+def _adjusted(line: Line, event: Acceptance) -> Line:
+    if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
+        times = line.restatements + 1
+        return replace(
+            line, value=event.value, currency=event.currency, digest=event.digest, restatements=times
+        )
+    changed = line.changed_replays + (event.digest != line.digest)
+    return replace(line, replays=line.replays + 1, changed_replays=changed)
+
+
+def _json(line: Line) -> dict[str, object]:
+    first = line.first
+    return {
+        "customer": first.customer,
+        "action": first.action,
+        "transaction_id": first.transaction_id,
+        "accepted": 1,
+        "restatements": line.restatements,
+        "replays": line.replays,
+        "changed_replays": line.changed_replays,
+        "event_time": first.event_time,
+        "value": line.value,
+        "first_value": first.value,
+        "currency": line.currency,
+        "click_kind": first.click_kind,
+        "matched": first.matched,
+        "digest": line.digest,
+        "first_digest": first.digest,
+        "first_request": first.request,
+        "accepted_at": first.at,
+    }

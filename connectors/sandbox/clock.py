@@ -1,0 +1,158 @@
+"""The sandbox's time, served over HTTP: it moves only when everyone who counts on it sleeps."""
+
+import selectors
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+from connectors.sandbox.http import Request, Response, json_response, no_page
+
+PATIENCE_SECONDS = 600.0
+"""No sleeper is kept waiting longer than this, in real seconds."""
+
+
+@dataclass(slots=True)
+class _Caller:
+    """One registered connection; it sleeps while `until` is set."""
+
+    until: datetime | None = None
+    bell: socket.socket | None = None
+    """Written to when its time has come."""
+
+
+class Clock:
+    """One instant, and the connections that must all sleep before it moves by itself."""
+
+    def __init__(self, start: datetime, *, patience: float = PATIENCE_SECONDS) -> None:
+        """Stand still at `start`, an aware time."""
+        self._lock = Lock()
+        self._now = start.astimezone(UTC)
+        self._patience = patience
+        self._callers: dict[socket.socket, _Caller] = {}
+
+    def now(self) -> datetime:
+        """The sandbox's present, aware UTC."""
+        with self._lock:
+            return self._now
+
+    def advance(self, to: datetime) -> None:
+        """Move to `to` and wake whoever slept until then; ValueError where that lies in the past."""
+        with self._lock:
+            if to < self._now:
+                raise ValueError("the clock never goes back")
+            self._now = to.astimezone(UTC)
+            self._ring()
+
+    def closed(self, connection: socket.socket) -> None:
+        """Count this connection no longer."""
+        with self._lock:
+            if self._callers.pop(connection, None) is not None:
+                self._move()
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request to the clock server."""
+        pages = {
+            ("GET", "/now"): self._tell,
+            ("POST", "/register"): self._register,
+            ("POST", "/sleep"): self._sleep,
+            ("POST", "/advance"): self._advance,
+        }
+        page = pages.get((request.method, request.path))
+        if page is None:
+            return no_page(pages, request.path)
+        try:
+            return page(request)
+        except (ValueError, OverflowError) as error:
+            return json_response(400, {"error": str(error)})
+
+    def dump(self) -> dict[str, object]:
+        """Its state as JSON."""
+        return {"now": self.now().isoformat()}
+
+    def load(self, state: Mapping[str, object]) -> None:
+        """Go on from a dumped state."""
+        with self._lock:
+            self._now = _moment(state["now"])
+
+    def _tell(self, _: Request) -> Response:
+        return json_response(200, {"now": self.now().isoformat()})
+
+    def _advance(self, request: Request) -> Response:
+        match request.json():
+            case {"to": to, **rest} if not rest:
+                self.advance(_moment(to))
+            case {"by": int() | float() as seconds, **rest} if not rest:
+                self.advance(self.now() + timedelta(seconds=seconds))
+            case _:
+                raise ValueError('say {"to": "an ISO 8601 time with its zone"} or {"by": seconds}')
+        return self._tell(request)
+
+    def _register(self, request: Request) -> Response:
+        connection = _connection(request)
+        with self._lock:
+            self._callers.setdefault(connection, _Caller())
+        return Response(204)
+
+    def _sleep(self, request: Request) -> Response:
+        connection = _connection(request)
+        match request.json():
+            case {"until": moment, **rest} if not rest:
+                until = _moment(moment)
+            case _:
+                raise ValueError('say {"until": "an ISO 8601 time with its zone"}')
+        ear, bell = socket.socketpair()
+        with ear, bell:
+            with self._lock:
+                caller = self._callers.get(connection)
+                if caller is None:
+                    return json_response(409, {"error": "register this connection first"})
+                caller.until, caller.bell = until, bell
+                self._ring()
+                self._move()
+            woken = self._hear(ear, connection)
+            with self._lock:
+                caller.until = caller.bell = None
+        if not woken:
+            return json_response(503, {"error": "the clock did not get there"})
+        return self._tell(request)
+
+    def _hear(self, ear: socket.socket, connection: socket.socket) -> bool:
+        """Wait for the bell; False where the caller died, spoke in its sleep, or patience ran out.
+
+        A dead peer makes its connection readable at once. Its thread then reads the end, and `closed` is told.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(ear, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ)
+            return any(key.fileobj is ear for key, _ in selector.select(self._patience))
+
+    def _move(self) -> None:
+        """Go to the earliest time anyone sleeps until, once all sleep; the lock is held."""
+        times = [caller.until for caller in self._callers.values()]
+        asleep = [time for time in times if time is not None]
+        if asleep and len(asleep) == len(times):
+            self._now = max(self._now, min(asleep))
+            self._ring()
+
+    def _ring(self) -> None:
+        """Wake those whose time has come; they count as awake at once. The lock is held."""
+        for caller in self._callers.values():
+            if caller.until is not None and caller.bell is not None and caller.until <= self._now:
+                caller.bell.send(b"!")
+                caller.until = caller.bell = None
+
+
+def _connection(request: Request) -> socket.socket:
+    if request.connection is None:
+        raise ValueError("the clock counts connections, and this request has none")
+    return request.connection
+
+
+def _moment(text: object) -> datetime:
+    """An aware time in UTC from ISO 8601."""
+    moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("a time is ISO 8601 with its zone")
+    return moment.astimezone(UTC)

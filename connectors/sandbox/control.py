@@ -1,0 +1,136 @@
+"""The hand on the sandbox: what a person or a test may look at, plant and change."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import unquote
+
+from connectors.sandbox.data_manager import DataManager
+from connectors.sandbox.faults import Faults, parse_fault
+from connectors.sandbox.http import Request, Response, Server, json_response, no_page
+from connectors.sandbox.oauth import OAuth
+from connectors.sandbox.oplead import Oplead
+from connectors.sandbox.page import render
+
+FAULTY = frozenset({"oplead", "oauth", "data_manager"})
+"""The servers that may fail; clock and control never do."""
+
+
+class Switched(Protocol):
+    """A platform with switches."""
+
+    switches: dict[str, object]
+
+    def switch(self, name: str, value: object) -> None:
+        """Turn one; ValueError where it has no such position."""
+
+
+class Control:
+    """The control API and the page over it."""
+
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        oplead: Oplead,
+        oauth: OAuth,
+        data_manager: DataManager,
+        faults: Faults,
+    ) -> None:
+        self.servers: Mapping[str, Server] = {}
+        """Every server of the sandbox by name, once they are bound."""
+        self._now = now
+        self._oplead = oplead
+        self._oauth = oauth
+        self._data_manager = data_manager
+        self._faults = faults
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request to the control server."""
+        pages: dict[tuple[str, str], Callable[[Request], Response]] = {
+            ("GET", ""): self._page,
+            ("GET", "state.json"): lambda _: json_response(200, self.state()),
+            ("GET", "requests.json"): self._requests,
+            ("POST", "faults"): self._plant,
+            ("DELETE", "faults"): self._clear,
+            ("POST", "switches"): self._switch,
+            ("PUT", "leads"): self._put_lead,
+            ("DELETE", "leads"): self._delete_lead,
+            ("POST", "clicks"): self._clicks,
+            ("POST", "rulings"): self._rulings,
+        }
+        first = request.path.removeprefix("/").partition("/")[0]
+        page = pages.get((request.method, first))
+        if page is None:
+            return no_page(pages, first)
+        try:
+            return page(request)
+        except ValueError as error:
+            return json_response(400, {"error": str(error)})
+
+    def state(self) -> dict[str, object]:
+        """Where the whole sandbox stands, as JSON."""
+        leads = self._oplead.leads()
+        return {
+            "now": self._now().isoformat(),
+            "addresses": {name: server.url for name, server in self.servers.items()},
+            "requests": {name: server.log.count for name, server in self.servers.items()},
+            "faults": self._faults.dump(),
+            "switches": {name: value for each in self._switched() for name, value in each.switches.items()},
+            "oplead": {"leads": sum(lead is not None for lead in leads.values())},
+            "data_manager": self._data_manager.state(),
+        }
+
+    def _switched(self) -> tuple[Switched, ...]:
+        return self._oplead, self._oauth, self._data_manager
+
+    def _page(self, _: Request) -> Response:
+        return Response(200, render(self.state()).encode(), {"Content-Type": "text/html; charset=UTF-8"})
+
+    def _requests(self, _: Request) -> Response:
+        return json_response(200, {name: server.log.dump() for name, server in self.servers.items()})
+
+    def _plant(self, request: Request) -> Response:
+        self._faults.plant(parse_fault(_object(request), FAULTY))
+        return Response(204)
+
+    def _clear(self, _: Request) -> Response:
+        self._faults.clear()
+        return Response(204)
+
+    def _switch(self, request: Request) -> Response:
+        for name, value in _object(request).items():
+            owner = next((each for each in self._switched() if name in each.switches), None)
+            if owner is None:
+                raise ValueError(f"there is no switch {name!r}")
+            owner.switch(name, value)
+        return Response(204)
+
+    def _put_lead(self, request: Request) -> Response:
+        self._oplead.put(_lead_id(request), _object(request))
+        return Response(204)
+
+    def _delete_lead(self, request: Request) -> Response:
+        self._oplead.delete(_lead_id(request))
+        return Response(204)
+
+    def _clicks(self, request: Request) -> Response:
+        self._data_manager.register_clicks(_object(request))
+        return Response(204)
+
+    def _rulings(self, request: Request) -> Response:
+        self._data_manager.plant_rulings(_object(request))
+        return Response(204)
+
+
+def _lead_id(request: Request) -> str:
+    lead_id = request.path.removeprefix("/leads").removeprefix("/")
+    if not lead_id or "/" in lead_id:
+        raise ValueError("name the lead: /leads/{id}")
+    return unquote(lead_id)
+
+
+def _object(request: Request) -> dict[str, object]:
+    document = request.json()
+    if not isinstance(document, dict):
+        raise ValueError("the body is a JSON object")  # noqa: TRY004 - one answer for every bad body
+    return document

@@ -1,0 +1,218 @@
+"""What the sandbox's Data Manager remembers: clicks, planted rulings, requests it took, and the book."""
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import NAMESPACE_URL, uuid5
+
+from connectors.sandbox.book import Acceptance, Book
+from connectors.sandbox.data_manager_accounts import Account
+from connectors.sandbox.data_manager_processing import Arrival, Click, broken_rule, matched
+from connectors.sandbox.data_manager_status import Outcome
+from connectors.sandbox.data_manager_wire import (
+    ERROR_REASONS,
+    PROCESSING_REASONS,
+    Destination,
+    Event,
+    Ingest,
+    ProductAccount,
+    parse,
+)
+
+When = Literal["submit", "processing"]
+REFUSALS_KEPT = 1_000
+_PREFIX = "PROCESSING_ERROR_REASON_"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A planted verdict on whatever event bears a certain transaction id or click id."""
+
+    when: When
+    reason: str
+
+
+@dataclass(slots=True)
+class Taken:
+    """A request that was taken; it has its body until it is settled, its outcomes from then on."""
+
+    id: str
+    at: datetime
+    due: datetime
+    destinations: tuple[Destination, ...]
+    body: bytes = field(repr=False)
+    outcomes: tuple[Outcome, ...] | None = None
+
+
+class Store:
+    """Everything the platform remembers. Not thread-safe: its owner holds a lock.
+
+    A request is judged by what was registered when it fell due, however late anybody looks: `settle` is
+    called before anything changes.
+    """
+
+    def __init__(self, accounts: Mapping[str, Account]) -> None:
+        self.accounts = accounts
+        self.clicks: dict[str, Click] = {}
+        self.rulings: dict[str, Ruling] = {}
+        self.book = Book()
+        self.refused: deque[dict[str, str]] = deque(maxlen=REFUSALS_KEPT)
+        self.numbered = 0
+        self._taken: dict[str, Taken] = {}
+        self._waiting: list[Taken] = []
+
+    def number(self) -> str:
+        """A new request id: as long as the vendor's, and the same in every rehearsal."""
+        self.numbered += 1
+        return str(uuid5(NAMESPACE_URL, f"sandbox-request-{self.numbered}"))
+
+    def decreed(self, event: Event, when: When) -> str | None:
+        """The reason planted for this event at this stage."""
+        for name in (event.transaction_id, *event.click_ids.values()):
+            planted = self.rulings.get(name)
+            if planted and planted.when == when:
+                return planted.reason
+        return None
+
+    def take(self, ingest: Ingest, body: bytes, now: datetime, processing: timedelta) -> str:
+        """Keep a request that passed every check until it is due; its id."""
+        taken = Taken(self.number(), now, now + processing, ingest.destinations, body)
+        self._taken[taken.id] = taken
+        self._waiting.append(taken)
+        return taken.id
+
+    def find(self, request_id: str) -> Taken | None:
+        """The request that was given this id."""
+        return self._taken.get(request_id)
+
+    def processing(self) -> int:
+        """How many requests are not settled yet."""
+        return len(self._waiting)
+
+    def settle(self, now: datetime) -> None:
+        """Judge every request that is due by now, in the order of falling due."""
+        due = [each for each in self._waiting if each.due <= now]
+        self._waiting = [each for each in self._waiting if each.due > now]
+        for taken in sorted(due, key=lambda each: each.due):
+            ingest = parse(taken.body)
+            taken.outcomes = tuple(self._judge(taken, ingest, each) for each in ingest.destinations)
+            taken.body = b""
+
+    def refuse(self, at: datetime, when: When, reason: str, **where: str) -> None:
+        """Remember a refusal, for those who look at the page."""
+        self.refused.append({"at": at.isoformat(), "when": when, "reason": reason, **where})
+
+    def _judge(self, taken: Taken, ingest: Ingest, destination: Destination) -> Outcome:
+        customer = destination.operating.id
+        action = self.accounts[customer].actions[destination.action]
+        arrival = Arrival(taken.at, customer, action, ingest.ad_user_data)
+        rows = ingest.addressed(destination)
+        failed: defaultdict[str, list[int]] = defaultdict(list)
+        for row, event in rows:
+            broken = broken_rule(event, arrival, self.clicks)
+            reason = self.decreed(event, "processing") or (broken.answer if broken else "")
+            if reason:
+                failed[reason].append(row)
+                where = {"customer": customer, "action": destination.action, "request": taken.id}
+                self.refuse(taken.due, "processing", reason, transaction_id=event.transaction_id, **where)
+            else:
+                self.book.accept(self._acceptance(event, taken, destination))
+        return Outcome(len(rows), {reason: tuple(indices) for reason, indices in failed.items()})
+
+    def _acceptance(self, event: Event, taken: Taken, destination: Destination) -> Acceptance:
+        return Acceptance(
+            customer=destination.operating.id,
+            action=destination.action,
+            transaction_id=event.transaction_id,
+            event_time=event.at.isoformat() if event.at else "",
+            value=event.value,
+            currency=event.currency,
+            click_kind=next(iter(event.click_ids), "contact"),
+            matched=matched(event, self.clicks),
+            digest=event.digest,
+            request=taken.id,
+            at=taken.due.isoformat(),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Everything but the accounts, as JSON."""
+        return {
+            "clicks": {key: _click_json(each) for key, each in self.clicks.items()},
+            "rulings": {key: asdict(each) for key, each in self.rulings.items()},
+            "book": self.book.dump(),
+            "refused": list(self.refused),
+            "numbered": self.numbered,
+            "taken": [_taken_json(each) for each in self._taken.values()],
+        }
+
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        """Become what `dump` told of."""
+        self.clicks = {key: click(each) for key, each in dumped["clicks"].items()}
+        self.rulings = {key: ruling(each) for key, each in dumped["rulings"].items()}
+        self.book = Book.load(dumped["book"])
+        self.refused = deque(dumped["refused"], maxlen=REFUSALS_KEPT)
+        self.numbered = dumped["numbered"]
+        self._taken = {each["id"]: _taken(each) for each in dumped["taken"]}
+        self._waiting = [each for each in self._taken.values() if each.outcomes is None]
+
+
+def click(document: object) -> Click:
+    """A click from its JSON; ValueError where it is none or its time has no zone."""
+    match document:
+        case {"clicked_at": str(clicked_at), "customer": str(customer), **rest} if not rest:
+            at = datetime.fromisoformat(clicked_at)
+            if at.tzinfo is not None:
+                return Click(at, customer)
+    raise ValueError('a click is {"clicked_at": ISO 8601 with its zone, "customer": digits}')
+
+
+def ruling(document: object) -> Ruling:
+    """A ruling from its JSON, the reason with or without the vendor's prefix; ValueError where it is none."""
+    match document:
+        case {"when": "submit", "reason": str(reason), **rest} if not rest and reason in ERROR_REASONS:
+            return Ruling("submit", reason)
+        case {"when": "processing", "reason": str(reason), **rest} if not rest:
+            for name in (reason, f"{_PREFIX}{reason}"):
+                if name in PROCESSING_REASONS:
+                    return Ruling("processing", name)
+    raise ValueError('a ruling is {"when": "submit" or "processing", "reason": a name of the vendor\'s enum}')
+
+
+def _click_json(each: Click) -> dict[str, str]:
+    return {"clicked_at": each.clicked_at.isoformat(), "customer": each.customer}
+
+
+def _taken_json(taken: Taken) -> dict[str, Any]:
+    outcomes = taken.outcomes
+    return {
+        "id": taken.id,
+        "at": taken.at.isoformat(),
+        "due": taken.due.isoformat(),
+        "destinations": [asdict(each) for each in taken.destinations],
+        "body": taken.body.decode(),
+        "outcomes": None if outcomes is None else [asdict(each) for each in outcomes],
+    }
+
+
+def _taken(dumped: Mapping[str, Any]) -> Taken:
+    outcomes = dumped["outcomes"]
+    return Taken(
+        id=dumped["id"],
+        at=datetime.fromisoformat(dumped["at"]),
+        due=datetime.fromisoformat(dumped["due"]),
+        destinations=tuple(_destination(each) for each in dumped["destinations"]),
+        body=dumped["body"].encode(),
+        outcomes=None if outcomes is None else tuple(_outcome(each) for each in outcomes),
+    )
+
+
+def _destination(dumped: Mapping[str, Any]) -> Destination:
+    accounts = {name: ProductAccount(**dumped[name]) for name in ("operating", "login")}
+    return Destination(**{**dumped, **accounts})
+
+
+def _outcome(dumped: Mapping[str, Any]) -> Outcome:
+    failed = {reason: tuple(rows) for reason, rows in dumped["failed"].items()}
+    return Outcome(dumped["records"], failed)

@@ -1,0 +1,146 @@
+"""The whole sandbox: every server on its own port, one clock, one state that can be saved and resumed."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from connectors.sandbox import data_manager_rules, demo, oauth, oplead
+from connectors.sandbox.clock import Clock
+from connectors.sandbox.control import Control
+from connectors.sandbox.data_manager import DataManager
+from connectors.sandbox.faults import Faults
+from connectors.sandbox.http import Server
+from connectors.sandbox.oauth import OAuth
+from connectors.sandbox.oplead import Oplead
+from connectors.sandbox.population import Population
+from connectors.sandbox.rules import Rule
+
+START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
+STATE_FILE = "sandbox.json"
+KEY_FILE = "service-account.json"
+RULES: tuple[Rule, ...] = (*oplead.RULES, *oauth.RULES, *data_manager_rules.RULES)
+"""Everything the sandbox holds its callers to."""
+
+
+class Sandbox:
+    """Oplead, Google's tokens, the Data Manager, a clock and a control page, on loopback.
+
+    with Sandbox(directory) as sandbox:
+        sandbox.addresses["oplead"]
+    """
+
+    def __init__(self, directory: Path, population: Population | None = None, start: datetime = START) -> None:
+        """Bind every port, without serving yet.
+
+        Args:
+            directory: where the state and the throw-away service account key live; made where missing.
+                A state found there is resumed, on the same ports where they are free.
+            population: the invented leads and clicks; a resumed state wants the one it had.
+            start: where the clock begins, an aware time; a resumed state has its own.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory.resolve()
+        self.clock = Clock(start)
+        self.faults = Faults()
+        self.oauth = OAuth(_key(self.directory / KEY_FILE))
+        self.oplead = Oplead(self.clock.now, population.leads_at if population else lambda _: {})
+        self.data_manager = DataManager(self.clock.now, self.oauth.authorised)
+        self.control = Control(self.clock.now, self.oplead, self.oauth, self.data_manager, self.faults)
+        ports = self._resume()
+        if population:
+            self.data_manager.register_clicks(population.clicks())
+        self._servers = self._bind(ports)
+        self.control.servers = self._servers
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The URL of each server: clock, oplead, oauth, data_manager, control."""
+        return {name: server.url for name, server in self._servers.items()}
+
+    @property
+    def key_file(self) -> Path:
+        """The service account key that the token endpoint knows."""
+        return self.directory / KEY_FILE
+
+    def start(self) -> None:
+        """Write the key file and serve."""
+        _write(self.key_file, self.oauth.key_file(f"{self.addresses['oauth']}/token"))
+        for server in self._servers.values():
+            server.start()
+
+    def stop(self) -> None:
+        """Stop serving and save; may be called twice."""
+        for server in self._servers.values():
+            server.stop()
+        self.save()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        state = {name: part.dump() for name, part in self._parts().items()}
+        ports = {name: server.port for name, server in self._servers.items()}
+        _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
+
+    def write_settings(self, directory: Path | None = None) -> Path:
+        """Write `pipeline.yaml` and `sandbox.env` for this sandbox; the path of the first.
+
+        Where no directory is named they go beside the sandbox's own state.
+        """
+        directory = directory or self.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        settings = directory / "pipeline.yaml"
+        _write(settings, demo.settings(self.addresses))
+        _write(directory / "sandbox.env", demo.environment(oplead.ADMIN_KEY, self.key_file))
+        return settings
+
+    def _parts(self) -> Mapping[str, Clock | Oplead | OAuth | DataManager]:
+        return {
+            "clock": self.clock,
+            "oplead": self.oplead,
+            "oauth": self.oauth,
+            "data_manager": self.data_manager,
+        }
+
+    def _resume(self) -> Mapping[str, int]:
+        """Load the saved state, where there is one; the ports it had."""
+        file = self.directory / STATE_FILE
+        if not file.exists():
+            return {}
+        state: dict[str, Any] = json.loads(file.read_text())
+        for name, part in self._parts().items():
+            part.load(state[name])
+        ports: dict[str, int] = state["ports"]
+        return ports
+
+    def _bind(self, ports: Mapping[str, int]) -> dict[str, Server]:
+        handlers = {name: part.handle for name, part in self._parts().items()} | {"control": self.control.handle}
+        return {
+            name: Server(name, handler, self.faults, self.clock.now, closed=self.clock.closed, port=ports.get(name, 0))
+            for name, handler in handlers.items()
+        }
+
+
+def _key(file: Path) -> oauth.Key:
+    """The key of an earlier start, else a new one."""
+    return oauth.read_key(file.read_text()) if file.exists() else oauth.new_key()
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace a file whole or not at all, readable by its owner alone."""
+    draft = file.with_name(file.name + ".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)

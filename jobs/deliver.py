@@ -1,0 +1,434 @@
+"""Sends what is due: the intent is committed before each wire call, the receipt after it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlmodel import Session
+
+from connectors.ports import Clock, ConversionSink
+from connectors.records import (
+    Answered,
+    DestinationId,
+    EncodedEvent,
+    LeadId,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Receipt,
+    Received,
+    Refused,
+    Target,
+)
+from jobs.ledger import deliveries, leads, requests, starts
+from jobs.ledger.fates import Fate, after_answer
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Attempt, Delivery
+from jobs.plan import bring_in_line, judge
+from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.decide import Decision, Send, Withhold
+from jobs.rules.isolate import isolate
+from jobs.rules.reconcile import Standing, reconcile
+
+ATTEMPTS = 5
+"""How often one batch is tried in one run."""
+LONGEST_WAIT = timedelta(minutes=5)
+"""A platform's longer delay is not waited for: its deliveries become due after it."""
+REPLAY_RUNS = 3
+"""In how many further runs a lost answer is asked for again before nobody will ever know."""
+DEFER = timedelta(hours=6)
+"""How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What sending changed."""
+
+    requests: int = 0
+    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, platform's code."""
+    stopped: dict[str, str] = field(default_factory=dict)
+    """Destinations (or a conversion action of one) that a human must mend, and why."""
+    warnings: Counter[str] = field(default_factory=Counter)
+    unexpected: int = 0
+    """Rejections nobody expected: they need a look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A request that is committed and about to be made."""
+
+    request: int
+    target: Target
+    numbers: tuple[int, ...]
+    events: tuple[EncodedEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Batches to send next."""
+
+    batches: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The same deliveries once more, after a while."""
+
+    why: str
+    wait: timedelta | None
+    batch: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing more to this target tonight, or to the whole destination."""
+
+    why: str
+    whole_destination: bool
+    alarm: bool = True
+
+
+Follow = Next | Again | Stop
+
+
+def deliver(
+    ledger: Ledger,
+    book: Rulebook,
+    sinks: Sinks,
+    clock: Clock,
+    *,
+    jitter: Callable[[], float],
+    stopped: Collection[str] = (),
+) -> Delivered:
+    """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
+
+    Args:
+        ledger: where intents and receipts are committed.
+        book: the rules, asked again for each delivery at the moment of sending.
+        sinks: where deliveries go.
+        clock: for the waits between attempts.
+        jitter: a number in [0, 1) that spreads those waits.
+        stopped: destinations, or `destination/action`, that wait for a human already.
+    """
+    done = Delivered()
+    for destination, sink in sinks.items():
+        if destination not in stopped:
+            _Lane(ledger, book, destination, sink, clock, jitter, done, frozenset(stopped)).send_all()
+    return done
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One destination's sending in one run."""
+
+    ledger: Ledger
+    book: Rulebook
+    destination: DestinationId
+    sink: ConversionSink
+    clock: Clock
+    jitter: Callable[[], float]
+    done: Delivered
+    stopped: frozenset[str]
+
+    def send_all(self) -> None:
+        """Send what is in doubt, then what is due, target by target."""
+        for target, batches in self._replays().items():
+            for batch in batches:
+                if self._is_stopped(self._send(target, batch), target):
+                    return
+        by_target: dict[Target, list[str]] = {}
+        for route in self.book.routes_to(self.destination):
+            if f"{self.destination}/{route.target.action}" not in self.stopped:
+                by_target.setdefault(route.target, []).append(route.conversion)
+        for target, conversions in by_target.items():
+            while batch := self._due(conversions):
+                stop = self._send(target, batch)
+                if self._is_stopped(stop, target):
+                    return
+                if stop is not None:
+                    break
+
+    def _is_stopped(self, stop: Stop | None, target: Target) -> bool:
+        """Note a stop; true where the whole destination is concerned."""
+        if stop is None:
+            return False
+        if stop.alarm:
+            name = self.destination if stop.whole_destination else f"{self.destination}/{target.action}"
+            self.done.stopped[name] = stop.why
+        return stop.whole_destination
+
+    def _replays(self) -> dict[Target, list[tuple[int, ...]]]:
+        """Deliveries in doubt, in batches; those asked about often enough are given up."""
+        found: dict[Target, list[tuple[int, ...]]] = {}
+        with self.ledger.writing() as session:
+            doubtful = deliveries.in_doubt(session, self.ledger.account, self.destination)
+            for target, waiting in doubtful.items():
+                left = []
+                for delivery in waiting:
+                    if deliveries.runs_tried(session, delivery) > REPLAY_RUNS:
+                        cause = f"no answer in {REPLAY_RUNS} replays"
+                        self._move(session, delivery, Fate.UNCONFIRMED, cause, self.clock.now())
+                    else:
+                        left.append(deliveries.number(delivery))
+                found[target] = [tuple(part) for part in _parts(left, self.sink.limits.batch)]
+        return found
+
+    def _due(self, conversions: Sequence[str]) -> tuple[int, ...]:
+        with self.ledger.reading() as session:
+            due = deliveries.due(
+                session,
+                self.ledger.account,
+                self.destination,
+                conversions,
+                now=self.clock.now(),
+                limit=self.sink.limits.batch,
+            )
+        return tuple(deliveries.number(delivery) for delivery in due)
+
+    def _send(self, target: Target, batch: tuple[int, ...]) -> Stop | None:
+        """Send one batch, splitting it where it is refused for some of its rows."""
+        waiting = [batch]
+        while waiting:
+            part = waiting.pop(0)
+            follow = self._try(target, part)
+            match follow:
+                case Stop():
+                    return follow
+                case Next():
+                    waiting = [*follow.batches, *waiting]
+                case _:
+                    assert_never(follow)
+        return None
+
+    def _try(self, target: Target, batch: tuple[int, ...]) -> Next | Stop:
+        """Send one batch, again where the platform may take it later."""
+        follow: Follow = Next()
+        for attempt in range(ATTEMPTS):
+            intent = self._intend(target, batch)
+            if intent is None:
+                return Next()
+            self.done.requests += 1
+            receipt = self.sink.submit(target, intent.events)
+            follow = self._receive(intent, receipt)
+            if not isinstance(follow, Again):
+                return follow
+            batch = follow.batch
+            wait = follow.wait or timedelta(seconds=min(60, 2**attempt) * (0.5 + self.jitter() / 2))
+            if wait > LONGEST_WAIT:
+                self._defer(intent, wait)
+                return Stop(f"{follow.why}; it asks for {wait}", whole_destination=True)
+            if attempt < ATTEMPTS - 1:
+                self.clock.sleep_until(self.clock.now() + wait)
+        why = follow.why if isinstance(follow, Again) else "it kept failing"
+        return Stop(f"{why}, {ATTEMPTS} times", whole_destination=True)
+
+    # ── before the call ──────────────────────────────────────────────────────────────────────────
+
+    def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+        """Commit what is about to be sent: each delivery judged once more, its bytes frozen, its place noted."""
+        with self.ledger.writing() as session:
+            now = self.clock.now()
+            rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None]
+            facts = leads.facts(session, self.ledger.account, {LeadId(row.lead) for row in rows})
+            known_starts = starts.load(session, self.ledger.account)
+            routes = {route.conversion: route for route in self.book.routes_to(self.destination)}
+            ready: list[Delivery] = []
+            for row in rows:
+                route = routes.get(row.conversion)
+                decision = None
+                if route is not None:
+                    start = known_starts[row.conversion, self.destination]
+                    decision = judge(route, facts[LeadId(row.lead)], start, row, now=now)
+                if row.fate == Fate.IN_DOUBT and self._still_wanted(session, row, decision, now):
+                    ready.append(row)
+                elif row.fate == Fate.PENDING and route is not None and decision is not None:
+                    if isinstance(decision, Send):
+                        self._freeze(row, target, decision)
+                        bring_in_line(
+                            session, self.ledger, row, route=route, decision=decision, fate=Fate.PENDING, now=now
+                        )
+                        ready.append(row)
+                    else:
+                        fate = reconcile(Standing(Fate.PENDING), decision)
+                        if fate is not None:
+                            bring_in_line(session, self.ledger, row, route=route, decision=decision, fate=fate, now=now)
+                            self._count(row, row.reason or "")
+            if not ready:
+                return None
+            for row in ready:
+                deliveries.move(session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=now)
+            made = requests.begin(session, self.ledger, target, self.destination, ready, now=now)
+            events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
+            return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
+
+    def _still_wanted(self, session: Session, row: Delivery, decision: Decision | None, now: datetime) -> bool:
+        """Whether a lost answer may be asked for again; not once the lead has taken its consent back."""
+        if isinstance(decision, Withhold) and decision.reason == "consent_refused":
+            self._move(session, row, Fate.UNCONFIRMED, "consent withdrawn", now)
+            return False
+        return True
+
+    def _freeze(self, row: Delivery, target: Target, decision: Send) -> None:
+        row.event = self.sink.encode(decision.event)
+        row.event_sha256 = hashlib.sha256(row.event).hexdigest()
+        row.transport, row.owner, row.action, row.source = (
+            target.transport,
+            target.owner,
+            target.action,
+            target.source,
+        )
+        row.deferred_until = row.code = row.outcome = None
+
+    # ── after the call ───────────────────────────────────────────────────────────────────────────
+
+    def _receive(self, intent: Intent, receipt: Receipt) -> Follow:
+        """Commit what came back, row by row, and say what to do next."""
+        with self.ledger.writing() as session:
+            now = self.clock.now()
+            request = requests.get(session, intent.request)
+            rows = requests.rows(session, intent.request)
+            match receipt:
+                case Received():
+                    request.state, request.ticket = requests.RequestState.RECEIVED, receipt.ticket
+                    request.resolve_after = now + self.sink.limits.resolve_after
+                    self.done.warnings.update(receipt.warnings)
+                    for _, row in rows:
+                        self._move(session, row, Fate.SUBMITTED, "received", now)
+                    return Next()
+                case Answered():
+                    request.state = requests.RequestState.SETTLED
+                    return self._answered(session, rows, receipt.outcomes, now)
+                case Refused():
+                    request.state = requests.RequestState.REFUSED
+                    request.code, request.message = receipt.outcome.code, receipt.outcome.message
+                    return self._refused(session, intent, rows, receipt, now)
+                case NotSent():
+                    request.state, request.message = requests.RequestState.NOT_SENT, receipt.reason
+                    for _, row in rows:
+                        self._back(session, row, receipt.reason, now)
+                    return Again(receipt.reason, None, intent.numbers)
+                case Lost():
+                    request.state, request.message = requests.RequestState.LOST, receipt.reason
+                    for _, row in rows:
+                        row.doubtful_since = row.doubtful_since or now
+                        self._move(session, row, Fate.IN_DOUBT, receipt.reason, now)
+                    return Again(receipt.reason, None, intent.numbers)
+            assert_never(receipt)
+
+    def _answered(
+        self,
+        session: Session,
+        rows: list[tuple[Attempt, Delivery]],
+        outcomes: Sequence[Outcome],
+        now: datetime,
+    ) -> Follow:
+        again: list[int] = []
+        stop: Outcome | None = None
+        for (attempt, row), outcome in zip(rows, outcomes, strict=True):
+            requests.note(session, attempt, outcome)
+            self._settle(session, row, outcome, now)
+            if outcome.kind is OutcomeClass.RETRY:
+                again.append(deliveries.number(row))
+            if outcome.kind in STOPPING:
+                stop = outcome
+        if stop is not None:
+            return Stop(_words(stop), whole_destination=not stop.of_target)
+        return Again("it answers retry", None, tuple(again)) if again else Next()
+
+    def _refused(
+        self,
+        session: Session,
+        intent: Intent,
+        rows: list[tuple[Attempt, Delivery]],
+        refusal: Refused,
+        now: datetime,
+    ) -> Follow:
+        outcome = refusal.outcome
+        if outcome.kind in OF_ROWS:
+            blamed, rest = isolate(range(len(rows)), refusal.rows)
+            for position in blamed:
+                attempt, row = rows[position]
+                requests.note(session, attempt, outcome)
+                self._settle(session, row, outcome, now)
+            for part in rest:
+                for position in part:
+                    self._back(session, rows[position][1], "refused with others", now)
+            return Next(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
+        for attempt, row in rows:
+            requests.note(session, attempt, outcome)
+            self._settle(session, row, outcome, now)
+        if outcome.kind in STOPPING:
+            return Stop(_words(outcome), whole_destination=not outcome.of_target)
+        if outcome.kind is OutcomeClass.RETRY:
+            return Again(_words(outcome), outcome.retry_after, intent.numbers)
+        alarm = outcome.kind is OutcomeClass.UNKNOWN
+        return Stop(_words(outcome), whole_destination=False, alarm=alarm)
+
+    def _settle(self, session: Session, row: Delivery, outcome: Outcome, now: datetime) -> None:
+        fate = settle(session, self.ledger, row, outcome, asynchronous=False, now=now)
+        self._count(row, outcome.code)
+        self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+
+    def _back(self, session: Session, row: Delivery, cause: str, now: datetime) -> None:
+        """Where a delivery returns to when nothing of its request was processed."""
+        fate = Fate.IN_DOUBT if row.doubtful_since is not None else Fate.PENDING
+        deliveries.move(session, self.ledger, row, fate, cause, now=now)
+
+    def _defer(self, intent: Intent, wait: timedelta) -> None:
+        """Have deliveries wait as long as the platform asked, over this run's end."""
+        with self.ledger.writing() as session:
+            now = self.clock.now()
+            for _, row in requests.rows(session, intent.request):
+                row.deferred_until = now + wait
+                session.add(row)
+
+    def _move(self, session: Session, row: Delivery, to: Fate, cause: str, now: datetime) -> None:
+        deliveries.move(session, self.ledger, row, to, cause, now=now)
+        self._count(row, cause)
+
+    def _count(self, row: Delivery, code: str) -> None:
+        self.done.moved[row.conversion, row.destination, row.fate, code] += 1
+
+
+STOPPING = frozenset({OutcomeClass.FIX_CONFIG, OutcomeClass.BUG})
+OF_ROWS = frozenset(
+    {
+        OutcomeClass.FIX_DATA,
+        OutcomeClass.DROP,
+        OutcomeClass.DROP_EXPECTED,
+        OutcomeClass.EXPIRED,
+        OutcomeClass.DUPLICATE,
+    }
+)
+"""Refusals of a whole request that are about some of its rows."""
+
+
+def settle(
+    session: Session, ledger: Ledger, row: Delivery, outcome: Outcome, *, asynchronous: bool, now: datetime
+) -> Fate:
+    """Put a delivery where an answer about it leaves it."""
+    fate = after_answer(outcome.kind, tried_before=row.doubtful_since is not None, asynchronous=asynchronous)
+    row.code, row.outcome = outcome.code, outcome.kind
+    if fate is Fate.IN_DOUBT:
+        row.doubtful_since = row.doubtful_since or now
+    else:
+        row.doubtful_since = None
+    if outcome.kind is OutcomeClass.DEFER:
+        row.deferred_until = now + (outcome.retry_after or DEFER)
+    elif outcome.kind is OutcomeClass.RETRY and asynchronous:
+        row.deferred_until = now + (outcome.retry_after or timedelta())
+    deliveries.move(session, ledger, row, fate, outcome.code, now=now)
+    return fate
+
+
+def _words(outcome: Outcome) -> str:
+    return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
+
+
+def _parts(numbers: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+    return (numbers[start : start + size] for start in range(0, len(numbers), size))

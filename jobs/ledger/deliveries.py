@@ -1,0 +1,163 @@
+"""Deliveries: begun, moved along the table of fates, and asked for by what is due."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+import sqlalchemy
+from sqlalchemy import case, func, or_
+from sqlmodel import Session, col, select
+
+from connectors.records import DeliveryKey, LeadId, Target
+from jobs.ledger.fates import FROZEN, OPEN, Fate, check_move
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Attempt, Delivery, Request, Transition
+
+SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
+
+
+def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
+    """Every delivery of each of these leads."""
+    found: dict[str, list[Delivery]] = {}
+    for delivery in session.exec(
+        select(Delivery).where(Delivery.account == account, col(Delivery.lead).in_(ids)).order_by(col(Delivery.id))
+    ):
+        found.setdefault(delivery.lead, []).append(delivery)
+    return found
+
+
+def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: str, *, now: datetime) -> None:
+    """Move a delivery, and write down that it moved and why; staying where it is only updates its reason.
+
+    Raises:
+        IllegalMoveError: the table of fates does not have the move.
+    """
+    before = Fate(delivery.fate) if delivery.id is not None else None
+    delivery.reason = cause if to in (Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING) else None
+    if before == to:
+        session.add(delivery)
+        return
+    check_move(before, to)
+    delivery.fate = to
+    if to not in FROZEN:
+        delivery.event = None
+    session.add(delivery)
+    session.flush()
+    session.add(
+        Transition(
+            account=delivery.account,
+            delivery=number(delivery),
+            run=ledger.run,
+            at=now,
+            from_fate=before,
+            to_fate=to,
+            cause=cause,
+        )
+    )
+
+
+def due(
+    session: Session,
+    account: str,
+    destination: str,
+    conversions: Collection[str],
+    *,
+    now: datetime,
+    limit: int,
+) -> list[Delivery]:
+    """Pending deliveries whose time has come, oldest conversion first."""
+    return list(
+        session.exec(
+            select(Delivery)
+            .where(
+                Delivery.account == account,
+                Delivery.destination == destination,
+                Delivery.fate == Fate.PENDING,
+                col(Delivery.conversion).in_(conversions),
+                or_(col(Delivery.not_before).is_(None), col(Delivery.not_before) <= now),
+                or_(col(Delivery.deferred_until).is_(None), col(Delivery.deferred_until) <= now),
+            )
+            .order_by(col(Delivery.at), col(Delivery.id))
+            .limit(limit)
+        )
+    )
+
+
+def in_doubt(session: Session, account: str, destination: str) -> dict[Target, list[Delivery]]:
+    """Deliveries whose answer was lost, by where their bytes were sent."""
+    found: dict[Target, list[Delivery]] = {}
+    for delivery in session.exec(
+        select(Delivery)
+        .where(
+            Delivery.account == account,
+            Delivery.destination == destination,
+            Delivery.fate == Fate.IN_DOUBT,
+        )
+        .order_by(col(Delivery.id))
+    ):
+        found.setdefault(target_of(delivery), []).append(delivery)
+    return found
+
+
+def by_fate(session: Session, account: str, fate: Fate) -> list[Delivery]:
+    """Every delivery that stands at a fate."""
+    return list(
+        session.exec(
+            select(Delivery).where(Delivery.account == account, Delivery.fate == fate).order_by(col(Delivery.id))
+        )
+    )
+
+
+def open_or_awaited(session: Session, account: str) -> int:
+    """How many deliveries will still move without anyone doing anything."""
+    moving = (Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT)
+    return session.exec(
+        select(func.count()).select_from(Delivery).where(Delivery.account == account, col(Delivery.fate).in_(moving))
+    ).one()
+
+
+def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str]]:
+    """How many deliveries stand where: conversion, destination, fate, and its reason or the platform's code."""
+    why = case((col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code), else_=Delivery.reason)
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
+    # More columns than SQLModel's own `select` is typed for.
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, why, func.count()).where(col(Delivery.account) == account).group_by(*place, why)
+    )
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for conversion, destination, fate, reason, count in rows:
+        counts[conversion, destination, fate, (reason or "").partition(":")[0]] += count
+    return counts
+
+
+def runs_tried(session: Session, delivery: Delivery) -> int:
+    """In how many runs the delivery was sent."""
+    return session.exec(
+        select(func.count(func.distinct(Request.run)))
+        .join(Attempt, col(Attempt.request) == col(Request.id))
+        .where(Attempt.delivery == delivery.id, Request.state != "not_sent")
+    ).one()
+
+
+def target_of(delivery: Delivery) -> Target:
+    """Where a delivery was sent."""
+    parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
+    transport, owner, action, source = (part or "" for part in parts)
+    return Target(transport, owner, action, source)
+
+
+def key_of(delivery: Delivery) -> DeliveryKey:
+    """The key a platform knows it by."""
+    return DeliveryKey(delivery.key)
+
+
+def number(delivery: Delivery) -> int:
+    """The row's number, which a stored delivery always has."""
+    if delivery.id is None:
+        raise ValueError("the delivery is not stored yet")
+    return delivery.id
+
+
+def still_open(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Those that follow their lead's latest data."""
+    return [delivery for delivery in deliveries if delivery.fate in OPEN]

@@ -1,0 +1,125 @@
+"""Opens an account's SQLite file so that what is committed stays committed."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+
+BUSY_MS = 5_000
+"""How long a statement waits for another process's write to end."""
+
+
+class LedgerError(Exception):
+    """The state cannot be used; the message says what to do, and nothing was lost."""
+
+
+def open_engine(path: Path, *, for_writing: bool) -> Engine:
+    """Open the state at `path`; for writing it is made and brought up to date where needed.
+
+    Raises:
+        LedgerError: it is missing or outdated (for reading only), corrupt, locked, read-only, on a full disk, or
+            from a newer version.
+    """
+    if not for_writing and not path.exists():
+        raise LedgerError(f"{path}: there is no state yet; it is made by the first `oplead-sync run`")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = _engine(path)
+        with engine.connect() as connection:
+            _bring_up_to_date(connection, path, may_change=for_writing)
+    return engine
+
+
+def copy_state(source: Path, target: Path) -> None:
+    """A consistent copy of a state another process may be writing; an absent one gives none."""
+    if not source.exists():
+        return
+    with (
+        explained(source),
+        closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
+        closing(sqlite3.connect(target)) as new,
+    ):
+        old.backup(new)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into sentences an operator can act on."""
+    try:
+        yield
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        # The driver's message only: SQLAlchemy's own would print the statement and its values.
+        raise LedgerError(_advice(path, str(getattr(error, "orig", None) or error))) from None
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot use the state: {error.strerror or error}") from None
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        # SQLAlchemy begins transactions itself: the driver's own would begin too late, and let updates be lost.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=wal")
+        # With `normal` a power cut could forget a receipt that was committed.
+        connection.execute("PRAGMA synchronous=full")
+        connection.execute("PRAGMA foreign_keys=on")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        connection.execute("PRAGMA secure_delete=on")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _bring_up_to_date(connection: Connection, path: Path, *, may_change: bool) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    with connection.execution_options(read_only=True).begin():
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found == script.get_current_head():
+        return
+    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+        raise LedgerError(
+            f"{path}: this state was written by a newer oplead-sync (revision {found}); nothing was changed. "
+            "Run the version that wrote it, or upgrade this one."
+        )
+    if not may_change:
+        raise LedgerError(
+            f"{path}: this state is from an older version; the next `oplead-sync run` brings it up to date"
+        )
+    connection = connection.execution_options(read_only=False)
+    config.attributes["connection"] = connection
+    try:
+        with connection.begin():
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise LedgerError(f"{path}: the state could not be brought up to date: {error}") from None
+
+
+def _advice(path: Path, said: str) -> str:
+    known = {
+        "locked": "another program is writing to it; try again when that has ended",
+        "readonly": "it cannot be written; give this user write access to the file and its folder",
+        "read-only": "it cannot be written; give this user write access to the file and its folder",
+        "disk is full": "the disk is full; make room and run again: what was committed is safe",
+        "malformed": "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)",
+        "not a database": "it is not a state of oplead-sync; check `state:` in the settings",
+        "unable to open": "it cannot be opened; check that the folder exists and is writable",
+        "disk i/o error": "the disk does not take or give its data; check the disk, then run again",
+    }
+    advice = next((text for sign, text in known.items() if sign in said.lower()), "see the message")
+    return f"{path}: the state cannot be used ({said}): {advice}"

@@ -1,0 +1,283 @@
+"""What the ledger keeps of leads, loaded and stored."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol, TypeVar
+
+from sqlalchemy import delete, exists, func, update
+from sqlmodel import Session, col, select
+
+from connectors.records import (
+    ClickIdKind,
+    DestinationId,
+    Identifier,
+    IdentifierKind,
+    Lead,
+    LeadId,
+    UnreadableLead,
+)
+from jobs.ledger.fates import OPEN
+from jobs.ledger.tables import (
+    ClickIdRow,
+    ContactHash,
+    Cursor,
+    Delivery,
+    LeadRow,
+    StatusChange,
+    UnreadableLeadRow,
+)
+from jobs.rules.facts import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A lead as a pull read it, reduced to what may be stored."""
+
+    lead: Lead
+    label: str | None
+    ad_user_data: Answer
+    ad_personalization: Answer
+    where: Mapping[str, str]
+    amounts: Mapping[str, Amount]
+    changes: Sequence[Change]
+    click_ids: Sequence[KnownClickId]
+    identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
+
+
+def cursor(session: Session, account: str) -> Cursor:
+    """The account's place in Oplead, made where there is none yet."""
+    found = session.get(Cursor, account)
+    if found is None:
+        found = Cursor(account=account)
+        session.add(found)
+    return found
+
+
+def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
+    """Whether the lead is on record with this digest."""
+    return session.exec(select(LeadRow.digest).where(LeadRow.account == account, LeadRow.id == lead)).first() == digest
+
+
+def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
+    """When each lead already on record was last seen."""
+    rows = session.exec(select(LeadRow.id, LeadRow.seen_at).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    return {LeadId(lead): seen_at for lead, seen_at in rows}
+
+
+def store(session: Session, account: str, reading: Reading, *, seen_at: datetime) -> None:
+    """Keep a reading of a lead, and have it planned; status changes and click ids only ever accumulate."""
+    lead = reading.lead
+    session.merge(_row(account, reading, seen_at))
+    session.flush()
+    session.add_all(_change_row(account, lead.id, change) for change in reading.changes)
+    session.add_all(
+        ClickIdRow(
+            account=account,
+            lead=lead.id,
+            kind=click.kind,
+            value=click.value,
+            clicked_at=click.clicked_at,
+            estimated=click.estimated,
+        )
+        for click in reading.click_ids
+    )
+    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead) == lead.id))
+    session.add_all(
+        ContactHash(
+            account=account,
+            lead=lead.id,
+            destination=destination,
+            kind=identifier.kind,
+            sha256=identifier.sha256,
+        )
+        for destination, identifiers in reading.identifiers.items()
+        for identifier in identifiers
+    )
+    session.exec(
+        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id) == lead.id)
+    )
+
+
+def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
+    """Remember a lead that could not be read; what is on record of it stays as it is."""
+    identity = lead.id or f"without id: {lead.reason}"
+    row = session.get(UnreadableLeadRow, (account, identity)) or UnreadableLeadRow(
+        account=account, id=identity, reason=lead.reason, seen_at=seen_at
+    )
+    row.reason, row.seen_at = lead.reason, seen_at
+    session.add(row)
+
+
+def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
+    """Note that unchanged leads were seen again."""
+    session.exec(
+        update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(seen_at=seen_at)
+    )
+
+
+def forget_digests(session: Session, account: str) -> None:
+    """Have every lead read whole at the next pull, from the beginning."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
+    place = cursor(session, account)
+    place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
+    session.add(place)
+
+
+def plan_all(session: Session, account: str) -> None:
+    """Have every lead judged again."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
+
+
+def plan_closing(session: Session, account: str, *, now: datetime) -> None:
+    """Have leads judged again whose open deliveries ran out of time."""
+    closing = exists().where(
+        col(Delivery.account) == account,
+        col(Delivery.lead) == col(LeadRow.id),
+        col(Delivery.fate).in_(OPEN),
+        col(Delivery.expires_at) < now,
+    )
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account, closing).values(to_plan=True))
+
+
+def to_plan(session: Session, account: str, *, limit: int) -> list[LeadId]:
+    """The next leads to be judged."""
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(LeadRow.account == account, col(LeadRow.to_plan))
+        .order_by(col(LeadRow.id))
+        .limit(limit)
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Note that leads have been judged."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(to_plan=False))
+
+
+def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
+    """What is kept of each lead, as the rules know it."""
+    rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    changes = _grouped(
+        session.exec(select(StatusChange).where(StatusChange.account == account, col(StatusChange.lead).in_(ids)))
+    )
+    clicks = _grouped(
+        session.exec(select(ClickIdRow).where(ClickIdRow.account == account, col(ClickIdRow.lead).in_(ids)))
+    )
+    hashes = _grouped(
+        session.exec(select(ContactHash).where(ContactHash.account == account, col(ContactHash.lead).in_(ids)))
+    )
+    return {
+        LeadId(row.id): _facts(row, changes.get(row.id, []), clicks.get(row.id, []), hashes.get(row.id, []))
+        for row in rows
+    }
+
+
+def erase_idle(session: Session, account: str, *, clicks_before: datetime) -> None:
+    """Erase contact hashes nothing still to be sent may use, and click ids whose windows have closed."""
+    waiting = exists().where(
+        col(Delivery.account) == account,
+        col(Delivery.lead) == col(ContactHash.lead),
+        col(Delivery.destination) == col(ContactHash.destination),
+        col(Delivery.fate).in_(OPEN),
+    )
+    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting))
+    session.exec(
+        delete(ClickIdRow).where(col(ClickIdRow.account) == account, col(ClickIdRow.clicked_at) < clicks_before)
+    )
+
+
+def labels(session: Session, account: str) -> list[tuple[str, int, int]]:
+    """Each status label leads have now, how many have it, and how many of those carry a click id."""
+    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+    rows = session.exec(
+        select(LeadRow.label, func.count(), func.count().filter(clicked))
+        .where(LeadRow.account == account, col(LeadRow.label).is_not(None))
+        .group_by(col(LeadRow.label))
+        .order_by(col(LeadRow.label))
+    )
+    return [(label, leads, with_click) for label, leads, with_click in rows if label is not None]
+
+
+def _row(account: str, reading: Reading, seen_at: datetime) -> LeadRow:
+    lead = reading.lead
+    amounts = {path: _amount_text(amount) for path, amount in reading.amounts.items()}
+    kept = {"where": dict(reading.where), "amounts": amounts}
+    return LeadRow(
+        account=account,
+        id=lead.id,
+        created_at=lead.created_at,
+        updated_at=lead.updated_at,
+        label=reading.label,
+        digest=lead.digest,
+        seen_at=seen_at,
+        ad_user_data=reading.ad_user_data,
+        ad_personalization=reading.ad_personalization,
+        click_id_problem=lead.click_id_problem,
+        facts=json.dumps(kept, sort_keys=True, ensure_ascii=False),
+        to_plan=True,
+    )
+
+
+def _amount_text(amount: Amount) -> str:
+    return f"<{amount.shape}>" if isinstance(amount, Unreadable) else str(amount)
+
+
+def _amount(text: str) -> Amount:
+    return Unreadable(text.strip("<>")) if text.startswith("<") else Decimal(text)
+
+
+def _change_row(account: str, lead: LeadId, change: Change) -> StatusChange:
+    return StatusChange(
+        account=account,
+        lead=lead,
+        label=change.label,
+        at=change.at,
+        date_only=change.date_only,
+        origin=change.origin,
+        after=change.after,
+        seen_at=change.seen_at,
+    )
+
+
+class _OfLead(Protocol):
+    lead: str
+
+
+Row = TypeVar("Row", bound=_OfLead)
+
+
+def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.lead, []).append(row)
+    return groups
+
+
+def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], hashes: list[ContactHash]) -> LeadFacts:
+    kept = json.loads(row.facts)
+    identifiers: dict[DestinationId, list[Identifier]] = {}
+    for found in hashes:
+        identifier = Identifier(IdentifierKind(found.kind), found.sha256)
+        identifiers.setdefault(DestinationId(found.destination), []).append(identifier)
+    return LeadFacts(
+        id=LeadId(row.id),
+        created_at=row.created_at,
+        changes=tuple(_change(change) for change in changes),
+        click_ids=tuple(
+            KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated) for click in clicks
+        ),
+        click_id_problem=row.click_id_problem,
+        ad_user_data=Answer(row.ad_user_data),
+        ad_personalization=Answer(row.ad_personalization),
+        where=kept["where"],
+        amounts={path: _amount(text) for path, text in kept["amounts"].items()},
+        identifiers={destination: tuple(sorted(found)) for destination, found in identifiers.items()},
+    )
+
+
+def _change(row: StatusChange) -> Change:
+    return Change(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after)

@@ -1,0 +1,83 @@
+"""The state of one account as the jobs hold it: short transactions, each asserting that we still may write."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from jobs.ledger.engine import LedgerError, explained, open_engine
+from jobs.ledger.lease import exclusive
+from jobs.ledger.tables import Lease, Run
+
+
+class LeaseLostError(LedgerError):
+    """Another run took over while this one still believed it held the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """An account's state, held for writing by one run."""
+
+    engine: Engine
+    path: Path
+    account: str
+    epoch: int
+    run: int
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that commits when the block ends, and nothing when it raises.
+
+        Raises:
+            LeaseLostError: another run has taken the account.
+            LedgerError: the state cannot be written.
+        """
+        with explained(self.path), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            lease = session.get(Lease, self.account)
+            if lease is None or lease.epoch != self.epoch:
+                raise LeaseLostError(f"{self.path}: another run has taken this account over; this one stops")
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A consistent view of the state."""
+        with reading(self.engine, self.path) as session:
+            yield session
+
+
+@contextmanager
+def reading(engine: Engine, path: Path) -> Iterator[Session]:
+    """A consistent view of a state, without keeping anyone from writing it."""
+    view = engine.execution_options(read_only=True)
+    with explained(path), Session(view, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def held(path: Path, account: str, command: str, *, pid: int, now: datetime) -> Iterator[Ledger]:
+    """Take the account for one run and let go of it at the end.
+
+    Raises:
+        LeaseHeldError: another run holds it.
+        LedgerError: the state cannot be used.
+    """
+    with explained(path), exclusive(path, now=now):
+        engine = open_engine(path, for_writing=True)
+        try:
+            with Session(engine) as session, session.begin():
+                lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
+                lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
+                run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
+                session.add(lease)
+                session.add(run)
+                session.flush()
+                epoch, number = lease.epoch, run.id
+            if number is None:
+                raise LedgerError(f"{path}: the run could not be recorded")
+            yield Ledger(engine, path, account, epoch, number)
+        finally:
+            engine.dispose()

@@ -1,0 +1,15 @@
+"""Runs the migrations on the connection the ledger hands over."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+from jobs.ledger import tables
+
+assert tables.Run.metadata is SQLModel.metadata  # noqa: S101 -- the import is what fills the metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    render_as_batch=True,
+)
+context.run_migrations()

@@ -1,0 +1,99 @@
+"""Requests and the attempts in them: what was about to be sent, and what came back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Session, col, select
+
+from connectors.records import Outcome, Target
+from jobs.ledger.deliveries import number
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Attempt, Delivery, Request
+
+
+class RequestState(StrEnum):
+    """What is known of one wire call."""
+
+    OPEN = "open"
+    """The intent is committed; no receipt yet."""
+    RECEIVED = "received"
+    """Taken in by the platform; its outcome is to be asked for."""
+    SETTLED = "settled"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    LOST = "lost"
+    UNRESOLVED = "unresolved"
+    """The platform never told."""
+
+
+def begin(
+    session: Session,
+    ledger: Ledger,
+    target: Target,
+    destination: str,
+    batch: Sequence[Delivery],
+    *,
+    now: datetime,
+) -> int:
+    """Write down a request that is about to be made, with each delivery's place in it."""
+    request = Request(
+        account=ledger.account,
+        run=ledger.run,
+        destination=destination,
+        transport=target.transport,
+        owner=target.owner,
+        action=target.action,
+        sent_at=now,
+        rows=len(batch),
+        state=RequestState.OPEN,
+    )
+    session.add(request)
+    session.flush()
+    made = identity(request)
+    session.add_all(
+        Attempt(request=made, position=position, delivery=number(delivery)) for position, delivery in enumerate(batch)
+    )
+    return made
+
+
+def get(session: Session, request: int) -> Request:
+    """A request on record."""
+    found = session.get(Request, request)
+    if found is None:
+        raise LookupError(f"no request {request}")
+    return found
+
+
+def rows(session: Session, request: int) -> list[tuple[Attempt, Delivery]]:
+    """The attempts of a request with their deliveries, in the order they were sent."""
+    return list(
+        session.exec(
+            select(Attempt, Delivery)
+            .join(Delivery, col(Delivery.id) == col(Attempt.delivery))
+            .where(Attempt.request == request)
+            .order_by(col(Attempt.position))
+        )
+    )
+
+
+def note(session: Session, attempt: Attempt, outcome: Outcome) -> None:
+    """Write down what was answered about one row."""
+    attempt.outcome, attempt.code = outcome.kind, outcome.code
+    session.add(attempt)
+
+
+def in_state(session: Session, account: str, state: RequestState) -> list[Request]:
+    """Requests in a state, oldest first."""
+    return list(
+        session.exec(
+            select(Request).where(Request.account == account, Request.state == state).order_by(col(Request.id))
+        )
+    )
+
+
+def identity(request: Request) -> int:
+    """The row's number, which a stored request always has."""
+    if request.id is None:
+        raise ValueError("the request is not stored yet")
+    return request.id

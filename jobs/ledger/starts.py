@@ -1,0 +1,94 @@
+"""From when each conversion's changes count, kept so that later settings cannot move it unawares."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from connectors.records import Target
+from jobs.ledger.tables import Delivery, Start
+from jobs.rules.facts import Route, Starts
+
+
+def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
+    """The starts on record, by conversion and destination."""
+    rows = session.exec(select(Start).where(Start.account == account)).all()
+    own = {(row.conversion, row.destination): row.since for row in rows if not row.label}
+    labels: dict[tuple[str, str], dict[str, datetime]] = {}
+    for row in rows:
+        if row.label:
+            labels.setdefault((row.conversion, row.destination), {})[row.label] = row.since
+    return {route: Starts(since, labels.get(route, {})) for route, since in own.items()}
+
+
+def keep(session: Session, account: str, route: Route, since: datetime | None, *, now: datetime) -> None:
+    """Give a route its start, and one to each label its stage has gained.
+
+    A start written in the settings governs every label and may be moved; one that was taken from the first run
+    stays as it was taken.
+    """
+    identity = (account, route.conversion, route.destination)
+    own = session.get(Start, (*identity, ""))
+    is_new = own is None
+    row = own or _start(identity, "", route.target, since or now)
+    row.target = _name(route.target)
+    if since is not None:
+        row.since = since
+    session.add(row)
+    for label in sorted(route.labels):
+        known = session.get(Start, (*identity, label))
+        if known is None:
+            known = _start(identity, label, route.target, row.since if is_new else now)
+        if since is not None:
+            known.since = since
+        session.add(known)
+
+
+def rename(session: Session, account: str, *, old: str, new: str) -> None:
+    """Carry a conversion's deliveries and starts over to its new id; keys stay as they were sent."""
+    for table in (Start, Delivery):
+        session.exec(
+            update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
+        )
+
+
+def vanished(session: Session, account: str, routes: Sequence[Route]) -> dict[str, list[str]]:
+    """Each conversion id the settings no longer have, and the new ids that go to the same place."""
+    known = session.exec(select(Start).where(Start.account == account, Start.label == "")).all()
+    current = {route.conversion for route in routes}
+    on_record = {row.conversion for row in known}
+    fresh = [route for route in routes if route.conversion not in on_record]
+    return {
+        row.conversion: sorted(
+            {
+                route.conversion
+                for route in fresh
+                if route.destination == row.destination and _name(route.target) == row.target
+            }
+        )
+        for row in known
+        if row.conversion not in current
+    }
+
+
+def ids_on_record(session: Session, account: str) -> set[str]:
+    """The conversion ids the ledger knows."""
+    return set(session.exec(select(Start.conversion).where(Start.account == account).distinct()))
+
+
+def _start(identity: tuple[str, str, str], label: str, target: Target, since: datetime) -> Start:
+    account, conversion, destination = identity
+    return Start(
+        account=account,
+        conversion=conversion,
+        destination=destination,
+        label=label,
+        target=_name(target),
+        since=since,
+    )
+
+
+def _name(target: Target) -> str:
+    """Where a conversion lands, whatever carries it."""
+    return f"{target.owner}/{target.action}"

@@ -1,0 +1,246 @@
+"""The ledger's tables; every row carries its account. Times are aware UTC, amounts decimal text."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def _of_lead() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"])
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Run(SQLModel, table=True):
+    """One acting command, from its start to its exit code."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    command: str
+    epoch: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+
+
+class Lease(SQLModel, table=True):
+    """Who may write: the epoch every write transaction asserts."""
+
+    account: str = Field(primary_key=True)
+    epoch: int
+    pid: int
+    started_at: datetime
+
+
+class Cursor(SQLModel, table=True):
+    """How far the leads were read, and an interrupted pull's place."""
+
+    account: str = Field(primary_key=True)
+    since: datetime | None = None
+    """Where the next pull starts; None reads everything."""
+    pull_started_at: datetime | None = None
+    """The start of the pull under way, on the source's clock; None between pulls."""
+    pull_since: datetime | None = None
+    resume: str | None = None
+    full_read_at: datetime | None = None
+    """The start of the last pull that read every lead."""
+
+
+class ConfigDigest(SQLModel, table=True):
+    """The settings the ledger's contents were made with."""
+
+    __tablename__ = "config_digest"
+    account: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    """`extraction`: what is read from a lead; `rules`: what is decided from it."""
+    digest: str
+
+
+class Start(SQLModel, table=True):
+    """From when changes count, for each conversion, destination and label."""
+
+    account: str = Field(primary_key=True)
+    conversion: str = Field(primary_key=True)
+    destination: str = Field(primary_key=True)
+    label: str = Field(primary_key=True)
+    """Normalised; the empty label is the conversion's own start."""
+    target: str
+    since: datetime
+
+
+# ── leads ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LeadRow(SQLModel, table=True):
+    """What is kept of a lead: no contact data, and raw values only where the settings list them."""
+
+    __tablename__ = "lead"
+    account: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    created_at: datetime
+    updated_at: datetime | None = None
+    label: str | None = None
+    digest: str
+    seen_at: datetime
+    """The start of the last pull that saw it: the observation that bounds an undated change."""
+    ad_user_data: str
+    ad_personalization: str
+    click_id_problem: str | None = None
+    facts: str
+    """JSON: the configured paths and what stands there, or its shape."""
+    to_plan: bool = Field(index=True)
+
+
+class UnreadableLeadRow(SQLModel, table=True):
+    """A lead that could not be read when last seen, and why."""
+
+    __tablename__ = "unreadable_lead"
+    account: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    reason: str
+    seen_at: datetime
+
+
+class StatusChange(SQLModel, table=True):
+    """A lead entering a status, and how its time is known."""
+
+    __tablename__ = "status_change"
+    __table_args__ = (_of_lead(), Index(None, "account", "lead"))
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    lead: str
+    label: str
+    at: datetime
+    date_only: bool
+    origin: str
+    after: datetime | None
+    """The observation before the one that found it."""
+    seen_at: datetime
+
+
+class ClickIdRow(SQLModel, table=True):
+    """A click id of a lead; ids accumulate."""
+
+    __tablename__ = "click_id"
+    __table_args__ = (_of_lead(),)
+    account: str = Field(primary_key=True)
+    lead: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    clicked_at: datetime
+    estimated: bool
+    """Whether `clicked_at` is a bound (the lead's creation, or the pull before it appeared)."""
+
+
+class ContactHash(SQLModel, table=True):
+    """Platform-ready hashes of a lead's contact data, while something still to be sent may use them."""
+
+    __tablename__ = "contact_hash"
+    __table_args__ = (_of_lead(),)
+    account: str = Field(primary_key=True)
+    lead: str = Field(primary_key=True)
+    destination: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+
+
+# ── deliveries ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Delivery(SQLModel, table=True):
+    """One conversion to one destination: what is sent, retried, settled."""
+
+    __table_args__ = (
+        UniqueConstraint("account", "lead", "conversion", "destination", "occurrence"),
+        UniqueConstraint("account", "key"),
+        _of_lead(),
+        Index(None, "account", "destination", "fate", "not_before"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    lead: str
+    conversion: str
+    destination: str
+    occurrence: int
+    key: str
+    fate: str
+    reason: str | None = None
+    not_before: datetime | None = None
+    """When a pending delivery is due."""
+    deferred_until: datetime | None = None
+    """The platform's own delay, which no re-planning shortens."""
+    expires_at: datetime | None = None
+    at: datetime | None = None
+    """When the conversion happened."""
+    origin: str | None = None
+    label: str | None = None
+    tax: str | None = None
+    transport: str | None = None
+    owner: str | None = None
+    action: str | None = None
+    source: str | None = None
+    value: str | None = None
+    currency: str | None = None
+    click_id_kind: str | None = None
+    click_estimated: bool | None = None
+    event: bytes | None = None
+    """The encoded event, only while it is in flight, submitted or in doubt."""
+    event_sha256: str | None = None
+    doubtful_since: datetime | None = None
+    """When an answer about these bytes was first lost; until settled they stay as they are."""
+    code: str | None = None
+    """The platform's word on a settled delivery."""
+    outcome: str | None = None
+
+
+class Request(SQLModel, table=True):
+    """One wire call to a sink."""
+
+    __table_args__ = (Index(None, "account", "state"),)
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    run: int = Field(foreign_key="run.id")
+    destination: str
+    transport: str
+    owner: str
+    action: str
+    sent_at: datetime
+    rows: int
+    state: str
+    """`open` (no receipt yet), `lost`, `refused`, `not_sent`, `received` (to be resolved), `settled`, `unresolved`."""
+    ticket: str | None = None
+    resolve_after: datetime | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class Attempt(SQLModel, table=True):
+    """One delivery's place in one request."""
+
+    request: int = Field(primary_key=True, foreign_key="request.id")
+    position: int = Field(primary_key=True)
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+    outcome: str | None = None
+    code: str | None = None
+
+
+class Transition(SQLModel, table=True):
+    """One move of one delivery, and its cause; only ever added to."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+    run: int = Field(foreign_key="run.id", index=True)
+    at: datetime
+    from_fate: str | None = None
+    to_fate: str
+    cause: str

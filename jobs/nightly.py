@@ -1,0 +1,162 @@
+"""One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from connectors.errors import Misconfigured, Transient
+from connectors.ports import Clock, LeadSource
+from jobs.deliver import Delivered, deliver
+from jobs.ledger import deliveries, leads
+from jobs.ledger.fates import Fate
+from jobs.ledger.ledger import Ledger
+from jobs.plan import Planned, adopt_settings, plan
+from jobs.pull import Intake, Pulled, Reach, pull
+from jobs.recover import recover
+from jobs.resolve import Resolved, resolve
+from jobs.rulebook import Rulebook, Sinks
+
+
+class Step(StrEnum):
+    """The parts of a night, as a person may watch them."""
+
+    PULL = "reading leads"
+    RESOLVE = "asking for outcomes"
+    PLAN = "deciding"
+    DELIVER = "sending"
+
+
+Watch = Callable[[Step], AbstractContextManager[object]]
+"""Called at the start of each step, so that a terminal can show what goes on."""
+
+
+def _unwatched(_: Step) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The outside world of one account's night."""
+
+    source: LeadSource
+    sinks: Sinks
+    clock: Clock
+    jitter: Callable[[], float]
+    reach: Reach
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a night did, in numbers, and what a human is needed for."""
+
+    account: str
+    run: int
+    started_at: datetime
+    recovered: int = 0
+    pulled: Pulled = field(default_factory=Pulled)
+    planned: Planned = field(default_factory=Planned)
+    delivered: Delivered = field(default_factory=Delivered)
+    resolved: Resolved = field(default_factory=Resolved)
+    source_stopped: str | None = None
+    unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
+    """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
+    in_doubt: int = 0
+    standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, reason: where everything stands after the night."""
+
+    @property
+    def stopped(self) -> dict[str, str]:
+        """Destinations, or actions of one, that wait for a human, and why."""
+        return {**self.resolved.stopped, **self.delivered.stopped}
+
+    @property
+    def attention(self) -> list[str]:
+        """What a human should look at, a sentence each."""
+        unknown = sum(with_click for _, _, with_click in self.unknown_labels)
+        unexpected = self.delivered.unexpected + self.resolved.unexpected
+        return [
+            sentence
+            for count, sentence in (
+                (unexpected, f"{unexpected} rejected: `explain` says why"),
+                (len(self.resolved.unconfirmed), f"unconfirmed: {'; '.join(self.resolved.unconfirmed)}"),
+                (self.in_doubt, f"{self.in_doubt} in doubt: an answer was lost; the next run asks again"),
+                (len(self.pulled.unreadable), f"{len(self.pulled.unreadable)} leads could not be read"),
+                (unknown, f"{unknown} leads with a click id have a status the settings do not name"),
+            )
+            if count
+        ]
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; 1 done, and a human is needed; 3 the source or a destination stopped."""
+        if self.source_stopped or self.stopped:
+            return 3
+        return 1 if self.attention else 0
+
+
+def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
+    """Do one night for one account and say what it did.
+
+    A source that fails still lets due deliveries go out; a destination that stops, stops alone.
+
+    Raises:
+        RenamedError: a conversion seems renamed; nothing was done.
+        LedgerError: the state cannot be written; what was committed is safe.
+    """
+    summary = _read(ledger, book, deps, watch)
+    with watch(Step.RESOLVE):
+        resolve(ledger, deps.sinks, deps.clock, summary.resolved)
+    with watch(Step.PLAN):
+        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    with watch(Step.DELIVER):
+        summary.delivered = deliver(
+            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, stopped=summary.resolved.stopped
+        )
+    with watch(Step.RESOLVE):
+        resolve(ledger, deps.sinks, deps.clock, summary.resolved)
+    return _conclude(ledger, book, summary)
+
+
+def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
+    """A night that asks no platform and sends nothing; made on a copy of the ledger, it leaves nothing behind."""
+    summary = _read(ledger, book, deps, watch)
+    with watch(Step.PLAN):
+        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    return _conclude(ledger, book, summary)
+
+
+def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
+    now = deps.clock.now()
+    summary = Summary(ledger.account, ledger.run, now)
+    with ledger.writing() as session:
+        adopt_settings(session, book, now=now)
+    summary.recovered = recover(ledger, deps.clock)
+    with watch(Step.PULL):
+        try:
+            pull(
+                ledger,
+                deps.source,
+                Intake(book, deps.sinks),
+                deps.clock,
+                reach=deps.reach,
+                done=summary.pulled,
+            )
+        except (Misconfigured, Transient) as error:
+            summary.source_stopped = str(error)
+    return summary
+
+
+def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
+    """Add where everything stands."""
+    with ledger.reading() as session:
+        summary.unknown_labels = [
+            (label, count, with_click)
+            for label, count, with_click in leads.labels(session, ledger.account)
+            if label not in book.known_labels
+        ]
+        summary.in_doubt = len(deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT))
+        summary.standing = deliveries.standing(session, ledger.account)
+    return summary

@@ -1,0 +1,215 @@
+"""Judges leads by the rules and brings their deliveries in line; sends nothing."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from connectors.records import DeliveryKey, LeadId, OutcomeClass
+from jobs.ledger import deliveries, leads, starts
+from jobs.ledger.fates import Fate
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import ConfigDigest, Delivery
+from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide
+from jobs.rules.facts import LeadFacts, Route, Starts
+from jobs.rules.keys import delivery_key
+from jobs.rules.reconcile import Standing, reason_of, reconcile
+
+LEADS_AT_ONCE = 200
+"""Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
+
+
+class RenamedError(Exception):
+    """A conversion's id vanished beside a new one that goes to the same place; the message says what to write."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """What planning changed tonight."""
+
+    leads: int = 0
+    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, reason."""
+
+
+def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
+    """Bring the ledger in line with the settings: renamed conversions, starts, and what must be read or judged again.
+
+    Raises:
+        RenamedError: an id vanished and a new one takes its place without saying so.
+    """
+    on_record = starts.ids_on_record(session, book.account)
+    for new, old in book.was.items():
+        if old is not None and old in on_record and new not in on_record:
+            starts.rename(session, book.account, old=old, new=new)
+    for old, candidates in starts.vanished(session, book.account, book.routes).items():
+        undeclared = [new for new in candidates if new not in book.was]
+        if undeclared:
+            raise RenamedError(
+                f"conversion {old!r} is gone from the settings and {undeclared[0]!r} goes to the same place: renamed? "
+                f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
+            )
+    for route in book.routes:
+        starts.keep(session, book.account, route, book.since.get(route.conversion), now=now)
+    _adopt_digests(session, book)
+
+
+def _adopt_digests(session: Session, book: Rulebook) -> None:
+    extraction_changed = _changed(session, book.account, "extraction", book.extraction_digest)
+    rules_changed = _changed(session, book.account, "rules", book.rules_digest)
+    # Contact hashes are kept only for what is still to be sent, so a new rule that may need them reads again.
+    if extraction_changed or (rules_changed and any(route.uses_contact for route in book.routes)):
+        leads.forget_digests(session, book.account)
+    if rules_changed:
+        leads.plan_all(session, book.account)
+
+
+def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
+    known = session.get(ConfigDigest, (account, kind))
+    if known is None:
+        session.add(ConfigDigest(account=account, kind=kind, digest=digest))
+        return False
+    changed = known.digest != digest
+    known.digest = digest
+    session.add(known)
+    return changed
+
+
+def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Planned:
+    """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
+    with ledger.writing() as session:
+        leads.plan_closing(session, ledger.account, now=now)
+        planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now)
+    planning = True
+    while planning:
+        with ledger.writing() as session:
+            planning = planner.plan_some(session)
+    longest = max((sink.limits.click_window for sink in sinks.values()), default=timedelta(days=90))
+    with ledger.writing() as session:
+        leads.erase_idle(session, ledger.account, clicks_before=now - longest)
+    return planner.done
+
+
+@dataclass(slots=True)
+class _Planner:
+    """What stays the same while leads are judged one after the other."""
+
+    ledger: Ledger
+    book: Rulebook
+    sinks: Sinks
+    starts: Mapping[tuple[str, str], Starts]
+    now: datetime
+    done: Planned = field(default_factory=Planned)
+
+    def plan_some(self, session: Session) -> bool:
+        """Judge the next leads; False when none is left."""
+        account = self.ledger.account
+        ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE)
+        facts = leads.facts(session, account, ids)
+        existing = deliveries.of_leads(session, account, ids)
+        for lead in ids:
+            self._plan_lead(session, facts[lead], existing.get(lead, []))
+        leads.planned(session, account, ids)
+        self.done.leads += len(ids)
+        return bool(ids)
+
+    def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
+        by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
+        for route in self.book.routes:
+            delivery = by_route.pop((route.conversion, route.destination), None)
+            decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
+            standing = None if delivery is None else self._standing(delivery, decision, route)
+            fate = reconcile(standing, decision)
+            if fate is not None:
+                delivery = delivery or begin(self.ledger.account, route, lead.id)
+                bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
+                self.done.moved[route.conversion, route.destination, fate, delivery.reason or ""] += 1
+        for orphan in deliveries.still_open(by_route.values()):
+            self._keep_back(session, orphan)
+
+    def _standing(self, delivery: Delivery, decision: Decision, route: Route) -> Standing:
+        same = (
+            delivery.fate == Fate.REJECTED
+            and isinstance(decision, Send)
+            and hashlib.sha256(self.sinks[route.destination].encode(decision.event)).hexdigest()
+            == delivery.event_sha256
+        )
+        outcome = OutcomeClass(delivery.outcome) if delivery.outcome else None
+        return Standing(Fate(delivery.fate), outcome, same_event=same)
+
+    def _keep_back(self, session: Session, orphan: Delivery) -> None:
+        """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
+        closed = orphan.expires_at is not None and orphan.expires_at < self.now
+        fate = Fate.EXPIRED if closed else Fate.WITHHELD
+        deliveries.move(session, self.ledger, orphan, fate, "not_configured", now=self.now)
+
+
+def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
+    """The decision on one route, for the delivery that stands there or would."""
+    key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
+    cancelled = delivery is not None and delivery.fate == Fate.CANCELLED
+    return decide(
+        route,
+        lead,
+        start,
+        key,
+        now=now,
+        entered_after=delivery.at if delivery is not None and cancelled else None,
+    )
+
+
+def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
+    """The key of a lead's conversion on a route."""
+    return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
+
+
+def begin(account: str, route: Route, lead: LeadId) -> Delivery:
+    """A delivery that does not stand anywhere yet."""
+    return Delivery(
+        account=account,
+        lead=lead,
+        conversion=route.conversion,
+        destination=route.destination,
+        occurrence=1,
+        key=key_for(route, lead),
+        fate="",
+    )
+
+
+def bring_in_line(
+    session: Session,
+    ledger: Ledger,
+    delivery: Delivery,
+    *,
+    route: Route,
+    decision: Decision,
+    fate: Fate,
+    now: datetime,
+) -> None:
+    """Put a delivery where a decision wants it, with what the decision knows of it."""
+    if not isinstance(decision, NotConcerned) and decision.entry is not None:
+        entry = decision.entry
+        delivery.at, delivery.origin, delivery.label = entry.at, entry.origin, entry.label
+        delivery.expires_at = getattr(decision, "closes_at", None)
+    delivery.not_before = decision.until if isinstance(decision, Wait) else None
+    delivery.tax = route.field_value.tax if route.field_value else None
+    if isinstance(decision, Send):
+        _describe(delivery, decision)
+    reason = reason_of(decision)
+    detail = getattr(decision, "detail", None)
+    cause = f"{reason}: {detail}" if reason and detail else reason or "due"
+    if fate is Fate.CANCELLED:
+        cause = "consent withdrawn"
+    deliveries.move(session, ledger, delivery, fate, cause, now=now)
+
+
+def _describe(delivery: Delivery, decision: Send) -> None:
+    event = decision.event
+    delivery.value = None if event.value is None else f"{event.value.amount:.2f}"
+    delivery.currency = None if event.value is None else event.value.currency
+    delivery.click_id_kind = None if event.click_id is None else event.click_id.kind
+    delivery.click_estimated = decision.click_estimated

@@ -1,0 +1,139 @@
+"""Asks what became of requests whose outcome comes later."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlmodel import Session
+
+from connectors.errors import Misconfigured, Transient
+from connectors.ports import Clock, ConversionSink
+from connectors.records import (
+    Answered,
+    DestinationId,
+    Forgotten,
+    Outcome,
+    OutcomeClass,
+    PartlyRefused,
+    Resolution,
+    StillPending,
+)
+from jobs.deliver import STOPPING, settle
+from jobs.ledger import deliveries, requests
+from jobs.ledger.fates import Fate
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Attempt, Delivery, Request
+from jobs.rulebook import Sinks
+
+GIVE_UP_AFTER = timedelta(days=45)
+"""Google keeps a request's status about 50 days; before that ends, nobody will know any more."""
+
+
+@dataclass(slots=True)
+class Resolved:
+    """What asking changed."""
+
+    asked: int = 0
+    pending: int = 0
+    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, platform's code."""
+    stopped: dict[str, str] = field(default_factory=dict)
+    unexpected: int = 0
+    unconfirmed: list[str] = field(default_factory=list)
+    """What a human should look up with the platform."""
+
+
+def resolve(ledger: Ledger, sinks: Sinks, clock: Clock, done: Resolved) -> None:
+    """Ask about every received request whose time has come, and settle what is answered; `done` counts it."""
+    done.pending = 0
+    with ledger.reading() as session:
+        waiting = requests.in_state(session, ledger.account, requests.RequestState.RECEIVED)
+    for request in waiting:
+        sink = sinks.get(DestinationId(request.destination))
+        if sink is None or request.destination in done.stopped:
+            continue
+        if request.resolve_after is not None and clock.now() < request.resolve_after:
+            done.pending += 1
+            continue
+        resolution = _ask(sink, request, clock.now(), done)
+        if resolution is not None:
+            with ledger.writing() as session:
+                _Settling(session, ledger, clock.now(), done).settle(requests.identity(request), resolution)
+    with ledger.writing() as session:
+        _Settling(session, ledger, clock.now(), done).give_up_doubts()
+
+
+def _ask(sink: ConversionSink, request: Request, now: datetime, done: Resolved) -> Resolution | None:
+    """What the platform says of a request; None where it refuses to be asked."""
+    done.asked += 1
+    try:
+        resolution = sink.resolve(request.ticket or "", rows=request.rows)
+    except Misconfigured as error:
+        done.stopped[request.destination] = str(error)
+        return None
+    except Transient:
+        resolution = StillPending()
+    if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
+        return Forgotten(f"no outcome in {GIVE_UP_AFTER.days} days")
+    return resolution
+
+
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """One transaction in which outcomes become fates."""
+
+    session: Session
+    ledger: Ledger
+    now: datetime
+    done: Resolved
+
+    def settle(self, number: int, resolution: Resolution) -> None:
+        """Put every delivery of a request where the resolution leaves it."""
+        request = requests.get(self.session, number)
+        rows = requests.rows(self.session, number)
+        match resolution:
+            case StillPending():
+                self.done.pending += 1
+            case Answered():
+                request.state = requests.RequestState.SETTLED
+                for (attempt, row), outcome in zip(rows, resolution.outcomes, strict=True):
+                    self._answered(attempt, row, outcome)
+            case PartlyRefused():
+                words = f"{resolution.refused} of {resolution.total} refused: {', '.join(resolution.codes)}"
+                self._unconfirmed(request, [row for _, row in rows], words)
+            case Forgotten():
+                self._unconfirmed(request, [row for _, row in rows], resolution.code)
+            case _:
+                assert_never(resolution)
+        self.session.add(request)
+
+    def give_up_doubts(self) -> None:
+        """A lost answer nobody could ask for again in all that time, say of a removed destination, stays unknown."""
+        for row in deliveries.by_fate(self.session, self.ledger.account, Fate.IN_DOUBT):
+            if row.doubtful_since is not None and self.now - row.doubtful_since > GIVE_UP_AFTER:
+                self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
+
+    def _answered(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
+        requests.note(self.session, attempt, outcome)
+        fate = settle(self.session, self.ledger, row, outcome, asynchronous=True, now=self.now)
+        self._count(row, outcome.code)
+        self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+        if outcome.kind in STOPPING:
+            name = f"{row.destination}/{row.action}" if outcome.of_target else row.destination
+            self.done.stopped[name] = outcome.code
+
+    def _unconfirmed(self, request: Request, rows: list[Delivery], words: str) -> None:
+        """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""
+        request.state, request.message = requests.RequestState.UNRESOLVED, words
+        self.done.unconfirmed.append(f"{request.destination}, request {request.ticket}: {words}")
+        for row in rows:
+            self._give_up(row, words)
+
+    def _give_up(self, row: Delivery, words: str) -> None:
+        row.code, row.doubtful_since = words, None
+        deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, words, now=self.now)
+        self._count(row, words)
+
+    def _count(self, row: Delivery, code: str) -> None:
+        self.done.moved[row.conversion, row.destination, row.fate, code] += 1

@@ -1,0 +1,36 @@
+"""The settings as the jobs need them: what to read, what counts, and where it goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from connectors.ports import ConversionSink
+from connectors.records import DestinationId
+from jobs.rules.facts import Route
+from jobs.rules.intake import Extraction
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """One account's rules, compiled from its settings."""
+
+    account: str
+    zone: ZoneInfo
+    extraction: Extraction
+    routes: tuple[Route, ...]
+    since: Mapping[str, datetime]
+    """Starts written in the settings, by conversion."""
+    was: Mapping[str, str | None]
+    """Conversions that name the id they had before; None declares one new."""
+    known_labels: frozenset[str]
+    """Normalised labels that a stage or `ignored_statuses` lists."""
+    extraction_digest: str
+    rules_digest: str
+
+    def routes_to(self, destination: DestinationId) -> tuple[Route, ...]:
+        """The routes that end at a destination."""
+        return tuple(route for route in self.routes if route.destination == destination)
+
+
+Sinks = Mapping[DestinationId, ConversionSink]

@@ -1,0 +1,53 @@
+"""Whether a lead's data may be used for ads, by its two consent signals."""
+
+from dataclasses import dataclass
+
+from connectors.records import Consent, Signal
+from jobs.rules.facts import Answer, LeadFacts, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Nothing may be sent, and why."""
+
+    reason: str
+
+
+def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Withheld:
+    """The signals to send with the lead's conversion, or why it must stay.
+
+    Ad platforms need both signals for people in the EEA: https://support.google.com/google-ads/answer/13802165
+    """
+    user_data = _signal(lead.ad_user_data, assume=route.assume_consent)
+    if isinstance(user_data, Withheld):
+        return user_data
+    if user_data is Signal.DENIED:
+        return Withheld("consent_refused")
+    personalization = _signal(lead.ad_personalization, assume=route.assume_consent)
+    if isinstance(personalization, Withheld):
+        return personalization
+    if personalization is Signal.DENIED and route.limits.needs_personalization:
+        return Withheld("consent_refused")
+    return Consent(user_data, personalization)
+
+
+def may_keep_contact(route: Route, ad_user_data: Answer) -> bool:
+    """Whether hashes of a lead's contact data may be kept for a route: it uses them and the lead allows it."""
+    if not route.uses_contact:
+        return False
+    signal = _signal(ad_user_data, assume=route.assume_consent)
+    return not isinstance(signal, Withheld) and signal is not Signal.DENIED
+
+
+def _signal(answer: Answer, *, assume: bool) -> Signal | Withheld | None:
+    match answer:
+        case Answer.GRANTED:
+            return Signal.GRANTED
+        case Answer.REFUSED:
+            return Signal.DENIED
+        case Answer.MISSING:
+            return Signal.GRANTED if assume else Withheld("consent_missing")
+        case Answer.UNKNOWN:
+            return Withheld("consent_unknown")
+        case Answer.NOT_ASKED:
+            return None

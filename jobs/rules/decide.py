@@ -1,0 +1,164 @@
+"""What should become of one conversion of one lead at one destination, with the reason: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.records import ClickId, DeliveryKey, Event, Money
+from jobs.rules.consent import Withheld, consent_to_send
+from jobs.rules.facts import LeadFacts, Origin, Route, Starts
+from jobs.rules.routing import click_for, identifiers_for
+from jobs.rules.stages import Entry, first_entry
+from jobs.rules.values import AwaitValue, NoValue, value_to_send
+from jobs.rules.windows import window
+
+
+@dataclass(frozen=True, slots=True)
+class NotConcerned:
+    """There is no such conversion: nothing is kept, `explain` works it out again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """It happened before its start; kept so that it can be explained."""
+
+    reason: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Withhold:
+    """It may not go out for a reason that may mend."""
+
+    reason: str
+    entry: Entry | None
+    closes_at: datetime | None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Its window has closed."""
+
+    reason: str
+    entry: Entry
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It will go out, not before a time."""
+
+    reason: str
+    until: datetime
+    entry: Entry
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """It may go out now."""
+
+    event: Event
+    entry: Entry
+    closes_at: datetime
+    click_estimated: bool | None
+
+
+Decision = NotConcerned | Skip | Withhold | Expire | Wait | Send
+
+
+def decide(
+    route: Route,
+    lead: LeadFacts,
+    starts: Starts,
+    key: DeliveryKey,
+    *,
+    now: datetime,
+    entered_after: datetime | None = None,
+) -> Decision:
+    """Judge one conversion of one lead for one destination.
+
+    The order of questions is part of the meaning: does it concern us, did it happen after its start, is there still
+    time, is its time believable, is it allowed, can the person be recognised, is it too early, what is it worth.
+
+    Args:
+        route: the conversion at the destination.
+        lead: what is known of the lead.
+        starts: from when the route's changes count.
+        key: the delivery's key.
+        now: the instant it would be sent.
+        entered_after: for a delivery cancelled before, only a later entry counts.
+    """
+    if not _meets(route, lead):
+        return NotConcerned("where_does_not_match")
+    entry = first_entry(route, lead, key, after=entered_after)
+    if entry is None:
+        return NotConcerned("stage_not_reached")
+    skipped = _before_start(entry, starts)
+    if skipped is not None:
+        return Skip(skipped, entry)
+    return _judge(route, lead, key, entry, now)
+
+
+def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: datetime) -> Decision:
+    click = click_for(route, lead, entry.at)
+    identifiers = identifiers_for(route, lead, click)
+    time_left = window(route, lead, click, by_contact=click is None and bool(identifiers))
+    if now > time_left.closes_at:
+        return Expire("window_closed", entry, time_left.closes_at)
+
+    def withhold(reason: str, detail: str | None = None) -> Withhold:
+        return Withhold(reason, entry, time_left.closes_at, detail)
+
+    if entry.implausible:
+        return withhold("time_implausible")
+    consent = consent_to_send(route, lead)
+    if isinstance(consent, Withheld):
+        return withhold(consent.reason)
+    if click is None and not identifiers:
+        if route.contact_only:
+            return withhold("no_identifier", lead.click_id_problem)
+        return withhold("no_click_id", lead.click_id_problem or _other_ids(route, lead))
+    value = value_to_send(route, lead, entry.at, time_left.closes_at, now)
+    match value:
+        case NoValue():
+            return withhold(value.reason, value.detail)
+        case AwaitValue():
+            return Wait("value_awaited", max(value.until, time_left.opens_at), entry, time_left.closes_at)
+    if now < time_left.opens_at:
+        return Wait("click_too_recent", time_left.opens_at, entry, time_left.closes_at)
+    event = Event(
+        key=key,
+        target=route.target,
+        at=entry.at,
+        click_id=None if click is None else ClickId(click.kind, click.value),
+        identifiers=identifiers,
+        value=None if value is None else Money(value, route.currency),
+        consent=consent,
+    )
+    return Send(event, entry, time_left.closes_at, None if click is None else click.estimated)
+
+
+def _meets(route: Route, lead: LeadFacts) -> bool:
+    return all(_holds(condition, lead.where) for condition in route.where)
+
+
+def _holds(condition: Mapping[str, frozenset[str]], where: Mapping[str, str]) -> bool:
+    return all(where.get(path) in values for path, values in condition.items())
+
+
+def _before_start(entry: Entry, starts: Starts) -> str | None:
+    start = starts.of(entry.label)
+    if entry.origin is Origin.BASELINE:
+        # Undated at first sight: the entry is known to lie after the start only where something before it does, the
+        # lead's creation or a dated status that was another.
+        return None if entry.after >= start else "baseline"
+    return "before_since" if entry.at < start else None
+
+
+def _other_ids(route: Route, lead: LeadFacts) -> str | None:
+    kinds = sorted({click.kind.value for click in lead.click_ids if click.kind not in route.limits.click_ids})
+    return f"only {', '.join(kinds)}" if kinds else None

@@ -1,0 +1,141 @@
+"""What the rules know of a lead, a conversion's route and its start: values only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from connectors.records import ClickIdKind, DestinationId, Identifier, LeadId, Limits, Target
+
+
+class Origin(StrEnum):
+    """How the time of a status change is known."""
+
+    REPORTED = "reported"
+    """Oplead says so: a history entry or a status date."""
+    BOUNDED = "bounded"
+    """Between two observations of ours."""
+    BASELINE = "baseline"
+    """Already so at first sight, undated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A lead entering a status."""
+
+    label: str
+    """Normalised."""
+    at: datetime
+    """For a day without a time, that day's start in the account's zone."""
+    date_only: bool
+    origin: Origin
+    seen_at: datetime
+    """The start of the pull that found it."""
+    after: datetime | None = None
+    """The observation before that, which did not show it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClickId:
+    """A click id and the time its windows count from."""
+
+    kind: ClickIdKind
+    value: str
+    clicked_at: datetime
+    estimated: bool
+    """Whether that time is only a bound: the lead's creation, or the pull before the id appeared."""
+
+
+class Answer(StrEnum):
+    """What a lead's consent field says."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    NOT_ASKED = "not_asked"
+    """The settings name no field for this signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Text that should have been an amount, by its shape."""
+
+    shape: str
+
+
+Amount = Decimal | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFacts:
+    """What is kept of a lead between nights."""
+
+    id: LeadId
+    created_at: datetime
+    changes: tuple[Change, ...]
+    click_ids: tuple[KnownClickId, ...]
+    click_id_problem: str | None
+    ad_user_data: Answer
+    ad_personalization: Answer
+    where: Mapping[str, str]
+    """A path of a `where` and the normalised value there, or its shape in angle brackets."""
+    amounts: Mapping[str, Amount]
+    """A path of a value and the amount there; absent and zero left out."""
+    identifiers: Mapping[DestinationId, tuple[Identifier, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAmount:
+    """A value read from the lead."""
+
+    path: str
+    tax: str
+    otherwise: Decimal | None
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One conversion to one destination, with everything that decides it."""
+
+    account: str
+    zone: ZoneInfo
+    conversion: str
+    destination: DestinationId
+    target: Target
+    limits: Limits
+    on_creation: bool
+    labels: frozenset[str]
+    """The normalised labels that enter its stage, and those of the stages that imply it."""
+    where: tuple[Mapping[str, frozenset[str]], ...]
+    """Conditions that must all hold: a path and its normalised values."""
+    fixed_value: Decimal | None
+    field_value: FieldAmount | None
+    currency: str
+    click_window: timedelta
+    """The shorter of the platform's memory of a click and the action's own window."""
+    contact_only: bool
+    """Whether leads without the platform's click id go out by contact data."""
+    attach_contact: bool
+    assume_consent: bool
+
+    @property
+    def uses_contact(self) -> bool:
+        """Whether hashed contact data may go out on this route."""
+        return self.contact_only or self.attach_contact
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """From when a route's changes count."""
+
+    conversion: datetime
+    labels: Mapping[str, datetime] = field(default_factory=dict)
+    """Labels that were added to the stage later."""
+
+    def of(self, label: str | None) -> datetime:
+        """The start that governs a change into `label`; None is the lead's creation."""
+        return max(self.conversion, self.labels.get(label, self.conversion)) if label else self.conversion

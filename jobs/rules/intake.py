@@ -1,0 +1,92 @@
+"""What is kept of a lead once it has been read: the answers and amounts the settings ask for, the rest by shape."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from connectors.records import ClickId, Lead
+from jobs.rules.facts import Amount, Answer, KnownClickId
+from jobs.rules.labels import normalise_label
+from jobs.rules.shape import shape
+from jobs.rules.values import read_amount
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentField:
+    """Where a consent signal stands and what its values mean, normalised."""
+
+    path: str
+    granted: frozenset[str]
+    refused: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What the settings want to know of a lead."""
+
+    ad_user_data: ConsentField
+    ad_personalization: ConsentField | None
+    where: Mapping[str, frozenset[str]]
+    """Every path of a `where`, and all normalised values listed for it anywhere."""
+    amounts: frozenset[str]
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Every path to be read beside the fixed fields."""
+        signals = [self.ad_user_data] + ([self.ad_personalization] if self.ad_personalization else [])
+        return frozenset({signal.path for signal in signals} | set(self.where) | self.amounts)
+
+
+def answer(field: ConsentField | None, lead: Lead) -> Answer:
+    """What the lead says to one consent question."""
+    if field is None:
+        return Answer.NOT_ASKED
+    value = normalise_label(str(lead.fields.get(field.path, "")))
+    if not value:
+        return Answer.MISSING
+    if value in field.refused:
+        return Answer.REFUSED
+    return Answer.GRANTED if value in field.granted else Answer.UNKNOWN
+
+
+def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
+    """The values of `where` paths: normalised where the settings list them, else only their shape."""
+    facts: dict[str, str] = {}
+    for path, listed in wanted.items():
+        raw = lead.fields.get(path)
+        if raw is None:
+            continue
+        value = normalise_label(str(raw))
+        facts[path] = value if value in listed else f"<{shape(str(raw))}>"
+    return facts
+
+
+def amounts(paths: frozenset[str], lead: Lead) -> dict[str, Amount]:
+    """The amounts of a lead, absent and zero ones left out."""
+    found: dict[str, Amount] = {}
+    for path in sorted(paths):
+        raw: str | Decimal | None = lead.fields.get(path)
+        amount = None if raw is None else read_amount(raw)
+        if amount is not None:
+            found[path] = amount
+    return found
+
+
+def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: datetime | None) -> list[KnownClickId]:
+    """The click ids a fresh reading adds; ids accumulate.
+
+    One present at first sight counts from the lead's creation, a later one from the pull before it appeared, unless
+    the time of the click was captured with it.
+    """
+    seen = {(click.kind, click.value) for click in known}
+    added: list[KnownClickId] = []
+    for click in lead.click_ids:
+        if (click.kind, click.value) not in seen:
+            seen.add((click.kind, click.value))
+            added.append(_known(click, previously or lead.created_at))
+    return added
+
+
+def _known(click: ClickId, bound: datetime) -> KnownClickId:
+    return KnownClickId(click.kind, click.value, click.clicked_at or bound, estimated=click.clicked_at is None)

@@ -1,0 +1,77 @@
+"""What a fresh decision changes about a delivery that may already stand somewhere: pure."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from connectors.records import OutcomeClass
+from jobs.ledger.fates import Fate
+from jobs.rules.decide import Decision, Expire, NotConcerned, Send, Skip, Wait, Withhold
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a delivery stands, and what its last settled answer was."""
+
+    fate: Fate
+    outcome: OutcomeClass | None = None
+    same_event: bool = False
+    """Whether the event it would send now is, byte for byte, the one that was refused."""
+
+
+def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
+    """The fate a decision puts a delivery in (perhaps the one it has); None leaves the delivery alone.
+
+    Args:
+        standing: where it stands; None where there is no such delivery yet.
+        decision: what should become of it now.
+    """
+    wanted = _wanted(decision)
+    if standing is None:
+        return wanted
+    match standing.fate:
+        case Fate.SKIPPED:
+            # Only a start moved back in the settings brings it to life.
+            return wanted
+        case Fate.PENDING:
+            if isinstance(decision, Withhold) and decision.reason == "consent_refused":
+                return Fate.CANCELLED
+            return _still_open(wanted)
+        case Fate.WITHHELD:
+            return _still_open(wanted)
+        case Fate.REJECTED:
+            mended = standing.outcome is OutcomeClass.FIX_DATA and not standing.same_event
+            return Fate.PENDING if mended and isinstance(decision, Send) else None
+        case Fate.CANCELLED:
+            # The decision was asked for entries later than the cancelled one.
+            return Fate.PENDING if wanted is Fate.PENDING else None
+        case Fate.IN_DOUBT:
+            withdrawn = isinstance(decision, Withhold) and decision.reason == "consent_refused"
+            return Fate.UNCONFIRMED if withdrawn else None
+        case Fate.IN_FLIGHT | Fate.SUBMITTED | Fate.ACCEPTED | Fate.EXPIRED | Fate.UNCONFIRMED:
+            return None
+    assert_never(standing.fate)
+
+
+def reason_of(decision: Decision) -> str | None:
+    """The reason a decision gives for not sending now."""
+    return None if isinstance(decision, Send) else decision.reason
+
+
+def _wanted(decision: Decision) -> Fate | None:
+    match decision:
+        case NotConcerned():
+            return None
+        case Skip():
+            return Fate.SKIPPED
+        case Withhold():
+            return Fate.WITHHELD
+        case Expire():
+            return Fate.EXPIRED
+        case Wait() | Send():
+            return Fate.PENDING
+    assert_never(decision)
+
+
+def _still_open(wanted: Fate | None) -> Fate:
+    # Settings that no longer want an open delivery may be a slip: it is kept back, not forgotten.
+    return Fate.WITHHELD if wanted in (None, Fate.SKIPPED) else wanted

@@ -1,0 +1,24 @@
+"""By what a platform can recognise the person: one click id, or hashed contact data."""
+
+from datetime import datetime
+
+from connectors.records import Identifier
+from jobs.rules.facts import KnownClickId, LeadFacts, Route
+
+
+def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
+    """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
+    for kind in route.limits.click_ids:
+        clicks = [click for click in lead.click_ids if click.kind == kind and click.clicked_at <= at]
+        if clicks:
+            return max(clicks, key=lambda click: (click.clicked_at, click.value))
+    return None
+
+
+def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -> tuple[Identifier, ...]:
+    """The contact hashes that go with a click id, or stand alone where the route allows it."""
+    known = lead.identifiers.get(route.destination, ())
+    if click is None:
+        return known if route.contact_only else ()
+    beside = route.attach_contact and click.kind in route.limits.contact_beside
+    return known if beside else ()

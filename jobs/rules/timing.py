@@ -1,0 +1,107 @@
+"""When a status change happened, as far as it can be known."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from connectors.records import DeliveryKey, Lead, Moment
+from jobs.rules.facts import Change, LeadFacts, Origin
+from jobs.rules.labels import normalise_label
+
+AHEAD = timedelta(minutes=5)
+"""How far a reported time may lie ahead of the pull that read it: clocks differ that much, no more."""
+
+
+def observe(
+    known: Sequence[Change],
+    lead: Lead,
+    *,
+    previously: datetime | None,
+    pull_started: datetime,
+    zone: ZoneInfo,
+) -> list[Change]:
+    """The status changes a fresh reading of a lead adds to those known.
+
+    Args:
+        known: the changes on record, in any order.
+        lead: what Oplead says now.
+        previously: the start of the last pull that saw the lead; None at first sight.
+        pull_started: the start of the pull that read it now.
+        zone: the account's zone, for days without a time.
+    """
+    added: list[Change] = []
+    for entry in lead.history:
+        change = _reported(entry.label, entry.at, pull_started, zone)
+        if not any(_same(change, other) for other in (*known, *added)):
+            added.append(change)
+    if lead.label is None:
+        return added
+    label = normalise_label(lead.label)
+    if label != _current((*known, *added), lead):
+        added.append(_undated(label, lead, previously, pull_started))
+    return added
+
+
+def happened_at(change: Change, lead: LeadFacts, key: DeliveryKey, zone: ZoneInfo) -> datetime:
+    """The instant told to a platform: never the time of sending, and the same on every run.
+
+    A day without a time becomes its noon plus an offset under a minute taken from the key, so that conversions of
+    one day stay distinct; on the day of creation, just after the creation where noon lies before it.
+    """
+    if not change.date_only:
+        return change.at
+    day = change.at.astimezone(zone).date()
+    noon = datetime.combine(day, time(12), zone).astimezone(UTC) + timedelta(seconds=int(key, 16) % 60)
+    if noon <= lead.created_at and lead.created_at.astimezone(zone).date() == day:
+        return lead.created_at.replace(microsecond=0) + timedelta(seconds=1)
+    return noon
+
+
+def implausible(change: Change, at: datetime, lead: LeadFacts) -> bool:
+    """Whether a reported time cannot be one: before the lead was created, or ahead of the pull that read it."""
+    return change.origin is Origin.REPORTED and (at < lead.created_at or at > change.seen_at + AHEAD)
+
+
+def _reported(label: str, moment: Moment, seen_at: datetime, zone: ZoneInfo) -> Change:
+    if isinstance(moment.at, datetime):
+        at = moment.at.astimezone(UTC)
+    else:
+        at = datetime.combine(moment.at, time(), zone).astimezone(UTC)
+    return Change(normalise_label(label), at, moment.date_only, Origin.REPORTED, seen_at)
+
+
+def _same(reported: Change, other: Change) -> bool:
+    """Whether a reported change is one we know: the same entry, or the one we had bounded before it was dated."""
+    if reported.label != other.label:
+        return False
+    if other.origin is Origin.REPORTED:
+        return (reported.at, reported.date_only) == (other.at, other.date_only)
+    earliest = other.after or datetime.min.replace(tzinfo=UTC)
+    return earliest - timedelta(days=1 if reported.date_only else 0) <= reported.at <= other.seen_at
+
+
+def _current(changes: Sequence[Change], lead: Lead) -> str | None:
+    """The label that is on record as the lead's present one."""
+    if lead.history and lead.label is not None:
+        # Of entries at one instant, the one listed last holds.
+        last = max(reversed(lead.history), key=lambda entry: _start_of(entry.at))
+        if normalise_label(last.label) == normalise_label(lead.label):
+            return normalise_label(last.label)
+    latest = max(changes, key=lambda change: (change.seen_at, change.at), default=None)
+    return latest.label if latest else None
+
+
+def _start_of(moment: Moment) -> datetime:
+    if isinstance(moment.at, datetime):
+        return moment.at.astimezone(UTC)
+    return datetime.combine(moment.at, time(), UTC)
+
+
+def _undated(label: str, lead: Lead, previously: datetime | None, pull_started: datetime) -> Change:
+    """A change whose time lies between two observations: `updated_at` if that does, else the pull that saw it."""
+    after = previously or max((_start_of(entry.at) for entry in lead.history), default=lead.created_at)
+    at = pull_started
+    if lead.updated_at is not None and after < lead.updated_at <= pull_started:
+        at = lead.updated_at
+    origin = Origin.BASELINE if previously is None else Origin.BOUNDED
+    return Change(label, at, date_only=False, origin=origin, seen_at=pull_started, after=after)

@@ -1,0 +1,92 @@
+"""Amounts as French people type them, read exactly or not at all."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from jobs.rules.facts import Amount, LeadFacts, Route, Unreadable
+from jobs.rules.shape import shape
+
+_CURRENCY = re.compile(r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht", re.IGNORECASE)
+_PLAIN = re.compile(r"\d+")
+_GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*")
+_LARGEST = Decimal(10) ** 9
+
+SETTLED_BEFORE_END = timedelta(hours=24)
+"""A value is not waited for into the last day of a conversion's window."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitValue:
+    """The amount is not there yet; it is waited for until then."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoValue:
+    """No value can be sent, and why."""
+
+    reason: str
+    detail: str | None = None
+
+
+def read_amount(raw: str | Decimal) -> Amount | None:
+    """The amount a text says, `Unreadable` where it may mean two, None where there is none (empty or zero).
+
+    `12 500,00 €`, `8900`, `12.500,00`, `1250.5` are read. `1.250` may be one thousand or one: it is not. A JSON
+    number is taken as it is. Negative and absurdly large amounts are unreadable.
+    """
+    amount = raw if isinstance(raw, Decimal) else _parse(raw)
+    if amount is None:
+        return None
+    if isinstance(amount, Unreadable):
+        return amount
+    if not amount.is_finite() or amount < 0 or amount >= _LARGEST:
+        return Unreadable(shape(str(raw)))
+    return amount.quantize(Decimal("0.01")) or None
+
+
+def value_to_send(
+    route: Route, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
+) -> Decimal | AwaitValue | NoValue | None:
+    """The amount to send with a conversion; None where the conversion carries none."""
+    if route.field_value is None:
+        return route.fixed_value
+    amount = lead.amounts.get(route.field_value.path)
+    if isinstance(amount, Unreadable):
+        return NoValue("value_unreadable", amount.shape)
+    if amount is not None:
+        return amount
+    until = min(at + route.field_value.wait, expires_at - SETTLED_BEFORE_END)
+    if now < until:
+        return AwaitValue(until)
+    if route.field_value.otherwise is None:
+        return NoValue("value_missing")
+    return route.field_value.otherwise
+
+
+def _parse(raw: str) -> Amount | None:
+    text = " ".join(raw.replace("\u202f", " ").replace("\u00a0", " ").replace("’", "'").split())
+    text = _CURRENCY.sub("", text).strip()
+    if not text:
+        return None if not raw.strip() else Unreadable(shape(raw))
+    whole, mark, decimals = _split_decimals(text)
+    if mark and not _PLAIN.fullmatch(decimals):
+        return Unreadable(shape(raw))
+    if _PLAIN.fullmatch(whole):
+        return Decimal(f"{whole}.{decimals or 0}")
+    grouped = _GROUPED.fullmatch(whole)
+    if grouped is None or grouped["group"] == mark:
+        return Unreadable(shape(raw))
+    if not mark and grouped["group"] in ".," and whole.count(grouped["group"]) == 1:
+        # "1.250", "1,250": a thousand to some, one and a quarter to others.
+        return Unreadable(shape(raw))
+    return Decimal(f"{re.sub(r'[^0-9]', '', whole)}.{decimals or 0}")
+
+
+def _split_decimals(text: str) -> tuple[str, str, str]:
+    """The part before the decimal mark, the mark, and one or two (or, after a plain start, any) digits after it."""
+    match = re.fullmatch(r"(?P<whole>.*\d)(?P<mark>[.,])(?P<decimals>\d{1,2})", text)
+    return (match["whole"], match["mark"], match["decimals"]) if match else (text, "", "")

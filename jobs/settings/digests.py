@@ -1,0 +1,77 @@
+"""Which settings, once changed, make leads worth reading again, and which make them worth deciding again.
+
+No secret, address or pace is part of a digest, nor anything that is only shown to people.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from jobs.settings.conversions import FieldValue
+from jobs.settings.model import Settings
+
+Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
+
+
+def named_fields(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The paths in a lead that the settings name beyond `oplead.fields`, with the values they list for each.
+
+    An amount's path lists none. Sorted, so that the order in the file does not matter.
+    """
+    listed: defaultdict[str, set[str]] = defaultdict(set)
+    for path, values in _listed(settings):
+        listed[path].update(values)
+    return {path: tuple(sorted(listed[path])) for path in sorted(listed)}
+
+
+def extraction_digest(settings: Settings) -> str:
+    """SHA-256, in hex, over the settings that say what is read from a lead."""
+    read = settings.model_dump(
+        mode="json", include={"timezone": True, "click_ids": True, "exclude": True, "oplead": {"fields"}}
+    )
+    return _sha256(read | {"named": {path: list(values) for path, values in named_fields(settings).items()}})
+
+
+def rules_digest(settings: Settings) -> str:
+    """SHA-256, in hex, over the settings that say what a lead's story means and what goes out of it."""
+    decides = settings.model_dump(
+        mode="json",
+        include={
+            "timezone": True,
+            "currency": True,
+            "stages": True,
+            "ignored_statuses": True,
+            "click_ids": True,
+            "consent": {"ad_user_data", "ad_personalization", "missing"},
+            "exclude": True,
+            "google_ads": True,
+            "meta": True,
+            "conversions": True,
+        },
+        exclude={
+            "google_ads": {"__all__": {"credentials", "endpoint", "login_customer_id", "max_per_run"}},
+            "meta": {"__all__": {"access_token", "app_secret", "graph_url", "max_per_run"}},
+            "conversions": {"__all__": {"name"}},
+        },
+    )
+    return _sha256(decides)
+
+
+def _listed(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
+    consent = settings.consent
+    for signal in (consent.ad_user_data, consent.ad_personalization):
+        if signal:
+            yield signal.field, signal.granted + signal.refused
+    for holder in (*settings.google_ads, *settings.meta, *settings.conversions):
+        yield from holder.where.items()
+    for conversion in settings.conversions:
+        if isinstance(conversion.value, FieldValue):
+            yield conversion.value.field, ()
+    if settings.exclude:
+        yield from settings.exclude.fields.items()
+
+
+def _sha256(value: Json) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""A YAML file as a tree of texts, with the place of everything in it.
+
+Scalars stay as they were typed (`0612345678` keeps its zero, `60` is "60"): the model knows which type is
+meant where. Only an empty value, `~` and `null` are None.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from jobs.settings.problems import Finding, Mark, Path
+
+Tree = str | dict[str, "Tree"] | list["Tree"] | None
+
+MOST_VALUES, DEEPEST = 20_000, 50
+_STANDARD = "tag:yaml.org,2002:"
+_START = Mark(1, 1)
+_SENTENCES = {
+    "mapping values": "a colon is not expected here: put the text in quotes, or check the line's indentation",
+    "found character '\\t'": "indent with spaces, not tabs",
+    "cannot start any token": "a text that begins with this sign must stand in quotes",
+    "undefined alias": "a text that begins with * must stand in quotes",
+    "another document": "one file holds one account: take the line --- and what follows out",
+    "end of stream": "what begins here is never closed: check quotes and brackets",
+    "<stream end>": "what begins here is never closed: check quotes and brackets",
+}
+_OTHERWISE = "this is not valid YAML: check quotes, brackets and indentation just before"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says, and where: every key and list item has a mark."""
+
+    tree: Tree = field(repr=False)
+    marks: Mapping[Path, Mark] = field(repr=False)
+    findings: tuple[Finding, ...]
+    """What is wrong with the YAML itself; with a syntax error there is no tree."""
+
+
+def read_document(text: str) -> Document:
+    """Read YAML 1.2, anchors and merge keys included; nothing in `text` makes it raise."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            node = YAML(typ="safe", pure=True).compose(text)
+    except (YAMLError, ArithmeticError, LookupError, RecursionError, ValueError) as error:
+        return Document(None, {}, (_syntax_finding(error),))
+    if node is None:
+        return Document(None, {(): _START}, (Finding((), "the file is empty"),))
+    reader = _Reader()
+    tree = reader.read(node, (), _mark(node))
+    return Document(tree, reader.marks, tuple(reader.findings))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Turns YAML's nodes into a tree, keeping marks and findings as it goes."""
+
+    marks: dict[Path, Mark] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def read(self, node: Node, path: Path, mark: Mark) -> Tree:
+        # Anchors can repeat a value without end, or hold themselves.
+        if len(self.marks) >= MOST_VALUES or len(path) > DEEPEST:
+            self._say((), "the file repeats or nests its values far too often: check its anchors", _START)
+            return None
+        self.marks[path] = mark
+        if not (node.tag or "").startswith(_STANDARD) or node.tag == f"{_STANDARD}binary":
+            self._say(path, "a value that begins with ! must stand in quotes", mark)
+        if isinstance(node, MappingNode):
+            return {key: self.read(value, (*path, key), at) for key, value, at in self._pairs(node, path)}
+        if isinstance(node, SequenceNode):
+            return [self.read(item, (*path, index), _mark(item)) for index, item in enumerate(node.value)]
+        return None if node.tag == f"{_STANDARD}null" else str(node.value)
+
+    def _pairs(self, node: MappingNode, path: Path) -> Iterator[tuple[str, Node, Mark]]:
+        """A mapping's own keys, then what `<<` adds to them."""
+        seen: dict[str, Mark] = {}
+        merged: list[Node] = []
+        for key, value in node.value:
+            mark = _mark(key)
+            if key.tag == f"{_STANDARD}merge":
+                merged += value.value if isinstance(value, SequenceNode) else [value]
+            elif not isinstance(key, ScalarNode):
+                self._say(path, "a key must be a plain word", mark)
+            elif (name := str(key.value)) in seen:
+                self._say((*path, name), f"this key stands here twice, first on line {seen[name].line}", mark)
+            else:
+                seen[name] = mark
+                yield name, value, mark
+        for source in merged:
+            if not isinstance(source, MappingNode):
+                self._say(path, "<< takes the name of an anchored group of keys, as <<: *name", _mark(node))
+                continue
+            for key, value in source.value:
+                if isinstance(key, ScalarNode) and key.value not in seen:
+                    seen[str(key.value)] = _mark(key)
+                    yield str(key.value), value, _mark(key)
+
+    def _say(self, path: Path, message: str, mark: Mark) -> None:
+        finding = Finding(path, message, mark)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def _mark(node: Node) -> Mark:
+    return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _syntax_finding(error: Exception) -> Finding:
+    """The parser's own words are not shown: they quote the file, and the line may hold a secret."""
+    if isinstance(error, RecursionError):
+        return Finding((), "the file nests its values far too deep", _START)
+    if not isinstance(error, MarkedYAMLError):
+        return Finding((), "the file holds characters that YAML does not allow", _START)
+    words = str(error.problem)
+    message = next((sentence for part, sentence in _SENTENCES.items() if part in words), _OTHERWISE)
+    unclosed = "stream" in words and error.context_mark is not None
+    mark = error.context_mark if unclosed else error.problem_mark
+    return Finding((), message, Mark(mark.line + 1, mark.column + 1) if mark else _START)

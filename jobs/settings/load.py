@@ -1,0 +1,105 @@
+"""Reading a configuration file: settings with notes, or everything that is wrong with it, at once."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from jobs.settings.document import Document, read_document
+from jobs.settings.model import Settings
+from jobs.settings.pending import pending_notes, pending_refusals
+from jobs.settings.problems import Finding, Mark, Problem, dotted
+from jobs.settings.references import References
+from jobs.settings.remotes import clock_findings
+from jobs.settings.semantics import fitting_findings
+from jobs.settings.wording import plain_findings
+
+LONGEST_FILE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Valid:
+    """A configuration that may run."""
+
+    settings: Settings
+    notes: tuple[Problem, ...]
+    """Keys not acted on yet, in the order of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A configuration that must not run, and all that is wrong with it, in the order of the file."""
+
+    problems: tuple[Problem, ...]
+
+
+Loaded = Valid | Invalid
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+    """Read and check the whole configuration file at `path`; whatever it holds, nothing is raised.
+
+    Args:
+        path: the YAML file; relative paths in it start at its folder.
+        environ: where `${VARIABLE}` is looked up; no problem or note ever repeats one of its values.
+    """
+    try:
+        text = _text(path)
+    except ValueError as error:
+        return Invalid((Problem(str(path), 1, 1, "", str(error)),))
+    document = read_document(text)
+    references = References(environ, path.parent)
+    settings, findings = _check(document, references)
+    if settings is None or findings:
+        return Invalid(_placed(findings, document, str(path)))
+    return Valid(settings, _placed(list(pending_notes(document.tree)), document, str(path)))
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ValueError("there is no such file")
+        with path.open("rb") as file:
+            content = file.read(LONGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"the file cannot be read ({error.strerror})") from None
+    if len(content) > LONGEST_FILE_BYTES:
+        raise ValueError("the file is too long for a configuration")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8 text; save it as UTF-8") from None
+
+
+def _check(document: Document, references: References) -> tuple[Settings | None, list[Finding]]:
+    tree, findings = document.tree, list(document.findings)
+    if not isinstance(tree, dict):
+        return None, findings or [Finding((), "write keys, each as key: value, as account: my-company")]
+    settings = None
+    try:
+        settings = Settings.model_validate(tree, context=references)
+    except ValidationError as error:
+        findings += plain_findings(error, document)
+    findings += fitting_findings(tree)
+    findings += clock_findings(tree, references)
+    findings += pending_refusals(tree)
+    return settings, findings
+
+
+def _placed(findings: list[Finding], document: Document, file: str) -> tuple[Problem, ...]:
+    return tuple(sorted(set(_problems(findings, document, file))))
+
+
+def _problems(findings: list[Finding], document: Document, file: str) -> Iterator[Problem]:
+    for finding in findings:
+        mark = finding.at or _nearest_mark(finding, document)
+        yield Problem(file, mark.line, mark.column, dotted(finding.path), finding.message)
+
+
+def _nearest_mark(finding: Finding, document: Document) -> Mark:
+    """The mark of the path, or of what stands around it."""
+    for length in range(len(finding.path), -1, -1):
+        if mark := document.marks.get(finding.path[:length]):
+            return mark
+    return Mark(1, 1)

@@ -1,0 +1,44 @@
+"""What is wrong with a configuration, each with its place, in words for those who edit it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+"""Where a value stands in the file: `("conversions", 1, "stage")`; () is the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the file; lines and columns count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong at a path of the file; `at` where the path's own mark is not the place."""
+
+    path: Path
+    message: str
+    at: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing to mend in the file; it sorts by place and never holds a secret."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """`conversions.1.stage`: a path on one line, whatever its keys hold."""
+    return ".".join(str(part) if str(part).isprintable() else ascii(part) for part in path)

@@ -1,0 +1,212 @@
+"""What must fit together across a configuration: names, labels, actions, and keys that need one another.
+
+The checks read the file's own tree, not the model, so that they speak even where a value is of a wrong type,
+which is none of their business.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from jobs.rules.labels import normalise_label
+from jobs.settings.document import Tree
+from jobs.settings.places import find, items, leaves, text_at, texts, value_at
+from jobs.settings.problems import Finding, Path, dotted
+from jobs.settings.suggestions import did_you_mean
+
+CREATED = "created"
+"""The stage every lead enters by its creation; built in."""
+PLATFORMS = ("google_ads", "meta")
+REFERENCES = (
+    "oplead.token",
+    "google_ads.*.credentials",
+    "meta.*.access_token",
+    "meta.*.app_secret",
+    "notify.*",
+)
+"""Where `${VARIABLE}` is read; anywhere else it would be taken as text."""
+Check = Callable[[Tree], Iterator[Finding]]
+
+
+def fitting_findings(tree: Tree) -> Iterator[Finding]:
+    """Everything in the file that does not fit the rest of it."""
+    for check in _CHECKS:
+        yield from check(tree)
+
+
+# ── stages and labels ────────────────────────────────────────────────────────────────────────────
+
+
+def _created_is_built_in(tree: Tree) -> Iterator[Finding]:
+    for path, _ in find(tree, f"stages.{CREATED}"):
+        yield Finding(path, "the stage created is built in; give this one another name")
+
+
+def _stages_are_known(tree: Tree) -> Iterator[Finding]:
+    stages = value_at(tree, ("stages",))
+    known = [CREATED, *(name for name in (stages if isinstance(stages, dict) else ()) if name != CREATED)]
+    for pattern in ("stage", "implied_by", "undo_when"):
+        for place in find(tree, f"conversions.*.{pattern}"):
+            yield from (_unknown(path, "stage", name, known) for path, name in texts(place) if name not in known)
+    for path, funnel in find(tree, "meta.*.funnel"):
+        names = funnel if isinstance(funnel, dict) else {}
+        yield from (_unknown((*path, name), "stage", name, known) for name in names if name not in known)
+        if len(names) == 1:
+            yield Finding(path, "name at least two stages: Meta learns from the way between them")
+
+
+def _a_label_has_one_meaning(tree: Tree) -> Iterator[Finding]:
+    stages = value_at(tree, ("stages",))
+    meanings: dict[str, Path] = {
+        f"the stage {name}": ("stages", name) for name in (stages if isinstance(stages, dict) else ())
+    }
+    meanings["ignored_statuses"] = ("ignored_statuses",)
+    first: dict[str, str] = {}
+    for meaning, path in meanings.items():
+        for at, label in texts((path, value_at(tree, path))):
+            normal = normalise_label(label)
+            if not normal:
+                yield Finding(at, "a label needs letters or digits")
+            elif normal in first:
+                yield Finding(at, f"this label stands in {first[normal]} already (accents and case do not matter)")
+            else:
+                first[normal] = meaning
+
+
+# ── conversions and destinations ─────────────────────────────────────────────────────────────────
+
+
+def _ids_are_unique(tree: Tree) -> Iterator[Finding]:
+    taken: set[str] = set()
+    for path, name in _named(tree, "conversions.*.id"):
+        if name in taken:
+            yield Finding(path, "another conversion has this id; each needs its own")
+        if name == "none":
+            yield Finding(path, 'a conversion cannot be called "none": `was: none` marks a new one')
+        taken.add(name)
+    former: set[str] = set()
+    for path, name in _named(tree, "conversions.*.was"):
+        if name in taken:
+            yield Finding(path, "a conversion of this id is still here, so this one cannot be it under a new name")
+        if name in former:
+            yield Finding(path, "another conversion says it had this id before")
+        former |= {name} - {"none"}
+    destinations: set[str] = set()
+    for path, name in _destinations(tree):
+        if name in destinations:
+            yield Finding(path, f"another destination is called {name}; give each an id of its own")
+        destinations.add(name)
+
+
+def _conversions_go_somewhere(tree: Tree) -> Iterator[Finding]:
+    for path, conversion in find(tree, "conversions.*"):
+        if not isinstance(conversion, dict):
+            continue
+        if not any(platform in conversion for platform in PLATFORMS):
+            yield Finding(path, "this conversion goes nowhere: give it google_ads, meta or both")
+        for platform in PLATFORMS:
+            if platform in conversion and value_at(tree, (platform,)) is None:
+                yield Finding((*path, platform), f"this file has no {platform} destination; add one, or take this out")
+    known = [name for path, name in _destinations(tree) if path[0] == "google_ads"]
+    for path, name in _named(tree, "conversions.*.google_ads.destination"):
+        if known and name not in known:
+            yield _unknown(path, "google_ads destination", name, known)
+
+
+def _actions_are_shared_knowingly(tree: Tree) -> Iterator[Finding]:
+    known = [name for path, name in _destinations(tree) if path[0] == "google_ads"]
+    users: defaultdict[tuple[str, str], list[tuple[Path, bool]]] = defaultdict(list)
+    for path, conversion in find(tree, "conversions.*"):
+        shared = (text_at(conversion, "shared_action") or "").casefold() == "true"
+        chosen = text_at(conversion, "google_ads.destination")
+        action = text_at(conversion, "google_ads.conversion_action")
+        action = action or text_at(conversion, "google_ads.conversion_action.id")
+        for destination in [chosen] if chosen else known:
+            if action:
+                users[destination, action.replace("-", "")].append((path, shared))
+    alone = {path for sharers in users.values() if len(sharers) > 1 for path, shared in sharers if not shared}
+    for path in sorted(alone, key=dotted):
+        yield Finding(
+            (*path, "google_ads", "conversion_action"),
+            "several conversions use this action: give each its own, or all of them shared_action: true",
+        )
+
+
+# ── keys that need one another ───────────────────────────────────────────────────────────────────
+
+
+def _consent_is_clear(tree: Tree) -> Iterator[Finding]:
+    because = next((path for path, value in find(tree, "consent.because") if value is not None), None)
+    assumed = text_at(tree, "consent.missing") == "assume_granted"
+    if assumed and because is None:
+        yield Finding(("consent", "missing"), "write why consent may be assumed, as because: …; reports will show it")
+    if because and not assumed:
+        yield Finding(because, "because stands only beside missing: assume_granted; take it out")
+    for signal in ("ad_user_data", "ad_personalization"):
+        granted = {normalise_label(text) for text in _all_texts(tree, f"consent.{signal}.granted")}
+        for place in find(tree, f"consent.{signal}.refused"):
+            for path, text in texts(place):
+                if normalise_label(text) in granted:
+                    yield Finding(path, "this value means both granted and refused; leave it in one list")
+
+
+def _oplead_is_complete(tree: Tree) -> Iterator[Finding]:
+    style = text_at(tree, "oplead.auth.style")
+    if style in {"header", "query"} and text_at(tree, "oplead.auth.name") is None:
+        what = "header" if style == "header" else "query parameter"
+        yield Finding(("oplead", "auth", "style"), f"write the {what}'s name too, as name: …")
+    if text_at(tree, "oplead.pull") == "since" and value_at(tree, ("oplead", "since_filter")) is None:
+        yield Finding(
+            ("oplead", "pull"),
+            "since needs the filter Oplead offers: add since_filter: { param: … }, or write list",
+        )
+
+
+def _a_schedule_is_daily_or_cron(tree: Tree) -> Iterator[Finding]:
+    schedule = value_at(tree, ("schedule",))
+    if isinstance(schedule, dict) and ("daily" in schedule) == ("cron" in schedule):
+        yield Finding(("schedule",), "write either daily or cron")
+
+
+def _references_stand_where_they_are_read(tree: Tree) -> Iterator[Finding]:
+    read = {path for pattern in REFERENCES for path, _ in find(tree, pattern)}
+    for path, text in leaves(tree):
+        if "${" in text and path not in read:
+            yield Finding(path, "a ${VARIABLE} stands only for a secret or the credentials; write the value itself")
+
+
+# ── reading names ────────────────────────────────────────────────────────────────────────────────
+
+
+def _destinations(tree: Tree) -> Iterator[tuple[Path, str]]:
+    """Every destination's name and where it stands; without an `id` it is called as its kind."""
+    for platform in PLATFORMS:
+        for path, destination in items(((platform,), value_at(tree, (platform,)))):
+            name = text_at(destination, "id")
+            yield ((*path, "id"), name) if name else (path, platform)
+
+
+def _named(tree: Tree, pattern: str) -> Iterator[tuple[Path, str]]:
+    yield from ((path, value) for path, value in find(tree, pattern) if isinstance(value, str))
+
+
+def _all_texts(tree: Tree, pattern: str) -> Iterator[str]:
+    yield from (text for place in find(tree, pattern) for _, text in texts(place))
+
+
+def _unknown(path: Path, what: str, name: str, known: list[str]) -> Finding:
+    hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+    return Finding(path, f"there is no {what} of this name{hint}")
+
+
+_CHECKS: tuple[Check, ...] = (
+    _created_is_built_in,
+    _stages_are_known,
+    _a_label_has_one_meaning,
+    _ids_are_unique,
+    _conversions_go_somewhere,
+    _actions_are_shared_knowingly,
+    _consent_is_clear,
+    _oplead_is_complete,
+    _a_schedule_is_daily_or_cron,
+    _references_stand_where_they_are_read,
+)

@@ -1,0 +1,159 @@
+"""How single values may be written: ids, names, lengths of time, secrets, one thing or several, yes and no.
+
+Scalars arrive as they were typed (`0612345678` keeps its zero); each type here reads its own.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SecretStr,
+    ValidationInfo,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from jobs.settings.references import References
+from jobs.settings.service_account import token_address
+
+_SPAN = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(d|h|min|m|s)\s*")
+_UNIT = {"d": "days", "h": "hours", "min": "minutes", "m": "minutes", "s": "seconds"}
+LONGEST_SPAN = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """A text that matches `pattern` whole; else people read `message`, here and in their editor."""
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._match, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # `patternErrorMessage` is understood by the YAML language server; other tools pass over it.
+        return handler(schema) | {"pattern": f"^({self.pattern})$", "patternErrorMessage": self.message}
+
+    def _match(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(self.message)
+        return text
+
+
+def _span(value: object) -> object:
+    """`3 d`, `4h`, `45 min`: how people write a length of time."""
+    if isinstance(value, timedelta):
+        return value
+    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a length of time as 3 d, 4 h, 45 min or 30 s")
+    span = timedelta(**{_UNIT[match[2]]: float(match[1])})
+    if span > LONGEST_SPAN:
+        raise ValueError("this is longer than ten years; write a shorter time")
+    return span
+
+
+Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str)]
+"""A length of time as people write it, ten years at most."""
+
+
+def digits(value: object) -> object:
+    """Google shows ids as 123-456-7890, and YAML reads 1234567890 as a number: both are the same id."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value.replace("-", "").strip() if isinstance(value, str) else value
+
+
+def one_or_many(value: object) -> object:
+    """`Gagné` is as good as `[Gagné]`."""
+    return value if isinstance(value, list | tuple) or value is None else [value]
+
+
+def true_or_false(value: object) -> object:
+    """The two words of YAML 1.2, in any case; `yes` and `oui` are refused rather than guessed."""
+    words = {"true": True, "false": False}
+    word = value.casefold() if isinstance(value, str) else value
+    if isinstance(word, str) and word not in words:
+        raise ValueError("write true or false")
+    return words[word] if isinstance(word, str) else word
+
+
+def _from_reference(value: object, info: ValidationInfo) -> object:
+    """Without references in the context (a model built without a file) a secret is taken as it is."""
+    if isinstance(info.context, References) and isinstance(value, str):
+        return info.context.secret(value)
+    return value
+
+
+def _key_file(value: object, info: ValidationInfo) -> object:
+    if isinstance(info.context, References) and isinstance(value, str):
+        path = info.context.path(value)
+        token_address(path)
+        return path
+    return value
+
+
+Secret = Annotated[
+    SecretStr,
+    BeforeValidator(_from_reference),
+    Field(json_schema_extra={"pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
+]
+KeyFile = Annotated[Path, BeforeValidator(_key_file, json_schema_input_type=str)]
+CustomerId = Annotated[
+    str,
+    BeforeValidator(digits, json_schema_input_type=str | int),
+    Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890"),
+]
+Digits = Annotated[
+    str,
+    BeforeValidator(digits, json_schema_input_type=str | int),
+    Like(r"[0-9]{1,20}", "write the id, digits only"),
+]
+Slug = Annotated[
+    str,
+    Like(
+        r"[a-z0-9][a-z0-9_-]{0,39}",
+        "a name has small letters without accents, digits, - and _, 40 at most; it begins with no sign",
+    ),
+]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Path_ = Annotated[
+    str,
+    Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with points, as leadData.consent"),
+]
+"""A dotted path into a lead, `leadData.consent`."""
+OneOrMore = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+Paths = Annotated[
+    tuple[Path_, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+StageNames = Annotated[tuple[Slug, ...], BeforeValidator(one_or_many, json_schema_input_type=str | list[str])]
+YesNo = Annotated[bool, BeforeValidator(true_or_false, json_schema_input_type=bool)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused; nothing changes once it is read."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        coerce_numbers_to_str=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )

@@ -1,0 +1,229 @@
+"""Google played on this machine: a token server and the Data Manager API, answering as a test says."""
+
+import json
+import threading
+from base64 import urlsafe_b64decode
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.records import (
+    ClickId,
+    ClickIdKind,
+    Consent,
+    DeliveryKey,
+    EncodedEvent,
+    Event,
+    Money,
+    Receipt,
+    Resolution,
+    Signal,
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+
+class Server:
+    """One server on loopback that answers every call alike and remembers them."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._over = threading.Event()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = False  # so that closing waits for what is being answered
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def say(self, payload: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        """Answer in JSON from now on."""
+        self.say_bytes(json.dumps(payload).encode(), status, headers)
+
+    def say_bytes(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        """Answer with these bytes from now on."""
+        self._answer = lambda handler: _write(handler, body, status, headers or {})
+
+    def hang_up(self) -> None:
+        """End the connection without a word from now on."""
+        self._answer = lambda _handler: None
+
+    def stay_silent(self) -> None:
+        """Keep the caller waiting from now on."""
+        self._answer = lambda _handler: self._over.wait(10)
+
+    def close(self) -> None:
+        """Stop, and let go of whoever waits."""
+        self._over.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server._take(self)
+
+            do_POST = do_GET  # noqa: N815 - http.server's own name
+
+            def log_message(self, *_args: object) -> None:
+                """Keep quiet."""
+
+        return Handler
+
+    def _take(self, handler: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(handler.path)
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        query, headers = parse_qs(parts.query), dict(handler.headers)
+        self.calls.append(Call(handler.command, parts.path, query, headers, body))
+        handler.close_connection = True
+        self._answer(handler)
+
+
+def _write(handler: BaseHTTPRequestHandler, body: bytes, status: int, headers: dict[str, str]) -> None:
+    handler.send_response_only(status)
+    for name, value in {"Content-Length": str(len(body)), **headers}.items():
+        handler.send_header(name, value)
+    with suppress(ConnectionError):
+        handler.end_headers()
+        handler.wfile.write(body)
+
+
+class Google:
+    """A token server, the API, and a sink that uses them."""
+
+    target = Target("data_manager", "1234567890", "987654321", "WEB")
+
+    def __init__(self, folder: Path, private_key: str) -> None:
+        self.tokens, self.api = Server(), Server()
+        self.tokens.say({"access_token": "ya29.invented", "expires_in": 3600, "token_type": "Bearer"})
+        self.api.say({"requestId": "req-1"})
+        self._folder, self._private_key = folder, private_key
+        self.options = DataManagerOptions(
+            customer_id="1234567890",
+            login_customer_id="1112223333",
+            key_file=self.key_file(f"{self.tokens.url}/token"),
+            endpoint=self.api.url,
+            timeout=5.0,
+        )
+        self.sink = DataManagerSink(self.options)
+
+    def key_file(self, token_uri: object, **changed: object) -> Path:
+        """A service account's key file that names this token server."""
+        path = self._folder / "key.json"
+        account = {
+            "type": "service_account",
+            "client_email": "sync@invented.iam.gserviceaccount.com",
+            "private_key": self._private_key,
+            "token_uri": token_uri,
+        }
+        path.write_text(json.dumps(account | changed))
+        return path
+
+    def use(self, **changed: object) -> None:
+        """Use another sink, with these options changed."""
+        self.options = replace(self.options, **changed)
+        self.sink = DataManagerSink(self.options)
+
+    def event(self, key: str = "key-0") -> Event:
+        """A sale after an invented click."""
+        return Event(
+            key=DeliveryKey(key),
+            target=self.target,
+            at=datetime(2026, 11, 1, 10, 30, tzinfo=UTC),
+            click_id=ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click"),
+            identifiers=(),
+            value=Money(Decimal("1250.50"), "EUR"),
+            consent=Consent(Signal.GRANTED, Signal.DENIED),
+        )
+
+    def submit(self, rows: int = 1) -> Receipt:
+        """Send so many sales."""
+        keys = [f"key-{row}" for row in range(rows)]
+        batch = [EncodedEvent(DeliveryKey(key), self.sink.encode(self.event(key))) for key in keys]
+        return self.sink.submit(self.target, batch)
+
+    def resolve(self, rows: int = 1) -> Resolution:
+        """Ask what became of so many sales."""
+        return self.sink.resolve("req-1", rows=rows)
+
+    def refuse(
+        self,
+        http: int,
+        status: str,
+        *details: dict[str, object],
+        headers: dict[str, str] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Answer with an error of the API's own shape from now on."""
+        info = [_detail("ErrorInfo", reason=reason, domain="datamanager.googleapis.com")] if reason else []
+        error = {"code": http, "message": "invented words", "status": status, "details": [*info, *details]}
+        self.api.say({"error": error}, http, headers)
+
+    def violations(self, *fields: tuple[str, str | None]) -> dict[str, object]:
+        """The detail that blames fields, each a path and a reason."""
+        each = [{"field": path, "description": "jean@example.fr is bad", "reason": why} for path, why in fields]
+        return _detail("BadRequest", fieldViolations=each)
+
+    def retry_info(self, delay: str) -> dict[str, object]:
+        """The detail that says when to come back."""
+        return _detail("RetryInfo", retryDelay=delay)
+
+    def request_info(self, request_id: str) -> dict[str, object]:
+        """The detail that names the request."""
+        return _detail("RequestInfo", requestId=request_id)
+
+    def claims(self) -> dict[str, object]:
+        """What the last token request asserts, unverified."""
+        assertion = parse_qs(self.tokens.calls[-1].body.decode())["assertion"][0]
+        payload = assertion.split(".")[1]
+        return json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+    def close(self) -> None:
+        """Stop both servers."""
+        self.tokens.close()
+        self.api.close()
+
+
+def _detail(kind: str, **fields: object) -> dict[str, object]:
+    return {"@type": f"type.googleapis.com/google.rpc.{kind}", **fields}
+
+
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    """A throw-away RSA key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(*form).decode()
+
+
+@pytest.fixture
+def google(tmp_path: Path, private_key: str):
+    """Google on loopback, answering well until told otherwise."""
+    played = Google(tmp_path, private_key)
+    yield played
+    played.close()

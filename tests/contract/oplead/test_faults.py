@@ -1,0 +1,146 @@
+"""What becomes of every way in which the platform can fail, over a real socket."""
+
+import socket
+from datetime import timedelta
+
+import pytest
+
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead import AuthOptions
+from connectors.records import LeadId
+
+
+def pull(source):
+    return list(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False))
+
+
+FAULTS = {
+    "a 429": {"status": 429},
+    "a 500": {"status": 500},
+    "a 503 as HTML": {"status": 503, "body": b"<html>busy</html>"},
+    "a 200 as HTML": {"body": b"<!doctype html><p>Maintenance"},
+    "JSON cut short": {"body": b'{"data": [{"id": "L-1", "creat'},
+    "an empty body": {"body": b""},
+    "a hang": {"seconds": 2},
+    "a cut connection": {"cut": True},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_passing_fault_is_asked_again(platform, open_source, lead, reply, clock, fault):
+    """One fault costs one second and one more request, and the pull goes on."""
+    platform.serve("/v1/leads", reply(**FAULTS[fault]), [lead(1)])
+
+    pages = pull(open_source())
+
+    assert ["L-1"] == [one.id for one in pages[0].leads]
+    assert 2 == len(platform.asked)
+    assert [1.0] == clock.slept
+
+
+@pytest.mark.parametrize("fault", ["a 429", "a 500", "a 200 as HTML", "JSON cut short", "a cut connection"])
+def test_a_lasting_fault_gives_up_after_five_attempts(platform, open_source, reply, clock, fault):
+    """The waits double, and the last failure is Transient."""
+    platform.serve("/v1/leads", reply(**FAULTS[fault]))
+
+    with pytest.raises(Transient):
+        pull(open_source())
+
+    assert 5 == len(platform.asked)
+    assert [1.0, 2.0, 4.0, 8.0] == clock.slept
+
+
+def test_nobody_listening_is_transient(open_source):
+    """A refused connection is tried again like any other fault."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        source = open_source(base_url=f"http://127.0.0.1:{unused.getsockname()[1]}")
+
+        with pytest.raises(Transient, match="ConnectError"):
+            pull(source)
+
+
+@pytest.mark.parametrize(
+    ("written", "waited"), [("7", 7.0), ("Tue, 21 Jul 2026 03:31:30 GMT", 90.0), ("0", 1.0), ("soon", 1.0)]
+)
+def test_the_platforms_own_delay_is_waited_for(platform, open_source, lead, reply, clock, written, waited):
+    """Retry-After in seconds, or as a date by the platform's own clock, replaces our wait."""
+    platform.serve("/v1/leads", reply(status=429, headers={"Retry-After": written}), [lead(1)])
+
+    pull(open_source())
+
+    assert [waited] == clock.slept
+
+
+def test_a_long_delay_is_handed_on(platform, open_source, reply, clock):
+    """More than five minutes is not waited for; the caller learns how long."""
+    platform.serve("/v1/leads", reply(status=503, headers={"Retry-After": "3600"}))
+
+    with pytest.raises(Transient) as caught:
+        pull(open_source())
+
+    assert timedelta(hours=1) == caught.value.retry_after
+    assert [] == clock.slept
+
+
+def test_a_429_halves_the_pace(platform, open_source, lead, reply, clock):
+    """After a 429 the next requests come at half the pace."""
+    platform.serve("/v1/leads", reply(status=429), [])
+    platform.serve("/v1/leads/L-1", lead(1))
+    source = open_source(per_minute=4)
+
+    pull(source)
+    source.fetch_one(LeadId("L-1"))
+
+    assert 60 < sum(clock.slept)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_stops_at_once(platform, open_source, reply, clock, status):
+    """It names the setting and whose key is wanted, and is not tried again."""
+    platform.serve("/v1/leads", reply(status=status))
+
+    with pytest.raises(Misconfigured, match=r"client admin's API key as oplead\.token"):
+        pull(open_source())
+
+    assert 1 == len(platform.asked)
+    assert [] == clock.slept
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 422])
+def test_any_other_refusal_names_path_and_status(platform, open_source, reply, status):
+    """A redirect is one of them: the token does not follow it."""
+    platform.serve("/v1/leads", reply(status=status, headers={"Location": "/v1/elsewhere"}))
+
+    with pytest.raises(Misconfigured, match=f"{status} on /v1/leads"):
+        pull(open_source())
+
+    assert ["/v1/leads"] == platform.asked
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault):
+    """Whatever fails, neither the token nor the answer is in the message."""
+    platform.serve("/v1/leads?key=tok-0123456789", reply(**{"body": b"jane@example.org", **FAULTS[fault]}))
+    source = open_source(auth=AuthOptions("query", "key"))
+
+    with pytest.raises(Transient) as caught:
+        source._client._attempt("/v1/leads")
+
+    shown = f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+    assert not any(secret in shown for secret in ("tok-", "key=", "jane", "html", "L-1"))
+
+
+@pytest.mark.parametrize(
+    ("auth", "token", "setting"),
+    [
+        (AuthOptions(), "", r"oplead\.token"),
+        (AuthOptions(), "line\n", r"oplead\.token"),
+        (AuthOptions("header"), "tok", r"oplead\.auth\.name"),
+        (AuthOptions("query"), "tok", r"oplead\.auth\.name"),
+    ],
+)
+def test_a_token_that_cannot_be_sent_is_refused_at_once(open_source, auth, token, setting):
+    """The setting is named before anything goes out."""
+    with pytest.raises(Misconfigured, match=setting):
+        open_source(auth=auth, token=token)

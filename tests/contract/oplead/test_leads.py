@@ -1,0 +1,218 @@
+"""What is read of each lead, over a real socket."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead import FieldPaths, OpleadOptions, PaginationOptions
+from connectors.records import ClickIdKind, LeadId
+
+
+def pull(source, is_known=lambda _id, _digest: False):
+    return list(source.fetch_changes(None, resume=None, is_known=is_known))
+
+
+def test_a_lead_is_read_whole(platform, open_source, reply):
+    """The usual shape gives every part of the record, numbers exact."""
+    body = b"""{"data": [{"id": 10482, "createdAt": "2026-07-01 09:12:44", "updatedAt": "2026-07-20T17:05:01+02:00",
+      "status": {"label": "Gagn\\u00e9", "code": 7}, "statusDate": "20/07/2026 17:05",
+      "leadData": {"externalID": "gclid=Cj0KCQjw-Abc", "utm_source": "google", "consent": true},
+      "contact": {"firstname": "Jeanne", "lastname": "Martin", "email": "jeanne@example.org",
+                  "phone": "06 12 34 56 78", "mobile": "07 12 34 56 78"},
+      "address": {"postcode": "69003", "city": "Lyon", "country": {"code": "FR", "name": "France"}},
+      "amount": 12500.10, "channel": "Site web"}]}"""
+    platform.serve("/v1/leads", reply(body))
+    wanted = frozenset({"amount", "channel", "leadData.consent", "absent"})
+
+    read = pull(open_source(wanted=wanted))[0].leads[0]
+
+    assert "10482" == read.id
+    assert datetime(2026, 7, 1, 7, 12, 44, tzinfo=UTC) == read.created_at
+    assert datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC) == read.updated_at
+    assert "Gagné" == read.label
+    assert [("Gagné", datetime(2026, 7, 20, 15, 5, tzinfo=UTC))] == [(e.label, e.at.at) for e in read.history]
+    assert [(ClickIdKind.GCLID, "Cj0KCQjw-Abc")] == [(one.kind, one.value) for one in read.click_ids]
+    assert ("06 12 34 56 78", "07 12 34 56 78") == read.contact.phones
+    assert ("jeanne@example.org",) == read.contact.emails
+    assert ("69003", "Lyon", "FR") == (read.contact.postcode, read.contact.city, read.contact.country)
+    assert {"amount": Decimal("12500.10"), "channel": "Site web", "leadData.consent": "true"} == read.fields
+    assert "jeanne" not in repr(read).lower()
+
+
+def test_a_bad_lead_does_not_stop_its_page(platform, open_source, lead):
+    """Each unreadable lead has a reason by shape and the setting to mend; the others are read."""
+    platform.serve(
+        "/v1/leads",
+        {
+            "data": [
+                lead(1, createdAt="yesterday at jane's"),
+                lead(2, createdAt=None),
+                lead(3),
+                "text",
+                {"createdAt": "2026-07-01"},
+            ]
+        },
+    )
+
+    page = pull(open_source())[0]
+
+    assert ["L-3"] == [one.id for one in page.leads]
+    assert ["L-1", "L-2", None, None] == [one.id for one in page.unreadable]
+    reasons = [one.reason for one in page.unreadable]
+    assert "oplead.fields.created_at" in reasons[0]
+    assert "no creation time: see oplead.fields.created_at" == reasons[1]
+    assert "oplead.pagination.items" in reasons[2]
+    assert "oplead.fields.id" in reasons[3]
+    assert "jane" not in " ".join(reasons)
+
+
+def test_text_that_is_no_unicode_makes_one_lead_unreadable(platform, open_source, lead):
+    """Half an emoji would otherwise stop the night where it is hashed."""
+    platform.serve("/v1/leads", [lead(1, name="\ud83d"), lead(2)])
+
+    page = pull(open_source())[0]
+
+    assert ["L-1"] == [one.id for one in page.unreadable]
+    assert ["L-2"] == [one.id for one in page.leads]
+
+
+@pytest.mark.parametrize(
+    ("detail", "listed", "asked"),
+    [
+        ("auto", {"leadData": {}}, False),
+        ("auto", {}, True),
+        ("auto", {"leadData": None}, True),
+        ("always", {"leadData": {}}, True),
+        ("never", {}, False),
+    ],
+)
+def test_a_leads_own_page_is_read_on_demand(platform, open_source, lead, detail, listed, asked):
+    """Auto reads it only where the list leaves out the click ids' container."""
+    bare = {name: value for name, value in lead(1).items() if name != "leadData"}
+    platform.serve("/v1/leads", [{**bare, **listed}])
+    platform.serve("/v1/leads/L-1", {"data": lead(1)})
+
+    read = pull(open_source(detail=detail))[0].leads[0]
+
+    assert asked == ("/v1/leads/L-1" in platform.asked)
+    assert asked == bool(read.click_ids)
+
+
+def test_a_known_lead_is_not_read_further(platform, open_source, lead):
+    """is_known is asked with the digest that was handed out, and saves the lead's own page."""
+    bare = [{"id": "L-1", "createdAt": "2026-07-01"}, {"id": "L-2", "createdAt": "2026-07-01"}]
+    platform.serve("/v1/leads", bare)
+    platform.serve("/v1/leads/L-1", lead(1))
+    platform.serve("/v1/leads/L-2", lead(2))
+    known = {one.id: one.digest for one in pull(open_source())[0].leads}
+    platform.asked.clear()
+    bare[1]["status"] = "Gagné"
+    platform.serve("/v1/leads", bare)
+
+    page = pull(open_source(), is_known=lambda own_id, digest: known[own_id] == digest)[0]
+
+    assert ("L-1",) == page.unchanged
+    assert ["L-2"] == [one.id for one in page.leads]
+    assert ["/v1/leads", "/v1/leads/L-2"] == platform.asked
+
+
+def test_a_listed_lead_whose_page_is_gone_is_unreadable(platform, open_source, lead):
+    """It is counted, and the others are read."""
+    platform.serve("/v1/leads", [lead(1), lead(2)])
+    platform.serve("/v1/leads/L-2", lead(2))
+
+    page = pull(open_source(detail="always"))[0]
+
+    assert ["L-1"] == [one.id for one in page.unreadable]
+    assert ["L-2"] == [one.id for one in page.leads]
+
+
+def test_one_page_that_always_fails_costs_one_lead(platform, open_source, lead, reply):
+    """A single lead the platform chokes on must not stop every night."""
+    platform.serve("/v1/leads", [lead(1), lead(2)])
+    platform.serve("/v1/leads/L-1", reply(status=500))
+    platform.serve("/v1/leads/L-2", lead(2))
+
+    page = pull(open_source(detail="always"))[0]
+
+    assert ["L-1"] == [one.id for one in page.unreadable]
+    assert ["L-2"] == [one.id for one in page.leads]
+
+
+def test_two_failing_pages_in_a_row_stop_the_pull(platform, open_source, lead, reply):
+    """Then it is the platform that fails, and the page is read again later."""
+    platform.serve("/v1/leads", [lead(1), lead(2)])
+    platform.serve("/v1/leads/L-1", reply(status=500))
+    platform.serve("/v1/leads/L-2", reply(status=500))
+
+    with pytest.raises(Transient):
+        pull(open_source(detail="always"))
+
+
+def test_one_lead_is_fetched_by_its_opaque_id(platform, open_source, lead):
+    """The id is percent-encoded in the path and compared as text."""
+    platform.serve("/v1/leads/A%2F0%201", {"lead": {**lead(1), "id": "A/0 1"}})
+
+    assert "A/0 1" == open_source().fetch_one(LeadId("A/0 1")).id
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_lead_that_is_gone_is_none(platform, open_source, reply, status):
+    """Both ways of saying that there is none."""
+    platform.serve("/v1/leads/L-1", reply(status=status))
+
+    assert open_source().fetch_one(LeadId("L-1")) is None
+
+
+@pytest.mark.parametrize("body", [[], {"error": "x"}, {"id": "L-2", "createdAt": "2026-07-01"}, {"id": "L-1"}])
+def test_a_page_that_is_not_this_lead_is_refused(platform, open_source, body):
+    """Another lead's data must not be taken for this one's."""
+    platform.serve("/v1/leads/L-1", body)
+
+    with pytest.raises(Misconfigured, match=r"lead L-1: .*oplead\.fields"):
+        open_source().fetch_one(LeadId("L-1"))
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"leads": [1]}, None),
+        ({"data": {"records": [1]}}, None),
+        ({"answer": {"rows": [1]}}, "answer.rows"),
+    ],
+)
+def test_the_array_of_leads_is_found(platform, open_source, body, path):
+    """At the root, one level down under data, or where the settings say."""
+    platform.serve("/v1/leads", body)
+
+    pages = pull(open_source(pagination=PaginationOptions(items=path)))
+
+    assert 1 == len(pages[0].unreadable)
+
+
+@pytest.mark.parametrize("body", [{"rows": []}, {"data": [], "items": []}, {"data": None}, "text", 7, {}])
+def test_no_array_or_two_of_them_are_refused(platform, open_source, body):
+    """The setting is named."""
+    platform.serve("/v1/leads", body)
+
+    with pytest.raises(Misconfigured, match=r"oplead\.pagination\.items"):
+        pull(open_source())
+
+
+def test_fields_named_like_a_click_id_are_its_label(platform, open_source, lead):
+    """Two custom fields for two kinds give both ids, whatever the UTM source."""
+    paths = FieldPaths(click_id=("leadData.gclid", "leadData.fbclid"))
+    ids = [{"name": "gclid", "value": "Cj0KCQjw-Abc"}, {"name": "fbclid", "value": "IwAR0aBcDeF"}]
+    platform.serve("/v1/leads", [lead(1, leadData=ids)])
+
+    read = pull(open_source(fields=paths))[0].leads[0]
+
+    assert [("gclid", "Cj0KCQjw-Abc"), ("fbclid", "IwAR0aBcDeF")] == [(i.kind, i.value) for i in read.click_ids]
+
+
+def test_the_options_do_not_show_the_token(open_source):
+    """Not in a repr, which a traceback may print."""
+    assert "tok-" not in repr(open_source()._options)
+    assert "tok-" not in repr(OpleadOptions(token="tok-1", zone=None))

@@ -1,0 +1,278 @@
+"""How the list is followed, over a real socket."""
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import pytest
+
+from connectors.errors import Misconfigured
+from connectors.oplead import AuthOptions, PaginationOptions, SinceFilter
+
+
+def nothing_known(_id, _digest):
+    return False
+
+
+def pull(source, since=None, resume=None, is_known=nothing_known):
+    return list(source.fetch_changes(since, resume=resume, is_known=is_known))
+
+
+def ids(pages):
+    return [[lead.id for lead in page.leads] for page in pages]
+
+
+def test_a_next_url_of_the_same_host_is_followed_by_itself(platform, open_source, lead):
+    """Auto follows a next URL, and the last page names no place to resume."""
+    platform.serve("/v1/leads", {"data": [lead(1)], "next": f"{platform.url}/v1/leads?cursor=b"})
+    platform.serve("/v1/leads?cursor=b", {"data": [lead(2)], "next": None})
+
+    pages = pull(open_source())
+
+    assert [["L-1"], ["L-2"]] == ids(pages)
+    assert ["target:/v1/leads?cursor=b", None] == [page.resume for page in pages]
+    assert {"GET"} == platform.methods
+
+
+def test_a_pull_goes_on_after_the_page_it_resumes(platform, open_source, lead):
+    """A resume token starts at the next page and reads nothing before it."""
+    platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?cursor=b"})
+    platform.serve("/v1/leads?cursor=b", {"data": [lead(2)]})
+    first_page = next(open_source().fetch_changes(None, resume=None, is_known=nothing_known))
+    platform.asked.clear()
+
+    assert [["L-2"]] == ids(pull(open_source(), resume=first_page.resume))
+    assert ["/v1/leads?cursor=b"] == platform.asked
+
+
+@pytest.mark.parametrize("token", ["page:3", "nonsense", "cursor", "offset:x"])
+def test_a_token_of_other_settings_starts_over(platform, open_source, lead, token):
+    """A token that another pagination style made is not understood, so the list is read from its start."""
+    platform.serve("/v1/leads", {"data": [lead(1)]})
+
+    assert [["L-1"]] == ids(pull(open_source(), resume=token))
+
+
+def test_a_token_that_leads_elsewhere_is_refused(platform, open_source):
+    """A resume token must not carry the bearer token to another host."""
+    with pytest.raises(Misconfigured, match="another host"):
+        pull(open_source(), resume="target://evil.example/v1/leads")
+
+    assert [] == platform.asked
+
+
+def test_a_stale_token_starts_over(platform, open_source, lead):
+    """A cursor the platform no longer takes costs a second reading, not the leads."""
+    platform.serve("/v1/leads", {"data": [lead(1)]})
+
+    assert [["L-1"]] == ids(pull(open_source(), resume="cursor:gone"))
+    assert ["/v1/leads?cursor=gone", "/v1/leads"] == platform.asked
+
+
+def test_a_next_url_on_another_host_is_refused(platform, open_source, lead):
+    """Following it would hand the token to a stranger."""
+    platform.serve("/v1/leads", {"data": [lead(1)], "next": "http://evil.example/v1/leads?cursor=b"})
+
+    with pytest.raises(Misconfigured, match="another host"):
+        pull(open_source())
+
+
+@pytest.mark.parametrize("style", ["auto", "link_header"])
+def test_a_link_header_is_followed(platform, open_source, lead, reply, style):
+    """Link rel=next is a next page that describes itself."""
+    link = {"Link": '</v1/leads?page=2>; rel="next"'}
+    platform.serve("/v1/leads", reply([lead(1)], headers=link))
+    platform.serve("/v1/leads?page=2", [lead(2)])
+
+    assert [["L-1"], ["L-2"]] == ids(pull(open_source(pagination=PaginationOptions(style=style))))
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        (PaginationOptions(), "nextCursor"),
+        (PaginationOptions(style="cursor"), "nextCursor"),
+        (PaginationOptions(style="cursor", next="page_info", cursor_param="after"), "page_info"),
+    ],
+)
+def test_a_cursor_is_followed(platform, open_source, lead, options, path):
+    """A cursor goes back in its parameter, percent-encoded."""
+    platform.serve("/v1/leads", {"items": [lead(1)], path: "a b/="})
+    platform.serve(f"/v1/leads?{options.cursor_param}=a+b%2F%3D", {"items": [lead(2)], path: ""})
+
+    pages = pull(open_source(pagination=options))
+
+    assert [["L-1"], ["L-2"]] == ids(pages)
+    assert "cursor:a b/=" == pages[0].resume
+
+
+def test_a_cursor_that_comes_back_is_refused(platform, open_source, lead):
+    """A server that ignores our cursor parameter would be read for ever."""
+    platform.serve("/v1/leads", {"items": [lead(1)], "nextCursor": "b"})
+    platform.serve("/v1/leads?cursor=b", {"items": [lead(2)], "nextCursor": "b"})
+
+    with pytest.raises(Misconfigured, match="repeat"):
+        pull(open_source())
+
+
+def test_pages_are_numbered_until_one_is_short(platform, open_source, lead):
+    """Page numbers go up with the size asked for; a page shorter than one before is the last."""
+    options = PaginationOptions(style="page", size_param="limit", size=2)
+    platform.serve("/v1/leads?limit=2&page=1", [lead(1), lead(2)])
+    platform.serve("/v1/leads?limit=2&page=2", [lead(3)])
+
+    pages = pull(open_source(pagination=options))
+
+    assert [["L-1", "L-2"], ["L-3"]] == ids(pages)
+    assert ["page:2", None] == [page.resume for page in pages]
+
+
+@pytest.mark.parametrize("end", [[], "missing"])
+def test_the_first_page_alone_never_ends_a_numbered_list(platform, open_source, lead, end):
+    """The platform may serve fewer than asked for, so only an empty page or a 404 proves the end."""
+    options = PaginationOptions(style="page", size_param="limit", size=100)
+    platform.serve("/v1/leads?limit=100&page=1", [lead(1)])
+    if end != "missing":
+        platform.serve("/v1/leads?limit=100&page=2", end)
+
+    pages = pull(open_source(pagination=options))
+
+    assert [["L-1"], []] == ids(pages)
+    assert ["page:2", None] == [page.resume for page in pages]
+
+
+def test_a_server_that_ignores_the_page_number_is_refused(platform, open_source, lead):
+    """The same page twice means that the parameter is called something else."""
+    platform.serve("/v1/leads?page=1", [lead(1)])
+    platform.serve("/v1/leads?page=2", [lead(1)])
+
+    with pytest.raises(Misconfigured, match=r"oplead\.pagination"):
+        pull(open_source(pagination=PaginationOptions(style="page")))
+
+
+def test_a_server_that_repeats_its_last_page_is_at_its_end(platform, open_source, lead):
+    """Where the number was seen to work, the last page again is the end."""
+    platform.serve("/v1/leads?page=1", [lead(1)])
+    platform.serve("/v1/leads?page=2", [lead(2)])
+    platform.serve("/v1/leads?page=3", [lead(2)])
+
+    pages = pull(open_source(pagination=PaginationOptions(style="page")))
+
+    assert [["L-1"], ["L-2"], ["L-2"]] == ids(pages)
+    assert pages[-1].resume is None
+
+
+def test_an_offset_grows_by_what_was_served(platform, open_source, lead):
+    """The offset counts the leads served, not those asked for."""
+    platform.serve("/v1/leads?offset=0", [lead(1), lead(2)])
+    platform.serve("/v1/leads?offset=2", [lead(3)])
+
+    assert [["L-1", "L-2"], ["L-3"]] == ids(
+        pull(open_source(pagination=PaginationOptions(style="offset")))
+    )
+
+
+def test_more_pages_than_allowed_are_refused(platform, open_source, lead):
+    """max_pages bounds a list that never ends."""
+    options = PaginationOptions(max_pages=1)
+    platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?cursor=b"})
+
+    with pytest.raises(Misconfigured, match="max_pages"):
+        pull(open_source(pagination=options))
+
+
+@pytest.mark.parametrize("count", [20, 25, 50, 100])
+def test_a_round_page_that_names_no_next_is_refused(platform, open_source, lead, count):
+    """A list that may be cut is refused, naming the setting, before anything is read from it."""
+    platform.serve("/v1/leads", [lead(number) for number in range(count)])
+
+    with pytest.raises(Misconfigured, match=r"oplead\.pagination\.style"):
+        next(open_source().fetch_changes(None, resume=None, is_known=nothing_known))
+
+
+@pytest.mark.parametrize(
+    ("envelope", "style"), [({"next": None}, "auto"), ({"total": 20}, "auto"), ({}, "none")]
+)
+def test_a_round_page_that_is_all_there_is_passes(platform, open_source, lead, envelope, style):
+    """An empty next, a total, or the settings say that a round page is the whole list."""
+    platform.serve("/v1/leads", {"data": [lead(number) for number in range(20)], **envelope})
+
+    assert 20 == len(ids(pull(open_source(pagination=PaginationOptions(style=style))))[0])
+
+
+@pytest.mark.parametrize("told", [{"hasMore": True}, {"total": 9}, {"next": 2}, {"next": {"page": 2}}])
+def test_a_next_page_told_of_in_another_way_is_refused(platform, open_source, lead, told):
+    """Auto never guesses how a number or a flag goes back."""
+    platform.serve("/v1/leads", {"data": [lead(1)], **told})
+
+    with pytest.raises(Misconfigured, match=r"oplead\.pagination\.style"):
+        pull(open_source())
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("iso", "2026-07-20T22:30:00+00:00"),
+        ("date", "2026-07-21"),
+        ("epoch_s", "1784586600"),
+        ("epoch_ms", "1784586600000"),
+    ],
+)
+def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, expected):
+    """The filter is written as the settings say; a day is the account's."""
+    since = datetime(2026, 7, 20, 22, 30, 0, 900_000, tzinfo=UTC)
+    asked = f"updated_from={quote(expected, safe='')}"
+    platform.serve(f"/v1/leads?{asked}&page=1", [lead(1)])
+    platform.serve(f"/v1/leads?{asked}&page=2", [])
+    source = open_source(
+        since_filter=SinceFilter("updated_from", written), pagination=PaginationOptions(style="page")
+    )
+
+    assert [["L-1"], []] == ids(pull(source, since))
+
+
+@pytest.mark.parametrize(
+    ("auth", "header", "query"),
+    [
+        (AuthOptions(), ("Authorization", "Bearer tok-0123456789"), ""),
+        (AuthOptions("header", "X-API-KEY", "Key "), ("X-Api-Key", "Key tok-0123456789"), ""),
+        (AuthOptions("query", "token"), None, "?token=tok-0123456789"),
+        (AuthOptions("none"), None, ""),
+    ],
+)
+def test_the_token_is_shown_as_the_settings_say(platform, open_source, lead, auth, header, query):
+    """In a header, in the query, or not at all."""
+    platform.serve(f"/v1/leads{query}", [lead(1)])
+
+    pull(open_source(auth=auth))
+
+    sent = {name.lower(): value for name, value in platform.headers[0].items()}
+    assert header is None or header[1] == sent[header[0].lower()]
+    assert (header is not None and header[0] == "Authorization") == ("authorization" in sent)
+
+
+def test_a_token_echoed_in_a_next_url_is_not_kept(platform, open_source, lead, caplog):
+    """Neither the resume token nor the log ever holds the key."""
+    caplog.set_level("DEBUG")
+    echoed = f"{platform.url}/v1/leads?token=tok-0123456789&cursor=b"
+    platform.serve("/v1/leads?token=tok-0123456789", {"data": [lead(1)], "next": echoed})
+    platform.serve("/v1/leads?cursor=b&token=tok-0123456789", {"data": [lead(2)]})
+
+    pages = pull(open_source(auth=AuthOptions("query", "token")))
+
+    assert [["L-1"], ["L-2"]] == ids(pages)
+    assert "target:/v1/leads?cursor=b" == pages[0].resume
+    assert "tok-0123456789" not in caplog.text
+
+
+def test_a_path_prefix_and_a_base_path_stand_before_the_list(platform, open_source, lead):
+    """A gateway's path and an empty prefix both work."""
+    platform.serve("/gate/leads", [lead(1)])
+
+    assert [["L-1"]] == ids(pull(open_source(base_url=platform.url + "/gate/", path_prefix="")))
+
+
+def test_the_page_tells_the_platforms_own_time(platform, open_source, lead):
+    """served_at is the Date header."""
+    platform.serve("/v1/leads", [lead(1)])
+
+    assert datetime(2026, 7, 21, 3, 30, tzinfo=UTC) == pull(open_source())[0].served_at

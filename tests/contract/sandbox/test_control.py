@@ -1,0 +1,293 @@
+"""The sandbox as a whole, by its control API: what is planted there is what the platforms do."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from google.auth.transport.requests import Request as GoogleRequest
+from google.oauth2 import service_account
+
+from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.population import Population
+from connectors.sandbox.sandbox import RULES, Sandbox
+
+START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
+KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
+LEAD = {"id": "L-1", "createdAt": "2026-07-01 09:12:44", "status": "Gagné"}
+EVENT = {
+    "destinations": [
+        {
+            "operatingAccount": {"accountType": "GOOGLE_ADS", "accountId": "1234567890"},
+            "loginAccount": {"accountType": "GOOGLE_ADS", "accountId": "1112223333"},
+            "productDestinationId": "987654322",
+        }
+    ],
+    "events": [
+        {
+            "transactionId": "k-1",
+            "eventTimestamp": "2026-08-31T10:00:00Z",
+            "eventSource": "WEB",
+            "conversionValue": 900,
+            "currency": "EUR",
+            "adIdentifiers": {"gclid": "Cj0KCQjw-1"},
+            "consent": {"adUserData": "CONSENT_GRANTED"},
+        }
+    ],
+    "encoding": "HEX",
+}
+
+
+@pytest.fixture(scope="module")
+def population():
+    """A small invented company."""
+    return Population.generate(7, leads=30)
+
+
+@pytest.fixture
+def sandbox(tmp_path):
+    """A sandbox without leads."""
+    with Sandbox(tmp_path) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def control(sandbox, ask):
+    """Ask the control server: `control("GET /state.json")`."""
+    return lambda line, body=None: ask(sandbox.addresses["control"], line, body)
+
+
+@pytest.fixture
+def oplead(sandbox, ask):
+    """Read from Oplead."""
+    return lambda path: ask(sandbox.addresses["oplead"], f"GET {path}", headers=KEY)
+
+
+def token(sandbox):
+    """A token by the key file on disk."""
+    credentials = service_account.Credentials.from_service_account_file(
+        sandbox.key_file, scopes=["https://www.googleapis.com/auth/datamanager"]
+    )
+    transport = GoogleRequest()
+    credentials.refresh(transport)
+    transport.session.close()
+    return {"Authorization": f"Bearer {credentials.token}", "Content-Type": "application/json"}
+
+
+def ingest(sandbox, ask, headers):
+    """Upload EVENT."""
+    return ask(sandbox.addresses["data_manager"], "POST /v1/events:ingest", EVENT, headers)
+
+
+def test_every_server_has_its_own_address(sandbox):
+    """Five servers, five ports, all on loopback."""
+    addresses = sandbox.addresses
+
+    assert addresses.keys() == {"clock", "oplead", "oauth", "data_manager", "control"}
+    assert {urlsplit(url).hostname for url in addresses.values()} == {"127.0.0.1"}
+    assert len({urlsplit(url).port for url in addresses.values()}) == 5
+
+
+def test_the_clock_begins_on_the_first_morning(sandbox, ask):
+    """05:30 in Paris on 1 September 2026."""
+    assert ask(sandbox.addresses["clock"], "GET /now").json() == {"now": "2026-09-01T03:30:00+00:00"}
+
+
+def test_leads_are_put_and_deleted(control, oplead):
+    """A lead put by hand is served, then gone."""
+    assert control("PUT /leads/L-1", LEAD).status == 204
+    assert oplead("/v1/leads/L-1").json() == LEAD
+    assert control("DELETE /leads/L-1").status == 204
+    assert oplead("/v1/leads/L-1").status == 410
+
+
+def test_an_id_in_a_path_is_percent_decoded(control, oplead):
+    """Whatever an id is made of, it can be put."""
+    assert control("PUT /leads/a%2Fb", {**LEAD, "id": "a/b"}).status == 204
+    assert oplead("/v1/leads/a%2Fb").status == 200
+
+
+def test_switches_reach_their_platform(control, oplead):
+    """One call turns switches of several platforms."""
+    answer = control("POST /switches", {"pagination": "page", "record_indices": False, "refuse_tokens": True})
+    switches = control("GET /state.json").json()["switches"]
+
+    assert answer.status == 204
+    assert oplead("/v1/leads?page=1").status == 200
+    assert (switches["pagination"], switches["record_indices"], switches["refuse_tokens"]) == (
+        "page",
+        False,
+        True,
+    )
+
+
+def test_faults_are_planted_and_cleared(control, oplead):
+    """A planted fault is met, and clearing takes the rest away."""
+    fault = {"server": "oplead", "kind": "status", "status": 502, "count": 2}
+
+    assert control("POST /faults", fault).status == 204
+    assert oplead("/v1/leads").status == 502
+    assert control("GET /state.json").json()["faults"][0]["count"] == 1
+    assert control("DELETE /faults").status == 204
+    assert oplead("/v1/leads").status == 200
+
+
+@pytest.mark.parametrize("server", ["oplead", "oauth", "data_manager"])
+def test_faults_reach_every_platform(control, sandbox, ask, server):
+    """Each platform's own server meets its own faults."""
+    control("POST /faults", {"server": server, "kind": "html", "status": 503})
+
+    assert ask(sandbox.addresses[server], "GET /").headers["content-type"] == "text/html"
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "status"),
+    [
+        ("POST /faults", {"server": "clock", "kind": "hang"}, 400),
+        ("POST /faults", [], 400),
+        ("POST /faults", b"{", 400),
+        ("POST /switches", {"unknown": True}, 400),
+        ("POST /switches", {"pagination": "offset"}, 400),
+        ("POST /clicks", {"abc": {"clicked_at": "yesterday", "customer": "1234567890"}}, 400),
+        ("POST /rulings", {"k-1": {"when": "never", "reason": "INTERNAL_ERROR"}}, 400),
+        ("PUT /leads/L-2", LEAD, 400),
+        ("PUT /leads/L-1", [], 400),
+        ("PUT /leads", LEAD, 400),
+        ("DELETE /leads/", None, 400),
+        ("PUT /faults", {}, 405),
+        ("POST /state.json", None, 405),
+        ("GET /elsewhere", None, 404),
+    ],
+)
+def test_what_is_not_understood_is_refused(control, line, body, status):
+    """The control API is as strict as the platforms."""
+    assert control(line, body).status == status
+
+
+def test_revoked_tokens_are_401_at_the_data_manager(control, sandbox, ask):
+    """A token works until it is revoked; a new one works again."""
+    old = token(sandbox)
+
+    assert ingest(sandbox, ask, old).status == 200
+    control("POST /switches", {"revoke_tokens": True})
+    assert ingest(sandbox, ask, old).status == 401
+    assert ingest(sandbox, ask, token(sandbox)).status == 200
+
+
+def test_a_cut_answer_was_accepted_all_the_same(control, sandbox, ask):
+    """After `cut_after` the platform has the event, though the caller was told nothing."""
+    headers = token(sandbox)
+    control("POST /clicks", {"Cj0KCQjw-1": {"clicked_at": "2026-08-20T08:00:00Z", "customer": "1234567890"}})
+    control("POST /faults", {"server": "data_manager", "kind": "cut_after"})
+    with pytest.raises(ConnectionError):
+        ingest(sandbox, ask, headers)
+    sandbox.clock.advance(START + timedelta(hours=1))
+    book = control("GET /state.json").json()["data_manager"]["book"]
+
+    assert [line["transaction_id"] for line in book] == ["k-1"]
+
+
+def test_planted_rulings_refuse_events(control, sandbox, ask):
+    """An event that local checks cannot know to be bad is refused at once."""
+    control("POST /rulings", {"k-1": {"when": "submit", "reason": "INVALID_FORMAT"}})
+
+    assert ingest(sandbox, ask, token(sandbox)).status == 400
+
+
+def test_requests_are_counted_for_each_server(control, oplead):
+    """Method, path, clock time and status, server by server."""
+    oplead("/v1/leads")
+    oplead("/v1/leads/L-9")
+    logged = control("GET /requests.json").json()
+
+    assert logged["oplead"]["count"] == 2
+    assert [(entry["method"], entry["path"], entry["status"]) for entry in logged["oplead"]["log"]] == [
+        ("GET", "/v1/leads", 200),
+        ("GET", "/v1/leads/L-9", 404),
+    ]
+    assert logged["data_manager"] == {"count": 0, "log": []}
+
+
+def test_the_page_shows_the_sandbox(control):
+    """A person opens the control address and sees HTML."""
+    answer = control("GET /")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=UTF-8")
+    assert b"Sandbox" in answer.body
+
+
+def test_a_population_fills_oplead(tmp_path, ask, population):
+    """The leads of the moment are served, and the state counts them."""
+    with Sandbox(tmp_path, population) as sandbox:
+        served = ask(sandbox.addresses["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
+        state = ask(sandbox.addresses["control"], "GET /state.json").json()
+
+    assert list(population.leads_at(START).values()) == served
+    assert len(served) == state["oplead"]["leads"]
+
+
+def test_it_resumes_where_it_stopped(tmp_path, ask, population):
+    """Clock, leads, switches, tokens, clicks, what was taken, the key and the ports survive a restart."""
+    with Sandbox(tmp_path, population) as first:
+        addresses, headers = first.addresses, token(first)
+        first.clock.advance(START + timedelta(days=1))
+        ask(addresses["control"], "PUT /leads/L-1", LEAD)
+        ask(addresses["control"], "POST /switches", {"list_has_details": False})
+        before = ask(addresses["control"], "GET /state.json").json()
+    with Sandbox(tmp_path, population) as second:
+        after = ask(second.addresses["control"], "GET /state.json").json()
+        again = ingest(second, ask, headers)
+
+    assert addresses == second.addresses
+    assert {**before, "requests": None} == {**after, "requests": None}
+    assert again.status == 200
+
+
+def test_a_taken_port_is_no_obstacle(tmp_path, ask):
+    """A second start while the first still serves goes to other ports."""
+    with Sandbox(tmp_path) as first:
+        first.save()
+        with Sandbox(tmp_path) as second:
+            assert ask(second.addresses["clock"], "GET /now").status == 200
+            assert set(first.addresses.values()).isdisjoint(second.addresses.values())
+
+
+def test_the_state_is_written_whole_and_for_its_owner(sandbox):
+    """Saving leaves one readable file, and no draft beside it."""
+    sandbox.save()
+    sandbox.save()
+    names = {file.name for file in sandbox.directory.iterdir()}
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in sandbox.directory.iterdir()}
+
+    assert names == {"sandbox.json", "service-account.json"}
+    assert modes == {0o600}
+    assert json.loads((sandbox.directory / "sandbox.json").read_text())["clock"] == {"now": "2026-09-01T03:30:00+00:00"}
+
+
+def test_settings_point_at_this_sandbox(sandbox, tmp_path):
+    """`pipeline.yaml` names its addresses, `sandbox.env` its key and token, and neither a secret in clear."""
+    written = sandbox.write_settings(tmp_path / "demo")
+    text = written.read_text()
+    environment = (tmp_path / "demo" / "sandbox.env").read_text().splitlines()
+
+    assert written == tmp_path / "demo" / "pipeline.yaml"
+    assert f"clock: {sandbox.addresses['clock']}\n" in text
+    assert f"base_url: {sandbox.addresses['oplead']}\n" in text
+    assert f"endpoint: {sandbox.addresses['data_manager']}\n" in text
+    assert "token: ${OPLEAD_TOKEN}\n" in text
+    assert "credentials: ${GOOGLE_ADS_KEY_FILE}\n" in text
+    assert ADMIN_KEY not in text
+    assert environment == [f"OPLEAD_TOKEN={ADMIN_KEY}", f"GOOGLE_ADS_KEY_FILE={sandbox.key_file}"]
+
+
+def test_the_key_file_sends_tokens_to_this_sandbox(sandbox):
+    """Its token address is the sandbox's own."""
+    key = json.loads(sandbox.key_file.read_text())
+
+    assert f"{sandbox.addresses['oauth']}/token" == key["token_uri"]
+
+
+def test_every_servers_rules_are_told():
+    """One registry holds them all."""
+    assert {"oplead", "oauth", "data_manager"} == {rule.server for rule in RULES}

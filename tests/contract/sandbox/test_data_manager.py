@@ -1,0 +1,279 @@
+"""The sandbox's Data Manager across requests: switches, rulings, the book, and what survives a restart."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.sandbox.data_manager import DataManager
+from connectors.sandbox.http import Request
+
+NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
+CLICK = {"clicked_at": "2026-07-18T08:00:00Z", "customer": "1234567890"}
+
+
+class Sandbox:
+    """A platform, its clock, and raw requests to it."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.platform = DataManager(lambda: self.now, lambda _: True)
+        self.platform.register_clicks({"click": CLICK})
+
+    def ingest(self, *events: dict) -> tuple[int, dict]:
+        """Status and JSON of one upload of these events."""
+        account = {"accountType": "GOOGLE_ADS", "accountId": "1234567890"}
+        manager = {"accountType": "GOOGLE_ADS", "accountId": "1112223333"}
+        place = {"operatingAccount": account, "loginAccount": manager, "productDestinationId": "987654321"}
+        return self.call("POST", "/v1/events:ingest", {"destinations": [place], "events": events})
+
+    def status(self, request_id: str) -> dict:
+        """The destination's status."""
+        query = {"requestId": (request_id,)}
+        _, answer = self.call("GET", "/v1/requestStatus:retrieve", query=query)
+        return answer["requestStatusPerDestination"][0]
+
+    def call(
+        self, method: str, path: str, body: object = None, query: dict | None = None
+    ) -> tuple[int, dict]:
+        """Status and JSON of one raw call."""
+        raw = b"" if body is None else json.dumps(body).encode()
+        answer = self.platform.handle(Request(method, path, query or {}, {}, raw))
+        return answer.status, json.loads(answer.body)
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """A fresh one."""
+    return Sandbox()
+
+
+def event(name: str, **change: object) -> dict:
+    """An event that breaks no rule."""
+    return {
+        "transactionId": name,
+        "eventTimestamp": "2026-07-20T09:00:00Z",
+        "eventSource": "WEB",
+        "adIdentifiers": {"gclid": "click"},
+        "consent": {"adUserData": "CONSENT_GRANTED"},
+        **change,
+    }
+
+
+def violations(answer: dict) -> list[tuple[str, str]]:
+    """Field and reason of each violation."""
+    [bad] = [each for each in answer["error"]["details"] if each["@type"].endswith("BadRequest")]
+    return [(each["field"], each["reason"]) for each in bad["fieldViolations"]]
+
+
+BAD = {"eventSource": 0, "transactionId": ""}
+
+
+def test_one_bad_row_is_named_at_a_time(sandbox):
+    """By default a refusal names all that is wrong with the first bad row, and no other row."""
+    _, answer = sandbox.ingest(event("a"), event("b", **BAD), event("c", **BAD))
+
+    assert {"events.events[1].event_source", "events.events[1].transaction_id"} == {
+        field for field, _ in violations(answer)
+    }
+
+
+def test_all_bad_rows_are_named_by_switch(sandbox):
+    """With the switch on "all", a refusal names every bad row."""
+    sandbox.platform.switch("violations_named", "all")
+    _, answer = sandbox.ingest(event("a"), event("b", eventSource=0), event("c", eventSource=0))
+
+    assert ["events.events[1].event_source", "events.events[2].event_source"] == [
+        field for field, _ in violations(answer)
+    ]
+
+
+def test_no_row_is_named_by_switch(sandbox):
+    """With violation_index off, paths tell the field but never the row, at either door."""
+    sandbox.platform.switch("violation_index", value=False)
+    _, late = sandbox.ingest(event("a"), event("b", eventSource=0))
+    _, early = sandbox.ingest(event("a"), event("b", unheardOf=1))
+
+    assert [("events.events.event_source", "REQUIRED_FIELD_MISSING")] == violations(late)
+    assert "[1]" not in json.dumps(early)
+
+
+def test_a_ruling_refuses_at_once(sandbox):
+    """A planted ErrorReason refuses the whole request and names the row."""
+    sandbox.platform.plant_rulings({"b": {"when": "submit", "reason": "INVALID_AD_IDENTIFIER_FOR_ACCOUNT"}})
+
+    status, answer = sandbox.ingest(event("a"), event("b"))
+
+    assert 400 == status
+    assert [("events.events[1]", "INVALID_AD_IDENTIFIER_FOR_ACCOUNT")] == violations(answer)
+
+
+def test_a_ruling_may_fail_the_whole_request(sandbox):
+    """A planted reason that is not about a row comes with its own code."""
+    sandbox.platform.plant_rulings({"a": {"when": "submit", "reason": "INTERNAL_ERROR"}})
+
+    status, answer = sandbox.ingest(event("a"))
+
+    assert (500, "INTERNAL") == (status, answer["error"]["status"])
+
+
+@pytest.mark.parametrize("reason", ["DUPLICATE_GCLID", "PROCESSING_ERROR_REASON_DUPLICATE_GCLID"])
+def test_a_ruling_fails_a_row_in_processing(sandbox, reason):
+    """A planted processing reason, with or without its prefix, by click id, fails the row later."""
+    sandbox.platform.plant_rulings({"click": {"when": "processing", "reason": reason}})
+    _, taken = sandbox.ingest(event("a"))
+    sandbox.now += timedelta(minutes=20)
+
+    told = sandbox.status(taken["requestId"])
+
+    assert "FAILED" == told["requestStatus"]
+    assert "PROCESSING_ERROR_REASON_DUPLICATE_GCLID" == told["errorInfo"]["errorCounts"][0]["reason"]
+    assert [] == sandbox.platform.book()
+
+
+@pytest.mark.parametrize(
+    "ruling",
+    [
+        {"when": "submit", "reason": "CLICK_NOT_FOUND"},
+        {"when": "processing", "reason": "INVALID_ARGUMENT"},
+        {"when": "never", "reason": "INTERNAL_ERROR"},
+        {"reason": "INTERNAL_ERROR"},
+        "INTERNAL_ERROR",
+    ],
+)
+def test_an_impossible_ruling_is_a_value_error(sandbox, ruling):
+    """A reason of the other enum, or another shape, is told at once."""
+    with pytest.raises(ValueError, match="a ruling is"):
+        sandbox.platform.plant_rulings({"a": ruling})
+
+
+@pytest.mark.parametrize("click", [{"clicked_at": "2026-07-18T08:00:00", "customer": "1"}, {}, 5])
+def test_an_impossible_click_is_a_value_error(sandbox, click):
+    """A click without zone, or of another shape, is told at once."""
+    with pytest.raises(ValueError, match="a click is"):
+        sandbox.platform.register_clicks({"click": click})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("record_indices", 1), ("violations_named", "last"), ("processing_minutes", -1), ("speed", 9)],
+)
+def test_an_impossible_switch_is_a_value_error(sandbox, name, value):
+    """A position that a switch does not have leaves it where it was."""
+    before = dict(sandbox.platform.switches)
+    with pytest.raises(ValueError, match=name):
+        sandbox.platform.switch(name, value)
+
+    assert before == sandbox.platform.switches
+
+
+def test_the_book_tells_each_conversion(sandbox):
+    """A line tells whose it is, what happened when, what it is worth and how it is known."""
+    _, taken = sandbox.ingest(event("a", conversionValue=60, currency="EUR"))
+    sandbox.now += timedelta(minutes=20)
+
+    [line] = sandbox.platform.book()
+
+    expected = {
+        "customer": "1234567890",
+        "action": "987654321",
+        "transaction_id": "a",
+        "accepted": 1,
+        "event_time": "2026-07-20T09:00:00+00:00",
+        "value": 60.0,
+        "currency": "EUR",
+        "click_kind": "gclid",
+        "matched": True,
+        "first_request": taken["requestId"],
+        "accepted_at": "2026-07-20T12:20:00+00:00",
+    }
+    assert expected == {name: line[name] for name in expected}
+
+
+def test_the_book_tells_a_replay_that_is_not_the_same_to_the_byte(sandbox):
+    """A replay of the same value with another event time counts nothing, and is told."""
+    sandbox.ingest(event("a"))
+    sandbox.ingest(event("a", eventTimestamp="2026-07-20T09:00:01Z"))
+    sandbox.now += timedelta(minutes=20)
+
+    [line] = sandbox.platform.book()
+
+    assert (1, 1, 1) == (line["accepted"], line["replays"], line["changed_replays"])
+    assert "2026-07-20T09:00:00+00:00" == line["event_time"]
+
+
+def test_processing_judges_by_what_was_known_when_it_was_due(sandbox):
+    """A click registered after a request fell due does not save it, however late anybody looks."""
+    _, early = sandbox.ingest(event("a", adIdentifiers={"gclid": "late-click"}))
+    sandbox.now += timedelta(minutes=10)
+    _, late = sandbox.ingest(event("b", adIdentifiers={"gclid": "late-click"}))
+    sandbox.now += timedelta(minutes=10)
+    sandbox.platform.register_clicks({"late-click": CLICK})
+    sandbox.now += timedelta(days=1)
+
+    told = [sandbox.status(each["requestId"])["requestStatus"] for each in (early, late)]
+
+    assert ["FAILED", "SUCCESS"] == told
+
+
+def test_processing_minutes_hold_from_the_next_request_on(sandbox):
+    """The switch does not move what is already under way."""
+    _, slow = sandbox.ingest(event("a"))
+    sandbox.platform.switch("processing_minutes", 0)
+    _, fast = sandbox.ingest(event("b"))
+
+    told = [sandbox.status(each["requestId"])["requestStatus"] for each in (slow, fast)]
+
+    assert ["PROCESSING", "SUCCESS"] == told
+
+
+def test_everything_survives_a_restart(sandbox):
+    """A dumped state, through JSON, loads into a platform that goes on as if nothing had happened."""
+    sandbox.platform.plant_rulings({"c": {"when": "processing", "reason": "DENIED_CONSENT"}})
+    sandbox.platform.switch("record_indices", value=False)
+    _, settled = sandbox.ingest(event("a"), event("c"))
+    sandbox.now += timedelta(minutes=20)
+    _, waiting = sandbox.ingest(event("a"), event("b"), event("c"))
+    again = Sandbox()
+    again.platform.load(json.loads(json.dumps(sandbox.platform.dump())))
+
+    for each in (sandbox, again):
+        each.now = NOON + timedelta(hours=1)
+
+    for each in (settled, waiting):
+        assert sandbox.status(each["requestId"]) == again.status(each["requestId"])
+    assert sandbox.platform.state() == again.platform.state()
+    assert ["a", "b"] == [line["transaction_id"] for line in again.platform.book()]
+    assert sandbox.ingest(event("d")) == again.ingest(event("d"))
+
+
+def test_state_counts_what_came(sandbox):
+    """The state tells uploads, refusals by reason, and what is still processing."""
+    sandbox.ingest(event("a"))
+    sandbox.ingest(event("b", eventSource=0))
+
+    state = sandbox.platform.state()
+
+    assert {"ingest": 2, "events": 2, "taken": 1, "refused": 1} == state["requests"]
+    assert 1 == state["processing"]
+    assert ["REQUIRED_FIELD_MISSING"] == [each["reason"] for each in state["refused"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/events:ingest"), ("POST", "/v1/audienceMembers:ingest"), ("POST", "/v2/events:ingest")],
+)
+def test_other_methods_do_not_exist(sandbox, method, path):
+    """What the sandbox does not play is answered 404, never with success."""
+    status, answer = sandbox.call(method, path, {})
+
+    assert (404, "NOT_FOUND") == (status, answer["error"]["status"])
+
+
+def test_a_full_upload_is_taken_whole(sandbox):
+    """2,000 rows pass, and each of them is counted."""
+    status, _ = sandbox.ingest(*[event(f"row-{index}") for index in range(2000)])
+    sandbox.now += timedelta(minutes=20)
+
+    assert 200 == status
+    assert 2000 == len(sandbox.platform.book())

@@ -1,0 +1,146 @@
+"""The sandbox's page: everything on it, nothing from elsewhere, nothing unescaped."""
+
+from html.parser import HTMLParser
+
+from connectors.sandbox.page import SHOWN, render
+
+LINE = {
+    "transaction_id": "sale-1",
+    "action": "987654322",
+    "event_time": "2026-07-20T09:00:00+00:00",
+    "value": 750.0,
+    "first_value": 12500.5,
+    "currency": "EUR",
+    "click_kind": "contact",
+    "matched": False,
+    "replays": 2,
+    "changed_replays": 0,
+    "restatements": 1,
+    "accepted_at": "2026-07-20T12:20:00+00:00",
+}
+LOST = {
+    "at": "2026-07-20T12:20:00+00:00",
+    "when": "processing",
+    "reason": "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND",
+    "action": "987654322",
+}
+STATE = {
+    "now": "2026-07-20T12:30:05+00:00",
+    "addresses": {"oplead": "http://127.0.0.1:4001"},
+    "requests": {"oplead": 31},
+    "oplead": {"leads": 1200},
+    "faults": [{"server": "oplead", "kind": "status", "status": 429, "count": 2, "after": 3, "path": "/v1"}],
+    "switches": {"record_indices": True},
+    "data_manager": {
+        "book": [LINE],
+        "requests": {"ingest": 5},
+        "processing": 1,
+        "refused": [{**LOST, "transaction_id": name} for name in ("lost-1", "lost-2", "lost-3", "lost-4")],
+    },
+}
+
+
+class Outline(HTMLParser):
+    """The text of a page, and whatever it refers to; unbalanced tags are a failure."""
+
+    VOID = frozenset({"meta", "link", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        """Note the tag and its links."""
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("href", "src", "action")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        """Close what is open."""
+        assert tag == self.open.pop()
+
+    def handle_data(self, data):
+        """Keep the text."""
+        self.text.append(data.strip())
+
+
+def read(state: dict) -> Outline:
+    """The outline of its page."""
+    outline = Outline()
+    outline.feed(render(state))
+    outline.close()
+
+    assert [] == outline.open
+
+    return outline
+
+
+def test_the_page_tells_the_state():
+    """The clock, figures, book, refusals, servers, faults and switches are all there, in people's words."""
+    text = " ".join(read(STATE).text)
+
+    for expected in (
+        "2026-07-20 12:30:05",
+        "1200 leads in Oplead",
+        "5 uploads to Google",
+        "sale-1",
+        "750\N{NO-BREAK SPACE}EUR",
+        "was 12\N{NARROW NO-BREAK SPACE}500.50",
+        "2 × replayed",
+        "1 × restated",
+        "no click known",
+        "Click not found",
+        "in processing",
+        "status 429",
+        "http://127.0.0.1:4001",
+        "record_indices",
+    ):
+        assert expected in text
+
+
+def test_like_refusals_share_a_row():
+    """Four rows lost for one reason are told once, with the latest three by name."""
+    text = read(STATE).text
+
+    assert 1 == text.count("Click not found")
+    assert ["lost-2", "lost-3", "lost-4"] == [each for each in text if each.startswith("lost-")]
+
+
+def test_the_page_needs_nothing_else():
+    """No script, no image, no address but an empty icon."""
+    outline = read(STATE)
+
+    assert ["data:,"] == outline.links
+    assert set() == {"script", "img", "iframe", "form"} & set(outline.tags)
+    assert "url(" not in render(STATE)
+    assert "@import" not in render(STATE)
+
+
+def test_what_came_from_outside_is_escaped():
+    """An id with markup in it shows as text."""
+    state = {**STATE, "data_manager": {"book": [{**LINE, "transaction_id": "<script>x</script>"}]}}
+
+    assert "<script>x</script>" in read(state).text
+    assert "<script>" not in render(state)
+
+
+def test_an_empty_sandbox_has_a_page():
+    """Before the first request there is a page, and it says so."""
+    text = " ".join(read({}).text)
+
+    assert "Nothing has been accepted yet." in text
+    assert "Nothing has been refused." in text
+
+
+def test_a_long_book_is_cut():
+    """Only the latest lines are shown, and the page tells of how many."""
+    book = [{**LINE, "transaction_id": f"sale-{index}"} for index in range(SHOWN + 5)]
+    text = read({"data_manager": {"book": book}}).text
+
+    assert f"sale-{SHOWN + 4}" in text
+    assert "sale-4" not in text
+    assert f"The latest {SHOWN} of {SHOWN + 5}." in text

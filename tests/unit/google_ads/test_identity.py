@@ -1,0 +1,76 @@
+"""Google's normalisation and hashes, by its own examples.
+
+https://developers.google.com/data-manager/api/devguides/concepts/formatting
+"""
+
+import pytest
+
+from connectors.google_ads.identity import identify, normalize_email
+from connectors.records import Contact, Identifier, IdentifierKind
+
+# printf '%s' TEXT | sha256sum
+SHA256 = {
+    "cloudysanfrancisco@gmail.com": "223ebda6f6889b1494551ba902d9d381daf2f642bae055888e96343d53e9f9c4",
+    "user.name+nyc@example.com": "f109a2a632fbcea5fc82049f50beed3d8621bf9034399f437fb622222acccdac",
+    "+18005550100": "fb4f73a6ec5fdb7077d564cdd22c3554b43ce49168550c3b12c547b78c517b30",
+    "+33612345678": "42d573cfc315801d4cd8eddd5416b416a0bf298b9b9e12d6b07442c91db42bd8",
+}
+
+
+@pytest.mark.parametrize(
+    ("typed", "normalised"),
+    [
+        ("cloudy.sanfrancisco+shopping@gmail.com", "cloudysanfrancisco@gmail.com"),
+        ("cloudySanFrancisco@GMAIL.com", "cloudysanfrancisco@gmail.com"),
+        ("c.l.o.u.d.y@googlemail.com", "cloudy@googlemail.com"),
+        ("user.name+NYC@Example.com", "user.name+nyc@example.com"),
+        ("  Jane . Doe @example.com ", "jane.doe@example.com"),
+        ("jane.doe@gmail.com.example.org", "jane.doe@gmail.com.example.org"),
+        ("+shopping@gmail.com", None),
+    ],
+)
+def test_an_address_is_normalised_by_googles_rule(typed, normalised):
+    """Dots and suffixes go for Gmail only."""
+    assert normalised == normalize_email(typed)
+
+
+def test_contact_data_is_hashed_as_google_does():
+    """SHA-256 of the normalised text, in lower-case hex."""
+    contact = Contact(
+        emails=("user.name+NYC@Example.com ", "cloudy.sanfrancisco+shopping@gmail.com"),
+        phones=("06 12 34 56 78",),
+    )
+    expected = (
+        Identifier(IdentifierKind.EMAIL, SHA256["user.name+nyc@example.com"]),
+        Identifier(IdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),
+        Identifier(IdentifierKind.PHONE, SHA256["+33612345678"]),
+    )
+
+    assert expected == identify(contact)
+
+
+def test_the_same_person_twice_is_one_identifier():
+    """Gmail's spellings of one mailbox are one."""
+    contact = Contact(emails=("Cloudy.SanFrancisco@gmail.com", "cloudysanfrancisco+x@gmail.com"))
+
+    assert (Identifier(IdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),) == identify(contact)
+
+
+def test_nothing_valid_is_nothing():
+    """An empty or broken field is never hashed."""
+    assert () == identify(Contact(emails=("", "néant", "+x@gmail.com"), phones=("", "12")))
+
+
+def test_ten_identifiers_at_most():
+    """The API takes ten an event; the first typed are kept."""
+    many = Contact(emails=tuple(f"person{number}@example.com" for number in range(12)), phones=("0612345678",))
+
+    assert identify(many)[:10] == identify(many)
+    assert 10 == len(identify(many))
+
+
+def test_contact_data_does_not_show():
+    """What is made of a contact carries no address or number."""
+    contact = Contact(emails=("jane.doe@example.com",), phones=("0612345678",))
+
+    assert "jane" not in repr((contact, identify(contact)))

@@ -1,0 +1,79 @@
+"""Every reason the vendor's library knows has a class."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason
+
+from connectors.google_ads.data_manager.outcomes import (
+    ERROR_REASONS,
+    PROCESSING_REASONS,
+    class_of,
+    code_name,
+    outcome_of,
+)
+from connectors.records import Outcome, OutcomeClass
+
+TABLES = [(ERROR_REASONS, ErrorReason), (PROCESSING_REASONS, ProcessingErrorReason)]
+
+
+@pytest.mark.parametrize(("table", "reasons"), TABLES)
+def test_every_member_has_one_class(table, reasons):
+    """A library upgrade with a new reason fails here until somebody says what it means."""
+    listed = Counter(name for names in table.values() for name in names)
+
+    assert {reason.name: 1 for reason in reasons} == dict(listed)
+
+
+def test_the_two_tables_share_no_name():
+    """So that a name alone tells the class."""
+    assert not {reason.name for reason in ErrorReason} & {reason.name for reason in ProcessingErrorReason}
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("PERMISSION_DENIED", OutcomeClass.FIX_CONFIG),
+        ("INVALID_USER_LIST_ID", OutcomeClass.BUG),
+        ("ACCOUNT_INELIGIBLE_FOR_STORE_SALES", OutcomeClass.BUG),
+        ("ERROR_REASON_UNSPECIFIED", OutcomeClass.UNKNOWN),
+        ("PROCESSING_ERROR_REASON_UNSPECIFIED", OutcomeClass.UNKNOWN),
+        ("PROCESSING_ERROR_REASON_EVENT_TOO_OLD", OutcomeClass.EXPIRED),
+        ("PROCESSING_ERROR_REASON_DUPLICATE_GCLID", OutcomeClass.DUPLICATE),
+        ("PROCESSING_ERROR_REASON_CLICK_NOT_FOUND", OutcomeClass.DROP_EXPECTED),
+        ("PROCESSING_ERROR_REASON_DECRYPTION_ERROR", OutcomeClass.BUG),
+    ],
+)
+def test_some_classes_by_hand(code, kind):
+    """The rules that a table's author could have mixed up."""
+    assert kind is class_of(code)
+
+
+def test_a_reason_of_a_newer_api_is_unknown():
+    """It is never read as success, nor as a refusal."""
+    assert Outcome(OutcomeClass.UNKNOWN, "NEW_IN_2027") == outcome_of("NEW_IN_2027")
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(None, 6), (1, 6), (24, 24)])
+def test_a_deferral_is_six_hours_at_least(asked, kept):
+    """Google wants six; a longer delay of its own is kept."""
+    delay = None if asked is None else timedelta(hours=asked)
+    outcome = outcome_of("PROCESSING_ERROR_REASON_TOO_RECENT_CLICK", retry_after=delay)
+
+    assert timedelta(hours=kept) == outcome.retry_after
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (5, "PERMISSION_DENIED"),
+        ("PERMISSION_DENIED", "PERMISSION_DENIED"),
+        (999, "ErrorReason_999"),
+        ("a b", None),
+        (None, None),
+    ],
+)
+def test_a_code_is_named_from_its_number_or_name(value, name):
+    """A number the library does not know keeps its number."""
+    assert name == code_name(value, ErrorReason)

@@ -1,0 +1,251 @@
+"""Click ids as they may stand in `leadData.externalID`."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.oplead.click_ids import read_click_ids
+
+PARIS = ZoneInfo("Europe/Paris")
+GCLID = "Cj0KCQjwAbC-dEf_123456"
+FBCLID = "IwAR0aBcDeFgHiJkLmNoP-qRs_7890"
+FBC = f"fb.1.1784559901000.{FBCLID}"
+CLICKED = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
+
+
+def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=None):
+    ids, problem = read_click_ids(
+        value, utm_source=utm_source, bare=bare, bare_digits=bare_digits, zone=PARIS, label=label
+    )
+    return [(one.kind.value, one.value) for one in ids], problem
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (f"gclid={GCLID}", [("gclid", GCLID)]),
+        (f"gclid: {GCLID}", [("gclid", GCLID)]),
+        (f"GCLID={GCLID}", [("gclid", GCLID)]),
+        (f' "gclid" : "{GCLID}" ', [("gclid", GCLID)]),
+        (f"gbraid={GCLID}", [("gbraid", GCLID)]),
+        (f"wbraid:{GCLID}", [("wbraid", GCLID)]),
+        (f"fbclid={FBCLID}", [("fbclid", FBCLID)]),
+        ("msclkid=0123456789abcdef0123456789abcdef", [("msclkid", "0123456789abcdef0123456789abcdef")]),
+        ("ttclid=E.C.P.CpcBgBkM_1", [("ttclid", "E.C.P.CpcBgBkM_1")]),
+        (
+            "li_fat_id=0c1c7f2e-6a8b-4f7e-9f0a-1234567890ab",
+            [("li_fat_id", "0c1c7f2e-6a8b-4f7e-9f0a-1234567890ab")],
+        ),
+        (f"fbc={FBC}", [("fbc", FBC)]),
+        (f"_fbc={FBC}", [("fbc", FBC)]),
+        (f"fbclid={FBC}", [("fbc", FBC)]),
+        ("_fbp=fb.1.1784559901000.1098115397", [("fbp", "fb.1.1784559901000.1098115397")]),
+        ("lead_id=123456789012345", [("lead_id", "123456789012345")]),
+        ("leadgen_id: l:12345678901234567", [("lead_id", "12345678901234567")]),
+        (f"gclid={GCLID}&fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
+        (f"gclid={GCLID};fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
+        (f"gclid={GCLID} | fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
+        (f"gclid={GCLID}, fbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
+        (f"gclid={GCLID}\nfbclid={FBCLID}", [("gclid", GCLID), ("fbclid", FBCLID)]),
+        (f"gclid={GCLID}&gclid={GCLID}", [("gclid", GCLID)]),
+        (f"?utm_source=google&gclid={GCLID}", [("gclid", GCLID)]),
+        (f"https://www.example.fr/devis?a=1&gclid={GCLID}#top", [("gclid", GCLID)]),
+        (f"https://www.example.fr/#/devis?gclid={GCLID}", [("gclid", GCLID)]),
+        (quote(f"https://www.example.fr/?gclid={GCLID}", safe=""), [("gclid", GCLID)]),
+        (f"https://a.fr/?to={quote(f'https://b.fr/?gclid={GCLID}', safe='')}", [("gclid", GCLID)]),
+        ("gclid=Cj0KCQjw%2DAbC%5FdEf", [("gclid", "Cj0KCQjw-AbC_dEf")]),
+        (json.dumps({"gclid": GCLID, "fbclid": ""}), [("gclid", GCLID)]),
+        ({"gclid": GCLID, "FBCLID": FBCLID}, [("gclid", GCLID), ("fbclid", FBCLID)]),
+        ({"type": "gclid", "value": GCLID}, [("gclid", GCLID)]),
+        ([{"name": "gclid", "value": GCLID}, {"name": "ref", "value": "12"}], [("gclid", GCLID)]),
+        ({"leadgen_id": Decimal(123456789012345)}, [("lead_id", "123456789012345")]),
+        ([f"gclid={GCLID}", f"fbclid={FBCLID}"], [("gclid", GCLID), ("fbclid", FBCLID)]),
+    ],
+)
+def test_what_says_its_kind_is_read_by_it(value, expected):
+    """Labels, addresses, objects and pairs decide by themselves, whatever the settings say of bare values."""
+    assert (expected, None) == read(value, bare="reject")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (FBC, ("fbc", FBC)),
+        ("fb.1.1784559901000.1098115397", ("fbp", "fb.1.1784559901000.1098115397")),
+        ("l:123456789012345", ("lead_id", "123456789012345")),
+    ],
+)
+def test_metas_own_forms_need_no_label(value, expected):
+    """They say what they are."""
+    assert ([expected], None) == read(value, bare="reject")
+
+
+@pytest.mark.parametrize(
+    ("bare", "utm_source", "kind"),
+    [
+        ("gclid", None, "gclid"),
+        ("fbclid", "google", "fbclid"),
+        ("by_utm", "google", "gclid"),
+        ("by_utm", "Google Ads", "gclid"),
+        ("by_utm", "adwords", "gclid"),
+        ("by_utm", "facebook.com", "fbclid"),
+        ("by_utm", "IG", "fbclid"),
+        ("by_utm", "fb_ads", "fbclid"),
+        ("by_utm", "bing", None),
+        ("by_utm", "google-facebook", None),
+        ("by_utm", None, None),
+        ("reject", "google", None),
+    ],
+)
+def test_a_bare_value_follows_the_settings(bare, utm_source, kind):
+    """By the UTM source, by decree, or not at all; a refusal names the setting."""
+    ids, problem = read(GCLID, bare=bare, utm_source=utm_source)
+
+    assert ([(kind, GCLID)] if kind else []) == ids
+    assert (kind is None) == ("click_ids.bare" in (problem or ""))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0c1c7f2e-6a8b-4f7e-9f0a-1234567890ab",
+        "jeanne.martin@example.org",
+        "12345",
+        "06 12 34 56 78",
+        "2026-07-20",
+        "CNL_0123456789abcdef",
+        "REF-2026-1",
+        "formulaire-contact-site-web",
+        "appelé le 12, rappeler 2026",
+        "https://www.example.fr/devis?utm_source=google",
+        "ref=Cj0KCQjwAbC-dEf_123456",
+        "gclid=undefined",
+        "gclid=0c1c7f2e-6a8b-4f7e-9f0a-1234567890ab",
+        "gclid=12345678",
+        "gclid=CNL_42aaaa",
+        "lead_id=1.23456789012345E+16",
+        "1.234567890123456E16",
+        "lead_id=1234",
+        "fbc=IwAR0aBcDeFgHiJkLmNoP",
+        "fb.1.0000000000000.IwAR0aBcDeF",
+        "123456789012345",
+        Decimal("123456789012345"),
+        "x" * 9000,
+        {"ref": GCLID},
+    ],
+)
+def test_what_is_no_click_id_is_left_out_with_a_reason(value):
+    """Suppliers keep their own references there; the reason shows the shape, never the value."""
+    ids, problem = read(value, bare="by_utm", utm_source="google")
+
+    assert [] == ids
+    assert problem
+    assert not any(part in problem for part in ("jeanne", "0c1c", "1234567", "IwAR", "Cj0", "REF", "appel"))
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", [], {}, [""], "{}", {"gclid": None}])
+def test_nothing_is_no_problem(value):
+    """An empty field is not worth a word."""
+    assert ([], None) == read(value)
+
+
+def test_bare_digits_are_a_lead_id_only_by_setting():
+    """A long number is as well anybody's reference."""
+    assert [("lead_id", "123456789012345")] == read("123456789012345", bare_digits="lead_id")[0]
+
+
+def test_a_fields_name_labels_a_bare_value():
+    """What stands in `leadData.gbraid` is a gbraid."""
+    assert [("gbraid", GCLID)] == read(GCLID, bare="reject", label="gbraid")[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        FBC,
+        f"gclid={GCLID}&gclid_ts=1784559901",
+        f"gclid={GCLID}&gclid_ts=1784559901000",
+        f"gclid={GCLID}&gclid_ts=2026-07-20T15%3A05%3A01Z",
+        f"gclid={GCLID}; gclid_ts: 2026-07-20 17:05:01",
+        f"gbraid={GCLID}&gclid_ts=1784559901",
+        f"fbclid={FBCLID}&fbclid_ts=1784559901",
+        {"gclid": GCLID, "gclidTs": Decimal(1784559901)},
+    ],
+)
+def test_a_click_time_captured_with_the_id_is_kept(value):
+    """fbc's own, or the one that stands beside."""
+    ids, _ = read_click_ids(value, utm_source=None, bare="reject", bare_digits="reject", zone=PARIS)
+
+    assert [CLICKED] == [one.clicked_at for one in ids]
+
+
+@pytest.mark.parametrize("value", [f"gclid={GCLID}&gclid_ts=soon", f"gclid={GCLID}&fbclid_ts=1784559901"])
+def test_a_time_that_is_not_the_ids_is_not_taken(value):
+    """Unreadable, or another kind's."""
+    ids, _ = read_click_ids(value, utm_source=None, bare="reject", bare_digits="reject", zone=PARIS)
+
+    assert [None] == [one.clicked_at for one in ids]
+
+
+parts = st.sampled_from(
+    ["gclid", "fbclid", "fbc", "fbp", "lead_id", "gclid_ts", "li_fat_id", "=", ":", "&", ";", "|", ",", "%", "%3D"]
+    + ["%26", "?", "#", " ", "\n", '"', "{", "[", "fb.1.1784559901000.", "l:", "https://a.fr/", GCLID, FBCLID]
+)
+texts = st.lists(parts | st.text(max_size=6), max_size=12).map("".join)
+values = st.recursive(
+    st.none() | st.booleans() | st.decimals() | texts,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["gclid", "fbc", "name", "value", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+settings = {
+    "utm_source": st.none() | st.sampled_from(["google", "fb", "bing"]) | st.text(max_size=5),
+    "bare": st.sampled_from(["by_utm", "gclid", "fbclid", "reject"]),
+    "bare_digits": st.sampled_from(["reject", "lead_id"]),
+}
+
+
+def leaves(value):
+    """Every text in a value."""
+    if isinstance(value, dict):
+        return [leaf for inner in value.values() for leaf in leaves(inner)]
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in leaves(inner)]
+    return [str(value)]
+
+
+def decoded(text):
+    """A text as it stands, and percent-decoded up to four times."""
+    yield text
+    for _ in range(4):
+        text = unquote(text)
+        yield text
+
+
+@given(values, st.fixed_dictionaries(settings))
+def test_reading_never_fails_and_never_invents(value, rules):
+    """Every id stands in the input letter for letter, so its case is as it was."""
+    ids, problem = read_click_ids(value, zone=PARIS, **rules)
+
+    sources = [form for leaf in leaves(value) for form in decoded(leaf)]
+    assert all(any(one.value in source for source in sources) for one in ids)
+    assert not (ids and problem)
+
+
+ids_written = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{18,90}[0-9]", fullmatch=True).filter(
+    lambda text: not text.upper().startswith("CNL_")
+)
+
+
+@given(ids_written, st.sampled_from(["gclid={}", "gclid:{}", "https://a.fr/?x=1&gclid={}&y=2#z", '{{"gclid":"{}"}}']))
+def test_a_labelled_id_comes_back_letter_for_letter(written, form):
+    """Whatever stands around it."""
+    assert ([("gclid", written)], None) == read(form.format(written))

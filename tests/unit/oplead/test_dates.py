@@ -1,0 +1,133 @@
+"""Times as Oplead may write them."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.oplead.dates import instant, read_moment, start_of
+from connectors.records import Moment
+
+PARIS = ZoneInfo("Europe/Paris")
+SUMMER = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-07-20 17:05:01",
+        "2026-07-20T17:05:01",
+        "2026-07-20T15:05:01Z",
+        "2026-07-20T17:05:01+02:00",
+        "2026-07-20T17:05:01+0200",
+        "2026-07-20T13:05:01-02",
+        "2026-07-20 17:05:01.000",
+        "2026-07-20T15:05:01.000000000Z",
+        "20/07/2026 17:05:01",
+        "20/07/2026 à 17:05:01",
+        "1784559901",
+        Decimal(1784559901),
+        Decimal("1784559901000"),
+        {"date": "2026-07-20 17:05:01.000000", "timezone_type": 3, "timezone": "Europe/Paris"},
+        {"date": "2026-07-20 15:05:01.000000", "timezone_type": 1, "timezone": "+00:00"},
+        {"date": "2026-07-20 17:05:01"},
+    ],
+)
+def test_an_instant_is_read_however_it_is_written(written):
+    """Every accepted form tells the same instant."""
+    assert Moment(SUMMER) == read_moment(written, PARIS)
+
+
+@pytest.mark.parametrize("written", ["2026-07-20", "20/07/2026", "20/7/2026", {"date": "2026-07-20"}])
+def test_a_day_stays_a_day(written):
+    """Nothing is invented for the hour."""
+    assert Moment(date(2026, 7, 20)) == read_moment(written, PARIS)
+
+
+def test_the_day_comes_first_in_a_french_date():
+    """3 April, not 4 March."""
+    assert Moment(date(2026, 4, 3)) == read_moment("03/04/2026", PARIS)
+
+
+@pytest.mark.parametrize("written", [None, "", "  ", {}, [], "0000-00-00", "0000-00-00 00:00:00"])
+def test_nothing_is_no_time(written):
+    """Empty values and MySQL's zero date tell nothing."""
+    assert read_moment(written, PARIS) is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["yesterday", "2026-13-01", "31/02/2026", "2026-07-20 25:00", "07/20/2026", "12", "2026-07-20T10:00+99:00"]
+    + [True, Decimal("NaN"), Decimal("1E+999"), ["x"], {"timezone": "Europe/Paris"}, "1026-07-20"]
+    + [{"date": "2026-07-20 10:00", "timezone": "Mars/Base"}, {"date": "2026-07-20", "timezone": "../etc"}],
+)
+def test_anything_else_is_refused_by_its_shape(written):
+    """The message never shows the value."""
+    with pytest.raises(ValueError, match="no time that can be read") as caught:
+        read_moment(written, PARIS)
+
+    assert not any(part in str(caught.value) for part in ("yesterday", "2026", "Mars", "etc"))
+
+
+def test_a_time_in_springs_gap_moves_on_with_the_clock():
+    """On 29 March 2026 Paris has no 02:30; the wall clock showed 03:30 then."""
+    assert Moment(datetime(2026, 3, 29, 1, 30, tzinfo=UTC)) == read_moment("2026-03-29 02:30:00", PARIS)
+    assert read_moment("2026-03-29 03:30:00", PARIS) == read_moment("2026-03-29 02:30:00", PARIS)
+
+
+def test_a_time_in_autumns_overlap_is_the_earlier_one():
+    """On 25 October 2026 Paris has 02:30 twice; the first, in summer time, is meant."""
+    assert Moment(datetime(2026, 10, 25, 0, 30, tzinfo=UTC)) == read_moment("2026-10-25 02:30:00", PARIS)
+
+
+def test_a_day_starts_at_the_zones_midnight():
+    """The first instant of a calendar day in Paris is 22:00 UTC the day before, in summer."""
+    assert datetime(2026, 7, 19, 22, tzinfo=UTC) == start_of(Moment(date(2026, 7, 20)), PARIS)
+
+
+walls = st.datetimes(datetime(1990, 1, 2), datetime(2099, 12, 30)).map(lambda wall: wall.replace(fold=0))
+
+
+@given(walls)
+def test_an_instant_shows_its_wall_time_again(wall):
+    """Outside spring's gap the zone shows what was written; in the gap, one hour later."""
+    shown = instant(wall, PARIS).astimezone(PARIS).replace(tzinfo=None, fold=0)
+
+    assert shown - wall in {timedelta(0), timedelta(hours=1)}
+
+
+@given(walls, walls)
+def test_the_order_of_wall_times_is_kept_on_different_days(one, other):
+    """Reading a day later never gives an earlier instant."""
+    if one.date() < other.date():
+        assert instant(one, PARIS) < instant(other, PARIS)
+
+
+@given(walls)
+def test_iso_and_french_writing_agree(wall):
+    """The two ways of writing a time without a zone tell the same."""
+    wall = wall.replace(microsecond=0)
+    french = f"{wall.day:02}/{wall.month:02}/{wall.year} {wall:%H:%M:%S}"
+
+    assert read_moment(wall.isoformat(), PARIS) == read_moment(french, PARIS)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.decimals() | st.text() | st.from_regex(r"[0-9/T:. +-]{1,30}"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["date", "timezone"]), inner),
+    max_leaves=5,
+)
+
+
+@given(anything)
+def test_reading_fails_in_one_way_only(value):
+    """Whatever stands there, it is a moment, nothing, or a ValueError."""
+    try:
+        moment = read_moment(value, PARIS)
+    except ValueError:
+        return
+
+    assert moment is None or isinstance(moment, Moment)
