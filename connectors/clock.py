@@ -103,8 +103,7 @@ class SandboxClock:
         except httpx.HTTPError as error:
             self._registered = False
             raise Misconfigured(
-                f"clock: no sandbox clock answers at {self._url} ({type(error).__name__}); "
-                "start it, or remove `clock`"
+                f"clock: no sandbox clock answers at {self._url} ({type(error).__name__}); start it, or remove `clock`"
             ) from None
 
 

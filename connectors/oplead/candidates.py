@@ -46,6 +46,4 @@ CANDIDATES = FieldPaths(
 def with_candidates(paths: FieldPaths) -> FieldPaths:
     """The settings' paths, and the known candidates where they name none."""
     chosen = {one.name: getattr(paths, one.name) for one in fields(FieldPaths)}
-    return FieldPaths(
-        **{name: getattr(CANDIDATES, name) if path is None else path for name, path in chosen.items()}
-    )
+    return FieldPaths(**{name: getattr(CANDIDATES, name) if path is None else path for name, path in chosen.items()})

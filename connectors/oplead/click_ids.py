@@ -210,7 +210,7 @@ def _as_bare(text: str, rules: _Rules) -> ClickId | str:
         return reason
     if not _PLAUSIBLE_BARE.fullmatch(text):
         return f"no click id has this form ({shape(text)})"
-    kind = _kind_by_utm(rules.utm_source) if rules.bare == "by_utm" else _BARE_KINDS[rules.bare]
+    kind = _kind_by_utm(rules.utm_source) if rules.bare == "by_utm" else _BARE_KINDS.get(rules.bare)
     if kind is None:
         return f"a value without a label, whose kind nothing tells ({shape(text)}): see click_ids.bare"
     return ClickId(kind, text)
@@ -224,6 +224,8 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
         return "a UUID, somebody's own reference"
     if text[:4].upper() == "CNL_":
         return "an Oplead channel identifier"
+    if _FBC.fullmatch(text):
+        return "Meta's form under another's name, or with a time that cannot be"
     if text.casefold() in _PLACEHOLDERS:
         return "a placeholder"
     if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):

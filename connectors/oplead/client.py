@@ -132,9 +132,7 @@ class OpleadClient:
                 return response, b"".join(_until(response.iter_bytes(), time.monotonic() + self._patience))
         # httpx's errors carry the request, with the address and the token: only their kind goes on.
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Misconfigured(
-                f"oplead.base_url and {path} make no address ({type(error).__name__})"
-            ) from None
+            raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
         except httpx.HTTPError as error:
             raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
 
@@ -158,17 +156,13 @@ class OpleadClient:
                 self._pacer.throttled()
             delay = _retry_after(response, self._clock.now())
             return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
-        return Refused(
-            f"Oplead answered {status} on {path}: see oplead.base_url and oplead.path_prefix", status
-        )
+        return Refused(f"Oplead answered {status} on {path}: see oplead.base_url and oplead.path_prefix", status)
 
 
 def _check(options: OpleadOptions) -> None:
     auth = options.auth
     if auth.style in {"header", "query"} and not auth.name:
-        raise Misconfigured(
-            f"oplead.auth.name is missing: the name of the {auth.style} that carries the token"
-        )
+        raise Misconfigured(f"oplead.auth.name is missing: the name of the {auth.style} that carries the token")
     if auth.style != "none" and not re.fullmatch(r"[!-~]+", options.token):
         raise Misconfigured("oplead.token is empty or holds spaces or letters that no token has")
 

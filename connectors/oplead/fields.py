@@ -40,9 +40,7 @@ def text_of(value: object, keys: Sequence[str] = _TEXT_KEYS) -> str | None:
         return "true" if value else "false"
     if isinstance(value, Decimal):
         # 1E+999999 must not be spelt out in digits; no number of ours is longer than this.
-        return (
-            format(value, "f") if value.is_finite() and abs(value.adjusted()) < _LONG_NUMBER else str(value)
-        )
+        return format(value, "f") if value.is_finite() and abs(value.adjusted()) < _LONG_NUMBER else str(value)
     if isinstance(value, str):
         return value.strip() or None
     return None

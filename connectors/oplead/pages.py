@@ -207,9 +207,7 @@ class Walk:
         if isinstance(written, str) and written.startswith(("http://", "https://", "/", "?")):
             return self._target(written, answer.url)
         if written is not None and self._options.next is None:
-            raise Misconfigured(
-                "a next page is told of, but not by its address: write oplead.pagination.style"
-            )
+            raise Misconfigured("a next page is told of, but not by its address: write oplead.pagination.style")
         if answer.next_link:
             return self._target(answer.next_link, answer.url)
         cursor = written if written is not None else _told(answer.body, self._next_paths(_CURSORS))
@@ -233,9 +231,7 @@ class Walk:
         except ValueError:
             raise Misconfigured("the next page's address is none: see oplead.pagination") from None
         if not same:
-            raise Misconfigured(
-                "the next page is on another host, where the token must not go: see oplead.base_url"
-            )
+            raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
         query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self._secret)
         return Place("target", (there.path or "/") + ("?" + query if query else ""))

@@ -73,9 +73,7 @@ class OpleadSource:
         """Close the connections."""
         self._client.close()
 
-    def fetch_changes(
-        self, since: datetime | None, *, resume: str | None, is_known: IsKnown
-    ) -> Iterator[LeadPage]:
+    def fetch_changes(self, since: datetime | None, *, resume: str | None, is_known: IsKnown) -> Iterator[LeadPage]:
         """Yield the leads changed since `since`, a page at a time; all of them where the options have no filter.
 
         `Lead.digest` is that of a lead's entry in the list, also where its own page is read too: `is_known`
@@ -132,9 +130,7 @@ class OpleadSource:
         """What tells a page's entries apart: their ids."""
         return [str(first(item, self._paths.id or ()) or item) for item in items]
 
-    def _page(
-        self, answer: Answer, items: Sequence[object], is_known: IsKnown, *, resume: str | None
-    ) -> LeadPage:
+    def _page(self, answer: Answer, items: Sequence[object], is_known: IsKnown, *, resume: str | None) -> LeadPage:
         read = [self._read(item, is_known) for item in items]
         return LeadPage(
             leads=tuple(one for one in read if isinstance(one, Lead)),
@@ -191,9 +187,7 @@ class OpleadSource:
         for one in inside:
             if isinstance(one, Mapping) and first(one, self._paths.id or ()) is not None:
                 return one
-        raise Misconfigured(
-            f"lead {own_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id"
-        )
+        raise Misconfigured(f"lead {own_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id")
 
     def _parse(self, item: Mapping[str, object], own_id: LeadId, digest: str) -> Lead:
         return parse_lead(

@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -161,7 +162,9 @@ class _Listener(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A peer that went away in the middle is no news."""
+        """Tell of a bug; a peer that went away in the middle is no news."""
+        if not isinstance(sys.exception(), OSError):
+            _log.exception("the sandbox's %s broke off a connection", self.sandbox_server.name)
 
     def close_connections(self) -> None:
         """Wake every thread that waits on its peer, and wait for it to end."""

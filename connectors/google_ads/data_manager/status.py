@@ -32,7 +32,7 @@ class ErrorCount:
         if self.indices is None:
             return True
         in_range = all(0 <= index < rows for index in self.indices)
-        return in_range and len(set(self.indices)) == len(self.indices)
+        return in_range and len(set(self.indices)) == len(self.indices) == self.count
 
 
 def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyRefused:

@@ -166,9 +166,7 @@ def test_an_offset_grows_by_what_was_served(platform, open_source, lead):
     platform.serve("/v1/leads?offset=0", [lead(1), lead(2)])
     platform.serve("/v1/leads?offset=2", [lead(3)])
 
-    assert [["L-1", "L-2"], ["L-3"]] == ids(
-        pull(open_source(pagination=PaginationOptions(style="offset")))
-    )
+    assert [["L-1", "L-2"], ["L-3"]] == ids(pull(open_source(pagination=PaginationOptions(style="offset"))))
 
 
 def test_more_pages_than_allowed_are_refused(platform, open_source, lead):
@@ -189,9 +187,7 @@ def test_a_round_page_that_names_no_next_is_refused(platform, open_source, lead,
         next(open_source().fetch_changes(None, resume=None, is_known=nothing_known))
 
 
-@pytest.mark.parametrize(
-    ("envelope", "style"), [({"next": None}, "auto"), ({"total": 20}, "auto"), ({}, "none")]
-)
+@pytest.mark.parametrize(("envelope", "style"), [({"next": None}, "auto"), ({"total": 20}, "auto"), ({}, "none")])
 def test_a_round_page_that_is_all_there_is_passes(platform, open_source, lead, envelope, style):
     """An empty next, a total, or the settings say that a round page is the whole list."""
     platform.serve("/v1/leads", {"data": [lead(number) for number in range(20)], **envelope})
@@ -223,9 +219,7 @@ def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, 
     asked = f"updated_from={quote(expected, safe='')}"
     platform.serve(f"/v1/leads?{asked}&page=1", [lead(1)])
     platform.serve(f"/v1/leads?{asked}&page=2", [])
-    source = open_source(
-        since_filter=SinceFilter("updated_from", written), pagination=PaginationOptions(style="page")
-    )
+    source = open_source(since_filter=SinceFilter("updated_from", written), pagination=PaginationOptions(style="page"))
 
     assert [["L-1"], []] == ids(pull(source, since))
 

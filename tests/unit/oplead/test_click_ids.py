@@ -134,6 +134,7 @@ def test_a_bare_value_follows_the_settings(bare, utm_source, kind):
         "lead_id=1234",
         "fbc=IwAR0aBcDeFgHiJkLmNoP",
         "fb.1.0000000000000.IwAR0aBcDeF",
+        f"gclid={FBC}",
         "123456789012345",
         Decimal("123456789012345"),
         "x" * 9000,

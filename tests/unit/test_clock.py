@@ -1,0 +1,177 @@
+"""The machine's clock and a sandbox's."""
+
+import json
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from connectors.clock import MachineClock, SandboxClock
+from connectors.errors import Misconfigured
+
+START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
+
+
+class Sandbox:
+    """A hand-written clock server: it jumps to what it is asked to sleep until."""
+
+    def __init__(self):
+        self.time = START
+        self.registered = set()
+        self.connections = set()
+        self.forget_once = False
+        self.hang = threading.Event()
+        self.hangs = False
+        self.body = None
+
+
+@pytest.fixture
+def sandbox():
+    """A clock server on a free port."""
+    state = Sandbox()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self, status, body=None):
+            content = b"" if body is None else json.dumps(body).encode()
+            self.send_response_only(status)
+            if status != 204:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_GET(self):
+            state.connections.add(self.client_address)
+            self.answer(200, state.body or {"now": state.time.isoformat()})
+
+        def do_POST(self):
+            state.connections.add(self.client_address)
+            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.path == "/register":
+                state.registered.add(self.client_address)
+                self.answer(204)
+            elif state.hangs:
+                state.hang.wait(5)
+                self.close_connection = True
+            elif self.client_address not in state.registered or state.forget_once:
+                state.forget_once = False
+                self.answer(409, {"error": "not registered"})
+            else:
+                state.time = max(state.time, datetime.fromisoformat(json.loads(content)["until"]))
+                self.answer(200, {"now": state.time.isoformat()})
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+    server = Server(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield state
+    state.hang.set()
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=5)
+
+
+def test_the_machines_clock_is_aware_and_runs():
+    """It tells UTC, and a sleep ends at its moment, not before."""
+    clock = MachineClock()
+    until = clock.now() + timedelta(milliseconds=20)
+    clock.sleep_until(until)
+
+    assert UTC is until.tzinfo
+    assert until <= clock.now()
+
+
+def test_the_machines_clock_does_not_sleep_for_the_past():
+    """A moment that has passed returns at once."""
+    started = time.monotonic()
+    MachineClock().sleep_until(datetime(2020, 1, 1, tzinfo=UTC))
+
+    assert time.monotonic() - started < 1
+
+
+def test_the_sandboxs_time_is_told(sandbox):
+    """In aware UTC, whatever the machine's clock says."""
+    with SandboxClock(sandbox.url) as clock:
+        assert START == clock.now()
+
+
+def test_sleeping_moves_the_sandbox_and_takes_no_time(sandbox):
+    """An hour there is an instant here, and one connection serves all."""
+    started = time.monotonic()
+    with SandboxClock(sandbox.url) as clock:
+        clock.sleep_until(START + timedelta(hours=1))
+
+        assert START + timedelta(hours=1) == clock.now()
+
+    assert time.monotonic() - started < 5
+    assert sandbox.connections == sandbox.registered
+    assert 1 == len(sandbox.connections)
+
+
+def test_nothing_is_registered_before_the_first_use(sandbox):
+    """A clock that nobody asks must not hold the sandbox's time still."""
+    with SandboxClock(sandbox.url):
+        assert not sandbox.registered
+
+
+def test_a_stranger_registers_again(sandbox):
+    """A connection that was replaced underneath is made a caller again, once."""
+    with SandboxClock(sandbox.url) as clock:
+        clock.now()
+        sandbox.forget_once = True
+        clock.sleep_until(START + timedelta(minutes=1))
+
+    assert START + timedelta(minutes=1) == sandbox.time
+
+
+def test_a_sleep_that_does_not_end_is_a_clear_error(sandbox):
+    """Our patience is in real seconds, and the message says what may be wrong."""
+    sandbox.hangs = True
+    with (
+        SandboxClock(sandbox.url, patience=0.1) as clock,
+        pytest.raises(Misconfigured, match=r"did not move within 0\.1 s"),
+    ):
+        clock.sleep_until(START + timedelta(hours=1))
+
+
+def test_no_sandbox_is_a_clear_error():
+    """The setting is named."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with SandboxClock(url) as clock, pytest.raises(Misconfigured, match="clock: no sandbox clock"):
+            clock.now()
+
+
+@pytest.mark.parametrize("body", [{"time": 1}, {"now": "noon"}, {"now": "2026-07-21T03:30:00"}, [1]])
+def test_another_servers_answer_is_refused(sandbox, body):
+    """A wrong address is not taken for a clock."""
+    sandbox.body = body
+    with SandboxClock(sandbox.url) as clock, pytest.raises(Misconfigured, match="clock: the"):
+        clock.now()
+
+
+def test_threads_take_turns(sandbox):
+    """One connection, one question at a time."""
+    with SandboxClock(sandbox.url) as clock:
+        threads = [
+            threading.Thread(target=clock.sleep_until, args=(START + timedelta(minutes=number),)) for number in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=5)
+
+        assert START + timedelta(minutes=3) == clock.now()
+
+    assert 1 == len(sandbox.connections)

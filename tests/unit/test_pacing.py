@@ -1,0 +1,139 @@
+"""The pace a platform is asked at."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.pacing import THROTTLED_FOR, Pacer
+
+START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
+MINUTE = timedelta(seconds=60)
+
+
+class StillClock:
+    """A clock that moves only when somebody sleeps."""
+
+    def __init__(self):
+        self.time = START
+
+    def now(self):
+        return self.time
+
+    def sleep_until(self, moment):
+        self.time = max(self.time, moment)
+
+
+def ask(pacer, clock, took=timedelta(0)):
+    """One request: when it went out."""
+    with pacer.slot():
+        sent = clock.time
+        clock.time += took
+    return sent
+
+
+def worst_minute(times):
+    """The most requests in any closed minute."""
+    return max(sum(start <= at <= start + MINUTE for at in times) for start in times)
+
+
+@given(st.integers(1, 12), st.lists(st.integers(0, 90), min_size=1, max_size=60))
+def test_no_minute_holds_more_than_its_share(per_minute, seconds):
+    """Whatever the requests take and whenever they come, counted on a closed minute."""
+    clock = StillClock()
+    pacer = Pacer(clock, per_minute)
+    sent = []
+    for took in seconds:
+        sent.append(ask(pacer, clock, timedelta(seconds=took % 7)))
+        clock.time += timedelta(seconds=took // 7)
+
+    assert worst_minute(sent) <= per_minute
+
+
+def test_a_slot_is_freed_a_minute_after_the_response():
+    """A slow answer holds its slot for longer."""
+    clock = StillClock()
+    pacer = Pacer(clock, 1)
+    ask(pacer, clock, took=timedelta(seconds=20))
+
+    sent = ask(pacer, clock)
+
+    assert timedelta(seconds=80) < sent - START < timedelta(seconds=81)
+
+
+def test_a_failing_request_frees_its_slot_too():
+    """The platform has counted it all the same, and the pacer does not leak."""
+    clock = StillClock()
+    pacer = Pacer(clock, 1)
+    with pytest.raises(OSError, match="cut"), pacer.slot():
+        raise OSError("cut")
+
+    assert MINUTE < ask(pacer, clock) - START
+
+
+def test_a_429_halves_the_pace_for_ten_minutes():
+    """Then it is whole again."""
+    clock = StillClock()
+    pacer = Pacer(clock, 4)
+    pacer.throttled()
+    slow = [ask(pacer, clock) for _ in range(6)]
+    clock.time = START + THROTTLED_FOR + 2 * MINUTE
+    fast = [ask(pacer, clock) for _ in range(4)]
+
+    assert 2 == worst_minute(slow)
+    assert 1 == len(set(fast))
+
+
+def test_the_smallest_pace_is_not_halved_to_nothing():
+    """One request a minute stays possible."""
+    clock = StillClock()
+    pacer = Pacer(clock, 1)
+    pacer.throttled()
+
+    assert START == ask(pacer, clock)
+
+
+def test_a_clock_set_back_does_not_stop_the_pacer():
+    """It waits a minute by the new time, not until the old one is reached again."""
+    clock = StillClock()
+    pacer = Pacer(clock, 1)
+    ask(pacer, clock)
+    clock.time = START - timedelta(hours=1)
+
+    assert ask(pacer, clock) < START - timedelta(minutes=58)
+
+
+def test_threads_share_one_pace():
+    """No two threads ever hold the last slot together."""
+    clock = StillClock()
+    pacer = Pacer(clock, 2)
+    held, most, lock = 0, 0, threading.Lock()
+
+    def work():
+        nonlocal held, most
+        for _ in range(5):
+            with pacer.slot():
+                with lock:
+                    held += 1
+                    most = max(most, held)
+                time.sleep(0.001)
+                with lock:
+                    held -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert 2 == most
+
+
+def test_a_pace_of_nothing_is_refused():
+    """It would wait for ever."""
+    with pytest.raises(ValueError, match="at least one"):
+        Pacer(StillClock(), 0)
