@@ -161,7 +161,7 @@ class _Listener(ThreadingTCPServer):
             self._open.pop(request, None)
         super().shutdown_request(request)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, *_: object) -> None:
         """Tell of a bug; a peer that went away in the middle is no news."""
         if not isinstance(sys.exception(), OSError):
             _log.exception("the sandbox's %s broke off a connection", self.sandbox_server.name)

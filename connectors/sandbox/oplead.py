@@ -40,7 +40,8 @@ RULES: tuple[Rule, ...] = (
     Rule("oplead", "a request without a known key is answered 401", "inferred", _GUIDE),
     Rule("oplead", "the key goes as Authorization: Bearer", "assumed", "assumed"),
     Rule("oplead", "a supplier's key reads no leads: 403", "inferred", _GUIDE),
-    Rule("oplead", "101 requests in any 60 seconds are one too many", "documented", _GUIDE),
+    Rule("oplead", "at most 100 requests are answered in a minute", "documented", _GUIDE),
+    Rule("oplead", "that minute is any 60 seconds, and refused requests do not count", "assumed", "assumed"),
     Rule("oplead", "over the limit the answer is 429, with Retry-After by switch", "assumed", "assumed"),
     Rule("oplead", "paths begin with /v1", "documented", _CHANNELS),
     Rule("oplead", "one lead is read at /v1/leads/{id}", "documented", _CHANNELS),
@@ -83,8 +84,8 @@ class Oplead:
         self.switches[name] = value
 
     def put(self, lead_id: str, lead: Mapping[str, object]) -> None:
-        """Serve this lead as it stands from now on; ValueError where its `id` is another."""
-        if lead.get("id") != lead_id:
+        """Serve this lead as it stands from now on, also one without an id; ValueError where its `id` is another."""
+        if str(lead.get("id", lead_id)) != lead_id:
             raise ValueError("the lead's own id must be the one in the path")
         with self._lock:
             self._put[lead_id] = lead

@@ -121,5 +121,8 @@ def _advice(path: Path, said: str) -> str:
         "unable to open": "it cannot be opened; check that the folder exists and is writable",
         "disk i/o error": "the disk does not take or give its data; check the disk, then run again",
     }
-    advice = next((text for sign, text in known.items() if sign in said.lower()), "this is unexpected; nothing of this transaction was kept")
+    advice = next(
+        (text for sign, text in known.items() if sign in said.lower()),
+        "this is unexpected; nothing of this transaction was kept",
+    )
     return f"{path}: the state cannot be used ({said}): {advice}"

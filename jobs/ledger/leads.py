@@ -266,6 +266,7 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
     return LeadFacts(
         id=LeadId(row.id),
         created_at=row.created_at,
+        seen_at=row.seen_at,
         changes=tuple(_change(change) for change in changes),
         click_ids=tuple(
             KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated) for click in clicks

@@ -114,7 +114,7 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: d
         return Withhold(reason, entry, time_left.closes_at, detail)
 
     if entry.implausible:
-        return withhold("time_implausible")
+        return withhold("time")
     consent = consent_to_send(route, lead)
     if isinstance(consent, Withheld):
         return withhold(consent.reason)

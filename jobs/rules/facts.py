@@ -75,6 +75,8 @@ class LeadFacts:
 
     id: LeadId
     created_at: datetime
+    seen_at: datetime
+    """The start of the last pull that saw it."""
     changes: tuple[Change, ...]
     click_ids: tuple[KnownClickId, ...]
     click_id_problem: str | None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from connectors.records import DeliveryKey
 from jobs.rules.facts import Change, LeadFacts, Origin, Route
-from jobs.rules.timing import happened_at, implausible
+from jobs.rules.timing import AHEAD, happened_at, implausible
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,7 @@ def first_entry(route: Route, lead: LeadFacts, key: DeliveryKey, *, after: datet
         after: only entries later than this count, for a delivery cancelled before.
     """
     if route.on_creation:
-        return (
-            Entry(lead.created_at, None, Origin.REPORTED, implausible=False, after=lead.created_at)
-            if after is None
-            else None
-        )
+        return _creation(lead) if after is None else None
     timed = sorted(
         ((happened_at(change, lead, key, route.zone), change) for change in lead.changes),
         key=lambda pair: (pair[0], pair[1].seen_at),
@@ -49,6 +45,11 @@ def first_entry(route: Route, lead: LeadFacts, key: DeliveryKey, *, after: datet
             return _entry(at, change, lead)
         outside = not inside
     return None
+
+
+def _creation(lead: LeadFacts) -> Entry:
+    ahead = lead.created_at > lead.seen_at + AHEAD
+    return Entry(lead.created_at, None, Origin.REPORTED, implausible=ahead, after=lead.created_at)
 
 
 def _entry(at: datetime, change: Change, lead: LeadFacts) -> Entry:

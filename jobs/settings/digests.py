@@ -63,9 +63,10 @@ def _listed(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
     for signal in (consent.ad_user_data, consent.ad_personalization):
         if signal:
             yield signal.field, signal.granted + signal.refused
-    for holder in (*settings.google_ads, *settings.meta, *settings.conversions):
-        yield from holder.where.items()
+    for destination in (*settings.google_ads, *settings.meta):
+        yield from destination.where.items()
     for conversion in settings.conversions:
+        yield from conversion.where.items()
         if isinstance(conversion.value, FieldValue):
             yield conversion.value.field, ()
     if settings.exclude:

@@ -41,7 +41,7 @@ REFUSED = (
     NotYet("exclude", "take it out, and keep test leads out of Oplead"),
     NotYet("google_ads.*.max_per_run", "take it out; `run --dry-run` shows how many would go"),
     NotYet("meta.*.max_per_run", "take it out"),
-    NotYet("meta.*.in_doubt", "take it out", acts=("resend",)),
+    NotYet("meta.*.in_doubt", "write resend, or take it out", acts=("resend",)),
     NotYet("conversions.*.count_once_per", "write lead, or take it out", acts=("lead",)),
     NotYet("google_ads.*.transport", "write data_manager", acts=("data_manager",)),
     NotYet("oplead.pull", "write list", acts=("since", "list")),

@@ -1,4 +1,7 @@
-"""The JSON schema by which editors complete and check the configuration; `python -m jobs.settings.schema` writes it."""
+"""The JSON schema by which editors complete and check the configuration.
+
+`python -m jobs.settings.schema` writes it.
+"""
 
 import json
 import sys

@@ -15,7 +15,7 @@ def state_address(state: str | None, *, account: str, folder: Path) -> str:
         ValueError: it is no SQLite file.
     """
     if state is None:
-        return f"{_SQLITE}{(folder / f'{account}.db').absolute()}"
+        return f"{_SQLITE}{(folder / f'{account}.db').resolve()}"
     if state.startswith("postgres"):
         raise ValueError("PostgreSQL is not available yet; write sqlite:///path/to/file.db")
     path = state.removeprefix(_SQLITE)
@@ -23,4 +23,4 @@ def state_address(state: str | None, *, account: str, folder: Path) -> str:
         raise ValueError("write sqlite:/// and the path of a file, as sqlite:///state/account.db")
     if path.startswith(":memory:") or not path.isprintable() or set(path) & set("?#%"):
         raise ValueError("the ledger is a plain file: take :memory:, ?, # and % out of its path")
-    return f"{_SQLITE}{(folder / path).absolute()}"
+    return f"{_SQLITE}{(folder / path).resolve()}"

@@ -57,8 +57,9 @@ def sandbox():
             elif state.hangs:
                 state.hang.wait(5)
                 self.close_connection = True
-            elif self.client_address not in state.registered or state.forget_once:
+            elif state.forget_once or self.client_address not in state.registered:
                 state.forget_once = False
+                state.registered.discard(self.client_address)
                 self.answer(409, {"error": "not registered"})
             else:
                 state.time = max(state.time, datetime.fromisoformat(json.loads(content)["until"]))

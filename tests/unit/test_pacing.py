@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.pacing import THROTTLED_FOR, Pacer
@@ -21,9 +21,11 @@ class StillClock:
         self.time = START
 
     def now(self):
+        """The present instant."""
         return self.time
 
     def sleep_until(self, moment):
+        """Move there at once."""
         self.time = max(self.time, moment)
 
 
@@ -40,6 +42,7 @@ def worst_minute(times):
     return max(sum(start <= at <= start + MINUTE for at in times) for start in times)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.lists(st.integers(0, 90), min_size=1, max_size=60))
 def test_no_minute_holds_more_than_its_share(per_minute, seconds):
     """Whatever the requests take and whenever they come, counted on a closed minute."""

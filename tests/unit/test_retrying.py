@@ -16,9 +16,11 @@ class StillClock:
         self.slept = []
 
     def now(self):
+        """The present instant."""
         return self.time
 
     def sleep_until(self, moment):
+        """Move there at once."""
         self.slept.append((moment - self.time).total_seconds())
         self.time = moment
 

@@ -231,6 +231,17 @@ PROCESSING_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
 }
 """Why a row was refused after its request was taken in."""
 
+OF_THE_ACTION = frozenset(
+    {
+        "CONVERSION_ACTION_TOO_RECENTLY_CREATED",
+        "INVALID_CONVERSION_ACTION_ID",
+        "INVALID_CONVERSION_ACTION_TYPE",
+        "PROCESSING_ERROR_REASON_EXTERNAL_ATTRIBUTION_DATA_MISSING",
+        "PROCESSING_ERROR_REASON_ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
+    }
+)
+"""Reasons that blame the conversion action: others of the same account may go on."""
+
 
 _CLASSES = {
     reason: kind
@@ -250,7 +261,7 @@ def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = 
     kind = class_of(code) or OutcomeClass.UNKNOWN
     if kind is OutcomeClass.DEFER:
         retry_after = max(DEFERRAL, retry_after or DEFERRAL)
-    return Outcome(kind, code, message, retry_after)
+    return Outcome(kind, code, message, retry_after, of_target=code in OF_THE_ACTION)
 
 
 def code_name(value: object, codes: type[IntEnum]) -> str | None:

@@ -1,16 +1,20 @@
 """What becomes of every way in which the platform can fail, over a real socket."""
 
 import socket
+import time
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import AuthOptions
+from connectors.oplead.client import _until
 from connectors.records import LeadId
 
 
 def pull(source):
+    """Every page, or what stops the pull."""
     return list(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False))
 
 
@@ -27,7 +31,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_passing_fault_is_asked_again(platform, open_source, lead, reply, clock, fault):
+def test_a_passing_fault_is_asked_again(platform, open_source, lead, reply, *, clock, fault):
     """One fault costs one second and one more request, and the pull goes on."""
     platform.serve("/v1/leads", reply(**FAULTS[fault]), [lead(1)])
 
@@ -63,7 +67,7 @@ def test_nobody_listening_is_transient(open_source):
 @pytest.mark.parametrize(
     ("written", "waited"), [("7", 7.0), ("Tue, 21 Jul 2026 03:31:30 GMT", 90.0), ("0", 1.0), ("soon", 1.0)]
 )
-def test_the_platforms_own_delay_is_waited_for(platform, open_source, lead, reply, clock, written, waited):
+def test_the_platforms_own_delay_is_waited_for(platform, open_source, lead, reply, *, clock, written, waited):
     """Retry-After in seconds, or as a date by the platform's own clock, replaces our wait."""
     platform.serve("/v1/leads", reply(status=429, headers={"Retry-After": written}), [lead(1)])
 
@@ -116,6 +120,12 @@ def test_any_other_refusal_names_path_and_status(platform, open_source, reply, s
         pull(open_source())
 
     assert ["/v1/leads"] == platform.asked
+
+
+def test_an_answer_that_drips_is_cut():
+    """The read timeout bounds each part only; the whole is bounded too."""
+    with pytest.raises(httpx.ReadTimeout):
+        list(_until(iter([b"{"]), time.monotonic() - 1))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

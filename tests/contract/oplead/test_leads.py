@@ -11,6 +11,7 @@ from connectors.records import ClickIdKind, LeadId
 
 
 def pull(source, is_known=lambda _id, _digest: False):
+    """Every page of the whole list."""
     return list(source.fetch_changes(None, resume=None, is_known=is_known))
 
 
@@ -88,7 +89,7 @@ def test_text_that_is_no_unicode_makes_one_lead_unreadable(platform, open_source
         ("never", {}, False),
     ],
 )
-def test_a_leads_own_page_is_read_on_demand(platform, open_source, lead, detail, listed, asked):
+def test_a_leads_own_page_is_read_on_demand(platform, open_source, lead, *, detail, listed, asked):
     """Auto reads it only where the list leaves out the click ids' container."""
     bare = {name: value for name, value in lead(1).items() if name != "leadData"}
     platform.serve("/v1/leads", [{**bare, **listed}])

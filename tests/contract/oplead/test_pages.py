@@ -10,14 +10,17 @@ from connectors.oplead import AuthOptions, PaginationOptions, SinceFilter
 
 
 def nothing_known(_id, _digest):
+    """No lead is on record."""
     return False
 
 
 def pull(source, since=None, resume=None, is_known=nothing_known):
+    """Every page from a place on."""
     return list(source.fetch_changes(since, resume=resume, is_known=is_known))
 
 
 def ids(pages):
+    """The ids of the leads, by page."""
     return [[lead.id for lead in page.leads] for page in pages]
 
 
@@ -179,9 +182,10 @@ def test_more_pages_than_allowed_are_refused(platform, open_source, lead):
 
 
 @pytest.mark.parametrize("count", [20, 25, 50, 100])
-def test_a_round_page_that_names_no_next_is_refused(platform, open_source, lead, count):
+@pytest.mark.parametrize("wrap", [list, lambda leads: {"data": leads}], ids=["bare", "wrapped"])
+def test_a_round_page_that_names_no_next_is_refused(platform, open_source, lead, count, wrap):
     """A list that may be cut is refused, naming the setting, before anything is read from it."""
-    platform.serve("/v1/leads", [lead(number) for number in range(count)])
+    platform.serve("/v1/leads", wrap([lead(number) for number in range(count)]))
 
     with pytest.raises(Misconfigured, match=r"oplead\.pagination\.style"):
         next(open_source().fetch_changes(None, resume=None, is_known=nothing_known))
@@ -233,7 +237,7 @@ def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, 
         (AuthOptions("none"), None, ""),
     ],
 )
-def test_the_token_is_shown_as_the_settings_say(platform, open_source, lead, auth, header, query):
+def test_the_token_is_shown_as_the_settings_say(platform, open_source, lead, *, auth, header, query):
     """In a header, in the query, or not at all."""
     platform.serve(f"/v1/leads{query}", [lead(1)])
 

