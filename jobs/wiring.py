@@ -188,7 +188,9 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
         path_prefix=told.path_prefix,
         auth=platform.AuthOptions(**told.auth.model_dump()),
         pagination=platform.PaginationOptions(**told.pagination.model_dump()),
-        since_filter=None if told.since_filter is None else platform.SinceFilter(**told.since_filter.model_dump()),
+        since_filter=platform.SinceFilter(**told.since_filter.model_dump())
+        if told.since_filter is not None and told.pull_style == "since"
+        else None,
         detail=told.detail,
         fields=platform.FieldPaths(**told.fields.model_dump()),
         click_ids=platform.ClickIdRules(**settings.click_ids.model_dump()),

@@ -1,16 +1,16 @@
 """How the command ends: its exit codes, and what each failure means in a sentence."""
 
 import signal
-import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 
 
 class Exit(IntEnum):
-    """What a scheduler is told; 75 is sysexits' "try again later", 70 its "internal software error"."""
+    """What a scheduler is told; a signal's number is added to 128, as shells do."""
 
     DONE = 0
     ATTENTION = 1
@@ -20,43 +20,86 @@ class Exit(IntEnum):
     STOPPED = 3
     """The source or a destination stopped."""
     BUG = 70
-    """Something nobody foresaw."""
+    """Something nobody foresaw (sysexits' EX_SOFTWARE)."""
     HELD = 75
-    """Another run holds the account; nothing was done."""
+    """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
 
 
 _WORST_FIRST = (Exit.BUG, Exit.CONFIGURATION, Exit.STOPPED, Exit.HELD, Exit.ATTENTION, Exit.DONE)
 
 
-def worst(codes: Iterable[int]) -> int:
+def worst(codes: Iterable[int]) -> Exit:
     """The code to end with after several accounts: the one that needs a human soonest."""
-    return min(codes, key=lambda code: _WORST_FIRST.index(Exit(code)), default=Exit.DONE)
+    return min((Exit(code) for code in codes), key=_WORST_FIRST.index, default=Exit.DONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a command could not do its work, in a sentence without data of anyone."""
+    """Why a command could not do its work, in a sentence without anyone's data."""
 
     message: str
-    exit_code: Exit
-    trace: str | None = None
-    """Where it broke, for a failure nobody foresaw: files, lines and functions, no values."""
+    exit_code: int
+    trace: tuple[str, ...] = ()
+    """Where it broke, for a failure nobody foresaw: places in the code, no values."""
 
 
-class StoppedError(Exception):
+class StoppedBySignal(KeyboardInterrupt):
     """A person or the system asked the command to stop."""
 
     def __init__(self, number: int) -> None:
         """Keep which signal it was."""
-        super().__init__("stopped; what was sent is on record, and the next run goes on from here")
+        super().__init__()
         self.number = number
 
 
-def stop_on_signals() -> None:
-    """Let Ctrl-C and SIGTERM end the command by an exception, so that files, locks and connections are closed."""
+def stop_by_signal() -> None:
+    """Let Ctrl-C and SIGTERM end the command by an exception, so that transactions, locks and servers are closed."""
 
-    def _stop(number: int, _frame: FrameType | None) -> None:
-        raise StoppedSignal(number)
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise StoppedBySignal(number)
 
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _stop)
+        signal.signal(each, stop)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What to say of an error, and the code to end with."""
+    # Imported late: `--help` needs none of them, and they bring the database with them.
+    from connectors.errors import ConnectorError  # noqa: PLC0415
+    from jobs.ledger.engine import LedgerError  # noqa: PLC0415
+    from jobs.ledger.lease import LeaseHeldError  # noqa: PLC0415
+    from jobs.ledger.ledger import LeaseLostError  # noqa: PLC0415
+    from jobs.plan import RenamedError  # noqa: PLC0415
+
+    match error:
+        case StoppedBySignal():
+            message = "stopped; what was sent is on record, and the next run goes on from here"
+            return Failure(message, 128 + error.number)
+        case LeaseHeldError() | LeaseLostError():
+            return Failure(str(error), Exit.HELD)
+        case LedgerError() | RenamedError() | ConnectorError():
+            return Failure(str(error), Exit.CONFIGURATION)
+    return Failure(
+        f"this was not foreseen: {type(error).__name__}. Please report it with the lines below; "
+        "they hold places in the code and no data. What was committed is safe.",
+        Exit.BUG,
+        _places(error),
+    )
+
+
+def _places(error: BaseException) -> tuple[str, ...]:
+    """The way to the error by file, line and function; neither its message nor a variable, which may hold data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return places if cause is None else (*_places(cause), f"then {type(error).__name__} at", *places)
+
+
+def _short(file: str) -> str:
+    """The file's place below its package folder."""
+    parts = Path(file).parts
+    root = next((index for index, part in enumerate(parts) if part == "site-packages"), None)
+    if root is not None:
+        return "/".join(parts[root + 1 :])
+    known = [index for index, part in enumerate(parts) if part in ("jobs", "connectors")]
+    return "/".join(parts[known[-1] :]) if known else parts[-1]

@@ -13,6 +13,7 @@ from jobs.ledger.fates import FROZEN, OPEN, Fate, check_move
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request, Transition
 
+WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
 SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
 
 
@@ -33,7 +34,7 @@ def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: 
         IllegalMoveError: the table of fates does not have the move.
     """
     before = Fate(delivery.fate) if delivery.id is not None else None
-    delivery.reason = cause if to in (Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING) else None
+    delivery.reason = cause if to in WITH_REASON else None
     if before == to:
         session.add(delivery)
         return
@@ -42,7 +43,8 @@ def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: 
     if to not in FROZEN:
         delivery.event = None
     session.add(delivery)
-    session.flush()
+    if delivery.id is None:
+        session.flush()
     session.add(
         Transition(
             account=delivery.account,

@@ -30,6 +30,7 @@ from jobs.ledger.tables import (
     UnreadableLeadRow,
 )
 from jobs.rules.facts import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
+from jobs.rules.intake import ERASED, erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,13 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime) -> No
         col(Delivery.fate).in_(OPEN),
     )
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting))
-    session.exec(
-        delete(ClickIdRow).where(col(ClickIdRow.account) == account, col(ClickIdRow.clicked_at) < clicks_before)
+    closed = select(ClickIdRow).where(
+        ClickIdRow.account == account,
+        ClickIdRow.clicked_at < clicks_before,
+        ~col(ClickIdRow.value).startswith(ERASED),
     )
+    for click in session.exec(closed):
+        click.value = erased(click.value)
 
 
 def labels(session: Session, account: str) -> list[tuple[str, int, int]]:

@@ -81,3 +81,12 @@ def held(path: Path, account: str, command: str, *, pid: int, now: datetime) -> 
             yield Ledger(engine, path, account, epoch, number)
         finally:
             engine.dispose()
+
+
+def finish(ledger: Ledger, exit_code: int, *, now: datetime) -> None:
+    """Write down that the run has ended, and how."""
+    with ledger.writing() as session:
+        run = session.get(Run, ledger.run)
+        if run is not None:
+            run.ended_at, run.exit_code = now, exit_code
+            session.add(run)

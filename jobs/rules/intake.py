@@ -1,5 +1,6 @@
 """What is kept of a lead once it has been read: the answers and amounts the settings ask for, the rest by shape."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,15 +78,24 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     """The click ids a fresh reading adds; ids accumulate.
 
     One present at first sight counts from the lead's creation, a later one from the pull before it appeared, unless
-    the time of the click was captured with it.
+    the time of the click was captured with it. One that was erased when its window closed is still known: it must
+    not come back as a fresh click.
     """
     seen = {(click.kind, click.value) for click in known}
     added: list[KnownClickId] = []
     for click in lead.click_ids:
-        if (click.kind, click.value) not in seen:
+        if seen.isdisjoint({(click.kind, click.value), (click.kind, erased(click.value))}):
             seen.add((click.kind, click.value))
             added.append(_known(click, previously or lead.created_at))
     return added
+
+
+def erased(value: str) -> str:
+    """What stays of a click id once it is of no more use: enough to know it again."""
+    return ERASED + hashlib.sha256(value.encode()).hexdigest()
+
+
+ERASED = "sha256:"
 
 
 def _known(click: ClickId, bound: datetime) -> KnownClickId:

@@ -14,23 +14,12 @@ from jobs.settings.model import Settings
 Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
 
 
-def named_fields(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """The paths in a lead that the settings name beyond `oplead.fields`, with the values they list for each.
-
-    An amount's path lists none. Sorted, so that the order in the file does not matter.
-    """
-    listed: defaultdict[str, set[str]] = defaultdict(set)
-    for path, values in _listed(settings):
-        listed[path].update(values)
-    return {path: tuple(sorted(listed[path])) for path in sorted(listed)}
-
-
 def extraction_digest(settings: Settings) -> str:
     """SHA-256, in hex, over the settings that say what is read from a lead."""
     read = settings.model_dump(
         mode="json", include={"timezone": True, "click_ids": True, "exclude": True, "oplead": {"fields"}}
     )
-    return _sha256(read | {"named": {path: list(values) for path, values in named_fields(settings).items()}})
+    return _sha256(read | {"named": _named_fields(settings)})
 
 
 def rules_digest(settings: Settings) -> str:
@@ -56,6 +45,14 @@ def rules_digest(settings: Settings) -> str:
         },
     )
     return _sha256(decides)
+
+
+def _named_fields(settings: Settings) -> dict[str, list[str]]:
+    """The paths named beyond `oplead.fields`, each with the values listed for it; their order does not matter."""
+    listed: defaultdict[str, set[str]] = defaultdict(set)
+    for path, values in _listed(settings):
+        listed[path].update(values)
+    return {path: sorted(listed[path]) for path in sorted(listed)}
 
 
 def _listed(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -27,7 +27,6 @@ NOTED = (
     NotYet("report", "each run prints its numbers"),
     NotYet("retention", "nothing is erased by age"),
     NotYet("oplead.in_flight", "one request at a time goes out"),
-    NotYet("oplead.budget", "a pull lasts as long as it needs"),
     NotYet("conversions.*.value.restate_above", "values sent are not corrected"),
     NotYet("conversions.*.undo_when", "what was sent is not taken back"),
     NotYet("conversions.*.undo_after", "what was sent is not taken back"),

@@ -113,7 +113,7 @@ def _conversions_go_somewhere(tree: Tree) -> Iterator[Finding]:
 
 
 def _actions_are_shared_knowingly(tree: Tree) -> Iterator[Finding]:
-    known = [name for path, name in _destinations(tree) if path[0] == "google_ads"]
+    known = {name for path, name in _destinations(tree) if path[0] == "google_ads"}
     users: defaultdict[tuple[str, str], list[tuple[Path, bool]]] = defaultdict(list)
     for path, conversion in find(tree, "conversions.*"):
         shared = (text_at(conversion, "shared_action") or "").casefold() == "true"

@@ -69,10 +69,11 @@ def plain_findings(error: ValidationError, document: Document) -> Iterator[Findi
         elif details["type"] == "extra_forbidden":
             hint = did_you_mean(str(location[-1]), _fields(location))
             yield Finding(path, f"there is no such key here{hint}")
-        elif value_at(document.tree, path) is None:
+        elif (value := value_at(document.tree, path)) is None:
             yield Finding(path, "this key has no value: write one, or take the key out")
-        else:
-            yield Finding(path, _sentence(details, value_at(document.tree, path)))
+        # Pydantic also calls a list too short whose only items were refused just before.
+        elif details["type"] != "too_short" or not value:
+            yield Finding(path, _sentence(details, value))
 
 
 def _sentence(details: ErrorDetails, value: object) -> str:

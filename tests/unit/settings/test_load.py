@@ -1,0 +1,186 @@
+"""One file in, settings or everything that is wrong with it out."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import Invalid, Problem, Valid, load
+from jobs.settings.references import HOW_TO_REFER
+
+REPOSITORY = Path(__file__).parents[3]
+
+SPOILT = """\
+account: maison-durand
+curency: EUR
+oplead:
+  token: sk-live-0123456789
+  rate: fast
+stages:
+  won: [Gagné]
+  lost: [gagne]
+  lost: [Perdu]
+consent:
+  ad_user_data: { field: leadData.consent, granted: [oui], refused: [non] }
+google_ads:
+  customer_id: 12-34
+  credentials: ${NO_SUCH_VARIABLE}
+conversions:
+  - id: sale
+    stage: wonn
+    value: { field: amount }
+    google_ads: { conversion_action: 12 }
+"""
+
+EXPECTED = [
+    "1:1: currency: this key is missing: The currency of all values, as EUR.",
+    '2:1: curency: there is no such key here; did you mean "currency"?',
+    f"4:3: oplead.token: a secret must not stand in this file: {HOW_TO_REFER}",
+    "5:3: oplead.rate: write a whole number",
+    "8:10: stages.lost.0: this label stands in the stage won already (accents and case do not matter)",
+    "9:3: stages.lost: this key stands here twice, first on line 8",
+    "13:3: google_ads.customer_id: write the ten digits Google Ads shows at the top right, as 123-456-7890",
+    "14:3: google_ads.credentials: the environment variable NO_SUCH_VARIABLE is not set",
+    '17:5: conversions.0.stage: there is no stage of this name; did you mean "won"?',
+    "18:5: conversions.0.value.tax: this key is missing: Whether that amount has tax in it: included or excluded.",
+]
+
+
+def lines(answer, path):
+    """The problems without the file's name."""
+    assert isinstance(answer, Invalid)
+
+    return [str(problem).removeprefix(f"{path}:") for problem in answer.problems]
+
+
+def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(tmp_path):
+    """Shape, names, secrets, duplicates and types are found in one reading, each at its line and column."""
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(SPOILT, encoding="utf-8")
+
+    assert EXPECTED == lines(load(path, {}), path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1:1: the file is empty"),
+        ("- a\n", "1:1: write keys, each as key: value, as account: my-company"),
+        (
+            "account: a: b\n",
+            "1:11: a colon is not expected here: put the text in quotes, or check the line's indentation",
+        ),
+        ("account:\n\tname: x\n", "2:1: indent with spaces, not tabs"),
+        ("account: @x\n", "1:10: a text that begins with this sign must stand in quotes"),
+        ("oplead:\n  token: *sk-live\n", "2:10: a text that begins with * must stand in quotes"),
+        ("account: a\nstages: [x\n", "2:9: what begins here is never closed: check quotes and brackets"),
+        ("a: 1\n---\nb: 2\n", "2:1: one file holds one account: take the line --- and what follows out"),
+        ("[" * 9_000, "1:1: the file nests its values far too deep"),
+        ("a: \x01\n", "1:1: the file holds characters that YAML does not allow"),
+    ],
+)
+def test_yaml_errors_have_the_same_form(tmp_path, text, expected):
+    """What is no YAML is told by place and remedy, in the form of every other problem."""
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    assert [expected] == lines(load(path, {}), path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "there is no such file"),
+        (b"account: Caf\xe9\n", "the file is not UTF-8 text; save it as UTF-8"),
+        (b"#" * 1_000_001, "the file is too long for a configuration"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path, content, expected):
+    """No file, another encoding and an absurd length are told, not raised."""
+    path = tmp_path / "pipeline.yaml"
+    if content is not None:
+        path.write_bytes(content)
+
+    assert Invalid((Problem(str(path), 1, 1, "", expected),)) == load(path, {})
+
+
+def test_anchors_that_multiply_or_hold_themselves_are_refused(complaints):
+    """A few lines that stand for millions of values cannot exhaust the machine."""
+    bomb = "&a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(6)
+    )
+    expected = ": the file repeats or nests its values far too often: check its anchors"
+
+    assert expected in complaints(a=bomb)
+    assert expected in complaints(retention="&r { again: *r }")
+
+
+def test_anchors_and_merge_keys_work(loaded):
+    """What several conversions share can be written once; a key written beside `<<` wins."""
+    answer = loaded(
+        conversions="""
+  - &first { id: appointment, stage: appointment, value: 60, google_ads: { conversion_action: 12 } }
+  - { <<: *first, id: sale, stage: won, google_ads: { conversion_action: 13 } }"""
+    )
+
+    assert isinstance(answer, Valid)
+    assert [("appointment", Decimal(60)), ("sale", Decimal(60))] == [
+        (conversion.id, conversion.value) for conversion in answer.settings.conversions
+    ]
+
+
+def test_scalars_are_read_as_they_were_typed(loaded):
+    """YAML's own types change nothing: a postcode keeps its zero, `non` and `no` are words, ids need no quotes."""
+    answer = loaded(
+        conversions="[{ id: sale, stage: won, where: { cp: [01000, 1e3, no, true] }, google_ads: "
+        "{ conversion_action: 0012 } }]"
+    )
+
+    assert isinstance(answer, Valid)
+    conversion = answer.settings.conversions[0]
+    assert ("01000", "1e3", "no", "true") == conversion.where["cp"]
+    assert "0012" == conversion.google_ads.conversion_action.id
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2026-07-01", datetime(2026, 6, 30, 22, tzinfo=UTC)),
+        ("2026-07-01 08:00", datetime(2026, 7, 1, 6, tzinfo=UTC)),
+        ("2026-01-01T08:00:00", datetime(2026, 1, 1, 7, tzinfo=UTC)),
+        ("2026-07-01T08:00:00Z", datetime(2026, 7, 1, 8, tzinfo=UTC)),
+        ("2026-07-01 08:00+04:00", datetime(2026, 7, 1, 4, tzinfo=UTC)),
+    ],
+)
+def test_since_is_an_instant_of_the_accounts_zone(loaded, written, expected):
+    """A day begins at its midnight; a time without an offset is the account's."""
+    answer = loaded(
+        conversions=f"[{{ id: sale, stage: won, since: '{written}', google_ads: {{ conversion_action: 12 }} }}]"
+    )
+
+    assert isinstance(answer, Valid)
+    assert expected == answer.settings.conversions[0].since
+
+
+def test_the_ledger_lies_beside_the_file_whatever_the_working_directory(loaded, tmp_path, monkeypatch):
+    """A night started from another folder must not begin an empty ledger."""
+    monkeypatch.chdir("/")
+
+    assert f"sqlite:///{tmp_path}/maison-durand.db" == loaded().settings.state
+    assert f"sqlite:///{tmp_path}/kept/l.db" == loaded(state="sqlite:///kept/l.db").settings.state
+    assert "sqlite:////var/lib/l.db" == loaded(state="sqlite:////var/lib/l.db").settings.state
+
+
+def test_the_configuration_that_is_shipped_is_valid(key_file):
+    """`config/pipeline.yaml` loads, without a note, with the variables of `.env.example`."""
+    rows = (REPOSITORY / ".env.example").read_text(encoding="utf-8").splitlines()
+    environ = dict(row.split("=", 1) for row in rows if row and not row.startswith("#"))
+    assert environ["GOOGLE_ADS_KEY_FILE"].startswith("/etc/")
+    environ["GOOGLE_ADS_KEY_FILE"] = str(key_file())
+
+    answer = load(REPOSITORY / "config" / "pipeline.yaml", environ)
+
+    assert isinstance(answer, Valid), answer.problems
+    assert () == answer.notes
+    assert f"sqlite:///{REPOSITORY}/state/maison-durand.db" == answer.settings.state

@@ -1,0 +1,190 @@
+"""Names, labels, actions and keys that must fit together."""
+
+import pytest
+
+from jobs.settings import Valid
+
+ACTION = "google_ads: { conversion_action: 12 }"
+
+
+def only(complaints, **changes):
+    """The one complaint about a spoilt configuration."""
+    found = complaints(**changes)
+    assert 1 == len(found), found
+
+    return found[0]
+
+
+def test_the_unspoilt_configuration_is_valid(loaded):
+    """Every test here spoils one thing of a configuration that is valid."""
+    assert isinstance(loaded(), Valid)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"conversions": f"[{{ id: sale, stage: wom, {ACTION} }}]"},
+            'conversions.0.stage: there is no stage of this name; did you mean "won"?',
+        ),
+        (
+            {"conversions": f"[{{ id: sale, stage: zzzzzz, {ACTION} }}]"},
+            "conversions.0.stage: there is no stage of this name; there are created, appointment, won, lost",
+        ),
+        (
+            {"conversions": f"[{{ id: a, stage: appointment, implied_by: [won, lots], {ACTION} }}]"},
+            'conversions.0.implied_by.1: there is no stage of this name; did you mean "lost"?',
+        ),
+        (
+            {"conversions": f"[{{ id: a, stage: won, undo_when: losst, {ACTION} }}]"},
+            'conversions.0.undo_when: there is no stage of this name; did you mean "lost"?',
+        ),
+        (
+            {"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel: { created: lead, wonn: sale } }"},
+            'meta.funnel.wonn: there is no stage of this name; did you mean "won"?',
+        ),
+        (
+            {"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel: { won: sale } }"},
+            "meta.funnel: name at least two stages: Meta learns from the way between them",
+        ),
+        (
+            {"stages": "{ created: [Nouveau], won: [Gagné] }"},
+            "stages.created: the stage created is built in; give this one another name",
+        ),
+        (
+            {"stages": "{ won: [Sans suite], lost: [perdu, SANS-SUITE] }"},
+            "stages.lost.1: this label stands in the stage won already (accents and case do not matter)",
+        ),
+        (
+            {"ignored_statuses": "[Nurserie, gagne]"},
+            "ignored_statuses.1: this label stands in the stage won already (accents and case do not matter)",
+        ),
+        ({"ignored_statuses": "['-']"}, "ignored_statuses.0: a label needs letters or digits"),
+        (
+            {"conversions": "[{ id: sale, stage: won }]"},
+            "conversions.0: this conversion goes nowhere: give it google_ads, meta or both",
+        ),
+        (
+            {"conversions": f"[{{ id: sale, stage: won, meta: {{ event: Purchase }}, {ACTION} }}]"},
+            "conversions.0.meta: this file has no meta destination; add one, or take this out",
+        ),
+        (
+            {
+                "google_ads": "{ id: gads, customer_id: 1234567890, credentials: key.json }",
+                "conversions": "[{ id: sale, stage: won, google_ads: { conversion_action: 12, destination: gad } }]",
+            },
+            'conversions.0.google_ads.destination: there is no google_ads destination of this name; did you mean "gads"?',
+        ),
+        (
+            {
+                "google_ads": "[{ customer_id: 1234567890, credentials: key.json }, "
+                "{ customer_id: 1234567891, credentials: key.json }]"
+            },
+            "google_ads.1: another destination is called google_ads; give each an id of its own",
+        ),
+        (
+            {"conversions": f"[{{ id: sale, stage: won, was: sale, {ACTION} }}]"},
+            "conversions.0.was: a conversion of this id is still here, so this one cannot be it under a new name",
+        ),
+        (
+            {"conversions": f"[{{ id: none, stage: won, {ACTION} }}]"},
+            'conversions.0.id: a conversion cannot be called "none": `was: none` marks a new one',
+        ),
+        (
+            {"consent": "{ ad_user_data: { field: c, granted: [oui], refused: [non] }, missing: assume_granted }"},
+            "consent.missing: write why consent may be assumed, as because: …; reports will show it",
+        ),
+        (
+            {"consent": "{ ad_user_data: { field: c, granted: [oui], refused: [non] }, because: our lawyer agrees }"},
+            "consent.because: because stands only beside missing: assume_granted; take it out",
+        ),
+        (
+            {"consent": "{ ad_user_data: { field: c, granted: [oui, yes], refused: [non, Oui] } }"},
+            "consent.ad_user_data.refused.1: this value means both granted and refused; leave it in one list",
+        ),
+        (
+            {"oplead": "{ token: '${OPLEAD_TOKEN}', auth: { style: query } }"},
+            "oplead.auth.style: write the query parameter's name too, as name: …",
+        ),
+        (
+            {"oplead": "{ token: '${OPLEAD_TOKEN}', pull: since }"},
+            "oplead.pull: since needs the filter Oplead offers: add since_filter: { param: … }, or write list",
+        ),
+        ({"schedule": "{}"}, "schedule: write either daily or cron"),
+        ({"schedule": "{ daily: '05:30', cron: '30 5 * * *' }"}, "schedule: write either daily or cron"),
+        (
+            {"account": "${OPLEAD_TOKEN}", "currency": "EUR"},
+            None,
+        ),
+        (
+            {"conversions": f"[{{ id: sale, stage: won, name: 'to ${{WHO}}', {ACTION} }}]"},
+            "conversions.0.name: a ${VARIABLE} stands only for a secret or the credentials; write the value itself",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(complaints, changes, expected):
+    """Each misfit gives one sentence, at its own place, that says what to do."""
+    if expected is None:
+        assert "account: a ${VARIABLE} stands only for a secret or the credentials; write the value itself" in (
+            complaints(**changes)
+        )
+        return
+
+    assert expected == only(complaints, **changes)
+
+
+def test_two_conversions_on_one_action_must_both_say_so(complaints):
+    """`shared_action: true` in one of them is not enough, nor does 1-2 differ from 12."""
+    first, second = "id: a, stage: won", "id: b, stage: lost, shared_action: true"
+    message = "several conversions use this action: give each its own, or all of them shared_action: true"
+    one = f"[{{ {first}, {ACTION} }}, {{ {second}, google_ads: {{ conversion_action: {{ id: 1-2 }} }} }}]"
+    both = f"[{{ {first}, shared_action: true, {ACTION} }}, {{ {second}, {ACTION} }}]"
+
+    assert f"conversions.0.google_ads.conversion_action: {message}" == only(complaints, conversions=one)
+    assert [] == complaints(conversions=both)
+
+
+def test_one_action_number_in_two_customers_is_two_actions(complaints):
+    """Conversions that name different destinations share nothing."""
+    customers = (
+        "[{ id: north, customer_id: 1234567890, credentials: key.json }, "
+        "{ id: south, customer_id: 1234567891, credentials: key.json }]"
+    )
+    conversions = (
+        "[{ id: a, stage: won, google_ads: { conversion_action: 12, destination: north } }, "
+        "{ id: b, stage: won, google_ads: { conversion_action: 12, destination: south } }]"
+    )
+
+    assert [] == complaints(google_ads=customers, conversions=conversions)
+
+
+def test_ids_are_given_once(complaints):
+    """Two conversions of one id, and two that claim one former id, are refused."""
+    twice = f"[{{ id: a, stage: won, {ACTION} }}, {{ id: a, stage: lost, google_ads: {{ conversion_action: 13 }} }}]"
+    former = (
+        f"[{{ id: a, stage: won, was: z, {ACTION} }}, "
+        "{ id: b, stage: lost, was: z, google_ads: { conversion_action: 13 } }]"
+    )
+
+    assert "conversions.1.id: another conversion has this id; each needs its own" == only(complaints, conversions=twice)
+    assert "conversions.1.was: another conversion says it had this id before" == only(complaints, conversions=former)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conversions": f"[{{ id: lead, stage: created, {ACTION} }}]"},
+        {"conversions": f"[{{ id: a, stage: appointment, implied_by: won, was: none, {ACTION} }}]"},
+        {"conversions": f"[{{ id: a, stage: won, value: 59.90, {ACTION} }}]"},
+        {
+            "consent": "{ ad_user_data: { field: c, granted: [oui], refused: [non] }, "
+            "missing: assume_granted, because: the form asks for it }"
+        },
+        {"oplead": "{ token: '${OPLEAD_TOKEN}', pull: since, since_filter: { param: updatedAfter } }"},
+        {"oplead": "{ token: '${OPLEAD_TOKEN}', auth: { style: header, name: X-API-KEY } }"},
+        {"oplead": "{ token: '${OPLEAD_TOKEN}', pagination: { style: page } }"},
+    ],
+)
+def test_what_fits_is_accepted(complaints, changes):
+    """The other side of each rule."""
+    assert [] == complaints(**changes)
