@@ -137,12 +137,15 @@ class Intake:
 
     def store(self, session: Session, account: str, page: LeadPage, started: datetime) -> None:
         """Keep what the rules need of a page, read by the pull that began at `started`."""
-        ids = [lead.id for lead in page.leads]
+        # A page that drifts may list a lead twice; the later entry is the fresher one.
+        latest = {lead.id: lead for lead in page.leads}
+        ids = list(latest)
         known = leads.facts(session, account, ids)
         last_seen = leads.observed(session, account, ids)
-        for lead in page.leads:
-            reading = self._reading(lead, known.get(lead.id), last_seen.get(lead.id), started)
-            leads.store(session, account, reading, seen_at=started)
+        readings = [
+            self._reading(lead, known.get(lead.id), last_seen.get(lead.id), started) for lead in latest.values()
+        ]
+        leads.store(session, account, readings, seen_at=started)
         leads.touch(session, account, page.unchanged, seen_at=started)
         for unreadable in page.unreadable:
             leads.store_unreadable(session, account, unreadable, seen_at=started)

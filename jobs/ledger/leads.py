@@ -68,38 +68,20 @@ def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[Le
     return {LeadId(lead): seen_at for lead, seen_at in rows}
 
 
-def store(session: Session, account: str, reading: Reading, *, seen_at: datetime) -> None:
-    """Keep a reading of a lead, and have it planned; status changes and click ids only ever accumulate."""
-    lead = reading.lead
-    session.merge(_row(account, reading, seen_at))
-    session.flush()
-    session.add_all(_change_row(account, lead.id, change) for change in reading.changes)
-    session.add_all(
-        ClickIdRow(
-            account=account,
-            lead=lead.id,
-            kind=click.kind,
-            value=click.value,
-            clicked_at=click.clicked_at,
-            estimated=click.estimated,
-        )
-        for click in reading.click_ids
-    )
-    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead) == lead.id))
-    session.add_all(
-        ContactHash(
-            account=account,
-            lead=lead.id,
-            destination=destination,
-            kind=identifier.kind,
-            sha256=identifier.sha256,
-        )
-        for destination, identifiers in reading.identifiers.items()
-        for identifier in identifiers
-    )
+def store(session: Session, account: str, readings: Sequence[Reading], *, seen_at: datetime) -> None:
+    """Keep readings of leads, and have them planned; status changes and click ids only ever accumulate."""
+    ids = [reading.lead.id for reading in readings]
+    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
     session.exec(
-        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id) == lead.id)
+        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
     )
+    for reading in readings:
+        session.merge(_row(account, reading, seen_at))
+    session.flush()
+    for reading in readings:
+        session.add_all(_change_row(account, reading.lead.id, change) for change in reading.changes)
+        session.add_all(_click_row(account, reading.lead.id, click) for click in reading.click_ids)
+        session.add_all(_hash_rows(account, reading.lead.id, reading.identifiers))
 
 
 def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
@@ -246,6 +228,25 @@ def _change_row(account: str, lead: LeadId, change: Change) -> StatusChange:
         after=change.after,
         seen_at=change.seen_at,
     )
+
+
+def _click_row(account: str, lead: LeadId, click: KnownClickId) -> ClickIdRow:
+    return ClickIdRow(
+        account=account,
+        lead=lead,
+        kind=click.kind,
+        value=click.value,
+        clicked_at=click.clicked_at,
+        estimated=click.estimated,
+    )
+
+
+def _hash_rows(account: str, lead: LeadId, found: Mapping[DestinationId, tuple[Identifier, ...]]) -> list[ContactHash]:
+    return [
+        ContactHash(account=account, lead=lead, destination=destination, kind=identifier.kind, sha256=identifier.sha256)
+        for destination, identifiers in found.items()
+        for identifier in identifiers
+    ]
 
 
 class _OfLead(Protocol):

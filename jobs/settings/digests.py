@@ -1,6 +1,7 @@
 """Which settings, once changed, make leads worth reading again, and which make them worth deciding again.
 
-No secret, address or pace is part of a digest, nor anything that is only shown to people.
+No secret, address or pace is part of a digest, nor anything that is only shown to people. Defaults are left out,
+so that a release that adds a key re-reads nothing.
 """
 
 import hashlib
@@ -17,7 +18,9 @@ Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
 def extraction_digest(settings: Settings) -> str:
     """SHA-256, in hex, over the settings that say what is read from a lead."""
     read = settings.model_dump(
-        mode="json", include={"timezone": True, "click_ids": True, "exclude": True, "oplead": {"fields"}}
+        mode="json",
+        exclude_defaults=True,
+        include={"timezone": True, "click_ids": True, "exclude": True, "oplead": {"fields"}},
     )
     return _sha256(read | {"named": _named_fields(settings)})
 
@@ -26,6 +29,7 @@ def rules_digest(settings: Settings) -> str:
     """SHA-256, in hex, over the settings that say what a lead's story means and what goes out of it."""
     decides = settings.model_dump(
         mode="json",
+        exclude_defaults=True,
         include={
             "timezone": True,
             "currency": True,

@@ -109,7 +109,7 @@ def _conversions_go_somewhere(tree: Tree) -> Iterator[Finding]:
     known = [name for path, name in _destinations(tree) if path[0] == "google_ads"]
     for path, name in _named(tree, "conversions.*.google_ads.destination"):
         if known and name not in known:
-            yield _unknown(path, "google_ads destination", name, known)
+            yield _unknown(path, "destination", name, known)
 
 
 def _actions_are_shared_knowingly(tree: Tree) -> Iterator[Finding]:

@@ -1,0 +1,85 @@
+"""Keys that do not act yet are named, or refused where passing over them would do harm."""
+
+import pytest
+
+from jobs.settings import Valid
+from jobs.settings.model import Settings
+from jobs.settings.pending import NOTED, REFUSED
+from jobs.settings.wording import _models
+
+META = "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}'%s }"
+CONVERSION = "[{ id: sale, stage: won, google_ads: { conversion_action: 12 }, %s }]"
+GOOGLE = "{ customer_id: 1234567890, credentials: key.json, %s }"
+OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"schedule": "{ daily: '05:30' }"}, ["schedule"]),
+        ({"notify": "['${META_ACCESS_TOKEN}']"}, ["notify"]),
+        ({"report": "{ path: x }", "retention": "{ days: 3 }"}, ["report", "retention"]),
+        ({"oplead": OPLEAD % "in_flight: 2"}, ["oplead.in_flight"]),
+        (
+            {"conversions": CONVERSION % "undo_when: lost, undo_after: 5 d"},
+            ["conversions.0.undo_when", "conversions.0.undo_after"],
+        ),
+        (
+            {"conversions": CONVERSION % "value: { field: a, tax: included, restate_above: 9 % }"},
+            ["conversions.0.value.restate_above"],
+        ),
+        ({"meta": META % "", "conversions": CONVERSION % "meta: { event: Purchase }"}, ["meta", "conversions.0.meta"]),
+    ],
+)
+def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
+    """Each key that does nothing yet is named at its place, with what happens meanwhile."""
+    answer = loaded(**changes)
+
+    assert isinstance(answer, Valid)
+    assert sorted(expected) == sorted(note.path for note in answer.notes)
+    assert all(note.message.startswith("not acted on yet: ") for note in answer.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"exclude": "{ names: [Test] }"}, "exclude"),
+        ({"google_ads": GOOGLE % "max_per_run: 9"}, "google_ads.max_per_run"),
+        ({"google_ads": GOOGLE % "transport: google_ads_api"}, "google_ads.transport"),
+        ({"meta": META % ", max_per_run: 9"}, "meta.max_per_run"),
+        ({"meta": META % ", in_doubt: ask"}, "meta.in_doubt"),
+        ({"conversions": CONVERSION % "count_once_per: person"}, "conversions.0.count_once_per"),
+        ({"oplead": OPLEAD % "pull: details"}, "oplead.pull"),
+    ],
+)
+def test_a_guard_that_cannot_act_is_refused(complaints, changes, path):
+    """A file never believes itself protected, or read in a way it is not."""
+    (complaint,) = complaints(**changes)
+
+    assert complaint.startswith(f"{path}: this cannot be honoured yet, so it is refused: ")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"google_ads": GOOGLE % "transport: data_manager"},
+        {"meta": META % ", in_doubt: resend"},
+        {"conversions": CONVERSION % "count_once_per: lead"},
+        {"oplead": OPLEAD % "pull: list, budget: 2 h"},
+    ],
+)
+def test_what_acts_already_is_accepted(loaded, changes):
+    """The values that are honoured are not refused with the others."""
+    assert isinstance(loaded(**changes), Valid)
+
+
+@pytest.mark.parametrize("row", [*NOTED, *REFUSED], ids=lambda row: row.pattern)
+def test_every_row_names_a_key_that_exists(row):
+    """A row with a misspelt pattern would guard nothing."""
+    models = [Settings]
+    for step in row.pattern.split("."):
+        if step == "*":
+            continue
+        fields = [model.model_fields[step] for model in models if step in model.model_fields]
+        assert fields, row.pattern
+        models = [model for field in fields for model in _models(field.annotation)]

@@ -1,0 +1,61 @@
+"""What editors know of the configuration is what the loader checks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from jobs.settings.schema import schema_text
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def objects(schema):
+    """The schema of every section, by name."""
+    return {"Settings": schema, **schema["$defs"]}
+
+
+def test_the_committed_schema_is_current():
+    """`python -m jobs.settings.schema` was run after the last change of the model."""
+    assert schema_text() == (REPOSITORY / "config" / "pipeline.schema.json").read_text(encoding="utf-8")
+
+
+def test_the_writer_writes_what_the_test_compares(tmp_path):
+    """The module is a command that takes the file to write."""
+    target = tmp_path / "schema.json"
+    subprocess.run([sys.executable, "-m", "jobs.settings.schema", target], check=True, cwd=REPOSITORY, timeout=60)
+
+    assert schema_text() == target.read_text(encoding="utf-8")
+
+
+def test_every_key_says_what_it_is():
+    """An editor shows a sentence for each key, and an error for a missing one repeats it."""
+    bare = [
+        f"{name}.{key}"
+        for name, section in objects(json.loads(schema_text())).items()
+        for key, value in section.get("properties", {}).items()
+        if not value.get("description")
+    ]
+
+    assert [] == bare
+
+
+def test_editors_refuse_unknown_keys_too():
+    """A misspelt key is underlined while it is typed."""
+    open_sections = [
+        name
+        for name, section in objects(json.loads(schema_text())).items()
+        if "properties" in section and section.get("additionalProperties") is not False
+    ]
+
+    assert [] == open_sections
+
+
+def test_editors_take_one_destination_or_a_list():
+    """The schema allows what the loader allows: ids as numbers, one thing instead of a list."""
+    schema = json.loads(schema_text())
+
+    assert {"$ref": "#/$defs/GoogleAds"} in schema["properties"]["google_ads"]["anyOf"]
+    assert [{"type": "string"}, {"type": "integer"}] == schema["$defs"]["GoogleAds"]["properties"]["customer_id"][
+        "anyOf"
+    ]
