@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test check format schema install help
+.PHONY: demo test check bench format schema install help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -18,6 +18,9 @@ check: install ## format, lint, types, import contracts, dependencies; writes no
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+bench: install ## how long a night takes here, in seconds
+	$(BIN)/python tests/bench.py
 
 format: install ## write what `check` would complain of, where that can be mended
 	$(BIN)/ruff format .

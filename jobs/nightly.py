@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from jobs.deliver import Delivered, deliver
-from jobs.ledger import deliveries, leads
+from jobs.ledger import deliveries, leads, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.plan import Planned, adopt_settings, plan
@@ -18,6 +18,9 @@ from jobs.pull import Intake, Pulled, Reach, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
+
+ASK_AGAIN_AFTER = timedelta(minutes=5)
+"""A platform that has not finished is left alone this long."""
 
 
 class Step(StrEnum):
@@ -27,6 +30,7 @@ class Step(StrEnum):
     RESOLVE = "asking for outcomes"
     PLAN = "deciding"
     DELIVER = "sending"
+    WAIT = "waiting for outcomes"
 
 
 Watch = Callable[[Step], AbstractContextManager[object]]
@@ -125,6 +129,21 @@ def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     summary = _read(ledger, book, deps, watch)
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    return _conclude(ledger, book, summary)
+
+
+def await_outcomes(
+    ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, *, until: datetime, watch: Watch = _unwatched
+) -> Summary:
+    """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come; `summary` counts."""
+    while summary.resolved.pending and (now := deps.clock.now()) < until:
+        with ledger.reading() as session:
+            waiting = requests.in_state(session, ledger.account, requests.RequestState.RECEIVED)
+        due = min((request.resolve_after or now for request in waiting), default=now)
+        with watch(Step.WAIT):
+            deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
+        with watch(Step.RESOLVE):
+            resolve(ledger, deps.sinks, deps.clock, summary.resolved)
     return _conclude(ledger, book, summary)
 
 

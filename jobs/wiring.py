@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from connectors.clock import MachineClock, SandboxClock
@@ -71,11 +71,7 @@ def compile_rules(settings: Settings, sinks: Sinks) -> Rulebook:
         zone=settings.zone,
         extraction=_extraction(settings),
         routes=routes,
-        since={
-            conversion.id: _instant(conversion.since, settings)
-            for conversion in settings.conversions
-            if conversion.since is not None
-        },
+        since={conversion.id: conversion.since for conversion in settings.conversions if conversion.since is not None},
         was={
             conversion.id: None if conversion.was == "none" else conversion.was
             for conversion in settings.conversions
@@ -152,12 +148,6 @@ def _consent_field(signal: ConsentSignal) -> ConsentField:
         granted=frozenset(normalise_label(value) for value in signal.granted),
         refused=frozenset(normalise_label(value) for value in signal.refused),
     )
-
-
-def _instant(since: date | datetime, settings: Settings) -> datetime:
-    """A start as marketing writes it: a day starts at its midnight in the account's zone."""
-    moment = since if isinstance(since, datetime) else datetime.combine(since, time())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=settings.zone)).astimezone(UTC)
 
 
 # SDKs are heavy and slow to load: each connector is imported only where an account uses it.

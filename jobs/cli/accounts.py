@@ -6,14 +6,37 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
-from jobs.settings import Invalid, Settings, Valid, load
+from jobs.reporting.standing import Account
+from jobs.settings import Invalid, Problem, Settings, Valid, load
 
 _SQLITE = "sqlite:///"
 
 
-def load_account(file: Path, environ: Mapping[str, str] = os.environ) -> Valid | Invalid:
-    """The account in a configuration file, or everything that is wrong with it."""
-    return load(file, environ)
+class WrongSettingsError(Exception):
+    """A configuration file that must not run; it holds every problem in it."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        """Keep the problems; the message is all of them, a line each."""
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def load_account(file: Path, environ: Mapping[str, str] = os.environ) -> Valid:
+    """The account in a configuration file.
+
+    Raises:
+        WrongSettingsError: it must not run.
+    """
+    loaded = load(file, environ)
+    if isinstance(loaded, Invalid):
+        raise WrongSettingsError(loaded.problems)
+    return loaded
+
+
+def told(settings: Settings) -> Account:
+    """How the account's results are told."""
+    names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
+    return Account(settings.account, settings.zone, settings.currency, names)
 
 
 def state_of(settings: Settings) -> Path:

@@ -66,6 +66,7 @@ def failure_of(error: BaseException) -> Failure:
     """What to say of an error, and the code to end with."""
     # Imported late: `--help` needs none of them, and they bring the database with them.
     from connectors.errors import ConnectorError  # noqa: PLC0415
+    from jobs.cli.accounts import WrongSettingsError  # noqa: PLC0415
     from jobs.ledger.engine import LedgerError  # noqa: PLC0415
     from jobs.ledger.lease import LeaseHeldError  # noqa: PLC0415
     from jobs.ledger.ledger import LeaseLostError  # noqa: PLC0415
@@ -77,8 +78,10 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(message, 128 + error.number)
         case LeaseHeldError() | LeaseLostError():
             return Failure(str(error), Exit.HELD)
-        case LedgerError() | RenamedError() | ConnectorError():
+        case LedgerError() | RenamedError() | ConnectorError() | WrongSettingsError():
             return Failure(str(error), Exit.CONFIGURATION)
+        case OSError(filename=str() as name):
+            return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
     return Failure(
         f"this was not foreseen: {type(error).__name__}. Please report it with the lines below; "
         "they hold places in the code and no data. What was committed is safe.",

@@ -20,7 +20,14 @@ def extraction_digest(settings: Settings) -> str:
     read = settings.model_dump(
         mode="json",
         exclude_defaults=True,
-        include={"timezone": True, "click_ids": True, "exclude": True, "oplead": {"fields"}},
+        include={
+            "timezone": True,
+            "click_ids": True,
+            # A lead keeps what its answer means, not the answer: one that moves between the lists is read again.
+            "consent": {"ad_user_data", "ad_personalization"},
+            "exclude": True,
+            "oplead": {"fields"},
+        },
     )
     return _sha256(read | {"named": _named_fields(settings)})
 

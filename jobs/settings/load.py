@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from jobs.settings.document import Document, read_document
 from jobs.settings.model import Settings
 from jobs.settings.pending import pending_notes, pending_refusals
-from jobs.settings.problems import Finding, Mark, Problem, dotted
+from jobs.settings.problems import Finding, Mark, Problem, dotted, one_line
 from jobs.settings.references import References
 from jobs.settings.remotes import clock_findings
 from jobs.settings.semantics import fitting_findings
@@ -94,7 +94,7 @@ def _placed(findings: list[Finding], document: Document, file: str) -> tuple[Pro
 def _problems(findings: list[Finding], document: Document, file: str) -> Iterator[Problem]:
     for finding in findings:
         mark = finding.at or _nearest_mark(finding, document)
-        yield Problem(file, mark.line, mark.column, dotted(finding.path), finding.message)
+        yield Problem(file, mark.line, mark.column, one_line(dotted(finding.path)), one_line(finding.message))
 
 
 def _nearest_mark(finding: Finding, document: Document) -> Mark:

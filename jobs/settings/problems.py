@@ -40,5 +40,11 @@ class Problem:
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """`conversions.1.stage`: a path on one line, whatever its keys hold."""
-    return ".".join(str(part) if str(part).isprintable() else ascii(part) for part in path)
+    """`conversions.1.stage`; a key that is blank or has blanks around it is shown in quotes."""
+    names = (str(part) for part in path)
+    return ".".join(name if name and name == name.strip() else repr(name) for name in names)
+
+
+def one_line(text: str) -> str:
+    """The text with a dot for what would break a line or hide in a terminal."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)

@@ -44,7 +44,7 @@ def laid_over(base, over):
 
 def instant(text):
     """An instant as the cases write it."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 def nights_of(case):
@@ -82,9 +82,12 @@ def write_settings(variant, sandbox, directory):
 
 def run_once(settings, state):
     """One run of the main job."""
-    with wiring.open_clock(settings) as clock, wiring.connect(settings, clock) as (book, deps):
-        with held(state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger:
-            return run_night(ledger, book, deps)
+    with (
+        wiring.open_clock(settings) as clock,
+        wiring.connect(settings, clock) as (book, deps),
+        held(state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+    ):
+        return run_night(ledger, book, deps)
 
 
 @functools.cache
@@ -146,13 +149,15 @@ def serve(sandbox, cases, night):
 
 def read_ledger(settings, state, result):
     """Take what the tests compare out of the ledger."""
-    with held(
-        state, settings.account, "test", pid=os.getpid(), now=datetime.fromisoformat("2027-01-01T00:00Z")
-    ) as ledger:
-        with ledger.reading() as session:
-            result.deliveries = {(row.lead, row.conversion): row for row in session.exec(select(tables.Delivery))}
-            result.leads = set(session.exec(select(tables.LeadRow.id)))
-            result.unreadable = len(session.exec(select(tables.UnreadableLeadRow)).all())
+    with (
+        held(
+            state, settings.account, "test", pid=os.getpid(), now=datetime.fromisoformat("2027-01-01T00:00Z")
+        ) as ledger,
+        ledger.reading() as session,
+    ):
+        result.deliveries = {(row.lead, row.conversion): row for row in session.exec(select(tables.Delivery))}
+        result.leads = set(session.exec(select(tables.LeadRow.id)))
+        result.unreadable = len(session.exec(select(tables.UnreadableLeadRow)).all())
 
 
 def parametrize():

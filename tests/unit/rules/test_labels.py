@@ -25,15 +25,12 @@ from jobs.rules.labels import normalise_label
 )
 def test_what_people_type_differently_is_one_label(typed, known):
     """Accents, case, apostrophes, hyphens and spaces do not matter."""
-
     assert known == normalise_label(typed)
 
 
 def test_a_part_is_not_the_whole():
     """`Devis à faire` is not `Devis à relancer`, nor is `Devis` either of them."""
-    labels = {
-        normalise_label(label) for label in ("Devis", "Devis à faire", "Devis à relancer", "Devisa faire")
-    }
+    labels = {normalise_label(label) for label in ("Devis", "Devis à faire", "Devis à relancer", "Devisa faire")}
 
     assert 4 == len(labels)
 

@@ -61,6 +61,14 @@ def test_the_order_of_listed_values_reads_nothing_again(digests):
     )
 
 
+def test_an_answer_that_changes_sides_is_read_again(digests):
+    """A yes that is listed as a no from now on changes what was kept of every lead that gave it."""
+    consent = "{{ ad_user_data: {{ field: leadData.consent, granted: [{}], refused: [{}] }} }}"
+    before, after = digests(consent=consent.format("oui", "non")), digests(consent=consent.format("non", "oui"))
+
+    assert before[0] != after[0]
+
+
 def test_a_secret_is_in_no_digest(digests):
     """A rotated token re-reads nothing, and a stored digest tells nothing of it."""
     plain = digests(meta="{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }")
@@ -72,6 +80,6 @@ def test_a_secret_is_in_no_digest(digests):
 def test_digests_are_stable(digests):
     """A release that changes them without a reason would have every account read and decided again."""
     assert (
-        "?",
-        "?",
+        "63d6c8972e39dcce9503459226b6b0c4bfea1fb7ace727dc19d02ecb5c5d7986",
+        "6e3b2ed8f421695d1d53e68f106b16321022e41912b06ecd794a21ff9e72d5bc",
     ) == digests()

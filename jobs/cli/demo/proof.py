@@ -1,0 +1,81 @@
+"""The end of the demonstration: where everything stands, and that both books say the same."""
+
+from collections import Counter
+
+from rich.console import Console
+
+from jobs.cli.accounts import told
+from jobs.cli.demo.books import Comparison, compare
+from jobs.cli.explain import explain
+from jobs.cli.rehearsing import Stage
+from jobs.cli.sandbox import next_command
+from jobs.cli.state import Look, looking
+from jobs.ledger import views
+from jobs.ledger.fates import Fate
+from jobs.ledger.tables import LeadRow
+from jobs.reporting.explanation import print_explanation
+from jobs.reporting.standing import print_standing
+from jobs.reporting.terminal import number
+from jobs.settings import Settings
+
+
+def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
+    """Print where everything stands, the comparison, one lead's story and what to type next; whether books agree."""
+    account = told(settings)
+    with looking(settings) as look:
+        console.print("\n[bold]Where every delivery stands[/bold]")
+        print_standing(console, account, views.tallies(look.session, settings.account, now=look.now))
+        comparison = compare(stage.sandbox.data_manager.book(), views.sent(look.session, settings.account))
+        _print_comparison(console, comparison)
+        lead = _interesting(look, settings)
+        if lead is not None:
+            console.print("\n[bold]One lead's story[/bold], as `oplead-sync explain` tells it")
+            print_explanation(console, account, explain(settings, look, lead))
+    _print_next(console, stage, kept=kept, lead=lead.id if lead else "LEAD")
+    return comparison.agree
+
+
+def _print_comparison(console: Console, found: Comparison) -> None:
+    console.print("\n[bold]The platform's book against the ledger[/bold], delivery by delivery")
+    console.print(
+        f"  {number(found.alike)} counted by both, alike in key, target, time, value, currency, "
+        "click id and the SHA-256 of the event"
+    )
+    if found.undecided:
+        console.print(
+            f"  {number(found.undecided)} counted there and `unconfirmed` here: the platform would not say which "
+            "of an upload it had counted, so the ledger does not claim to know"
+        )
+    for count, what in (
+        (len(found.differing), "differ"),
+        (len(found.missing_there), "are accepted here and unknown there"),
+        (len(found.missing_here), "were counted there and are not accepted here"),
+        (found.twice, "were counted twice"),
+    ):
+        console.print(f"  {number(count)} {what}", style="bold red" if count else None)
+    verdict = "[bold green]The books agree.[/bold green]" if found.agree else "[bold red]The books differ.[/bold red]"
+    console.print(verdict)
+
+
+def _interesting(look: Look, settings: Settings) -> LeadRow | None:
+    """A lead with something accepted, whose deliveries went the longest way."""
+    ways: Counter[str] = Counter()
+    accepted = set()
+    for row in views.sent(look.session, settings.account):
+        ways[row.lead] += len(views.history(look.session, row.id or 0))
+        if row.fate == Fate.ACCEPTED:
+            accepted.add(row.lead)
+    longest = max(sorted(accepted), key=lambda lead: ways[lead], default=None)
+    return None if longest is None else views.lead(look.session, settings.account, longest)
+
+
+def _print_next(console: Console, stage: Stage, *, kept: bool, lead: str) -> None:
+    console.print("\n[bold]What to type next[/bold]")
+    if not kept:
+        console.print("  oplead-sync demo --keep demo        the same again, and it stays in ./demo")
+        return
+    folder = stage.sandbox.directory
+    console.print(f"  oplead-sync sandbox --out {folder}", soft_wrap=True, markup=False)
+    console.print("and, while that is open, in another terminal:")
+    for command in ("run", "status", f"explain {lead}"):
+        console.print(f"  {next_command(stage.settings, command)}", soft_wrap=True, markup=False)

@@ -1,0 +1,163 @@
+"""`explain`: why one lead's conversions were sent or not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from connectors.records import LeadId
+from jobs.cli.accounts import load_account, told
+from jobs.cli.exits import Exit, Failure
+from jobs.cli.guarded import report
+from jobs.cli.state import Look, looking
+from jobs.ledger import deliveries, leads, starts, views
+from jobs.ledger.fates import Fate
+from jobs.ledger.tables import Delivery, LeadRow
+from jobs.plan import judge
+from jobs.reporting import as_json
+from jobs.reporting.explanation import Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
+from jobs.reporting.reasons import FATES, REASONS, words_for
+from jobs.reporting.terminal import results
+from jobs.rulebook import Rulebook
+from jobs.rules.decide import Send
+from jobs.rules.facts import KnownClickId, LeadFacts, Route, Starts, Unreadable
+from jobs.rules.intake import ERASED
+from jobs.rules.labels import normalise_label
+from jobs.rules.reconcile import reason_of
+from jobs.settings import Settings
+from jobs.wiring import connect, open_clock
+
+_ENDS = 6
+_SHORTEST = 16
+"""A click id of fewer characters shows only its beginning."""
+
+
+def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
+    """Print everything known of a lead; an unknown one ends with exit code 2."""
+    settings = load_account(file).settings
+    with looking(settings) as look:
+        row = views.lead(look.session, settings.account, lead_id)
+        if row is None:
+            return report(Failure(_not_found(settings, look, lead_id), Exit.CONFIGURATION))
+        explanation = explain(settings, look, row)
+    if json_wanted:
+        results().out(as_json.line(explanation), highlight=False)
+    else:
+        print_explanation(results(), told(settings), explanation)
+    return Exit.DONE
+
+
+def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
+    """What is known of a lead, and the verdict on each of its conversions."""
+    lead, spelt = LeadId(row.id), _spellings(settings)
+    facts = leads.facts(look.session, settings.account, [lead])[lead]
+    with open_clock(settings) as clock, connect(settings, clock) as (book, _):
+        verdicts = tuple(_verdicts(look, book, facts))
+    return Explanation(
+        account=settings.account,
+        lead=row.id,
+        now=look.now,
+        created_at=row.created_at,
+        label=row.label and spelt.get(row.label, row.label),
+        seen_at=row.seen_at,
+        ad_user_data=facts.ad_user_data.value,
+        ad_personalization=facts.ad_personalization.value,
+        click_ids=tuple(_click(click) for click in facts.click_ids),
+        click_id_problem=facts.click_id_problem,
+        where=dict(facts.where),
+        amounts={
+            path: f"unreadable ({amount.shape})" if isinstance(amount, Unreadable) else f"{amount:,.2f}"
+            for path, amount in facts.amounts.items()
+        },
+        hashes={
+            destination: tuple(sorted({identifier.kind.value for identifier in found}))
+            for destination, found in facts.identifiers.items()
+        },
+        changes=tuple(
+            SeenChange(spelt.get(change.label, change.label), change.at, change.date_only, change.origin.value)
+            for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
+        ),
+        verdicts=verdicts,
+    )
+
+
+def _spellings(settings: Settings) -> dict[str, str]:
+    """Labels as marketing writes them, by how the ledger keeps them."""
+    listed = [label for labels in settings.stages.values() for label in labels]
+    return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
+
+
+def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
+    existing = deliveries.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    begun = starts.load(look.session, book.account)
+    on_record = {(row.conversion, row.destination) for row in existing}
+    for row in existing:
+        yield _recorded(look, row)
+    for route in book.routes:
+        if (route.conversion, route.destination) not in on_record:
+            # A route no run has seen yet would start with the next one.
+            start = begun.get((route.conversion, route.destination), Starts(look.now))
+            yield _judged(look, route, lead, start)
+
+
+def _recorded(look: Look, row: Delivery) -> Verdict:
+    """The verdict on record."""
+    fate = Fate(row.fate)
+    reason = (row.code if fate in deliveries.SETTLED_BY_PLATFORM else row.reason) or ""
+    due_at = views.due_time(row) if fate is Fate.PENDING else None
+    if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
+        due_at, reason = None, "due"
+    number = deliveries.number(row)
+    return Verdict(
+        conversion=row.conversion,
+        destination=row.destination,
+        fate=fate.value,
+        stands=FATES[fate].short,
+        reason=reason,
+        words=words_for(fate, reason),
+        happened_at=row.at,
+        origin=row.origin,
+        click_id_kind=row.click_id_kind,
+        click_estimated=row.click_estimated,
+        value=row.value,
+        currency=row.currency,
+        tax=row.tax,
+        key=row.key,
+        target=f"{row.transport}, customer {row.owner}, action {row.action}" if row.transport else None,
+        due_at=due_at,
+        closes_at=row.expires_at if fate in (Fate.PENDING, Fate.WITHHELD) else None,
+        history=tuple(Move(each.at, each.to_fate, each.cause) for each in views.history(look.session, number)),
+        requests=tuple(views.sendings(look.session, number)),
+    )
+
+
+def _judged(look: Look, route: Route, lead: LeadFacts, start: Starts) -> Verdict:
+    """The rules' verdict now, where there is no delivery."""
+    decision = judge(route, lead, start, None, now=look.now)
+    reason = "due" if isinstance(decision, Send) else reason_of(decision) or "due"
+    return Verdict(
+        conversion=route.conversion,
+        destination=route.destination,
+        fate=None,
+        stands="nothing to send" if reason in ("stage_not_reached", "where_does_not_match") else REASONS[reason].short,
+        reason=reason,
+        words=REASONS[reason],
+    )
+
+
+def _click(click: KnownClickId) -> SeenClickId:
+    value = click.value
+    if value.startswith(ERASED):
+        shown = "(erased: its window has closed)"
+    elif len(value) < _SHORTEST:
+        shown = f"{value[: len(value) // 3]}…"
+    else:
+        shown = f"{value[:_ENDS]}…{value[-_ENDS // 2 :]}"
+    return SeenClickId(click.kind.value, f"{shown} ({len(value)} characters)", click.clicked_at, click.estimated)
+
+
+def _not_found(settings: Settings, look: Look, lead_id: str) -> str:
+    for row in views.unreadable(look.session, settings.account):
+        if row.id == lead_id:
+            return f"lead {lead_id} could not be read: {row.reason}; correct it in Oplead and run again"
+    near = views.near_ids(look.session, settings.account, lead_id)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return f"no lead {lead_id} has been read for {settings.account}{hint}"

@@ -1,0 +1,72 @@
+"""The sandbox that `demo` and `sandbox` share: the same invented leads whenever its folder is opened again."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from connectors.sandbox.population import FIRST_NIGHT, Population
+from connectors.sandbox.sandbox import STATE_FILE, Sandbox
+
+LEADS_FILE = "leads.json"
+ENVIRONMENT_FILE = "sandbox.env"
+SETTINGS_FILE = "pipeline.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Which invented leads play: the same numbers give the same leads on any machine."""
+
+    seed: int = 7
+    leads: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running sandbox with its settings."""
+
+    sandbox: Sandbox
+    population: Population
+    settings: Path
+    environ: Mapping[str, str]
+    """What the settings refer to."""
+
+
+@contextmanager
+def staged(folder: Path, cast: Cast) -> Iterator[Stage]:
+    """Serve a sandbox in `folder` while the block runs, and save it at its end.
+
+    A folder that was played in before goes on with its own leads, clock and book, whatever `cast` says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    population = _population(_cast(folder, cast))
+    with Sandbox(folder, population, FIRST_NIGHT) as sandbox:
+        settings = _settings(sandbox)
+        yield Stage(sandbox, population, settings, _environ(settings.with_name(ENVIRONMENT_FILE)))
+
+
+def _cast(folder: Path, cast: Cast) -> Cast:
+    """The leads the folder was begun with."""
+    file = folder / LEADS_FILE
+    if (folder / STATE_FILE).exists() and file.exists():
+        return Cast(**json.loads(file.read_text()))
+    file.write_text(json.dumps(asdict(cast)) + "\n")
+    return cast
+
+
+def _population(cast: Cast) -> Population:
+    return Population.generate(cast.seed, cast.leads, FIRST_NIGHT)
+
+
+def _settings(sandbox: Sandbox) -> Path:
+    """The settings in its folder, written anew only where they do not lead to this sandbox: people may edit them."""
+    file = sandbox.directory / SETTINGS_FILE
+    used = (sandbox.addresses[name] for name in ("clock", "oplead", "data_manager"))
+    if file.exists() and all(address in file.read_text() for address in used):
+        return file
+    return sandbox.write_settings()
+
+
+def _environ(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)

@@ -1,0 +1,50 @@
+"""`sandbox`: Oplead, Google's tokens and the Data Manager, played on this machine."""
+
+import shlex
+import signal
+from pathlib import Path
+
+from connectors.sandbox.sandbox import RULES
+from jobs.cli.exits import Exit, StoppedBySignal
+from jobs.cli.rehearsing import ENVIRONMENT_FILE, Cast, Stage, staged
+from jobs.reporting.terminal import results, table
+
+
+def serve(folder: Path, cast: Cast) -> int:
+    """Serve the sandbox in a folder until Ctrl-C or SIGTERM, then save it."""
+    with staged(folder, cast) as stage:
+        print_addresses(stage)
+        try:
+            while True:
+                signal.pause()
+        except StoppedBySignal:
+            results().print("saved; the same command goes on from here")
+    return Exit.DONE
+
+
+def print_addresses(stage: Stage) -> None:
+    """Print where everything is, and what to type next."""
+    console = results()
+    addresses = stage.sandbox.addresses
+    console.print("The sandbox is open, on this machine only. Everything in it is invented.")
+    for name in sorted(addresses):
+        console.print(f"  {name:<13} {addresses[name]}")
+    console.print(f"Watch it and plant faults at {addresses['control']}/")
+    console.print("In another terminal:")
+    console.print(f"  {next_command(stage.settings, 'run')}", markup=False, soft_wrap=True)
+    console.print("Ctrl-C ends it and saves.")
+
+
+def next_command(settings: Path, command: str) -> str:
+    """A command line that runs on the sandbox's settings."""
+    environment = shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))
+    return f"set -a; . {environment}; oplead-sync {command} --config {shlex.quote(str(settings))}"
+
+
+def print_rules() -> int:
+    """Print every rule the sandbox holds its callers to, and how it is known."""
+    made = table("Server", "Rule", "How it is known", "Source")
+    for rule in RULES:
+        made.add_row(rule.server, rule.rule, rule.evidence, rule.source if rule.source != rule.evidence else "")
+    results().print(made)
+    return Exit.DONE

@@ -1,0 +1,193 @@
+"""Questions about an account's state that a person asks; nothing here changes it."""
+
+import operator
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy
+from sqlalchemy import Integer, case, cast, exists, func
+from sqlmodel import Session, col, select
+
+from connectors.records import LeadId
+from jobs.ledger.deliveries import SETTLED_BY_PLATFORM
+from jobs.ledger.fates import Fate
+from jobs.ledger.requests import RequestState
+from jobs.ledger.tables import Attempt, Delivery, LeadRow, Request, Run, Transition, UnreadableLeadRow
+
+NEAR_IDS = 5
+_CENTS = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Deliveries that stand alike."""
+
+    conversion: str
+    destination: str
+    fate: Fate
+    reason: str
+    """The rules' code or the platform's, without a detail; `due` for what goes out next."""
+    count: int
+    value: Decimal
+    """What they are worth together, as far as they have a value."""
+    due_at: datetime | None = None
+    """When the first of them may go out, where they wait for a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Requests whose outcome is not known yet."""
+
+    requests: int
+    deliveries: int
+    ask_at: datetime | None
+    """From when on the first of them is worth asking about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One request a delivery was in."""
+
+    sent_at: datetime
+    state: str
+    ticket: str | None
+    code: str | None
+    """What was answered about the delivery, else about the request."""
+
+
+def tallies(session: Session, account: str, *, now: datetime, run: int | None = None) -> tuple[Tally, ...]:
+    """Where deliveries stand, all of them or those that moved in one run; ordered by conversion and fate."""
+    mine = [col(Delivery.account) == account]
+    if run is not None:
+        moved = exists().where(col(Transition.delivery) == col(Delivery.id), col(Transition.run) == run)
+        mine.append(moved)
+    return ordered([*_settled_tallies(session, mine), *_pending_tallies(session, mine, now)])
+
+
+def ordered(found: Iterable[Tally]) -> tuple[Tally, ...]:
+    """By conversion and destination, then as fates follow one another, the most frequent reason first."""
+    order = list(Fate)
+    key = operator.attrgetter("conversion", "destination")
+    return tuple(sorted(found, key=lambda each: (*key(each), order.index(each.fate), -each.count, each.reason)))
+
+
+def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[Tally]:
+    why = case((col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code), else_=Delivery.reason)
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
+    # A value is text with two decimals, so that it adds up exactly.
+    cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, why, func.count(), cents)
+        .where(*mine, col(Delivery.fate) != Fate.PENDING)
+        .group_by(*place, why)
+    )
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    worth: Counter[tuple[str, str, str, str]] = Counter()
+    for conversion, destination, fate, reason, count, sum_of_cents in rows:
+        key = (conversion, destination, fate, (reason or "").partition(":")[0])
+        counts[key] += count
+        worth[key] += sum_of_cents or 0
+    return [
+        Tally(conversion, destination, Fate(fate), reason, count, worth[conversion, destination, fate, reason] * _CENTS)
+        for (conversion, destination, fate, reason), count in counts.items()
+    ]
+
+
+def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]], now: datetime) -> list[Tally]:
+    groups: dict[tuple[str, str, str], list[tuple[datetime | None, Decimal]]] = {}
+    for row in session.exec(select(Delivery).where(*mine, Delivery.fate == Fate.PENDING)):
+        due_at = due_time(row)
+        waits = due_at is not None and due_at > now
+        reason = (row.reason or "").partition(":")[0] if waits else "due"
+        key = (row.conversion, row.destination, reason)
+        groups.setdefault(key, []).append((due_at if waits else None, Decimal(row.value or 0)))
+    return [
+        Tally(
+            *key[:2],
+            Fate.PENDING,
+            key[2],
+            len(rows),
+            sum((value for _, value in rows), Decimal()),
+            min((at for at, _ in rows if at is not None), default=None),
+        )
+        for key, rows in groups.items()
+    ]
+
+
+def due_time(delivery: Delivery) -> datetime | None:
+    """When a pending delivery may go out: its own time, or the platform's delay where that is later."""
+    times = [at for at in (delivery.not_before, delivery.deferred_until) if at is not None]
+    return max(times, default=None)
+
+
+def awaited(session: Session, account: str) -> Awaited:
+    """What the platforms still owe an answer to."""
+    waiting = session.exec(
+        select(Request).where(Request.account == account, Request.state == RequestState.RECEIVED)
+    ).all()
+    times = [request.resolve_after for request in waiting if request.resolve_after is not None]
+    return Awaited(len(waiting), sum(request.rows for request in waiting), min(times, default=None))
+
+
+def last_run(session: Session, account: str) -> Run | None:
+    """The latest run, ended or not."""
+    return session.exec(select(Run).where(Run.account == account).order_by(col(Run.id).desc()).limit(1)).first()
+
+
+def unreadable(session: Session, account: str) -> list[UnreadableLeadRow]:
+    """Leads that could not be read when last seen."""
+    return list(
+        session.exec(
+            select(UnreadableLeadRow).where(UnreadableLeadRow.account == account).order_by(col(UnreadableLeadRow.id))
+        )
+    )
+
+
+def lead(session: Session, account: str, lead_id: str) -> LeadRow | None:
+    """What is kept of a lead."""
+    return session.get(LeadRow, (account, lead_id))
+
+
+def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
+    """Some ids that hold this text, for someone who mistyped one."""
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(LeadRow.account == account, col(LeadRow.id).contains(text, autoescape=True))
+        .order_by(col(LeadRow.id))
+        .limit(NEAR_IDS)
+    )
+    return [LeadId(found) for found in rows]
+
+
+def history(session: Session, delivery: int) -> list[Transition]:
+    """Every move of a delivery, oldest first."""
+    return list(session.exec(select(Transition).where(Transition.delivery == delivery).order_by(col(Transition.id))))
+
+
+def sendings(session: Session, delivery: int) -> list[Sending]:
+    """Every request a delivery was in, oldest first."""
+    rows = session.exec(
+        select(Attempt, Request)
+        .join(Request, col(Request.id) == col(Attempt.request))
+        .where(Attempt.delivery == delivery)
+        .order_by(col(Request.id))
+    )
+    return [
+        Sending(request.sent_at, request.state, request.ticket, attempt.code or request.code)
+        for attempt, request in rows
+    ]
+
+
+def sent(session: Session, account: str) -> list[Delivery]:
+    """Every delivery that ever went out and is settled."""
+    settled = (Fate.ACCEPTED, Fate.REJECTED, Fate.UNCONFIRMED)
+    return list(
+        session.exec(
+            select(Delivery)
+            .where(Delivery.account == account, col(Delivery.fate).in_(settled))
+            .order_by(col(Delivery.id))
+        )
+    )

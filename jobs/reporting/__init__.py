@@ -1,0 +1,1 @@
+"""What a person reads: reasons in words, tables, and the same as JSON."""

@@ -1,0 +1,206 @@
+"""Everything known of one lead, and why each of its conversions was sent or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from jobs.ledger.views import Sending
+from jobs.reporting.reasons import NOTHING, Words
+from jobs.reporting.standing import Account
+from jobs.reporting.terminal import day_and_time, table
+
+ORIGINS: Mapping[str, str] = {
+    "reported": "dated by Oplead",
+    "bounded": "not dated by Oplead: taken from between our two readings of it",
+    "baseline": "not dated by Oplead, and already so when first read",
+}
+"""How the time of a change is known."""
+CONSENTS: Mapping[str, str] = {
+    "granted": "yes",
+    "refused": "no",
+    "missing": "no answer",
+    "unknown": "an answer the settings do not list",
+    "not_asked": "not asked: the settings name no field",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeenClickId:
+    """A click id of the lead."""
+
+    kind: str
+    shown: str
+    """Its two ends, enough to find it again."""
+    clicked_at: datetime
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenChange:
+    """The lead entering a status."""
+
+    label: str
+    at: datetime
+    date_only: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One move of a delivery."""
+
+    at: datetime
+    fate: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One conversion of the lead at one destination."""
+
+    conversion: str
+    destination: str
+    fate: str | None
+    """None where there is no such delivery: the rules were asked just now."""
+    stands: str
+    reason: str
+    words: Words
+    happened_at: datetime | None = None
+    origin: str | None = None
+    click_id_kind: str | None = None
+    click_estimated: bool | None = None
+    value: str | None = None
+    currency: str | None = None
+    tax: str | None = None
+    key: str | None = None
+    target: str | None = None
+    due_at: datetime | None = None
+    closes_at: datetime | None = None
+    history: tuple[Move, ...] = ()
+    requests: tuple[Sending, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What `explain` tells: no contact data, and click ids only by their ends."""
+
+    account: str
+    lead: str
+    now: datetime
+    created_at: datetime
+    label: str | None
+    seen_at: datetime
+    ad_user_data: str
+    ad_personalization: str
+    click_ids: tuple[SeenClickId, ...]
+    click_id_problem: str | None
+    where: Mapping[str, str]
+    amounts: Mapping[str, str]
+    hashes: Mapping[str, tuple[str, ...]]
+    """Which kinds of hashed contact data are kept, by destination."""
+    changes: tuple[SeenChange, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+def print_explanation(console: Console, account: Account, told: Explanation) -> None:
+    """Print it for a person, the verdicts last, where the eye is."""
+    console.print(f"[bold]Lead {escape(told.lead)}[/bold] · {account.name} · times in {account.zone.key}")
+    console.print(_grid(_facts(told, account.zone)))
+    console.print()
+    console.print(_changes(told.changes, account.zone))
+    for verdict in told.verdicts:
+        console.print()
+        _print_verdict(console, account, verdict)
+
+
+def _facts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+    clicks = [_click(click, zone) for click in told.click_ids] or ["none"]
+    if told.click_id_problem:
+        clicks.append(f"found, and not usable: {told.click_id_problem}")
+    facts = [
+        ("created", day_and_time(told.created_at, zone)),
+        ("status", told.label or "none"),
+        ("last read", day_and_time(told.seen_at, zone)),
+        ("consent", f"use of its data: {CONSENTS[told.ad_user_data]}"),
+        ("", f"personal ads: {CONSENTS[told.ad_personalization]}"),
+        *[("click id" if position == 0 else "", click) for position, click in enumerate(clicks)],
+    ]
+    facts += [(path, amount) for path, amount in told.amounts.items()]
+    facts += [(path, value) for path, value in told.where.items()]
+    facts += [
+        ("hashes", f"{', '.join(kinds)} kept for {destination} while it may be sent")
+        for destination, kinds in told.hashes.items()
+    ]
+    return facts
+
+
+def _click(click: SeenClickId, zone: ZoneInfo) -> str:
+    known = "estimated: the id came without the time of its click" if click.estimated else "captured with the id"
+    return f"{click.kind} {click.shown}, clicked {day_and_time(click.clicked_at, zone)} ({known})"
+
+
+def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
+    made = table("Status", "Since", "How the time is known")
+    for change in changes:
+        at = f"{change.at.astimezone(zone):%a %-d %b %Y}" if change.date_only else day_and_time(change.at, zone)
+        known = f"{ORIGINS[change.origin]}{', the day only' if change.date_only else ''}"
+        made.add_row(escape(change.label), at, known)
+    return made
+
+
+def _print_verdict(console: Console, account: Account, verdict: Verdict) -> None:
+    name, words = account.conversion(verdict.conversion), verdict.words
+    console.print(f"[bold]{escape(name)} → {verdict.destination}: {verdict.stands}[/bold]")
+    console.print(Padding(escape(words.means), (0, 0, 0, 2)))
+    if words.todo and words.todo != NOTHING:
+        todo = words.todo if words.todo.startswith("Nothing") else f"What to do: {words.todo}"
+        console.print(Padding(escape(todo), (0, 0, 0, 2)))
+    details = _details(verdict, account.zone)
+    if details:
+        console.print(_grid(details))
+
+
+def _details(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:
+    details = []
+    if verdict.happened_at is not None:
+        known = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
+        details.append(("happened", day_and_time(verdict.happened_at, zone) + known))
+    if verdict.due_at is not None:
+        details.append(("goes out", f"not before {day_and_time(verdict.due_at, zone)}"))
+    if verdict.closes_at is not None:
+        details.append(("in time", f"until {day_and_time(verdict.closes_at, zone)}"))
+    if verdict.click_id_kind is not None:
+        estimated = ", its click's time estimated" if verdict.click_estimated else ""
+        details.append(("by", f"{verdict.click_id_kind}{estimated}"))
+    if verdict.value is not None:
+        tax = f", tax {verdict.tax}" if verdict.tax else ""
+        details.append(("worth", f"{verdict.value} {verdict.currency}{tax}"))
+    if verdict.target is not None:
+        details.append(("sent to", verdict.target))
+    if verdict.key is not None:
+        details.append(("key", verdict.key))
+    moves = [f"{day_and_time(move.at, zone)}  {move.fate}: {move.cause}" for move in verdict.history]
+    details += [("history" if position == 0 else "", move) for position, move in enumerate(moves)]
+    details += [("request", _request(request, zone)) for request in verdict.requests]
+    return details
+
+
+def _request(request: Sending, zone: ZoneInfo) -> str:
+    ticket = f" {request.ticket}" if request.ticket else ""
+    code = f" ({request.code})" if request.code else ""
+    return f"{day_and_time(request.sent_at, zone)}  {request.state}{ticket}{code}"
+
+
+def _grid(rows: Sequence[tuple[str, str]]) -> Table:
+    made = Table.grid(padding=(0, 2))
+    made.add_column(no_wrap=True, style="dim")
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        made.add_row(f"  {escape(name)}", escape(value))
+    return made

@@ -1,0 +1,135 @@
+"""What one night did, for a person and for a machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rich.console import Console
+from rich.markup import escape
+
+from jobs.ledger.fates import Fate
+from jobs.ledger.views import Tally
+from jobs.nightly import Summary
+from jobs.reporting.as_json import plain
+from jobs.reporting.standing import Account, print_standing
+from jobs.reporting.terminal import day_and_time, duration, number
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A night that has ended, or a rehearsed one."""
+
+    summary: Summary
+    ended_at: datetime
+    tallies: tuple[Tally, ...]
+    """The deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
+    rehearsed: bool = False
+
+
+def print_night(console: Console, account: Account, night: Night) -> None:
+    """Print what was done, where tonight's deliveries stand, and what a human is needed for."""
+    summary = night.summary
+    what = "rehearsal, nothing was sent or changed" if night.rehearsed else f"run {summary.run}"
+    began = day_and_time(summary.started_at, account.zone)
+    took = night.ended_at - summary.started_at
+    lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
+    console.print(f"[bold]{account.name}[/bold] · {began} ({account.zone.key}) · {what}{lasted}")
+    for title, said in facts(night):
+        console.print(f"  {title:<9} {escape(said)}")
+    console.print()
+    if night.tallies:
+        title = "What the next run would do" if night.rehearsed else "Tonight's deliveries"
+        console.print(f"[bold]{title}[/bold]")
+        print_standing(console, account, night.tallies)
+    else:
+        console.print("No delivery moved." if not night.rehearsed else "Nothing would be sent.")
+    _print_needs(console, summary)
+
+
+def facts(night: Night) -> list[tuple[str, str]]:
+    """What was read, decided, sent and heard, a line each."""
+    summary = night.summary
+    lines = [("read", _read(summary)), ("judged", f"{number(summary.planned.leads)} leads")]
+    if night.rehearsed:
+        return lines
+    if summary.recovered:
+        lines.append(("recovered", f"{number(summary.recovered)} deliveries of a run that died: asked again"))
+    lines.append(("sent", _sent(summary)))
+    lines.append(("heard", _heard(summary)))
+    return lines
+
+
+def night_json(night: Night, currency: str) -> dict[str, object]:
+    """The whole summary as one JSON object."""
+    summary = night.summary
+    told = plain(summary)
+    if not isinstance(told, dict):
+        raise TypeError("a summary is an object")
+    labels = [
+        {"label": label, "leads": leads, "with_click_id": with_click}
+        for label, leads, with_click in summary.unknown_labels
+    ]
+    return told | {
+        "rehearsed": night.rehearsed,
+        "ended_at": plain(night.ended_at),
+        "currency": currency,
+        "unknown_labels": labels,
+        "stopped": summary.stopped,
+        "attention": summary.attention,
+        "deliveries": plain(night.tallies),
+        "exit_code": summary.exit_code,
+    }
+
+
+def moved(summary: Summary, fate: Fate) -> int:
+    """How many deliveries an answer put somewhere, counting sending and asking."""
+    return sum(
+        count
+        for moves in (summary.delivered.moved, summary.resolved.moved)
+        for (_, _, to, _), count in moves.items()
+        if to == fate
+    )
+
+
+def _read(summary: Summary) -> str:
+    pulled = summary.pulled
+    said = f"{number(pulled.seen)} leads on {number(pulled.pages)} pages, {number(pulled.changed)} new or changed"
+    if summary.source_stopped:
+        return f"{said}, then stopped"
+    return said if pulled.complete else f"{said}; time is up, the next run goes on there"
+
+
+def _sent(summary: Summary) -> str:
+    count = moved(summary, Fate.SUBMITTED)
+    requests = summary.delivered.requests
+    return f"{number(count)} conversions in {number(requests)} requests" if requests else "nothing"
+
+
+def _heard(summary: Summary) -> str:
+    said = [
+        f"{number(count)} {fate.value.replace('_', ' ')}"
+        for fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
+        if (count := moved(summary, fate))
+    ]
+    pending = summary.resolved.pending
+    if pending:
+        said.append(f"{number(pending)} request{'' if pending == 1 else 's'} not answered yet")
+    return ", ".join(said) or "nothing was waiting for an answer"
+
+
+def _print_needs(console: Console, summary: Summary) -> None:
+    lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
+    lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
+    lines += summary.attention
+    if not lines:
+        return
+    console.print()
+    console.print("[bold yellow]A human is needed[/bold yellow]")
+    for line in lines:
+        console.print(f"  • {escape(line)}", soft_wrap=True)
+    for label, leads, with_click in _labels(summary):
+        console.print(f"    status {escape(label)!r}: {leads} leads, {with_click} with a click id")
+
+
+def _labels(summary: Summary) -> Sequence[tuple[str, int, int]]:
+    return [each for each in summary.unknown_labels if each[2]]

@@ -1,0 +1,214 @@
+"""Every reason and fate in a marketer's words: what it means, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from jobs.ledger.fates import Fate
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How something is said."""
+
+    short: str
+    """A few words, for a table."""
+    means: str
+    """A sentence."""
+    todo: str
+    """What to do, or that there is nothing to do."""
+
+
+NOTHING = "Nothing to do."
+
+REASONS: Mapping[str, Words] = MappingProxyType(
+    {
+        # ── there is no such conversion ──────────────────────────────────────────────────────────
+        "stage_not_reached": Words(
+            "stage not reached",
+            "The lead has not reached this conversion's stage yet.",
+            "Nothing to do; it goes out once Oplead shows the lead there.",
+        ),
+        "where_does_not_match": Words(
+            "where does not match",
+            "The lead does not meet the `where` of this conversion or destination.",
+            "Nothing to do, unless the `where` in the settings is too narrow.",
+        ),
+        # ── it happened before its start ─────────────────────────────────────────────────────────
+        "before_since": Words(
+            "before its start",
+            "It happened before this conversion began to count.",
+            "Nothing to do; to count older changes write an earlier `since` under the conversion.",
+        ),
+        "baseline": Words(
+            "already so at first sight",
+            "The lead was in this stage when it was first read, and Oplead does not date when it got there.",
+            "Nothing to do; where Oplead dates its statuses, name the field in `oplead.fields.status_at`.",
+        ),
+        # ── it waits ─────────────────────────────────────────────────────────────────────────────
+        "due": Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
+        "click_too_recent": Words(
+            "click too recent",
+            "The platform does not know clicks of the last hours yet.",
+            "Nothing to do; it goes out by itself once the click is old enough.",
+        ),
+        "value_awaited": Words(
+            "waits for its amount",
+            "The amount is not in Oplead yet; it is waited for before the conversion goes out.",
+            "Enter the amount in Oplead; otherwise it goes out with `value.otherwise` when the wait is over.",
+        ),
+        # ── it is held back and may mend ─────────────────────────────────────────────────────────
+        "consent_missing": Words(
+            "consent not asked",
+            "The lead has no answer in its consent field, so its data may not be used for advertising.",
+            "Have the form ask for consent and write the answer to the field that `consent` names.",
+        ),
+        "consent_refused": Words(
+            "consent refused",
+            "The lead said no to the use of its data for advertising.",
+            "Nothing to do: it must not be sent.",
+        ),
+        "consent_unknown": Words(
+            "consent unclear",
+            "The consent field holds an answer that the settings list neither as yes nor as no.",
+            "Add the answer to `granted` or `refused` under `consent`, or correct it in Oplead.",
+        ),
+        "no_click_id": Words(
+            "no usable click id",
+            "Oplead holds no click id of this platform for the lead, so the ad cannot be found.",
+            "Have the form store the click id (gclid) in leadData.externalID. "
+            "Leads that came without an ad stay here, and that is right.",
+        ),
+        "no_identifier": Words(
+            "nothing to recognise it by",
+            "The lead has neither a click id of this platform nor an e-mail or phone that can be used.",
+            "Have the form store the click id (gclid) and a valid e-mail address or phone.",
+        ),
+        "value_missing": Words(
+            "no amount",
+            "The amount stayed empty and the conversion has no value to use instead.",
+            "Enter the amount in Oplead, or write `value.otherwise` under the conversion.",
+        ),
+        "value_unreadable": Words(
+            "amount unreadable",
+            "The amount in Oplead cannot be read as one number.",
+            "Correct it in Oplead: 12 500,00 is read, words are not.",
+        ),
+        "time": Words(
+            "time not believable",
+            "Oplead dates the change before the lead's creation or in the future.",
+            "Correct the status date in Oplead.",
+        ),
+        "not_configured": Words(
+            "no longer in the settings",
+            "The settings no longer have this conversion for this destination; it is kept back, not forgotten.",
+            "If that was a slip, put the conversion back and it goes out; otherwise nothing.",
+        ),
+        # ── it will not go out ───────────────────────────────────────────────────────────────────
+        "window_closed": Words(
+            "too late",
+            "More time has passed since the click than the platform remembers.",
+            "Nothing to do for this lead; if many are late, update statuses in Oplead sooner.",
+        ),
+        "consent withdrawn": Words(
+            "consent withdrawn",
+            "The lead withdrew its consent before the conversion was sent.",
+            "Nothing to do: it must not be sent.",
+        ),
+    }
+)
+"""By the code that the rules give."""
+
+FATES: Mapping[Fate, Words] = MappingProxyType(
+    {
+        Fate.SKIPPED: Words("not counted", "It is on record and does not count.", NOTHING),
+        Fate.PENDING: Words("waiting", "It will be sent.", NOTHING),
+        Fate.WITHHELD: Words(
+            "held back", "It is not sent as things stand, and goes out by itself once the cause is mended.", ""
+        ),
+        Fate.IN_FLIGHT: Words(
+            "being sent",
+            "It was being sent when the last run ended.",
+            "Nothing to do; the next run sends the same bytes again.",
+        ),
+        Fate.SUBMITTED: Words(
+            "received, outcome awaited",
+            "The platform has it and has not said yet what became of it.",
+            "Nothing to do; the next run asks.",
+        ),
+        Fate.IN_DOUBT: Words(
+            "in doubt",
+            "It was sent and the answer was lost, so nobody knows yet whether it arrived.",
+            "Nothing to do; the next run sends the same bytes again, which cannot count twice.",
+        ),
+        Fate.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
+        Fate.REJECTED: Words("rejected", "The platform has refused it.", ""),
+        Fate.EXPIRED: Words("expired", "Its time ran out before it could be sent.", ""),
+        Fate.CANCELLED: Words("cancelled", "It was called off before it was sent.", ""),
+        Fate.UNCONFIRMED: Words(
+            "unconfirmed",
+            "It was sent and the platform will not say whether it counted this one.",
+            "Look the request up in the platform's diagnostics; it is not sent again, so nothing counts twice.",
+        ),
+    }
+)
+
+_PREFIX = "PROCESSING_ERROR_REASON_"
+# https://developers.google.com/data-manager/api/reference/rest/v1/ProcessingErrorReason
+_PLATFORM: Mapping[str, Words] = MappingProxyType(
+    {
+        "CLICK_NOT_FOUND": Words(
+            "click not found",
+            "Google does not know this click id.",
+            "If it happens often, the click id is cut or changed on its way into Oplead: compare one with its form.",
+        ),
+        "INVALID_GCLID": Words(
+            "gclid not readable",
+            "Google cannot read this click id.",
+            "Check that the form and Oplead store the gclid whole, with its capitals.",
+        ),
+        "INVALID_OPERATING_ACCOUNT_FOR_CLICK": Words(
+            "another account's click",
+            "The click was on an ad of another Google Ads account.",
+            "Check `customer_id`; the click belongs to the account that ran the ad.",
+        ),
+        "CONVERSION_PRECEDES_CLICK": Words(
+            "before its click",
+            "Oplead dates the change before the click it is attributed to.",
+            "Correct the status date in Oplead.",
+        ),
+        "EVENT_TOO_OLD": Words(
+            "too late", "The click is older than the action's click window.", "Nothing to do for this lead."
+        ),
+        "DUPLICATE_TRANSACTION_ID": Words(
+            "already there, not by us",
+            "The platform has this conversion already, and not from this ledger.",
+            "Find out what else sends conversions to this action.",
+        ),
+    }
+)
+
+
+def words_for(fate: Fate, reason: str) -> Words:
+    """How a fate and its reason are said; `reason` is a code of the rules or the platform's, perhaps with a detail."""
+    code, _, detail = reason.partition(":")
+    found = REASONS.get(code) if fate not in (Fate.REJECTED, Fate.UNCONFIRMED) else None
+    if found is not None:
+        return _with_detail(found, detail.strip())
+    if not reason:
+        return FATES[fate]
+    if fate is Fate.PENDING:
+        return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
+    return _by_platform(fate, reason)
+
+
+def _with_detail(words: Words, detail: str) -> Words:
+    return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
+
+
+def _by_platform(fate: Fate, code: str) -> Words:
+    known = _PLATFORM.get(code.removeprefix(_PREFIX))
+    if known is not None:
+        return known
+    todo = FATES[fate].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
+    return Words(code.removeprefix(_PREFIX), f"{FATES[fate].means} It says: {code}.", todo)

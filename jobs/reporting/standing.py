@@ -1,0 +1,90 @@
+"""Where deliveries stand, as a table, with what each reason means and what to do about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.ledger.fates import Fate
+from jobs.ledger.views import Tally
+from jobs.reporting.reasons import FATES, NOTHING, REASONS, Words, words_for
+from jobs.reporting.terminal import day_and_time, money, number, table
+
+_PLAIN = (FATES[Fate.ACCEPTED], FATES[Fate.SUBMITTED], REASONS["due"])
+"""They say all there is to say in the table itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How one account wants its results told."""
+
+    name: str
+    zone: ZoneInfo
+    currency: str
+    conversions: Mapping[str, str]
+    """What marketing calls each conversion, by its id."""
+
+    def conversion(self, conversion: str) -> str:
+        """A conversion's name; its id where the settings have none, or no longer have it."""
+        return self.conversions.get(conversion, conversion)
+
+
+def print_standing(console: Console, account: Account, tallies: Sequence[Tally]) -> None:
+    """Print the table, then the reasons in it that anyone could act on or wonder about."""
+    console.print(standing_table(account, tallies))
+    reasons = explained_reasons(tallies)
+    if reasons:
+        console.print()
+        console.print(reasons_table(reasons))
+
+
+def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
+    """One row for deliveries that stand alike; a conversion's name only on its first."""
+    with_destination = len({tally.destination for tally in tallies}) > 1
+    columns = ["Conversion", *(["Destination"] if with_destination else []), "Stands", "How many", "Worth", "Why"]
+    made = table(*columns, numbers=("How many", "Worth"))
+    shown: tuple[str, str] | None = None
+    for tally in tallies:
+        place = (tally.conversion, tally.destination)
+        cells = [account.conversion(tally.conversion), *([tally.destination] if with_destination else [])]
+        if place == shown:
+            cells = [""] * len(cells)
+        elif shown is not None:
+            made.add_section()
+        shown = place
+        worth = money(tally.value, account.currency)
+        made.add_row(*cells, _stands(tally, account.zone), number(tally.count), worth, _why(tally))
+    return made
+
+
+def explained_reasons(tallies: Sequence[Tally]) -> list[Words]:
+    """The words of every reason in a table, each once, in the order it has them."""
+    found = {
+        words.short: words
+        for tally in tallies
+        for words in [words_for(tally.fate, tally.reason)]
+        if words not in _PLAIN
+    }
+    return list(found.values())
+
+
+def reasons_table(reasons: Sequence[Words]) -> Table:
+    """What each reason means and what to do."""
+    made = table("Why", "What it means", "What to do")
+    made.columns[0].min_width = 16
+    for words in reasons:
+        made.add_row(words.short, words.means, words.todo or NOTHING)
+    return made
+
+
+def _stands(tally: Tally, zone: ZoneInfo) -> str:
+    if tally.due_at is None:
+        return FATES[tally.fate].short
+    return f"waiting, first until {day_and_time(tally.due_at, zone)}"
+
+
+def _why(tally: Tally) -> str:
+    words = words_for(tally.fate, tally.reason)
+    return "" if words is FATES[tally.fate] else words.short

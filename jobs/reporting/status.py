@@ -1,0 +1,133 @@
+"""Where an account stands between two nights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console
+from rich.markup import escape
+
+from jobs.ledger.fates import Fate
+from jobs.ledger.views import Awaited, Tally
+from jobs.reporting.as_json import plain
+from jobs.reporting.standing import Account, print_standing
+from jobs.reporting.terminal import day_and_time, number
+
+SHOWN = 10
+"""Unreadable leads named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The latest run, ended or not."""
+
+    number: int
+    command: str
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything `status` tells."""
+
+    account: str
+    now: datetime
+    run: LastRun | None
+    tallies: tuple[Tally, ...]
+    awaited: Awaited
+    unreadable: Mapping[str, str]
+    """Why each lead could not be read, by its id."""
+    unknown_labels: tuple[tuple[str, int, int], ...]
+    """A label no setting names, how many leads have it, how many of them with a click id."""
+
+
+_ENDED = {
+    0: "done",
+    1: "done, and a human is needed",
+    2: "settings or state were wrong",
+    3: "the source or a destination stopped",
+    70: "broken off by a bug",
+}
+
+
+def print_status(console: Console, account: Account, status: Status) -> None:
+    """Print it for a person."""
+    now = day_and_time(status.now, account.zone)
+    console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
+    console.print(f"  last run  {_run(account, status.run)}")
+    console.print(f"  next      {_next(account, status)}")
+    if status.awaited.requests:
+        console.print(f"  awaited   {_awaited(account, status.awaited)}")
+    console.print()
+    if status.tallies:
+        print_standing(console, account, status.tallies)
+    else:
+        console.print("No lead has reached a conversion's stage yet.")
+    _print_unreadable(console, status.unreadable)
+    _print_labels(console, status)
+
+
+def status_json(status: Status) -> object:
+    """The same as one JSON object."""
+    told = plain(status)
+    if not isinstance(told, dict):
+        raise TypeError("a status is an object")
+    told["unknown_labels"] = [
+        {"label": label, "leads": leads, "with_click_id": clicks} for label, leads, clicks in status.unknown_labels
+    ]
+    return told
+
+
+def _run(account: Account, run: LastRun | None) -> str:
+    if run is None:
+        return "none yet"
+    began = day_and_time(run.started_at, account.zone)
+    if run.exit_code is None:
+        return f"no. {run.number}, {began}: still at work, or it died; the next one mends what it left"
+    ended = _ENDED.get(run.exit_code, f"stopped by signal {run.exit_code - 128}")
+    return f"no. {run.number}, {began}: {ended} (exit code {run.exit_code})"
+
+
+def _next(account: Account, status: Status) -> str:
+    pending = [tally for tally in status.tallies if tally.fate is Fate.PENDING]
+    due = sum(tally.count for tally in pending if tally.due_at is None)
+    later = [tally for tally in pending if tally.due_at is not None]
+    doubtful = sum(tally.count for tally in status.tallies if tally.fate in (Fate.IN_DOUBT, Fate.IN_FLIGHT))
+    said = [f"{number(due)} go out with the next run"] if due else []
+    if doubtful:
+        said.append(f"{number(doubtful)} are sent again, byte for byte")
+    if later:
+        first = min(tally.due_at for tally in later if tally.due_at is not None)
+        waiting = sum(tally.count for tally in later)
+        said.append(f"{number(waiting)} wait, the first until {day_and_time(first, account.zone)}")
+    return ", ".join(said) or "nothing is waiting to go out"
+
+
+def _awaited(account: Account, awaited: Awaited) -> str:
+    said = f"the outcome of {number(awaited.deliveries)} conversions in {number(awaited.requests)} requests"
+    if awaited.ask_at is None:
+        return said
+    return f"{said}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
+
+
+def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
+    if not unreadable:
+        return
+    console.print()
+    console.print(f"[bold]{number(len(unreadable))} leads could not be read[/bold]; correct them in Oplead")
+    for lead, reason in list(unreadable.items())[:SHOWN]:
+        said = reason if lead.endswith(reason) else f"{lead}: {reason}"
+        console.print(f"  {escape(said)}", soft_wrap=True)
+    if len(unreadable) > SHOWN:
+        console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
+
+
+def _print_labels(console: Console, status: Status) -> None:
+    if not status.unknown_labels:
+        return
+    console.print()
+    console.print("[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`")
+    for label, leads, with_click in status.unknown_labels:
+        console.print(f"  {escape(label)}: {number(leads)} leads, {number(with_click)} of them with a click id")

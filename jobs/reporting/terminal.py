@@ -1,0 +1,54 @@
+"""How results look: for a person at a terminal, and plain where they go into a file or a mail."""
+
+import os
+import sys
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+PLAIN_WIDTH = 120
+"""Columns where nobody's terminal says how many there are."""
+
+
+def results() -> Console:
+    """Where results are printed: stdout, and nothing else goes there."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    return Console(width=width, highlight=False)
+
+
+def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
+    """An empty table; the columns named in `numbers` are set flush right and never wrapped."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        is_number = column in numbers
+        made.add_column(column, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    return made
+
+
+def number(count: int) -> str:
+    """1,269."""
+    return f"{count:,}"
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """12,500.00 EUR; nothing where there is nothing."""
+    return f"{amount:,.2f} {currency}" if amount else ""
+
+
+def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
+    """Tue 1 Sep 2026 05:30, in the account's zone."""
+    local = moment.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
+
+
+def duration(span: timedelta) -> str:
+    """42 s, 3 min 20 s, 1 h 5 min."""
+    seconds = round(span.total_seconds())
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"

@@ -1,0 +1,176 @@
+"""Leads, facts, routes and rules for tests: a plain one each, bent by keyword."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from connectors.records import (
+    ClickId,
+    ClickIdKind,
+    Contact,
+    DestinationId,
+    Lead,
+    LeadId,
+    Moment,
+    StatusEntry,
+    Target,
+    Utm,
+)
+from jobs.ledger.ledger import held
+from jobs.pull import Intake, Pulled, Reach, pull
+from jobs.rulebook import Rulebook
+from jobs.rules.facts import Answer, Change, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts
+from jobs.rules.intake import ConsentField, Extraction
+from tests.fakes import LIMITS, NIGHT
+
+PARIS = ZoneInfo("Europe/Paris")
+ACCOUNT = "maison-test"
+GOOGLE = DestinationId("google_ads")
+TARGET = Target("data_manager", "1234567890", "987654321", "WEB")
+START = NIGHT - timedelta(days=60)
+"""When changes begin to count, unless a test says otherwise."""
+CREATED = NIGHT - timedelta(days=30)
+"""When a lead is created, unless a test says otherwise."""
+WON = NIGHT - timedelta(days=2)
+"""When a lead is won, unless a test says otherwise."""
+
+
+def at(text):
+    """An instant, UTC where the text names no zone."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# ── what a source serves ─────────────────────────────────────────────────────────────────────────
+
+
+def lead(name="L-1", **over):
+    """A lead won two days ago, with a gclid and consent; its digest follows its content."""
+    plain = {
+        "id": LeadId(name),
+        "created_at": CREATED,
+        "updated_at": WON,
+        "label": "Gagné",
+        "history": (StatusEntry("Nouveau", Moment(CREATED)), StatusEntry("Gagné", Moment(WON))),
+        "click_ids": (ClickId(ClickIdKind.GCLID, f"gclid-of-{name}"),),
+        "click_id_problem": None,
+        "utm": Utm(),
+        "contact": Contact(emails=(f"{name.lower()}@example.org",)),
+        "fields": {"consent": "oui", "amount": Decimal(1000)},
+        "digest": "",
+    }
+    return sealed(Lead(**(plain | over)))
+
+
+def sealed(bare):
+    """The lead with the digest of its content."""
+    content = repr((replace(bare, digest=""), bare.contact.emails, sorted(bare.fields.items())))
+    return replace(bare, digest=hashlib.sha256(content.encode()).hexdigest())
+
+
+def changed(old, **over):
+    """A lead after an edit, under a digest of its own."""
+    return sealed(replace(old, **over))
+
+
+# ── what the rules know ──────────────────────────────────────────────────────────────────────────
+
+
+def reported(label, when, *, seen=NIGHT, date_only=False):
+    """A status change that Oplead dates."""
+    return Change(label, when, date_only, Origin.REPORTED, seen)
+
+
+def click(value="gclid-1", when=CREATED, *, kind=ClickIdKind.GCLID, estimated=True):
+    """A click id on record."""
+    return KnownClickId(kind, value, when, estimated)
+
+
+def facts(**over):
+    """A lead won two days ago, with a gclid and consent, as the rules know it."""
+    plain = {
+        "id": LeadId("L-1"),
+        "created_at": CREATED,
+        "seen_at": NIGHT,
+        "changes": (reported("nouveau", CREATED), reported("gagne", WON)),
+        "click_ids": (click(),),
+        "click_id_problem": None,
+        "ad_user_data": Answer.GRANTED,
+        "ad_personalization": Answer.NOT_ASKED,
+        "where": {},
+        "amounts": {},
+        "identifiers": {},
+    }
+    return LeadFacts(**(plain | over))
+
+
+def route(conversion="sale", **over):
+    """A conversion at its plainest: won, no value, by click id."""
+    plain = {
+        "account": ACCOUNT,
+        "zone": PARIS,
+        "conversion": conversion,
+        "destination": GOOGLE,
+        "target": TARGET,
+        "limits": LIMITS,
+        "on_creation": False,
+        "labels": frozenset({"gagne"}),
+        "where": (),
+        "fixed_value": None,
+        "field_value": None,
+        "currency": "EUR",
+        "click_window": timedelta(days=90),
+        "contact_only": False,
+        "attach_contact": False,
+        "assume_consent": False,
+    }
+    return Route(**(plain | over))
+
+
+def from_field(**over):
+    """A value read from the lead's `amount`."""
+    return FieldAmount(**({"path": "amount", "tax": "included", "otherwise": None, "wait": timedelta(days=3)} | over))
+
+
+def starts(since=START, **labels):
+    """Starts of a conversion, and of labels added later."""
+    return Starts(since, labels)
+
+
+def rulebook(*routes, **over):
+    """The rules of an account with these routes; every conversion counts from `START`."""
+    routes = routes or (route(),)
+    plain = {
+        "account": ACCOUNT,
+        "zone": PARIS,
+        "extraction": Extraction(
+            ad_user_data=ConsentField("consent", frozenset({"oui"}), frozenset({"non"})),
+            ad_personalization=None,
+            where={},
+            amounts=frozenset({one.field_value.path for one in routes if one.field_value}),
+        ),
+        "routes": routes,
+        "since": {one.conversion: START for one in routes},
+        "was": {},
+        "known_labels": frozenset({"nouveau", "gagne", "perdu"}),
+        "extraction_digest": "e1",
+        "rules_digest": "r1",
+    }
+    return Rulebook(**(plain | over))
+
+
+REACH = Reach(filtered=False, overlap=timedelta(days=3), budget=timedelta(hours=4))
+
+
+def read(ledger, source, book, sinks, clock, *, reach=REACH):
+    """Pull once; what was read."""
+    done = Pulled()
+    pull(ledger, source, Intake(book, sinks), clock, reach=reach, done=done)
+    return done
+
+
+def hold(path, clock, *, account=ACCOUNT):
+    """Hold an account's state for a run of its own."""
+    return held(path, account, "test", pid=1, now=clock.now())

@@ -1,0 +1,338 @@
+"""One invented company: its sandbox, its settings, its nights, and what they left on both sides."""
+
+import copy
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from sqlmodel import Session, select
+
+from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.population import wall_clock
+from connectors.sandbox.sandbox import KEY_FILE, Sandbox
+from jobs import wiring
+from jobs.ledger import tables
+from jobs.ledger.engine import open_engine
+from jobs.ledger.ledger import finish, held
+from jobs.nightly import run_night
+from jobs.settings import Valid, load
+
+START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+CREATED = datetime(2026, 9, 1, 7, 0, tzinfo=UTC)
+CUSTOMER = "1234567890"
+ACTIONS = {"appointment": "987654321", "sale": "987654322", "quote": "987654323"}
+OUTCOMES_AFTER = timedelta(minutes=31)
+"""Google is asked thirty minutes after a request; it has made up its mind after twenty."""
+LONGEST_COMMAND_SECONDS = 60
+SETTINGS = {
+    "account": "maison-test",
+    "timezone": "Europe/Paris",
+    "currency": "EUR",
+    "stages": {
+        "appointment": ["Rendez-vous", "RDV pris"],
+        "quote_sent": ["Devis à relancer"],
+        "won": ["Gagné"],
+        "lost": ["Perdu"],
+    },
+    "ignored_statuses": ["Nouveau", "En cours"],
+    "consent": {
+        "ad_user_data": {"field": "leadData.consent", "granted": ["oui"], "refused": ["non"]},
+        "missing": "withhold",
+    },
+    "google_ads": {
+        "customer_id": CUSTOMER,
+        "login_customer_id": "1112223333",
+        "contact_data": "attach",
+    },
+    "conversions": [
+        {
+            "id": "appointment",
+            "stage": "appointment",
+            "implied_by": ["won"],
+            "since": "2026-08-20",
+            "value": 60,
+            "google_ads": {"conversion_action": ACTIONS["appointment"]},
+        },
+        {
+            "id": "sale",
+            "stage": "won",
+            "since": "2026-08-20",
+            "value": {"field": "amount", "tax": "included", "otherwise": 900},
+            "google_ads": {"conversion_action": ACTIONS["sale"]},
+        },
+    ],
+}
+
+
+def gclid(number):
+    """The click id of a lead, as long and as odd as Google's."""
+    return f"Cj0KCQjw{sha256(str(number).encode()).hexdigest()}EALw_wcB"
+
+
+def lead(number, *steps, created=CREATED, **more):
+    """A lead's JSON as Oplead serves it: `steps` are the (label, instant) pairs of its way after it was new."""
+    steps = [("Nouveau", created), *steps]
+    label, at = steps[-1]
+    told = {
+        "id": f"L-{number}",
+        "createdAt": wall_clock(created),
+        "updatedAt": wall_clock(at),
+        "status": label,
+        "statusDate": wall_clock(at),
+        "statusHistory": [{"status": name, "date": wall_clock(when)} for name, when in steps],
+        "leadData": {"externalID": f"gclid={gclid(number)}", "consent": "oui", "utm_source": "google"},
+        "contact": {"email": f"lead.{number}@example.com"},
+        "amount": "12 500,00 €",
+        "channel": "Site web",
+    }
+    return told | more
+
+
+class Company:
+    """One account, played against a sandbox of its own.
+
+    Attributes:
+        settings: what its YAML file says, but for the addresses; every night writes and reads it anew.
+        ingests: the (body, status) of every upload the Data Manager saw, in order.
+    """
+
+    START = START
+    OUTCOMES_AFTER = OUTCOMES_AFTER
+    gclid = staticmethod(gclid)
+    lead = staticmethod(lead)
+
+    def __init__(self, directory, *, key, start=START, population=None):
+        """Bind a sandbox under `directory`, whose service account has the key file text `key`."""
+        self.directory = directory
+        self.state = directory / "run" / "state.db"
+        self.settings = copy.deepcopy(SETTINGS)
+        self.ingests = []
+        folder = directory / "sandbox"
+        folder.mkdir(parents=True)
+        (folder / KEY_FILE).write_text(key)
+        self.sandbox = Sandbox(folder, population, start)
+        self.environ = {"OPLEAD_TOKEN": ADMIN_KEY, "KEY": str(self.sandbox.key_file)}
+        self.before("data_manager", "/v1/events:ingest", lambda request: None, after=self._note)
+
+    # ── the sandbox ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def clock(self):
+        """The sandbox's clock."""
+        return self.sandbox.clock
+
+    @property
+    def platform(self):
+        """The sandbox's Data Manager."""
+        return self.sandbox.data_manager
+
+    def serve(self, *leads):
+        """Have Oplead serve these leads from now on, and Google know their clicks."""
+        for one in leads:
+            self.sandbox.oplead.put(one["id"], one)
+            clicked_at = datetime.fromisoformat(one["createdAt"] + "+02:00") - timedelta(minutes=5)
+            click = str(one["leadData"].get("externalID", "")).removeprefix("gclid=")
+            self.platform.register_clicks({click: {"clicked_at": clicked_at.isoformat(), "customer": CUSTOMER}})
+
+    def fail(self, server, kind, **more):
+        """Plant a fault."""
+        self.sandbox.faults.plant(Fault(server, Kind(kind), **more))
+
+    def heal(self):
+        """Take every planted fault away."""
+        self.sandbox.faults.clear()
+
+    def asked(self, server, path=""):
+        """The log of a server's requests whose path begins so, oldest first."""
+        log = self.sandbox.control.servers[server].log.dump()["log"]
+        return [entry for entry in log if entry["path"].startswith(path)]
+
+    def before(self, server, path, action, *, after=lambda request, answer: None):
+        """Call `action(request)` before each request to a path is handled, and `after(request, answer)` then."""
+        served = self.sandbox.control.servers[server]
+        handler = served.handler
+
+        def handle(request):
+            if not request.path.startswith(path):
+                return handler(request)
+            action(request)
+            answer = handler(request)
+            after(request, answer)
+            return answer
+
+        served.handler = handle
+
+    def _note(self, request, answer):
+        self.ingests.append((json.loads(request.body), answer.status))
+
+    # ── nights ───────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def config(self):
+        """The settings' file, written as they are now."""
+        addresses = self.sandbox.addresses
+        settings = copy.deepcopy(self.settings)
+        settings["state"] = f"sqlite:///{self.state}"
+        settings["clock"] = addresses["clock"]
+        settings["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]} | settings.get("oplead", {})
+        settings["google_ads"] |= {"credentials": "${KEY}", "endpoint": addresses["data_manager"]}
+        path = self.directory / "run" / "pipeline.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        return path
+
+    def conversion(self, name):
+        """A conversion's part of the settings, to be changed in place."""
+        return next(each for each in self.settings["conversions"] if each["id"] == name)
+
+    def read_settings(self):
+        """The settings as a command reads them."""
+        loaded = load(self.config, self.environ)
+        assert isinstance(loaded, Valid), loaded
+        return loaded.settings
+
+    def night(self, at=None):
+        """One run of the main job in this process, as the command makes it; its summary."""
+        if at is not None:
+            self.clock.advance(at)
+        settings = self.read_settings()
+        with wiring.open_clock(settings) as clock, wiring.connect(settings, clock) as (book, deps):
+            with held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger:
+                summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5))
+                finish(ledger, summary.exit_code, now=clock.now())
+                return summary
+
+    def later(self, span=OUTCOMES_AFTER):
+        """One more run after a while: by default the one that learns the outcomes."""
+        return self.night(self.clock.now() + span)
+
+    def start_command(self, *arguments):
+        """The command itself in a process of its own, started and not waited for."""
+        return self._start(["-c", "from jobs.cli import main; main()", *arguments, "--config", str(self.config)])
+
+    def start_killed(self, point, nth=1):
+        """The command `run`, in a process that kills itself when it comes to a point for the nth time."""
+        script = Path(__file__).with_name("killed_run.py")
+        return self._start([str(script), point, str(nth), "run", "--config", str(self.config)])
+
+    def command(self, *arguments):
+        """The command's exit code and everything it printed."""
+        with ended(self.start_command(*arguments)) as process:
+            out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
+            return process.returncode, out, err
+
+    def killed(self, point, nth=1):
+        """Run until the kill; the return code."""
+        with ended(self.start_killed(point, nth)) as process:
+            process.communicate(timeout=LONGEST_COMMAND_SECONDS)
+            return process.returncode
+
+    def _start(self, arguments):
+        inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "HOME")}
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            env=inherited | self.environ,
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    # ── what they left ───────────────────────────────────────────────────────────────────────────
+
+    def rows(self, table):
+        """Every row of a table of the ledger."""
+        engine = open_engine(self.state, for_writing=False)
+        try:
+            with Session(engine) as session:
+                return list(session.exec(select(table)))
+        finally:
+            engine.dispose()
+
+    def deliveries(self):
+        """Every delivery, by lead and conversion."""
+        return {(row.lead, row.conversion): row for row in self.rows(tables.Delivery)}
+
+    def fates(self):
+        """Where every delivery stands, by lead and conversion."""
+        return {name: row.fate for name, row in self.deliveries().items()}
+
+    def taken(self):
+        """The lead and conversion of every event the platform counted, in order; twice where it counted twice."""
+        by_key = {row.key: name for name, row in self.deliveries().items()}
+        return [by_key[line["transaction_id"]] for line in self.platform.book() for _ in range(line["accepted"])]
+
+    def sent(self):
+        """Every event that was ever uploaded, by its key: each time it was."""
+        events = defaultdict(list)
+        for body, _ in self.ingests:
+            for event in body["events"]:
+                events[event["transactionId"]].append(event)
+        return events
+
+    def disagreements(self, *, unheard=()):
+        """Where the platform's book and the ledger differ, a line each; none when every fate is told truly.
+
+        Args:
+            unheard: fates that may stand for an event the platform has counted, nobody having told us.
+        """
+        ledger = {row.key: row for row in self.rows(tables.Delivery)}
+        book = {line["transaction_id"]: line for line in self.platform.book()}
+        found = [] if len(book) == len(self.platform.book()) else ["a key is counted on two actions"]
+        for key, row in ledger.items():
+            if row.fate == "accepted" and key not in book:
+                found.append(f"{row.lead} {row.conversion}: accepted by the ledger alone")
+        for key, line in book.items():
+            row = ledger.get(key)
+            if row is None or row.fate not in ("accepted", *unheard):
+                found.append(f"{key}: counted by the platform, {row and row.fate} in the ledger")
+            else:
+                found += [f"{row.lead} {row.conversion}: {each}" for each in _differences(row, line)]
+        return found + self._damages()
+
+    def _damages(self):
+        with closing(sqlite3.connect(self.state)) as connection:
+            (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
+            orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+        replayed = [key for key, events in self.sent().items() if any(event != events[0] for event in events)]
+        return [
+            *([] if verdict == "ok" else [f"integrity: {verdict}"]),
+            *(f"foreign key: {orphan}" for orphan in orphans),
+            *(f"{key}: replayed with other contents" for key in replayed),
+        ]
+
+
+def _differences(row, line):
+    """Where one delivery and the platform's line for it differ, but for what follows the latest data."""
+    pairs = {
+        "times counted": (1, line["accepted"]),
+        "restatements": (0, line["restatements"]),
+        "changed replays": (0, line["changed_replays"]),
+        "customer": (row.owner, line["customer"]),
+        "action": (row.action, line["action"]),
+        "time": (row.at, datetime.fromisoformat(line["event_time"])),
+        "value": (None if row.value is None else float(row.value), line["value"]),
+        "currency": (row.currency or "", line["currency"]),
+        "click id kind": (row.click_id_kind or "contact", line["click_kind"]),
+        "digest": (row.event_sha256, line["digest"]),
+    }
+    return [f"{what}: {ours} here, {theirs} there" for what, (ours, theirs) in pairs.items() if ours != theirs]
+
+
+@contextmanager
+def ended(process):
+    """See to it that a process is over at the end, whatever happens."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)

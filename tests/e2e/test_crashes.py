@@ -1,0 +1,174 @@
+"""The process killed at every delicate point of a night: nothing is lost, nothing counts twice, every fate is told truly."""
+
+import signal
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+YESTERDAY = timedelta(days=1)
+KILLED = -signal.SIGKILL
+BOTH = ("appointment", "sale")
+
+
+def sold(company, number, amount="12 500,00 €"):
+    """A lead that was won yesterday: an appointment and a sale to be told."""
+    return company.lead(number, ("Gagné", company.START - YESTERDAY), amount=amount)
+
+
+def everything_counted_once(company, numbers):
+    """Both conversions of each of these leads, accepted by the ledger and counted by the platform, once."""
+    names = {(f"L-{number}", conversion) for number in numbers for conversion in BOTH}
+    assert dict.fromkeys(names, "accepted") == company.fates()
+    assert sorted(names) == sorted(company.taken())
+    assert [] == company.disagreements()
+
+
+@pytest.mark.parametrize(
+    ("point", "nth", "in_doubt", "uploads", "sale"),
+    [
+        # which upload: the first carries three appointments, the second three sales
+        pytest.param("in the intent's commit", 1, 0, 2, 99_000, id="in the intent's commit"),
+        pytest.param("intent committed", 1, 3, 2, 99_000, id="before the call"),
+        pytest.param("intent committed", 2, 3, 2, 12_500, id="before the second call"),
+        pytest.param("accepted, answer unread", 1, 3, 3, 99_000, id="before the answer is read"),
+        pytest.param("accepted, answer unread", 2, 3, 3, 12_500, id="before the second answer is read"),
+        pytest.param("answer read", 2, 3, 3, 12_500, id="before the receipt is committed"),
+        pytest.param("in the receipt's commit", 2, 3, 3, 12_500, id="in the receipt's commit"),
+        pytest.param("receipt committed", 1, 0, 2, 99_000, id="after the receipt"),
+    ],
+)
+def test_a_run_killed_while_sending(company, point, nth, in_doubt, uploads, sale):
+    """What may have been sent is sent again to the byte, even where the lead changed since; the rest goes out as it is now."""
+    company.serve(*(sold(company, number) for number in range(3)))
+
+    assert KILLED == company.killed(point, nth)
+
+    company.serve(*(sold(company, number, amount="99 000,00 €") for number in range(3)))
+    summary = company.night()
+
+    assert in_doubt == summary.recovered
+    assert 0 == summary.exit_code
+
+    company.later()
+
+    everything_counted_once(company, range(3))
+    assert uploads == len(company.ingests)
+    assert {60.0, float(sale)} == {line["value"] for line in company.platform.book()}
+
+
+def test_a_run_killed_again_while_it_replays(company):
+    """An answer lost twice in a row is asked for a third time, and the event still counts once."""
+    company.serve(sold(company, 1))
+    assert KILLED == company.killed("accepted, answer unread")
+    assert KILLED == company.killed("accepted, answer unread")
+
+    company.night()
+    company.later()
+
+    everything_counted_once(company, [1])
+    assert {"appointment": 3, "sale": 1} == {
+        row.conversion: len(company.sent()[row.key]) for row in company.deliveries().values()
+    }
+
+
+MANY = range(230)
+"""Leads on three pages of the list, planned in two transactions; one in ten was sold."""
+
+
+def serve_many(company):
+    """Many leads, few of them sold."""
+    company.serve(*(sold(company, n) if n % 10 == 0 else company.lead(n) for n in MANY))
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        pytest.param("a page read", 1, id="between pages"),
+        pytest.param("in a page's commit", 2, id="in a page's commit"),
+    ],
+)
+def test_a_run_killed_while_reading(company, point, nth):
+    """Reading goes on at the page that was not kept, and no lead is missed."""
+    serve_many(company)
+
+    assert KILLED == company.killed(point, nth)
+
+    before = len(company.asked("oplead"))
+    company.night()
+
+    after = [entry["query"] for entry in company.asked("oplead")[before:]]
+    assert 2 == len(after)
+    assert all("cursor" in query for query in after)
+
+    company.later()
+
+    everything_counted_once(company, MANY[::10])
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        pytest.param("a lead judged", 215, id="in the first transaction"),
+        pytest.param("leads planned", 1, id="before the first commit"),
+        pytest.param("leads planned", 2, id="between commits"),
+    ],
+)
+def test_a_run_killed_while_planning(company, point, nth):
+    """Leads that were read and not judged are judged by the next run, though they have not changed since."""
+    serve_many(company)
+
+    assert KILLED == company.killed(point, nth)
+
+    summary = company.night()
+
+    assert 0 == summary.pulled.changed
+
+    company.later()
+
+    everything_counted_once(company, MANY[::10])
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        pytest.param("a table of the state made", 1, id="first table"),
+        pytest.param("a table of the state made", 9, id="later table"),
+        pytest.param("state up to date, not committed", 2, id="before its commit"),
+    ],
+)
+def test_a_run_killed_while_the_state_is_made(company, point, nth):
+    """A state is made whole or not at all: the next run makes it anew."""
+    company.serve(sold(company, 1))
+
+    assert KILLED == company.killed(point, nth)
+
+    with closing(sqlite3.connect(company.state)) as connection:
+        assert [] == connection.execute("SELECT name FROM sqlite_master").fetchall()
+
+    company.night()
+    company.later()
+
+    everything_counted_once(company, [1])
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param("outcome read", id="before"), pytest.param("in the outcome's commit", id="inside")]
+)
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_run_killed_while_it_learns_outcomes(company, point, nth):
+    """An outcome that was told and not written down is asked for again; nothing is sent for it."""
+    company.serve(sold(company, 1))
+    company.night()
+    company.clock.advance(company.clock.now() + company.OUTCOMES_AFTER)
+
+    assert KILLED == company.killed(point, nth)
+
+    known = [fate for fate in company.fates().values() if fate == "accepted"]
+    assert nth - 1 == len(known)
+
+    company.night()
+
+    everything_counted_once(company, [1])
+    assert 2 == len(company.ingests)

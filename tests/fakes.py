@@ -1,0 +1,309 @@
+"""The outside world in memory: a clock, a source of leads and a platform that keep to the ports' promises."""
+
+import hashlib
+import json
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from connectors.errors import Misconfigured, Transient
+from connectors.records import (
+    Answered,
+    ClickIdKind,
+    Forgotten,
+    Identifier,
+    IdentifierKind,
+    LeadPage,
+    Limits,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    PartlyRefused,
+    Received,
+    Refused,
+    StillPending,
+)
+
+NIGHT = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+"""When the first night of a test begins."""
+
+LIMITS = Limits(
+    batch=1000,
+    click_ids=(ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID),
+    contact_beside=frozenset({ClickIdKind.GCLID}),
+    opens_after_click=timedelta(hours=6),
+    click_window=timedelta(days=90),
+    contact_window=timedelta(days=63),
+    needs_personalization=False,
+    resolve_after=timedelta(minutes=30),
+)
+"""A platform like Google; tests bend it with `dataclasses.replace`."""
+
+DONE = Outcome(OutcomeClass.DONE, "OK")
+
+
+class Crash(BaseException):
+    """The process dies here: nothing may catch it."""
+
+
+class FakeClock:
+    """A clock that moves only when somebody sleeps or a test says so."""
+
+    def __init__(self, start=NIGHT):
+        self.time = start
+        self.slept = []
+        """How long each sleep was."""
+
+    def now(self):
+        """The present instant."""
+        return self.time
+
+    def sleep_until(self, moment):
+        """Move there at once."""
+        self.slept.append(moment - self.time)
+        self.time = max(self.time, moment)
+
+
+class FakeSource:
+    """Leads in memory, served in pages in the order they were put."""
+
+    def __init__(self, *leads, page=100, filters=False, clock=None):
+        self.leads = {lead.id: lead for lead in leads}
+        self.unreadable = ()
+        self.page = page
+        self.filters = filters
+        self.clock = clock
+        """Whose time is served; None serves none."""
+        self.fails = {}
+        """Page number, from 0: the error raised instead of it, once."""
+        self.calls = []
+        """(since, resume) of every pull."""
+        self.read_whole = []
+        """The leads that were not known already, in the order they were read."""
+
+    def put(self, lead):
+        """Serve a lead as it now is."""
+        self.leads[lead.id] = lead
+
+    def fetch_changes(self, since, *, resume, is_known):
+        """Serve pages; where it filters, only of leads updated since."""
+        self.calls.append((since, resume))
+        filtered = self.filters and since is not None
+        wanted = [lead for lead in self.leads.values() if not filtered or (lead.updated_at or lead.created_at) >= since]
+        start = int(resume or 0)
+        pages = range(start, max(1, -(-len(wanted) // self.page)))
+        for number in pages:
+            if number in self.fails:
+                raise self.fails.pop(number)
+            yield self._page(wanted[number * self.page :][: self.page], is_known, number, last=number == pages[-1])
+
+    def _page(self, leads, is_known, number, *, last):
+        fresh = tuple(lead for lead in leads if not is_known(lead.id, lead.digest))
+        self.read_whole += [lead.id for lead in fresh]
+        return LeadPage(
+            leads=fresh,
+            unchanged=tuple(lead.id for lead in leads if lead not in fresh),
+            unreadable=self.unreadable if last else (),
+            served_at=self.clock.now() if self.clock else None,
+            resume=None if last else str(number + 1),
+        )
+
+    def fetch_one(self, lead_id):
+        """The lead, or None where there is none."""
+        return self.leads.get(lead_id)
+
+
+@dataclass
+class Call:
+    """One wire call as the platform saw it."""
+
+    target: object
+    events: tuple
+
+    @property
+    def keys(self):
+        """The keys of its rows, in order."""
+        return [event.key for event in self.events]
+
+
+@dataclass
+class Ticket:
+    """A request that was taken in: what became of each row, and when that is told."""
+
+    outcomes: tuple
+    answers: deque = field(default_factory=deque)
+    """Resolutions to give before the true one, or errors to raise."""
+
+
+class FakeSink:
+    """A platform in memory that keeps one promise above all: it never forgets what it counted.
+
+    Unscripted it takes every row in and answers later (`asynchronous`) or at once. A test scripts the next calls by
+    appending to `script` one of the functions below, and what a row is worth by `verdict`.
+    """
+
+    def __init__(self, *, limits=LIMITS, asynchronous=True, idempotent=True):
+        self.limits = limits
+        self.asynchronous = asynchronous
+        self.idempotent = idempotent
+        """Whether a key counts once however often it comes."""
+        self.names_rows = True
+        """Whether the status of a request tells rows apart."""
+        self.verdict = lambda _event: DONE
+        """What a row is worth; the same for the same bytes."""
+        self.script = deque()
+        self.status = deque()
+        """Resolutions to give (or errors to raise) before the true one, whatever the ticket."""
+        self.calls = []
+        self.asked = []
+        """Tickets in the order they were asked about."""
+        self.tickets = {}
+        self.counted = Counter()
+        """How often each key counts in the platform's numbers."""
+        self.bodies = {}
+        """Every body that was counted, or would have been but for its key, by key."""
+
+    def identify(self, contact):
+        """E-mail addresses, hashed."""
+        return tuple(Identifier(IdentifierKind.EMAIL, sha(email.strip().lower())) for email in contact.emails)
+
+    def encode(self, event):
+        """Everything the event says, as JSON."""
+        said = {
+            "key": event.key,
+            "action": event.target.action,
+            "at": event.at.isoformat(),
+            "click": event.click_id and event.click_id.value,
+            "identifiers": [identifier.sha256 for identifier in event.identifiers],
+            "value": event.value and str(event.value.amount),
+            "consent": [event.consent.ad_user_data, event.consent.ad_personalization],
+        }
+        return json.dumps(said, sort_keys=True).encode()
+
+    def submit(self, target, batch):
+        """Take one request as scripted, or in full."""
+        self.calls.append(Call(target, tuple(batch)))
+        step = self.script.popleft() if self.script else take
+        return step(self, tuple(batch))
+
+    def resolve(self, ticket, *, rows):
+        """Tell what became of a request: every row where it can be told, else how many failed."""
+        self.asked.append(ticket)
+        known = self.tickets[ticket]
+        waiting = known.answers or self.status
+        if waiting:
+            answer = waiting.popleft()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        assert rows == len(known.outcomes)
+        failed = [outcome.code for outcome in known.outcomes if outcome.kind is not OutcomeClass.DONE]
+        if self.names_rows or len(failed) in (0, rows):
+            return Answered(known.outcomes)
+        return PartlyRefused(len(failed), rows, tuple(sorted(set(failed))))
+
+    # ── what the platform does with rows ─────────────────────────────────────────────────────────
+
+    def process(self, batch):
+        """Count the rows that are worth it; the outcome of each."""
+        return tuple(self._process(event) for event in batch)
+
+    def _process(self, event):
+        outcome = self.verdict(event)
+        if outcome.kind is not OutcomeClass.DONE:
+            return outcome
+        again = self.counted[event.key] > 0
+        self.bodies.setdefault(event.key, set()).add(event.body)
+        if not again or not self.idempotent:
+            self.counted[event.key] += 1
+        if again and self.idempotent and not self.asynchronous:
+            return Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS")
+        return DONE
+
+    def receipt(self, batch):
+        """Take rows in, and answer as this platform does."""
+        outcomes = self.process(batch)
+        if not self.asynchronous:
+            return Answered(outcomes)
+        ticket = f"request-{len(self.tickets) + 1}"
+        self.tickets[ticket] = Ticket(outcomes)
+        return Received(ticket)
+
+
+def sha(text):
+    """Lower-case hex, as platforms take contact data."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# ── steps of a script: what a platform does with one request ─────────────────────────────────────
+
+
+def take(sink, batch):
+    """Take every row in."""
+    return sink.receipt(batch)
+
+
+def answer(*outcomes):
+    """Answer these outcomes, row by row, and count what is done."""
+
+    def step(sink, batch):
+        for event, outcome in zip(batch, outcomes, strict=True):
+            sink.counted[event.key] += outcome.kind is OutcomeClass.DONE
+        return Answered(outcomes)
+
+    return step
+
+
+def refuse(kind, code="REFUSED", *, rows=(), **more):
+    """Refuse the request whole, process nothing of it, and blame these rows."""
+    return lambda _sink, _batch: Refused(Outcome(kind, code, **more), rows)
+
+
+def not_sent(_sink, _batch):
+    """Never be reached."""
+    return NotSent("no connection")
+
+
+def lost_after(sink, batch):
+    """Take every row in, and lose the answer."""
+    sink.receipt(batch)
+    return Lost("timed out")
+
+
+def lost_before(_sink, _batch):
+    """Take nothing in, and lose the answer."""
+    return Lost("cut")
+
+
+def crash_before(_sink, _batch):
+    """Die before anything left the machine."""
+    raise Crash
+
+
+def crash_after(sink, batch):
+    """Die when the platform has taken every row in."""
+    sink.receipt(batch)
+    raise Crash
+
+
+def refuse_bad(*, named, kind=OutcomeClass.FIX_DATA):
+    """Refuse the request where a row's verdict is `kind`, naming the first such row or none; else take it."""
+
+    def step(sink, batch):
+        bad = [row for row, event in enumerate(batch) if sink.verdict(event).kind is kind]
+        if bad:
+            return Refused(sink.verdict(batch[bad[0]]), tuple(bad[:1]) if named else ())
+        return sink.receipt(batch)
+
+    return step
+
+
+RESOLUTIONS = {
+    "still pending": StillPending(),
+    "partly refused": PartlyRefused(1, 2, ("BAD",)),
+    "forgotten": Forgotten("NOT_FOUND"),
+    "transient": Transient("later"),
+    "misconfigured": Misconfigured("no access"),
+}
+"""What a platform may say of a request instead of its outcome."""
