@@ -1,7 +1,7 @@
 """The state of one account as the jobs hold it: short transactions, each asserting that we still may write."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,22 +65,27 @@ def held(path: Path, account: str, command: str, *, pid: int, now: datetime) -> 
         LeaseHeldError: another run holds it.
         LedgerError: the state cannot be used.
     """
-    with explained(path), exclusive(path, now=now):
-        engine = open_engine(path, for_writing=True)
-        try:
-            with Session(engine) as session, session.begin():
-                lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
-                lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
-                run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
-                session.add(lease)
-                session.add(run)
-                session.flush()
-                epoch, number = lease.epoch, run.id
-            if number is None:
-                raise LedgerError(f"{path}: the run could not be recorded")
-            yield Ledger(engine, path, account, epoch, number)
-        finally:
-            engine.dispose()
+    with ExitStack() as stack:
+        # Only what concerns the state is explained as such: the block's own failures pass through as they are.
+        with explained(path):
+            stack.enter_context(exclusive(path, now=now))
+            engine = open_engine(path, for_writing=True)
+            stack.callback(engine.dispose)
+            ledger = _begin(engine, path, account, command, pid=pid, now=now)
+        yield ledger
+
+
+def _begin(engine: Engine, path: Path, account: str, command: str, *, pid: int, now: datetime) -> Ledger:
+    """Raise the account's epoch, so that whoever held it before can no longer write, and record the run."""
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
+        lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
+        run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
+        session.add_all((lease, run))
+        session.flush()
+        if run.id is None:
+            raise LedgerError(f"{path}: the run could not be recorded")
+        return Ledger(engine, path, account, lease.epoch, run.id)
 
 
 def finish(ledger: Ledger, exit_code: int, *, now: datetime) -> None:
