@@ -1,6 +1,8 @@
 """Leads, facts, routes and rules for tests: a plain one each, bent by keyword."""
 
 import hashlib
+import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +20,8 @@ from connectors.records import (
     Target,
     Utm,
 )
-from jobs.ledger.ledger import held
+from jobs.ledger.engine import open_engine
+from jobs.ledger.ledger import _begin, held
 from jobs.pull import Intake, Pulled, Reach, pull
 from jobs.rulebook import Rulebook
 from jobs.rules.facts import Answer, Change, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts
@@ -171,6 +174,31 @@ def read(ledger, source, book, sinks, clock, *, reach=REACH):
     return done
 
 
-def hold(path, clock, *, account=ACCOUNT):
-    """Hold an account's state for a run of its own."""
-    return held(path, account, "test", pid=1, now=clock.now())
+def hold(path, clock):
+    """Hold the account's state for a run of its own."""
+    return held(path, ACCOUNT, "test", pid=1, now=clock.now())
+
+
+class ReusedState:
+    """A state that is emptied instead of made anew: compiling its statements takes longer than a night's use of them.
+
+    It is held without the lock, which its tests do not need.
+    """
+
+    def __init__(self, folder):
+        self.path = folder / "state.db"
+        self.engine = open_engine(self.path, for_writing=True)
+        self.engine.dispose()
+        self._empty = shutil.copy(self.path, folder / "empty.db")
+
+    def clear(self):
+        """Begin again with empty tables."""
+        shutil.copy(self._empty, self.path)
+
+    @contextmanager
+    def hold(self, clock):
+        """Hold the state for a run of its own; at the end its connections close, as a dead process's would."""
+        try:
+            yield _begin(self.engine, self.path, ACCOUNT, "test", pid=1, now=clock.now())
+        finally:
+            self.engine.dispose()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
-from jobs.reporting.standing import Account
+from jobs.reporting.account import Account
 from jobs.settings import Invalid, Problem, Settings, Valid, load
 
 _SQLITE = "sqlite:///"

@@ -1,6 +1,7 @@
 """The command line: each command's arguments, and nothing else, so that `--help` has nothing heavy to load."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +34,9 @@ stopped; 70 a bug; 75 another run holds the account; 128 + n stopped by signal n
 def main() -> None:
     """Run the command line and leave with its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # An account's name must not end the night because a mail's encoding has no é.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text streams of a command
+        # A conversion's name must not end the night because a mail's encoding has no é.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
 
 
@@ -68,7 +70,10 @@ def run(
     ] = "0s",
     json: Json = False,
 ) -> None:
-    """Do tonight's work: read what changed, decide, send, and ask what became of it."""
+    """Read what changed, decide, send, and ask.
+
+    One night's work for each account, one after the other; what was sent before is asked about.
+    """
     from jobs.cli.run import run_accounts  # noqa: PLC0415
     from jobs.cli.spans import span  # noqa: PLC0415
 
@@ -77,7 +82,7 @@ def run(
 
 @app.command()
 def check(config: Configs) -> None:
-    """Validate configuration files without asking any platform."""
+    """Check configuration files, asking no platform."""
     from jobs.cli.check import check_files  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
 
@@ -100,7 +105,10 @@ def explain(
     *,
     json: Json = False,
 ) -> None:
-    """Tell everything known of one lead, and why each conversion was sent or not."""
+    """Tell why a lead was sent or not.
+
+    Everything known of it, and for each conversion its fate, the reason and what to do.
+    """
     from jobs.cli.explain import explain_lead  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
 
@@ -119,9 +127,12 @@ def sandbox(
     seed: Seed = 7,
     leads: Leads = 1500,
 ) -> None:
-    """Play Oplead and Google on this machine, to rehearse with no account anywhere."""
+    """Play Oplead and Google on this machine.
+
+    A strict stand-in for both, to rehearse with no account anywhere; it serves until Ctrl-C.
+    """
+    from jobs.cli.demo.stage import Cast  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.rehearsing import Cast  # noqa: PLC0415
     from jobs.cli.sandbox import print_rules, serve  # noqa: PLC0415
 
     if rules:
@@ -139,9 +150,12 @@ def demo(
     leads: Leads = 1500,
     nights: Annotated[int, typer.Option(min=1, max=50, help="Nights to play before it may end.")] = 14,
 ) -> None:
-    """Watch weeks of nights go by in a minute, with everything going wrong that can; no account is needed."""
+    """Watch two weeks go by in a minute.
+
+    Invented leads, a played Oplead and Google, and everything going wrong that can; no account is needed.
+    """
     from jobs.cli.demo.play import play  # noqa: PLC0415
+    from jobs.cli.demo.stage import Cast  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.rehearsing import Cast  # noqa: PLC0415
 
     raise typer.Exit(guarded(lambda: play(keep, Cast(seed, leads), nights)))

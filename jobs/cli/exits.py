@@ -86,16 +86,16 @@ def failure_of(error: BaseException) -> Failure:
         f"this was not foreseen: {type(error).__name__}. Please report it with the lines below; "
         "they hold places in the code and no data. What was committed is safe.",
         Exit.BUG,
-        _places(error),
+        places(error),
     )
 
 
-def _places(error: BaseException) -> tuple[str, ...]:
+def places(error: BaseException) -> tuple[str, ...]:
     """The way to the error by file, line and function; neither its message nor a variable, which may hold data."""
     frames = traceback.extract_tb(error.__traceback__)
-    places = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
+    own = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return places if cause is None else (*_places(cause), f"then {type(error).__name__} at", *places)
+    return own if cause is None else (*places(cause), f"then {type(error).__name__} at", *own)
 
 
 def _short(file: str) -> str:

@@ -8,6 +8,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from jobs.cli.exits import places
+
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
 _LOUD_LIBRARIES = ("alembic", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
@@ -26,9 +28,7 @@ class Redaction:
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
         """The event without secrets."""
-        return {key: self._clean(value) for key, value in event.items() if not key.startswith("_")} | {
-            key: value for key, value in event.items() if key.startswith("_")
-        }
+        return {key: self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: object) -> object:
         match value:
@@ -71,15 +71,16 @@ def start_logging(*, as_json: bool) -> Redaction:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else _sentence
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else _sentence
     handler = _Stderr()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
-                # Only the kind and the place of an exception: its message and variables may hold data.
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_exception_data,
                 redaction,
+                _what_matters_first,
                 renderer,
             ],
         )
@@ -90,6 +91,21 @@ def start_logging(*, as_json: bool) -> Redaction:
     for name in _LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     return redaction
+
+
+def _without_exception_data(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Leave an exception's kind and place: its message and variables may hold anyone's data."""
+    told = event.pop("exc_info", None)
+    error = sys.exception() if told is True else told[1] if isinstance(told, tuple) else told
+    if isinstance(error, BaseException):
+        event["error"], event["trace"] = type(error).__name__, list(places(error))
+    return event
+
+
+def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """When, how grave and what: the order in which a line is read."""
+    first = ("timestamp", "level", "event", "account")
+    return {key: event[key] for key in (*(key for key in first if key in event), *event)}
 
 
 def _sentence(_logger: object, _method: str, event: MutableMapping[str, object]) -> str:

@@ -95,7 +95,8 @@ def _account(file: Path, redaction: Redaction, *, json_wanted: bool, dry_run: bo
         _tell_notes(loaded)
         with watching(settings.account) as watcher:
             night = rehearse_night(settings, watcher) if dry_run else do_night(settings, watcher, wait=wait)
-        _log_night(night)
+        if not sys.stderr.isatty():
+            _log_night(night)
     if json_wanted:
         _print_json(night_json(night, settings.currency))
     else:

@@ -5,8 +5,8 @@ import signal
 from pathlib import Path
 
 from connectors.sandbox.sandbox import RULES
+from jobs.cli.demo.stage import ENVIRONMENT_FILE, Cast, Stage, staged
 from jobs.cli.exits import Exit, StoppedBySignal
-from jobs.cli.rehearsing import ENVIRONMENT_FILE, Cast, Stage, staged
 from jobs.reporting.terminal import results, table
 
 
@@ -32,6 +32,9 @@ def print_addresses(stage: Stage) -> None:
     console.print(f"Watch it and plant faults at {addresses['control']}/")
     console.print("In another terminal:")
     console.print(f"  {next_command(stage.settings, 'run')}", markup=False, soft_wrap=True)
+    console.print("Its clock stands still between runs. A day later:")
+    a_day = f"""curl -X POST {addresses["clock"]}/advance -d '{{"by": 86400}}'"""
+    console.print(f"  {a_day}", markup=False, soft_wrap=True)
     console.print("Ctrl-C ends it and saves.")
 
 

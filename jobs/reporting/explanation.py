@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -10,10 +11,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from jobs.ledger.fates import Fate
 from jobs.ledger.views import Sending
-from jobs.reporting.reasons import NOTHING, Words
-from jobs.reporting.standing import Account
-from jobs.reporting.terminal import day_and_time, table
+from jobs.reporting.account import Account
+from jobs.reporting.reasons import FATES, NOTHING, REASONS, Words
+from jobs.reporting.terminal import day_and_time, facts, money, table
 
 ORIGINS: Mapping[str, str] = {
     "reported": "dated by Oplead",
@@ -28,6 +30,7 @@ CONSENTS: Mapping[str, str] = {
     "unknown": "an answer the settings do not list",
     "not_asked": "not asked: the settings name no field",
 }
+_SAYS_NO_MORE = ("due", "sending", "received", "SUCCESS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Explanation:
 def print_explanation(console: Console, account: Account, told: Explanation) -> None:
     """Print it for a person, the verdicts last, where the eye is."""
     console.print(f"[bold]Lead {escape(told.lead)}[/bold] · {account.name} · times in {account.zone.key}")
-    console.print(_grid(_facts(told, account.zone)))
+    console.print(facts(_known(told, account.zone)))
     console.print()
     console.print(_changes(told.changes, account.zone))
     for verdict in told.verdicts:
@@ -119,11 +122,11 @@ def print_explanation(console: Console, account: Account, told: Explanation) -> 
         _print_verdict(console, account, verdict)
 
 
-def _facts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     clicks = [_click(click, zone) for click in told.click_ids] or ["none"]
     if told.click_id_problem:
         clicks.append(f"found, and not usable: {told.click_id_problem}")
-    facts = [
+    known = [
         ("created", day_and_time(told.created_at, zone)),
         ("status", told.label or "none"),
         ("last read", day_and_time(told.seen_at, zone)),
@@ -131,13 +134,13 @@ def _facts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
         ("", f"personal ads: {CONSENTS[told.ad_personalization]}"),
         *[("click id" if position == 0 else "", click) for position, click in enumerate(clicks)],
     ]
-    facts += [(path, amount) for path, amount in told.amounts.items()]
-    facts += [(path, value) for path, value in told.where.items()]
-    facts += [
+    known += [(path, amount) for path, amount in told.amounts.items()]
+    known += [(path, value) for path, value in told.where.items()]
+    known += [
         ("hashes", f"{', '.join(kinds)} kept for {destination} while it may be sent")
         for destination, kinds in told.hashes.items()
     ]
-    return facts
+    return known
 
 
 def _click(click: SeenClickId, zone: ZoneInfo) -> str:
@@ -163,7 +166,7 @@ def _print_verdict(console: Console, account: Account, verdict: Verdict) -> None
         console.print(Padding(escape(todo), (0, 0, 0, 2)))
     details = _details(verdict, account.zone)
     if details:
-        console.print(_grid(details))
+        console.print(facts(details))
 
 
 def _details(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:
@@ -180,27 +183,26 @@ def _details(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:
         details.append(("by", f"{verdict.click_id_kind}{estimated}"))
     if verdict.value is not None:
         tax = f", tax {verdict.tax}" if verdict.tax else ""
-        details.append(("worth", f"{verdict.value} {verdict.currency}{tax}"))
+        details.append(("worth", money(Decimal(verdict.value), verdict.currency or "") + tax))
     if verdict.target is not None:
         details.append(("sent to", verdict.target))
     if verdict.key is not None:
         details.append(("key", verdict.key))
-    moves = [f"{day_and_time(move.at, zone)}  {move.fate}: {move.cause}" for move in verdict.history]
+    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in verdict.history]
     details += [("history" if position == 0 else "", move) for position, move in enumerate(moves)]
     details += [("request", _request(request, zone)) for request in verdict.requests]
     return details
+
+
+def _move(move: Move) -> str:
+    """`held back: no usable click id`; the fate alone where its cause says no more."""
+    code = move.cause.partition(":")[0]
+    cause = REASONS[code].short if code in REASONS else move.cause
+    fate = FATES[Fate(move.fate)].short
+    return fate if move.cause in _SAYS_NO_MORE else f"{fate}: {cause}"
 
 
 def _request(request: Sending, zone: ZoneInfo) -> str:
     ticket = f" {request.ticket}" if request.ticket else ""
     code = f" ({request.code})" if request.code else ""
     return f"{day_and_time(request.sent_at, zone)}  {request.state}{ticket}{code}"
-
-
-def _grid(rows: Sequence[tuple[str, str]]) -> Table:
-    made = Table.grid(padding=(0, 2))
-    made.add_column(no_wrap=True, style="dim")
-    made.add_column(overflow="fold")
-    for name, value in rows:
-        made.add_row(f"  {escape(name)}", escape(value))
-    return made

@@ -1,18 +1,17 @@
 """What one night did, for a person and for a machine."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rich.console import Console
-from rich.markup import escape
 
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Tally
 from jobs.nightly import Summary
+from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
-from jobs.reporting.standing import Account, print_standing
-from jobs.reporting.terminal import day_and_time, duration, number
+from jobs.reporting.standing import print_standing
+from jobs.reporting.terminal import day_and_time, duration, facts, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,7 @@ def print_night(console: Console, account: Account, night: Night) -> None:
     took = night.ended_at - summary.started_at
     lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
     console.print(f"[bold]{account.name}[/bold] · {began} ({account.zone.key}) · {what}{lasted}")
-    for title, said in facts(night):
-        console.print(f"  {title:<9} {escape(said)}")
+    console.print(facts(told(night)))
     console.print()
     if night.tallies:
         title = "What the next run would do" if night.rehearsed else "Tonight's deliveries"
@@ -46,7 +44,7 @@ def print_night(console: Console, account: Account, night: Night) -> None:
     _print_needs(console, summary)
 
 
-def facts(night: Night) -> list[tuple[str, str]]:
+def told(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
     lines = [("read", _read(summary)), ("judged", f"{number(summary.planned.leads)} leads")]
@@ -62,14 +60,14 @@ def facts(night: Night) -> list[tuple[str, str]]:
 def night_json(night: Night, currency: str) -> dict[str, object]:
     """The whole summary as one JSON object."""
     summary = night.summary
-    told = plain(summary)
-    if not isinstance(told, dict):
+    document = plain(summary)
+    if not isinstance(document, dict):
         raise TypeError("a summary is an object")
     labels = [
         {"label": label, "leads": leads, "with_click_id": with_click}
         for label, leads, with_click in summary.unknown_labels
     ]
-    return told | {
+    return document | {
         "rehearsed": night.rehearsed,
         "ended_at": plain(night.ended_at),
         "currency": currency,
@@ -123,13 +121,11 @@ def _print_needs(console: Console, summary: Summary) -> None:
     lines += summary.attention
     if not lines:
         return
+    lines += [
+        f"status {label!r}: {leads} leads, {with_click} of them with a click id"
+        for label, leads, with_click in summary.unknown_labels
+        if with_click
+    ]
     console.print()
     console.print("[bold yellow]A human is needed[/bold yellow]")
-    for line in lines:
-        console.print(f"  • {escape(line)}", soft_wrap=True)
-    for label, leads, with_click in _labels(summary):
-        console.print(f"    status {escape(label)!r}: {leads} leads, {with_click} with a click id")
-
-
-def _labels(summary: Summary) -> Sequence[tuple[str, int, int]]:
-    return [each for each in summary.unknown_labels if each[2]]
+    console.print(facts([("•", line) for line in lines]))

@@ -1,7 +1,6 @@
 """Where deliveries stand, as a table, with what each reason means and what to do about it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -9,26 +8,12 @@ from rich.table import Table
 
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Tally
+from jobs.reporting.account import Account
 from jobs.reporting.reasons import FATES, NOTHING, REASONS, Words, words_for
 from jobs.reporting.terminal import day_and_time, money, number, table
 
 _PLAIN = (FATES[Fate.ACCEPTED], FATES[Fate.SUBMITTED], REASONS["due"])
 """They say all there is to say in the table itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """How one account wants its results told."""
-
-    name: str
-    zone: ZoneInfo
-    currency: str
-    conversions: Mapping[str, str]
-    """What marketing calls each conversion, by its id."""
-
-    def conversion(self, conversion: str) -> str:
-        """A conversion's name; its id where the settings have none, or no longer have it."""
-        return self.conversions.get(conversion, conversion)
 
 
 def print_standing(console: Console, account: Account, tallies: Sequence[Tally]) -> None:

@@ -9,9 +9,10 @@ from rich.markup import escape
 
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Awaited, Tally
+from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
-from jobs.reporting.standing import Account, print_standing
-from jobs.reporting.terminal import day_and_time, number
+from jobs.reporting.standing import print_standing
+from jobs.reporting.terminal import day_and_time, facts, number
 
 SHOWN = 10
 """Unreadable leads named one by one."""
@@ -56,10 +57,10 @@ def print_status(console: Console, account: Account, status: Status) -> None:
     """Print it for a person."""
     now = day_and_time(status.now, account.zone)
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
-    console.print(f"  last run  {_run(account, status.run)}")
-    console.print(f"  next      {_next(account, status)}")
+    lines = [("last run", _run(account, status.run)), ("next", _next(account, status))]
     if status.awaited.requests:
-        console.print(f"  awaited   {_awaited(account, status.awaited)}")
+        lines.append(("awaited", _awaited(account, status.awaited)))
+    console.print(facts(lines))
     console.print()
     if status.tallies:
         print_standing(console, account, status.tallies)
@@ -117,9 +118,9 @@ def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
         return
     console.print()
     console.print(f"[bold]{number(len(unreadable))} leads could not be read[/bold]; correct them in Oplead")
-    for lead, reason in list(unreadable.items())[:SHOWN]:
-        said = reason if lead.endswith(reason) else f"{lead}: {reason}"
-        console.print(f"  {escape(said)}", soft_wrap=True)
+    shown = list(unreadable.items())[:SHOWN]
+    # One without an id is on record under its reason.
+    console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
     if len(unreadable) > SHOWN:
         console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
 

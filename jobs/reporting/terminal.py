@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 PLAIN_WIDTH = 120
@@ -26,6 +28,16 @@ def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
     for column in columns:
         is_number = column in numbers
         made.add_column(column, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    return made
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> Table:
+    """Names and what is to be said of each, a line of its own or more; an empty name goes on with the one above."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(no_wrap=True, style="dim")
+    made.add_column(overflow="fold")
+    for name, said in rows:
+        made.add_row(f"  {escape(name)}", escape(said))
     return made
 
 

@@ -14,17 +14,17 @@ from rich.console import Console
 from connectors.sandbox.sandbox import STATE_FILE
 from jobs.cli.accounts import load_account
 from jobs.cli.demo.proof import prove
+from jobs.cli.demo.stage import Cast, Stage, staged
 from jobs.cli.demo.troubles import TROUBLES, Evening
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.guarded import report
 from jobs.cli.progress import unwatched
-from jobs.cli.rehearsing import Cast, Stage, staged
 from jobs.cli.run import do_night
 from jobs.cli.state import looking
 from jobs.ledger import deliveries
 from jobs.ledger.fates import Fate
 from jobs.reporting.night import Night, moved
-from jobs.reporting.terminal import number, results
+from jobs.reporting.terminal import facts, number, results
 from jobs.settings import Settings
 
 LONGEST = 60
@@ -119,7 +119,7 @@ class _Show:
         self.before = now
         self.console.print(_row(night, self.settings.zone))
         if trouble is not None:
-            self.console.print(f"  └ {trouble.said}", style="yellow")
+            self.console.print(facts([("└", trouble.said)]), style="yellow")
 
     def _left(self) -> int:
         with looking(self.settings) as look:

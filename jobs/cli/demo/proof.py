@@ -6,8 +6,8 @@ from rich.console import Console
 
 from jobs.cli.accounts import told
 from jobs.cli.demo.books import Comparison, compare
+from jobs.cli.demo.stage import Stage
 from jobs.cli.explain import explain
-from jobs.cli.rehearsing import Stage
 from jobs.cli.sandbox import next_command
 from jobs.cli.state import Look, looking
 from jobs.ledger import views

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from connectors.records import DestinationId, LeadId
 from connectors.sandbox.faults import Fault, Kind
-from jobs.cli.rehearsing import Stage
+from jobs.cli.demo.stage import Stage
 from jobs.rules.keys import delivery_key
 
 _INGEST = "/v1/events"

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from ruamel.yaml import YAML
 from sqlmodel import Session, select
 
+from connectors.sandbox import demo
 from connectors.sandbox.faults import Fault, Kind
 from connectors.sandbox.oplead import ADMIN_KEY
 from connectors.sandbox.population import wall_clock
@@ -97,15 +99,28 @@ def lead(number, *steps, created=CREATED, **more):
     return told | more
 
 
+@contextmanager
+def ended(process):
+    """See to it that a process is over at the end, whatever happens."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
 class Company:
     """One account, played against a sandbox of its own.
 
     Attributes:
         settings: what its YAML file says, but for the addresses; every night writes and reads it anew.
-        ingests: the (body, status) of every upload the Data Manager saw, in order.
+        ingests: the (body, status) of every upload the Data Manager handled, in order.
+        arrivals: the (server, path, instant) of every request that came in, in order.
     """
 
     START = START
+    CREATED = CREATED
+    CUSTOMER = CUSTOMER
     OUTCOMES_AFTER = OUTCOMES_AFTER
     gclid = staticmethod(gclid)
     lead = staticmethod(lead)
@@ -114,14 +129,17 @@ class Company:
         """Bind a sandbox under `directory`, whose service account has the key file text `key`."""
         self.directory = directory
         self.state = directory / "run" / "state.db"
+        self.lock = directory / "run" / "state.db.lock"
         self.settings = copy.deepcopy(SETTINGS)
         self.ingests = []
         folder = directory / "sandbox"
         folder.mkdir(parents=True)
         (folder / KEY_FILE).write_text(key)
         self.sandbox = Sandbox(folder, population, start)
-        self.environ = {"OPLEAD_TOKEN": ADMIN_KEY, "KEY": str(self.sandbox.key_file)}
-        self.before("data_manager", "/v1/events:ingest", lambda request: None, after=self._note)
+        self.environ = {"OPLEAD_TOKEN": ADMIN_KEY, "GOOGLE_ADS_KEY_FILE": str(self.sandbox.key_file)}
+        self.arrivals = []
+        self._note_arrivals()
+        self._around("data_manager", "/v1/events:ingest", self._note_upload)
 
     # ── the sandbox ──────────────────────────────────────────────────────────────────────────────
 
@@ -152,27 +170,42 @@ class Company:
         self.sandbox.faults.clear()
 
     def asked(self, server, path=""):
-        """The log of a server's requests whose path begins so, oldest first."""
+        """The log of a server's answered requests whose path begins so, oldest first."""
         log = self.sandbox.control.servers[server].log.dump()["log"]
         return [entry for entry in log if entry["path"].startswith(path)]
 
-    def before(self, server, path, action, *, after=lambda request, answer: None):
-        """Call `action(request)` before each request to a path is handled, and `after(request, answer)` then."""
+    def times(self, server, path=""):
+        """When each request to a path came in, by the sandbox's clock, whatever became of it."""
+        return [at for name, asked, at in self.arrivals if name == server and asked.startswith(path)]
+
+    def before(self, server, path, action):
+        """Call `action(request)` before each request to a path is handled."""
+
+        def handle(request, handler):
+            action(request)
+            return handler(request)
+
+        self._around(server, path, handle)
+
+    def _around(self, server, path, handle):
         served = self.sandbox.control.servers[server]
         handler = served.handler
+        served.handler = lambda request: handle(request, handler) if request.path.startswith(path) else handler(request)
 
-        def handle(request):
-            if not request.path.startswith(path):
-                return handler(request)
-            action(request)
-            answer = handler(request)
-            after(request, answer)
-            return answer
-
-        served.handler = handle
-
-    def _note(self, request, answer):
+    def _note_upload(self, request, handler):
+        answer = handler(request)
         self.ingests.append((json.loads(request.body), answer.status))
+        return answer
+
+    def _note_arrivals(self):
+        # Every request is asked about here first; the servers' own log knows it only once it is answered.
+        take = self.sandbox.faults.take
+
+        def noted(server, path):
+            self.arrivals.append((server, path, self.clock.now()))
+            return take(server, path)
+
+        self.sandbox.faults.take = noted
 
     # ── nights ───────────────────────────────────────────────────────────────────────────────────
 
@@ -184,11 +217,16 @@ class Company:
         settings["state"] = f"sqlite:///{self.state}"
         settings["clock"] = addresses["clock"]
         settings["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]} | settings.get("oplead", {})
-        settings["google_ads"] |= {"credentials": "${KEY}", "endpoint": addresses["data_manager"]}
+        google = {"credentials": "${GOOGLE_ADS_KEY_FILE}", "endpoint": addresses["data_manager"]}
+        settings["google_ads"] = google | settings["google_ads"]
         path = self.directory / "run" / "pipeline.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
         return path
+
+    def use_demo_settings(self):
+        """Have the settings that the demonstration writes."""
+        self.settings = YAML(typ="safe").load(demo.settings(self.sandbox.addresses))
 
     def conversion(self, name):
         """A conversion's part of the settings, to be changed in place."""
@@ -205,28 +243,32 @@ class Company:
         if at is not None:
             self.clock.advance(at)
         settings = self.read_settings()
-        with wiring.open_clock(settings) as clock, wiring.connect(settings, clock) as (book, deps):
-            with held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger:
-                summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5))
-                finish(ledger, summary.exit_code, now=clock.now())
-                return summary
+        with (
+            wiring.open_clock(settings) as clock,
+            wiring.connect(settings, clock) as (book, deps),
+            held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+        ):
+            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5))
+            finish(ledger, summary.exit_code, now=clock.now())
+            return summary
 
     def later(self, span=OUTCOMES_AFTER):
         """One more run after a while: by default the one that learns the outcomes."""
         return self.night(self.clock.now() + span)
 
-    def start_command(self, *arguments):
-        """The command itself in a process of its own, started and not waited for."""
-        return self._start(["-c", "from jobs.cli import main; main()", *arguments, "--config", str(self.config)])
+    def start_command(self, *arguments, prelude=""):
+        """The command itself in a process of its own, started and not waited for; a prelude runs before it."""
+        code = f"{prelude}\nfrom jobs.cli import main\nmain()"
+        return self._start(["-c", code, *arguments, "--config", str(self.config)])
 
     def start_killed(self, point, nth=1):
         """The command `run`, in a process that kills itself when it comes to a point for the nth time."""
         script = Path(__file__).with_name("killed_run.py")
         return self._start([str(script), point, str(nth), "run", "--config", str(self.config)])
 
-    def command(self, *arguments):
+    def command(self, *arguments, prelude=""):
         """The command's exit code and everything it printed."""
-        with ended(self.start_command(*arguments)) as process:
+        with ended(self.start_command(*arguments, prelude=prelude)) as process:
             out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode, out, err
 
@@ -237,7 +279,7 @@ class Company:
             return process.returncode
 
     def _start(self, arguments):
-        inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "HOME")}
+        inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
         return subprocess.Popen(
             [sys.executable, *arguments],
             env=inherited | self.environ,
@@ -246,6 +288,8 @@ class Company:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    ended = staticmethod(ended)
 
     # ── what they left ───────────────────────────────────────────────────────────────────────────
 
@@ -257,6 +301,11 @@ class Company:
                 return list(session.exec(select(table)))
         finally:
             engine.dispose()
+
+    def rows_of(self, name):
+        """Every row of a table by its name in SQL, as tuples."""
+        with closing(sqlite3.connect(self.state)) as connection:
+            return connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608 - a name of ours
 
     def deliveries(self):
         """Every delivery, by lead and conversion."""
@@ -326,13 +375,3 @@ def _differences(row, line):
         "digest": (row.event_sha256, line["digest"]),
     }
     return [f"{what}: {ours} here, {theirs} there" for what, (ours, theirs) in pairs.items() if ours != theirs]
-
-
-@contextmanager
-def ended(process):
-    """See to it that a process is over at the end, whatever happens."""
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=10)

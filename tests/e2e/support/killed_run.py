@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from functools import partial
+from itertools import count
 
 from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
@@ -17,16 +18,15 @@ from jobs import deliver, plan, pull, resolve
 from jobs.cli import main
 
 
-class Countdown:
-    """Kills the process when it is asked for the nth time."""
+def countdown(nth):
+    """A function that kills the process when it is called for the nth time."""
+    calls = count(1)
 
-    def __init__(self, nth):
-        self.left = nth
-
-    def __call__(self, *_):
-        self.left -= 1
-        if self.left == 0:
+    def die(*_):
+        if next(calls) == nth:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    return die
 
 
 def before(owner, name, die):
@@ -97,6 +97,6 @@ POINTS = {
 }
 
 if __name__ == "__main__":
-    POINTS[sys.argv[1]](Countdown(int(sys.argv[2])))
+    POINTS[sys.argv[1]](countdown(int(sys.argv[2])))
     sys.argv[1:3] = []
     main()

@@ -1,0 +1,655 @@
+"""The installed command, as people and schedulers use it, against a sandbox in this process."""
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.population import Population
+from connectors.sandbox.sandbox import Sandbox
+from jobs.ledger.lease import exclusive
+from jobs.ledger.ledger import held
+
+COMMAND = Path(sys.executable).with_name("oplead-sync")
+PATIENCE = 40  # seconds no command may take
+LEADS = 150
+
+
+class Account:
+    """One sandbox, its settings, and the command run on them."""
+
+    def __init__(self, folder, population):
+        self.sandbox = Sandbox(folder, population)
+        self.folder = self.sandbox.directory
+        self.population = population
+
+    def __enter__(self):
+        self.sandbox.start()
+        self.settings = self.sandbox.write_settings()
+        self.environ = {"OPLEAD_TOKEN": ADMIN_KEY, "GOOGLE_ADS_KEY_FILE": str(self.sandbox.key_file)}
+        return self
+
+    def __exit__(self, *_):
+        self.sandbox.stop()
+
+    @property
+    def state(self):
+        """Where the state lies."""
+        return self.folder / "maison-demo.db"
+
+    def __call__(self, *arguments, config=True, **changed):
+        """Run `oplead-sync` with these arguments, on this account's settings unless told otherwise."""
+        more = ["--config", str(self.settings)] if config else []
+        return oplead_sync(*arguments, *more, environ=self.environ | changed)
+
+    def days_later(self, days=3):
+        """Move the sandbox's clock."""
+        self.sandbox.clock.advance(self.sandbox.clock.now() + timedelta(days=days))
+
+    def begin(self):
+        """Make the state, as a first run does."""
+        with held(self.state, "maison-demo", "run", pid=os.getpid(), now=self.sandbox.clock.now()):
+            pass
+
+    def edit(self, old, new):
+        """Change the settings as a person would."""
+        text = self.settings.read_text()
+        assert old in text
+        self.settings.write_text(text.replace(old, new))
+
+    def asked(self, server):
+        """How many requests a server of the sandbox has had."""
+        return self.sandbox.control.servers[server].log.count
+
+    def query(self, sql):
+        """Rows of the state."""
+        with closing(sqlite3.connect(self.state)) as state:
+            return state.execute(sql).fetchall()
+
+
+def oplead_sync(*arguments, environ=None):
+    """Run the installed command and give what it printed and its exit code."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env=_environ(environ or {}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def _environ(more):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | more
+
+
+@pytest.fixture(scope="module")
+def population():
+    """The invented leads."""
+    return Population.generate(7, LEADS)
+
+
+@pytest.fixture
+def account(tmp_path, population):
+    """A fresh account, on which nothing ran yet."""
+    with Account(tmp_path / "sandbox", population) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory, population):
+    """An account after a first night and three days; only to be looked at."""
+    with Account(tmp_path_factory.mktemp("played"), population) as old:
+        assert old("run").returncode in (0, 1)
+        old.days_later()
+        assert old("run", "--wait", "1h").returncode in (0, 1)
+        yield old
+
+
+def _events(result):
+    return [json.loads(line) for line in result.stderr.splitlines()]
+
+
+# ── the command itself ───────────────────────────────────────────────────────────────────────────
+
+
+def test_help_names_every_command_and_loads_nothing_heavy():
+    """`--help` answers at once: no SDK, no database."""
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", COMMAND, "--help"],
+        env=_environ({}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+
+    assert 0 == result.returncode
+    for command in ("run", "check", "status", "explain", "sandbox", "demo"):
+        assert f"\n  {command} " in result.stdout
+    for heavy in ("google.ads", "google.auth", "sqlmodel", "sqlalchemy", "httpx", "requests", "connectors.sandbox"):
+        assert heavy not in loaded
+
+
+def test_version_is_printed():
+    """`--version` says which one is installed."""
+    result = oplead_sync("--version")
+
+    assert 0 == result.returncode
+    assert result.stdout.startswith("oplead-sync ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run",), ("nothing-like-this",), ("status",), ("sandbox",), ("run", "--config", "x.yaml", "--wait", "soon")],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2(arguments):
+    """A missing or unknown argument is told, without a traceback."""
+    result = oplead_sync(*arguments)
+
+    assert 2 == result.returncode
+    assert "Error" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# ── check ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_check_says_what_is_assumed(played):
+    """A file that may run is said to, with the keys that do nothing yet and what is taken for granted."""
+    result = played("check")
+
+    assert 0 == result.returncode
+    assert "this may run" in result.stdout
+    assert "note: " in result.stdout
+    assert "click window of conversion action 987654321 is taken as 90 days" in result.stdout
+    assert "987654322" not in result.stdout
+
+
+def test_check_names_the_place_of_every_problem(account):
+    """Each problem is one line that an editor can jump to."""
+    account.edit("currency: EUR", "curency: EUR")
+    account.edit("stage: won", "stage: wonn")
+    result = account("check")
+    lines = result.stdout.splitlines()
+
+    assert 2 == result.returncode
+    assert len(lines) >= 3
+    assert all(re.match(rf"{re.escape(str(account.settings))}:\d+:\d+: \S", line) for line in lines)
+    assert any("curency" in line for line in lines)
+
+
+# ── run ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nights_send_what_changed_and_are_on_record(account):
+    """The first night takes note, the second sends and waits for the outcome, a third has nothing to do."""
+    first = json.loads(account("run", "--json").stdout)
+    account.days_later()
+    second = json.loads(account("run", "--json", "--wait", "45m").stdout)
+    third = json.loads(account("run", "--json").stdout)
+    book = account.sandbox.data_manager.book()
+
+    assert 0 == first["delivered"]["requests"]
+    assert second["delivered"]["requests"] >= 1
+    assert 0 == third["delivered"]["requests"]
+    assert [] == [each for each in second["deliveries"] if each["fate"] == "submitted"]
+    accepted = sum(each["count"] for each in second["deliveries"] if each["fate"] == "accepted")
+    assert len(book) == accepted >= 1
+    ended = account.query("select command, exit_code, ended_at is not null from run order by id")
+    assert [("run", each["exit_code"], 1) for each in (first, second, third)] == ended
+
+
+def test_a_rehearsal_changes_nothing(account):
+    """`--dry-run` before any night leaves no file and sends nothing."""
+    before = sorted(account.folder.iterdir())
+    result = account("run", "--dry-run")
+
+    assert result.returncode in (0, 1)
+    assert "nothing was sent or changed" in result.stdout
+    assert before == sorted(account.folder.iterdir())
+    assert 0 == account.asked("data_manager")
+    assert account.asked("oplead") > 0
+
+
+def test_a_rehearsal_foretells_the_night(account):
+    """What `--dry-run` says would go out is what the next run sends; the state is not touched by it."""
+    account("run")
+    account.days_later()
+    before = account.query("select id, fate, reason from delivery"), account.query("select * from run")
+    told = json.loads(account("run", "--dry-run", "--json").stdout)
+    after = account.query("select id, fate, reason from delivery"), account.query("select * from run")
+    done = json.loads(account("run", "--json").stdout)
+
+    assert before == after
+    assert told["rehearsed"]
+    foretold = {each["conversion"]: each["count"] for each in told["deliveries"] if each["reason"] == "due"}
+    assert foretold == {each["conversion"]: each["count"] for each in done["deliveries"] if each["fate"] == "submitted"}
+    assert foretold
+
+
+def test_logs_are_json_lines_without_secrets(account):
+    """For a machine every line on stderr is an event that names its account; no token is in it."""
+    result = account("run")
+    events = _events(result)
+
+    assert "night ended" == events[-1]["event"]
+    assert {"maison-demo"} == {event["account"] for event in events}
+    assert {"reading leads", "deciding", "sending"} <= {event.get("step") for event in events}
+    assert ADMIN_KEY not in result.stderr + result.stdout
+    assert "ya29." not in result.stderr + result.stdout
+
+
+def test_a_person_at_a_terminal_sees_what_goes_on(account):
+    """With a terminal on stderr the steps are drawn, and no JSON is."""
+    leader, follower = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [COMMAND, "run", "--config", str(account.settings)],
+            env=_environ(account.environ | {"TERM": "xterm", "COLUMNS": "100"}),
+            stdout=subprocess.PIPE,
+            stderr=follower,
+        )
+        os.close(follower)
+        seen = _read_all(leader)
+        printed, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        os.close(leader)
+
+    assert process.returncode in (0, 1)
+    assert "reading leads" in seen
+    assert "{" not in seen
+    assert b"maison-demo" in printed
+
+
+def _read_all(terminal):
+    """What is written to a terminal until its last writer ends."""
+    parts = []
+    while True:
+        try:
+            part = os.read(terminal, 65_536)
+        except OSError:  # how Linux tells that nobody has the other end any more
+            break
+        if not part:
+            break
+        parts.append(part)
+    return b"".join(parts).decode(errors="replace")
+
+
+def test_one_broken_account_does_not_keep_the_others_from_their_night(account, tmp_path):
+    """Accounts run one after the other; the worst exit code wins."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("account: [\n")
+    result = account("run", "--config", str(broken), "--json")
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+
+    assert 2 == result.returncode
+    assert [2, "maison-demo"] == [told[0]["exit_code"], told[1]["account"]]
+    assert account.state.exists()
+
+
+# ── what goes wrong ──────────────────────────────────────────────────────────────────────────────
+
+
+def _assert_told(result, code, *words):
+    """It ended with a sentence that has these words, and no traceback."""
+    said = result.stderr + result.stdout
+
+    assert code == result.returncode, said
+    assert "Traceback" not in said
+    assert "not foreseen" not in said
+    for word in words:
+        assert word in said
+
+
+def test_a_missing_file_is_told(account):
+    """A path that is no file ends with 2."""
+    _assert_told(account("run", "--config", "nowhere.yaml", config=False), 2, "nowhere.yaml", "no such file")
+
+
+def test_a_missing_secret_is_told_by_the_name_of_its_variable(account):
+    """Operations learns which variable to set."""
+    del account.environ["OPLEAD_TOKEN"]
+
+    _assert_told(account("run"), 2, "OPLEAD_TOKEN is not set", "oplead.token")
+
+
+def test_unreadable_yaml_is_told_with_its_line(account):
+    """A slip of the pen is found."""
+    account.edit("stages:", "stages")
+
+    _assert_told(account("run"), 2, f"{account.settings}:")
+
+
+def test_a_wrong_token_stops_the_source_and_tells_so(account):
+    """Oplead's refusal is 3, and the token is not repeated."""
+    result = account("run", OPLEAD_TOKEN="wrong-token-of-the-test")
+
+    _assert_told(result, 3, "reading stopped", "401")
+    assert "wrong-token-of-the-test" not in result.stderr + result.stdout
+    assert [(3,)] == account.query("select exit_code from run")
+
+
+def test_an_unreachable_host_stops_the_source(account):
+    """Nobody at the address: 3, after bounded retries on the sandbox's clock."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    account.edit(account.sandbox.addresses["oplead"], nobody)
+
+    _assert_told(account("run"), 3, "reading stopped")
+
+
+def test_a_clock_that_does_not_answer_is_told(account):
+    """A sandbox that is not open any more is said to be so."""
+    account.sandbox.stop()
+
+    _assert_told(account("run"), 2, "no sandbox clock answers")
+
+
+def test_a_refused_key_stops_the_destination_and_loses_nothing(account):
+    """Google's refusal is 3; the next night sends what it kept back."""
+    account("run")
+    account.days_later()
+    account.sandbox.oauth.switch("refuse_tokens", True)
+    refused = account("run")
+    account.sandbox.oauth.switch("refuse_tokens", False)
+    mended = json.loads(account("run", "--json").stdout)
+
+    _assert_told(refused, 3, "google_ads stopped")
+    assert 0 == len(account.sandbox.data_manager.book())
+    assert mended["delivered"]["requests"] >= 1
+
+
+def test_a_second_run_says_who_holds_the_account(account):
+    """Overlapping runs: the second does nothing and ends with 75."""
+    with exclusive(account.state, now=datetime(2026, 9, 1, 3, 30, tzinfo=UTC)):
+        result = account("run")
+
+    _assert_told(result, 75, f"process {os.getpid()}", "2026-09-01T03:30:00")
+    assert 0 == account.asked("oplead")
+
+
+def test_a_file_that_is_no_state_is_left_alone(account):
+    """`state:` pointing at something else ends with 2 and does not touch it."""
+    account.state.write_bytes(b"these are somebody's notes, not a database" * 100)
+    before = account.state.read_bytes()
+
+    _assert_told(account("run"), 2, "not a state of oplead-sync")
+    assert before == account.state.read_bytes()
+
+
+def test_a_damaged_state_is_told(account):
+    """A page overwritten inside the file ends with 2 and advice."""
+    account.begin()
+    with account.state.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096 * 20)
+
+    _assert_told(account("run"), 2, "damaged")
+
+
+def test_a_state_locked_by_another_program_is_told(account):
+    """Somebody's open transaction ends with 2 after a few seconds."""
+    account.begin()
+    with closing(sqlite3.connect(account.state, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        result = account("run")
+
+    _assert_told(result, 2, "another program is writing to it")
+
+
+def test_a_newer_state_is_not_touched(account):
+    """A state of a later version is refused before anything is written."""
+    account.begin()
+    with closing(sqlite3.connect(account.state)) as state, state:
+        state.execute("update alembic_version set version_num = '9999'")
+
+    _assert_told(account("run"), 2, "newer oplead-sync")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only files")
+def test_a_read_only_state_is_told(account):
+    """Missing write access ends with 2 and says to what."""
+    account.begin()
+    account.state.chmod(0o400)
+
+    _assert_told(account("run"), 2, "cannot be written", str(account.state))
+
+
+def test_a_state_whose_folder_cannot_be_made_is_told(account):
+    """A file where the folder should be ends with 2."""
+    (account.folder / "taken").write_text("")
+    account.edit("# state: maison-demo.db, beside this file", "state: sqlite:///taken/maison.db")
+
+    _assert_told(account("run"), 2, "cannot use the state")
+
+
+def test_a_renamed_conversion_asks_what_is_meant(account):
+    """A vanished id beside a new one with the same target is refused, with what to write."""
+    account("run")
+    account.edit("id: sale", "id: signed")
+
+    _assert_told(account("run"), 2, "was: sale", "was: none")
+
+
+def test_a_stopped_run_ends_cleanly_and_the_next_goes_on(account):
+    """SIGTERM while Oplead is slow: a sentence, the exit code on record, and nothing held any more."""
+    account.sandbox.faults.plant(Fault("oplead", Kind.LATENCY, seconds=20, count=10))
+    process = subprocess.Popen(
+        [COMMAND, "run", "--config", str(account.settings)],
+        env=_environ(account.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with _killed_at_the_end(process):
+        _wait_until(lambda: account.state.exists() and account.sandbox.faults.dump()[0]["count"] != 10)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE)
+    account.sandbox.faults.clear()
+
+    assert 143 == process.returncode
+    assert "the next run goes on from here" in said
+    assert [(143,)] == account.query("select exit_code from run")
+    assert account("run").returncode in (0, 1)
+
+
+def _wait_until(true):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@contextmanager
+def _killed_at_the_end(process):
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+# ── status and explain ───────────────────────────────────────────────────────────────────────────
+
+
+def test_status_tells_where_everything_stands(played):
+    """The table has marketing's names and reasons in words; JSON has the codes."""
+    shown = played("status")
+    told = json.loads(played("status", "--json").stdout)
+
+    assert 0 == shown.returncode
+    for words in ("last run", "Vente signée", "before its start", "What to do"):
+        assert words in shown.stdout
+    count = played.query("select count(*) from delivery")[0][0]
+    assert count == sum(each["count"] for each in told["tallies"])
+    assert "run" == told["run"]["command"]
+
+
+def test_status_before_any_run_says_so(account):
+    """Looking makes no state."""
+    _assert_told(account("status"), 2, "there is no state yet")
+    assert not account.state.exists()
+
+
+def test_status_answers_while_the_sandbox_is_closed(played):
+    """After a demonstration the kept folder can still be asked: as of its last run."""
+    text = played.settings.read_text()
+    alone = played.settings.with_name("alone.yaml")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        alone.write_text(text.replace(played.sandbox.addresses["clock"], f"http://127.0.0.1:{free.getsockname()[1]}"))
+    result = played("status", "--config", str(alone), config=False)
+
+    assert 0 == result.returncode
+    assert "Fri 4 Sep 2026" in result.stdout
+
+
+def test_explain_tells_a_sent_leads_whole_story(played):
+    """Fate, time and how it is known, click id, value, key and history."""
+    lead, key = played.query("select lead, key from delivery where fate = 'accepted' order by id limit 1")[0]
+    result = played("explain", lead)
+
+    assert 0 == result.returncode
+    for words in (lead, key, "accepted", "dated by Oplead", "EUR", "history", "request"):
+        assert words in result.stdout
+
+
+def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
+    """A lead held back has its reason in a sentence; a stage not reached is worked out."""
+    held_back = "select lead from delivery where fate = 'withheld' and reason like 'no_click_id%' limit 1"
+    lead = played.query(held_back)[0][0]
+    result = played("explain", lead)
+    told = json.loads(played("explain", lead, "--json").stdout)
+
+    assert 0 == result.returncode
+    assert "no click id of this platform" in result.stdout
+    assert "What to do: " in result.stdout
+    assert {"appointment", "quote", "sale"} == {verdict["conversion"] for verdict in told["verdicts"]}
+
+
+def test_explain_shows_no_contact_data_and_no_whole_click_id(played, population):
+    """Neither a name, an address, a phone nor a full click id is printed, for any kind of lead that was sent."""
+    truth = population.truth()
+    leads = [lead for (lead,) in played.query("select distinct lead from delivery where fate = 'accepted' limit 1")]
+    secrets = [value for (value,) in played.query("select value from click_id")]
+    for lead in leads:
+        said = played("explain", lead).stdout + played("explain", lead, "--json").stdout
+        served = population.leads_at(played.sandbox.clock.now())[lead]
+        people = [served["contact"].get(name) for name in ("firstname", "lastname", "email", "phone", "mobile")]
+
+        assert not [value for value in (*people, truth[lead].email, *truth[lead].phones) if value and value in said]
+        assert not [value for value in secrets if value in said]
+
+
+def test_explain_an_unknown_lead_names_near_ones(played):
+    """A mistyped id ends with 2 and a hint."""
+    known = played.query("select id from lead order by id limit 1")[0][0]
+
+    _assert_told(played("explain", known[:-1]), 2, "no lead", "did you mean", known)
+
+
+def test_explain_an_unreadable_lead_says_why(account):
+    """A lead that could not be read is not called unknown."""
+    account.sandbox.oplead.put("L-99", {"id": "L-99", "createdAt": "31/02/2026 25:61", "status": "Nouveau"})
+    account("run")
+
+    _assert_told(account("explain", "L-99"), 2, "could not be read", "created_at")
+
+
+# ── sandbox and demo ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_rule_of_the_sandbox_is_printed_with_its_evidence():
+    """`sandbox --rules` needs no folder."""
+    result = oplead_sync("sandbox", "--rules")
+
+    assert 0 == result.returncode
+    assert "documented" in result.stdout
+    assert "assumed" in result.stdout
+    assert "developers.google.com" in result.stdout
+
+
+def test_the_sandbox_serves_until_it_is_stopped_and_goes_on_where_it_was(tmp_path):
+    """What it prints can be typed; stopped and started again it is at the same addresses with the same leads."""
+    folder = tmp_path / "box"
+    first = _serve_and_run(folder)
+    second = _serve_and_run(folder)
+
+    assert first.addresses == second.addresses
+    assert first.seen == second.seen > 0
+    assert "saved" in second.said
+
+
+class _Served:
+    """One time the sandbox was open."""
+
+    def __init__(self, process, folder):
+        lines = []
+        while not (lines and lines[-1].startswith("Ctrl-C")):
+            lines.append(process.stdout.readline())
+            assert lines[-1], "it ended before it was open"
+        self.addresses = [line.split()[1] for line in lines if re.match(r"  \w+ +http://127", line)]
+        typed = next(line for line in lines if "oplead-sync run" in line).strip()
+        night = subprocess.run(
+            ["/bin/sh", "-c", f"{typed} --json"],
+            env=_environ({"PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert night.returncode in (0, 1), night.stderr
+        self.seen = json.loads(night.stdout)["pulled"]["seen"]
+        process.send_signal(signal.SIGTERM)
+        self.said = process.communicate(timeout=PATIENCE)[0]
+        assert 0 == process.returncode
+        assert (folder / "sandbox.json").exists()
+
+
+def _serve_and_run(folder):
+    process = subprocess.Popen(
+        [COMMAND, "sandbox", "--out", str(folder), "--leads", "40"],
+        env=_environ({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with _killed_at_the_end(process):
+        return _Served(process, folder)
+
+
+def test_the_demonstration_ends_with_books_that_agree(tmp_path):
+    """It plays to the end, proves itself, says the same from scratch, and keeps what it is asked to keep."""
+    kept = tmp_path / "kept"
+    first = oplead_sync("demo", "--leads", "60", "--nights", "4")
+    second = oplead_sync("demo", "--leads", "60", "--nights", "4", "--keep", str(kept))
+    third = oplead_sync("demo", "--keep", str(kept))
+
+    assert 0 == first.returncode, first.stderr
+    assert "it sent nothing, as it should be" in first.stdout
+    assert "The books agree." in first.stdout
+    until = "What to type next"
+    assert first.stdout.partition(until)[0] == second.stdout.partition(until)[0]
+    assert (kept / "pipeline.yaml").exists()
+    _assert_told(third, 2, "holds a demonstration already")

@@ -1,0 +1,514 @@
+"""Servers that fail in every way: few requests, waits on the sandbox's clock, a true exit code, a night that heals."""
+
+import json
+import socket
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+import httpx
+import pytest
+
+from connectors import oplead
+from connectors.google_ads.data_manager import sink
+from connectors.sandbox.oplead import SUPPLIER_KEY
+
+INGEST = "/v1/events:ingest"
+STATUS = "/v1/requestStatus:retrieve"
+TRIES = 5
+FOREVER = 1_000
+BACKOFF = timedelta(seconds=0.75)
+"""The first wait, with the jitter these nights have; each next one is twice as long."""
+
+
+def said(code, status, reason=None):
+    """An error as Google's API words it."""
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason or status}
+    return json.dumps({"error": {"code": code, "message": "An invented error.", "status": status, "details": [info]}})
+
+
+BUSY = {"kind": "status", "status": 429, "body": said(429, "RESOURCE_EXHAUSTED")}
+INTERNAL = {"kind": "status", "status": 500, "body": said(500, "INTERNAL")}
+AWAY = {"kind": "status", "status": 503, "body": said(503, "UNAVAILABLE")}
+BARE_429 = {"kind": "status", "status": 429}
+BARE_500 = {"kind": "status", "status": 500}
+PROXY_PAGE = {"kind": "html", "status": 502}
+PORTAL_PAGE = {"kind": "html"}
+HANG = {"kind": "hang", "seconds": 5}
+CUT_BEFORE = {"kind": "cut_before"}
+CUT_AFTER = {"kind": "cut_after"}
+TRUNCATED = {"kind": "truncated"}
+
+
+def sold(company, number=1):
+    """A lead with an appointment and a sale to be told, in an upload each."""
+    return company.lead(number, ("Gagné", company.START - timedelta(days=1)))
+
+
+@contextmanager
+def impatient(fault, server, seconds=0.4):
+    """Short timeouts towards one server, where it hangs."""
+    with pytest.MonkeyPatch.context() as patch:
+        if fault == HANG and server == "oplead":
+            patch.setattr(oplead, "OpleadSource", partial(oplead.OpleadSource, timeout=httpx.Timeout(seconds)))
+        elif fault == HANG:
+            patch.setattr(sink, "DataManagerOptions", partial(sink.DataManagerOptions, timeout=seconds))
+        yield
+
+
+def closed_port():
+    """A port of this machine where nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def settled(company, *numbers):
+    """Every conversion of these leads is accepted on both sides, once."""
+    names = sorted((f"L-{number}", conversion) for number in numbers for conversion in ("appointment", "sale"))
+    assert dict.fromkeys(names, "accepted") == company.fates()
+    assert names == sorted(company.taken())
+    assert [] == company.disagreements()
+
+
+# ── uploads ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fault", "wait", "replays"),
+    [
+        pytest.param(BUSY | {"retry_after": 90}, timedelta(seconds=90), 0, id="429, later named"),
+        pytest.param(BUSY, BACKOFF, 0, id="429"),
+        pytest.param(AWAY | {"retry_after": 20}, timedelta(seconds=20), 0, id="503, later named"),
+        pytest.param(BARE_429, BACKOFF, 0, id="429 not the API's"),
+        pytest.param(BARE_500, BACKOFF, 0, id="500 not the API's"),
+        pytest.param(PROXY_PAGE, BACKOFF, 0, id="a proxy's page"),
+        pytest.param(PORTAL_PAGE, BACKOFF, 0, id="a page with 200"),
+        pytest.param(HANG, BACKOFF, 0, id="no answer"),
+        pytest.param(CUT_BEFORE, BACKOFF, 0, id="cut before"),
+        pytest.param(CUT_AFTER, BACKOFF, 1, id="cut after it was taken"),
+        pytest.param(TRUNCATED, BACKOFF, 1, id="half an answer"),
+    ],
+)
+def test_an_upload_that_fails_once(company, fault, wait, replays):
+    """It is sent again in the same night, after the wait the platform asked for; no human is needed."""
+    company.serve(sold(company))
+    company.fail("data_manager", path=INGEST, **fault)
+
+    with impatient(fault, "data_manager"):
+        summary = company.night()
+
+    first, second, *rest = company.times("data_manager", INGEST)
+    assert wait == second - first
+    assert 1 == len(rest)
+    assert 0 == summary.exit_code
+    assert {"submitted"} == set(company.fates().values())
+
+    company.later()
+
+    settled(company, 1)
+    assert replays == sum(line["replays"] for line in company.platform.book())
+
+
+@pytest.mark.parametrize(
+    ("fault", "span", "fate"),
+    [
+        pytest.param(BUSY | {"retry_after": 90}, 4 * timedelta(seconds=90), "pending", id="429, later named"),
+        pytest.param(INTERNAL, 15 * BACKOFF, "pending", id="500"),
+        pytest.param(PORTAL_PAGE, 15 * BACKOFF, "in_doubt", id="a page with 200"),
+        pytest.param(HANG, 15 * BACKOFF, "in_doubt", id="no answer"),
+        pytest.param(CUT_BEFORE, 15 * BACKOFF, "in_doubt", id="cut before"),
+        pytest.param(CUT_AFTER, 15 * BACKOFF, "in_doubt", id="cut after it was taken"),
+    ],
+)
+def test_an_upload_that_keeps_failing(company, fault, span, fate):
+    """Five tries, then the destination stops for this night; nothing is called accepted, and the next night heals."""
+    company.serve(sold(company))
+    company.fail("data_manager", path=INGEST, count=FOREVER, **fault)
+
+    with impatient(fault, "data_manager", seconds=0.25):
+        summary = company.night()
+
+    tried = company.times("data_manager", INGEST)
+    assert TRIES == len(tried)
+    assert span == tried[-1] - tried[0]
+    assert 3 == summary.exit_code
+    assert ["google_ads"] == list(summary.stopped)
+    assert (fate == "in_doubt") == summary.in_doubt
+    assert {("L-1", "appointment"): fate, ("L-1", "sale"): "pending"} == company.fates()
+
+    company.heal()
+
+    assert 0 == company.later(timedelta(days=1)).exit_code
+
+    company.later()
+
+    settled(company, 1)
+
+
+def test_a_delay_longer_than_five_minutes_is_not_waited_for(company):
+    """The run ends; what was refused becomes due when the platform said, not before."""
+    company.settings["conversions"] = [company.conversion("sale")]
+    company.serve(sold(company))
+    company.fail("data_manager", path=INGEST, retry_after=3_600, **BUSY)
+
+    summary = company.night()
+
+    assert 3 == summary.exit_code
+    assert company.START == company.clock.now()
+
+    company.later(timedelta(minutes=59))
+
+    assert 1 == len(company.times("data_manager", INGEST))
+    assert {"pending"} == set(company.fates().values())
+
+    company.later(timedelta(minutes=2))
+    company.later()
+
+    assert [("L-1", "sale")] == company.taken()
+    assert [] == company.disagreements()
+
+
+def nights_without_an_answer(company):
+    """Five nights in which every answer to the only upload is lost; the exit code of each."""
+    company.settings["conversions"] = [company.conversion("sale")]
+    company.serve(sold(company))
+    company.fail("data_manager", path=INGEST, count=FOREVER, **CUT_BEFORE)
+    return [company.later(timedelta(days=1)).exit_code for _ in range(5)]
+
+
+def test_answers_lost_night_after_night_end_as_unconfirmed(company):
+    """After three more nights nobody will ever know: it is not called accepted, and not sent any more."""
+    assert [3, 3, 3, 3] == nights_without_an_answer(company)[:4]
+
+    company.heal()
+
+    assert 0 == company.later(timedelta(days=1)).exit_code
+    assert {("L-1", "sale"): "unconfirmed"} == company.fates()
+    assert 4 * TRIES == len(company.times("data_manager", INGEST))
+    assert [] == company.taken()
+
+
+@pytest.mark.xfail(strict=True, reason="deliver and resolve do not count what they give up in the night's summary")
+def test_a_human_is_told_of_what_becomes_unconfirmed(company):
+    """The night that gives up asks for a human; the one after does not."""
+    assert 1 == nights_without_an_answer(company)[4]
+    assert 0 == company.later(timedelta(days=1)).exit_code
+
+
+def test_an_endpoint_where_nobody_listens(company):
+    """Nothing can have arrived, so nothing is in doubt."""
+    company.serve(sold(company))
+    company.settings["google_ads"]["endpoint"] = f"http://127.0.0.1:{closed_port()}"
+
+    summary = company.night()
+
+    assert 3 == summary.exit_code
+    assert TRIES == summary.delivered.requests
+    assert {"pending"} == set(company.fates().values())
+
+    del company.settings["google_ads"]["endpoint"]
+    company.night()
+    company.later()
+
+    settled(company, 1)
+
+
+# ── permission ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_token_revoked_in_the_middle_of_a_night(company):
+    """A refused old token is exchanged for a new one, and the night goes on."""
+    company.serve(sold(company))
+    revoking = iter([False, True])
+
+    def revoke(_):
+        if next(revoking, False):
+            company.sandbox.oauth.switch("revoke_tokens", True)
+
+    company.before("data_manager", INGEST, revoke)
+
+    summary = company.night()
+
+    assert [200, 401, 200] == [status for _, status in company.ingests]
+    assert 0 == summary.exit_code
+
+    company.later()
+
+    settled(company, 1)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it", "uploads"),
+    [
+        pytest.param(
+            lambda company: company.fail("data_manager", "status", status=401, count=FOREVER),
+            lambda company: company.heal(),
+            1,
+            id="a new token refused",
+        ),
+        pytest.param(
+            lambda company: company.sandbox.oauth.switch("refuse_tokens", True),
+            lambda company: company.sandbox.oauth.switch("refuse_tokens", False),
+            0,
+            id="no token given",
+        ),
+        pytest.param(
+            lambda company: company.settings["google_ads"].update(login_customer_id="1112223334"),
+            lambda company: company.settings["google_ads"].update(login_customer_id="1112223333"),
+            1,
+            id="the wrong manager account",
+        ),
+    ],
+)
+def test_a_destination_that_refuses_us(company, break_it, mend_it, uploads):
+    """It is asked once, stops for this night, and everything waits for a human; mended, everything goes out."""
+    company.serve(sold(company))
+    break_it(company)
+
+    summary = company.night()
+
+    assert uploads == len(company.times("data_manager", INGEST))
+    assert uploads == len(company.times("data_manager"))
+    assert 1 == len(company.times("oauth", "/token"))
+    assert 3 == summary.exit_code
+    assert ["google_ads"] == list(summary.stopped)
+    assert {"pending"} == set(company.fates().values())
+
+    mend_it(company)
+
+    assert 0 == company.later(timedelta(days=1)).exit_code
+
+    company.later()
+
+    settled(company, 1)
+
+
+def test_an_action_that_does_not_exist_stops_alone(company):
+    """The other conversion action of the same customer is served as if nothing were."""
+    company.serve(sold(company))
+    company.conversion("appointment")["google_ads"]["conversion_action"] = "555"
+
+    summary = company.night()
+
+    assert 3 == summary.exit_code
+    assert ["google_ads/555"] == list(summary.stopped)
+    assert {("L-1", "appointment"): "pending", ("L-1", "sale"): "submitted"} == company.fates()
+
+    company.conversion("appointment")["google_ads"]["conversion_action"] = "987654321"
+    company.later()
+    company.later()
+
+    settled(company, 1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(BARE_429, id="429"),
+        pytest.param(BARE_500, id="500"),
+        pytest.param(PORTAL_PAGE, id="a page with 200"),
+        pytest.param(HANG, id="no answer"),
+        pytest.param(CUT_BEFORE, id="cut before"),
+        pytest.param(TRUNCATED, id="half an answer"),
+    ],
+)
+def test_a_token_server_that_keeps_failing(company, fault):
+    """Without a token nothing was sent: everything is pending, five tries were made, and the next night heals."""
+    company.serve(sold(company))
+    company.fail("oauth", count=FOREVER, **fault)
+
+    with impatient(fault, "oauth", seconds=0.25):
+        summary = company.night()
+
+    asked = company.times("oauth", "/token")
+    assert TRIES == len(asked)
+    assert 15 * BACKOFF == asked[-1] - asked[0]
+    assert [] == company.ingests
+    assert 3 == summary.exit_code
+    assert {"pending"} == set(company.fates().values())
+
+    company.heal()
+    company.night()
+    company.later()
+
+    settled(company, 1)
+
+
+# ── outcomes ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_outcomes_are_asked_for_when_they_are_due(company):
+    """Ten minutes after the upload nobody is asked; half an hour after it the answer is there."""
+    company.serve(sold(company))
+    company.night()
+
+    early = company.later(timedelta(minutes=10))
+
+    assert [] == company.times("data_manager", STATUS)
+    assert 2 == early.resolved.pending
+    assert {"submitted"} == set(company.fates().values())
+
+    company.later(timedelta(minutes=20))
+
+    assert 2 == len(company.times("data_manager", STATUS))
+    settled(company, 1)
+
+
+def test_an_outcome_that_is_not_there_yet_is_asked_for_again(company):
+    """A platform that has not finished leaves the deliveries where they are, and no human is needed."""
+    company.platform.switch("processing_minutes", 120)
+    company.serve(sold(company))
+    company.night()
+
+    summary = company.later()
+
+    assert 2 == summary.resolved.pending
+    assert 0 == summary.exit_code
+    assert {"submitted"} == set(company.fates().values())
+
+    company.later(timedelta(hours=2))
+
+    settled(company, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "asked"),
+    [
+        pytest.param(BUSY, 0, 4, id="429"),
+        pytest.param(AWAY, 0, 4, id="503"),
+        pytest.param(BARE_500, 0, 4, id="500 not the API's"),
+        pytest.param(PORTAL_PAGE, 0, 4, id="a page with 200"),
+        pytest.param(HANG, 0, 4, id="no answer"),
+        pytest.param(TRUNCATED, 0, 4, id="half an answer"),
+        pytest.param({"kind": "status", "status": 403, "body": said(403, "PERMISSION_DENIED")}, 3, 1, id="403"),
+        pytest.param({"kind": "status", "status": 401}, 3, 1, id="401"),
+    ],
+)
+def test_outcomes_that_cannot_be_asked_for(company, fault, code, asked):
+    """What was received stays received: neither called accepted nor sent again, and asked for once more later."""
+    company.serve(sold(company))
+    company.night()
+    company.fail("data_manager", path=STATUS, count=FOREVER, **fault)
+
+    with impatient(fault, "data_manager", seconds=0.25):
+        summary = company.later()
+
+    assert code == summary.exit_code
+    assert len(company.times("data_manager", STATUS)) <= asked
+    assert {"submitted"} == set(company.fates().values())
+
+    company.heal()
+    company.night()
+
+    settled(company, 1)
+    assert 2 == len(company.ingests)
+
+
+# ── Oplead ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        pytest.param(BARE_429 | {"retry_after": 45}, timedelta(seconds=45), id="429, later named"),
+        pytest.param(BARE_429, None, id="429"),
+        pytest.param(BARE_500, None, id="500"),
+        pytest.param(PORTAL_PAGE, None, id="a page with 200"),
+        pytest.param(HANG, None, id="no answer"),
+        pytest.param(CUT_BEFORE, None, id="cut before"),
+        pytest.param(TRUNCATED, None, id="half an answer"),
+    ],
+)
+def test_a_source_that_fails_once(company, fault, wait):
+    """It is asked again in the same night, after the wait it asked for, else after at most a second."""
+    company.serve(sold(company))
+    company.fail("oplead", **fault)
+
+    with impatient(fault, "oplead"):
+        summary = company.night()
+
+    first, second = company.times("oplead")
+    assert second - first == wait or (wait is None and timedelta() < second - first <= timedelta(seconds=1))
+    assert 0 == summary.exit_code
+
+    company.later()
+
+    settled(company, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "asked"),
+    [
+        pytest.param(BARE_429 | {"retry_after": 45}, TRIES, id="429, later named"),
+        pytest.param(BARE_429 | {"retry_after": 3_600}, 1, id="429, much later named"),
+        pytest.param(PROXY_PAGE, TRIES, id="a proxy's page"),
+        pytest.param(PORTAL_PAGE, TRIES, id="a page with 200"),
+        pytest.param(HANG, TRIES, id="no answer"),
+        pytest.param(CUT_AFTER, TRIES, id="cut"),
+        pytest.param(TRUNCATED, TRIES, id="half an answer"),
+        pytest.param({"kind": "status", "status": 401}, 1, id="401"),
+        pytest.param({"kind": "status", "status": 403}, 1, id="403"),
+        pytest.param({"kind": "status", "status": 404}, 1, id="404"),
+    ],
+)
+def test_a_source_that_keeps_failing(company, fault, asked):
+    """Reading stops, what is due goes out all the same, and the next night reads what this one could not."""
+    company.serve(sold(company, 1))
+    company.sandbox.oauth.switch("refuse_tokens", True)
+    company.night()
+    company.sandbox.oauth.switch("refuse_tokens", False)
+    company.serve(sold(company, 2))
+    company.fail("oplead", count=FOREVER, **fault)
+    before = len(company.times("oplead"))
+
+    with impatient(fault, "oplead", seconds=0.25):
+        summary = company.night()
+
+    assert asked == len(company.times("oplead")) - before
+    assert 3 == summary.exit_code
+    assert summary.source_stopped is not None
+    assert {} == summary.stopped
+    assert {("L-1", "appointment"): "submitted", ("L-1", "sale"): "submitted"} == company.fates()
+
+    company.heal()
+
+    assert 0 == company.later().exit_code
+
+    company.later()
+
+    settled(company, 1, 2)
+
+
+@pytest.mark.parametrize("token", [SUPPLIER_KEY, "no-such-key"])
+def test_a_source_that_refuses_the_token(company, token):
+    """The words say which key is wanted, and not which one was used."""
+    company.environ["OPLEAD_TOKEN"] = token
+
+    summary = company.night()
+
+    assert 3 == summary.exit_code
+    assert "client admin's API key" in summary.source_stopped
+    assert token not in summary.source_stopped
+    assert 1 == len(company.times("oplead"))
+
+
+def test_a_source_that_fails_on_a_later_page(company):
+    """What was read is decided and sent; the next night goes on where this one stopped."""
+    company.serve(sold(company, 1), *(company.lead(number) for number in range(2, 150)), sold(company, 150))
+    company.fail("oplead", after=1, count=FOREVER, **BARE_500)
+
+    summary = company.night()
+
+    assert 3 == summary.exit_code
+    assert 100 == summary.pulled.seen
+    assert {"L-1"} == {lead for lead, _ in company.fates()}
+    assert {"submitted"} == set(company.fates().values())
+
+    company.heal()
+
+    assert 50 == company.later().pulled.seen
+
+    company.later()
+
+    settled(company, 1, 150)

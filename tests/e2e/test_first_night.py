@@ -1,0 +1,79 @@
+"""The first night sends nothing of what stood before it; the day after, only what changed since goes out."""
+
+from datetime import timedelta
+
+import pytest
+
+from connectors.sandbox.population import FIRST_NIGHT, Population
+
+SECOND_NIGHT = FIRST_NIGHT + timedelta(days=1)
+STAGES = {
+    "appointment": {"Rendez-vous", "RDV pris", "Gagné"},  # a sale implies the appointment
+    "quote": {"Devis à relancer"},
+    "sale": {"Gagné"},
+}
+
+
+@pytest.fixture(scope="module")
+def population():
+    """An invented CRM with ten weeks behind it."""
+    return Population.generate(seed=11, leads=400)
+
+
+def readable(population):
+    """The leads that are leads at all."""
+    return {lead: truth for lead, truth in population.truth().items() if truth.kinds["shape"] == "sound"}
+
+
+def entries_by_history(population):
+    """The conversions first reached between the two nights, as the leads' history tells."""
+    found = set()
+    for lead, truth in readable(population).items():
+        for conversion, labels in STAGES.items():
+            first = next((change.at for change in truth.changes if change.status in labels), None)
+            if first and FIRST_NIGHT <= first <= SECOND_NIGHT:
+                found.add((lead, conversion))
+    return found
+
+
+def entries_by_label(population):
+    """The conversions whose stage a lead has now and had not a night ago, as their labels alone tell."""
+    then, now = population.leads_at(FIRST_NIGHT), population.leads_at(SECOND_NIGHT)
+    return {
+        (lead, conversion)
+        for lead in readable(population)
+        for conversion, labels in STAGES.items()
+        if lead in now and now[lead]["status"] in labels and (lead not in then or then[lead]["status"] not in labels)
+    }
+
+
+@pytest.mark.parametrize(
+    ("dates", "entries"),
+    [
+        pytest.param("history", entries_by_history, id="a dated history"),
+        pytest.param("status_date", entries_by_label, id="a dated status"),
+        pytest.param("none", entries_by_label, id="no dates"),
+    ],
+)
+def test_only_what_changes_after_the_first_night_goes_out(population, companies, dates, entries):
+    """Whatever Oplead tells of dates, nothing that stood before is sent and nothing that changed since is forgotten."""
+    company = companies(start=FIRST_NIGHT, population=population)
+    company.use_demo_settings()
+    company.sandbox.oplead.switch("status_dates", dates)
+
+    summary = company.night()
+
+    assert len(population.leads_at(FIRST_NIGHT)) == summary.pulled.seen + len(summary.pulled.unreadable)
+    assert [] == company.ingests
+    assert {"skipped"} == set(company.fates().values())
+
+    company.night(SECOND_NIGHT)
+
+    concerned = {name for name, fate in company.fates().items() if fate != "skipped"}
+    assert entries(population) == concerned
+
+    company.later()
+
+    assert set(company.taken()) <= concerned
+    assert 1 <= len(company.taken()) == len(set(company.taken()))
+    assert [] == company.disagreements()

@@ -1,0 +1,250 @@
+"""The state's file: what is committed stays, and what cannot be used says what to do."""
+
+import contextlib
+import sqlite3
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlmodel import Session, SQLModel
+
+from jobs.ledger import engine as engine_module
+from jobs.ledger.engine import LedgerError, copy_state, open_engine
+from jobs.ledger.ledger import reading
+from jobs.ledger.tables import ConfigDigest
+
+
+@contextlib.contextmanager
+def opened(path, *, for_writing=True):
+    """An engine that is closed at the end."""
+    engine = open_engine(path, for_writing=for_writing)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def raw(path):
+    """The file by SQLite alone."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+def refused(path, *, for_writing=True):
+    """What an operator is told."""
+    with pytest.raises(LedgerError) as caught, opened(path, for_writing=for_writing):
+        pass
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "expected"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000), ("secure_delete", 1)],
+)
+def test_how_every_connection_is_set(path, pragma, expected):
+    """WAL with full synchronisation: a power cut forgets no receipt (https://sqlite.org/pragma.html)."""
+    with opened(path) as engine, engine.connect() as connection:
+        found = connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
+
+    assert expected == found
+
+
+def test_no_update_is_lost_between_threads(path):
+    """Four threads add one twenty times each, reading before they write: eighty."""
+    failures = []
+
+    def count(engine):
+        try:
+            for _ in range(20):
+                with Session(engine) as session, session.begin():
+                    row = session.get(ConfigDigest, ("a", "count"))
+                    row.digest = str(int(row.digest) + 1)
+                    session.add(row)
+        except Exception as error:  # noqa: BLE001 -- whatever a thread dies of must fail the test
+            failures.append(error)
+
+    with opened(path) as engine:
+        with Session(engine) as session, session.begin():
+            session.add(ConfigDigest(account="a", kind="count", digest="0"))
+        threads = [threading.Thread(target=count, args=(engine,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        with Session(engine) as session, session.begin():
+            total = session.get(ConfigDigest, ("a", "count")).digest
+
+    assert ([], "80") == (failures, total)
+
+
+def test_a_write_transaction_locks_from_its_first_moment(path):
+    """BEGIN IMMEDIATE: another writer is refused even before the first statement."""
+    with opened(path) as engine, raw(path) as other:
+        other.execute("PRAGMA busy_timeout=0")
+        with (
+            engine.connect() as connection,
+            connection.begin(),
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+
+
+def test_reading_keeps_nobody_from_writing(path):
+    """A view is open while another process commits, and stays as it was."""
+    with opened(path) as engine, raw(path) as other, reading(engine, path) as session:
+        before = session.get(ConfigDigest, ("a", "b"))
+        other.execute("INSERT INTO config_digest VALUES ('a', 'b', 'c')")
+        session.expire_all()
+
+        assert [None, None] == [before, session.get(ConfigDigest, ("a", "b"))]
+
+
+def test_the_migrations_make_exactly_the_tables(path):
+    """From an empty file to the head: no column, index or key is missing or too many."""
+    with opened(path) as engine, engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found = compare_metadata(context, SQLModel.metadata)
+
+    assert [] == found
+
+
+def test_opening_again_changes_nothing(path):
+    """What is up to date is left alone."""
+    with opened(path), raw(path) as connection:
+        before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+    with opened(path), raw(path) as connection:
+        after = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+
+    assert before == after
+
+
+def test_a_missing_folder_is_made(tmp_path):
+    """`state/` beside the settings need not exist."""
+    path = tmp_path / "state" / "deeper" / "account.db"
+    with opened(path):
+        assert path.exists()
+
+
+def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
+    """Going on could lose what it knows."""
+    with opened(path), raw(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = path.read_bytes()
+    said = refused(path)
+
+    assert str(path) in said
+    assert "newer oplead-sync (revision 9999); nothing was changed. Run the version that wrote it" in said
+    assert before == path.read_bytes()
+
+
+def test_an_older_state_is_not_changed_by_reading(path):
+    """Only a run brings it up to date."""
+    with raw(path) as connection:
+        connection.execute("CREATE TABLE something (x)")
+    said = refused(path, for_writing=False)
+
+    assert "the next `oplead-sync run` brings it up to date" in said
+
+
+def test_a_missing_state_is_not_made_by_reading(path):
+    """`status` before the first run."""
+    assert "it is made by the first `oplead-sync run`" in refused(path, for_writing=False)
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database(path):
+    """Somebody named the wrong file, or something overwrote it."""
+    path.write_bytes(b"this is no database, it is a letter to grandmother" * 100)
+
+    assert "it is not a state of oplead-sync; check `state:` in the settings" in refused(path)
+
+
+def test_a_damaged_state(path):
+    """It is to be restored, and kept: it may hold receipts."""
+    with opened(path), raw(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+    assert "it is damaged; restore it from a backup" in refused(path)
+
+
+def test_a_folder_where_the_state_should_be(tmp_path):
+    """SQLite cannot open it."""
+    assert "cannot be opened; check that the folder exists and is writable" in refused(tmp_path)
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    """The folder cannot be made."""
+    (tmp_path / "state").write_text("a file")
+    said = refused(tmp_path / "state" / "account.db")
+
+    assert "cannot use the state" in said
+
+
+def test_a_state_somebody_else_is_writing(path, monkeypatch):
+    """The message says to wait; it names no statement and no value."""
+    monkeypatch.setattr(engine_module, "BUSY_MS", 50)
+    with opened(path) as engine, raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError) as caught, engine_module.explained(path), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    assert "another program is writing to it; try again when that has ended" in str(caught.value)
+    assert "SELECT" not in str(caught.value)
+
+
+def add_secret(engine):
+    """A row with a value nobody should see."""
+    with Session(engine) as session, session.begin():
+        session.add(ConfigDigest(account="secret-value", kind="b", digest="c"))
+
+
+def test_a_broken_constraint_does_not_show_the_values(path):
+    """They may be anyone's."""
+    with opened(path) as engine:
+        add_secret(engine)
+        with pytest.raises(LedgerError) as caught, engine_module.explained(path):
+            add_secret(engine)
+
+    assert "this is unexpected; nothing of this transaction was kept" in str(caught.value)
+    assert "secret-value" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_deleted_rows_are_overwritten(path):
+    """What was erased cannot be read out of the file (https://sqlite.org/pragma.html#pragma_secure_delete)."""
+    with opened(path) as engine:
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'b', 'hash-of-somebody')"))
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("DELETE FROM config_digest"))
+    with raw(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    assert b"hash-of-somebody" not in path.read_bytes()
+
+
+def test_a_copy_is_whole_while_the_state_is_written(path, tmp_path):
+    """It holds what was committed, not what was under way."""
+    target = tmp_path / "copy.db"
+    with opened(path) as engine, engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'kept', 'x')"))
+        with connection.begin():
+            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'under way', 'x')"))
+            copy_state(path, target)
+    with raw(target) as connection:
+        found = connection.execute("SELECT kind FROM config_digest").fetchall()
+
+    assert [("kept",)] == found
+
+
+def test_a_copy_of_nothing_is_nothing(path, tmp_path):
+    """A rehearsal before the first run begins empty."""
+    copy_state(path, tmp_path / "copy.db")
+
+    assert not (tmp_path / "copy.db").exists()

@@ -1,0 +1,97 @@
+"""Every reason the jobs can give has words, and no words are left without a reason."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import jobs
+from jobs.ledger.fates import Fate
+from jobs.reporting.reasons import FATES, REASONS, words_for
+
+ROOT = Path(jobs.__file__).parent
+SOURCES = (*sorted((ROOT / "rules").glob("*.py")), ROOT / "plan.py")
+GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Expire", "Wait", "NoValue"}
+"""Calls whose first argument is a reason."""
+GIVEN_BACK = {"_before_start"}
+"""Functions that return reasons."""
+ALSO = {"due", "consent withdrawn", "not_configured"}
+"""Causes that `jobs/plan.py` makes up itself."""
+
+
+def _given() -> set[str]:
+    found: set[str] = set()
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in GIVEN_FIRST:
+                found |= _texts(node.args[0])
+            if isinstance(node, ast.FunctionDef) and node.name in GIVEN_BACK:
+                for part in ast.walk(node):
+                    if isinstance(part, ast.Return) and part.value is not None:
+                        found |= _texts(part.value)
+    return found
+
+
+def _texts(node: ast.expr) -> set[str]:
+    return {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+
+
+def test_every_reason_has_words_and_every_word_a_reason():
+    """The table is complete and holds nothing dead."""
+    assert _given() | ALSO == set(REASONS)
+
+
+def test_reasons_made_up_by_the_plan_are_still_there():
+    """A cause listed here by hand is really written in the plan."""
+    texts = _texts(ast.parse((ROOT / "plan.py").read_text()))
+
+    assert set() == ALSO - texts
+
+
+@pytest.mark.parametrize("fate", list(Fate))
+def test_every_fate_has_words(fate):
+    """No fate is shown by its code."""
+    assert FATES[fate].short
+    assert FATES[fate].means
+
+
+@pytest.mark.parametrize("words", [*REASONS.values(), *FATES.values()], ids=lambda words: words.short)
+def test_words_are_sentences_for_people(words):
+    """A meaning is a sentence, and a short form fits a table's cell."""
+    assert words.means.endswith(".")
+    assert len(words.short) <= 26
+    assert "_" not in words.short
+
+
+def test_a_detail_is_told_with_its_reason():
+    """What was found instead of a click id stands behind the reason's own words."""
+    words = words_for(Fate.WITHHELD, "no_click_id: only fbclid")
+
+    assert REASONS["no_click_id"].short == words.short
+    assert words.means.endswith("Found: only fbclid.")
+
+
+def test_a_platforms_known_code_is_put_in_words():
+    """Google's word for an unknown click is not shown as it stands."""
+    assert words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"
+
+
+def test_a_platforms_unknown_code_is_shown_whole():
+    """A code nobody has put in words can still be looked up."""
+    words = words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")
+
+    assert "SOMETHING_NEW" == words.short
+    assert "PROCESSING_ERROR_REASON_SOMETHING_NEW" in words.means
+
+
+def test_a_rules_reason_is_not_mistaken_for_a_platforms_code():
+    """`time` given by a platform is the platform's own word."""
+    assert REASONS["time"] != words_for(Fate.REJECTED, "time")
+
+
+def test_a_failed_attempt_says_that_it_is_tried_again():
+    """A pending delivery whose last attempt failed is no mystery."""
+    words = words_for(Fate.PENDING, "RESOURCE_EXHAUSTED")
+
+    assert "to be tried again" == words.short
+    assert "RESOURCE_EXHAUSTED" in words.means

@@ -1,0 +1,150 @@
+"""Tables fit their terminal, and JSON says the same exactly."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.console import Console
+
+from jobs.ledger.fates import Fate
+from jobs.ledger.views import Awaited, Tally
+from jobs.nightly import Summary
+from jobs.reporting import as_json
+from jobs.reporting.account import Account
+from jobs.reporting.night import Night, night_json, print_night
+from jobs.reporting.standing import print_standing
+from jobs.reporting.status import LastRun, Status, print_status
+from jobs.reporting.terminal import day_and_time, duration, money
+
+NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
+ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
+TALLIES = (
+    Tally("sale", "google_ads", Fate.WITHHELD, "no_click_id", 34, Decimal(0)),
+    Tally("sale", "google_ads", Fate.PENDING, "value_awaited", 3, Decimal(0), NOW + timedelta(days=2)),
+    Tally("sale", "google_ads", Fate.SUBMITTED, "", 1200, Decimal("1234567.50")),
+    Tally("sale", "google_ads", Fate.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND", 2, Decimal(120)),
+    Tally("visit", "google_ads", Fate.ACCEPTED, "", 1, Decimal(0)),
+)
+
+
+def _printed(width, show):
+    text = StringIO()
+    show(Console(file=text, width=width, highlight=False))
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_its_terminal(width):
+    """No line is wider than the terminal, and nothing is cut off."""
+    text = _printed(width, lambda console: print_standing(console, ACCOUNT, TALLIES))
+
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "…" not in text
+    for shown in ("1,200", "1,234,567.50 EUR", "no usable click id", "click not found", "visit"):
+        assert shown in text
+
+
+def test_a_conversions_name_stands_on_its_first_line_only():
+    """The eye finds where a conversion begins."""
+    text = _printed(120, lambda console: print_standing(console, ACCOUNT, TALLIES))
+
+    assert 1 == text.count("Vente signée")
+
+
+def test_destinations_are_named_only_where_there_are_several():
+    """One destination needs no column."""
+    several = (*TALLIES, replace(TALLIES[0], destination="google_ads_2"))
+
+    assert "Destination" not in _printed(120, lambda console: print_standing(console, ACCOUNT, TALLIES))
+    assert "google_ads_2" in _printed(120, lambda console: print_standing(console, ACCOUNT, several))
+
+
+def test_each_reason_is_explained_once():
+    """Two conversions held back alike share one explanation."""
+    twice = (*TALLIES, replace(TALLIES[0], conversion="visit"))
+    text = _printed(120, lambda console: print_standing(console, ACCOUNT, twice))
+
+    assert 1 == text.count("so the ad cannot be found")
+
+
+def test_a_night_says_what_a_human_is_needed_for():
+    """What stopped and what is unreadable stands under the table."""
+    summary = Summary("maison-test", 3, NOW, source_stopped="[oplead] refuses the token")
+    night = Night(summary, NOW + timedelta(minutes=3), TALLIES)
+    text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
+
+    assert "A human is needed" in text
+    assert "[oplead] refuses the token" in text
+    assert "took 3 min 0 s" in text
+
+
+def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
+    """Counts by place become objects with names."""
+    summary = Summary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
+    summary.delivered.moved["sale", "google_ads", Fate.SUBMITTED, "received"] = 4
+    told = json.loads(as_json.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
+
+    assert 1 == told["exit_code"]
+    assert [{"label": "nouveau lead", "leads": 2, "with_click_id": 1}] == told["unknown_labels"]
+    assert [
+        {"conversion": "sale", "destination": "google_ads", "fate": "submitted", "reason": "received", "count": 4}
+    ] == told["delivered"]["moved"]
+    assert "1234567.50" == told["deliveries"][2]["value"]
+
+
+def test_a_status_tells_what_comes_next():
+    """Waiting and awaited deliveries are told with their times in the account's zone."""
+    status = Status(
+        account="maison-test",
+        now=NOW,
+        run=LastRun(3, "run", NOW, NOW, 143),
+        tallies=TALLIES,
+        awaited=Awaited(2, 1200, NOW + timedelta(minutes=30)),
+        unreadable={"L-1": "no time that can be read", "without id: no id": "no id"},
+        unknown_labels=(("nouveau lead", 2, 1),),
+    )
+    text = " ".join(_printed(80, lambda console: print_status(console, ACCOUNT, status)).split())
+
+    assert "stopped by signal 15" in text
+    assert "3 wait, the first until Thu 3 Sep 2026 05:30" in text
+    assert "the outcome of 1,200 conversions in 2 requests, to be asked for from Tue 1 Sep 2026 06:00 on" in text
+    assert "L-1 no time that can be read" in text
+    assert "nouveau lead: 2 leads, 1 of them with a click id" in text
+
+
+def test_json_keeps_amounts_and_times_exact():
+    """Amounts are text, times ISO 8601, spans seconds."""
+    value = {"amount": Decimal("10.50"), "at": NOW, "span": timedelta(minutes=2), "what": Counter({"b": 1, "a": 2})}
+
+    assert {
+        "amount": "10.50",
+        "at": "2026-09-01T03:30:00+00:00",
+        "span": 120.0,
+        "what": [{"what": "a", "count": 2}, {"what": "b", "count": 1}],
+    } == as_json.plain(value)
+
+
+def test_json_refuses_what_it_does_not_know():
+    """Nothing is written as its repr, which may hold anything."""
+    with pytest.raises(TypeError):
+        as_json.plain(object())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")]
+)
+def test_durations_are_read_at_a_glance(seconds, said):
+    """Seconds matter only in short ones."""
+    assert said == duration(timedelta(seconds=seconds))
+
+
+def test_times_are_the_accounts_and_amounts_have_their_currency():
+    """Nobody has to know UTC."""
+    assert "Tue 1 Sep 2026 05:30" == day_and_time(NOW, ACCOUNT.zone)
+    assert "12,500.00 EUR" == money(Decimal(12500), "EUR")
+    assert "" == money(Decimal(0), "EUR")

@@ -1,0 +1,76 @@
+"""Whose data may go out, and with which signals."""
+
+from dataclasses import replace
+
+import pytest
+
+from connectors.records import Consent, Signal
+from jobs.rules.consent import Withheld, consent_to_send, may_keep_contact
+from jobs.rules.facts import Answer
+from tests.builders import facts, route
+from tests.fakes import LIMITS
+
+GRANTED, DENIED = Signal.GRANTED, Signal.DENIED
+
+
+@pytest.mark.parametrize(
+    ("user_data", "personalization", "expected"),
+    [
+        (Answer.GRANTED, Answer.GRANTED, Consent(GRANTED, GRANTED)),
+        (Answer.GRANTED, Answer.REFUSED, Consent(GRANTED, DENIED)),
+        (Answer.GRANTED, Answer.NOT_ASKED, Consent(GRANTED, None)),
+        (Answer.GRANTED, Answer.MISSING, Withheld("consent_missing")),
+        (Answer.GRANTED, Answer.UNKNOWN, Withheld("consent_unknown")),
+        (Answer.REFUSED, Answer.GRANTED, Withheld("consent_refused")),
+        (Answer.MISSING, Answer.GRANTED, Withheld("consent_missing")),
+        (Answer.UNKNOWN, Answer.GRANTED, Withheld("consent_unknown")),
+        (Answer.REFUSED, Answer.MISSING, Withheld("consent_refused")),
+        (Answer.REFUSED, Answer.UNKNOWN, Withheld("consent_refused")),
+    ],
+)
+def test_what_the_two_answers_allow(user_data, personalization, expected):
+    """Refused user data keeps everything; a missing or unknown answer is no consent."""
+    lead = facts(ad_user_data=user_data, ad_personalization=personalization)
+
+    assert expected == consent_to_send(route(), lead)
+
+
+def test_a_platform_that_personalises_gets_nothing_where_that_is_refused():
+    """It has no field in which to say so."""
+    strict = route(limits=replace(LIMITS, needs_personalization=True))
+    lead = facts(ad_personalization=Answer.REFUSED)
+
+    assert Withheld("consent_refused") == consent_to_send(strict, lead)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer.MISSING, Consent(GRANTED, None)),
+        (Answer.REFUSED, Withheld("consent_refused")),
+        (Answer.UNKNOWN, Withheld("consent_unknown")),
+    ],
+)
+def test_only_silence_may_be_assumed_to_be_consent(answer, expected):
+    """A refusal stays one, and an unknown word is not silence."""
+    assert expected == consent_to_send(route(assume_consent=True), facts(ad_user_data=answer))
+
+
+@pytest.mark.parametrize("answer", [Answer.REFUSED, Answer.MISSING, Answer.UNKNOWN])
+def test_contact_data_is_kept_only_with_consent(answer):
+    """Without it not even a hash touches the disk."""
+    assert not may_keep_contact(route(attach_contact=True), answer)
+
+
+@pytest.mark.parametrize(
+    ("over", "expected"),
+    [({}, False), ({"attach_contact": True}, True), ({"contact_only": True}, True)],
+)
+def test_contact_data_is_kept_only_for_a_route_that_uses_it(over, expected):
+    """By click id alone none is needed."""
+    assert expected == may_keep_contact(route(**over), Answer.GRANTED)
+
+
+def test_contact_data_may_be_kept_where_silence_is_assumed_to_be_consent():
+    """The same answer rules what is sent and what is kept."""
+    assert may_keep_contact(route(attach_contact=True, assume_consent=True), Answer.MISSING)

@@ -1,0 +1,213 @@
+"""What becomes of one conversion, and which question is asked first."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from connectors.records import ClickId, ClickIdKind, Consent, Event, Identifier, IdentifierKind, Money, Signal
+from jobs.rules.decide import Expire, NotConcerned, Send, Skip, Wait, Withhold, decide
+from jobs.rules.facts import Answer, Change, Origin, Unreadable
+from tests.builders import CREATED, GOOGLE, START, TARGET, WON, click, facts, from_field, reported, route, starts
+from tests.fakes import NIGHT
+
+KEY = "0" * 40
+DAY = timedelta(days=1)
+HASHES = {GOOGLE: (Identifier(IdentifierKind.EMAIL, "a" * 64),)}
+ELSEWHERE = ({"channel": frozenset({"site web"})},)
+
+
+def judged(lead, *, now=NIGHT, since=START, entered_after=None, **over):
+    """The decision on a lead for a route bent by keyword."""
+    return decide(route(**over), lead, starts(since), KEY, now=now, entered_after=entered_after)
+
+
+def test_a_conversion_with_everything_goes_out():
+    """The event says what is known, no more."""
+    expected = Event(
+        key=KEY,
+        target=TARGET,
+        at=WON,
+        click_id=ClickId(ClickIdKind.GCLID, "gclid-1"),
+        identifiers=(),
+        value=Money(Decimal(60), "EUR"),
+        consent=Consent(Signal.GRANTED, None),
+    )
+
+    assert expected == judged(facts(), fixed_value=Decimal(60)).event
+
+
+# Each row mends the first fault of the row before it: what is left is the next question's business.
+FAULTS = [
+    ("where_does_not_match", {}, {"where": ELSEWHERE}),
+    ("stage_not_reached", {"where": {"channel": "site web"}}, {}),
+    ("before_since", {"changes": (reported("gagne", CREATED - 50 * DAY),)}, {}),
+    ("window_closed", {"changes": (reported("gagne", CREATED - DAY),)}, {"now": NIGHT + 300 * DAY}),
+    ("time", {}, {"now": NIGHT}),
+    ("consent_missing", {"changes": (reported("gagne", WON),)}, {}),
+    ("no_click_id", {"ad_user_data": Answer.GRANTED}, {}),
+    ("value_missing", {"click_ids": (click(),)}, {}),
+    ("value_awaited", {"changes": (reported("gagne", NIGHT - DAY),)}, {}),
+    (
+        "click_too_recent",
+        {"amounts": {"amount": Decimal(5)}, "click_ids": (click(when=NIGHT - DAY - timedelta(hours=1)),)},
+        {"now": NIGHT - DAY},
+    ),
+    (None, {}, {"now": NIGHT}),
+]
+
+
+def test_the_order_of_questions():
+    """A lead with every fault at once is told the first; each mended in turn brings up the next."""
+    lead = {
+        "where": {},
+        "changes": (),
+        "ad_user_data": Answer.MISSING,
+        "click_ids": (),
+        "amounts": {},
+    }
+    asked = {"where": ELSEWHERE, "field_value": from_field(wait=2 * DAY), "since": START}
+    reasons = []
+    for _, mended, question in FAULTS:
+        lead |= mended
+        asked |= question
+        decision = judged(facts(**lead), **asked)
+        reasons.append(getattr(decision, "reason", None))
+
+    assert [reason for reason, _, _ in FAULTS] == reasons
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("site web", Send), ("<text, 5 characters>", NotConcerned), (None, NotConcerned)]
+)
+def test_every_condition_must_hold(value, expected):
+    """The conversion's and the destination's, on values the settings list."""
+    conditions = ({"channel": frozenset({"site web", "salon"})}, {"agency": frozenset({"lyon"})})
+    where = {"agency": "lyon"} | ({"channel": value} if value else {})
+
+    assert expected is type(judged(facts(where=where), where=conditions))
+
+
+@pytest.mark.parametrize(("since", "expected"), [(WON, Send), (WON + timedelta(microseconds=1), Skip)])
+def test_a_change_at_the_very_start_counts(since, expected):
+    """Changes before the start do not."""
+    assert expected is type(judged(facts(), since=since))
+
+
+def test_a_label_added_later_has_its_own_start():
+    """The stage's other labels keep theirs."""
+    lead = facts(changes=(reported("vendu", WON),))
+    wanted = route(labels=frozenset({"gagne", "vendu"}))
+    later = starts(START, vendu=WON + DAY)
+
+    assert "before_since" == decide(wanted, lead, later, KEY, now=NIGHT).reason
+    assert isinstance(decide(wanted, facts(), later, KEY, now=NIGHT), Send)
+
+
+def baseline(created):
+    """A lead first seen already won, undated."""
+    change = Change("gagne", NIGHT, False, Origin.BASELINE, NIGHT, created)
+    return facts(created_at=created, changes=(change,), click_ids=(click(when=created),))
+
+
+@pytest.mark.parametrize(
+    ("created", "expected"), [(START - DAY, ("baseline", Skip)), (START, (None, Send)), (START + DAY, (None, Send))]
+)
+def test_a_lead_first_seen_in_a_stage_undated(created, expected):
+    """Created before the start it is baseline; created after, its creation is the observation before."""
+    decision = judged(baseline(created))
+
+    assert expected == (getattr(decision, "reason", None), type(decision))
+
+
+def test_a_baseline_never_becomes_a_conversion_by_waiting():
+    """Night after night it stays skipped."""
+    lead = baseline(START - DAY)
+
+    assert {"baseline"} == {judged(lead, now=NIGHT + days * DAY).reason for days in range(20)}
+
+
+def test_a_lead_without_a_click_id_says_what_it_has_instead():
+    """Another platform's id, or the reason its own could not be read."""
+    other = facts(click_ids=(click(kind=ClickIdKind.MSCLKID), click(kind=ClickIdKind.FBCLID)))
+    unread = facts(click_ids=(), click_id_problem="a UUID")
+
+    assert [("no_click_id", "only fbclid, msclkid"), ("no_click_id", "a UUID"), ("no_click_id", None)] == [
+        (decision.reason, decision.detail) for decision in map(judged, (other, unread, facts(click_ids=())))
+    ]
+
+
+def test_contact_data_stands_in_where_the_route_allows_it():
+    """`audience: all`."""
+    lead = facts(click_ids=(), identifiers=HASHES)
+
+    assert (None, HASHES[GOOGLE]) == (
+        judged(lead, contact_only=True).event.click_id,
+        judged(lead, contact_only=True).event.identifiers,
+    )
+    assert "no_click_id" == judged(lead).reason
+
+
+def test_a_lead_nobody_could_recognise_waits_for_an_identifier():
+    """Where contact data would do, there is none."""
+    assert "no_identifier" == judged(facts(click_ids=()), contact_only=True).reason
+
+
+@pytest.mark.parametrize("when", [CREATED - timedelta(microseconds=1), NIGHT + timedelta(minutes=5, microseconds=1)])
+def test_a_time_that_cannot_be_is_withheld(when):
+    """Before the lead existed, or ahead of the clock that read it."""
+    lead = facts(changes=(reported("gagne", when),))
+
+    assert "time" == judged(lead, now=NIGHT + DAY, since=START).reason
+
+
+def test_an_unreadable_value_is_shown_by_its_shape():
+    """Not by what was typed."""
+    decision = judged(facts(amounts={"amount": Unreadable("text, 8 characters")}), field_value=from_field())
+
+    assert Withhold("value_unreadable", decision.entry, CREATED + 90 * DAY, "text, 8 characters") == decision
+
+
+def test_an_awaited_value_is_due_when_both_the_wait_and_the_click_allow_it():
+    """The later of the two."""
+    won = NIGHT - timedelta(minutes=1)
+    lead = facts(created_at=won, changes=(reported("gagne", won),), click_ids=(click(when=won),))
+    decision = judged(lead, field_value=from_field(wait=timedelta(hours=1)))
+
+    assert Wait("value_awaited", won + timedelta(hours=6), decision.entry, won + 90 * DAY) == decision
+
+
+def test_a_closed_window_outlives_every_other_fault():
+    """What cannot be mended in time is not waited for."""
+    lead = facts(ad_user_data=Answer.REFUSED, click_ids=())
+
+    assert Expire is type(judged(lead, now=CREATED + 90 * DAY + timedelta(microseconds=1)))
+
+
+def test_a_cancelled_delivery_needs_a_later_entry():
+    """The one it was cancelled for does not come back by itself."""
+    again = facts(changes=(reported("gagne", WON), reported("perdu", WON + DAY), reported("gagne", NIGHT)))
+
+    assert "stage_not_reached" == judged(facts(), entered_after=WON).reason
+    assert NIGHT == judged(again, entered_after=WON).event.at
+
+
+def test_a_creation_is_a_conversion_of_its_own():
+    """`created` is built in: no label, the lead's own time."""
+    decision = judged(facts(changes=()), on_creation=True, labels=frozenset())
+
+    assert (CREATED, None) == (decision.entry.at, decision.entry.label)
+
+
+def test_a_creation_ahead_of_the_clock_is_withheld():
+    """No lead is created tomorrow."""
+    lead = facts(created_at=NIGHT + DAY, changes=(), click_ids=(click(when=NIGHT),))
+
+    assert "time" == judged(lead, on_creation=True, labels=frozenset()).reason
+
+
+def test_whether_the_click_time_is_an_estimate_is_told():
+    """A platform's EXPIRED is then no surprise."""
+    exact = facts(click_ids=(click(estimated=False),))
+
+    assert [True, False] == [judged(lead).click_estimated for lead in (facts(), exact)]

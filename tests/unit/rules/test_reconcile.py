@@ -1,0 +1,107 @@
+"""What a fresh decision does to a delivery that stands somewhere already."""
+
+import pytest
+
+from connectors.records import OutcomeClass
+from jobs.ledger.fates import ENTRY, MOVES, Fate
+from jobs.rules.decide import Expire, NotConcerned, Send, Skip, Wait, Withhold
+from jobs.rules.reconcile import Standing, reason_of, reconcile
+from tests.fakes import NIGHT
+
+# Only their kind and reason count here.
+DECISIONS = {
+    "nothing": NotConcerned("stage_not_reached"),
+    "skip": Skip("before_since", None),
+    "withhold": Withhold("no_click_id", None, None),
+    "refused": Withhold("consent_refused", None, None),
+    "expire": Expire("window_closed", None, NIGHT),
+    "wait": Wait("value_awaited", NIGHT, None, NIGHT),
+    "send": Send(None, None, NIGHT, None),
+}
+ALONE = dict.fromkeys(DECISIONS)
+TABLE = {
+    None: {
+        "nothing": None,
+        "skip": Fate.SKIPPED,
+        "withhold": Fate.WITHHELD,
+        "refused": Fate.WITHHELD,
+        "expire": Fate.EXPIRED,
+        "wait": Fate.PENDING,
+        "send": Fate.PENDING,
+    },
+    Fate.SKIPPED: {
+        "nothing": None,
+        "skip": Fate.SKIPPED,
+        "withhold": Fate.WITHHELD,
+        "refused": Fate.WITHHELD,
+        "expire": Fate.EXPIRED,
+        "wait": Fate.PENDING,
+        "send": Fate.PENDING,
+    },
+    Fate.PENDING: {
+        "nothing": Fate.WITHHELD,
+        "skip": Fate.WITHHELD,
+        "withhold": Fate.WITHHELD,
+        "refused": Fate.CANCELLED,
+        "expire": Fate.EXPIRED,
+        "wait": Fate.PENDING,
+        "send": Fate.PENDING,
+    },
+    Fate.WITHHELD: {
+        "nothing": Fate.WITHHELD,
+        "skip": Fate.WITHHELD,
+        "withhold": Fate.WITHHELD,
+        "refused": Fate.WITHHELD,
+        "expire": Fate.EXPIRED,
+        "wait": Fate.PENDING,
+        "send": Fate.PENDING,
+    },
+    Fate.CANCELLED: ALONE | {"wait": Fate.PENDING, "send": Fate.PENDING},
+    Fate.IN_DOUBT: ALONE | {"refused": Fate.UNCONFIRMED},
+    Fate.REJECTED: ALONE,
+    Fate.IN_FLIGHT: ALONE,
+    Fate.SUBMITTED: ALONE,
+    Fate.ACCEPTED: ALONE,
+    Fate.EXPIRED: ALONE,
+    Fate.UNCONFIRMED: ALONE,
+}
+CELLS = [(fate, name) for fate in TABLE for name in DECISIONS]
+
+
+def test_the_table_below_forgets_no_fate():
+    """A new fate asks for a new row."""
+    assert {None, *Fate} == set(TABLE)
+
+
+@pytest.mark.parametrize(("fate", "name"), CELLS)
+def test_what_each_decision_does_to_each_fate(fate, name):
+    """Written out by hand, cell by cell."""
+    standing = None if fate is None else Standing(fate)
+
+    assert TABLE[fate][name] == reconcile(standing, DECISIONS[name])
+
+
+@pytest.mark.parametrize(("fate", "name"), CELLS)
+def test_every_decision_is_a_move_the_ledger_takes(fate, name):
+    """Or leaves the delivery where it is."""
+    to = reconcile(None if fate is None else Standing(fate), DECISIONS[name])
+    allowed = ENTRY if fate is None else {fate, *MOVES[fate]}
+
+    assert to is None or to in allowed
+
+
+@pytest.mark.parametrize("kind", list(OutcomeClass))
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("name", list(DECISIONS))
+def test_a_rejected_delivery_returns_only_when_its_data_has_changed(kind, same, name):
+    """Only one whose data was at fault, only with other data, and only when it may go out."""
+    mended = kind is OutcomeClass.FIX_DATA and not same and name == "send"
+
+    assert (Fate.PENDING if mended else None) == reconcile(
+        Standing(Fate.REJECTED, kind, same_event=same), DECISIONS[name]
+    )
+
+
+def test_everything_but_a_send_has_a_reason():
+    """`explain` has something to say."""
+    assert {"send"} == {name for name, decision in DECISIONS.items() if reason_of(decision) is None}

@@ -1,0 +1,78 @@
+"""From when and until when a platform takes a conversion."""
+
+from datetime import timedelta
+
+import pytest
+
+from connectors.records import Identifier, IdentifierKind
+from jobs.rules.decide import Expire, Send, Wait, decide
+from jobs.rules.windows import Window, window
+from tests.builders import CREATED, GOOGLE, click, facts, reported, route, starts
+from tests.fakes import NIGHT
+
+TICK = timedelta(microseconds=1)
+KEY = "0" * 40
+HASHES = {GOOGLE: (Identifier(IdentifierKind.EMAIL, "a" * 64),)}
+
+
+def test_a_click_opens_after_six_hours_and_is_forgotten_after_its_window():
+    """Both count from the click: https://support.google.com/google-ads/answer/7014069."""
+    clicked = click(when=CREATED)
+    expected = Window(CREATED + timedelta(hours=6), CREATED + timedelta(days=30))
+
+    assert expected == window(route(click_window=timedelta(days=30)), facts(), clicked, by_contact=False)
+
+
+def test_contact_data_alone_is_matched_63_days_from_the_creation():
+    """There is no click to count from, and nothing to wait for."""
+    assert Window(CREATED, CREATED + timedelta(days=63)) == window(route(), facts(), None, by_contact=True)
+
+
+def test_without_click_or_contact_the_longest_window_applies():
+    """A click id may still turn up until then."""
+    assert Window(CREATED, CREATED + timedelta(days=90)) == window(route(), facts(), None, by_contact=False)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (NIGHT + timedelta(hours=6) - TICK, Wait),
+        (NIGHT + timedelta(hours=6), Send),
+        (NIGHT + timedelta(days=90), Send),
+        (NIGHT + timedelta(days=90) + TICK, Expire),
+    ],
+)
+def test_the_edges_of_a_clicks_window(now, expected):
+    """At the very instant it opens and the very instant it closes a conversion may go out."""
+    lead = facts(
+        created_at=NIGHT, changes=(reported("gagne", NIGHT + timedelta(minutes=1)),), click_ids=(click(when=NIGHT),)
+    )
+
+    assert expected is type(decide(route(), lead, starts(), KEY, now=now))
+
+
+@pytest.mark.parametrize(("late", "expected"), [(timedelta(0), Send), (TICK, Expire)])
+def test_the_edge_of_the_contact_window(late, expected):
+    """63 days after the lead's creation, not after the change."""
+    lead = facts(click_ids=(), identifiers=HASHES)
+    now = CREATED + timedelta(days=63) + late
+
+    assert expected is type(decide(route(contact_only=True), lead, starts(), KEY, now=now))
+
+
+def test_a_conversion_that_waits_says_until_when():
+    """The click's sixth hour, as the time it becomes due."""
+    clicked = NIGHT - timedelta(hours=5)
+    lead = facts(created_at=clicked, changes=(reported("gagne", NIGHT),), click_ids=(click(when=clicked),))
+    decision = decide(route(), lead, starts(), KEY, now=NIGHT)
+
+    assert ("click_too_recent", NIGHT + timedelta(hours=1)) == (decision.reason, decision.until)
+
+
+def test_a_change_at_the_very_instant_of_an_estimated_click_is_sent():
+    """The lead's creation stands for the click, and the creation itself may be the conversion."""
+    lead = facts(changes=(), click_ids=(click(when=CREATED),))
+    decision = decide(route(on_creation=True, labels=frozenset()), lead, starts(), KEY, now=NIGHT)
+
+    assert isinstance(decision, Send)
+    assert "gclid-1" == decision.event.click_id.value
