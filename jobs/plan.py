@@ -1,7 +1,6 @@
 """Judges leads by the rules and brings their deliveries in line; sends nothing."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,11 +28,9 @@ class RenamedError(Exception):
 
 @dataclass(slots=True)
 class Planned:
-    """What planning changed tonight."""
+    """What planning looked at tonight."""
 
     leads: int = 0
-    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, fate, reason."""
 
 
 def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
@@ -127,7 +124,6 @@ class _Planner:
             if fate is not None:
                 delivery = delivery or begin(self.ledger.account, route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
-                self.done.moved[route.conversion, route.destination, fate, delivery.reason or ""] += 1
         for orphan in deliveries.still_open(by_route.values()):
             self._keep_back(session, orphan)
 

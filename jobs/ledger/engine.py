@@ -1,9 +1,11 @@
 """Opens an account's SQLite file so that what is committed stays committed."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from alembic import command
 from alembic.config import Config
@@ -31,11 +33,18 @@ def open_engine(path: Path, *, for_writing: bool) -> Engine:
     if not for_writing and not path.exists():
         raise LedgerError(f"{path}: there is no state yet; it is made by the first `oplead-sync run`")
     with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if for_writing:
+            open_privately(path, "ab").close()
         engine = _engine(path)
         with engine.connect() as connection:
             _bring_up_to_date(connection, path, may_change=for_writing)
     return engine
+
+
+def open_privately(path: Path, mode: str) -> IO[Any]:
+    """Open a file that is its owner's alone where it is made here; SQLite gives its side files the same rights."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def copy_state(source: Path, target: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from jobs.ledger.engine import open_privately
+
 
 class LeaseHeldError(Exception):
     """Another run holds the account; the message says which."""
@@ -21,9 +23,8 @@ def exclusive(state: Path, *, now: datetime) -> Iterator[None]:
         LeaseHeldError: another process holds it.
     """
     path = state.with_name(state.name + ".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Opened for append: opening must not wipe what the holder wrote about itself.
-    with path.open("a+", encoding="utf-8") as file:
+    with open_privately(path, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,7 +11,8 @@ from jobs.rules.shape import shape
 _CURRENCY = re.compile(r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht", re.IGNORECASE)
 _PLAIN = re.compile(r"\d+")
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*")
-_LARGEST = Decimal(10) ** 9
+_LARGEST = Decimal(10) ** 7
+"""Nobody renovates a house for ten million; a phone number typed into the wrong field looks like that."""
 
 SETTLED_BEFORE_END = timedelta(hours=24)
 """A value is not waited for into the last day of a conversion's window."""
@@ -76,6 +77,9 @@ def _parse(raw: str) -> Amount | None:
     if mark and not _PLAIN.fullmatch(decimals):
         return Unreadable(shape(raw))
     if _PLAIN.fullmatch(whole):
+        if len(whole) > 1 and whole.startswith("0"):
+            # A reference or a phone number: no amount is written so.
+            return Unreadable(shape(raw))
         return Decimal(f"{whole}.{decimals or 0}")
     grouped = _GROUPED.fullmatch(whole)
     if grouped is None or grouped["group"] == mark:
