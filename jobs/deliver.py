@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -30,7 +30,9 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery
 from jobs.plan import bring_in_line, judge
 from jobs.rulebook import Rulebook, Sinks
-from jobs.rules.decide import Decision, Send, Withhold
+from jobs.rules.consent import is_withdrawn
+from jobs.rules.decide import Send
+from jobs.rules.facts import LeadFacts
 from jobs.rules.isolate import isolate
 from jobs.rules.reconcile import Standing, reconcile
 
@@ -118,7 +120,7 @@ def deliver(
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped:
-            _Lane(ledger, book, destination, sink, clock, jitter, done, frozenset(stopped)).send_all()
+            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped)).send_all()
     return done
 
 
@@ -133,33 +135,35 @@ class _Lane:
     clock: Clock
     jitter: Callable[[], float]
     done: Delivered
-    stopped: frozenset[str]
+    stopped: set[str]
+    """`destination/action`s to leave alone for the rest of this run."""
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
+        for target, batch in self._batches():
+            if f"{self.destination}/{target.action}" in self.stopped:
+                continue
+            stop = self._send(target, batch)
+            if stop is not None and self._is_stopped(stop, target):
+                return
+
+    def _batches(self) -> Iterator[tuple[Target, tuple[int, ...]]]:
+        """What to send next, asked for again after each batch."""
         for target, batches in self._replays().items():
-            for batch in batches:
-                if self._is_stopped(self._send(target, batch), target):
-                    return
+            yield from ((target, batch) for batch in batches)
         by_target: dict[Target, list[str]] = {}
         for route in self.book.routes_to(self.destination):
-            if f"{self.destination}/{route.target.action}" not in self.stopped:
-                by_target.setdefault(route.target, []).append(route.conversion)
+            by_target.setdefault(route.target, []).append(route.conversion)
         for target, conversions in by_target.items():
-            while batch := self._due(conversions):
-                stop = self._send(target, batch)
-                if self._is_stopped(stop, target):
-                    return
-                if stop is not None:
-                    break
+            while f"{self.destination}/{target.action}" not in self.stopped and (batch := self._due(conversions)):
+                yield target, batch
 
-    def _is_stopped(self, stop: Stop | None, target: Target) -> bool:
+    def _is_stopped(self, stop: Stop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""
-        if stop is None:
-            return False
+        action = f"{self.destination}/{target.action}"
+        self.stopped.add(action)
         if stop.alarm:
-            name = self.destination if stop.whole_destination else f"{self.destination}/{target.action}"
-            self.done.stopped[name] = stop.why
+            self.done.stopped[self.destination if stop.whole_destination else action] = stop.why
         return stop.whole_destination
 
     def _replays(self) -> dict[Target, list[tuple[int, ...]]]:
@@ -170,7 +174,7 @@ class _Lane:
             for target, waiting in doubtful.items():
                 left = []
                 for delivery in waiting:
-                    if deliveries.runs_tried(session, delivery) > REPLAY_RUNS:
+                    if deliveries.runs_in_doubt(session, delivery) > REPLAY_RUNS:
                         cause = f"no answer in {REPLAY_RUNS} replays"
                         self._move(session, delivery, Fate.UNCONFIRMED, cause, self.clock.now())
                     else:
@@ -244,8 +248,9 @@ class _Lane:
                 if route is not None:
                     start = known_starts[row.conversion, self.destination]
                     decision = judge(route, facts[LeadId(row.lead)], start, row, now=now)
-                if row.fate == Fate.IN_DOUBT and self._still_wanted(session, row, decision, now):
-                    ready.append(row)
+                if row.fate == Fate.IN_DOUBT:
+                    if self._may_ask_again(session, row, facts[LeadId(row.lead)], now):
+                        ready.append(row)
                 elif row.fate == Fate.PENDING and route is not None and decision is not None:
                     if isinstance(decision, Send):
                         self._freeze(row, target, decision)
@@ -254,7 +259,10 @@ class _Lane:
                         )
                         ready.append(row)
                     else:
-                        fate = reconcile(Standing(Fate.PENDING), decision)
+                        withdrawn = is_withdrawn(
+                            facts[LeadId(row.lead)], needs_personalization=route.limits.needs_personalization
+                        )
+                        fate = reconcile(Standing(Fate.PENDING, withdrawn=withdrawn), decision)
                         if fate is not None:
                             bring_in_line(session, self.ledger, row, route=route, decision=decision, fate=fate, now=now)
                             self._count(row, row.reason or "")
@@ -266,9 +274,9 @@ class _Lane:
             events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
             return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
 
-    def _still_wanted(self, session: Session, row: Delivery, decision: Decision | None, now: datetime) -> bool:
+    def _may_ask_again(self, session: Session, row: Delivery, lead: LeadFacts, now: datetime) -> bool:
         """Whether a lost answer may be asked for again; not once the lead has taken its consent back."""
-        if isinstance(decision, Withhold) and decision.reason == "consent_refused":
+        if is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
             self._move(session, row, Fate.UNCONFIRMED, "consent withdrawn", now)
             return False
         return True
@@ -315,7 +323,7 @@ class _Lane:
                 case Lost():
                     request.state, request.message = requests.RequestState.LOST, receipt.reason
                     for _, row in rows:
-                        row.doubtful_since = row.doubtful_since or now
+                        deliveries.doubt(row, intent.request, now=now)
                         self._move(session, row, Fate.IN_DOUBT, receipt.reason, now)
                     return Again(receipt.reason, None, intent.numbers)
             assert_never(receipt)
@@ -330,8 +338,7 @@ class _Lane:
         again: list[int] = []
         stop: Outcome | None = None
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
-            requests.note(session, attempt, outcome)
-            self._settle(session, row, outcome, now)
+            self._settle(session, attempt, row, outcome, now)
             if outcome.kind is OutcomeClass.RETRY:
                 again.append(deliveries.number(row))
             if outcome.kind in STOPPING:
@@ -353,15 +360,13 @@ class _Lane:
             blamed, rest = isolate(range(len(rows)), refusal.rows)
             for position in blamed:
                 attempt, row = rows[position]
-                requests.note(session, attempt, outcome)
-                self._settle(session, row, outcome, now)
+                self._settle(session, attempt, row, outcome, now)
             for part in rest:
                 for position in part:
                     self._back(session, rows[position][1], "refused with others", now)
             return Next(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
         for attempt, row in rows:
-            requests.note(session, attempt, outcome)
-            self._settle(session, row, outcome, now)
+            self._settle(session, attempt, row, outcome, now)
         if outcome.kind in STOPPING:
             return Stop(_words(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
@@ -369,8 +374,8 @@ class _Lane:
         alarm = outcome.kind is OutcomeClass.UNKNOWN
         return Stop(_words(outcome), whole_destination=False, alarm=alarm)
 
-    def _settle(self, session: Session, row: Delivery, outcome: Outcome, now: datetime) -> None:
-        fate = settle(session, self.ledger, row, outcome, asynchronous=False, now=now)
+    def _settle(self, session: Session, attempt: Attempt, row: Delivery, outcome: Outcome, now: datetime) -> None:
+        fate = settle(session, self.ledger, attempt, row, outcome, asynchronous=False, now=now)
         self._count(row, outcome.code)
         self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
@@ -409,15 +414,23 @@ OF_ROWS = frozenset(
 
 
 def settle(
-    session: Session, ledger: Ledger, row: Delivery, outcome: Outcome, *, asynchronous: bool, now: datetime
+    session: Session,
+    ledger: Ledger,
+    attempt: Attempt,
+    row: Delivery,
+    outcome: Outcome,
+    *,
+    asynchronous: bool,
+    now: datetime,
 ) -> Fate:
-    """Put a delivery where an answer about it leaves it."""
+    """Write down the answer to an attempt, and put its delivery where that leaves it."""
+    requests.note(session, attempt, outcome)
     fate = after_answer(outcome.kind, tried_before=row.doubtful_since is not None, asynchronous=asynchronous)
     row.code, row.outcome = outcome.code, outcome.kind
     if fate is Fate.IN_DOUBT:
-        row.doubtful_since = row.doubtful_since or now
+        deliveries.doubt(row, attempt.request, now=now)
     else:
-        row.doubtful_since = None
+        row.doubtful_since = row.doubtful_request = None
     if outcome.kind is OutcomeClass.DEFER:
         row.deferred_until = now + (outcome.retry_after or DEFER)
     elif outcome.kind is OutcomeClass.RETRY and asynchronous:

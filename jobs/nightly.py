@@ -68,6 +68,8 @@ class Summary:
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
     """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
     in_doubt: int = 0
+    unconfirmed: int = 0
+    """Deliveries given up tonight."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, fate, reason: where everything stands after the night."""
 
@@ -79,13 +81,14 @@ class Summary:
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
+        told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
         unknown = sum(with_click for _, _, with_click in self.unknown_labels)
         unexpected = self.delivered.unexpected + self.resolved.unexpected
         return [
             sentence
             for count, sentence in (
                 (unexpected, f"{unexpected} rejected: `explain` says why"),
-                (len(self.resolved.unconfirmed), f"unconfirmed: {'; '.join(self.resolved.unconfirmed)}"),
+                (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
                 (self.in_doubt, f"{self.in_doubt} in doubt: an answer was lost; the next run asks again"),
                 (len(self.pulled.unreadable), f"{len(self.pulled.unreadable)} leads could not be read"),
                 (unknown, f"{unknown} leads with a click id have a status the settings do not name"),
@@ -177,5 +180,6 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
             if label not in book.known_labels
         ]
         summary.in_doubt = len(deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT))
+        summary.unconfirmed = deliveries.moved_to(session, ledger, Fate.UNCONFIRMED)
         summary.standing = deliveries.standing(session, ledger.account)
     return summary

@@ -9,10 +9,11 @@ from sqlmodel import Session
 
 from connectors.records import DeliveryKey, LeadId, OutcomeClass
 from jobs.ledger import deliveries, leads, starts
-from jobs.ledger.fates import Fate
+from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import ConfigDigest, Delivery
 from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide
 from jobs.rules.facts import LeadFacts, Route, Starts
 from jobs.rules.keys import delivery_key
@@ -43,16 +44,25 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
     for new, old in book.was.items():
         if old is not None and old in on_record and new not in on_record:
             starts.rename(session, book.account, old=old, new=new)
-    for old, candidates in starts.vanished(session, book.account, book.routes).items():
-        undeclared = [new for new in candidates if new not in book.was]
-        if undeclared:
-            raise RenamedError(
-                f"conversion {old!r} is gone from the settings and {undeclared[0]!r} goes to the same place: renamed? "
-                f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
-            )
+    _refuse_renamed(session, book)
     for route in book.routes:
         starts.keep(session, book.account, route, book.since.get(route.conversion), now=now)
     _adopt_digests(session, book)
+
+
+def _refuse_renamed(session: Session, book: Rulebook) -> None:
+    """Refuse what would send everything again under another name."""
+    for old, new in starts.vanished_conversions(session, book.account, book.routes):
+        if new not in book.was or book.was[new] is not None:
+            raise RenamedError(
+                f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
+                f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
+            )
+    for old, new in starts.vanished_destinations(session, book.account, book.routes):
+        raise RenamedError(
+            f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
+            f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
+        )
 
 
 def _adopt_digests(session: Session, book: Rulebook) -> None:
@@ -119,29 +129,39 @@ class _Planner:
         for route in self.book.routes:
             delivery = by_route.pop((route.conversion, route.destination), None)
             decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
-            standing = None if delivery is None else self._standing(delivery, decision, route)
+            standing = None if delivery is None else self._standing(delivery, decision, route, lead)
             fate = reconcile(standing, decision)
             if fate is not None:
                 delivery = delivery or begin(self.ledger.account, route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
-        for orphan in deliveries.still_open(by_route.values()):
-            self._keep_back(session, orphan)
+        for orphan in by_route.values():
+            self._keep_back(session, orphan, lead)
 
-    def _standing(self, delivery: Delivery, decision: Decision, route: Route) -> Standing:
-        same = (
-            delivery.fate == Fate.REJECTED
-            and isinstance(decision, Send)
-            and hashlib.sha256(self.sinks[route.destination].encode(decision.event)).hexdigest()
-            == delivery.event_sha256
+    def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> Standing:
+        return Standing(
+            fate=Fate(delivery.fate),
+            outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
+            mended=(
+                delivery.fate == Fate.REJECTED
+                and lead.fresh
+                and self._digest(route, decision) not in {None, delivery.event_sha256}
+            ),
+            withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
         )
-        outcome = OutcomeClass(delivery.outcome) if delivery.outcome else None
-        return Standing(Fate(delivery.fate), outcome, same_event=same)
 
-    def _keep_back(self, session: Session, orphan: Delivery) -> None:
+    def _digest(self, route: Route, decision: Decision) -> str | None:
+        if not isinstance(decision, Send):
+            return None
+        return hashlib.sha256(self.sinks[route.destination].encode(decision.event)).hexdigest()
+
+    def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
-        closed = orphan.expires_at is not None and orphan.expires_at < self.now
-        fate = Fate.EXPIRED if closed else Fate.WITHHELD
-        deliveries.move(session, self.ledger, orphan, fate, "not_configured", now=self.now)
+        if orphan.fate == Fate.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
+            deliveries.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
+        elif orphan.fate in OPEN:
+            closed = orphan.expires_at is not None and orphan.expires_at < self.now
+            fate = Fate.EXPIRED if closed else Fate.WITHHELD
+            deliveries.move(session, self.ledger, orphan, fate, "not_configured", now=self.now)
 
 
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
@@ -198,7 +218,7 @@ def bring_in_line(
     reason = reason_of(decision)
     detail = getattr(decision, "detail", None)
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate is Fate.CANCELLED:
+    if fate in {Fate.CANCELLED, Fate.UNCONFIRMED}:
         cause = "consent withdrawn"
     deliveries.move(session, ledger, delivery, fate, cause, now=now)
 

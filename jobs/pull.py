@@ -74,9 +74,12 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
         with ledger.reading() as session:
             return leads.is_known(session, ledger.account, lead, digest)
 
+    started: datetime | None = None
     try:
         for page in source.fetch_changes(since, resume=resume, is_known=is_known):
-            _keep(ledger, page, intake, began)
+            # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
+            started = started or page.served_at or began
+            _keep(ledger, page, intake, started)
             done.count(page)
             if page.resume is not None and clock.now() - began > reach.budget:
                 return
@@ -87,14 +90,13 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
     done.complete = True
 
 
-def _keep(ledger: Ledger, page: LeadPage, intake: "Intake", began: datetime) -> None:
+def _keep(ledger: Ledger, page: LeadPage, intake: "Intake", started: datetime) -> None:
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
-        # The start of this pull on the source's own clock, fixed by its first page.
-        place.pull_started_at = place.pull_started_at or page.served_at or began
+        place.pull_started_at = place.pull_started_at or started
         place.resume = page.resume
         session.add(place)
-        intake.store(session, ledger.account, page, place.pull_started_at)
+        intake.store(session, ledger.account, page, started)
 
 
 def _start_over(ledger: Ledger) -> None:

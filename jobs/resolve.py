@@ -8,7 +8,7 @@ from typing import assert_never
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient
-from connectors.ports import Clock, ConversionSink
+from connectors.ports import Clock
 from connectors.records import (
     Answered,
     DestinationId,
@@ -50,33 +50,32 @@ def resolve(ledger: Ledger, sinks: Sinks, clock: Clock, done: Resolved) -> None:
     with ledger.reading() as session:
         waiting = requests.in_state(session, ledger.account, requests.RequestState.RECEIVED)
     for request in waiting:
-        sink = sinks.get(DestinationId(request.destination))
-        if sink is None or request.destination in done.stopped:
-            continue
-        if request.resolve_after is not None and clock.now() < request.resolve_after:
+        now = clock.now()
+        if request.resolve_after is not None and now < request.resolve_after:
             done.pending += 1
             continue
-        resolution = _ask(sink, request, clock.now(), done)
-        if resolution is not None:
-            with ledger.writing() as session:
-                _Settling(session, ledger, clock.now(), done).settle(requests.identity(request), resolution)
+        resolution = _ask(sinks, request, done)
+        if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
+            resolution = Forgotten(f"no outcome in {GIVE_UP_AFTER.days} days")
+        with ledger.writing() as session:
+            _Settling(session, ledger, now, done).settle(requests.identity(request), resolution)
     with ledger.writing() as session:
         _Settling(session, ledger, clock.now(), done).give_up_doubts()
 
 
-def _ask(sink: ConversionSink, request: Request, now: datetime, done: Resolved) -> Resolution | None:
-    """What the platform says of a request; None where it refuses to be asked."""
+def _ask(sinks: Sinks, request: Request, done: Resolved) -> Resolution:
+    """What the platform says of a request; still pending where it cannot be asked."""
+    sink = sinks.get(DestinationId(request.destination))
+    if sink is None or request.destination in done.stopped:
+        return StillPending()
     done.asked += 1
     try:
-        resolution = sink.resolve(request.ticket or "", rows=request.rows)
+        return sink.resolve(request.ticket or "", rows=request.rows)
     except Misconfigured as error:
         done.stopped[request.destination] = str(error)
-        return None
     except Transient:
-        resolution = StillPending()
-    if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
-        return Forgotten(f"no outcome in {GIVE_UP_AFTER.days} days")
-    return resolution
+        pass
+    return StillPending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,7 @@ class _Settling:
                 self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
 
     def _answered(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
-        requests.note(self.session, attempt, outcome)
-        fate = settle(self.session, self.ledger, row, outcome, asynchronous=True, now=self.now)
+        fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
         self._count(row, outcome.code)
         self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
         if outcome.kind in STOPPING:
@@ -131,7 +129,7 @@ class _Settling:
             self._give_up(row, words)
 
     def _give_up(self, row: Delivery, words: str) -> None:
-        row.code, row.doubtful_since = words, None
+        row.code, row.doubtful_since, row.doubtful_request = words, None, None
         deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, words, now=self.now)
         self._count(row, words)
 

@@ -97,6 +97,7 @@ def facts(**over):
         "id": LeadId("L-1"),
         "created_at": CREATED,
         "seen_at": NIGHT,
+        "fresh": True,
         "changes": (reported("nouveau", CREATED), reported("gagne", WON)),
         "click_ids": (click(),),
         "click_id_problem": None,

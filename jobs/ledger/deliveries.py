@@ -58,6 +58,12 @@ def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: 
     )
 
 
+def doubt(delivery: Delivery, request: int, *, now: datetime) -> None:
+    """Note that the answer about a delivery's bytes was lost, and with which request first."""
+    delivery.doubtful_since = delivery.doubtful_since or now
+    delivery.doubtful_request = delivery.doubtful_request or request
+
+
 def due(
     session: Session,
     account: str,
@@ -132,12 +138,25 @@ def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str
     return counts
 
 
-def runs_tried(session: Session, delivery: Delivery) -> int:
-    """In how many runs the delivery was sent."""
+def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
+    """How many deliveries this run has moved to a fate."""
+    return session.exec(
+        select(func.count())
+        .select_from(Transition)
+        .where(Transition.account == ledger.account, Transition.run == ledger.run, Transition.to_fate == fate)
+    ).one()
+
+
+def runs_in_doubt(session: Session, delivery: Delivery) -> int:
+    """In how many runs the delivery was sent without a readable answer, the first one among them."""
     return session.exec(
         select(func.count(func.distinct(Request.run)))
         .join(Attempt, col(Attempt.request) == col(Request.id))
-        .where(Attempt.delivery == delivery.id, Request.state != "not_sent")
+        .where(
+            Attempt.delivery == delivery.id,
+            col(Attempt.request) >= (delivery.doubtful_request or 0),
+            Request.state != "not_sent",
+        )
     ).one()
 
 

@@ -138,7 +138,11 @@ def to_plan(session: Session, account: str, *, limit: int) -> list[LeadId]:
 
 def planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Note that leads have been judged."""
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(to_plan=False))
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
+        .values(to_plan=False, fresh=False)
+    )
 
 
 def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
@@ -205,6 +209,7 @@ def _row(account: str, reading: Reading, seen_at: datetime) -> LeadRow:
         ad_personalization=reading.ad_personalization,
         click_id_problem=lead.click_id_problem,
         facts=json.dumps(kept, sort_keys=True, ensure_ascii=False),
+        fresh=True,
         to_plan=True,
     )
 
@@ -273,6 +278,7 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
         id=LeadId(row.id),
         created_at=row.created_at,
         seen_at=row.seen_at,
+        fresh=row.fresh,
         changes=tuple(_change(change) for change in changes),
         click_ids=tuple(
             KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated) for click in clicks

@@ -53,28 +53,48 @@ def rename(session: Session, account: str, *, old: str, new: str) -> None:
         )
 
 
-def vanished(session: Session, account: str, routes: Sequence[Route]) -> dict[str, list[str]]:
-    """Each conversion id the settings no longer have, and the new ids that go to the same place."""
-    known = session.exec(select(Start).where(Start.account == account, Start.label == "")).all()
-    current = {route.conversion for route in routes}
+def vanished_conversions(session: Session, account: str, routes: Sequence[Route]) -> list[tuple[str, str]]:
+    """Conversion ids the settings no longer have, each beside a new one that goes to the same place."""
+    known = _own(session, account)
     on_record = {row.conversion for row in known}
-    fresh = [route for route in routes if route.conversion not in on_record]
-    return {
-        row.conversion: sorted(
-            {
-                route.conversion
-                for route in fresh
-                if route.destination == row.destination and _name(route.target) == row.target
-            }
-        )
+    current = {route.conversion for route in routes}
+    return [
+        (row.conversion, route.conversion)
         for row in known
         if row.conversion not in current
-    }
+        for route in routes
+        if route.conversion not in on_record
+        and (route.destination, _name(route.target)) == (row.destination, row.target)
+    ]
+
+
+def vanished_destinations(session: Session, account: str, routes: Sequence[Route]) -> list[tuple[str, str]]:
+    """Destinations the settings no longer have, each beside a new one that takes one of its conversions there."""
+    known = _own(session, account)
+    on_record = {row.destination for row in known}
+    current = {route.destination for route in routes}
+    return [
+        (row.destination, route.destination)
+        for row in known
+        if row.destination not in current
+        for route in routes
+        if route.destination not in on_record
+        and (route.conversion, _name(route.target)) == (row.conversion, row.target)
+    ]
 
 
 def ids_on_record(session: Session, account: str) -> set[str]:
     """The conversion ids the ledger knows."""
     return set(session.exec(select(Start.conversion).where(Start.account == account).distinct()))
+
+
+def _own(session: Session, account: str) -> Sequence[Start]:
+    """The starts of conversions themselves, labels' aside."""
+    return session.exec(
+        select(Start)
+        .where(Start.account == account, Start.label == "")
+        .order_by(col(Start.conversion), col(Start.destination))
+    ).all()
 
 
 def _start(identity: tuple[str, str, str], label: str, target: Target, since: datetime) -> Start:

@@ -97,6 +97,8 @@ class LeadRow(SQLModel, table=True):
     click_id_problem: str | None = None
     facts: str
     """JSON: the configured paths and what stands there, or its shape."""
+    fresh: bool
+    """Read since it was last judged: its contact hashes are whole."""
     to_plan: bool = Field(index=True)
 
 
@@ -197,6 +199,8 @@ class Delivery(SQLModel, table=True):
     event_sha256: str | None = None
     doubtful_since: datetime | None = None
     """When an answer about these bytes was first lost; until settled they stay as they are."""
+    doubtful_request: int | None = Field(default=None, foreign_key="request.id")
+    """The request whose answer that was."""
     code: str | None = None
     """The platform's word on a settled delivery."""
     outcome: str | None = None

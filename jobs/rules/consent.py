@@ -31,6 +31,12 @@ def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Withheld:
     return Consent(user_data, personalization)
 
 
+def is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
+    """Whether the lead says no to a destination, whatever else would keep a conversion back."""
+    refused_ads = needs_personalization and lead.ad_personalization is Answer.REFUSED
+    return lead.ad_user_data is Answer.REFUSED or refused_ads
+
+
 def may_keep_contact(route: Route, ad_user_data: Answer) -> bool:
     """Whether hashes of a lead's contact data may be kept for a route: it uses them and the lead allows it."""
     if not route.uses_contact:

@@ -9,6 +9,7 @@ from jobs.rules.consent import Withheld, consent_to_send
 from jobs.rules.facts import LeadFacts, Origin, Route, Starts
 from jobs.rules.routing import click_for, identifiers_for
 from jobs.rules.stages import Entry, first_entry
+from jobs.rules.timing import AHEAD
 from jobs.rules.values import AwaitValue, NoValue, value_to_send
 from jobs.rules.windows import window
 
@@ -119,15 +120,16 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: d
     if isinstance(consent, Withheld):
         return withhold(consent.reason)
     if click is None and not identifiers:
-        if route.contact_only:
-            return withhold("no_identifier", lead.click_id_problem)
-        return withhold("no_click_id", lead.click_id_problem or _other_ids(route, lead))
+        return withhold(*_unrecognised(route, lead))
     value = value_to_send(route, lead, entry.at, time_left.closes_at, now)
     match value:
         case NoValue():
             return withhold(value.reason, value.detail)
         case AwaitValue():
             return Wait("value_awaited", max(value.until, time_left.opens_at), entry, time_left.closes_at)
+    if entry.at > now + AHEAD:
+        # A day without a time is told by its noon, which may still be to come.
+        return Wait("noon_awaited", max(entry.at, time_left.opens_at), entry, time_left.closes_at)
     if now < time_left.opens_at:
         return Wait("click_too_recent", time_left.opens_at, entry, time_left.closes_at)
     event = Event(
@@ -140,6 +142,13 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: d
         consent=consent,
     )
     return Send(event, entry, time_left.closes_at, None if click is None else click.estimated)
+
+
+def _unrecognised(route: Route, lead: LeadFacts) -> tuple[str, str | None]:
+    """Why the platform could not tell whose conversion it is."""
+    if route.contact_only:
+        return "no_identifier", lead.click_id_problem
+    return "no_click_id", lead.click_id_problem or _other_ids(route, lead)
 
 
 def _meets(route: Route, lead: LeadFacts) -> bool:

@@ -77,6 +77,8 @@ class LeadFacts:
     created_at: datetime
     seen_at: datetime
     """The start of the last pull that saw it."""
+    fresh: bool
+    """Whether it was read since it was last judged; else contact hashes that nobody needed are gone."""
     changes: tuple[Change, ...]
     click_ids: tuple[KnownClickId, ...]
     click_id_problem: str | None

@@ -14,8 +14,10 @@ class Standing:
 
     fate: Fate
     outcome: OutcomeClass | None = None
-    same_event: bool = False
-    """Whether the event it would send now is, byte for byte, the one that was refused."""
+    mended: bool = False
+    """Whether fresh data make it another event than the one that was refused."""
+    withdrawn: bool = False
+    """Whether the lead says no to the destination now."""
 
 
 def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
@@ -33,20 +35,17 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
             # Only a start moved back in the settings brings it to life.
             return wanted
         case Fate.PENDING:
-            if isinstance(decision, Withhold) and decision.reason == "consent_refused":
-                return Fate.CANCELLED
-            return _still_open(wanted)
+            return Fate.CANCELLED if standing.withdrawn and wanted is not Fate.EXPIRED else _still_open(wanted)
         case Fate.WITHHELD:
             return _still_open(wanted)
         case Fate.REJECTED:
-            mended = standing.outcome is OutcomeClass.FIX_DATA and not standing.same_event
+            mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
             return Fate.PENDING if mended and isinstance(decision, Send) else None
         case Fate.CANCELLED:
             # The decision was asked for entries later than the cancelled one.
             return Fate.PENDING if wanted is Fate.PENDING else None
         case Fate.IN_DOUBT:
-            withdrawn = isinstance(decision, Withhold) and decision.reason == "consent_refused"
-            return Fate.UNCONFIRMED if withdrawn else None
+            return Fate.UNCONFIRMED if standing.withdrawn else None
         case Fate.IN_FLIGHT | Fate.SUBMITTED | Fate.ACCEPTED | Fate.EXPIRED | Fate.UNCONFIRMED:
             return None
     assert_never(standing.fate)

@@ -37,8 +37,8 @@ def observe(
     if lead.label is None:
         return added
     label = normalise_label(lead.label)
-    if label != _current((*known, *added), lead):
-        added.append(_undated(label, lead, previously, pull_started))
+    if label != _current((*known, *added), lead, zone):
+        added.append(_undated(label, lead, previously, pull_started, zone))
     return added
 
 
@@ -59,15 +59,11 @@ def happened_at(change: Change, lead: LeadFacts, key: DeliveryKey, zone: ZoneInf
 
 def implausible(change: Change, at: datetime, lead: LeadFacts) -> bool:
     """Whether a reported time cannot be one: before the lead was created, or ahead of the pull that read it."""
-    return change.origin is Origin.REPORTED and (at < lead.created_at or at > change.seen_at + AHEAD)
+    return change.origin is Origin.REPORTED and (at < lead.created_at or _is_ahead(change))
 
 
 def _reported(label: str, moment: Moment, seen_at: datetime, zone: ZoneInfo) -> Change:
-    if isinstance(moment.at, datetime):
-        at = moment.at.astimezone(UTC)
-    else:
-        at = datetime.combine(moment.at, time(), zone).astimezone(UTC)
-    return Change(normalise_label(label), at, moment.date_only, Origin.REPORTED, seen_at)
+    return Change(normalise_label(label), _start_of(moment, zone), moment.date_only, Origin.REPORTED, seen_at)
 
 
 def _same(reported: Change, other: Change) -> bool:
@@ -80,26 +76,34 @@ def _same(reported: Change, other: Change) -> bool:
     return earliest - timedelta(days=1 if reported.date_only else 0) <= reported.at <= other.seen_at
 
 
-def _current(changes: Sequence[Change], lead: Lead) -> str | None:
+def _current(changes: Sequence[Change], lead: Lead, zone: ZoneInfo) -> str | None:
     """The label that is on record as the lead's present one."""
     if lead.history and lead.label is not None:
         # Of entries at one instant, the one listed last holds.
-        last = max(reversed(lead.history), key=lambda entry: _start_of(entry.at))
+        last = max(reversed(lead.history), key=lambda entry: _start_of(entry.at, zone))
         if normalise_label(last.label) == normalise_label(lead.label):
             return normalise_label(last.label)
-    latest = max(changes, key=lambda change: (change.seen_at, change.at), default=None)
+    # What is dated ahead has not happened when it was read, whatever it says.
+    happened = (change for change in changes if not _is_ahead(change))
+    latest = max(happened, key=lambda change: (change.seen_at, change.at), default=None)
     return latest.label if latest else None
 
 
-def _start_of(moment: Moment) -> datetime:
+def _start_of(moment: Moment, zone: ZoneInfo) -> datetime:
+    """The instant, or the start of the day in the account's zone."""
     if isinstance(moment.at, datetime):
         return moment.at.astimezone(UTC)
-    return datetime.combine(moment.at, time(), UTC)
+    return datetime.combine(moment.at, time(), zone).astimezone(UTC)
 
 
-def _undated(label: str, lead: Lead, previously: datetime | None, pull_started: datetime) -> Change:
+def _is_ahead(change: Change) -> bool:
+    """Whether a change lies ahead of the pull that read it; a day does once it has not begun."""
+    return change.at > change.seen_at + AHEAD
+
+
+def _undated(label: str, lead: Lead, previously: datetime | None, pull_started: datetime, zone: ZoneInfo) -> Change:
     """A change whose time lies between two observations: `updated_at` if that does, else the pull that saw it."""
-    after = previously or max((_start_of(entry.at) for entry in lead.history), default=lead.created_at)
+    after = previously or max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
     at = pull_started
     if lead.updated_at is not None and after < lead.updated_at <= pull_started:
         at = lead.updated_at

@@ -416,7 +416,6 @@ def test_no_connection_is_no_replay(account):
     assert {"L-1": "in_doubt"} == account.fates
 
 
-@pytest.mark.xfail(strict=True, reason="runs in which a request was refused before count as replays of the lost one")
 def test_refusals_before_the_answer_was_lost_are_no_replays(account):
     """Nothing was in doubt then: three busy nights, and the fourth night's answer is lost."""
     ready(account)
@@ -442,7 +441,6 @@ def test_consent_withdrawn_while_in_doubt_ends_the_asking(account):
     assert [None] == [row.event for row in account.rows()]
 
 
-@pytest.mark.xfail(strict=True, reason="a closed window is judged before consent, and the bytes are sent again")
 @pytest.mark.parametrize("meanwhile", ["window closed", "not configured"])
 def test_consent_withdrawn_ends_the_asking_whatever_else_holds(account, meanwhile):
     """Nor does it matter that the conversion would no longer be sent for another reason."""
@@ -527,7 +525,6 @@ def test_a_replay_goes_where_the_first_sending_went(account):
     assert [TARGET] == [call.target for call in account.sink.calls]
 
 
-@pytest.mark.xfail(strict=True, reason="replays go on to an action that has just stopped, and so do its due deliveries")
 def test_an_action_that_stops_in_a_replay_is_left_alone(account):
     """One request is enough to hear it."""
     ready(account, 3, batch=1)
@@ -539,7 +536,6 @@ def test_an_action_that_stops_in_a_replay_is_left_alone(account):
     assert 1 == len(account.sink.calls)
 
 
-@pytest.mark.xfail(strict=True, reason="only due deliveries heed an action that stopped before, replays do not")
 def test_an_action_that_stopped_before_is_not_asked_again(account):
     """It waits for a human."""
     ready(account)

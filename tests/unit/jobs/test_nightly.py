@@ -227,7 +227,6 @@ def test_every_night_is_a_run_of_its_own(account):
     assert [1, 2] == [row.epoch for row in account.rows(Run)][:2]
 
 
-@pytest.mark.xfail(strict=True, reason="only what asking left unconfirmed is told, not what sending or time did")
 @pytest.mark.parametrize("how", ["replays", "consent", "time"])
 def test_whatever_became_unconfirmed_tonight_ends_with_1(account, how):
     """Somebody has to look it up, whichever step gave it up."""

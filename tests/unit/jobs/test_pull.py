@@ -222,7 +222,6 @@ def test_a_route_without_contact_data_has_none_kept(account):
     assert set() == account.hashed
 
 
-@pytest.mark.xfail(strict=True, reason="a change is held against the start of the pull, however long ago that was")
 def test_a_change_reported_while_a_pull_was_interrupted_is_believed(account):
     """It lies before the moment it was read."""
     account.source.page = 1

@@ -187,9 +187,6 @@ def test_an_outcome_that_comes_on_the_last_day_counts(account):
     assert {"L-1": "accepted"} == account.fates
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a request of a destination that is gone, or refuses us for good, is never given up"
-)
 @pytest.mark.parametrize("why", ["removed", "refused"])
 def test_an_outcome_nobody_can_ask_for_is_given_up_too(account, why):
     """After the same 45 days: it would stand as submitted for ever."""

@@ -173,8 +173,8 @@ def test_a_damaged_state(path):
 
 
 def test_a_folder_where_the_state_should_be(tmp_path):
-    """SQLite cannot open it."""
-    assert "cannot be opened; check that the folder exists and is writable" in refused(tmp_path)
+    """It is told as what it is."""
+    assert "cannot use the state: Is a directory" in refused(tmp_path)
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):

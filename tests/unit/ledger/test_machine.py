@@ -22,7 +22,6 @@ from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_fie
 
 BATCH = 2
 LABELS = {"Nouveau": None, "RDV": "appointment", "Gagné": "sale", "Perdu": None}
-NORMALISED = {"appointment": "rdv", "sale": "gagne"}
 STEPS = {
     "answer lost, taken": fakes.lost_after,
     "answer lost, not taken": fakes.lost_before,
@@ -35,6 +34,10 @@ STEPS = {
     "bad rows named": fakes.refuse_bad(named=True),
     "bad rows not named": fakes.refuse_bad(named=False),
 }
+LABEL = st.sampled_from(["Gagné", "RDV", "Gagné", "RDV", "Nouveau", "Perdu"])
+CONSENT = st.sampled_from(["oui", "oui", "oui", "oui", "non", ""])
+AMOUNT = st.sampled_from(["1 200,50 €", "900", "850", "1.250", ""])
+MOSTLY = st.sampled_from([True, True, True, False])
 WAITS = {"an hour": 1, "seven hours": 7, "a day": 24, "four days": 96, "a month": 720}
 MOVING = frozenset({Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
 NOT_COUNTED = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.REJECTED, Fate.EXPIRED, Fate.CANCELLED})
@@ -93,51 +96,44 @@ class Nights(RuleBasedStateMachine):
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────
 
-    @rule(clicked=st.booleans(), consent=st.sampled_from(["oui", "oui", "oui", "non", ""]))
+    @rule(label=LABEL, dated=st.booleans(), clicked=MOSTLY, consent=CONSENT, amount=AMOUNT)
     @precondition(lambda self: len(self.source.leads) < 6)
-    def lead_appears(self, clicked, consent):
-        """With or without a click id and consent."""
+    def lead_appears(self, label, dated, clicked, consent, amount):
+        """Created long enough ago to be sent tonight."""
         name, now = f"L-{len(self.source.leads) + 1}", self.clock.now()
-        new = lead(
-            name,
-            created_at=now,
-            updated_at=now,
-            label="Nouveau",
-            history=(StatusEntry("Nouveau", Moment(now)),),
-            click_ids=(ClickId(ClickIdKind.GCLID, f"gclid-of-{name}"),) if clicked else (),
-            fields={"consent": consent},
+        self._put(
+            lead(
+                name,
+                created_at=now - timedelta(hours=7),
+                updated_at=now,
+                label=label,
+                history=(StatusEntry(label, Moment(now)),) if dated else (),
+                click_ids=(ClickId(ClickIdKind.GCLID, f"gclid-of-{name}"),) if clicked else (),
+                fields={"consent": consent, "amount": amount},
+            )
         )
-        self.source.put(new)
-        self._note_consent(new)
 
-    def _some(self, data):
-        return data.draw(st.sampled_from(list(self.source.leads.values())), label="lead")
-
-    @rule(data=st.data(), label=st.sampled_from(list(LABELS)), dated=st.booleans())
+    @rule(data=st.data(), label=LABEL, dated=st.booleans())
     @precondition(lambda self: self.source.leads)
     def status_changes(self, data, label, dated):
         """Dated by Oplead or not."""
         old, now = self._some(data), self.clock.now()
         history = (*old.history, StatusEntry(label, Moment(now))) if dated else old.history
-        self.source.put(changed(old, label=label, history=history, updated_at=now))
+        self._put(changed(old, label=label, history=history, updated_at=now))
 
-    @rule(data=st.data(), amount=st.sampled_from(["1 200,50 €", "900", "1.250", ""]))
+    @rule(data=st.data(), field=st.sampled_from(["amount", "consent"]))
     @precondition(lambda self: self.source.leads)
-    def amount_changes(self, data, amount):
-        """Also to one that cannot be read, or away."""
+    def field_changes(self, data, field):
+        """An amount, perhaps unreadable or gone; or consent, given, emptied or taken back."""
         old = self._some(data)
-        self.source.put(changed(old, fields={**old.fields, "amount": amount}, updated_at=self.clock.now()))
+        value = data.draw({"amount": AMOUNT, "consent": CONSENT}[field], label=field)
+        self._put(changed(old, fields={**old.fields, field: value}, updated_at=self.clock.now()))
 
-    @rule(data=st.data(), consent=st.sampled_from(["oui", "non", ""]))
-    @precondition(lambda self: self.source.leads)
-    def consent_changes(self, data, consent):
-        """Given, taken back, or emptied."""
-        old = self._some(data)
-        new = changed(old, fields={**old.fields, "consent": consent}, updated_at=self.clock.now())
-        self.source.put(new)
-        self._note_consent(new)
+    def _some(self, data):
+        return data.draw(st.sampled_from(list(self.source.leads.values())), label="lead")
 
-    def _note_consent(self, some):
+    def _put(self, some):
+        self.source.put(some)
         if some.fields["consent"] == "non":
             self.ever_refused.add(some.id)
 
@@ -146,33 +142,26 @@ class Nights(RuleBasedStateMachine):
         """Windows open and close."""
         self.clock.time += timedelta(hours=WAITS[wait])
 
-    @rule(step=st.sampled_from(list(STEPS)))
-    def platform_will(self, step):
-        """Do something else than take the next request."""
-        self.sink.script.append(STEPS[step])
-
-    @rule(rows=st.integers(1, 3))
-    def platform_will_delay(self, rows):
-        """Call the next rows too recent."""
-        self.delays = rows
-
-    @rule(resolution=st.sampled_from(list(fakes.RESOLUTIONS)))
-    def platform_will_say(self, resolution):
-        """Something else than the outcome, when next asked."""
-        self.sink.status.append(fakes.RESOLUTIONS[resolution])
-
-    @rule(commit=st.integers(1, 25))
-    def machine_will_die(self, commit):
-        """In the middle of the next night, as a transaction is to be committed."""
-        self.crash_at = commit
-
-    @rule()
-    def night(self):
-        """Run the whole job; true where it came to its end."""
+    @rule(
+        steps=st.lists(st.sampled_from(list(STEPS)), max_size=4),
+        says=st.lists(st.sampled_from(list(fakes.RESOLUTIONS)), max_size=2),
+        delays=st.sampled_from([0, 0, 0, 1, 3]),
+        dies_at=st.none() | st.integers(1, 30),
+    )
+    def night(self, steps, says, delays, dies_at):
+        """Run the whole job, whatever the platform does to the first requests and wherever the machine dies."""
+        self.sink.script.extend(STEPS[step] for step in steps)
+        self.sink.status.extend(fakes.RESOLUTIONS[each] for each in says)
+        self.delays, self.crash_at = delays, dies_at
         survived = self._night()
-        self.crash_at = None
+        self._trouble_ends()
         if survived:
             self._check_nothing_is_missing()
+
+    def _trouble_ends(self):
+        self.sink.script.clear()
+        self.sink.status.clear()
+        self.delays, self.crash_at = 0, None
 
     def _night(self):
         deps = Deps(self.source, {GOOGLE: self.sink}, self.clock, lambda: 0.0, REACH)
@@ -274,14 +263,12 @@ class Nights(RuleBasedStateMachine):
         """In a few days without trouble everything comes to its end."""
         if not hasattr(self, "sink"):
             return
-        self.sink.script.clear()
-        self.sink.status.clear()
-        self.delays, self.crash_at = 0, None
         for hours in (0, 25, 24, 24, 1):
             self.clock.time += timedelta(hours=hours)
             assert self._night()
             self.the_ledger_tells_what_the_platform_counted()
             self.nothing_is_counted_twice()
+            self.bytes_are_kept_exactly_while_frozen()
         self._check_nothing_is_missing()
         self.the_history_is_a_chain_of_legal_moves()
         for name, conversion, fate, reason in self.ask("SELECT lead, conversion, fate, reason FROM delivery"):
@@ -296,8 +283,8 @@ class Nights(RuleBasedStateMachine):
 
 TestNights = Nights.TestCase
 TestNights.settings = settings(
-    max_examples=40,
-    stateful_step_count=25,
+    max_examples=30,
+    stateful_step_count=20,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -76,7 +76,7 @@ def test_the_table_below_forgets_no_fate():
 @pytest.mark.parametrize(("fate", "name"), CELLS)
 def test_what_each_decision_does_to_each_fate(fate, name):
     """Written out by hand, cell by cell."""
-    standing = None if fate is None else Standing(fate)
+    standing = None if fate is None else Standing(fate, withdrawn=name == "refused")
 
     assert TABLE[fate][name] == reconcile(standing, DECISIONS[name])
 
@@ -84,7 +84,7 @@ def test_what_each_decision_does_to_each_fate(fate, name):
 @pytest.mark.parametrize(("fate", "name"), CELLS)
 def test_every_decision_is_a_move_the_ledger_takes(fate, name):
     """Or leaves the delivery where it is."""
-    to = reconcile(None if fate is None else Standing(fate), DECISIONS[name])
+    to = reconcile(None if fate is None else Standing(fate, withdrawn=name == "refused"), DECISIONS[name])
     allowed = ENTRY if fate is None else {fate, *MOVES[fate]}
 
     assert to is None or to in allowed
@@ -98,7 +98,7 @@ def test_a_rejected_delivery_returns_only_when_its_data_has_changed(kind, same, 
     mended = kind is OutcomeClass.FIX_DATA and not same and name == "send"
 
     assert (Fate.PENDING if mended else None) == reconcile(
-        Standing(Fate.REJECTED, kind, same_event=same), DECISIONS[name]
+        Standing(Fate.REJECTED, kind, mended=not same), DECISIONS[name]
     )
 
 

