@@ -22,9 +22,15 @@ class MachineClock:
         return datetime.now(UTC)
 
     def sleep_until(self, moment: datetime) -> None:
-        """Return at `moment` or soon after; at once if it has passed."""
-        while (left := (moment - self.now()).total_seconds()) > 0:
+        """Return at `moment` or soon after; at once if it has passed.
+
+        A clock that is stepped back meanwhile does not stretch the wait.
+        """
+        left = (moment - self.now()).total_seconds()
+        end = time.monotonic() + left
+        while left > 0:
             time.sleep(min(left, _LONGEST_NAP))
+            left = min((moment - self.now()).total_seconds(), end - time.monotonic())
 
 
 class SandboxClock:

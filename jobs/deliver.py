@@ -425,7 +425,10 @@ def settle(
 ) -> Fate:
     """Write down the answer to an attempt, and put its delivery where that leaves it."""
     requests.note(session, attempt, outcome)
-    fate = after_answer(outcome.kind, tried_before=row.doubtful_since is not None, asynchronous=asynchronous)
+    tried_before = row.doubtful_since is not None
+    if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
+        tried_before = requests.sent_before(session, row, attempt.request)
+    fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
     row.code, row.outcome = outcome.code, outcome.kind
     if fate is Fate.IN_DOUBT:
         deliveries.doubt(row, attempt.request, now=now)

@@ -1,7 +1,7 @@
 """Judges leads by the rules and brings their deliveries in line; sends nothing."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -51,7 +51,12 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
 
 
 def _refuse_renamed(session: Session, book: Rulebook) -> None:
-    """Refuse what would send everything again under another name."""
+    """Refuse what would send everything again under another name, or another thing under a name that was sent."""
+    for new, now_called in deliveries.ids_in_keys(session, book.account, {route.conversion for route in book.routes}):
+        raise RenamedError(
+            f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
+            "choose another id."
+        )
     for old, new in starts.vanished_conversions(session, book.account, book.routes):
         if new not in book.was or book.was[new] is not None:
             raise RenamedError(
@@ -131,7 +136,7 @@ class _Planner:
             decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
             standing = None if delivery is None else self._standing(delivery, decision, route, lead)
             fate = reconcile(standing, decision)
-            if fate is not None:
+            if fate is not None and (delivery is not None or not _went_there(existing, route)):
                 delivery = delivery or begin(self.ledger.account, route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
         for orphan in by_route.values():
@@ -141,18 +146,21 @@ class _Planner:
         return Standing(
             fate=Fate(delivery.fate),
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
-            mended=(
-                delivery.fate == Fate.REJECTED
-                and lead.fresh
-                and self._digest(route, decision) not in {None, delivery.event_sha256}
-            ),
+            mended=delivery.fate == Fate.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
         )
 
-    def _digest(self, route: Route, decision: Decision) -> str | None:
-        if not isinstance(decision, Send):
-            return None
-        return hashlib.sha256(self.sinks[route.destination].encode(decision.event)).hexdigest()
+    def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:
+        """Whether a refused delivery would not be the same again: it goes elsewhere, or fresh data change it."""
+        match decision:
+            case Send(event=event):
+                digest = hashlib.sha256(self.sinks[route.destination].encode(event)).hexdigest()
+                elsewhere = deliveries.target_of(delivery) != route.target
+                return elsewhere or (lead.fresh and digest != delivery.event_sha256)
+            case Wait():
+                return lead.fresh
+            case _:
+                return False
 
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
@@ -164,8 +172,16 @@ class _Planner:
             deliveries.move(session, self.ledger, orphan, fate, "not_configured", now=self.now)
 
 
+def _went_there(existing: Sequence[Delivery], route: Route) -> bool:
+    """Whether the conversion was sent to the same place already, under another destination's name."""
+    place = (route.conversion, route.target.owner, route.target.action)
+    return any((row.conversion, row.owner, row.action) == place and row.event_sha256 for row in existing)
+
+
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
     """The decision on one route, for the delivery that stands there or would."""
+    if lead.stale:
+        return NotConcerned("to_be_read_again")
     key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
     cancelled = delivery is not None and delivery.fate == Fate.CANCELLED
     return decide(
@@ -207,10 +223,14 @@ def bring_in_line(
     now: datetime,
 ) -> None:
     """Put a delivery where a decision wants it, with what the decision knows of it."""
+    if fate is Fate.UNCONFIRMED:
+        # What was sent stays described as it was sent.
+        deliveries.move(session, ledger, delivery, fate, "consent withdrawn", now=now)
+        return
     if not isinstance(decision, NotConcerned) and decision.entry is not None:
         entry = decision.entry
         delivery.at, delivery.origin, delivery.label = entry.at, entry.origin, entry.label
-        delivery.expires_at = getattr(decision, "closes_at", None)
+        delivery.expires_at = getattr(decision, "closes_at", None) or delivery.expires_at
     delivery.not_before = decision.until if isinstance(decision, Wait) else None
     delivery.tax = route.field_value.tax if route.field_value else None
     if isinstance(decision, Send):
@@ -218,7 +238,7 @@ def bring_in_line(
     reason = reason_of(decision)
     detail = getattr(decision, "detail", None)
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate in {Fate.CANCELLED, Fate.UNCONFIRMED}:
+    if fate is Fate.CANCELLED:
         cause = "consent withdrawn"
     deliveries.move(session, ledger, delivery, fate, cause, now=now)
 

@@ -15,7 +15,7 @@ from jobs.rules.consent import may_keep_contact
 from jobs.rules.facts import Answer, LeadFacts
 from jobs.rules.intake import amounts, answer, new_click_ids, where_facts
 from jobs.rules.labels import normalise_label
-from jobs.rules.timing import observe
+from jobs.rules.timing import Seen, observe
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
@@ -79,7 +79,7 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
         for page in source.fetch_changes(since, resume=resume, is_known=is_known):
             # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
             started = started or page.served_at or began
-            _keep(ledger, page, intake, started)
+            _keep(ledger, page, intake, _Reading(started, page.served_at or started, clock.now()))
             done.count(page)
             if page.resume is not None and clock.now() - began > reach.budget:
                 return
@@ -90,13 +90,22 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
     done.complete = True
 
 
-def _keep(ledger: Ledger, page: LeadPage, intake: "Intake", started: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """When a page was read: the pull's start, when the source served it, and when the last of it had come."""
+
+    started: datetime
+    served: datetime
+    ended: datetime
+
+
+def _keep(ledger: Ledger, page: LeadPage, intake: "Intake", when: _Reading) -> None:
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
-        place.pull_started_at = place.pull_started_at or started
+        place.pull_started_at = place.pull_started_at or when.started
         place.resume = page.resume
         session.add(place)
-        intake.store(session, ledger.account, page, started)
+        intake.store(session, ledger.account, page, when)
 
 
 def _start_over(ledger: Ledger) -> None:
@@ -137,23 +146,21 @@ class Intake:
     book: Rulebook
     sinks: Sinks
 
-    def store(self, session: Session, account: str, page: LeadPage, started: datetime) -> None:
-        """Keep what the rules need of a page, read by the pull that began at `started`."""
+    def store(self, session: Session, account: str, page: LeadPage, when: _Reading) -> None:
+        """Keep what the rules need of a page."""
         # A page that drifts may list a lead twice; the later entry is the fresher one.
         latest = {lead.id: lead for lead in page.leads}
         ids = list(latest)
         known = leads.facts(session, account, ids)
         last_seen = leads.observed(session, account, ids)
-        readings = [
-            self._reading(lead, known.get(lead.id), last_seen.get(lead.id), started) for lead in latest.values()
-        ]
-        leads.store(session, account, readings, seen_at=started)
-        leads.touch(session, account, page.unchanged, seen_at=started)
+        readings = [self._reading(lead, known.get(lead.id), last_seen.get(lead.id), when) for lead in latest.values()]
+        leads.store(session, account, readings, seen_at=when.served)
+        leads.touch(session, account, page.unchanged, seen_at=when.served)
         for unreadable in page.unreadable:
-            leads.store_unreadable(session, account, unreadable, seen_at=started)
+            leads.store_unreadable(session, account, unreadable, seen_at=when.served)
 
     def _reading(
-        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, started: datetime
+        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: _Reading
     ) -> leads.Reading:
         wanted = self.book.extraction
         user_data = answer(wanted.ad_user_data, lead)
@@ -165,8 +172,15 @@ class Intake:
             ad_personalization=answer(wanted.ad_personalization, lead),
             where=where_facts(wanted.where, lead),
             amounts=amounts(wanted.amounts, lead),
-            changes=observe(changes, lead, previously=previously, pull_started=started, zone=self.book.zone),
-            click_ids=new_click_ids(known.click_ids if known else (), lead, previously=previously),
+            changes=observe(
+                changes,
+                lead,
+                seen=Seen(previously, when.started, max(when.served, when.ended)),
+                zone=self.book.zone,
+            ),
+            click_ids=new_click_ids(
+                known.click_ids if known else (), lead, previously=_clicks_since(known, previously)
+            ),
             identifiers=self._identifiers(lead, user_data),
         )
 
@@ -174,3 +188,9 @@ class Intake:
         """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
         wanted = {route.destination for route in self.book.routes if may_keep_contact(route, user_data)}
         return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
+
+
+def _clicks_since(known: LeadFacts | None, previously: datetime | None) -> datetime | None:
+    """From when an id counts that was not on record; one that could not be read before is as old as the lead."""
+    unread_before = known is None or known.stale or known.click_id_problem is not None
+    return None if unread_before else previously

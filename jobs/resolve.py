@@ -55,6 +55,8 @@ def resolve(ledger: Ledger, sinks: Sinks, clock: Clock, done: Resolved) -> None:
             done.pending += 1
             continue
         resolution = _ask(sinks, request, done)
+        if isinstance(resolution, StillPending) and request.destination in sinks.keys() - done.stopped.keys():
+            done.pending += 1
         if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
             resolution = Forgotten(f"no outcome in {GIVE_UP_AFTER.days} days")
         with ledger.writing() as session:
@@ -93,7 +95,7 @@ class _Settling:
         rows = requests.rows(self.session, number)
         match resolution:
             case StillPending():
-                self.done.pending += 1
+                pass
             case Answered():
                 request.state = requests.RequestState.SETTLED
                 for (attempt, row), outcome in zip(rows, resolution.outcomes, strict=True):

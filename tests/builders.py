@@ -98,6 +98,7 @@ def facts(**over):
         "created_at": CREATED,
         "seen_at": NIGHT,
         "fresh": True,
+        "stale": False,
         "changes": (reported("nouveau", CREATED), reported("gagne", WON)),
         "click_ids": (click(),),
         "click_id_problem": None,

@@ -23,7 +23,7 @@ _COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
 
 
-class Unreadable(Exception):  # noqa: N818 the port's word for it
+class Unreadable(Exception):
     """This lead cannot be read: the message says why by shape, naming the setting to mend, never a value."""
 
 
@@ -41,16 +41,9 @@ def read_id(item: Mapping[str, object], paths: FieldPaths) -> LeadId:
 
 
 def digest_of(item: Mapping[str, object]) -> str:
-    """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order.
-
-    Raises:
-        Unreadable: it holds text that is no valid Unicode.
-    """
+    """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order."""
     canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    try:
-        return hashlib.sha256(canonical.encode()).hexdigest()
-    except UnicodeEncodeError:
-        raise Unreadable("it holds text that is no valid Unicode") from None
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def lacks_click_ids(item: Mapping[str, object], paths: FieldPaths) -> bool:

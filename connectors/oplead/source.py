@@ -14,7 +14,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.oplead.candidates import with_candidates
 from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused
 from connectors.oplead.envelope import find_items
-from connectors.oplead.fields import first, raw, shape
+from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.options import OpleadOptions, SinceFilter
 from connectors.oplead.pages import Place, Walk
 from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
@@ -24,6 +24,10 @@ from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 
 IsKnown = Callable[[LeadId, str], bool]
 _GONE = frozenset({404, 410})
+
+
+class _NoLeadError(Misconfigured):
+    """A lead's own page holds no lead at all."""
 
 
 class OpleadSource:
@@ -57,7 +61,7 @@ class OpleadSource:
         self._wanted = wanted_fields
         self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter)
         self._list = f"{self._client.root}/leads"
-        self._failed_before = False
+        self._failed_before: type[Exception] | None = None
 
     def __enter__(self) -> Self:
         """Use it in a `with`, so that its connections end with the block."""
@@ -105,16 +109,11 @@ class OpleadSource:
             Misconfigured: Oplead refuses us, or the answer is not this lead or cannot be read.
             Transient: it kept failing after bounded retries.
         """
-        item = self._own_page(lead_id)
-        if item is None:
-            return None
         try:
-            lead = self._parse(item, read_id(item, self._paths), digest_of(item))
+            item = self._own_page(lead_id)
+            return None if item is None else self._parse(item, lead_id, digest_of(item))
         except Unreadable as error:
             raise Misconfigured(f"lead {lead_id}: {error}") from None
-        if lead.id != lead_id:
-            raise Misconfigured(f"lead {lead_id}: its own page carries another id, see oplead.fields.id")
-        return lead
 
     def _walk(self, since: datetime | None) -> Walk:
         options, auth = self._options, self._options.auth
@@ -159,15 +158,15 @@ class OpleadSource:
         detail = self._options.detail
         if detail == "never" or (detail == "auto" and not lacks_click_ids(item, self._paths)):
             return item
+        failed_before, self._failed_before = self._failed_before, None
         try:
             details = self._own_page(own_id)
-        except Transient as error:
+        except (Transient, Refused, _NoLeadError) as error:
             # One lead whose page always fails must not stop every night; two in a row are the platform's.
-            if self._failed_before or error.retry_after:
+            if failed_before is type(error) or (isinstance(error, Transient) and error.retry_after):
                 raise
-            self._failed_before = True
-            raise Unreadable(f"its own page keeps failing ({error})") from None
-        self._failed_before = False
+            self._failed_before = type(error)
+            raise Unreadable(f"its own page fails ({error})") from None
         if details is None:
             raise Unreadable("it is listed, but its own page is gone")
         return {**item, **details}
@@ -182,12 +181,20 @@ class OpleadSource:
         return self._unwrapped(answer.body, own_id)
 
     def _unwrapped(self, body: object, own_id: LeadId) -> Mapping[str, object]:
-        """The lead in an answer about one lead: the answer, or what it wraps."""
+        """The lead in an answer about one lead: the answer, or what it wraps, whichever has the lead's id.
+
+        Raises:
+            Unreadable: whatever has an id there has another one.
+            _NoLeadError: nothing there has any.
+        """
         inside = [body, *(one for name in ("data", "lead") for one in raw(body, name))]
-        for one in inside:
-            if isinstance(one, Mapping) and first(one, self._paths.id or ()) is not None:
-                return one
-        raise Misconfigured(f"lead {own_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id")
+        named = [one for one in inside if isinstance(one, Mapping) and first(one, self._paths.id or ()) is not None]
+        if not named:
+            raise _NoLeadError(f"lead {own_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id")
+        own = (one for one in named if text_of(first(one, self._paths.id or ())) == own_id)
+        if (lead := next(own, None)) is None:
+            raise Unreadable("its own page is another lead's, see oplead.fields.id")
+        return lead
 
     def _parse(self, item: Mapping[str, object], own_id: LeadId, digest: str) -> Lead:
         return parse_lead(

@@ -1,19 +1,21 @@
 """Deliveries: begun, moved along the table of fates, and asked for by what is due."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 import sqlalchemy
 from sqlalchemy import case, func, or_
 from sqlmodel import Session, col, select
 
-from connectors.records import DeliveryKey, LeadId, Target
+from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger.fates import FROZEN, OPEN, Fate, check_move
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request, Transition
+from jobs.rules.keys import delivery_key
 
 WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
+UNANSWERED = ("open", "lost")
 SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
 
 
@@ -35,6 +37,8 @@ def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: 
     """
     before = Fate(delivery.fate) if delivery.id is not None else None
     delivery.reason = cause if to in WITH_REASON else None
+    if to is Fate.UNCONFIRMED:
+        delivery.code = cause
     if before == to:
         session.add(delivery)
         return
@@ -155,7 +159,7 @@ def runs_in_doubt(session: Session, delivery: Delivery) -> int:
         .where(
             Attempt.delivery == delivery.id,
             col(Attempt.request) >= (delivery.doubtful_request or 0),
-            Request.state != "not_sent",
+            or_(col(Request.state).in_(UNANSWERED), col(Attempt.outcome) == OutcomeClass.UNKNOWN),
         )
     ).one()
 
@@ -177,6 +181,19 @@ def number(delivery: Delivery) -> int:
     if delivery.id is None:
         raise ValueError("the delivery is not stored yet")
     return delivery.id
+
+
+def ids_in_keys(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Conversion ids that no delivery has, but that keys of a renamed conversion were made with, and its name now."""
+    known = set(session.exec(select(Delivery.conversion).where(Delivery.account == account).distinct()))
+    fresh = sorted(set(conversions) - known)
+    if not fresh:
+        return
+    for row in session.exec(select(Delivery).where(Delivery.account == account)):
+        for conversion in fresh:
+            lead, destination = LeadId(row.lead), DestinationId(row.destination)
+            if row.key == delivery_key(account, lead, conversion, destination, row.occurrence):
+                yield conversion, row.conversion
 
 
 def still_open(deliveries: Iterable[Delivery]) -> list[Delivery]:

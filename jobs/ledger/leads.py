@@ -19,7 +19,7 @@ from connectors.records import (
     LeadId,
     UnreadableLead,
 )
-from jobs.ledger.fates import OPEN
+from jobs.ledger.fates import FROZEN, OPEN
 from jobs.ledger.tables import (
     ClickIdRow,
     ContactHash,
@@ -149,7 +149,11 @@ def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadI
     """What is kept of each lead, as the rules know it."""
     rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
     changes = _grouped(
-        session.exec(select(StatusChange).where(StatusChange.account == account, col(StatusChange.lead).in_(ids)))
+        session.exec(
+            select(StatusChange)
+            .where(StatusChange.account == account, col(StatusChange.lead).in_(ids))
+            .order_by(col(StatusChange.id))
+        )
     )
     clicks = _grouped(
         session.exec(select(ClickIdRow).where(ClickIdRow.account == account, col(ClickIdRow.lead).in_(ids)))
@@ -169,7 +173,7 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime) -> No
         col(Delivery.account) == account,
         col(Delivery.lead) == col(ContactHash.lead),
         col(Delivery.destination) == col(ContactHash.destination),
-        col(Delivery.fate).in_(OPEN),
+        col(Delivery.fate).in_(OPEN | FROZEN),
     )
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting))
     closed = select(ClickIdRow).where(
@@ -279,6 +283,7 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
         created_at=row.created_at,
         seen_at=row.seen_at,
         fresh=row.fresh,
+        stale=not row.digest,
         changes=tuple(_change(change) for change in changes),
         click_ids=tuple(
             KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated) for click in clicks

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from jobs.ledger.engine import LedgerError, explained, open_engine
 from jobs.ledger.lease import exclusive
@@ -78,6 +78,12 @@ def held(path: Path, account: str, command: str, *, pid: int, now: datetime) -> 
 def _begin(engine: Engine, path: Path, account: str, command: str, *, pid: int, now: datetime) -> Ledger:
     """Raise the account's epoch, so that whoever held it before can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
+        others = [name for name in session.exec(select(Lease.account)) if name != account]
+        if others and session.get(Lease, account) is None:
+            raise LedgerError(
+                f"{path}: this state holds account {others[0]!r}, not {account!r}. Renamed? The account's name is part "
+                "of every key: write the old one again. A new account needs a `state:` of its own."
+            )
         lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
         lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
         run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)

@@ -77,6 +77,17 @@ def rows(session: Session, request: int) -> list[tuple[Attempt, Delivery]]:
     )
 
 
+def sent_before(session: Session, delivery: Delivery, request: int) -> bool:
+    """Whether an earlier request may have brought the delivery to the platform."""
+    arrived = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
+    earlier = (
+        select(Attempt.request)
+        .join(Request, col(Request.id) == col(Attempt.request))
+        .where(Attempt.delivery == delivery.id, Attempt.request < request, col(Request.state).in_(arrived))
+    )
+    return session.exec(earlier).first() is not None
+
+
 def note(session: Session, attempt: Attempt, outcome: Outcome) -> None:
     """Write down what was answered about one row."""
     attempt.outcome, attempt.code = outcome.kind, outcome.code

@@ -52,6 +52,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The platform does not know clicks of the last hours yet.",
             "Nothing to do; it goes out by itself once the click is old enough.",
         ),
+        "noon_awaited": Words(
+            "waits for noon",
+            "Oplead names the day of the change and not its time; it is told as noon of that day, which is to come.",
+            "Nothing to do; it goes out by itself.",
+        ),
         "value_awaited": Words(
             "waits for its amount",
             "The amount is not in Oplead yet; it is waited for before the conversion goes out.",
@@ -98,6 +103,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "time not believable",
             "Oplead dates the change before the lead's creation or in the future.",
             "Correct the status date in Oplead.",
+        ),
+        "to_be_read_again": Words(
+            "to be read again",
+            "The settings want other things of a lead than were read; it has not been read again yet.",
+            "Nothing to do; the next complete reading of Oplead settles it.",
         ),
         "not_configured": Words(
             "no longer in the settings",

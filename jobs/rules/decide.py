@@ -95,7 +95,7 @@ def decide(
     """
     if not _meets(route, lead):
         return NotConcerned("where_does_not_match")
-    entry = first_entry(route, lead, key, after=entered_after)
+    entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
         return NotConcerned("stage_not_reached")
     skipped = _before_start(entry, starts)

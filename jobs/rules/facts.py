@@ -79,6 +79,8 @@ class LeadFacts:
     """The start of the last pull that saw it."""
     fresh: bool
     """Whether it was read since it was last judged; else contact hashes that nobody needed are gone."""
+    stale: bool
+    """Whether the settings want other things of it than were read; it waits to be read again."""
     changes: tuple[Change, ...]
     click_ids: tuple[KnownClickId, ...]
     click_id_problem: str | None

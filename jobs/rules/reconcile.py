@@ -40,7 +40,7 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
             return _still_open(wanted)
         case Fate.REJECTED:
             mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
-            return Fate.PENDING if mended and isinstance(decision, Send) else None
+            return Fate.PENDING if mended and wanted is Fate.PENDING else None
         case Fate.CANCELLED:
             # The decision was asked for entries later than the cancelled one.
             return Fate.PENDING if wanted is Fate.PENDING else None

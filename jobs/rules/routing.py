@@ -4,12 +4,17 @@ from datetime import datetime
 
 from connectors.records import Identifier
 from jobs.rules.facts import KnownClickId, LeadFacts, Route
+from jobs.rules.intake import ERASED
 
 
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
     """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
     for kind in route.limits.click_ids:
-        clicks = [click for click in lead.click_ids if click.kind == kind and click.clicked_at <= at]
+        clicks = [
+            click
+            for click in lead.click_ids
+            if click.kind == kind and click.clicked_at <= at and not click.value.startswith(ERASED)
+        ]
         if clicks:
             return max(clicks, key=lambda click: (click.clicked_at, click.value))
     return None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.records import DeliveryKey
-from jobs.rules.facts import Change, LeadFacts, Origin, Route
+from jobs.rules.facts import Change, LeadFacts, Origin, Route, Starts
 from jobs.rules.timing import AHEAD, happened_at, implausible
 
 
@@ -21,14 +21,18 @@ class Entry:
     """When it is known not to have entered yet."""
 
 
-def first_entry(route: Route, lead: LeadFacts, key: DeliveryKey, *, after: datetime | None) -> Entry | None:
+def first_entry(
+    route: Route, lead: LeadFacts, starts: Starts, key: DeliveryKey, *, after: datetime | None
+) -> Entry | None:
     """The earliest time the lead entered the route's stage, or one that implies it; None where it never did.
 
-    A lead that leaves the stage and comes back has entered it once: the first time decides.
+    A lead that leaves the stage and comes back has entered it once: the first time decides. A label that was added to
+    the stage later counts as outside before its own start, unless nothing else ever entered the stage.
 
     Args:
         route: the conversion and the labels of its stage.
         lead: its status changes.
+        starts: from when each label counts.
         key: the delivery's key, which places days without a time.
         after: only entries later than this count, for a delivery cancelled before.
     """
@@ -38,13 +42,21 @@ def first_entry(route: Route, lead: LeadFacts, key: DeliveryKey, *, after: datet
         ((happened_at(change, lead, key, route.zone), change) for change in lead.changes),
         key=lambda pair: (pair[0], pair[1].seen_at),
     )
-    outside = True
+    outside, early = True, None
     for at, change in timed:
         inside = change.label in route.labels
         if inside and outside and (after is None or at > after):
-            return _entry(at, change, lead)
+            entry = _entry(at, change, lead)
+            if not _was_added_later(change, at, starts):
+                return entry
+            early, inside = early or entry, False
         outside = not inside
-    return None
+    return early
+
+
+def _was_added_later(change: Change, at: datetime, starts: Starts) -> bool:
+    """Whether the change lies after the conversion's start and before its label's own."""
+    return starts.conversion <= at < starts.of(change.label)
 
 
 def _creation(lead: LeadFacts) -> Entry:

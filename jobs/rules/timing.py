@@ -1,6 +1,7 @@
 """When a status change happened, as far as it can be known."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,33 +13,37 @@ AHEAD = timedelta(minutes=5)
 """How far a reported time may lie ahead of the pull that read it: clocks differ that much, no more."""
 
 
-def observe(
-    known: Sequence[Change],
-    lead: Lead,
-    *,
-    previously: datetime | None,
-    pull_started: datetime,
-    zone: ZoneInfo,
-) -> list[Change]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When a lead was observed."""
+
+    previously: datetime | None
+    """When it was last seen before; None at first sight."""
+    started: datetime
+    """The start of the pull that reads it now."""
+    ended: datetime
+    """When it had been read: nothing it tells can be later."""
+
+
+def observe(known: Sequence[Change], lead: Lead, *, seen: Seen, zone: ZoneInfo) -> list[Change]:
     """The status changes a fresh reading of a lead adds to those known.
 
     Args:
         known: the changes on record, in any order.
         lead: what Oplead says now.
-        previously: the start of the last pull that saw the lead; None at first sight.
-        pull_started: the start of the pull that read it now.
+        seen: when it says so, and when it was seen before.
         zone: the account's zone, for days without a time.
     """
     added: list[Change] = []
     for entry in lead.history:
-        change = _reported(entry.label, entry.at, pull_started, zone)
+        change = _reported(entry.label, entry.at, seen.ended, zone)
         if not any(_same(change, other) for other in (*known, *added)):
             added.append(change)
     if lead.label is None:
         return added
     label = normalise_label(lead.label)
     if label != _current((*known, *added), lead, zone):
-        added.append(_undated(label, lead, previously, pull_started, zone))
+        added.append(_undated(label, lead, seen, zone))
     return added
 
 
@@ -101,11 +106,12 @@ def _is_ahead(change: Change) -> bool:
     return change.at > change.seen_at + AHEAD
 
 
-def _undated(label: str, lead: Lead, previously: datetime | None, pull_started: datetime, zone: ZoneInfo) -> Change:
+def _undated(label: str, lead: Lead, seen: Seen, zone: ZoneInfo) -> Change:
     """A change whose time lies between two observations: `updated_at` if that does, else the pull that saw it."""
-    after = previously or max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
-    at = pull_started
-    if lead.updated_at is not None and after < lead.updated_at <= pull_started:
+    dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
+    after = seen.previously or dated
+    at = max(seen.started, lead.created_at)
+    if lead.updated_at is not None and after < lead.updated_at <= seen.ended:
         at = lead.updated_at
-    origin = Origin.BASELINE if previously is None else Origin.BOUNDED
-    return Change(label, at, date_only=False, origin=origin, seen_at=pull_started, after=after)
+    origin = Origin.BASELINE if seen.previously is None else Origin.BOUNDED
+    return Change(label, at, date_only=False, origin=origin, seen_at=seen.ended, after=after)

@@ -8,7 +8,9 @@ from decimal import Decimal
 from jobs.rules.facts import Amount, LeadFacts, Route, Unreadable
 from jobs.rules.shape import shape
 
-_CURRENCY = re.compile(r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht", re.IGNORECASE)
+_CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
+_AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
+"""Only at the ends: taken out of the middle, `12€50` would become 1250."""
 _PLAIN = re.compile(r"\d+")
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*")
 _LARGEST = Decimal(10) ** 7
@@ -70,7 +72,7 @@ def value_to_send(
 
 def _parse(raw: str) -> Amount | None:
     text = " ".join(raw.replace("\u202f", " ").replace("\u00a0", " ").replace("’", "'").split())
-    text = _CURRENCY.sub("", text).strip()
+    text = _AROUND.sub("", text)
     if not text:
         return None if not raw.strip() else Unreadable(shape(raw))
     whole, mark, decimals = _split_decimals(text)

@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping
 from jobs.settings.conversions import FieldValue
 from jobs.settings.model import Settings
 
+RULES = 1
+"""Raised by a release that judges leads otherwise than the one before, so that all are judged again."""
+
 Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
 
 
@@ -26,7 +29,7 @@ def extraction_digest(settings: Settings) -> str:
             # A lead keeps what its answer means, not the answer: one that moves between the lists is read again.
             "consent": {"ad_user_data", "ad_personalization"},
             "exclude": True,
-            "oplead": {"fields"},
+            "oplead": {"fields", "detail", "base_url", "path_prefix"},
         },
     )
     return _sha256(read | {"named": _named_fields(settings)})
@@ -55,7 +58,7 @@ def rules_digest(settings: Settings) -> str:
             "conversions": {"__all__": {"name"}},
         },
     )
-    return _sha256(decides)
+    return _sha256(decides | {"rules": RULES})
 
 
 def _named_fields(settings: Settings) -> dict[str, list[str]]:

@@ -58,6 +58,7 @@ def test_the_books_agree_after_bad_nights(companies, indices, unheard):
     company.use_demo_settings()
     for conversion in company.settings["conversions"]:
         conversion["since"] = SINCE
+    company.conversion("appointment")["value"] = 60.25
     company.platform.switch("record_indices", indices)
 
     codes = bad_nights(company)

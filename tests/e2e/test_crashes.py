@@ -83,7 +83,7 @@ def serve_many(company):
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
-        pytest.param("a page read", 1, id="between pages"),
+        pytest.param("page committed", 1, id="between pages"),
         pytest.param("in a page's commit", 2, id="in a page's commit"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_run_killed_while_reading(company, point, nth):
     ("point", "nth"),
     [
         pytest.param("a lead judged", 215, id="in the first transaction"),
-        pytest.param("leads planned", 2, id="between commits"),
+        pytest.param("leads planned", 1, id="between commits"),
     ],
 )
 def test_a_run_killed_while_planning(company, point, nth):

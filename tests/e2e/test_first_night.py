@@ -1,4 +1,4 @@
-"""The first night sends nothing of what stood before it; the day after, only what changed since goes out."""
+"""The first night sends nothing of what stood before it; from the day after on, only what changed since goes out."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ import pytest
 
 from connectors.sandbox.population import FIRST_NIGHT, Population
 
-SECOND_NIGHT = FIRST_NIGHT + timedelta(days=1)
+NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=6))
 STAGES = {
     "appointment": {"Rendez-vous", "RDV pris", "Gagné"},  # a sale implies the appointment
     "quote": {"Devis à relancer"},
@@ -26,25 +26,26 @@ def readable(population):
 
 
 def entries_by_history(population):
-    """The conversions first reached between the two nights, as the leads' history tells."""
+    """The conversions first reached between the first night and the last, as the leads' history tells."""
     found = set()
     for lead, truth in readable(population).items():
         for conversion, labels in STAGES.items():
             first = next((change.at for change in truth.changes if change.status in labels), None)
-            if first and FIRST_NIGHT <= first <= SECOND_NIGHT:
+            if first and NIGHTS[0] <= first <= NIGHTS[-1]:
                 found.add((lead, conversion))
     return found
 
 
 def entries_by_label(population):
-    """The conversions whose stage a lead has now and had not a night ago, as their labels alone tell."""
-    then, now = population.leads_at(FIRST_NIGHT), population.leads_at(SECOND_NIGHT)
-    return {
-        (lead, conversion)
-        for lead in readable(population)
-        for conversion, labels in STAGES.items()
-        if lead in now and now[lead]["status"] in labels and (lead not in then or then[lead]["status"] not in labels)
-    }
+    """The conversions whose stage a lead was first seen in on a later night than the first."""
+    seen = [population.leads_at(night) for night in NIGHTS]
+    found = set()
+    for lead in readable(population):
+        for conversion, labels in STAGES.items():
+            nights = [number for number, leads in enumerate(seen) if lead in leads and leads[lead]["status"] in labels]
+            if nights and nights[0] > 0:
+                found.add((lead, conversion))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,8 @@ def test_only_what_changes_after_the_first_night_goes_out(population, companies,
     assert [] == company.ingests
     assert {"skipped"} == set(company.fates().values())
 
-    company.night(SECOND_NIGHT)
+    for night in NIGHTS[1:]:
+        company.night(night)
 
     concerned = {name for name, fate in company.fates().items() if fate != "skipped"}
     assert entries(population) == concerned

@@ -236,11 +236,9 @@ def test_what_google_accepts_it_knows():
         for case, conversion, row in expectations()
         if row["fate"] in {"accepted", "submitted"}
         for click in [
-            case.get("clicks", {}).get(click_id, unknown)
-            for click_id in row["wire"].get("adIdentifiers", {}).values()
+            case.get("clicks", {}).get(click_id, unknown) for click_id in row["wire"].get("adIdentifiers", {}).values()
         ]
-        if click["customer"] != CUSTOMER
-        or instant(click["clicked_at"]) > span(row["wire"]["eventTimestamp"])[0]
+        if click["customer"] != CUSTOMER or instant(click["clicked_at"]) > span(row["wire"]["eventTimestamp"])[0]
     ]
 
     assert not wrong

@@ -100,6 +100,25 @@ def test_the_machines_clock_does_not_sleep_for_the_past():
     assert time.monotonic() - started < 1
 
 
+def test_a_clock_stepped_back_does_not_stretch_a_sleep():
+    """An hour back in the middle of a wait is not an hour more of it."""
+
+    class SteppedBack(MachineClock):
+        back = timedelta(0)
+
+        def now(self):
+            moment, self.back = super().now() - self.back, timedelta(hours=1)
+            return moment
+
+    clock = SteppedBack()
+    until = datetime.now(UTC) + timedelta(milliseconds=20)
+    sleeper = threading.Thread(target=clock.sleep_until, args=(until,), daemon=True)
+    sleeper.start()
+    sleeper.join(timeout=5)
+
+    assert not sleeper.is_alive()
+
+
 def test_the_sandboxs_time_is_told(sandbox):
     """In aware UTC, whatever the machine's clock says."""
     with SandboxClock(sandbox.url) as clock:

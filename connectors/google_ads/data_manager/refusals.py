@@ -5,9 +5,10 @@ https://developers.google.com/data-manager/api/devguides/concepts/understand-err
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import requests
 
@@ -19,6 +20,8 @@ _REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}")
 _PATH = re.compile(r"[\w./\[\]]{1,200}")
 _ROW = re.compile(r"\bevents[\[./](\d+)")
 """`events[3].user_data`, `events.events[3]`, `events.3`: how a path names a row is not documented."""
+_EVENTS = re.compile(r"\bevents\b")
+_ACTION = re.compile(r"product_?destination|conversion_?action", re.IGNORECASE)
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 _GENERIC = {"INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"}
@@ -30,6 +33,7 @@ _STATUSES = {
     "UNAVAILABLE": OutcomeClass.RETRY,
     "INTERNAL": OutcomeClass.RETRY,
     "DEADLINE_EXCEEDED": OutcomeClass.RETRY,
+    "UNIMPLEMENTED": OutcomeClass.FIX_CONFIG,
 }
 """The canonical status, where Google's front door names a reason of its own (SERVICE_DISABLED)."""
 
@@ -47,6 +51,11 @@ class Violation:
         match = _ROW.search(self.path)
         return int(match[1]) if match else None
 
+    @property
+    def in_events(self) -> bool:
+        """Whether it is about an event, even where the path does not tell which."""
+        return _EVENTS.search(self.path) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class VendorError:
@@ -60,6 +69,11 @@ class VendorError:
     retry_after: timedelta | None
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """Every reason it gives, its own first."""
+        return tuple(filter(None, (self.reason, *(each.reason for each in self.violations))))
+
+    @property
     def code(self) -> str:
         """The most telling reason: a field's own, else the answer's, else its status."""
         own = [each.reason for each in self.violations if each.reason and each.reason not in _GENERIC]
@@ -70,21 +84,37 @@ class VendorError:
     def outcome(self) -> Outcome:
         """What it means for the whole request, or for the rows it blames."""
         outcome = outcome_of(self.code, self._summary(), retry_after=self.retry_after)
-        if class_of(self.code):
-            return outcome
-        kind = _STATUSES.get(self.status, OutcomeClass.UNKNOWN)
-        return Outcome(kind, outcome.code, outcome.message, outcome.retry_after)
+        if class_of(self.code) is None or self.code in _GENERIC:
+            outcome = replace(outcome, kind=self._kind_without_reason())
+        blamed = self._blamed()
+        if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.in_events for each in blamed):
+            # What is wrong stands beside the events: sending fewer of them would not help.
+            of_target = all(_ACTION.search(each.path) for each in blamed)
+            return replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=of_target)
+        return outcome
 
     def refusal(self, sent: int) -> Refused:
         """The answer to a request of `sent` events; it blames only rows that share its code."""
-        code = self.code
-        blamed = {each.row for each in self.violations if each.reason in {code, None, *_GENERIC}}
-        rows = tuple(sorted(row for row in blamed if row is not None and row < sent))
-        outcome = self.outcome
-        if rows and code in _GENERIC:
-            # It says which row but not why: the fault is the row's all the same.
-            outcome = Outcome(OutcomeClass.FIX_DATA, code, outcome.message)
-        return Refused(outcome, rows)
+        rows = {each.row for each in self._blamed()}
+        return Refused(self.outcome, tuple(sorted(row for row in rows if row is not None and row < sent)))
+
+    def _blamed(self) -> tuple[Violation, ...]:
+        """The violations the code is about."""
+        return tuple(each for each in self.violations if each.reason in {self.code, None, *_GENERIC})
+
+    def _kind_without_reason(self) -> OutcomeClass:
+        """What it means where no reason we know says so.
+
+        A request that is refused is refused whole, so nothing is in doubt: a bad argument may be any row's.
+        """
+        if kind := _STATUSES.get(self.status):
+            return kind
+        if not HTTPStatus.BAD_REQUEST <= self.http < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return OutcomeClass.UNKNOWN
+        is_plain = self.status == "INVALID_ARGUMENT" and self.code in _GENERIC
+        if is_plain or any(each.in_events for each in self._blamed()):
+            return OutcomeClass.FIX_DATA
+        return OutcomeClass.FIX_CONFIG
 
     def _summary(self) -> str:
         paths = [each.path for each in self.violations[:3]]

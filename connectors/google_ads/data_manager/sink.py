@@ -53,8 +53,11 @@ from connectors.records import (
     Target,
 )
 
-_FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID", "NOT_FOUND"}
-"""A status is kept for about 50 days; one that cannot be found will not be found later."""
+_FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID"}
+"""A status is kept for about 50 days; one that cannot be found will not be found later.
+
+Only the API's own reasons say so: a plain NOT_FOUND may come from an address where it does not live.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,16 @@ class DataManagerSink:
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events to one conversion action in one request.
 
-        A refused token is a refusal of nothing sent. A 401 to a token kept from an earlier call is to be
-        retried, with a new one; to a new one it is the configuration's fault.
+        Frozen bytes that this library's API does not take, and a refused token, are refusals of nothing sent.
+        A 401 to a token kept from an earlier call is to be retried, with a new one; to a new one it is the
+        configuration's fault.
         """
-        request = encode.ingest_request(target, batch, login_customer_id=self._options.login_customer_id)
+        try:
+            request = encode.ingest_request(target, batch, login_customer_id=self._options.login_customer_id)
+        except (ParseError, ValueError):
+            return Refused(
+                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
+            )
         try:
             token = self._account.token()
         except TokenRefusedError as error:
@@ -176,8 +185,8 @@ class DataManagerSink:
         refusal = read_error(response)
         if refusal is None:
             raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
-        if refusal.code in _FORGOTTEN:
-            return Forgotten(refusal.code)
+        if reason := next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None):
+            return Forgotten(reason)
         raise self._problem(refusal)
 
     def _problem(self, error: VendorError) -> Transient | Misconfigured:

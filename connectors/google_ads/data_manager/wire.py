@@ -1,14 +1,17 @@
 """Connections that make one call and no other: no retry, no redirect, no second token, bounded waits."""
 
 import ssl
+import time
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import requests
 from google.auth.credentials import Credentials
 from google.auth.transport.requests import AuthorizedSession
-from requests.exceptions import ConnectTimeout, ProxyError
+from requests.exceptions import ConnectTimeout, ProxyError, ReadTimeout
+from urllib3 import HTTPResponse
 from urllib3.exceptions import NewConnectionError
 
 from connectors.errors import Misconfigured
@@ -21,6 +24,9 @@ _NO_HANDSHAKE = {
     "WRONG_VERSION_NUMBER",
 }
 """OpenSSL's reasons that only arise before the first byte of a request."""
+
+_WHOLE_ANSWER = 4  # times the timeout; a body that drips for longer than this is none
+_PART = 65_536  # bytes
 
 
 class UnauthorizedError(Exception):
@@ -61,7 +67,8 @@ def open_session(url: str, token: str) -> AuthorizedSession:
 
 
 def restrain(session: requests.Session, url: str) -> None:
-    """Follow no redirect, and use no proxy of the environment towards this machine."""
+    """Follow no redirect, wait for no dripping answer, use no proxy of the environment towards this machine."""
+    session.hooks["response"].append(_bound_body)  # type: ignore[arg-type]  # the stubs leave out the options
     session.max_redirects = 0
     session.trust_env = not _is_loopback(url)
 
@@ -69,6 +76,20 @@ def restrain(session: requests.Session, url: str) -> None:
 def never_connected(error: requests.RequestException) -> bool:
     """Whether it failed before anything was sent: no address, connection, TLS or way through the proxy."""
     return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in _causes(error))
+
+
+def _bound_body(response: requests.Response, *, timeout: float, **_sent: object) -> None:
+    """Give the whole body a few timeouts: the timeout alone bounds only the wait for each part of it."""
+    deadline = time.monotonic() + timeout * _WHOLE_ANSWER
+    response.raw.stream = partial(_parts, response.raw, deadline)  # type: ignore[method-assign]  # requests reads by it
+
+
+def _parts(raw: HTTPResponse, deadline: float, _size: int, *, decode_content: bool) -> Iterator[bytes]:
+    while part := raw.read1(_PART, decode_content=decode_content):
+        if time.monotonic() > deadline:
+            raw.close()
+            raise ReadTimeout("the answer drips")
+        yield part
 
 
 def _is_before(cause: object) -> bool:

@@ -74,6 +74,10 @@ class Server:
         """Keep the caller waiting from now on."""
         self._answer = lambda _handler: self._over.wait(10)
 
+    def drip(self, *, chunked: bool) -> None:
+        """Send a byte of the body every now and then from now on, for some seconds."""
+        self._answer = lambda handler: _drip(handler, self._over, chunked=chunked)
+
     def close(self) -> None:
         """Stop, and let go of whoever waits."""
         self._over.set()
@@ -111,6 +115,19 @@ def _write(handler: BaseHTTPRequestHandler, body: bytes, status: int, headers: d
     with suppress(ConnectionError):
         handler.end_headers()
         handler.wfile.write(body)
+
+
+def _drip(handler: BaseHTTPRequestHandler, over: threading.Event, *, chunked: bool) -> None:
+    handler.protocol_version = "HTTP/1.1"
+    handler.send_response_only(200)
+    name, value = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", "1000")
+    handler.send_header(name, value)
+    with suppress(ConnectionError):
+        handler.end_headers()
+        for _ in range(100):
+            handler.wfile.write(b"1\r\n \r\n" if chunked else b" ")
+            if over.wait(0.05):
+                return
 
 
 class Google:

@@ -129,14 +129,26 @@ def test_a_click_too_young_is_deferred_six_hours(google):
     [
         (400, "FAILED_PRECONDITION", "REQUEST_TOO_OLD"),
         (400, "INVALID_ARGUMENT", "INVALID_REQUEST_ID"),
-        (404, "NOT_FOUND", None),
+        (404, "NOT_FOUND", "REQUEST_TOO_OLD"),
     ],
 )
-def test_a_request_that_is_not_found_is_forgotten(google, http, status, reason):
-    """Its outcome will never be told."""
-    google.refuse(http, status, reason=reason)
+@pytest.mark.parametrize("in_violation", [False, True])
+def test_a_request_that_is_not_found_is_forgotten(google, http, status, *, reason, in_violation):
+    """Its outcome will never be told, whether the answer or one of its fields says why."""
+    if in_violation:
+        google.refuse(http, status, google.violations(("request_id", reason)), reason="INVALID_ARGUMENT")
+    else:
+        google.refuse(http, status, reason=reason)
 
-    assert Forgotten(reason or status) == google.resolve()
+    assert Forgotten(reason) == google.resolve()
+
+
+def test_an_address_where_nothing_lives_forgets_no_request(google):
+    """A plain 404 may be a wrong endpoint's: the request's outcome can still be asked for elsewhere."""
+    google.refuse(404, "NOT_FOUND")
+
+    with pytest.raises(Misconfigured, match="customer 1234567890: NOT_FOUND"):
+        google.resolve()
 
 
 def test_a_refused_account_is_misconfigured(google):

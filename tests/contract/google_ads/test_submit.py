@@ -1,12 +1,13 @@
 """`submit` over real sockets: every kind of answer and the one receipt it makes."""
 
+import gzip
 import json
 import logging
 import socket
+import time
 from datetime import timedelta
 
 import pytest
-from google.protobuf.json_format import ParseError
 
 from connectors.records import (
     DeliveryKey,
@@ -138,8 +139,12 @@ def test_a_fault_of_the_destination_outweighs_the_rows(google):
         (403, "PERMISSION_DENIED", "SERVICE_DISABLED", OutcomeClass.FIX_CONFIG),
         (403, "PERMISSION_DENIED", None, OutcomeClass.FIX_CONFIG),
         (400, "INVALID_ARGUMENT", "TOO_MANY_EVENTS", OutcomeClass.BUG),
-        (400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", OutcomeClass.UNKNOWN),
-        (400, "INVALID_ARGUMENT", "A_REASON_OF_NEXT_YEAR", OutcomeClass.UNKNOWN),
+        (400, "INVALID_ARGUMENT", "A_REASON_OF_NEXT_YEAR", OutcomeClass.FIX_CONFIG),
+        (400, "FAILED_PRECONDITION", None, OutcomeClass.FIX_CONFIG),
+        (409, "ABORTED", "ERROR_REASON_UNSPECIFIED", OutcomeClass.FIX_CONFIG),
+        (501, "UNIMPLEMENTED", None, OutcomeClass.FIX_CONFIG),
+        (500, "UNKNOWN", None, OutcomeClass.UNKNOWN),
+        (500, "DATA_LOSS", "A_REASON_OF_NEXT_YEAR", OutcomeClass.UNKNOWN),
         (429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", OutcomeClass.RETRY),
         (500, "INTERNAL", "INTERNAL_ERROR", OutcomeClass.RETRY),
         (503, "UNAVAILABLE", None, OutcomeClass.RETRY),
@@ -150,6 +155,53 @@ def test_a_refusal_of_the_whole_request_has_the_class_of_its_reason(google, http
     google.refuse(http, status, reason=reason)
 
     assert (kind, reason or status) == _what(google.submit())
+
+
+@pytest.mark.parametrize("reason", [None, "INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"])
+def test_a_bad_argument_nobody_names_is_some_rows(google, reason):
+    """Nothing of a refused request is processed: smaller batches find the row, and none stays in doubt."""
+    google.refuse(400, "INVALID_ARGUMENT", reason=reason)
+    receipt = google.submit(rows=3)
+
+    assert (OutcomeClass.FIX_DATA, reason or "INVALID_ARGUMENT", ()) == (*_what(receipt), receipt.rows)
+
+
+def test_a_reason_of_next_year_beside_a_row_is_the_rows(google):
+    """What we cannot read is at least about that row."""
+    google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[1].consent", "A_REASON_OF_NEXT_YEAR")))
+    receipt = google.submit(rows=3)
+
+    assert (OutcomeClass.FIX_DATA, "A_REASON_OF_NEXT_YEAR", (1,)) == (*_what(receipt), receipt.rows)
+
+
+@pytest.mark.parametrize(
+    ("paths", "of_target"),
+    [
+        (["destinations[0].product_destination_id"], True),
+        (["destinations[0].productDestinationId"], True),
+        (["destinations[0].operating_account.account_id"], False),
+        (["destinations[0].product_destination_id", "destinations[0].login_account"], False),
+        (["encoding"], False),
+        (["consent.ad_user_data"], False),
+    ],
+)
+@pytest.mark.parametrize("reason", ["INVALID_FORMAT", "REQUIRED_FIELD_MISSING", "INVALID_ARGUMENT", None])
+def test_a_fault_beside_the_events_is_the_configurations(google, paths, *, of_target, reason):
+    """Neither mending rows nor sending fewer would help; the action alone stops where only it is meant."""
+    google.refuse(400, "INVALID_ARGUMENT", google.violations(*((path, reason) for path in paths)))
+    receipt = google.submit(rows=3)
+
+    assert (OutcomeClass.FIX_CONFIG, reason or "INVALID_ARGUMENT", ()) == (*_what(receipt), receipt.rows)
+    assert of_target is receipt.outcome.of_target
+
+
+@pytest.mark.parametrize("paths", [["events.events.consent"], ["destinations[0]", "events.events.consent"]])
+def test_a_fault_among_the_events_that_names_no_row_is_the_datas(google, paths):
+    """Which row it is, smaller batches find out."""
+    google.refuse(400, "INVALID_ARGUMENT", google.violations(*((path, "INVALID_FORMAT") for path in paths)))
+    receipt = google.submit(rows=3)
+
+    assert (OutcomeClass.FIX_DATA, "INVALID_FORMAT", ()) == (*_what(receipt), receipt.rows)
 
 
 def test_a_refusal_is_one_call(google):
@@ -253,6 +305,24 @@ def test_silence_is_lost_after_the_timeout(google):
     google.api.stay_silent()
 
     assert Lost("ReadTimeout") == google.submit()
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_an_answer_that_drips_is_lost(google, framing):
+    """Each part comes in time and the whole never does: the wait is bounded all the same."""
+    google.use(timeout=0.2)
+    google.api.drip(chunked=framing == "chunked")
+    started = time.monotonic()
+
+    assert Lost("ReadTimeout") == google.submit()
+    assert 4 > time.monotonic() - started
+
+
+def test_a_compressed_answer_is_read(google):
+    """Google compresses what it can."""
+    google.api.say_bytes(gzip.compress(b'{"requestId": "req-1"}'), 200, {"Content-Encoding": "gzip"})
+
+    assert Received("req-1") == google.submit()
 
 
 def test_a_refused_connection_sent_nothing(google):
@@ -366,12 +436,25 @@ def test_nobody_logs_what_is_sent(google, caplog):
     assert "ya29" not in logged
 
 
-def test_bytes_that_are_no_event_are_never_sent(google):
-    """A frozen event this library cannot read is a programming error, not an answer."""
-    with pytest.raises(ParseError):
-        google.sink.submit(google.target, [EncodedEvent(DeliveryKey("k"), b'{"notAField": 1}')])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"notAField": 1}',
+        b'{"eventSource": "NOT_A_SOURCE"}',
+        b'{"eventTimestamp": 5}',
+        b"not JSON",
+        b"\xff",
+        b"null",
+        b"7",
+        b'"text"',
+    ],
+)
+def test_bytes_that_are_no_event_are_never_sent(google, body):
+    """A frozen event that a newer library does not take is a bug to tell of, not a night that ends."""
+    receipt = google.sink.submit(google.target, [EncodedEvent(DeliveryKey("k"), body)])
 
-    assert [] == google.api.calls
+    assert (OutcomeClass.BUG, "EVENT_CANNOT_BE_READ") == _what(receipt)
+    assert ([], []) == (google.tokens.calls, google.api.calls)
 
 
 def _what(receipt: Refused) -> tuple[OutcomeClass, str]:

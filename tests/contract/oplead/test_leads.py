@@ -69,14 +69,15 @@ def test_a_bad_lead_does_not_stop_its_page(platform, open_source, lead):
     assert "jane" not in " ".join(reasons)
 
 
-def test_text_that_is_no_unicode_makes_one_lead_unreadable(platform, open_source, lead):
-    """Half an emoji would otherwise stop the night where it is hashed."""
-    platform.serve("/v1/leads", [lead(1, name="\ud83d"), lead(2)])
+def test_half_an_emoji_is_replaced(platform, open_source, lead):
+    """A label or comment cut in the middle of a character would otherwise stop the night where it is stored."""
+    platform.serve("/v1/leads", [lead(1, status="Gagn\u00e9 \ud83d", comment="\ude00 merci"), lead(2)])
 
-    page = pull(open_source())[0]
+    page = pull(open_source(wanted=frozenset({"comment"})))[0]
 
-    assert ["L-1"] == [one.id for one in page.unreadable]
-    assert ["L-2"] == [one.id for one in page.leads]
+    assert () == page.unreadable
+    assert ["L-1", "L-2"] == [one.id for one in page.leads]
+    assert ("Gagné \ufffd", "\ufffd merci") == (page.leads[0].label, page.leads[0].fields["comment"])
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,68 @@ def test_two_failing_pages_in_a_row_stop_the_pull(platform, open_source, lead, r
 
     with pytest.raises(Transient):
         pull(open_source(detail="always"))
+
+
+@pytest.mark.parametrize(
+    "odd", [{"status": 400}, {"status": 422}, {"body": {}}, {"body": []}, {"body": {"error": "x"}}]
+)
+def test_one_odd_page_costs_one_lead(platform, open_source, lead, reply, odd):
+    """What the platform says of one lead alone does not stop the pull at its page, night after night."""
+    platform.serve("/v1/leads", [lead(1), lead(2), lead(3)])
+    platform.serve("/v1/leads/L-1", reply(**odd))
+    platform.serve("/v1/leads/L-2", lead(2))
+    platform.serve("/v1/leads/L-3", reply(**odd))
+
+    page = pull(open_source(detail="always"))[0]
+
+    assert ["L-1", "L-3"] == [one.id for one in page.unreadable]
+    assert ["L-2"] == [one.id for one in page.leads]
+
+
+@pytest.mark.parametrize("odd", [{"status": 400}, {"body": {}}])
+def test_two_odd_pages_in_a_row_are_the_settings_fault(platform, open_source, lead, reply, odd):
+    """Then it is not the lead, and the message names a setting."""
+    platform.serve("/v1/leads", [lead(1), lead(2)])
+    platform.serve("/v1/leads/L-1", reply(**odd))
+    platform.serve("/v1/leads/L-2", reply(**odd))
+
+    with pytest.raises(Misconfigured, match=r"L-2.*see oplead\."):
+        pull(open_source(detail="always"))
+
+
+def test_two_pages_that_fail_in_different_ways_cost_two_leads(platform, open_source, lead, reply):
+    """Only the same failure twice is the platform's."""
+    platform.serve("/v1/leads", [lead(1), lead(2)])
+    platform.serve("/v1/leads/L-1", reply(status=400))
+    platform.serve("/v1/leads/L-2", reply(status=500))
+
+    assert ["L-1", "L-2"] == [one.id for one in pull(open_source(detail="always"))[0].unreadable]
+
+
+def test_another_leads_page_is_never_mixed_in(platform, open_source, lead):
+    """Its click ids are not this lead's; the lead is told of and the others are read."""
+    platform.serve("/v1/leads", [lead(1), lead(2)])
+    platform.serve("/v1/leads/L-1", {"data": lead(9)})
+    platform.serve("/v1/leads/L-2", lead(2))
+
+    page = pull(open_source(detail="always"))[0]
+
+    assert [("L-1", "its own page is another lead's, see oplead.fields.id")] == [
+        (one.id, one.reason) for one in page.unreadable
+    ]
+    assert ["L-2"] == [one.id for one in page.leads]
+
+
+@pytest.mark.parametrize("wrap", ["data", "lead"])
+def test_a_wrapper_with_an_id_of_its_own_is_not_taken_for_the_lead(platform, open_source, lead, wrap):
+    """The lead is whatever on its page has its id."""
+    bare = {"id": "L-1", "createdAt": "2026-07-01"}
+    platform.serve("/v1/leads", [bare])
+    platform.serve("/v1/leads/L-1", {"id": "answer-77", wrap: lead(1)})
+    source = open_source()
+
+    assert 1 == len(pull(source)[0].leads[0].click_ids)
+    assert 1 == len(source.fetch_one(LeadId("L-1")).click_ids)
 
 
 def test_one_lead_is_fetched_by_its_opaque_id(platform, open_source, lead):

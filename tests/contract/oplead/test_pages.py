@@ -117,21 +117,23 @@ def test_a_cursor_that_comes_back_is_refused(platform, open_source, lead):
         pull(open_source())
 
 
-def test_pages_are_numbered_until_one_is_short(platform, open_source, lead):
-    """Page numbers go up with the size asked for; a page shorter than one before is the last."""
+def test_a_short_page_does_not_end_a_numbered_list(platform, open_source, lead):
+    """A platform that leaves leads out of a page it has cut serves full ones after a short one."""
     options = PaginationOptions(style="page", size_param="limit", size=2)
     platform.serve("/v1/leads?limit=2&page=1", [lead(1), lead(2)])
     platform.serve("/v1/leads?limit=2&page=2", [lead(3)])
+    platform.serve("/v1/leads?limit=2&page=3", [lead(4), lead(5)])
+    platform.serve("/v1/leads?limit=2&page=4", [])
 
     pages = pull(open_source(pagination=options))
 
-    assert [["L-1", "L-2"], ["L-3"]] == ids(pages)
-    assert ["page:2", None] == [page.resume for page in pages]
+    assert [["L-1", "L-2"], ["L-3"], ["L-4", "L-5"], []] == ids(pages)
+    assert ["page:2", "page:3", "page:4", None] == [page.resume for page in pages]
 
 
 @pytest.mark.parametrize("end", [[], "missing"])
-def test_the_first_page_alone_never_ends_a_numbered_list(platform, open_source, lead, end):
-    """The platform may serve fewer than asked for, so only an empty page or a 404 proves the end."""
+def test_a_numbered_list_ends_with_an_empty_page_or_a_404(platform, open_source, lead, end):
+    """The platform may serve fewer than asked for, so a short page proves nothing."""
     options = PaginationOptions(style="page", size_param="limit", size=100)
     platform.serve("/v1/leads?limit=100&page=1", [lead(1)])
     if end != "missing":
@@ -169,7 +171,8 @@ def test_an_offset_grows_by_what_was_served(platform, open_source, lead):
     platform.serve("/v1/leads?offset=0", [lead(1), lead(2)])
     platform.serve("/v1/leads?offset=2", [lead(3)])
 
-    assert [["L-1", "L-2"], ["L-3"]] == ids(pull(open_source(pagination=PaginationOptions(style="offset"))))
+    assert [["L-1", "L-2"], ["L-3"], []] == ids(pull(open_source(pagination=PaginationOptions(style="offset"))))
+    assert "/v1/leads?offset=3" == platform.asked[-1]
 
 
 def test_more_pages_than_allowed_are_refused(platform, open_source, lead):

@@ -12,6 +12,7 @@ from itertools import count
 
 from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
+from sqlalchemy.orm import Session
 
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from jobs import deliver, plan, pull, resolve
@@ -57,6 +58,11 @@ def committing(owner, name, die):
     before(owner, name, lambda: event.listen(Engine, "commit", die, once=True))
 
 
+def committed(owner, name, die):
+    """Die as soon as a transaction that a function began or is part of is committed."""
+    before(owner, name, lambda: event.listen(Session, "after_commit", die, once=True))
+
+
 def upload_answered(die):
     """Die when the platform has answered an upload and none of the answer has been looked at."""
     original = HTTPAdapter.send
@@ -82,16 +88,16 @@ def table_made(die):
 POINTS = {
     "a table of the state made": table_made,
     "state up to date, not committed": lambda die: event.listen(Engine, "commit", die),
-    "a page read": partial(after, pull, "_keep"),
     "in a page's commit": partial(committing, pull, "_keep"),
+    "page committed": partial(committed, pull, "_keep"),
     "a lead judged": partial(after, plan, "judge"),
-    "leads planned": partial(after, plan._Planner, "plan_some"),
+    "leads planned": partial(committed, plan._Planner, "plan_some"),
     "in the intent's commit": partial(committing, deliver._Lane, "_intend"),
     "intent committed": partial(before, DataManagerSink, "submit"),
     "accepted, answer unread": upload_answered,
     "answer read": partial(after, DataManagerSink, "submit"),
     "in the receipt's commit": partial(committing, deliver._Lane, "_receive"),
-    "receipt committed": partial(after, deliver._Lane, "_receive"),
+    "receipt committed": partial(committed, deliver._Lane, "_receive"),
     "outcome read": partial(after, DataManagerSink, "resolve"),
     "in the outcome's commit": partial(committing, resolve._Settling, "settle"),
 }

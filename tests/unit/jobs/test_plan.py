@@ -221,15 +221,19 @@ def test_a_dropped_delivery_is_never_sent_again(account):
 
 
 def test_contact_hashes_stay_only_for_what_is_still_to_be_sent(account):
-    """Accepted, expired, cancelled: erased with the next plan."""
+    """Accepted, expired, cancelled: erased with the next plan. What is submitted may still come back."""
     account.book = rulebook(route(attach_contact=True))
     account.put(lead("L-1"), lead("L-2", label="Nouveau", history=()), lead("L-3", click_ids=()))
     account.prepare()
     before = account.hashed
     account.deliver()
     account.prepare()
+    submitted = account.hashed
+    account.clock.time += timedelta(hours=1)
+    account.resolve()
+    account.prepare()
 
-    assert ({"L-1", "L-3"}, {"L-3"}) == (before, account.hashed)
+    assert ({"L-1", "L-3"}, {"L-1", "L-3"}, {"L-3"}) == (before, submitted, account.hashed)
 
 
 def test_a_click_id_is_erased_when_its_window_has_closed(account):

@@ -7,11 +7,12 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import event
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
@@ -38,7 +39,10 @@ LABEL = st.sampled_from(["Gagné", "RDV", "Gagné", "RDV", "Nouveau", "Perdu"])
 CONSENT = st.sampled_from(["oui", "oui", "oui", "oui", "non", ""])
 AMOUNT = st.sampled_from(["1 200,50 €", "900", "850", "1.250", ""])
 MOSTLY = st.sampled_from([True, True, True, False])
-WAITS = {"an hour": 1, "seven hours": 7, "a day": 24, "four days": 96, "a month": 720}
+WAIT = st.sampled_from([24, 24, 24, 1, 7, 96, 720])
+"""Hours until the next night."""
+TROUBLE = st.lists(st.sampled_from(list(STEPS)), max_size=6)
+ODDITIES = st.lists(st.sampled_from(list(fakes.RESOLUTIONS)), max_size=2)
 MOVING = frozenset({Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
 NOT_COUNTED = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.REJECTED, Fate.EXPIRED, Fate.CANCELLED})
 BOOK = rulebook(
@@ -50,6 +54,50 @@ BOOK = rulebook(
         labels=frozenset({"rdv"}),
         target=replace(TARGET, action="5"),
     ),
+)
+
+
+pytestmark = pytest.mark.timeout(600)  # it runs for seconds, but a failure takes minutes to be made small
+
+
+def appears(life, label, *, dated=True, clicked=True, consent="oui", amount="900"):
+    """A lead, created long enough ago to be sent tonight."""
+    name, now = f"L-{len(life.source.leads) + 1}", life.clock.now()
+    life.put(
+        lead(
+            name,
+            created_at=now - timedelta(hours=7),
+            updated_at=now,
+            label=label,
+            history=(StatusEntry(label, Moment(now)),) if dated else (),
+            click_ids=(ClickId(ClickIdKind.GCLID, f"gclid-of-{name}"),) if clicked else (),
+            fields={"consent": consent, "amount": amount},
+        )
+    )
+
+
+def status_changes(life, number, label, *, dated):
+    """To any other, dated by Oplead or not."""
+    old, now = life.one(number), life.clock.now()
+    history = (*old.history, StatusEntry(label, Moment(now))) if dated else old.history
+    life.put(changed(old, label=label, history=history, updated_at=now))
+
+
+def field_changes(life, number, field, value):
+    """An amount, perhaps unreadable or gone; or consent, given, emptied or taken back."""
+    old = life.one(number)
+    life.put(changed(old, fields={**old.fields, field: value}, updated_at=life.clock.now()))
+
+
+NUMBER = st.integers(0, 5)
+CHANGES = st.lists(
+    st.builds(
+        partial, st.just(appears), label=LABEL, dated=st.booleans(), clicked=MOSTLY, consent=CONSENT, amount=AMOUNT
+    )
+    | st.builds(partial, st.just(status_changes), number=NUMBER, label=LABEL, dated=st.booleans())
+    | st.builds(partial, st.just(field_changes), number=NUMBER, field=st.just("amount"), value=AMOUNT)
+    | st.builds(partial, st.just(field_changes), number=NUMBER, field=st.just("consent"), value=CONSENT),
+    max_size=3,
 )
 
 
@@ -75,19 +123,22 @@ class Nights(RuleBasedStateMachine):
         self.crash_at = None
         self.delays = 0
 
-    @initialize(asynchronous=st.booleans(), idempotent=st.booleans(), names_rows=st.booleans())
-    def platform(self, asynchronous, idempotent, names_rows):
-        """Google's two ways, and Meta's."""
+    @initialize(asynchronous=st.booleans(), idempotent=st.booleans(), names_rows=st.booleans(), bad=st.integers(0, 4))
+    def platform(self, asynchronous, idempotent, names_rows, bad):
+        """Google's two ways, and Meta's; three leads are there to be sent."""
         limits = replace(fakes.LIMITS, batch=BATCH)
         self.sink = fakes.FakeSink(limits=limits, asynchronous=asynchronous, idempotent=idempotent)
         self.sink.names_rows = names_rows
         self.sink.verdict = self.verdict
+        self.bad = bad
+        for label in ("Gagné", "RDV", "Gagné"):
+            appears(self, label)
 
     def verdict(self, sent):
-        """One body in seven is refused for ever; what already counts is never refused, and some rows come too soon."""
+        """One body in five is refused for ever; what already counts is never refused, and some rows come too soon."""
         if self.sink.counted[sent.key]:
             return fakes.DONE
-        if sum(sent.body) % 7 == 0:
+        if sum(sent.body) % 5 == self.bad:
             return Outcome(OutcomeClass.FIX_DATA, "BAD")
         if self.delays:
             self.delays -= 1
@@ -96,67 +147,40 @@ class Nights(RuleBasedStateMachine):
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────
 
-    @rule(label=LABEL, dated=st.booleans(), clicked=MOSTLY, consent=CONSENT, amount=AMOUNT)
-    @precondition(lambda self: len(self.source.leads) < 6)
-    def lead_appears(self, label, dated, clicked, consent, amount):
-        """Created long enough ago to be sent tonight."""
-        name, now = f"L-{len(self.source.leads) + 1}", self.clock.now()
-        self._put(
-            lead(
-                name,
-                created_at=now - timedelta(hours=7),
-                updated_at=now,
-                label=label,
-                history=(StatusEntry(label, Moment(now)),) if dated else (),
-                click_ids=(ClickId(ClickIdKind.GCLID, f"gclid-of-{name}"),) if clicked else (),
-                fields={"consent": consent, "amount": amount},
-            )
-        )
+    # Every step is a day with its night: rules of their own for each change would leave few nights in a life.
 
-    @rule(data=st.data(), label=LABEL, dated=st.booleans())
-    @precondition(lambda self: self.source.leads)
-    def status_changes(self, data, label, dated):
-        """Dated by Oplead or not."""
-        old, now = self._some(data), self.clock.now()
-        history = (*old.history, StatusEntry(label, Moment(now))) if dated else old.history
-        self._put(changed(old, label=label, history=history, updated_at=now))
-
-    @rule(data=st.data(), field=st.sampled_from(["amount", "consent"]))
-    @precondition(lambda self: self.source.leads)
-    def field_changes(self, data, field):
-        """An amount, perhaps unreadable or gone; or consent, given, emptied or taken back."""
-        old = self._some(data)
-        value = data.draw({"amount": AMOUNT, "consent": CONSENT}[field], label=field)
-        self._put(changed(old, fields={**old.fields, field: value}, updated_at=self.clock.now()))
-
-    def _some(self, data):
-        return data.draw(st.sampled_from(list(self.source.leads.values())), label="lead")
-
-    def _put(self, some):
-        self.source.put(some)
-        if some.fields["consent"] == "non":
-            self.ever_refused.add(some.id)
-
-    @rule(wait=st.sampled_from(list(WAITS)))
-    def time_passes(self, wait):
-        """Windows open and close."""
-        self.clock.time += timedelta(hours=WAITS[wait])
-
-    @rule(
-        steps=st.lists(st.sampled_from(list(STEPS)), max_size=4),
-        says=st.lists(st.sampled_from(list(fakes.RESOLUTIONS)), max_size=2),
-        delays=st.sampled_from([0, 0, 0, 1, 3]),
-        dies_at=st.none() | st.integers(1, 30),
-    )
-    def night(self, steps, says, delays, dies_at):
-        """Run the whole job, whatever the platform does to the first requests and wherever the machine dies."""
-        self.sink.script.extend(STEPS[step] for step in steps)
+    @rule(changes=CHANGES, wait=WAIT, steps=TROUBLE, says=ODDITIES, rows=st.sampled_from([0, 0, 1, 3]))
+    def night(self, changes, wait, steps, says, rows):
+        """Whatever the platform does to the first requests, and says of those it has; some rows come too soon."""
         self.sink.status.extend(fakes.RESOLUTIONS[each] for each in says)
-        self.delays, self.crash_at = delays, dies_at
+        self.delays = rows
+        self._run(changes, wait, steps)
+
+    @rule(changes=CHANGES, wait=WAIT, steps=TROUBLE, commit=st.integers(1, 30))
+    def night_that_dies(self, changes, wait, steps, commit):
+        """In the middle, as a transaction is to be committed."""
+        self.crash_at = commit
+        self._run(changes, wait, steps)
+
+    def _run(self, changes, wait, steps):
+        for change in changes:
+            change(self)
+        self.sink.script.extend(STEPS[step] for step in steps)
+        self.clock.time += timedelta(hours=wait)
         survived = self._night()
         self._trouble_ends()
         if survived:
             self._check_nothing_is_missing()
+
+    def one(self, number):
+        """One of the leads there are."""
+        return list(self.source.leads.values())[number % len(self.source.leads)]
+
+    def put(self, some):
+        """Serve a lead as it now is, and remember a refusal."""
+        self.source.put(some)
+        if some.fields["consent"] == "non":
+            self.ever_refused.add(some.id)
 
     def _trouble_ends(self):
         self.sink.script.clear()
@@ -200,10 +224,10 @@ class Nights(RuleBasedStateMachine):
             return connection.execute(statement).fetchall()
 
     def _check_hashes(self):
-        """Right after a plan, only leads with something still to be sent have contact hashes."""
+        """Right after a plan, only leads with something still to be sent, or answered, have contact hashes."""
         idle = self.ask(
             "SELECT lead FROM contact_hash WHERE lead NOT IN "
-            "(SELECT lead FROM delivery WHERE fate IN ('pending', 'withheld'))"
+            "(SELECT lead FROM delivery WHERE fate IN ('pending', 'withheld', 'in_flight', 'in_doubt', 'submitted'))"
         )
         assert [] == idle
 
@@ -284,7 +308,7 @@ class Nights(RuleBasedStateMachine):
 TestNights = Nights.TestCase
 TestNights.settings = settings(
     max_examples=30,
-    stateful_step_count=20,
+    stateful_step_count=8,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -237,6 +237,27 @@ def test_numbers_are_exact_and_spoilt_ids_stay_text():
     assert ["1e999999999999999999999", "NaN"] == read_json("[1e999999999999999999999, NaN]")
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r'"\ud83d"', "\ufffd"),
+        (r'"a\uDE00b"', "a\ufffdb"),
+        (r'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600"),
+        (r'"\ud83d\ude00"', "\U0001f600"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'"\\\ud83d"', "\\\ufffd"),
+        (r'"\ud83d\\ude00"', "\ufffd\\ude00"),
+        (b'"\xed\xa0\xbd"', "\ufffd"),
+        ('"\ud83d"', "\ufffd"),
+        (b'"\xf0\x9f\x98\x80"', "\U0001f600"),
+        (r'{"\ud83d": ["\ud83d"]}', {"\ufffd": ["\ufffd"]}),
+    ],
+)
+def test_half_a_character_is_replaced(written, read):
+    """A surrogate without its other half can be neither hashed nor stored; whole characters stay."""
+    assert read == read_json(written)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": 1', b"\xff", b"[" * 100_000])
 def test_what_is_no_json_is_a_value_error(content):
     """HTML, cut short, wrongly encoded or nested without end."""

@@ -13,9 +13,9 @@ ROOT = Path(jobs.__file__).parent
 SOURCES = (*sorted((ROOT / "rules").glob("*.py")), ROOT / "plan.py")
 GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Expire", "Wait", "NoValue"}
 """Calls whose first argument is a reason."""
-GIVEN_BACK = {"_before_start"}
+GIVEN_BACK = {"_before_start", "_unrecognised"}
 """Functions that return reasons."""
-ALSO = {"due", "consent withdrawn", "not_configured"}
+ALSO = {"due", "consent withdrawn", "not_configured", "to_be_read_again"}
 """Causes that `jobs/plan.py` makes up itself."""
 
 

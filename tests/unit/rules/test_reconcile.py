@@ -95,7 +95,7 @@ def test_every_decision_is_a_move_the_ledger_takes(fate, name):
 @pytest.mark.parametrize("name", list(DECISIONS))
 def test_a_rejected_delivery_returns_only_when_its_data_has_changed(kind, same, name):
     """Only one whose data was at fault, only with other data, and only when it may go out."""
-    mended = kind is OutcomeClass.FIX_DATA and not same and name == "send"
+    mended = kind is OutcomeClass.FIX_DATA and not same and name in {"send", "wait"}
 
     assert (Fate.PENDING if mended else None) == reconcile(
         Standing(Fate.REJECTED, kind, mended=not same), DECISIONS[name]

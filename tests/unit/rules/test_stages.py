@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from jobs.rules.facts import Change, Origin
+from jobs.rules.facts import Change, Origin, Starts
 from jobs.rules.stages import first_entry
-from tests.builders import CREATED, PARIS, WON, facts, reported, route
+from tests.builders import CREATED, PARIS, START, WON, facts, reported, route
 from tests.fakes import NIGHT
 
 KEY = "0" * 40
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 def entered(*changes, after=None, labels=("gagne",)):
     """The first entry of a lead with these changes."""
-    return first_entry(route(labels=frozenset(labels)), facts(changes=changes), KEY, after=after)
+    return first_entry(route(labels=frozenset(labels)), facts(changes=changes), Starts(START), KEY, after=after)
 
 
 def test_a_lead_that_never_was_there_has_no_entry():
@@ -97,6 +97,6 @@ def test_the_observation_before_an_entry_is_kept():
 def test_a_creation_is_entered_once_and_never_again():
     """A lead is created once: after a cancelled delivery nothing brings it back."""
     created = route(on_creation=True, labels=frozenset())
-    first, again = (first_entry(created, facts(), KEY, after=after) for after in (None, CREATED))
+    first, again = (first_entry(created, facts(), Starts(START), KEY, after=after) for after in (None, CREATED))
 
     assert (CREATED, None) == (first.at, again)

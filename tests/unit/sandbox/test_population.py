@@ -136,11 +136,7 @@ def test_apportioned_shares_add_up():
 def test_six_in_ten_leads_have_a_click_that_google_knows(population):
     """What the first seven kinds of click add up to."""
     registry = population.clicks()
-    known = [
-        truth
-        for truth in population.truth().values()
-        if any(value in registry for _, value in truth.readable)
-    ]
+    known = [truth for truth in population.truth().values() if any(value in registry for _, value in truth.readable)]
 
     assert len(known) == 900
     assert all(truth.knows_google_click for truth in known)
@@ -190,9 +186,7 @@ def test_some_leads_are_broken(population):
 
 def test_a_lead_exists_from_its_creation_on(population):
     """A moment before it is not there; at that second it is new."""
-    key, truth = next(
-        (key, truth) for key, truth in population.truth().items() if truth.kinds["shape"] == "sound"
-    )
+    key, truth = next((key, truth) for key, truth in population.truth().items() if truth.kinds["shape"] == "sound")
 
     assert key not in population.leads_at(truth.created - timedelta(seconds=1))
     assert population.leads_at(truth.created)[key]["status"] == "Nouveau"
@@ -462,9 +456,7 @@ def test_every_spelling_reads_as_the_number_meant(sound):
     """Whatever field it is in, with the region that the postcode names."""
     regions = {"97400": "RE", "97110": "GP", "97200": "MQ", "97300": "GF", "97600": "YT"}
     for lead, truth in sound:
-        typed = lead["contact"]["phone"] or (
-            lead["contact"]["mobile"] if truth.kinds["mobile"] == "landline" else ""
-        )
+        typed = lead["contact"]["phone"] or (lead["contact"]["mobile"] if truth.kinds["mobile"] == "landline" else "")
         region = regions.get(lead["address"]["postcode"], "FR")
         read = [
             phonenumbers.format_number(phonenumbers.parse(part, region), phonenumbers.PhoneNumberFormat.E164)
@@ -499,9 +491,7 @@ def test_emails_are_on_example_domains_or_clearly_invented(sound):
 
     assert len(set(meant)) == len(meant)
     for email in meant:
-        assert re.fullmatch(
-            r"[^@\s]+\.\d{4}(@example\.(org|net|com)|@\w+\.example|(\+devis)?@gmail\.com)", email
-        )
+        assert re.fullmatch(r"[^@\s]+\.\d{4}(@example\.(org|net|com)|@\w+\.example|(\+devis)?@gmail\.com)", email)
 
 
 def test_an_email_is_written_as_its_kind_says(sound):
