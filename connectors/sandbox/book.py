@@ -80,9 +80,7 @@ def _key(event: Acceptance) -> tuple[str, str, str]:
 def _adjusted(line: Line, event: Acceptance) -> Line:
     if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
         times = line.restatements + 1
-        return replace(
-            line, value=event.value, currency=event.currency, digest=event.digest, restatements=times
-        )
+        return replace(line, value=event.value, currency=event.currency, digest=event.digest, restatements=times)
     changed = line.changed_replays + (event.digest != line.digest)
     return replace(line, replays=line.replays + 1, changed_replays=changed)
 

@@ -171,9 +171,7 @@ class DataManager:
             return json_response(200, {})
         self._counts["taken"] += 1
         processing = timedelta(minutes=int(str(self.switches["processing_minutes"])))
-        return json_response(
-            200, {"requestId": self._store.take(ingest, request.body, self._now(), processing)}
-        )
+        return json_response(200, {"requestId": self._store.take(ingest, request.body, self._now(), processing)})
 
     def _violations(self, ingest: Ingest) -> list[Violation]:
         """What refuses the request; later checks run only where earlier ones found nothing."""
@@ -201,9 +199,7 @@ class DataManager:
         if code is not INVALID_ARGUMENT:
             return self._refuse(code, first.reason, first.description)
         self._note(first.reason, first.field)
-        return refusal(
-            code, "INVALID_ARGUMENT", _PROBLEM, self._error_id(), violations, indexed=self._indexed
-        )
+        return refusal(code, "INVALID_ARGUMENT", _PROBLEM, self._error_id(), violations, indexed=self._indexed)
 
     def _retrieve(self, request: Request) -> Response:
         values = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]

@@ -59,9 +59,7 @@ def matched(event: Event, clicks: Mapping[str, Click]) -> bool:
     return any(each in clicks for each in (*event.click_ids.values(), *(event.identifiers or ())))
 
 
-def _by_click(
-    event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str, Click]
-) -> rules.Answered | None:
+def _by_click(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str, Click]) -> rules.Answered | None:
     kind, click_id = next(iter(event.click_ids.items()))
     if not _DECODABLE.fullmatch(click_id):
         return _READABLE[kind]
@@ -78,9 +76,7 @@ def _by_click(
     return _timing(at, arrival, click)
 
 
-def _by_contact(
-    event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str, Click]
-) -> rules.Answered | None:
+def _by_contact(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str, Click]) -> rules.Answered | None:
     known = (clicks.get(each) for each in event.identifiers or ())
     click = next((each for each in known if each and each.customer == arrival.customer), None)
     if arrival.at - (click.clicked_at if click else at) > CONTACT_LIFE:

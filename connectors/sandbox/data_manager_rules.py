@@ -150,8 +150,7 @@ ACTION_NAMED = _rule(
     _DESTINATIONS,
 )
 ACTION_KNOWN = _rule(
-    "The destination id is the number of a conversion action owned by the operating account, "
-    "not its resource name.",
+    "The destination id is the number of a conversion action owned by the operating account, not its resource name.",
     "INVALID_CONVERSION_ACTION_ID",
     "inferred",
     _UPGRADE,
@@ -383,8 +382,7 @@ PROCESSING_TIME = _rule(
     _DIAGNOSTICS,
 )
 DESTINATION_STATUS = _rule(
-    "SUCCESS, PARTIAL_SUCCESS or FAILED for each destination, in the request's order, "
-    "with a count for each reason.",
+    "SUCCESS, PARTIAL_SUCCESS or FAILED for each destination, in the request's order, with a count for each reason.",
     "",
     "documented",
     _DIAGNOSTICS,
@@ -395,9 +393,7 @@ RECORD_INDICES = _rule(
     "inferred",
     _RETRIEVE,
 )
-REQUEST_NAMED = _rule(
-    "A status is asked for by request id.", "REQUIRED_FIELD_MISSING", "documented", _RETRIEVE
-)
+REQUEST_NAMED = _rule("A status is asked for by request id.", "REQUIRED_FIELD_MISSING", "documented", _RETRIEVE)
 REQUEST_KNOWN = _rule(
     "The request id was given by this platform.",
     "INVALID_REQUEST_ID",

@@ -32,9 +32,7 @@ class Outcome:
         return "FAILED" if failures == self.records else "PARTIAL_SUCCESS"
 
 
-def told(
-    destination: Destination, outcome: Outcome | None, *, indices: object, numeric: bool
-) -> dict[str, object]:
+def told(destination: Destination, outcome: Outcome | None, *, indices: object, numeric: bool) -> dict[str, object]:
     """One entry of the answer; `outcome` None while the request is processing.
 
     Args:
@@ -51,9 +49,7 @@ def told(
     if outcome is None:
         return entry
     if outcome.failed:
-        counts = [
-            _count(reason, rows, indices=indices, numeric=numeric) for reason, rows in outcome.failed.items()
-        ]
+        counts = [_count(reason, rows, indices=indices, numeric=numeric) for reason, rows in outcome.failed.items()]
         entry["errorInfo"] = {"errorCounts": counts}
     return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records)}}
 

@@ -77,8 +77,7 @@ def _amount(value: object, currency: str) -> str:
     if not isinstance(value, int | float):
         return "–"
     return (
-        f"{value:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}").removesuffix(".00")
-        + f"\N{NO-BREAK SPACE}{currency}"
+        f"{value:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}").removesuffix(".00") + f"\N{NO-BREAK SPACE}{currency}"
     )
 
 
@@ -110,9 +109,7 @@ def _table(title: str, empty: str, rows: Sequence[Row], columns: Sequence[Column
     head = "".join(f'<th scope="col">{name}</th>' for name, _ in columns)
     latest = rows[-SHOWN:][::-1]
     body = "".join(
-        "<tr>"
-        + "".join(f'<td data-label="{name}"><span>{cell(row)}</span></td>' for name, cell in columns)
-        + "</tr>"
+        "<tr>" + "".join(f'<td data-label="{name}"><span>{cell(row)}</span></td>' for name, cell in columns) + "</tr>"
         for row in latest
     )
     note = f"<p>The latest {SHOWN} of {len(rows)}.</p>" if len(rows) > SHOWN else ""

@@ -179,9 +179,7 @@ def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: Trace) -> dict[str, 
 
 def _wire(life: _Life, changes: Sequence[Change]) -> dict[str, object]:
     """The lead's JSON after these changes."""
-    history = [
-        {"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status
-    ]
+    history = [{"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status]
     amounts = [change.amount for change in changes if change.amount is not None]
     consents = [change.consent for change in changes if change.consent]
     lead_data = {**life.lead_data, "consent": consents[-1]} if consents else life.lead_data

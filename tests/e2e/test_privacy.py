@@ -7,6 +7,7 @@ import re
 import tempfile
 import traceback
 import unicodedata
+from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import quote, quote_plus
 
@@ -99,6 +100,22 @@ class Ears(logging.Handler):
         self.heard.append("\n".join(text))
 
 
+@contextmanager
+def listening():
+    """Ears that hear every logger at DEBUG, also Google's, which tell the root nothing."""
+    ears, loggers = Ears(), [logging.getLogger(), logging.getLogger("google")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(ears)
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield ears
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(ears)
+            logger.setLevel(level)
+
+
 class Witness:
     """Everything that came out of a company's runs."""
 
@@ -114,19 +131,13 @@ class Witness:
     def night(self, name):
         """A run in this process, with every logger at DEBUG; its summary, or None where it raised."""
         self.company.read_settings()  # a slip of ours must not pass for a failing run
-        ears, root = Ears(), logging.getLogger()
-        level = root.level
-        root.addHandler(ears)
-        root.setLevel(logging.DEBUG)
-        summary = None
-        try:
-            summary = self.company.later(12 * HOUR)
-            self._note(f"{name}: the summary", repr(summary))
-        except Exception as error:  # noqa: BLE001 - what it says is what this is about
-            self._note(f"{name}: the exception", "".join(traceback.format_exception(error)) + repr(vars(error)))
-        finally:
-            root.removeHandler(ears)
-            root.setLevel(level)
+        with listening() as ears:
+            summary = None
+            try:
+                summary = self.company.later(12 * HOUR)
+                self._note(f"{name}: the summary", repr(summary))
+            except Exception as error:  # noqa: BLE001 - what it says is what this is about
+                self._note(f"{name}: the exception", "".join(traceback.format_exception(error)) + repr(vars(error)))
         assert ears.heard
         self._note(f"{name}: the log", "\n".join(ears.heard))
         self.kept += files_of(self.company).items()
@@ -260,7 +271,7 @@ def tell_all(witness, patch):
         echo(company, server, status)
         witness.night(f"{server} says {status}")
         company.heal()
-    company.fail("data_manager", "status", path="/v1/events:ingest", status=503, body=PERSON, count=99)
+    echo(company, "data_manager", 400, "/v1/events:ingest")
     witness.night("uploads fail")
     company.heal()
     assert 1 == witness.command("a rehearsal", "run", "--dry-run")

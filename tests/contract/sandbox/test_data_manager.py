@@ -33,9 +33,7 @@ class Sandbox:
         _, answer = self.call("GET", "/v1/requestStatus:retrieve", query=query)
         return answer["requestStatusPerDestination"][0]
 
-    def call(
-        self, method: str, path: str, body: object = None, query: dict | None = None
-    ) -> tuple[int, dict]:
+    def call(self, method: str, path: str, body: object = None, query: dict | None = None) -> tuple[int, dict]:
         """Status and JSON of one raw call."""
         raw = b"" if body is None else json.dumps(body).encode()
         answer = self.platform.handle(Request(method, path, query or {}, {}, raw))

@@ -90,9 +90,7 @@ def test_the_library_ingests_and_reads_a_success(client, night):
     request_id = client.ingest_events(request(), retry=None).request_id
     told = []
     for _ in range(2):
-        answer = client.retrieve_request_status(
-            vendor.RetrieveRequestStatusRequest(request_id=request_id), retry=None
-        )
+        answer = client.retrieve_request_status(vendor.RetrieveRequestStatusRequest(request_id=request_id), retry=None)
         [destination] = answer.request_status_per_destination
         told.append(destination.request_status.name)
         night.now += timedelta(minutes=20)
@@ -108,9 +106,7 @@ def test_the_library_reads_why_rows_failed_but_not_which(client, night):
     request_id = client.ingest_events(lost, retry=None).request_id
     night.now += timedelta(minutes=20)
 
-    answer = client.retrieve_request_status(
-        vendor.RetrieveRequestStatusRequest(request_id=request_id), retry=None
-    )
+    answer = client.retrieve_request_status(vendor.RetrieveRequestStatusRequest(request_id=request_id), retry=None)
 
     [destination] = answer.request_status_per_destination
     [count] = destination.error_info.error_counts

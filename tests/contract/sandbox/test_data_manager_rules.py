@@ -55,9 +55,7 @@ ACCOUNTS = {
             "987654399": Action(kind="WEBPAGE"),
         },
     ),
-    "2223334444": Account(
-        managers=frozenset({"1112223333"}), actions={"5": Action()}, enhanced_conversions=False
-    ),
+    "2223334444": Account(managers=frozenset({"1112223333"}), actions={"5": Action()}, enhanced_conversions=False),
 }
 CLICKS = {
     "click-0": {"clicked_at": "2026-07-18T08:00:00Z", "customer": "1234567890"},
@@ -159,9 +157,7 @@ REFUSED: dict[rules.Answered, list[tuple[Break, str]]] = {
             "destinations[0].operating_account.account_type",
         ),
         (
-            lambda b: destination(
-                b, operatingAccount={"accountType": 1, "product": 4, "accountId": "1234567890"}
-            ),
+            lambda b: destination(b, operatingAccount={"accountType": 1, "product": 4, "accountId": "1234567890"}),
             "destinations[0].operating_account.account_type",
         ),
     ],
@@ -389,9 +385,7 @@ def test_a_broken_rule_fails_its_row_later(wire, rule, breaks):
     told = wire.status(taken["requestId"])
 
     assert "PARTIAL_SUCCESS" == told["requestStatus"]
-    assert [{"recordCount": "1", "reason": rule.answer, "recordIndices": [1]}] == told["errorInfo"][
-        "errorCounts"
-    ]
+    assert [{"recordCount": "1", "reason": rule.answer, "recordIndices": [1]}] == told["errorInfo"]["errorCounts"]
     assert {"good-0"} == {line["transaction_id"] for line in wire.platform.book()}
 
 
@@ -553,8 +547,7 @@ def per_destination(wire: Wire) -> None:
     _, answer = wire.call("GET", f"/v1/requestStatus:retrieve?requestId={taken['requestId']}")
 
     assert [("a", "SUCCESS"), ("b", "FAILED")] == [
-        (each["destination"]["reference"], each["requestStatus"])
-        for each in answer["requestStatusPerDestination"]
+        (each["destination"]["reference"], each["requestStatus"]) for each in answer["requestStatusPerDestination"]
     ]
 
 

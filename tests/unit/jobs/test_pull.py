@@ -242,3 +242,22 @@ def test_another_account_in_the_same_state_is_not_touched(account):
     pull(account)
 
     assert {ACCOUNT} == {row.account for row in account.rows(LeadRow)}
+
+
+def test_what_happens_while_a_long_pull_runs_is_believed(account):
+    """A page read ten minutes after the start tells of changes that the start could not know."""
+    account.source.page = 1
+    account.put(lead("L-1"))
+    won = account.clock.now() + timedelta(minutes=7)
+    account.put(lead("L-2", history=(StatusEntry("Gagné", Moment(won)),), updated_at=None))
+    served = account.source.fetch_changes
+
+    def slowly(*args, **kwargs):
+        for page in served(*args, **kwargs):
+            yield page
+            account.clock.time += timedelta(minutes=10)
+
+    account.source.fetch_changes = slowly
+    account.night()
+
+    assert "submitted" == account.fates["L-2"]

@@ -41,7 +41,10 @@ AMOUNT = st.sampled_from(["1 200,50 €", "900", "850", "1.250", ""])
 MOSTLY = st.sampled_from([True, True, True, False])
 WAIT = st.sampled_from([24, 24, 24, 1, 7, 96, 720])
 """Hours until the next night."""
-TROUBLE = st.lists(st.sampled_from(list(STEPS)), max_size=6)
+TROUBLE = st.lists(st.sampled_from(list(STEPS)), max_size=3) | st.tuples(st.sampled_from(list(STEPS))).map(
+    lambda one: [*one] * 5
+)
+"""One thing after the other, or one thing all night long."""
 ODDITIES = st.lists(st.sampled_from(list(fakes.RESOLUTIONS)), max_size=2)
 MOVING = frozenset({Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
 NOT_COUNTED = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.REJECTED, Fate.EXPIRED, Fate.CANCELLED})
@@ -89,15 +92,17 @@ def field_changes(life, number, field, value):
     life.put(changed(old, fields={**old.fields, field: value}, updated_at=life.clock.now()))
 
 
-NUMBER = st.integers(0, 5)
+NUMBER = st.sampled_from([0, 0, 1, 2, 3])
+EDITED = st.builds(partial, st.just(field_changes), number=NUMBER, field=st.just("amount"), value=AMOUNT)
 CHANGES = st.lists(
     st.builds(
         partial, st.just(appears), label=LABEL, dated=st.booleans(), clicked=MOSTLY, consent=CONSENT, amount=AMOUNT
     )
     | st.builds(partial, st.just(status_changes), number=NUMBER, label=LABEL, dated=st.booleans())
-    | st.builds(partial, st.just(field_changes), number=NUMBER, field=st.just("amount"), value=AMOUNT)
+    | EDITED
+    | EDITED
     | st.builds(partial, st.just(field_changes), number=NUMBER, field=st.just("consent"), value=CONSENT),
-    max_size=3,
+    max_size=4,
 )
 
 

@@ -197,3 +197,9 @@ def test_without_a_default_a_missing_amount_keeps_the_conversion():
     wanted = route(field_value=from_field())
 
     assert NoValue("value_missing") == value_to_send(wanted, facts(), WON, CLOSES, WON + 3 * DAY)
+
+
+@pytest.mark.parametrize("typed", ["12€50", "1250€50", "100HT120TTC", "0199004711", "12 000 000"])
+def test_what_is_no_amount_is_not_made_into_one(typed):
+    """A currency in the middle, two amounts in one, a phone number, a fortune."""
+    assert isinstance(read_amount(typed), Unreadable)
