@@ -1,13 +1,17 @@
 """`sandbox`: Oplead, Google's tokens and the Data Manager, played on this machine."""
 
 import shlex
+import shutil
 import signal
+import sys
 from pathlib import Path
 
 from connectors.sandbox.sandbox import RULES
 from jobs.cli.demo.stage import ENVIRONMENT_FILE, Cast, Stage, staged
 from jobs.cli.exits import Exit, StoppedBySignal
 from jobs.reporting.terminal import results, table
+
+NAME = "oplead-sync"
 
 
 def serve(folder: Path, cast: Cast) -> int:
@@ -41,7 +45,14 @@ def print_addresses(stage: Stage) -> None:
 def next_command(settings: Path, command: str) -> str:
     """A command line that runs on the sandbox's settings."""
     environment = shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))
-    return f"set -a; . {environment}; oplead-sync {command} --config {shlex.quote(str(settings))}"
+    return f"set -a; . {environment}; {typed()} {command} --config {shlex.quote(str(settings))}"
+
+
+def typed() -> str:
+    """How this command is typed here: by its name where the shell finds it, else by its path."""
+    path = Path(sys.argv[0])
+    is_elsewhere = path.name == NAME and shutil.which(NAME) != str(path)
+    return shlex.quote(str(path)) if is_elsewhere else NAME
 
 
 def print_rules() -> int:

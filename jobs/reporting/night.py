@@ -54,6 +54,9 @@ def told(night: Night) -> list[tuple[str, str]]:
         lines.append(("recovered", f"{number(summary.recovered)} deliveries of a run that died: asked again"))
     lines.append(("sent", _sent(summary)))
     lines.append(("heard", _heard(summary)))
+    if summary.delivered.warnings:
+        warnings = sorted(summary.delivered.warnings.items())
+        lines.append(("warned", ", ".join(f"{code} × {number(count)}" for code, count in warnings)))
     return lines
 
 

@@ -8,7 +8,7 @@ from jobs.cli.accounts import told
 from jobs.cli.demo.books import Comparison, compare
 from jobs.cli.demo.stage import Stage
 from jobs.cli.explain import explain
-from jobs.cli.sandbox import next_command
+from jobs.cli.sandbox import next_command, typed
 from jobs.cli.state import Look, looking
 from jobs.ledger import views
 from jobs.ledger.fates import Fate
@@ -72,10 +72,10 @@ def _interesting(look: Look, settings: Settings) -> LeadRow | None:
 def _print_next(console: Console, stage: Stage, *, kept: bool, lead: str) -> None:
     console.print("\n[bold]What to type next[/bold]")
     if not kept:
-        console.print("  oplead-sync demo --keep demo        the same again, and it stays in ./demo")
+        console.print(f"  {typed()} demo --keep demo        the same again, and it stays in ./demo", soft_wrap=True)
         return
     folder = stage.sandbox.directory
-    console.print(f"  oplead-sync sandbox --out {folder}", soft_wrap=True, markup=False)
+    console.print(f"  {typed()} sandbox --out {folder}", soft_wrap=True, markup=False)
     console.print("and, while that is open, in another terminal:")
     for command in ("run", "status", f"explain {lead}"):
         console.print(f"  {next_command(stage.settings, command)}", soft_wrap=True, markup=False)
