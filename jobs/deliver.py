@@ -1,8 +1,7 @@
 """Sends what is due: the intent is committed before each wire call, the receipt after it."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -13,8 +12,6 @@ from connectors.ports import Clock, ConversionSink
 from connectors.records import (
     Answered,
     DestinationId,
-    EncodedEvent,
-    LeadId,
     Lost,
     NotSent,
     Outcome,
@@ -24,17 +21,15 @@ from connectors.records import (
     Refused,
     Target,
 )
-from jobs.ledger import deliveries, leads, requests, starts
-from jobs.ledger.fates import Fate, after_answer
+from jobs.intend import Intending, Intent
+from jobs.ledger import deliveries, requests
+from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery
-from jobs.plan import bring_in_line, judge
 from jobs.rulebook import Rulebook, Sinks
-from jobs.rules.consent import is_withdrawn
-from jobs.rules.decide import Send
-from jobs.rules.facts import LeadFacts
+from jobs.rules.facts import Route
 from jobs.rules.isolate import isolate
-from jobs.rules.reconcile import Standing, reconcile
+from jobs.settle import OF_ROWS, STOPPING, settle
 
 ATTEMPTS = 5
 """How often one batch is tried in one run."""
@@ -42,8 +37,6 @@ LONGEST_WAIT = timedelta(minutes=5)
 """A platform's longer delay is not waited for: its deliveries become due after it."""
 REPLAY_RUNS = 3
 """In how many further runs a lost answer is asked for again before nobody will ever know."""
-DEFER = timedelta(hours=6)
-"""How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
 
 
 @dataclass(slots=True)
@@ -58,16 +51,6 @@ class Delivered:
     warnings: Counter[str] = field(default_factory=Counter)
     unexpected: int = 0
     """Rejections nobody expected: they need a look."""
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A request that is committed and about to be made."""
-
-    request: int
-    target: Target
-    numbers: tuple[int, ...]
-    events: tuple[EncodedEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,63 +217,14 @@ class _Lane:
     # ── before the call ──────────────────────────────────────────────────────────────────────────
 
     def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        """Commit what is about to be sent: each delivery judged once more, its bytes frozen, its place noted."""
         with self.ledger.writing() as session:
-            now = self.clock.now()
-            rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None]
-            facts = leads.facts(session, self.ledger.account, {LeadId(row.lead) for row in rows})
-            known_starts = starts.load(session, self.ledger.account)
-            routes = {route.conversion: route for route in self.book.routes_to(self.destination)}
-            ready: list[Delivery] = []
-            for row in rows:
-                route = routes.get(row.conversion)
-                decision = None
-                if route is not None:
-                    start = known_starts[row.conversion, self.destination]
-                    decision = judge(route, facts[LeadId(row.lead)], start, row, now=now)
-                if row.fate == Fate.IN_DOUBT:
-                    if self._may_ask_again(session, row, facts[LeadId(row.lead)], now):
-                        ready.append(row)
-                elif row.fate == Fate.PENDING and route is not None and decision is not None:
-                    if isinstance(decision, Send):
-                        self._freeze(row, target, decision)
-                        bring_in_line(
-                            session, self.ledger, row, route=route, decision=decision, fate=Fate.PENDING, now=now
-                        )
-                        ready.append(row)
-                    else:
-                        withdrawn = is_withdrawn(
-                            facts[LeadId(row.lead)], needs_personalization=route.limits.needs_personalization
-                        )
-                        fate = reconcile(Standing(Fate.PENDING, withdrawn=withdrawn), decision)
-                        if fate is not None:
-                            bring_in_line(session, self.ledger, row, route=route, decision=decision, fate=fate, now=now)
-                            self._count(row, row.reason or "")
-            if not ready:
-                return None
-            for row in ready:
-                deliveries.move(session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=now)
-            made = requests.begin(session, self.ledger, target, self.destination, ready, now=now)
-            events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
-            return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
+            intending = Intending(
+                session, self.ledger, self.sink, self.destination, self._routes(), self.clock.now(), self._count
+            )
+            return intending.intend(target, batch)
 
-    def _may_ask_again(self, session: Session, row: Delivery, lead: LeadFacts, now: datetime) -> bool:
-        """Whether a lost answer may be asked for again; not once the lead has taken its consent back."""
-        if is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
-            self._move(session, row, Fate.UNCONFIRMED, "consent withdrawn", now)
-            return False
-        return True
-
-    def _freeze(self, row: Delivery, target: Target, decision: Send) -> None:
-        row.event = self.sink.encode(decision.event)
-        row.event_sha256 = hashlib.sha256(row.event).hexdigest()
-        row.transport, row.owner, row.action, row.source = (
-            target.transport,
-            target.owner,
-            target.action,
-            target.source,
-        )
-        row.deferred_until = row.code = row.outcome = None
+    def _routes(self) -> Mapping[str, Route]:
+        return {route.conversion: route for route in self.book.routes_to(self.destination)}
 
     # ── after the call ───────────────────────────────────────────────────────────────────────────
 
@@ -398,48 +332,6 @@ class _Lane:
 
     def _count(self, row: Delivery, code: str) -> None:
         self.done.moved[row.conversion, row.destination, row.fate, code] += 1
-
-
-STOPPING = frozenset({OutcomeClass.FIX_CONFIG, OutcomeClass.BUG})
-OF_ROWS = frozenset(
-    {
-        OutcomeClass.FIX_DATA,
-        OutcomeClass.DROP,
-        OutcomeClass.DROP_EXPECTED,
-        OutcomeClass.EXPIRED,
-        OutcomeClass.DUPLICATE,
-    }
-)
-"""Refusals of a whole request that are about some of its rows."""
-
-
-def settle(
-    session: Session,
-    ledger: Ledger,
-    attempt: Attempt,
-    row: Delivery,
-    outcome: Outcome,
-    *,
-    asynchronous: bool,
-    now: datetime,
-) -> Fate:
-    """Write down the answer to an attempt, and put its delivery where that leaves it."""
-    requests.note(session, attempt, outcome)
-    tried_before = row.doubtful_since is not None
-    if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
-        tried_before = requests.sent_before(session, row, attempt.request)
-    fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
-    row.code, row.outcome = outcome.code, outcome.kind
-    if fate is Fate.IN_DOUBT:
-        deliveries.doubt(row, attempt.request, now=now)
-    else:
-        row.doubtful_since = row.doubtful_request = None
-    if outcome.kind is OutcomeClass.DEFER:
-        row.deferred_until = now + (outcome.retry_after or DEFER)
-    elif outcome.kind is OutcomeClass.RETRY and asynchronous:
-        row.deferred_until = now + (outcome.retry_after or timedelta())
-    deliveries.move(session, ledger, row, fate, outcome.code, now=now)
-    return fate
 
 
 def _words(outcome: Outcome) -> str:

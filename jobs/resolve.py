@@ -19,12 +19,12 @@ from connectors.records import (
     Resolution,
     StillPending,
 )
-from jobs.deliver import STOPPING, settle
 from jobs.ledger import deliveries, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request
 from jobs.rulebook import Sinks
+from jobs.settle import STOPPING, settle
 
 GIVE_UP_AFTER = timedelta(days=45)
 """Google keeps a request's status about 50 days; before that ends, nobody will know any more."""

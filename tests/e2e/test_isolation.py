@@ -58,12 +58,15 @@ def due(companies):
         assert events == summary.pulled.seen
         assert {"pending"} == set(company.fates().values())
 
+        company.sandbox.oplead._put.clear()  # so that the nights to come have nothing to read
         return company
 
     def make(events):
         before, company = planned(events), frugal(companies())
         company.state.parent.mkdir()
         shutil.copy(before.state, company.state)
+        # From another address every lead would have to be read again.
+        company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}
         company.platform.register_clicks(before.platform.dump()["store"]["clicks"])
         return company
 

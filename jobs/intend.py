@@ -1,0 +1,102 @@
+"""Commits what is about to be sent: each delivery judged once more, its bytes frozen, its place noted."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from connectors.ports import ConversionSink
+from connectors.records import DestinationId, EncodedEvent, LeadId, Target
+from jobs.ledger import deliveries, leads, requests, starts
+from jobs.ledger.fates import Fate
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Delivery
+from jobs.plan import bring_in_line, judge
+from jobs.rules.consent import is_withdrawn
+from jobs.rules.decide import Send
+from jobs.rules.facts import LeadFacts, Route, Starts
+from jobs.rules.reconcile import Standing, reconcile
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A request that is committed and about to be made."""
+
+    request: int
+    target: Target
+    numbers: tuple[int, ...]
+    events: tuple[EncodedEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intending:
+    """One transaction, right before a wire call."""
+
+    session: Session
+    ledger: Ledger
+    sink: ConversionSink
+    destination: DestinationId
+    routes: Mapping[str, Route]
+    """The destination's routes, by conversion."""
+    now: datetime
+    count: Callable[[Delivery, str], None]
+    """Told of each delivery that does not go out after all."""
+
+    def intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+        """The request that is to be made of a batch; None where nothing of it goes out any more."""
+        rows = [row for row in (self.session.get(Delivery, one) for one in batch) if row is not None]
+        facts = leads.facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
+        known = starts.load(self.session, self.ledger.account)
+        ready = [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], known, target)]
+        if not ready:
+            return None
+        for row in ready:
+            deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=self.now)
+        made = requests.begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
+        events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
+        return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
+
+    def _is_ready(
+        self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], Starts], target: Target
+    ) -> bool:
+        if row.fate == Fate.IN_DOUBT:
+            return self._may_ask_again(row, lead)
+        route = self.routes.get(row.conversion)
+        if row.fate != Fate.PENDING or route is None:
+            return False
+        return self._may_send(row, lead, route, known[route.conversion, self.destination], target)
+
+    def _may_ask_again(self, row: Delivery, lead: LeadFacts) -> bool:
+        """Whether a lost answer may be asked for again; not once the lead has taken its consent back."""
+        if is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
+            deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
+            self.count(row, "consent withdrawn")
+            return False
+        return True
+
+    def _may_send(self, row: Delivery, lead: LeadFacts, route: Route, start: Starts, target: Target) -> bool:
+        """Judge a due delivery as it stands now: its bytes are frozen, or it is put where it belongs."""
+        decision = judge(route, lead, start, row, now=self.now)
+        withdrawn = is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
+        fate = reconcile(Standing(Fate.PENDING, withdrawn=withdrawn), decision)
+        if isinstance(decision, Send):
+            self._freeze(row, target, decision)
+        if fate is not None:
+            bring_in_line(self.session, self.ledger, row, route=route, decision=decision, fate=fate, now=self.now)
+        if not isinstance(decision, Send):
+            self.count(row, row.reason or "")
+            return False
+        return True
+
+    def _freeze(self, row: Delivery, target: Target, decision: Send) -> None:
+        row.event = self.sink.encode(decision.event)
+        row.event_sha256 = hashlib.sha256(row.event).hexdigest()
+        row.transport, row.owner, row.action, row.source = (
+            target.transport,
+            target.owner,
+            target.action,
+            target.source,
+        )
+        row.deferred_until = row.code = row.outcome = None

@@ -1,0 +1,55 @@
+"""Puts deliveries where the platforms' answers leave them."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from connectors.records import Outcome, OutcomeClass
+from jobs.ledger import deliveries, requests
+from jobs.ledger.fates import Fate, after_answer
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Attempt, Delivery
+
+DEFER = timedelta(hours=6)
+"""How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
+
+STOPPING = frozenset({OutcomeClass.FIX_CONFIG, OutcomeClass.BUG})
+OF_ROWS = frozenset(
+    {
+        OutcomeClass.FIX_DATA,
+        OutcomeClass.DROP,
+        OutcomeClass.DROP_EXPECTED,
+        OutcomeClass.EXPIRED,
+        OutcomeClass.DUPLICATE,
+    }
+)
+"""Refusals of a whole request that are about some of its rows."""
+
+
+def settle(
+    session: Session,
+    ledger: Ledger,
+    attempt: Attempt,
+    row: Delivery,
+    outcome: Outcome,
+    *,
+    asynchronous: bool,
+    now: datetime,
+) -> Fate:
+    """Write down the answer to an attempt, and put its delivery where that leaves it."""
+    requests.note(session, attempt, outcome)
+    tried_before = row.doubtful_since is not None
+    if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
+        tried_before = requests.sent_before(session, row, attempt.request)
+    fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
+    row.code, row.outcome = outcome.code, outcome.kind
+    if fate is Fate.IN_DOUBT:
+        deliveries.doubt(row, attempt.request, now=now)
+    else:
+        row.doubtful_since = row.doubtful_request = None
+    if outcome.kind is OutcomeClass.DEFER:
+        row.deferred_until = now + (outcome.retry_after or DEFER)
+    elif outcome.kind is OutcomeClass.RETRY and asynchronous:
+        row.deferred_until = now + (outcome.retry_after or timedelta())
+    deliveries.move(session, ledger, row, fate, outcome.code, now=now)
+    return fate
