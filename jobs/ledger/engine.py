@@ -36,8 +36,12 @@ def open_engine(path: Path, *, for_writing: bool) -> Engine:
         if for_writing:
             open_privately(path, "ab").close()
         engine = _engine(path)
-        with engine.connect() as connection:
-            _bring_up_to_date(connection, path, may_change=for_writing)
+        try:
+            with engine.connect() as connection:
+                _bring_up_to_date(connection, path, may_change=for_writing)
+        except BaseException:
+            engine.dispose()
+            raise
     return engine
 
 
