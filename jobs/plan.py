@@ -135,7 +135,7 @@ class _Planner:
             delivery = by_route.pop((route.conversion, route.destination), None)
             decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
             standing = None if delivery is None else self._standing(delivery, decision, route, lead)
-            fate = reconcile(standing, decision)
+            fate = None if _reached_before(delivery, decision) else reconcile(standing, decision)
             if fate is not None and (delivery is not None or not _went_there(existing, route)):
                 delivery = delivery or begin(self.ledger.account, route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
@@ -170,6 +170,13 @@ class _Planner:
             closed = orphan.expires_at is not None and orphan.expires_at < self.now
             fate = Fate.EXPIRED if closed else Fate.WITHHELD
             deliveries.move(session, self.ledger, orphan, fate, "not_configured", now=self.now)
+
+
+def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
+    """Whether the conversion was skipped for an entry before this one, by a label its stage may have lost since."""
+    if delivery is None or delivery.fate != Fate.SKIPPED or delivery.at is None or isinstance(decision, NotConcerned):
+        return False
+    return decision.entry is not None and decision.entry.at > delivery.at
 
 
 def _went_there(existing: Sequence[Delivery], route: Route) -> bool:

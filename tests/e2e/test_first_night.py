@@ -6,7 +6,7 @@ import pytest
 
 from connectors.sandbox.population import FIRST_NIGHT, Population
 
-NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=6))
+NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=12))
 STAGES = {
     "appointment": {"Rendez-vous", "RDV pris", "Gagné"},  # a sale implies the appointment
     "quote": {"Devis à relancer"},

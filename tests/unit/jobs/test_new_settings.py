@@ -96,6 +96,20 @@ def test_a_label_added_to_a_stage_keeps_no_one_back(account):
     assert ({"L-1": "pending"}, {"L-1": "pending"}) == (before, account.fates)
 
 
+def test_a_label_replaced_by_its_new_name_sends_no_old_sale(account):
+    """Oplead renames `Gagné`, undated, and the settings follow: what was won before the start stays skipped."""
+    account.put(lead(history=(), updated_at=None))
+    account.book = rulebook(since={})
+    account.night()
+    before = account.fates
+    account.clock.time += DAY
+    account.put(lead(label="Vendu", history=(), updated_at=None))
+    account.book = rulebook(route(labels=frozenset({"vendu"})), since={}, rules_digest="r2")
+    account.night()
+
+    assert ({"L-1": "skipped"}, {"L-1": "skipped"}, []) == (before, account.fates, account.sink.calls)
+
+
 def test_an_account_renamed_over_its_state_is_refused(account):
     """Every key is made with the account's name."""
     account.night()
