@@ -250,6 +250,14 @@ def test_a_copy_of_nothing_is_nothing(path, tmp_path):
     assert not (tmp_path / "copy.db").exists()
 
 
+def fill_the_disk(engine):
+    """Write more than there is room for."""
+    with engine.connect() as connection, connection.begin():
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        connection.execute(text("INSERT INTO config_digest VALUES ('a', 'lost', :much)"), {"much": "x" * 100_000})
+
+
 def test_a_full_disk_is_told_and_loses_nothing(path):
     """SQLite's own limit of pages stands in for the disk: what was committed stays, the rest is not begun."""
     with opened(path) as engine:
@@ -258,12 +266,8 @@ def test_a_full_disk_is_told_and_loses_nothing(path):
         with (
             pytest.raises(LedgerError, match="the disk is full; make room and run again"),
             engine_module.explained(path),
-            engine.connect() as connection,
-            connection.begin(),
         ):
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'lost', :much)"), {"much": "x" * 100_000})
+            fill_the_disk(engine)
     with raw(path) as connection:
         kinds = [kind for (kind,) in connection.execute("SELECT kind FROM config_digest")]
 
