@@ -103,16 +103,21 @@ class Ears(logging.Handler):
 @contextmanager
 def listening():
     """Ears that hear every logger at DEBUG, also Google's, which tell the root nothing."""
-    ears, loggers = Ears(), [logging.getLogger(), logging.getLogger("google")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
+    ears = Ears()
+    named = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    loud = [logging.getLogger(), logging.getLogger("google")]
+    levels = {logger: logger.level for logger in (*named, *loud)}
+    for logger in named:
+        logger.setLevel(logging.NOTSET)  # what an earlier test has silenced must speak too
+    for logger in loud:
         logger.addHandler(ears)
         logger.setLevel(logging.DEBUG)
     try:
         yield ears
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger in loud:
             logger.removeHandler(ears)
+        for logger, level in levels.items():
             logger.setLevel(level)
 
 
