@@ -83,6 +83,7 @@ class Summary:
         """What a human should look at, a sentence each."""
         told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
         unknown = sum(with_click for _, _, with_click in self.unknown_labels)
+        unreadable = len(self.pulled.unreadable)
         unexpected = self.delivered.unexpected + self.resolved.unexpected
         return [
             sentence
@@ -90,8 +91,8 @@ class Summary:
                 (unexpected, f"{unexpected} rejected: `explain` says why"),
                 (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
                 (self.in_doubt, f"{self.in_doubt} in doubt: an answer was lost; the next run asks again"),
-                (len(self.pulled.unreadable), f"{len(self.pulled.unreadable)} leads could not be read"),
-                (unknown, f"{unknown} leads with a click id have a status the settings do not name"),
+                (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
+                (unknown, f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`"),
             )
             if count
         ]

@@ -47,7 +47,7 @@ def open_engine(path: Path, *, for_writing: bool) -> Engine:
 
 def open_privately(path: Path, mode: str) -> IO[Any]:
     """Open a file that is its owner's alone where it is made here; SQLite gives its side files the same rights."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))
 
 

@@ -40,8 +40,18 @@ def print_night(console: Console, account: Account, night: Night) -> None:
         console.print(f"[bold]{title}[/bold]")
         print_standing(console, account, night.tallies)
     else:
-        console.print("No delivery moved." if not night.rehearsed else "Nothing would be sent.")
+        console.print(_nothing(night))
     _print_needs(console, summary)
+
+
+def _nothing(night: Night) -> str:
+    """What to say where no delivery moves; a first rehearsal should not look broken."""
+    if not night.rehearsed:
+        return "No delivery moved."
+    standing = night.summary.standing
+    before = sum(count for (_, _, fate, _), count in standing.items() if fate == Fate.SKIPPED)
+    why = f": {number(before)} changes stand before their conversion's start (see `since`)" if before else ""
+    return f"Nothing would be sent{why}."
 
 
 def told(night: Night) -> list[tuple[str, str]]:
