@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.sandbox.population import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
+from jobs.ledger.lease import LeaseHeldError, exclusive
 
 LEADS_FILE = "leads.json"
 ENVIRONMENT_FILE = "sandbox.env"
@@ -38,10 +40,20 @@ def staged(folder: Path, cast: Cast) -> Iterator[Stage]:
     """Serve a sandbox in `folder` while the block runs, and save it at its end.
 
     A folder that was played in before goes on with its own leads, clock and book, whatever `cast` says.
+
+    Raises:
+        LeaseHeldError: a sandbox is open in that folder already.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    population = _population(_cast(folder, cast))
-    with Sandbox(folder, population, FIRST_NIGHT) as sandbox:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(folder / STATE_FILE, now=datetime.now(UTC)))
+        except LeaseHeldError:
+            raise LeaseHeldError(
+                f"{folder}: a sandbox is open here already; close it, or name another folder"
+            ) from None
+        population = _population(_cast(folder, cast))
+        sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
         settings = _settings(sandbox)
         yield Stage(sandbox, population, settings, _environ(settings.with_name(ENVIRONMENT_FILE)))
 
