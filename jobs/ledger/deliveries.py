@@ -1,7 +1,7 @@
 """Deliveries: begun, moved along the table of fates, and asked for by what is due."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import sqlalchemy
@@ -9,7 +9,7 @@ from sqlalchemy import case, func, or_
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
-from jobs.ledger.fates import FROZEN, OPEN, Fate, check_move
+from jobs.ledger.fates import FROZEN, Fate, check_move
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request, Transition
 from jobs.rules.keys import delivery_key
@@ -194,8 +194,3 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
             lead, destination = LeadId(row.lead), DestinationId(row.destination)
             if row.key == delivery_key(account, lead, conversion, destination, row.occurrence):
                 yield conversion, row.conversion
-
-
-def still_open(deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Those that follow their lead's latest data."""
-    return [delivery for delivery in deliveries if delivery.fate in OPEN]
