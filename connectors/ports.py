@@ -8,6 +8,8 @@ from connectors.records import (
     Contact,
     EncodedEvent,
     Event,
+    Expectation,
+    Finding,
     Identifier,
     Lead,
     LeadId,
@@ -69,7 +71,10 @@ class ConversionSink(Protocol):
         """The event's bytes, the same for the same event. Pure."""
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Send events of one target in one request; never raises for what the platform answers."""
+        """Send events of one target in one request; never raises for what the platform answers.
+
+        A sink made to validate only has them checked instead, and counted nowhere.
+        """
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Ask what became of a received request of `rows` events.
@@ -78,3 +83,13 @@ class ConversionSink(Protocol):
             Transient: it could not be asked; ask again later.
             Misconfigured: the platform refuses us.
         """
+
+
+class Inspects(Protocol):
+    """What can be looked up with a platform before and beside sending; it changes nothing there and never raises."""
+
+    def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
+        """Whether access, accounts and targets are as the settings take them to be."""
+
+    def diagnose(self) -> Sequence[Finding]:
+        """What the platform itself reports of recent uploads."""

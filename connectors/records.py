@@ -194,7 +194,7 @@ class Target:
     action: str
     """The Google conversion action id or Meta event name."""
     source: str
-    """Where the platform is told it happened (Google `event_source`, Meta `action_source`)."""
+    """Where the platform is told it happened (Google `event_source`, Meta `action_source`; `crm` for a Meta funnel)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,7 @@ class Event:
     target: Target
     at: datetime
     click_id: ClickId | None
+    """With the time its windows count from."""
     identifiers: tuple[Identifier, ...]
     value: Money | None
     consent: Consent
@@ -238,6 +239,15 @@ class Limits:
     """Whether a refused `ad_personalization` keeps everything from it."""
     resolve_after: timedelta
     """How long after a submission its outcome is worth asking for."""
+    interchangeable: frozenset[ClickIdKind] = frozenset()
+    """Kinds that are forms of one id: of these the latest click goes out, whichever form it has."""
+    event_window: timedelta | None = None
+    """It refuses an event that happened longer ago than this; None where only the click's age counts."""
+    source_windows: Mapping[str, timedelta] = field(default_factory=dict)
+    """The event window of those `Target.source`s that are given another."""
+    replay_within: timedelta | None = None
+    """It may count one key twice, so after a lost answer the same bytes go again only within this time; None where a
+    key counts once for good."""
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────
@@ -339,6 +349,45 @@ class Forgotten:
 
 
 Resolution = Answered | StillPending | PartlyRefused | Forgotten
+
+
+# ── what a platform knows of our configuration ───────────────────────────────────────────────────
+
+
+class Verdict(StrEnum):
+    """What came of looking something up."""
+
+    VERIFIED = "verified"
+    FAILED = "failed"
+    UNREADABLE = "not readable"
+    """This access does not let us see it; it says nothing against sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked up with a platform."""
+
+    subject: str
+    """What was looked at, as `conversion action 987654321`."""
+    verdict: Verdict
+    said: str
+    """What was found, in a marketer's words."""
+    advice: str = ""
+    """What to do about it; empty where there is nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the settings take for granted about one conversion's target."""
+
+    conversion: str
+    """The configured id, for the words of a finding."""
+    target: Target
+    currency: str
+    sends_value: bool
+    sends_contact: bool
+    click_window: timedelta | None
+    """The action's own click window as the settings have it; None where they do not say."""
 
 
 def utc(moment: datetime) -> datetime:

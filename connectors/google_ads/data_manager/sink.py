@@ -19,22 +19,19 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 
 from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import identity, limits
-from connectors.google_ads.data_manager import encode
-from connectors.google_ads.data_manager.credentials import (
+from connectors.google_ads.credentials import (
+    DATA_MANAGER,
     ServiceAccount,
     Token,
     TokenRefusedError,
     TokenUnavailableError,
 )
+from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name
 from connectors.google_ads.data_manager.refusals import VendorError, read_error
 from connectors.google_ads.data_manager.status import read_status
-from connectors.google_ads.data_manager.wire import (
-    UnauthorizedError,
-    checked_address,
-    never_connected,
-    open_session,
-)
+from connectors.google_ads.data_manager.wire import UnauthorizedError, open_session
+from connectors.one_call import checked_address, never_connected
 from connectors.records import (
     Contact,
     EncodedEvent,
@@ -86,7 +83,7 @@ class DataManagerSink:
         _keep_bodies_out_of_logs()
         self._options = options
         self._endpoint = checked_address(options.endpoint, "the Data Manager endpoint")
-        self._account = ServiceAccount(options.key_file, timeout=options.timeout)
+        self._account = ServiceAccount(options.key_file, DATA_MANAGER, timeout=options.timeout)
 
     @property
     def limits(self) -> Limits:

@@ -14,7 +14,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 from urllib3.exceptions import SSLError as TransportSSLError
 
-from connectors.google_ads.data_manager.wire import never_connected
+from connectors.one_call import never_connected
 
 
 def _openssl(kind: type[ssl.SSLError], reason: str) -> ssl.SSLError:

@@ -13,9 +13,11 @@ from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
 from connectors.errors import Misconfigured
-from connectors.google_ads.data_manager.wire import checked_address, restrain
+from connectors.one_call import checked_address, restrain
 
-SCOPE = "https://www.googleapis.com/auth/datamanager"
+DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
+ADS_API = "https://www.googleapis.com/auth/adwords"
+"""The scopes that tokens are asked for: https://developers.google.com/identity/protocols/oauth2/scopes"""
 
 _REASON = re.compile(r"[a-z_]{1,60}")
 
@@ -40,12 +42,12 @@ class Token:
 class ServiceAccount:
     """One service account; it keeps its token for as long as it is good."""
 
-    def __init__(self, key_file: Path, *, timeout: float) -> None:
+    def __init__(self, key_file: Path, scope: str, *, timeout: float) -> None:
         """Read the key file; `timeout` bounds each wait for the token server, in seconds.
 
         Raises Misconfigured where the file is missing, unreadable or no service account's key.
         """
-        self._credentials = _read_key(key_file)
+        self._credentials = _read_key(key_file, scope)
         token_url = str(self._credentials._token_uri)  # noqa: SLF001 - it has no public name
         self._token_url = checked_address(token_url, f"{key_file}: token_uri")
         self._timeout = timeout
@@ -93,10 +95,10 @@ class _AskOnce:
         return answer
 
 
-def _read_key(key_file: Path) -> service_account.Credentials:
+def _read_key(key_file: Path, scope: str) -> service_account.Credentials:
     try:
         key: service_account.Credentials = service_account.Credentials.from_service_account_file(  # type: ignore[no-untyped-call]
-            str(key_file), scopes=[SCOPE]
+            str(key_file), scopes=[scope]
         )
     except OSError as error:
         raise Misconfigured(f"the Google key file {key_file} cannot be read: {error.strerror}") from error
