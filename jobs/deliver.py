@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -28,7 +28,7 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
-from jobs.rules.isolate import isolate
+from jobs.rules.isolate import Streak, isolate
 from jobs.settle import OF_ROWS, STOPPING, settle
 
 ATTEMPTS = 5
@@ -37,6 +37,8 @@ LONGEST_WAIT = timedelta(minutes=5)
 """A platform's longer delay is not waited for: its deliveries become due after it."""
 REPLAY_RUNS = 3
 """In how many further runs a lost answer is asked for again before nobody will ever know."""
+ALL_ALIKE = 5
+"""Rows of one answer that, all refused for one reason, point at the settings rather than at themselves."""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class _Lane:
     done: Delivered
     stopped: set[str]
     """`destination/action`s to leave alone for the rest of this run."""
+    streak: Streak = field(default_factory=Streak)
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
@@ -157,13 +160,30 @@ class _Lane:
             for target, waiting in doubtful.items():
                 left = []
                 for delivery in waiting:
-                    if deliveries.runs_in_doubt(session, delivery) > REPLAY_RUNS:
-                        cause = f"no answer in {REPLAY_RUNS} replays"
-                        self._move(session, delivery, Fate.UNCONFIRMED, cause, self.clock.now())
+                    given_up = self._given_up(session, delivery)
+                    if given_up is not None:
+                        self._move(session, delivery, Fate.UNCONFIRMED, given_up, self.clock.now())
                     else:
                         left.append(deliveries.number(delivery))
+                if self._asks_a_human:
+                    continue
                 found[target] = [tuple(part) for part in _parts(left, self.sink.limits.batch)]
         return found
+
+    @property
+    def _asks_a_human(self) -> bool:
+        """Whether a human decides if bytes whose answer was lost go again."""
+        return self.destination in self.book.ask_when_lost
+
+    def _given_up(self, session: Session, doubtful: Delivery) -> str | None:
+        """Why a lost answer is not asked for again any more; None while it is."""
+        within = self.sink.limits.replay_within
+        since = doubtful.doubtful_since
+        if within is not None and since is not None and self.clock.now() - since > within:
+            return f"no answer, and after {within // timedelta(hours=1)} h it would count twice"
+        if deliveries.runs_in_doubt(session, doubtful) > REPLAY_RUNS:
+            return f"no answer in {REPLAY_RUNS} replays"
+        return None
 
     def _due(self, conversions: Sequence[str]) -> tuple[int, ...]:
         with self.ledger.reading() as session:
@@ -179,6 +199,7 @@ class _Lane:
 
     def _send(self, target: Target, batch: tuple[int, ...]) -> Stop | None:
         """Send one batch, splitting it where it is refused for some of its rows."""
+        self.streak.taken()
         waiting = [batch]
         while waiting:
             part = waiting.pop(0)
@@ -187,7 +208,7 @@ class _Lane:
                 case Stop():
                     return follow
                 case Next():
-                    waiting = [*follow.batches, *waiting]
+                    waiting = self.streak.sample([*follow.batches, *waiting])
                 case _:
                     assert_never(follow)
         return None
@@ -241,6 +262,7 @@ class _Lane:
                     self.done.warnings.update(receipt.warnings)
                     for _, row in rows:
                         self._move(session, row, Fate.SUBMITTED, "received", now)
+                    self.streak.taken()
                     return Next()
                 case Answered():
                     request.state = requests.RequestState.SETTLED
@@ -259,6 +281,8 @@ class _Lane:
                     for _, row in rows:
                         deliveries.doubt(row, intent.request, now=now)
                         self._move(session, row, Fate.IN_DOUBT, receipt.reason, now)
+                    if self._asks_a_human:
+                        return Stop(receipt.reason, whole_destination=False, alarm=False)
                     return Again(receipt.reason, None, intent.numbers)
             assert_never(receipt)
 
@@ -271,7 +295,8 @@ class _Lane:
     ) -> Follow:
         again: list[int] = []
         stop: Outcome | None = None
-        for (attempt, row), outcome in zip(rows, outcomes, strict=True):
+        self.streak.taken()
+        for (attempt, row), outcome in zip(rows, _as_the_settings_fault(outcomes), strict=True):
             self._settle(session, attempt, row, outcome, now)
             if outcome.kind is OutcomeClass.RETRY:
                 again.append(deliveries.number(row))
@@ -279,6 +304,8 @@ class _Lane:
                 stop = outcome
         if stop is not None:
             return Stop(_words(stop), whole_destination=not stop.of_target)
+        if _all_alike(outcomes, OutcomeClass.UNKNOWN):
+            return Stop(_words(outcomes[0]), whole_destination=True)
         return Again("it answers retry", None, tuple(again)) if again else Next()
 
     def _refused(
@@ -292,6 +319,9 @@ class _Lane:
         outcome = refusal.outcome
         if outcome.kind in OF_ROWS:
             blamed, rest = isolate(range(len(rows)), refusal.rows)
+            self.streak.refused([intent.numbers[position] for position in blamed])
+            if self.streak.is_general:
+                return self._nothing_passes(session, rows, outcome, now)
             for position in blamed:
                 attempt, row = rows[position]
                 self._settle(session, attempt, row, outcome, now)
@@ -307,6 +337,22 @@ class _Lane:
             return Again(_words(outcome), outcome.retry_after, intent.numbers)
         alarm = outcome.kind is OutcomeClass.UNKNOWN
         return Stop(_words(outcome), whole_destination=False, alarm=alarm)
+
+    def _nothing_passes(
+        self, session: Session, rows: list[tuple[Attempt, Delivery]], outcome: Outcome, now: datetime
+    ) -> Stop:
+        """Take back the blame of single rows: whatever is sent is refused, so a human has to look."""
+        for _, row in rows:
+            self._back(session, row, outcome.code, now)
+        for number in self.streak.blamed:
+            row = session.get_one(Delivery, number)
+            if row.fate == Fate.REJECTED:
+                self.done.moved[row.conversion, row.destination, row.fate, row.code or ""] -= 1
+                self.done.unexpected -= row.outcome != OutcomeClass.DROP_EXPECTED
+                row.code = row.outcome = None
+                deliveries.move(session, self.ledger, row, Fate.PENDING, "refused like all others", now=now)
+        why = f"nothing passes: {self.streak.length} requests in a row were refused, the last with {_words(outcome)}"
+        return Stop(why, whole_destination=False)
 
     def _settle(self, session: Session, attempt: Attempt, row: Delivery, outcome: Outcome, now: datetime) -> None:
         fate = settle(session, self.ledger, attempt, row, outcome, asynchronous=False, now=now)
@@ -332,6 +378,19 @@ class _Lane:
 
     def _count(self, row: Delivery, code: str) -> None:
         self.done.moved[row.conversion, row.destination, row.fate, code] += 1
+
+
+def _as_the_settings_fault(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """The outcomes; where many rows are all refused for one reason, a fault of the settings, so that none is lost."""
+    if _all_alike(outcomes, OutcomeClass.FIX_DATA, OutcomeClass.DROP):
+        return [replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=True) for outcome in outcomes]
+    return outcomes
+
+
+def _all_alike(outcomes: Sequence[Outcome], *kinds: OutcomeClass) -> bool:
+    """Whether many rows have one and the same outcome, of one of these kinds."""
+    same = {(outcome.kind, outcome.code) for outcome in outcomes}
+    return len(outcomes) >= ALL_ALIKE and len(same) == 1 and outcomes[0].kind in kinds
 
 
 def _words(outcome: Outcome) -> str:

@@ -53,7 +53,8 @@ class Intending:
         if not ready:
             return None
         for row in ready:
-            deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=self.now)
+            cause = "sending again, may count twice" if row.may_count_twice else "sending"
+            deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, cause, now=self.now)
         made = requests.begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
         events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
         return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
@@ -69,11 +70,22 @@ class Intending:
         return self._may_send(row, lead, route, known[route.conversion, self.destination], target)
 
     def _may_ask_again(self, row: Delivery, lead: LeadFacts) -> bool:
-        """Whether a lost answer may be asked for again; not once the lead has taken its consent back."""
+        """Whether a lost answer may be asked for again.
+
+        Not once the lead has taken its consent back, nor once a platform that cannot tell a replay would refuse it as
+        too old: that says nothing of the first time.
+        """
+        cannot_tell = self.sink.limits.replay_within is not None
+        given_up = None
         if is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
-            deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
-            self.count(row, "consent withdrawn")
+            given_up = "consent withdrawn"
+        elif cannot_tell and row.expires_at is not None and self.now > row.expires_at:
+            given_up = "too old to be sent again"
+        if given_up is not None:
+            deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, given_up, now=self.now)
+            self.count(row, given_up)
             return False
+        row.may_count_twice = row.may_count_twice or cannot_tell
         return True
 
     def _may_send(self, row: Delivery, lead: LeadFacts, route: Route, start: Starts, target: Target) -> bool:

@@ -27,6 +27,8 @@ class Rulebook:
     """Normalised labels that a stage or `ignored_statuses` lists."""
     extraction_digest: str
     rules_digest: str
+    ask_when_lost: frozenset[DestinationId] = frozenset()
+    """Destinations where a human decides whether bytes whose answer was lost are sent again."""
 
     def routes_to(self, destination: DestinationId) -> tuple[Route, ...]:
         """The routes that end at a destination."""

@@ -1,24 +1,21 @@
 """Joins one account's settings with the connectors they name; the only module that knows them all."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, ConversionSink
-from connectors.records import DestinationId, Target
+from connectors.ports import Clock, ConversionSink, Inspects
+from connectors.records import DestinationId
 from jobs.nightly import Deps
 from jobs.pull import Reach
-from jobs.rulebook import Rulebook, Sinks
-from jobs.rules.facts import FieldAmount, Route
-from jobs.rules.intake import ConsentField, Extraction
-from jobs.rules.labels import normalise_label
-from jobs.settings.digests import extraction_digest, rules_digest
-from jobs.settings.model import ConsentSignal, Conversion, FieldValue, GoogleAds, Settings
+from jobs.routes import compile_rules
+from jobs.rulebook import Rulebook
+from jobs.settings.model import GoogleAds, Meta, Settings
 
 if TYPE_CHECKING:
+    from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadSource
 
 
@@ -33,13 +30,21 @@ def open_clock(settings: Settings) -> Iterator[Clock]:
 
 
 @contextmanager
-def connect(settings: Settings, clock: Clock) -> Iterator[tuple[Rulebook, Deps]]:
+def connect(settings: Settings, clock: Clock, *, validate_only: bool = False) -> Iterator[tuple[Rulebook, Deps]]:
     """One account's rules and its doors to the outside, closed at the end.
+
+    With `validate_only` nothing that is sent counts: platforms check it, or we do where one has no such mode.
 
     Raises:
         Misconfigured: a destination's credentials cannot be used.
     """
-    sinks = {DestinationId(google.id): _google_sink(google) for google in settings.google_ads}
+    sinks = {
+        **{
+            DestinationId(google.id): _google_sink(google, validate_only=validate_only)
+            for google in settings.google_ads
+        },
+        **{DestinationId(meta.id): _meta_sink(meta, validate_only=validate_only) for meta in settings.meta},
+    }
     book = compile_rules(settings, sinks)
     with ExitStack() as doors:
         deps = Deps(
@@ -56,114 +61,87 @@ def connect(settings: Settings, clock: Clock) -> Iterator[tuple[Rulebook, Deps]]
         yield book, deps
 
 
-def compile_rules(settings: Settings, sinks: Sinks) -> Rulebook:
-    """The settings as the jobs need them."""
-    routes = tuple(
-        _google_route(settings, conversion, google, sinks[DestinationId(google.id)])
-        for conversion in settings.conversions
-        if conversion.google_ads is not None
-        for google in settings.google_ads
-        if conversion.google_ads.destination in (None, google.id)
-    )
-    listed = [label for labels in settings.stages.values() for label in labels]
-    return Rulebook(
-        account=settings.account,
-        zone=settings.zone,
-        extraction=_extraction(settings),
-        routes=routes,
-        since={conversion.id: conversion.since for conversion in settings.conversions if conversion.since is not None},
-        was={
-            conversion.id: None if conversion.was == "none" else conversion.was
-            for conversion in settings.conversions
-            if conversion.was is not None
-        },
-        known_labels=frozenset(normalise_label(label) for label in (*listed, *settings.ignored_statuses)),
-        extraction_digest=extraction_digest(settings),
-        rules_digest=rules_digest(settings),
-    )
+def inspectors(settings: Settings) -> dict[DestinationId, Inspects]:
+    """What can be looked up with each destination's platform.
 
-
-def _google_route(settings: Settings, conversion: Conversion, google: GoogleAds, sink: ConversionSink) -> Route:
-    if conversion.google_ads is None:
-        raise ValueError("the conversion does not go to Google")
-    action = conversion.google_ads.conversion_action
-    remembered = sink.limits.click_window
-    window = timedelta(days=action.click_window_days) if action.click_window_days else remembered
-    value = conversion.value
-    return Route(
-        account=settings.account,
-        zone=settings.zone,
-        conversion=conversion.id,
-        destination=DestinationId(google.id),
-        target=Target(
-            transport=google.transport,
-            owner=google.customer_id,
-            action=action.id,
-            source=conversion.google_ads.event_source or google.event_source,
-        ),
-        limits=sink.limits,
-        on_creation=conversion.stage == "created",
-        labels=_labels(settings, (conversion.stage, *conversion.implied_by)),
-        where=tuple(_condition(where) for where in (conversion.where, google.where) if where),
-        fixed_value=None if isinstance(value, FieldValue) else value,
-        field_value=_field_amount(value) if isinstance(value, FieldValue) else None,
-        currency=settings.currency,
-        click_window=min(remembered, window),
-        contact_only=google.audience == "all",
-        attach_contact=google.contact_data == "attach",
-        assume_consent=settings.consent.missing == "assume_granted",
-    )
-
-
-def _labels(settings: Settings, stages: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(normalise_label(label) for stage in stages for label in settings.stages.get(stage, ()))
-
-
-def _condition(where: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:
-    return {path: frozenset(normalise_label(value) for value in values) for path, values in where.items()}
-
-
-def _field_amount(value: FieldValue) -> FieldAmount:
-    return FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value)
-
-
-def _extraction(settings: Settings) -> Extraction:
-    consent = settings.consent
-    where: dict[str, frozenset[str]] = {}
-    for condition in [owner.where for owner in settings.conversions] + [owner.where for owner in settings.google_ads]:
-        for path, values in _condition(condition).items():
-            where[path] = where.get(path, frozenset()) | values
-    fields = [conversion.value for conversion in settings.conversions if isinstance(conversion.value, FieldValue)]
-    return Extraction(
-        ad_user_data=_consent_field(consent.ad_user_data),
-        ad_personalization=_consent_field(consent.ad_personalization) if consent.ad_personalization else None,
-        where=where,
-        amounts=frozenset(value.field for value in fields),
-    )
-
-
-def _consent_field(signal: ConsentSignal) -> ConsentField:
-    return ConsentField(
-        path=signal.field,
-        granted=frozenset(normalise_label(value) for value in signal.granted),
-        refused=frozenset(normalise_label(value) for value in signal.refused),
-    )
+    Raises:
+        Misconfigured: a destination's credentials cannot be used.
+    """
+    return {
+        **{DestinationId(google.id): _google_inspector(google) for google in settings.google_ads},
+        **{DestinationId(meta.id): _meta_inspector(meta) for meta in settings.meta},
+    }
 
 
 # SDKs are heavy and slow to load: each connector is imported only where an account uses it.
 
 
-def _google_sink(google: GoogleAds) -> ConversionSink:
-    from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink  # noqa: PLC0415
+def _google_sink(google: GoogleAds, *, validate_only: bool) -> ConversionSink:
+    match google.transport:
+        case "data_manager":
+            from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink  # noqa: PLC0415
 
-    return DataManagerSink(
-        DataManagerOptions(
+            return DataManagerSink(
+                DataManagerOptions(
+                    customer_id=google.customer_id,
+                    login_customer_id=google.login_customer_id,
+                    key_file=google.credentials,
+                    endpoint=str(google.endpoint),
+                    validate_only=validate_only,
+                )
+            )
+        case "google_ads_api":
+            from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink  # noqa: PLC0415
+
+            return AdsApiSink(
+                AdsApiOptions(
+                    customer_id=google.customer_id,
+                    login_customer_id=google.login_customer_id,
+                    key_file=google.credentials,
+                    endpoint=str(google.ads_api_endpoint),
+                    validate_only=validate_only,
+                )
+            )
+    assert_never(google.transport)
+
+
+def _meta_sink(meta: Meta, *, validate_only: bool) -> ConversionSink:
+    from connectors.meta.sink import MetaSink  # noqa: PLC0415
+
+    return MetaSink(_meta_options(meta, validate_only=validate_only))
+
+
+def _meta_options(meta: Meta, *, validate_only: bool) -> "MetaOptions":
+    from connectors.meta.sink import MetaOptions  # noqa: PLC0415
+
+    return MetaOptions(
+        dataset_id=meta.dataset_id,
+        access_token=meta.access_token.get_secret_value(),
+        app_secret=meta.app_secret.get_secret_value() if meta.app_secret else None,
+        graph_url=str(meta.graph_url).rstrip("/"),
+        validate_only=validate_only,
+    )
+
+
+def _google_inspector(google: GoogleAds) -> Inspects:
+    from connectors.google_ads.preflight import GoogleInspector, InspectOptions  # noqa: PLC0415
+
+    return GoogleInspector(
+        InspectOptions(
             customer_id=google.customer_id,
             login_customer_id=google.login_customer_id,
             key_file=google.credentials,
-            endpoint=str(google.endpoint),
+            transport=google.transport,
+            ads_api_endpoint=str(google.ads_api_endpoint),
+            data_manager_endpoint=str(google.endpoint),
         )
     )
+
+
+def _meta_inspector(meta: Meta) -> Inspects:
+    from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
+
+    return MetaInspector(_meta_options(meta, validate_only=True))
 
 
 def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":

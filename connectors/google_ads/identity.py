@@ -17,7 +17,7 @@ _DOTLESS = {"gmail.com", "googlemail.com"}
 def identify(contact: Contact) -> tuple[Identifier, ...]:
     """The contact's e-mail addresses, then phone numbers, as Google matches them; each once, ten at most."""
     emails = (normalize_email(address) for address in clean_emails(contact.emails))
-    phones = clean_phones(contact.phones, postcode=contact.postcode, country=contact.country)
+    phones = clean_phones(contact.phones, country=contact.country)
     found = [Identifier(IdentifierKind.EMAIL, _sha256(address)) for address in emails if address]
     found += [Identifier(IdentifierKind.PHONE, _sha256(number)) for number in phones]
     return tuple(dict.fromkeys(found))[:MOST_IDENTIFIERS]

@@ -101,7 +101,7 @@ def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
 def _recorded(look: Look, row: Delivery) -> Verdict:
     """The verdict on record."""
     fate = Fate(row.fate)
-    reason = (row.code if fate in deliveries.SETTLED_BY_PLATFORM else row.reason) or ""
+    reason = deliveries.why(row)
     due_at = views.due_time(row) if fate is Fate.PENDING else None
     if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
         due_at, reason = None, "due"
@@ -137,7 +137,9 @@ def _judged(look: Look, route: Route, lead: LeadFacts, start: Starts) -> Verdict
         conversion=route.conversion,
         destination=route.destination,
         fate=None,
-        stands="nothing to send" if reason in ("stage_not_reached", "where_does_not_match") else REASONS[reason].short,
+        stands="nothing to send"
+        if reason in ("stage_not_reached", "where_does_not_match", "another_way")
+        else REASONS[reason].short,
         reason=reason,
         words=REASONS[reason],
     )

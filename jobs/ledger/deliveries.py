@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import sqlalchemy
-from sqlalchemy import case, func, or_
+from sqlalchemy import and_, case, func, or_
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
@@ -17,6 +17,14 @@ from jobs.rules.keys import delivery_key
 WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
 UNANSWERED = ("open", "lost")
 SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
+MAY_COUNT_TWICE = "may_count_twice"
+"""The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
+WHY = case(
+    (col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code),
+    (and_(col(Delivery.fate) == Fate.ACCEPTED, col(Delivery.may_count_twice)), MAY_COUNT_TWICE),
+    else_=Delivery.reason,
+)
+"""What is told of where a delivery stands: the platform's word, or ours."""
 
 
 def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
@@ -130,16 +138,24 @@ def open_or_awaited(session: Session, account: str) -> int:
 
 def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str]]:
     """How many deliveries stand where: conversion, destination, fate, and its reason or the platform's code."""
-    why = case((col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code), else_=Delivery.reason)
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
     # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
-        sqlalchemy.select(*place, why, func.count()).where(col(Delivery.account) == account).group_by(*place, why)
+        sqlalchemy.select(*place, WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, WHY)
     )
     counts: Counter[tuple[str, str, str, str]] = Counter()
     for conversion, destination, fate, reason, count in rows:
         counts[conversion, destination, fate, (reason or "").partition(":")[0]] += count
     return counts
+
+
+def why(delivery: Delivery) -> str:
+    """What is told of where a delivery stands; `WHY` for one that is in hand."""
+    if delivery.fate in SETTLED_BY_PLATFORM:
+        return delivery.code or ""
+    if delivery.fate == Fate.ACCEPTED and delivery.may_count_twice:
+        return MAY_COUNT_TWICE
+    return delivery.reason or ""
 
 
 def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import sqlalchemy
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
@@ -201,6 +202,8 @@ class Delivery(SQLModel, table=True):
     """When an answer about these bytes was first lost; until settled they stay as they are."""
     doubtful_request: int | None = Field(default=None, foreign_key="request.id")
     """The request whose answer that was."""
+    may_count_twice: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    """Sent again after a lost answer, to a platform that may count one key twice."""
     code: str | None = None
     """The platform's word on a settled delivery."""
     outcome: str | None = None

@@ -8,11 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy
-from sqlalchemy import Integer, case, cast, exists, func
+from sqlalchemy import Integer, cast, exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger.deliveries import SETTLED_BY_PLATFORM
+from jobs.ledger.deliveries import WHY
 from jobs.ledger.fates import Fate
 from jobs.ledger.requests import RequestState
 from jobs.ledger.tables import Attempt, Delivery, LeadRow, Request, Run, Transition, UnreadableLeadRow
@@ -75,14 +75,13 @@ def ordered(found: Iterable[Tally]) -> tuple[Tally, ...]:
 
 
 def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[Tally]:
-    why = case((col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code), else_=Delivery.reason)
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
     # A value is text with two decimals, so that it adds up exactly.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, why, func.count(), cents)
+        sqlalchemy.select(*place, WHY, func.count(), cents)
         .where(*mine, col(Delivery.fate) != Fate.PENDING)
-        .group_by(*place, why)
+        .group_by(*place, WHY)
     )
     counts: Counter[tuple[str, str, str, str]] = Counter()
     worth: Counter[tuple[str, str, str, str]] = Counter()

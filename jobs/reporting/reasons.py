@@ -34,6 +34,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The lead does not meet the `where` of this conversion or destination.",
             "Nothing to do, unless the `where` in the settings is too narrow.",
         ),
+        "another_way": Words(
+            "goes another way",
+            "A lead of one of Meta's own forms is told as a stage of `meta.funnel`, any other as a conversion.",
+            "Nothing to do.",
+        ),
         # ── it happened before its start ─────────────────────────────────────────────────────────
         "before_since": Words(
             "before its start",
@@ -81,13 +86,13 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "no_click_id": Words(
             "no usable click id",
             "Oplead holds no click id of this platform for the lead, so the ad cannot be found.",
-            "Have the form store the click id (gclid) in leadData.externalID. "
+            "Have the form store the click id (gclid, fbclid) in leadData.externalID. "
             "Leads that came without an ad stay here, and that is right.",
         ),
         "no_identifier": Words(
             "nothing to recognise it by",
             "The lead has neither a click id of this platform nor an e-mail or phone that can be used.",
-            "Have the form store the click id (gclid) and a valid e-mail address or phone.",
+            "Have the form store the click id (gclid, fbclid) and a valid e-mail address or phone.",
         ),
         "value_missing": Words(
             "no amount",
@@ -114,10 +119,16 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The settings no longer have this conversion for this destination; it is kept back, not forgotten.",
             "If that was a slip, put the conversion back and it goes out; otherwise nothing.",
         ),
+        # ── it was sent more than once ───────────────────────────────────────────────────────────
+        "may_count_twice": Words(
+            "may count twice",
+            "Its answer was lost, it was sent again and taken; the platform does not promise to count it once.",
+            "Nothing to do; where that matters more than losing one, write `in_doubt: ask` under `meta`.",
+        ),
         # ── it will not go out ───────────────────────────────────────────────────────────────────
         "window_closed": Words(
             "too late",
-            "More time has passed since the click than the platform remembers.",
+            "More time has passed since the click, or since it happened, than the platform takes conversions for.",
             "Nothing to do for this lead; if many are late, update statuses in Oplead sooner.",
         ),
         "consent withdrawn": Words(
@@ -149,7 +160,7 @@ FATES: Mapping[Fate, Words] = MappingProxyType(
         Fate.IN_DOUBT: Words(
             "in doubt",
             "It was sent and the answer was lost, so nobody knows yet whether it arrived.",
-            "Nothing to do; the next run sends the same bytes again, which cannot count twice.",
+            "Nothing to do: the next run sends the same bytes again; with `in_doubt: ask` you decide.",
         ),
         Fate.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
         Fate.REJECTED: Words("rejected", "The platform has refused it.", ""),

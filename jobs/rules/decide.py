@@ -7,7 +7,7 @@ from datetime import datetime
 from connectors.records import ClickId, DeliveryKey, Event, Money
 from jobs.rules.consent import Withheld, consent_to_send
 from jobs.rules.facts import LeadFacts, Origin, Route, Starts
-from jobs.rules.routing import click_for, identifiers_for
+from jobs.rules.routing import click_for, goes_this_way, identifiers_for
 from jobs.rules.stages import Entry, first_entry
 from jobs.rules.timing import AHEAD
 from jobs.rules.values import AwaitValue, NoValue, value_to_send
@@ -95,6 +95,8 @@ def decide(
     """
     if not _meets(route, lead):
         return NotConcerned("where_does_not_match")
+    if not goes_this_way(route, lead):
+        return NotConcerned("another_way")
     entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
         return NotConcerned("stage_not_reached")
@@ -107,7 +109,7 @@ def decide(
 def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: datetime) -> Decision:
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
-    time_left = window(route, lead, click, by_contact=click is None and bool(identifiers))
+    time_left = window(route, lead, entry.at, click, by_contact=click is None and bool(identifiers))
     if now > time_left.closes_at:
         return Expire("window_closed", entry, time_left.closes_at)
 
@@ -136,7 +138,7 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: d
         key=key,
         target=route.target,
         at=entry.at,
-        click_id=None if click is None else ClickId(click.kind, click.value),
+        click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
         identifiers=identifiers,
         value=None if value is None else Money(value, route.currency),
         consent=consent,

@@ -127,6 +127,12 @@ class Route:
     """Whether leads without the platform's click id go out by contact data."""
     attach_contact: bool
     assume_consent: bool
+    event_window: timedelta | None = None
+    """How long after it happened the platform takes the conversion; None where only the click's age counts."""
+    only_with: frozenset[ClickIdKind] = frozenset()
+    """Only leads that have one of these go this way; empty lets all."""
+    never_with: frozenset[ClickIdKind] = frozenset()
+    """Leads that have one of these go another way."""
 
     @property
     def uses_contact(self) -> bool:

@@ -1,4 +1,4 @@
-"""By what a platform can recognise the person: one click id, or hashed contact data."""
+"""Which way a lead goes, and by what the platform can recognise the person: one click id, or hashed contact data."""
 
 from datetime import datetime
 
@@ -7,13 +7,21 @@ from jobs.rules.facts import KnownClickId, LeadFacts, Route
 from jobs.rules.intake import ERASED
 
 
+def goes_this_way(route: Route, lead: LeadFacts) -> bool:
+    """Whether the ids a lead came with lead it by this route, and not by another of the same destination."""
+    kinds = {click.kind for click in lead.click_ids}
+    return kinds.isdisjoint(route.never_with) and (not route.only_with or not kinds.isdisjoint(route.only_with))
+
+
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
     """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
+    alike = route.limits.interchangeable
     for kind in route.limits.click_ids:
+        kinds = alike if kind in alike else {kind}
         clicks = [
             click
             for click in lead.click_ids
-            if click.kind == kind and click.clicked_at <= at and not click.value.startswith(ERASED)
+            if click.kind in kinds and click.clicked_at <= at and not click.value.startswith(ERASED)
         ]
         if clicks:
             return max(clicks, key=lambda click: (click.clicked_at, click.value))

@@ -14,10 +14,18 @@ class Window:
     closes_at: datetime
 
 
-def window(route: Route, lead: LeadFacts, click: KnownClickId | None, *, by_contact: bool) -> Window:
-    """When a conversion may go out: counted from its click, or from the lead's creation where there is none."""
+def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool) -> Window:
+    """When a conversion that happened `at` may go out.
+
+    Counted from its click, or from the lead's creation where there is none; never longer after it happened than the
+    platform takes events.
+    """
     limits = route.limits
     if click is not None:
-        return Window(click.clicked_at + limits.opens_after_click, click.clicked_at + route.click_window)
-    remembered = limits.contact_window if by_contact else limits.click_window
-    return Window(lead.created_at, lead.created_at + remembered)
+        opens_at, closes_at = click.clicked_at + limits.opens_after_click, click.clicked_at + route.click_window
+    else:
+        opens_at = lead.created_at
+        closes_at = lead.created_at + (limits.contact_window if by_contact else limits.click_window)
+    if route.event_window is not None:
+        closes_at = min(closes_at, at + route.event_window)
+    return Window(opens_at, closes_at)

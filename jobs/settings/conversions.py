@@ -57,6 +57,13 @@ Since = Annotated[datetime, BeforeValidator(_day_or_time, json_schema_input_type
 """A day (its midnight) or a time; without an offset, in the account's zone."""
 
 
+def in_utc(since: datetime | None, zone: ZoneInfo) -> datetime | None:
+    """A start in UTC; a time without an offset is one of `zone`."""
+    if since is None:
+        return None
+    return (since if since.tzinfo else since.replace(tzinfo=zone)).astimezone(UTC)
+
+
 class GoogleAction(Strict):
     """A conversion action of Google Ads."""
 
@@ -130,8 +137,5 @@ class Conversion(Strict):
     """What it is for Meta."""
 
     def since_in(self, zone: ZoneInfo) -> "Conversion":
-        """The same conversion with `since` in UTC; a time without an offset is one of `zone`."""
-        if self.since is None:
-            return self
-        aware = self.since if self.since.tzinfo else self.since.replace(tzinfo=zone)
-        return self.model_copy(update={"since": aware.astimezone(UTC)})
+        """The same conversion with `since` in UTC."""
+        return self.model_copy(update={"since": in_utc(self.since, zone)})

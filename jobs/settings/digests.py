@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from jobs.settings.conversions import FieldValue
 from jobs.settings.model import Settings
 
-RULES = 1
+RULES = 2
 """Raised by a release that judges leads otherwise than the one before, so that all are judged again."""
 
 Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
@@ -53,7 +53,9 @@ def rules_digest(settings: Settings) -> str:
             "conversions": True,
         },
         exclude={
-            "google_ads": {"__all__": {"credentials", "endpoint", "login_customer_id", "max_per_run"}},
+            "google_ads": {
+                "__all__": {"credentials", "endpoint", "ads_api_endpoint", "login_customer_id", "max_per_run"}
+            },
             "meta": {"__all__": {"access_token", "app_secret", "graph_url", "max_per_run"}},
             "conversions": {"__all__": {"name"}},
         },

@@ -24,9 +24,12 @@ from jobs.settings.conversions import (
     GoogleAction,
     GoogleConversion,
     MetaConversion,
+    Since,
+    in_utc,
 )
 from jobs.settings.references import References
 from jobs.settings.shapes import (
+    Currency,
     CustomerId,
     Digits,
     KeyFile,
@@ -122,6 +125,8 @@ class Exclude(Strict):
 class Destination(Strict):
     """What every destination can be told."""
 
+    id: Slug
+    """This destination's name; it stays the same for good."""
     where: dict[Path_, OneOrMore] = Field(default_factory=dict)
     """Only leads whose field has one of these values."""
     audience: Literal["attributed", "all"] = "attributed"
@@ -147,6 +152,8 @@ class GoogleAds(Destination):
     """A reference to a service account's key file: `${GOOGLE_ADS_KEY_FILE}`."""
     endpoint: Address = AnyUrl("https://datamanager.googleapis.com")
     """Data Manager's address, or a local server's."""
+    ads_api_endpoint: Address = AnyUrl("https://googleads.googleapis.com")
+    """The Google Ads API's address, or a local server's."""
     event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] = "WEB"
     """Where Google is told conversions happened."""
 
@@ -169,6 +176,8 @@ class Meta(Destination):
         Annotated[str, Like(r"[a-z0-9_]{1,40}", "a funnel stage has small letters, digits and _ only, as sale")],
     ] = Field(default_factory=dict)
     """Your stages and Meta's name for each, for leads that came from Meta's own forms."""
+    funnel_since: Since | None = None
+    """Stages reached before it are not sent; default: the first real run that saw them."""
     in_doubt: Literal["resend", "ask"] = "resend"
     """What to do where an answer was lost: `resend` may count twice, `ask` waits for a human."""
     action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] = (
@@ -204,7 +213,7 @@ class Settings(Strict):
     """A short name for this account, as maison-durand."""
     timezone: Text = "Europe/Paris"
     """The zone of times without one."""
-    currency: Annotated[str, Like(r"[A-Z]{3}", "write the currency's three capital letters, as EUR")]
+    currency: Currency
     """The currency of all values, as EUR."""
     schedule: Schedule | None = None
     """When the night runs."""
@@ -264,6 +273,12 @@ class Settings(Strict):
     ) -> tuple[Conversion, ...]:
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
         return tuple(conversion.since_in(zone) for conversion in conversions)
+
+    @field_validator("meta")
+    @classmethod
+    def _funnel_since_in_the_accounts_zone(cls, meta: tuple[Meta, ...], info: ValidationInfo) -> tuple[Meta, ...]:
+        zone = ZoneInfo(info.data.get("timezone", "UTC"))
+        return tuple(one.model_copy(update={"funnel_since": in_utc(one.funnel_since, zone)}) for one in meta)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -32,17 +32,13 @@ NOTED = (
     NotYet("conversions.*.undo_after", "what was sent is not taken back"),
     NotYet("conversions.*.undo_via", "what was sent is not taken back"),
     NotYet("conversions.*.within", "a lead counts once per conversion, whenever"),
-    NotYet("conversions.*.meta", "nothing is sent to Meta"),
-    NotYet("meta", "nothing is sent to Meta, and its conversions do not start to count"),
 )
 
 REFUSED = (
     NotYet("exclude", "take it out, and keep test leads out of Oplead"),
     NotYet("google_ads.*.max_per_run", "take it out; `run --dry-run` shows how many would go"),
     NotYet("meta.*.max_per_run", "take it out"),
-    NotYet("meta.*.in_doubt", "write resend, or take it out", acts=("resend",)),
     NotYet("conversions.*.count_once_per", "write lead, or take it out", acts=("lead",)),
-    NotYet("google_ads.*.transport", "write data_manager", acts=("data_manager",)),
     NotYet("oplead.pull", "write list", acts=("since", "list")),
 )
 

@@ -52,6 +52,15 @@ def _stages_are_known(tree: Tree) -> Iterator[Finding]:
         yield from (_unknown((*path, name), "stage", name, known) for name in names if name not in known)
         if len(names) == 1:
             yield Finding(path, "name at least two stages: Meta learns from the way between them")
+        told: set[Tree] = set()
+        for stage, name in names.items():
+            if isinstance(name, str) and name in told:
+                yield Finding((*path, stage), "another stage has this name for Meta; each needs its own")
+            elif isinstance(name, str):
+                told.add(name)
+    for path, destination in items((("meta",), value_at(tree, ("meta",)))):
+        if isinstance(destination, dict) and "funnel_since" in destination and not destination.get("funnel"):
+            yield Finding((*path, "funnel_since"), "this stands only beside a funnel; add one, or take this out")
 
 
 def _a_label_has_one_meaning(tree: Tree) -> Iterator[Finding]:
@@ -131,6 +140,26 @@ def _actions_are_shared_knowingly(tree: Tree) -> Iterator[Finding]:
         )
 
 
+def _events_are_shared_knowingly(tree: Tree) -> Iterator[Finding]:
+    users: defaultdict[str, list[tuple[Path, bool]]] = defaultdict(list)
+    for path, conversion in find(tree, "conversions.*"):
+        event = text_at(conversion, "meta.event")
+        if event:
+            shared = (text_at(conversion, "shared_action") or "").casefold() == "true"
+            users[event].append(((*path, "meta", "event"), shared))
+    for sharers in users.values():
+        for path, shared in sharers:
+            if len(sharers) > 1 and not shared:
+                yield Finding(path, "several conversions use this event; all of them need shared_action: true")
+
+
+def _a_purchase_has_a_value(tree: Tree) -> Iterator[Finding]:
+    # https://developers.facebook.com/docs/marketing-api/conversions-api/parameters: required for purchase events
+    for path, conversion in find(tree, "conversions.*"):
+        if text_at(conversion, "meta.event") == "Purchase" and value_at(tree, (*path, "value")) is None:
+            yield Finding(path, "Meta takes a Purchase only with a value: add value, or name another event")
+
+
 # ── keys that need one another ───────────────────────────────────────────────────────────────────
 
 
@@ -205,6 +234,8 @@ _CHECKS: tuple[Check, ...] = (
     _ids_are_unique,
     _conversions_go_somewhere,
     _actions_are_shared_knowingly,
+    _events_are_shared_knowingly,
+    _a_purchase_has_a_value,
     _consent_is_clear,
     _oplead_is_complete,
     _a_schedule_is_daily_or_cron,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from jobs.settings.currencies import CURRENCIES
 from jobs.settings.references import References
 from jobs.settings.service_account import token_address
 
@@ -103,6 +105,12 @@ def _key_file(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _in_circulation(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("there is no currency of this code; for euros write EUR")
+    return code
+
+
 Secret = Annotated[
     SecretStr,
     BeforeValidator(_from_reference),
@@ -118,6 +126,11 @@ Digits = Annotated[
     str,
     BeforeValidator(digits, json_schema_input_type=str | int),
     Like(r"[0-9]{1,20}", "write the id, digits only"),
+]
+Currency = Annotated[
+    str,
+    Like(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"),
+    AfterValidator(_in_circulation),
 ]
 Slug = Annotated[
     str,

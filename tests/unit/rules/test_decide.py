@@ -28,7 +28,7 @@ def test_a_conversion_with_everything_goes_out():
         key=KEY,
         target=TARGET,
         at=WON,
-        click_id=ClickId(ClickIdKind.GCLID, "gclid-1"),
+        click_id=ClickId(ClickIdKind.GCLID, "gclid-1", CREATED),
         identifiers=(),
         value=Money(Decimal(60), "EUR"),
         consent=Consent(Signal.GRANTED, None),

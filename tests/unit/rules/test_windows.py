@@ -20,17 +20,17 @@ def test_a_click_opens_after_six_hours_and_is_forgotten_after_its_window():
     clicked = click(when=CREATED)
     expected = Window(CREATED + timedelta(hours=6), CREATED + timedelta(days=30))
 
-    assert expected == window(route(click_window=timedelta(days=30)), facts(), clicked, by_contact=False)
+    assert expected == window(route(click_window=timedelta(days=30)), facts(), NIGHT, clicked, by_contact=False)
 
 
 def test_contact_data_alone_is_matched_63_days_from_the_creation():
     """There is no click to count from, and nothing to wait for."""
-    assert Window(CREATED, CREATED + timedelta(days=63)) == window(route(), facts(), None, by_contact=True)
+    assert Window(CREATED, CREATED + timedelta(days=63)) == window(route(), facts(), NIGHT, None, by_contact=True)
 
 
 def test_without_click_or_contact_the_longest_window_applies():
     """A click id may still turn up until then."""
-    assert Window(CREATED, CREATED + timedelta(days=90)) == window(route(), facts(), None, by_contact=False)
+    assert Window(CREATED, CREATED + timedelta(days=90)) == window(route(), facts(), NIGHT, None, by_contact=False)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,19 @@ def test_a_change_at_the_very_instant_of_an_estimated_click_is_sent():
 
     assert isinstance(decision, Send)
     assert "gclid-1" == decision.event.click_id.value
+
+
+def test_an_event_window_closes_counted_from_when_it_happened():
+    """A platform that takes events of the last days only, however young or old their click."""
+    meta = route(event_window=timedelta(days=6, hours=20))
+    clicked = click(when=CREATED)
+
+    assert NIGHT + timedelta(days=6, hours=20) == window(meta, facts(), NIGHT, clicked, by_contact=False).closes_at
+
+
+def test_an_event_window_never_outlives_the_clicks():
+    """The shorter of the two closes first."""
+    meta = route(event_window=timedelta(days=62), click_window=timedelta(days=30))
+    clicked = click(when=CREATED)
+
+    assert CREATED + timedelta(days=30) == window(meta, facts(), NIGHT, clicked, by_contact=False).closes_at

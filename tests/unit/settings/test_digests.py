@@ -81,5 +81,5 @@ def test_digests_are_stable(digests):
     """A release that changes them without a reason would have every account read and decided again."""
     assert (
         "63d6c8972e39dcce9503459226b6b0c4bfea1fb7ace727dc19d02ecb5c5d7986",
-        "47fd74878827bd4bb13866a202fc361cb9c7c5d93186e2cf51e5f781a7ab7aa0",
+        "0fa8be5bbfb2969548adeddd5d7a3c1fd5269c01beed126ab8ef3b0b7697438d",
     ) == digests()

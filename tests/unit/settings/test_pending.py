@@ -28,7 +28,6 @@ OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
             {"conversions": CONVERSION % "value: { field: a, tax: included, restate_above: 9 % }"},
             ["conversions.0.value.restate_above"],
         ),
-        ({"meta": META % "", "conversions": CONVERSION % "meta: { event: Purchase }"}, ["meta", "conversions.0.meta"]),
     ],
 )
 def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
@@ -45,9 +44,7 @@ def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
     [
         ({"exclude": "{ names: [Test] }"}, "exclude"),
         ({"google_ads": GOOGLE % "max_per_run: 9"}, "google_ads.max_per_run"),
-        ({"google_ads": GOOGLE % "transport: google_ads_api"}, "google_ads.transport"),
         ({"meta": META % ", max_per_run: 9"}, "meta.max_per_run"),
-        ({"meta": META % ", in_doubt: ask"}, "meta.in_doubt"),
         ({"conversions": CONVERSION % "count_once_per: person"}, "conversions.0.count_once_per"),
         ({"oplead": OPLEAD % "pull: details"}, "oplead.pull"),
     ],
@@ -62,8 +59,8 @@ def test_a_guard_that_cannot_act_is_refused(complaints, changes, path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"google_ads": GOOGLE % "transport: data_manager"},
-        {"meta": META % ", in_doubt: resend"},
+        {"google_ads": GOOGLE % "transport: google_ads_api"},
+        {"meta": META % ", in_doubt: ask", "conversions": CONVERSION % "meta: { event: Lead }"},
         {"conversions": CONVERSION % "count_once_per: lead"},
         {"oplead": OPLEAD % "pull: list, budget: 2 h"},
     ],

@@ -4,6 +4,7 @@ import pytest
 
 from jobs.settings import Valid
 
+META = "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', %s }"
 ACTION = "google_ads: { conversion_action: 12 }"
 
 
@@ -40,13 +41,39 @@ def test_the_unspoilt_configuration_is_valid(loaded):
             'conversions.0.undo_when: there is no stage of this name; did you mean "lost"?',
         ),
         (
-            {"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel: { created: lead, wonn: sale } }"},
+            {"meta": META % "funnel: { created: lead, wonn: sale }"},
             'meta.funnel.wonn: there is no stage of this name; did you mean "won"?',
         ),
         (
             {"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel: { won: sale } }"},
             "meta.funnel: name at least two stages: Meta learns from the way between them",
         ),
+        (
+            {
+                "meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel: { created: x, won: x, lost: y } }"
+            },
+            "meta.funnel.won: another stage has this name for Meta; each needs its own",
+        ),
+        (
+            {"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel_since: 2026-09-01 }"},
+            "meta.funnel_since: this stands only beside a funnel; add one, or take this out",
+        ),
+        (
+            {
+                "meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }",
+                "conversions": "[{ id: sale, stage: won, meta: { event: Purchase } }]",
+            },
+            "conversions.0: Meta takes a Purchase only with a value: add value, or name another event",
+        ),
+        (
+            {
+                "meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }",
+                "conversions": "[{ id: a, stage: won, meta: { event: Lead }, shared_action: true }, "
+                "{ id: b, stage: appointment, meta: { event: Lead } }]",
+            },
+            "conversions.1.meta.event: several conversions use this event; all of them need shared_action: true",
+        ),
+        ({"currency": "EUX"}, "currency: there is no currency of this code; for euros write EUR"),
         (
             {"stages": "{ created: [Nouveau], won: [Gagné] }"},
             "stages.created: the stage created is built in; give this one another name",
@@ -65,7 +92,7 @@ def test_the_unspoilt_configuration_is_valid(loaded):
             "conversions.0: this conversion goes nowhere: give it google_ads, meta or both",
         ),
         (
-            {"conversions": f"[{{ id: sale, stage: won, meta: {{ event: Purchase }}, {ACTION} }}]"},
+            {"conversions": f"[{{ id: sale, stage: won, meta: {{ event: Lead }}, {ACTION} }}]"},
             "conversions.0.meta: this file has no meta destination; add one, or take this out",
         ),
         (

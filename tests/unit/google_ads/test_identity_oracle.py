@@ -1,0 +1,381 @@
+"""What Google is told of a person, spelled out by hand from its formatting rules.
+
+https://developers.google.com/data-manager/api/devguides/concepts/formatting
+"""
+
+from hashlib import sha256
+
+import pytest
+
+from connectors.google_ads.identity import identify
+from connectors.records import Contact, Identifier, IdentifierKind
+
+FRENCH_MOBILE = (
+    "06 12 34 56 78",
+    "06.12.34.56.78",
+    "06-12-34-56-78",
+    "06/12/34/56/78",
+    "0612345678",
+    "0612 345 678",
+    " 06 12 34 56 78 ",
+    "(06) 12 34 56 78",
+    "+33 6 12 34 56 78",
+    "+33612345678",
+    "+33.6.12.34.56.78",
+    "+33-6-12-34-56-78",
+    "+33(0)6 12 34 56 78",
+    "+33(0)612345678",
+    "+33 (0)6 12 34 56 78",
+    "+33 (0) 6 12 34 56 78",
+    "+330612345678",
+    "0033 6 12 34 56 78",
+    "0033612345678",
+    "0033 (0)6 12 34 56 78",
+    "33612345678",
+    "33 6 12 34 56 78",
+    "33 06 12 34 56 78",
+    "612345678",
+    "tel:+33612345678",
+    "tel:+33-6-12-34-56-78",
+    "06\u00a012\u00a034\u00a056\u00a078",  # no-break space
+    "06\u202f12\u202f34\u202f56\u202f78",  # narrow no-break space
+    "+33\u00a06\u202f12 34 56 78",
+    "\u200e06 12 34 56 78",  # left-to-right mark, pasted from a phone's address book
+    "\u202a+33612345678\u202c",  # left-to-right embedding and its end
+    "\ufeff0612345678",  # byte order mark
+    "0612\u200b345678",  # zero-width space
+    "06\u200c12\u200d34\u206056\u200b78",  # zero-width non-joiner, joiner, word joiner, space
+)
+
+OTHER_FRENCH = (
+    ("01 99 00 12 34", "+33199001234"),
+    ("01.99.00.12.34", "+33199001234"),
+    ("+33 (0)1 99 00 12 34", "+33199001234"),
+    ("0033199001234", "+33199001234"),
+    ("33199001234", "+33199001234"),
+    ("02-61-91-12-34", "+33261911234"),
+    ("03/53/01/12/34", "+33353011234"),
+    ("0465711234", "+33465711234"),
+    ("+33 5 36 49 12 34", "+33536491234"),
+    ("07 51 23 45 67", "+33751234567"),
+    ("09 72 34 56 78", "+33972345678"),
+)
+
+OVERSEAS = (
+    ("97110", "0690 12 34 56", "+590690123456"),
+    ("97110", "0590.12.34.56", "+590590123456"),
+    ("97110", "+590 690 12 34 56", "+590690123456"),
+    ("97110", "00590 690 12 34 56", "+590690123456"),
+    ("97110", "+590 (0)690 12 34 56", "+590690123456"),
+    ("97200", "0696 12 34 56", "+596696123456"),
+    ("97200", "0596 50 12 34", "+596596501234"),
+    ("97200", "+596 696 12 34 56", "+596696123456"),
+    ("97200", "00596596501234", "+596596501234"),
+    ("97300", "0694 12 34 56", "+594694123456"),
+    ("97300", "0594-25-12-34", "+594594251234"),
+    ("97300", "+594 694 12 34 56", "+594694123456"),
+    ("97400", "0692 12 34 56", "+262692123456"),
+    ("97400", "0692123456", "+262692123456"),
+    ("97400", "06 92 12 34 56", "+262692123456"),
+    ("97400", "0262 12 34 56", "+262262123456"),
+    ("97400", "+262 692 12 34 56", "+262692123456"),
+    ("97400", "+262 (0)692 12 34 56", "+262692123456"),
+    ("97400", "00262692123456", "+262692123456"),
+    ("97 400", "0692 12 34 56", "+262692123456"),
+    ("97600", "0639 69 12 34", "+262639691234"),
+    ("97600", "0269 60 12 34", "+262269601234"),
+    ("97600", "+262 639 69 12 34", "+262639691234"),
+    (None, "+590 690 12 34 56", "+590690123456"),
+    (None, "+596 696 12 34 56", "+596696123456"),
+    (None, "+594 694 12 34 56", "+594694123456"),
+    (None, "00262 692 12 34 56", "+262692123456"),
+    ("75015", "+262 639 69 12 34", "+262639691234"),
+    ("97400", "+33 6 12 34 56 78", "+33612345678"),
+)
+
+# Numbers of the overseas departments, though number libraries take 0596 and 0269 for the mainland's:
+# https://en.arcep.fr/news/press-releases/view/n/arcep-continues-the-modernisation-of-the-numbering-plan-in-mayotte.html
+# https://arcep.fr/la-regulation/grands-dossiers-thematiques-transverses/la-numerotation/la-numerotation-outre-mer.html
+OVERSEAS_BY_PREFIX = ("0692 12 34 56", "0262123456", "0690123456", "0696 12 34 56", "0596 50 12 34", "0269 60 12 34")
+
+FOREIGN = (
+    ("+32 470 12 34 56", "+32470123456"),
+    ("0032 470 12 34 56", "+32470123456"),
+    ("+32 (0)470 12 34 56", "+32470123456"),
+    ("+41 79 123 45 67", "+41791234567"),
+    ("0041 79 123 45 67", "+41791234567"),
+    ("+41 (0)79 123 45 67", "+41791234567"),
+    ("+1 650-555-1212", "+16505551212"),
+)
+
+NO_PHONE = (
+    "",
+    " ",
+    "\u200b",
+    "-",
+    "0",
+    "06",
+    "3949",
+    "06 12 34 56",
+    "061234567",
+    "06123456789",
+    "+33 6 12 34 56",
+    "0000000000",
+    "00 00 00 00 00",
+    "6.1E+08",
+    "6,1E+08",
+    "6.12345678E8",
+    "3.36123E+10",
+    "inconnu",
+    "néant",
+    "06 12 34 5O 78",  # the letter O
+    "06 12 34 5 ABC",  # would be a valid number, read as a vanity number
+    "06 12 34 56 78 (apr 18h)",
+    "0800 123 456",
+    "0 800 12 34 56",
+    "+33 800 123 456",
+    "0805 12 34 56",
+)
+
+SEVERAL_PHONES = (
+    ("06 12 34 56 78 / 01 99 00 12 34", ("+33612345678", "+33199001234")),
+    ("0612345678/0199001234", ("+33612345678", "+33199001234")),
+    ("06.12.34.56.78 ; 01.99.00.12.34", ("+33612345678", "+33199001234")),
+    ("06 12 34 56 78;01 99 00 12 34", ("+33612345678", "+33199001234")),
+    ("06 12 34 56 78 ou 01 99 00 12 34", ("+33612345678", "+33199001234")),
+    ("+33612345678 OU +32470123456", ("+33612345678", "+32470123456")),
+    ("06 12 34 56 78 / +33 6 12 34 56 78", ("+33612345678",)),
+    ("06 12 34 56 78 / inconnu", ("+33612345678",)),
+)
+
+EMAILS = (
+    ("jean.dupont@exemple.fr", "jean.dupont@exemple.fr"),
+    ("JEAN.DUPONT@EXEMPLE.FR", "jean.dupont@exemple.fr"),
+    ("  Jean.Dupont@Exemple.fr\t", "jean.dupont@exemple.fr"),
+    ("\u00a0jean.dupont@exemple.fr\u202f", "jean.dupont@exemple.fr"),
+    ("jean dupont@exemple.fr", "jeandupont@exemple.fr"),
+    ("jean.dupont @ exemple.fr", "jean.dupont@exemple.fr"),
+    ("jean.\u00a0dupont@exemple.fr", "jean.dupont@exemple.fr"),
+    ("jean.dupont@exemple.fr\r\n", "jean.dupont@exemple.fr"),
+    ("\u200bjean.dup\u200dont@exemple.fr\ufeff", "jean.dupont@exemple.fr"),
+    ("jean.dupont+devis@exemple.fr", "jean.dupont+devis@exemple.fr"),
+    ("j.e.a.n@exemple.fr", "j.e.a.n@exemple.fr"),
+    ("john_smith@gmail.com", "john_smith@gmail.com"),
+    (" Jean.Dupont@Gmail.com ", "jeandupont@gmail.com"),
+    ("j.e.a.n.dupont@gmail.com", "jeandupont@gmail.com"),
+    ("jeandupont+devis@gmail.com", "jeandupont@gmail.com"),
+    ("Jean.Dupont+Devis.2026@GMAIL.COM", "jeandupont@gmail.com"),
+    ("jean.dupont+a+b@gmail.com", "jeandupont@gmail.com"),
+    ("jean . dupont + devis @ gmail.com", "jeandupont@gmail.com"),
+    ("Jean.Dupont+devis@googlemail.com", "jeandupont@googlemail.com"),
+    ("jean.dupont+devis@gmail.fr", "jean.dupont+devis@gmail.fr"),
+    ("jean.dupont+devis@notgmail.com", "jean.dupont+devis@notgmail.com"),
+    ("jean.dupont+devis@mail.gmail.com", "jean.dupont+devis@mail.gmail.com"),
+)
+
+NO_EMAIL = (
+    "",
+    " ",
+    "\u200b",
+    "-",
+    "@",
+    "inconnu",
+    "pas d email",
+    "jean.dupont",
+    "jean.dupont@",
+    "@exemple.fr",
+    "jean@exemple",
+    "jean@@exemple.fr",
+    "jean@exemple@exemple.fr",
+    "jean@exemple..fr",
+    "jean@.fr",
+    "+devis@gmail.com",  # nothing is left before the @
+    "06 12 34 56 78",
+)
+
+SEVERAL_EMAILS = (
+    ("jean@exemple.fr;marie@exemple.fr", ("jean@exemple.fr", "marie@exemple.fr")),
+    ("jean@exemple.fr ; Marie@exemple.fr", ("jean@exemple.fr", "marie@exemple.fr")),
+    ("jean@exemple.fr, m.arie@gmail.com", ("jean@exemple.fr", "marie@gmail.com")),
+    ("jean@exemple.fr; inconnu", ("jean@exemple.fr",)),
+)
+
+EITHER_CLEAN_OR_DROPPED = (
+    ("<jean@exemple.fr>", {"jean@exemple.fr"}),
+    ("mailto:jean@exemple.fr", {"jean@exemple.fr"}),
+    ("Jean Dupont <jean@exemple.fr>", {"jean@exemple.fr"}),
+    ("jean@exemple.fr marie@exemple.fr", {"jean@exemple.fr", "marie@exemple.fr"}),
+    ("jean@exemple.fr / marie@exemple.fr", {"jean@exemple.fr", "marie@exemple.fr"}),
+    ("jean@exemple.fr ou marie@exemple.fr", {"jean@exemple.fr", "marie@exemple.fr"}),
+)
+
+
+def hashed(kind, plain):
+    """One identifier, hashed here with nothing but the standard library."""
+    return Identifier(kind, sha256(plain.encode()).hexdigest())
+
+
+def email(plain):
+    """The identifier of one normalised address."""
+    return hashed(IdentifierKind.EMAIL, plain)
+
+
+def phone(plain):
+    """The identifier of one number in E.164."""
+    return hashed(IdentifierKind.PHONE, plain)
+
+
+@pytest.mark.parametrize("typed", FRENCH_MOBILE)
+def test_a_french_mobile_has_one_hash_however_it_is_typed(typed):
+    """Every usual spelling of a French mobile becomes the same E.164 number."""
+    assert (phone("+33612345678"),) == identify(Contact(phones=(typed,)))
+
+
+@pytest.mark.parametrize(("typed", "plain"), OTHER_FRENCH)
+def test_french_landlines_and_other_mobiles_become_e164(typed, plain):
+    """Landlines, box numbers and 07 mobiles are read like any other number."""
+    assert (phone(plain),) == identify(Contact(phones=(typed,)))
+
+
+@pytest.mark.parametrize(("postcode", "typed", "plain"), OVERSEAS)
+def test_an_overseas_number_takes_its_own_country_code(postcode, typed, plain):
+    """The postcode tells which overseas code a national spelling needs; an international one needs no postcode."""
+    assert (phone(plain),) == identify(Contact(phones=(typed,), postcode=postcode))
+
+
+@pytest.mark.parametrize("typed", OVERSEAS_BY_PREFIX)
+@pytest.mark.parametrize("postcode", [None, "75015"])
+def test_an_overseas_number_is_never_hashed_with_the_code_of_the_mainland(typed, postcode):
+    """+33 692… belongs to nobody, whatever the postcode says."""
+    wrong = phone("+33" + typed.replace(" ", "")[1:])
+
+    assert wrong not in identify(Contact(phones=(typed,), postcode=postcode))
+
+
+@pytest.mark.parametrize("typed", ["06 12 34 56 78", "01 99 00 12 34"])
+def test_a_mainland_number_is_never_hashed_with_an_overseas_code(typed):
+    """+262 612… belongs to nobody, even where the person lives in La Réunion."""
+    wrong = phone("+262" + typed.replace(" ", "")[1:])
+
+    assert wrong not in identify(Contact(phones=(typed,), postcode="97400"))
+
+
+@pytest.mark.parametrize(("typed", "plain"), FOREIGN)
+def test_a_foreign_number_keeps_its_code(typed, plain):
+    """A number with a country code is that country's."""
+    assert (phone(plain),) == identify(Contact(phones=(typed,)))
+
+
+@pytest.mark.parametrize("country", ["BE", "Belgique"])
+def test_a_belgian_number_is_not_taken_for_a_french_landline(country):
+    """Read as French, 0470 12 34 56 is somebody else's number."""
+    assert phone("+33470123456") not in identify(Contact(phones=("0470 12 34 56",), country=country))
+
+
+@pytest.mark.parametrize("typed", NO_PHONE)
+def test_what_is_no_persons_number_is_never_hashed(typed):
+    """Too short, too long, lettered, mangled by a spreadsheet or toll-free: dropped."""
+    assert () == identify(Contact(phones=(typed,)))
+
+
+@pytest.mark.parametrize(("typed", "plains"), SEVERAL_PHONES)
+def test_two_numbers_in_one_field_are_two_numbers(typed, plains):
+    """A field may hold several numbers; each is judged alone and given once."""
+    assert sorted(phone(plain) for plain in plains) == sorted(identify(Contact(phones=(typed,))))
+
+
+@pytest.mark.parametrize(("typed", "plain"), EMAILS)
+def test_an_address_is_normalised_as_google_does(typed, plain):
+    """Case and all white space go everywhere; dots and tags only at gmail.com and googlemail.com."""
+    assert (email(plain),) == identify(Contact(emails=(typed,)))
+
+
+@pytest.mark.parametrize("typed", NO_EMAIL)
+def test_what_is_no_address_is_never_hashed(typed):
+    """An unusable address is dropped."""
+    assert () == identify(Contact(emails=(typed,)))
+
+
+@pytest.mark.parametrize(("typed", "plains"), SEVERAL_EMAILS)
+def test_two_addresses_in_one_field_are_two_addresses(typed, plains):
+    """A field may hold several addresses; each is judged alone."""
+    assert sorted(email(plain) for plain in plains) == sorted(identify(Contact(emails=(typed,))))
+
+
+@pytest.mark.parametrize(("typed", "plains"), EITHER_CLEAN_OR_DROPPED)
+def test_a_dressed_up_address_is_never_hashed_as_it_stands(typed, plains):
+    """What cannot be read for certain may be dropped, but never hashed with its wrapping."""
+    assert set(identify(Contact(emails=(typed,)))) <= {email(plain) for plain in plains}
+
+
+def test_the_published_vector_reproduces():
+    """The published hash of john_smith@gmail.com comes out to the letter."""
+    expected = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
+
+    assert (Identifier(IdentifierKind.EMAIL, expected),) == identify(Contact(emails=("John_Smith@gmail.com",)))
+
+
+def test_a_hash_is_not_hashed_again():
+    """A digest where an address should stand is nobody's address."""
+    digest = sha256(b"jean@exemple.fr").hexdigest()
+
+    assert email(digest) not in identify(Contact(emails=(digest,)))
+
+
+def test_google_is_told_nothing_but_addresses_and_phones():
+    """Names, postcode, city and country stay at home."""
+    somebody = Contact(
+        emails=("jean@exemple.fr",),
+        phones=("06 12 34 56 78",),
+        first_name="Jean",
+        last_name="Dupont",
+        postcode="75015",
+        city="Paris",
+        country="France",
+    )
+
+    assert (email("jean@exemple.fr"), phone("+33612345678")) == identify(somebody)
+
+
+def test_a_name_and_an_address_alone_identify_nobody_to_google():
+    """Without e-mail and phone there is nothing to send."""
+    assert () == identify(Contact(first_name="Jean", last_name="Dupont", postcode="75015", city="Paris"))
+
+
+def test_nobody_has_no_identifiers():
+    """An empty contact gives nothing, not the hash of nothing."""
+    assert () == identify(Contact())
+
+
+def test_each_identifier_is_given_once():
+    """Two spellings of one address or number count once."""
+    twice = Contact(
+        emails=("Jean.Dupont@gmail.com", "jeandupont+devis@gmail.com"),
+        phones=("06 12 34 56 78", "+33 6 12 34 56 78"),
+    )
+
+    assert (email("jeandupont@gmail.com"), phone("+33612345678")) == identify(twice)
+
+
+def test_addresses_stand_before_phones():
+    """The order of kinds is fixed, so that a replay has the same bytes."""
+    both = Contact(
+        emails=("inconnu", "marie@exemple.fr", "jean@exemple.fr"),
+        phones=("0800 123 456", "01 99 00 12 34", "06 12 34 56 78"),
+    )
+    kinds = [identifier.kind for identifier in identify(both)]
+
+    assert [IdentifierKind.EMAIL] * 2 + [IdentifierKind.PHONE] * 2 == kinds
+
+
+@pytest.mark.parametrize(("emails", "phones"), [(12, 0), (0, 12), (8, 8)])
+def test_google_takes_ten_identifiers_at_most(emails, phones):
+    """More than ten would refuse the whole event; ten of what is there go out, each once."""
+    addresses = [f"jean{number}@exemple.fr" for number in range(emails)]
+    numbers = [f"06123456{number:02}" for number in range(phones)]
+    known = {email(address) for address in addresses} | {phone("+33" + number[1:]) for number in numbers}
+
+    given = identify(Contact(emails=tuple(addresses), phones=tuple(numbers)))
+
+    assert 10 == len(given) == len(set(given))
+    assert set(given) <= known

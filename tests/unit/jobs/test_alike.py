@@ -1,0 +1,89 @@
+"""When everything is refused alike it is no matter of single rows: a human is told, and nothing is lost."""
+
+from dataclasses import replace
+
+import pytest
+
+from connectors.records import Outcome, OutcomeClass
+from tests import fakes
+from tests.builders import lead, route, rulebook
+
+BAD = Outcome(OutcomeClass.FIX_DATA, "BAD")
+
+
+def ready(account, count):
+    """Sales that are due, planned and not sent, on a platform that answers at once."""
+    account.sink.limits = replace(account.sink.limits, batch=1000)
+    account.sink.asynchronous = False
+    account.book = rulebook(route(limits=account.sink.limits))
+    account.put(*(lead(f"L-{number}") for number in range(count)))
+    account.prepare()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_thousand_bad_alike_stop_within_fifteen_requests(account, named):
+    """Blamed rows are taken back: what is wrong is not theirs. A human is told."""
+    ready(account, 1000)
+    account.sink.verdict = lambda _event: BAD
+    account.sink.script.extend([fakes.refuse_bad(named=named)] * 100)
+    done = account.deliver()
+
+    assert len(account.sink.calls) <= 15
+    assert {"pending"} == set(account.fates.values())
+    assert "nothing passes" in done.stopped["google_ads/987654321"]
+    assert (0, 0) == (
+        done.unexpected,
+        sum(count for (_, _, fate, _), count in done.moved.items() if fate == "rejected"),
+    )
+
+
+def test_the_night_after_everything_was_refused_goes_on_as_usual(account):
+    """Once the cause is mended all of it goes out, each once."""
+    ready(account, 40)
+    account.sink.verdict = lambda _event: BAD
+    account.sink.script.extend([fakes.refuse_bad(named=False)] * 100)
+    account.deliver()
+    account.sink.verdict = lambda _event: fakes.DONE
+    account.sink.script.clear()
+    account.deliver()
+
+    assert {"accepted"} == set(account.fates.values())
+    assert {1} == set(account.sink.counted.values())
+
+
+def test_five_rows_of_one_answer_refused_for_one_reason_stop_the_action(account):
+    """A click of another account on every row is a wrong `customer_id`, not five wrong leads."""
+    ready(account, 5)
+    account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.DROP, "INVALID_CUSTOMER_FOR_CLICK")] * 5))
+    done = account.deliver()
+
+    assert {"pending"} == set(account.fates.values())
+    assert ["google_ads/987654321"] == list(done.stopped)
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [Outcome(OutcomeClass.DROP, "X")] * 4,
+        [Outcome(OutcomeClass.DROP, "X")] * 4 + [Outcome(OutcomeClass.DROP, "Y")],
+        [Outcome(OutcomeClass.DROP_EXPECTED, "X")] * 5,
+        [Outcome(OutcomeClass.DUPLICATE, "X")] * 5,
+    ],
+)
+def test_few_rows_or_several_reasons_are_the_rows_own_fault(account, outcomes):
+    """And what is expected of many rows is no fault at all."""
+    ready(account, len(outcomes))
+    account.sink.script.append(fakes.answer(*outcomes))
+
+    assert {} == account.deliver().stopped
+    assert {"rejected"} == set(account.fates.values())
+
+
+def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
+    """Five rows received, none confirmed: in doubt, nothing more is sent tonight, a human is told."""
+    ready(account, 5)
+    account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH")] * 5))
+    done = account.deliver()
+
+    assert {"in_doubt"} == set(account.fates.values())
+    assert ["google_ads"] == list(done.stopped)
