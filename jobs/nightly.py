@@ -30,11 +30,18 @@ class Step(StrEnum):
     RESOLVE = "asking for outcomes"
     PLAN = "deciding"
     DELIVER = "sending"
+    VALIDATE = "having it checked"
     WAIT = "waiting for outcomes"
 
 
 Watch = Callable[[Step], AbstractContextManager[object]]
 """Called at the start of each step, so that a terminal can show what goes on."""
+
+
+_ASKED = (
+    "`in_doubt: ask` leaves it to you. To send them again, which may count twice, write `in_doubt: resend` within "
+    "48 h; else they become unconfirmed"
+)
 
 
 def _unwatched(_: Step) -> AbstractContextManager[object]:
@@ -68,6 +75,8 @@ class Summary:
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
     """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
     in_doubt: int = 0
+    waiting_for_a_human: int = 0
+    """How many of those are not sent again until someone decides it (`in_doubt: ask`)."""
     unconfirmed: int = 0
     """Deliveries given up tonight."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -85,12 +94,14 @@ class Summary:
         unknown = sum(with_click for _, _, with_click in self.unknown_labels)
         unreadable = len(self.pulled.unreadable)
         unexpected = self.delivered.unexpected + self.resolved.unexpected
+        asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
         return [
             sentence
             for count, sentence in (
                 (unexpected, f"{unexpected} rejected: `explain` says why"),
                 (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                (self.in_doubt, f"{self.in_doubt} in doubt: an answer was lost; the next run asks again"),
+                (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
                 (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
                 (unknown, f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`"),
             )
@@ -133,6 +144,19 @@ def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     summary = _read(ledger, book, deps, watch)
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    return _conclude(ledger, book, summary)
+
+
+def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
+    """A night whose platforms only check what they are sent; made on a copy of the ledger, it leaves nothing behind.
+
+    `deps.sinks` must have been made to validate only.
+    """
+    summary = _read(ledger, book, deps, watch)
+    with watch(Step.PLAN):
+        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    with watch(Step.VALIDATE):
+        summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter)
     return _conclude(ledger, book, summary)
 
 
@@ -180,7 +204,9 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
             for label, count, with_click in leads.labels(session, ledger.account)
             if label not in book.known_labels
         ]
-        summary.in_doubt = len(deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT))
+        doubtful = deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT)
+        summary.in_doubt = len(doubtful)
+        summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
         summary.unconfirmed = deliveries.moved_to(session, ledger, Fate.UNCONFIRMED)
         summary.standing = deliveries.standing(session, ledger.account)
     return summary

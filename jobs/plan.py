@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from connectors.records import DeliveryKey, LeadId, OutcomeClass
+from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
 from jobs.ledger import deliveries, leads, starts
 from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.ledger import Ledger
@@ -19,6 +19,8 @@ from jobs.rules.facts import LeadFacts, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.reconcile import Standing, reason_of, reconcile
 
+UNUSED_CLICK = timedelta(days=90)
+"""How long a click id is kept that no platform of the account takes."""
 LEADS_AT_ONCE = 200
 """Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
 
@@ -100,10 +102,18 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Plan
     while planning:
         with ledger.writing() as session:
             planning = planner.plan_some(session)
-    longest = max((sink.limits.click_window for sink in sinks.values()), default=timedelta(days=90))
     with ledger.writing() as session:
-        leads.erase_idle(session, ledger.account, clicks_before=now - longest)
+        leads.erase_idle(session, ledger.account, clicks_before=now - UNUSED_CLICK, but=_forgotten_before(sinks, now))
     return planner.done
+
+
+def _forgotten_before(sinks: Sinks, now: datetime) -> dict[ClickIdKind, datetime]:
+    """Since when a click of each kind still counts at some platform."""
+    forgotten: dict[ClickIdKind, datetime] = {}
+    for sink in sinks.values():
+        for kind in sink.limits.click_ids:
+            forgotten[kind] = min(forgotten.get(kind, now), now - sink.limits.click_window)
+    return forgotten
 
 
 @dataclass(slots=True)

@@ -76,7 +76,9 @@ def _google_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
 def _meta_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
     """Conversions as ordinary events; where there is a funnel, leads of Meta's own forms go by that."""
     for conversion in settings.conversions:
-        for meta in settings.meta if conversion.meta else ():
+        if conversion.meta is None:
+            continue
+        for meta in settings.meta:
             source = conversion.meta.action_source or meta.action_source
             target = Target(META_TRANSPORT, meta.dataset_id, conversion.meta.event, source)
             limits = _limits(meta, sinks)
@@ -166,8 +168,9 @@ def _field_amount(value: FieldValue) -> FieldAmount:
 def _extraction(settings: Settings) -> Extraction:
     consent = settings.consent
     where: dict[str, frozenset[str]] = {}
-    for owner in (*settings.conversions, *settings.google_ads, *settings.meta):
-        for path, values in _condition(owner.where).items():
+    owners: list[Conversion | Destination] = [*settings.conversions, *settings.google_ads, *settings.meta]
+    for condition in (_condition(owner.where) for owner in owners):
+        for path, values in condition.items():
             where[path] = where.get(path, frozenset()) | values
     fields = [conversion.value for conversion in settings.conversions if isinstance(conversion.value, FieldValue)]
     return Extraction(

@@ -3,13 +3,13 @@
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 app = typer.Typer(
     name="oplead-sync",
-    help="Tells Google Ads, every night, what became of the leads in Oplead.",
+    help="Tells Google Ads and Meta, every night, what became of the leads in Oplead.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,6 +24,11 @@ Configs = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
 Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
+
+GoogleTransport = Annotated[
+    Literal["data_manager", "google_ads_api"],
+    typer.Option("--google-transport", help="The Google interface that carries conversions."),
+]
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 done, and a human is needed; 2 wrong usage, settings or state; 3 the source or a destination
@@ -65,6 +70,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would happen; send and change nothing.")
     ] = False,
+    validate_only: Annotated[
+        bool,
+        typer.Option("--validate-only", help="Have Google check what would be sent; nothing counts, nothing is kept."),
+    ] = False,
     wait: Annotated[
         str, typer.Option(metavar="SPAN", help="Wait this long for outcomes, as 45m; ends once all are known.")
     ] = "0s",
@@ -76,17 +85,33 @@ def run(
     """
     from jobs.cli.run import run_accounts  # noqa: PLC0415
     from jobs.cli.spans import span  # noqa: PLC0415
+    from jobs.reporting.night import Mode  # noqa: PLC0415
 
-    raise typer.Exit(run_accounts(config, json_wanted=json, dry_run=dry_run, wait=span(wait)))
+    if dry_run and validate_only:
+        raise typer.BadParameter("choose one: --dry-run asks no platform, --validate-only does")
+    if (dry_run or validate_only) and span(wait):
+        raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
+    mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
+    raise typer.Exit(run_accounts(config, json_wanted=json, mode=mode, wait=span(wait)))
 
 
-@app.command()
-def check(config: Configs) -> None:
-    """Check configuration files, asking no platform."""
+@app.command(epilog="Exit codes: 0 fine; 1 something looked up failed; 2 the file must not run.")
+def check(
+    config: Configs,
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask Google and Meta too: access, accounts, actions; nothing is changed.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check configuration files.
+
+    By themselves, or with --live against what the platforms know.
+    """
     from jobs.cli.check import check_files  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
 
-    raise typer.Exit(guarded(lambda: check_files(config)))
+    raise typer.Exit(guarded(lambda: check_files(config, live=live, json_wanted=json)))
 
 
 @app.command()
@@ -126,10 +151,11 @@ def sandbox(
     ] = False,
     seed: Seed = 7,
     leads: Leads = 1500,
+    google_transport: GoogleTransport = "data_manager",
 ) -> None:
-    """Play Oplead and Google on this machine.
+    """Play Oplead, Google and Meta on this machine.
 
-    A strict stand-in for both, to rehearse with no account anywhere; it serves until Ctrl-C.
+    A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
     from jobs.cli.demo.stage import Cast  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
@@ -139,7 +165,7 @@ def sandbox(
         raise typer.Exit(guarded(print_rules))
     if out is None:
         raise typer.BadParameter("say where the sandbox lives: --out DIR", param_hint="--out")
-    raise typer.Exit(guarded(lambda: serve(out, Cast(seed, leads))))
+    raise typer.Exit(guarded(lambda: serve(out, Cast(seed, leads), google_transport)))
 
 
 @app.command()
@@ -149,13 +175,14 @@ def demo(
     seed: Seed = 7,
     leads: Leads = 1500,
     nights: Annotated[int, typer.Option(min=1, max=50, help="Nights to play before it may end.")] = 14,
+    google_transport: GoogleTransport = "data_manager",
 ) -> None:
     """Watch two weeks go by in a minute.
 
-    Invented leads, a played Oplead and Google, and everything going wrong that can; no account is needed.
+    Invented leads, a played Oplead, Google and Meta, and everything going wrong that can; no account is needed.
     """
     from jobs.cli.demo.play import play  # noqa: PLC0415
     from jobs.cli.demo.stage import Cast  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
 
-    raise typer.Exit(guarded(lambda: play(keep, Cast(seed, leads), nights)))
+    raise typer.Exit(guarded(lambda: play(keep, Cast(seed, leads), nights, google_transport)))

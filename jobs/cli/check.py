@@ -1,32 +1,62 @@
-"""`check`: whether configuration files may run, without asking any platform."""
+"""`check`: whether configuration files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from connectors.records import DestinationId, Finding, Verdict
 from jobs.cli.accounts import WrongSettingsError, load_account
-from jobs.cli.exits import Exit
+from jobs.cli.exits import Exit, worst
+from jobs.reporting import as_json
+from jobs.reporting.findings import print_findings
 from jobs.reporting.terminal import results
-from jobs.settings import Settings
+from jobs.routes import expectations
+from jobs.settings import Settings, Valid
+from jobs.wiring import connect, inspectors, open_clock
+
+Findings = Mapping[DestinationId, Sequence[Finding]]
 
 
-def check_files(files: Sequence[Path]) -> int:
-    """Print everything that is wrong with each file, or what it will do without saying so."""
-    console = results()
-    code = Exit.DONE
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found about one file that may run."""
+
+    file: Path
+    loaded: Valid
+    findings: Findings | None
+    """What the platforms know, by destination; None where they were not asked."""
+
+    @property
+    def exit_code(self) -> Exit:
+        """A failed look-up needs a human; one that this access cannot make does not."""
+        found = [finding for each in (self.findings or {}).values() for finding in each]
+        return Exit.ATTENTION if any(finding.verdict is Verdict.FAILED for finding in found) else Exit.DONE
+
+
+def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool) -> int:
+    """Print what is wrong with each file, or what it will do without saying so; live, what the platforms know."""
+    codes = []
     for file in files:
         try:
             loaded = load_account(file)
         except WrongSettingsError as wrong:
-            code = Exit.CONFIGURATION
-            for problem in wrong.problems:
-                console.print(str(problem), markup=False, soft_wrap=True)
+            codes.append(Exit.CONFIGURATION)
+            _print_wrong(file, wrong, json_wanted=json_wanted)
             continue
-        console.print(f"{file}: this may run", markup=False, soft_wrap=True)
-        for note in loaded.notes:
-            console.print(f"  note: {note}", markup=False, soft_wrap=True)
-        for assumption in assumptions(loaded.settings):
-            console.print(f"  assumed: {assumption}", markup=False, soft_wrap=True)
-    return code
+        checked = Checked(file, loaded, look_up(loaded.settings) if live else None)
+        codes.append(checked.exit_code)
+        (_print_json if json_wanted else _print)(checked)
+    return worst(codes)
+
+
+def look_up(settings: Settings) -> Findings:
+    """What each destination's platform knows of what the settings take for granted; nothing is changed there."""
+    with open_clock(settings) as clock, connect(settings, clock, validate_only=True) as (book, _):
+        expected = expectations(settings, book)
+        return {
+            name: [*inspector.preflight(expected.get(name, ())), *inspector.diagnose()]
+            for name, inspector in inspectors(settings).items()
+        }
 
 
 def assumptions(settings: Settings) -> Iterator[str]:
@@ -45,3 +75,36 @@ def assumptions(settings: Settings) -> Iterator[str]:
             yield f"{conversion.id}: is sent without a value"
     if settings.consent.missing == "assume_granted":
         yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
+
+
+def _print(checked: Checked) -> None:
+    console = results()
+    console.print(f"{checked.file}: this may run", markup=False, soft_wrap=True)
+    for note in checked.loaded.notes:
+        console.print(f"  note: {note}", markup=False, soft_wrap=True)
+    for assumption in assumptions(checked.loaded.settings):
+        console.print(f"  assumed: {assumption}", markup=False, soft_wrap=True)
+    for destination, findings in (checked.findings or {}).items():
+        print_findings(console, destination, findings)
+
+
+def _print_json(checked: Checked) -> None:
+    document = {
+        "config": str(checked.file),
+        "account": checked.loaded.settings.account,
+        "notes": [str(note) for note in checked.loaded.notes],
+        "assumed": list(assumptions(checked.loaded.settings)),
+        **({} if checked.findings is None else {"findings": checked.findings}),
+        "exit_code": checked.exit_code.value,
+    }
+    results().out(as_json.line(document), highlight=False)
+
+
+def _print_wrong(file: Path, wrong: WrongSettingsError, *, json_wanted: bool) -> None:
+    problems = [str(problem) for problem in wrong.problems]
+    if json_wanted:
+        document = {"config": str(file), "problems": problems, "exit_code": Exit.CONFIGURATION.value}
+        results().out(as_json.line(document), highlight=False)
+        return
+    for problem in problems:
+        results().print(problem, markup=False, soft_wrap=True)

@@ -121,7 +121,7 @@ def _recorded(look: Look, row: Delivery) -> Verdict:
         currency=row.currency,
         tax=row.tax,
         key=row.key,
-        target=f"{row.transport}, customer {row.owner}, action {row.action}" if row.transport else None,
+        target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
         closes_at=row.expires_at if fate in (Fate.PENDING, Fate.WITHHELD) else None,
         history=tuple(Move(each.at, each.to_fate, each.cause) for each in views.history(look.session, number)),

@@ -22,9 +22,9 @@ from jobs.ledger import views
 from jobs.ledger.engine import LedgerError, copy_state
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger, finish, held
-from jobs.nightly import Deps, await_outcomes, rehearse, run_night
+from jobs.nightly import Deps, await_outcomes, rehearse, run_night, validate
 from jobs.reporting import as_json
-from jobs.reporting.night import Night, night_json, print_night
+from jobs.reporting.night import Mode, Night, night_json, print_night
 from jobs.reporting.terminal import results
 from jobs.rulebook import Rulebook
 from jobs.settings import Settings, Valid
@@ -33,7 +33,7 @@ from jobs.wiring import connect, open_clock
 _log = structlog.stdlib.get_logger()
 
 
-def run_accounts(files: Sequence[Path], *, json_wanted: bool, dry_run: bool, wait: timedelta) -> int:
+def run_accounts(files: Sequence[Path], *, json_wanted: bool, mode: Mode, wait: timedelta) -> int:
     """Do the night of each account and print what it did; the exit code of the one that needs a human soonest.
 
     An account that fails does not keep the others from their night; a signal ends them all.
@@ -44,7 +44,7 @@ def run_accounts(files: Sequence[Path], *, json_wanted: bool, dry_run: bool, wai
     for file in files:
         with structlog.contextvars.bound_contextvars(config=str(file)):
             try:
-                codes.append(_account(file, redaction, json_wanted=json_wanted, dry_run=dry_run, wait=wait))
+                codes.append(_account(file, redaction, json_wanted=json_wanted, mode=mode, wait=wait))
             except StoppedBySignal as stop:
                 return report(failure_of(stop))
             except Exception as error:  # noqa: BLE001 - the next account's night must not depend on this one's
@@ -66,35 +66,37 @@ def do_night(settings: Settings, watcher: Watcher, *, wait: timedelta) -> Night:
         return _night(ledger, book, watched, watcher, wait)
 
 
-def rehearse_night(settings: Settings, watcher: Watcher) -> Night:
+def try_night(settings: Settings, watcher: Watcher, mode: Mode) -> Night:
     """What the night would do, found out on a copy of the state that is gone afterwards."""
+    validating = mode is Mode.VALIDATION
     with (
         tempfile.TemporaryDirectory(prefix="oplead-sync-") as folder,
         open_clock(settings) as clock,
-        connect(settings, clock) as (book, deps),
+        connect(settings, clock, validate_only=validating) as (book, deps),
     ):
         copy = Path(folder) / "state.db"
         copy_state(state_of(settings), copy)
         watched = replace(deps, source=WatchedSource(deps.source, watcher.page))
-        with _taken(settings, copy, "run --dry-run", clock) as ledger:
-            summary = rehearse(ledger, book, watched, watch=watcher.step)
+        with _taken(settings, copy, mode, clock) as ledger:
+            tried = validate if validating else rehearse
+            summary = tried(ledger, book, watched, watch=watcher.step)
             now = clock.now()
             with ledger.reading() as session:
                 standing = views.tallies(session, ledger.account, now=now)
                 moved = views.tallies(session, ledger.account, now=now, run=ledger.run)
     open_ones = [tally for tally in standing if tally.fate in (Fate.PENDING, Fate.IN_DOUBT, Fate.WITHHELD)]
     expired = [tally for tally in moved if tally.fate in (Fate.EXPIRED, Fate.CANCELLED)]
-    return Night(summary, now, views.ordered([*open_ones, *expired]), rehearsed=True)
+    return Night(summary, now, views.ordered([*open_ones, *expired]), mode)
 
 
-def _account(file: Path, redaction: Redaction, *, json_wanted: bool, dry_run: bool, wait: timedelta) -> int:
+def _account(file: Path, redaction: Redaction, *, json_wanted: bool, mode: Mode, wait: timedelta) -> int:
     loaded = load_account(file)
     settings = loaded.settings
     redaction.learn(secrets_of(settings))
     with structlog.contextvars.bound_contextvars(account=settings.account):
         _tell_notes(loaded)
         with watching(settings.account) as watcher:
-            night = rehearse_night(settings, watcher) if dry_run else do_night(settings, watcher, wait=wait)
+            night = do_night(settings, watcher, wait=wait) if mode is Mode.RUN else try_night(settings, watcher, mode)
         if not sys.stderr.isatty():
             _log_night(night)
     if json_wanted:

@@ -1,4 +1,4 @@
-"""`sandbox`: Oplead, Google's tokens and the Data Manager, played on this machine."""
+"""`sandbox`: Oplead, Google and Meta, played on this machine."""
 
 import shlex
 import shutil
@@ -14,9 +14,9 @@ from jobs.reporting.terminal import results, table
 NAME = "oplead-sync"
 
 
-def serve(folder: Path, cast: Cast) -> int:
+def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     """Serve the sandbox in a folder until Ctrl-C or SIGTERM, then save it."""
-    with staged(folder, cast) as stage:
+    with staged(folder, cast, google_transport) as stage:
         print_addresses(stage)
         try:
             while True:

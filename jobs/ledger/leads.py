@@ -167,8 +167,15 @@ def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadI
     }
 
 
-def erase_idle(session: Session, account: str, *, clicks_before: datetime) -> None:
-    """Erase contact hashes nothing still to be sent may use, and click ids whose windows have closed."""
+def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]) -> None:
+    """Erase contact hashes nothing still to be sent may use, and click ids whose windows have closed.
+
+    Args:
+        session: an open transaction.
+        account: whose.
+        clicks_before: click ids older than this are of no more use.
+        but: kinds that some platform remembers longer, or less long.
+    """
     waiting = exists().where(
         col(Delivery.account) == account,
         col(Delivery.lead) == col(ContactHash.lead),
@@ -176,13 +183,14 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime) -> No
         col(Delivery.fate).in_(OPEN | FROZEN),
     )
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting))
-    closed = select(ClickIdRow).where(
+    older = select(ClickIdRow).where(
         ClickIdRow.account == account,
-        ClickIdRow.clicked_at < clicks_before,
+        ClickIdRow.clicked_at < max([clicks_before, *but.values()]),
         ~col(ClickIdRow.value).startswith(ERASED),
     )
-    for click in session.exec(closed):
-        click.value = erased(click.value)
+    for click in session.exec(older):
+        if click.clicked_at < but.get(ClickIdKind(click.kind), clicks_before):
+            click.value = erased(click.value)
 
 
 def labels(session: Session, account: str) -> list[tuple[str, int, int]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from rich.console import Console
 
@@ -12,41 +13,54 @@ from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.standing import print_standing
 from jobs.reporting.terminal import day_and_time, duration, facts, number
+from jobs.reporting.validation import print_verdicts
+
+
+class Mode(StrEnum):
+    """What kind of night it was."""
+
+    RUN = "run"
+    REHEARSAL = "rehearsal"
+    """Nothing was sent or changed."""
+    VALIDATION = "validation"
+    """Platforms checked what would be sent; nothing counted or changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A night that has ended, or a rehearsed one."""
+    """A night that has ended, or one that was only tried."""
 
     summary: Summary
     ended_at: datetime
     tallies: tuple[Tally, ...]
     """The deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
-    rehearsed: bool = False
+    mode: Mode = Mode.RUN
 
 
 def print_night(console: Console, account: Account, night: Night) -> None:
     """Print what was done, where tonight's deliveries stand, and what a human is needed for."""
     summary = night.summary
-    what = "rehearsal, nothing was sent or changed" if night.rehearsed else f"run {summary.run}"
+    what = f"run {summary.run}" if night.mode is Mode.RUN else f"{night.mode}, nothing was sent or changed"
     began = day_and_time(summary.started_at, account.zone)
     took = night.ended_at - summary.started_at
     lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
     console.print(f"[bold]{account.name}[/bold] · {began} ({account.zone.key}) · {what}{lasted}")
     console.print(facts(told(night)))
     console.print()
-    if night.tallies:
-        title = "What the next run would do" if night.rehearsed else "Tonight's deliveries"
+    if night.mode is Mode.VALIDATION:
+        print_verdicts(console, account, summary)
+    elif night.tallies:
+        title = "Tonight's deliveries" if night.mode is Mode.RUN else "What the next run would do"
         console.print(f"[bold]{title}[/bold]")
         print_standing(console, account, night.tallies)
     else:
         console.print(_nothing(night))
-    _print_needs(console, summary)
+    _print_needs(console, night)
 
 
 def _nothing(night: Night) -> str:
     """What to say where no delivery moves; a first rehearsal should not look broken."""
-    if not night.rehearsed:
+    if night.mode is Mode.RUN:
         return "No delivery moved."
     standing = night.summary.standing
     before = sum(count for (_, _, fate, _), count in standing.items() if fate == Fate.SKIPPED)
@@ -58,7 +72,7 @@ def told(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
     lines = [("read", _read(summary)), ("judged", f"{number(summary.planned.leads)} leads")]
-    if night.rehearsed:
+    if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:
         lines.append(("recovered", f"{number(summary.recovered)} deliveries of a run that died: asked again"))
@@ -81,7 +95,8 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         for label, leads, with_click in summary.unknown_labels
     ]
     return document | {
-        "rehearsed": night.rehearsed,
+        "mode": night.mode.value,
+        "rehearsed": night.mode is not Mode.RUN,
         "ended_at": plain(night.ended_at),
         "currency": currency,
         "unknown_labels": labels,
@@ -128,10 +143,11 @@ def _heard(summary: Summary) -> str:
     return ", ".join(said) or "nothing was waiting for an answer"
 
 
-def _print_needs(console: Console, summary: Summary) -> None:
+def _print_needs(console: Console, night: Night) -> None:
+    summary = night.summary
     lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
     lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += summary.attention
+    lines += summary.attention if night.mode is Mode.RUN else []
     if not lines:
         return
     lines += [

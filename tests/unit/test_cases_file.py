@@ -2,12 +2,14 @@
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason
+from google.ads.googleads.v26.errors.types.conversion_upload_error import ConversionUploadErrorEnum
 from ruamel.yaml import YAML
 
 from jobs.settings.model import Settings
@@ -20,7 +22,12 @@ FINAL_NIGHT = "2026-09-10T03:30:00Z"
 MAY_LIE_AHEAD = timedelta(minutes=5)
 CUSTOMER = "1234567890"
 ACTIONS = {"lead": "987654323", "appointment": "987654321", "sale": "987654322"}
-FIELDS = {"id", "why", "settings", "lead", "nights", "clicks", "rulings", "expect"}
+FUNNEL = {"lead_received": "created", "appointment_set": "appointment", "sale": "won"}
+DATASET = "1234567890"
+FIELDS = {
+    *("id", "why", "settings", "lead", "nights", "clicks", "rulings", "rulings_ads_api", "rulings_meta"),
+    *("expect", "expect_ads_api", "ads_api", "expect_meta"),
+}
 ALLOWED_BESIDE_FATE = {
     "pending": {"not_before", "wire"},
     "withheld": {"reason"},
@@ -53,12 +60,25 @@ OUR_REASONS = {
     },
     "skipped": {"before_since", "baseline"},
 }
+PLATFORMS_OWN = re.compile(r"[A-Z][A-Z_]+|100/2804\d{3}")
 VENDOR_REASONS = {
     "submit": set(ErrorReason.__members__),
     "processing": set(ProcessingErrorReason.__members__),
 }
 WIRE_ALWAYS = {"eventTimestamp", "eventSource", "consent", "destination"}
 WIRE_SOMETIMES = {"adIdentifiers", "userData", "conversionValue", "currency"}
+META_WIRE = {"dataset", "event_name", "event_time", "action_source", "user_data", "custom_data"}
+META_PLAINS = {
+    "em": r"[^\sA-Z@]+@[^\sA-Z@]+",
+    "ph": r"[1-9]\d{7,14}",
+    "fn": r"[^\W\d_]+( [^\W\d_]+)*",
+    "ln": r"[^\W\d_]+( [^\W\d_]+)*",
+    "ct": r"[^\W\d_]+",
+    "zp": r"\d{5}",
+    "country": r"fr",
+}
+META_ENOUGH = ({"em"}, {"ph"}, {"fn", "ln", "zp"}, {"fn", "ln", "ct"})
+FBC = re.compile(r"fb\.[0-2]\.\d{13}\.[A-Za-z0-9_-]+")
 
 
 def variant(case):
@@ -71,19 +91,56 @@ def nights(case):
     return case.get("nights") or [{"at": FINAL_NIGHT, "lead": case["lead"]}]
 
 
+def over_ads_api(case):
+    """What a case expects of Google when it is reached by the Ads API."""
+    return laid_over(case["expect"], case.get("expect_ads_api", {}))
+
+
+def settings_of(name):
+    """A variant's settings, without what only a running sandbox knows."""
+    return laid_over(SETTINGS["base"], SETTINGS["variants"][name].get("settings", {}))
+
+
+def meta_conversions(name):
+    """The conversions of a variant as Meta's side of it names them: its own, then the stages of its funnel."""
+    return [*ACTIONS, *(f"funnel:{stage}" for stage in settings_of(name)["meta"].get("funnel", {}).values())]
+
+
+def rows_of(expect, conversions):
+    """The rows of an expectation, by conversion."""
+    return [(conversion, row) for conversion, row in expect.items() if conversion in conversions and "none" not in row]
+
+
 def expectations():
-    """Every expectation of a row, with its case and conversion."""
+    """Every expectation of a row at Google by Data Manager, with its case and conversion."""
+    return [(case, *row) for case in CASES for row in rows_of(case["expect"], ACTIONS)]
+
+
+def ads_api_expectations():
+    """Every expectation of a row at Google by the Ads API, with its case and conversion."""
+    return [(case, *row) for case in CASES if "ads_api" not in case for row in rows_of(over_ads_api(case), ACTIONS)]
+
+
+def meta_expectations():
+    """Every expectation of a row at Meta, with its case and conversion."""
     return [
-        (case, conversion, expected)
-        for case in CASES
-        for conversion, expected in case["expect"].items()
-        if conversion in ACTIONS and "none" not in expected
+        (case, *row) for case in CASES for row in rows_of(case.get("expect_meta", {}), meta_conversions(variant(case)))
     ]
 
 
 def wires():
-    """Every event that must reach the platform, with its case and conversion."""
+    """Every event that must reach Google, with its case and conversion."""
     return [(case, conversion, row["wire"]) for case, conversion, row in expectations() if "wire" in row]
+
+
+def meta_wires():
+    """Every event that must reach Meta, with its case and conversion."""
+    return [(case, conversion, row["wire"]) for case, conversion, row in meta_expectations() if "wire" in row]
+
+
+def told_of(case):
+    """All that Oplead ever says of the case's lead, as one text."""
+    return str([night["lead"] for night in nights(case)])
 
 
 def instant(text):
@@ -164,15 +221,88 @@ def test_every_conversion_is_judged():
     assert not wrong
 
 
-def test_expectations_are_complete():
+def test_every_conversion_is_judged_for_meta():
+    """A case that speaks of Meta has an expectation for each conversion and each stage of the funnel."""
+    wrong = [
+        case["id"]
+        for case in CASES
+        if case.get("expect_meta", {"unreadable": True}) != {"unreadable": True}
+        and (
+            set(case["expect_meta"]) != set(meta_conversions(variant(case)))
+            or any(row != {"none": True} for row in case["expect_meta"].values() if "none" in row)
+        )
+    ]
+
+    assert not wrong
+
+
+def test_many_cases_speak_of_both_platforms():
+    """At least eighty leads say what becomes of them at Google and at Meta."""
+    both = [case["id"] for case in CASES if {"expect", "expect_meta"} <= set(case)]
+
+    assert len(both) >= 80
+
+
+def test_a_lead_goes_to_meta_one_way():
+    """Where a case has rows for the funnel it has none for the conversions, and the other way round."""
+    wrong = [
+        case["id"]
+        for case in CASES
+        if len({conversion.startswith("funnel:") for other, conversion, _ in meta_expectations() if other is case}) > 1
+    ]
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("rows", [expectations, ads_api_expectations, meta_expectations])
+def test_expectations_are_complete(rows):
     """A fate comes with what belongs to it and nothing else."""
     wrong = [
         (case["id"], conversion)
-        for case, conversion, row in expectations()
+        for case, conversion, row in rows()
         if set(row) - {"fate"} - ALLOWED_BESIDE_FATE[row["fate"]]
         or NEEDED_BESIDE_FATE.get(row["fate"], set()) - set(row)
         or row.get("reason") not in OUR_REASONS.get(row["fate"], {row.get("reason")})
     ]
+
+    assert not wrong
+
+
+def test_what_a_platform_said_was_said_of_an_event():
+    """A platform's own code stands only beside the event it was about, and ours never does."""
+    wrong = [
+        (case["id"], conversion)
+        for rows in (expectations, ads_api_expectations, meta_expectations)
+        for case, conversion, row in rows()
+        if "reason" in row and bool(PLATFORMS_OWN.fullmatch(row["reason"])) != ("wire" in row)
+    ]
+
+    assert not wrong
+
+
+def test_what_differs_by_the_ads_api_differs():
+    """An expectation for the Ads API says only what Data Manager's does not, of a conversion that both have."""
+    wrong = [
+        (case["id"], conversion)
+        for case in CASES
+        for conversion, over in case.get("expect_ads_api", {}).items()
+        if case["expect"].get(conversion, {"none": True}) == {"none": True}
+        or any(case["expect"][conversion].get(key) == value for key, value in over.items())
+        or over_ads_api(case)[conversion] == case["expect"][conversion]
+    ]
+
+    assert not wrong
+
+
+def test_braids_go_alone_by_the_ads_api():
+    """By the Ads API no gbraid or wbraid carries contact data, and nothing carries more than five identifiers."""
+    wrong = []
+    for case, conversion, row in ads_api_expectations():
+        wire = row.get("wire", {})
+        people = wire.get("userData", {})
+        braid = {"gbraid", "wbraid"} & wire.get("adIdentifiers", {}).keys()
+        if (braid and people) or people.get("some", len(people.get("userIdentifiers", []))) > 5:
+            wrong.append((case["id"], conversion))
 
     assert not wrong
 
@@ -199,11 +329,77 @@ def test_wires_are_whole_events():
     assert not wrong
 
 
+def test_meta_wires_are_whole_events():
+    """An event names its dataset, one id or contact data alone, and what its profile carries."""
+    wrong = []
+    for case, conversion, wire in meta_wires():
+        settings = settings_of(variant(case))
+        configured = {one["id"]: one["meta"] for one in settings["conversions"]}
+        stage = conversion.removeprefix("funnel:")
+        value = {"value": wire["custom_data"].get("value"), "currency": "EUR"} if conversion != "lead" else {}
+        name, source, custom = (
+            (stage, "system_generated", {"event_source": "crm", "lead_event_source": "Oplead"})
+            if stage != conversion
+            else (
+                configured[conversion]["event"],
+                configured[conversion].get("action_source", "system_generated"),
+                {"order_id": "event_id"} | value,
+            )
+        )
+        if (
+            set(wire) != META_WIRE
+            or wire["dataset"] != DATASET
+            or (wire["event_name"], wire["action_source"], wire["custom_data"]) != (name, source, custom)
+            or not isinstance(wire["custom_data"].get("value", 0), int | float)
+            or len({"lead_id", "fbc"} & wire["user_data"].keys())
+            not in ({1} if settings["meta"]["audience"] == "attributed" else {0, 1})
+            or (stage != conversion and "lead_id" not in wire["user_data"])
+            or not wire["user_data"]
+        ):
+            wrong.append((case["id"], conversion))
+
+    assert not wrong
+
+
+def test_meta_ids_are_those_of_the_lead():
+    """A lead id is an integer and a fbc is whole, and both hold what Oplead said, sign for sign."""
+    wrong = []
+    for case, conversion, wire in meta_wires():
+        fbc, lead_id = wire["user_data"].get("fbc"), wire["user_data"].get("lead_id")
+        if isinstance(fbc, dict):
+            earliest, latest = span(fbc)
+            whole = set(fbc) == {"fbclid", "from", "to"} and earliest < latest
+            said = fbc["fbclid"]
+        else:
+            whole = fbc is None or FBC.fullmatch(fbc)
+            said = (fbc or "").rpartition(".")[2]
+        if not whole or said not in told_of(case) or (lead_id is not None and type(lead_id) is not int):
+            wrong.append((case["id"], conversion))
+        if lead_id is not None and (str(lead_id) not in told_of(case) or not 15 <= len(str(lead_id)) <= 17):
+            wrong.append((case["id"], conversion))
+
+    assert not wrong
+
+
+def test_meta_gets_enough_contact_data_or_none():
+    """Hashed contact data beside an id or alone always says enough, and none goes where the settings attach none."""
+    wrong = []
+    for case, conversion, wire in meta_wires():
+        kinds = wire["user_data"].keys() - {"lead_id", "fbc"}
+        attached = settings_of(variant(case))["meta"]["contact_data"] == "attach"
+        if kinds and (not attached or not any(enough <= kinds for enough in META_ENOUGH)):
+            wrong.append((case["id"], conversion))
+
+    assert not wrong
+
+
 def test_wires_lie_before_their_sending():
     """An event's time is not after the last night, and spans a minute at most where it cannot be known."""
     wrong = []
-    for case, conversion, wire in wires():
-        earliest, latest = span(wire["eventTimestamp"])
+    times = [(case, conversion, wire["eventTimestamp"]) for case, conversion, wire in wires()]
+    times += [(case, conversion, wire["event_time"]) for case, conversion, wire in meta_wires()]
+    for case, conversion, time in times:
+        earliest, latest = span(time)
         if (
             earliest > instant(nights(case)[-1]["at"]) + MAY_LIE_AHEAD
             or not 0 <= (latest - earliest).total_seconds() <= 60
@@ -224,6 +420,22 @@ def test_hashes_are_those_of_the_plain_values():
                 kind == "emailAddress" and not re.fullmatch(r"[^\sA-Z@]+@[^\sA-Z@]+", plain)
             ):
                 wrong.append((case["id"], conversion, kind))
+
+    assert not wrong
+
+
+def test_meta_hashes_are_those_of_the_plain_values():
+    """Each hash is the SHA-256 of the normalised text beside it, composed and of its field's form."""
+    wrong = [
+        (case["id"], conversion, field)
+        for case, conversion, wire in meta_wires()
+        for field, people in wire["user_data"].items()
+        if field not in ("lead_id", "fbc")
+        for one in people
+        if one != {"plain": one["plain"], "hash": hashlib.sha256(one["plain"].encode()).hexdigest()}
+        or not re.fullmatch(META_PLAINS[field], one["plain"])
+        or one["plain"] != unicodedata.normalize("NFC", one["plain"]).lower()
+    ]
 
     assert not wrong
 
@@ -258,11 +470,67 @@ def test_rulings_are_the_vendors():
     assert not wrong
 
 
+def test_rulings_of_the_ads_api_are_the_vendors():
+    """A ruling for the Ads API is a member of its enum, concerns a click of the lead, and is the expected one."""
+    wrong = [
+        case["id"]
+        for case in CASES
+        for click_id, ruling in case.get("rulings_ads_api", {}).items()
+        if set(ruling) != {"when", "reason"}
+        or ruling["when"] != "submit"
+        or ruling["reason"] not in ConversionUploadErrorEnum.ConversionUploadError.__members__
+        or click_id not in told_of(case)
+        or over_ads_api(case)["lead"].get("reason", ruling["reason"]) != ruling["reason"]
+    ]
+
+    assert not wrong
+
+
+def test_every_google_ruling_has_one_for_the_ads_api():
+    """A case that Data Manager rules on is ruled on by the Ads API, or says that it is not for it."""
+    wrong = [
+        case["id"]
+        for case in CASES
+        if ("rulings" in case and "rulings_ads_api" not in case and "ads_api" not in case)
+        or case.get("ads_api", "skip") != "skip"
+        or ("ads_api" in case and ("Ads API" not in case["why"] or "expect_ads_api" in case))
+    ]
+
+    assert not wrong
+
+
+def test_rulings_of_meta_are_expected():
+    """A ruling of Meta concerns an id of the lead, and every event of the lead bears its code."""
+    wrong = []
+    for case in CASES:
+        for click_id, ruling in case.get("rulings_meta", {}).items():
+            codes = {row["reason"] for other, _, row in meta_expectations() if other is case and "wire" in row}
+            if (
+                set(ruling) != {"subcode"}
+                or not isinstance(click_id, str)
+                or click_id not in told_of(case)
+                or codes != {f"100/{ruling['subcode']}"}
+            ):
+                wrong.append(case["id"])
+
+    assert not wrong
+
+
 def test_every_fate_and_reason_has_a_case():
     """No fate that nights without faults can end in, and no reason of ours, goes without a case."""
     rows = [row for _, _, row in expectations()]
 
     assert set(ALLOWED_BESIDE_FATE) == {row["fate"] for row in rows}
+    for fate, reasons in OUR_REASONS.items():
+        assert reasons == {row["reason"] for row in rows if row["fate"] == fate}
+
+
+def test_every_fate_and_reason_has_a_case_at_meta():
+    """Meta's rows end in every fate but those of outcomes that come later, and for every reason of ours."""
+    rows = [row for _, _, row in meta_expectations()]
+
+    assert set(ALLOWED_BESIDE_FATE) - {"submitted", "unconfirmed"} == {row["fate"] for row in rows}
+    assert {"window_closed", "100/2804003"} == {row["reason"] for row in rows if row["fate"] == "expired"}
     for fate, reasons in OUR_REASONS.items():
         assert reasons == {row["reason"] for row in rows if row["fate"] == fate}
 
@@ -277,11 +545,16 @@ def test_every_variant_has_a_case():
 @pytest.mark.parametrize("name", list(SETTINGS["variants"]))
 def test_a_variant_is_valid_settings(name):
     """Each variant, once a sandbox's secrets are added, is accepted as settings and keeps the actions."""
-    laid = laid_over(SETTINGS["base"], SETTINGS["variants"][name].get("settings", {}))
-    settings = Settings.model_validate(
-        laid | {"oplead": {"token": "t"}, "google_ads": laid["google_ads"] | {"credentials": "key.json"}}
-    )
+    laid = settings_of(name)
+    secrets = {
+        "oplead": {"token": "t"},
+        "google_ads": laid["google_ads"] | {"credentials": "key.json"},
+        "meta": laid["meta"] | {"access_token": "t"},
+    }
+    settings = Settings.model_validate(laid | secrets)
 
     actions = {each.id: each.google_ads.conversion_action.id for each in settings.conversions}
+    funnels = [dict(each.funnel) for each in settings.meta]
 
     assert sorted(ACTIONS.items()) == sorted(actions.items())
+    assert [{} if name == "no_funnel" else {stage: called for called, stage in FUNNEL.items()}] == funnels

@@ -1,12 +1,15 @@
-"""Compares what the platform has counted with what the ledger says, delivery by delivery."""
+"""Compares what the platforms have counted with what the ledger says, delivery by delivery."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Delivery
+
+Line = Mapping[str, object]
+"""One counted conversion as a sandbox's book tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +19,20 @@ class Entry:
     owner: str
     action: str
     at: datetime
+    """To the second, as platforms keep it."""
     value: Decimal | None
     currency: str
     click_id_kind: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a platform has under one key."""
+
+    key: str
+    entry: Entry
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +47,10 @@ class Comparison:
     """Counted by the platform, and the ledger claims they were not."""
     undecided: int
     """Counted by the platform; the ledger says truly that it was never told so (`unconfirmed`)."""
+    flagged: int
+    """Counted more than once, as the ledger says they may be."""
     twice: int
-    """Counted more than once."""
+    """Counted more than once, and the ledger knows nothing of it."""
 
     @property
     def agree(self) -> bool:
@@ -43,33 +58,50 @@ class Comparison:
         return not (self.differing or self.missing_there or self.missing_here or self.twice)
 
 
-def compare(book: Iterable[Mapping[str, object]], sent: Iterable[Delivery]) -> Comparison:
-    """Compare the sandbox's book with the deliveries that were sent and settled."""
+def google_book(lines: Iterable[Line]) -> Iterator[Counted]:
+    """What Google has counted, by either of its APIs."""
+    for line in lines:
+        entry = _entry(line, owner="customer", action="action", click=str(line["click_kind"]))
+        yield Counted(str(line["transaction_id"]), entry, int(str(line["accepted"])))
+
+
+def meta_book(lines: Iterable[Line]) -> Iterator[Counted]:
+    """What Meta has counted."""
+    for line in lines:
+        entry = _entry(line, owner="dataset", action="event_name", click=str(line["click_kind"]))
+        yield Counted(str(line["event_id"]), entry, int(str(line["accepted"])))
+
+
+def compare(book: Iterable[Counted], sent: Iterable[Delivery]) -> Comparison:
+    """Compare what platforms have counted with the deliveries that were sent and settled."""
     lines = list(book)
-    there = {str(line["transaction_id"]): _line(line) for line in lines}
+    there = {line.key: line.entry for line in lines}
     rows = {row.key: row for row in sent}
     accepted = {key: _row(row) for key, row in rows.items() if row.fate == Fate.ACCEPTED}
     unconfirmed = {key for key, row in rows.items() if row.fate == Fate.UNCONFIRMED}
+    flagged = {key for key, row in rows.items() if row.may_count_twice}
     both = accepted.keys() & there.keys()
+    repeated = [line.key for line in lines if line.times > 1]
     return Comparison(
         alike=sum(accepted[key] == there[key] for key in both),
         differing=tuple(sorted(key for key in both if accepted[key] != there[key])),
         missing_there=tuple(sorted(accepted.keys() - there.keys())),
         missing_here=tuple(sorted(there.keys() - accepted.keys() - unconfirmed)),
         undecided=len(there.keys() & unconfirmed),
-        twice=len(lines) - len(there),
+        flagged=sum(key in flagged for key in repeated),
+        twice=sum(key not in flagged for key in repeated) + len(lines) - len(there),
     )
 
 
-def _line(line: Mapping[str, object]) -> Entry:
+def _entry(line: Line, *, owner: str, action: str, click: str) -> Entry:
     value = line["value"]
     return Entry(
-        owner=str(line["customer"]),
-        action=str(line["action"]),
-        at=datetime.fromisoformat(str(line["event_time"])).astimezone(UTC),
+        owner=str(line[owner]),
+        action=str(line[action]),
+        at=_to_the_second(datetime.fromisoformat(str(line["event_time"]))),
         value=None if value is None else Decimal(str(value)).quantize(Decimal("0.01")),
-        currency=str(line["currency"]),
-        click_id_kind=str(line["click_kind"]),
+        currency=str(line["currency"] or ""),
+        click_id_kind=click,
         digest=str(line["digest"]),
     )
 
@@ -77,12 +109,17 @@ def _line(line: Mapping[str, object]) -> Entry:
 def _row(row: Delivery) -> Entry:
     if row.at is None:
         raise ValueError("an accepted delivery has its time")
+    kind = row.click_id_kind or "contact"
     return Entry(
         owner=row.owner or "",
         action=row.action or "",
-        at=row.at,
+        at=_to_the_second(row.at),
         value=None if row.value is None else Decimal(row.value),
         currency=row.currency or "",
-        click_id_kind=row.click_id_kind or "contact",
+        click_id_kind="fbc" if kind == "fbclid" else kind,  # it travels as an fbc
         digest=row.event_sha256 or "",
     )
+
+
+def _to_the_second(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)

@@ -15,7 +15,7 @@ from connectors.sandbox.sandbox import STATE_FILE
 from jobs.cli.accounts import load_account
 from jobs.cli.demo.proof import prove
 from jobs.cli.demo.stage import Cast, Stage, staged
-from jobs.cli.demo.troubles import TROUBLES, Evening
+from jobs.cli.demo.troubles import Evening, troubles
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.guarded import report
 from jobs.cli.progress import unwatched
@@ -36,7 +36,7 @@ _COLUMNS = ("read", "changed", "sent", "accepted", "rejected", "held back", "exi
 _WIDTH = 10
 
 
-def play(keep: Path | None, cast: Cast, nights: int) -> int:
+def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> int:
     """Play the whole demonstration; 0 where the last run had nothing to send and both books agree."""
     if keep is not None and (keep / STATE_FILE).exists():
         message = (
@@ -45,7 +45,7 @@ def play(keep: Path | None, cast: Cast, nights: int) -> int:
         return report(Failure(message, Exit.CONFIGURATION))
     # Every random wait, ours and the connectors', is drawn here: the same seed gives the same numbers.
     random.seed(cast.seed)
-    with _folder(keep) as folder, staged(folder, cast) as stage:
+    with _folder(keep) as folder, staged(folder, cast, google_transport) as stage:
         settings = load_account(stage.settings, stage.environ).settings
         console = results()
         show = _Show(stage, settings, console)
@@ -81,8 +81,8 @@ class _Show:
     def open(self, cast: Cast) -> None:
         """Say what is about to be seen."""
         self.console.print(
-            f"An invented company: {number(cast.leads)} leads over 90 days in a played Oplead, a played Google to send "
-            "to, a clock that jumps from night to night. The job itself is the real one."
+            f"An invented company: {number(cast.leads)} leads over 90 days in a played Oplead, a played Google and a "
+            "played Meta to send to, a clock that jumps from night to night. The job itself is the real one."
         )
         self.console.print("The first night only takes note: what happened before it does not count (see `since`).")
         self.console.print(
@@ -108,8 +108,9 @@ class _Show:
 
     def _play(self, played: int) -> None:
         now = self.stage.sandbox.clock.now()
-        evening = Evening(self.stage, self.settings.account, self.before, now)
-        trouble = TROUBLES.get(played)
+        transport = self.settings.google_ads[0].transport
+        evening = Evening(self.stage, self.settings.account, transport, self.before, now)
+        trouble = troubles(transport).get(played)
         if trouble is not None:
             trouble.begin(evening)
         night = do_night(self.settings, unwatched(), wait=WAIT)

@@ -5,7 +5,7 @@ from collections import Counter
 from rich.console import Console
 
 from jobs.cli.accounts import told
-from jobs.cli.demo.books import Comparison, compare
+from jobs.cli.demo.books import Comparison, compare, google_book, meta_book
 from jobs.cli.demo.stage import Stage
 from jobs.cli.explain import explain
 from jobs.cli.sandbox import next_command, typed
@@ -25,7 +25,8 @@ def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> 
     with looking(settings) as look:
         console.print("\n[bold]Where every delivery stands[/bold]")
         print_standing(console, account, views.tallies(look.session, settings.account, now=look.now))
-        comparison = compare(stage.sandbox.data_manager.book(), views.sent(look.session, settings.account))
+        counted = [*google_book(stage.sandbox.data_manager.book()), *meta_book(stage.sandbox.meta.book())]
+        comparison = compare(counted, views.sent(look.session, settings.account))
         _print_comparison(console, comparison)
         lead = _interesting(look, settings)
         if lead is not None:
@@ -36,7 +37,7 @@ def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> 
 
 
 def _print_comparison(console: Console, found: Comparison) -> None:
-    console.print("\n[bold]The platform's book against the ledger[/bold], delivery by delivery")
+    console.print("\n[bold]The platforms' books against the ledger[/bold], delivery by delivery")
     console.print(
         f"  {number(found.alike)} counted by both, alike in key, target, time, value, currency, "
         "click id and the SHA-256 of the event"
@@ -46,11 +47,16 @@ def _print_comparison(console: Console, found: Comparison) -> None:
             f"  {number(found.undecided)} counted there and `unconfirmed` here: the platform would not say which "
             "of an upload it had counted, so the ledger does not claim to know"
         )
+    if found.flagged:
+        console.print(
+            f"  {number(found.flagged)} counted twice by Meta, and the ledger says of each that it may be: an answer "
+            "was lost and it was sent again (`in_doubt: resend`)"
+        )
     for count, what in (
         (len(found.differing), "differ"),
         (len(found.missing_there), "are accepted here and unknown there"),
         (len(found.missing_here), "were counted there and are not accepted here"),
-        (found.twice, "were counted twice"),
+        (found.twice, "were counted twice without a word of it here"),
     ):
         console.print(f"  {number(count)} {what}", style="bold red" if count else None)
     verdict = "[bold green]The books agree.[/bold green]" if found.agree else "[bold red]The books differ.[/bold red]"

@@ -36,10 +36,10 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, cast: Cast) -> Iterator[Stage]:
+def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> Iterator[Stage]:
     """Serve a sandbox in `folder` while the block runs, and save it at its end.
 
-    A folder that was played in before goes on with its own leads, clock and book, whatever `cast` says.
+    A folder that was played in before goes on with its own leads, clock, book and settings, whatever is said here.
 
     Raises:
         LeaseHeldError: a sandbox is open in that folder already.
@@ -54,7 +54,7 @@ def staged(folder: Path, cast: Cast) -> Iterator[Stage]:
             ) from None
         population = _population(_cast(folder, cast))
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
-        settings = _settings(sandbox)
+        settings = _settings(sandbox, google_transport)
         yield Stage(sandbox, population, settings, _environ(settings.with_name(ENVIRONMENT_FILE)))
 
 
@@ -71,13 +71,13 @@ def _population(cast: Cast) -> Population:
     return Population.generate(cast.seed, cast.leads, FIRST_NIGHT)
 
 
-def _settings(sandbox: Sandbox) -> Path:
+def _settings(sandbox: Sandbox, google_transport: str) -> Path:
     """The settings in its folder, written anew only where they do not lead to this sandbox: people may edit them."""
     file = sandbox.directory / SETTINGS_FILE
-    used = (sandbox.addresses[name] for name in ("clock", "oplead", "data_manager"))
+    used = (sandbox.addresses[name] for name in ("clock", "oplead", "data_manager", "google_ads", "meta"))
     if file.exists() and all(address in file.read_text() for address in used):
         return file
-    return sandbox.write_settings()
+    return sandbox.write_settings(google_transport=google_transport)
 
 
 def _environ(file: Path) -> dict[str, str]:

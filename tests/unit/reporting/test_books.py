@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.cli.demo.books import compare
+from jobs.cli.demo.books import compare, google_book, meta_book
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Delivery
 
 LINE = {
+    "accepted": 1,
     "transaction_id": "k1",
     "customer": "1234567890",
     "action": "987",
@@ -19,6 +20,11 @@ LINE = {
     "click_kind": "gclid",
     "digest": "d1",
 }
+
+
+def _compare(lines, rows):
+    """Google's book against the ledger."""
+    return compare(google_book(lines), rows)
 
 
 def _delivery(fate=Fate.ACCEPTED, **changed):
@@ -43,7 +49,7 @@ def _delivery(fate=Fate.ACCEPTED, **changed):
 
 def test_equal_books_agree():
     """The same conversion on both sides is alike."""
-    found = compare([LINE], [_delivery()])
+    found = _compare([LINE], [_delivery()])
 
     assert found.agree
     assert 1 == found.alike
@@ -71,7 +77,7 @@ class _Change:
 )
 def test_a_difference_in_any_column_is_found(change):
     """Each compared column alone makes the books differ."""
-    found = compare([LINE], [_delivery(**{change.name: change.value})])
+    found = _compare([LINE], [_delivery(**{change.name: change.value})])
 
     assert not found.agree
     assert ("k1",) == found.differing
@@ -79,16 +85,46 @@ def test_a_difference_in_any_column_is_found(change):
 
 def test_what_only_one_side_has_is_found():
     """A claim without a counted conversion, a counted one without a claim, and one counted twice all differ."""
-    assert ("k1",) == compare([], [_delivery()]).missing_there
-    assert ("k1",) == compare([LINE], []).missing_here
-    assert ("k1",) == compare([LINE], [_delivery(Fate.REJECTED)]).missing_here
-    assert 1 == compare([LINE, LINE], [_delivery()]).twice
+    assert ("k1",) == _compare([], [_delivery()]).missing_there
+    assert ("k1",) == _compare([LINE], []).missing_here
+    assert ("k1",) == _compare([LINE], [_delivery(Fate.REJECTED)]).missing_here
+    assert 1 == _compare([LINE, LINE], [_delivery()]).twice
 
 
 def test_an_unconfirmed_delivery_claims_nothing():
     """Counted or not, `unconfirmed` is true."""
-    counted = compare([LINE], [_delivery(Fate.UNCONFIRMED)])
+    counted = _compare([LINE], [_delivery(Fate.UNCONFIRMED)])
 
     assert counted.agree
     assert 1 == counted.undecided
-    assert compare([], [_delivery(Fate.UNCONFIRMED)]).agree
+    assert _compare([], [_delivery(Fate.UNCONFIRMED)]).agree
+
+
+META_LINE = {
+    "accepted": 1,
+    "event_id": "k1",
+    "dataset": "1234567890",
+    "event_name": "987",
+    "event_time": "2026-09-01T12:00:00+00:00",
+    "value": 60,
+    "currency": "EUR",
+    "click_kind": "fbc",
+    "digest": "d1",
+}
+
+
+def test_metas_book_is_read_as_googles():
+    """An fbclid travels as an fbc, and times are kept to the second."""
+    row = _delivery(click_id_kind="fbclid", at=datetime(2026, 9, 1, 12, 0, 0, 500_000, tzinfo=UTC))
+
+    assert compare(meta_book([META_LINE]), [row]).agree
+
+
+@pytest.mark.parametrize(("flagged", "agree"), [(True, True), (False, False)])
+def test_what_counts_twice_must_be_flagged(flagged, agree):
+    """The ledger may say that a replay counts twice; it may not be ignorant of one."""
+    twice = META_LINE | {"accepted": 2}
+    found = compare(meta_book([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)])
+
+    assert agree == found.agree
+    assert (int(flagged), int(not flagged)) == (found.flagged, found.twice)

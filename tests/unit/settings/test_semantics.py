@@ -49,9 +49,7 @@ def test_the_unspoilt_configuration_is_valid(loaded):
             "meta.funnel: name at least two stages: Meta learns from the way between them",
         ),
         (
-            {
-                "meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel: { created: x, won: x, lost: y } }"
-            },
+            {"meta": META % "funnel: { created: x, won: x, lost: y }"},
             "meta.funnel.won: another stage has this name for Meta; each needs its own",
         ),
         (

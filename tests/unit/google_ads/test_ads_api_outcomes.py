@@ -1,0 +1,126 @@
+"""Every error of the vendor's library has a class, and the gravest of several decides."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from google.ads.googleads.v26.errors.types import ErrorCode
+
+from connectors.google_ads.ads_api.families import FAMILIES, FAMILY_DEFAULTS
+from connectors.google_ads.ads_api.outcomes import (
+    CONVERSION_UPLOAD_ERRORS,
+    GRAVITY,
+    OF_THE_ACTION,
+    WORDS,
+    class_of,
+    gravest,
+    outcome_of,
+)
+from connectors.records import Outcome, OutcomeClass
+
+VENDOR = {
+    field.name: [value.name for value in field.enum_type.values]
+    for field in ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields
+}
+TABLES = {"conversion_upload_error": CONVERSION_UPLOAD_ERRORS, **FAMILIES}
+
+
+@pytest.mark.parametrize("family", TABLES)
+def test_every_member_of_a_classed_family_has_one_class(family):
+    """A library upgrade with a new or lost member fails here until somebody says what it means."""
+    listed = Counter(name for names in TABLES[family].values() for name in names)
+
+    assert dict.fromkeys(VENDOR[family], 1) == dict(listed)
+
+
+def test_every_other_family_has_one_class():
+    """A library upgrade with a new or lost family fails here until somebody says what it means."""
+    listed = Counter(family for families in FAMILY_DEFAULTS.values() for family in families)
+
+    assert dict.fromkeys(VENDOR.keys() - TABLES.keys(), 1) == dict(listed)
+
+
+def test_conversion_upload_errors_are_those_of_the_reference():
+    """So many the reference of v26 lists."""
+    assert 46 == len(VENDOR["conversion_upload_error"])
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "kind"),
+    [
+        ("conversion_upload_error", "ORDER_ID_ALREADY_IN_USE", OutcomeClass.DUPLICATE),
+        ("conversion_upload_error", "CLICK_CONVERSION_ALREADY_EXISTS", OutcomeClass.DUPLICATE),
+        ("conversion_upload_error", "DUPLICATE_ORDER_ID", OutcomeClass.BUG),
+        ("conversion_upload_error", "DUPLICATE_CLICK_CONVERSION_IN_REQUEST", OutcomeClass.FIX_DATA),
+        ("conversion_upload_error", "CALL_CONVERSION_ALREADY_EXISTS", OutcomeClass.BUG),
+        ("conversion_upload_error", "CLICK_NOT_FOUND", OutcomeClass.DROP_EXPECTED),
+        ("conversion_upload_error", "EVENT_NOT_FOUND", OutcomeClass.DROP),
+        ("conversion_upload_error", "UNAUTHORIZED_CUSTOMER", OutcomeClass.DROP),
+        ("conversion_upload_error", "EXPIRED_EVENT", OutcomeClass.EXPIRED),
+        ("conversion_upload_error", "UNSPECIFIED", OutcomeClass.UNKNOWN),
+        ("not_allowlisted_error", "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", OutcomeClass.FIX_CONFIG),
+        ("partial_failure_error", "PARTIAL_FAILURE_MODE_REQUIRED", OutcomeClass.BUG),
+        ("quota_error", "RESOURCE_EXHAUSTED", OutcomeClass.RETRY),
+        ("internal_error", "TRANSIENT_ERROR", OutcomeClass.RETRY),
+        ("database_error", "CONCURRENT_MODIFICATION", OutcomeClass.RETRY),
+        ("currency_code_error", "UNSUPPORTED", OutcomeClass.FIX_CONFIG),
+        ("user_list_error", "NAME_ALREADY_USED", OutcomeClass.BUG),
+        ("user_list_error", "UNSPECIFIED", OutcomeClass.UNKNOWN),
+        ("range_error", "TOO_HIGH", OutcomeClass.FIX_DATA),
+        ("conversion_upload_error", "CONVERSION_UPLOAD_ERROR_1234", OutcomeClass.UNKNOWN),
+        ("family_of_next_year_error", "ANYTHING", OutcomeClass.UNKNOWN),
+    ],
+)
+def test_some_classes_by_hand(family, name, kind):
+    """The rules that a table's author could have mixed up."""
+    assert kind is class_of(family, name)
+
+
+@pytest.mark.parametrize("name", ["TOO_RECENT_EVENT", "TOO_RECENT_CONVERSION_ACTION"])
+def test_too_recent_waits_six_hours(name):
+    """So Google asks; where it is the action's age, others of the account go on."""
+    outcome = outcome_of("conversion_upload_error", name)
+
+    assert (OutcomeClass.DEFER, timedelta(hours=6)) == (outcome.kind, outcome.retry_after)
+    assert (name == "TOO_RECENT_CONVERSION_ACTION") == outcome.of_target
+
+
+def test_codes_that_blame_the_action_exist():
+    """A misspelt one would stop the whole destination."""
+    assert set(VENDOR["conversion_upload_error"]) >= OF_THE_ACTION
+
+
+def test_words_are_about_codes_that_exist():
+    """None is left over from an older version."""
+    assert {name for family in TABLES for name in VENDOR[family]} >= WORDS.keys()
+
+
+def test_gravity_knows_every_class_an_error_can_have():
+    """Only success is none of them."""
+    assert set(OutcomeClass) - {OutcomeClass.DONE} == set(GRAVITY)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (OutcomeClass.BUG, OutcomeClass.UNKNOWN),
+        (OutcomeClass.FIX_CONFIG, OutcomeClass.DUPLICATE),
+        (OutcomeClass.UNKNOWN, OutcomeClass.RETRY),
+        (OutcomeClass.DEFER, OutcomeClass.EXPIRED),
+        (OutcomeClass.RETRY, OutcomeClass.FIX_DATA),
+        (OutcomeClass.DROP_EXPECTED, OutcomeClass.DUPLICATE),
+    ],
+)
+def test_the_gravest_decides_in_either_order(kinds):
+    """What stops a destination outweighs what refuses a row, and that outweighs a duplicate."""
+    grave, slight = (Outcome(kind, kind.name) for kind in kinds)
+
+    assert (grave, grave) == (gravest([grave, slight]), gravest([slight, grave]))
+
+
+def test_the_destinations_fault_outweighs_the_actions():
+    """Else the other actions of the account would be tried in vain."""
+    of_action = Outcome(OutcomeClass.FIX_CONFIG, "NO_CONVERSION_ACTION_FOUND", of_target=True)
+    of_account = Outcome(OutcomeClass.FIX_CONFIG, "CUSTOMER_NOT_ENABLED")
+
+    assert of_account == gravest([of_action, of_account])

@@ -1,0 +1,213 @@
+"""Meta's normalisation and hashes, by its own examples.
+
+https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/customer-information-parameters
+"""
+
+from hashlib import sha256
+
+import pytest
+
+from connectors.meta.identity import identify
+from connectors.records import Contact, Identifier, IdentifierKind
+
+# Meta's own examples: printf '%s' TEXT | sha256sum
+SHA256 = {
+    "john_smith@gmail.com": "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f",
+    "valéry": "08e1996b5dd49e62a4b4c010d44e4345592a863bb9f8e3976219bac29417149c",
+}
+
+
+def _one(kind: IdentifierKind, **contact: object) -> str | None:
+    """The hash of this kind, beside an e-mail that makes any contact enough."""
+    found = identify(Contact(**({"emails": ("jane@example.fr",)} | contact)))
+    return next((each.sha256 for each in found if each.kind is kind), None)
+
+
+def _hash(text: str | None) -> str | None:
+    return sha256(text.encode()).hexdigest() if text is not None else None
+
+
+@pytest.mark.parametrize(
+    ("typed", "normalised"),
+    [
+        (" John_Smith@gmail.com ", "john_smith@gmail.com"),
+        ("Jean.Dupont+Site@Gmail.com", "jean.dupont+site@gmail.com"),
+        ("mailto:a.b@example.fr", "a.b@example.fr"),
+    ],
+)
+def test_an_address_is_only_lowered(typed, normalised):
+    """Meta drops neither dots nor suffixes, not even Gmail's."""
+    assert _hash(normalised) == _one(IdentifierKind.EMAIL, emails=(typed,))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["0612345678", "06 12 34 56 78", "06.12.34.56.78", "+33 (0)6 12 34 56 78", "0033612345678", "06/12/34/56/78"],
+)
+def test_a_phone_always_has_its_country_code(typed):
+    """Without a plus or a leading zero; the library forgets the code, or stops at the dots."""
+    assert _hash("33612345678") == _one(IdentifierKind.PHONE, phones=(typed,))
+
+
+@pytest.mark.parametrize(
+    ("typed", "normalised"),
+    [
+        ("Valéry", "valéry"),
+        ("Vale\u0301ry", "valéry"),
+        ("  JEAN  ", "jean"),
+        ("Jean-Pierre", "jeanpierre"),
+        ("Jean Pierre", "jeanpierre"),
+        ("D'Artagnan", "dartagnan"),
+        ("D’Artagnan", "dartagnan"),
+        ("M. Jean", "jean"),
+        ("M Jean", "jean"),
+        ("\u200bMme Anne", "anne"),
+        ("Mlle. Anne", "anne"),
+        ("Monsieur Jean", "jean"),
+        ("M. et Mme Durand", "durand"),
+        ("Madame", None),
+        ("Maxime", "maxime"),
+        ("Mmeyer", "mmeyer"),
+        ("Et Toi", "ettoi"),
+        (" ", None),
+        ("-", None),
+        ("", None),
+        ("Inconnu", None),
+        ("N.C.", None),
+        ("jean@example.fr", None),
+        ("0612345678", None),
+        ("Øystein", "øystein"),
+        ("李明", "李明"),
+    ],
+)
+@pytest.mark.parametrize("kind", [IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME])
+def test_a_name_is_its_letters(kind, typed, normalised):
+    """Accents kept and composed, no civility, no punctuation, and never the hash of nothing."""
+    assert _hash(normalised) == _one(kind, **{kind.value: typed})
+
+
+@pytest.mark.parametrize(
+    ("typed", "normalised"),
+    [
+        ("Paris", "paris"),
+        ("Paris 15e", "paris"),
+        ("PARIS 15ème arrondissement", "paris"),
+        ("Paris (1er)", "paris"),
+        ("Paris Cedex 15", "paris"),
+        ("LYON CEDEX 03", "lyon"),
+        ("75015 PARIS", "paris"),
+        ("Saint-Étienne", "saintétienne"),
+        ("L'Haÿ-les-Roses", "lhaÿlesroses"),
+        ("Aix en Provence", "aixenprovence"),
+        ("Arras", "arras"),
+        ("75015", None),
+        ("?", None),
+        ("", None),
+    ],
+)
+def test_a_city_is_its_letters(typed, normalised):
+    """Accents kept, no arrondissement, no Cedex, no spaces."""
+    assert _hash(normalised) == _one(IdentifierKind.CITY, city=typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "normalised"),
+    [
+        ("75015", None, "75015"),
+        ("75 015", None, "75015"),
+        ("F-75015", None, "75015"),
+        ("FR-75015", "FR", "75015"),
+        ("1000", None, "01000"),
+        ("1000", "France", "01000"),
+        ("1000", "BE", None),
+        ("1000", "Belgique", None),
+        ("10115", "DE", "10115"),
+        ("1000.0", None, None),
+        ("00000", None, None),
+        ("750", None, None),
+        ("SW1A 1AA", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_postcode_has_five_digits(typed, country, normalised):
+    """A French one gets back the zero a spreadsheet took; one of another form is dropped."""
+    assert _hash(normalised) == _one(IdentifierKind.POSTCODE, postcode=typed, country=country)
+
+
+@pytest.mark.parametrize(
+    ("typed", "postcode", "normalised"),
+    [
+        ("FR", None, "fr"),
+        ("fra", None, "fr"),
+        (" France ", None, "fr"),
+        ("BE", None, "be"),
+        (None, "75015", "fr"),
+        ("", "75015", "fr"),
+        (None, None, None),
+        (None, "unknown", None),
+        ("Belgique", "10000", None),
+        ("XX", None, None),
+    ],
+)
+def test_a_country_has_two_letters(typed, postcode, normalised):
+    """France is assumed only beside a French postcode."""
+    assert _hash(normalised) == _one(IdentifierKind.COUNTRY, country=typed, postcode=postcode)
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        Contact(),
+        Contact(first_name="Jean", last_name="Durand"),
+        Contact(first_name="Jean", last_name="Durand", country="FR"),
+        Contact(first_name="Jean", postcode="75015", city="Paris"),
+        Contact(last_name="Durand", postcode="75015", city="Paris"),
+        Contact(first_name="Mme", last_name="Durand", city="Paris"),
+        Contact(postcode="75015", city="Paris", country="FR"),
+        Contact(emails=("néant",), phones=("12",), city="Paris"),
+    ],
+)
+def test_too_little_is_nothing(contact):
+    """Meta refuses it, and with it all that go along."""
+    assert () == identify(contact)
+
+
+@pytest.mark.parametrize(
+    ("contact", "kinds"),
+    [
+        (Contact(emails=("a@example.fr",)), ["email"]),
+        (Contact(phones=("0612345678",), city="Paris"), ["phone", "city"]),
+        (Contact(first_name="Jean", last_name="Durand", city="Paris"), ["first_name", "last_name", "city"]),
+        (
+            Contact(first_name="Jean", last_name="Durand", postcode="75015"),
+            ["first_name", "last_name", "postcode", "country"],
+        ),
+    ],
+)
+def test_enough_is_all_there_is(contact, kinds):
+    """An address, a number, or a whole name with a place."""
+    assert kinds == [each.kind for each in identify(contact)]
+
+
+def test_metas_own_examples_hash_as_it_says():
+    """SHA-256 in lower-case hex."""
+    contact = Contact(emails=("John_Smith@gmail.com",), first_name="Valéry")
+    expected = (
+        Identifier(IdentifierKind.EMAIL, SHA256["john_smith@gmail.com"]),
+        Identifier(IdentifierKind.FIRST_NAME, SHA256["valéry"]),
+    )
+
+    assert expected == identify(contact)
+
+
+def test_the_same_address_twice_is_one_identifier():
+    """In whatever case."""
+    assert 1 == len(identify(Contact(emails=("Jean@Example.fr", "jean@example.fr"))))
+
+
+def test_contact_data_does_not_show():
+    """What is made of a contact carries no name, address or number."""
+    contact = Contact(emails=("jane.doe@example.com",), phones=("0612345678",), last_name="Durand")
+
+    assert "urand" not in repr((contact, identify(contact)))
+    assert "jane" not in repr((contact, identify(contact)))

@@ -1,0 +1,73 @@
+"""Every error Meta is known to give has a class, and every other one needs a human.
+
+https://developers.facebook.com/documentation/ads-commerce/marketing-api/error-reference
+"""
+
+import pytest
+
+from connectors.meta.outcomes import CODES, PARAMETER_SUBCODES, TOKEN_SUBCODES, meaning_of
+from connectors.records import OutcomeClass
+
+RETRY = [1, 2, 4, 17, 32, 341, 613, 5000, 80000, 80004, 80014]
+FIX_CONFIG = [3, 10, 102, 190, 200, 250, 299, 368, 803, 2635]
+BAD_ROWS = [2804001, 2804004, 2804008, 2804009, 2804010, 2804011, 2804019, 2804023, 2804036, 2804050]
+NOT_UNDERSTOOD = [None, 1234, 2804007, 2804014, 2804017, 2804048, 1487390]
+BUGS = [2804016, 2804064, 2804066, 2804072, 2804087, 2804116, 2804131, 2804132]
+
+
+def _kind(code: int, subcode: int | None = None, *, passing: bool = False, secret: bool = False) -> OutcomeClass:
+    return meaning_of(code, subcode, passing=passing, blames_secret=secret).kind
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "kind"),
+    [
+        *((code, None, OutcomeClass.RETRY) for code in RETRY),
+        *((code, None, OutcomeClass.FIX_CONFIG) for code in FIX_CONFIG),
+        *((190, subcode, OutcomeClass.FIX_CONFIG) for subcode in (458, 459, 460, 463, 464, 467, 492, 999)),
+        *((100, subcode, OutcomeClass.FIX_DATA) for subcode in (*BAD_ROWS, *NOT_UNDERSTOOD)),
+        *((100, subcode, OutcomeClass.BUG) for subcode in BUGS),
+        (100, 33, OutcomeClass.FIX_CONFIG),
+        (100, 2804003, OutcomeClass.EXPIRED),
+        # subcodes of 100 mean nothing beside another code
+        (10, 2804003, OutcomeClass.FIX_CONFIG),
+        (4, 33, OutcomeClass.RETRY),
+    ],
+)
+def test_the_known_errors_by_hand(code, subcode, kind):
+    """Row by row, as a reader of Meta's pages would class them."""
+    assert kind is _kind(code, subcode)
+
+
+@pytest.mark.parametrize("code", [0, -1, 5, 33, 101, 104, 199, 300, 506, 2500, 79999, 80015, 999999])
+def test_an_unknown_error_stops_and_is_no_success(code):
+    """A human looks at what nobody foresaw."""
+    assert OutcomeClass.FIX_CONFIG is _kind(code)
+
+
+@pytest.mark.parametrize("code", [100, 190, 10, 999999])
+def test_what_meta_calls_transient_is_tried_again(code):
+    """Whatever its code."""
+    assert OutcomeClass.RETRY is _kind(code, passing=True)
+
+
+def test_throttling_stays_throttling_when_it_is_transient():
+    """So that its words say what to do."""
+    assert "fewer" in meaning_of(4, None, passing=True, blames_secret=False).words
+
+
+def test_a_wrong_app_secret_is_a_setting():
+    """It comes as any invalid parameter does."""
+    assert OutcomeClass.FIX_CONFIG is _kind(100, secret=True)
+
+
+def test_no_error_is_ever_done():
+    """A refusal processed nothing."""
+    meanings = [*CODES.values(), *PARAMETER_SUBCODES.values(), *TOKEN_SUBCODES.values()]
+
+    assert not {OutcomeClass.DONE, OutcomeClass.DUPLICATE, OutcomeClass.UNKNOWN} & {each.kind for each in meanings}
+
+
+def test_every_meaning_has_words():
+    """Ours, since Meta's are localised."""
+    assert all(each.words for each in [*CODES.values(), *PARAMETER_SUBCODES.values(), *TOKEN_SUBCODES.values()])
