@@ -50,9 +50,10 @@ def never_connected(error: requests.RequestException) -> bool:
     return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in _causes(error))
 
 
-def _bound_body(response: requests.Response, *, timeout: float, **_sent: object) -> None:
+def _bound_body(response: requests.Response, *, timeout: float | tuple[float, float], **_sent: object) -> None:
     """Give the whole body a few timeouts: the timeout alone bounds only the wait for each part of it."""
-    deadline = time.monotonic() + timeout * _WHOLE_ANSWER
+    for_a_part = timeout[1] if isinstance(timeout, tuple) else timeout
+    deadline = time.monotonic() + for_a_part * _WHOLE_ANSWER
     response.raw.stream = partial(_parts, response.raw, deadline)  # type: ignore[method-assign]  # requests reads by it
 
 

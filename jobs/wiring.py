@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from connectors.clock import MachineClock, SandboxClock
 from connectors.ports import Clock, ConversionSink, Inspects
@@ -15,7 +15,7 @@ from jobs.rulebook import Rulebook
 from jobs.settings.model import GoogleAds, Meta, Settings
 
 if TYPE_CHECKING:
-    from connectors.meta.sink import MetaOptions
+    from connectors.meta.options import MetaOptions
     from connectors.oplead import OpleadSource
 
 
@@ -77,32 +77,19 @@ def inspectors(settings: Settings) -> dict[DestinationId, Inspects]:
 
 
 def _google_sink(google: GoogleAds, *, validate_only: bool) -> ConversionSink:
-    match google.transport:
-        case "data_manager":
-            from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink  # noqa: PLC0415
+    from connectors.google_ads.sink import GoogleOptions, GoogleSink  # noqa: PLC0415
 
-            return DataManagerSink(
-                DataManagerOptions(
-                    customer_id=google.customer_id,
-                    login_customer_id=google.login_customer_id,
-                    key_file=google.credentials,
-                    endpoint=str(google.endpoint),
-                    validate_only=validate_only,
-                )
-            )
-        case "google_ads_api":
-            from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink  # noqa: PLC0415
-
-            return AdsApiSink(
-                AdsApiOptions(
-                    customer_id=google.customer_id,
-                    login_customer_id=google.login_customer_id,
-                    key_file=google.credentials,
-                    endpoint=str(google.ads_api_endpoint),
-                    validate_only=validate_only,
-                )
-            )
-    assert_never(google.transport)
+    return GoogleSink(
+        GoogleOptions(
+            customer_id=google.customer_id,
+            login_customer_id=google.login_customer_id,
+            key_file=google.credentials,
+            transport=google.transport,
+            data_manager_endpoint=str(google.endpoint),
+            ads_api_endpoint=str(google.ads_api_endpoint),
+            validate_only=validate_only,
+        )
+    )
 
 
 def _meta_sink(meta: Meta, *, validate_only: bool) -> ConversionSink:
@@ -112,7 +99,7 @@ def _meta_sink(meta: Meta, *, validate_only: bool) -> ConversionSink:
 
 
 def _meta_options(meta: Meta, *, validate_only: bool) -> "MetaOptions":
-    from connectors.meta.sink import MetaOptions  # noqa: PLC0415
+    from connectors.meta.options import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
         dataset_id=meta.dataset_id,

@@ -21,7 +21,7 @@ _NO_NAME = {"anonyme", "inconnu", "inconnue", "nan", "nc", "neant", "none", "nul
 _ARRONDISSEMENT = re.compile(
     r"\d+\s*(?:er|re|ère|nd|nde|e|è|eme|ème|ième|ieme)?\b|\barr(?:t|dt|ondissement)?\b|\bcedex\b"
 )
-_FRENCH_POSTCODE = re.compile(r"(?:FR?)?(?P<digits>[0-9]{4,5})", re.ASCII)
+_FRENCH_POSTCODE = re.compile(r"(?:fr?)?(?P<digits>[0-9]{4,5})", re.ASCII)
 _DIGITS_OF_A_POSTCODE = 5
 _FRANCE = {"fr", "fra", "france"}
 
@@ -61,7 +61,8 @@ def is_enough(kinds: set[IdentifierKind]) -> bool:
 def _name(typed: str | None) -> str | None:
     """Lower case, letters alone, accents kept, without a civility before it.
 
-    Meta's own library for browsers drops the spaces inside a name as it drops its punctuation.
+    Spaces inside go as punctuation does: its page does not say so, Meta's own normaliser does it.
+    https://github.com/facebook/capi-param-builder
     """
     words = _lower(typed).split()
     while words and words[0].rstrip(".") in _CIVILITIES:
@@ -83,7 +84,7 @@ def _city(typed: str | None) -> str | None:
 
 def _postcode(typed: str | None, *, french: bool) -> str | None:
     """Five digits; a French one typed with its country, with a space, or robbed of its first 0 by a spreadsheet."""
-    compact = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", typed or "")).upper()
+    compact = re.sub(r"[\s-]", "", _lower(typed))
     match = _FRENCH_POSTCODE.fullmatch(compact)
     if match is None or (len(match["digits"]) < _DIGITS_OF_A_POSTCODE and not french):
         return None

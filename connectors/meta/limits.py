@@ -1,0 +1,32 @@
+"""What Meta's Conversions API takes, as data."""
+
+from datetime import timedelta
+
+from connectors.records import ClickIdKind, Limits
+
+_MARGIN = timedelta(hours=4)
+"""Less than Meta allows: one event that grows too old on its way takes its whole request with it."""
+
+META = Limits(
+    # https://developers.facebook.com/documentation/ads-commerce/conversions-api/using-the-api
+    batch=1000,
+    click_ids=(ClickIdKind.LEAD_ID, ClickIdKind.FBC, ClickIdKind.FBCLID),
+    interchangeable=frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID}),
+    contact_beside=frozenset({ClickIdKind.LEAD_ID, ClickIdKind.FBC, ClickIdKind.FBCLID}),
+    opens_after_click=timedelta(0),
+    # Meta names no age at which a click or a person is forgotten. The year is ours, so that ids do not stay for ever.
+    click_window=timedelta(days=365),
+    contact_window=timedelta(days=365),
+    # It has no field for consent, so personalisation cannot be refused to it while the rest is granted.
+    needs_personalization=True,
+    resolve_after=timedelta(0),
+    # "If any event_time in data is greater than 7 days in the past, we return an error for the entire request"
+    # https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/server-event
+    event_window=timedelta(days=7) - _MARGIN,
+    # https://developers.facebook.com/documentation/ads-commerce/conversions-api/offline-events
+    source_windows={"physical_store": timedelta(days=62) - _MARGIN},
+    # One event_id and event_name count once for 48 hours, promised for a browser's event and a server's only.
+    # https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
+    replay_within=timedelta(hours=48),
+)
+"""The Conversions API's."""

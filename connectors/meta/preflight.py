@@ -1,0 +1,181 @@
+"""What Meta tells of a dataset, its access token and the events it counted; only read, nothing is changed.
+
+https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import requests
+
+from connectors.meta.answers import GraphError, read_error, read_object
+from connectors.meta.options import MetaOptions
+from connectors.meta.outcomes import INVALID_PARAMETER, TOKEN, WRONG_SECRET
+from connectors.meta.wire import Graph
+from connectors.records import Expectation, Finding, Verdict
+
+_HOW_TO_RENEW = (
+    "Make a new one in Events Manager (Settings, Generate access token) and put it where access_token points."
+)
+_SAME_ID = "Compare dataset_id with Events Manager. A token made there may send without being allowed to read."
+
+# What no permission to read can explain: sending would fail the same.
+_FAILURES: Mapping[int, str] = {
+    TOKEN: _HOW_TO_RENEW,
+    102: _HOW_TO_RENEW,
+    368: "Open Account Quality in Business Manager to see what is blocked and ask for a review.",
+    2635: "Update oplead-sync, which speaks a version Meta has ended.",
+}
+# https://developers.facebook.com/docs/graph-api/reference/debug_token
+_SCOPE = re.compile(r"[a-z_]{1,50}")
+_EVENT_NAME = re.compile(r"[\w .:-]{1,50}")
+_MOST_NAMES = 10
+_LONGEST_NAME = 80
+_YEARS = range(1, 2**32)
+"""Seconds since 1970 that are a date; 0 is Meta's word for never."""
+
+_Reader = Callable[[str, Mapping[str, object]], Finding]
+
+
+class MetaInspector:
+    """The `Inspects` of one Meta dataset; each look is one call, and none raises."""
+
+    def __init__(self, options: MetaOptions) -> None:
+        """Make ready to look; nothing is called.
+
+        Raises Misconfigured where the address, dataset, version or token cannot work.
+        """
+        self._dataset_id = options.dataset_id
+        self._graph = Graph(options)
+        self._token = options.access_token
+
+    def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
+        """Whether the token is good and sees the dataset, and conversions have what Meta demands of their event.
+
+        A token made in Events Manager may send without being allowed to read: that is not held against it.
+        """
+        fields = "id,name,is_unavailable,last_fired_time,owner_business"
+        return [
+            self._look(f"Meta dataset {self._dataset_id}", self._read_dataset, self._dataset_id, fields=fields),
+            self._look("Meta access token", _read_token, "debug_token", input_token=self._token),
+            *(_without_price(each) for each in expected if each.target.action == "Purchase" and not each.sends_value),
+        ]
+
+    def diagnose(self) -> Sequence[Finding]:
+        """What Meta counted lately: events by name, and whether they carried contact data.
+
+        https://developers.facebook.com/documentation/ads-commerce/marketing-api/reference/ads-pixel/stats
+        """
+        about = f"of Meta dataset {self._dataset_id}"
+        return [
+            self._look(f"events {about}", _read_counts, self._dataset_id, "stats", aggregation="event_total_counts"),
+            self._look(f"contact data {about}", _read_contact, self._dataset_id, "stats", aggregation="had_pii"),
+        ]
+
+    def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Finding:
+        """One call, and what came of it."""
+        try:
+            response = self._graph.get(*path, **params)
+        except requests.RequestException as failure:
+            return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
+        if error := read_error(response):
+            return _refused(subject, error)
+        answer = read_object(response)
+        if answer is None or not response.ok:
+            return _not_seen(subject, f"Meta's answer cannot be read (HTTP {response.status_code})")
+        return reader(subject, answer)
+
+    def _read_dataset(self, subject: str, answer: Mapping[str, object]) -> Finding:
+        if answer.get("id") != self._dataset_id:
+            return _not_seen(subject, "Meta answered about something else")
+        owner = answer.get("owner_business")
+        owned = _name(owner.get("name")) if isinstance(owner, dict) else None
+        named, last = _name(answer.get("name")), _name(answer.get("last_fired_time"))
+        said = [
+            f"called “{named}”" if named else "the access token sees it",
+            *([f"of “{owned}”"] if owned else []),
+            f"last event received {last}" if last else "no event received yet",
+        ]
+        if answer.get("is_unavailable") is True:
+            advice = "Open it in Events Manager: it was deleted, blocked or is no longer shared."
+            return Finding(subject, Verdict.FAILED, f"Meta says that it is not available ({said[0]})", advice)
+        return Finding(subject, Verdict.VERIFIED, ", ".join(said))
+
+
+def _refused(subject: str, error: GraphError) -> Finding:
+    outcome = error.outcome
+    said = f"{outcome.message} (Meta's code {outcome.code})"
+    if error.meaning is WRONG_SECRET:
+        return Finding(subject, Verdict.FAILED, said, "Take app_secret from the app the token was made for.")
+    if error.code in _FAILURES:
+        return Finding(subject, Verdict.FAILED, said, _FAILURES[error.code])
+    return _not_seen(subject, said, _SAME_ID if error.code in {INVALID_PARAMETER, 803} else "")
+
+
+def _read_token(subject: str, answer: Mapping[str, object]) -> Finding:
+    token = answer.get("data")
+    if not isinstance(token, dict) or not isinstance(token.get("is_valid"), bool):
+        return _not_seen(subject, "Meta tells nothing of it")
+    if not token["is_valid"]:
+        return Finding(subject, Verdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW)
+    ends = [day for key in ("expires_at", "data_access_expires_at") if (day := _day(token.get(key)))]
+    listed = token.get("scopes")
+    scopes = (
+        [each for each in listed if isinstance(each, str) and _SCOPE.fullmatch(each)]
+        if isinstance(listed, list)
+        else []
+    )
+    said = ["valid" + (f" until {min(ends)}" if ends else ", with no end")]
+    said += [f"may use {', '.join(scopes[:_MOST_NAMES])}"] if scopes else []
+    return Finding(subject, Verdict.VERIFIED, "; ".join(said), "Replace it before that day." if ends else "")
+
+
+def _read_counts(subject: str, answer: Mapping[str, object]) -> Finding:
+    counts = _counted(answer)
+    if not counts:
+        advice = "If conversions went out, look at Diagnostics in Events Manager; it shows them after about 20 minutes."
+        return Finding(subject, Verdict.VERIFIED, "Meta has counted none lately", advice)
+    told = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
+    return Finding(subject, Verdict.VERIFIED, f"counted by Meta lately: {told}")
+
+
+def _read_contact(subject: str, answer: Mapping[str, object]) -> Finding:
+    told = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
+    return Finding(subject, Verdict.VERIFIED, f"whether events carried any, counted by Meta lately: {told or 'none'}")
+
+
+def _counted(answer: Mapping[str, object]) -> Counter[str]:
+    """Events by value, over every hour of the answer."""
+    counts: Counter[str] = Counter()
+    for span in _objects(answer.get("data")):
+        for each in (span, *_objects(span.get("data"))):
+            value, count = each.get("value"), each.get("count")
+            if isinstance(value, str) and _EVENT_NAME.fullmatch(value) and isinstance(count, int):
+                counts[value] += count
+    return counts
+
+
+def _without_price(expected: Expectation) -> Finding:
+    said = "it is sent as Purchase without a value, which Meta refuses"
+    return Finding(f"conversion {expected.conversion}", Verdict.FAILED, said, "Give it a value, or another event name.")
+
+
+def _not_seen(subject: str, said: str, advice: str = "") -> Finding:
+    return Finding(subject, Verdict.UNREADABLE, said, advice)
+
+
+def _objects(listed: object) -> Iterator[Mapping[str, object]]:
+    return (each for each in listed if isinstance(each, dict)) if isinstance(listed, list) else iter(())
+
+
+def _name(value: object) -> str | None:
+    """A name people gave, short enough and fit to print."""
+    return value[:_LONGEST_NAME] if isinstance(value, str) and value.isprintable() and value else None
+
+
+def _day(value: object) -> str | None:
+    if not isinstance(value, int) or value not in _YEARS:
+        return None
+    return datetime.fromtimestamp(value, UTC).date().isoformat()

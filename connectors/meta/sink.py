@@ -1,0 +1,93 @@
+"""Conversions sent to Meta's Conversions API, which answers at once.
+
+https://developers.facebook.com/documentation/ads-commerce/conversions-api/using-the-api
+"""
+
+from collections.abc import Sequence
+
+import requests
+
+from connectors.meta import checks, encode, identity, limits
+from connectors.meta.answers import receipt
+from connectors.meta.options import MetaOptions
+from connectors.meta.wire import Graph
+from connectors.one_call import never_connected
+from connectors.records import (
+    Answered,
+    Contact,
+    EncodedEvent,
+    Event,
+    Forgotten,
+    Identifier,
+    Limits,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Receipt,
+    Refused,
+    Resolution,
+    Target,
+)
+
+__all__ = ["MetaOptions", "MetaSink"]
+
+_CHECKED = Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", "Meta has no validation mode; checked on this machine only")
+
+
+class MetaSink:
+    """The `ConversionSink` of one Meta dataset; each call stands on its own connection."""
+
+    def __init__(self, options: MetaOptions) -> None:
+        """Make ready to send; nothing is called.
+
+        Raises Misconfigured where the address, dataset, version or token cannot work.
+        """
+        self._options = options
+        self._graph = Graph(options)
+
+    @property
+    def limits(self) -> Limits:
+        """What the Conversions API takes."""
+        return limits.META
+
+    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+        """The contact's data hashed by Meta's rules; nothing where it would not tell a person."""
+        return identity.identify(contact)
+
+    def encode(self, event: Event) -> bytes:
+        """The event's bytes, the same for the same event."""
+        return encode.encode(event)
+
+    def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Send frozen events of one name to one dataset in one request, which Meta takes whole or not at all.
+
+        What Meta is known to refuse is refused here first, and then nothing is sent. Nor is it by a sink made to
+        validate only: Meta counts what it is shown as a test.
+        """
+        if not 0 < len(batch) <= limits.META.batch:
+            return Refused(Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request"))
+        try:
+            texts = [event.body.decode() for event in batch]
+            events = [checks.read(text) for text in texts]
+        except ValueError:
+            return Refused(
+                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
+            )
+        if refused := checks.refusal(events):
+            return refused
+        if self._options.validate_only:
+            return Answered((_CHECKED,) * len(batch))
+        return self._send(target.owner, texts)
+
+    def resolve(self, ticket: str, *, rows: int) -> Resolution:  # noqa: ARG002 - the port's names
+        """Meta gives no tickets: what it says, it says at once."""
+        return Forgotten("META_GIVES_NO_TICKETS")
+
+    def _send(self, dataset_id: str, events: Sequence[str]) -> Receipt:
+        try:
+            response = self._graph.post_events(dataset_id, events)
+        except requests.RequestException as error:
+            reason = type(error).__name__  # its message may hold the address, its request the events
+            return NotSent(reason) if never_connected(error) else Lost(reason)
+        return receipt(response, len(events))

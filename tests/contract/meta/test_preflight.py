@@ -1,0 +1,202 @@
+"""What can be looked up with Meta, and how it is told.
+
+https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
+"""
+
+import pytest
+
+from connectors.records import Expectation, Finding, Target, Verdict
+
+DATASET = {
+    "id": "1234567890",
+    "name": "Maison Durand",
+    "is_unavailable": False,
+    "last_fired_time": "2026-11-24T05:40:00+0000",
+    "owner_business": {"id": "9", "name": "Durand SARL"},
+}
+
+
+def _expected(action: str, *, sends_value: bool) -> Expectation:
+    target = Target("conversions_api", "1234567890", action, "system_generated")
+    return Expectation("sale", target, "EUR", sends_value=sends_value, sends_contact=False, click_window=None)
+
+
+def _token(**about: object) -> dict[str, object]:
+    return {"data": {"is_valid": True, "expires_at": 0, "scopes": ["ads_management"], **about}}
+
+
+def test_dataset_and_token_are_read(meta):
+    """By name and owner, so that a person sees whose it is."""
+    meta.say_by_path({"1234567890": DATASET, "debug_token": _token(expires_at=1_798_761_600)})
+    said = "called “Maison Durand”, of “Durand SARL”, last event received 2026-11-24T05:40:00+0000"
+
+    assert [
+        Finding("Meta dataset 1234567890", Verdict.VERIFIED, said),
+        Finding(
+            "Meta access token",
+            Verdict.VERIFIED,
+            "valid until 2027-01-01; may use ads_management",
+            "Replace it before that day.",
+        ),
+    ] == meta.inspector.preflight([])
+    assert ["/v26.0/1234567890", "/v26.0/debug_token"] == [call.path for call in meta.calls]
+    assert {"GET"} == {call.method for call in meta.calls}
+    assert "id,name,is_unavailable,last_fired_time,owner_business" == meta.calls[0].query["fields"][0]
+
+
+def test_a_token_without_end_says_so(meta):
+    """As one made in Events Manager."""
+    meta.say_by_path({"debug_token": _token()})
+
+    assert "valid, with no end; may use ads_management" == meta.inspector.preflight([])[1].said
+
+
+def test_a_token_that_is_no_longer_valid_has_failed(meta):
+    """Even where the dataset could not be read."""
+    meta.say_by_path({"debug_token": _token(is_valid=False)})
+
+    assert Verdict.FAILED is meta.inspector.preflight([])[1].verdict
+
+
+def test_a_dataset_that_is_not_available_has_failed(meta):
+    """Meta says so itself."""
+    meta.say_by_path({"1234567890": DATASET | {"is_unavailable": True}})
+    finding = meta.inspector.preflight([])[0]
+
+    assert Verdict.FAILED is finding.verdict
+    assert finding.advice
+
+
+def test_a_dataset_that_never_received_says_so(meta):
+    """With only what the token may see."""
+    meta.say_by_path({"1234567890": {"id": "1234567890"}})
+    said = "the access token sees it, no event received yet"
+
+    assert Finding("Meta dataset 1234567890", Verdict.VERIFIED, said) == meta.inspector.preflight([])[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "verdict"),
+    [
+        (190, 463, Verdict.FAILED),
+        (190, None, Verdict.FAILED),
+        (102, None, Verdict.FAILED),
+        (368, None, Verdict.FAILED),
+        (2635, None, Verdict.FAILED),
+        (3, None, Verdict.UNREADABLE),
+        (10, None, Verdict.UNREADABLE),
+        (200, None, Verdict.UNREADABLE),
+        (100, 33, Verdict.UNREADABLE),
+        (803, None, Verdict.UNREADABLE),
+        (100, None, Verdict.UNREADABLE),
+        (4, None, Verdict.UNREADABLE),
+        (2, None, Verdict.UNREADABLE),
+        (987654, None, Verdict.UNREADABLE),
+    ],
+)
+def test_only_what_would_stop_sending_too_has_failed(meta, code, subcode, verdict):
+    """No right to read says nothing against sending, and an unknown id reads the same as one not shared."""
+    meta.refuse(code, subcode)
+    findings = [*meta.inspector.preflight([]), *meta.inspector.diagnose()]
+
+    assert [verdict] * 4 == [finding.verdict for finding in findings]
+    assert all(str(code) in finding.said for finding in findings)
+    assert verdict is Verdict.UNREADABLE or all(finding.advice for finding in findings)
+
+
+def test_a_wrong_app_secret_has_failed(meta):
+    """It has no code of its own, only the name of its parameter."""
+    meta.refuse(100, message="Invalid appsecret_proof provided in the API argument", type="GraphMethodException")
+    finding = meta.inspector.preflight([])[0]
+
+    assert Verdict.FAILED is finding.verdict
+    assert "app_secret" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, b"<html>"),
+        (200, b"[]"),
+        (500, b"{}"),
+        (502, b"<html>"),
+    ],
+)
+def test_an_answer_that_is_not_metas_is_not_readable(meta, status, body):
+    """It neither verifies nor fails anything."""
+    meta.say_bytes(body, status)
+    findings = [*meta.inspector.preflight([]), *meta.inspector.diagnose()]
+
+    assert {Verdict.UNREADABLE} == {finding.verdict for finding in findings}
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {},
+        {"data": None},
+        {"data": 1},
+        {"data": [1, None, [], {"data": 1}]},
+        {"data": {"is_valid": "yes"}},
+        {"data": {"is_valid": True, "expires_at": 10**30, "scopes": [None, {}, "<b>"]}},
+        {"id": 1234567890, "name": "x\ny"},
+        {"id": "1234567890", "name": {}, "owner_business": "x", "last_fired_time": []},
+    ],
+)
+def test_a_strange_object_never_raises(meta, strange):
+    """Whatever shape Meta comes to answer in."""
+    meta.say(strange)
+
+    assert 4 == len([*meta.inspector.preflight([]), *meta.inspector.diagnose()])
+
+
+def test_nobody_there_never_raises(meta):
+    """It is told by its kind."""
+    meta.use(graph_url="http://127.0.0.1:9")
+    finding = meta.inspector.preflight([])[0]
+
+    assert (Verdict.UNREADABLE, "Meta could not be reached (ConnectionError)") == (finding.verdict, finding.said)
+
+
+def test_a_purchase_without_a_value_is_told_beforehand(meta):
+    """Meta would refuse each, and with it all that go along."""
+    expected = [
+        _expected("Purchase", sends_value=False),
+        _expected("Purchase", sends_value=True),
+        _expected("Lead", sends_value=False),
+    ]
+    said = "it is sent as Purchase without a value, which Meta refuses"
+    found = meta.inspector.preflight(expected)[2:]
+
+    assert [("conversion sale", Verdict.FAILED, said)] == [(each.subject, each.verdict, each.said) for each in found]
+
+
+def test_what_meta_counted_is_told_by_event(meta):
+    """Summed over the hours of its answer."""
+    hours = [
+        {"start_time": "2026-11-24T05:00:00+0000", "data": [{"value": "Lead", "count": 3}]},
+        {"data": [{"value": "Lead", "count": 1}, {"value": "Purchase", "count": 9}, {"value": "<b>", "count": 1}]},
+    ]
+    meta.say({"data": hours})
+
+    assert "counted by Meta lately: 9 Purchase, 4 Lead" == meta.inspector.diagnose()[0].said
+    assert ["event_total_counts", "had_pii"] == [call.query["aggregation"][0] for call in meta.calls]
+    assert {"/v26.0/1234567890/stats"} == {call.path for call in meta.calls}
+
+
+def test_contact_data_is_told_as_meta_counts_it(meta):
+    """The counts as they come: the meaning of the values is Meta's."""
+    meta.say({"data": [{"value": "true", "count": 5}, {"value": "false", "count": 2}]})
+    said = "whether events carried any, counted by Meta lately: false: 2, true: 5"
+
+    assert said == meta.inspector.diagnose()[1].said
+
+
+def test_nothing_counted_says_where_to_look(meta):
+    """Received is not yet counted."""
+    meta.say({"data": []})
+    finding = meta.inspector.diagnose()[0]
+
+    assert (Verdict.VERIFIED, "Meta has counted none lately") == (finding.verdict, finding.said)
+    assert "Diagnostics" in finding.advice
