@@ -46,6 +46,8 @@ class Delivered:
     """What sending changed."""
 
     requests: int = 0
+    sent: int = 0
+    """Deliveries that reached a platform: taken in, or answered for good."""
     moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, fate, platform's code."""
     stopped: dict[str, str] = field(default_factory=dict)
@@ -263,6 +265,7 @@ class _Lane:
                     for _, row in rows:
                         self._move(session, row, Fate.SUBMITTED, "received", now)
                     self.streak.taken()
+                    self.done.sent += len(rows)
                     return Next()
                 case Answered():
                     request.state = requests.RequestState.SETTLED
@@ -348,6 +351,7 @@ class _Lane:
             row = session.get_one(Delivery, number)
             if row.fate == Fate.REJECTED:
                 self.done.moved[row.conversion, row.destination, row.fate, row.code or ""] -= 1
+                self.done.sent -= 1
                 self.done.unexpected -= row.outcome != OutcomeClass.DROP_EXPECTED
                 row.code = row.outcome = None
                 deliveries.move(session, self.ledger, row, Fate.PENDING, "refused like all others", now=now)
@@ -357,6 +361,7 @@ class _Lane:
     def _settle(self, session: Session, attempt: Attempt, row: Delivery, outcome: Outcome, now: datetime) -> None:
         fate = settle(session, self.ledger, attempt, row, outcome, asynchronous=False, now=now)
         self._count(row, outcome.code)
+        self.done.sent += fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED)
         self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
     def _back(self, session: Session, row: Delivery, cause: str, now: datetime) -> None:

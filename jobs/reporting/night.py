@@ -126,8 +126,7 @@ def _read(summary: Summary) -> str:
 
 
 def _sent(summary: Summary) -> str:
-    count = moved(summary, Fate.SUBMITTED)
-    requests = summary.delivered.requests
+    count, requests = summary.delivered.sent, summary.delivered.requests
     return f"{number(count)} conversions in {number(requests)} requests" if requests else "nothing"
 
 

@@ -175,39 +175,70 @@ FATES: Mapping[Fate, Words] = MappingProxyType(
 )
 
 _PREFIX = "PROCESSING_ERROR_REASON_"
-# https://developers.google.com/data-manager/api/reference/rest/v1/ProcessingErrorReason
+_UNKNOWN_CLICK = Words(
+    "click not found",
+    "The platform does not know this click id.",
+    "If it happens often, the click id is cut or changed on its way into Oplead: compare one with its form.",
+)
+_UNREADABLE_CLICK = Words(
+    "click id not readable",
+    "The platform cannot read this click id.",
+    "Check that the form and Oplead store the click id whole, with its capitals.",
+)
+_FOREIGN_CLICK = Words(
+    "another account's click",
+    "The click was on an ad of another Google Ads account.",
+    "Check `customer_id`; the click belongs to the account that ran the ad.",
+)
+_BEFORE_CLICK = Words(
+    "before its click",
+    "Oplead dates the change before the click it is attributed to.",
+    "Correct the status date in Oplead.",
+)
+_TOO_LATE = Words("too late", "It is older than the platform takes it.", "Nothing to do for this lead.")
+_THERE_ALREADY = Words(
+    "already there, not by us",
+    "The platform has this conversion already, and not from this ledger.",
+    "Find out what else sends conversions to this action.",
+)
 _PLATFORM: Mapping[str, Words] = MappingProxyType(
     {
-        "CLICK_NOT_FOUND": Words(
-            "click not found",
-            "Google does not know this click id.",
-            "If it happens often, the click id is cut or changed on its way into Oplead: compare one with its form.",
+        # https://developers.google.com/data-manager/api/reference/rest/v1/ProcessingErrorReason
+        "CLICK_NOT_FOUND": _UNKNOWN_CLICK,
+        "INVALID_GCLID": _UNREADABLE_CLICK,
+        "INVALID_GBRAID": _UNREADABLE_CLICK,
+        "INVALID_WBRAID": _UNREADABLE_CLICK,
+        "INVALID_OPERATING_ACCOUNT_FOR_CLICK": _FOREIGN_CLICK,
+        "CONVERSION_PRECEDES_CLICK": _BEFORE_CLICK,
+        "EVENT_TOO_OLD": _TOO_LATE,
+        "DUPLICATE_TRANSACTION_ID": _THERE_ALREADY,
+        # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
+        "EVENT_NOT_FOUND": _UNKNOWN_CLICK,
+        "UNPARSEABLE_GCLID": _UNREADABLE_CLICK,
+        "UNPARSEABLE_GBRAID": _UNREADABLE_CLICK,
+        "UNPARSEABLE_WBRAID": _UNREADABLE_CLICK,
+        "INVALID_CUSTOMER_FOR_CLICK": _FOREIGN_CLICK,
+        "UNAUTHORIZED_CUSTOMER": _FOREIGN_CLICK,
+        "CONVERSION_PRECEDES_EVENT": _BEFORE_CLICK,
+        "EXPIRED_EVENT": _TOO_LATE,
+        "ORDER_ID_ALREADY_IN_USE": _THERE_ALREADY,
+        "CLICK_CONVERSION_ALREADY_EXISTS": _THERE_ALREADY,
+        # Meta's, whose subcodes are listed nowhere: as others have met them.
+        "100/2804001": _UNREADABLE_CLICK,
+        "100/2804003": _TOO_LATE,
+        "100/2804036": Words(
+            "lead_id not known",
+            "Meta does not take this lead_id.",
+            "Check that Oplead stores the id of the form's lead whole: 15 to 17 digits, no rounding.",
         ),
-        "INVALID_GCLID": Words(
-            "gclid not readable",
-            "Google cannot read this click id.",
-            "Check that the form and Oplead store the gclid whole, with its capitals.",
-        ),
-        "INVALID_OPERATING_ACCOUNT_FOR_CLICK": Words(
-            "another account's click",
-            "The click was on an ad of another Google Ads account.",
-            "Check `customer_id`; the click belongs to the account that ran the ad.",
-        ),
-        "CONVERSION_PRECEDES_CLICK": Words(
-            "before its click",
-            "Oplead dates the change before the click it is attributed to.",
-            "Correct the status date in Oplead.",
-        ),
-        "EVENT_TOO_OLD": Words(
-            "too late", "The click is older than the action's click window.", "Nothing to do for this lead."
-        ),
-        "DUPLICATE_TRANSACTION_ID": Words(
-            "already there, not by us",
-            "The platform has this conversion already, and not from this ledger.",
-            "Find out what else sends conversions to this action.",
+        "100/2804050": Words(
+            "too little about the person",
+            "Meta cannot tell a person by what was sent.",
+            "Have the form ask for an e-mail address or a phone.",
         ),
     }
 )
+"""By the platform's own code."""
 
 
 def words_for(fate: Fate, reason: str) -> Words:

@@ -142,7 +142,7 @@ def _row(night: Night, zone: ZoneInfo) -> str:
     counts = (
         summary.pulled.seen,
         summary.pulled.changed,
-        moved(summary, Fate.SUBMITTED),
+        summary.delivered.sent,
         moved(summary, Fate.ACCEPTED),
         moved(summary, Fate.REJECTED),
         held_back,
