@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import requests
-from google.auth.credentials import TokenState
+from google.auth.credentials import Credentials, TokenState
 from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport import Response
 from google.auth.transport.requests import Request
@@ -37,6 +37,22 @@ class Token:
     value: str = field(repr=False)
     is_new: bool
     """Whether it was given for this very call: a 401 is then no matter of an old token."""
+
+
+class UnauthorizedError(Exception):
+    """The API answered 401 to the token it was shown."""
+
+
+class Bearer(Credentials):
+    """A token in hand that fetches no other, so that a 401 ends the call instead of starting a second one."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.token = token
+
+    def refresh(self, request: object) -> None:  # noqa: ARG002 - the name is the base class's
+        """Google's session asks for this after a 401."""
+        raise UnauthorizedError
 
 
 class ServiceAccount:

@@ -1,5 +1,6 @@
 """What Google Ads takes, as data."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from connectors.records import ClickIdKind, Limits
@@ -21,3 +22,15 @@ DATA_MANAGER = Limits(
     resolve_after=timedelta(minutes=30),
 )
 """The Data Manager API's."""
+
+ADS_API = replace(
+    DATA_MANAGER,
+    # Integrators saw gbraid and wbraid refused beside contact data:
+    # https://github.com/segmentio/action-destinations/pull/2365
+    contact_beside=frozenset({ClickIdKind.GCLID}),
+    resolve_after=timedelta(0),
+)
+"""The Google Ads API's `UploadClickConversions`: 2,000 conversions a request, and its answer tells every outcome.
+
+https://developers.google.com/google-ads/api/docs/conversions/upload-offline
+"""

@@ -1,5 +1,6 @@
 """Which way a lead goes, and by what the platform can recognise the person: one click id, or hashed contact data."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from connectors.records import Identifier
@@ -23,9 +24,15 @@ def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | Non
             for click in lead.click_ids
             if click.kind in kinds and click.clicked_at <= at and not click.value.startswith(ERASED)
         ]
+        clicks = [click for click in clicks if not _is_part_of_another(click, clicks)]
         if clicks:
             return max(clicks, key=lambda click: (click.clicked_at, click.value))
     return None
+
+
+def _is_part_of_another(click: KnownClickId, clicks: Sequence[KnownClickId]) -> bool:
+    """Whether another form of the same id holds it whole: the cookie that a browser made of it says more."""
+    return any(other.value.endswith(f".{click.value}") for other in clicks)
 
 
 def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -> tuple[Identifier, ...]:

@@ -50,7 +50,7 @@ def encode(event: Event) -> bytes:
 
 
 def ingest_request(
-    target: Target, batch: Sequence[EncodedEvent], *, login_customer_id: str | None
+    target: Target, batch: Sequence[EncodedEvent], *, login_customer_id: str | None, validate_only: bool = False
 ) -> dm.IngestEventsRequest:
     """One request of frozen events to one conversion action of the account that owns it.
 
@@ -65,6 +65,7 @@ def ingest_request(
         "destinations": [destination],
         "encoding": "HEX",
         "events": [json.loads(event.body) for event in batch],
+        "validateOnly": validate_only,
     }
     request = dm.IngestEventsRequest()
     json_format.ParseDict(fields, dm.IngestEventsRequest.pb(request))

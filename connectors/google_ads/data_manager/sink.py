@@ -25,14 +25,16 @@ from connectors.google_ads.credentials import (
     Token,
     TokenRefusedError,
     TokenUnavailableError,
+    UnauthorizedError,
 )
 from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name
 from connectors.google_ads.data_manager.refusals import VendorError, read_error
 from connectors.google_ads.data_manager.status import read_status
-from connectors.google_ads.data_manager.wire import UnauthorizedError, open_session
+from connectors.google_ads.data_manager.wire import open_session
 from connectors.one_call import checked_address, never_connected
 from connectors.records import (
+    Answered,
     Contact,
     EncodedEvent,
     Event,
@@ -49,6 +51,9 @@ from connectors.records import (
     Resolution,
     Target,
 )
+
+VALIDATED = Outcome(OutcomeClass.DONE, "VALIDATED")
+"""What would have been taken in, had it not been for validation only."""
 
 _FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID"}
 """A status is kept for about 50 days; one that cannot be found will not be found later.
@@ -70,6 +75,8 @@ class DataManagerOptions:
     endpoint: str = "https://datamanager.googleapis.com"
     timeout: float = 120.0
     """Seconds each wait for the network may take."""
+    validate_only: bool = False
+    """Have conversions checked and counted nowhere; what would be taken in is answered as done, `VALIDATED`."""
 
 
 class DataManagerSink:
@@ -106,7 +113,12 @@ class DataManagerSink:
         configuration's fault.
         """
         try:
-            request = encode.ingest_request(target, batch, login_customer_id=self._options.login_customer_id)
+            request = encode.ingest_request(
+                target,
+                batch,
+                login_customer_id=self._options.login_customer_id,
+                validate_only=self._options.validate_only,
+            )
         except (ParseError, ValueError):
             return Refused(
                 Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
@@ -146,7 +158,7 @@ class DataManagerSink:
 
     def _send(self, request: dm.IngestEventsRequest, token: Token, sent: int) -> Receipt:
         try:
-            return _receipt(self._ingest(request, token))
+            return _receipt(self._ingest(request, token), request)
         except UnauthorizedError:
             self._account.forget_token()
             kind = OutcomeClass.FIX_CONFIG if token.is_new else OutcomeClass.RETRY
@@ -206,8 +218,10 @@ class _Transport(IngestionServiceRestTransport):
         self._session = session
 
 
-def _receipt(answer: dm.IngestEventsResponse) -> Receipt:
+def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:
     if not answer.request_id:
+        if request.validate_only:  # it gives none, as nothing is left to ask about
+            return Answered((VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}

@@ -1,25 +1,9 @@
 """A session with a token in hand, for one call to Google."""
 
-from google.auth.credentials import Credentials
 from google.auth.transport.requests import AuthorizedSession
 
+from connectors.google_ads.credentials import Bearer
 from connectors.one_call import restrain
-
-
-class UnauthorizedError(Exception):
-    """The API answered 401 to the token it was shown."""
-
-
-class Bearer(Credentials):
-    """A token in hand that fetches no other, so that a 401 ends the call instead of starting a second one."""
-
-    def __init__(self, token: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.token = token
-
-    def refresh(self, request: object) -> None:  # noqa: ARG002 - the name is the base class's
-        """Google's session asks for this after a 401."""
-        raise UnauthorizedError
 
 
 def open_session(url: str, token: str) -> AuthorizedSession:

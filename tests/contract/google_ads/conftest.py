@@ -1,4 +1,4 @@
-"""Google played on this machine: a token server and the Data Manager API, answering as a test says."""
+"""Google played on this machine: a token server and both APIs, answering as a test says."""
 
 import json
 import threading
@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
 from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
 from connectors.records import (
     ClickId,
@@ -29,6 +30,7 @@ from connectors.records import (
     Signal,
     Target,
 )
+from tests.contract.google_ads.ads_api_server import AdsApiServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +153,9 @@ class Google:
 
     def key_file(self, token_uri: object, **changed: object) -> Path:
         """A service account's key file that names this token server."""
-        path = self._folder / "key.json"
-        account = {
-            "type": "service_account",
-            "client_email": "sync@invented.iam.gserviceaccount.com",
-            "private_key": self._private_key,
-            "token_uri": token_uri,
-        }
-        path.write_text(json.dumps(account | changed))
-        return path
+        return _key_file(
+            self._folder / "key.json", {"private_key": self._private_key, "token_uri": token_uri, **changed}
+        )
 
     def use(self, **changed: object) -> None:
         """Use another sink, with these options changed."""
@@ -216,14 +212,76 @@ class Google:
 
     def claims(self) -> dict[str, object]:
         """What the last token request asserts, unverified."""
-        assertion = parse_qs(self.tokens.calls[-1].body.decode())["assertion"][0]
-        payload = assertion.split(".")[1]
-        return json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return _claims(self.tokens)
 
     def close(self) -> None:
         """Stop both servers."""
         self.tokens.close()
         self.api.close()
+
+
+class AdsApi:
+    """A token server, the Google Ads API, and a sink that uses them."""
+
+    target = Target("google_ads_api", "1234567890", "987654321", "WEB")
+
+    def __init__(self, folder: Path, private_key: str) -> None:
+        self.tokens, self.api = Server(), AdsApiServer()
+        self.tokens.say({"access_token": "ya29.invented", "expires_in": 3600, "token_type": "Bearer"})
+        self.options = AdsApiOptions(
+            customer_id="1234567890",
+            login_customer_id="1112223333",
+            key_file=_key_file(
+                folder / "ads-key.json", {"private_key": private_key, "token_uri": f"{self.tokens.url}/token"}
+            ),
+            endpoint=self.api.url,
+            timeout=5.0,
+        )
+        self.sink = AdsApiSink(self.options)
+
+    def use(self, **changed: object) -> None:
+        """Use another sink, with these options changed."""
+        self.options = replace(self.options, **changed)
+        self.sink = AdsApiSink(self.options)
+
+    def event(self, key: str = "key-0", gclid: str = "Cj0KCQ-Invented_Click") -> Event:
+        """A sale after an invented click."""
+        return Event(
+            key=DeliveryKey(key),
+            target=self.target,
+            at=datetime(2026, 11, 1, 10, 30, tzinfo=UTC),
+            click_id=ClickId(ClickIdKind.GCLID, gclid),
+            identifiers=(),
+            value=Money(Decimal("1250.50"), "EUR"),
+            consent=Consent(Signal.GRANTED, Signal.DENIED),
+        )
+
+    def submit(self, rows: int = 1) -> Receipt:
+        """Send so many sales, all of one click."""
+        keys = [f"key-{row}" for row in range(rows)]
+        batch = [EncodedEvent(DeliveryKey(key), self.sink.encode(self.event(key))) for key in keys]
+        return self.sink.submit(self.target, batch)
+
+    def claims(self) -> dict[str, object]:
+        """What the last token request asserts, unverified."""
+        return _claims(self.tokens)
+
+    def close(self) -> None:
+        """Stop both servers."""
+        self.tokens.close()
+        self.api.close()
+
+
+def _claims(tokens: Server) -> dict[str, object]:
+    assertion = parse_qs(tokens.calls[-1].body.decode())["assertion"][0]
+    payload = assertion.split(".")[1]
+    return json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
+def _key_file(path: Path, fields: dict[str, object]) -> Path:
+    account = {"type": "service_account", "client_email": "sync@invented.iam.gserviceaccount.com"}
+    path.write_text(json.dumps(account | fields))
+    return path
 
 
 def _detail(kind: str, **fields: object) -> dict[str, object]:
@@ -242,5 +300,13 @@ def private_key() -> str:
 def google(tmp_path: Path, private_key: str):
     """Google on loopback, answering well until told otherwise."""
     played = Google(tmp_path, private_key)
+    yield played
+    played.close()
+
+
+@pytest.fixture
+def ads(tmp_path: Path, private_key: str):
+    """The Google Ads API on loopback, taking everything in until told otherwise."""
+    played = AdsApi(tmp_path, private_key)
     yield played
     played.close()

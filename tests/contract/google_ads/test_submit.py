@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import (
+    Answered,
     DeliveryKey,
     EncodedEvent,
     Lost,
@@ -465,3 +466,28 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def test_a_validation_takes_nothing_in(google):
+    """Its answer is empty, and so there is nothing to ask about later."""
+    google.use(validate_only=True)
+    google.api.say({})
+
+    assert Answered((Outcome(OutcomeClass.DONE, "VALIDATED"),) * 2) == google.submit(rows=2)
+    assert json.loads(google.api.calls[0].body)["validateOnly"] is True
+
+
+def test_a_validation_is_refused_like_a_request(google):
+    """It is what it is for."""
+    google.use(validate_only=True)
+    google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[1]", "INVALID_FORMAT")))
+    receipt = google.submit(rows=2)
+
+    assert (OutcomeClass.FIX_DATA, "INVALID_FORMAT", (1,)) == (*_what(receipt), receipt.rows)
+
+
+def test_an_empty_answer_to_a_real_request_is_lost(google):
+    """Only a validation is answered without an id."""
+    google.api.say({})
+
+    assert Lost("an answer without a request id") == google.submit()

@@ -1,12 +1,14 @@
 """By which click id, or which contact data, a person is recognised."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
-from jobs.rules.routing import click_for, identifiers_for
+from jobs.rules.routing import click_for, goes_this_way, identifiers_for
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
+from tests.fakes import LIMITS
 
 HASHES = (Identifier(IdentifierKind.EMAIL, "a" * 64),)
 DAY = timedelta(days=1)
@@ -67,3 +69,36 @@ def test_contact_data_hashed_for_one_destination_never_goes_to_another():
     lead = facts(identifiers={"elsewhere": HASHES})
 
     assert () == identifiers_for(route(contact_only=True), lead, None)
+
+
+FBC, FBCLID, LEAD = ClickIdKind.FBC, ClickIdKind.FBCLID, ClickIdKind.LEAD_ID
+META = replace(LIMITS, click_ids=(LEAD, FBC, FBCLID), interchangeable=frozenset({FBC, FBCLID}))
+
+
+@pytest.mark.parametrize(
+    ("clicks", "expected"),
+    [
+        ([click("fb.1.1.old", CREATED, kind=FBC), click("new", CREATED + DAY, kind=FBCLID)], "new"),
+        ([click("fb.1.2.new", CREATED + DAY, kind=FBC), click("old", CREATED, kind=FBCLID)], "fb.1.2.new"),
+        ([click("fb.1.1.same", CREATED, kind=FBC), click("same", CREATED + DAY, kind=FBCLID)], "fb.1.1.same"),
+        ([click("1234", CREATED, kind=LEAD), click("new", CREATED + DAY, kind=FBCLID)], "1234"),
+        ([click("fb.1.1.x", WON + DAY, kind=FBC), click("x", CREATED, kind=FBCLID)], "x"),
+    ],
+)
+def test_forms_of_one_id_are_chosen_between_by_their_time(clicks, expected):
+    """Meta's cookie and the bare fbclid are one kind of id; the cookie made of an fbclid says more than it alone."""
+    chosen = click_for(route(limits=META), facts(click_ids=tuple(clicks)), WON)
+
+    assert expected == chosen.value
+
+
+@pytest.mark.parametrize(
+    ("kinds", "by_funnel", "by_event"),
+    [((), False, True), ((FBCLID,), False, True), ((LEAD,), True, False), ((LEAD, FBCLID), True, False)],
+)
+def test_a_lead_goes_one_way_only(kinds, by_funnel, by_event):
+    """Where two routes of one destination share its leads, each lead has exactly one of them."""
+    lead = facts(click_ids=tuple(click(f"id-{kind}", kind=kind) for kind in kinds))
+
+    assert by_funnel == goes_this_way(route(only_with=frozenset({LEAD})), lead)
+    assert by_event == goes_this_way(route(never_with=frozenset({LEAD})), lead)

@@ -1,0 +1,183 @@
+"""Calls to the Google Ads API: one connection each, one try each, every wait bounded.
+
+https://developers.google.com/google-ads/api/docs/client-libs/python
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import TypeVar, cast
+from urllib.parse import urlsplit
+
+import grpc  # type: ignore[import-untyped]
+from google.ads.googleads.client import _CLIENT_INFO, _GRPC_CHANNEL_OPTIONS, GoogleAdsClient
+from google.ads.googleads.errors import GoogleAdsException
+from google.ads.googleads.interceptors import ExceptionInterceptor, LoggingInterceptor, MetadataInterceptor
+from google.ads.googleads.v26.services.services.conversion_upload_service import ConversionUploadServiceClient
+from google.ads.googleads.v26.services.services.google_ads_service import GoogleAdsServiceClient
+from google.ads.googleads.v26.services.types import (
+    GoogleAdsRow,
+    SearchGoogleAdsStreamRequest,
+    UploadClickConversionsRequest,
+    UploadClickConversionsResponse,
+)
+from google.api_core.exceptions import GoogleAPICallError
+
+from connectors.google_ads.ads_api.failures import Fault, codes_of, faults_in_metadata, faults_of
+from connectors.google_ads.credentials import Bearer
+from connectors.one_call import checked_address
+
+VERSION = "v26"
+"""Of the API. Left out, it would change with the library."""
+
+_CONNECTING = 20.0  # seconds: what gRPC gives one attempt to connect
+_LOGGER = "google.ads.googleads"
+
+Service = TypeVar("Service", ConversionUploadServiceClient, GoogleAdsServiceClient)
+
+
+class NotConnectedError(Exception):
+    """No connection came about, so nothing can have arrived."""
+
+
+class CallFailedError(Exception):
+    """A call ended with an error, of the API's own or of the way to it; it repeats no sentence of either."""
+
+    def __init__(self, status: str, faults: tuple[Fault, ...], request_id: str | None) -> None:
+        """Keep what is known: gRPC's status by name, and what the API says of it, where it is the API that speaks."""
+        super().__init__(": ".join(filter(None, (status, ", ".join(codes_of(faults))))))
+        self.status = status
+        self.faults = faults
+        self.request_id = request_id
+
+
+class AdsClient:
+    """The calls this project makes, with a token in hand."""
+
+    def __init__(self, endpoint: str, login_customer_id: str | None, *, timeout: float) -> None:
+        """Keep how to call; `timeout` bounds each call, in seconds.
+
+        Raises Misconfigured unless the endpoint is https, or http to this machine.
+        """
+        keep_requests_out_of_logs()
+        self._address = urlsplit(checked_address(endpoint, "the Google Ads API endpoint"))
+        self._login_customer_id = login_customer_id
+        self._timeout = timeout
+
+    def upload(self, request: UploadClickConversionsRequest, token: str) -> UploadClickConversionsResponse:
+        """Upload conversions.
+
+        Raises:
+            NotConnectedError: nothing was sent.
+            CallFailedError: the call ended with an error.
+        """
+        with _translated(), self._service(ConversionUploadServiceClient, token) as service:
+            return service.upload_click_conversions(
+                request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
+            )
+
+    def search(self, customer_id: str, query: str, token: str) -> list[GoogleAdsRow]:
+        """The rows a query in the Google Ads query language finds.
+
+        Raises:
+            NotConnectedError: nothing was sent.
+            CallFailedError: the call ended with an error.
+        """
+        request = SearchGoogleAdsStreamRequest(customer_id=customer_id, query=query)
+        with _translated(), self._service(GoogleAdsServiceClient, token) as service:
+            parts = service.search_stream(
+                request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
+            )
+            return [row for part in parts for row in part.results]
+
+    @property
+    def _is_plain(self) -> bool:
+        return self._address.scheme == "http"
+
+    def _metadata(self, token: str) -> tuple[tuple[str, str], ...]:
+        """The token, where the channel does not carry it: gRPC gives credentials to TLS channels only."""
+        return (("authorization", f"Bearer {token}"),) if self._is_plain else ()
+
+    @contextmanager
+    def _service(self, kind: type[Service], token: str) -> Iterator[Service]:
+        """A connected service, on a channel of its own that is closed at the end."""
+        client = GoogleAdsClient(
+            Bearer(token),  # type: ignore[arg-type]  # the library's own annotation is wrong
+            endpoint=self._address.netloc,
+            login_customer_id=self._login_customer_id,
+            version=VERSION,
+            use_proto_plus=True,
+        )
+        service = cast(Service, client.get_service(kind.__name__.removesuffix("Client")))  # it is typed as anything
+        if self._is_plain:
+            service = _in_plain_text(service, kind, client)
+        channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
+        try:
+            _connect(channel, min(self._timeout, _CONNECTING))
+            yield service
+        finally:
+            channel.close()
+
+
+def keep_requests_out_of_logs() -> None:
+    """The vendor's libraries log whole requests at INFO and DEBUG, and at WARNING sentences that may quote them."""
+    logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)
+    for name in ("google.auth", "grpc"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClient) -> Service:
+    """The same service on a channel without TLS: the library's client opens no such channel.
+
+    It keeps the library's interceptors, so that headers and errors are those of production. No proxy of the
+    environment is used towards this machine.
+    """
+    transport = type(service.transport)
+    service.transport.close()  # type: ignore[no-untyped-call]
+    channel = grpc.intercept_channel(
+        grpc.insecure_channel(client.endpoint, options=[*_GRPC_CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0)]),
+        MetadataInterceptor(client.developer_token, client.login_customer_id, client.linked_customer_id),
+        LoggingInterceptor(logging.getLogger(_LOGGER), VERSION, client.endpoint),
+        ExceptionInterceptor(VERSION, use_proto_plus=client.use_proto_plus),
+    )
+    return kind(transport=transport(channel=channel, client_info=_CLIENT_INFO))
+
+
+def _connect(channel: grpc.Channel, seconds: float) -> None:
+    """Wait until the channel can carry a call.
+
+    Only what fails here is certain not to have been sent: once connected, no status tells whether a request left.
+    """
+    states: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
+    note = states.put
+    deadline = time.monotonic() + seconds
+    channel.subscribe(note, try_to_connect=True)
+    try:
+        while (state := states.get(timeout=max(0.0, deadline - time.monotonic()))) is not _READY:
+            if state in _UNREACHABLE:
+                raise NotConnectedError("no connection to the Google Ads API")
+    except Empty:
+        raise NotConnectedError(f"no connection to the Google Ads API in {seconds:g} s") from None
+    finally:
+        channel.unsubscribe(note)
+
+
+_READY = grpc.ChannelConnectivity.READY
+_UNREACHABLE = {grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN}
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The library's two kinds of exceptions as one of ours, without their sentences."""
+    try:
+        yield
+    except GoogleAdsException as error:
+        raise CallFailedError(error.error.code().name, faults_of(error.failure), error.request_id) from None
+    except GoogleAPICallError as error:
+        # Here INTERNAL and RESOURCE_EXHAUSTED arrive too, with the failure still in the metadata.
+        status = error.grpc_status_code or grpc.StatusCode.UNKNOWN
+        metadata = (error.response.trailing_metadata() if isinstance(error.response, grpc.Call) else None) or ()
+        request_id = next((value for key, value in metadata if key == "request-id"), None)
+        raise CallFailedError(status.name, faults_in_metadata(metadata), request_id) from None

@@ -1,0 +1,128 @@
+"""Conversions uploaded by the Google Ads API, which answers row by row.
+
+https://developers.google.com/google-ads/api/docs/conversions/upload-offline
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from google.ads.googleads.v26.services.types import UploadClickConversionsRequest
+
+from connectors.errors import Misconfigured
+from connectors.google_ads import identity, limits
+from connectors.google_ads.ads_api import encode
+from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
+from connectors.google_ads.ads_api.receipts import read_answer, read_failure
+from connectors.google_ads.credentials import (
+    ADS_API,
+    ServiceAccount,
+    Token,
+    TokenRefusedError,
+    TokenUnavailableError,
+)
+from connectors.records import (
+    Contact,
+    EncodedEvent,
+    Event,
+    Identifier,
+    Limits,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Receipt,
+    Refused,
+    Resolution,
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AdsApiOptions:
+    """How one Google Ads customer is reached."""
+
+    customer_id: str
+    """Digits; the account that owns the conversion actions."""
+    login_customer_id: str | None
+    """Digits; the manager account that gives access, where one does."""
+    key_file: Path
+    """A service account's JSON key; it names the token server."""
+    endpoint: str = "https://googleads.googleapis.com"
+    timeout: float = 120.0
+    """Seconds each wait for the network may take."""
+    validate_only: bool = False
+    """Have conversions checked and counted nowhere; what would be taken in is answered as done, `VALIDATED`."""
+
+
+class AdsApiSink:
+    """The `ConversionSink` of the Google Ads API; each call stands on its own connection."""
+
+    def __init__(self, options: AdsApiOptions) -> None:
+        """Read the key file.
+
+        Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
+        """
+        self._options = options
+        self._client = AdsClient(options.endpoint, options.login_customer_id, timeout=options.timeout)
+        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
+
+    @property
+    def limits(self) -> Limits:
+        """What the API takes."""
+        return limits.ADS_API
+
+    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+        """The contact's e-mails and phones by Google's rules, five at most; invalid ones are dropped."""
+        return identity.identify(contact)[: encode.MOST_IDENTIFIERS]
+
+    def encode(self, event: Event) -> bytes:
+        """The event's bytes, the same for the same event."""
+        return encode.encode(event)
+
+    def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Upload frozen events of one conversion action in one request.
+
+        Frozen bytes that this library's API does not take, and a refused token, are refusals of nothing sent.
+        A refusal of a token kept from an earlier call is to be retried, with a new one; of a new one it is the
+        configuration's fault.
+        """
+        try:
+            request = encode.upload_request(target, batch, validate_only=self._options.validate_only)
+        except ValueError:
+            return Refused(
+                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
+            )
+        try:
+            token = self._account.token()
+        except TokenRefusedError as error:
+            return Refused(Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file"))
+        except TokenUnavailableError as error:
+            return NotSent(str(error))
+        return self._send(request, token, len(batch))
+
+    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+        """Nothing is left to ask: an upload's own answer tells every outcome.
+
+        Raises Misconfigured, as what is asked was sent by another transport.
+        """
+        raise Misconfigured(
+            f"request {ticket} ({rows} rows) was not sent by the Google Ads API, which gives no tickets: "
+            "write transport: data_manager until it is settled"
+        )
+
+    def _send(self, request: UploadClickConversionsRequest, token: Token, sent: int) -> Receipt:
+        try:
+            answer = self._client.upload(request, token.value)
+        except NotConnectedError as error:
+            return NotSent(str(error))
+        except CallFailedError as error:
+            return self._failed(error, token, sent)
+        return read_answer(answer, sent, validate_only=self._options.validate_only)
+
+    def _failed(self, error: CallFailedError, token: Token, sent: int) -> Receipt:
+        receipt = read_failure(error, sent)
+        if error.status == "UNAUTHENTICATED" and isinstance(receipt, Refused):
+            self._account.forget_token()
+            if not token.is_new:
+                return replace(receipt, outcome=replace(receipt.outcome, kind=OutcomeClass.RETRY))
+        return receipt

@@ -1,0 +1,174 @@
+"""What can be looked up with Google before and beside sending, whichever transport sends.
+
+Reading Google Ads needs an access that sending by the Data Manager API does not: where it is missing, findings are
+"not readable" and block nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from connectors.errors import Misconfigured
+from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
+from connectors.google_ads.credentials import (
+    ADS_API,
+    DATA_MANAGER,
+    ServiceAccount,
+    TokenRefusedError,
+    TokenUnavailableError,
+)
+from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.google_ads.inspection import account, uploads
+from connectors.google_ads.inspection.actions import action_findings, actions_query
+from connectors.google_ads.inspection.reader import NotReadableError, Reader
+from connectors.google_ads.inspection.transports import try_transport
+from connectors.ports import ConversionSink
+from connectors.records import Expectation, Finding, Verdict
+
+_SCOPES = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
+
+
+@dataclass(frozen=True, slots=True)
+class InspectOptions:
+    """How one Google Ads customer is reached, by both APIs."""
+
+    customer_id: str
+    """Digits; the account that owns the conversion actions."""
+    login_customer_id: str | None
+    """Digits; the manager account that gives access, where one does."""
+    key_file: Path
+    """A service account's JSON key; it names the token server."""
+    transport: str
+    """The one in use: `data_manager` or `google_ads_api`."""
+    ads_api_endpoint: str = "https://googleads.googleapis.com"
+    data_manager_endpoint: str = "https://datamanager.googleapis.com"
+    timeout: float = 60.0
+    """Seconds each wait for the network may take."""
+
+
+class GoogleInspector:
+    """The `Inspects` of a Google Ads customer; it changes nothing there."""
+
+    def __init__(self, options: InspectOptions) -> None:
+        """Keep how to ask; nothing is read yet, so that what cannot be used becomes a finding."""
+        self._options = options
+
+    def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
+        """Whether key, account, conversion actions and transports are as the settings take them to be.
+
+        Args:
+            expected: what the settings take for granted, conversion by conversion.
+        """
+        try:
+            findings = [self._key()]
+            if findings[0].verdict is Verdict.FAILED:
+                return findings
+            reader = self._reader()
+            findings += self._account(reader, expected)
+            findings += self._actions(reader, expected)
+            findings += self._transports(expected)
+        except Misconfigured as error:
+            return [Finding("Google access", Verdict.FAILED, str(error), "mend it in the settings or the key file")]
+        return findings
+
+    def diagnose(self) -> Sequence[Finding]:
+        """What Google Ads reports of recent uploads, by kind of client and by conversion action."""
+        try:
+            reader = self._reader()
+        except Misconfigured as error:
+            return [Finding("uploads", Verdict.UNREADABLE, str(error))]
+        findings = [*_uploads(reader, uploads.CLIENT), *_uploads(reader, uploads.ACTION)]
+        if self._options.transport == "data_manager":
+            said = "conversions sent by the Data Manager API may not be among them"
+            findings.append(Finding("upload summaries", Verdict.UNREADABLE, said, "see the diagnostics in Google Ads"))
+        return findings
+
+    def _reader(self) -> Reader:
+        told = self._options
+        return Reader(
+            told.customer_id,
+            told.login_customer_id,
+            told.key_file,
+            endpoint=told.ads_api_endpoint,
+            timeout=told.timeout,
+        )
+
+    def _key(self) -> Finding:
+        subject = "service account key"
+        scope = _SCOPES[self._options.transport]
+        try:
+            ServiceAccount(self._options.key_file, scope, timeout=self._options.timeout).token()
+        except TokenRefusedError as error:
+            advice = "create a new key for the service account in the Google Cloud console"
+            return Finding(subject, Verdict.FAILED, f"Google refuses the key: {error}", advice)
+        except TokenUnavailableError as error:
+            return Finding(subject, Verdict.UNREADABLE, str(error))
+        return Finding(subject, Verdict.VERIFIED, "Google takes the key")
+
+    def _account(self, reader: Reader, expected: Sequence[Expectation]) -> Iterator[Finding]:
+        customer_id = self._options.customer_id
+        subject = f"Google Ads account {customer_id}"
+        try:
+            rows = reader.rows(account.QUERY)
+        except NotReadableError as error:
+            yield _unreadable(subject, error)
+            return
+        if not rows:
+            yield Finding(subject, Verdict.UNREADABLE, "Google Ads shows nothing of it")
+            return
+        yield Finding(subject, Verdict.VERIFIED, "the service account has access to it")
+        yield from account.account_findings(rows[0].customer, customer_id, expected)
+
+    def _actions(self, reader: Reader, expected: Sequence[Expectation]) -> Iterator[Finding]:
+        by_action: dict[str, list[Expectation]] = {}
+        for each in expected:
+            by_action.setdefault(each.target.action, []).append(each)
+        numbers = [action for action in by_action if action.isascii() and action.isdigit()]
+        for action in by_action.keys() - set(numbers):
+            advice = "write its number, which stands in its address in Google Ads (ctId)"
+            yield Finding(f"conversion action {action}", Verdict.FAILED, "this is no number", advice)
+        if not numbers:
+            return
+        try:
+            found = {
+                str(row.conversion_action.id): row.conversion_action for row in reader.rows(actions_query(numbers))
+            }
+        except NotReadableError as error:
+            yield _unreadable("conversion actions", error)
+            return
+        for action in numbers:
+            yield from action_findings(found.get(action), action, self._options.customer_id, by_action[action])
+
+    def _transports(self, expected: Sequence[Expectation]) -> Iterator[Finding]:
+        """Try both with the first conversion's action; without any there is nothing to name."""
+        for target in [each.target for each in expected[:1]]:
+            for transport, sink in self._sinks().items():
+                to = replace(target, transport=transport)
+                yield from try_transport(sink, to, in_use=transport == self._options.transport)
+
+    def _sinks(self) -> dict[str, ConversionSink]:
+        told = self._options
+        common = (told.customer_id, told.login_customer_id, told.key_file)
+        return {
+            "data_manager": DataManagerSink(
+                DataManagerOptions(*common, told.data_manager_endpoint, told.timeout, validate_only=True)
+            ),
+            "google_ads_api": AdsApiSink(
+                AdsApiOptions(*common, told.ads_api_endpoint, told.timeout, validate_only=True)
+            ),
+        }
+
+
+def _uploads(reader: Reader, summary: uploads.Summary) -> Iterator[Finding]:
+    try:
+        rows = reader.rows(summary.query)
+    except NotReadableError as error:
+        yield _unreadable(summary.subject, error)
+        return
+    if not rows:
+        yield Finding(summary.subject, Verdict.UNREADABLE, "Google Ads shows no uploads yet")
+    yield from (summary.finding(row) for row in rows)
+
+
+def _unreadable(subject: str, error: NotReadableError) -> Finding:
+    return Finding(subject, Verdict.UNREADABLE, f"not readable with this access: {error.said}", error.advice)

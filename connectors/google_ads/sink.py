@@ -1,0 +1,99 @@
+"""Conversions carried to one Google Ads customer, by whichever of Google's two interfaces it uses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, assert_never
+
+from connectors.ports import ConversionSink
+from connectors.records import Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
+
+Transport = Literal["data_manager", "google_ads_api"]
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleOptions:
+    """How one Google Ads customer is reached."""
+
+    customer_id: str
+    """Digits; the account that owns the conversion actions."""
+    login_customer_id: str | None
+    """Digits; the manager account that gives access, where one does."""
+    key_file: Path
+    """A service account's JSON key; it names the token server."""
+    transport: Transport
+    """What carries conversions from now on."""
+    data_manager_endpoint: str = "https://datamanager.googleapis.com"
+    ads_api_endpoint: str = "https://googleads.googleapis.com"
+    validate_only: bool = False
+    """Have conversions checked and counted nowhere."""
+
+
+class GoogleSink:
+    """The `ConversionSink` of a Google Ads customer.
+
+    What one interface was sent is replayed by it, and asked of it, whatever carries conversions now. The other
+    interface's library is loaded only where there is something of it left.
+    """
+
+    def __init__(self, options: GoogleOptions) -> None:
+        """Make the present interface ready.
+
+        Raises Misconfigured where the key file or an address cannot be used.
+        """
+        self._by: Callable[[Transport], ConversionSink] = cache(lambda transport: _carrier(options, transport))
+        self._present = self._by(options.transport)
+
+    @property
+    def limits(self) -> Limits:
+        """What the present interface takes."""
+        return self._present.limits
+
+    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+        """The contact's e-mails and phones by Google's rules."""
+        return self._present.identify(contact)
+
+    def encode(self, event: Event) -> bytes:
+        """The event's bytes for the present interface."""
+        return self._present.encode(event)
+
+    def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Send frozen events by the interface they were frozen for."""
+        return self._by("google_ads_api" if target.transport == "google_ads_api" else "data_manager").submit(
+            target, batch
+        )
+
+    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+        """Ask what became of a request; only the Data Manager API answers later, so only it gives tickets."""
+        return self._by("data_manager").resolve(ticket, rows=rows)
+
+
+def _carrier(options: GoogleOptions, transport: Transport) -> ConversionSink:
+    # Each vendor library is heavy and slow to load.
+    match transport:
+        case "data_manager":
+            from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink  # noqa: PLC0415
+
+            return DataManagerSink(
+                DataManagerOptions(
+                    customer_id=options.customer_id,
+                    login_customer_id=options.login_customer_id,
+                    key_file=options.key_file,
+                    endpoint=options.data_manager_endpoint,
+                    validate_only=options.validate_only,
+                )
+            )
+        case "google_ads_api":
+            from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink  # noqa: PLC0415
+
+            return AdsApiSink(
+                AdsApiOptions(
+                    customer_id=options.customer_id,
+                    login_customer_id=options.login_customer_id,
+                    key_file=options.key_file,
+                    endpoint=options.ads_api_endpoint,
+                    validate_only=options.validate_only,
+                )
+            )
+    assert_never(transport)

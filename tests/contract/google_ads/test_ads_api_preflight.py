@@ -1,0 +1,225 @@
+"""What is looked up with Google, asked of both APIs played on this machine."""
+
+from datetime import timedelta
+
+import grpc
+import pytest
+from google.ads.googleads.v26.enums.types import (
+    ConversionActionCountingTypeEnum,
+    ConversionActionStatusEnum,
+    ConversionActionTypeEnum,
+    ConversionTrackingStatusEnum,
+    EnhancedConversionsConfigEnum,
+    OfflineConversionDiagnosticStatusEnum,
+    OfflineEventUploadClientEnum,
+)
+from google.ads.googleads.v26.services.types import GoogleAdsRow
+
+from connectors.google_ads.preflight import GoogleInspector, InspectOptions
+from connectors.ports import Inspects
+from connectors.records import Expectation, Target, Verdict
+from tests.contract.google_ads.ads_api_server import error, upload_error
+
+CUSTOMER = GoogleAdsRow(
+    customer={
+        "currency_code": "EUR",
+        "auto_tagging_enabled": True,
+        "conversion_tracking_setting": {
+            "google_ads_conversion_customer": "customers/1234567890",
+            "conversion_tracking_status": (
+                ConversionTrackingStatusEnum.ConversionTrackingStatus.CONVERSION_TRACKING_MANAGED_BY_SELF
+            ),
+            "accepted_customer_data_terms": True,
+            "effective_enablement_setting": EnhancedConversionsConfigEnum.EnhancedConversionsConfig.ON,
+        },
+    }
+)
+ACTION = GoogleAdsRow(
+    conversion_action={
+        "id": 987654321,
+        "type_": ConversionActionTypeEnum.ConversionActionType.UPLOAD_CLICKS,
+        "status": ConversionActionStatusEnum.ConversionActionStatus.ENABLED,
+        "counting_type": ConversionActionCountingTypeEnum.ConversionActionCountingType.MANY_PER_CLICK,
+        "owner_customer": "customers/1234567890",
+        "click_through_lookback_window_days": 90,
+        "value_settings": {"always_use_default_value": False},
+    }
+)
+SUMMARY = {
+    "client": OfflineEventUploadClientEnum.OfflineEventUploadClient.GOOGLE_ADS_API,
+    "status": OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus.NEEDS_ATTENTION,
+    "total_event_count": 100,
+    "successful_event_count": 80,
+    "pending_event_count": 5,
+    "last_upload_date_time": "2026-11-01 04:10:00",
+    "alerts": [{"error": {"conversion_upload_error": 43}, "error_percentage": 0.15}],
+}
+
+
+def _expected(action: str = "987654321") -> Expectation:
+    target = Target("google_ads_api", "1234567890", action, "WEB")
+    return Expectation("sale", target, "EUR", True, True, timedelta(days=90))
+
+
+@pytest.fixture
+def inspector(ads, google):
+    """Both APIs, answering well until told otherwise."""
+    google.api.say({})
+    ads.api.rows = {"customer": [CUSTOMER], "conversion_action": [ACTION]}
+
+    def made(**changed: object) -> Inspects:
+        plain = {
+            "customer_id": "1234567890",
+            "login_customer_id": "1112223333",
+            "key_file": ads.options.key_file,
+            "transport": "google_ads_api",
+            "ads_api_endpoint": ads.api.url,
+            "data_manager_endpoint": google.api.url,
+            "timeout": 5.0,
+        }
+        return GoogleInspector(InspectOptions(**(plain | changed)))
+
+    return made
+
+
+def _verdicts(findings):
+    return {(each.subject, each.verdict) for each in findings}
+
+
+def test_a_good_account_is_verified_throughout(inspector):
+    """Key, account, action, and both transports."""
+    findings = inspector().preflight([_expected()])
+
+    assert {Verdict.VERIFIED} == {each.verdict for each in findings}
+    assert {
+        "service account key",
+        "Google Ads account 1234567890",
+        "conversion action 987654321",
+        "transport data_manager",
+        "transport google_ads_api",
+    } <= {each.subject for each in findings}
+
+
+def test_looking_changes_nothing(inspector, ads, google):
+    """The two invented conversions are validated only, and the rest is questions."""
+    inspector().preflight([_expected()])
+    uploads = [call.request.validate_only for call in ads.api.calls if call.method == "upload"]
+
+    assert [True] == uploads
+    assert [True] == [b'"validateOnly": true' in call.body for call in google.api.calls]
+    assert {("1112223333", "Bearer ya29.invented")} == {
+        (call.headers["login-customer-id"], call.headers["authorization"]) for call in ads.api.calls
+    }
+
+
+def test_without_access_to_google_ads_nothing_is_said_against_sending(inspector, ads):
+    """The Data Manager API needs no such access."""
+    ads.api.rows = {}
+    ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 32))
+    findings = inspector(transport="data_manager").preflight([_expected()])
+
+    assert not [each for each in findings if each.verdict is Verdict.FAILED]
+    assert {
+        ("Google Ads account 1234567890", Verdict.UNREADABLE),
+        ("conversion actions", Verdict.UNREADABLE),
+        ("transport google_ads_api", Verdict.UNREADABLE),
+        ("transport data_manager", Verdict.VERIFIED),
+    } <= _verdicts(findings)
+    assert "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION" in findings[1].said
+    assert findings[1].said.startswith("not readable with this access")
+
+
+@pytest.mark.parametrize(
+    ("transport", "verdict"), [("google_ads_api", Verdict.FAILED), ("data_manager", Verdict.VERIFIED)]
+)
+def test_a_project_that_came_too_late_is_told_what_to_write(inspector, ads, transport, verdict):
+    """Only where it is the transport in use."""
+    ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("not_allowlisted_error", 2))
+    (told,) = [
+        each
+        for each in inspector(transport=transport).preflight([_expected()])
+        if each.subject == "transport google_ads_api"
+    ]
+
+    assert verdict is told.verdict
+    assert ("write transport: data_manager" if verdict is Verdict.FAILED else "") == told.advice
+
+
+def test_a_refused_row_means_an_open_transport(inspector, ads):
+    """The invented click cannot be known."""
+    ads.api.refuse_rows(upload_error(3, row=0))
+
+    assert ("transport google_ads_api", Verdict.VERIFIED) in _verdicts(inspector().preflight([_expected()]))
+
+
+@pytest.mark.parametrize("action", ["987654322", "AW-123", "1 OR 1"])
+def test_an_action_that_is_not_there_is_failed(inspector, action):
+    """And what is no number is not asked about."""
+    findings = inspector().preflight([_expected(action)])
+
+    assert (f"conversion action {action}", Verdict.FAILED) in _verdicts(findings)
+
+
+def test_a_refused_key_is_told_alone(inspector, ads):
+    """Nothing else could be looked up with it."""
+    ads.tokens.say({"error": "invalid_grant"}, 400)
+    (told,) = inspector().preflight([_expected()])
+
+    assert ("service account key", Verdict.FAILED) == (told.subject, told.verdict)
+    assert "invalid_grant" in told.said
+
+
+def test_nobody_at_home_is_not_readable(inspector, ads, google):
+    """No answer is no verdict, and it is soon told."""
+    ads.api.close()
+    google.api.close()
+    ads.tokens.say("", 503)
+    findings = inspector(timeout=1.0).preflight([_expected()])
+
+    assert {Verdict.UNREADABLE} == {each.verdict for each in findings}
+
+
+def test_a_missing_key_file_is_a_finding(inspector, tmp_path):
+    """Looking never raises."""
+    inspects = inspector(key_file=tmp_path / "nowhere.json")
+    findings = [*inspects.preflight([_expected()]), *inspects.diagnose()]
+
+    assert [Verdict.FAILED, Verdict.UNREADABLE] == [each.verdict for each in findings]
+    assert all("nowhere.json cannot be read" in each.said for each in findings)
+
+
+def test_without_conversions_the_account_is_looked_at(inspector, ads):
+    """There is no action to name, so nothing is uploaded."""
+    findings = inspector().preflight([])
+
+    assert ("Google Ads account 1234567890", Verdict.VERIFIED) in _verdicts(findings)
+    assert ["search"] == [call.method for call in ads.api.calls]
+
+
+def test_past_uploads_are_told_with_what_was_refused(inspector, ads):
+    """By kind of client, and by conversion action."""
+    ads.api.rows |= {
+        "offline_conversion_upload_client_summary": [GoogleAdsRow(offline_conversion_upload_client_summary=SUMMARY)],
+        "offline_conversion_upload_conversion_action_summary": [
+            GoogleAdsRow(
+                offline_conversion_upload_conversion_action_summary=SUMMARY | {"conversion_action_id": 987654321}
+            )
+        ],
+    }
+    whole, by_action = inspector().diagnose()
+
+    assert ("uploads by GOOGLE_ADS_API", Verdict.FAILED) == (whole.subject, whole.verdict)
+    assert "needs attention: 80 of 100 recorded, 5 not yet decided, last upload 2026-11-01 04:10:00" in whole.said
+    assert "see why some were refused: EXPIRED_EVENT 15%" == whole.advice
+    assert "uploads to conversion action 987654321 by GOOGLE_ADS_API" == by_action.subject
+
+
+def test_summaries_may_not_show_the_other_apis_uploads(inspector, ads):
+    """So a report without them says nothing against them."""
+    ads.api.rows = {"offline_conversion_upload_client_summary": []}
+    ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 2))
+    findings = inspector(transport="data_manager").diagnose()
+
+    assert {Verdict.UNREADABLE} == {each.verdict for each in findings}
+    assert "may not be among them" in findings[-1].said
+    assert 3 == len(findings)

@@ -1,0 +1,236 @@
+"""Plays a variant of cases.yaml, night by night, and records what reached each platform."""
+
+import copy
+import dataclasses
+import functools
+import json
+import os
+from collections import defaultdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import parse_qs
+
+import pytest
+from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
+from google.ads.googleads.v26.services.types.conversion_upload_service import UploadClickConversionsResponse
+from ruamel.yaml import YAML
+from sqlmodel import select
+
+from connectors.google_ads import limits as google_limits
+from connectors.meta import limits as meta_limits
+from connectors.sandbox.data_manager import DataManager
+from connectors.sandbox.google_ads import GoogleAds
+from connectors.sandbox.google_ads_errors import Refusal
+from connectors.sandbox.meta import TOKENS, Meta
+from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.sandbox import Sandbox
+from jobs import wiring
+from jobs.ledger import tables
+from jobs.ledger.ledger import held
+from jobs.nightly import run_night
+from jobs.settings.load import Valid, load
+
+HERE = Path(__file__).parent.parent
+CASES = YAML(typ="safe").load((HERE / "cases.yaml").read_text(encoding="utf-8"))
+SETTINGS = YAML(typ="safe").load((HERE / "cases.settings.yaml").read_text(encoding="utf-8"))
+NIGHT = "2026-09-10T03:30:00Z"
+UNTIL_OUTCOMES = timedelta(minutes=45)
+BATCHES = ((google_limits, "DATA_MANAGER"), (google_limits, "ADS_API"), (meta_limits, "META"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How a variant is played: by which transport, and what is undocumented in which position."""
+
+    transport: str = "data_manager"
+    alone: bool = False
+    """Each event in a request of its own, where platforms need not tell rows apart."""
+    switches: tuple = ()
+    """(platform, switch, position)."""
+
+
+class Played:
+    """What a variant's runs left behind."""
+
+    def __init__(self, wires):
+        self.seen = defaultdict(list)
+        """Key → every appearance of it on a wire, in order."""
+        self.actions = []
+        """The conversion actions each upload to Google was about."""
+        self.deliveries = {}
+        """(destination, lead, conversion) → delivery row."""
+        self.leads = set()
+        self.unreadable = 0
+        self._wires = wires
+
+    def note(self, appearances):
+        """Remember what stood in one request."""
+        for one in appearances:
+            self.seen[one.key].append(one)
+
+    def data_manager(self, request, answer):
+        """Note a call to Data Manager."""
+        if request.path.endswith("events:ingest"):
+            self.actions.append(
+                {sent_to["productDestinationId"] for sent_to in json.loads(request.body)["destinations"]}
+            )
+            self.note(self._wires.of_data_manager(request.body, answer.status))
+
+    def google_ads(self, call, answer):
+        """Note a call to the Google Ads API."""
+        if call.path.endswith("/UploadClickConversions"):
+            seen = list(self._wires.of_ads_api(call.message, call.metadata, _refused_rows(answer)))
+            self.actions.append({one.wire["destination"]["productDestinationId"] for one in seen})
+            self.note(seen)
+
+    def meta(self, request, answer):
+        """Note a call to Meta."""
+        if request.method == "POST":
+            (data,) = parse_qs(request.body.decode())["data"]
+            events = [json.loads(one) if isinstance(one, str) else one for one in json.loads(data)]
+            self.note(self._wires.of_meta(request.path.split("/")[2], events, answer.status))
+
+
+def _refused_rows(answer):
+    """The rows of an upload that were refused; None where the call was."""
+    if isinstance(answer, Refusal):
+        return None
+    status = UploadClickConversionsResponse.pb(UploadClickConversionsResponse.deserialize(answer)).partial_failure_error
+    failures = [GoogleAdsFailure.pb(GoogleAdsFailure.deserialize(one.value)) for one in status.details]
+    return {
+        element.index
+        for failure in failures
+        for error in failure.errors
+        for element in error.location.field_path_elements
+        if element.field_name == "conversions"
+    }
+
+
+def laid_over(base, over):
+    """The base with a variant laid over it, as the settings file describes."""
+    if isinstance(base, list) and isinstance(over, dict):
+        return [laid_over(item, over.get(item["id"], {})) for item in base]
+    if isinstance(base, dict) and isinstance(over, dict):
+        both = base | {key: laid_over(base.get(key), value) for key, value in over.items()}
+        return {key: value for key, value in both.items() if value is not None}
+    return over
+
+
+def variant_of(case):
+    """The settings it is judged by."""
+    return case.get("settings", "base")
+
+
+def nights_of(case):
+    """When the case's lead changes, and to what."""
+    return case.get("nights") or [{"at": NIGHT, "lead": case["lead"]}]
+
+
+def name_of(case):
+    """The id the ledger keeps the case's lead under."""
+    last = next(change["lead"] for change in reversed(nights_of(case)) if change["lead"] is not None)
+    return str(last.get("id", case["id"]))
+
+
+def played(variant, way, wires):
+    """Play every case of a variant once for all tests of this worker."""
+    return _played(variant, way, wires)
+
+
+@functools.cache
+def _played(variant, way, wires):
+    cases = [case for case in CASES if variant_of(case) == variant]
+    nights = sorted({datetime.fromisoformat(night["at"]) for case in cases for night in nights_of(case)})
+    result = Played(wires)
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        for platform, note in ((DataManager, result.data_manager), (GoogleAds, result.google_ads), (Meta, result.meta)):
+            patch.setattr(platform, "handle", _noted(platform.handle, note))
+        for module, name in BATCHES if way.alone else ():
+            patch.setattr(module, name, dataclasses.replace(getattr(module, name), batch=1))
+        directory = Path(folder)
+        with Sandbox(directory, start=nights[0]) as sandbox:
+            _prepare(sandbox, cases, SETTINGS["variants"][variant].get("switches", {}), way)
+            settings = _settings(variant, way, sandbox, directory)
+            for night in nights:
+                sandbox.clock.advance(max(night, sandbox.clock.now()))
+                _serve(sandbox, cases, night)
+                assert _run(settings, directory / "state.db").source_stopped is None
+            sandbox.clock.advance(nights[-1] + UNTIL_OUTCOMES)
+            _run(settings, directory / "state.db")
+            _read_ledger(settings, directory / "state.db", result)
+    return result
+
+
+def _noted(handle, note):
+    def noted(platform, request):
+        answer = handle(platform, request)
+        note(request, answer)
+        return answer
+
+    return noted
+
+
+def _settings(variant, way, sandbox, directory):
+    """The variant's settings, pointed at a sandbox."""
+    told = copy.deepcopy(laid_over(SETTINGS["base"], SETTINGS["variants"][variant].get("settings", {})))
+    addresses = sandbox.addresses
+    told["clock"] = addresses["clock"]
+    told["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
+    told["google_ads"] |= {"credentials": "${KEY}", "endpoint": addresses["data_manager"]}
+    told["google_ads"] |= {"transport": way.transport, "ads_api_endpoint": addresses["google_ads"]}
+    told["meta"] |= {"access_token": "${META}", "graph_url": addresses["meta"]}
+    path = directory / "pipeline.yaml"
+    path.write_text(json.dumps(told, default=str), encoding="utf-8")
+    environ = {"OPLEAD_TOKEN": ADMIN_KEY, "KEY": str(sandbox.key_file), "META": TOKENS[told["meta"]["dataset_id"]]}
+    loaded = load(path, environ)
+    assert isinstance(loaded, Valid), loaded
+    return loaded.settings
+
+
+def _run(settings, state):
+    """One run of the main job."""
+    with (
+        wiring.open_clock(settings) as clock,
+        wiring.connect(settings, clock) as (book, deps),
+        held(state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+    ):
+        return run_night(ledger, book, deps)
+
+
+def _prepare(sandbox, cases, switches, way):
+    """Register the clicks and plant the rulings of the cases."""
+    for name, value in (switches | ({"record_indices": False} if way.alone else {})).items():
+        sandbox.data_manager.switch(name, value)
+    for platform, name, position in way.switches:
+        getattr(sandbox, platform).switch(name, position)
+    for case in cases:
+        sandbox.data_manager.register_clicks(case.get("clicks", {}))
+        sandbox.data_manager.plant_rulings(case.get("rulings", {}))
+        sandbox.google_ads.plant_rulings(case.get("rulings_ads_api", {}))
+        sandbox.meta.plant_rulings(case.get("rulings_meta", {}))
+
+
+def _serve(sandbox, cases, night):
+    """Have the sandbox serve the leads as they stand from this night on."""
+    for case in cases:
+        for change in nights_of(case):
+            if datetime.fromisoformat(change["at"]) != night:
+                continue
+            if change["lead"] is None:
+                sandbox.oplead.delete(case["id"])
+            else:
+                sandbox.oplead.put(str(change["lead"].get("id", case["id"])), change["lead"])
+
+
+def _read_ledger(settings, state, result):
+    """Take what the tests compare out of the ledger."""
+    after = datetime.fromisoformat("2027-01-01T00:00Z")
+    with (
+        held(state, settings.account, "test", pid=os.getpid(), now=after) as ledger,
+        ledger.reading() as session,
+    ):
+        rows = session.exec(select(tables.Delivery)).all()
+        result.deliveries = {(row.destination, row.lead, row.conversion): row for row in rows}
+        result.leads = set(session.exec(select(tables.LeadRow.id)))
+        result.unreadable = len(session.exec(select(tables.UnreadableLeadRow)).all())

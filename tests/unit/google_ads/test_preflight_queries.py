@@ -1,0 +1,26 @@
+"""Every field that is asked for exists in the version of the API that is asked."""
+
+import pytest
+from google.ads.googleads.v26.services.types import GoogleAdsRow
+
+from connectors.google_ads.inspection import account, uploads
+from connectors.google_ads.inspection.actions import actions_query
+
+
+def _exists(path: str) -> bool:
+    """Whether a row has such a field; Python's own words have an underscore behind them there."""
+    message = GoogleAdsRow.pb(GoogleAdsRow()).DESCRIPTOR
+    for name in path.split("."):
+        field = message.fields_by_name.get(name) or message.fields_by_name.get(f"{name}_")
+        if field is None:
+            return False
+        message = field.message_type
+    return True
+
+
+@pytest.mark.parametrize("query", [account.QUERY, actions_query(["1"]), uploads.CLIENT.query, uploads.ACTION.query])
+def test_every_field_asked_for_exists(query):
+    """One that an upgrade takes away would leave the whole question unanswered."""
+    fields = query.removeprefix("SELECT ").partition(" FROM ")[0].split(", ")
+
+    assert [] == [path for path in fields if not _exists(path)]

@@ -1,0 +1,81 @@
+"""What the answer to one invented conversion says of a transport."""
+
+import pytest
+
+from connectors.google_ads.inspection.transports import transport_findings
+from connectors.records import Answered, Lost, NotSent, Outcome, OutcomeClass, Received, Refused, Verdict
+
+ADS, DATA = "google_ads_api", "data_manager"
+
+
+def _answer(kind: OutcomeClass, code: str = "A_CODE", words: str = "") -> Answered:
+    return Answered((Outcome(kind, code, words),))
+
+
+def _finding(receipt, transport=ADS, *, in_use=True):
+    (finding,) = transport_findings(receipt, transport, in_use=in_use)
+    return finding
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        _answer(OutcomeClass.DONE, "VALIDATED"),
+        _answer(OutcomeClass.FIX_DATA, "UNPARSEABLE_GCLID"),
+        _answer(OutcomeClass.DROP, "EVENT_NOT_FOUND"),
+        _answer(OutcomeClass.DEFER, "TOO_RECENT_CONVERSION_ACTION"),
+        Refused(Outcome(OutcomeClass.FIX_DATA, "INVALID_FORMAT"), (0,)),
+        Received("req-1"),
+    ],
+)
+def test_a_judged_conversion_means_the_transport_is_open(receipt):
+    """Whatever is said of the row: an API that judges it takes others."""
+    finding = _finding(receipt)
+
+    assert Verdict.VERIFIED is finding.verdict
+    assert finding.said.startswith("open")
+
+
+@pytest.mark.parametrize(
+    ("transport", "code", "other"),
+    [(ADS, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", DATA), (DATA, "NOT_ALLOWLISTED", ADS)],
+)
+@pytest.mark.parametrize("receipt", [Refused, lambda outcome: Answered((outcome,))])
+def test_a_closed_transport_in_use_says_what_to_write(transport, code, other, receipt):
+    """Refused whole or by row."""
+    finding = _finding(receipt(Outcome(OutcomeClass.FIX_CONFIG, code)), transport)
+
+    assert (Verdict.FAILED, f"write transport: {other}") == (finding.verdict, finding.advice)
+    assert finding.said.startswith("closed")
+
+
+def test_a_closed_transport_that_is_not_used_is_no_fault():
+    """Most Cloud projects came too late for the older one."""
+    closed = Refused(Outcome(OutcomeClass.FIX_CONFIG, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"))
+
+    assert Verdict.VERIFIED is _finding(closed, in_use=False).verdict
+
+
+@pytest.mark.parametrize(("in_use", "verdict"), [(True, Verdict.FAILED), (False, Verdict.UNREADABLE)])
+def test_another_fault_fails_the_transport_in_use_only(in_use, verdict):
+    """It would refuse every conversion."""
+    finding = _finding(_answer(OutcomeClass.FIX_CONFIG, "USER_PERMISSION_DENIED", "no access"), in_use=in_use)
+
+    assert verdict is finding.verdict
+    assert "USER_PERMISSION_DENIED (no access)" in finding.said
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        NotSent("no connection"),
+        Lost("DEADLINE_EXCEEDED"),
+        Answered(()),
+        _answer(OutcomeClass.UNKNOWN),
+        _answer(OutcomeClass.RETRY),
+        _answer(OutcomeClass.BUG),
+    ],
+)
+def test_no_clear_answer_blocks_nothing(receipt):
+    """It may be clear tomorrow."""
+    assert Verdict.UNREADABLE is _finding(receipt).verdict
