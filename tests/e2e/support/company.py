@@ -18,6 +18,7 @@ from sqlmodel import Session, select
 
 from connectors.sandbox import demo
 from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.meta import TOKENS
 from connectors.sandbox.oplead import ADMIN_KEY
 from connectors.sandbox.population import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
@@ -34,6 +35,8 @@ CUSTOMER = "1234567890"
 ACTIONS = {"appointment": "987654321", "sale": "987654322", "quote": "987654323"}
 OUTCOMES_AFTER = timedelta(minutes=31)
 """Google is asked thirty minutes after a request; it has made up its mind after twenty."""
+DATASET = "1234567890"
+FUNNEL = {"created": "lead_received", "appointment": "appointment_set", "won": "sale"}
 LONGEST_COMMAND_SECONDS = 60
 SETTINGS = {
     "account": "maison-test",
@@ -136,7 +139,11 @@ class Company:
         folder.mkdir(parents=True)
         (folder / KEY_FILE).write_text(key)
         self.sandbox = Sandbox(folder, population, start)
-        self.environ = {"OPLEAD_TOKEN": ADMIN_KEY, "GOOGLE_ADS_KEY_FILE": str(self.sandbox.key_file)}
+        self.environ = {
+            "OPLEAD_TOKEN": ADMIN_KEY,
+            "GOOGLE_ADS_KEY_FILE": str(self.sandbox.key_file),
+            "META_ACCESS_TOKEN": TOKENS[DATASET],
+        }
         self.arrivals = []
         self._note_arrivals()
         self._around("data_manager", "/v1/events:ingest", self._note_upload)
@@ -218,7 +225,11 @@ class Company:
         settings["clock"] = addresses["clock"]
         settings["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]} | settings.get("oplead", {})
         google = {"credentials": "${GOOGLE_ADS_KEY_FILE}", "endpoint": addresses["data_manager"]}
+        google["ads_api_endpoint"] = addresses["google_ads"]
         settings["google_ads"] = google | settings["google_ads"]
+        if "meta" in settings:
+            meta = {"access_token": "${META_ACCESS_TOKEN}", "graph_url": addresses["meta"]}
+            settings["meta"] = meta | settings["meta"]
         path = self.directory / "run" / "pipeline.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
@@ -227,6 +238,17 @@ class Company:
     def use_demo_settings(self):
         """Have the settings that the demonstration writes."""
         self.settings = YAML(typ="safe").load(demo.settings(self.sandbox.addresses))
+
+    def use_meta(self, **more):
+        """Send to Meta too: appointments as Schedule, sales as Purchase, leads of its own forms by a funnel."""
+        self.settings["meta"] = {"dataset_id": DATASET, "contact_data": "attach", "funnel": FUNNEL} | more
+        self.settings["meta"] |= {"funnel_since": "2026-08-20"} if self.settings["meta"]["funnel"] else {}
+        self.conversion("appointment")["meta"] = {"event": "Schedule"}
+        self.conversion("sale")["meta"] = {"event": "Purchase"}
+
+    def use_ads_api(self):
+        """Have conversions carried by the Google Ads API from now on."""
+        self.settings["google_ads"]["transport"] = "google_ads_api"
 
     def conversion(self, name):
         """A conversion's part of the settings, to be changed in place."""
@@ -307,13 +329,13 @@ class Company:
         with closing(sqlite3.connect(self.state)) as connection:
             return connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608 - a name of ours
 
-    def deliveries(self):
-        """Every delivery, by lead and conversion."""
-        return {(row.lead, row.conversion): row for row in self.rows(tables.Delivery)}
+    def deliveries(self, destination="google_ads"):
+        """Every delivery to a destination, by lead and conversion."""
+        return {(row.lead, row.conversion): row for row in self.rows(tables.Delivery) if row.destination == destination}
 
-    def fates(self):
-        """Where every delivery stands, by lead and conversion."""
-        return {name: row.fate for name, row in self.deliveries().items()}
+    def fates(self, destination="google_ads"):
+        """Where every delivery to a destination stands, by lead and conversion."""
+        return {name: row.fate for name, row in self.deliveries(destination).items()}
 
     def taken(self):
         """The lead and conversion of every event the platform counted, in order; twice where it counted twice."""
