@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+_APIS = ("data_manager", "google_ads")
+
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
@@ -22,6 +24,12 @@ class Acceptance:
     digest: str
     request: str
     at: str
+    api: str = "data_manager"
+    """Which API took it: data_manager or google_ads."""
+    key: str = ""
+    """What it is told apart by, where that is not its transaction id."""
+    click: str = ""
+    """The click id behind it, kept only where the API tells events apart by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +49,38 @@ class Line:
 
 
 class Book:
-    """Every conversion once, by customer, action and transaction id."""
+    """Every conversion once, by customer, action, key and the API that took it."""
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
-        self._lines = {_key(line.first): line for line in lines}
+        self._lines = {_identity(line.first): line for line in lines}
+        self._moments = {_moment(line.first) for line in self._lines.values()}
 
-    def accept(self, event: Acceptance) -> None:
+    def accept(self, event: Acceptance, *, across: bool = False) -> None:
         """Count the event, or let it adjust the conversion it repeats.
 
         The same transaction id on the same action is an adjustment: value and currency replace the first,
         all else is kept; it never counts twice.
         https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
+
+        Args:
+            event: what was accepted.
+            across: whether a conversion that the other API took may be the one it repeats.
         """
-        line = self._lines.get(_key(event))
+        line = self.find(event, across=across)
         if line is None:
-            self._lines[_key(event)] = Line(event, event.value, event.currency, event.digest)
+            self._lines[_identity(event)] = Line(event, event.value, event.currency, event.digest)
+            self._moments.add(_moment(event))
         else:
-            self._lines[_key(event)] = _adjusted(line, event)
+            self._lines[_identity(line.first)] = _adjusted(line, event)
+
+    def find(self, event: Acceptance, *, across: bool) -> Line | None:
+        """The conversion that this event repeats."""
+        known = (self._lines.get(_identity(event, api)) for api in ((event.api, *_APIS) if across else (event.api,)))
+        return next((line for line in known if line), None)
+
+    def holds_moment(self, event: Acceptance) -> bool:
+        """Whether the same API counted the same click at the same second on the same action before."""
+        return bool(event.click) and _moment(event) in self._moments
 
     def lines(self) -> list[dict[str, object]]:
         """The book as JSON, in the order of first acceptance."""
@@ -73,8 +96,12 @@ class Book:
         return cls(Line(**{**each, "first": Acceptance(**each["first"])}) for each in dumped)
 
 
-def _key(event: Acceptance) -> tuple[str, str, str]:
-    return event.customer, event.action, event.transaction_id
+def _identity(event: Acceptance, api: str = "") -> tuple[str, str, str, str]:
+    return event.customer, event.action, event.key or event.transaction_id, api or event.api
+
+
+def _moment(event: Acceptance) -> tuple[str, str, str, str, str]:
+    return event.customer, event.action, event.click, event.event_time, event.api
 
 
 def _adjusted(line: Line, event: Acceptance) -> Line:
@@ -88,6 +115,7 @@ def _adjusted(line: Line, event: Acceptance) -> Line:
 def _json(line: Line) -> dict[str, object]:
     first = line.first
     return {
+        "api": first.api,
         "customer": first.customer,
         "action": first.action,
         "transaction_id": first.transaction_id,

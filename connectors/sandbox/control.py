@@ -1,47 +1,65 @@
 """The hand on the sandbox: what a person or a test may look at, plant and change."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import unquote
 
 from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Faults, parse_fault
-from connectors.sandbox.http import Request, Response, Server, json_response, no_page
+from connectors.sandbox.google_ads import GoogleAds
+from connectors.sandbox.http import Request, Response, json_response, no_page
+from connectors.sandbox.log import Log
+from connectors.sandbox.meta import Meta
 from connectors.sandbox.oauth import OAuth
 from connectors.sandbox.oplead import Oplead
 from connectors.sandbox.page import render
 
-FAULTY = frozenset({"oplead", "oauth", "data_manager"})
-"""The servers that may fail; clock and control never do."""
+FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
+"""The servers that may fail, `google_ads` by both its ports; clock and control never do."""
 
 
 class Switched(Protocol):
     """A platform with switches."""
 
-    switches: dict[str, object]
+    @property
+    def switches(self) -> Mapping[str, object]:
+        """Where each stands."""
 
     def switch(self, name: str, value: object) -> None:
         """Turn one; ValueError where it has no such position."""
 
 
+class Serving(Protocol):
+    """A server that can be looked at."""
+
+    log: Log
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platforms:
+    """Whatever the sandbox plays."""
+
+    oplead: Oplead
+    oauth: OAuth
+    data_manager: DataManager
+    google_ads: GoogleAds
+    meta: Meta
+
+
 class Control:
     """The control API and the page over it."""
 
-    def __init__(
-        self,
-        now: Callable[[], datetime],
-        oplead: Oplead,
-        oauth: OAuth,
-        data_manager: DataManager,
-        faults: Faults,
-    ) -> None:
-        self.servers: Mapping[str, Server] = {}
+    def __init__(self, now: Callable[[], datetime], platforms: Platforms, faults: Faults) -> None:
+        self.servers: Mapping[str, Serving] = {}
         """Every server of the sandbox by name, once they are bound."""
         self._now = now
-        self._oplead = oplead
-        self._oauth = oauth
-        self._data_manager = data_manager
+        self._platforms = platforms
         self._faults = faults
 
     def handle(self, request: Request) -> Response:
@@ -69,7 +87,7 @@ class Control:
 
     def state(self) -> dict[str, object]:
         """Where the whole sandbox stands, as JSON."""
-        leads = self._oplead.leads()
+        leads = self._platforms.oplead.leads()
         return {
             "now": self._now().isoformat(),
             "addresses": {name: server.url for name, server in self.servers.items()},
@@ -77,11 +95,14 @@ class Control:
             "faults": self._faults.dump(),
             "switches": {name: value for each in self._switched() for name, value in each.switches.items()},
             "oplead": {"leads": sum(lead is not None for lead in leads.values())},
-            "data_manager": self._data_manager.state(),
+            "data_manager": self._platforms.data_manager.state(),
+            "google_ads": self._platforms.google_ads.state(),
+            "meta": self._platforms.meta.state(),
         }
 
     def _switched(self) -> tuple[Switched, ...]:
-        return self._oplead, self._oauth, self._data_manager
+        each = self._platforms
+        return each.oplead, each.oauth, each.data_manager, each.google_ads, each.meta
 
     def _page(self, _: Request) -> Response:
         return Response(200, render(self.state()).encode(), {"Content-Type": "text/html; charset=UTF-8"})
@@ -106,19 +127,35 @@ class Control:
         return Response(204)
 
     def _put_lead(self, request: Request) -> Response:
-        self._oplead.put(_lead_id(request), _object(request))
+        self._platforms.oplead.put(_lead_id(request), _object(request))
         return Response(204)
 
     def _delete_lead(self, request: Request) -> Response:
-        self._oplead.delete(_lead_id(request))
+        self._platforms.oplead.delete(_lead_id(request))
         return Response(204)
 
     def _clicks(self, request: Request) -> Response:
-        self._data_manager.register_clicks(_object(request))
+        self._platforms.data_manager.register_clicks(_object(request))
         return Response(204)
 
     def _rulings(self, request: Request) -> Response:
-        self._data_manager.plant_rulings(_object(request))
+        """Plant verdicts by key; those under a platform's name are for it, all others for the Data Manager.
+
+        `{"sale-1": {…}, "google_ads": {"sale-2": {…}}, "meta": {"sale-3": {…}}}`; each platform takes all or none.
+        """
+        named = {
+            "data_manager": self._platforms.data_manager.plant_rulings,
+            "google_ads": self._platforms.google_ads.plant_rulings,
+            "meta": self._platforms.meta.plant_rulings,
+        }
+        document = _object(request)
+        unnamed = {key: each for key, each in document.items() if key not in named}
+        self._platforms.data_manager.plant_rulings(unnamed)
+        for platform, plant in named.items():
+            rulings = document.get(platform, {})
+            if not isinstance(rulings, dict):
+                raise ValueError(f"{platform} holds rulings by key")  # noqa: TRY004 - one answer for every bad body
+            plant(rulings)
         return Response(204)
 
 

@@ -6,11 +6,9 @@ Rules and their evidence: `data_manager_rules.RULES`.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from threading import RLock
 from typing import Any
 
 from connectors.sandbox import data_manager_rules as rules
-from connectors.sandbox.data_manager_accounts import DEFAULT_ACCOUNTS, Account
 from connectors.sandbox.data_manager_checks import malformed, misdirected, permitted, row_violations
 from connectors.sandbox.data_manager_errors import (
     INVALID_ARGUMENT,
@@ -25,8 +23,9 @@ from connectors.sandbox.data_manager_errors import (
 )
 from connectors.sandbox.data_manager_quota import Quota
 from connectors.sandbox.data_manager_status import told
-from connectors.sandbox.data_manager_store import Store, click, ruling
+from connectors.sandbox.data_manager_store import Store, ruling
 from connectors.sandbox.data_manager_wire import Ingest, UnreadableError, parse
+from connectors.sandbox.google import Google
 from connectors.sandbox.http import Request, Response, json_response
 
 STATUS_KEPT = timedelta(days=50)
@@ -48,22 +47,23 @@ class DataManager:
     Args:
         now: the sandbox clock, aware UTC.
         authorised: whether a request carries a token that holds now.
-        accounts: the customers it knows, by id.
+        google: what it shares with the Google Ads API; its own where it is alone.
     """
 
     def __init__(
         self,
         now: Callable[[], datetime],
         authorised: Callable[[Request], bool],
-        accounts: Mapping[str, Account] = DEFAULT_ACCOUNTS,
+        google: Google | None = None,
     ) -> None:
         self._now = now
         self._authorised = authorised
-        self._store = Store(accounts)
+        self._google = google or Google()
+        self._store = Store(self._google)
         self.switches = {name: positions[0] for name, positions in SWITCHES.items()}
         self._counts: Counter[str] = Counter()
         self._write, self._read = Quota(), Quota()
-        self._lock = RLock()
+        self._lock = self._google.lock
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -84,10 +84,7 @@ class DataManager:
 
         ValueError where one has another shape; none is registered then.
         """
-        known = {key: click(each) for key, each in clicks.items()}
-        with self._lock:
-            self._store.settle(self._now())
-            self._store.clicks.update(known)
+        self._google.register_clicks(clicks, self._now())
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
         """Decree what becomes of events, by transaction id or click id: `{"when", "reason"}`.
@@ -112,10 +109,10 @@ class DataManager:
             self.switches[name] = value
 
     def book(self) -> list[dict[str, object]]:
-        """Every conversion counted by now, in the order of acceptance, as JSON."""
+        """Every conversion that either of Google's APIs counted by now, in the order of acceptance, as JSON."""
         with self._lock:
             self._store.settle(self._now())
-            return self._store.book.lines()
+            return self._google.book.lines()
 
     def state(self) -> dict[str, object]:
         """Counts, book and latest refusals as of now, as JSON."""
@@ -177,9 +174,9 @@ class DataManager:
         """What refuses the request; later checks run only where earlier ones found nothing."""
         if violations := list(malformed(ingest)):
             return violations
-        if not permitted(ingest, self._store.accounts):
+        if not permitted(ingest, self._google.accounts):
             return [Violation.of(rules.LOGIN_ACCOUNT, "destinations")]
-        if violations := list(misdirected(ingest, self._store.accounts, self._now())):
+        if violations := list(misdirected(ingest, self._google.accounts, self._now())):
             return violations
         for row in range(len(ingest.events)):
             violations += self._row(ingest, row)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from connectors.sandbox import data_manager_rules as rules
-from connectors.sandbox.data_manager_accounts import Account
 from connectors.sandbox.data_manager_errors import Violation
 from connectors.sandbox.data_manager_wire import (
     BASE64,
@@ -21,6 +20,7 @@ from connectors.sandbox.data_manager_wire import (
     Ingest,
     ProductAccount,
 )
+from connectors.sandbox.google_accounts import Account
 
 MAX_EVENTS = 2_000
 MAX_DESTINATIONS = 10

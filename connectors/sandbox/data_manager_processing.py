@@ -3,15 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from connectors.sandbox import data_manager_rules as rules
-from connectors.sandbox.data_manager_accounts import Action
 from connectors.sandbox.data_manager_wire import DENIED, GRANTED, Event
-
-CLICK_SETTLES = timedelta(hours=6)
-CLICK_LIFE_DAYS = 90
-CONTACT_LIFE = timedelta(days=63)
+from connectors.sandbox.google_accounts import Action
+from connectors.sandbox.google_clicks import CLICK_LIFE_DAYS, CONTACT_LIFE, Click, Timing, timing
 
 _DECODABLE = re.compile(r"[A-Za-z0-9_-]+")
 _READABLE = {
@@ -19,14 +16,12 @@ _READABLE = {
     "gbraid": rules.CLICK_READABLE_GBRAID,
     "wbraid": rules.CLICK_READABLE_WBRAID,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """A click on an ad of `customer`, known by a click id or by the hash of the person's e-mail or phone."""
-
-    clicked_at: datetime
-    customer: str
+_UNTIMELY: Mapping[Timing, rules.Answered | None] = {
+    Timing.RIGHT: None,
+    Timing.BEFORE_CLICK: rules.AFTER_CLICK,
+    Timing.CLICK_TOO_FRESH: rules.CLICK_SETTLED,
+    Timing.CLICK_TOO_OLD: rules.CLICK_WINDOW,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +65,7 @@ def _by_click(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str,
         return rules.CLICK_KNOWN
     if click.customer != arrival.customer:
         return rules.CLICK_OF_ACCOUNT
-    window = timedelta(days=min(CLICK_LIFE_DAYS, arrival.action.click_window_days))
-    if at - click.clicked_at > window or arrival.at - click.clicked_at > timedelta(days=CLICK_LIFE_DAYS):
-        return rules.CLICK_WINDOW
-    return _timing(at, arrival, click)
+    return _UNTIMELY[timing(click, at, arrival.at, arrival.action.click_window_days)]
 
 
 def _by_contact(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str, Click]) -> rules.Answered | None:
@@ -81,12 +73,7 @@ def _by_contact(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[st
     click = next((each for each in known if each and each.customer == arrival.customer), None)
     if arrival.at - (click.clicked_at if click else at) > CONTACT_LIFE:
         return rules.CONTACT_WINDOW
-    return _timing(at, arrival, click) if click else None
-
-
-def _timing(at: datetime, arrival: Arrival, click: Click) -> rules.Answered | None:
-    if at < click.clicked_at:
-        return rules.AFTER_CLICK
-    if arrival.at - click.clicked_at < CLICK_SETTLES:
-        return rules.CLICK_SETTLED
-    return None
+    if click is None:
+        return None
+    # contact data has its own life; the action's window is the click id's
+    return _UNTIMELY[timing(click, at, arrival.at, CLICK_LIFE_DAYS)]

@@ -1,4 +1,4 @@
-"""What the sandbox's Data Manager remembers: clicks, planted rulings, requests it took, and the book."""
+"""What the sandbox's Data Manager remembers beside what all of Google knows: planted rulings, and requests it took."""
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 from connectors.sandbox.book import Acceptance, Book
-from connectors.sandbox.data_manager_accounts import Account
-from connectors.sandbox.data_manager_processing import Arrival, Click, broken_rule, matched
+from connectors.sandbox.data_manager_processing import Arrival, broken_rule, matched
 from connectors.sandbox.data_manager_status import Outcome
 from connectors.sandbox.data_manager_wire import (
     ERROR_REASONS,
@@ -20,6 +19,8 @@ from connectors.sandbox.data_manager_wire import (
     ProductAccount,
     parse,
 )
+from connectors.sandbox.google import Google
+from connectors.sandbox.google_clicks import click_json, read_click
 
 When = Literal["submit", "processing"]
 REFUSALS_KEPT = 1_000
@@ -47,17 +48,16 @@ class Taken:
 
 
 class Store:
-    """Everything the platform remembers. Not thread-safe: its owner holds a lock.
+    """Everything the platform remembers. Not thread-safe: its owner holds Google's lock.
 
     A request is judged by what was registered when it fell due, however late anybody looks: `settle` is
     called before anything changes.
     """
 
-    def __init__(self, accounts: Mapping[str, Account]) -> None:
-        self.accounts = accounts
-        self.clicks: dict[str, Click] = {}
+    def __init__(self, google: Google) -> None:
+        self.google = google
+        google.settlers.append(self.settle)
         self.rulings: dict[str, Ruling] = {}
-        self.book = Book()
         self.refused: deque[dict[str, str]] = deque(maxlen=REFUSALS_KEPT)
         self.numbered = 0
         self._taken: dict[str, Taken] = {}
@@ -106,19 +106,19 @@ class Store:
 
     def _judge(self, taken: Taken, ingest: Ingest, destination: Destination) -> Outcome:
         customer = destination.operating.id
-        action = self.accounts[customer].actions[destination.action]
+        action = self.google.accounts[customer].actions[destination.action]
         arrival = Arrival(taken.at, customer, action, ingest.ad_user_data)
         rows = ingest.addressed(destination)
         failed: defaultdict[str, list[int]] = defaultdict(list)
         for row, event in rows:
-            broken = broken_rule(event, arrival, self.clicks)
+            broken = broken_rule(event, arrival, self.google.clicks)
             reason = self.decreed(event, "processing") or (broken.answer if broken else "")
             if reason:
                 failed[reason].append(row)
                 where = {"customer": customer, "action": destination.action, "request": taken.id}
                 self.refuse(taken.due, "processing", reason, transaction_id=event.transaction_id, **where)
             else:
-                self.book.accept(self._acceptance(event, taken, destination))
+                self.google.book.accept(self._acceptance(event, taken, destination), across=self.google.across_apis)
         return Outcome(len(rows), {reason: tuple(indices) for reason, indices in failed.items()})
 
     def _acceptance(self, event: Event, taken: Taken, destination: Destination) -> Acceptance:
@@ -130,18 +130,18 @@ class Store:
             value=event.value,
             currency=event.currency,
             click_kind=next(iter(event.click_ids), "contact"),
-            matched=matched(event, self.clicks),
+            matched=matched(event, self.google.clicks),
             digest=event.digest,
             request=taken.id,
             at=taken.due.isoformat(),
         )
 
     def dump(self) -> dict[str, Any]:
-        """Everything but the accounts, as JSON."""
+        """Everything but the accounts, as JSON; what both of Google's APIs know is kept here."""
         return {
-            "clicks": {key: _click_json(each) for key, each in self.clicks.items()},
+            "clicks": {key: click_json(each) for key, each in self.google.clicks.items()},
             "rulings": {key: asdict(each) for key, each in self.rulings.items()},
-            "book": self.book.dump(),
+            "book": self.google.book.dump(),
             "refused": list(self.refused),
             "numbered": self.numbered,
             "taken": [_taken_json(each) for each in self._taken.values()],
@@ -149,23 +149,13 @@ class Store:
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Become what `dump` told of."""
-        self.clicks = {key: click(each) for key, each in dumped["clicks"].items()}
+        self.google.clicks = {key: read_click(each) for key, each in dumped["clicks"].items()}
         self.rulings = {key: ruling(each) for key, each in dumped["rulings"].items()}
-        self.book = Book.load(dumped["book"])
+        self.google.book = Book.load(dumped["book"])
         self.refused = deque(dumped["refused"], maxlen=REFUSALS_KEPT)
         self.numbered = dumped["numbered"]
         self._taken = {each["id"]: _taken(each) for each in dumped["taken"]}
         self._waiting = [each for each in self._taken.values() if each.outcomes is None]
-
-
-def click(document: object) -> Click:
-    """A click from its JSON; ValueError where it is none or its time has no zone."""
-    match document:
-        case {"clicked_at": str(clicked_at), "customer": str(customer), **rest} if not rest:
-            at = datetime.fromisoformat(clicked_at)
-            if at.tzinfo is not None:
-                return Click(at, customer)
-    raise ValueError('a click is {"clicked_at": ISO 8601 with its zone, "customer": digits}')
 
 
 def ruling(document: object) -> Ruling:
@@ -178,10 +168,6 @@ def ruling(document: object) -> Ruling:
                 if name in PROCESSING_REASONS:
                     return Ruling("processing", name)
     raise ValueError('a ruling is {"when": "submit" or "processing", "reason": a name of the vendor\'s enum}')
-
-
-def _click_json(each: Click) -> dict[str, str]:
-    return {"clicked_at": each.clicked_at.isoformat(), "customer": each.customer}
 
 
 def _taken_json(taken: Taken) -> dict[str, Any]:

@@ -21,7 +21,8 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 AUDIENCE = "https://oauth2.googleapis.com/token"
 """What an assertion names, wherever the key file says to send it."""
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
-SCOPES = frozenset({DATA_MANAGER, "https://www.googleapis.com/auth/adwords"})
+ADWORDS = "https://www.googleapis.com/auth/adwords"
+SCOPES = frozenset({DATA_MANAGER, ADWORDS})
 CLIENT_EMAIL = "oplead-sync@sandbox-project.iam.gserviceaccount.com"
 LIFETIME_SECONDS = 3600
 SKEW_SECONDS = 300
@@ -95,10 +96,14 @@ class OAuth:
 
     def authorised(self, request: Request) -> bool:
         """Whether a request carries a living token for the Data Manager API."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return DATA_MANAGER in (self.scopes(request.headers.get("authorization", "")) or ())
+
+    def scopes(self, authorization: str) -> frozenset[str] | None:
+        """What the token of an Authorization header is good for; None where none lives behind it."""
+        scheme, _, token = authorization.partition(" ")
         with self._lock:
             scope, expires = self._tokens.get(_digest(token), ("", 0.0))
-        return scheme == "Bearer" and DATA_MANAGER in scope.split() and self._machine() < expires
+        return frozenset(scope.split()) if scheme == "Bearer" and self._machine() < expires else None
 
     def key_file(self, token_uri: str) -> str:
         """The account's key file, as Google Cloud gives one out, with its tokens fetched at `token_uri`."""

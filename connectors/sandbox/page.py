@@ -1,30 +1,47 @@
-"""The sandbox on one page: the clock, what each server saw, what was counted, what was refused and why."""
+"""The sandbox on one page: the clock, what each platform counted, what was refused and why, and how to make trouble."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
 
+from connectors.sandbox.faults import Kind
 from connectors.sandbox.page_style import STYLE
+from connectors.sandbox.page_tables import (
+    FAULTS,
+    GOOGLE,
+    META,
+    REFUSED,
+    SERVERS,
+    SWITCHES,
+    Row,
+    mapping_of,
+    moment,
+    money,
+    number_of,
+    rows_of,
+    table,
+    text,
+    words_of,
+)
 
-SHOWN = 50
-"""How many of the latest rows a table shows."""
-
-Row = Mapping[str, object]
-Column = tuple[str, Callable[[Row], str]]
+_PLATFORMS = {"data_manager": "Data Manager", "google_ads": "Google Ads API", "meta": "Meta"}
+"""The platforms that refuse, by their name in the state."""
+_ALIKE = ("platform", "when", "reason", "code", "subcode", "field", "action")
 
 
 def render(state: Mapping[str, object]) -> str:
     """The page for a state as `GET /state.json` tells it: one HTML document that needs nothing else."""
-    google = _mapping(state.get("data_manager"))
-    book, refused = _rows(google.get("book")), _rows(google.get("refused"))
+    google = rows_of(mapping_of(state.get("data_manager")).get("book"))
+    meta = rows_of(mapping_of(state.get("meta")).get("book"))
     sections = [
-        _figures(state, google, book),
-        _table("Refused, and why", "Nothing has been refused.", _tally(refused), _REFUSED),
-        _table("Accepted", "Nothing has been accepted yet.", book, _BOOK),
-        _table("Faults waiting", "No fault is planted.", _rows(state.get("faults")), _FAULTS),
-        _table("Servers", "No server is running.", _servers(state), _SERVERS),
-        _table("Switches", "There are no switches.", _pairs(_mapping(state.get("switches"))), _SWITCHES),
+        _figures(state, google, meta),
+        table("Refused, and why", "Nothing has been refused.", _tally(_refused(state)), REFUSED),
+        table("Accepted by Google", "Google has accepted nothing yet.", google, GOOGLE),
+        table("Accepted by Meta", "Meta has accepted nothing yet.", meta, META),
+        table("Faults waiting", "No fault is planted.", rows_of(state.get("faults")), FAULTS),
+        _recipe(mapping_of(state.get("addresses"))),
+        table("Servers", "No server is running.", _servers(state), SERVERS),
+        table("Switches", "There are no switches.", _pairs(mapping_of(state.get("switches"))), SWITCHES),
     ]
-    return _DOCUMENT.format(style=STYLE, now=_time(state.get("now"), 19), body="\n".join(sections))
+    return _DOCUMENT.format(style=STYLE, now=moment(state.get("now"), 19), body="\n".join(sections))
 
 
 _DOCUMENT = """<!DOCTYPE html>
@@ -40,7 +57,7 @@ _DOCUMENT = """<!DOCTYPE html>
 <header>
 <h1>Sandbox</h1>
 <p class="clock"><span>It is</span> <time>{now}</time></p>
-<p>Oplead and Google, played on this machine: nothing leaves it. All times are UTC.</p>
+<p>Oplead, Google and Meta, played on this machine: nothing leaves it. All times are UTC.</p>
 </header>
 <main>
 {body}
@@ -49,175 +66,90 @@ _DOCUMENT = """<!DOCTYPE html>
 </html>
 """
 
+_RECIPES = (
+    (
+        "Meta is down for its next two requests",
+        """-X POST {control}/faults -d '{{"server": "meta", "kind": "status", "status": 503, "count": 2}}'""",
+    ),
+    (
+        "Google takes the next upload, and its answer is lost",
+        """-X POST {control}/faults -d '{{"server": "data_manager", "kind": "cut_after"}}'""",
+    ),
+    (
+        "One row is refused, by its order id",
+        """-X POST {control}/rulings -d '{{"google_ads": {{"ORDER ID": {{"reason": "CLICK_NOT_FOUND"}}}}}}'""",
+    ),
+    ("No more faults", "-X DELETE {control}/faults"),
+)
 
-def _figures(state: Mapping[str, object], google: Mapping[str, object], book: Sequence[Row]) -> str:
-    counts = _mapping(google.get("requests"))
+
+def _figures(state: Mapping[str, object], google: Sequence[Row], meta: Sequence[Row]) -> str:
+    counts = {name: mapping_of(mapping_of(state.get(name)).get("requests")) for name in _PLATFORMS}
     figures = {
-        "leads in Oplead": _mapping(state.get("oplead")).get("leads", 0),
-        "uploads to Google": counts.get("ingest", 0),
-        "requests refused": counts.get("refused", 0),
-        "still processing": google.get("processing", 0),
-        "conversions": len(book),
-        "value": _money(book),
+        "leads in Oplead": mapping_of(state.get("oplead")).get("leads", 0),
+        "uploads to Google": number_of(counts["data_manager"].get("ingest"))
+        + number_of(counts["google_ads"].get("upload")),
+        "conversions at Google": len(google),
+        "value at Google": _total(google),
+        "uploads to Meta": counts["meta"].get("uploads", 0),
+        "events at Meta": sum(number_of(line.get("accepted")) for line in meta),
+        "requests refused": sum(number_of(each.get("refused")) for each in counts.values()),
+        "still processing": mapping_of(state.get("data_manager")).get("processing", 0),
     }
-    cards = (f"<div><dd>{_text(figure)}</dd><dt>{name}</dt></div>" for name, figure in figures.items())
+    cards = (f"<div><dd>{text(figure)}</dd><dt>{name}</dt></div>" for name, figure in figures.items())
     return f'<dl class="figures">{"".join(cards)}</dl>'
 
 
-def _money(book: Iterable[Row]) -> str:
+def _total(book: Iterable[Row]) -> str:
     sums: dict[str, float] = {}
     for line in book:
         value, currency = line.get("value"), str(line.get("currency", ""))
         if isinstance(value, int | float):
             sums[currency] = sums.get(currency, 0) + value
-    return " + ".join(_amount(total, currency) for currency, total in sums.items()) or "none"
+    return " + ".join(money(total, currency) for currency, total in sums.items()) or "none"
 
 
-def _amount(value: object, currency: str) -> str:
-    if not isinstance(value, int | float):
-        return "–"
-    return (
-        f"{value:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}").removesuffix(".00") + f"\N{NO-BREAK SPACE}{currency}"
-    )
+def _refused(state: Mapping[str, object]) -> list[Row]:
+    """Every platform's refusals, oldest first."""
+    refused = [
+        {**each, "platform": title}
+        for name, title in _PLATFORMS.items()
+        for each in rows_of(mapping_of(state.get(name)).get("refused"))
+    ]
+    return sorted(refused, key=lambda each: str(each.get("at", "")))
 
 
 def _tally(refused: Sequence[Row]) -> list[Row]:
-    """Refusals that are alike in one row, the latest first."""
+    """Refusals that are alike in one row, in the order in which each was first met."""
     tally: dict[tuple[str, ...], dict[str, object]] = {}
     for each in refused:
-        key = tuple(str(each.get(name, "")) for name in ("when", "reason", "field", "action"))
+        key = tuple(str(each.get(name, "")) for name in _ALIKE)
         row = tally.setdefault(key, {**each, "count": 0, "examples": []})
-        row["count"] = _number(row["count"]) + 1
+        row["count"] = number_of(row["count"]) + 1
         row["at"] = each.get("at")
-        row["examples"] = [*_rows_of_text(row["examples"]), str(each.get("transaction_id", ""))][-3:]
+        row["examples"] = [*words_of(row["examples"]), str(each.get("transaction_id", ""))][-3:]
     return list(tally.values())
 
 
+def _recipe(addresses: Mapping[str, object]) -> str:
+    """How to make trouble on this very sandbox, from a terminal."""
+    control = str(addresses.get("control", "http://127.0.0.1:PORT"))
+    lines = "\n\n".join(f"# {title}\ncurl {line.format(control=control)}" for title, line in _RECIPES)
+    kinds = ", ".join(Kind)
+    return (
+        "<section><h2>Make trouble</h2>"
+        f"<p>From a terminal. A fault names a server of those below and a kind: {text(kinds)}; "
+        "<code>count</code>, <code>after</code> and <code>path</code> say which requests it takes.</p>"
+        f"<pre><code>{text(lines)}</code></pre></section>"
+    )
+
+
 def _servers(state: Mapping[str, object]) -> list[Row]:
-    counts, addresses = _mapping(state.get("requests")), _mapping(state.get("addresses"))
-    return [{"name": name, "count": counts[name], "url": addresses.get(name, "")} for name in counts]
+    counts, addresses = mapping_of(state.get("requests")), mapping_of(state.get("addresses"))
+    rows: list[Row] = [{"name": name, "count": counts[name], "url": addresses.get(name, "")} for name in counts]
+    return rows[::-1]  # a table shows the last row first
 
 
 def _pairs(switches: Mapping[str, object]) -> list[Row]:
-    return [{"name": name, "value": value} for name, value in switches.items()]
-
-
-def _table(title: str, empty: str, rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """A section with its rows, latest first; on a narrow screen each row becomes a card."""
-    if not rows:
-        return f"<section><h2>{title}</h2><p>{empty}</p></section>"
-    head = "".join(f'<th scope="col">{name}</th>' for name, _ in columns)
-    latest = rows[-SHOWN:][::-1]
-    body = "".join(
-        "<tr>" + "".join(f'<td data-label="{name}"><span>{cell(row)}</span></td>' for name, cell in columns) + "</tr>"
-        for row in latest
-    )
-    note = f"<p>The latest {SHOWN} of {len(rows)}.</p>" if len(rows) > SHOWN else ""
-    return (
-        f"<section><h2>{title} <small>{len(rows)}</small></h2>{note}"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>"
-    )
-
-
-def _plain(name: str) -> Callable[[Row], str]:
-    return lambda row: _text(row.get(name, ""))
-
-
-def _code(name: str) -> Callable[[Row], str]:
-    return lambda row: f"<code>{_text(row[name])}</code>" if row.get(name) else "–"
-
-
-def _moment(name: str) -> Callable[[Row], str]:
-    return lambda row: _time(row.get(name))
-
-
-def _value(row: Row) -> str:
-    now = _text(_amount(row.get("value"), str(row.get("currency", ""))))
-    if row.get("first_value") == row.get("value"):
-        return now
-    return f"{now} <small>was {_text(_amount(row.get('first_value'), ''))}</small>"
-
-
-def _again(row: Row) -> str:
-    told = {"replays": "replayed", "changed_replays": "changed on replay", "restatements": "restated"}
-    counts = [f"{_text(row[name])} × {word}" for name, word in told.items() if row.get(name)]
-    return "<br>".join(counts) or "–"
-
-
-def _click(row: Row) -> str:
-    return _text(row.get("click_kind", "")) + ("" if row.get("matched") else " <small>no click known</small>")
-
-
-def _reason(row: Row) -> str:
-    words = str(row.get("reason", "")).removeprefix("PROCESSING_ERROR_REASON_")
-    return f'<strong class="reason">{_text(words.replace("_", " ").capitalize())}</strong>'
-
-
-def _stage(row: Row) -> str:
-    return "at once" if row.get("when") == "submit" else "in processing"
-
-
-def _examples(row: Row) -> str:
-    found = [each for each in _rows_of_text(row.get("examples")) if each]
-    return "<br>".join(f"<code>{_text(each)}</code>" for each in found) or _code("field")(row)
-
-
-def _kind(row: Row) -> str:
-    return " ".join(_text(each) for each in (row.get("kind", ""), row.get("status")) if each)
-
-
-_BOOK: Sequence[Column] = (
-    ("Transaction", _code("transaction_id")),
-    ("Action", _plain("action")),
-    ("Happened", _moment("event_time")),
-    ("Value", _value),
-    ("Known by", _click),
-    ("Sent again", _again),
-    ("Accepted", _moment("accepted_at")),
-)
-_REFUSED: Sequence[Column] = (
-    ("Reason", _reason),
-    ("Times", _plain("count")),
-    ("When", _stage),
-    ("Action", _plain("action")),
-    ("Latest", _examples),
-    ("At", _moment("at")),
-)
-_SERVERS: Sequence[Column] = (
-    ("Server", _plain("name")),
-    ("Requests", _plain("count")),
-    ("Address", _code("url")),
-)
-_FAULTS: Sequence[Column] = (
-    ("Server", _plain("server")),
-    ("Kind", _kind),
-    ("Left", _plain("count")),
-    ("After", _plain("after")),
-    ("Path", _code("path")),
-)
-_SWITCHES: Sequence[Column] = (("Switch", _code("name")), ("Position", _plain("value")))
-
-
-def _time(moment: object, length: int = 16) -> str:
-    """A moment as people write it: to the minute, or longer."""
-    return _text(str(moment or "–").replace("T", " ")[:length])
-
-
-def _text(value: object) -> str:
-    return escape(str(value))
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _rows(value: object) -> list[Row]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
-
-
-def _rows_of_text(value: object) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else []
+    rows: list[Row] = [{"name": name, "value": value} for name, value in switches.items()]
+    return rows[::-1]

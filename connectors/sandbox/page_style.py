@@ -26,10 +26,10 @@ h2 small { color: var(--soft); font-weight: normal; margin-left: .25rem; }
 section { margin-top: 2.25rem; }
 section > p { margin: 0 0 .5rem; color: var(--soft); }
 .clock time { color: var(--accent); font-weight: 600; font-variant-numeric: tabular-nums; }
-.figures { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 0; }
+.figures { display: grid; grid-template-columns: repeat(4, 1fr); gap: .75rem; margin: 1.5rem 0 0; }
 .figures div {
-  flex: 1 0 9rem; background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
-  padding: .8rem 1rem; display: flex; flex-direction: column; min-width: fit-content;
+  background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: .8rem 1rem; display: flex; flex-direction: column;
 }
 .figures dd {
   margin: 0; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap;
@@ -44,10 +44,15 @@ th { color: var(--soft); font-weight: 500; font-size: .8rem; white-space: nowrap
 td { border-top: 1px solid var(--line); font-variant-numeric: tabular-nums; }
 td small { color: var(--soft); }
 code { font: .85em ui-monospace, "Cascadia Code", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+pre {
+  margin: 0; padding: .8rem 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--line);
+  border-radius: .6rem; font-size: .9rem; line-height: 1.6;
+}
+pre code { overflow-wrap: normal; }
 .reason { color: var(--alarm); font-weight: 600; }
 @media (max-width: 44rem) {
   body { padding: 1.25rem .9rem 3rem; }
-  .figures div { flex-basis: 40%; }
+  .figures { grid-template-columns: 1fr 1fr; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody, tr { display: block; }
   tr + tr { border-top: .4rem solid var(--paper); }

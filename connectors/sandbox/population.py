@@ -111,7 +111,7 @@ class Population:
         return {
             click.value: {"clicked_at": click.at.isoformat(), "customer": CUSTOMER}
             for click in clicks
-            if click and click.kind != "fbclid"
+            if click and click.kind in ("gclid", "gbraid", "wbraid")
         }
 
     def truth(self) -> Mapping[str, Truth]:

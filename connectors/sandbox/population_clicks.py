@@ -22,7 +22,8 @@ GOOGLE_KINDS: Final = frozenset(
 )
 """The kinds a careful reader gets an id from that Google knows."""
 
-META_KINDS: Final = frozenset({"fbclid_bare", "fbc"})
+META_KINDS: Final = frozenset({"fbclid_bare", "fbclid_label", "fbc", "lead_id"})
+"""The kinds a careful reader gets an id from that Meta knows."""
 
 BASE64URL: Final = string.ascii_letters + string.digits + "-_"
 HEX: Final = "0123456789abcdef"
@@ -50,7 +51,7 @@ class Click:
     """One click as the ad platform saw it."""
 
     kind: str
-    """`gclid`, `gbraid`, `wbraid` or `fbclid`."""
+    """`gclid`, `gbraid`, `wbraid`, `fbclid`, or `lead_id` where the ad's own form was filled in."""
     value: str
     at: datetime
 
@@ -79,6 +80,8 @@ def leave_trace(dice: Dice, kind: str, lag: str, created: datetime) -> Trace:
 
 
 def _platform_kind(kind: str) -> str:
+    if kind == "lead_id":
+        return kind
     if kind in META_KINDS:
         return "fbclid"
     return kind.removesuffix("_label") if "braid" in kind else "gclid"
@@ -89,13 +92,15 @@ def _clicked_at(dice: Dice, lag: str, created: datetime) -> datetime:
 
 
 def _click_id(dice: Dice, kind: str) -> str:
-    """An id that looks like those of the platform: mixed-case base64url under a familiar head."""
+    """An id that looks like those of the platform: mixed-case base64url under a familiar head, or digits."""
     if kind == "gbraid":
         return "0AAAAA" + dice.text(BASE64URL, dice.between(20, 34))
     if kind == "wbraid":
         return "CjkKCQjw" + dice.text(BASE64URL, dice.between(60, 80))
     if kind == "fbclid":
         return "IwY2xjaw" + dice.text(BASE64URL, dice.between(90, 150))
+    if kind == "lead_id":
+        return dice.pick("123456789") + dice.text(string.digits, dice.between(14, 16))
     head, tail = dice.pick(_GCLID_ENDS)
     return head + dice.text(BASE64URL, dice.between(68, 84)) + tail
 
@@ -143,6 +148,15 @@ def _two(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
     return f"{click.kind}={click.value}{between}fbclid={_click_id(dice, 'fbclid')}"
 
 
+def _lead_form(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+    """The lead's own number in Meta, as its Instant Forms and their exports write it.
+
+    https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
+    """
+    label = dice.pick(("lead_id=", "lead_id=", "lead_id: ", "leadgen_id="))
+    return label + dice.pick(("", "", "l:")) + click.value
+
+
 def _fbc(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
     """Meta's cookie: its time in milliseconds.
 
@@ -160,7 +174,9 @@ _FORMS: Final[Mapping[str, Callable[[Dice, Click, Mapping[str, str]], str]]] = {
     "gbraid_label": _label,
     "wbraid_label": _label,
     "fbclid_bare": _bare,
+    "fbclid_label": _label,
     "fbc": _fbc,
+    "lead_id": _lead_form,
     "bare_ambiguous": _bare,
     "gclid_truncated": _truncated,
 }

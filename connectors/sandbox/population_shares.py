@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 SHARES: Final[Mapping[str, Mapping[str, int]]] = {
-    # what leadData.externalID holds; the first seven, 600 of 1000, are ids Google knows
+    # what leadData.externalID holds; the first seven, 600 of 1000, are ids Google knows, the next four ids Meta knows
     "click": {
         "gclid_bare": 260,  # the id alone, utm_source says google
         "gclid_label": 140,  # "gclid=…", "gclid: …"
@@ -17,10 +17,12 @@ SHARES: Final[Mapping[str, Mapping[str, int]]] = {
         "gclid_and_fbclid": 20,  # "gclid=…;fbclid=…"
         "gbraid_label": 40,
         "wbraid_label": 30,
-        "fbclid_bare": 80,  # the id alone, utm_source says facebook
-        "fbc": 40,  # fb.1.<ms>.<fbclid>
-        "supplier_uuid": 50,  # a supplier's own reference, no click
-        "empty": 180,  # organic, telephone, trade fair
+        "fbclid_bare": 90,  # the id alone, utm_source says facebook
+        "fbclid_label": 25,  # "fbclid=…"
+        "fbc": 50,  # fb.1.<ms>.<fbclid>
+        "lead_id": 85,  # "lead_id=…": the form in the ad itself was filled in, with or without "l:"
+        "supplier_uuid": 20,  # a supplier's own reference, no click
+        "empty": 80,  # organic, telephone, trade fair
         "bare_ambiguous": 30,  # a true gclid, but nothing says it is one
         "gclid_truncated": 20,  # a true gclid, cut by a column that was too short
     },

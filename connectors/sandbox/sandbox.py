@@ -5,14 +5,19 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from connectors.sandbox import data_manager_rules, demo, oauth, oplead
+from connectors.sandbox import data_manager_rules, demo, google_ads_rules, meta, oauth, oplead
+from connectors.sandbox.certificate import self_signed
 from connectors.sandbox.clock import Clock
-from connectors.sandbox.control import Control
+from connectors.sandbox.control import Control, Platforms
 from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Faults
+from connectors.sandbox.google import Google
+from connectors.sandbox.google_ads import GoogleAds
+from connectors.sandbox.google_ads_server import GoogleAdsServer
 from connectors.sandbox.http import Server
+from connectors.sandbox.meta import Meta
 from connectors.sandbox.oauth import OAuth
 from connectors.sandbox.oplead import Oplead
 from connectors.sandbox.population import Population
@@ -21,12 +26,29 @@ from connectors.sandbox.rules import Rule
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
-RULES: tuple[Rule, ...] = (*oplead.RULES, *oauth.RULES, *data_manager_rules.RULES)
+CERTIFICATE_FILE = "google-ads-certificate.pem"
+RULES: tuple[Rule, ...] = (
+    *oplead.RULES,
+    *oauth.RULES,
+    *data_manager_rules.RULES,
+    *google_ads_rules.RULES,
+    *meta.RULES,
+)
 """Everything the sandbox holds its callers to."""
 
 
+class Part(Protocol):
+    """A part of the sandbox that has a state."""
+
+    def dump(self) -> dict[str, Any]:
+        """Its state, as JSON."""
+
+    def load(self, dumped: Mapping[str, Any], /) -> None:
+        """Become what `dump` told of."""
+
+
 class Sandbox:
-    """Oplead, Google's tokens, the Data Manager, a clock and a control page, on loopback.
+    """Oplead, Google's tokens and both its APIs, Meta, a clock and a control page, on loopback.
 
     with Sandbox(directory) as sandbox:
         sandbox.addresses["oplead"]
@@ -47,8 +69,12 @@ class Sandbox:
         self.faults = Faults()
         self.oauth = OAuth(_key(self.directory / KEY_FILE))
         self.oplead = Oplead(self.clock.now, population.leads_at if population else lambda _: {})
-        self.data_manager = DataManager(self.clock.now, self.oauth.authorised)
-        self.control = Control(self.clock.now, self.oplead, self.oauth, self.data_manager, self.faults)
+        google = Google()
+        self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
+        self.google_ads = GoogleAds(self.clock.now, self.oauth.scopes, google)
+        self.meta = Meta(self.clock.now)
+        self.control = Control(self.clock.now, self._platforms(), self.faults)
+        self._certificate = self_signed()
         ports = self._resume()
         if population:
             self.data_manager.register_clicks(population.clicks())
@@ -57,7 +83,7 @@ class Sandbox:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The URL of each server: clock, oplead, oauth, data_manager, control."""
+        """The URL of each server: clock, oplead, oauth, data_manager, google_ads(_tls) by gRPC, meta, control."""
         return {name: server.url for name, server in self._servers.items()}
 
     @property
@@ -65,8 +91,14 @@ class Sandbox:
         """The service account key that the token endpoint knows."""
         return self.directory / KEY_FILE
 
+    @property
+    def certificate(self) -> Path:
+        """The authority of `google_ads_tls`, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; new at every start."""
+        return self.directory / CERTIFICATE_FILE
+
     def start(self) -> None:
-        """Write the key file and serve."""
+        """Write the key file and the certificate, and serve."""
+        _write(self.certificate, self._certificate.certificate.decode())
         _write(self.key_file, self.oauth.key_file(f"{self.addresses['oauth']}/token"))
         for server in self._servers.values():
             server.start()
@@ -90,24 +122,32 @@ class Sandbox:
         ports = {name: server.port for name, server in self._servers.items()}
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
 
-    def write_settings(self, directory: Path | None = None) -> Path:
+    def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
         """Write `pipeline.yaml` and `sandbox.env` for this sandbox; the path of the first.
 
-        Where no directory is named they go beside the sandbox's own state.
+        Args:
+            directory: beside the sandbox's own state where none is named.
+            google_transport: data_manager or google_ads_api.
         """
         directory = directory or self.directory
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
-        _write(settings, demo.settings(self.addresses))
-        _write(directory / "sandbox.env", demo.environment(oplead.ADMIN_KEY, self.key_file))
+        _write(settings, demo.settings(self.addresses, google_transport))
+        _write(directory / "sandbox.env", demo.environment(oplead.ADMIN_KEY, self.key_file, meta.TOKENS[demo.DATASET]))
         return settings
 
-    def _parts(self) -> Mapping[str, Clock | Oplead | OAuth | DataManager]:
+    def _platforms(self) -> Platforms:
+        return Platforms(self.oplead, self.oauth, self.data_manager, self.google_ads, self.meta)
+
+    def _parts(self) -> Mapping[str, Part]:
+        """Whatever has a state, in the order of loading: the Data Manager's holds what Google shares."""
         return {
             "clock": self.clock,
             "oplead": self.oplead,
             "oauth": self.oauth,
             "data_manager": self.data_manager,
+            "google_ads": self.google_ads,
+            "meta": self.meta,
         }
 
     def _resume(self) -> Mapping[str, int]:
@@ -117,16 +157,32 @@ class Sandbox:
             return {}
         state: dict[str, Any] = json.loads(file.read_text())
         for name, part in self._parts().items():
-            part.load(state[name])
+            if name in state:  # a state saved before a platform came has nothing of it
+                part.load(state[name])
         ports: dict[str, int] = state["ports"]
         return ports
 
-    def _bind(self, ports: Mapping[str, int]) -> dict[str, Server]:
-        handlers = {name: part.handle for name, part in self._parts().items()} | {"control": self.control.handle}
-        return {
+    def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
+        handlers = {
+            "clock": self.clock.handle,
+            "oplead": self.oplead.handle,
+            "oauth": self.oauth.handle,
+            "data_manager": self.data_manager.handle,
+            "meta": self.meta.handle,
+            "control": self.control.handle,
+        }
+        certificates = {"google_ads": None, "google_ads_tls": self._certificate}
+        served = {
             name: Server(name, handler, self.faults, self.clock.now, closed=self.clock.closed, port=ports.get(name, 0))
             for name, handler in handlers.items()
         }
+        called = {
+            name: GoogleAdsServer(
+                self.google_ads.handle, self.faults, self.clock.now, certificate=certificate, port=ports.get(name, 0)
+            )
+            for name, certificate in certificates.items()
+        }
+        return {**served, **called}
 
 
 def _key(file: Path) -> oauth.Key:

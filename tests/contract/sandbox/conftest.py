@@ -2,9 +2,11 @@
 
 import http.client
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import grpc
 import pytest
 
 
@@ -32,6 +34,46 @@ def _ask(url, line, body=None, headers=()):
         return Answer(response.status, named, response.read())
     finally:
         connection.close()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a gRPC call came to: its code, and either messages or a GoogleAdsFailure, all as bytes."""
+
+    code: str
+    details: str
+    messages: tuple
+    failure: bytes | None
+    metadata: dict
+
+
+@contextmanager
+def _dialled(url, certificate=None):
+    target = urlsplit(url).netloc
+    channel = (
+        grpc.insecure_channel(target)
+        if certificate is None
+        else grpc.secure_channel(target, grpc.ssl_channel_credentials(certificate))
+    )
+    with channel:
+        yield lambda path, message, metadata=(), timeout=10: _call(channel, path, message, metadata, timeout)
+
+
+def _call(channel, path, message, metadata, timeout):
+    call = channel.unary_stream(path)(message, metadata=tuple(metadata), timeout=timeout)
+    try:
+        messages = tuple(call)
+    except grpc.RpcError:
+        messages = ()
+    trailing = dict(call.trailing_metadata() or ())
+    failure = trailing.pop("google.ads.googleads.v26.errors.googleadsfailure-bin", None)
+    return Reply(call.code().name, call.details(), messages, failure, trailing)
+
+
+@pytest.fixture
+def dialled():
+    """One raw channel as a context: `dialled(url)` gives `call(path, message, metadata)`; messages are bytes."""
+    return _dialled
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """The sandbox as a whole, by its control API: what is planted there is what the platforms do."""
 
 import json
+import re
+import shlex
 import stat
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
 from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
+from connectors.sandbox.meta import TOKENS
 from connectors.sandbox.oplead import ADMIN_KEY
 from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import RULES, Sandbox
@@ -81,12 +85,14 @@ def ingest(sandbox, ask, headers):
 
 
 def test_every_server_has_its_own_address(sandbox):
-    """Five servers, five ports, all on loopback."""
+    """Eight servers, eight ports, all on loopback; one by TLS, under the name of its certificate."""
     addresses = sandbox.addresses
+    names = {"clock", "oplead", "oauth", "data_manager", "google_ads", "google_ads_tls", "meta", "control"}
 
-    assert addresses.keys() == {"clock", "oplead", "oauth", "data_manager", "control"}
-    assert {urlsplit(url).hostname for url in addresses.values()} == {"127.0.0.1"}
-    assert len({urlsplit(url).port for url in addresses.values()}) == 5
+    assert names == addresses.keys()
+    assert addresses["google_ads_tls"].startswith("https://localhost:")
+    assert {"127.0.0.1", "localhost"} == {urlsplit(url).hostname for url in addresses.values()}
+    assert 8 == len({urlsplit(url).port for url in addresses.values()})
 
 
 def test_the_clock_begins_on_the_first_morning(sandbox, ask):
@@ -110,16 +116,27 @@ def test_an_id_in_a_path_is_percent_decoded(control, oplead):
 
 def test_switches_reach_their_platform(control, oplead):
     """One call turns switches of several platforms."""
-    answer = control("POST /switches", {"pagination": "page", "record_indices": False, "refuse_tokens": True})
+    turned = {
+        "pagination": "page",
+        "record_indices": False,
+        "refuse_tokens": True,
+        "ads_api_allowlisted": False,
+        "meta_deduplication": False,
+    }
+    answer = control("POST /switches", turned)
     switches = control("GET /state.json").json()["switches"]
 
     assert answer.status == 204
     assert oplead("/v1/leads?page=1").status == 200
-    assert (switches["pagination"], switches["record_indices"], switches["refuse_tokens"]) == (
-        "page",
-        False,
-        True,
-    )
+    assert turned == {name: switches[name] for name in turned}
+
+
+def test_no_two_platforms_have_a_switch_of_the_same_name(sandbox):
+    """A name says whose it is."""
+    parts = (sandbox.oplead, sandbox.oauth, sandbox.data_manager, sandbox.google_ads, sandbox.meta)
+    names = [name for part in parts for name in part.switches]
+
+    assert len(set(names)) == len(names)
 
 
 def test_faults_are_planted_and_cleared(control, oplead):
@@ -133,12 +150,21 @@ def test_faults_are_planted_and_cleared(control, oplead):
     assert oplead("/v1/leads").status == 200
 
 
-@pytest.mark.parametrize("server", ["oplead", "oauth", "data_manager"])
+@pytest.mark.parametrize("server", ["oplead", "oauth", "data_manager", "meta"])
 def test_faults_reach_every_platform(control, sandbox, ask, server):
     """Each platform's own server meets its own faults."""
     control("POST /faults", {"server": server, "kind": "html", "status": 503})
 
     assert ask(sandbox.addresses[server], "GET /").headers["content-type"] == "text/html"
+
+
+@pytest.mark.parametrize("server", ["google_ads", "google_ads_tls"])
+def test_faults_reach_both_doors_of_the_google_ads_api(control, sandbox, dialled, server):
+    """One name for two ports."""
+    control("POST /faults", {"server": "google_ads", "kind": "status", "status": 504})
+    certificate = sandbox.certificate.read_bytes() if server == "google_ads_tls" else None
+    with dialled(sandbox.addresses[server], certificate) as call:
+        assert "DEADLINE_EXCEEDED" == call("/any/Method", b"").code
 
 
 @pytest.mark.parametrize(
@@ -151,6 +177,11 @@ def test_faults_reach_every_platform(control, sandbox, ask, server):
         ("POST /switches", {"pagination": "offset"}, 400),
         ("POST /clicks", {"abc": {"clicked_at": "yesterday", "customer": "1234567890"}}, 400),
         ("POST /rulings", {"k-1": {"when": "never", "reason": "INTERNAL_ERROR"}}, 400),
+        ("POST /faults", {"server": "google_ads_tls", "kind": "hang"}, 400),
+        ("POST /switches", {"ads_api_enhanced": "perhaps"}, 400),
+        ("POST /rulings", {"google_ads": {"k-1": {"reason": "NO_SUCH_REASON"}}}, 400),
+        ("POST /rulings", {"google_ads": []}, 400),
+        ("POST /rulings", {"meta": {"k-1": {"reason": "CLICK_NOT_FOUND"}}}, 400),
         ("PUT /leads/L-2", LEAD, 400),
         ("PUT /leads/L-1", [], 400),
         ("PUT /leads", LEAD, 400),
@@ -195,6 +226,29 @@ def test_planted_rulings_refuse_events(control, sandbox, ask):
     assert ingest(sandbox, ask, token(sandbox)).status == 400
 
 
+def test_rulings_under_a_platforms_name_are_for_it(control, sandbox, ask):
+    """The others are for the Data Manager, which has a name too."""
+    planted = {
+        "google_ads": {"k-1": {"reason": "CLICK_NOT_FOUND"}},
+        "meta": {"k-1": {"subcode": 2804003}},
+        "data_manager": {"k-1": {"when": "submit", "reason": "INVALID_FORMAT"}},
+        "k-2": {"when": "submit", "reason": "INVALID_FORMAT"},
+    }
+
+    assert control("POST /rulings", planted).status == 204
+    assert ingest(sandbox, ask, token(sandbox)).status == 400
+    assert planted["google_ads"] == sandbox.google_ads.dump()["rulings"]
+    assert planted["meta"]["k-1"]["subcode"] == sandbox.meta.dump()["rulings"]["k-1"]["subcode"]
+
+
+def test_the_state_tells_of_every_platform(control):
+    """Book, counts and refusals of each."""
+    state = control("GET /state.json").json()
+
+    for name in ("data_manager", "google_ads", "meta"):
+        assert {"book", "requests", "refused"} <= state[name].keys()
+
+
 def test_requests_are_counted_for_each_server(control, oplead):
     """Method, path, clock time and status, server by server."""
     oplead("/v1/leads")
@@ -217,6 +271,21 @@ def test_the_page_shows_the_sandbox(control):
     assert b"Sandbox" in answer.body
 
 
+def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
+    """Whoever copies a line from the page into a terminal is understood."""
+    page = unescape(re.sub(r"<[^>]*>", "", control("GET /").body.decode()))
+    commands = [shlex.split(line) for line in page.splitlines() if line.startswith("curl ")]
+    statuses = []
+    for _, _, method, url, *data in commands:
+        assert url.startswith(f"{sandbox.addresses['control']}/")
+
+        statuses.append(control(f"{method} {urlsplit(url).path}", json.loads(data[1]) if data else None).status)
+
+    assert [204, 204, 204, 204] == statuses
+    assert {"ORDER ID"} == sandbox.google_ads.dump()["rulings"].keys()
+    assert [] == sandbox.faults.dump()
+
+
 def test_a_population_fills_oplead(tmp_path, ask, population):
     """The leads of the moment are served, and the state counts them."""
     with Sandbox(tmp_path, population) as sandbox:
@@ -228,12 +297,13 @@ def test_a_population_fills_oplead(tmp_path, ask, population):
 
 
 def test_it_resumes_where_it_stopped(tmp_path, ask, population):
-    """Clock, leads, switches, tokens, clicks, what was taken, the key and the ports survive a restart."""
+    """Clock, leads, switches of every platform, tokens, clicks, what was taken, the key and the ports survive."""
     with Sandbox(tmp_path, population) as first:
         addresses, headers = first.addresses, token(first)
         first.clock.advance(START + timedelta(days=1))
         ask(addresses["control"], "PUT /leads/L-1", LEAD)
-        ask(addresses["control"], "POST /switches", {"list_has_details": False})
+        turned = {"list_has_details": False, "ads_api_echo": True, "meta_deduplication": False}
+        ask(addresses["control"], "POST /switches", turned)
         before = ask(addresses["control"], "GET /state.json").json()
     with Sandbox(tmp_path, population) as second:
         after = ask(second.addresses["control"], "GET /state.json").json()
@@ -260,7 +330,7 @@ def test_the_state_is_written_whole_and_for_its_owner(sandbox):
     names = {file.name for file in sandbox.directory.iterdir()}
     modes = {stat.S_IMODE(file.stat().st_mode) for file in sandbox.directory.iterdir()}
 
-    assert names == {"sandbox.json", "service-account.json"}
+    assert names == {"sandbox.json", "service-account.json", "google-ads-certificate.pem"}
     assert modes == {0o600}
     assert json.loads((sandbox.directory / "sandbox.json").read_text())["clock"] == {"now": "2026-09-01T03:30:00+00:00"}
 
@@ -274,11 +344,27 @@ def test_settings_point_at_this_sandbox(sandbox, tmp_path):
     assert written == tmp_path / "demo" / "pipeline.yaml"
     assert f"clock: {sandbox.addresses['clock']}\n" in text
     assert f"base_url: {sandbox.addresses['oplead']}\n" in text
-    assert f"endpoint: {sandbox.addresses['data_manager']}\n" in text
+    assert f"  endpoint: {sandbox.addresses['data_manager']}\n" in text
+    assert f"  ads_api_endpoint: {sandbox.addresses['google_ads']}\n" in text
+    assert f"  graph_url: {sandbox.addresses['meta']}\n" in text
+    assert "transport: data_manager\n" in text
     assert "token: ${OPLEAD_TOKEN}\n" in text
     assert "credentials: ${GOOGLE_ADS_KEY_FILE}\n" in text
+    assert "access_token: ${META_ACCESS_TOKEN}\n" in text
     assert ADMIN_KEY not in text
-    assert environment == [f"OPLEAD_TOKEN={ADMIN_KEY}", f"GOOGLE_ADS_KEY_FILE={sandbox.key_file}"]
+    assert TOKENS["1234567890"] not in text
+    assert environment == [
+        f"OPLEAD_TOKEN={ADMIN_KEY}",
+        f"GOOGLE_ADS_KEY_FILE={sandbox.key_file}",
+        f"META_ACCESS_TOKEN={TOKENS['1234567890']}",
+    ]
+
+
+def test_settings_name_the_transport_asked_for(sandbox, tmp_path):
+    """Google by its older API, where that is wanted."""
+    text = sandbox.write_settings(tmp_path / "demo", google_transport="google_ads_api").read_text()
+
+    assert "  transport: google_ads_api\n" in text
 
 
 def test_the_key_file_sends_tokens_to_this_sandbox(sandbox):
@@ -290,4 +376,4 @@ def test_the_key_file_sends_tokens_to_this_sandbox(sandbox):
 
 def test_every_servers_rules_are_told():
     """One registry holds them all."""
-    assert {"oplead", "oauth", "data_manager"} == {rule.server for rule in RULES}
+    assert {"oplead", "oauth", "data_manager", "google_ads", "meta"} == {rule.server for rule in RULES}

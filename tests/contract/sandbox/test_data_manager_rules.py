@@ -11,8 +11,9 @@ import pytest
 
 from connectors.sandbox import data_manager_rules as rules
 from connectors.sandbox.data_manager import DataManager
-from connectors.sandbox.data_manager_accounts import Account, Action
 from connectors.sandbox.faults import Faults
+from connectors.sandbox.google import Google
+from connectors.sandbox.google_accounts import Account, Action
 from connectors.sandbox.http import Response, Server
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
@@ -74,7 +75,7 @@ class Wire:
     def __init__(self, server: Server) -> None:
         self.now = NOON
         self.valid = True
-        self.platform = DataManager(lambda: self.now, lambda _: self.valid, ACCOUNTS)
+        self.platform = DataManager(lambda: self.now, lambda _: self.valid, Google(ACCOUNTS))
         self.platform.register_clicks(CLICKS)
         server.handler = self.platform.handle
         self.address = urlsplit(server.url).netloc

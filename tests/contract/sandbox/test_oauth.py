@@ -13,7 +13,7 @@ from google.oauth2 import service_account
 
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.http import Request, Server
-from connectors.sandbox.oauth import CLIENT_EMAIL, RULES, OAuth, new_key, read_key
+from connectors.sandbox.oauth import ADWORDS, CLIENT_EMAIL, RULES, OAuth, new_key, read_key
 
 NOW = 1_790_000_000.0
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
@@ -208,6 +208,18 @@ def test_a_token_opens_only_what_it_was_asked_for(ask, url, oauth):
     ads = token(ask, url, {**CLAIMS, "scope": "https://www.googleapis.com/auth/adwords"})
 
     assert not oauth.authorised(bearer(ads))
+
+
+def test_a_token_is_good_for_what_it_was_asked_for(ask, url, oauth, machine):
+    """Whoever serves an API asks for its scopes; an expired one has none, not even an empty set."""
+    both = token(ask, url, {**CLAIMS, "scope": f"{ADWORDS} {DATA_MANAGER}"})
+    narrow = token(ask, url, {**CLAIMS, "scope": ADWORDS})
+
+    assert {ADWORDS, DATA_MANAGER} == oauth.scopes(f"Bearer {both}")
+    assert {ADWORDS} == oauth.scopes(f"Bearer {narrow}")
+    assert oauth.scopes(f"Basic {both}") is None
+    machine.time += 3600
+    assert oauth.scopes(f"Bearer {both}") is None
 
 
 @pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer unknown", "Basic eDp5"])

@@ -2,9 +2,11 @@
 
 from html.parser import HTMLParser
 
-from connectors.sandbox.page import SHOWN, render
+from connectors.sandbox.page import render
+from connectors.sandbox.page_tables import SHOWN
 
 LINE = {
+    "api": "google_ads",
     "transaction_id": "sale-1",
     "action": "987654322",
     "event_time": "2026-07-20T09:00:00+00:00",
@@ -24,9 +26,22 @@ LOST = {
     "reason": "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND",
     "action": "987654322",
 }
+SEEN = {
+    "dataset": "1234567890",
+    "event_name": "Schedule",
+    "event_id": "meta-1",
+    "accepted": 2,
+    "replays": 1,
+    "event_time": "2026-07-20T09:00:00+00:00",
+    "value": 60,
+    "currency": "EUR",
+    "click_kind": "lead_id",
+    "accepted_at": "2026-07-20T12:20:00+00:00",
+    "profile": "crm",
+}
 STATE = {
     "now": "2026-07-20T12:30:05+00:00",
-    "addresses": {"oplead": "http://127.0.0.1:4001"},
+    "addresses": {"oplead": "http://127.0.0.1:4001", "control": "http://127.0.0.1:4009"},
     "requests": {"oplead": 31},
     "oplead": {"leads": 1200},
     "faults": [{"server": "oplead", "kind": "status", "status": 429, "count": 2, "after": 3, "path": "/v1"}],
@@ -36,6 +51,18 @@ STATE = {
         "requests": {"ingest": 5},
         "processing": 1,
         "refused": [{**LOST, "transaction_id": name} for name in ("lost-1", "lost-2", "lost-3", "lost-4")],
+    },
+    "google_ads": {
+        "book": [LINE],
+        "requests": {"upload": 2, "refused": 1},
+        "refused": [{**LOST, "when": "submit", "reason": "TOO_RECENT_EVENT", "transaction_id": "fresh-1"}],
+    },
+    "meta": {
+        "book": [SEEN],
+        "requests": {"uploads": 3, "refused": 1},
+        "refused": [
+            {"at": "2026-07-20T12:25:00+00:00", "code": 100, "subcode": 2804003, "field": "data[0].event_time"}
+        ],
     },
 }
 
@@ -86,7 +113,16 @@ def test_the_page_tells_the_state():
     for expected in (
         "2026-07-20 12:30:05",
         "1200 leads in Oplead",
-        "5 uploads to Google",
+        "7 uploads to Google",
+        "3 uploads to Meta",
+        "2 events at Meta",
+        "2 requests refused",
+        "Google Ads API",
+        "Too recent event",
+        "Error 100 / 2804003",
+        "meta-1",
+        "curl -X POST http://127.0.0.1:4009/faults",
+        '{"server": "meta", "kind": "status", "status": 503, "count": 2}',
         "sale-1",
         "750\N{NO-BREAK SPACE}EUR",
         "was 12\N{NARROW NO-BREAK SPACE}500.50",
@@ -132,7 +168,8 @@ def test_an_empty_sandbox_has_a_page():
     """Before the first request there is a page, and it says so."""
     text = " ".join(read({}).text)
 
-    assert "Nothing has been accepted yet." in text
+    assert "Google has accepted nothing yet." in text
+    assert "Meta has accepted nothing yet." in text
     assert "Nothing has been refused." in text
 
 

@@ -14,6 +14,7 @@ import phonenumbers
 import pytest
 
 from connectors.sandbox.population import FIRST_NIGHT, Population
+from connectors.sandbox.population_clicks import META_KINDS
 from connectors.sandbox.population_dice import apportion
 from connectors.sandbox.population_shares import SHARES
 
@@ -85,7 +86,7 @@ def test_a_seed_gives_the_same_bytes_in_every_process(hash_seed):
         [sys.executable, "-c", DIGEST], env=environment, capture_output=True, check=True, timeout=60
     ).stdout
 
-    expected = "d6ddc7b807b0247d45e8f1a3e809c485c0cb633132c756e493b94733806d4bf8"
+    expected = "835598ecf83621a9fb532522f5cd78d61f1b79f33ae9dd3077657880e6c19f57"
 
     assert expected == printed.decode().strip()
 
@@ -140,6 +141,17 @@ def test_six_in_ten_leads_have_a_click_that_google_knows(population):
 
     assert len(known) == 900
     assert all(truth.knows_google_click for truth in known)
+
+
+def test_a_quarter_of_the_leads_come_from_meta_and_a_third_of_those_by_its_forms(population):
+    """They are all on Meta's channel, and none of their ids is one that Google knows."""
+    leads = [truth for truth in population.truth().values() if truth.kinds["click"] in META_KINDS]
+    forms = [truth for truth in leads if truth.click.kind == "lead_id"]
+
+    assert len(leads) == pytest.approx(375, abs=2)
+    assert len(forms) == pytest.approx(125, abs=5)
+    assert {truth.click.value for truth in leads}.isdisjoint(population.clicks())
+    assert not any(truth.knows_google_click for truth in leads)
 
 
 def test_nothing_in_a_lead_names_its_kind(sound):
@@ -299,7 +311,7 @@ def test_a_click_comes_before_its_lead_mostly_by_minutes(population):
     registry = population.clicks()
     lags = []
     for truth in population.truth().values():
-        if truth.click and truth.click.kind != "fbclid":
+        if truth.click and truth.click.kind in ("gclid", "gbraid", "wbraid"):
             entry = registry[truth.click.value]
             lags.append(truth.created - datetime.fromisoformat(entry["clicked_at"]))
 
@@ -321,6 +333,8 @@ def test_a_click_comes_before_its_lead_mostly_by_minutes(population):
         ("gbraid_label", "gbraid(=|: ){0}"),
         ("wbraid_label", "wbraid(=|: ){0}"),
         ("fbclid_bare", "{0}"),
+        ("fbclid_label", "fbclid(=|: ){0}"),
+        ("lead_id", "lead(gen)?_id(=|: )(l:)?{0}"),
         ("fbc", "{0}"),
         ("gclid_truncated", "{0}"),
     ],
@@ -367,6 +381,13 @@ def test_an_fbc_carries_the_time_of_its_click_in_milliseconds(sound):
 
         assert (head, index, fbclid) == ("fb", "1", truth.click.value)
         assert int(milliseconds) // 1000 == truth.click.at.timestamp()
+
+
+def test_a_lead_id_is_fifteen_to_seventeen_digits(sound):
+    """As Meta numbers its leads, on Meta's channel."""
+    for lead, truth in of(sound, "click", "lead_id"):
+        assert re.fullmatch(r"[1-9]\d{14,16}", truth.click.value)
+        assert lead["channel"] == "Meta"
 
 
 def test_no_click_leaves_a_reference_or_nothing(sound):

@@ -1,4 +1,4 @@
-"""The Google Ads accounts the sandbox's Data Manager knows."""
+"""The Google Ads accounts that the sandbox's Google knows, whichever of its APIs is asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A conversion action; `kind` is the Google Ads API's type, `created_at` None for long ago."""
+    """A conversion action, in the words of the Google Ads API; `created_at` is None for long ago."""
 
     kind: str = "UPLOAD_CLICKS"
+    name: str = "Conversion"
+    category: str = "QUALIFIED_LEAD"
+    status: str = "ENABLED"
     click_window_days: int = 90
     one_per_click: bool = False
     created_at: datetime | None = None
@@ -22,16 +25,19 @@ class Account:
     managers: frozenset[str]
     actions: Mapping[str, Action]
     enhanced_conversions: bool = True
+    enabled: bool = True
+    currency: str = "EUR"
+    time_zone: str = "Europe/Paris"
 
 
 DEFAULT_ACCOUNTS: Mapping[str, Account] = {
     "1234567890": Account(
         managers=frozenset({"1112223333"}),
         actions={
-            "987654321": Action(),
-            "987654322": Action(),
-            "987654323": Action(),
-            "987654399": Action(kind="WEBPAGE"),
+            "987654321": Action(name="Rendez-vous pris"),
+            "987654322": Action(name="Vente signée", category="CONVERTED_LEAD"),
+            "987654323": Action(name="Devis envoyé"),
+            "987654399": Action(name="Formulaire", kind="WEBPAGE", category="SUBMIT_LEAD_FORM"),
         },
     ),
 }

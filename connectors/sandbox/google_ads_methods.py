@@ -1,0 +1,87 @@
+"""The Google Ads API's methods. Loading this module loads the vendor's messages, which takes a second."""
+
+from collections import Counter, defaultdict
+from datetime import datetime
+
+from connectors.sandbox import google_ads_rules as rules
+from connectors.sandbox.google_ads_access import barred
+from connectors.sandbox.google_ads_checks import action_id, upload_fault
+from connectors.sandbox.google_ads_errors import Refusal
+from connectors.sandbox.google_ads_jobs import Job
+from connectors.sandbox.google_ads_lookups import Arrival
+from connectors.sandbox.google_ads_memory import Memory
+from connectors.sandbox.google_ads_query import QueryRefusedError
+from connectors.sandbox.google_ads_resources import View, answer_question, read_question
+from connectors.sandbox.google_ads_server import Call
+from connectors.sandbox.google_ads_upload import Verdict, judge
+from connectors.sandbox.google_ads_wire import UnreadableError, Upload, read_upload, upload_answer
+
+_FIRST_GIVEN_JOB = 2**31
+_SERVICES = "/google.ads.googleads.v26.services"
+_UPLOAD = f"{_SERVICES}.ConversionUploadService/UploadClickConversions"
+_SEARCH = f"{_SERVICES}.GoogleAdsService/Search"
+_STREAM = f"{_SERVICES}.GoogleAdsService/SearchStream"
+
+
+def answered(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+    """The response to a call whose token holds, or its refusal."""
+    methods = {_UPLOAD: _upload, _SEARCH: _search, _STREAM: _search}
+    method = methods.get(call.path)
+    try:
+        return method(call, memory, now) if method else Refusal.of(rules.METHOD)
+    except UnreadableError:
+        return Refusal.of(rules.READABLE)
+
+
+def _upload(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+    memory.counts["upload"] += 1
+    upload = read_upload(call.message)
+    if refusal := barred(call.metadata, upload.customer, memory.google.accounts):
+        return refusal
+    if not memory.switches["ads_api_allowlisted"]:
+        return Refusal.of(rules.ALLOWLISTED)
+    if fault := upload_fault(upload):
+        return Refusal.of(*fault)
+    memory.counts["rows"] += len(upload.conversions)
+    arrival = Arrival(
+        customer=upload.customer,
+        at=now,
+        request=call.id,
+        enhanced=memory.setting("ads_api_enhanced"),
+        click_dedup=memory.setting("ads_api_click_dedup"),
+    )
+    verdict = judge(upload, arrival, memory.google, memory.rulings, memory.setting("ads_api_duplicates"))
+    job = upload.job_id or _FIRST_GIVEN_JOB + memory.counts["upload"]
+    if upload.validate_only:
+        memory.counts["validated"] += 1
+    else:
+        _record(upload, verdict, arrival, job, memory)
+    return upload_answer(upload, verdict.problems, job, call.id, echo=bool(memory.switches["ads_api_echo"]))
+
+
+def _record(upload: Upload, verdict: Verdict, arrival: Arrival, job: int, memory: Memory) -> None:
+    """Count what was accepted, and remember what was not."""
+    memory.counts["taken"] += 1
+    for event in verdict.accepted:
+        memory.google.book.accept(event, across=memory.google.across_apis)
+    rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for index, row in enumerate(upload.conversions):
+        action, problems = action_id(row.action), verdict.problems.get(index, ())
+        rows[action][f"{problems[0].family}.{problems[0].code}" if problems else ""] += 1
+        where = {"transaction_id": row.order_id, "customer": upload.customer, "action": action}
+        memory.note(problems, arrival.at, request=arrival.request, **where)
+    memory.jobs += [Job(job, arrival.at, upload.customer, action, dict(counts)) for action, counts in rows.items()]
+
+
+def _search(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+    memory.counts["search"] += 1
+    question = read_question(call.message, stream=call.path == _STREAM)
+    if refusal := barred(call.metadata, question.customer, memory.google.accounts):
+        return refusal
+    account = memory.google.accounts.get(question.customer)
+    jobs = [job for job in memory.jobs if job.customer == question.customer]
+    view = View(question.customer, account, memory.setting("ads_api_enhanced"), jobs, now) if account else None
+    try:
+        return answer_question(question, view, call.id)
+    except QueryRefusedError as refused:
+        return Refusal.of(refused.rule, "query")
