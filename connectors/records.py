@@ -308,6 +308,8 @@ class Refused:
     outcome: Outcome
     rows: tuple[int, ...] = ()
     """The rows the answer blames, where it names any."""
+    unasked: bool = False
+    """Whether no request was made: the sink itself refuses what it was given."""
 
 
 @dataclass(frozen=True, slots=True)

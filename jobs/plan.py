@@ -18,6 +18,7 @@ from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide
 from jobs.rules.facts import LeadFacts, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.reconcile import Standing, reason_of, reconcile
+from jobs.rules.routing import is_other_way
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
@@ -48,7 +49,7 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
             starts.rename(session, book.account, old=old, new=new)
     _refuse_renamed(session, book)
     for route in book.routes:
-        starts.keep(session, book.account, route, book.since.get(route.conversion), now=now)
+        starts.keep(session, book.account, route, now=now)
     _adopt_digests(session, book)
 
 
@@ -146,11 +147,20 @@ class _Planner:
             decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
             standing = None if delivery is None else self._standing(delivery, decision, route, lead)
             fate = None if _reached_before(delivery, decision) else reconcile(standing, decision)
-            if fate is not None and (delivery is not None or not _went_there(existing, route)):
+            if fate is not None and (delivery is not None or not self._was_told(existing, route)):
                 delivery = delivery or begin(self.ledger.account, route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
+
+    def _was_told(self, existing: Sequence[Delivery], route: Route) -> bool:
+        """Whether the same thing went to the same place already: under another destination's name, or another way."""
+        return _went_there(existing, route) or any(
+            row.event_sha256 and row.destination == other.destination and row.conversion == other.conversion
+            for other in self.book.routes
+            if is_other_way(route, other)
+            for row in existing
+        )
 
     def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> Standing:
         return Standing(
@@ -158,6 +168,7 @@ class _Planner:
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
             mended=delivery.fate == Fate.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
+            closed=delivery.expires_at is not None and delivery.expires_at < self.now,
         )
 
     def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:
@@ -165,7 +176,8 @@ class _Planner:
         match decision:
             case Send(event=event):
                 digest = hashlib.sha256(self.sinks[route.destination].encode(event)).hexdigest()
-                elsewhere = deliveries.target_of(delivery) != route.target
+                place = (route.target.owner, route.target.action, route.target.source)
+                elsewhere = (delivery.owner, delivery.action, delivery.source) != place
                 return elsewhere or (lead.fresh and digest != delivery.event_sha256)
             case Wait():
                 return lead.fresh
@@ -252,7 +264,7 @@ def bring_in_line(
     delivery.tax = route.field_value.tax if route.field_value else None
     if isinstance(decision, Send):
         _describe(delivery, decision)
-    reason = reason_of(decision)
+    reason = "window_closed" if fate is Fate.EXPIRED else reason_of(decision)
     detail = getattr(decision, "detail", None)
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
     if fate is Fate.CANCELLED:

@@ -164,12 +164,13 @@ class Intake:
     ) -> leads.Reading:
         wanted = self.book.extraction
         user_data = answer(wanted.ad_user_data, lead)
+        personalization = answer(wanted.ad_personalization, lead)
         changes = known.changes if known else ()
         return leads.Reading(
             lead=lead,
             label=None if lead.label is None else normalise_label(lead.label),
             ad_user_data=user_data,
-            ad_personalization=answer(wanted.ad_personalization, lead),
+            ad_personalization=personalization,
             where=where_facts(wanted.where, lead),
             amounts=amounts(wanted.amounts, lead),
             changes=observe(
@@ -181,12 +182,16 @@ class Intake:
             click_ids=new_click_ids(
                 known.click_ids if known else (), lead, previously=_clicks_since(known, previously)
             ),
-            identifiers=self._identifiers(lead, user_data),
+            identifiers=self._identifiers(lead, user_data, personalization),
         )
 
-    def _identifiers(self, lead: Lead, user_data: Answer) -> dict[DestinationId, tuple[Identifier, ...]]:
+    def _identifiers(
+        self, lead: Lead, user_data: Answer, personalization: Answer
+    ) -> dict[DestinationId, tuple[Identifier, ...]]:
         """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
-        wanted = {route.destination for route in self.book.routes if may_keep_contact(route, user_data)}
+        wanted = {
+            route.destination for route in self.book.routes if may_keep_contact(route, user_data, personalization)
+        }
         return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
 
 

@@ -22,7 +22,7 @@ def recover(ledger: Ledger, clock: Clock) -> int:
             session.add(request)
             number = requests.identity(request)
             for _, row in requests.rows(session, number):
-                deliveries.doubt(row, number, now=now)
+                deliveries.doubt(row, number, since=request.sent_at)
                 deliveries.move(session, ledger, row, Fate.IN_DOUBT, CAUSE, now=now)
                 left += 1
     return left

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
 from jobs.rulebook import Rulebook, Sinks
@@ -30,7 +30,6 @@ def compile_rules(settings: Settings, sinks: Sinks) -> Rulebook:
         zone=settings.zone,
         extraction=_extraction(settings),
         routes=routes,
-        since=dict(_since(settings)),
         was={
             conversion.id: None if conversion.was == "none" else conversion.was
             for conversion in settings.conversions
@@ -41,16 +40,6 @@ def compile_rules(settings: Settings, sinks: Sinks) -> Rulebook:
         rules_digest=rules_digest(settings),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
     )
-
-
-def _since(settings: Settings) -> Iterator[tuple[str, datetime]]:
-    """Every start that the settings write, by conversion."""
-    for conversion in settings.conversions:
-        if conversion.since is not None:
-            yield conversion.id, conversion.since
-    for meta in settings.meta:
-        if meta.funnel_since is not None:
-            yield from ((funnel_conversion(name), meta.funnel_since) for name in meta.funnel.values())
 
 
 def _google_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
@@ -96,7 +85,7 @@ def _funnel_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
             target = Target(META_TRANSPORT, meta.dataset_id, name, "crm")
             limits = _limits(meta, sinks)
             route = _route(settings, funnel_conversion(name), (stage,), destination=meta, target=target, limits=limits)
-            yield replace(route, only_with=_FROM_A_FORM)
+            yield replace(route, only_with=_FROM_A_FORM, since=meta.funnel_since)
 
 
 def funnel_conversion(name: str) -> str:
@@ -112,6 +101,7 @@ def _conversion_route(
     route = _route(settings, conversion.id, stages, destination=destination, target=target, limits=limits)
     return replace(
         route,
+        since=conversion.since,
         where=(*((_condition(conversion.where),) if conversion.where else ()), *route.where),
         fixed_value=None if isinstance(value, FieldValue) else value,
         field_value=_field_amount(value) if isinstance(value, FieldValue) else None,
@@ -135,6 +125,7 @@ def _route(
         destination=DestinationId(destination.id),
         target=target,
         limits=limits,
+        stage=stages[0],
         on_creation=stages[0] == "created",
         labels=_labels(settings, stages),
         where=(_condition(destination.where),) if destination.where else (),

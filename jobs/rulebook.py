@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from connectors.ports import ConversionSink
@@ -19,8 +18,6 @@ class Rulebook:
     zone: ZoneInfo
     extraction: Extraction
     routes: tuple[Route, ...]
-    since: Mapping[str, datetime]
-    """Starts written in the settings, by conversion."""
     was: Mapping[str, str | None]
     """Conversions that name the id they had before; None declares one new."""
     known_labels: frozenset[str]

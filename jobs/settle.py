@@ -44,7 +44,7 @@ def settle(
     fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
     row.code, row.outcome = outcome.code, outcome.kind
     if fate is Fate.IN_DOUBT:
-        deliveries.doubt(row, attempt.request, now=now)
+        deliveries.doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
     else:
         row.doubtful_since = row.doubtful_request = None
     if outcome.kind is OutcomeClass.DEFER:

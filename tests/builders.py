@@ -146,7 +146,8 @@ def starts(since=START, **labels):
 
 def rulebook(*routes, **over):
     """The rules of an account with these routes; every conversion counts from `START`."""
-    routes = routes or (route(),)
+    since = over.pop("since", {one.conversion: START for one in routes or (route(),)})
+    routes = tuple(replace(one, since=since.get(one.conversion)) for one in routes or (route(),))
     plain = {
         "account": ACCOUNT,
         "zone": PARIS,
@@ -157,7 +158,6 @@ def rulebook(*routes, **over):
             amounts=frozenset({one.field_value.path for one in routes if one.field_value}),
         ),
         "routes": routes,
-        "since": {one.conversion: START for one in routes},
         "was": {},
         "known_labels": frozenset({"nouveau", "gagne", "perdu"}),
         "extraction_digest": "e1",

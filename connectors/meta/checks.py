@@ -41,6 +41,8 @@ class Check:
     reason: str
     words: str
     passes: Callable[[Fields], bool]
+    kind: OutcomeClass = OutcomeClass.BUG
+    """Whose fault it is: what we put together ourselves, or the lead's data."""
 
 
 def read(text: str) -> Fields:
@@ -61,7 +63,7 @@ def refusal(events: Sequence[Fields]) -> Refused | None:
     if first is None:
         return None
     rows = tuple(row for row, fault in enumerate(faults) if fault is first)
-    return Refused(Outcome(OutcomeClass.FIX_DATA, f"LOCAL_{first.reason}", first.words), rows)
+    return Refused(Outcome(first.kind, f"LOCAL_{first.reason}", first.words), rows, unasked=True)
 
 
 def _fault(event: Fields) -> Check | None:
@@ -170,12 +172,14 @@ _CHECKS = (
     Check("EVENT_TIME", "its time is not in whole seconds since 1970", _has_time),
     Check("ACTION_SOURCE", "its action_source is not one that a CRM can truly give", _has_true_source),
     Check("FUNNEL", "a funnel stage needs event_source, lead_event_source and system_generated", _has_whole_funnel),
-    Check("VALUE", "its value is not a finite amount from 0 on", _has_amount),
+    Check("VALUE", "its value is not a finite amount from 0 on", _has_amount, OutcomeClass.FIX_DATA),
     Check("CURRENCY", "its currency is missing or is not three capital letters", _has_currency),
-    Check("PURCHASE", "a Purchase needs a value and a currency", _has_price),
-    Check("FBC", "its click id does not have the form fb.1.<milliseconds>.<fbclid>", _has_whole_fbc),
-    Check("LEAD_ID", "its lead_id is not a number of 15 to 17 digits", _has_whole_lead_id),
+    Check("PURCHASE", "a Purchase needs a value and a currency", _has_price, OutcomeClass.FIX_DATA),
+    Check(
+        "FBC", "its click id does not have the form fb.1.<milliseconds>.<fbclid>", _has_whole_fbc, OutcomeClass.FIX_DATA
+    ),
+    Check("LEAD_ID", "its lead_id is not a number of 15 to 17 digits", _has_whole_lead_id, OutcomeClass.FIX_DATA),
     Check("HASH", "its contact data is not hashed by SHA-256", _has_hashes),
-    Check("IDENTIFIERS", "what is known of the person is too little for Meta", _has_somebody),
+    Check("IDENTIFIERS", "what is known of the person is too little for Meta", _has_somebody, OutcomeClass.FIX_DATA),
 )
 """In this order: each may rely on those before it."""

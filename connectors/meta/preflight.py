@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-import requests
-
 from connectors.meta.answers import GraphError, read_error, read_object
 from connectors.meta.options import MetaOptions
 from connectors.meta.outcomes import INVALID_PARAMETER, TOKEN, WRONG_SECRET
@@ -78,7 +76,7 @@ class MetaInspector:
         """One call, and what came of it."""
         try:
             response = self._graph.get(*path, **params)
-        except requests.RequestException as failure:
+        except OSError as failure:  # of requests, or a CA bundle that is not where the environment says
             return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
         if error := read_error(response):
             return _refused(subject, error)

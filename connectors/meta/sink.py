@@ -66,13 +66,16 @@ class MetaSink:
         validate only: Meta counts what it is shown as a test.
         """
         if not 0 < len(batch) <= limits.META.batch:
-            return Refused(Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request"))
+            return Refused(
+                Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request"), unasked=True
+            )
         try:
             texts = [event.body.decode() for event in batch]
             events = [checks.read(text) for text in texts]
         except ValueError:
             return Refused(
-                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
+                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"),
+                unasked=True,
             )
         if refused := checks.refusal(events):
             return refused
@@ -90,4 +93,6 @@ class MetaSink:
         except requests.RequestException as error:
             reason = type(error).__name__  # its message may hold the address, its request the events
             return NotSent(reason) if never_connected(error) else Lost(reason)
+        except OSError as error:  # no CA bundle where the environment says; what requests sends through it wraps
+            return NotSent(type(error).__name__)
         return receipt(response, len(events))

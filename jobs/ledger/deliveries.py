@@ -70,9 +70,9 @@ def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: 
     )
 
 
-def doubt(delivery: Delivery, request: int, *, now: datetime) -> None:
-    """Note that the answer about a delivery's bytes was lost, and with which request first."""
-    delivery.doubtful_since = delivery.doubtful_since or now
+def doubt(delivery: Delivery, request: int, *, since: datetime) -> None:
+    """Note that the answer about a delivery's bytes was lost, with which request first and when that was sent."""
+    delivery.doubtful_since = delivery.doubtful_since or since
     delivery.doubtful_request = delivery.doubtful_request or request
 
 

@@ -30,13 +30,14 @@ class Fate(StrEnum):
 
 MOVES: Mapping[Fate, frozenset[Fate]] = {
     Fate.SKIPPED: frozenset({Fate.PENDING, Fate.WITHHELD, Fate.EXPIRED}),
-    Fate.PENDING: frozenset({Fate.IN_FLIGHT, Fate.WITHHELD, Fate.EXPIRED, Fate.CANCELLED}),
+    # A refusal that blames a row stands once something sent with it has passed; until then the row is as it was.
+    Fate.PENDING: frozenset({Fate.IN_FLIGHT, Fate.WITHHELD, Fate.EXPIRED, Fate.CANCELLED, Fate.REJECTED}),
     Fate.WITHHELD: frozenset({Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED}),
     Fate.IN_FLIGHT: frozenset(
         {Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.PENDING, Fate.IN_DOUBT}
     ),
     Fate.SUBMITTED: frozenset({Fate.ACCEPTED, Fate.REJECTED, Fate.PENDING, Fate.EXPIRED, Fate.UNCONFIRMED}),
-    Fate.IN_DOUBT: frozenset({Fate.IN_FLIGHT, Fate.UNCONFIRMED}),
+    Fate.IN_DOUBT: frozenset({Fate.IN_FLIGHT, Fate.UNCONFIRMED, Fate.REJECTED}),
     Fate.REJECTED: frozenset({Fate.PENDING}),
     Fate.CANCELLED: frozenset({Fate.PENDING}),
     Fate.ACCEPTED: frozenset(),
@@ -84,7 +85,8 @@ def after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) 
         case OutcomeClass.FIX_DATA | OutcomeClass.DROP | OutcomeClass.DROP_EXPECTED:
             return Fate.REJECTED
         case OutcomeClass.EXPIRED:
-            return Fate.EXPIRED
+            # Too old now says nothing of the first time, when nobody heard the answer.
+            return Fate.IN_DOUBT if tried_before and not asynchronous else Fate.EXPIRED
         case OutcomeClass.UNKNOWN:
             return Fate.UNCONFIRMED if asynchronous else Fate.IN_DOUBT
     assert_never(kind)

@@ -4,12 +4,26 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
-from connectors.records import Outcome, Target
+from connectors.records import Outcome, OutcomeClass, Target
 from jobs.ledger.deliveries import number
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request
+
+REFUSALS = frozenset(
+    {
+        OutcomeClass.DEFER,
+        OutcomeClass.EXPIRED,
+        OutcomeClass.FIX_DATA,
+        OutcomeClass.DROP,
+        OutcomeClass.DROP_EXPECTED,
+        OutcomeClass.FIX_CONFIG,
+        OutcomeClass.BUG,
+    }
+)
+"""Answers about a row after which the platform does not have it."""
 
 
 class RequestState(StrEnum):
@@ -83,7 +97,12 @@ def sent_before(session: Session, delivery: Delivery, request: int) -> bool:
     earlier = (
         select(Attempt.request)
         .join(Request, col(Request.id) == col(Attempt.request))
-        .where(Attempt.delivery == delivery.id, Attempt.request < request, col(Request.state).in_(arrived))
+        .where(
+            Attempt.delivery == delivery.id,
+            Attempt.request < request,
+            col(Request.state).in_(arrived),
+            or_(col(Attempt.outcome).is_(None), col(Attempt.outcome).not_in(REFUSALS)),
+        )
     )
     return session.exec(earlier).first() is not None
 

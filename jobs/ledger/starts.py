@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from connectors.records import Target
 from jobs.ledger.tables import Delivery, Start
 from jobs.rules.facts import Route, Starts
 
@@ -22,24 +21,24 @@ def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
     return {route: Starts(since, labels.get(route, {})) for route, since in own.items()}
 
 
-def keep(session: Session, account: str, route: Route, since: datetime | None, *, now: datetime) -> None:
+def keep(session: Session, account: str, route: Route, *, now: datetime) -> None:
     """Give a route its start, and one to each label its stage has gained.
 
     A start written in the settings governs every label and may be moved; one that was taken from the first run
     stays as it was taken.
     """
-    identity = (account, route.conversion, route.destination)
+    identity, since = (account, route.conversion, route.destination), route.since
     own = session.get(Start, (*identity, ""))
     is_new = own is None
-    row = own or _start(identity, "", route.target, since or now)
-    row.target = _name(route.target)
+    row = own or _start(identity, "", _place(route), since or now)
+    row.target = _place(route)
     if since is not None:
         row.since = since
     session.add(row)
     for label in sorted(route.labels):
         known = session.get(Start, (*identity, label))
         if known is None:
-            known = _start(identity, label, route.target, row.since if is_new else now)
+            known = _start(identity, label, _place(route), row.since if is_new else now)
         if since is not None:
             known.since = since
         session.add(known)
@@ -63,8 +62,7 @@ def vanished_conversions(session: Session, account: str, routes: Sequence[Route]
         for row in known
         if row.conversion not in current
         for route in routes
-        if route.conversion not in on_record
-        and (route.destination, _name(route.target)) == (row.destination, row.target)
+        if route.conversion not in on_record and (route.destination, _place(route)) == (row.destination, row.target)
     ]
 
 
@@ -78,8 +76,7 @@ def vanished_destinations(session: Session, account: str, routes: Sequence[Route
         for row in known
         if row.destination not in current
         for route in routes
-        if route.destination not in on_record
-        and (route.conversion, _name(route.target)) == (row.conversion, row.target)
+        if route.destination not in on_record and (route.conversion, _place(route)) == (row.conversion, row.target)
     ]
 
 
@@ -97,18 +94,19 @@ def _own(session: Session, account: str) -> Sequence[Start]:
     ).all()
 
 
-def _start(identity: tuple[str, str, str], label: str, target: Target, since: datetime) -> Start:
+def _start(identity: tuple[str, str, str], label: str, target: str, since: datetime) -> Start:
     account, conversion, destination = identity
     return Start(
         account=account,
         conversion=conversion,
         destination=destination,
         label=label,
-        target=_name(target),
+        target=target,
         since=since,
     )
 
 
-def _name(target: Target) -> str:
-    """Where a conversion lands, whatever carries it."""
-    return f"{target.owner}/{target.action}"
+def _place(route: Route) -> str:
+    """Where a conversion lands, whatever carries it; a place of its own where it is only for leads with some ids."""
+    only = ",".join(sorted(route.only_with))
+    return f"{route.target.owner}/{route.target.action}" + (f" for {only}" if only else "")

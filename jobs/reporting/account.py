@@ -16,5 +16,9 @@ class Account:
     """What marketing calls each conversion, by its id."""
 
     def conversion(self, conversion: str) -> str:
-        """A conversion's name; its id where the settings have none, or no longer have it."""
-        return self.conversions.get(conversion, conversion)
+        """A conversion's name; its id where the settings have none, or no longer have it.
+
+        A funnel's stage (`funnel:sale`) is told as Meta has it: sale (funnel).
+        """
+        kind, of_a_kind, name = conversion.partition(":")
+        return f"{name} ({kind})" if of_a_kind else self.conversions.get(conversion, conversion)

@@ -118,8 +118,21 @@ def print_explanation(console: Console, account: Account, told: Explanation) -> 
     console.print()
     console.print(_changes(told.changes, account.zone))
     for verdict in told.verdicts:
+        if verdict.fate is not None:
+            console.print()
+            _print_verdict(console, account, [verdict])
+    for alike in _without_delivery(told.verdicts):
         console.print()
-        _print_verdict(console, account, verdict)
+        _print_verdict(console, account, alike)
+
+
+def _without_delivery(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """Verdicts on what is no delivery, those together that are for one reason."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.fate is None:
+            found.setdefault(verdict.reason, []).append(verdict)
+    return list(found.values())
 
 
 def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
@@ -137,7 +150,7 @@ def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     known += [(path, amount) for path, amount in told.amounts.items()]
     known += [(path, value) for path, value in told.where.items()]
     known += [
-        ("hashes", f"{', '.join(kinds)} kept for {destination} while it may be sent")
+        ("hashes", f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent")
         for destination, kinds in told.hashes.items()
     ]
     return known
@@ -157,9 +170,11 @@ def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
     return made
 
 
-def _print_verdict(console: Console, account: Account, verdict: Verdict) -> None:
-    name, words = account.conversion(verdict.conversion), verdict.words
-    console.print(f"[bold]{escape(name)} → {verdict.destination}: {verdict.stands}[/bold]")
+def _print_verdict(console: Console, account: Account, alike: Sequence[Verdict]) -> None:
+    """Print what is said of one conversion, or of several that are for one reason."""
+    verdict, words = alike[0], alike[0].words
+    places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
+    console.print(f"[bold]{escape(places)}: {verdict.stands}[/bold]")
     console.print(Padding(escape(words.means), (0, 0, 0, 2)))
     if words.todo and words.todo != NOTHING:
         todo = words.todo if words.todo.startswith("Nothing") else f"What to do: {words.todo}"

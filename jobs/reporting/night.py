@@ -12,7 +12,7 @@ from jobs.nightly import Summary
 from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.standing import print_standing
-from jobs.reporting.terminal import day_and_time, duration, facts, number
+from jobs.reporting.terminal import counted, day_and_time, duration, facts, number
 from jobs.reporting.validation import print_verdicts
 
 
@@ -24,6 +24,14 @@ class Mode(StrEnum):
     """Nothing was sent or changed."""
     VALIDATION = "validation"
     """Platforms checked what would be sent; nothing counted or changed."""
+
+
+_TRIED = {
+    Mode.REHEARSAL: "rehearsal, nothing was sent or changed",
+    Mode.VALIDATION: "validation, nothing counts or changes",
+}
+_SHOWN = 10
+"""Unreadable leads named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class Night:
 def print_night(console: Console, account: Account, night: Night) -> None:
     """Print what was done, where tonight's deliveries stand, and what a human is needed for."""
     summary = night.summary
-    what = f"run {summary.run}" if night.mode is Mode.RUN else f"{night.mode}, nothing was sent or changed"
+    what = _TRIED.get(night.mode, f"run {summary.run}")
     began = day_and_time(summary.started_at, account.zone)
     took = night.ended_at - summary.started_at
     lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
@@ -71,11 +79,12 @@ def _nothing(night: Night) -> str:
 def told(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
-    lines = [("read", _read(summary)), ("judged", f"{number(summary.planned.leads)} leads")]
+    lines = [("read", _read(summary)), ("judged", counted(summary.planned.leads, "lead"))]
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:
-        lines.append(("recovered", f"{number(summary.recovered)} deliveries of a run that died: asked again"))
+        recovered = counted(summary.recovered, "delivery", "deliveries")
+        lines.append(("recovered", f"{recovered} of a run that died: asked again"))
     lines.append(("sent", _sent(summary)))
     lines.append(("heard", _heard(summary)))
     if summary.delivered.warnings:
@@ -119,7 +128,7 @@ def moved(summary: Summary, fate: Fate) -> int:
 
 def _read(summary: Summary) -> str:
     pulled = summary.pulled
-    said = f"{number(pulled.seen)} leads on {number(pulled.pages)} pages, {number(pulled.changed)} new or changed"
+    said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
     if summary.source_stopped:
         return f"{said}, then stopped"
     return said if pulled.complete else f"{said}; time is up, the next run goes on there"
@@ -127,7 +136,7 @@ def _read(summary: Summary) -> str:
 
 def _sent(summary: Summary) -> str:
     count, requests = summary.delivered.sent, summary.delivered.requests
-    return f"{number(count)} conversions in {number(requests)} requests" if requests else "nothing"
+    return f"{counted(count, 'conversion')} in {counted(requests, 'request')}" if requests else "nothing"
 
 
 def _heard(summary: Summary) -> str:
@@ -138,15 +147,22 @@ def _heard(summary: Summary) -> str:
     ]
     pending = summary.resolved.pending
     if pending:
-        said.append(f"{number(pending)} request{'' if pending == 1 else 's'} not answered yet")
+        said.append(f"{counted(pending, 'request')} not answered yet")
     return ", ".join(said) or "nothing was waiting for an answer"
+
+
+def _unreadable(summary: Summary) -> list[str]:
+    """Leads that could not be read, by name: a tried night leaves nothing for `status` to list them from."""
+    found = summary.pulled.unreadable
+    said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
+    return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
 
 def _print_needs(console: Console, night: Night) -> None:
     summary = night.summary
     lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
     lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += summary.attention if night.mode is Mode.RUN else []
+    lines += summary.attention if night.mode is Mode.RUN else _unreadable(summary)
     if not lines:
         return
     lines += [

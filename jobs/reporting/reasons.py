@@ -169,7 +169,7 @@ FATES: Mapping[Fate, Words] = MappingProxyType(
         Fate.UNCONFIRMED: Words(
             "unconfirmed",
             "It was sent and the platform will not say whether it counted this one.",
-            "Look the request up in the platform's diagnostics; it is not sent again, so nothing counts twice.",
+            "Look the request up in the platform's diagnostics; it is not sent again.",
         ),
     }
 )

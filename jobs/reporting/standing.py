@@ -1,6 +1,7 @@
 """Where deliveries stand, as a table, with what each reason means and what to do about it."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -26,21 +27,17 @@ def print_standing(console: Console, account: Account, tallies: Sequence[Tally])
 
 
 def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
-    """One row for deliveries that stand alike; a conversion's name only on its first."""
+    """One row for deliveries that stand alike; what they are and where they go stands on the first rows only."""
+    made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
     with_destination = len({tally.destination for tally in tallies}) > 1
-    columns = ["Conversion", *(["Destination"] if with_destination else []), "Stands", "How many", "Worth", "Why"]
-    made = table(*columns, numbers=("How many", "Worth"))
-    shown: tuple[str, str] | None = None
-    for tally in tallies:
-        place = (tally.conversion, tally.destination)
-        cells = [account.conversion(tally.conversion), *([tally.destination] if with_destination else [])]
-        if place == shown:
-            cells = [""] * len(cells)
-        elif shown is not None:
-            made.add_section()
-        shown = place
-        worth = money(tally.value, account.currency)
-        made.add_row(*cells, _stands(tally, account.zone), number(tally.count), worth, _why(tally))
+    for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
+        made.add_section()
+        alike = list(found)
+        names = [account.conversion(conversion), *([f"→ {destination}"] if with_destination else [])]
+        shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
+        for name, tally in zip(shown, alike, strict=False):
+            worth = money(tally.value, account.currency)
+            made.add_row(name, _stands(tally, account.zone), number(tally.count), worth, _why(tally))
     return made
 
 

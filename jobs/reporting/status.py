@@ -12,7 +12,7 @@ from jobs.ledger.views import Awaited, Tally
 from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.standing import print_standing
-from jobs.reporting.terminal import day_and_time, facts, number
+from jobs.reporting.terminal import counted, day_and_time, facts, number
 
 SHOWN = 10
 """Unreadable leads named one by one."""
@@ -96,18 +96,23 @@ def _next(account: Account, status: Status) -> str:
     due = sum(tally.count for tally in pending if tally.due_at is None)
     later = [tally for tally in pending if tally.due_at is not None]
     doubtful = sum(tally.count for tally in status.tallies if tally.fate in (Fate.IN_DOUBT, Fate.IN_FLIGHT))
-    said = [f"{number(due)} go out with the next run"] if due else []
+    said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
     if doubtful:
-        said.append(f"{number(doubtful)} are sent again, byte for byte")
+        said.append(f"{_do(doubtful, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:
         first = min(tally.due_at for tally in later if tally.due_at is not None)
         waiting = sum(tally.count for tally in later)
-        said.append(f"{number(waiting)} wait, the first until {day_and_time(first, account.zone)}")
+        said.append(f"{_do(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}")
     return ", ".join(said) or "nothing is waiting to go out"
 
 
+def _do(count: int, one: str, several: str) -> str:
+    """`1 waits`, `1,269 wait`."""
+    return f"{number(count)} {one if count == 1 else several}"
+
+
 def _awaited(account: Account, awaited: Awaited) -> str:
-    said = f"the outcome of {number(awaited.deliveries)} conversions in {number(awaited.requests)} requests"
+    said = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
     if awaited.ask_at is None:
         return said
     return f"{said}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
@@ -117,7 +122,7 @@ def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
     if not unreadable:
         return
     console.print()
-    console.print(f"[bold]{number(len(unreadable))} leads could not be read[/bold]; correct them in Oplead")
+    console.print(f"[bold]{counted(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead")
     shown = list(unreadable.items())[:SHOWN]
     # One without an id is on record under its reason.
     console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
@@ -131,4 +136,4 @@ def _print_labels(console: Console, status: Status) -> None:
     console.print()
     console.print("[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`")
     for label, leads, with_click in status.unknown_labels:
-        console.print(f"  {escape(label)}: {number(leads)} leads, {number(with_click)} of them with a click id")
+        console.print(f"  {escape(label)}: {counted(leads, 'lead')}, {number(with_click)} of them with a click id")

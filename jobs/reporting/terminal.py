@@ -46,6 +46,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """1 lead, 1,269 leads."""
+    return f"{number(count)} {one if count == 1 else several or f'{one}s'}"
+
+
 def money(amount: Decimal, currency: str) -> str:
     """12,500.00 EUR; nothing where there is nothing."""
     return f"{amount:,.2f} {currency}" if amount else ""

@@ -10,7 +10,7 @@ from jobs.reporting.terminal import number, table
 
 _VALID = {
     "VALIDATED": "valid, says the platform",
-    "CHECKED_LOCALLY": "valid as far as we can tell: this platform has no way to ask",
+    "CHECKED_LOCALLY": "valid, checked on this machine only",
 }
 
 

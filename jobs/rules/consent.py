@@ -37,9 +37,10 @@ def is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
     return lead.ad_user_data is Answer.REFUSED or refused_ads
 
 
-def may_keep_contact(route: Route, ad_user_data: Answer) -> bool:
+def may_keep_contact(route: Route, ad_user_data: Answer, ad_personalization: Answer) -> bool:
     """Whether hashes of a lead's contact data may be kept for a route: it uses them and the lead allows it."""
-    if not route.uses_contact:
+    refused = route.limits.needs_personalization and ad_personalization is Answer.REFUSED
+    if not route.uses_contact or refused:
         return False
     signal = _signal(ad_user_data, assume=route.assume_consent)
     return not isinstance(signal, Withheld) and signal is not Signal.DENIED

@@ -127,6 +127,10 @@ class Route:
     """Whether leads without the platform's click id go out by contact data."""
     attach_contact: bool
     assume_consent: bool
+    stage: str = ""
+    """The stage it enters by, in marketing's word."""
+    since: datetime | None = None
+    """The start that the settings write; None leaves it to the first run."""
     event_window: timedelta | None = None
     """How long after it happened the platform takes the conversion; None where only the click's age counts."""
     only_with: frozenset[ClickIdKind] = frozenset()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from connectors.records import ClickId, Lead
+from connectors.records import ClickId, ClickIdKind, Lead
 from jobs.rules.facts import Amount, Answer, KnownClickId
 from jobs.rules.labels import normalise_label
 from jobs.rules.shape import shape
@@ -86,7 +86,9 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     for click in lead.click_ids:
         if seen.isdisjoint({(click.kind, click.value), (click.kind, erased(click.value))}):
             seen.add((click.kind, click.value))
-            added.append(_known(click, previously or lead.created_at))
+            # A form's lead id is the lead's own, however late it is copied into Oplead.
+            since = lead.created_at if click.kind is ClickIdKind.LEAD_ID else previously or lead.created_at
+            added.append(_known(click, since))
     return added
 
 

@@ -1,10 +1,15 @@
-"""Finding the bad rows of a batch that was refused whole."""
+"""Finding the bad rows of a batch that was refused whole, and telling a few of them from a fault of the settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
+
+NOTHING_PASSES = 12
+"""Refusals alike in a row, nothing being taken, after which single rows are asked whether anything passes at all."""
+SAMPLE = 3
+ALL_ALIKE = 5
+"""Rows all refused for one reason, nothing else being taken, that point at the settings rather than at themselves."""
 
 
 def isolate(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[Sequence[T]]]:
@@ -24,38 +29,12 @@ def isolate(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list
     return [], [batch[:middle], batch[middle:]]
 
 
-NOTHING_PASSES = 13
-"""Refusals in a row after which it is likelier that everything is refused than that bad rows stand side by side: as
-many as it takes to halve 1,000 down to three neighbours."""
-
-
-@dataclass(slots=True)
-class Streak:
-    """Refusals one after another, with nothing taken between them, and the rows that were blamed in them."""
-
-    length: int = 0
-    blamed: list[int] = field(default_factory=list)
-    sampling: bool = False
-    """Whether the next request holds one row alone, to learn whether anything passes at all."""
-
-    def refused(self, blamed: Sequence[int]) -> None:
-        """One more."""
-        self.length += 1
-        self.blamed.extend(blamed)
-
-    def taken(self) -> None:
-        """Something passed, so the refusals were about rows."""
-        self.length, self.blamed, self.sampling = 0, [], False
-
-    @property
-    def is_general(self) -> bool:
-        """Whether the sample was refused too: it is no matter of single rows."""
-        return self.sampling and self.length > NOTHING_PASSES
-
-    def sample(self, waiting: list[tuple[T, ...]]) -> list[tuple[T, ...]]:
-        """What to send next: the last row alone before all else, once the streak is long enough to ask for it."""
-        if self.length < NOTHING_PASSES or not waiting:
-            return waiting
-        self.sampling = True
-        *others, last = waiting
-        return [last[-1:], *others, *([last[:-1]] if last[:-1] else [])]
+def sample(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
+    """The batches to send next, a few rows from all over them alone and first."""
+    rows = [row for batch in waiting for row in batch]
+    chosen = (
+        [rows[len(rows) * share // (SAMPLE - 1) - (share == SAMPLE - 1)] for share in range(SAMPLE)] if rows else []
+    )
+    alone = list(dict.fromkeys(chosen))
+    left = [tuple(row for row in batch if row not in alone) for batch in waiting]
+    return [*((row,) for row in alone), *(batch for batch in left if batch)]

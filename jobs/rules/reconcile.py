@@ -18,6 +18,8 @@ class Standing:
     """Whether fresh data make it another event than the one that was refused."""
     withdrawn: bool = False
     """Whether the lead says no to the destination now."""
+    closed: bool = False
+    """Whether the time it could have gone out in is over."""
 
 
 def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
@@ -35,9 +37,11 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
             # Only a start moved back in the settings brings it to life.
             return wanted
         case Fate.PENDING:
-            return Fate.CANCELLED if standing.withdrawn and wanted is not Fate.EXPIRED else _still_open(wanted)
+            open_or_expired = _still_open(wanted, closed=standing.closed)
+            withdrawn = standing.withdrawn and open_or_expired is not Fate.EXPIRED
+            return Fate.CANCELLED if withdrawn else open_or_expired
         case Fate.WITHHELD:
-            return _still_open(wanted)
+            return _still_open(wanted, closed=standing.closed)
         case Fate.REJECTED:
             mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
             return Fate.PENDING if mended and wanted is Fate.PENDING else None
@@ -71,6 +75,8 @@ def _wanted(decision: Decision) -> Fate | None:
     assert_never(decision)
 
 
-def _still_open(wanted: Fate | None) -> Fate:
-    # Settings that no longer want an open delivery may be a slip: it is kept back, not forgotten.
-    return Fate.WITHHELD if wanted in (None, Fate.SKIPPED) else wanted
+def _still_open(wanted: Fate | None, *, closed: bool) -> Fate:
+    # Settings that no longer want an open delivery may be a slip: while there is time it is kept back, not forgotten.
+    if wanted not in (None, Fate.SKIPPED):
+        return wanted
+    return Fate.EXPIRED if closed else Fate.WITHHELD

@@ -14,6 +14,12 @@ def goes_this_way(route: Route, lead: LeadFacts) -> bool:
     return kinds.isdisjoint(route.never_with) and (not route.only_with or not kinds.isdisjoint(route.only_with))
 
 
+def is_other_way(route: Route, other: Route) -> bool:
+    """Whether another route tells the same destination of the same stage, for leads that came with other ids."""
+    same = (route.destination, route.stage) == (other.destination, other.stage)
+    return same and bool(route.only_with & other.never_with or route.never_with & other.only_with)
+
+
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
     """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
     alike = route.limits.interchangeable

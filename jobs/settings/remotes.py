@@ -41,8 +41,7 @@ def _remotes(tree: Tree, references: References) -> Iterator[tuple[str, AnyUrl]]
     ]
     for path, _ in items((("google_ads",), value_at(tree, ("google_ads",)))):
         places.append((path, "endpoint", _default(GoogleAds, "endpoint")))
-        if text_at(value_at(tree, path), "transport") == "google_ads_api":
-            places.append((path, "ads_api_endpoint", _default(GoogleAds, "ads_api_endpoint")))
+        places.append((path, "ads_api_endpoint", _default(GoogleAds, "ads_api_endpoint")))
     for path, _ in items((("meta",), value_at(tree, ("meta",)))):
         places.append((path, "graph_url", _default(Meta, "graph_url")))
     for path, key, default in places:

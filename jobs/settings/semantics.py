@@ -142,8 +142,11 @@ def _actions_are_shared_knowingly(tree: Tree) -> Iterator[Finding]:
 
 def _events_are_shared_knowingly(tree: Tree) -> Iterator[Finding]:
     users: defaultdict[str, list[tuple[Path, bool]]] = defaultdict(list)
+    stages = {name for _, funnel in find(tree, "meta.*.funnel") if isinstance(funnel, dict) for name in funnel.values()}
     for path, conversion in find(tree, "conversions.*"):
         event = text_at(conversion, "meta.event")
+        if event in stages:
+            yield Finding((*path, "meta", "event"), "a stage of the funnel has this name; give the event another")
         if event:
             shared = (text_at(conversion, "shared_action") or "").casefold() == "true"
             users[event].append(((*path, "meta", "event"), shared))

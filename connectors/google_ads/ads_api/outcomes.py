@@ -93,13 +93,13 @@ GRAVITY = (
     OutcomeClass.FIX_CONFIG,  # nothing else will pass either
     OutcomeClass.BUG,
     OutcomeClass.UNKNOWN,  # nobody knows what became of it
+    OutcomeClass.DUPLICATE,  # it is there, whatever else is said of sending it once more
     OutcomeClass.DEFER,  # a later attempt settles what else is said of it; the longer wait covers the shorter
     OutcomeClass.RETRY,
     OutcomeClass.EXPIRED,  # this conversion will not pass as it is
     OutcomeClass.FIX_DATA,
     OutcomeClass.DROP,
     OutcomeClass.DROP_EXPECTED,
-    OutcomeClass.DUPLICATE,  # only where nothing else is wrong with it is it taken as already there
 )
 """The classes an error can have, gravest first: a row with several errors has the gravest one's class and code."""
 
@@ -143,7 +143,7 @@ def class_of(family: str, name: str) -> OutcomeClass:
 
 
 def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:
-    """The outcome of an error, unknown where the API is newer than this library."""
+    """The outcome of an error; of a classed family, unknown where the API is newer than this library."""
     kind = class_of(family, name)
     if kind is OutcomeClass.DEFER:
         retry_after = max(DEFERRAL, retry_after or DEFERRAL)

@@ -22,6 +22,8 @@ _AT_THE_DOOR = {
     "UNIMPLEMENTED": "no Google Ads API of this version answers there",
 }
 """Refusals by what stands before the API, which therefore has seen nothing."""
+_INSIDE = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRENT_MODIFICATION"}
+"""Troubles in Google's own works, after which nobody knows what was recorded: asked again, they say so."""
 
 
 def read_answer(answer: UploadClickConversionsResponse, sent: int, *, validate_only: bool) -> Receipt:
@@ -50,6 +52,8 @@ def read_failure(error: CallFailedError, sent: int) -> Receipt:
     """
     if error.faults:
         refusal = _refusal(error.faults, sent)
+        if refusal.outcome.code in _INSIDE:
+            return Lost(refusal.outcome.code)
         return replace(refusal, outcome=_with_id(refusal.outcome, error.request_id))
     if words := _AT_THE_DOOR.get(error.status):
         return Refused(Outcome(OutcomeClass.FIX_CONFIG, error.status, words))

@@ -90,12 +90,14 @@ class AdsApiSink:
             request = encode.upload_request(target, batch, validate_only=self._options.validate_only)
         except ValueError:
             return Refused(
-                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
+                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"),
+                unasked=True,
             )
         try:
             token = self._account.token()
         except TokenRefusedError as error:
-            return Refused(Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file"))
+            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
+            return Refused(refused, unasked=True)
         except TokenUnavailableError as error:
             return NotSent(str(error))
         return self._send(request, token, len(batch))
@@ -103,12 +105,9 @@ class AdsApiSink:
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Nothing is left to ask: an upload's own answer tells every outcome.
 
-        Raises Misconfigured, as what is asked was sent by another transport.
+        Raises Misconfigured, as what is asked was sent by another interface.
         """
-        raise Misconfigured(
-            f"request {ticket} ({rows} rows) was not sent by the Google Ads API, which gives no tickets: "
-            "write transport: data_manager until it is settled"
-        )
+        raise Misconfigured(f"request {ticket} ({rows} rows): the Google Ads API gives no tickets")
 
     def _send(self, request: UploadClickConversionsRequest, token: Token, sent: int) -> Receipt:
         try:

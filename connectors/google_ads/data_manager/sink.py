@@ -121,12 +121,14 @@ class DataManagerSink:
             )
         except (ParseError, ValueError):
             return Refused(
-                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
+                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"),
+                unasked=True,
             )
         try:
             token = self._account.token()
         except TokenRefusedError as error:
-            return Refused(Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file"))
+            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
+            return Refused(refused, unasked=True)
         except TokenUnavailableError as error:
             return NotSent(str(error))
         return self._send(request, token, len(batch))

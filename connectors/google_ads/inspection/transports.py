@@ -83,7 +83,7 @@ def _judged(outcome: Outcome, subject: str, transport: str, *, in_use: bool) -> 
     told = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code
     if outcome.code in _CLOSED:
         yield _closed(subject, transport, in_use=in_use)
-    elif outcome.kind in _OF_THE_ROW:
+    elif outcome.kind in _OF_THE_ROW or outcome.of_target:
         yield _open(subject, transport)
     elif outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
         said = f"the {NAMES[transport]} would refuse every conversion: {told}"

@@ -23,6 +23,7 @@ _VERDICTS = {
     _Status.EXCELLENT: Verdict.VERIFIED,
     _Status.GOOD: Verdict.VERIFIED,
     _Status.NEEDS_ATTENTION: Verdict.FAILED,
+    _Status.NO_RECENT_UPLOAD: Verdict.VERIFIED,
 }
 _WORDS = {
     _Status.EXCELLENT: "excellent",

@@ -192,9 +192,9 @@ def test_what_is_local_is_refused_before_any_call(meta):
     bad = good | {"custom_data": {"order_id": "key-1"}}
     words = "a Purchase needs a value and a currency"
 
-    assert Refused(Outcome(OutcomeClass.FIX_DATA, "LOCAL_PURCHASE", words), rows=(1, 3)) == meta.submit_fields(
-        good, bad, good, bad
-    )
+    assert Refused(
+        Outcome(OutcomeClass.FIX_DATA, "LOCAL_PURCHASE", words), rows=(1, 3), unasked=True
+    ) == meta.submit_fields(good, bad, good, bad)
     assert [] == meta.calls
 
 

@@ -108,11 +108,11 @@ def test_gravity_knows_every_class_an_error_can_have():
         (OutcomeClass.UNKNOWN, OutcomeClass.RETRY),
         (OutcomeClass.DEFER, OutcomeClass.EXPIRED),
         (OutcomeClass.RETRY, OutcomeClass.FIX_DATA),
-        (OutcomeClass.DROP_EXPECTED, OutcomeClass.DUPLICATE),
+        (OutcomeClass.DUPLICATE, OutcomeClass.EXPIRED),
     ],
 )
 def test_the_gravest_decides_in_either_order(kinds):
-    """What stops a destination outweighs what refuses a row, and that outweighs a duplicate."""
+    """What stops a destination outweighs all; what is there already is there, whatever else is said of the row."""
     grave, slight = (Outcome(kind, kind.name) for kind in kinds)
 
     assert (grave, grave) == (gravest([grave, slight]), gravest([slight, grave]))

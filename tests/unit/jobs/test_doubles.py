@@ -127,7 +127,6 @@ def test_with_ask_other_actions_still_go_out(account):
     account.book = replace(
         account.book,
         routes=(*account.book.routes, replace(account.book.routes[0], conversion="other", target=other)),
-        since=account.book.since | {"other": account.book.since["sale"]},
         rules_digest="r2",
     )
     account.prepare()

@@ -7,14 +7,15 @@ import pytest
 from connectors.records import OutcomeClass
 from jobs.ledger.fates import ENTRY, FROZEN, MOVES, OPEN, Fate, IllegalMoveError, after_answer, check_move
 
-# Written out by hand. `skipped` comes to life only by a start moved back; an answer in flight may be "too old".
+# Written out by hand. `skipped` comes to life only by a start moved back; an answer in flight may be "too old"; blame
+# laid on a row stands once something else has passed, and the row waits for that as it was.
 LEGAL = {
     "skipped": {"pending", "withheld", "expired"},
-    "pending": {"in_flight", "withheld", "expired", "cancelled"},
+    "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected"},
     "withheld": {"pending", "expired", "cancelled"},
     "in_flight": {"submitted", "accepted", "rejected", "expired", "pending", "in_doubt"},
     "submitted": {"accepted", "rejected", "pending", "expired", "unconfirmed"},
-    "in_doubt": {"in_flight", "unconfirmed"},
+    "in_doubt": {"in_flight", "unconfirmed", "rejected"},
     "rejected": {"pending"},
     "cancelled": {"pending"},
     "accepted": set(),
@@ -88,7 +89,7 @@ ANSWERS = {
     "duplicate": ("rejected", "accepted", "rejected", "accepted"),
     "retry": ("pending", "in_doubt", "pending", "pending"),
     "defer": ("pending", "in_doubt", "pending", "pending"),
-    "expired": ("expired", "expired", "expired", "expired"),
+    "expired": ("expired", "in_doubt", "expired", "expired"),
     "fix_data": ("rejected", "rejected", "rejected", "rejected"),
     "drop": ("rejected", "rejected", "rejected", "rejected"),
     "drop_expected": ("rejected", "rejected", "rejected", "rejected"),

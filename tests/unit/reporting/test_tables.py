@@ -16,10 +16,12 @@ from jobs.ledger.views import Awaited, Tally
 from jobs.nightly import Summary
 from jobs.reporting import as_json
 from jobs.reporting.account import Account
+from jobs.reporting.explanation import Explanation, Verdict, print_explanation
 from jobs.reporting.night import Night, night_json, print_night
+from jobs.reporting.reasons import REASONS
 from jobs.reporting.standing import print_standing
 from jobs.reporting.status import LastRun, Status, print_status
-from jobs.reporting.terminal import day_and_time, duration, money
+from jobs.reporting.terminal import counted, day_and_time, duration, money
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
@@ -148,3 +150,75 @@ def test_times_are_the_accounts_and_amounts_have_their_currency():
     assert "Tue 1 Sep 2026 05:30" == day_and_time(NOW, ACCOUNT.zone)
     assert "12,500.00 EUR" == money(Decimal(12500), "EUR")
     assert "" == money(Decimal(0), "EUR")
+
+
+def test_where_deliveries_go_stands_below_what_they_are():
+    """One column for both leaves the reasons room; a single row has both in it."""
+    several = (*TALLIES[:2], replace(TALLIES[0], destination="meta"))
+    lines = [
+        line.split() for line in _printed(80, lambda console: print_standing(console, ACCOUNT, several)).split("\n")
+    ]
+    first = next(index for index, line in enumerate(lines) if line[:2] == ["Vente", "signée"])
+    second = next(index for index, line in enumerate(lines) if index > first and line[:2] == ["Vente", "signée"])
+
+    assert ["→", "google_ads"] == lines[first + 1][:2]
+    assert ["→", "meta"] == lines[second + 1]
+
+
+@pytest.mark.parametrize(
+    ("conversion", "told"),
+    [
+        ("sale", "Vente signée"),
+        ("gone", "gone"),
+        ("funnel:sale", "sale (funnel)"),
+        ("funnel:lead_in", "lead_in (funnel)"),
+    ],
+)
+def test_conversions_are_told_by_their_names(conversion, told):
+    """By marketing's own, else by the id; a funnel's stage by Meta's name for it."""
+    assert told == ACCOUNT.conversion(conversion)
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 leads"), (1, "1 lead"), (2, "2 leads"), (1269, "1,269 leads")])
+def test_one_is_one(count, said):
+    """Nobody reads `1 leads`."""
+    assert said == counted(count, "lead")
+    assert "1 delivery" == counted(1, "delivery", "deliveries")
+    assert "2 deliveries" == counted(2, "delivery", "deliveries")
+
+
+def _verdict(conversion, destination, reason, fate=None):
+    return Verdict(conversion, destination, fate, "nothing to send", reason, REASONS[reason])
+
+
+def test_conversions_that_are_none_for_one_reason_are_explained_once():
+    """A lead reaches few stages, and there may be many conversions; deliveries stand first and alone."""
+    told = Explanation(
+        account="maison-test",
+        lead="L-1",
+        now=NOW,
+        created_at=NOW,
+        label=None,
+        seen_at=NOW,
+        ad_user_data="granted",
+        ad_personalization="granted",
+        click_ids=(),
+        click_id_problem=None,
+        where={},
+        amounts={},
+        hashes={"meta": ("email", "first_name")},
+        changes=(),
+        verdicts=(
+            _verdict("sale", "google_ads", "stage_not_reached"),
+            _verdict("visit", "google_ads", "no_click_id", "withheld"),
+            _verdict("funnel:sale", "meta", "another_way"),
+            _verdict("sale", "meta", "stage_not_reached"),
+        ),
+    )
+    text = _printed(120, lambda console: print_explanation(console, ACCOUNT, told))
+
+    assert 1 == text.count(REASONS["stage_not_reached"].means)
+    assert "Vente signée → google_ads, Vente signée → meta: nothing to send" in text
+    assert "sale (funnel) → meta: nothing to send" in text
+    assert text.index("visit → google_ads") < text.index("Vente signée → google_ads")
+    assert "email, first name kept for meta" in text

@@ -59,7 +59,7 @@ def test_only_silence_may_be_assumed_to_be_consent(answer, expected):
 @pytest.mark.parametrize("answer", [Answer.REFUSED, Answer.MISSING, Answer.UNKNOWN])
 def test_contact_data_is_kept_only_with_consent(answer):
     """Without it not even a hash touches the disk."""
-    assert not may_keep_contact(route(attach_contact=True), answer)
+    assert not may_keep_contact(route(attach_contact=True), answer, Answer.NOT_ASKED)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,17 @@ def test_contact_data_is_kept_only_with_consent(answer):
 )
 def test_contact_data_is_kept_only_for_a_route_that_uses_it(over, expected):
     """By click id alone none is needed."""
-    assert expected == may_keep_contact(route(**over), Answer.GRANTED)
+    assert expected == may_keep_contact(route(**over), Answer.GRANTED, Answer.NOT_ASKED)
 
 
 def test_contact_data_may_be_kept_where_silence_is_assumed_to_be_consent():
     """The same answer rules what is sent and what is kept."""
-    assert may_keep_contact(route(attach_contact=True, assume_consent=True), Answer.MISSING)
+    assert may_keep_contact(route(attach_contact=True, assume_consent=True), Answer.MISSING, Answer.NOT_ASKED)
+
+
+@pytest.mark.parametrize(("needs", "expected"), [(True, False), (False, True)])
+def test_contact_data_is_not_kept_for_a_platform_that_may_never_have_it(needs, expected):
+    """One that personalises always gets nothing of a lead that refused that."""
+    strict = route(attach_contact=True, limits=replace(LIMITS, needs_personalization=needs))
+
+    assert expected == may_keep_contact(strict, Answer.GRANTED, Answer.REFUSED)

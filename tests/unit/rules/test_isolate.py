@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.rules.isolate import Streak, isolate
+from connectors.records import Outcome, OutcomeClass
+from jobs.rules.isolate import isolate, sample
+from jobs.trial import Suspect, Trial
+
+REFUSAL = Outcome(OutcomeClass.FIX_DATA, "BAD")
 
 
 def play(rows, bad, *, named):
@@ -74,58 +78,93 @@ def test_a_single_row_is_to_blame_itself():
     assert (["row"], []) == isolate(["row"], [])
 
 
-def play_with_streak(rows, bad, *, named):
-    """As `play`, giving up where nothing passes; (requests, blamed, taken, given up)."""
-    waiting, requests, blamed, taken, streak = [tuple(rows)], 0, [], [], Streak()
+def play_with_trial(rows, bad, *, named):
+    """As `play`, giving up where nothing passes; (requests, at fault, taken, given up)."""
+    waiting, requests, at_fault, taken, trial = [tuple(rows)], 0, [], [], Trial()
     while waiting:
         batch = waiting.pop(0)
         requests += 1
         guilty = [position for position, row in enumerate(batch) if row in bad]
         if not guilty:
             taken += batch
-            streak.taken()
+            at_fault += trial.passed()
             continue
         found, rest = isolate(batch, guilty[:1] if named else [])
-        streak.refused(found)
-        if streak.is_general:
-            return requests, streak.blamed, taken, True
-        blamed += found
-        waiting = streak.sample([*rest, *waiting])
-    return requests, blamed, taken, False
+        trial.refused(REFUSAL, [Suspect(row, 1, REFUSAL) for row in found])
+        waiting = trial.next([*(tuple(part) for part in rest), *waiting])
+        if trial.is_general:
+            return requests, [one.delivery for one in at_fault], taken, True
+    given_up = trial.blames_all
+    at_fault += [] if given_up else trial.passed()
+    return requests, [one.delivery for one in at_fault], taken, given_up
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_batch_of_nothing_but_bad_rows_is_given_up(named):
-    """Within fifteen requests, however large it is; every row that was blamed is told, to be taken back."""
-    for size in (1000, 2000):
-        requests, blamed, taken, given_up = play_with_streak(range(size), set(range(size)), named=named)
+@pytest.mark.parametrize("size", [5, 7, 20, 100, 1000, 2000])
+def test_a_batch_of_nothing_but_bad_rows_is_given_up(size, named):
+    """Within fifteen requests, however large it is, and nobody is at fault."""
+    requests, at_fault, taken, given_up = play_with_trial(range(size), set(range(size)), named=named)
 
-        assert given_up
-        assert requests <= 15
-        assert [] == taken
-        assert blamed
+    assert given_up
+    assert requests <= 15
+    assert ([], []) == (at_fault, taken)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_few_bad_rows_are_at_fault_themselves(size, named):
+    """Four leads with broken click ids are no broken settings."""
+    _, at_fault, _, given_up = play_with_trial(range(size), set(range(size)), named=named)
+
+    assert not given_up
+    assert list(range(size)) == sorted(at_fault)
 
 
 @pytest.mark.parametrize(("named", "most"), [(True, 4), (False, 61)])
 def test_three_bad_rows_of_a_thousand_are_never_taken_for_all(named, most):
     """Wherever they stand, side by side or apart: the others are taken, within the bound."""
     dice = random.Random(20261125)
-    placements = [{0, 1, 2}, {997, 998, 999}, {498, 499, 500}, {0, 1, 999}, {0, 998, 999}]
+    placements = [{0, 1, 2}, {997, 998, 999}, {498, 499, 500}, {0, 1, 999}, {0, 998, 999}, {0, 500, 999}]
     placements += [set(dice.sample(range(1000), 3)) for _ in range(100)]
     for bad in placements:
-        requests, blamed, taken, given_up = play_with_streak(range(1000), bad, named=named)
+        requests, at_fault, taken, given_up = play_with_trial(range(1000), bad, named=named)
 
         assert not given_up
-        assert sorted(bad) == sorted(blamed)
+        assert sorted(bad) == sorted(at_fault)
         assert 997 == len(set(taken))
         assert requests <= most
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_many_bad_rows_among_good_ones_are_all_found(named):
-    """A hundred in a row at the start are no reason to give up while something passes."""
-    requests, blamed, taken, given_up = play_with_streak(range(1000), set(range(100)), named=named)
+@pytest.mark.parametrize(
+    ("size", "bad"),
+    [(1000, {0, 1, 2, 999}), (1000, set(range(100))), (40, {*range(13), 39}), (20, {0, 1, 2, 3, 4, 5, 6, 19})],
+)
+def test_many_bad_rows_among_good_ones_are_all_found(size, bad, named):
+    """However they stand, they are no reason to give up while something passes."""
+    _, at_fault, taken, given_up = play_with_trial(range(size), bad, named=named)
 
     assert not given_up
-    assert (100, 900) == (len(blamed), len(set(taken)))
-    assert requests <= (101 + 8 if named else bound(1000, 100))
+    assert sorted(bad) == sorted(at_fault)
+    assert size - len(bad) == len(set(taken))
+
+
+def test_refusals_for_several_reasons_are_not_alike():
+    """A streak is of one code."""
+    trial = Trial()
+    for number in range(30):
+        trial.refused(Outcome(OutcomeClass.FIX_DATA, f"CODE_{number % 2}"), [Suspect(number, 1, REFUSAL)])
+
+    assert [(1, 2)] == trial.next([(1, 2)])
+    assert not trial.is_general
+
+
+@given(st.lists(st.lists(st.integers(), min_size=1, max_size=9, unique=True), max_size=5))
+def test_a_sample_loses_no_row(batches):
+    """A few rows from all over go alone, all others stay, each once."""
+    rows = [(number, row) for number, batch in enumerate(batches) for row in batch]
+    waiting = [tuple((number, row) for row in batch) for number, batch in enumerate(batches)]
+    sampled = sample(waiting)
+
+    assert sorted(rows) == sorted(row for batch in sampled for row in batch)
+    assert min(3, len(rows)) == len([batch for batch in sampled[:3] if len(batch) == 1][:3])

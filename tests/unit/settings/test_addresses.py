@@ -5,7 +5,8 @@ import pytest
 LOCAL = {
     "clock": "http://127.0.0.1:8001",
     "oplead": "{ token: '${OPLEAD_TOKEN}', base_url: 'http://127.0.0.1:8002' }",
-    "google_ads": "{ customer_id: 1234567890, credentials: key.json, endpoint: 'http://localhost:8003' }",
+    "google_ads": "{ customer_id: 1234567890, credentials: key.json, endpoint: 'http://localhost:8003', "
+    "ads_api_endpoint: 'http://localhost:8005' }",
 }
 NOT_LOCAL = "clock: a sandbox's clock is for local servers only, and these are not on this machine"
 TOKENS = "http://127.0.0.1:8004/token"
@@ -52,8 +53,8 @@ def test_a_sandboxs_clock_rules_where_every_remote_is_local(complaints, key_file
     [
         ({"clock": "https://clock.example"}, "clock"),
         ({"oplead": "{ token: '${OPLEAD_TOKEN}' }"}, "oplead.base_url"),
-        ({"google_ads": "{ customer_id: 1234567890, credentials: key.json }"}, "google_ads.endpoint"),
-        ({"google_ads": "[{ customer_id: 1234567890, credentials: key.json }]"}, "google_ads.0.endpoint"),
+        ({"google_ads": LOCAL["google_ads"].replace("endpoint: 'http://localhost:8003', ", "")}, "google_ads.endpoint"),
+        ({"google_ads": "[" + LOCAL["google_ads"].partition(", ads_api")[0] + " }]"}, "google_ads.0.ads_api_endpoint"),
         ({"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }"}, "meta.graph_url"),
     ],
 )

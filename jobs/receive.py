@@ -1,0 +1,222 @@
+"""Commits what came back of a request, row by row, and says what to do next."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlmodel import Session
+
+from connectors.records import (
+    Answered,
+    Limits,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Receipt,
+    Received,
+    Refused,
+)
+from jobs.intend import Intent
+from jobs.ledger import deliveries, requests
+from jobs.ledger.fates import Fate
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.requests import RequestState
+from jobs.ledger.tables import Attempt, Delivery, Request
+from jobs.rules.isolate import ALL_ALIKE, isolate
+from jobs.settle import OF_ROWS, STOPPING, settle
+from jobs.trial import Suspect, Trial
+
+Rows = list[tuple[Attempt, Delivery]]
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What sending changed."""
+
+    requests: int = 0
+    sent: int = 0
+    """Deliveries that reached a platform: taken in, or answered for good."""
+    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, platform's code."""
+    stopped: dict[str, str] = field(default_factory=dict)
+    """Destinations (or a conversion action of one) that a human must mend, and why."""
+    warnings: Counter[str] = field(default_factory=Counter)
+    unexpected: int = 0
+    """Rejections nobody expected: they need a look."""
+
+    def count(self, row: Delivery, code: str) -> None:
+        """Count where a delivery went, and why."""
+        self.moved[row.conversion, row.destination, row.fate, code] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Batches to send next."""
+
+    batches: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The same deliveries once more, after a while."""
+
+    why: str
+    wait: timedelta | None
+    batch: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing more to this target tonight, or to the whole destination."""
+
+    why: str
+    whole_destination: bool
+    alarm: bool = True
+
+
+Follow = Next | Again | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """One transaction, right after a wire call."""
+
+    session: Session
+    ledger: Ledger
+    limits: Limits
+    trial: Trial
+    done: Delivered
+    asks_a_human: bool
+    """Whether a human decides if bytes whose answer was lost go again."""
+    now: datetime
+
+    def receive(self, intent: Intent, receipt: Receipt) -> Follow:
+        """Put every row where the receipt leaves it."""
+        request = requests.get(self.session, intent.request)
+        rows = requests.rows(self.session, intent.request)
+        match receipt:
+            case Received():
+                return self._taken_in(request, rows, receipt)
+            case Answered():
+                request.state = RequestState.SETTLED
+                return self._answered(rows, receipt.outcomes)
+            case Refused():
+                request.state = RequestState.REFUSED
+                request.code, request.message = receipt.outcome.code, receipt.outcome.message
+                return self._refused(intent, rows, receipt)
+            case NotSent():
+                request.state, request.message = RequestState.NOT_SENT, receipt.reason
+                for _, row in rows:
+                    self._back(row, receipt.reason)
+                return Again(receipt.reason, None, intent.numbers)
+            case Lost():
+                request.state, request.message = RequestState.LOST, receipt.reason
+                return self._lost(request, intent, rows, receipt.reason)
+        assert_never(receipt)
+
+    def convict(self, at_fault: Sequence[Suspect]) -> None:
+        """Settle those a refusal blamed, now that it was no matter of the settings."""
+        for suspect in at_fault:
+            attempts = {row.id: attempt for attempt, row in requests.rows(self.session, suspect.request)}
+            row = self.session.get_one(Delivery, suspect.delivery)
+            self._settle(attempts[row.id], row, suspect.outcome)
+
+    def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> Next:
+        request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
+        request.resolve_after = self.now + self.limits.resolve_after
+        self.done.warnings.update(receipt.warnings)
+        for _, row in rows:
+            self._move(row, Fate.SUBMITTED, "received")
+        self.done.sent += len(rows)
+        self.convict(self.trial.passed())
+        return Next()
+
+    def _answered(self, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
+        again: list[int] = []
+        stop: Outcome | None = None
+        self.convict(self.trial.passed())
+        for (attempt, row), outcome in zip(rows, _as_the_settings_fault(outcomes), strict=True):
+            self._settle(attempt, row, outcome)
+            if outcome.kind is OutcomeClass.RETRY:
+                again.append(deliveries.number(row))
+            if outcome.kind in STOPPING and (stop is None or stop.of_target):
+                stop = outcome
+        if stop is not None:
+            return Stop(words(stop), whole_destination=not stop.of_target)
+        if self._says_nothing(outcomes):
+            return Stop(words(outcomes[0]), whole_destination=True)
+        return Again("it answers retry", None, tuple(again)) if again else Next()
+
+    def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
+        """Whether an answer speaks for no row, so that sending on would only put more in doubt.
+
+        One row whose code is too new says nothing of the others, except where a second sending may count twice.
+        """
+        unknown = all(outcome.kind is OutcomeClass.UNKNOWN for outcome in outcomes)
+        return unknown and (self.limits.replay_within is not None or _all_alike(outcomes, OutcomeClass.UNKNOWN))
+
+    def _refused(self, intent: Intent, rows: Rows, refusal: Refused) -> Follow:
+        outcome = refusal.outcome
+        if outcome.kind in OF_ROWS:
+            blamed, rest = isolate(range(len(rows)), refusal.rows)
+            if outcome.kind is OutcomeClass.DUPLICATE:
+                for position in blamed:
+                    self._settle(*rows[position], outcome)
+                blamed = ()
+            for _, row in rows:
+                if row.fate == Fate.IN_FLIGHT:
+                    self._back(row, outcome.code)
+            suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
+            self.trial.refused(outcome, suspects)
+            return Next(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
+        for attempt, row in rows:
+            self._settle(attempt, row, outcome)
+        if outcome.kind in STOPPING:
+            return Stop(words(outcome), whole_destination=not outcome.of_target)
+        if outcome.kind is OutcomeClass.RETRY:
+            return Again(words(outcome), outcome.retry_after, intent.numbers)
+        return Stop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
+
+    def _lost(self, request: Request, intent: Intent, rows: Rows, reason: str) -> Follow:
+        for _, row in rows:
+            deliveries.doubt(row, intent.request, since=request.sent_at)
+            self._move(row, Fate.IN_DOUBT, reason)
+        if self.asks_a_human:
+            return Stop(reason, whole_destination=False, alarm=False)
+        return Again(reason, None, intent.numbers)
+
+    def _settle(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
+        fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
+        self.done.count(row, outcome.code)
+        self.done.sent += fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED)
+        self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+
+    def _back(self, row: Delivery, cause: str) -> None:
+        """Where a delivery returns to when nothing of its request was processed."""
+        fate = Fate.IN_DOUBT if row.doubtful_since is not None else Fate.PENDING
+        deliveries.move(self.session, self.ledger, row, fate, cause, now=self.now)
+
+    def _move(self, row: Delivery, to: Fate, cause: str) -> None:
+        deliveries.move(self.session, self.ledger, row, to, cause, now=self.now)
+        self.done.count(row, cause)
+
+
+def words(outcome: Outcome) -> str:
+    """A code with our words for it, where there are any."""
+    return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
+
+
+def _as_the_settings_fault(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """The outcomes; where many rows are all refused for one reason, a fault of the settings, so that none is lost."""
+    if _all_alike(outcomes, OutcomeClass.FIX_DATA, OutcomeClass.DROP):
+        return [replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=True) for outcome in outcomes]
+    return outcomes
+
+
+def _all_alike(outcomes: Sequence[Outcome], *kinds: OutcomeClass) -> bool:
+    """Whether many rows have one and the same outcome, of one of these kinds."""
+    same = {(outcome.kind, outcome.code) for outcome in outcomes}
+    return len(outcomes) >= ALL_ALIKE and len(same) == 1 and outcomes[0].kind in kinds

@@ -1,0 +1,227 @@
+"""One Google Ads customer by two interfaces: what was begun by one is finished by it."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from connectors.errors import Misconfigured
+from connectors.google_ads import limits
+from connectors.google_ads.ads_api import encode as ads_api
+from connectors.google_ads.data_manager import encode as data_manager
+from connectors.google_ads.sink import GoogleOptions, GoogleSink
+from connectors.records import (
+    Answered,
+    ClickId,
+    ClickIdKind,
+    Consent,
+    Contact,
+    DeliveryKey,
+    EncodedEvent,
+    Event,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Received,
+    StillPending,
+    Target,
+)
+
+ROOT = Path(__file__).parents[3]
+EVENT = Event(
+    key=DeliveryKey("sale-1"),
+    target=Target("data_manager", "1234567890", "987654322", "WEB"),
+    at=datetime(2026, 9, 10, 3, 30, tzinfo=UTC),
+    click_id=ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click"),
+    identifiers=(),
+    value=None,
+    consent=Consent(None, None),
+)
+BODY = EncodedEvent(EVENT.key, b"{}")
+BOTH = ("data_manager", "google_ads_api")
+
+
+class Carrier:
+    """One interface, which keeps what it was given."""
+
+    def __init__(self, name):
+        self.name = name
+        self.submitted = []
+        self.asked = []
+
+    def submit(self, target, batch):
+        """Take it in."""
+        self.submitted.append((target.transport, len(batch)))
+        return Answered((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
+
+    def resolve(self, ticket, *, rows):
+        """Not finished yet."""
+        self.asked.append((ticket, rows))
+        return StillPending()
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory):
+    """A service account's key file whose token server nobody serves."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    path = tmp_path_factory.mktemp("key") / "key.json"
+    told = {"type": "service_account", "client_email": "job@project.example", "private_key": pem}
+    path.write_text(json.dumps(told | {"token_uri": "http://127.0.0.1:9/token"}))
+    return path
+
+
+@pytest.fixture
+def options(key_file):
+    """How the customer is reached, by a transport."""
+
+    def by(transport, **more):
+        return GoogleOptions("1234567890", "1112223333", key_file, transport, **more)
+
+    return by
+
+
+@pytest.fixture
+def carriers(monkeypatch):
+    """Carriers in the place of the interfaces, by name, as they were asked for, and with which options."""
+    made = {}
+
+    def make(options, transport):
+        assert transport not in made, "made twice"
+        made[transport] = (Carrier(transport), options)
+        return made[transport][0]
+
+    monkeypatch.setattr("connectors.google_ads.sink._carrier", make)
+    return made
+
+
+@pytest.mark.parametrize("present", BOTH)
+def test_only_the_present_interface_is_made_ready(options, carriers, present):
+    """The other's library is heavy, and most accounts never need it."""
+    GoogleSink(options(present))
+
+    assert [present] == list(carriers)
+
+
+@pytest.mark.parametrize("frozen_for", BOTH)
+@pytest.mark.parametrize("present", BOTH)
+def test_what_was_frozen_for_an_interface_goes_by_it(options, carriers, present, frozen_for):
+    """Also a replay after the transport was changed: the other one could not read its bytes."""
+    sink = GoogleSink(options(present))
+    target = Target(frozen_for, "1234567890", "987654322", "WEB")
+    receipt = sink.submit(target, [BODY, BODY])
+
+    assert Answered((Outcome(OutcomeClass.DONE, frozen_for),) * 2) == receipt
+    assert [(frozen_for, 2)] == carriers[frozen_for][0].submitted
+    assert {present, frozen_for} == carriers.keys()
+
+
+@pytest.mark.parametrize("present", BOTH)
+def test_tickets_are_the_data_managers(options, carriers, present):
+    """The other interface gives none, so a ticket is asked about where it came from, whatever sends now."""
+    sink = GoogleSink(options(present))
+    resolution = sink.resolve("t-1", rows=3)
+
+    assert StillPending() == resolution
+    assert [("t-1", 3)] == carriers["data_manager"][0].asked
+
+
+def test_an_interface_is_made_ready_once(options, carriers):
+    """Its token is kept from call to call."""
+    sink = GoogleSink(options("data_manager"))
+    for transport in (*BOTH, *BOTH):
+        sink.submit(Target(transport, "1234567890", "987654322", "WEB"), [BODY])
+
+    assert [2, 2] == [len(carrier.submitted) for carrier, _ in carriers.values()]
+
+
+@pytest.mark.parametrize(
+    ("present", "limit", "encode"),
+    [
+        ("data_manager", limits.DATA_MANAGER, data_manager.encode),
+        ("google_ads_api", limits.ADS_API, ads_api.encode),
+    ],
+)
+def test_new_events_are_the_present_interfaces(options, present, limit, encode):
+    """Its limits, its bytes."""
+    sink = GoogleSink(options(present))
+
+    assert limit == sink.limits
+    assert encode(EVENT) == sink.encode(EVENT)
+
+
+def test_contact_data_is_googles_whichever_interface_carries_it(options):
+    """The hashes are the same, so a change of transport needs no lead read anew."""
+    contact = Contact(emails=("jeanne@maison.example",), phones=("01 99 00 47 11",))
+    found = [GoogleSink(options(transport)).identify(contact) for transport in BOTH]
+
+    assert found[0] == found[1]
+    assert 2 == len(found[0])
+
+
+@pytest.mark.parametrize("present", BOTH)
+@pytest.mark.parametrize("frozen_for", BOTH)
+def test_both_interfaces_have_the_accounts_key_and_address(options, present, frozen_for):
+    """Whichever is made ready by a replay asks the account's own token server: nobody is there, nothing was sent."""
+    addresses = {"data_manager_endpoint": "http://127.0.0.1:9", "ads_api_endpoint": "http://127.0.0.1:9"}
+    sink = GoogleSink(options(present, **addresses))
+    target = Target(frozen_for, "1234567890", "987654322", "WEB")
+    encode = data_manager.encode if frozen_for == "data_manager" else ads_api.encode
+    receipt = sink.submit(target, [EncodedEvent(EVENT.key, encode(EVENT))])
+
+    assert isinstance(receipt, NotSent)
+    assert not isinstance(receipt, Lost | Received)
+
+
+@pytest.mark.parametrize("present", BOTH)
+def test_a_key_that_cannot_be_used_is_told_at_once(tmp_path, present):
+    """Before anything is read from Oplead."""
+    (tmp_path / "key.json").write_text("{}")
+    options = GoogleOptions("1234567890", None, tmp_path / "key.json", present)
+
+    with pytest.raises(Misconfigured, match="key file"):
+        GoogleSink(options)
+
+
+@pytest.mark.parametrize(
+    ("present", "loaded", "not_loaded"),
+    [
+        ("data_manager", "google.ads.datamanager_v1", "google.ads.googleads"),
+        ("google_ads_api", "google.ads.googleads", "google.ads.datamanager_v1"),
+    ],
+)
+def test_the_other_interfaces_library_is_not_even_loaded(key_file, present, loaded, not_loaded):
+    """Not by making ready, nor by limits, bytes and hashes; only a replay of the other's loads it."""
+    script = f"""
+import sys
+from pathlib import Path
+from connectors.google_ads.sink import GoogleOptions, GoogleSink
+from connectors.records import *
+from datetime import UTC, datetime
+
+sink = GoogleSink(GoogleOptions("1234567890", None, Path({str(key_file)!r}), {present!r}))
+sink.limits, sink.identify(Contact(emails=("jeanne@maison.example",)))
+target = Target({present!r}, "1234567890", "987654322", "WEB")
+click = ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click")
+at = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+body = sink.encode(Event(DeliveryKey("sale-1"), target, at, click, (), None, Consent(None, None)))
+sink.submit(target, [EncodedEvent(DeliveryKey("sale-1"), body)])
+print({loaded!r} in sys.modules, {not_loaded!r} in sys.modules, "facebook_business" in sys.modules)
+other = "data_manager" if {present!r} == "google_ads_api" else "google_ads_api"
+sink.submit(Target(other, "1234567890", "987654322", "WEB"), [EncodedEvent(DeliveryKey("sale-1"), b"?")])
+print({not_loaded!r} in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
+
+    assert "" == done.stderr
+    assert ["True False False", "True"] == done.stdout.splitlines()

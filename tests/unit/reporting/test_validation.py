@@ -1,0 +1,116 @@
+"""Verdicts on what was checked and not counted: whose they are, and what is wrong."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.console import Console
+
+from connectors.records import UnreadableLead
+from jobs.ledger.fates import Fate
+from jobs.nightly import Summary
+from jobs.reporting.account import Account
+from jobs.reporting.night import Mode, Night, night_json, print_night
+from jobs.reporting.validation import print_verdicts
+
+NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
+ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
+
+
+def _summary(moved):
+    summary = Summary("maison-test", 3, NOW)
+    summary.delivered.moved = Counter(moved)
+    return summary
+
+
+def _printed(show, width=80):
+    text = StringIO()
+    show(Console(file=text, width=width, highlight=False))
+    return text.getvalue()
+
+
+def _verdicts(moved):
+    return _printed(lambda console: print_verdicts(console, ACCOUNT, _summary(moved)))
+
+
+def _rows(text):
+    """The cells of each row, runs of spaces as one."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("fate", "code", "said"),
+    [
+        (Fate.ACCEPTED, "VALIDATED", "valid, says the platform"),
+        (Fate.ACCEPTED, "CHECKED_LOCALLY", "valid, checked on this machine only"),
+        (Fate.ACCEPTED, "SOMETHING_NEW", "valid"),
+        (Fate.REJECTED, "SOMETHING_NEW", "rejected: SOMETHING_NEW"),
+        (Fate.IN_DOUBT, "timeout", "in doubt: timeout"),
+    ],
+)
+def test_each_verdict_says_whose_it_is_and_no_word_means_counted(fate, code, said):
+    """A machine's check is never told as the platform's, nor a check as an acceptance."""
+    text = _verdicts({("sale", "google_ads", fate, code): 4})
+
+    assert f"Vente signée google_ads 4 {said}" in _rows(text)
+    assert "accepted" not in text
+
+
+def test_a_refusal_has_words_and_the_platforms_code():
+    """The words to understand it by, the code to look it up by."""
+    text = " ".join(_verdicts({("sale", "google_ads", Fate.REJECTED, "UNPARSEABLE_GCLID"): 1}).split())
+
+    assert "click id not readable" in text
+    assert "(UNPARSEABLE_GCLID)" in text
+
+
+def test_a_stage_of_a_funnel_is_told_as_one():
+    """Its id is nobody's word."""
+    text = _verdicts({("funnel:sale", "meta", Fate.ACCEPTED, "CHECKED_LOCALLY"): 2})
+
+    assert "sale (funnel) meta 2 valid, checked on this machine only" in _rows(text)
+    assert "funnel:" not in text
+
+
+@pytest.mark.parametrize("moved", [{}, {("sale", "google_ads", Fate.PENDING, "x"): 0}], ids=["none", "none left"])
+def test_nothing_checked_is_said(moved):
+    """No empty table."""
+    assert "Nothing is due, so nothing was checked." in _verdicts(moved)
+
+
+def test_a_validated_night_shows_verdicts_in_place_of_deliveries():
+    """Its head says that nothing counts; no line says that something was sent or heard."""
+    night = Night(_summary({("sale", "meta", Fate.ACCEPTED, "CHECKED_LOCALLY"): 1}), NOW, (), Mode.VALIDATION)
+    text = _printed(lambda console: print_night(console, ACCOUNT, night), width=120)
+
+    assert "validation, nothing counts or changes" in text
+    assert "What would be sent, checked" in text
+    assert "Tonight's deliveries" not in text
+    assert not {"sent", "heard"} & {line.split()[0] for line in text.splitlines() if line.startswith("  ")}
+
+
+@pytest.mark.parametrize("mode", [Mode.VALIDATION, Mode.REHEARSAL])
+def test_a_tried_night_names_the_leads_it_could_not_read(mode):
+    """There will be no state to look them up in; ten by name, the others by number."""
+    summary = _summary({})
+    summary.pulled.unreadable = [UnreadableLead(f"L-{number}", "no time") for number in range(12)]
+    summary.pulled.unreadable[3] = UnreadableLead(None, "no id")
+    text = _printed(lambda console: print_night(console, ACCOUNT, Night(summary, NOW, (), mode)))
+
+    assert 1 == summary.exit_code
+    assert "A human is needed" in text
+    assert "lead L-0 could not be read: no time" in text
+    assert "lead without an id could not be read: no id" in text
+    assert "and 2 leads more" in text
+    assert "L-10" not in text
+
+
+@pytest.mark.parametrize(("mode", "rehearsed"), [(Mode.RUN, False), (Mode.REHEARSAL, True), (Mode.VALIDATION, True)])
+def test_json_says_what_kind_of_night_it_was(mode, rehearsed):
+    """`mode` tells a validation from a rehearsal; `rehearsed` that nothing counts."""
+    told = night_json(replace(Night(_summary({}), NOW, ()), mode=mode), "EUR")
+
+    assert (mode.value, rehearsed) == (told["mode"], told["rehearsed"])
