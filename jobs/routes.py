@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
-from jobs.rulebook import Rulebook, Sinks
+from jobs.rulebook import Rulebook
 from jobs.rules.facts import FieldAmount, Route
 from jobs.rules.intake import ConsentField, Extraction
 from jobs.rules.labels import normalise_label
@@ -17,12 +17,16 @@ _FROM_A_FORM = frozenset({ClickIdKind.LEAD_ID})
 """What tells a lead of one of Meta's own forms."""
 
 
-def compile_rules(settings: Settings, sinks: Sinks) -> Rulebook:
+AllLimits = Mapping[DestinationId, Limits]
+"""What each destination can take."""
+
+
+def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
     """The settings as the jobs need them."""
     routes = (
-        *_google_routes(settings, sinks),
-        *_meta_routes(settings, sinks),
-        *_funnel_routes(settings, sinks),
+        *_google_routes(settings, limits),
+        *_meta_routes(settings, limits),
+        *_funnel_routes(settings, limits),
     )
     listed = [label for labels in settings.stages.values() for label in labels]
     return Rulebook(
@@ -42,7 +46,7 @@ def compile_rules(settings: Settings, sinks: Sinks) -> Rulebook:
     )
 
 
-def _google_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
+def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
     for conversion in settings.conversions:
         for google in settings.google_ads:
             if conversion.google_ads is None or conversion.google_ads.destination not in (None, google.id):
@@ -54,15 +58,15 @@ def _google_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
                 action=action.id,
                 source=conversion.google_ads.event_source or google.event_source,
             )
-            limits = _limits(google, sinks)
-            route = _conversion_route(settings, conversion, destination=google, target=target, limits=limits)
+            taken = limits[DestinationId(google.id)]
+            route = _conversion_route(settings, conversion, destination=google, target=target, limits=taken)
             if action.click_window_days is not None:
                 window = timedelta(days=action.click_window_days)
                 route = replace(route, click_window=min(route.click_window, window))
             yield route
 
 
-def _meta_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
+def _meta_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
     """Conversions as ordinary events; where there is a funnel, leads of Meta's own forms go by that."""
     for conversion in settings.conversions:
         if conversion.meta is None:
@@ -70,12 +74,12 @@ def _meta_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
         for meta in settings.meta:
             source = conversion.meta.action_source or meta.action_source
             target = Target(META_TRANSPORT, meta.dataset_id, conversion.meta.event, source)
-            limits = _limits(meta, sinks)
-            route = _conversion_route(settings, conversion, destination=meta, target=target, limits=limits)
+            taken = limits[DestinationId(meta.id)]
+            route = _conversion_route(settings, conversion, destination=meta, target=target, limits=taken)
             yield replace(route, never_with=_FROM_A_FORM if meta.funnel else frozenset())
 
 
-def _funnel_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
+def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
     """The stages of Meta's Conversion Leads, for leads of Meta's own forms alone.
 
     https://developers.facebook.com/docs/marketing-api/conversions-api/conversion-leads-integration
@@ -83,8 +87,8 @@ def _funnel_routes(settings: Settings, sinks: Sinks) -> Iterator[Route]:
     for meta in settings.meta:
         for stage, name in meta.funnel.items():
             target = Target(META_TRANSPORT, meta.dataset_id, name, "crm")
-            limits = _limits(meta, sinks)
-            route = _route(settings, funnel_conversion(name), (stage,), destination=meta, target=target, limits=limits)
+            taken = limits[DestinationId(meta.id)]
+            route = _route(settings, funnel_conversion(name), (stage,), destination=meta, target=target, limits=taken)
             yield replace(route, only_with=_FROM_A_FORM, since=meta.funnel_since)
 
 
@@ -138,10 +142,6 @@ def _route(
         attach_contact=destination.contact_data == "attach",
         assume_consent=settings.consent.missing == "assume_granted",
     )
-
-
-def _limits(destination: Destination, sinks: Sinks) -> Limits:
-    return sinks[DestinationId(destination.id)].limits
 
 
 def _labels(settings: Settings, stages: tuple[str, ...]) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """Joins one account's settings with the connectors they name; the only module that knows them all."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from connectors.clock import MachineClock, SandboxClock
@@ -45,7 +46,7 @@ def connect(settings: Settings, clock: Clock, *, validate_only: bool = False) ->
         },
         **{DestinationId(meta.id): _meta_sink(meta, validate_only=validate_only) for meta in settings.meta},
     }
-    book = compile_rules(settings, sinks)
+    book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     with ExitStack() as doors:
         deps = Deps(
             source=doors.enter_context(_oplead(settings, book, clock)),
@@ -61,16 +62,28 @@ def connect(settings: Settings, clock: Clock, *, validate_only: bool = False) ->
         yield book, deps
 
 
-def inspectors(settings: Settings) -> dict[DestinationId, Inspects]:
-    """What can be looked up with each destination's platform.
+def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:
+    """What can be looked up with each destination's platform, once it is made.
 
-    Raises:
-        Misconfigured: a destination's credentials cannot be used.
+    Making it raises Misconfigured where a destination's credentials cannot be used.
     """
-    return {
-        **{DestinationId(google.id): _google_inspector(google) for google in settings.google_ads},
-        **{DestinationId(meta.id): _meta_inspector(meta) for meta in settings.meta},
-    }
+    yield from ((DestinationId(google.id), partial(_google_inspector, google)) for google in settings.google_ads)
+    yield from ((DestinationId(meta.id), partial(_meta_inspector, meta)) for meta in settings.meta)
+
+
+def rules_alone(settings: Settings) -> Rulebook:
+    """The settings compiled without any door to the outside: no key is read, no vendor library loaded."""
+    from connectors.google_ads import limits as google_limits  # noqa: PLC0415
+    from connectors.meta import limits as meta_limits  # noqa: PLC0415
+
+    by_transport = {"data_manager": google_limits.DATA_MANAGER, "google_ads_api": google_limits.ADS_API}
+    return compile_rules(
+        settings,
+        {
+            **{DestinationId(google.id): by_transport[google.transport] for google in settings.google_ads},
+            **{DestinationId(meta.id): meta_limits.META for meta in settings.meta},
+        },
+    )
 
 
 # SDKs are heavy and slow to load: each connector is imported only where an account uses it.

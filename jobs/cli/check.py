@@ -1,10 +1,12 @@
 """`check`: whether configuration files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.records import DestinationId, Finding, Verdict
+from connectors.errors import Misconfigured
+from connectors.ports import Inspects
+from connectors.records import DestinationId, Expectation, Finding, Verdict
 from jobs.cli.accounts import WrongSettingsError, load_account
 from jobs.cli.exits import Exit, worst
 from jobs.reporting import as_json
@@ -12,7 +14,7 @@ from jobs.reporting.findings import print_findings
 from jobs.reporting.terminal import results
 from jobs.routes import expectations
 from jobs.settings import Settings, Valid
-from jobs.wiring import connect, inspectors, open_clock
+from jobs.wiring import inspectors, rules_alone
 
 Findings = Mapping[DestinationId, Sequence[Finding]]
 
@@ -51,12 +53,16 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool) -> int:
 
 def look_up(settings: Settings) -> Findings:
     """What each destination's platform knows of what the settings take for granted; nothing is changed there."""
-    with open_clock(settings) as clock, connect(settings, clock, validate_only=True) as (book, _):
-        expected = expectations(settings, book)
-        return {
-            name: [*inspector.preflight(expected.get(name, ())), *inspector.diagnose()]
-            for name, inspector in inspectors(settings).items()
-        }
+    expected = expectations(settings, rules_alone(settings))
+    return {name: _look_up(make, expected.get(name, ())) for name, make in inspectors(settings)}
+
+
+def _look_up(make: Callable[[], Inspects], expected: Sequence[Expectation]) -> Sequence[Finding]:
+    try:
+        inspector = make()
+    except Misconfigured as error:
+        return [Finding("access", Verdict.FAILED, str(error), "Mend it in the settings, or where they point.")]
+    return [*inspector.preflight(expected), *inspector.diagnose()]
 
 
 def assumptions(settings: Settings) -> Iterator[str]:

@@ -183,13 +183,14 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
         col(Delivery.fate).in_(OPEN | FROZEN),
     )
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting))
-    older = select(ClickIdRow).where(
-        ClickIdRow.account == account,
-        ClickIdRow.clicked_at < max([clicks_before, *but.values()]),
-        ~col(ClickIdRow.value).startswith(ERASED),
-    )
-    for click in session.exec(older):
-        if click.clicked_at < but.get(ClickIdKind(click.kind), clicks_before):
+    for kind in ClickIdKind:
+        closed = select(ClickIdRow).where(
+            ClickIdRow.account == account,
+            ClickIdRow.kind == kind,
+            ClickIdRow.clicked_at < but.get(kind, clicks_before),
+            ~col(ClickIdRow.value).startswith(ERASED),
+        )
+        for click in session.exec(closed):
             click.value = erased(click.value)
 
 

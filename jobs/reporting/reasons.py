@@ -175,6 +175,8 @@ FATES: Mapping[Fate, Words] = MappingProxyType(
 )
 
 _PREFIX = "PROCESSING_ERROR_REASON_"
+_LOCAL = "LOCAL_"
+"""Begins the code of a refusal of our own, made before anything was sent."""
 _UNKNOWN_CLICK = Words(
     "click not found",
     "The platform does not know this click id.",
@@ -259,6 +261,13 @@ def _with_detail(words: Words, detail: str) -> Words:
 
 
 def _by_platform(fate: Fate, code: str) -> Words:
+    if code.startswith(_LOCAL):
+        short = code.removeprefix(_LOCAL).replace("_", " ").lower()
+        return Words(
+            f"not fit to send: {short}",
+            "It was not sent: the platform is known to refuse such an event, and others with it.",
+            "Correct the lead in Oplead; it goes out with the next run.",
+        )
     known = _PLATFORM.get(code.removeprefix(_PREFIX))
     if known is not None:
         return known

@@ -1,10 +1,12 @@
 """When everything is refused alike it is no matter of single rows: a human is told, and nothing is lost."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from connectors.records import Outcome, OutcomeClass
+from jobs.recover import recover
 from tests import fakes
 from tests.builders import lead, route, rulebook
 
@@ -87,3 +89,67 @@ def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
 
     assert {"in_doubt"} == set(account.fates.values())
     assert ["google_ads"] == list(done.stopped)
+
+
+def test_a_run_that_dies_while_nothing_has_passed_has_rejected_nothing(account):
+    """The blamed rows are as they were, and the next run finds the bad one again."""
+    ready(account, 8)
+    account.sink.verdict = lambda event: BAD if b"gclid-of-L-0" in event.body else fakes.DONE
+    account.sink.script.extend([fakes.refuse_bad(named=True), fakes.crash_before])
+    with pytest.raises(fakes.Crash):
+        account.deliver()
+    in_between = set(account.fates.values())
+    with account.hold() as ledger:
+        recover(ledger, account.clock)
+    account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
+    account.deliver()
+
+    assert {"pending", "in_flight"} == in_between
+    assert {"rejected": 1, "accepted": 7} == Counter(account.fates.values())
+
+
+def test_too_old_alike_is_given_up_too(account):
+    """A clock that is wrong expires nothing."""
+    ready(account, 12)
+    old = Outcome(OutcomeClass.EXPIRED, "TOO_OLD")
+    account.sink.verdict = lambda _event: old
+    account.sink.script.extend([fakes.refuse_bad(named=False, kind=OutcomeClass.EXPIRED)] * 40)
+    done = account.deliver()
+
+    assert {"pending"} == set(account.fates.values())
+    assert list(done.stopped) == ["google_ads/987654321"]
+
+
+def test_rows_in_doubt_that_everything_is_refused_with_stay_in_doubt(account):
+    """Blame taken back must not make a fresh row of one that may have been counted."""
+    ready(account, 12)
+    account.sink.script.extend([fakes.lost_after] + [fakes.lost_before] * 4)
+    account.deliver()
+    since = {row.doubtful_since for row in account.rows()}
+    account.sink.verdict = lambda _event: BAD
+    account.sink.script.extend([fakes.refuse_bad(named=False)] * 40)
+    account.deliver()
+
+    assert {"in_doubt"} == set(account.fates.values())
+    assert since == {row.doubtful_since for row in account.rows()}
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_few_refused_alike_are_at_fault_themselves(account, count):
+    """Four leads with broken click ids are no broken settings."""
+    ready(account, count)
+    account.sink.verdict = lambda _event: BAD
+    account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
+
+    assert {} == account.deliver().stopped
+    assert {"rejected"} == set(account.fates.values())
+
+
+def test_an_answer_that_blames_every_row_stops_the_action(account):
+    """Whatever their number."""
+    ready(account, 30)
+    account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, "BAD", rows=tuple(range(30))))
+    done = account.deliver()
+
+    assert {"pending"} == set(account.fates.values())
+    assert ["google_ads/987654321"] == list(done.stopped)

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from connectors.records import OutcomeClass
+from jobs.recover import recover
 from tests import fakes
 from tests.builders import GOOGLE, changed, lead, route, rulebook
 
@@ -134,3 +136,37 @@ def test_with_ask_other_actions_still_go_out(account):
     account.deliver()
 
     assert ["accepted", "in_doubt"] == sorted(row.fate for row in account.rows())
+
+
+def test_the_48_hours_count_from_the_sending(account):
+    """Not from when a later run notices that the answer never came."""
+    forgetful(account)
+    account.sink.script.append(fakes.crash_after)
+    with pytest.raises(fakes.Crash):
+        account.deliver()
+    account.clock.time += 72 * HOUR
+    with account.hold() as ledger:
+        recover(ledger, account.clock)
+    account.deliver()
+
+    assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.fates)
+
+
+def test_what_was_lost_another_way_does_not_hold_up_this_one(account):
+    """The old interface refuses the replay every night; what goes by the new one goes out."""
+    account.put(lead("L-0"))
+    account.prepare()
+    account.sink.script.append(fakes.lost_before)
+    account.sink.script.extend([fakes.lost_before] * 4)
+    account.deliver()
+    target = replace(account.book.routes[0].target, transport="google_ads_api")
+    account.book = replace(
+        account.book, routes=(replace(account.book.routes[0], target=target),), rules_digest="another"
+    )
+    account.put(lead("L-1"))
+    account.prepare()
+    account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "CLOSED"))
+    done = account.deliver()
+
+    assert {"L-0": "in_doubt", "L-1": "submitted"} == account.fates
+    assert ["google_ads/987654321, sent before to 1234567890 by data_manager"] == list(done.stopped)

@@ -14,7 +14,6 @@ from connectors.meta.limits import META
 from connectors.records import ClickIdKind, Target
 from jobs.routes import compile_rules, expectations
 from jobs.settings import Valid, load
-from tests.fakes import FakeSink
 
 FORM = frozenset({ClickIdKind.LEAD_ID})
 ENVIRON = {"OPLEAD_TOKEN": "tok-5a1d", "META_ACCESS_TOKEN": "tok-77e0"}
@@ -67,8 +66,8 @@ class Compiled:
     def book(self):
         """The rules."""
         settings = self.load()
-        google = {one.id: FakeSink(limits=DATA_MANAGER) for one in settings.google_ads}
-        return compile_rules(settings, google | {one.id: FakeSink(limits=META) for one in settings.meta})
+        google = {one.id: DATA_MANAGER for one in settings.google_ads}
+        return compile_rules(settings, google | {one.id: META for one in settings.meta})
 
     def routes(self):
         """Every route by conversion and destination; there is never a second one for both."""
