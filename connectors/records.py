@@ -40,7 +40,7 @@ class ClickId:
     """One click id as it was found, its case untouched."""
 
     kind: ClickIdKind
-    value: str
+    value: str = field(repr=False)
     clicked_at: datetime | None = None
     """When the click happened, where it was captured beside the id; aware UTC."""
 
@@ -157,7 +157,7 @@ class Identifier:
     """One platform-ready SHA-256, lower-case hex, of normalised contact data."""
 
     kind: IdentifierKind
-    sha256: str
+    sha256: str = field(repr=False)
 
 
 class Signal(StrEnum):
@@ -216,7 +216,7 @@ class EncodedEvent:
     """An event's bytes, frozen while its fate is open: a replay sends the same."""
 
     key: DeliveryKey
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

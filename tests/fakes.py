@@ -23,6 +23,7 @@ from connectors.records import (
     Received,
     Refused,
     StillPending,
+    utc,
 )
 
 NIGHT = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
@@ -166,17 +167,20 @@ class FakeSink:
 
     def identify(self, contact):
         """E-mail addresses, hashed."""
-        return tuple(Identifier(IdentifierKind.EMAIL, sha(email.strip().lower())) for email in contact.emails)
+        emails = [email.strip().lower() for email in contact.emails]
+        return tuple(Identifier(IdentifierKind.EMAIL, sha(email)) for email in emails if email)
 
     def encode(self, event):
         """Everything the event says, as JSON."""
         said = {
             "key": event.key,
             "action": event.target.action,
-            "at": event.at.isoformat(),
-            "click": event.click_id and event.click_id.value,
-            "identifiers": [identifier.sha256 for identifier in event.identifiers],
+            "source": event.target.source,
+            "at": utc(event.at).isoformat(),
+            "click": event.click_id and (event.click_id.kind, event.click_id.value),
+            "identifiers": [(each.kind, each.sha256) for each in sorted(event.identifiers)],
             "value": event.value and str(event.value.amount),
+            "currency": event.value and event.value.currency,
             "consent": [event.consent.ad_user_data, event.consent.ad_personalization],
         }
         return json.dumps(said, sort_keys=True).encode()
@@ -184,13 +188,17 @@ class FakeSink:
     def submit(self, target, batch):
         """Take one request as scripted, or in full."""
         self.calls.append(Call(target, tuple(batch)))
+        if len(batch) > self.limits.batch:
+            return Refused(Outcome(OutcomeClass.BUG, "TOO_MANY_EVENTS"))
         step = self.script.popleft() if self.script else take
         return step(self, tuple(batch))
 
     def resolve(self, ticket, *, rows):
         """Tell what became of a request: every row where it can be told, else how many failed."""
         self.asked.append(ticket)
-        known = self.tickets[ticket]
+        known = self.tickets.get(ticket)
+        if known is None:
+            return Forgotten("NOT_FOUND")
         waiting = known.answers or self.status
         if waiting:
             answer = waiting.popleft()

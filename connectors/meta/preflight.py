@@ -131,6 +131,8 @@ def _read_token(subject: str, answer: Mapping[str, object]) -> Finding:
 
 
 def _read_counts(subject: str, answer: Mapping[str, object]) -> Finding:
+    if not isinstance(answer.get("data"), list):
+        return _not_seen(subject, "Meta's answer holds no counts")
     counts = _counted(answer)
     if not counts:
         advice = "If conversions went out, look at Diagnostics in Events Manager; it shows them after about 20 minutes."
@@ -140,6 +142,8 @@ def _read_counts(subject: str, answer: Mapping[str, object]) -> Finding:
 
 
 def _read_contact(subject: str, answer: Mapping[str, object]) -> Finding:
+    if not isinstance(answer.get("data"), list):
+        return _not_seen(subject, "Meta's answer holds no counts")
     told = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
     return Finding(subject, Verdict.VERIFIED, f"whether events carried any, counted by Meta lately: {told or 'none'}")
 

@@ -54,8 +54,14 @@ def ingest_request(
 ) -> dm.IngestEventsRequest:
     """One request of frozen events to one conversion action of the account that owns it.
 
-    Raises json_format.ParseError for bytes that are no event of this library's API.
+    Raises ValueError or json_format.ParseError for bytes that are no event of this library's API.
     """
+    events = [json.loads(event.body) for event in batch]
+    if any(
+        not isinstance(told, dict) or told.get("transactionId") != event.key
+        for told, event in zip(events, batch, strict=True)
+    ):
+        raise ValueError("these bytes are another event's, or another API's")
     destination = {
         "operatingAccount": _google_ads(target.owner),
         "productDestinationId": target.action,  # the bare number: a resource name is refused
@@ -64,7 +70,7 @@ def ingest_request(
     fields = {
         "destinations": [destination],
         "encoding": "HEX",
-        "events": [json.loads(event.body) for event in batch],
+        "events": events,
         "validateOnly": validate_only,
     }
     request = dm.IngestEventsRequest()

@@ -49,8 +49,9 @@ def test_a_request_is_one_destination_and_the_frozen_events(google):
 def test_the_target_names_the_account_and_no_manager_is_sent_where_none_is_set(google):
     """A delivery goes where it was first meant to go, whatever customer is configured today."""
     google.use(login_customer_id=None)
-    body = google.sink.encode(google.event())
-    google.sink.submit(Target("data_manager", "5550001111", "42", "WEB"), [EncodedEvent(DeliveryKey("k"), body)])
+    event = google.event()
+    batch = [EncodedEvent(event.key, google.sink.encode(event))]
+    google.sink.submit(Target("data_manager", "5550001111", "42", "WEB"), batch)
     destination = {
         "operatingAccount": {"accountId": "5550001111", "accountType": 1},
         "productDestinationId": "42",

@@ -1,0 +1,87 @@
+"""What the suites of the ports share: one sandbox, and doors behind which nobody is."""
+
+import socket
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from connectors.sandbox import oauth
+from connectors.sandbox.sandbox import KEY_FILE, Sandbox
+
+START = datetime.now(UTC).replace(microsecond=0)
+"""No fixed day: inspectors try transports with a conversion of yesterday, by the machine's own clock."""
+
+
+@pytest.fixture(scope="session")
+def whole_sandbox(tmp_path_factory):
+    """One sandbox for all that send; its `arrivals` count every request a server met, answered or not."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
+    (folder / KEY_FILE).write_text(oauth.OAuth(key).key_file("http://127.0.0.1/token"))
+    with Sandbox(folder, start=START) as sandbox:
+        sandbox.arrivals = Counter()
+        take = sandbox.faults.take
+
+        def counted(server, path):
+            sandbox.arrivals[server] += 1
+            return take(server, path)
+
+        sandbox.faults.take = counted
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(whole_sandbox):
+    """The sandbox as every test finds it: no faults, every switch where it was."""
+    platforms = (whole_sandbox.oauth, whole_sandbox.data_manager, whole_sandbox.google_ads, whole_sandbox.meta)
+    before = [dict(each.switches) for each in platforms]
+    yield whole_sandbox
+    whole_sandbox.faults.clear()
+    for platform, switches in zip(platforms, before, strict=True):
+        for name, position in switches.items():
+            if platform.switches[name] != position:
+                platform.switch(name, position)
+
+
+@contextmanager
+def _door(*, opens):
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        if opens:
+            door.listen()
+            door.setblocking(False)
+        yield door
+
+
+@pytest.fixture
+def closed_door():
+    """An address at which nothing listens, and will not while the test lasts."""
+    with _door(opens=False) as door:
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+
+
+class Doorstep:
+    """A door at which every knock is heard and nobody answers."""
+
+    def __init__(self, door):
+        self._door = door
+        self.address = f"http://127.0.0.1:{door.getsockname()[1]}"
+
+    @property
+    def knocked(self):
+        """Whether anybody has connected since it was last asked."""
+        try:
+            self._door.accept()[0].close()
+        except BlockingIOError:
+            return False
+        return True
+
+
+@pytest.fixture
+def doorstep():
+    """A door at which a connection is noticed, whatever is then said."""
+    with _door(opens=True) as door:
+        yield Doorstep(door)

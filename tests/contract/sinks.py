@@ -1,0 +1,381 @@
+"""Every `ConversionSink`, real or fake, with one face: how it is made, and what can happen to its platform.
+
+The real ones speak to the sandbox over its sockets; the fakes are those the jobs are tested with.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from itertools import count
+
+from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
+from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.google_ads.sink import GoogleOptions, GoogleSink
+from connectors.meta.sink import MetaOptions, MetaSink
+from connectors.records import (
+    ClickId,
+    ClickIdKind,
+    Consent,
+    Contact,
+    DeliveryKey,
+    EncodedEvent,
+    Event,
+    Money,
+    Outcome,
+    OutcomeClass,
+    Received,
+    Signal,
+    StillPending,
+    Target,
+)
+from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from tests import fakes
+
+CUSTOMER, MANAGER, DATASET = "1234567890", "1112223333", "1234567890"
+CONTACT = Contact(
+    emails=("Camille.Invente@example.com",),
+    phones=("06 12 34 56 78",),
+    first_name="Camille",
+    last_name="Invente",
+    postcode="69003",
+    city="Lyon",
+    country="FR",
+)
+WHOLE, WHOLE_UNNAMED = "whole, naming the row", "whole, naming none"
+BY_ROW, BY_NUMBER = "row by row", "by their number alone"
+"""How a platform may tell that it refuses one row of several."""
+
+_numbers = count(1)
+
+
+def click_id(kind, number, clicked_at):
+    """An invented click id of a kind, in the form its platform gives it."""
+    name = sha256(f"{kind}-{number}".encode()).hexdigest()
+    milliseconds = int(clicked_at.timestamp() * 1000)
+    forms = {
+        ClickIdKind.LEAD_ID: str(10**15 + number),
+        ClickIdKind.FBC: f"fb.1.{milliseconds}.IwAR{name}",
+        ClickIdKind.FBCLID: f"IwAR{name}",
+    }
+    return ClickId(kind, forms.get(kind, f"Cj0KCQjw{name}EALw_wcB"), clicked_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What is particular to one adapter."""
+
+    target: Target
+    other_source: str
+    """Another `Target.source` that it takes."""
+    unsaid: frozenset[str] = frozenset()
+    """What its events do not say: it stands in the request, or the platform has no place for it."""
+    ways: Mapping[str, tuple[Mapping[str, object], object]] = field(default_factory=dict)
+    """How its platform can refuse one row of several: the sandbox's switches for it, and its ruling on the row."""
+    answers_later: bool = False
+    fake: Callable[[], fakes.FakeSink] | None = None
+    """Makes the fake."""
+    sink: type | None = None
+    options: Callable[..., object] | None = None
+    """Makes the real one's options from the sandbox's addresses, a key file and seconds to wait."""
+    server: str = ""
+    """What the sandbox calls its platform."""
+    switches: Mapping[str, object] = field(default_factory=dict)
+    """The platform at its worst, as far as its vendor's pages allow."""
+
+
+class _Sink:
+    """What can be done with every sink alike."""
+
+    adapter: Adapter
+
+    def event(self, **over):
+        """A conversion of its own click, a day ago; unlike any other of this process."""
+        number = next(_numbers)
+        clicked_at = self.now - timedelta(days=2)
+        kind = over.pop("kind", self.sink.limits.click_ids[0])
+        plain = Event(
+            key=DeliveryKey(f"contract-{number}"),
+            target=self.adapter.target,
+            at=self.now - timedelta(days=1),
+            click_id=click_id(kind, number, clicked_at),
+            identifiers=self.sink.identify(CONTACT),
+            value=Money(Decimal("1250.50"), "EUR"),
+            consent=Consent(Signal.GRANTED, Signal.GRANTED),
+        )
+        event = replace(plain, **over)
+        self.make_known(event.click_id)
+        return event
+
+    def freeze(self, *events):
+        """Events as they are kept and sent."""
+        return [EncodedEvent(event.key, self.sink.encode(event)) for event in events]
+
+    def submit(self, batch):
+        """Send frozen events."""
+        return self.sink.submit(self.adapter.target, batch)
+
+    def settle(self, receipt, rows):
+        """What became of a request, asked for when its outcome is worth asking for; a receipt that tells it, itself."""
+        self.wait(self.sink.limits.resolve_after)
+        return self.sink.resolve(receipt.ticket, rows=rows) if isinstance(receipt, Received) else receipt
+
+
+class Real(_Sink):
+    """A real adapter and its platform of the sandbox."""
+
+    def __init__(self, adapter, sandbox, closed_door):
+        self.made_of = (adapter, sandbox, closed_door)
+        self.adapter, self._sandbox, self._closed_door = adapter, sandbox, closed_door
+        self._platform = getattr(sandbox, adapter.server)
+        self.addresses = dict(sandbox.addresses)
+        self._switch(adapter.switches)
+        self.open()
+
+    def open(self, *, key_file=None, addresses=None, timeout=10.0, **more):
+        """Use another sink from now on."""
+        key_file, addresses = key_file or self._sandbox.key_file, addresses or self.addresses
+        self.options = self.adapter.options(addresses, key_file, timeout, **more)
+        self.sink = self.adapter.sink(self.options)
+
+    @property
+    def now(self):
+        """The platform's present."""
+        return self._sandbox.clock.now()
+
+    @property
+    def calls(self):
+        """How many wire calls its platform has met; those for a token go elsewhere."""
+        return self._sandbox.arrivals[self.adapter.server]
+
+    @property
+    def secrets(self):
+        """Texts of the credentials."""
+        key = self._sandbox.key_file.read_text()
+        return ["ya29.", "PRIVATE KEY", key[len(key) // 2 :][:40], TOKENS[DATASET], APP_SECRETS[DATASET]]
+
+    @property
+    def has_timeout(self):
+        """Whether it can be told how long to wait."""
+        return hasattr(self.options, "timeout")
+
+    def key_file_naming(self, address):
+        """The text of a key file whose tokens come from another address."""
+        return self._sandbox.oauth.key_file(f"{address}/token")
+
+    def lines(self, key):
+        """What the platform's book has of a key."""
+        return [
+            line for line in self._platform.book()
+            if line.get("api", self.adapter.server) == self.adapter.server
+            and key in (line.get("transaction_id"), line.get("event_id"))
+        ]  # fmt: skip
+
+    def counted(self, key):
+        """How often a key counts, once everything is processed."""
+        self.wait(timedelta(hours=1))
+        return sum(line["accepted"] for line in self.lines(key))
+
+    def make_known(self, click):
+        """Have the platform know a click; Meta asks for none."""
+        if click is not None and click.clicked_at is not None:
+            known = {"clicked_at": click.clicked_at.isoformat(), "customer": CUSTOMER}
+            self._sandbox.data_manager.register_clicks({click.value: known})
+
+    def wait(self, span):
+        """Let time pass."""
+        self._sandbox.clock.advance(self.now + span)
+
+    def refuse(self, key, way):
+        """Have the platform refuse a row."""
+        switches, ruling = self.adapter.ways[way]
+        self._switch(switches)
+        self._platform.plant_rulings({key: ruling})
+
+    def stay_busy(self):
+        """Have the next question find the request unfinished, as it is by itself."""
+
+    def suffer(self, failure):
+        """Have the next call fail."""
+        match failure:
+            case "nothing listens":
+                self.open(addresses=dict.fromkeys(self.addresses, self._closed_door))
+            case "key refused":
+                self._sandbox.oauth.switch("refuse_tokens", True)
+                self.open(**({"access_token": "EAAnotours"} if self.adapter.server == "meta" else {}))
+            case "hang":
+                self.open(timeout=0.3)
+                self._plant(Kind.HANG, seconds=0.6)
+            case "HTML":
+                self._plant(Kind.HTML)
+            case "502 that looks good":
+                self._plant(Kind.STATUS, status=502, body='{"events_received": 1, "requestId": "request-1"}')
+            case "cut before" | "cut after" | "truncated":
+                self._plant(Kind(failure.replace(" ", "_")))
+            case _:
+                self._plant(Kind.STATUS, status=int(failure), retry_after=60)
+
+    def mend(self):
+        """Have everything work again."""
+        self._sandbox.faults.clear()
+        self._sandbox.oauth.switch("refuse_tokens", False)
+        self.open()
+
+    def _plant(self, kind, **more):
+        self._sandbox.faults.plant(Fault(self.adapter.server, kind, **more))
+
+    def _switch(self, switches):
+        for name, position in switches.items():
+            self._platform.switch(name, position)
+
+
+class Fake(_Sink):
+    """A fake, and the platform that it holds in memory."""
+
+    now = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+    options = None
+    secrets = ()
+
+    def __init__(self, adapter):
+        self.made_of = (adapter,)
+        self.adapter = adapter
+        self.sink = adapter.fake()
+
+    @property
+    def calls(self):
+        """How many wire calls its platform has met."""
+        return len(self.sink.calls)
+
+    def lines(self, key):
+        """What the platform's book has of a key."""
+        targets = [call.target for call in self.sink.calls if key in call.keys]
+        return [{"customer": each.owner, "action": each.action} for each in targets[: self.sink.counted[key]]]
+
+    def counted(self, key):
+        """How often a key counts."""
+        return self.sink.counted[key]
+
+    def make_known(self, click):
+        """A fake asks for no click."""
+
+    def wait(self, span):
+        """A fake knows no time."""
+
+    def refuse(self, key, way):
+        """Have the platform refuse a row."""
+        bad = Outcome(OutcomeClass.FIX_DATA, "BAD")
+        self.sink.verdict = lambda event: bad if event.key == key else fakes.DONE
+        self.sink.names_rows = way != BY_NUMBER
+        if way in (WHOLE, WHOLE_UNNAMED):
+            self.sink.script.append(fakes.refuse_bad(named=way == WHOLE))
+
+    def stay_busy(self):
+        """Have the next question find the request unfinished."""
+        self.sink.status.append(StillPending())
+
+    def suffer(self, failure):
+        """Have the next call fail."""
+        steps = {
+            "nothing listens": fakes.not_sent,
+            "key refused": fakes.refuse(OutcomeClass.FIX_CONFIG),
+            "401": fakes.refuse(OutcomeClass.FIX_CONFIG),
+            "429": fakes.refuse(OutcomeClass.RETRY),
+            "cut after": fakes.lost_after,
+            "truncated": fakes.lost_after,
+        }
+        self.sink.script.append(steps.get(failure, fakes.lost_before))
+
+    def mend(self):
+        """Have everything work again."""
+        self.sink.script.clear()
+
+
+def _data_manager_options(addresses, key_file, timeout, **more):
+    return DataManagerOptions(CUSTOMER, MANAGER, key_file, addresses["data_manager"], timeout, **more)
+
+
+def _ads_api_options(addresses, key_file, timeout, **more):
+    return AdsApiOptions(CUSTOMER, MANAGER, key_file, addresses["google_ads"], timeout, **more)
+
+
+def _google_options(transport):
+    def options(addresses, key_file, _timeout, **more):  # its wait is its interfaces' own
+        endpoints = (addresses["data_manager"], addresses["google_ads"])
+        return GoogleOptions(CUSTOMER, MANAGER, key_file, transport, *endpoints, **more)
+
+    return options
+
+
+def _meta_options(addresses, _key_file, timeout, **more):
+    plain = {"access_token": TOKENS[DATASET], "app_secret": APP_SECRETS[DATASET]}
+    if "access_token" in more:
+        plain["app_secret"] = None
+    return MetaOptions(DATASET, graph_url=addresses["meta"], timeout=(timeout, timeout), **(plain | more))
+
+
+_AT_THE_DOOR = {"when": "submit", "reason": "INVALID_HEX_ENCODING"}
+_INSIDE = {"when": "processing", "reason": "CLICK_NOT_FOUND"}
+_DATA_MANAGER = Adapter(
+    target=Target("data_manager", CUSTOMER, "987654321", "WEB"),
+    other_source="PHONE",
+    unsaid=frozenset({"owner", "action"}),
+    answers_later=True,
+    sink=DataManagerSink,
+    options=_data_manager_options,
+    server="data_manager",
+    ways={
+        WHOLE: ({}, _AT_THE_DOOR),
+        WHOLE_UNNAMED: ({"violation_index": False}, _AT_THE_DOOR),
+        BY_ROW: ({}, _INSIDE),
+        BY_NUMBER: ({"record_indices": False}, _INSIDE),
+    },
+)
+_ADS_API = Adapter(
+    target=Target("google_ads_api", CUSTOMER, "987654321", "WEB"),
+    other_source="APP",
+    sink=AdsApiSink,
+    options=_ads_api_options,
+    server="google_ads",
+    ways={BY_ROW: ({}, {"reason": "CLICK_NOT_FOUND"})},
+)
+_META = Adapter(
+    target=Target("conversions_api", DATASET, "Purchase", "system_generated"),
+    other_source="phone_call",
+    unsaid=frozenset({"owner", "ad_user_data", "ad_personalization"}),
+    sink=MetaSink,
+    options=_meta_options,
+    server="meta",
+    switches={"meta_deduplication": False},
+    ways={
+        WHOLE: ({"meta_error_index": True}, {"subcode": 2804050}),
+        WHOLE_UNNAMED: ({}, {"subcode": 2804050}),
+    },
+)
+_FAKE = Adapter(
+    target=Target("data_manager", CUSTOMER, "987654321", "WEB"),
+    other_source="PHONE",
+    unsaid=frozenset({"owner"}),
+    answers_later=True,
+    fake=fakes.FakeSink,
+    ways={way: ({}, None) for way in (WHOLE, WHOLE_UNNAMED, BY_ROW, BY_NUMBER)},
+)
+_AT_ONCE = replace(_FAKE, answers_later=False, ways={way: ({}, None) for way in (WHOLE, WHOLE_UNNAMED, BY_ROW)})
+_FORGETFUL = replace(fakes.LIMITS, replay_within=timedelta(hours=48))
+
+REAL = {
+    "data_manager": _DATA_MANAGER,
+    "ads_api": _ADS_API,
+    "meta": _META,
+    "google by data_manager": replace(_DATA_MANAGER, sink=GoogleSink, options=_google_options("data_manager")),
+    "google by ads_api": replace(_ADS_API, sink=GoogleSink, options=_google_options("google_ads_api")),
+}
+FAKE = {
+    "fake": _FAKE,
+    "fake at once": replace(_AT_ONCE, fake=lambda: fakes.FakeSink(asynchronous=False)),
+    "fake that counts twice": replace(
+        _AT_ONCE, fake=lambda: fakes.FakeSink(limits=_FORGETFUL, asynchronous=False, idempotent=False)
+    ),
+}
+EVERY = {**REAL, **FAKE}

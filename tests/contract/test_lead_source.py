@@ -1,0 +1,321 @@
+"""What every `LeadSource` promises: kept by Oplead's over the wire, whichever way it pages, and by the fake."""
+
+import inspect
+import traceback
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions, SinceFilter
+from connectors.pacing import Pacer
+from connectors.ports import LeadSource
+from connectors.records import UnreadableLead
+from connectors.sandbox.faults import Fault, Faults, Kind
+from connectors.sandbox.http import Server
+from connectors.sandbox.oplead import ADMIN_KEY, Oplead
+from tests import builders
+from tests.fakes import FakeClock, FakeSource
+
+NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+PAGE = 100
+LIST, OWN_PAGE = "/v1/leads", "/v1/leads/"
+OPLEAD = {
+    "oplead by next_url": ({"pagination": "next_url"}, PaginationOptions()),
+    "oplead by cursor": ({"pagination": "cursor"}, PaginationOptions()),
+    "oplead by page": ({"pagination": "page"}, PaginationOptions(style="page")),
+}
+"""How the sandbox's Oplead is switched, and what its reader is told of it."""
+
+
+def wall_clock(moment):
+    """A time as Oplead writes it."""
+    return moment.astimezone(ZoneInfo("Europe/Paris")).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Real:
+    """Oplead played on a socket, and its source."""
+
+    def __init__(self, switches, pagination):
+        self._clock = FakeClock(NOW)
+        self._faults = Faults()
+        self._platform = Oplead(self._clock.now)
+        for name, position in {**switches, "list_has_details": False}.items():
+            self._platform.switch(name, position)
+        self.server = Server("oplead", self._platform.handle, self._faults, self._clock.now)
+        self._pagination = pagination
+        self.open()
+
+    def open(self, **more):
+        """Use another source from now on."""
+        self.options = OpleadOptions(
+            **{
+                "token": ADMIN_KEY,
+                "zone": ZoneInfo("Europe/Paris"),
+                "base_url": self.server.url,
+                "pagination": self._pagination,
+                **more,
+            }
+        )
+        self.close()
+        self.source = OpleadSource(
+            self.options,
+            wanted_fields=frozenset(),
+            clock=self._clock,
+            pacer=Pacer(self._clock, 90),
+            timeout=httpx.Timeout(5.0),
+            jitter=lambda: 1.0,
+        )
+
+    def close(self):
+        """Close its connections."""
+        if hasattr(self, "source"):
+            self.source.close()
+
+    def put(self, name, *, updated_at=NOW - timedelta(days=2)):
+        """Serve a lead from now on."""
+        lead = {
+            "id": name,
+            "createdAt": wall_clock(NOW - timedelta(days=30)),
+            "updatedAt": wall_clock(updated_at),
+            "status": "Nouveau",
+            "leadData": {"externalID": f"gclid=Cj0KCQjw-{name}"},
+        }
+        self._platform.put(name, lead)
+
+    def spoil(self, name):
+        """Serve something under this id that is no lead."""
+        self._platform.put(name, {"id": name, "createdAt": "yesterday, invented@example.com"})
+
+    def delete(self, name):
+        """Have a lead gone."""
+        self._platform.delete(name)
+
+    def filter_changes(self):
+        """List only what changed from now on."""
+        self._platform.switch("filters", True)
+        self.open(since_filter=SinceFilter("updated_since"))
+
+    def fail(self, error, *, after):
+        """Have the list fail, once so many of its pages were served, until it is mended."""
+        status = 401 if error is Misconfigured else 503
+        self._faults.plant(Fault("oplead", Kind.STATUS, count=99, after=after, path=LIST, status=status))
+
+    def mend(self):
+        """Have everything work again."""
+        self._faults.clear()
+
+    @property
+    def read_whole(self):
+        """The leads whose own page was read."""
+        asked = [entry["path"] for entry in self.server.log.dump()["log"]]
+        return [path.removeprefix(OWN_PAGE) for path in asked if path.startswith(OWN_PAGE)]
+
+    @property
+    def methods(self):
+        """How it was ever asked."""
+        return {entry["method"] for entry in self.server.log.dump()["log"]}
+
+
+class Fake:
+    """The source that the jobs are tested with."""
+
+    methods = frozenset({"GET"})  # it asks nobody
+    options = None
+
+    def __init__(self):
+        self.source = FakeSource(page=PAGE, clock=FakeClock(NOW))
+
+    def put(self, name, *, updated_at=NOW - timedelta(days=2)):
+        """Serve a lead from now on."""
+        self.source.put(builders.lead(name, updated_at=updated_at))
+
+    def spoil(self, name):
+        """Serve something under this id that is no lead."""
+        self.source.unreadable = (UnreadableLead(name, "its creation time cannot be read"),)
+
+    def delete(self, name):
+        """Have a lead gone."""
+        del self.source.leads[name]
+
+    def filter_changes(self):
+        """List only what changed from now on."""
+        self.source.filters = True
+
+    def fail(self, error, *, after):
+        """Have the list fail, once so many of its pages were served."""
+        self.source.fails[after] = error("invented")
+
+    def mend(self):
+        """Have everything work again."""
+        self.source.fails.clear()
+
+    @property
+    def read_whole(self):
+        """The leads that were read whole."""
+        return self.source.read_whole
+
+
+@pytest.fixture(params=[*OPLEAD, "fake"])
+def played(request):
+    """One source, and what it reads from."""
+    if request.param == "fake":
+        yield Fake()
+        return
+    played = Real(*OPLEAD[request.param])
+    with played.server:
+        yield played
+        played.close()
+
+
+def pages(played, since=None, *, resume=None, known=()):
+    """Every page, where leads with these (id, digest) are known."""
+    return list(played.source.fetch_changes(since, resume=resume, is_known=lambda *lead: lead in known))
+
+
+def ids(read):
+    """The leads of pages, in order."""
+    return [lead.id for page in read for lead in page.leads]
+
+
+def fill(played, count):
+    """Serve so many leads; their ids, in order."""
+    names = [f"L-{number:04d}" for number in range(count)]
+    for name in names:
+        played.put(name)
+    return names
+
+
+@pytest.mark.parametrize("method", ["fetch_changes", "fetch_one"])
+def test_it_is_called_as_the_port_says(played, method):
+    """By the same names, in the same order."""
+    promised = inspect.signature(getattr(LeadSource, method)).parameters.values()
+    given = inspect.signature(getattr(type(played.source), method)).parameters.values()
+
+    assert [(each.name, each.kind) for each in promised] == [(each.name, each.kind) for each in given]
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE, 2 * PAGE, 2 * PAGE + 1])
+def test_every_lead_comes_once_in_order(played, count):
+    """Only the last page has no way on; each tells when it was served."""
+    names = fill(played, count)
+    read = pages(played)
+
+    assert names == ids(read)
+    assert [False] * (len(read) - 1) + [True] == [page.resume is None for page in read]
+    assert all(page.served_at and page.served_at.tzinfo for page in read if page.leads)
+
+
+def test_after_each_page_the_rest_comes_exactly_once(played):
+    """An interrupted pull goes on where it was, with another source too."""
+    fill(played, 2 * PAGE + 1)
+    read = pages(played)
+    resumes = [page.resume for page in read[:-1]]
+
+    assert len(resumes) >= 2
+    assert [ids(read[place:]) for place in range(1, len(read))] == [
+        ids(pages(played, resume=resume)) for resume in resumes
+    ]
+
+
+def test_what_is_known_is_not_read_further(played):
+    """It is named, and its details stay unread; what has changed under its id is read again."""
+    fill(played, 4)
+    [page] = [page for page in pages(played) if page.leads]
+    known = {(lead.id, lead.digest) for lead in page.leads[:3]}
+    played.put("L-0001", updated_at=NOW - timedelta(days=1))
+    before = len(played.read_whole)
+    [again] = [page for page in pages(played, known=known) if page.leads or page.unchanged]
+
+    assert ("L-0000", "L-0002") == again.unchanged
+    assert ["L-0001", "L-0003"] == ids([again]) == played.read_whole[before:]
+
+
+def test_an_unchanged_lead_has_the_same_digest_and_a_changed_one_another(played):
+    """So that a caller can tell them apart before anything is read whole."""
+    fill(played, 2)
+    before = {lead.id: lead.digest for page in pages(played) for lead in page.leads}
+    played.put("L-0001", updated_at=NOW - timedelta(days=1))
+    after = {lead.id: lead.digest for page in pages(played) for lead in page.leads}
+
+    assert before["L-0000"] == after["L-0000"]
+    assert before["L-0001"] != after["L-0001"]
+
+
+def test_a_lead_that_cannot_be_read_is_told_and_stops_nothing(played):
+    """By its id and a reason that quotes nothing of it."""
+    names = fill(played, 3)
+    played.spoil("L-0001x")
+    read = pages(played)
+    [told] = [each for page in read for each in page.unreadable]
+
+    assert names == ids(read)
+    assert "L-0001x" == told.id
+    assert told.reason
+    assert "invented@example.com" not in told.reason
+
+
+def test_since_leaves_out_nothing_that_changed(played):
+    """More may come, never less."""
+    for filtered in (False, True):
+        if filtered:
+            played.filter_changes()
+        played.put("L-old", updated_at=NOW - timedelta(days=20))
+        played.put("L-at", updated_at=NOW - timedelta(days=3))
+        played.put("L-new", updated_at=NOW - timedelta(days=1))
+        read = ids(pages(played, NOW - timedelta(days=3)))
+
+        assert {"L-at", "L-new"} <= set(read)
+        assert filtered is ("L-old" not in read)
+
+
+def test_one_lead_by_its_id(played):
+    """It is the lead that the list has."""
+    fill(played, 2)
+    listed = {lead.id: lead for page in pages(played) for lead in page.leads}
+    alone = played.source.fetch_one("L-0001")
+
+    assert replace(listed["L-0001"], digest="") == replace(alone, digest="")
+
+
+def test_a_lead_that_is_gone_is_none(played):
+    """Never there (404), or deleted (410)."""
+    fill(played, 2)
+    played.delete("L-0001")
+
+    assert (None, None) == (played.source.fetch_one("L-9999"), played.source.fetch_one("L-0001"))
+    assert ["L-0000"] == ids(pages(played))
+
+
+@pytest.mark.parametrize("error", [Misconfigured, Transient])
+def test_a_pull_that_fails_can_go_on(played, error):
+    """Pages come until then, an error of the connectors' own after them, and the rest later."""
+    names = fill(played, 2 * PAGE + 1)
+    known = {(lead.id, lead.digest) for page in pages(played) for lead in page.leads}
+    played.fail(error, after=1)
+    walk = played.source.fetch_changes(None, resume=None, is_known=lambda *lead: lead in known)
+    first = next(walk)
+    with pytest.raises(error) as failed:
+        next(walk)
+    played.mend()
+    rest = pages(played, resume=first.resume, known=known)
+
+    assert names == [name for page in (first, *rest) for name in page.unchanged]
+    assert ADMIN_KEY not in "".join(traceback.format_exception(failed.value))
+
+
+def test_it_does_not_show_its_token(played):
+    """Neither the source nor what it was made of."""
+    assert ADMIN_KEY not in repr((played.source, played.options))
+
+
+def test_it_only_reads(played):
+    """Nothing but GET ever goes out."""
+    fill(played, 2)
+    pages(played)
+    played.source.fetch_one("L-0001")
+
+    assert {"GET"} == played.methods
