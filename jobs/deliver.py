@@ -17,6 +17,7 @@ from jobs.ledger.tables import Delivery
 from jobs.receive import Again, Delivered, Follow, Next, Receiving, Stop, words
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
+from jobs.settle import DEFER
 from jobs.trial import Trial
 
 __all__ = ["Delivered", "deliver"]
@@ -91,22 +92,16 @@ class _Lane:
 
     def _is_stopped(self, stop: Stop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""
-        name = self._name(target)
-        self.stopped.add(name)
-        whole = stop.whole_destination and self._is_current(target)
+        way = self.book.way(self.destination, target.transport, target.owner)
+        self.stopped.add(self._name(target))
         if stop.alarm:
-            self.done.stopped[self.destination if whole else name] = stop.why
-        return whole
+            self.done.stopped[way if stop.whole_destination else self._name(target)] = stop.why
+        # What was sent another way before says nothing of the present one.
+        return stop.whole_destination and way == self.destination
 
     def _name(self, target: Target) -> str:
         """What a stop of this target alone is called."""
-        name = f"{self.destination}/{target.action}"
-        return name if self._is_current(target) else f"{name}, sent before to {target.owner} by {target.transport}"
-
-    def _is_current(self, target: Target) -> bool:
-        """Whether the settings still send there that way; what was sent another way says nothing of this one."""
-        way = (target.transport, target.owner)
-        return any((route.target.transport, route.target.owner) == way for route in self._routes().values())
+        return f"{self.book.way(self.destination, target.transport, target.owner)}/{target.action}"
 
     def _replays(self) -> dict[Target, list[tuple[int, ...]]]:
         """Deliveries in doubt, in batches; those asked about often enough are given up."""
@@ -181,6 +176,7 @@ class _Lane:
     def _try(self, target: Target, batch: tuple[int, ...], trial: Trial) -> Next | Stop:
         """Send one batch, again where the platform may take it later."""
         follow: Follow = Next()
+        beside = 0
         for attempt in range(ATTEMPTS):
             intent = self._intend(target, batch)
             if intent is None:
@@ -192,12 +188,17 @@ class _Lane:
             if not isinstance(follow, Again):
                 return follow
             batch = follow.batch
+            beside += follow.beside or 0
             wait = follow.wait or timedelta(seconds=min(60, 2**attempt) * (0.5 + self.jitter() / 2))
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
                 return Stop(f"{follow.why}; it asks for {wait}", whole_destination=True)
             if attempt < ATTEMPTS - 1:
                 self.clock.sleep_until(self.clock.now() + wait)
+            elif follow.beside is not None:
+                # Rows that a platform keeps putting off must not hold up what is due beside and after them.
+                self._defer(intent, DEFER)
+                return Next() if beside else Stop(f"{follow.why}, {ATTEMPTS} times", whole_destination=False)
         why = follow.why if isinstance(follow, Again) else "it kept failing"
         return Stop(f"{why}, {ATTEMPTS} times", whole_destination=True)
 

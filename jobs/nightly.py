@@ -13,12 +13,14 @@ from jobs.deliver import Delivered, deliver
 from jobs.ledger import deliveries, leads, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
-from jobs.plan import Planned, adopt_settings, plan
+from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Intake, Pulled, Reach, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
 
+NAMED = 5
+"""How many leads a sentence names."""
 ASK_AGAIN_AFTER = timedelta(minutes=5)
 """A platform that has not finished is left alone this long."""
 
@@ -79,6 +81,10 @@ class Summary:
     """How many of those are not sent again until someone decides it (`in_doubt: ask`)."""
     unconfirmed: int = 0
     """Deliveries given up tonight."""
+    rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Lead, conversion, destination and the platform's code of each rejection nobody expected."""
+    only_validated: bool = False
+    """Whether platforms were only asked, so that nothing is kept of what they said."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, fate, reason: where everything stands after the night."""
 
@@ -88,17 +94,28 @@ class Summary:
         return {**self.resolved.stopped, **self.delivered.stopped}
 
     @property
+    def rejections(self) -> list[str]:
+        """What was rejected though nobody expected it, in a sentence that names some leads."""
+        unexpected = self.delivered.unexpected + self.resolved.unexpected
+        if not unexpected:
+            return []
+        leads_named = list(dict.fromkeys(lead for lead, *_ in self.rejected))
+        more = ", …" if len(leads_named) > NAMED else ""
+        whose = f" (lead {', '.join(leads_named[:NAMED])}{more})" if leads_named else ""
+        if self.only_validated:
+            return [f"{unexpected} would be rejected{whose}"]
+        return [f"{unexpected} rejected{whose}: `explain` says why"]
+
+    @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
         told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
         unknown = sum(with_click for _, _, with_click in self.unknown_labels)
         unreadable = len(self.pulled.unreadable)
-        unexpected = self.delivered.unexpected + self.resolved.unexpected
         asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        return [
+        return self.rejections + [
             sentence
             for count, sentence in (
-                (unexpected, f"{unexpected} rejected: `explain` says why"),
                 (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
                 (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
                 (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
@@ -127,7 +144,7 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
     """
     summary = _read(ledger, book, deps, watch)
     with watch(Step.RESOLVE):
-        resolve(ledger, deps.sinks, deps.clock, summary.resolved)
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
     with watch(Step.DELIVER):
@@ -135,7 +152,8 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
             ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, stopped=summary.resolved.stopped
         )
     with watch(Step.RESOLVE):
-        resolve(ledger, deps.sinks, deps.clock, summary.resolved)
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
+    erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
 
@@ -153,6 +171,7 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     `deps.sinks` must have been made to validate only.
     """
     summary = _read(ledger, book, deps, watch)
+    summary.only_validated = True
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
     with watch(Step.VALIDATE):
@@ -171,7 +190,8 @@ def await_outcomes(
         with watch(Step.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         with watch(Step.RESOLVE):
-            resolve(ledger, deps.sinks, deps.clock, summary.resolved)
+            resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
+    erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
 
@@ -208,5 +228,9 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
         summary.in_doubt = len(doubtful)
         summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
         summary.unconfirmed = deliveries.moved_to(session, ledger, Fate.UNCONFIRMED)
+        summary.rejected = [
+            (row.lead, row.conversion, row.destination, row.code or "")
+            for row in deliveries.rejected_in(session, ledger)
+        ]
         summary.standing = deliveries.standing(session, ledger.account)
     return summary

@@ -103,9 +103,14 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Plan
     while planning:
         with ledger.writing() as session:
             planning = planner.plan_some(session)
+    erase_idle(ledger, sinks, now=now)
+    return planner.done
+
+
+def erase_idle(ledger: Ledger, sinks: Sinks, *, now: datetime) -> None:
+    """Erase the contact hashes and click ids that nothing still to be sent may use."""
     with ledger.writing() as session:
         leads.erase_idle(session, ledger.account, clicks_before=now - UNUSED_CLICK, but=_forgotten_before(sinks, now))
-    return planner.done
 
 
 def _forgotten_before(sinks: Sinks, now: datetime) -> dict[ClickIdKind, datetime]:

@@ -66,6 +66,8 @@ class Again:
     why: str
     wait: timedelta | None
     batch: tuple[int, ...]
+    beside: int | None = None
+    """How many rows of the same request were answered for good; None where the whole request was put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Receiving:
             return Stop(words(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
             return Stop(words(outcomes[0]), whole_destination=True)
-        return Again("it answers retry", None, tuple(again)) if again else Next()
+        return Again("it answers retry", None, tuple(again), len(rows) - len(again)) if again else Next()
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer speaks for no row, so that sending on would only put more in doubt.

@@ -23,7 +23,7 @@ from jobs.ledger import deliveries, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request
-from jobs.rulebook import Sinks
+from jobs.rulebook import Rulebook, Sinks
 from jobs.settle import STOPPING, settle
 
 GIVE_UP_AFTER = timedelta(days=45)
@@ -44,7 +44,7 @@ class Resolved:
     """What a human should look up with the platform."""
 
 
-def resolve(ledger: Ledger, sinks: Sinks, clock: Clock, done: Resolved) -> None:
+def resolve(ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Resolved) -> None:
     """Ask about every received request whose time has come, and settle what is answered; `done` counts it."""
     done.pending = 0
     with ledger.reading() as session:
@@ -54,7 +54,7 @@ def resolve(ledger: Ledger, sinks: Sinks, clock: Clock, done: Resolved) -> None:
         if request.resolve_after is not None and now < request.resolve_after:
             done.pending += 1
             continue
-        resolution = _ask(sinks, request, done)
+        resolution = _ask(book, sinks, request, done)
         if isinstance(resolution, StillPending) and request.destination in sinks.keys() - done.stopped.keys():
             done.pending += 1
         if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
@@ -65,16 +65,17 @@ def resolve(ledger: Ledger, sinks: Sinks, clock: Clock, done: Resolved) -> None:
         _Settling(session, ledger, clock.now(), done).give_up_doubts()
 
 
-def _ask(sinks: Sinks, request: Request, done: Resolved) -> Resolution:
+def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Resolution:
     """What the platform says of a request; still pending where it cannot be asked."""
-    sink = sinks.get(DestinationId(request.destination))
-    if sink is None or request.destination in done.stopped:
+    destination = DestinationId(request.destination)
+    sink, way = sinks.get(destination), book.way(destination, request.transport, request.owner)
+    if sink is None or way in done.stopped:
         return StillPending()
     done.asked += 1
     try:
         return sink.resolve(request.ticket or "", rows=request.rows)
     except Misconfigured as error:
-        done.stopped[request.destination] = str(error)
+        done.stopped[way] = str(error)
     except Transient:
         pass
     return StillPending()

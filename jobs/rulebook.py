@@ -27,6 +27,13 @@ class Rulebook:
     ask_when_lost: frozenset[DestinationId] = frozenset()
     """Destinations where a human decides whether bytes whose answer was lost are sent again."""
 
+    def way(self, destination: DestinationId, transport: str, owner: str) -> str:
+        """What a way to a destination is called: by its own name, unless the settings take that way no longer."""
+        targets = [route.target for route in self.routes_to(destination)]
+        if any((target.transport, target.owner) == (transport, owner) for target in targets):
+            return destination
+        return f"{destination} (before: {owner} by {transport})"
+
     def routes_to(self, destination: DestinationId) -> tuple[Route, ...]:
         """The routes that end at a destination."""
         return tuple(route for route in self.routes if route.destination == destination)

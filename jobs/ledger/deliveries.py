@@ -167,6 +167,27 @@ def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
     ).one()
 
 
+def rejected_in(session: Session, ledger: Ledger) -> list[Delivery]:
+    """The deliveries this run saw rejected though nobody expected it, in their own order."""
+    mine = (
+        select(Transition.delivery)
+        .where(Transition.run == ledger.run, Transition.to_fate == Fate.REJECTED)
+        .scalar_subquery()
+    )
+    return list(
+        session.exec(
+            select(Delivery)
+            .where(
+                Delivery.account == ledger.account,
+                Delivery.fate == Fate.REJECTED,
+                Delivery.outcome != OutcomeClass.DROP_EXPECTED,
+                col(Delivery.id).in_(mine),
+            )
+            .order_by(col(Delivery.id))
+        )
+    )
+
+
 def runs_in_doubt(session: Session, delivery: Delivery) -> int:
     """In how many runs the delivery was sent without a readable answer, the first one among them."""
     return session.exec(

@@ -149,10 +149,11 @@ def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     ]
     known += [(path, amount) for path, amount in told.amounts.items()]
     known += [(path, value) for path, value in told.where.items()]
-    known += [
-        ("hashes", f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent")
+    kept = [
+        f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent"
         for destination, kinds in told.hashes.items()
     ]
+    known += [("hashes" if position == 0 else "", each) for position, each in enumerate(kept)]
     return known
 
 

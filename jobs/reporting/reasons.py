@@ -257,7 +257,12 @@ def words_for(fate: Fate, reason: str) -> Words:
 
 
 def _with_detail(words: Words, detail: str) -> Words:
-    return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
+    if not detail:
+        return words
+    # Another platform's click id tells of that platform's ad, and no form is to blame; fbp only names a browser.
+    is_elsewhere = words is REASONS["no_click_id"] and detail.startswith("only ") and detail != "only fbp"
+    todo = "Nothing to do: it came by another platform's ad." if is_elsewhere else words.todo
+    return Words(words.short, f"{words.means} Found: {detail}.", todo)
 
 
 def _by_platform(fate: Fate, code: str) -> Words:

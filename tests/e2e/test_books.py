@@ -1,18 +1,31 @@
-"""After several bad nights the platform's book and the ledger agree, delivery by delivery."""
+"""After several bad nights the platforms' books and the ledger agree, delivery by delivery."""
 
 import random
+from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 from connectors.sandbox.population import FIRST_NIGHT, Population
+from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD
 
 NIGHTS = 5
 SEED = 7
 SINCE = "2026-08-01"
-INGEST = "/v1/events:ingest"
 STATUS = "/v1/requestStatus:retrieve"
-FAULTS = (
+SHORT = 0.05
+"""Seconds that a server hangs or is slow."""
+COMMON = (
+    {"server": "oauth", "kind": "cut_before"},
+    {"server": "oplead", "kind": "status", "status": 500},
+    {"server": "oplead", "kind": "truncated"},
+    {"server": "meta", "path": GRAPH, "kind": "cut_after"},
+    {"server": "meta", "path": GRAPH, "kind": "truncated"},
+    {"server": "meta", "path": GRAPH, "kind": "html"},
+    {"server": "meta", "path": GRAPH, "kind": "hang", "seconds": SHORT},
+)
+DATA_MANAGER = (
     {"server": "data_manager", "path": INGEST, "kind": "cut_after"},
     {"server": "data_manager", "path": INGEST, "kind": "cut_before"},
     {"server": "data_manager", "path": INGEST, "kind": "truncated"},
@@ -20,19 +33,48 @@ FAULTS = (
     {"server": "data_manager", "path": INGEST, "kind": "status", "status": 503},
     {"server": "data_manager", "path": STATUS, "kind": "truncated"},
     {"server": "data_manager", "path": STATUS, "kind": "status", "status": 500},
-    {"server": "oauth", "kind": "cut_before"},
-    {"server": "oplead", "kind": "status", "status": 500},
-    {"server": "oplead", "kind": "truncated"},
+)
+ADS_API = (
+    {"server": "google_ads", "path": UPLOAD, "kind": "cut_after"},
+    {"server": "google_ads", "path": UPLOAD, "kind": "cut_before"},
+    {"server": "google_ads", "path": UPLOAD, "kind": "truncated"},
+    {"server": "google_ads", "path": UPLOAD, "kind": "html"},
+    {"server": "google_ads", "path": UPLOAD, "kind": "status", "status": 503},
+    {"server": "google_ads", "path": UPLOAD, "kind": "status", "status": 500},
+    {"server": "google_ads", "path": UPLOAD, "kind": "hang", "seconds": SHORT},
+    {"server": "google_ads", "path": UPLOAD, "kind": "latency", "seconds": SHORT},
 )
 
 
-def bad_nights(company):
+@dataclass(frozen=True)
+class Way:
+    """How Google is told, what fails on the way, and what is undocumented in which position."""
+
+    transport: str
+    faults: tuple
+    switches: tuple = ()
+    """(platform, switch, position)."""
+    unheard: tuple = ()
+    """Fates that may stand for an event the platform has counted."""
+
+
+BY_DATA_MANAGER = Way("data_manager", DATA_MANAGER)
+ROWS_NOT_NAMED = Way(
+    "data_manager",
+    DATA_MANAGER,
+    (("data_manager", "record_indices", False), ("meta", "meta_deduplication", False)),
+    ("unconfirmed",),
+)
+BY_ADS_API = Way("google_ads_api", ADS_API, (("meta", "meta_deduplication", False),))
+
+
+def bad_nights(company, faults):
     """Nights and mornings on which servers fail at random, then two on which they do not; the exit codes."""
     chance = random.Random(SEED)
     codes = []
     for night in range(NIGHTS):
-        for _ in range(3):
-            company.fail(**chance.choice(FAULTS), count=chance.choice((1, 2, 6)), after=chance.choice((0, 1)))
+        for _ in range(4):
+            company.fail(**chance.choice(faults), count=chance.choice((1, 2, 6)), after=chance.choice((0, 1)))
         codes.append(company.night(FIRST_NIGHT + timedelta(days=night)).exit_code)
         codes.append(company.later().exit_code)
     company.heal()
@@ -41,39 +83,56 @@ def bad_nights(company):
     return codes
 
 
+def refusals(company):
+    """The key of every event that Google found bad, with what it said of it."""
+    by_data_manager, by_ads_api = company.platform.state()["refused"], company.sandbox.google_ads.state()["refused"]
+    found = [each for each in by_data_manager if each["when"] == "processing"]
+    found += [each for each in by_ads_api if each["reason"] != "ORDER_ID_ALREADY_IN_USE"]
+    return {each["transaction_id"]: each["reason"] for each in found}
+
+
 @pytest.mark.parametrize(
-    ("indices", "unheard"),
+    "way",
     [
-        pytest.param(True, (), id="rows named"),
-        pytest.param(False, ("unconfirmed",), id="rows not named"),
+        pytest.param(BY_DATA_MANAGER, id="rows named"),
+        pytest.param(ROWS_NOT_NAMED, id="rows not named"),
+        pytest.param(BY_ADS_API, id="the Google Ads API"),
     ],
 )
-def test_the_books_agree_after_bad_nights(companies, indices, unheard):
-    """What the platform counted is what the ledger calls accepted, in key, target, time, value, click id and bytes.
+def test_the_books_agree_after_bad_nights(companies, way):
+    """What platforms counted is what the ledger calls accepted, in key, target, time, value, click id and bytes.
 
-    Where the platform does not name the rows it refused, the others are counted there and unconfirmed here: never
-    the other way round.
+    Where Data Manager does not name the rows it refused, the others are counted there and unconfirmed here: never
+    the other way round. What Meta counted twice is what the ledger says may count twice.
     """
     company = companies(start=FIRST_NIGHT, population=Population.generate(seed=SEED, leads=300))
     company.use_demo_settings()
+    company.settings["google_ads"]["transport"] = way.transport
+    company.settings["meta"]["funnel_since"] = SINCE
     for conversion in company.settings["conversions"]:
         conversion["since"] = SINCE
     company.conversion("appointment")["value"] = 60.25
-    company.platform.switch("record_indices", indices)
+    for platform, name, position in way.switches:
+        getattr(company.sandbox, platform).switch(name, position)
 
-    codes = bad_nights(company)
+    codes = bad_nights(company, (*COMMON, *way.faults))
 
     assert {1, 3} <= set(codes) <= {0, 1, 3}
-    assert [] == company.disagreements(unheard=unheard)
-    assert {"in_flight", "in_doubt", "submitted"}.isdisjoint(company.fates().values())
+    assert [] == company.disagreements(unheard=way.unheard)
+
+    for destination, least in (("google_ads", 20), ("meta", 10)):
+        rows = list(company.deliveries(destination).values())
+        assert {"in_flight", "in_doubt", "submitted"}.isdisjoint(row.fate for row in rows)
+        assert len([row for row in rows if row.fate == "accepted"]) >= least
+    again = company.sent("google_ads" if way.transport == "google_ads_api" else "data_manager")
+    assert any(len(events) > 1 for events in again.values())
 
     by_key = {row.key: row for row in company.deliveries().values()}
-    assert len([row for row in by_key.values() if row.fate == "accepted"]) >= 20
-    assert any(line["replays"] for line in company.platform.book())
-
-    refused = [each for each in company.platform.state()["refused"] if each["when"] == "processing"]
+    refused = refusals(company)
     assert refused
-    for each in refused:
-        row = by_key[each["transaction_id"]]
-        assert row.fate in ("rejected", "expired", *unheard)
-        assert each["reason"] in row.code
+    for key, reason in refused.items():
+        assert by_key[key].fate in ("rejected", "expired", *way.unheard)
+        assert reason in by_key[key].code
+
+    most = max(Counter(company.taken("meta")).values())
+    assert (("meta", "meta_deduplication", False) in way.switches) == (most > 1)

@@ -20,12 +20,29 @@ from connectors.sandbox.faults import Fault, Kind
 from connectors.sandbox.oplead import ADMIN_KEY
 from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import Sandbox
+from jobs import wiring
 from jobs.ledger.lease import exclusive
 from jobs.ledger.ledger import held
+from tests.e2e.support.company import FUNNEL, Company
+from tests.e2e.support.typed import type_in
 
+ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("oplead-sync")
 PATIENCE = 40  # seconds no command may take
 LEADS = 150
+HEAVY = (
+    "google.ads",
+    "google.cloud",
+    "google.auth",
+    "facebook_business",
+    "grpc",
+    "requests",
+    "sqlalchemy",
+    "sqlmodel",
+    "httpx",
+    "connectors.sandbox",
+)
+"""What takes long to load, and a help text has no use for."""
 
 
 class Account:
@@ -39,7 +56,8 @@ class Account:
     def __enter__(self):
         self.sandbox.start()
         self.settings = self.sandbox.write_settings()
-        self.environ = {"OPLEAD_TOKEN": ADMIN_KEY, "GOOGLE_ADS_KEY_FILE": str(self.sandbox.key_file)}
+        written = self.settings.with_name("sandbox.env").read_text().splitlines()
+        self.environ = dict(line.split("=", 1) for line in written)
         return self
 
     def __exit__(self, *_):
@@ -142,8 +160,33 @@ def test_help_names_every_command_and_loads_nothing_heavy():
     assert 0 == result.returncode
     for command in ("run", "check", "status", "explain", "sandbox", "demo"):
         assert f"\n  {command} " in result.stdout
-    for heavy in ("google.ads", "google.auth", "sqlmodel", "sqlalchemy", "httpx", "requests", "connectors.sandbox"):
-        assert heavy not in loaded
+    assert not loaded & {*HEAVY}
+
+
+def test_no_commands_help_loads_a_library():
+    """Not one of the vendors', of a database or of HTTP, whatever command is asked about."""
+    script = f"""
+import sys, typer
+from jobs.cli.app import app
+command = typer.main.get_command(app)
+for name in command.commands:
+    assert command.main([name, "--help"], prog_name="oplead-sync", standalone_mode=False) == 0, name
+print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)
+print("asked about:", *command.commands)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env=_environ({}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert (0, "") == (result.returncode, result.stderr.strip())
+    assert "asked about: run check status explain sandbox demo" in result.stdout
+    assert "--validate-only" in result.stdout
 
 
 def test_version_is_printed():
@@ -156,7 +199,17 @@ def test_version_is_printed():
 
 @pytest.mark.parametrize(
     "arguments",
-    [("run",), ("nothing-like-this",), ("status",), ("sandbox",), ("run", "--config", "x.yaml", "--wait", "soon")],
+    [
+        ("run",),
+        ("nothing-like-this",),
+        ("status",),
+        ("sandbox",),
+        ("run", "--config", "x.yaml", "--wait", "soon"),
+        ("run", "--config", "x.yaml", "--dry-run", "--validate-only"),
+        ("run", "--config", "x.yaml", "--validate-only", "--wait", "45m"),
+        ("demo", "--google-transport", "google_ads"),
+        ("sandbox", "--out", "x", "--google-transport", "both"),
+    ],
     ids=" ".join,
 )
 def test_wrong_usage_ends_with_2(arguments):
@@ -204,14 +257,14 @@ def test_nights_send_what_changed_and_are_on_record(account):
     account.days_later()
     second = json.loads(account("run", "--json", "--wait", "45m").stdout)
     third = json.loads(account("run", "--json").stdout)
-    book = account.sandbox.data_manager.book()
+    books = [*account.sandbox.data_manager.book(), *account.sandbox.meta.book()]
 
     assert 0 == first["delivered"]["requests"]
     assert second["delivered"]["requests"] >= 1
     assert 0 == third["delivered"]["requests"]
     assert [] == [each for each in second["deliveries"] if each["fate"] == "submitted"]
     accepted = sum(each["count"] for each in second["deliveries"] if each["fate"] == "accepted")
-    assert len(book) == accepted >= 1
+    assert len(books) == accepted >= 1
     ended = account.query("select command, exit_code, ended_at is not null from run order by id")
     assert [("run", each["exit_code"], 1) for each in (first, second, third)] == ended
 
@@ -239,9 +292,13 @@ def test_a_rehearsal_foretells_the_night(account):
 
     assert before == after
     assert told["rehearsed"]
-    foretold = {each["conversion"]: each["count"] for each in told["deliveries"] if each["reason"] == "due"}
-    assert foretold == {each["conversion"]: each["count"] for each in done["deliveries"] if each["fate"] == "submitted"}
-    assert foretold
+    foretold = _counts(each for each in told["deliveries"] if each["reason"] == "due")
+    assert foretold == _counts(each for each in done["deliveries"] if each["fate"] in ("submitted", "accepted"))
+    assert {"google_ads", "meta"} == {destination for _, destination in foretold}
+
+
+def _counts(deliveries):
+    return {(each["conversion"], each["destination"]): each["count"] for each in deliveries}
 
 
 def test_logs_are_json_lines_without_secrets(account):
@@ -490,6 +547,114 @@ def _killed_at_the_end(process):
                 stream.close()
 
 
+# ── accounts with one platform ───────────────────────────────────────────────────────────────────
+
+TOLD = """
+import atexit, os, sys
+atexit.register(lambda: open(os.environ["LOADED"], "w").write("\\n".join(sys.modules)))
+"""
+"""Has a command say at its end what it has loaded."""
+LIBRARIES = ("facebook_business", "google.ads.datamanager_v1", "google.ads.googleads", "google.auth", "grpc")
+USED = {
+    "meta": (Company.use_meta_alone, {"facebook_business"}),
+    "data_manager": (lambda _: None, {"google.ads.datamanager_v1", "google.auth", "grpc"}),
+    "google_ads_api": (Company.use_ads_api, {"google.ads.googleads", "google.auth", "grpc"}),
+}
+"""By platform: how an account is made to use it alone, and the libraries that it needs."""
+
+
+def _loaded(company, *arguments):
+    """The libraries that a command has loaded."""
+    company.environ["LOADED"] = str(company.directory / "loaded")
+    code, _, err = company.command(*arguments, prelude=TOLD)
+    assert 0 == code, err
+    modules = set((company.directory / "loaded").read_text().split())
+    return {library for library in LIBRARIES if library in modules}
+
+
+@pytest.mark.parametrize("platform", USED)
+def test_a_run_loads_only_the_libraries_it_sends_by(company, platform):
+    """Whoever uses one platform does not wait for the libraries of the others; looking loads none."""
+    use, needed = USED[platform]
+    use(company)
+    company.serve(company.lead(1, ("Gagné", company.START - timedelta(hours=20)), clicks=company.both(1)))
+
+    assert needed == _loaded(company, "run")
+    assert 2 == len(company.sandbox.meta.book() if platform == "meta" else _received(company))
+    assert set() == _loaded(company, "status") | _loaded(company, "check") | _loaded(company, "explain", "L-1")
+
+
+@pytest.mark.parametrize("transport", ["data_manager", "google_ads_api"])
+def test_explain_judges_by_the_rules_of_a_run(company, transport):
+    """Rules compiled without a door to the outside are those of a run, limits and all."""
+    company.use_meta()
+    company.settings["google_ads"]["transport"] = transport
+    settings = company.read_settings()
+    with wiring.open_clock(settings) as clock, wiring.connect(settings, clock) as (book, _):
+        assert book == wiring.rules_alone(settings)
+
+
+def _received(company):
+    """What Google has taken in, counted yet or not."""
+    company.clock.advance(company.clock.now() + timedelta(hours=1))
+    return company.platform.book()
+
+
+def _whole(company, lead):
+    """Everything a person may type, in the order of a first week; the exit codes and what explain says in the end."""
+    codes = [
+        type_in(company, *arguments).code
+        for arguments in (
+            ("check",),
+            ("check", "--live"),
+            ("run", "--dry-run"),
+            ("run", "--validate-only"),
+            ("run", "--wait", "1h"),
+            ("run",),
+            ("status",),
+        )
+    ]
+    return codes, type_in(company, "explain", lead, "--json").objects[0]["verdicts"]
+
+
+def test_an_account_without_google_works_whole(company):
+    """A funnel and one conversion: a lead of a form goes by its stages, one of an ad by the event."""
+    company.use_meta_alone(funnel=FUNNEL, funnel_since="2026-08-20")
+    del company.conversion("appointment")["meta"]
+    company.settings["conversions"] = [company.conversion("sale")]
+    way = [("RDV pris", company.START - timedelta(hours=30)), ("Gagné", company.START - timedelta(hours=20))]
+    created = company.START - timedelta(hours=50)
+    company.serve(company.lead(1, *way, created=created, clicks="lead_id=l:5434340000000941"))
+    company.serve(company.lead(2, *way, created=created, clicks=f"fbclid={company.fbclid(2)}"))
+    codes, verdicts = _whole(company, "L-1")
+
+    assert [0] * 7 == codes
+    assert {("L-1", f"funnel:{name}") for name in FUNNEL.values()} | {("L-2", "sale")} == {
+        name for name, fate in company.fates("meta").items() if fate == "accepted"
+    }
+    assert ["Purchase", "appointment_set", "lead_received", "sale"] == sorted(
+        line["event_name"] for line in company.sandbox.meta.book()
+    )
+    assert [] == company.asked("data_manager") + company.asked("google_ads") + company.asked("oauth")
+    assert {"sale": None} | {f"funnel:{name}": "accepted" for name in FUNNEL.values()} == {
+        verdict["conversion"]: verdict["fate"] for verdict in verdicts
+    }
+
+
+@pytest.mark.parametrize("transport", ["data_manager", "google_ads_api"])
+def test_an_account_without_meta_works_whole(company, transport):
+    """Nobody asks Meta anything, and no word of it is in the results."""
+    company.settings["google_ads"]["transport"] = transport
+    company.serve(company.lead(1, ("Gagné", company.START - timedelta(hours=20))))
+    codes, verdicts = _whole(company, "L-1")
+
+    assert [0] * 7 == codes
+    assert {("L-1", "appointment"): "accepted", ("L-1", "sale"): "accepted"} == company.fates()
+    assert 2 == len(company.platform.book())
+    assert [] == company.asked("meta")
+    assert {"google_ads"} == {verdict["destination"] for verdict in verdicts}
+
+
 # ── status and explain ───────────────────────────────────────────────────────────────────────────
 
 
@@ -545,7 +710,8 @@ def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
     assert 0 == result.returncode
     assert "no click id of this platform" in result.stdout
     assert "What to do: " in result.stdout
-    assert {"appointment", "quote", "sale"} == {verdict["conversion"] for verdict in told["verdicts"]}
+    funnel = {f"funnel:{name}" for name in FUNNEL.values()}
+    assert {"appointment", "quote", "sale"} | funnel == {verdict["conversion"] for verdict in told["verdicts"]}
 
 
 def test_explain_shows_no_contact_data_and_no_whole_click_id(played, population):
@@ -653,3 +819,22 @@ def test_the_demonstration_ends_with_books_that_agree(tmp_path):
     assert first.stdout.partition(until)[0] == second.stdout.partition(until)[0]
     assert (kept / "pipeline.yaml").exists()
     _assert_told(third, 2, "holds a demonstration already")
+
+
+@pytest.mark.parametrize("transport", ["data_manager", "google_ads_api"])
+def test_the_demonstration_sends_to_both_by_either_interface(tmp_path, transport):
+    """All three platforms are named, both destinations have accepted something, and the books agree."""
+    kept = tmp_path / "kept"
+    result = oplead_sync(
+        "demo", "--leads", "150", "--nights", "3", "--google-transport", transport, "--keep", str(kept)
+    )
+    with closing(sqlite3.connect(kept / "maison-demo.db")) as state:
+        accepted = state.execute(
+            "select distinct destination, transport from delivery where fate = 'accepted' order by destination"
+        ).fetchall()
+
+    assert 0 == result.returncode, result.stderr
+    assert "The books agree." in result.stdout
+    for platform in ("Oplead", "Google", "Meta", "→ google_ads", "→ meta"):
+        assert platform in result.stdout
+    assert [("google_ads", transport), ("meta", "conversions_api")] == accepted

@@ -1,4 +1,7 @@
-"""The process killed at every delicate point of a night: nothing is lost, nothing counts twice, no fate is wrong."""
+"""The process killed at every delicate point of a night: nothing is lost, nothing counts twice, no fate is wrong.
+
+Meta alone may be told twice, where it does not know an event again; then the ledger says so.
+"""
 
 import signal
 import sqlite3
@@ -13,15 +16,15 @@ BOTH = ("appointment", "sale")
 
 
 def sold(company, number, amount="12 500,00 €"):
-    """A lead that was won yesterday: an appointment and a sale to be told."""
-    return company.lead(number, ("Gagné", company.START - YESTERDAY), amount=amount)
+    """A lead that was won yesterday, and that all platforms know: an appointment and a sale to be told."""
+    return company.lead(number, ("Gagné", company.START - YESTERDAY), amount=amount, clicks=company.both(number))
 
 
-def everything_counted_once(company, numbers):
+def everything_counted_once(company, numbers, destination="google_ads"):
     """Both conversions of each of these leads, accepted by the ledger and counted by the platform, once."""
     names = {(f"L-{number}", conversion) for number in numbers for conversion in BOTH}
-    assert dict.fromkeys(names, "accepted") == company.fates()
-    assert sorted(names) == sorted(company.taken())
+    assert dict.fromkeys(names, "accepted") == company.fates(destination)
+    assert sorted(names) == sorted(company.taken(destination))
     assert [] == company.disagreements()
 
 
@@ -69,6 +72,87 @@ def test_a_run_killed_again_while_it_replays(company):
     assert {"appointment": 3, "sale": 1} == {
         row.conversion: len(company.sent()[row.key]) for row in company.deliveries().values()
     }
+
+
+@pytest.mark.parametrize(
+    ("where", "in_doubt", "uploads", "sale"),
+    [
+        pytest.param(("google_ads_api: intent committed", 1), 3, 2, 99_000, id="before the call"),
+        pytest.param(("google_ads_api: accepted, answer unread", 2), 3, 3, 12_500, id="before the answer is read"),
+        pytest.param(("google_ads_api: answer read", 2), 3, 3, 12_500, id="before the receipt is committed"),
+        pytest.param(("in the receipt's commit", 2), 3, 3, 12_500, id="in the receipt's commit"),
+        pytest.param(("receipt committed", 1), 0, 2, 99_000, id="after the receipt"),
+    ],
+)
+def test_a_run_killed_while_sending_by_the_google_ads_api(company, where, in_doubt, uploads, sale):
+    """The same bytes again, and that they are there already is told by the API itself: accepted, and counted once."""
+    company.use_ads_api()
+    company.serve(*(sold(company, number) for number in range(3)))
+
+    assert KILLED == company.killed(*where)
+
+    company.serve(*(sold(company, number, amount="99 000,00 €") for number in range(3)))
+    summary = company.night()
+
+    assert in_doubt == summary.recovered
+    assert 0 == summary.exit_code
+    everything_counted_once(company, range(3))
+    assert uploads == len(company.calls)
+    assert {60.0, float(sale)} == {line.value for line in company.counted()}
+    replayed = {row.conversion for row in company.deliveries().values() if row.code == "ORDER_ID_ALREADY_IN_USE"}
+    assert ({"sale"} if uploads == 3 else set()) == replayed
+
+
+@pytest.mark.parametrize(
+    ("where", "knows_again", "in_doubt", "times"),
+    [
+        pytest.param(("meta: intent committed", 1), False, 3, 1, id="before the call"),
+        pytest.param(("meta: accepted, answer unread", 2), True, 3, 1, id="before the answer is read, known again"),
+        pytest.param(("meta: accepted, answer unread", 2), False, 3, 2, id="before the answer is read"),
+        pytest.param(("in the receipt's commit", 2), False, 3, 2, id="in the receipt's commit"),
+        pytest.param(("receipt committed", 1), False, 0, 1, id="after the receipt"),
+    ],
+)
+def test_a_run_killed_while_sending_to_meta(company, where, knows_again, in_doubt, times):
+    """The same bytes again, flagged: they count twice at most where Meta does not know them again."""
+    company.use_meta_alone()
+    company.sandbox.meta.switch("meta_deduplication", knows_again)
+    company.serve(*(sold(company, number) for number in range(3)))
+
+    assert KILLED == company.killed(*where)
+
+    company.serve(*(sold(company, number, amount="99 000,00 €") for number in range(3)))
+    summary = company.night()
+
+    assert in_doubt == summary.recovered
+    assert 0 == summary.exit_code
+    assert {"accepted"} == set(company.fates("meta").values())
+    flagged = {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
+    assert in_doubt == len(flagged)
+    taken = company.taken("meta")
+    assert 6 == len(set(taken))
+    assert dict.fromkeys(flagged, times) == {name: taken.count(name) for name in flagged}
+    assert [] == company.disagreements()
+
+
+def test_a_run_killed_while_sending_to_meta_where_a_human_is_asked(company):
+    """What a dead run may have sent stays where it is until a human decides, and is told every night."""
+    company.use_meta_alone(in_doubt="ask")
+    company.sandbox.meta.switch("meta_deduplication", False)
+    company.serve(*(sold(company, number) for number in range(3)))
+
+    assert KILLED == company.killed("meta: accepted, answer unread", 2)
+
+    summaries = [company.night(), company.later()]
+
+    assert [1, 1] == [summary.exit_code for summary in summaries]
+    assert [3, 3] == [summary.waiting_for_a_human for summary in summaries]
+    assert {("accepted", "appointment"), ("in_doubt", "sale")} == {
+        (fate, conversion) for (_, conversion), fate in company.fates("meta").items()
+    }
+    assert 6 == len(company.taken("meta"))
+    assert 2 == len(company.posts)
+    assert [] == company.disagreements(unheard=("in_doubt",))
 
 
 MANY = range(230)

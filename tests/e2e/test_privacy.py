@@ -12,10 +12,19 @@ from datetime import timedelta
 from urllib.parse import quote, quote_plus
 
 import pytest
+from google.ads.googleads.v26.errors.types import GoogleAdsFailure
+from google.ads.googleads.v26.services.types import UploadClickConversionsResponse
 
 from connectors.google_ads.identity import identify
+from connectors.meta import identity as meta_identity
 from connectors.records import Contact
+from connectors.sandbox.google_ads_errors import Problem, Refusal
+from connectors.sandbox.meta import APP_SECRETS, TOKENS
 from connectors.sandbox.oplead import ADMIN_KEY
+from jobs.cli.check import look_up
+from tests.e2e.support.company import DATASET
+from tests.e2e.support.traffic import UPLOAD
+from tests.e2e.support.typed import type_in
 
 HOUR = timedelta(hours=1)
 FIRST, LAST = "Maëlig", "Quillivéré"
@@ -23,12 +32,18 @@ EMAIL = "Maelig.Quillivere+devis@Exemple-Prive.fr"
 PHONE = "01 99 00 47 11"
 DIGITS = "199004711"
 """What every spelling of the number has in common."""
+CITY = "Ploumérel-sur-Quenouille"
+POSTCODE = "29987"
 TOKEN = "Zq9+Wrong/Token=Value%41"
 HOOK = "https://hooks.example.com/T0ken+In/Path"
 META_TOKEN = "EAAB/invented+Meta=Token"
+APP_SECRET = APP_SECRETS[DATASET]
 LITERAL = "typed-into-the-file-0x51"
-PERSON = f"{FIRST} {LAST} <{EMAIL}> {PHONE}"
+PERSON = f"{FIRST} {LAST} <{EMAIL}> {PHONE} {POSTCODE} {CITY}"
+SAID = f"{PERSON} {TOKEN} {ADMIN_KEY} {META_TOKEN} {TOKENS[DATASET]} {APP_SECRET} {quote(EMAIL)}"
+"""What a platform says that repeats whatever it was sent, and more."""
 CONTACT = {"firstname": FIRST, "lastname": LAST, "email": EMAIL, "phone": PHONE}
+ADDRESS = {"postcode": POSTCODE, "city": CITY, "country": "France"}
 SECRETS = {
     "the first name": FIRST,
     "the last name": LAST,
@@ -36,7 +51,10 @@ SECRETS = {
     "Oplead's token": ADMIN_KEY,
     "a wrong token": TOKEN,
     "a hook": HOOK,
-    "Meta's token": META_TOKEN,
+    "the city": CITY,
+    "Meta's token": TOKENS[DATASET],
+    "a wrong token of Meta's": META_TOKEN,
+    "the secret of Meta's app": APP_SECRET,
     "a token typed into the file": LITERAL,
     "Google's tokens": "ya29.sandbox-",
     "Google's key": "PRIVATE KEY",
@@ -77,6 +95,11 @@ def stands_in(secret, data):
 def has_phone(data):
     """Whether the phone number's digits stand in some bytes, whatever stands between them."""
     return DIGITS.encode() in re.sub(rb"[\s.()/_+-]|%20|%2b", b"", data.lower())
+
+
+def has_postcode(data):
+    """Whether the postcode stands in some bytes, not as a part of a longer number or hash."""
+    return re.search(rf"(?<![0-9a-z]){POSTCODE}(?![0-9a-z])".encode(), data.lower()) is not None
 
 
 def files_of(company):
@@ -130,7 +153,7 @@ class Witness:
         """By where it was said: the bytes."""
         self.kept = []
         """(file, its bytes), as they were after each run, and whenever a platform was asked something in it."""
-        for server in ("oplead", "data_manager"):
+        for server in ("oplead", "data_manager", "google_ads", "meta"):
             company.before(server, "", lambda _: self.kept.extend(files_of(company).items()))
 
     def night(self, name):
@@ -148,6 +171,14 @@ class Witness:
         self.kept += files_of(self.company).items()
         return summary
 
+    def look_up(self, name):
+        """What platforms know, asked in this process with every logger at DEBUG; the failed subjects."""
+        with listening() as ears:
+            found = look_up(self.company.read_settings())
+        self._note(f"{name}: the findings", repr(found))
+        self._note(f"{name}: the log", "\n".join(ears.heard))
+        return {each.subject for findings in found.values() for each in findings if each.verdict == "failed"}
+
     def command(self, name, *arguments, prelude=""):
         """A run of the command; its exit code."""
         code, out, err = self.company.command(*arguments, prelude=prelude)
@@ -155,6 +186,14 @@ class Witness:
         self._note(f"{name}: stderr", err)
         self.kept += files_of(self.company).items()
         return code
+
+    def type_in(self, name, *arguments):
+        """A command typed in this process; its exit code."""
+        done = type_in(self.company, *arguments)
+        self._note(f"{name}: stdout", done.out)
+        self._note(f"{name}: stderr", done.err)
+        self.kept += files_of(self.company).items()
+        return done.code
 
     def _note(self, where, text):
         self.said[where] = text.encode()
@@ -172,7 +211,9 @@ def odd_leads(company):
     at = company.START - HOUR
 
     def odd(number, **more):
-        one = company.lead(number, ("RDV pris", at - HOUR), ("Gagné", at), contact=CONTACT, **more)
+        way = [("RDV pris", at - HOUR), ("Gagné", at)]
+        plain = {"contact": CONTACT, "address": ADDRESS, "clicks": company.both(number)}
+        one = company.lead(number, *way, **plain | more)
         one["leadData"] |= {"note": PERSON}
         one["statusHistory"] = [entry | {"note": PERSON, "user": PERSON} for entry in one["statusHistory"]]
         return one
@@ -218,31 +259,80 @@ def put(company, *leads):
 
 
 def echo(company, server, status, path=""):
-    """A server whose refusals repeat whatever it was sent and more."""
-    said = f"{PERSON} {TOKEN} {ADMIN_KEY} {quote(EMAIL)}"
-    violation = {"field": f"events[0].user_data {EMAIL}", "description": said, "reason": LAST.upper()}
+    """A server whose refusals repeat whatever it was sent and more: the first as its API, then as a page."""
+    violation = {"field": f"events[0].user_data {EMAIL}", "description": SAID, "reason": LAST.upper()}
     details = [
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": LAST.upper(), "domain": EMAIL},
         {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]},
         {"@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": EMAIL},
     ]
-    error = {"code": status, "message": said, "status": "INVALID_ARGUMENT", "details": details}
-    body = {"error": f"invalid_{EMAIL}", "error_description": said} if server == "oauth" else {"error": error}
-    company.fail(server, "status", path=path, status=status, body=json.dumps(body, ensure_ascii=False), count=1)
-    company.fail(server, "status", path=path, status=status, body=f"<html><body>{said}</body></html>", count=9)
+    error = {"code": status, "message": SAID, "status": "INVALID_ARGUMENT", "details": details}
+    body = {"error": f"invalid_{EMAIL}", "error_description": SAID} if server == "oauth" else {"error": error}
+    say(company, server, status, body, path=path)
+    company.fail(server, "status", path=path, status=status, body=f"<html><body>{SAID}</body></html>", count=9)
+
+
+def say(company, server, status, body, *, path="", count=1):
+    """Have a server answer this."""
+    text = json.dumps(body, ensure_ascii=False)
+    company.fail(server, "status", path=path, status=status, body=text, count=count)
+
+
+def meta_error(code, subcode=None):
+    """An error of Meta's that quotes what was sent, in each of its texts."""
+    texts = {"message": SAID, "type": EMAIL, "error_user_title": LAST, "error_user_msg": SAID, "fbtrace_id": EMAIL}
+    return {"error": {**texts, "code": code, "error_subcode": subcode, "error_data": {"blame": [SAID, PHONE]}}}
+
+
+class Parrot:
+    """In front of the Google Ads API: what it says of uploads quotes what was sent.
+
+    Attributes:
+        says: None leaves calls to the API, whose partial failures then quote; else the refusal of every call.
+    """
+
+    def __init__(self, company):
+        self.says = None
+        company.sandbox.google_ads.switch("ads_api_echo", value=True)
+        company._around("google_ads", UPLOAD, self.answer)
+
+    def answer(self, call, handler):
+        """Answer one upload."""
+        answer = self.says or handler(call)
+        return answer if isinstance(answer, Refusal) else quoting(answer)
+
+
+def quoting(answer):
+    """An answer of the Google Ads API whose errors have texts and triggers of people."""
+    response = UploadClickConversionsResponse.deserialize(answer)
+    if response.partial_failure_error.code:
+        response.partial_failure_error.message = SAID
+    for detail in response.partial_failure_error.details:
+        failure = GoogleAdsFailure.deserialize(detail.value)
+        for error in failure.errors:
+            error.message, error.trigger.string_value = SAID, EMAIL
+        detail.value = GoogleAdsFailure.serialize(failure)
+    return UploadClickConversionsResponse.serialize(response)
+
+
+REFUSED_BY_ADS_API = Refusal(
+    "INVALID_ARGUMENT",
+    SAID,
+    (Problem("conversion_upload_error", "UNPARSEABLE_GCLID", SAID, (("conversions", 0), ("gclid", None))),),
+)
+BROKEN_OFF_BY_ADS_API = Refusal("UNKNOWN", f"<html>{SAID}</html>")
+EVENTS = f"/v26.0/{DATASET}/events"
 
 
 @pytest.fixture(scope="module")
 def witness(companies):
     """A company with such leads, after good nights and bad ones."""
     company = companies()
-    company.environ |= {"NOTIFY_URL": HOOK, "META_ACCESS_TOKEN": META_TOKEN, "TMPDIR": str(company.directory / "run")}
+    company.environ |= {"NOTIFY_URL": HOOK, "APP_SECRET": APP_SECRET, "TMPDIR": str(company.directory / "run")}
     company.settings["notify"] = ["${NOTIFY_URL}"]
-    company.settings["meta"] = {
-        "dataset_id": "1234567890",
-        "access_token": "${META_ACCESS_TOKEN}",
-        "graph_url": company.sandbox.addresses["control"],
-    }
+    company.use_meta(app_secret="${APP_SECRET}")
+    google = company.settings["google_ads"]
+    company.settings["google_ads"] = [google, google | {"id": "ads_api", "transport": "google_ads_api"}]
     company.conversion("sale")["where"] = {"channel": ["Site web"]}
     put(company, *odd_leads(company))
     company.platform.plant_rulings(
@@ -251,6 +341,8 @@ def witness(companies):
             company.gclid(2): {"when": "processing", "reason": "INVALID_GCLID"},
         }
     )
+    company.sandbox.google_ads.plant_rulings({company.gclid(1): {"when": "submit", "reason": "UNPARSEABLE_GCLID"}})
+    company.sandbox.meta.plant_rulings({company.fbclid(1): {"subcode": 2804001}})
     with pytest.MonkeyPatch.context() as patch:
         (company.directory / "run").mkdir()
         patch.setattr(tempfile, "tempdir", str(company.directory / "run"))
@@ -272,40 +364,92 @@ def tell_all(witness, patch):
     del company.settings["oplead"]
     company.environ |= {"OPLEAD_TOKEN": ADMIN_KEY}
 
-    for server, status in (("oplead", 500), ("oplead", 400), ("oauth", 500), ("oauth", 400)):
-        echo(company, server, status)
-        witness.night(f"{server} says {status}")
-        company.heal()
-    echo(company, "data_manager", 400, "/v1/events:ingest")
-    witness.night("uploads fail")
-    company.heal()
-    assert 1 == witness.command("a rehearsal", "run", "--dry-run")
-    assert 70 == witness.command("a bug", "run", prelude=BUG)
-
-    assert witness.night("a good night").delivered.requests
-    echo(company, "data_manager", 400, "/v1/requestStatus:retrieve")
-    witness.night("outcomes fail")
-    company.heal()
+    echo_for_a_night(witness, "oplead", 500)
+    echo_for_a_night(witness, "oplead", 400)
+    uploads_fail(witness, Parrot(company))
+    echo_for_a_night(witness, "oauth", 500)
+    echo_for_a_night(witness, "oauth", 400)
+    echo_for_a_night(witness, "data_manager", 400, "/v1/requestStatus:retrieve")
     assert witness.night("outcomes").resolved.asked
 
     patch.setitem(company.settings, "oplead", {"token": LITERAL})
     assert 2 == witness.command("a token typed into the file", "run")
     patch.undo()
-    assert 0 == witness.command("status", "status")
-    assert 0 == witness.command("explain", "explain", "L-4")
+    assert 0 == witness.type_in("status", "status")
+    assert 0 == witness.type_in("explain", "explain", "L-4")
+
+
+def echo_for_a_night(witness, server, status, path=""):
+    """A night on which a server repeats what it is sent."""
+    echo(witness.company, server, status, path)
+    witness.night(f"{server} says {status}")
+    witness.company.heal()
+
+
+def uploads_fail(witness, parrot):
+    """Refused whole, by a revoked token, broken off, taken in part: each time the platform quotes what it was sent."""
+    company, ingest = witness.company, "/v1/events:ingest"
+    echo(company, "data_manager", 400, ingest)
+    parrot.says = REFUSED_BY_ADS_API
+    say(company, "meta", 400, meta_error(100, 2804001))
+    say(company, "meta", 400, meta_error(100), count=99)
+    witness.night("uploads are refused")
+    company.heal()
+
+    say(company, "meta", 400, meta_error(190))
+    echo(company, "data_manager", 401, ingest)
+    assert "meta" in witness.night("Meta has revoked the token").stopped
+    company.heal()
+    nothing_is_sent(witness)
+
+    parrot.says = BROKEN_OFF_BY_ADS_API
+    echo(company, "data_manager", 500, ingest)
+    company.fail("meta", "status", status=500, body=f"<html><body>{SAID}</body></html>", count=99)
+    assert "in_doubt" in {fate for _, _, fate, _ in witness.night("uploads break off").standing}
+    company.heal()
+
+    parrot.says = None
+    say(company, "meta", 200, {"events_received": 1, "messages": [SAID], "fbtrace_id": EMAIL}, count=99)
+    assert witness.night("events are taken in part").delivered.requests
+    company.heal()
+
+
+def nothing_is_sent(witness):
+    """Platforms are asked, with a wrong token and with one they quote; nights that are only tried, or break."""
+    company = witness.company
+    company.environ |= {"META_ACCESS_TOKEN": META_TOKEN}
+    assert {"Meta access token"} <= witness.look_up("a wrong token of Meta's")
+    assert 1 == witness.type_in("a wrong token of Meta's", "check", "--live")
+    company.environ |= {"META_ACCESS_TOKEN": TOKENS[DATASET]}
+    say(company, "meta", 400, meta_error(100), path="/v26.0/debug_token")
+    witness.look_up("what platforms know")
+    company.heal()
+    assert 3 == witness.type_in("a validation", "run", "--validate-only")
+    assert 1 == witness.type_in("a rehearsal", "run", "--dry-run")
+    assert 70 == witness.command("a bug", "run", prelude=BUG)
 
 
 # ── what must hold ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_runs_did_what_may_leak(witness):
+@pytest.mark.parametrize("destination", ["google_ads", "ads_api", "meta"])
+def test_the_runs_did_what_may_leak(witness, destination):
     """The planted leads were read, refused, unreadable, withheld and accepted: silence would prove nothing."""
-    fates = set(witness.company.fates().values())
+    fates = set(witness.company.fates(destination).values())
     unreadable = witness.company.rows_of("unreadable_lead")
 
     assert {"accepted", "rejected", "withheld"} <= fates
     assert 4 <= len(unreadable)
-    assert len(witness.said) >= 25
+    assert len(witness.said) >= 40
+
+
+def test_platforms_were_shown_hashes_of_everything(witness):
+    """Name, city and postcode went to Meta, e-mail and phone to all: what is looked for has been there."""
+    shown = [event["user_data"].keys() for post in witness.company.posts for event in post.events]
+
+    assert {"em", "ph", "fn", "ln", "ct", "zp", "country", "fbc"} == set().union(*shown)
+    assert any(row.identifiers for call in witness.company.calls for row in call.rows)
+    assert any("userData" in event for body, _ in witness.company.ingests for event in body["events"])
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -317,6 +461,11 @@ def test_a_text_is_nowhere(witness, secret):
 def test_a_phone_number_is_nowhere(witness):
     """Not even in an amount: nine digits in a row, however they are grouped, are a number to call."""
     assert [] == witness.places(has_phone)
+
+
+def test_a_postcode_is_nowhere(witness):
+    """It is read for one hash, and that is all."""
+    assert [] == witness.places(has_postcode)
 
 
 @pytest.mark.parametrize(
@@ -413,3 +562,44 @@ def test_hashes_go_when_consent_is_withdrawn(company):
 
     assert "cancelled" == company.fates()["L-1", "sale"]
     assert [] == kept(company, *address)
+
+
+def test_hashes_of_every_kind_are_gone_once_meta_has_settled(company):
+    """Names, city, postcode and country too: there while an answer is awaited, and not one byte of them later."""
+    contact = Contact(("jeanne@exemple-prive.fr",), (PHONE,), FIRST, LAST, POSTCODE, CITY, "France")
+    told = {"firstname": FIRST, "lastname": LAST, "email": "jeanne@exemple-prive.fr", "phone": PHONE}
+    company.use_meta()
+    click = f"fbclid={company.fbclid(1)}"
+    company.serve(company.lead(1, ("Gagné", company.START - HOUR), clicks=click, contact=told, address=ADDRESS))
+    found = [identifier.sha256.encode() for identifier in meta_identity.identify(contact)]
+    assert 7 == len(found)
+
+    assert -9 == company.killed("meta: answer read")
+    assert sorted(found) == sorted(kept(company, *found))
+    assert kept(company, b'"user_data"')
+
+    company.night()
+    company.later()
+
+    assert {"accepted"} == set(company.fates("meta").values())
+    # Google's half of the lead waits for a click id of its own, and may use the e-mail and the phone.
+    google = hashes("jeanne@exemple-prive.fr")
+    assert [] == kept(company, *(each for each in found if each not in google), b'"user_data"', b"event_time")
+
+
+def test_click_ids_go_when_their_windows_close(company):
+    """Google's after 90 days, Meta's after a year; a lead that changes later brings none of them back."""
+    company.use_meta()
+    company.serve(won := company.lead(1, ("Gagné", company.START - HOUR), clicks=company.both(1)))
+    google, meta = company.gclid(1).encode(), company.fbclid(1).encode()
+    clicked = company.CREATED
+    seen = {}
+    for days in (0, 89, 91, 364, 366):
+        company.night(max(company.clock.now(), clicked + timedelta(days=days)))
+        company.serve(won | {"amount": f"{12_500 + days} €"})
+        company.later(timedelta(hours=2))
+        company.later(timedelta(hours=2))
+        seen[days] = kept(company, google, meta)
+
+    assert {0: [google, meta], 89: [google, meta], 91: [meta], 364: [meta], 366: []} == seen
+    assert {"accepted"} == set(company.fates("meta").values())

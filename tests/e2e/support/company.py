@@ -6,7 +6,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections import defaultdict
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,8 @@ from jobs.ledger.engine import open_engine
 from jobs.ledger.ledger import finish, held
 from jobs.nightly import run_night
 from jobs.settings import Valid, load
+from tests.e2e.support import books
+from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD, Traffic
 
 START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 CREATED = datetime(2026, 9, 1, 7, 0, tzinfo=UTC)
@@ -83,8 +84,21 @@ def gclid(number):
     return f"Cj0KCQjw{sha256(str(number).encode()).hexdigest()}EALw_wcB"
 
 
-def lead(number, *steps, created=CREATED, **more):
-    """A lead's JSON as Oplead serves it: `steps` are the (label, instant) pairs of its way after it was new."""
+def fbclid(number):
+    """The click id of a lead that came from Meta."""
+    return f"IwAR2{sha256(str(number).encode()).hexdigest()}"
+
+
+def lead(number, *steps, created=CREATED, clicks=None, **more):
+    """A lead's JSON as Oplead serves it.
+
+    Args:
+        number: what its id and click id are made of.
+        steps: the (label, instant) pairs of its way after it was new.
+        created: when that was.
+        clicks: what stands in its click id field; its gclid by default.
+        more: fields that replace those it would have.
+    """
     steps = [("Nouveau", created), *steps]
     label, at = steps[-1]
     told = {
@@ -94,7 +108,7 @@ def lead(number, *steps, created=CREATED, **more):
         "status": label,
         "statusDate": wall_clock(at),
         "statusHistory": [{"status": name, "date": wall_clock(when)} for name, when in steps],
-        "leadData": {"externalID": f"gclid={gclid(number)}", "consent": "oui", "utm_source": "google"},
+        "leadData": {"externalID": clicks or f"gclid={gclid(number)}", "consent": "oui", "utm_source": "google"},
         "contact": {"email": f"lead.{number}@example.com"},
         "amount": "12 500,00 €",
         "channel": "Site web",
@@ -117,7 +131,7 @@ class Company:
 
     Attributes:
         settings: what its YAML file says, but for the addresses; every night writes and reads it anew.
-        ingests: the (body, status) of every upload the Data Manager handled, in order.
+        traffic: every upload the platforms handled.
         arrivals: the (server, path, instant) of every request that came in, in order.
     """
 
@@ -126,6 +140,7 @@ class Company:
     CUSTOMER = CUSTOMER
     OUTCOMES_AFTER = OUTCOMES_AFTER
     gclid = staticmethod(gclid)
+    fbclid = staticmethod(fbclid)
     lead = staticmethod(lead)
 
     def __init__(self, directory, *, key, start=START, population=None):
@@ -134,7 +149,7 @@ class Company:
         self.state = directory / "run" / "state.db"
         self.lock = directory / "run" / "state.db.lock"
         self.settings = copy.deepcopy(SETTINGS)
-        self.ingests = []
+        self.traffic = Traffic()
         folder = directory / "sandbox"
         folder.mkdir(parents=True)
         (folder / KEY_FILE).write_text(key)
@@ -146,7 +161,13 @@ class Company:
         }
         self.arrivals = []
         self._note_arrivals()
-        self._around("data_manager", "/v1/events:ingest", self._note_upload)
+        for server, path, note in (
+            ("data_manager", INGEST, self.traffic.data_manager),
+            ("google_ads", UPLOAD, self.traffic.google_ads),
+            ("google_ads_tls", UPLOAD, self.traffic.google_ads),
+            ("meta", GRAPH, self.traffic.meta),
+        ):
+            self._around(server, path, note)
 
     # ── the sandbox ──────────────────────────────────────────────────────────────────────────────
 
@@ -160,12 +181,31 @@ class Company:
         """The sandbox's Data Manager."""
         return self.sandbox.data_manager
 
+    @property
+    def ingests(self):
+        """The (body, status) of every upload the Data Manager handled, in order."""
+        return self.traffic.ingests
+
+    @property
+    def calls(self):
+        """Every upload the Google Ads API handled, in order."""
+        return self.traffic.calls
+
+    @property
+    def posts(self):
+        """Every upload Meta handled, in order."""
+        return self.traffic.posts
+
+    def both(self, number):
+        """What stands in the click id field of a lead that both platforms know."""
+        return f"gclid={gclid(number)}&fbclid={fbclid(number)}"
+
     def serve(self, *leads):
         """Have Oplead serve these leads from now on, and Google know their clicks."""
         for one in leads:
             self.sandbox.oplead.put(one["id"], one)
             clicked_at = datetime.fromisoformat(one["createdAt"] + "+02:00") - timedelta(minutes=5)
-            click = str(one["leadData"].get("externalID", "")).removeprefix("gclid=")
+            click = str(one["leadData"].get("externalID", "")).removeprefix("gclid=").partition("&")[0]
             self.platform.register_clicks({click: {"clicked_at": clicked_at.isoformat(), "customer": CUSTOMER}})
 
     def fail(self, server, kind, **more):
@@ -199,11 +239,6 @@ class Company:
         handler = served.handler
         served.handler = lambda request: handle(request, handler) if request.path.startswith(path) else handler(request)
 
-    def _note_upload(self, request, handler):
-        answer = handler(request)
-        self.ingests.append((json.loads(request.body), answer.status))
-        return answer
-
     def _note_arrivals(self):
         # Every request is asked about here first; the servers' own log knows it only once it is answered.
         take = self.sandbox.faults.take
@@ -226,10 +261,11 @@ class Company:
         settings["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]} | settings.get("oplead", {})
         google = {"credentials": "${GOOGLE_ADS_KEY_FILE}", "endpoint": addresses["data_manager"]}
         google["ads_api_endpoint"] = addresses["google_ads"]
-        settings["google_ads"] = google | settings["google_ads"]
-        if "meta" in settings:
-            meta = {"access_token": "${META_ACCESS_TOKEN}", "graph_url": addresses["meta"]}
-            settings["meta"] = meta | settings["meta"]
+        meta = {"access_token": "${META_ACCESS_TOKEN}", "graph_url": addresses["meta"]}
+        for name, common in (("google_ads", google), ("meta", meta)):
+            told = settings.get(name)
+            if told:
+                settings[name] = [common | one for one in told] if isinstance(told, list) else common | told
         path = self.directory / "run" / "pipeline.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
@@ -245,6 +281,13 @@ class Company:
         self.settings["meta"] |= {"funnel_since": "2026-08-20"} if self.settings["meta"]["funnel"] else {}
         self.conversion("appointment")["meta"] = {"event": "Schedule"}
         self.conversion("sale")["meta"] = {"event": "Purchase"}
+
+    def use_meta_alone(self, **more):
+        """Send to Meta and nowhere else, by click id."""
+        self.use_meta(**{"funnel": {}, "contact_data": "none"} | more)
+        self.settings.pop("google_ads")
+        for conversion in self.settings["conversions"]:
+            conversion.pop("google_ads")
 
     def use_ads_api(self):
         """Have conversions carried by the Google Ads API from now on."""
@@ -337,63 +380,37 @@ class Company:
         """Where every delivery to a destination stands, by lead and conversion."""
         return {name: row.fate for name, row in self.deliveries(destination).items()}
 
-    def taken(self):
-        """The lead and conversion of every event the platform counted, in order; twice where it counted twice."""
-        by_key = {row.key: name for name, row in self.deliveries().items()}
-        return [by_key[line["transaction_id"]] for line in self.platform.book() for _ in range(line["accepted"])]
+    def taken(self, destination="google_ads"):
+        """The lead and conversion of every event a platform counted, in order; twice where it counted twice."""
+        by_key = {row.key: name for name, row in self.deliveries(destination).items()}
+        return [by_key[line.key] for line in self.counted() if line.key in by_key for _ in range(line.times)]
 
-    def sent(self):
-        """Every event that was ever uploaded, by its key: each time it was."""
-        events = defaultdict(list)
-        for body, _ in self.ingests:
-            for event in body["events"]:
-                events[event["transactionId"]].append(event)
-        return events
+    def counted(self):
+        """Every line of every platform's book."""
+        return [
+            *(books.google(line) for line in self.platform.book()),
+            *(books.meta(line) for line in self.sandbox.meta.book()),
+        ]
+
+    def sent(self, api="data_manager"):
+        """Every event that was ever uploaded to an API, by its key: each time it was."""
+        return self.traffic.sent(api)
 
     def disagreements(self, *, unheard=()):
-        """Where the platform's book and the ledger differ, a line each; none when every fate is told truly.
+        """Where the platforms' books and the ledger differ, a line each; none when every fate is told truly.
 
         Args:
-            unheard: fates that may stand for an event the platform has counted, nobody having told us.
+            unheard: fates that may stand for an event a platform has counted, nobody having told us.
         """
-        ledger = {row.key: row for row in self.rows(tables.Delivery)}
-        book = {line["transaction_id"]: line for line in self.platform.book()}
-        found = [] if len(book) == len(self.platform.book()) else ["a key is counted on two actions"]
-        for key, row in ledger.items():
-            if row.fate == "accepted" and key not in book:
-                found.append(f"{row.lead} {row.conversion}: accepted by the ledger alone")
-        for key, line in book.items():
-            row = ledger.get(key)
-            if row is None or row.fate not in ("accepted", *unheard):
-                found.append(f"{key}: counted by the platform, {row and row.fate} in the ledger")
-            else:
-                found += [f"{row.lead} {row.conversion}: {each}" for each in _differences(row, line)]
-        return found + self._damages()
+        found = books.disagreements(self.rows(tables.Delivery), self.counted(), unheard=unheard)
+        return [*found, *self._damages()]
 
     def _damages(self):
         with closing(sqlite3.connect(self.state)) as connection:
             (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
             orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-        replayed = [key for key, events in self.sent().items() if any(event != events[0] for event in events)]
         return [
             *([] if verdict == "ok" else [f"integrity: {verdict}"]),
             *(f"foreign key: {orphan}" for orphan in orphans),
-            *(f"{key}: replayed with other contents" for key in replayed),
+            *self.traffic.changed(),
         ]
-
-
-def _differences(row, line):
-    """Where one delivery and the platform's line for it differ, but for what follows the latest data."""
-    pairs = {
-        "times counted": (1, line["accepted"]),
-        "restatements": (0, line["restatements"]),
-        "changed replays": (0, line["changed_replays"]),
-        "customer": (row.owner, line["customer"]),
-        "action": (row.action, line["action"]),
-        "time": (row.at, datetime.fromisoformat(line["event_time"])),
-        "value": (None if row.value is None else float(row.value), line["value"]),
-        "currency": (row.currency or "", line["currency"]),
-        "click id kind": (row.click_id_kind or "contact", line["click_kind"]),
-        "digest": (row.event_sha256, line["digest"]),
-    }
-    return [f"{what}: {ours} here, {theirs} there" for what, (ours, theirs) in pairs.items() if ours != theirs]

@@ -1,21 +1,22 @@
 """Runs the command and dies by SIGKILL at one point of it: `killed_run.py POINT NTH ARGUMENTS…`.
 
 Everything before that point is the command's own code, on the same path. SIGKILL leaves no time to tidy up: no
-`finally`, no rollback, no closing of files.
+`finally`, no rollback, no closing of files. Points of one platform's own have its name before them; each loads that
+platform's library only where the point is meant.
 """
 
 import os
 import signal
 import sys
 from functools import partial
+from importlib import import_module
 from itertools import count
 
 from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from connectors.google_ads.data_manager.sink import DataManagerSink
-from jobs import deliver, plan, pull, resolve
+from jobs import deliver, plan, pull, receive, resolve
 from jobs.cli import main
 
 
@@ -63,17 +64,28 @@ def committed(owner, name, die):
     before(owner, name, lambda: event.listen(Session, "after_commit", die, once=True))
 
 
-def upload_answered(die):
-    """Die when the platform has answered an upload and none of the answer has been looked at."""
+def upload_answered(path, die):
+    """Die when a platform has answered an upload by HTTP and none of the answer has been looked at."""
     original = HTTPAdapter.send
 
     def patched(self, request, **kwargs):
         answer = original(self, request, **kwargs)
-        if "/v1/events:ingest" in request.url:
+        if path in request.url:
             die()
         return answer
 
     HTTPAdapter.send = patched
+
+
+def of_sink(module, name, when, method, die):
+    """Die around a method of a sink."""
+    when(getattr(import_module(module), name), method, die)
+
+
+DATA_MANAGER = ("connectors.google_ads.data_manager.sink", "DataManagerSink")
+ADS_API = ("connectors.google_ads.ads_api.sink", "AdsApiSink")
+ADS_API_WIRE = ("connectors.google_ads.ads_api.client", "AdsClient")
+META = ("connectors.meta.sink", "MetaSink")
 
 
 def table_made(die):
@@ -93,12 +105,18 @@ POINTS = {
     "a lead judged": partial(after, plan, "judge"),
     "leads planned": partial(committed, plan._Planner, "plan_some"),
     "in the intent's commit": partial(committing, deliver._Lane, "_intend"),
-    "intent committed": partial(before, DataManagerSink, "submit"),
-    "accepted, answer unread": upload_answered,
-    "answer read": partial(after, DataManagerSink, "submit"),
-    "in the receipt's commit": partial(committing, deliver._Lane, "_receive"),
-    "receipt committed": partial(committed, deliver._Lane, "_receive"),
-    "outcome read": partial(after, DataManagerSink, "resolve"),
+    "intent committed": partial(of_sink, *DATA_MANAGER, before, "submit"),
+    "accepted, answer unread": partial(upload_answered, "/v1/events:ingest"),
+    "answer read": partial(of_sink, *DATA_MANAGER, after, "submit"),
+    "google_ads_api: intent committed": partial(of_sink, *ADS_API, before, "submit"),
+    "google_ads_api: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "upload"),
+    "google_ads_api: answer read": partial(of_sink, *ADS_API, after, "submit"),
+    "meta: intent committed": partial(of_sink, *META, before, "submit"),
+    "meta: accepted, answer unread": partial(upload_answered, "/events"),
+    "meta: answer read": partial(of_sink, *META, after, "submit"),
+    "in the receipt's commit": partial(committing, receive.Receiving, "receive"),
+    "receipt committed": partial(committed, receive.Receiving, "receive"),
+    "outcome read": partial(of_sink, *DATA_MANAGER, after, "resolve"),
     "in the outcome's commit": partial(committing, resolve._Settling, "settle"),
 }
 

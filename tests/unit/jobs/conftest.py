@@ -59,7 +59,7 @@ class Account:
         """Ask for outcomes; what that changed."""
         done = Resolved()
         with self.hold() as ledger:
-            resolve(ledger, self.sinks, self.clock, done)
+            resolve(ledger, self.book, self.sinks, self.clock, done)
         return done
 
     def rows(self, table=Delivery):

@@ -292,6 +292,47 @@ def test_a_wrong_action_stops_alone(account, answered):
     assert ["pending", "submitted"] == [row.fate for row in account.rows()]
 
 
+def test_a_row_that_is_put_off_for_ever_holds_up_nothing(account):
+    """The others of its request are taken, the other action goes out, and it waits until the next night."""
+    two_actions(account)
+    account.put(lead("L-2"))
+    account.prepare()
+    account.sink.asynchronous = False
+    again = Outcome(OutcomeClass.RETRY, "TRANSIENT_ERROR")
+    account.sink.verdict = lambda event: again if b"L-1" in event.body and b'"action": "5"' in event.body else DONE
+    done = account.deliver()
+    fates = {(row.lead, row.conversion): row.fate for row in account.rows()}
+
+    assert {} == done.stopped
+    assert "pending" == fates.pop(("L-1", "appointment"))
+    assert {"accepted"} == set(fates.values())
+    assert account.rows()[0].deferred_until == account.clock.now() + 6 * HOUR
+
+
+def test_a_row_alone_that_is_put_off_for_ever_stops_its_action_only(account):
+    """There is nothing beside it to tell whether it is the row or the action."""
+    two_actions(account)
+    account.sink.asynchronous = False
+    again = Outcome(OutcomeClass.RETRY, "TRANSIENT_ERROR")
+    account.sink.verdict = lambda event: again if b'"action": "5"' in event.body else DONE
+    done = account.deliver()
+
+    assert ["google_ads/5"] == list(done.stopped)
+    assert ["accepted", "pending"] == sorted(row.fate for row in account.rows())
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_stops_in_one_answer_the_wider_counts(account, order):
+    """Terms nobody accepted concern every action, whatever is wrong with this one too."""
+    ready(account, 2)
+    account.sink.asynchronous = False
+    narrow = Outcome(OutcomeClass.FIX_CONFIG, "WRONG_ACTION", of_target=True)
+    wide = Outcome(OutcomeClass.FIX_CONFIG, "TERMS")
+    account.sink.script.append(fakes.answer(*[narrow, wide][::order]))
+
+    assert {"google_ads": "TERMS"} == account.deliver().stopped
+
+
 def test_a_stopped_destination_stops_alone(account):
     """Another one still goes out."""
     second = FakeSink()

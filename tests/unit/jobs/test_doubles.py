@@ -169,4 +169,4 @@ def test_what_was_lost_another_way_does_not_hold_up_this_one(account):
     done = account.deliver()
 
     assert {"L-0": "in_doubt", "L-1": "submitted"} == account.fates
-    assert ["google_ads/987654321, sent before to 1234567890 by data_manager"] == list(done.stopped)
+    assert ["google_ads (before: 1234567890 by data_manager)"] == list(done.stopped)

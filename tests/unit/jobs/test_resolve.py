@@ -1,5 +1,6 @@
 """Asking what became of requests: nothing is called accepted without evidence."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -238,3 +239,16 @@ def test_every_request_has_its_own_resolution(account):
 
     assert {"L-1": "submitted", "L-2": "accepted"} == account.fates
     assert ["received", "settled"] == [row.state for row in account.rows(Request)]
+
+
+def test_a_way_that_is_closed_since_holds_up_only_its_own_outcomes(account):
+    """What was received by the old transport cannot be asked about; what is due goes out by the new one."""
+    submitted(account, 1)
+    target = replace(TARGET, transport="google_ads_api")
+    account.book = rulebook(route(target=target), rules_digest="another")
+    account.put(lead("L-2"))
+    account.sink.status.append(Misconfigured("closed"))
+    summary = account.night()
+
+    assert {"L-1": "submitted", "L-2": "submitted"} == account.fates
+    assert {"google_ads (before: 1234567890 by data_manager)": "closed"} == summary.stopped

@@ -72,6 +72,24 @@ def test_a_detail_is_told_with_its_reason():
     assert words.means.endswith("Found: only fbclid.")
 
 
+@pytest.mark.parametrize(
+    ("detail", "blamed"),
+    [
+        ("only gclid", False),
+        ("only fbp, lead_id", False),
+        ("only fbp", True),
+        ("an e-mail address", True),
+        ("", True),
+    ],
+)
+def test_a_form_is_blamed_only_where_it_may_be_at_fault(detail, blamed):
+    """A lead with another platform's click id came by that platform's ad: nobody is to look for an error."""
+    todo = words_for(Fate.WITHHELD, f"no_click_id: {detail}" if detail else "no_click_id").todo
+
+    assert blamed == ("Have the form store the click id" in todo)
+    assert blamed != todo.startswith("Nothing to do")
+
+
 def test_a_platforms_known_code_is_put_in_words():
     """Google's word for an unknown click is not shown as it stands."""
     assert words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"

@@ -212,13 +212,13 @@ def test_conversions_that_are_none_for_one_reason_are_explained_once():
             _verdict("sale", "google_ads", "stage_not_reached"),
             _verdict("visit", "google_ads", "no_click_id", "withheld"),
             _verdict("funnel:sale", "meta", "another_way"),
-            _verdict("sale", "meta", "stage_not_reached"),
+            _verdict("quote", "meta", "stage_not_reached"),
         ),
     )
     text = _printed(120, lambda console: print_explanation(console, ACCOUNT, told))
 
     assert 1 == text.count(REASONS["stage_not_reached"].means)
-    assert "Vente signée → google_ads, Vente signée → meta: nothing to send" in text
+    assert "Vente signée → google_ads, quote → meta: nothing to send" in text
     assert "sale (funnel) → meta: nothing to send" in text
     assert text.index("visit → google_ads") < text.index("Vente signée → google_ads")
     assert "email, first name kept for meta" in text

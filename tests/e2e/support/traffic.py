@@ -1,0 +1,101 @@
+"""What reached the platforms: every upload they handled, read back from the wire."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+INGEST = "/v1/events:ingest"
+UPLOAD = "/google.ads.googleads.v26.services.ConversionUploadService/UploadClickConversions"
+GRAPH = "/v26.0/"
+
+
+@dataclass(frozen=True)
+class Post:
+    """One upload to Meta."""
+
+    dataset: str
+    tokens: frozenset
+    """Every access token that it came with, wherever it stood."""
+    events: tuple
+    status: int
+    raw: bytes = field(repr=False)
+    """All that came in: address, headers, body."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One upload to the Google Ads API."""
+
+    rows: tuple
+    """The sandbox's `Conversion`s."""
+    is_answered: bool
+    """Whether rows were judged; else the call was refused."""
+
+
+class Traffic:
+    """The uploads of a sandbox's life; those that a fault kept from a platform never reached it.
+
+    Attributes:
+        ingests: the (body, status) of every upload the Data Manager handled, in order.
+        calls: those the Google Ads API handled.
+        posts: those Meta handled.
+    """
+
+    def __init__(self):
+        self.ingests = []
+        self.calls = []
+        self.posts = []
+
+    def data_manager(self, request, handler):
+        """Let the Data Manager handle an upload, and note it."""
+        answer = handler(request)
+        self.ingests.append((json.loads(request.body), answer.status))
+        return answer
+
+    def google_ads(self, call, handler):
+        """Let the Google Ads API handle an upload, and note it."""
+        # The vendor's messages load slowly, and most sandboxes never need them.
+        from connectors.sandbox.google_ads_wire import read_upload  # noqa: PLC0415
+
+        answer = handler(call)
+        self.calls.append(Call(read_upload(call.message).conversions, is_answered=isinstance(answer, bytes)))
+        return answer
+
+    def meta(self, request, handler):
+        """Let Meta handle a request, and note it where it is an upload."""
+        answer = handler(request)
+        if request.method == "POST":
+            self.posts.append(_post(request, answer.status))
+        return answer
+
+    def sent(self, api="data_manager"):
+        """Every event an API was shown, by its key: what it was, each time."""
+        shown = {
+            "data_manager": ((one["transactionId"], one) for body, _ in self.ingests for one in body["events"]),
+            "google_ads": ((row.order_id, row.digest) for call in self.calls for row in call.rows),
+            "meta": ((one["event_id"], one) for post in self.posts for one in post.events),
+        }
+        events = defaultdict(list)
+        for key, event in shown[api]:
+            events[key].append(event)
+        return events
+
+    def changed(self):
+        """Keys under which an API was shown different events, a sentence each."""
+        return [
+            f"{api} {key}: sent again with other contents"
+            for api in ("data_manager", "google_ads", "meta")
+            for key, events in self.sent(api).items()
+            if any(event != events[0] for event in events)
+        ]
+
+
+def _post(request, status):
+    form = parse_qs(request.body.decode())
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+    tokens = {*form.get("access_token", ()), *request.query.get("access_token", ()), bearer} - {""}
+    (data,) = form["data"]
+    events = tuple(json.loads(one) if isinstance(one, str) else one for one in json.loads(data))
+    raw = f"{request.path} {request.query} {request.headers}".encode() + request.body
+    return Post(request.path.split("/")[2], frozenset(tokens), events, status, raw)

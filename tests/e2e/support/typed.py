@@ -1,0 +1,63 @@
+"""The command line typed in this process: the command itself, without the seconds a process of its own takes."""
+
+import json
+import logging
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+from typer.testing import CliRunner
+
+from jobs.cli.app import app
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self):
+        """What was printed, each run of spaces as one, and no line broken by the terminal's width."""
+        return " ".join(self.out.split())
+
+    @property
+    def objects(self):
+        """The JSON that was printed, one object a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def type_in(company, *arguments, file=None, width=120):
+    """Run `oplead-sync` with these arguments on a company's settings; on another file where one is named."""
+    config = str(file or company.config)
+    environ = company.environ | {"COLUMNS": str(width)}
+    with _as_it_was():
+        done = CliRunner().invoke(app, [*arguments, "--config", config], env=environ, prog_name="oplead-sync")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Typed(done.exit_code, done.stdout, done.stderr)
+
+
+@contextmanager
+def _as_it_was():
+    """Undo what a command does to its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in logging.Logger.manager.loggerDict}
+    signals = {each: signal.getsignal(each) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        root.handlers, root.level = handlers, level
+        for name, each in levels.items():
+            logging.getLogger(name).setLevel(each)
+        for number, handler in signals.items():
+            signal.signal(number, handler)
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()

@@ -1,0 +1,416 @@
+"""`check --live`: what the platforms know is told item by item, and nothing is counted or changed anywhere."""
+
+import copy
+import json
+
+import pytest
+
+from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from tests.e2e.support.typed import type_in
+
+DATA_MANAGER, ADS_API = "data_manager", "google_ads_api"
+GAQL = "/google.ads.googleads.v26.services.GoogleAdsService/"
+CANNOT_READ = "says nothing against sending"
+
+
+@pytest.fixture(scope="module")
+def shared(companies):
+    """One company that sends to Google and Meta; every check leaves it as it was, which a test proves."""
+    company = companies()
+    company.use_meta()
+    return company
+
+
+@pytest.fixture
+def company(shared):
+    """The company with settings, secrets and platforms as they were."""
+    settings, environ = copy.deepcopy(shared.settings), dict(shared.environ)
+    yield shared
+    shared.settings, shared.environ = settings, environ
+    shared.heal()
+    for platform, name, position in (
+        ("google_ads", "ads_api_allowlisted", True),
+        ("google_ads", "ads_api_enhanced", "on"),
+        ("oauth", "refuse_tokens", False),
+        ("meta", "meta_readable", True),
+    ):
+        getattr(shared.sandbox, platform).switch(name, position)
+
+
+def without_google(company):
+    """A settings file beside the company's own, of the same account on Meta alone."""
+    told = json.loads(company.config.read_text(encoding="utf-8"))
+    del told["google_ads"]
+    for conversion in told["conversions"]:
+        del conversion["google_ads"]
+    return _beside(company, "meta-only.yaml", told)
+
+
+def without_meta(company):
+    """The same on Google alone."""
+    told = json.loads(company.config.read_text(encoding="utf-8"))
+    del told["meta"]
+    for conversion in told["conversions"]:
+        del conversion["meta"]
+    return _beside(company, "google-only.yaml", told)
+
+
+def _beside(company, name, told):
+    file = company.config.with_name(name)
+    file.write_text(json.dumps(told), encoding="utf-8")
+    return file
+
+
+def checked(company, file=None):
+    """The exit code of `check --live --json`, and (verdict, what was found, what to do) by subject and destination."""
+    done = type_in(company, "check", "--live", "--json", file=file)
+    (told,) = done.objects
+    assert "" == done.err
+    assert done.code == told["exit_code"]
+    found = {}
+    for destination, findings in told["findings"].items():
+        for each in findings:
+            found.setdefault((destination, each["subject"]), []).append((each["verdict"], each["said"], each["advice"]))
+    return done.code, found
+
+
+def failed(found):
+    """The subjects that failed, with what was found and what to do, as one text each."""
+    return {
+        subject: f"{said} | {advice}"
+        for (_, subject), told in found.items()
+        for verdict, said, advice in told
+        if verdict == "failed"
+    }
+
+
+def verdicts(found, destination):
+    """The verdicts on a destination's subjects."""
+    return {subject: {each[0] for each in told} for (where, subject), told in found.items() if where == destination}
+
+
+# ── what is right ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("transport", [DATA_MANAGER, ADS_API])
+def test_what_is_right_is_verified(company, transport):
+    """Key, account, currency, each action, both transports, dataset and token; nothing failed, so 0."""
+    company.settings["google_ads"]["transport"] = transport
+    code, found = checked(company, without_meta(company))
+    google = verdicts(found, "google_ads")
+
+    assert 0 == code
+    assert {} == failed(found)
+    for subject in (
+        "service account key",
+        "Google Ads account 1234567890",
+        "owner of the conversion actions of 1234567890",
+        "conversion tracking",
+        "auto-tagging",
+        "currency",
+        "customer data terms",
+        "enhanced conversions for leads",
+        "transport data_manager",
+        "transport google_ads_api",
+    ):
+        assert {"verified"} == google[subject], subject
+    for action in ("987654321", "987654322"):
+        told = found["google_ads", f"conversion action {action}"]
+        assert "write click_window_days: 90" in [advice for _, _, advice in told]
+        assert "it is enabled, and takes imported clicks" in [said for _, said, _ in told]
+
+
+def test_a_dataset_and_its_token_are_verified(company):
+    """Also what Meta counted is told; there is no Google in the answer of an account without it."""
+    code, found = checked(company, without_google(company))
+
+    assert 0 == code
+    assert {
+        "Meta dataset 1234567890": {"verified"},
+        "Meta access token": {"verified"},
+        "events of Meta dataset 1234567890": {"verified"},
+        "contact data of Meta dataset 1234567890": {"verified"},
+    } == verdicts(found, "meta")
+    assert {"meta"} == {destination for destination, _ in found}
+
+
+def test_people_read_verdicts_and_what_to_do(company):
+    """The installed command names each destination, the failed first, and says what to do about them."""
+    company.settings["currency"] = "USD"
+    code, out, err = company.command("check", "--live")
+    told = " ".join(out.split())
+
+    assert (1, "") == (code, err)
+    assert "this may run" in told
+    assert "google_ads, as the platform has it" in told
+    assert "meta, as the platform has it" in told
+    assert "amounts are sent in USD and the account is in EUR" in told
+    assert "write currency: EUR" in told
+    assert told.index("failed") < told.index("not readable") < told.index("verified")
+    assert CANNOT_READ in told
+
+
+# ── what is wrong ────────────────────────────────────────────────────────────────────────────────
+
+
+def _action(name, action):
+    return lambda company: company.conversion(name)["google_ads"].update(conversion_action=action)
+
+
+def _google(**changed):
+    return lambda company: company.settings["google_ads"].update(changed)
+
+
+def _switch(platform, name, position):
+    return lambda company: getattr(company.sandbox, platform).switch(name, position)
+
+
+GOOGLE_WRONG = {
+    "an action of the wrong type": (
+        _action("sale", "987654399"),
+        "conversion action 987654399",
+        ("WEBPAGE", "takes no imported clicks", "import, from clicks"),
+    ),
+    "an action that does not exist": (
+        _action("sale", "987650000"),
+        "conversion action 987650000",
+        ("account 1234567890 has no such conversion action", "ctId"),
+    ),
+    "an account nobody gave us": (
+        _google(customer_id="5556667777"),
+        "transport data_manager",
+        ("would refuse every conversion", "PERMISSION_DENIED"),
+    ),
+    "an account without its manager": (
+        lambda company: company.settings["google_ads"].pop("login_customer_id"),
+        "transport data_manager",
+        ("would refuse every conversion", "PERMISSION_DENIED"),
+    ),
+    "another currency": (
+        lambda company: company.settings.update(currency="USD"),
+        "currency",
+        ("sent in USD", "account is in EUR", "write currency: EUR"),
+    ),
+    "another click window": (
+        _action("sale", {"id": "987654322", "click_window_days": 30}),
+        "conversion action 987654322",
+        ("its click window is 90 days, and 30 in the settings", "write click_window_days: 90"),
+    ),
+    "a revoked key": (
+        _switch("oauth", "refuse_tokens", True),
+        "service account key",
+        ("Google refuses the key", "create a new key"),
+    ),
+    "contact data not allowed": (
+        _switch("google_ads", "ads_api_enhanced", "off"),
+        "enhanced conversions for leads",
+        ("are off", "contact_data: none"),
+    ),
+    "terms not accepted": (
+        _switch("google_ads", "ads_api_enhanced", "terms_not_accepted"),
+        "customer data terms",
+        ("not accepted", "contact_data: none"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GOOGLE_WRONG)
+def test_what_is_wrong_at_google_fails_alone_with_what_to_do(company, case):
+    """One failed item, which says what was found and what to write or do, and exit code 1."""
+    spoil, subject, words = GOOGLE_WRONG[case]
+    spoil(company)
+    code, found = checked(company, without_meta(company))
+
+    assert 1 == code
+    assert [subject] == list(failed(found))
+    for word in words:
+        assert word in failed(found)[subject]
+
+
+def test_a_closed_interface_in_use_says_which_to_write(company):
+    """The Google Ads API is closed to new projects; where it carries conversions, that is a failure."""
+    company.use_ads_api()
+    company.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
+    code, found = checked(company, without_meta(company))
+
+    assert 1 == code
+    assert ["transport google_ads_api"] == list(failed(found))
+    assert failed(found)["transport google_ads_api"].endswith("| write transport: data_manager")
+    assert {"verified"} == verdicts(found, "google_ads")["transport data_manager"]
+
+
+def test_a_closed_interface_not_in_use_is_no_failure(company):
+    """It is told, and does not matter."""
+    company.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
+    code, found = checked(company, without_meta(company))
+    ((verdict, said, _),) = found["google_ads", "transport google_ads_api"]
+
+    assert (0, "verified") == (code, verdict)
+    assert said.startswith("closed: ")
+
+
+def test_a_key_nobody_can_read_fails_alone(company, tmp_path):
+    """What Meta knows is looked up all the same."""
+    key = {"type": "service_account", "client_email": "job@project.example", "private_key": "no key at all"}
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(key | {"token_uri": company.sandbox.addresses["oauth"] + "/token"}))
+    company.environ["GOOGLE_ADS_KEY_FILE"] = str(file)
+    code, found = checked(company)
+
+    assert 1 == code
+    assert 1 == len(failed(found))
+    assert "is not the JSON key file of a Google service account" in str(failed(found))
+    assert {"verified"} == set().union(*verdicts(found, "meta").values())
+
+
+META_WRONG = {
+    "a token Meta does not know": (
+        {"META_ACCESS_TOKEN": "EAAinventedandwrong"},
+        ("Meta's code 190", "Make a new one in Events Manager"),
+    ),
+    "another app's secret": (
+        {"META_APP_SECRET": APP_SECRETS["2345678901"]},
+        ("the app secret is not that of the access token's app", "Take app_secret from the app"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", META_WRONG)
+def test_what_is_wrong_at_meta_fails_with_what_to_do(company, case):
+    """Whatever is asked with it fails, and exit code 1."""
+    secrets, words = META_WRONG[case]
+    company.environ |= secrets
+    if "META_APP_SECRET" in secrets:
+        company.settings["meta"]["app_secret"] = "${META_APP_SECRET}"
+    code, found = checked(company, without_google(company))
+
+    assert 1 == code
+    assert {"Meta dataset 1234567890", "Meta access token"} <= failed(found).keys()
+    for said in failed(found).values():
+        for word in words:
+            assert word in said
+    assert not [value for value in secrets.values() if value in str(found)]
+
+
+# ── what cannot be seen ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(_switch("meta", "meta_readable", False), id="a token that may only send"),
+        pytest.param(
+            lambda company: company.environ.update(META_ACCESS_TOKEN=TOKENS["2345678901"]), id="another dataset's token"
+        ),
+        pytest.param(lambda company: company.fail("meta", "status", status=503, count=9), id="Meta is down"),
+        pytest.param(lambda company: company.fail("meta", "html", count=9), id="a proxy answers for Meta"),
+        pytest.param(lambda company: company.fail("meta", "cut_before", count=9), id="Meta cuts"),
+    ],
+)
+def test_what_meta_does_not_show_is_no_failure(company, spoil):
+    """Not readable, exit code 0, and it is said that this says nothing against sending."""
+    spoil(company)
+    file = without_google(company)
+    code, found = checked(company, file)
+    people = type_in(company, "check", "--live", file=file)
+
+    assert (0, 0) == (code, people.code)
+    assert {} == failed(found)
+    assert {"not readable"} == verdicts(found, "meta")["Meta dataset 1234567890"]
+    assert CANNOT_READ in people.lines
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(
+            lambda company: company.fail("google_ads", "status", status=403, path=GAQL, count=9), id="refused"
+        ),
+        pytest.param(lambda company: company.fail("google_ads", "html", count=9), id="a proxy answers"),
+        pytest.param(lambda company: company.fail("google_ads", "cut_before", count=9), id="cut"),
+    ],
+)
+def test_what_google_ads_does_not_show_is_no_failure(company, spoil):
+    """Questions refused or unanswered: the other transport is still verified, exit code 0."""
+    spoil(company)
+    code, found = checked(company, without_meta(company))
+    google = verdicts(found, "google_ads")
+
+    assert 0 == code
+    assert {} == failed(found)
+    assert {"not readable"} == google["Google Ads account 1234567890"] == google["conversion actions"]
+    assert {"verified"} == google["transport data_manager"] == google["service account key"]
+
+
+def test_a_token_server_that_is_down_is_no_failure(company):
+    """A key nobody could judge is not called wrong."""
+    company.fail("oauth", "status", status=503, count=20)
+    code, found = checked(company, without_meta(company))
+
+    assert 0 == code
+    assert {"not readable"} == set().union(*verdicts(found, "google_ads").values())
+
+
+# ── files and exit codes ─────────────────────────────────────────────────────────────────────────
+
+
+def test_each_file_is_told_and_the_gravest_wins(company):
+    """A wrong file is 2, and the other is looked up all the same, whichever comes first."""
+    wrong = company.config.with_name("wrong.yaml")
+    wrong.write_text("account: [\n")
+    company.environ["META_ACCESS_TOKEN"] = "EAAinventedandwrong"
+    file = without_google(company)
+    for first, second in ((wrong, file), (file, wrong)):
+        done = type_in(company, "check", "--live", "--json", "--config", str(first), file=second)
+        told = {one["config"]: one for one in done.objects}
+
+        assert 2 == done.code
+        assert (2, 1) == (told[str(wrong)]["exit_code"], told[str(file)]["exit_code"])
+        assert told[str(wrong)]["problems"]
+        assert {"meta"} == told[str(file)]["findings"].keys()
+
+
+def test_one_failed_account_of_two_is_1(company):
+    """The good one does not hide it."""
+    company.settings["meta"]["app_secret"] = "${META_APP_SECRET}"
+    company.environ["META_APP_SECRET"] = APP_SECRETS["2345678901"]
+    bad = without_google(company).rename(company.config.with_name("bad.yaml"))
+    del company.settings["meta"]["app_secret"]
+    good = without_google(company)
+    done = type_in(company, "check", "--live", "--json", "--config", str(bad), file=good)
+
+    assert [1, 0] == [one["exit_code"] for one in done.objects]
+    assert 1 == done.code
+
+
+def test_without_live_no_platform_is_asked(company):
+    """Plain `check` reads the file and nothing else; its JSON has no findings."""
+    before = {name: len(company.asked(name)) for name in company.sandbox.addresses}
+    done = type_in(company, "check", "--json")
+    (told,) = done.objects
+
+    assert (0, 0) == (done.code, told["exit_code"])
+    assert "findings" not in told
+    assert before == {name: len(company.asked(name)) for name in company.sandbox.addresses}
+
+
+# ── what it leaves ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("transport", [DATA_MANAGER, ADS_API])
+def test_nothing_is_counted_or_changed(company, transport):
+    """No conversion in any book, no state made, no lead read, and not one write at Meta."""
+    company.settings["google_ads"]["transport"] = transport
+    written = {*company.config.parent.iterdir()}
+    code, found = checked(company)
+
+    assert 0 == code
+    assert {"google_ads", "meta"} == {destination for destination, _ in found}
+    assert [] == company.sandbox.data_manager.book()
+    assert [] == company.sandbox.google_ads.book()
+    assert [] == company.sandbox.meta.book()
+    assert {"GET"} == {entry["method"] for entry in company.asked("meta")}
+    assert {True} == {body["validateOnly"] for body, _ in company.ingests}
+    assert [] == company.asked("oplead")
+    assert not company.state.exists()
+    assert written == {*company.config.parent.iterdir()}

@@ -1,0 +1,154 @@
+"""Bad events among a thousand for Meta, which takes a request whole or not at all, and seldom says why."""
+
+import functools
+import random
+import shutil
+from datetime import timedelta
+
+import pytest
+
+FULL = 1_000
+"""As many as one request may carry."""
+FEW = 40
+BAD = 3
+# What no check on this side can see, and no answer of Meta's explains.
+SUBCODES = (2804036, 2804050, 2804048)
+SEED = 20_260_911
+NAMED = {"meta_error_index": True}
+UNNAMED = {"meta_error_index": False}
+REVOKED = "EAArevoked"
+MOST_REQUESTS_IN_VAIN = 15
+
+
+def cost_unnamed(events):
+    """How many requests find the bad events where no refusal names any."""
+    return 2 * BAD * (events - 1).bit_length() + 1
+
+
+def places_of(where, events):
+    """The positions of the bad events in the request."""
+    middle = events // 2
+    fixed = {"adjacent": (middle - 1, middle, middle + 1), "ends": (0, 1, events - 1)}
+    return fixed.get(where) or random.Random(SEED).sample(range(events), BAD)
+
+
+def number_of(place):
+    """What the lead is called whose event stands at a place of the request."""
+    return f"{place:04}"
+
+
+def frugal(company):
+    """One conversion to Meta alone, as cheap as can be: the wire is what this is about."""
+    company.use_meta_alone()
+    company.settings["conversions"] = [company.conversion("appointment")]
+    return company
+
+
+@pytest.fixture(scope="module")
+def due(companies):
+    """Makes companies whose state has so many deliveries due to Meta, oldest first, none of them ever taken."""
+
+    @functools.cache
+    def planned(events):
+        company = frugal(companies())
+        company.serve(
+            *(
+                company.lead(
+                    number_of(place),
+                    ("RDV pris", company.CREATED + timedelta(days=4, seconds=place + 1)),
+                    created=company.CREATED + timedelta(days=3),
+                    clicks=f"fbclid={company.fbclid(number_of(place))}",
+                )
+                for place in range(events)
+            )
+        )
+        company.environ["META_ACCESS_TOKEN"] = REVOKED
+        summary = company.night()
+
+        assert events == summary.pulled.seen
+        assert ["meta"] == list(summary.stopped)
+        assert {"pending"} == set(company.fates("meta").values())
+
+        company.sandbox.oplead._put.clear()  # so that the nights to come have nothing to read
+        return company
+
+    def make(events):
+        before, company = planned(events), frugal(companies())
+        company.state.parent.mkdir()
+        shutil.copy(before.state, company.state)
+        # From another address every lead would have to be read again.
+        company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}
+        return company
+
+    return make
+
+
+def counts(company, fate):
+    """How many deliveries stand at a fate."""
+    return sum(each == fate for each in company.fates("meta").values())
+
+
+@pytest.mark.parametrize(
+    ("events", "switches", "where", "cost"),
+    [
+        pytest.param(FULL, NAMED, "spread", BAD + 1, id="each answer names one of 1000"),
+        pytest.param(FEW, NAMED, "ends", BAD + 1, id="each answer names one, bad ones at the ends"),
+        pytest.param(FULL, UNNAMED, "adjacent", 61, id="none of 1000 named, bad ones side by side"),
+        pytest.param(FEW, UNNAMED, "ends", cost_unnamed(FEW), id="none named, bad ones at the ends"),
+        pytest.param(FEW, UNNAMED, "spread", cost_unnamed(FEW), id="none named, bad ones anywhere"),
+    ],
+)
+def test_bad_events_are_found_among_many(due, events, switches, where, cost):
+    """Every good event is accepted, the bad ones are rejected with their codes, and the requests stay in the bound."""
+    company = due(events)
+    for name, position in switches.items():
+        company.sandbox.meta.switch(name, position)
+    bad = dict(zip(map(number_of, places_of(where, events)), SUBCODES, strict=True))
+    company.sandbox.meta.plant_rulings({company.fbclid(number): {"subcode": code} for number, code in bad.items()})
+
+    summary = company.night()
+
+    assert len(company.posts) == summary.delivered.requests
+    assert len(company.posts) <= cost
+    assert events == len(company.posts[0].events)
+    assert 1 == summary.exit_code
+
+    rejected = {row.lead: row.code for row in company.deliveries("meta").values() if row.fate == "rejected"}
+    assert {f"L-{number}": f"100/{code}" for number, code in bad.items()} == rejected
+    assert events - BAD == counts(company, "accepted")
+    assert [] == company.disagreements()
+
+
+@pytest.mark.parametrize(
+    ("events", "switches"),
+    [
+        pytest.param(FULL, UNNAMED, id="none of 1000 named"),
+        pytest.param(FEW, NAMED, id="each answer names one"),
+    ],
+)
+def test_many_events_that_are_all_bad_alike(due, events, switches):
+    """A few requests, then it stops for a human: nothing is rejected, and mended everything goes out once."""
+    company = due(events)
+    meta = company.sandbox.meta
+    for name, position in switches.items():
+        meta.switch(name, position)
+    meta.plant_rulings({company.fbclid(number_of(place)): {"subcode": SUBCODES[0]} for place in range(events)})
+
+    summary = company.night()
+
+    assert len(company.posts) <= MOST_REQUESTS_IN_VAIN
+    assert {400} == {post.status for post in company.posts}
+    assert 3 == summary.exit_code
+    assert ["meta/Schedule"] == list(summary.stopped)
+    assert "nothing passes" in summary.stopped["meta/Schedule"]
+    assert 0 == summary.delivered.sent == summary.delivered.unexpected
+    assert events == counts(company, "pending")
+
+    company.posts.clear()
+    meta.load(meta.dump() | {"rulings": {}})
+    mended = company.later(timedelta(days=1))
+
+    assert 0 == mended.exit_code
+    assert [events] == [len(post.events) for post in company.posts]
+    assert events == counts(company, "accepted")
+    assert [] == company.disagreements()

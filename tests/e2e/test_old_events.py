@@ -1,0 +1,124 @@
+"""Events that grow too old for Meta, which refuses a whole request for one: they expire by themselves, alone."""
+
+from datetime import timedelta
+
+import pytest
+
+AN_HOUR = timedelta(hours=1)
+A_WEEK = timedelta(days=7)
+WINDOW = A_WEEK - timedelta(hours=4)
+"""How old an event may be here when it is sent: less than the week that Meta takes."""
+
+
+@pytest.fixture
+def company(company):
+    """A company that tells Meta of its appointments, and nothing else."""
+    company.use_meta_alone()
+    company.settings["conversions"] = [company.conversion("appointment")]
+    return company
+
+
+def told_within(company, number, span, since=None):
+    """A lead whose appointment may be told for so long yet."""
+    made = (since or company.START) + span - WINDOW
+    created = made - AN_HOUR
+    return company.lead(number, ("RDV pris", made), created=created, clicks=f"fbclid={company.fbclid(number)}")
+
+
+def sizes(company):
+    """How many events each upload had."""
+    return [len(post.events) for post in company.posts]
+
+
+def fates(company):
+    """Where each lead's appointment stands."""
+    return [company.fates("meta")[f"L-{number}", "appointment"] for number in range(len(company.fates("meta")))]
+
+
+def never_refused_as_too_old(company):
+    """Meta never saw an event that is too old."""
+    assert 2804003 not in [each["subcode"] for each in company.sandbox.meta.state()["refused"]]
+    assert [] == company.disagreements()
+
+
+@pytest.mark.parametrize("nights", [1, 3])
+def test_events_that_grow_too_old_between_nights(company, nights):
+    """Nights in which nothing could be sent: what is too old by then expires, and the others go out together."""
+    spans = [AN_HOUR, nights * timedelta(days=1) - AN_HOUR, nights * timedelta(days=1) + AN_HOUR, timedelta(days=5)]
+    company.serve(*(told_within(company, number, span) for number, span in enumerate(spans)))
+    token = company.environ["META_ACCESS_TOKEN"]
+    company.environ["META_ACCESS_TOKEN"] = "EAArevoked"
+    codes = [company.night(company.START + night * timedelta(days=1)).exit_code for night in range(nights)]
+
+    assert {3} == set(codes)
+    assert "pending" == fates(company)[-1]
+
+    company.posts.clear()
+    company.environ["META_ACCESS_TOKEN"] = token
+    summary = company.night(company.START + nights * timedelta(days=1))
+
+    assert 0 == summary.exit_code
+    assert ["expired", "expired", "accepted", "accepted"] == fates(company)
+    assert [2] == sizes(company)
+    assert {"window_closed"} == {row.reason for row in company.deliveries("meta").values() if row.fate == "expired"}
+    never_refused_as_too_old(company)
+
+
+def test_an_event_that_grows_too_old_within_a_night(company):
+    """Young enough when it was planned, it is so no more after the minutes that Meta asks for: it stays behind."""
+    company.serve(told_within(company, 0, timedelta(minutes=3)), told_within(company, 1, timedelta(days=3)))
+    company.sandbox.meta.throttle(4)
+
+    summary = company.night()
+
+    assert 0 == summary.exit_code
+    assert [2, 1] == sizes(company)
+    assert ["expired", "accepted"] == fates(company)
+    never_refused_as_too_old(company)
+
+
+def test_an_event_in_doubt_that_grows_too_old(company):
+    """What may have been counted a first time is no expired one: it is unconfirmed, told, and takes nothing with it."""
+    company.serve(told_within(company, 0, AN_HOUR), told_within(company, 1, timedelta(days=3)))
+    company.fail("meta", "cut_after", count=5)
+
+    assert 3 == company.night().exit_code
+    assert ["in_doubt", "in_doubt"] == fates(company)
+
+    company.posts.clear()
+    summary = company.later(2 * AN_HOUR)
+
+    assert 1 == summary.exit_code == summary.unconfirmed
+    assert ["unconfirmed", "accepted"] == fates(company)
+    assert [1] == sizes(company)
+    assert 2804003 not in [each["subcode"] for each in company.sandbox.meta.state()["refused"]]
+    assert [] == company.disagreements(unheard=("unconfirmed",))
+
+
+def test_an_old_event_that_meta_itself_refuses(company):
+    """Should Meta's week be shorter than told, the old one is found and expired; the others are accepted."""
+    company.serve(*(told_within(company, number, timedelta(days=number + 1)) for number in range(4)))
+    company.sandbox.meta.plant_rulings({company.fbclid(0): {"subcode": 2804003}})
+
+    summary = company.night()
+
+    assert 0 == summary.exit_code
+    assert ["expired", "accepted", "accepted", "accepted"] == fates(company)
+    assert [] == company.disagreements()
+
+
+def test_sales_in_a_showroom_are_told_for_two_months(company):
+    """Only a true physical_store has the longer window, and beside it the shorter one still holds."""
+    company.conversion("appointment")["meta"]["action_source"] = "physical_store"
+    company.conversion("appointment")["since"] = "2026-06-01"
+    company.serve(
+        told_within(company, 0, timedelta(0), since=company.START - timedelta(days=30)),
+        told_within(company, 1, timedelta(0), since=company.START - timedelta(days=56)),
+    )
+
+    summary = company.night()
+
+    assert 0 == summary.exit_code
+    assert ["accepted", "expired"] == fates(company)
+    assert [1] == sizes(company)
+    never_refused_as_too_old(company)

@@ -1,0 +1,203 @@
+"""The transport changed while answers are outstanding: each is asked for where it was sent, and nothing goes twice."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.e2e.support.traffic import INGEST, UPLOAD
+
+FOREVER = 1_000
+STATUS = "/v1/requestStatus:retrieve"
+REFUSED = json.dumps({"error": {"code": 403, "message": "An invented error.", "status": "PERMISSION_DENIED"}})
+TOLD = ("appointment", "sale", "quote")
+"""In the order in which they go out."""
+
+both_positions = pytest.mark.parametrize("across", [False, True], ids=["each API for itself", "known across APIs"])
+"""Whether one of Google's APIs knows what the other one counted: not documented."""
+each_loss = pytest.mark.parametrize(
+    ("loss", "across"),
+    [
+        pytest.param("cut_after", False, id="counted, each API for itself"),
+        pytest.param("cut_before", True, id="not counted, known across APIs"),
+    ],
+)
+
+
+@pytest.fixture
+def company(company):
+    """A company with a third conversion, which a night that breaks off at the second does not reach."""
+    company.settings["conversions"].append(
+        {
+            "id": "quote",
+            "stage": "quote_sent",
+            "since": "2026-08-20",
+            "google_ads": {"conversion_action": "987654323"},
+        }
+    )
+    return company
+
+
+def sold(company, number):
+    """A lead that was quoted and won the day before: an appointment, a sale and a quote to be told."""
+    yesterday = company.START - timedelta(days=1)
+    return company.lead(number, ("Devis à relancer", yesterday - timedelta(hours=1)), ("Gagné", yesterday))
+
+
+def keys(company, lead, *conversions):
+    """The keys of some conversions of a lead."""
+    return {company.deliveries()[lead, conversion].key for conversion in conversions}
+
+
+def everything_counted_once(company, *leads):
+    """Each conversion of these leads is accepted by the ledger, and counted by the API that it was sent to."""
+    names = sorted((lead, conversion) for lead in leads for conversion in TOLD)
+    assert dict.fromkeys(names, "accepted") == dict(sorted(company.fates().items()))
+    assert names == sorted(company.taken())
+    assert [] == company.disagreements()
+
+
+@each_loss
+def test_from_data_manager_to_the_google_ads_api(company, loss, across):
+    """What was submitted is asked of Data Manager, what is in doubt goes there again, all else goes the new way."""
+    company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
+    company.serve(sold(company, 1))
+    company.fail("data_manager", loss, path=INGEST, after=1, count=FOREVER)
+
+    assert 3 == company.night().exit_code
+    assert ["submitted", "in_doubt", "pending"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+
+    company.heal()
+    company.use_ads_api()
+    company.serve(sold(company, 2))
+    before = len(company.times("data_manager", INGEST))
+    summary = company.later()
+
+    assert 0 == summary.exit_code
+    assert ["accepted", "submitted", "accepted"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+    assert 1 == len(company.times("data_manager", INGEST)) - before
+    (doubtful,) = keys(company, "L-1", "sale")
+    assert doubtful in {event["transactionId"] for event in company.ingests[-1][0]["events"]}
+    assert keys(company, "L-1", "quote") | keys(company, "L-2", *TOLD) == set(company.sent("google_ads"))
+
+    company.later()
+
+    everything_counted_once(company, "L-1", "L-2")
+    assert keys(company, "L-1", "appointment", "sale") == set(company.sent("data_manager"))
+
+
+@each_loss
+def test_from_the_google_ads_api_to_data_manager(company, loss, across):
+    """What is in doubt goes to the Google Ads API again, all else goes by Data Manager."""
+    company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
+    company.use_ads_api()
+    company.serve(sold(company, 1))
+    company.fail("google_ads", loss, path=UPLOAD, after=1, count=FOREVER)
+
+    assert 3 == company.night().exit_code
+    assert ["accepted", "in_doubt", "pending"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+
+    company.heal()
+    company.settings["google_ads"]["transport"] = "data_manager"
+    company.serve(sold(company, 2))
+    before = len(company.calls)
+    summary = company.later()
+
+    assert 0 == summary.exit_code
+    assert ["accepted", "accepted", "submitted"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+    assert 1 == len(company.calls) - before
+    assert "ORDER_ID_ALREADY_IN_USE" == company.deliveries()["L-1", "sale"].code or loss == "cut_before"
+
+    company.later()
+
+    everything_counted_once(company, "L-1", "L-2")
+    assert keys(company, "L-1", "appointment", "sale") == set(company.sent("google_ads"))
+    assert keys(company, "L-1", "quote") | keys(company, "L-2", *TOLD) == set(company.sent("data_manager"))
+
+
+def test_an_old_way_that_is_closed_does_not_hold_up_the_new_one(company):
+    """What is in doubt there waits and is told by its own name; everything else is sent as if nothing were."""
+    company.serve(sold(company, 1))
+    company.fail("data_manager", "cut_after", path=INGEST, after=1, count=FOREVER)
+    company.night()
+    company.heal()
+    company.fail("data_manager", "status", path=INGEST, status=403, body=REFUSED, count=FOREVER)
+    company.use_ads_api()
+    company.serve(sold(company, 2))
+
+    summary = company.later()
+
+    assert 3 == summary.exit_code
+    (stopped,) = summary.stopped
+    assert f"(before: {company.CUSTOMER} by data_manager)" in stopped
+    assert ["accepted", "in_doubt", "accepted"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+    assert {"accepted"} == {company.fates()["L-2", conversion] for conversion in TOLD}
+
+    company.heal()
+    company.later()
+    company.later()
+
+    everything_counted_once(company, "L-1", "L-2")
+
+
+def test_there_and_back_again(company):
+    """A transport changed twice while a request is being processed sends nothing anew."""
+    company.serve(sold(company, 1))
+    company.night()
+
+    company.use_ads_api()
+    early = company.later(timedelta(minutes=10))
+    company.settings["google_ads"]["transport"] = "data_manager"
+    company.later(timedelta(minutes=10))
+
+    assert 3 == early.resolved.pending
+    assert [] == company.times("data_manager", STATUS)
+    assert {"submitted"} == set(company.fates().values())
+
+    company.later()
+
+    everything_counted_once(company, "L-1")
+    assert 3 == len(company.ingests)
+    assert [] == company.calls
+
+
+@both_positions
+def test_what_data_manager_gives_back_goes_the_new_way(company, across):
+    """An event that was too early for Data Manager, and comes due again, goes by the Google Ads API, once."""
+    company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
+    company.platform.plant_rulings(
+        {company.gclid(1): {"when": "processing", "reason": "PROCESSING_ERROR_REASON_TOO_RECENT_CLICK"}}
+    )
+    company.serve(sold(company, 1))
+    company.night()
+    company.use_ads_api()
+
+    assert 0 == company.later().exit_code
+    assert {"pending"} == set(company.fates().values())
+
+    company.later(timedelta(hours=7))
+
+    everything_counted_once(company, "L-1")
+    assert 3 == len(company.ingests) == len(company.calls)
+
+
+def test_a_caller_whom_the_google_ads_api_does_not_let_in(company):
+    """The words say which transport to write; written, everything that waited goes that way, once."""
+    company.use_ads_api()
+    company.sandbox.google_ads.switch("ads_api_allowlisted", False)
+    company.serve(sold(company, 1))
+
+    summary = company.night()
+
+    assert 3 == summary.exit_code
+    assert "write transport: data_manager" in summary.stopped["google_ads"]
+    assert 1 == len(company.calls)
+    assert {"pending"} == set(company.fates().values())
+
+    company.settings["google_ads"]["transport"] = "data_manager"
+
+    assert 0 == company.later().exit_code
+
+    company.later()
+
+    everything_counted_once(company, "L-1")

@@ -1,0 +1,297 @@
+"""`run --validate-only`: what is due is checked, by Google or on this machine, and nothing counts or is kept."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from tests.e2e.support.typed import type_in
+
+HOUR = timedelta(hours=1)
+TRANSPORTS = ("data_manager", "google_ads_api")
+FBCLID = "IwAR0bUS3xq0invented7Kd2nPz9tYvQhWcLmXsRfGjEaUoIbTyNkVwZpQxCdSl4"
+GOOGLE_UPLOADS = {
+    "data_manager": ("data_manager", "/v1/events:ingest"),
+    "google_ads_api": ("google_ads", "/google.ads.googleads.v26.services.ConversionUploadService/"),
+}
+"""The server and path of uploads, by transport."""
+DEATHS = {"data_manager": "answer read", "google_ads_api": "google_ads_api: answer read"}
+"""Where a run may die, by transport."""
+BAD_ROW = {
+    "data_manager": ({"when": "submit", "reason": "INVALID_SHA256_FORMAT"}, "INVALID_SHA256_FORMAT"),
+    "google_ads_api": ({"when": "submit", "reason": "UNPARSEABLE_GCLID"}, "UNPARSEABLE_GCLID"),
+}
+"""A verdict that cannot be known here, and its code, by transport."""
+
+
+def leads(company):
+    """Three leads won a day ago: two from Google's ads, one from Meta's."""
+    at = company.START - 20 * HOUR
+    from_meta = company.lead(3, ("Gagné", at))
+    from_meta["leadData"]["externalID"] = f"fbclid={FBCLID}"
+    return [company.lead(1, ("Gagné", at)), company.lead(2, ("Gagné", at)), from_meta]
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request):
+    """Google's interface."""
+    return request.param
+
+
+@pytest.fixture
+def due(company, transport):
+    """A company with an appointment and a sale due for each of its leads, at the platform of its ad."""
+    company.use_meta()
+    company.settings["google_ads"]["transport"] = transport
+    company.serve(*leads(company))
+    return company
+
+
+def validate(company, *more):
+    """Its exit code and JSON."""
+    done = type_in(company, "run", "--validate-only", "--json", *more)
+    (told,) = done.objects
+    assert done.code == told["exit_code"]
+    return done.code, told
+
+
+def verdicts(told):
+    """How many conversions have which verdict: fate and code."""
+    return {
+        (each["conversion"], each["destination"], each["fate"], each["reason"]): each["count"]
+        for each in told["delivered"]["moved"]
+    }
+
+
+def books(company):
+    """Every conversion that any platform counts."""
+    sandbox = company.sandbox
+    return [*sandbox.data_manager.book(), *sandbox.google_ads.book(), *sandbox.meta.book()]
+
+
+def files(company):
+    """Everything in the state's folder, byte for byte, but for what SQLite makes to read by."""
+    company.state.parent.mkdir(exist_ok=True)
+    found = {path.name: path.read_bytes() for path in company.state.parent.iterdir()}
+    return {name: data for name, data in found.items() if data and not name.endswith("-shm")}
+
+
+# ── what is checked ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_google_checks_and_meta_is_checked_here(due):
+    """Each conversion has its platform's verdict; Meta's says that it is ours."""
+    code, told = validate(due)
+
+    assert 0 == code
+    assert {
+        ("appointment", "google_ads", "accepted", "VALIDATED"): 2,
+        ("appointment", "meta", "accepted", "CHECKED_LOCALLY"): 1,
+        ("sale", "google_ads", "accepted", "VALIDATED"): 2,
+        ("sale", "meta", "accepted", "CHECKED_LOCALLY"): 1,
+    } == verdicts(told)
+    assert ("validation", True) == (told["mode"], told["rehearsed"])
+
+
+def test_nothing_counts_and_meta_is_not_asked(due, transport):
+    """Google is asked on its ordinary address; every book stays empty, and Meta has had no request at all."""
+    validate(due)
+
+    assert due.asked(*GOOGLE_UPLOADS[transport])
+    assert [] == books(due)
+    assert [] == due.asked("meta")
+
+
+def test_every_upload_asks_for_validation(due):
+    """The Data Manager is told so in each request."""
+    due.settings["google_ads"]["transport"] = "data_manager"
+    validate(due)
+
+    assert {(True, 200)} == {(body.get("validateOnly"), status) for body, status in due.ingests}
+
+
+def test_people_read_what_each_platform_says(due):
+    """Marketing's words: valid by the platform, or on this machine only."""
+    done = type_in(due, "run", "--validate-only")
+
+    assert 0 == done.code
+    assert "validation, nothing counts or changes" in done.lines
+    assert "What would be sent, checked" in done.lines
+    assert "appointment google_ads 2 valid, says the platform" in done.lines
+    assert "appointment meta 1 valid, checked on this machine only" in done.lines
+    assert "accepted" not in done.lines
+
+
+def test_the_installed_command_does_it_too(due):
+    """In a process of its own, before any run: the same, and no state is made."""
+    code, out, _ = due.command("run", "--validate-only", "--json")
+    told = json.loads(out)
+
+    assert (0, "validation") == (code, told["mode"])
+    assert 4 == len(verdicts(told))
+    assert {due.config.name} == files(due).keys()
+    assert [] == books(due)
+
+
+# ── what is wrong ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_bad_row_is_told_and_the_others_are_valid(due, transport):
+    """The verdict is the bad row's alone, with the platform's code, and a human is needed."""
+    ruling, reason = BAD_ROW[transport]
+    platform = due.platform if transport == "data_manager" else due.sandbox.google_ads
+    platform.plant_rulings({due.gclid(1): ruling})
+    code, told = validate(due)
+    people = type_in(due, "run", "--validate-only")
+
+    assert (1, 1) == (code, people.code)
+    assert 1 == verdicts(told)["sale", "google_ads", "rejected", reason]
+    assert 1 == verdicts(told)["sale", "google_ads", "accepted", "VALIDATED"]
+    assert "rejected" in people.lines
+    assert reason in people.lines
+    assert [] == books(due)
+
+
+def test_a_refused_key_is_3_and_meta_is_still_checked(due):
+    """A destination that stops, stops alone."""
+    due.sandbox.oauth.switch("refuse_tokens", value=True)
+    code, told = validate(due)
+    people = type_in(due, "run", "--validate-only")
+
+    assert (3, 3) == (code, people.code)
+    assert ["google_ads"] == list(told["stopped"])
+    assert {"meta"} == {destination for _, destination, fate, _ in verdicts(told) if fate == "accepted"}
+    assert "google_ads stopped: invalid_grant" in people.lines
+
+
+def test_a_wrong_action_is_3_and_names_it(due):
+    """What would be refused of every conversion of an action stops that action."""
+    due.conversion("sale")["google_ads"]["conversion_action"] = "987654399"
+    code, told = validate(due)
+
+    assert 3 == code
+    assert ["google_ads/987654399"] == list(told["stopped"])
+    assert "INVALID_CONVERSION_ACTION_TYPE" in told["stopped"]["google_ads/987654399"]
+    assert 2 == verdicts(told)["appointment", "google_ads", "accepted", "VALIDATED"]
+
+
+def test_a_source_that_refuses_us_is_3(due):
+    """There is nothing to check, and it is said why."""
+    due.environ["OPLEAD_TOKEN"] = "wrong-and-invented"
+    code, told = validate(due)
+
+    assert 3 == code
+    assert "401" in told["source_stopped"]
+    assert {} == verdicts(told)
+
+
+def test_an_unreadable_lead_is_named(company):
+    """A tried night leaves nothing to look the lead up in later, so its report names it."""
+    company.serve(company.lead(1, ("Gagné", company.START - 20 * HOUR)))
+    company.sandbox.oplead.put("L-99", {"id": "L-99", "createdAt": "31/02/2026 25:61", "status": "Nouveau"})
+    for mode in ("--validate-only", "--dry-run"):
+        done = type_in(company, "run", mode)
+
+        assert 1 == done.code
+        assert "A human is needed" in done.lines
+        assert "lead L-99 could not be read: " in done.lines
+
+
+def test_nothing_due_is_said(company):
+    """An empty table would look broken."""
+    done = type_in(company, "run", "--validate-only")
+
+    assert 0 == done.code
+    assert "Nothing is due, so nothing was checked." in done.lines
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--dry-run",), "choose one: --dry-run asks no platform, --validate-only does"),
+        (("--wait", "45m"), "nothing is sent, so there is nothing to wait for"),
+    ],
+    ids=["--dry-run", "--wait"],
+)
+def test_what_does_not_go_with_it_is_refused(company, more, said):
+    """Usage, 2, with the reason; no request is made and no state."""
+    done = type_in(company, "run", "--validate-only", *more)
+
+    assert 2 == done.code
+    assert said in " ".join(done.err.split())
+    assert "" == done.out
+    assert [] == company.arrivals
+    assert not company.state.exists()
+
+
+def test_a_rehearsal_does_not_wait_either(company):
+    """`--dry-run --wait` is refused the same."""
+    done = type_in(company, "run", "--dry-run", "--wait", "1h")
+
+    assert 2 == done.code
+    assert "nothing to wait for" in done.err
+
+
+# ── what it leaves ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_state_is_made(due):
+    """Where there was none there is none afterwards, not even its lock."""
+    before = files(due) | {due.config.name: due.config.read_bytes()}
+    validate(due)
+
+    assert before == files(due)
+
+
+def test_a_state_stays_as_it_is_byte_for_byte(due):
+    """With deliveries sent and awaited, waiting, held back and due anew: not one byte of any file changes."""
+    due.night()
+    due.clock.advance(due.clock.now() + HOUR)
+    due.serve(due.lead(4, ("Gagné", due.clock.now() - HOUR)))
+    before, counted, asked = files(due), books(due), len(due.asked("meta"))
+    code, told = validate(due)
+
+    assert 0 == code
+    assert ("sale", "google_ads", "accepted", "VALIDATED") in verdicts(told)
+    assert before == files(due)
+    assert counted == books(due)
+    assert asked == len(due.asked("meta"))
+
+
+def test_a_dead_runs_state_stays_as_it_is(due, transport):
+    """What died in doubt is only checked, its journal is not touched, and the next run replays it."""
+    assert -9 == due.killed(DEATHS[transport])
+    before, counted = files(due), books(due)
+    validate(due)
+    unchanged = (before, counted) == (files(due), books(due))
+    due.night()
+    due.later()
+
+    assert unchanged
+    assert {"accepted"} == set(due.fates().values()) - {"withheld"}
+    assert {1} == {line["accepted"] for line in due.platform.book()}
+
+
+def test_it_starts_no_conversion(due):
+    """`since` by default is the first real run, not the first one tried: a lead won between the two goes not out."""
+    for conversion in due.settings["conversions"]:
+        del conversion["since"]
+    del due.settings["meta"]["funnel_since"]
+    validate(due)
+    due.clock.advance(due.clock.now() + 24 * HOUR)
+    due.serve(due.lead(5, ("Gagné", due.clock.now() - 10 * HOUR)))
+    due.night()
+
+    assert {"skipped"} == set(due.fates().values())
+
+
+def test_it_goes_on_while_a_run_holds_the_account(due):
+    """It works on a copy, so it neither waits for a run nor disturbs it."""
+    due.night()
+    with closing(sqlite3.connect(due.state, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        code, _ = validate(due)
+
+    assert 0 == code
