@@ -171,4 +171,4 @@ def _uploads(reader: Reader, summary: uploads.Summary) -> Iterator[Finding]:
 
 
 def _unreadable(subject: str, error: NotReadableError) -> Finding:
-    return Finding(subject, Verdict.UNREADABLE, f"not readable with this access: {error.said}", error.advice)
+    return Finding(subject, Verdict.UNREADABLE, error.said, error.advice)

@@ -145,7 +145,10 @@ def _read_contact(subject: str, answer: Mapping[str, object]) -> Finding:
     if not isinstance(answer.get("data"), list):
         return _not_seen(subject, "Meta's answer holds no counts")
     told = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
-    return Finding(subject, Verdict.VERIFIED, f"whether events carried any, counted by Meta lately: {told or 'none'}")
+    said = (
+        f"Meta has counted by whether events carried any: {told}" if told else "Meta has counted none with any lately"
+    )
+    return Finding(subject, Verdict.VERIFIED, said)
 
 
 def _counted(answer: Mapping[str, object]) -> Counter[str]:

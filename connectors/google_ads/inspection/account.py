@@ -20,9 +20,9 @@ QUERY = (
 _Tracking = ConversionTrackingStatusEnum.ConversionTrackingStatus
 _Enhanced = EnhancedConversionsConfigEnum.EnhancedConversionsConfig
 _TRACKED = {
-    _Tracking.CONVERSION_TRACKING_MANAGED_BY_SELF: "conversion tracking is on, in this account",
-    _Tracking.CONVERSION_TRACKING_MANAGED_BY_THIS_MANAGER: "conversion tracking is on, by the manager account",
-    _Tracking.CONVERSION_TRACKING_MANAGED_BY_ANOTHER_MANAGER: "conversion tracking is on, by another manager account",
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_SELF: "on, in this account",
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_THIS_MANAGER: "on, by the manager account",
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_ANOTHER_MANAGER: "on, by another manager account",
 }
 
 
@@ -65,7 +65,7 @@ def _auto_tagging(customer: Customer) -> Finding:
     if "auto_tagging_enabled" not in customer:
         return Finding("auto-tagging", Verdict.UNREADABLE, "Google Ads does not say whether it is on")
     if customer.auto_tagging_enabled:
-        return Finding("auto-tagging", Verdict.VERIFIED, "auto-tagging is on")
+        return Finding("auto-tagging", Verdict.VERIFIED, "on")
     advice = "turn on auto-tagging in the account settings of Google Ads"
     return Finding("auto-tagging", Verdict.FAILED, "auto-tagging is off, so that ads' links carry no gclid", advice)
 
@@ -93,7 +93,7 @@ def _enhanced(customer: Customer) -> Finding:
     subject = "enhanced conversions for leads"
     setting = customer.conversion_tracking_setting.effective_enablement_setting
     if setting == _Enhanced.ON:
-        return Finding(subject, Verdict.VERIFIED, "enhanced conversions for leads are on")
+        return Finding(subject, Verdict.VERIFIED, "on")
     if setting == _Enhanced.OFF:
         advice = "turn them on in the conversion settings of Google Ads, or write contact_data: none"
         return Finding(subject, Verdict.FAILED, "enhanced conversions for leads are off", advice)

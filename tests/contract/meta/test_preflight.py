@@ -188,7 +188,7 @@ def test_what_meta_counted_is_told_by_event(meta):
 def test_contact_data_is_told_as_meta_counts_it(meta):
     """The counts as they come: the meaning of the values is Meta's."""
     meta.say({"data": [{"value": "true", "count": 5}, {"value": "false", "count": 2}]})
-    said = "whether events carried any, counted by Meta lately: false: 2, true: 5"
+    said = "Meta has counted by whether events carried any: false: 2, true: 5"
 
     assert said == meta.inspector.diagnose()[1].said
 
