@@ -18,7 +18,9 @@ from connectors.records import (
     Receipt,
     Resolution,
     Target,
+    UnreadableLead,
 )
+from connectors.survey import Survey
 
 
 class Clock(Protocol):
@@ -53,8 +55,25 @@ class LeadSource(Protocol):
             Transient: it kept failing after bounded retries.
         """
 
-    def fetch_one(self, lead_id: LeadId) -> Lead | None:
-        """One lead by its id, or None where the source says it is gone (404, 410)."""
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
+        """Each lead by its id, in the order asked for; None where the source says it is gone (404, 410).
+
+        Raises:
+            Misconfigured: the source refuses us.
+            Transient: it kept failing after bounded retries.
+        """
+
+
+class Surveys(Protocol):
+    """Looks at a source of leads that nobody has described yet; it only reads."""
+
+    def survey(self, *, leads: int) -> Survey:
+        """Find out how the source answers and where things stand, from about so many leads.
+
+        Raises:
+            Misconfigured: the source refuses us, whichever way the token is shown.
+            Transient: it kept failing after bounded retries.
+        """
 
 
 class ConversionSink(Protocol):

@@ -110,9 +110,10 @@ class FakeSource:
             resume=None if last else str(number + 1),
         )
 
-    def fetch_one(self, lead_id):
-        """The lead, or None where there is none."""
-        return self.leads.get(lead_id)
+    def fetch_each(self, ids):
+        """The leads, or None where there is none."""
+        for lead_id in ids:
+            yield lead_id, self.leads.get(lead_id)
 
 
 @dataclass

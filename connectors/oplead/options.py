@@ -1,5 +1,6 @@
 """What the connector needs to be told about one Oplead platform."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -43,7 +44,10 @@ class SinceFilter:
     """The query parameter by which the platform lists only what changed since a time."""
 
     param: str
-    format: Literal["iso", "date", "epoch_s", "epoch_ms"] = "iso"
+    format: str = "iso"
+    """`iso`, `date`, `epoch_s`, `epoch_ms`, or a pattern of `strftime` (`%d/%m/%Y`), in the account's zone."""
+    until_param: str | None = None
+    """The parameter for the end of the time, where the platform wants both."""
 
 
 Paths = tuple[str, ...] | None
@@ -90,6 +94,14 @@ class OpleadOptions:
     """The zone of times written without one, and of calendar days."""
     base_url: str = "https://api.oplead.com"
     path_prefix: str = "/v1"
+    leads_path: str = "/leads"
+    lead_path: str = "/leads/{id}"
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
+    extra_query: Mapping[str, str] = field(default_factory=dict)
+    in_flight: int = 4
+    """How many of leads' own pages may be asked for at once."""
+    max_requests: int | None = None
+    """After so many requests a pull stops at a page's end, as it does when its time is up."""
     auth: AuthOptions = AuthOptions()
     pagination: PaginationOptions = PaginationOptions()
     since_filter: SinceFilter | None = None

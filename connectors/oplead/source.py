@@ -102,18 +102,22 @@ class OpleadSource:
             place = walk.after(place, answer, self._marks(items))
             yield self._page(answer, items, is_known, resume=place.token if place else None)
 
-    def fetch_one(self, lead_id: LeadId) -> Lead | None:
-        """One lead by its id, or None where Oplead says it is gone (404, 410).
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
+        """Each lead by its id, in the order asked for; None where Oplead says it is gone (404, 410).
 
         Raises:
-            Misconfigured: Oplead refuses us, or the answer is not this lead or cannot be read.
+            Misconfigured: Oplead refuses us.
             Transient: it kept failing after bounded retries.
         """
+        for lead_id in ids:
+            yield lead_id, self._by_id(lead_id)
+
+    def _by_id(self, lead_id: LeadId) -> Lead | UnreadableLead | None:
         try:
             item = self._own_page(lead_id)
             return None if item is None else self._parse(item, lead_id, digest_of(item))
-        except Unreadable as error:
-            raise Misconfigured(f"lead {lead_id}: {error}") from None
+        except (Unreadable, _NoLeadError) as error:
+            return UnreadableLead(lead_id, str(error))
 
     def _walk(self, since: datetime | None) -> Walk:
         options, auth = self._options, self._options.auth

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, LeadPage
+from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from jobs.nightly import Step
 from jobs.reporting.terminal import number
 
@@ -42,9 +42,9 @@ class WatchedSource:
             self.page(page)
             yield page
 
-    def fetch_one(self, lead_id: LeadId) -> Lead | None:
-        """The source's lead."""
-        return self.source.fetch_one(lead_id)
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
+        """The source's leads."""
+        return self.source.fetch_each(ids)
 
 
 @contextmanager

@@ -189,7 +189,7 @@ def fill(played, count):
     return names
 
 
-@pytest.mark.parametrize("method", ["fetch_changes", "fetch_one"])
+@pytest.mark.parametrize("method", ["fetch_changes", "fetch_each"])
 def test_it_is_called_as_the_port_says(played, method):
     """By the same names, in the same order."""
     promised = inspect.signature(getattr(LeadSource, method)).parameters.values()
@@ -276,7 +276,7 @@ def test_one_lead_by_its_id(played):
     """It is the lead that the list has."""
     fill(played, 2)
     listed = {lead.id: lead for page in pages(played) for lead in page.leads}
-    alone = played.source.fetch_one("L-0001")
+    ((_, alone),) = played.source.fetch_each(["L-0001"])
 
     assert replace(listed["L-0001"], digest="") == replace(alone, digest="")
 
@@ -286,7 +286,7 @@ def test_a_lead_that_is_gone_is_none(played):
     fill(played, 2)
     played.delete("L-0001")
 
-    assert (None, None) == (played.source.fetch_one("L-9999"), played.source.fetch_one("L-0001"))
+    assert [("L-9999", None), ("L-0001", None)] == list(played.source.fetch_each(["L-9999", "L-0001"]))
     assert ["L-0000"] == ids(pages(played))
 
 
@@ -316,6 +316,6 @@ def test_it_only_reads(played):
     """Nothing but GET ever goes out."""
     fill(played, 2)
     pages(played)
-    played.source.fetch_one("L-0001")
+    list(played.source.fetch_each(["L-0001"]))
 
     assert {"GET"} == played.methods

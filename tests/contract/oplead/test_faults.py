@@ -94,7 +94,7 @@ def test_a_429_halves_the_pace(platform, open_source, lead, reply, clock):
     source = open_source(per_minute=4)
 
     pull(source)
-    source.fetch_one(LeadId("L-1"))
+    list(source.fetch_each([LeadId("L-1")]))
 
     assert 60 < sum(clock.slept)
 
