@@ -4,16 +4,17 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from zoneinfo import ZoneInfo
 from typing import TYPE_CHECKING
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, ConversionSink, Inspects
+from connectors.ports import Clock, ConversionSink, Inspects, Surveys
 from connectors.records import DestinationId
 from jobs.nightly import Deps
 from jobs.pull import Reach
 from jobs.routes import compile_rules
 from jobs.rulebook import Rulebook
-from jobs.settings.model import GoogleAds, Meta, Settings
+from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
 
 if TYPE_CHECKING:
     from connectors.meta.options import MetaOptions
@@ -166,3 +167,9 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
     return platform.OpleadSource(
         options, wanted_fields=book.extraction.paths, clock=clock, pacer=Pacer(clock, told.rate)
     )
+
+
+@contextmanager
+def survey_of(oplead: Oplead, zone: ZoneInfo, click_ids: ClickIds, clock: Clock) -> Iterator[Surveys]:
+    raise NotImplementedError
+    yield
