@@ -123,7 +123,7 @@ class _Interview:
             dataset_id=told.meta_dataset_id
             or self._optional("Meta's dataset id (Events Manager; empty for none)", _digits(1, 20)),
             imported_until=told.imported_until
-            or self._day("Until which day were conversions imported by other means, as 2026-11-30 (empty for never)"),
+            or self._day("The last day whose conversions were imported by other means, as 2026-11-30 (empty for none)"),
         )
 
     def _stages(self, seen: Sequence[LabelSeen]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:

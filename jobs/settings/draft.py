@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -57,7 +57,7 @@ class Draft:
     google: Google | None = None
     dataset_id: str | None = None
     imported_until: date | None = None
-    """Until when conversions were imported by other means."""
+    """The last day whose conversions were imported by other means."""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -183,7 +183,8 @@ def _conversion(draft: Draft, worth: _Worth) -> Iterator[str]:
     yield f"    name: {worth.name}"
     yield f"    stage: {worth.stage}"
     if draft.imported_until:
-        yield f"    since: {draft.imported_until}   # what happened before was imported by other means"
+        first = draft.imported_until + timedelta(days=1)
+        yield f"    since: {first}   # what happened before was imported by other means"
     amount = draft.amount if worth.stage == "won" else None
     if amount:
         fields: dict[str, Written] = {"field": amount.field, "tax": amount.tax}

@@ -71,7 +71,7 @@ def test_options_alone_are_enough(type_in):
     assert 0 == result.exit_code, result.output
     assert {"appointment": ["RDV pris"], "won": ["Gagné", "Vendu"]} == told["stages"]
     assert ["12", "11"] == [str(each["google_ads"]["conversion_action"]) for each in told["conversions"]]
-    assert {date(2026, 10, 31)} == {each["since"] for each in told["conversions"]}
+    assert {date(2026, 11, 1)} == {each["since"] for each in told["conversions"]}
     assert "meta" not in told
     assert "OPLEAD_TOKEN is not set" in result.output
 

@@ -62,7 +62,7 @@ def test_the_file_may_run(written):
     assert ["appointment", "quote", "sale"] == [conversion.id for conversion in settings.conversions]
     assert ["11", "12", "13"] == [each.google_ads.conversion_action.id for each in settings.conversions]
     assert ["Schedule", "SubmitApplication", "Purchase"] == [each.meta.event for each in settings.conversions]
-    assert {"2026-10-30"} == {each.since.date().isoformat() for each in settings.conversions}
+    assert {"2026-10-31"} == {each.since.date().isoformat() for each in settings.conversions}
 
 
 def test_the_least_that_can_be_answered_may_run_too(written):
