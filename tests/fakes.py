@@ -115,6 +115,10 @@ class FakeSource:
         for lead_id in ids:
             yield lead_id, self.leads.get(lead_id)
 
+    def fetch_latest(self, count):
+        """The last created, newest first."""
+        return sorted(self.leads.values(), key=lambda lead: lead.created_at, reverse=True)[:count]
+
 
 @dataclass
 class Call:
