@@ -27,6 +27,7 @@ _OVERSEAS = {
 }
 _FRENCH = {"FR", "FRANCE", "GP", "GF", "MQ", "RE", "YT"}
 _FRANCE_CODE = 33
+_DIGITS_OF_A_NUMBER = 10
 _PERSONAL = {
     PhoneNumberType.FIXED_LINE,
     PhoneNumberType.MOBILE,
@@ -107,7 +108,7 @@ def _valid_phone(text: str, region: str | None) -> str | None:
     if any(character.isalpha() for character in typed):
         return None  # phonenumbers would dial letters: 0800 FLEURS, 0612345678 bureau, 6.1E+08
     if region == "FR":
-        region = _OVERSEAS.get(re.sub(r"\D", "", typed)[:4], region)
+        region = _OVERSEAS.get(_first_digits(typed), region)
     try:
         number = phonenumbers.parse(typed, region)
     except NumberParseException:
@@ -116,3 +117,9 @@ def _valid_phone(text: str, region: str | None) -> str | None:
     # +33 596… is valid for phonenumbers and nobody's: Martinique is +596.
     misplaced = number.country_code == _FRANCE_CODE and f"0{number.national_number}"[:4] in _OVERSEAS
     return phonenumbers.format_number(number, PhoneNumberFormat.E164) if personal and not misplaced else None
+
+
+def _first_digits(typed: str) -> str:
+    """The four that tell where a French number is from, with the 0 that a spreadsheet may have eaten."""
+    digits = re.sub(r"\D", "", typed)
+    return digits.zfill(_DIGITS_OF_A_NUMBER)[:4] if len(digits) == _DIGITS_OF_A_NUMBER - 1 else digits[:4]

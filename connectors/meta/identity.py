@@ -21,6 +21,7 @@ _NO_NAME = {"anonyme", "inconnu", "inconnue", "nan", "nc", "neant", "none", "nul
 _ARRONDISSEMENT = re.compile(
     r"\d+\s*(?:er|re|ère|nd|nde|e|è|eme|ème|ième|ieme)?\b|\barr(?:t|dt|ondissement)?\b|\bcedex\b"
 )
+_ROMAN_ARRONDISSEMENT = re.compile(r"\b(?P<city>paris|lyon|marseille)\s+[xvi]+\s*(?:er|e|è|eme|ème)\b")
 _FRENCH_POSTCODE = re.compile(r"(?:fr?)?(?P<digits>[0-9]{4,5})", re.ASCII)
 _DIGITS_OF_A_POSTCODE = 5
 _FRANCE = {"fr", "fra", "france"}
@@ -78,7 +79,8 @@ def _name(typed: str | None) -> str | None:
 
 def _city(typed: str | None) -> str | None:
     """Lower case, letters alone, accents kept, without arrondissement or Cedex."""
-    letters = _letters(_ARRONDISSEMENT.sub(" ", _lower(typed)))
+    city = _ROMAN_ARRONDISSEMENT.sub(r"\g<city>", _lower(typed))
+    letters = _letters(_ARRONDISSEMENT.sub(" ", city))
     return None if letters in _NO_NAME else letters
 
 

@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+from rich.markup import escape
+
 from connectors.sandbox.sandbox import RULES
 from jobs.cli.demo.stage import ENVIRONMENT_FILE, Cast, Stage, staged
 from jobs.cli.exits import Exit, StoppedBySignal
@@ -59,6 +61,7 @@ def print_rules() -> int:
     """Print every rule the sandbox holds its callers to, and how it is known."""
     made = table("Server", "Rule", "How it is known", "Source")
     for rule in RULES:
-        made.add_row(rule.server, rule.rule, rule.evidence, rule.source if rule.source != rule.evidence else "")
+        source = rule.source if rule.source != rule.evidence else ""
+        made.add_row(rule.server, escape(rule.rule), rule.evidence, escape(source))
     results().print(made)
     return Exit.DONE
