@@ -174,7 +174,7 @@ def test_faults_reach_both_doors_of_the_google_ads_api(control, sandbox, dialled
         ("POST /faults", [], 400),
         ("POST /faults", b"{", 400),
         ("POST /switches", {"unknown": True}, 400),
-        ("POST /switches", {"pagination": "offset"}, 400),
+        ("POST /switches", {"pagination": "letters"}, 400),
         ("POST /clicks", {"abc": {"clicked_at": "yesterday", "customer": "1234567890"}}, 400),
         ("POST /rulings", {"k-1": {"when": "never", "reason": "INTERNAL_ERROR"}}, 400),
         ("POST /faults", {"server": "google_ads_tls", "kind": "hang"}, 400),
