@@ -14,6 +14,7 @@ from connectors.sandbox.log import Log
 from connectors.sandbox.meta import Meta
 from connectors.sandbox.oauth import OAuth
 from connectors.sandbox.oplead import Oplead
+from connectors.sandbox.oplead_shape import AXES
 from connectors.sandbox.page import render
 
 FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
@@ -93,7 +94,7 @@ class Control:
             "addresses": {name: server.url for name, server in self.servers.items()},
             "requests": {name: server.log.count for name, server in self.servers.items()},
             "faults": self._faults.dump(),
-            "switches": {name: value for each in self._switched() for name, value in each.switches.items()},
+            "switches": self._switches(),
             "oplead": {"leads": sum(lead is not None for lead in leads.values())},
             "data_manager": self._platforms.data_manager.state(),
             "google_ads": self._platforms.google_ads.state(),
@@ -103,6 +104,12 @@ class Control:
     def _switched(self) -> tuple[Switched, ...]:
         each = self._platforms
         return each.oplead, each.oauth, each.data_manager, each.google_ads, each.meta
+
+    def _switches(self) -> dict[str, object]:
+        """Where every switch stands that may be told."""
+        untold = frozenset() if self._platforms.oplead.tells_shape else AXES.keys()
+        told = {name: value for each in self._switched() for name, value in each.switches.items()}
+        return {name: value for name, value in told.items() if name not in untold}
 
     def _page(self, _: Request) -> Response:
         return Response(200, render(self.state()).encode(), {"Content-Type": "text/html; charset=UTF-8"})

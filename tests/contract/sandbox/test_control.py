@@ -14,6 +14,7 @@ from google.oauth2 import service_account
 
 from connectors.sandbox.meta import TOKENS
 from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.oplead_shape import AXES, Shape
 from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import RULES, Sandbox
 
@@ -284,6 +285,18 @@ def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
     assert [204, 204, 204, 204] == statuses
     assert {"ORDER ID"} == sandbox.google_ads.dump()["rulings"].keys()
     assert [] == sandbox.faults.dump()
+
+
+def test_an_untold_shape_stays_untold(sandbox, control):
+    """Neither the state nor the page shows it; a switch can still be turned."""
+    sandbox.oplead.tells_shape = False
+    sandbox.oplead.shape = Shape(envelope="fiches", dates="php")
+    told = control("GET /state.json").json()["switches"]
+
+    assert not AXES.keys() & told.keys()
+    assert "retry_after" in told
+    assert b"fiches" not in control("GET /").body
+    assert control("POST /switches", {"dates": "iso"}).status == 204
 
 
 def test_a_population_fills_oplead(tmp_path, ask, population):
