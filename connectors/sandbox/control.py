@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import unquote
 
+from connectors.sandbox.accidents import as_document, parse_accident
 from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Faults, parse_fault
 from connectors.sandbox.google_ads import GoogleAds
@@ -72,6 +73,8 @@ class Control:
             ("POST", "faults"): self._plant,
             ("DELETE", "faults"): self._clear,
             ("POST", "switches"): self._switch,
+            ("POST", "accidents"): self._befall,
+            ("DELETE", "accidents"): self._undo_accidents,
             ("PUT", "leads"): self._put_lead,
             ("DELETE", "leads"): self._delete_lead,
             ("POST", "clicks"): self._clicks,
@@ -95,7 +98,10 @@ class Control:
             "requests": {name: server.log.count for name, server in self.servers.items()},
             "faults": self._faults.dump(),
             "switches": self._switches(),
-            "oplead": {"leads": sum(lead is not None for lead in leads.values())},
+            "oplead": {
+                "leads": sum(lead is not None for lead in leads.values()),
+                "accidents": [as_document(accident) for accident in self._platforms.oplead.accidents],
+            },
             "data_manager": self._platforms.data_manager.state(),
             "google_ads": self._platforms.google_ads.state(),
             "meta": self._platforms.meta.state(),
@@ -131,6 +137,14 @@ class Control:
             if owner is None:
                 raise ValueError(f"there is no switch {name!r}")
             owner.switch(name, value)
+        return Response(204)
+
+    def _befall(self, request: Request) -> Response:
+        self._platforms.oplead.accidents += (parse_accident(_object(request)),)
+        return Response(204)
+
+    def _undo_accidents(self, _: Request) -> Response:
+        self._platforms.oplead.accidents = ()
         return Response(204)
 
     def _put_lead(self, request: Request) -> Response:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from threading import Lock
-from typing import assert_never
+from typing import Any, assert_never
 from urllib.parse import unquote
 
 from connectors.sandbox import oplead_shape
+from connectors.sandbox.accidents import Accident, after, as_document, parse_accident
 from connectors.sandbox.http import Request, Response, json_response
 from connectors.sandbox.oplead_list import (
     BadQueryError,
@@ -66,6 +67,8 @@ class Oplead:
         """How it speaks; may be replaced at any time."""
         self.tells_shape = True
         """Whether the control server may say how."""
+        self.accidents: tuple[Accident, ...] = ()
+        """What befalls its leads, in the order in which it does."""
 
     @property
     def switches(self) -> dict[str, Position]:
@@ -95,8 +98,10 @@ class Oplead:
 
     def leads(self) -> dict[str, object]:
         """Every lead there is now, in the list's order, before any switch strips it; None where deleted."""
+        now = self._now()
         with self._lock:
-            return {**self._leads_at(self._now()), **self._put}
+            leads = {**self._leads_at(now), **self._put}
+        return {lead_id: after(self.accidents, lead, now) for lead_id, lead in leads.items()}
 
     def handle(self, request: Request) -> Response:
         """Answer one request to the API."""
@@ -109,15 +114,17 @@ class Oplead:
                 "put": dict(self._put),
                 "taken": [moment.isoformat() for moment in self._taken],
                 "switches": dict(self.switches),
+                "accidents": [as_document(accident) for accident in self.accidents],
             }
 
-    def load(self, state: Mapping[str, object]) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a dumped state."""
         match state:
             case {"put": dict(put), "taken": list(taken), "switches": dict(switches)}:
                 with self._lock:
                     self._put = dict(put)
                     self._taken = deque(datetime.fromisoformat(moment) for moment in taken)
+                self.accidents = tuple(parse_accident(each) for each in state.get("accidents", ()))
                 for name, value in switches.items():
                     self.switch(name, value)
             case _:
