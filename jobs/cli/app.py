@@ -216,6 +216,10 @@ def sandbox(
     ] = False,
     seed: Seed = 7,
     leads: Leads = 1500,
+    shape: Annotated[
+        int | None,
+        typer.Option(min=0, help="Have Oplead speak in a way picked by this number and not told, for `probe` to find."),
+    ] = None,
     google_transport: GoogleTransport = "data_manager",
 ) -> None:
     """Play Oplead, Google and Meta on this machine.
@@ -230,7 +234,7 @@ def sandbox(
         raise typer.Exit(guarded(print_rules))
     if out is None:
         raise typer.BadParameter("say where the sandbox lives: --out DIR", param_hint="--out")
-    raise typer.Exit(guarded(lambda: serve(out, Cast(seed, leads), google_transport)))
+    raise typer.Exit(guarded(lambda: serve(out, Cast(seed, leads, shape), google_transport)))
 
 
 @app.command()

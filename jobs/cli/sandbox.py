@@ -36,8 +36,11 @@ def print_addresses(stage: Stage) -> None:
     for name in sorted(addresses):
         console.print(f"  {name:<13} {addresses[name]}")
     console.print(f"Watch it and plant faults at {addresses['control']}/")
+    if not stage.sandbox.oplead.tells_shape:
+        console.print("How its Oplead speaks is not told: the settings' oplead section is yours to find out.")
     console.print("In another terminal:")
-    console.print(f"  {next_command(stage.settings, 'run')}", markup=False, soft_wrap=True)
+    first = "run" if stage.sandbox.oplead.tells_shape else "probe"
+    console.print(f"  {next_command(stage.settings, first)}", markup=False, soft_wrap=True)
     console.print("Its clock stands still between runs. A day later:")
     a_day = f"""curl -X POST {addresses["clock"]}/advance -d '{{"by": 86400}}'"""
     console.print(f"  {a_day}", markup=False, soft_wrap=True)
