@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -154,7 +155,7 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
         oplead_options(told, settings.zone, settings.click_ids),
         wanted_fields=book.extraction.paths,
         clock=clock,
-        pacer=pacer_for(told, clock),
+        pacer=pacer_for(told, clock, folder=pace_folder(settings)),
     )
 
 
@@ -184,8 +185,17 @@ def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "Oplead
     )
 
 
-def pacer_for(told: Oplead, clock: Clock) -> "Pacer":
-    """The pace at which the platform is asked."""
+def pacer_for(told: Oplead, clock: Clock, *, folder: Path | None) -> "Pacer":
+    """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
     from connectors.pacing import Pacer  # noqa: PLC0415
+    from connectors.shared_pace import SharedPace, pace_file  # noqa: PLC0415
 
-    return Pacer(clock, told.rate)
+    if folder is None:
+        return Pacer(clock, told.rate)
+    file = pace_file(folder, str(told.base_url), told.token.get_secret_value())
+    return Pacer(clock, told.rate, shared=SharedPace(file))
+
+
+def pace_folder(settings: Settings) -> Path | None:
+    """Where an account's commands tell each other how fast they ask: beside its state, also for a copy of that."""
+    return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent
