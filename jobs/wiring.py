@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from zoneinfo import ZoneInfo
+from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, ConversionSink, Inspects, Surveys
+from connectors.ports import Clock, ConversionSink, Inspects
 from connectors.records import DestinationId
 from jobs.nightly import Deps
 from jobs.pull import Reach
@@ -18,7 +19,8 @@ from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
 
 if TYPE_CHECKING:
     from connectors.meta.options import MetaOptions
-    from connectors.oplead import OpleadSource
+    from connectors.oplead import OpleadOptions, OpleadSource
+    from connectors.pacing import Pacer
 
 
 @contextmanager
@@ -146,15 +148,32 @@ def _meta_inspector(meta: Meta) -> Inspects:
 
 
 def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
-    from connectors import oplead as platform  # noqa: PLC0415
-    from connectors.pacing import Pacer  # noqa: PLC0415
+    from connectors.oplead import OpleadSource  # noqa: PLC0415
 
     told = settings.oplead
-    options = platform.OpleadOptions(
+    return OpleadSource(
+        oplead_options(told, settings.zone, settings.click_ids),
+        wanted_fields=book.extraction.paths,
+        clock=clock,
+        pacer=pacer_for(told, clock, folder=pace_folder(settings)),
+    )
+
+
+def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
+    """What the connector is told of the platform."""
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    return platform.OpleadOptions(
         token=told.token.get_secret_value(),
-        zone=settings.zone,
+        zone=zone,
         base_url=str(told.base_url).rstrip("/"),
         path_prefix=told.path_prefix,
+        leads_path=told.leads_path,
+        lead_path=told.lead_path,
+        extra_headers=told.extra_headers,
+        extra_query=told.extra_query,
+        in_flight=told.in_flight,
+        max_requests=told.max_requests,
         auth=platform.AuthOptions(**told.auth.model_dump()),
         pagination=platform.PaginationOptions(**told.pagination.model_dump()),
         since_filter=platform.SinceFilter(**told.since_filter.model_dump())
@@ -162,14 +181,21 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
         else None,
         detail=told.detail,
         fields=platform.FieldPaths(**told.fields.model_dump()),
-        click_ids=platform.ClickIdRules(**settings.click_ids.model_dump()),
-    )
-    return platform.OpleadSource(
-        options, wanted_fields=book.extraction.paths, clock=clock, pacer=Pacer(clock, told.rate)
+        click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )
 
 
-@contextmanager
-def survey_of(oplead: Oplead, zone: ZoneInfo, click_ids: ClickIds, clock: Clock) -> Iterator[Surveys]:
-    raise NotImplementedError
-    yield
+def pacer_for(told: Oplead, clock: Clock, *, folder: Path | None) -> "Pacer":
+    """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
+    from connectors.pacing import Pacer  # noqa: PLC0415
+    from connectors.shared_pace import SharedPace, pace_file  # noqa: PLC0415
+
+    if folder is None:
+        return Pacer(clock, told.rate)
+    file = pace_file(folder, str(told.base_url), told.token.get_secret_value())
+    return Pacer(clock, told.rate, shared=SharedPace(file))
+
+
+def pace_folder(settings: Settings) -> Path | None:
+    """Where an account's commands tell each other how fast they ask: beside its state, also for a copy of that."""
+    return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import httpx
 
@@ -72,6 +72,8 @@ class OpleadClient:
         base = httpx.URL(options.base_url)
         self.origin = str(base.copy_with(raw_path=b"/")).rstrip("/")
         self.root = base.path.rstrip("/") + options.path_prefix
+        self.list_path = self.root + options.leads_path
+        self._always = tuple(_always(options))
         self._options = options
         self._clock = clock
         self._pacer = pacer
@@ -99,8 +101,14 @@ class OpleadClient:
         """Close the connections."""
         self._http.close()
 
+    def lead_path(self, lead_id: str) -> str:
+        """The path of one lead, its id percent-encoded."""
+        return self.root + self._options.lead_path.replace("{id}", quote(lead_id, safe=""))
+
     def get(self, target: str) -> Answer:
         """What stands at `target`, a path and query of this platform (`/v1/leads?page=2`).
+
+        What the settings send with every request is added, except where `target` has it already.
 
         Raises:
             Refused: a 4xx that is an answer about what was asked (404), or a redirect.
@@ -137,12 +145,10 @@ class OpleadClient:
             raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
 
     def _address(self, target: str) -> str:
-        auth = self._options.auth
-        if auth.style != "query":
-            return self.origin + target
-        joint = "&" if "?" in target else "?"
-        shown = f"{quote(auth.name or '', safe='')}={quote(self._options.token, safe='')}"
-        return f"{self.origin}{target}{joint}{shown}"
+        _, _, query = target.partition("?")
+        there = {unquote_plus(pair.partition("=")[0]) for pair in query.split("&")}
+        added = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in self._always if name not in there)
+        return self.origin + target + (("&" if "?" in target else "?") + added if added else "")
 
     def _failure(self, response: httpx.Response, path: str) -> Exception:
         status = response.status_code
@@ -156,19 +162,39 @@ class OpleadClient:
                 self._pacer.throttled()
             delay = _retry_after(response, self._clock.now())
             return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
-        return Refused(f"Oplead answered {status} on {path}: see oplead.base_url and oplead.path_prefix", status)
+        return Refused(
+            f"Oplead answered {status} on {path}: see oplead.base_url, oplead.path_prefix and the paths after it",
+            status,
+        )
+
+
+def _always(options: OpleadOptions) -> Iterator[tuple[str, str]]:
+    """The query parameters that every request carries."""
+    yield from options.extra_query.items()
+    if options.auth.style == "query" and options.auth.name:
+        yield options.auth.name, options.token
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
 
 
 def _check(options: OpleadOptions) -> None:
     auth = options.auth
+    if options.lead_path.count("{id}") != 1:
+        raise Misconfigured("oplead.lead_path has no place for the lead's id: write {id} once, as /leads/{id}")
+    ours = {"authorization", (auth.name or "").casefold()}
+    if any(name.casefold() in ours for name in options.extra_headers):
+        raise Misconfigured("oplead.extra_headers must not show a key: see oplead.auth")
     if auth.style in {"header", "query"} and not auth.name:
         raise Misconfigured(f"oplead.auth.name is missing: the name of the {auth.style} that carries the token")
     if auth.style != "none" and not re.fullmatch(r"[!-~]+", options.token):
         raise Misconfigured("oplead.token is empty or holds spaces or letters that no token has")
 
 
-def _headers(options: OpleadOptions) -> dict[str, str]:
-    headers = {"Accept": "application/json", "User-Agent": "oplead-sync"}
+def _headers(options: OpleadOptions) -> httpx.Headers:
+    headers = httpx.Headers({"Accept": "application/json", "User-Agent": "oplead-sync"})
+    headers.update(options.extra_headers)
     if options.auth.style == "bearer":
         headers["Authorization"] = f"Bearer {options.token}"
     elif options.auth.style == "header" and options.auth.name:

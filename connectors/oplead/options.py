@@ -36,6 +36,8 @@ class PaginationOptions:
     size: int | None = None
     offset_param: str = "offset"
     cursor_param: str = "cursor"
+    total: str | None = None
+    """Where the number of all leads stands; searched for where unset."""
     max_pages: int = 10_000
 
 

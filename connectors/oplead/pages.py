@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
-from urllib.parse import SplitResult, unquote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.oplead.client import Answer, Refused
@@ -125,7 +125,7 @@ class Walk:
                 "cursor": options.cursor_param,
             }
             query[params[place.kind]] = place.value
-        return self._path + ("?" + urlencode(query) if query else "")
+        return self._path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
     def after(self, place: Place, answer: Answer, marks: Sequence[str]) -> Place | None:
         """The place that follows; None at the end.

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -60,7 +59,7 @@ class OpleadSource:
         self._paths = with_candidates(options.fields)
         self._wanted = wanted_fields
         self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter)
-        self._list = f"{self._client.root}/leads"
+        self._clock = clock
         self._failed_before: type[Exception] | None = None
 
     def __enter__(self) -> Self:
@@ -124,8 +123,8 @@ class OpleadSource:
         return Walk(
             options.pagination,
             origin=self._client.origin,
-            path=self._list,
-            query=_since_query(options.since_filter, since, options.zone),
+            path=self._client.list_path,
+            query=_since_query(options.since_filter, since, self._clock.now, options.zone),
             secret=auth.name if auth.style == "query" else None,
         )
 
@@ -177,7 +176,7 @@ class OpleadSource:
 
     def _own_page(self, own_id: LeadId) -> Mapping[str, object] | None:
         try:
-            answer = self._client.get(f"{self._list}/{quote(own_id, safe='')}")
+            answer = self._client.get(self._client.lead_path(own_id))
         except Refused as refusal:
             if refusal.status in _GONE:
                 return None
@@ -218,17 +217,28 @@ def _object(item: object) -> Mapping[str, object]:
     return item
 
 
-def _since_query(since_filter: SinceFilter | None, since: datetime | None, zone: ZoneInfo) -> dict[str, str]:
-    """The filter's parameter, rounded down to the second or day."""
+def _since_query(
+    since_filter: SinceFilter | None, since: datetime | None, now: Callable[[], datetime], zone: ZoneInfo
+) -> dict[str, str]:
+    """The filter's parameters: from `since`, and until now where the platform wants both ends."""
     if since_filter is None or since is None:
         return {}
-    match since_filter.format:
+    query = {since_filter.param: _written(since, since_filter.format, zone)}
+    if since_filter.until_param is not None:
+        query[since_filter.until_param] = _written(now(), since_filter.format, zone)
+    return query
+
+
+def _written(moment: datetime, form: str, zone: ZoneInfo) -> str:
+    """A time as the platform wants it, rounded down to what can be said."""
+    match form:
         case "iso":
-            written = since.astimezone(UTC).isoformat(timespec="seconds")
+            return moment.astimezone(UTC).isoformat(timespec="seconds")
         case "date":
-            written = since.astimezone(zone).date().isoformat()
+            return moment.astimezone(zone).date().isoformat()
         case "epoch_s":
-            written = str(int(since.timestamp()))
+            return str(int(moment.timestamp()))
         case "epoch_ms":
-            written = str(int(since.timestamp()) * 1000)
-    return {since_filter.param: written}
+            return str(int(moment.timestamp()) * 1000)
+        case pattern:
+            return moment.astimezone(zone).strftime(pattern)

@@ -26,7 +26,6 @@ NOTED = (
     NotYet("notify", "watch the command's exit code"),
     NotYet("report", "each run prints its numbers"),
     NotYet("retention", "nothing is erased by age"),
-    NotYet("oplead.in_flight", "one request at a time goes out"),
     NotYet("conversions.*.value.restate_above", "values sent are not corrected"),
     NotYet("conversions.*.undo_when", "what was sent is not taken back"),
     NotYet("conversions.*.undo_after", "what was sent is not taken back"),

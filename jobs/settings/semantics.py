@@ -4,6 +4,7 @@ The checks read the file's own tree, not the model, so that they speak even wher
 which is none of their business.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,7 @@ from jobs.rules.labels import normalise_label
 from jobs.settings.document import Tree
 from jobs.settings.places import find, items, leaves, text_at, texts, value_at
 from jobs.settings.problems import Finding, Path, dotted
+from jobs.settings.source import HEADER_NAME
 from jobs.settings.suggestions import did_you_mean
 
 CREATED = "created"
@@ -25,6 +27,16 @@ REFERENCES = (
 )
 """Where `${VARIABLE}` is read; anywhere else it would be taken as text."""
 Check = Callable[[Tree], Iterator[Finding]]
+
+_OUR_HEADERS = frozenset(
+    {"authorization", "connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_CARRIES_A_KEY = re.compile(r"authori[sz]ation|cookie|token|secret|password|api[-_]?key", re.IGNORECASE)
+_NO_KEY = "a key must not stand in this file: it is oplead.token, and oplead.auth says how it is shown"
+_QUERY_NAMES = (
+    *("pagination.page_param", "pagination.size_param", "pagination.offset_param", "pagination.cursor_param"),
+    *("since_filter.param", "since_filter.until_param"),
+)
 
 
 def fitting_findings(tree: Tree) -> Iterator[Finding]:
@@ -186,11 +198,30 @@ def _oplead_is_complete(tree: Tree) -> Iterator[Finding]:
     if style in {"header", "query"} and text_at(tree, "oplead.auth.name") is None:
         what = "header" if style == "header" else "query parameter"
         yield Finding(("oplead", "auth", "style"), f"write the {what}'s name too, as name: …")
+    name = text_at(tree, "oplead.auth.name")
+    if style == "header" and name is not None and not re.fullmatch(HEADER_NAME, name):
+        yield Finding(("oplead", "auth", "name"), "a header's name has letters, digits and hyphens, as X-API-KEY")
     if text_at(tree, "oplead.pull") == "since" and value_at(tree, ("oplead", "since_filter")) is None:
         yield Finding(
             ("oplead", "pull"),
             "since needs the filter Oplead offers: add since_filter: { param: … }, or write list",
         )
+
+
+def _extras_hold_no_key_and_repeat_nothing(tree: Tree) -> Iterator[Finding]:
+    auth = text_at(tree, "oplead.auth.name") or ""
+    for path, name in _keys(tree, "oplead.extra_headers"):
+        if name.casefold() in {auth.casefold(), *_OUR_HEADERS}:
+            yield Finding(path, "this header is written by us; take it out (how the token is shown says oplead.auth)")
+        elif _CARRIES_A_KEY.search(name):
+            yield Finding(path, _NO_KEY)
+    written = {value for pattern in _QUERY_NAMES for _, value in _named(tree, f"oplead.{pattern}")}
+    written |= {style for style in ("page", "offset", "cursor") if text_at(tree, "oplead.pagination.style") == style}
+    for path, name in _keys(tree, "oplead.extra_query"):
+        if name in written:
+            yield Finding(path, "another setting writes this parameter already; leave it to that one")
+        elif name == auth or _CARRIES_A_KEY.search(name):
+            yield Finding(path, _NO_KEY)
 
 
 def _a_schedule_is_daily_or_cron(tree: Tree) -> Iterator[Finding]:
@@ -217,6 +248,12 @@ def _destinations(tree: Tree) -> Iterator[tuple[Path, str]]:
             yield ((*path, "id"), name) if name else (path, platform)
 
 
+def _keys(tree: Tree, pattern: str) -> Iterator[tuple[Path, str]]:
+    """The keys below a place, each with its own."""
+    for path, below in find(tree, pattern):
+        yield from (((*path, key), key) for key in (below if isinstance(below, dict) else ()) if isinstance(key, str))
+
+
 def _named(tree: Tree, pattern: str) -> Iterator[tuple[Path, str]]:
     yield from ((path, value) for path, value in find(tree, pattern) if isinstance(value, str))
 
@@ -241,6 +278,7 @@ _CHECKS: tuple[Check, ...] = (
     _a_purchase_has_a_value,
     _consent_is_clear,
     _oplead_is_complete,
+    _extras_hold_no_key_and_repeat_nothing,
     _a_schedule_is_daily_or_cron,
     _references_stand_where_they_are_read,
 )

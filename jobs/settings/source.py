@@ -8,6 +8,8 @@ from pydantic import AnyUrl, Field, PositiveInt
 from jobs.settings.addresses import Address
 from jobs.settings.shapes import Like, Path_, Paths, Secret, Span, Strict, Text
 
+HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
+
 
 class Auth(Strict):
     """How the token is shown to Oplead, which publishes no rule for it."""
@@ -16,8 +18,8 @@ class Auth(Strict):
     """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
     name: Text | None = None
     """The header's or query parameter's name, for `header` and `query`."""
-    prefix: str = ""
-    """What stands before the token in the header."""
+    prefix: Annotated[str, Like(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
+    """What stands before the token in the header, its space included."""
 
 
 class Pagination(Strict):
@@ -41,6 +43,8 @@ class Pagination(Strict):
     """The query parameter of the offset, for `offset`."""
     cursor_param: Text = "cursor"
     """The query parameter of the cursor, for `cursor`."""
+    total: Path_ | None = None
+    """Where an answer tells how many leads there are in all; searched for where unset."""
     max_pages: PositiveInt = 10_000
     """Where a list that never ends is given up."""
 
@@ -50,8 +54,17 @@ class SinceFilter(Strict):
 
     param: Text
     """The name of Oplead's query parameter, as updated_after."""
-    format: Literal["iso", "date", "epoch_s", "epoch_ms"] = "iso"
-    """How the time is written there."""
+    format: Annotated[
+        str,
+        Like(
+            # Only what every machine writes alike; names of months and days would follow its language.
+            r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
+            "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
+        ),
+    ] = "iso"
+    """How the time is written there: `iso`, `date`, `epoch_s`, `epoch_ms`, or by a pattern as %d/%m/%Y."""
+    until_param: Text | None = None
+    """The name of the parameter for the end of the time, where Oplead wants both; it is given the present."""
 
 
 class Fields(Strict):
@@ -106,7 +119,24 @@ class Oplead(Strict):
     base_url: Address = AnyUrl("https://api.oplead.com")
     """Oplead's address, or a local server's."""
     path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
-    """What stands before `/leads` in every path."""
+    """What stands before `leads_path` and `lead_path`."""
+    leads_path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
+    """The path of the list."""
+    lead_path: Annotated[
+        str,
+        Like(
+            r"(/[^\s/?#{}]+)*/[^\s/?#{}]*\{id\}[^\s/?#{}]*(/[^\s/?#{}]+)*",
+            "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
+        ),
+    ] = "/leads/{id}"
+    """The path of one lead, `{id}` in the place of its id."""
+    extra_headers: dict[
+        Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
+        Annotated[str, Like(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents")],
+    ] = Field(default_factory=dict)
+    """Headers that every request carries, as X-Tenant; never a key: that is `token`, shown by `auth`."""
+    extra_query: dict[Text, Text] = Field(default_factory=dict)
+    """Query parameters that every request carries, as archived; never a key."""
     auth: Auth = Auth()
     """How the token is shown."""
     pagination: Pagination = Pagination()
@@ -122,11 +152,13 @@ class Oplead(Strict):
     rate: PositiveInt = Field(default=90, le=100)
     """Requests a minute; Oplead's published limit is 100."""
     in_flight: PositiveInt = Field(default=4, le=16)
-    """How many requests may be open at once."""
+    """How many of leads' own pages may be asked for at once."""
     overlap: Span = timedelta(days=3)
     """How far each pull reaches back before the last one."""
     budget: Span = timedelta(hours=4)
     """How long a pull may take."""
+    max_requests: PositiveInt | None = None
+    """After so many requests a pull stops at a page's end; the next one goes on there."""
 
     @property
     def pull_style(self) -> Literal["since", "list", "details"]:

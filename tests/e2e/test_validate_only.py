@@ -72,10 +72,10 @@ def books(company):
 
 
 def files(company):
-    """Everything in the state's folder, byte for byte, but for what SQLite makes to read by."""
+    """Everything in the state's folder, byte for byte, but for when Oplead was asked and what SQLite reads by."""
     company.state.parent.mkdir(exist_ok=True)
     found = {path.name: path.read_bytes() for path in company.state.parent.iterdir()}
-    return {name: data for name, data in found.items() if data and not name.endswith("-shm")}
+    return {name: data for name, data in found.items() if data and not name.endswith(("-shm", ".pace"))}
 
 
 # ── what is checked ──────────────────────────────────────────────────────────────────────────────

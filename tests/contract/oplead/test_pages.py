@@ -100,7 +100,7 @@ def test_a_link_header_is_followed(platform, open_source, lead, reply, style):
 def test_a_cursor_is_followed(platform, open_source, lead, options, path):
     """A cursor goes back in its parameter, percent-encoded."""
     platform.serve("/v1/leads", {"items": [lead(1)], path: "a b/="})
-    platform.serve(f"/v1/leads?{options.cursor_param}=a+b%2F%3D", {"items": [lead(2)], path: ""})
+    platform.serve(f"/v1/leads?{options.cursor_param}=a%20b%2F%3D", {"items": [lead(2)], path: ""})
 
     pages = pull(open_source(pagination=options))
 
@@ -218,6 +218,7 @@ def test_a_next_page_told_of_in_another_way_is_refused(platform, open_source, le
         ("date", "2026-07-21"),
         ("epoch_s", "1784586600"),
         ("epoch_ms", "1784586600000"),
+        ("%d/%m/%Y %H:%M", "21/07/2026 00:30"),
     ],
 )
 def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, expected):
@@ -229,6 +230,67 @@ def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, 
     source = open_source(since_filter=SinceFilter("updated_from", written), pagination=PaginationOptions(style="page"))
 
     assert [["L-1"], []] == ids(pull(source, since))
+
+
+@pytest.mark.parametrize(
+    ("form", "from_", "until"),
+    [("iso", "2026-07-20T22:30:00+00:00", "2026-07-21T03:30:00+00:00"), ("%d/%m/%Y", "21/07/2026", "21/07/2026")],
+)
+def test_the_end_of_the_time_is_asked_for_where_the_platform_wants_it(
+    platform, open_source, lead, *, form, from_, until
+):
+    """It is the present, written as its beginning is; a full read names neither."""
+    asked = f"from={quote(from_, safe='')}&to={quote(until, safe='')}"
+    platform.serve(f"/v1/leads?{asked}", {"data": [lead(1)]})
+    platform.serve("/v1/leads", {"data": [lead(2)]})
+    source = open_source(since_filter=SinceFilter("from", form, "to"))
+
+    assert [["L-1"]] == ids(pull(source, datetime(2026, 7, 20, 22, 30, tzinfo=UTC)))
+    assert [["L-2"]] == ids(pull(source))
+
+
+@pytest.mark.parametrize("detail", ["never", "always"])
+def test_every_request_carries_what_the_settings_add(platform, open_source, lead, detail):
+    """On the list, on what a next URL names, which may say it too, and on leads' own pages."""
+    platform.serve("/v1/leads?archived=1", {"data": [lead(1)], "next": "/v1/leads?cursor=b"})
+    platform.serve("/v1/leads?cursor=b&archived=1", {"data": [lead(2)], "next": "/v1/leads?archived=0&cursor=c"})
+    platform.serve("/v1/leads?archived=0&cursor=c", {"data": []})
+    platform.serve("/v1/leads/L-1?archived=1", lead(1))
+    platform.serve("/v1/leads/L-2?archived=1", lead(2))
+    more = {"X-Tenant": "durand", "accept": "application/vnd.api+json"}
+
+    pages = pull(open_source(detail=detail, extra_query={"archived": "1"}, extra_headers=more))
+
+    assert [["L-1"], ["L-2"], []] == ids(pages)
+    sent = [{name.lower(): value for name, value in headers.items()} for headers in platform.headers]
+    assert {("durand", "application/vnd.api+json", "Bearer tok-0123456789")} == {
+        (one["x-tenant"], one["accept"], one["authorization"]) for one in sent
+    }
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-key"])
+def test_no_added_header_takes_the_keys_place(open_source, name):
+    """The key is shown in one way only."""
+    with pytest.raises(Misconfigured, match=r"oplead\.auth"):
+        open_source(extra_headers={name: "abc"}, auth=AuthOptions("header", "X-Key"))
+
+
+def test_the_paths_are_the_settings(platform, open_source, lead):
+    """The list and one lead may stand anywhere; the id is encoded where it goes."""
+    platform.serve("/v1/crm/all", [{"id": "A/1", "createdAt": "2026-07-01"}])
+    platform.serve("/v1/one-A%2F1/full", {**lead(1), "id": "A/1"})
+
+    page = pull(open_source(leads_path="/crm/all", lead_path="/one-{id}/full"))[0]
+
+    assert ["A/1"] == [one.id for one in page.leads]
+    assert 1 == len(page.leads[0].click_ids)
+
+
+@pytest.mark.parametrize("path", ["/leads", "/leads/{id}/{id}"])
+def test_a_lead_path_without_one_place_for_the_id_is_refused(open_source, path):
+    """The setting is named."""
+    with pytest.raises(Misconfigured, match=r"oplead\.lead_path"):
+        open_source(lead_path=path)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
         ({"schedule": "{ daily: '05:30' }"}, ["schedule"]),
         ({"notify": "['${META_ACCESS_TOKEN}']"}, ["notify"]),
         ({"report": "{ path: x }", "retention": "{ days: 3 }"}, ["report", "retention"]),
-        ({"oplead": OPLEAD % "in_flight: 2"}, ["oplead.in_flight"]),
         (
             {"conversions": CONVERSION % "undo_when: lost, undo_after: 5 d"},
             ["conversions.0.undo_when", "conversions.0.undo_after"],
@@ -62,7 +61,7 @@ def test_a_guard_that_cannot_act_is_refused(complaints, changes, path):
         {"google_ads": GOOGLE % "transport: google_ads_api"},
         {"meta": META % ", in_doubt: ask", "conversions": CONVERSION % "meta: { event: Lead }"},
         {"conversions": CONVERSION % "count_once_per: lead"},
-        {"oplead": OPLEAD % "pull: list, budget: 2 h"},
+        {"oplead": OPLEAD % "pull: list, budget: 2 h, in_flight: 2"},
     ],
 )
 def test_what_acts_already_is_accepted(loaded, changes):
