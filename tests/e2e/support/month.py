@@ -233,7 +233,15 @@ class Month:
         """The next night's run, as cron makes it, with these arguments more."""
         self.last += days * DAY
         self.company.clock.advance(self.last)
-        return self._run(*arguments)
+        return self._worked(*arguments)
+
+    def refused_night(self):
+        """The next night's run where the settings do not let it begin; what it says."""
+        self.last += DAY
+        self.company.clock.advance(self.last)
+        night = self._run()
+        assert night.code == 2, night.said
+        return night.printed + night.complaint
 
     def nights(self, count):
         """So many nights, one after the other."""
@@ -242,7 +250,12 @@ class Month:
     def run_again(self, *arguments):
         """One more run on the day after the last night, once Google has decided."""
         self.company.clock.advance(self.company.clock.now() + GOOGLE_DECIDES)
-        return self._run(*arguments)
+        return self._worked(*arguments)
+
+    def _worked(self, *arguments):
+        night = self._run(*arguments)
+        assert night.code in (0, 1, 3), (night.printed, night.complaint)
+        return night
 
     def _run(self, *arguments):
         done = type_in(self.company, "run", "--json", *arguments)
