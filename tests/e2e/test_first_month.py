@@ -48,7 +48,7 @@ def a_working_day(month, day):
 
 @pytest.mark.parametrize("dates", ["history", "none"])
 def test_a_month_without_accidents(company, dates):
-    """Four working weeks, weekends among them: nobody is ever called, and what counts has arrived once, true to the second.
+    """Three weeks of working days and weekends: nobody is ever called; what counts arrived once, true to the second.
 
     All along some leads do not agree, have no click id, or wait for their amount over a weekend.
     """
