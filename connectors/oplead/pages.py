@@ -198,9 +198,13 @@ class Walk:
         self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
         return self._empty_in_a_row < (1 if place.kind in _NUMBERED else _EMPTY_PAGES)
 
+    @property
+    def _seen_lately(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._lately)
+
     def _count(self, place: Place, answer: Answer, marks: Sequence[str], *, is_new: bool) -> None:
         entries = frozenset(marks)
-        lately = frozenset().union(*self._lately)
+        lately = self._seen_lately
         self._lately.append(entries)
         self._listed += len(entries - lately) if is_new else 0
         self.moved |= is_new and not lately.isdisjoint(entries)
@@ -234,7 +238,7 @@ class Walk:
         if not marks:
             return False
         page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
-        repeated = page in self._pages or any(entries.issuperset(marks) for entries in self._lately)
+        repeated = page in self._pages or self._seen_lately.issuperset(marks)
         self._pages.add(page)
         return repeated
 
