@@ -80,22 +80,19 @@ class Pacer:
         Raises:
             Transient: another process keeps us from our common notes for too long.
         """
-        while (free_at := self._enter()) is not None:
+        while (free_at := self.take()) is not None:
             self._clock.sleep_until(free_at)
         try:
             yield
         finally:
-            self._leave()
+            self.give_back()
 
-    def throttled(self) -> None:
-        """Halve the pace for ten minutes, because the platform said it was too fast (429)."""
-        with self._changed:
-            now = self._clock.now()
-            self._own.throttled_until = now + THROTTLED_FOR
-            self._tell(now)
+    def take(self) -> datetime | None:
+        """Take a slot and return None, or say when to try again; another thread may `give_back` what was taken.
 
-    def _enter(self) -> datetime | None:
-        """Take a slot and return None, or say when to try again."""
+        Raises:
+            Transient: another process keeps us from our common notes for too long.
+        """
         with self._changed:
             while True:
                 # Never ask the time with the others kept out: a sandbox's may stand still until they sleep.
@@ -109,13 +106,21 @@ class Pacer:
                     return free_at
                 self._changed.wait(timeout=60)  # every slot is at work here; look again when one has ended
 
-    def _leave(self) -> None:
+    def give_back(self) -> None:
+        """The request that took a slot has ended: its minute begins."""
         with self._changed:
             now = self._clock.now()
             self._own.running.pop(0)
             self._own.answered.append(now)
             self._tell(now)
             self._changed.notify_all()
+
+    def throttled(self) -> None:
+        """Halve the pace for ten minutes, because the platform said it was too fast (429)."""
+        with self._changed:
+            now = self._clock.now()
+            self._own.throttled_until = now + THROTTLED_FOR
+            self._tell(now)
 
     def _tell(self, now: datetime) -> None:
         # Kept out, we tell it with the next request; until then the others count it as running.

@@ -45,6 +45,8 @@ class LeadSource(Protocol):
     ) -> Iterator[LeadPage]:
         """Yield the leads changed since `since` (all, when None), a page at a time.
 
+        Where a pull's requests are limited, no page may follow one that names a place to resume.
+
         Args:
             since: where the source can filter, only changes from then on are asked for; a superset may come back.
             resume: a `LeadPage.resume` of an interrupted pull with the same `since`, to go on after that page.
@@ -57,6 +59,8 @@ class LeadSource(Protocol):
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
         """Each lead by its id, in the order asked for; None where the source says it is gone (404, 410).
+
+        Where a pull's requests are limited, what is left of it is spent here, and the last ids are not read.
 
         Raises:
             Misconfigured: the source refuses us.

@@ -135,6 +135,10 @@ class LeadPage:
     """The source's own clock when it answered (HTTP Date), aware UTC."""
     resume: str | None
     """An opaque token to go on after this page; None on the last."""
+    moved: bool = False
+    """Whether the list is known to have moved while it was read, so that leads may have been passed over."""
+    missing: int = 0
+    """How many more leads the source says there are than it listed; known on the last page."""
 
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────

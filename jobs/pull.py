@@ -30,7 +30,11 @@ class Pulled:
     changed: int = 0
     unreadable: list[UnreadableLead] = field(default_factory=list)
     complete: bool = False
-    """False where the time budget ended the pull before its last page; the next one goes on there."""
+    """False where a budget ended the pull before its last page; the next one goes on there."""
+    moved: bool = False
+    """Whether the list moved while it was read: what was passed over, the next full read finds."""
+    missing: int = 0
+    """How many more leads Oplead says there are than it listed."""
 
     def count(self, page: LeadPage) -> None:
         """Add a page."""
@@ -38,6 +42,8 @@ class Pulled:
         self.seen += len(page.leads) + len(page.unchanged)
         self.changed += len(page.leads)
         self.unreadable += page.unreadable
+        self.moved |= page.moved
+        self.missing = page.missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +81,22 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
             return leads.is_known(session, ledger.account, lead, digest)
 
     started: datetime | None = None
+    place: str | None = None
     try:
         for page in source.fetch_changes(since, resume=resume, is_known=is_known):
             # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
             started = started or page.served_at or began
             _keep(ledger, page, intake, _Reading(started, page.served_at or started, clock.now()))
             done.count(page)
-            if page.resume is not None and clock.now() - began > reach.budget:
+            place = page.resume
+            if place is not None and clock.now() - began > reach.budget:
                 return
     except Misconfigured:
         _start_over(ledger)
         raise
-    _finish(ledger, reach.overlap)
+    if place is not None:  # the source has made as many requests as it may
+        return
+    _finish(ledger, reach.overlap, full=not done.moved)
     done.complete = True
 
 
@@ -128,12 +138,12 @@ def _begin(ledger: Ledger, *, filtered: bool, now: datetime) -> tuple[datetime |
         return place.pull_since, place.resume
 
 
-def _finish(ledger: Ledger, overlap: timedelta) -> None:
+def _finish(ledger: Ledger, overlap: timedelta, *, full: bool) -> None:
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
         if place.pull_started_at is not None:
             place.since = place.pull_started_at - overlap
-            if place.pull_since is None:
+            if full and place.pull_since is None:
                 place.full_read_at = place.pull_started_at
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)

@@ -179,7 +179,8 @@ def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "Oplead
         since_filter=platform.SinceFilter(**told.since_filter.model_dump())
         if told.since_filter is not None and told.pull_style == "since"
         else None,
-        detail=told.detail,
+        # What changed is then told by leads' own pages, not by the list.
+        detail="always" if told.pull_style == "details" else told.detail,
         fields=platform.FieldPaths(**told.fields.model_dump()),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )

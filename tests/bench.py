@@ -1,13 +1,24 @@
-"""How long the parts of a night take on this machine: `make bench`. Tests prove counts; this shows seconds."""
+"""How long a night takes on this machine, and how much of the pace is used: `make bench`.
+
+Tests prove counts; this shows seconds.
+"""
 
 import os
 import tempfile
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions
+from connectors.pacing import Pacer
+from connectors.records import LeadId
+from connectors.sandbox.faults import Faults
+from connectors.sandbox.http import Request, Response, Server, json_response
 from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import Sandbox
+from connectors.shared_pace import SharedPace
 from jobs import wiring
 from jobs.ledger.ledger import held
 from jobs.nightly import run_night
@@ -16,8 +27,83 @@ from jobs.settings.load import Valid, load
 SIZES = (1_500, 6_000)
 """Leads; Oplead's limit of 100 requests a minute passes on the sandbox's clock, not on this machine's."""
 
+RATE = 90
+"""Requests a minute."""
+LATENCY = timedelta(seconds=1.5)
+LAPSE = 30
+"""How much faster than the machine's clock a time-lapse runs."""
+MINUTES = 6
+PAGE = 100
+
+
+class TimeLapse:
+    """A clock on which a minute passes in two seconds."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def now(self) -> datetime:
+        """The present instant."""
+        return datetime(2026, 7, 21, tzinfo=UTC) + (time.monotonic() - self._began) * timedelta(seconds=LAPSE)
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Return at `moment`."""
+        time.sleep(max(0.0, (moment - self.now()).total_seconds() / LAPSE))
+
 
 def main() -> None:
+    """Print what was measured."""
+    print_nights()
+    print(f"\n{RATE} requests a minute, {LATENCY.total_seconds():g} s an answer, leads' own pages, in a time-lapse:")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, shared in (("one process", None), ("with a shared pace", SharedPace(Path(folder) / "bench.pace"))):
+            for way in (one_by_one, by_pages):
+                print(f"{name + ', ' + way.__name__.replace('_', ' '):>34} {share_of_the_pace(way, shared):>7.1%}")
+
+
+def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedPace | None) -> float:
+    """How much of the allowed rate is reached, from the second round of slots to the last."""
+    clock, sent = TimeLapse(), list[datetime]()
+
+    def answer(request: Request) -> Response:
+        sent.append(clock.now())
+        time.sleep(LATENCY.total_seconds() / LAPSE)
+        name = request.path.rpartition("/")[2]
+        if name != "leads":
+            return json_response(200, {"id": name, "createdAt": "2026-07-01", "leadData": {}})
+        first = int(request.query["page"][0]) * PAGE
+        leads = [{"id": str(first + number), "createdAt": "2026-07-01"} for number in range(PAGE)]
+        return json_response(200, {"data": leads if len(sent) <= RATE * MINUTES else []})
+
+    with Server("oplead", answer, Faults(), clock.now) as server:
+        options = OpleadOptions(
+            token="bench",
+            zone=ZoneInfo("Europe/Paris"),
+            base_url=server.url,
+            pagination=PaginationOptions(style="page"),
+        )
+        pacer = Pacer(clock, RATE, shared=shared)
+        with OpleadSource(options, wanted_fields=frozenset(), clock=clock, pacer=pacer) as source:
+            way(source, RATE * MINUTES + 1)
+    rounds = (len(sent) - 1) // RATE
+    took = sent[rounds * RATE] - sent[RATE]
+    return (rounds - 1) * RATE / (took / timedelta(minutes=1)) / RATE
+
+
+def one_by_one(source: OpleadSource, count: int) -> None:
+    """Read leads by their ids."""
+    for _ in source.fetch_each([LeadId(str(number)) for number in range(count)]):
+        pass
+
+
+def by_pages(source: OpleadSource, count: int) -> None:
+    """Read pages of the list, and the own page of each lead on them."""
+    del count
+    for _ in source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False):
+        pass
+
+
+def print_nights() -> None:
     """Print the seconds of a first night, which stores everything, and of a second, which finds little changed."""
     print(f"{'leads':>7} {'first night':>12} {'next night':>12} {'a lead':>10}")
     for size in SIZES:

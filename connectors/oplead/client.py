@@ -4,10 +4,13 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
+from itertools import chain, repeat
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, unquote_plus
@@ -15,15 +18,18 @@ from urllib.parse import quote, unquote_plus
 import httpx
 
 from connectors.errors import Misconfigured, Transient
+from connectors.oplead.flight import in_order
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.wire import read_json
 from connectors.pacing import Pacer
 from connectors.ports import Clock
-from connectors.retrying import retry_read
+from connectors.records import LeadId
+from connectors.retrying import LONGEST_ASKED_FOR, retry_read
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds: to connect, and for each part of an answer."""
 _WHOLE_ANSWER = 4  # times the read timeout; an answer that drips for longer than this is none
+_LONG_WAIT = timedelta(seconds=5)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _DELAY = re.compile(r"\d{1,9}", re.ASCII)
@@ -84,6 +90,8 @@ class OpleadClient:
         self.origin = str(base.copy_with(raw_path=b"/")).rstrip("/")
         self.root = base.path.rstrip("/") + options.path_prefix
         self.list_path = self.root + options.leads_path
+        self.requests = 0
+        """How many were made, those that were made again included."""
         self._always = tuple(_always(options))
         self._options = options
         self._clock = clock
@@ -112,7 +120,7 @@ class OpleadClient:
         """Close the connections."""
         self._http.close()
 
-    def lead_path(self, lead_id: str) -> str:
+    def lead_path(self, lead_id: LeadId) -> str:
         """The path of one lead, its id percent-encoded."""
         return self.root + self._options.lead_path.replace("{id}", quote(lead_id, safe=""))
 
@@ -126,12 +134,58 @@ class OpleadClient:
             Misconfigured: the token is refused (401, 403), or the address is none.
             Transient: it kept failing after bounded retries.
         """
-        return retry_read(lambda: self._attempt(target), clock=self._clock, jitter=self._jitter)
+        return self._settled(target, ())
+
+    def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], Answer]], None, None]:
+        """Each lead's own page in order, several asked for at once: what gives the answer, or raises as `get` does.
+
+        A page that failed is asked for again when its turn has come, and nothing new beside it. What concerns every
+        page (the token is refused, the platform wants to be left alone for long) is raised at once. Close it, or
+        run it to its end.
+        """
+        pages = in_order(
+            lambda lead: self._answer(self.lead_path(lead)),
+            ids,
+            at_once=self._options.in_flight,
+            may_begin=self._may_begin,
+            stops=_is_everyones,
+            pauses=lambda failure: isinstance(failure, Transient),
+        )
+        with closing(pages):
+            for lead, page in pages:
+                yield lead, partial(self._settled, self.lead_path(lead), (page.result,))
+
+    def _settled(self, target: str, made: tuple[Callable[[], Answer], ...]) -> Answer:
+        """The answer, asked for again where that may help after the attempts that were made already."""
+        again: Callable[[], Answer] = partial(self._attempt, target)
+        attempts = chain(made, repeat(again))
+
+        def attempt() -> Answer:
+            return next(attempts)()
+
+        return retry_read(attempt, clock=self._clock, jitter=self._jitter)
 
     def _attempt(self, target: str) -> Answer:
+        self._may_begin(0)
+        return self._answer(target)
+
+    def _may_begin(self, under_way: int) -> bool:
+        """Take a slot for one request, waiting for it; a long wait only with nothing under way."""
+        while (free_at := self._pacer.take()) is not None:
+            # A sandbox's time stands still until we sleep: what is under way is to be counted before that.
+            if under_way and free_at - self._clock.now() > _LONG_WAIT:
+                return False
+            self._clock.sleep_until(free_at)
+        self.requests += 1
+        return True
+
+    def _answer(self, target: str) -> Answer:
+        """One request, whose slot was taken before."""
         path = target.partition("?")[0]
-        with self._pacer.slot():
+        try:
             response, content = self._exchange(target, path)
+        finally:
+            self._pacer.give_back()
         if not response.is_success:
             raise self._failure(response, path, content)
         try:
@@ -176,6 +230,13 @@ class OpleadClient:
             return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
         message = f"Oplead answered {status} on {path}: see oplead.base_url, oplead.path_prefix and the paths after it"
         return Refused(message, status, content)
+
+
+def _is_everyones(failure: BaseException) -> bool:
+    """Whether a failure is not one page's: every other page would fail alike."""
+    if isinstance(failure, Transient):
+        return failure.retry_after is not None and failure.retry_after > LONGEST_ASKED_FOR
+    return not isinstance(failure, Refused)
 
 
 def _always(options: OpleadOptions) -> Iterator[tuple[str, str]]:

@@ -17,24 +17,40 @@ def find_items(body: object, path: str | None) -> list[object]:
         Misconfigured: there is none, or more than one.
     """
     if path is not None:
-        arrays = [value for value in raw(body, path) if isinstance(value, list)]
+        candidates = list(raw(body, path))
     elif isinstance(body, list):
-        arrays = [body]
+        candidates = [body]
     else:
-        arrays = _arrays(body) or [array for inside in raw(body, "data") for array in _arrays(inside)]
-    if len(arrays) != 1:
-        where = f"at {path}" if path else "in the answer"
+        candidates = [
+            *_under_usual_names(body),
+            *(one for inside in raw(body, "data") for one in _under_usual_names(inside)),
+        ]
+    arrays = [value for value in candidates if isinstance(value, list)]
+    if len(arrays) == 1:
+        return arrays[0]
+    where = f"at {path}" if path else "in the answer"
+    if not arrays and any(_is_keyed(value) for value in candidates):
         raise Misconfigured(
-            f"{len(arrays) or 'no'} arrays of leads {where} ({_keys(body)}): "
-            "write where the one is as oplead.pagination.items"
+            f"the leads {where} are keyed by their ids instead of standing in an array, which is not read: write "
+            "where an array is as oplead.pagination.items, or have Oplead list them as one (oplead.extra_query)"
         )
-    return arrays[0]
+    raise Misconfigured(
+        f"{len(arrays) or 'no'} arrays of leads {where} ({_keys(body)}): "
+        "write where the one is as oplead.pagination.items"
+    )
 
 
-def _arrays(body: object) -> list[list[object]]:
-    if not isinstance(body, Mapping):
-        return []
-    return [value for name in _ARRAYS for value in raw(body, name) if isinstance(value, list)]
+def _under_usual_names(body: object) -> list[object]:
+    return [value for name in _ARRAYS for value in raw(body, name)] if isinstance(body, Mapping) else []
+
+
+def _is_keyed(value: object) -> bool:
+    """Whether an object holds only objects, each under a name that reads as an id."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(one, Mapping) and any(map(str.isdigit, str(key))) for key, one in value.items())
+    )
 
 
 def _keys(body: object) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,7 +30,11 @@ _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 
 
-_CIRCLE = "the list's pages repeat: see oplead.pagination (style, and the parameter's name)"
+_CIRCLE = "the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)"
+_EMPTY_PAGES = 3
+"""So many pages in a row without a lead are the end of a list that always names a next one."""
+_TOLERATED = 50
+"""One lead in so many may be missing at the end: platforms count some that they do not show."""
 _NOT_FOUND = 404
 
 Kind = Literal["start", "page", "offset", "cursor", "target"]
@@ -68,6 +73,7 @@ class Walk:
         origin: str,
         path: str,
         query: Mapping[str, str],
+        whole: bool = True,
         secret: str | None = None,
     ) -> None:
         """Stand before the list at `path` of `origin`, asked for with `query`.
@@ -77,16 +83,49 @@ class Walk:
             origin: scheme, host and port, which no next page may leave.
             path: the list's path.
             query: what every page is asked for with; a next URL is followed as it is.
+            whole: whether every lead is listed, not only what changed.
             secret: the query parameter that carries the token, left out of every place.
         """
+        self.moved = False
+        """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
         self._options = options
         self._origin = origin
         self._path = path
         self._query = dict(query)
+        self._whole = whole
         self._secret = secret
         self._places: set[Place] = set()
         self._pages: set[bytes] = set()
+        self._lately: deque[frozenset[str]] = deque(maxlen=2)
+        """What the last pages held: a list that moves hands its entries on to the next page."""
+        self._listed = 0
+        self._totals: list[int] = []
+        """The first total told, and the latest."""
+        self._empty_in_a_row = 0
         self._resumed = False
+
+    @property
+    def missing(self) -> int:
+        """How many more leads the answers say there are than were listed, once the end is reached.
+
+        0 where that cannot be said: the total changed meanwhile, or the walk did not begin at the start.
+        """
+        if self._resumed or self.moved or not self._whole or len(set(self._totals)) != 1:
+            return 0
+        return max(0, self._totals[0] - self._listed)
+
+    def refuse_if_cut(self) -> None:
+        """At the end: hold the walk against the total that was told, if any.
+
+        Raises:
+            Misconfigured: clearly fewer leads were listed than there are.
+        """
+        if self.missing * _TOLERATED > sum(self._totals[:1]):
+            raise Misconfigured(
+                f"Oplead says that there are {self._totals[0]} leads, and lists {self._listed}: see oplead.pagination "
+                "(style, first_page, next, and total where another number is meant), and oplead.token, whose key may "
+                "see only some leads"
+            )
 
     def start(self) -> Place:
         """The first page."""
@@ -139,10 +178,13 @@ class Walk:
             Misconfigured: the list cannot be followed, may be cut, leaves the host or runs in circles.
         """
         self._places.add(place)
-        following = self._following(place, answer, len(marks)) if marks else None
-        if self._is_repeated(marks):
+        repeated = self._is_repeated(marks)
+        self._count(place, answer, marks, is_new=not repeated)
+        following = self._following(place, answer, len(marks)) if self._goes_on(place, marks) else None
+        if repeated:
             # A list that is numbered may serve its last page again and again.
-            if place.kind in _NUMBERED and (self._resumed or len(self._pages) > 1):
+            seen_to_work = self._resumed or len(self._pages) > 1
+            if place.kind in _NUMBERED and (seen_to_work or self._totals[-1:] == [self._listed]):
                 return None
             raise Misconfigured(_CIRCLE)
         if following in self._places:
@@ -150,6 +192,34 @@ class Walk:
         if following and len(self._places) >= self._options.max_pages:
             raise Misconfigured(f"more than {len(self._places)} pages: see oplead.pagination.max_pages")
         return following
+
+    def _goes_on(self, place: Place, marks: Sequence[str]) -> bool:
+        """Whether there may be more: a platform may leave leads out of a page until none is on it."""
+        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
+        return self._empty_in_a_row < (1 if place.kind in _NUMBERED else _EMPTY_PAGES)
+
+    @property
+    def _seen_lately(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._lately)
+
+    def _count(self, place: Place, answer: Answer, marks: Sequence[str], *, is_new: bool) -> None:
+        entries = frozenset(marks)
+        lately = self._seen_lately
+        self._lately.append(entries)
+        self._listed += len(entries - lately) if is_new else 0
+        self.moved |= is_new and not lately.isdisjoint(entries)
+        total = self._total(answer.body)
+        # What is smaller than what was listed is no total: some platforms tell a page's own number.
+        if total is not None and total >= self._listed:
+            # By a cursor nothing is passed over, whatever comes and goes.
+            self.moved |= place.kind != "cursor" and self._totals[-1:] not in ([], [total])
+            self._totals = [*self._totals[:1], total]
+
+    def _total(self, body: object) -> int | None:
+        paths = _TOTALS if self._options.total is None else (self._options.total,)
+        told = first(body, paths) if isinstance(body, Mapping) else None
+        written = text_of(told) if isinstance(told, str | Decimal) else None
+        return int(written) if written and _NUMBER.fullmatch(written) else None
 
     def after_refusal(self, place: Place, refusal: Refused) -> Place | None:
         """Where to go when a page is refused: nowhere past the end, to the start from a place grown stale.
@@ -168,26 +238,32 @@ class Walk:
         if not marks:
             return False
         page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
-        repeated = page in self._pages
+        repeated = page in self._pages or self._seen_lately.issuperset(marks)
         self._pages.add(page)
         return repeated
 
     def _following(self, place: Place, answer: Answer, count: int) -> Place | None:
+        written: object
+        paths: tuple[str, ...] = ()
         match self._options.style:
             case "none":
                 return None
             case "page" | "offset":
                 return self._numbered(place, count)
             case "link_header":
-                return self._target(answer.next_link, answer.url) if answer.next_link else None
+                written = answer.next_link or None
             case "next_url":
-                written = _told(answer.body, self._next_paths(_NEXT_URLS))
-                return self._target(_text(written), answer.url) if written is not None else None
+                paths = self._next_paths(_NEXT_URLS)
+                written = _told(answer.body, paths)
             case "cursor":
-                written = _told(answer.body, self._next_paths(_CURSORS))
-                return Place("cursor", _text(written)) if written is not None else None
+                paths = self._next_paths(_CURSORS)
+                written = _told(answer.body, paths)
             case "auto":
                 return self._self_described(place, answer, count)
+        if written is None:
+            self._refuse_if_more(answer.body, count, is_first=place.kind == "start" and self._whole, paths=paths)
+            return None
+        return Place("cursor", _text(written)) if self._options.style == "cursor" else self._linked(written, answer)
 
     def _numbered(self, place: Place, count: int) -> Place | None:
         """The next number: a page's length proves nothing, as the platform may leave leads out after it has cut."""
@@ -198,23 +274,32 @@ class Walk:
         """Only what an answer says of itself: a next URL, a Link header, a cursor."""
         written = _told(answer.body, self._next_paths(_NEXT_URLS))
         if isinstance(written, str) and written.startswith(("http://", "https://", "/", "?")):
-            return self._target(written, answer.url)
+            return self._linked(written, answer)
         if written is not None and self._options.next is None:
             raise Misconfigured("a next page is told of, but not by its address: write oplead.pagination.style")
         if answer.next_link:
-            return self._target(answer.next_link, answer.url)
+            return self._linked(answer.next_link, answer)
         cursor = written if written is not None else _told(answer.body, self._next_paths(_CURSORS))
         if cursor is not None:
             return Place("cursor", _text(cursor))
-        if _may_be_cut(answer.body, count, is_first=place.kind == "start", paths=self._next_paths(_ENDS)):
+        self._refuse_if_more(answer.body, count, is_first=place.kind == "start", paths=self._next_paths(_ENDS))
+        return None
+
+    def _refuse_if_more(self, body: object, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
+        """Refuse a list that may go on after an answer that names no next page."""
+        if _may_be_cut(body, count, self._total(body), is_first=is_first, paths=paths):
+            style = self._options.style
+            way = "oplead.pagination.style" if style == "auto" else f"oplead.pagination.style ({style}) and next"
             raise Misconfigured(
                 f"the list may be cut: {count} leads, and nothing tells how to go on; "
-                "write oplead.pagination.style (none, if these are all)"
+                f"{'write' if style == 'auto' else 'see'} {way} (none, if these are all)"
             )
-        return None
 
     def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
         return candidates if self._options.next is None else (self._options.next,)
+
+    def _linked(self, written: object, answer: Answer) -> Place:
+        return self._target(_text(written), answer.url)
 
     def _target(self, written: str, base: str) -> Place:
         """An address as a place, on our own scheme and host whatever it says."""
@@ -243,7 +328,7 @@ def _text(value: object) -> str:
     return text
 
 
-def _may_be_cut(body: object, count: int, *, is_first: bool, paths: Sequence[str]) -> bool:
+def _may_be_cut(body: object, count: int, total: int | None, *, is_first: bool, paths: Sequence[str]) -> bool:
     """Whether there may be more than an answer holds that names no next page."""
     if not isinstance(body, Mapping):
         return is_first and count in _PAGE_SIZES
@@ -251,8 +336,7 @@ def _may_be_cut(body: object, count: int, *, is_first: bool, paths: Sequence[str
         return True
     if not is_first or any(raw(body, path) for path in paths):
         return False  # what told of a next page before, or has a place for it, would tell
-    total = first(body, _TOTALS)
-    return total > count if isinstance(total, Decimal) else count in _PAGE_SIZES
+    return count in _PAGE_SIZES if total is None else total > count
 
 
 def _host(address: SplitResult) -> tuple[str | None, int | None]:

@@ -1,8 +1,11 @@
 """Oplead as a `LeadSource`: pages of leads, each lead's own page where the list leaves its click ids out."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice, takewhile
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -23,10 +26,24 @@ from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 
 IsKnown = Callable[[LeadId, str], bool]
 _GONE = frozenset({404, 410})
+_TOO_MANY_GONE = 5
+_TOO_DEEP = Unreadable("it is nested too deeply")
 
 
 class _NoLeadError(Misconfigured):
     """A lead's own page holds no lead at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A list's entry of a lead that is to be read."""
+
+    item: Mapping[str, object]
+    id: LeadId
+    digest: str
+
+
+_OwnPage = Mapping[str, object] | Unreadable | None
 
 
 class OpleadSource:
@@ -60,7 +77,9 @@ class OpleadSource:
         self._wanted = wanted_fields
         self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter)
         self._clock = clock
+        self._spent_before = 0
         self._failed_before: type[Exception] | None = None
+        self._gone_in_a_row = 0
 
     def __enter__(self) -> Self:
         """Use it in a `with`, so that its connections end with the block."""
@@ -81,12 +100,15 @@ class OpleadSource:
 
         `Lead.digest` is that of a lead's entry in the list, also where its own page is read too: `is_known`
         must be able to tell before that page is read. A resume token from other settings, or one that Oplead
-        no longer takes, starts the list over, so that nothing is missed.
+        no longer takes, starts the list over, so that nothing is missed. A pull begins here: once it has made as
+        many requests as the options allow, no page follows one that names a place to resume.
 
         Raises:
-            Misconfigured: Oplead refuses us, or answers in a shape the options do not describe.
+            Misconfigured: Oplead refuses us, or answers in a shape the options do not describe; also when every
+                page was given, where Oplead says that there are clearly more leads than these.
             Transient: it kept failing after bounded retries.
         """
+        self._spent_before = self._client.requests
         walk = self._walk(since)
         place: Place | None = walk.start() if resume is None else walk.resume(resume)
         while place is not None:
@@ -95,36 +117,63 @@ class OpleadSource:
             except Refused as refusal:
                 place = walk.after_refusal(place, refusal)
                 if place is None:
-                    yield LeadPage((), (), (), served_at=None, resume=None)
+                    yield LeadPage((), (), (), served_at=None, resume=None, moved=walk.moved, missing=walk.missing)
                 continue
             items = find_items(answer.body, self._options.pagination.items)
             place = walk.after(place, answer, self._marks(items))
-            yield self._page(answer, items, is_known, resume=place.token if place else None)
+            page = self._page(answer, items, is_known)
+            if place is None:
+                yield replace(page, moved=walk.moved, missing=walk.missing)
+            else:
+                yield replace(page, moved=walk.moved, resume=place.token)
+                if self._is_spent():
+                    return
+        walk.refuse_if_cut()
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
         """Each lead by its id, in the order asked for; None where Oplead says it is gone (404, 410).
+
+        It spends what the pull that `fetch_changes` began may still ask for, and ends where that is used up.
 
         Raises:
             Misconfigured: Oplead refuses us.
             Transient: it kept failing after bounded retries.
         """
-        for lead_id in ids:
-            yield lead_id, self._by_id(lead_id)
+        affordable = takewhile(lambda _: not self._is_spent(), islice(ids, self._left))
+        with closing(self._own_pages(affordable)) as pages:
+            for lead_id, page in pages:
+                yield lead_id, self._alone(lead_id, page)
 
-    def _by_id(self, lead_id: LeadId) -> Lead | UnreadableLead | None:
+    def _alone(self, lead_id: LeadId, page: _OwnPage) -> Lead | UnreadableLead | None:
+        if page is None:
+            return None
+        if isinstance(page, Unreadable):
+            return _told(lead_id, page)
         try:
-            item = self._own_page(lead_id)
-            return None if item is None else self._parse(item, lead_id, digest_of(item))
-        except (Unreadable, _NoLeadError) as error:
-            return UnreadableLead(lead_id, str(error))
+            return self._parse(page, lead_id, digest_of(page))
+        except Unreadable as error:
+            return _told(lead_id, error)
+        except RecursionError:
+            return _told(lead_id, _TOO_DEEP)
+
+    @property
+    def _left(self) -> int | None:
+        """How many requests this pull may still make; None where they are not limited."""
+        allowed = self._options.max_requests
+        return None if allowed is None else max(0, allowed - self._client.requests + self._spent_before)
+
+    def _is_spent(self) -> bool:
+        return self._left == 0
 
     def _walk(self, since: datetime | None) -> Walk:
         options, auth = self._options, self._options.auth
+        query = _since_query(options.since_filter, since, self._clock.now, options.zone)
         return Walk(
             options.pagination,
             origin=self._client.origin,
             path=self._client.list_path,
-            query=_since_query(options.since_filter, since, self._clock.now, options.zone),
+            query=query,
+            whole=not query,
             secret=auth.name if auth.style == "query" else None,
         )
 
@@ -132,56 +181,87 @@ class OpleadSource:
         """What tells a page's entries apart: their ids."""
         return [str(first(item, self._paths.id or ()) or item) for item in items]
 
-    def _page(self, answer: Answer, items: Sequence[object], is_known: IsKnown, *, resume: str | None) -> LeadPage:
-        read = [self._read(item, is_known) for item in items]
+    def _page(self, answer: Answer, items: Sequence[object], is_known: IsKnown) -> LeadPage:
+        entries = [self._entry(item, is_known) for item in items]
+        bare = [entry.id for entry in entries if isinstance(entry, _Entry) and self._leaves_details_out(entry)]
+        with closing(self._own_pages(bare)) as pages:
+            read = [self._whole(entry, pages) if isinstance(entry, _Entry) else entry for entry in entries]
         return LeadPage(
             leads=tuple(one for one in read if isinstance(one, Lead)),
             unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
             unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
             served_at=answer.served_at,
-            resume=resume,
+            resume=None,
         )
 
-    def _read(self, item: object, is_known: IsKnown) -> Lead | LeadId | UnreadableLead:
-        """A list's entry: the lead, its id where it is known already, or why it cannot be read."""
+    def _entry(self, item: object, is_known: IsKnown) -> _Entry | LeadId | UnreadableLead:
+        """A list's entry to be read, its id where it is known already, or why it cannot be read."""
         own_id = None
         try:
             entry = _object(item)
             own_id = read_id(entry, self._paths)
             digest = digest_of(entry)
-            if is_known(own_id, digest):
-                return own_id
-            return self._parse(self._with_details(entry, own_id), own_id, digest)
+            return own_id if is_known(own_id, digest) else _Entry(entry, own_id, digest)
         except Unreadable as error:
-            return UnreadableLead(own_id, str(error))
+            return _told(own_id, error)
         except RecursionError:
-            return UnreadableLead(own_id, "it is nested too deeply")
+            return _told(own_id, _TOO_DEEP)
 
-    def _with_details(self, item: Mapping[str, object], own_id: LeadId) -> Mapping[str, object]:
+    def _leaves_details_out(self, entry: _Entry) -> bool:
         detail = self._options.detail
-        if detail == "never" or (detail == "auto" and not lacks_click_ids(item, self._paths)):
-            return item
-        failed_before, self._failed_before = self._failed_before, None
-        try:
-            details = self._own_page(own_id)
-        except (Transient, Refused, _NoLeadError) as error:
-            # One lead whose page always fails must not stop every night; two in a row are the platform's.
-            if failed_before is type(error) or (isinstance(error, Transient) and error.retry_after):
-                raise
-            self._failed_before = type(error)
-            raise Unreadable(f"its own page fails ({error})") from None
-        if details is None:
-            raise Unreadable("it is listed, but its own page is gone")
-        return {**item, **details}
+        return detail == "always" or (detail == "auto" and lacks_click_ids(entry.item, self._paths))
 
-    def _own_page(self, own_id: LeadId) -> Mapping[str, object] | None:
+    def _whole(self, entry: _Entry, pages: Iterator[tuple[LeadId, _OwnPage]]) -> Lead | UnreadableLead:
+        """The lead of an entry, with its own page where the entry leaves details out: the next of `pages`."""
+        item = entry.item
         try:
-            answer = self._client.get(self._client.lead_path(own_id))
+            if self._leaves_details_out(entry):
+                item = {**item, **self._listed(next(pages))}
+            return self._parse(item, entry.id, entry.digest)
+        except Unreadable as error:
+            return _told(entry.id, error)
+        except RecursionError:
+            return _told(entry.id, _TOO_DEEP)
+
+    def _listed(self, read: tuple[LeadId, _OwnPage]) -> Mapping[str, object]:
+        """The own page of a lead that stands in the list."""
+        own_id, page = read
+        self._gone_in_a_row = self._gone_in_a_row + 1 if page is None else 0
+        if self._gone_in_a_row >= _TOO_MANY_GONE:
+            path = self._client.lead_path(own_id)
+            raise Misconfigured(f"leads are listed whose own pages are none, {path} among them: see oplead.lead_path")
+        if page is None:
+            raise Unreadable("it is listed, but its own page is gone")
+        if isinstance(page, Unreadable):
+            raise page
+        return page
+
+    def _own_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _OwnPage], None, None]:
+        """Each lead's own page in order, None where it is gone, or why it cannot be read.
+
+        One lead whose page always fails must not stop every night; two in a row are the platform's.
+        """
+        with closing(self._client.get_leads(ids)) as answers:
+            for own_id, answer in answers:
+                failed_before, self._failed_before = self._failed_before, None
+                try:
+                    page = self._own_page(own_id, answer)
+                except (Transient, Refused, _NoLeadError) as error:
+                    if failed_before is type(error) or (isinstance(error, Transient) and error.retry_after):
+                        raise
+                    self._failed_before = type(error)
+                    page = Unreadable(f"its own page fails ({error})")
+                yield own_id, page
+
+    def _own_page(self, own_id: LeadId, answer: Callable[[], Answer]) -> _OwnPage:
+        try:
+            return self._unwrapped(answer().body, own_id)
+        except Unreadable as error:
+            return error
         except Refused as refusal:
             if refusal.status in _GONE:
                 return None
             raise
-        return self._unwrapped(answer.body, own_id)
 
     def _unwrapped(self, body: object, own_id: LeadId) -> Mapping[str, object]:
         """The lead in an answer about one lead: the answer, or what it wraps, whichever has the lead's id.
@@ -209,6 +289,10 @@ class OpleadSource:
             zone=self._options.zone,
             wanted=self._wanted,
         )
+
+
+def _told(own_id: LeadId | None, why: Unreadable) -> UnreadableLead:
+    return UnreadableLead(own_id, str(why))
 
 
 def _object(item: object) -> Mapping[str, object]:

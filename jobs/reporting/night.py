@@ -129,9 +129,13 @@ def moved(summary: Summary, fate: Fate) -> int:
 def _read(summary: Summary) -> str:
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    if pulled.missing:
+        said = f"{said}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
+    if pulled.moved:
+        said = f"{said}; the list moved meanwhile, so that some may have been passed over until it is read again"
     if summary.source_stopped:
         return f"{said}, then stopped"
-    return said if pulled.complete else f"{said}; time is up, the next run goes on there"
+    return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"
 
 
 def _sent(summary: Summary) -> str:

@@ -208,6 +208,11 @@ def _oplead_is_complete(tree: Tree) -> Iterator[Finding]:
         )
 
 
+def _details_are_read(tree: Tree) -> Iterator[Finding]:
+    if text_at(tree, "oplead.pull") == "details" and text_at(tree, "oplead.detail") in {"auto", "never"}:
+        yield Finding(("oplead", "detail"), "pull: details reads every lead's own page; take this out")
+
+
 def _extras_hold_no_key_and_repeat_nothing(tree: Tree) -> Iterator[Finding]:
     auth = text_at(tree, "oplead.auth.name") or ""
     for path, name in _keys(tree, "oplead.extra_headers"):
@@ -278,6 +283,7 @@ _CHECKS: tuple[Check, ...] = (
     _a_purchase_has_a_value,
     _consent_is_clear,
     _oplead_is_complete,
+    _details_are_read,
     _extras_hold_no_key_and_repeat_nothing,
     _a_schedule_is_daily_or_cron,
     _references_stand_where_they_are_read,

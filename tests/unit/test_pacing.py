@@ -145,7 +145,7 @@ def played(pacer, clock, *, workers, latency, page=None, hours=2):
         clock.time, worker = min(free + under_way)
         if (clock.time, worker) in under_way:
             under_way.remove((clock.time, worker))
-            pacer._leave()
+            pacer.give_back()
             answers.append(clock.time)
             meeting.append(worker)
             if page is None or asked % page or not under_way:
@@ -155,7 +155,7 @@ def played(pacer, clock, *, workers, latency, page=None, hours=2):
         free.remove((clock.time, worker))
         if page is not None and under_way and asked and asked % page == 0:
             meeting.append(worker)
-        elif (again := pacer._enter()) is None:
+        elif (again := pacer.take()) is None:
             asked += 1
             under_way.append((clock.time + latency, worker))
         else:

@@ -30,9 +30,9 @@ from tests.fakes import FakeClock
 pacer = Pacer(FakeClock(), int(sys.argv[2]), shared=SharedPace(Path(sys.argv[1])))
 taken = []
 def work():
-    while pacer._enter() is None:
+    while pacer.take() is None:
         taken.append(1)
-        pacer._leave()
+        pacer.give_back()
 threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -103,16 +103,16 @@ def test_another_processs_running_request_holds_its_slot(process):
     clock = FakeClock()
     one, other = process(clock, 1), process(clock, 1)
     with one.slot():
-        assert clock.now() < other._enter() < clock.now() + MINUTE
+        assert clock.now() < other.take() < clock.now() + MINUTE
 
-    assert WINDOW == other._enter() - clock.now()
+    assert WINDOW == other.take() - clock.now()
 
 
 def test_a_process_that_died_frees_its_slot_after_the_longest_request(process):
     """And a minute more: the platform may have counted it at its very end."""
     clock = FakeClock()
     began = clock.now()
-    process(clock, 1)._enter()
+    process(clock, 1).take()
 
     assert LONGEST_REQUEST + WINDOW == ask(process(clock, 1), clock) - began
 
@@ -126,7 +126,7 @@ def test_a_request_of_our_own_is_never_taken_for_a_dead_ones(process):
         ask(pacer, clock)
 
         assert 1 == len(pacer._own.running)
-        assert clock.now() < pacer._enter()
+        assert clock.now() < pacer.take()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_read_costs_a_minute(process, path, content):
     one, other = process(clock), process(clock)
     began = clock.now()
 
-    assert [WINDOW, WINDOW] == [one._enter() - began, other._enter() - began]
+    assert [WINDOW, WINDOW] == [one.take() - began, other.take() - began]
     assert WINDOW == ask(other, clock) - began
     assert isinstance(json.loads(path.read_bytes()), dict)
 
@@ -157,7 +157,7 @@ def test_whoever_dies_while_writing_leaves_a_file_that_cannot_be_read(process, p
     path.write_bytes(short + long[len(short) :])
 
     assert len(short) < len(long)
-    assert clock.now() + WINDOW == process(clock, 9)._enter()
+    assert clock.now() + WINDOW == process(clock, 9).take()
 
 
 def test_a_clock_set_back_does_not_stop_the_others(process):
@@ -198,16 +198,16 @@ def test_a_process_that_holds_the_file_for_ever_does_not_hang_us(process, path):
     """A stopped process keeps its lock: the request is put off, and the end of one under way is told later."""
     clock = FakeClock()
     pacer, began = process(clock, 3, patience=0.05), clock.now()
-    pacer._enter()
+    pacer.take()
     with path.open("rb") as stopped:
         fcntl.flock(stopped, fcntl.LOCK_EX)
         with pytest.raises(Transient, match="another process holds"), pacer.slot():
             pass
-        pacer._leave()
+        pacer.give_back()
     clock.time += LONGEST_REQUEST
     ask(pacer, clock)
 
-    assert LONGEST_REQUEST + WINDOW == process(clock, 1)._enter() - began
+    assert LONGEST_REQUEST + WINDOW == process(clock, 1).take() - began
 
 
 def test_the_clock_is_never_asked_with_the_others_kept_out(path):

@@ -264,7 +264,30 @@ def test_the_array_of_leads_is_found(platform, open_source, body, path):
     assert 1 == len(pages[0].unreadable)
 
 
-@pytest.mark.parametrize("body", [{"rows": []}, {"data": [], "items": []}, {"data": None}, "text", 7, {}])
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"leads": {"17": {"id": "17"}, "18": {"id": "18"}}}, None),
+        ({"data": {"L-17": {"id": "L-17"}}}, None),
+        ({"data": {"items": {"17": {"id": "17"}}}}, None),
+        ({"found": {"17": {"id": "17"}}}, "found"),
+    ],
+)
+def test_leads_keyed_by_their_ids_are_refused(platform, open_source, body, path):
+    """They are no array; the message says so, and names the setting."""
+    platform.serve("/v1/leads", body)
+
+    with pytest.raises(Misconfigured, match=r"keyed by their ids.*oplead\.pagination\.items"):
+        pull(open_source(pagination=PaginationOptions(items=path)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"rows": []}, {"data": [], "items": []}, {"data": None}, "text", 7, {}),
+        {"results": [], "data": {"leads": [{"id": "L-1"}]}},
+    ],
+)
 def test_no_array_or_two_of_them_are_refused(platform, open_source, body):
     """The setting is named."""
     platform.serve("/v1/leads", body)

@@ -1,6 +1,7 @@
 """How the list is followed, over a real socket."""
 
 from datetime import UTC, datetime
+from itertools import islice
 from urllib.parse import quote
 
 import pytest
@@ -339,3 +340,179 @@ def test_the_page_tells_the_platforms_own_time(platform, open_source, lead):
     platform.serve("/v1/leads", [lead(1)])
 
     assert datetime(2026, 7, 21, 3, 30, tzinfo=UTC) == pull(open_source())[0].served_at
+
+
+# ── lists that move, end too soon, or say how long they are ──────────────────────────────────────
+
+
+def numbered(platform, *pages, style="page"):
+    """Serve these pages by number, an empty one after them."""
+    for number, page in enumerate((*pages, {"data": []}), start=1):
+        platform.serve(f"/v1/leads?page={number}", page)
+    return PaginationOptions(style=style)
+
+
+def test_an_entry_that_comes_twice_tells_that_the_list_moved(platform, open_source, lead):
+    """A lead that came in before it pushed one on to the next page: others may have been passed over elsewhere."""
+    pages = ({"data": [lead(1), lead(2)]}, {"data": [lead(2), lead(3)]}, {"data": [lead(4), lead(5)]})
+
+    read = pull(open_source(pagination=numbered(platform, *pages)))
+
+    assert [["L-1", "L-2"], ["L-2", "L-3"], ["L-4", "L-5"], []] == ids(read)
+    assert [False, True, True, True] == [page.moved for page in read]
+
+
+@pytest.mark.parametrize(("totals", "moved"), [((4, 4), False), ((4, 5), True), ((5, 4), True)])
+def test_a_total_that_changes_tells_that_the_list_moved(platform, open_source, lead, totals, moved):
+    """A lead that went away leaves no other trace than this, and what was behind it is passed over."""
+    first, second = totals
+    pages = ({"data": [lead(1), lead(2)], "total": first}, {"data": [lead(3), lead(4)], "total": second})
+
+    assert moved is pull(open_source(pagination=numbered(platform, *pages)))[-1].moved
+
+
+def test_a_list_by_cursor_passes_over_nothing_whatever_comes_and_goes(platform, open_source, lead):
+    """A changed total is then no news, and no shortage."""
+    platform.serve("/v1/leads", {"data": [lead(1)], "total": 9, "nextCursor": "b"})
+    platform.serve("/v1/leads?cursor=b", {"data": [lead(2)], "total": 8})
+
+    assert [(False, 0), (False, 0)] == [(page.moved, page.missing) for page in pull(open_source())]
+
+
+def test_a_pages_own_number_is_no_total(platform, open_source, lead):
+    """Some platforms call the number of entries on a page so."""
+    pages = ({"data": [lead(1), lead(2)], "total": 2}, {"data": [lead(3)], "total": 1})
+
+    read = pull(open_source(pagination=numbered(platform, *pages)))
+
+    assert [(False, 0)] * 3 == [(page.moved, page.missing) for page in read]
+
+
+ENDS_TOO_SOON = {
+    "a next URL that is looked for where there is none": (
+        PaginationOptions(style="next_url", next="paging.prev"),
+        {"/v1/leads": {"paging": {"prev": None, "next": "/v1/leads?page=2"}}},
+    ),
+    "a list said to be one page": (PaginationOptions(style="none"), {"/v1/leads": {}}),
+    "a first page that is the second": (
+        PaginationOptions(style="page"),
+        {"/v1/leads?page=1": {}, "/v1/leads?page=2": None},
+    ),
+    "an offset that is no offset": (
+        PaginationOptions(style="offset", offset_param="page"),
+        {"/v1/leads?page=0": {}, "/v1/leads?page=3": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("told", [250, "250"])
+@pytest.mark.parametrize("case", ENDS_TOO_SOON)
+def test_clearly_fewer_leads_than_there_are_is_refused(platform, open_source, lead, case, told):
+    """When everything was handed out, so that nothing that was read is lost; the settings are named."""
+    options, pages = ENDS_TOO_SOON[case]
+    for target, more in pages.items():
+        leads = [] if more is None else [lead(1), lead(2), lead(3)]
+        platform.serve(target, {"data": leads, "meta": {"total": told}, **(more or {})})
+    walk = open_source(pagination=options).fetch_changes(None, resume=None, is_known=nothing_known)
+    read = list(islice(walk, len(pages)))
+
+    assert [["L-1", "L-2", "L-3"], *([[]] * (len(pages) - 1))] == ids(read)
+    assert 247 == read[-1].missing
+    with pytest.raises(Misconfigured, match=r"250 leads, and lists 3: see oplead\.pagination"):
+        next(walk)
+
+
+def test_a_few_leads_fewer_than_there_are_are_told(platform, open_source, lead):
+    """Platforms count some that they do not show: one in fifty is told of, and stops nothing."""
+    pages = [{"data": [lead(100 * page + number) for number in range(98)], "total": 99 * 2} for page in range(2)]
+
+    read = pull(open_source(pagination=numbered(platform, *pages)))
+
+    assert [0, 0, 2] == [page.missing for page in read]
+
+
+@pytest.mark.parametrize("resume", [None, "page:2"])
+@pytest.mark.parametrize("since", [None, datetime(2026, 7, 20, tzinfo=UTC)])
+def test_a_part_of_the_list_is_not_held_against_the_total(platform, open_source, lead, resume, since):
+    """Only what changed, or what was left: only a walk from start to end can be short."""
+    asked = "" if since is None else "from=2026-07-20&"
+    platform.serve(f"/v1/leads?{asked}page=1", {"data": [lead(1)], "total": 90})
+    platform.serve(f"/v1/leads?{asked}page=2", {"data": [lead(2)], "total": 90})
+    platform.serve(f"/v1/leads?{asked}page=3", {"data": [], "total": 90})
+    source = open_source(pagination=PaginationOptions(style="page"), since_filter=SinceFilter("from", "date"))
+
+    if resume is None and since is None:
+        with pytest.raises(Misconfigured, match="lists 2"):
+            pull(source, since, resume)
+    else:
+        assert {0} == {page.missing for page in pull(source, since, resume)}
+
+
+def test_where_the_total_stands_can_be_said(platform, open_source, lead):
+    """Where another number has a total's usual name."""
+    pages = ({"data": [lead(1)], "total": 90, "meta": {"count": 1}},)
+    options = numbered(platform, *pages)
+
+    with pytest.raises(Misconfigured, match=r"oplead\.pagination"):
+        pull(open_source(pagination=options))
+    assert [["L-1"], []] == ids(pull(open_source(pagination=PaginationOptions(style="page", total="meta.count"))))
+
+
+@pytest.mark.parametrize("style", ["next_url", "cursor", "link_header"])
+@pytest.mark.parametrize(
+    ("envelope", "count"), [({"hasMore": True}, 1), ({"total": 9}, 1), ({}, 20)], ids=["more", "total", "round"]
+)
+def test_a_list_that_may_be_cut_is_refused_in_every_style(platform, open_source, lead, *, style, envelope, count):
+    """The first page names no next one, and there is reason to think that there is one."""
+    platform.serve("/v1/leads", {"data": [lead(number) for number in range(count)], **envelope})
+
+    with pytest.raises(Misconfigured, match=r"may be cut.*oplead\.pagination\.style"):
+        pull(open_source(pagination=PaginationOptions(style=style)))
+
+
+@pytest.mark.parametrize("style", ["next_url", "cursor", "link_header"])
+def test_a_round_number_of_changes_is_not_suspected(platform, open_source, lead, style):
+    """Twenty leads may well have changed since yesterday."""
+    platform.serve("/v1/leads?from=2026-07-20", {"data": [lead(number) for number in range(20)]})
+    source = open_source(pagination=PaginationOptions(style=style), since_filter=SinceFilter("from", "date"))
+
+    assert 20 == len(ids(pull(source, datetime(2026, 7, 20, tzinfo=UTC)))[0])
+
+
+def test_an_empty_page_that_names_a_next_one_is_not_the_end(platform, open_source, lead):
+    """A platform may leave leads out of a page until none is on it."""
+    platform.serve("/v1/leads", {"data": [lead(1)], "nextCursor": "b"})
+    platform.serve("/v1/leads?cursor=b", {"data": [], "nextCursor": "c"})
+    platform.serve("/v1/leads?cursor=c", {"data": [lead(2)]})
+
+    assert [["L-1"], [], ["L-2"]] == ids(pull(open_source()))
+
+
+def test_a_list_that_always_names_a_next_page_ends_after_three_empty_ones(platform, open_source, lead):
+    """It would be followed until max_pages."""
+    platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?page=2"})
+    for number in range(2, 9):
+        platform.serve(f"/v1/leads?page={number}", {"data": [], "next": f"/v1/leads?page={number + 1}"})
+
+    assert [["L-1"], [], [], []] == ids(pull(open_source()))
+
+
+def test_one_page_served_for_ever_is_the_whole_list_where_the_total_says_so(platform, open_source, lead):
+    """A list that has only one page shows no other number at work."""
+    platform.serve("/v1/leads?page=1", {"data": [lead(1)], "total": 1})
+    platform.serve("/v1/leads?page=2", {"data": [lead(1)], "total": 1})
+
+    assert [["L-1"], ["L-1"]] == ids(pull(open_source(pagination=PaginationOptions(style="page"))))
+
+
+def test_a_last_page_that_is_filled_up_from_before_is_the_end(platform, open_source, lead):
+    """An offset past the end may serve the last full page: all of it came before."""
+    platform.serve("/v1/leads?offset=0", [lead(1), lead(2)])
+    platform.serve("/v1/leads?offset=2", [lead(3), lead(4)])
+    platform.serve("/v1/leads?offset=4", [lead(5)])
+    platform.serve("/v1/leads?offset=5", [lead(4), lead(5)])
+
+    read = pull(open_source(pagination=PaginationOptions(style="offset")))
+
+    assert [["L-1", "L-2"], ["L-3", "L-4"], ["L-5"], ["L-4", "L-5"]] == ids(read)
+    assert not read[-1].moved

@@ -1,0 +1,70 @@
+"""How a pull ends: with the list, with its budget, or with a list that moved meanwhile."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from jobs.ledger.tables import Cursor
+from tests.builders import REACH, lead, read
+from tests.fakes import NIGHT, FakeSource
+
+DAY = timedelta(days=1)
+
+
+class Source(FakeSource):
+    """A source that makes no request after so many pages, and may say that its list moved or is short."""
+
+    allowed = 99
+    moved = False
+    missing = 0
+
+    def fetch_changes(self, since, *, resume, is_known):
+        """Serve so many pages."""
+        pages = super().fetch_changes(since, resume=resume, is_known=is_known)
+        for page, _ in zip(pages, range(self.allowed), strict=False):
+            yield replace(page, moved=self.moved, missing=0 if page.resume else self.missing)
+
+
+def pull(account):
+    """Pull in a run of its own; what was read."""
+    with account.hold() as ledger:
+        return read(ledger, account.source, account.book, account.sinks, account.clock, reach=account.reach)
+
+
+def serve(account, **more):
+    """Five leads in pages of two, from a source like this."""
+    account.source = Source(*(lead(f"L-{number}") for number in range(1, 6)), page=2, clock=account.clock)
+    for name, value in more.items():
+        setattr(account.source, name, value)
+
+
+def test_a_pull_whose_requests_are_used_up_goes_on_at_its_page(account):
+    """As one whose time is up: it is not complete, and the next one begins where it stopped."""
+    serve(account, allowed=2)
+    first, second = pull(account), pull(account)
+
+    assert (2, 4, False) == (first.pages, first.seen, first.complete)
+    assert (1, 1, True) == (second.pages, second.seen, second.complete)
+    assert [(None, None), (None, "2")] == account.source.calls
+
+
+def test_a_list_that_moved_is_read_whole_again_the_next_night(account):
+    """What it passed over is not left until next week; a list that stood still is."""
+    account.reach = replace(REACH, filtered=True)
+    serve(account, moved=True)
+    moved = pull(account)
+    account.clock.time += DAY
+    account.source.moved = False
+    still = pull(account)
+    account.clock.time += DAY
+    pull(account)
+
+    assert [(True, True), (False, True)] == [(done.moved, done.complete) for done in (moved, still)]
+    assert [None, None, NIGHT + DAY - REACH.overlap] == [since for since, _ in account.source.calls]
+    assert NIGHT + DAY == account.rows(Cursor)[0].full_read_at
+
+
+def test_leads_that_were_not_listed_are_told(account):
+    """As the last page says."""
+    serve(account, missing=3)
+
+    assert 3 == pull(account).missing
