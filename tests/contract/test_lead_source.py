@@ -319,3 +319,14 @@ def test_it_only_reads(played):
     list(played.source.fetch_each(["L-0001"]))
 
     assert {"GET"} == played.methods
+
+
+def test_the_latest_are_the_last_created(played):
+    """Newest first, as many as were asked for; fewer where there are no more."""
+    names = fill(played, 5)
+
+    latest = [lead.id for lead in played.source.fetch_latest(3)]
+
+    assert 3 == len(latest)
+    assert set(latest) <= set(names)
+    assert set(names) == {lead.id for lead in played.source.fetch_latest(99)}
