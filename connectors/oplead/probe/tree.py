@@ -9,7 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.oplead.dates import read_moment
-from connectors.oplead.fields import is_empty, pair_name
+from connectors.oplead.fields import is_empty, pair_of
 from connectors.oplead.probe.names import NAMES, plain
 from connectors.survey import KeyPath
 
@@ -81,7 +81,7 @@ def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[
         for name, inner in value.items():
             yield from _below(path, name, inner, depth, is_pair=False, is_listed=is_listed)
     elif isinstance(value, list):
-        pairs = [(name, one["value"]) for one in value if (name := pair_name(one)) is not None]
+        pairs = [pair for one in value if (pair := pair_of(one)) is not None]
         for name, inner in pairs:
             yield from _below(path, name, inner, depth, is_pair=True, is_listed=is_listed)
         if not pairs:
