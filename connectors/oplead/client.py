@@ -38,8 +38,19 @@ _DELAY = re.compile(r"\d{1,9}", re.ASCII)
 class Refused(Misconfigured):
     """Oplead answered with a status that asking again will not change."""
 
+    def __init__(self, message: str, status: int, said: bytes = b"") -> None:
+        """Keep the HTTP status and body, for the callers to whom some refusals are an answer."""
+        super().__init__(message)
+        self.status = status
+        self.said = said
+        """Only ever compared: it may repeat what was asked."""
+
+
+class TokenRefused(Misconfigured):
+    """Oplead refuses the token, or the way it is shown."""
+
     def __init__(self, message: str, status: int) -> None:
-        """Keep the HTTP status, for the callers to whom some statuses are an answer."""
+        """Keep the HTTP status: 401 does not know the token, 403 knows it and says no."""
         super().__init__(message)
         self.status = status
 
@@ -176,7 +187,7 @@ class OpleadClient:
         finally:
             self._pacer.give_back()
         if not response.is_success:
-            raise self._failure(response, path)
+            raise self._failure(response, path, content)
         try:
             body = read_json(content)
         except ValueError:
@@ -204,12 +215,13 @@ class OpleadClient:
         added = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in self._always if name not in there)
         return self.origin + target + (("&" if "?" in target else "?") + added if added else "")
 
-    def _failure(self, response: httpx.Response, path: str) -> Exception:
+    def _failure(self, response: httpx.Response, path: str, content: bytes) -> Exception:
         status = response.status_code
         if status in {401, 403}:
-            return Misconfigured(
+            return TokenRefused(
                 f"Oplead refuses the token ({status} on {path}): write the client admin's API key as "
-                "oplead.token (other keys see only some leads), and see oplead.auth for how it is sent"
+                "oplead.token (other keys see only some leads), and see oplead.auth for how it is sent",
+                status,
             )
         if status in _TRANSIENT_STATUSES or response.is_server_error:
             if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -219,6 +231,7 @@ class OpleadClient:
         return Refused(
             f"Oplead answered {status} on {path}: see oplead.base_url, oplead.path_prefix and the paths after it",
             status,
+            content,
         )
 
 

@@ -1,0 +1,163 @@
+"""Finds the query parameter by which the list tells only what changed, and makes sure that it means changes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from connectors.oplead.options import SinceFilter
+from connectors.oplead.probe.asking import Listed, NoMoreQuestions
+from connectors.oplead.probe.trials import Effect, Trial, Trials
+
+_NAMES = (
+    *("updated_since", "updatedSince", "updated_after", "updatedAfter", "modified_since", "modifiedSince"),
+    *("updated_from", "updatedFrom", "modified_after", "modifiedAfter", "updatedAt[gte]", "updated_at[gte]"),
+    *("since", "updated_at_min", "updatedAt_gte", "changed_since", "from", "date_from", "dateFrom", "startDate"),
+    *("modifie_depuis", "depuis", "created_since", "createdSince", "created_after", "createdAfter"),
+)
+Format = Literal["iso", "date", "epoch_s", "epoch_ms"]
+_FORMATS: tuple[Format, ...] = ("iso", "date", "epoch_s", "epoch_ms")
+_AHEAD = timedelta(days=300)
+_FEW = 0.2
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """When a lead was created and last changed."""
+
+    created: datetime | None
+    updated: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filtering:
+    """The filter found, if any, and what is to be said."""
+
+    since_filter: SinceFilter | None
+    split: datetime | None = None
+    """The moment by which it was made sure."""
+    how: tuple[str, ...] = ()
+
+
+DatesOf = Callable[[Listed], Sequence[Dated]]
+"""When the leads of a page were created and last changed, as far as that is known."""
+
+
+class FilterSearch:
+    """Tries the usual names and formats, first with a moment to come, then with one that parts the leads seen."""
+
+    def __init__(self, trials: Trials, dates_of: DatesOf, *, zone: ZoneInfo, now: datetime) -> None:
+        """Ask nothing yet; `now` is the platform's."""
+        self._trials = trials
+        self._dates_of = dates_of
+        self._zone = zone
+        self._ahead = now + _AHEAD
+
+    def find(self, seen: Sequence[Dated], page_size: int) -> Filtering:
+        """The filter by changes; one that cannot be told from a filter by creation is not suggested."""
+        notes: list[str] = []
+        split = _split(seen, page_size)
+        try:
+            for trial, form in self._honoured():
+                found = SinceFilter(trial.name, form)
+                meaning = self._meaning(found, split, seen)
+                if meaning == "changes":
+                    note = f"Changes: `{trial.name}` lists only what changed since a time ({_said(form)})."
+                    return Filtering(found, split, (*notes, note))
+                notes.append(_passed_over(trial.name, meaning))
+        except NoMoreQuestions:
+            notes.append("Changes: not every usual filter could be tried within the bound on questions.")
+        none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
+        return Filtering(None, None, tuple(notes or [none]))
+
+    def _honoured(self) -> Iterator[tuple[Trial, Format]]:
+        """The parameters that leave out what is there, each with its format."""
+        left = list(_NAMES)
+        for form in _FORMATS:
+            wrong: list[str] = []
+            for trial in self._trials.each([(name, self._ahead_as(form)) for name in left]):
+                if self._leaves_out(trial):
+                    left.remove(trial.name)
+                    yield trial, form
+                elif trial.effect is Effect.WRONG:
+                    wrong.append(trial.name)
+            if self._trials.refusal is not None:  # whoever refuses unknown names has told which are known
+                left = wrong
+
+    def _leaves_out(self, trial: Trial) -> bool:
+        """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
+        if trial.effect is Effect.EMPTY:
+            return True
+        shown = len(trial.page.marks) if trial.page else 0
+        return shown > 0 and shown <= _FEW * len(self._trials.first.marks)
+
+    def _ahead_as(self, form: Format) -> str:
+        return written(self._ahead, form, self._zone)
+
+    def _meaning(
+        self, found: SinceFilter, split: datetime | None, seen: Sequence[Dated]
+    ) -> Literal["changes", "creation", "unclear"]:
+        if split is None:
+            return "unclear"
+        page = self._trials.one(found.param, written(split, found.format, self._zone)).page
+        if page is None:
+            return "unclear"
+        told = self._dates_of(page)
+        start = split - _DAY  # a day, or a clock without its zone, may let in a little more
+        if any(one.updated is not None and one.updated < start for one in told):
+            return "unclear"
+        if any(_is_old(one, start) and _is_after(one, split) for one in told):
+            return "changes"
+        there_are = any(_is_old(one, start) and _is_after(one, split) for one in seen)
+        return "creation" if there_are else "unclear"
+
+
+def written(moment: datetime, form: str, zone: ZoneInfo) -> str:
+    """A moment as a filter takes it."""
+    match form:
+        case "iso":
+            return moment.astimezone(UTC).isoformat(timespec="seconds")
+        case "date":
+            return moment.astimezone(zone).date().isoformat()
+        case "epoch_s":
+            return str(int(moment.timestamp()))
+    return str(int(moment.timestamp()) * 1000)
+
+
+def _split(seen: Sequence[Dated], page_size: int) -> datetime | None:
+    """A moment that few of the leads seen changed after, some of them created long before, so that they fit a page.
+
+    None where their times part nothing.
+    """
+    updates = sorted((one.updated for one in seen if one.updated), reverse=True)
+    for count in (max(2, page_size // 2), max(2, page_size // 4), page_size, len(updates) // 2):
+        if not 0 < count < len(updates):
+            continue
+        split = updates[count] + timedelta(seconds=1)
+        older = any(_is_old(one, split - _DAY) and _is_after(one, split) for one in seen)
+        if older and updates[-1] < split - _DAY:
+            return split
+    return None
+
+
+def _is_after(one: Dated, split: datetime) -> bool:
+    return one.updated is not None and one.updated > split
+
+
+def _is_old(one: Dated, start: datetime) -> bool:
+    return one.created is not None and one.created < start
+
+
+def _said(form: Format) -> str:
+    return {"iso": "ISO 8601", "date": "a day", "epoch_s": "seconds", "epoch_ms": "milliseconds"}[form]
+
+
+def _passed_over(name: str, meaning: str) -> str:
+    if meaning == "creation":
+        return f"Changes: `{name}` filters by creation, not by change, so it is of no use: old leads change too."
+    return (
+        f"Changes: `{name}` filters the list, but whether by change or by creation cannot be told from these leads; "
+        "if Oplead says by change, write it as oplead.since_filter"
+    )

@@ -1,0 +1,255 @@
+"""Finds how the list goes on, by what its first page tells and by asking for a second one in the usual ways."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, urlsplit
+
+from connectors.errors import Misconfigured
+from connectors.oplead.options import PaginationOptions
+from connectors.oplead.probe.asking import Asker, Listed, NoMoreQuestions, Reader
+from connectors.oplead.probe.envelope_search import beside, told_total
+from connectors.oplead.probe.names import plain
+from connectors.oplead.probe.trials import Effect, Trial, Trials, effect_of, is_shifted, pairs_of
+from connectors.oplead.probe.walking import follows, second
+
+_NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
+_OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
+_SIZES = ("limit", "size", "per_page", "pageSize", "page_size", "perPage", "count", "take", "page[size]")
+_CURSORS = (
+    *("cursor", "after", "nextCursor", "next_cursor", "page_token", "pageToken", "nextPageToken", "starting_after"),
+    *("continuationToken", "next", "curseur", "page[cursor]", "page[after]", "page"),
+)
+_NEXT_WORDS = ("next", "suivant", "cursor", "curseur", "continuation", "pagetoken")
+_MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresults"})
+_ODD_SIZES = frozenset({12, 15, 24, 48, 64, 128, 256, 512})
+_STEP = 10
+_WANTED_SIZE, _SMALLER_SIZE = 100, 50
+_FEW = 2
+_ADDRESS = ("http://", "https://", "/", "?")
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How the list goes on, as far as it could be told."""
+
+    options: PaginationOptions
+    page_size: int
+    """How many leads a page holds, as asked for by the options."""
+    total: int | None = None
+    how: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+
+
+class PageSearch:
+    """Looks for the way from a list's first page to its second."""
+
+    def __init__(self, asker: Asker, reader: Reader, first: Listed) -> None:
+        """Ask nothing yet."""
+        self._asker = asker
+        self._reader = reader
+        self._first = first
+        self._trials = Trials(asker, reader, first)
+        self._count = len(first.items)
+        self._total = told_total(first.answer.body, self._count)
+
+    @property
+    def trials(self) -> Trials:
+        """The parameters tried so far, and how an unknown one is refused."""
+        return self._trials
+
+    def find(self) -> Paging:
+        """How the list goes on; what could not be told names the setting to write."""
+        told = replace(PaginationOptions(), items=self._reader.items)
+        configured = replace(self._asker.options.pagination, items=self._reader.items)
+        try:
+            return (
+                self._configured(configured)
+                or self._described(told)
+                or self._numbered(told)
+                or self._counted(told)
+                or self._unpaged(told)
+            )
+        except NoMoreQuestions:
+            return self._unpaged(told, reason=" (the bound on questions was reached before)")
+
+    def _configured(self, options: PaginationOptions) -> Paging | None:
+        """What the settings say already, where the answers do not contradict it."""
+        if options.style == "auto" and options.next is None:
+            return None
+        try:
+            page = second(options, self._asker, self._reader, self._first)
+        except Misconfigured:
+            return None
+        if options.style == "none" and (self._total or 0) <= self._count:
+            return self._found(options, "all at once, as the settings say", all_seen=True)
+        if isinstance(page, Listed) and effect_of(self._first, page) in {Effect.OTHER, Effect.EMPTY}:
+            return self._found(options, "as the settings say")
+        return None
+
+    # ── what the first page tells itself ─────────────────────────────────────────────────────────
+
+    def _described(self, told: PaginationOptions) -> Paging | None:
+        for options in self._descriptions(told):
+            try:
+                page = second(options, self._asker, self._reader, self._first)
+            except Misconfigured:
+                continue
+            if isinstance(page, Listed) and effect_of(self._first, page) is Effect.OTHER:
+                return self._sized(options, "each page tells where the next one is", described=True)
+        if self._says_it_is_all():
+            return self._found(told, f"the platform says that these are all ({self._count})", all_seen=True)
+        return None
+
+    def _descriptions(self, told: PaginationOptions) -> Iterator[PaginationOptions]:
+        """What might follow the first page's own words: by itself, else by a path and parameter written out."""
+        yield told
+        for path, value in beside(self._first.answer.body):
+            if not isinstance(value, str) or not value or not _is_next(path):
+                continue
+            if value.startswith(_ADDRESS):
+                yield replace(told, style="next_url", next=path)
+                continue
+            for trial in self._trials.each(pairs_of(_CURSORS, value)):
+                if trial.effect is Effect.OTHER:
+                    plainly = replace(told, style="cursor", cursor_param=trial.name)
+                    yield plainly if self._leads_to(plainly, value) else replace(plainly, next=path)
+
+    def _leads_to(self, options: PaginationOptions, cursor: str) -> bool:
+        """Whether the cursor is found without being told where it stands."""
+        try:
+            place = follows(options, self._asker, self._first)
+        except Misconfigured:
+            return False
+        return place is not None and place.value == cursor
+
+    def _says_it_is_all(self) -> bool:
+        body = self._first.answer.body
+        if self._total is not None:
+            return self._total <= self._count
+        return any(_is_next(path) and value in (None, "", False) for path, value in beside(body)) or any(
+            plain(path.rpartition(".")[2]) in _MORE_WORDS and value is False for path, value in beside(body)
+        )
+
+    # ── what a parameter does ────────────────────────────────────────────────────────────────────
+
+    def _numbered(self, told: PaginationOptions) -> Paging | None:
+        names = dict.fromkeys((*self._names_in_next(), *_NUMBERS))
+        for trial in self._trials.each(pairs_of(names, "2")):
+            if _goes_elsewhere(trial) and (start := self._first_number(trial.name)) is not None:
+                options = replace(told, style="page", page_param=trial.name, first_page=start)
+                return self._sized(options, f"`{trial.name}` numbers the pages, the first is {start}")
+        return None
+
+    def _first_number(self, name: str) -> int | None:
+        for number in (1, 0):
+            if self._trials.one(name, str(number)).effect is Effect.SAME:
+                return number
+        return None
+
+    def _counted(self, told: PaginationOptions) -> Paging | None:
+        names = dict.fromkeys((*self._names_in_next(), *_OFFSETS))
+        for trial in self._trials.each(pairs_of(names, str(self._count))):
+            if _goes_elsewhere(trial):
+                page = self._trials.one(trial.name, "1").page
+                if page is not None and is_shifted(self._first, page):
+                    options = replace(told, style="offset", offset_param=trial.name)
+                    return self._sized(options, f"`{trial.name}` says how many leads to pass over")
+        return None
+
+    def _names_in_next(self) -> Iterator[str]:
+        """The parameters of a next address that could not be followed, as one on a host behind this one."""
+        for path, value in beside(self._first.answer.body):
+            if isinstance(value, str) and _is_next(path) and "?" in value:
+                try:
+                    pairs = parse_qsl(urlsplit(value).query)
+                except ValueError:
+                    continue
+                yield from (name for name, number in pairs if number.isdecimal() and name not in _SIZES)
+
+    def _sized(self, options: PaginationOptions, how: str, *, described: bool = False) -> Paging:
+        """The way found, with longer pages where the platform serves them and they save requests."""
+        try:
+            name = self._size_param() if self._count < _WANTED_SIZE and self._count > _FEW else None
+            for wanted in (_WANTED_SIZE, _SMALLER_SIZE):
+                if name is None or wanted <= self._count:
+                    break
+                page = self._trials.one(name, str(wanted)).page
+                if page is not None and len(page.items) > self._count:
+                    grown = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
+                    if not described or self._goes_on(grown, page):
+                        longer = f"{how}; `{name}` asks for longer pages ({self._count} leads without it)"
+                        return self._found(grown, longer, size=len(page.items))
+                    break
+        except NoMoreQuestions:
+            pass
+        return self._found(options, f"{how}, with {self._count} leads a page")
+
+    def _size_param(self) -> str | None:
+        for trial in self._trials.each(pairs_of(_SIZES, str(_FEW))):
+            shown = trial.page.marks if trial.page else ()
+            if len(shown) == _FEW and shown == self._first.marks[:_FEW]:
+                return trial.name
+        return None
+
+    def _goes_on(self, options: PaginationOptions, page: Listed) -> bool:
+        """Whether the next page begins where a longer first one ends, though its address may drop the length."""
+        try:
+            following = second(options, self._asker, self._reader, page)
+        except Misconfigured:
+            return False
+        if following is None:
+            return True
+        return (
+            isinstance(following, Listed)
+            and effect_of(page, following) is Effect.OTHER
+            and len(following.items) > self._count
+        )
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+    def _found(
+        self, options: PaginationOptions, how: str, *, size: int | None = None, all_seen: bool = False
+    ) -> Paging:
+        total = self._total if self._total is not None or not all_seen else self._count
+        return Paging(options, size or self._count, total, (f"Pages: {how}.",))
+
+    def _unpaged(self, told: PaginationOptions, reason: str = "") -> Paging:
+        """No second page was found: the first is all there is, or that cannot be told."""
+        count = self._count
+        if self._total is not None and self._total > count:
+            return self._undecided(
+                told, f"there are {self._total} leads, the first page holds {count}, and no usual way leads on{reason}"
+            )
+        if self._tells_of_more():
+            return self._undecided(told, f"there are more than these {count} leads, and no usual way leads on{reason}")
+        if count and (count % _STEP == 0 or count % 25 == 0 or count in _ODD_SIZES):
+            return self._undecided(
+                told,
+                f"the list holds {count} leads, a usual length of a page, and nothing tells of another{reason}; "
+                "if these are all your leads, write style: none",
+            )
+        return Paging(told, count, count, (f"Pages: all {count} leads came at once.",))
+
+    def _undecided(self, told: PaginationOptions, said: str) -> Paging:
+        sentence = f"oplead.pagination.style: {said}; Oplead's API page names its parameters"
+        return Paging(told, self._count, self._total, (), (sentence,))
+
+    def _tells_of_more(self) -> bool:
+        return self._first.answer.next_link is not None or any(
+            (plain(path.rpartition(".")[2]) in _MORE_WORDS and value is True) or (_is_next(path) and bool(value))
+            for path, value in beside(self._first.answer.body)
+        )
+
+
+def _is_next(path: str) -> bool:
+    named = plain(path)
+    return any(word in named for word in _NEXT_WORDS) and plain(path.rpartition(".")[2]) not in _MORE_WORDS
+
+
+def _goes_elsewhere(trial: Trial) -> bool:
+    return trial.effect in {Effect.OTHER, Effect.EMPTY, Effect.PAST}
+
+
+def _size_to_write(asked: int, served: int) -> int:
+    """What was asked for, or what a platform caps it at."""
+    return served if served < asked and served % 5 == 0 else asked

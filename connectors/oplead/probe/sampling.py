@@ -1,0 +1,131 @@
+"""Reads the leads to look at: some pages of the list, and some leads' own pages where the list leaves things out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from connectors.oplead.candidates import with_candidates
+from connectors.oplead.dates import read_moment, start_of
+from connectors.oplead.fields import first, text_of
+from connectors.oplead.options import FieldPaths
+from connectors.oplead.probe.asking import Asker, Listed, NoMoreQuestions, Reader
+from connectors.oplead.probe.filters import Dated
+from connectors.oplead.probe.own_pages import OwnPages, find_own_pages, read_own_pages
+from connectors.oplead.probe.pagination import Paging
+from connectors.oplead.probe.tree import tree_of
+from connectors.oplead.probe.walking import pages
+
+MOST_OWN_PAGES = 40
+SPARE_PAGES = 3
+FIRST_OWN_PAGES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The leads looked at."""
+
+    pages: tuple[Listed, ...]
+    items: Mapping[str, object]
+    """As the list has them, by what tells them apart."""
+    own: OwnPages
+    own_pages_add: bool
+    """Whether they tell more than the list does."""
+    ended: bool
+    """Whether the list was read to its end."""
+
+    @property
+    def whole(self) -> dict[str, object]:
+        """The leads with their own pages; where those add something, only the leads whose page was read."""
+        if not self.own_pages_add:
+            return dict(self.items)
+        return {mark: {**_object(self.items[mark]), **lead} for mark, lead in self.own.leads.items()}
+
+    def listed(self, marks: Sequence[str]) -> list[object]:
+        """What the list alone tells of these leads."""
+        return [self.items[mark] for mark in marks]
+
+
+def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging, leads: int) -> Sample:
+    """About so many leads, from the start of the list."""
+    read: list[Listed] = []
+    items: dict[str, object] = {}
+    ended = not paging.undecided
+    for page in _pages(asker, reader, first_page, paging):
+        if len(items) >= leads:
+            ended = False
+            break
+        read.append(page)
+        items |= dict(zip(page.marks, page.items, strict=True))
+    known = [mark for mark, item in items.items() if _id_of(item, reader) == mark]
+    own = find_own_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
+    adds = any(_tells_more(items[mark], lead) for mark, lead in own.leads.items())
+    if adds and own.lead_path is not None:
+        rest = [mark for mark in known[:MOST_OWN_PAGES] if mark not in own.leads]
+        own = replace(own, leads={**own.leads, **read_own_pages(asker, rest, reader.ids, own.lead_path)})
+    return Sample(tuple(read), items, own, adds, ended)
+
+
+class Times:
+    """When leads were created and last changed."""
+
+    def __init__(self, sample: Sample, reader: Reader, places: FieldPaths, zone: ZoneInfo) -> None:
+        """Read the sample's."""
+        paths = with_candidates(places)
+        self._created, self._updated = paths.created_at or (), paths.updated_at or ()
+        self._zone = zone
+        self._reader = reader
+        self._known = {mark: self._dated(lead) for mark, lead in sample.whole.items()}
+
+    @property
+    def seen(self) -> Sequence[Dated]:
+        """Those of the sample."""
+        return tuple(self._known.values())
+
+    def of_page(self, page: Listed) -> Sequence[Dated]:
+        """Those of a page, by what its entries tell or by what is known of them."""
+        return tuple(
+            self._known.get(mark) or self._dated(item) for mark, item in zip(page.marks, page.items, strict=True)
+        )
+
+    def _dated(self, lead: object) -> Dated:
+        return Dated(self._moment(lead, self._created), self._moment(lead, self._updated))
+
+    def _moment(self, lead: object, paths: Sequence[str]) -> datetime | None:
+        try:
+            moment = read_moment(first(lead, paths), self._zone)
+        except ValueError:
+            return None
+        return None if moment is None else start_of(moment, self._zone)
+
+
+def _pages(asker: Asker, reader: Reader, first_page: Listed, paging: Paging) -> Iterator[Listed]:
+    """The list's pages, as far as they can be followed."""
+    if paging.undecided:
+        yield first_page
+        return
+    try:
+        yield from pages(asker, reader, paging.options, known=first_page)
+    except NoMoreQuestions:
+        return
+
+
+def _id_of(item: object, reader: Reader) -> str | None:
+    return text_of(first(item, reader.ids)) if isinstance(item, Mapping) else None
+
+
+def _object(item: object) -> Mapping[str, object]:
+    return item if isinstance(item, Mapping) else {}
+
+
+def _tells_more(listed: object, own: Mapping[str, object]) -> bool:
+    """Whether a lead's own page fills a path that its entry in the list does not."""
+    before = {path for path, node in tree_of([listed]).items() if node.filled}
+    return any(node.filled and path not in before for path, node in tree_of([own]).items())
+
+
+def _spread(marks: Sequence[str], count: int) -> list[str]:
+    """So many of them, from the start to the end."""
+    if len(marks) <= count:
+        return list(marks)
+    return [marks[index * (len(marks) - 1) // (count - 1)] for index in range(count)]
