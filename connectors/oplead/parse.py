@@ -15,7 +15,7 @@ from connectors.oplead.fields import find, first, raw, shape, text_of, texts
 from connectors.oplead.options import ClickIdRules, FieldPaths
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 
-_ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel")
+_ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
 _ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
 _ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
 _CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")

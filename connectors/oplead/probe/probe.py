@@ -18,6 +18,7 @@ from connectors.oplead.probe.clicks import sources_of, suspicions_of
 from connectors.oplead.probe.costs import Reading
 from connectors.oplead.probe.counting import CountingPacer
 from connectors.oplead.probe.envelope_search import locate
+from connectors.oplead.probe.extent import count_leads
 from connectors.oplead.probe.filters import Dated, FilterSearch
 from connectors.oplead.probe.names import CONTACT
 from connectors.oplead.probe.pagination import PageSearch
@@ -118,6 +119,8 @@ class OpleadProbe:
             now = self._now(first)
             search = FilterSearch(looking.trials, times.of_page, zone=options.zone, now=now)
             filtering = search.find(times.seen, len(first.items))
+            if paging.total is None and not paging.undecided and not sample.ended:
+                paging = replace(paging, total=count_leads(asker, reader, paging.options, paging.page_size))
         return Found(paging, sample, places, filtering)
 
     # ── telling ──────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +148,7 @@ class OpleadProbe:
             requests=self._pacer.asked,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=labels_of(records),
+            labels=labels_of(_records(options, places.fields, sample.every, Notes())),
             few_values=few_values_of(tree, whole, known),
             amounts=amounts_of(tree, whole, self._readable, known),
             sources=sources_of(records),

@@ -41,6 +41,14 @@ class Sample:
             return dict(self.items)
         return {mark: {**_object(self.items[mark]), **lead} for mark, lead in self.own.leads.items()}
 
+    @property
+    def every(self) -> list[object]:
+        """All leads of the pages read, each as far as it was."""
+        return [
+            {**_object(item), **self.own.leads[mark]} if mark in self.own.leads else item
+            for mark, item in self.items.items()
+        ]
+
     def listed(self, marks: Sequence[str]) -> list[object]:
         """What the list alone tells of these leads."""
         return [self.items[mark] for mark in marks]

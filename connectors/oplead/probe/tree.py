@@ -20,6 +20,7 @@ _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _PHONE = re.compile(r"(?:\+|00)?[\d\s().-]{9,20}")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
+_PHP = frozenset({"date", "timezone", "timezonetype"})
 _RARELY = 0.02
 _MANY = 20
 _EPOCHS_FROM = 2010
@@ -99,7 +100,7 @@ def _below(path: str, name: str, inner: object, depth: int, *, is_pair: bool, is
 
 def is_php_date(value: object) -> bool:
     """Whether an object is what PHP makes of a date."""
-    return isinstance(value, Mapping) and "date" in value and {*value} <= {"date", "timezone", "timezone_type"}
+    return isinstance(value, Mapping) and "date" in value and {plain(name) for name in value} <= _PHP
 
 
 def is_date(value: object, zone: ZoneInfo) -> bool:

@@ -60,6 +60,12 @@ def second(options: PaginationOptions, asker: Asker, reader: Reader, first: List
     return answer if isinstance(answer, Declined) else reader.listed(answer)
 
 
+def address_of(asker: Asker, options: PaginationOptions, index: int, page_size: int) -> str:
+    """The path and query of a numbered page, by its place from 0."""
+    number = index * page_size if options.style == "offset" else index + options.first_page
+    return _walk(asker, options).address(Place("offset" if options.style == "offset" else "page", str(number)))
+
+
 def _page(asker: Asker, reader: Reader, target: str) -> Listed | None:
     answer = asker.ask(target)
     return None if isinstance(answer, Declined) else reader.listed(answer)
