@@ -10,11 +10,12 @@ from enum import StrEnum
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from jobs.deliver import Delivered, deliver
+from jobs.intake import Intake
 from jobs.ledger import deliveries, leads, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
-from jobs.pull import Intake, Pulled, Reach, pull
+from jobs.pull import Pulled, Reach, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks

@@ -216,6 +216,8 @@ def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | Non
     """The decision on one route, for the delivery that stands there or would."""
     if lead.stale:
         return NotConcerned("to_be_read_again")
+    if lead.excluded:
+        return NotConcerned("excluded")
     key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
     cancelled = delivery is not None and delivery.fate == Fate.CANCELLED
     return decide(

@@ -3,19 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlmodel import Session
-
 from connectors.errors import Misconfigured
 from connectors.ports import Clock, LeadSource
-from connectors.records import DestinationId, Identifier, Lead, LeadId, LeadPage, UnreadableLead
+from connectors.records import LeadId, LeadPage, UnreadableLead
+from jobs.intake import Intake, Kept, Times
 from jobs.ledger import leads
 from jobs.ledger.ledger import Ledger
-from jobs.rulebook import Rulebook, Sinks
-from jobs.rules.consent import may_keep_contact
-from jobs.rules.facts import Answer, LeadFacts
-from jobs.rules.intake import amounts, answer, new_click_ids, where_facts
-from jobs.rules.labels import normalise_label
-from jobs.rules.timing import Seen, observe
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
@@ -29,14 +22,17 @@ class Pulled:
     seen: int = 0
     changed: int = 0
     unreadable: list[UnreadableLead] = field(default_factory=list)
+    excluded: int = 0
+    """Test leads among those seen, left out."""
     complete: bool = False
     """False where the time budget ended the pull before its last page; the next one goes on there."""
 
-    def count(self, page: LeadPage) -> None:
+    def count(self, page: LeadPage, kept: Kept) -> None:
         """Add a page."""
         self.pages += 1
         self.seen += len(page.leads) + len(page.unchanged)
-        self.changed += len(page.leads)
+        self.changed += kept.changed
+        self.excluded += kept.excluded
         self.unreadable += page.unreadable
 
 
@@ -52,7 +48,7 @@ class Reach:
     """After this long a pull stops at a page's end; the next one goes on there."""
 
 
-def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, reach: Reach, done: Pulled) -> None:
+def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, reach: Reach, done: Pulled) -> None:
     """Read the leads that changed since the last complete pull, and keep what the rules need of them.
 
     Args:
@@ -79,8 +75,8 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
         for page in source.fetch_changes(since, resume=resume, is_known=is_known):
             # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
             started = started or page.served_at or began
-            _keep(ledger, page, intake, _Reading(started, page.served_at or started, clock.now()))
-            done.count(page)
+            kept = _keep(ledger, page, intake, Times(started, page.served_at or started, clock.now()))
+            done.count(page, kept)
             if page.resume is not None and clock.now() - began > reach.budget:
                 return
     except Misconfigured:
@@ -90,22 +86,13 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
     done.complete = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """When a page was read: the pull's start, when the source served it, and when the last of it had come."""
-
-    started: datetime
-    served: datetime
-    ended: datetime
-
-
-def _keep(ledger: Ledger, page: LeadPage, intake: "Intake", when: _Reading) -> None:
+def _keep(ledger: Ledger, page: LeadPage, intake: Intake, when: Times) -> Kept:
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
         place.pull_started_at = place.pull_started_at or when.started
         place.resume = page.resume
         session.add(place)
-        intake.store(session, ledger.account, page, when)
+        return intake.store(session, ledger.account, page, when)
 
 
 def _start_over(ledger: Ledger) -> None:
@@ -137,65 +124,3 @@ def _finish(ledger: Ledger, overlap: timedelta) -> None:
                 place.full_read_at = place.pull_started_at
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What is wanted of leads: the rules' facts, and each sink's hashes of contact data."""
-
-    book: Rulebook
-    sinks: Sinks
-
-    def store(self, session: Session, account: str, page: LeadPage, when: _Reading) -> None:
-        """Keep what the rules need of a page."""
-        # A page that drifts may list a lead twice; the later entry is the fresher one.
-        latest = {lead.id: lead for lead in page.leads}
-        ids = list(latest)
-        known = leads.facts(session, account, ids)
-        last_seen = leads.observed(session, account, ids)
-        readings = [self._reading(lead, known.get(lead.id), last_seen.get(lead.id), when) for lead in latest.values()]
-        leads.store(session, account, readings, seen_at=when.served)
-        leads.touch(session, account, page.unchanged, seen_at=when.served)
-        for unreadable in page.unreadable:
-            leads.store_unreadable(session, account, unreadable, seen_at=when.served)
-
-    def _reading(
-        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: _Reading
-    ) -> leads.Reading:
-        wanted = self.book.extraction
-        user_data = answer(wanted.ad_user_data, lead)
-        personalization = answer(wanted.ad_personalization, lead)
-        changes = known.changes if known else ()
-        return leads.Reading(
-            lead=lead,
-            label=None if lead.label is None else normalise_label(lead.label),
-            ad_user_data=user_data,
-            ad_personalization=personalization,
-            where=where_facts(wanted.where, lead),
-            amounts=amounts(wanted.amounts, lead),
-            changes=observe(
-                changes,
-                lead,
-                seen=Seen(previously, when.started, max(when.served, when.ended)),
-                zone=self.book.zone,
-            ),
-            click_ids=new_click_ids(
-                known.click_ids if known else (), lead, previously=_clicks_since(known, previously)
-            ),
-            identifiers=self._identifiers(lead, user_data, personalization),
-        )
-
-    def _identifiers(
-        self, lead: Lead, user_data: Answer, personalization: Answer
-    ) -> dict[DestinationId, tuple[Identifier, ...]]:
-        """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
-        wanted = {
-            route.destination for route in self.book.routes if may_keep_contact(route, user_data, personalization)
-        }
-        return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
-
-
-def _clicks_since(known: LeadFacts | None, previously: datetime | None) -> datetime | None:
-    """From when an id counts that was not on record; one that could not be read before is as old as the lead."""
-    unread_before = known is None or known.stale or known.click_id_problem is not None
-    return None if unread_before else previously

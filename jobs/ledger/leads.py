@@ -46,6 +46,8 @@ class Reading:
     changes: Sequence[Change]
     click_ids: Sequence[KnownClickId]
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
+    excluded: bool = False
+    """Whether it is a test lead by the settings."""
 
 
 def cursor(session: Session, account: str) -> Cursor:
@@ -72,9 +74,6 @@ def store(session: Session, account: str, readings: Sequence[Reading], *, seen_a
     """Keep readings of leads, and have them planned; status changes and click ids only ever accumulate."""
     ids = [reading.lead.id for reading in readings]
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
-    session.exec(
-        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
-    )
     for reading in readings:
         session.merge(_row(account, reading, seen_at))
     session.flush()
@@ -82,6 +81,13 @@ def store(session: Session, account: str, readings: Sequence[Reading], *, seen_a
         session.add_all(_change_row(account, reading.lead.id, change) for change in reading.changes)
         session.add_all(_click_row(account, reading.lead.id, click) for click in reading.click_ids)
         session.add_all(_hash_rows(account, reading.lead.id, reading.identifiers))
+
+
+def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Note that leads could be read."""
+    session.exec(
+        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
+    )
 
 
 def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
@@ -99,6 +105,15 @@ def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: d
     session.exec(
         update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(seen_at=seen_at)
     )
+
+
+def count_excluded(session: Session, account: str, ids: Collection[LeadId]) -> int:
+    """How many of these leads on record are test leads."""
+    return session.exec(
+        select(func.count())
+        .select_from(LeadRow)
+        .where(LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.excluded))
+    ).one()
 
 
 def forget_digests(session: Session, account: str) -> None:
@@ -224,6 +239,7 @@ def _row(account: str, reading: Reading, seen_at: datetime) -> LeadRow:
         facts=json.dumps(kept, sort_keys=True, ensure_ascii=False),
         fresh=True,
         to_plan=True,
+        excluded=reading.excluded,
     )
 
 
@@ -303,6 +319,7 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
         where=kept["where"],
         amounts={path: _amount(text) for path, text in kept["amounts"].items()},
         identifiers={destination: tuple(sorted(found)) for destination, found in identifiers.items()},
+        excluded=row.excluded,
     )
 
 

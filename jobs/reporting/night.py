@@ -129,6 +129,8 @@ def moved(summary: Summary, fate: Fate) -> int:
 def _read(summary: Summary) -> str:
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    if pulled.excluded:
+        said += f", {counted(pulled.excluded, 'test lead')} left out"
     if summary.source_stopped:
         return f"{said}, then stopped"
     return said if pulled.complete else f"{said}; time is up, the next run goes on there"

@@ -114,6 +114,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The settings want other things of a lead than were read; it has not been read again yet.",
             "Nothing to do; the next complete reading of Oplead settles it.",
         ),
+        "excluded": Words(
+            "test lead",
+            "The settings' `exclude` has this lead for a test, so nothing of it is sent.",
+            "Nothing to do; where it is a real lead, make `exclude` narrower and it goes out.",
+        ),
         "not_configured": Words(
             "no longer in the settings",
             "The settings no longer have this conversion for this destination; it is kept back, not forgotten.",

@@ -91,6 +91,10 @@ class LeadFacts:
     amounts: Mapping[str, Amount]
     """A path of a value and the amount there; absent and zero left out."""
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]] = field(default_factory=dict)
+    excluded: bool = False
+    """Whether it is a test lead by the settings' `exclude`."""
+    gone: bool = False
+    """Whether Oplead has it no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,17 @@ def _consent_is_clear(tree: Tree) -> Iterator[Finding]:
                     yield Finding(path, "this value means both granted and refused; leave it in one list")
 
 
+def _test_leads_are_told_by_something(tree: Tree) -> Iterator[Finding]:
+    for path, exclude in find(tree, "exclude"):
+        if isinstance(exclude, dict) and not any(leaves(exclude)):
+            yield Finding(path, "say what marks a test lead: email_domains, phones, names or fields; or take it out")
+    for key in ("names", "fields"):
+        for path, marks in find(tree, f"exclude.{key}"):
+            for at, text in leaves(marks, path):
+                if not normalise_label(text):
+                    yield Finding(at, "a mark of test leads needs letters or digits")
+
+
 def _oplead_is_complete(tree: Tree) -> Iterator[Finding]:
     style = text_at(tree, "oplead.auth.style")
     if style in {"header", "query"} and text_at(tree, "oplead.auth.name") is None:
@@ -240,6 +251,7 @@ _CHECKS: tuple[Check, ...] = (
     _events_are_shared_knowingly,
     _a_purchase_has_a_value,
     _consent_is_clear,
+    _test_leads_are_told_by_something,
     _oplead_is_complete,
     _a_schedule_is_daily_or_cron,
     _references_stand_where_they_are_read,

@@ -1,0 +1,57 @@
+"""Who counts at all: not test leads, not the same sale twice, not leads that are gone."""
+
+from datetime import timedelta
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+def sold(company, number, at=None, **more):
+    """A lead with an appointment and a sale to be told."""
+    return company.lead(number, ("Gagné", at or company.START - DAY), **more)
+
+
+def test_test_leads_are_left_out_and_taken_back_once_they_are_none(company):
+    """By domain, phone, name or field; told in the report, explained, and not on disk."""
+    company.settings["exclude"] = {
+        "email_domains": ["maison-test.fr"],
+        "phones": ["06 12 34 56 78"],
+        "names": ["Jean Essai"],
+        "fields": {"channel": ["Recette"]},
+    }
+    company.serve(
+        sold(company, 1, contact={"email": "claire@Maison-Test.fr"}),
+        sold(company, 2, contact={"email": "b@example.com", "phone": "+33612345678"}),
+        sold(company, 3, contact={"firstName": "ESSAI", "lastName": "Jean"}),
+        sold(company, 4, channel="recette"),
+        sold(company, 5),
+    )
+    code, out, _ = company.command("run")
+
+    assert 0 == code
+    assert "5 leads on 1 page, 1 new or changed, 4 test leads left out" in " ".join(out.split())
+    assert {"L-5"} == {row[1] for row in company.rows_of("lead")}
+
+    company.settings["exclude"] = {"names": ["Jean Essai"]}
+    company.later(DAY)
+    company.later()
+
+    assert {"L-1", "L-2", "L-4", "L-5"} == {lead for lead, _ in company.taken()}
+    assert [] == company.disagreements()
+
+
+def test_what_waits_for_a_lead_that_turns_out_a_test_is_kept_back(company):
+    """And `explain` says so."""
+    company.serve(sold(company, 1, at=company.START - HOUR, amount=""), sold(company, 2))
+    company.night()
+    assert "pending" == company.fates()["L-1", "sale"]
+    company.settings["exclude"] = {"email_domains": ["example.com"]}
+    company.later(DAY)
+    _, out, _ = company.command("explain", "L-1")
+
+    assert ("withheld", "excluded") == (
+        company.fates()["L-1", "sale"],
+        company.deliveries()["L-1", "sale"].reason,
+    )
+    assert "The settings' `exclude` has this lead for a test" in " ".join(out.split())
+    assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
