@@ -8,7 +8,7 @@ from connectors.contact import clean_phones
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
 from jobs.rulebook import Rulebook
 from jobs.rules.exclude import Exclusion, domain
-from jobs.rules.facts import FieldAmount, Route
+from jobs.rules.facts import FieldAmount, Once, OncePer, Route
 from jobs.rules.intake import ConsentField, Extraction
 from jobs.rules.labels import normalise_label
 from jobs.settings.digests import extraction_digest, rules_digest
@@ -111,6 +111,9 @@ def _conversion_route(
         where=(*((_condition(conversion.where),) if conversion.where else ()), *route.where),
         fixed_value=None if isinstance(value, FieldValue) else value,
         field_value=_field_amount(value) if isinstance(value, FieldValue) else None,
+        once=None
+        if conversion.count_once_per == "lead"
+        else Once(OncePer(conversion.count_once_per), conversion.within),
     )
 
 

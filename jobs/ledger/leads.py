@@ -19,7 +19,7 @@ from connectors.records import (
     LeadId,
     UnreadableLead,
 )
-from jobs.ledger.fates import FROZEN, OPEN
+from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
     ClickIdRow,
     ContactHash,
@@ -140,11 +140,22 @@ def plan_closing(session: Session, account: str, *, now: datetime) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account, closing).values(to_plan=True))
 
 
-def to_plan(session: Session, account: str, *, limit: int) -> list[LeadId]:
-    """The next leads to be judged."""
+def plan_rivals(session: Session, account: str) -> None:
+    """Have leads judged again whose deliveries gave way to another lead's: that one may have fallen away."""
+    gave_way = exists().where(
+        col(Delivery.account) == account,
+        col(Delivery.lead) == col(LeadRow.id),
+        col(Delivery.fate) == Fate.WITHHELD,
+        col(Delivery.reason).startswith("counted_already"),
+    )
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account, gave_way).values(to_plan=True))
+
+
+def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
+    """The next leads to be judged, by id."""
     rows = session.exec(
         select(LeadRow.id)
-        .where(LeadRow.account == account, col(LeadRow.to_plan))
+        .where(LeadRow.account == account, col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))
         .order_by(col(LeadRow.id))
         .limit(limit)
     )

@@ -80,6 +80,9 @@ def told(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
     lines = [("read", _read(summary)), ("judged", counted(summary.planned.leads, "lead"))]
+    if summary.planned.same_click:
+        shared = ", ".join(f"{name} × {number(count)}" for name, count in sorted(summary.planned.same_click.items()))
+        lines.append(("same click", f"{shared}: another lead's counts too (see `count_once_per`)"))
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:

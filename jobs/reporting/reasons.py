@@ -114,6 +114,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The settings want other things of a lead than were read; it has not been read again yet.",
             "Nothing to do; the next complete reading of Oplead settles it.",
         ),
+        "counted_already": Words(
+            "counted already",
+            "The same click or person counts already by another lead (`count_once_per`).",
+            "Nothing to do; should the other never go out, this one does.",
+        ),
         "excluded": Words(
             "test lead",
             "The settings' `exclude` has this lead for a test, so nothing of it is sent.",

@@ -107,6 +107,22 @@ class FieldAmount:
     wait: timedelta
 
 
+class OncePer(StrEnum):
+    """What a conversion counts once for, beside its lead."""
+
+    CLICK = "click"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A conversion that other leads' may be the same as."""
+
+    per: OncePer
+    within: timedelta
+    """Two that happened further apart count both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One conversion to one destination, with everything that decides it."""
@@ -141,6 +157,8 @@ class Route:
     """Only leads that have one of these go this way; empty lets all."""
     never_with: frozenset[ClickIdKind] = frozenset()
     """Leads that have one of these go another way."""
+    once: Once | None = None
+    """None counts each lead for itself."""
 
     @property
     def uses_contact(self) -> bool:

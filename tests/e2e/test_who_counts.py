@@ -55,3 +55,46 @@ def test_what_waits_for_a_lead_that_turns_out_a_test_is_kept_back(company):
     )
     assert "The settings' `exclude` has this lead for a test" in " ".join(out.split())
     assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
+
+
+def test_the_same_sale_twice_counts_once(company):
+    """By the click here and by the person there; the other goes out once the first cannot."""
+    company.conversion("sale")["count_once_per"] = "person"
+    company.conversion("appointment")["count_once_per"] = "click"
+    jeanne = {"contact": {"email": "jeanne@example.com"}}
+    company.serve(
+        sold(company, 1, **jeanne),
+        sold(company, 2, company.START - 2 * HOUR, **jeanne),
+        sold(company, 3, clicks=f"gclid={company.gclid(1)}"),
+    )
+    company.night()
+    assert {"appointment": "counted_already: L-1", "sale": None} == {
+        conversion: row.reason for (lead, conversion), row in company.deliveries().items() if lead == "L-3"
+    }
+    company.later()
+    company.serve(sold(company, 4, company.clock.now() - 3 * HOUR, **jeanne))
+    company.later(DAY)
+    company.later()
+
+    assert [
+        ("L-1", "appointment"),
+        ("L-1", "sale"),
+        ("L-2", "appointment"),
+        ("L-3", "sale"),
+        ("L-4", "appointment"),
+    ] == sorted(company.taken())
+    assert [] == company.disagreements()
+    assert {"counted_already: L-1"} == {
+        row.reason for (lead, name), row in company.deliveries().items() if lead in ("L-2", "L-4") and name == "sale"
+    }
+    _, out, _ = company.command("explain", "L-2")
+    assert "The same click or person counts already by another lead" in " ".join(out.split())
+
+
+def test_a_click_shared_by_two_sales_is_told_and_not_stopped(company):
+    """Unless the settings say so."""
+    company.serve(sold(company, 1), sold(company, 2, clicks=f"gclid={company.gclid(1)}"))
+    _, out, _ = company.command("run")
+
+    assert "appointment × 2, sale × 2: another lead's counts too" in " ".join(out.split())
+    assert 4 == len(company.deliveries())
