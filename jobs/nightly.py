@@ -114,17 +114,24 @@ class Summary:
         unknown = sum(with_click for _, _, with_click in self.unknown_labels)
         unreadable = len(self.pulled.unreadable)
         asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        return self.rejections + [
-            sentence
-            for count, sentence in (
-                (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
-                (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
-                (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
-                (unknown, f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`"),
-            )
-            if count
-        ]
+        return (
+            self.rejections
+            + self.pulled.attention
+            + [
+                sentence
+                for count, sentence in (
+                    (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
+                    (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                    (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
+                    (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
+                    (
+                        unknown,
+                        f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`",
+                    ),
+                )
+                if count
+            ]
+        )
 
     @property
     def exit_code(self) -> int:

@@ -211,6 +211,7 @@ class _Planner:
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
             mended=delivery.fate == Fate.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
+            gone=lead.gone,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
         )
 
@@ -233,8 +234,8 @@ class _Planner:
             deliveries.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
         elif orphan.fate in OPEN:
             closed = orphan.expires_at is not None and orphan.expires_at < self.now
-            fate = Fate.EXPIRED if closed else Fate.WITHHELD
-            deliveries.move(session, self.ledger, orphan, fate, "not_configured", now=self.now)
+            fate, cause = (Fate.CANCELLED, "lead gone") if lead.gone else (Fate.WITHHELD, "not_configured")
+            deliveries.move(session, self.ledger, orphan, Fate.EXPIRED if closed else fate, cause, now=self.now)
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
@@ -252,6 +253,8 @@ def _went_there(existing: Sequence[Delivery], route: Route) -> bool:
 
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
     """The decision on one route, for the delivery that stands there or would."""
+    if lead.gone:
+        return NotConcerned("lead gone")
     if lead.stale:
         return NotConcerned("to_be_read_again")
     if lead.excluded:
@@ -312,7 +315,7 @@ def bring_in_line(
     reason = "window_closed" if fate is Fate.EXPIRED else reason_of(decision)
     detail = getattr(decision, "detail", None)
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate is Fate.CANCELLED:
+    if fate is Fate.CANCELLED and reason != "lead gone":
         cause = "consent withdrawn"
     deliveries.move(session, ledger, delivery, fate, cause, now=now)
 

@@ -25,7 +25,7 @@ from jobs.rules.reconcile import reason_of
 from jobs.settings import Settings
 from jobs.wiring import rules_alone
 
-NO_SUCH_CONVERSION = frozenset({"stage_not_reached", "where_does_not_match", "another_way", "excluded"})
+NO_SUCH_CONVERSION = frozenset({"stage_not_reached", "where_does_not_match", "another_way", "excluded", "lead gone"})
 """Reasons for which there is no delivery."""
 _ENDS = 6
 _SHORTEST = 16

@@ -85,7 +85,7 @@ def erase_idle(session: Session, account: str, routes: Collection[Route], *, now
                 col(Counted.conversion) == route.conversion,
                 col(Counted.destination) == route.destination,
                 # It may be told as late as its click is remembered.
-                col(Counted.at) >= now - route.once.within - max(route.click_window, route.limits.contact_window),
+                col(Counted.at) >= now - route.once.within - route.remembered,
             )
             for route in routes
             if route.once is not None

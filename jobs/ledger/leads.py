@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from sqlalchemy import delete, exists, func, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import (
@@ -101,9 +101,117 @@ def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, se
 
 
 def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
-    """Note that unchanged leads were seen again."""
+    """Note that unchanged leads were seen again; one that was taken for gone is judged again."""
     session.exec(
-        update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(seen_at=seen_at)
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
+        .values(
+            seen_at=seen_at,
+            to_plan=or_(col(LeadRow.to_plan), col(LeadRow.gone_at).is_not(None)),
+            missing_since=None,
+            gone_at=None,
+        )
+    )
+
+
+def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
+    """Those of the leads that nothing is kept of, or that were taken for gone; in their order, each once."""
+    known = set(
+        session.exec(
+            select(LeadRow.id).where(
+                LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.gone_at).is_(None)
+            )
+        )
+    )
+    return [lead for lead in dict.fromkeys(ids) if lead not in known]
+
+
+def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
+    """Leads of which something could still be sent, the longest unread first.
+
+    Args:
+        session: an open transaction.
+        account: whose.
+        since: a lead that was created or clicked since then may still reach something.
+        before: those read since then are read enough.
+    """
+    clicked = exists().where(
+        col(ClickIdRow.account) == account,
+        col(ClickIdRow.lead) == col(LeadRow.id),
+        col(ClickIdRow.clicked_at) >= since,
+    )
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(
+            LeadRow.account == account,
+            LeadRow.seen_at < before,
+            col(LeadRow.gone_at).is_(None),
+            or_(col(LeadRow.created_at) >= since, clicked, _has_open_deliveries(account)),
+        )
+        # One that was not there when last asked for was asked for then.
+        .order_by(func.coalesce(col(LeadRow.missing_since), col(LeadRow.seen_at)), col(LeadRow.id))
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
+    """Leads with open deliveries that a complete list since then did not show, the longest unseen first.
+
+    Without a complete list only those that were not there when last asked for.
+    """
+    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(LeadRow.account == account, unseen, _has_open_deliveries(account))
+        .order_by(col(LeadRow.seen_at), col(LeadRow.id))
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def with_open_deliveries(session: Session, account: str) -> set[str]:
+    """The leads that something may still be sent of."""
+    return set(session.exec(select(Delivery.lead).where(Delivery.account == account, col(Delivery.fate).in_(OPEN))))
+
+
+def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
+    """Note that leads are not there, since now where they were before."""
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids), col(LeadRow.missing_since).is_(None))
+        .values(missing_since=now)
+    )
+
+
+def believe_gone(
+    session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
+) -> int:
+    """Take leads for gone that were missing before a time already, and have them planned; how many those are."""
+    result = session.exec(
+        update(LeadRow)
+        .where(
+            col(LeadRow.account) == account,
+            col(LeadRow.id).in_(ids),
+            col(LeadRow.missing_since) <= missing_before,
+            col(LeadRow.gone_at).is_(None),
+        )
+        .values(gone_at=now, to_plan=True)
+    )
+    return int(result.rowcount)
+
+
+def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
+    """Not on a page since then, not even unreadably."""
+    unreadable = exists().where(
+        col(UnreadableLeadRow.account) == account,
+        col(UnreadableLeadRow.id) == col(LeadRow.id),
+        col(UnreadableLeadRow.seen_at) >= since,
+    )
+    return and_(col(LeadRow.seen_at) < since, ~unreadable)
+
+
+def _has_open_deliveries(account: str) -> ColumnElement[bool]:
+    return exists().where(
+        col(Delivery.account) == account, col(Delivery.lead) == col(LeadRow.id), col(Delivery.fate).in_(OPEN)
     )
 
 
@@ -331,6 +439,7 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
         amounts={path: _amount(text) for path, text in kept["amounts"].items()},
         identifiers={destination: tuple(sorted(found)) for destination, found in identifiers.items()},
         excluded=row.excluded,
+        gone=row.gone_at is not None,
     )
 
 

@@ -132,6 +132,10 @@ def moved(summary: Summary, fate: Fate) -> int:
 def _read(summary: Summary) -> str:
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    if pulled.own_pages:
+        said += f", {number(pulled.own_pages)} read one by one"
+    if pulled.gone:
+        said += f", {number(pulled.gone)} gone"
     if pulled.excluded:
         said += f", {counted(pulled.excluded, 'test lead')} left out"
     if summary.source_stopped:

@@ -141,6 +141,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "More time has passed since the click, or since it happened, than the platform takes conversions for.",
             "Nothing to do for this lead; if many are late, update statuses in Oplead sooner.",
         ),
+        "lead gone": Words(
+            "lead gone",
+            "Oplead has this lead no more, on two nights: it was deleted, or merged with another.",
+            "Nothing to do; a lead that comes back counts again from the next stage it enters.",
+        ),
         "consent withdrawn": Words(
             "consent withdrawn",
             "The lead withdrew its consent before the conversion was sent.",

@@ -161,6 +161,11 @@ class Route:
     """None counts each lead for itself."""
 
     @property
+    def remembered(self) -> timedelta:
+        """For how long after its click or creation a lead's conversion can be sent at most."""
+        return max(self.click_window, self.limits.click_window, self.limits.contact_window)
+
+    @property
     def uses_contact(self) -> bool:
         """Whether hashed contact data may go out on this route."""
         return self.contact_only or self.attach_contact

@@ -36,7 +36,6 @@ NOTED = (
 REFUSED = (
     NotYet("google_ads.*.max_per_run", "take it out; `run --dry-run` shows how many would go"),
     NotYet("meta.*.max_per_run", "take it out"),
-    NotYet("oplead.pull", "write list", acts=("since", "list")),
 )
 
 

@@ -227,6 +227,11 @@ def _oplead_is_complete(tree: Tree) -> Iterator[Finding]:
         )
 
 
+def _own_pages_are_read_where_they_are_all(tree: Tree) -> Iterator[Finding]:
+    if text_at(tree, "oplead.pull") == "details" and text_at(tree, "oplead.detail") == "never":
+        yield Finding(("oplead", "detail"), "pull: details reads every lead's own page; take this out, or write list")
+
+
 def _a_schedule_is_daily_or_cron(tree: Tree) -> Iterator[Finding]:
     schedule = value_at(tree, ("schedule",))
     if isinstance(schedule, dict) and ("daily" in schedule) == ("cron" in schedule):
@@ -277,6 +282,7 @@ _CHECKS: tuple[Check, ...] = (
     _consent_is_clear,
     _test_leads_are_told_by_something,
     _oplead_is_complete,
+    _own_pages_are_read_where_they_are_all,
     _a_schedule_is_daily_or_cron,
     _references_stand_where_they_are_read,
 )

@@ -98,3 +98,57 @@ def test_a_click_shared_by_two_sales_is_told_and_not_stopped(company):
 
     assert "appointment × 2, sale × 2: another lead's counts too" in " ".join(out.split())
     assert 4 == len(company.deliveries())
+
+
+def test_a_lead_that_is_deleted_is_called_off_on_the_second_night(company):
+    """What was sent of it stays; what waited is cancelled, its hashes are erased, and `explain` says why."""
+    company.serve(sold(company, 1, at=company.START - HOUR, amount=""), sold(company, 2))
+    company.night()
+    company.sandbox.oplead.delete("L-1")
+    company.later(DAY)
+    assert "pending" == company.fates()["L-1", "sale"]
+    summary = company.later(DAY)
+    _, out, _ = company.command("explain", "L-1")
+
+    assert ("accepted", "cancelled") == (company.fates()["L-1", "appointment"], company.fates()["L-1", "sale"])
+    assert (1, 0) == (summary.pulled.gone, summary.exit_code)
+    assert "Oplead has this lead no more, on two nights" in " ".join(out.split())
+    assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
+    assert [] == company.disagreements()
+
+
+def test_a_key_that_sees_less_calls_nothing_off(company):
+    """Six leads are not deleted in one night: a human is asked, and once the key sees them again they go out."""
+    leads = [sold(company, number, at=company.START - HOUR, amount="") for number in range(6)]
+    company.serve(*leads)
+    company.night()
+    for one in leads:
+        company.sandbox.oplead.delete(one["id"])
+    company.later(DAY)
+    company.clock.advance(company.clock.now() + DAY)
+    code, out, _ = company.command("run")
+    assert 1 == code
+    assert "6 leads are not there any more: does the key still see every lead?" in " ".join(out.split())
+    company.serve(*(one | {"amount": "9 000,00 €"} for one in leads))
+    company.later(HOUR)
+    company.later()
+
+    assert 12 == len(company.taken())
+    assert [] == company.disagreements()
+
+
+def test_leads_are_read_one_by_one_where_the_list_says_little(company):
+    """`pull: details`: a change shows on a lead's own page alone, and a lead out of time is not asked for any more."""
+    company.sandbox.oplead.switch("list_has_details", False)
+    company.settings["oplead"] = {"pull": "details"}
+    company.serve(company.lead(1), company.lead(2, created=company.START - 100 * DAY), company.lead(3))
+    company.night()
+    company.serve(sold(company, 1, at=company.clock.now() + HOUR))
+    summary = company.later(DAY)
+    company.later()
+    asked = [entry["path"].rpartition("/")[2] for entry in company.asked("oplead", "/v1/leads/")]
+
+    assert {("L-1", "appointment"), ("L-1", "sale")} == set(company.taken())
+    assert (2, 1, True) == (summary.pulled.own_pages, summary.pulled.changed, summary.pulled.complete)
+    assert 1 == asked.count("L-2")
+    assert [] == company.disagreements()

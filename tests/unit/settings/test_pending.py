@@ -44,7 +44,6 @@ def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
     [
         ({"google_ads": GOOGLE % "max_per_run: 9"}, "google_ads.max_per_run"),
         ({"meta": META % ", max_per_run: 9"}, "meta.max_per_run"),
-        ({"oplead": OPLEAD % "pull: details"}, "oplead.pull"),
     ],
 )
 def test_a_guard_that_cannot_act_is_refused(complaints, changes, path):
@@ -63,6 +62,7 @@ def test_a_guard_that_cannot_act_is_refused(complaints, changes, path):
         {"conversions": CONVERSION % "count_once_per: click, within: 10 d"},
         {"exclude": "{ names: [Jean Test] }"},
         {"oplead": OPLEAD % "pull: list, budget: 2 h"},
+        {"oplead": OPLEAD % "pull: details"},
     ],
 )
 def test_what_acts_already_is_accepted(loaded, changes):
