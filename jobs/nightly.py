@@ -10,11 +10,12 @@ from enum import StrEnum
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from jobs.deliver import Delivered, deliver
+from jobs.intake import Intake
 from jobs.ledger import deliveries, leads, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
-from jobs.pull import Intake, Pulled, Reach, pull
+from jobs.pull import Pulled, Reach, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
@@ -113,17 +114,24 @@ class Summary:
         unknown = sum(with_click for _, _, with_click in self.unknown_labels)
         unreadable = len(self.pulled.unreadable)
         asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        return self.rejections + [
-            sentence
-            for count, sentence in (
-                (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
-                (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
-                (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
-                (unknown, f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`"),
-            )
-            if count
-        ]
+        return (
+            self.rejections
+            + self.pulled.attention
+            + [
+                sentence
+                for count, sentence in (
+                    (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
+                    (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                    (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
+                    (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
+                    (
+                        unknown,
+                        f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`",
+                    ),
+                )
+                if count
+            ]
+        )
 
     @property
     def exit_code(self) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from jobs.ledger.tables import Delivery, Start
+from jobs.ledger.tables import Counted, Delivery, Start
 from jobs.rules.facts import Route, Starts
 
 
@@ -45,8 +45,8 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
 
 
 def rename(session: Session, account: str, *, old: str, new: str) -> None:
-    """Carry a conversion's deliveries and starts over to its new id; keys stay as they were sent."""
-    for table in (Start, Delivery):
+    """Carry what is on record of a conversion over to its new id; keys stay as they were sent."""
+    for table in (Start, Delivery, Counted):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
         )

@@ -101,6 +101,12 @@ class LeadRow(SQLModel, table=True):
     fresh: bool
     """Read since it was last judged: its contact hashes are whole."""
     to_plan: bool = Field(index=True)
+    excluded: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    """A test lead by the settings' `exclude`, on record from before that."""
+    missing_since: datetime | None = None
+    """When its own page was first found gone; None once it is seen again."""
+    gone_at: datetime | None = None
+    """When it was found gone a second time, and so believed."""
 
 
 class UnreadableLeadRow(SQLModel, table=True):
@@ -134,7 +140,7 @@ class ClickIdRow(SQLModel, table=True):
     """A click id of a lead; ids accumulate."""
 
     __tablename__ = "click_id"
-    __table_args__ = (_of_lead(),)
+    __table_args__ = (_of_lead(), Index(None, "account", "kind", "value"))
     account: str = Field(primary_key=True)
     lead: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -207,6 +213,20 @@ class Delivery(SQLModel, table=True):
     code: str | None = None
     """The platform's word on a settled delivery."""
     outcome: str | None = None
+
+
+class Counted(SQLModel, table=True):
+    """What a delivery is known again by, where its conversion counts once per click or person."""
+
+    __table_args__ = (_of_lead(),)
+    account: str = Field(primary_key=True)
+    conversion: str = Field(primary_key=True)
+    destination: str = Field(primary_key=True)
+    mark: str = Field(primary_key=True)
+    """SHA-256 over a kind and a value: a click id, or contact data already hashed."""
+    lead: str = Field(primary_key=True)
+    at: datetime
+    """When the conversion happened."""
 
 
 class Request(SQLModel, table=True):

@@ -80,6 +80,9 @@ def told(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
     lines = [("read", _read(summary)), ("judged", counted(summary.planned.leads, "lead"))]
+    if summary.planned.same_click:
+        shared = ", ".join(f"{name} × {number(count)}" for name, count in sorted(summary.planned.same_click.items()))
+        lines.append(("same click", f"{shared}: another lead's counts too (see `count_once_per`)"))
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:
@@ -129,6 +132,12 @@ def moved(summary: Summary, fate: Fate) -> int:
 def _read(summary: Summary) -> str:
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    if pulled.own_pages:
+        said += f", {number(pulled.own_pages)} read one by one"
+    if pulled.gone:
+        said += f", {number(pulled.gone)} gone"
+    if pulled.excluded:
+        said += f", {counted(pulled.excluded, 'test lead')} left out"
     if pulled.missing:
         said = f"{said}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
     if pulled.moved:

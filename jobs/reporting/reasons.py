@@ -114,6 +114,16 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The settings want other things of a lead than were read; it has not been read again yet.",
             "Nothing to do; the next complete reading of Oplead settles it.",
         ),
+        "counted_already": Words(
+            "counted already",
+            "The same click or person counts already by another lead (`count_once_per`).",
+            "Nothing to do; should the other never go out, this one does.",
+        ),
+        "excluded": Words(
+            "test lead",
+            "The settings' `exclude` has this lead for a test, so nothing of it is sent.",
+            "Nothing to do; where it is a real lead, make `exclude` narrower and it goes out.",
+        ),
         "not_configured": Words(
             "no longer in the settings",
             "The settings no longer have this conversion for this destination; it is kept back, not forgotten.",
@@ -130,6 +140,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "too late",
             "More time has passed since the click, or since it happened, than the platform takes conversions for.",
             "Nothing to do for this lead; if many are late, update statuses in Oplead sooner.",
+        ),
+        "lead gone": Words(
+            "lead gone",
+            "Oplead has this lead no more, on two nights: it was deleted, or merged with another.",
+            "Nothing to do; a lead that comes back counts again from the next stage it enters.",
         ),
         "consent withdrawn": Words(
             "consent withdrawn",

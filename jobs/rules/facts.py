@@ -91,6 +91,10 @@ class LeadFacts:
     amounts: Mapping[str, Amount]
     """A path of a value and the amount there; absent and zero left out."""
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]] = field(default_factory=dict)
+    excluded: bool = False
+    """Whether it is a test lead by the settings' `exclude`."""
+    gone: bool = False
+    """Whether Oplead has it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,22 @@ class FieldAmount:
     tax: str
     otherwise: Decimal | None
     wait: timedelta
+
+
+class OncePer(StrEnum):
+    """What a conversion counts once for, beside its lead."""
+
+    CLICK = "click"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A conversion that other leads' may be the same as."""
+
+    per: OncePer
+    within: timedelta
+    """Two that happened further apart count both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +157,13 @@ class Route:
     """Only leads that have one of these go this way; empty lets all."""
     never_with: frozenset[ClickIdKind] = frozenset()
     """Leads that have one of these go another way."""
+    once: Once | None = None
+    """None counts each lead for itself."""
+
+    @property
+    def remembered(self) -> timedelta:
+        """For how long after its click or creation a lead's conversion can be sent at most."""
+        return max(self.click_window, self.limits.click_window, self.limits.contact_window)
 
     @property
     def uses_contact(self) -> bool:

@@ -30,15 +30,11 @@ NOTED = (
     NotYet("conversions.*.undo_when", "what was sent is not taken back"),
     NotYet("conversions.*.undo_after", "what was sent is not taken back"),
     NotYet("conversions.*.undo_via", "what was sent is not taken back"),
-    NotYet("conversions.*.within", "a lead counts once per conversion, whenever"),
 )
 
 REFUSED = (
-    NotYet("exclude", "take it out, and keep test leads out of Oplead"),
     NotYet("google_ads.*.max_per_run", "take it out; `run --dry-run` shows how many would go"),
     NotYet("meta.*.max_per_run", "take it out"),
-    NotYet("conversions.*.count_once_per", "write lead, or take it out", acts=("lead",)),
-    NotYet("oplead.pull", "write list", acts=("since", "list")),
 )
 
 

@@ -12,7 +12,7 @@ from jobs.reporting.reasons import FATES, REASONS, words_for
 
 ROOT = Path(jobs.__file__).parent
 SOURCES = (*sorted((ROOT / "rules").glob("*.py")), ROOT / "plan.py")
-GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Expire", "Wait", "NoValue"}
+GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Withhold", "Expire", "Wait", "NoValue"}
 """Calls whose first argument is a reason."""
 GIVEN_BACK = {"_before_start", "_unrecognised"}
 """Functions that return reasons."""
