@@ -8,28 +8,52 @@ amount, contact.
 import hashlib
 import json
 from collections import defaultdict
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.oplead_wire import wire_id
 from connectors.sandbox.population import FIRST_NIGHT, Population
 from jobs.ledger import tables
 from tests.e2e.support.company import ACTIONS, CUSTOMER
-from tests.e2e.support.shapes import SHAPES
+from tests.e2e.support.shapes import shapes
 from tests.e2e.support.typed import type_in
 
-REFUSED = {}
-"""Shapes nobody can tell how to read without being told: shape → (the setting that the message names, why)."""
-FEW = 6
+REFUSED = ()
+"""What nobody can tell by looking, a `Refusal` each."""
+FEW = 8
 """More refusals than this would not be a tolerant reading."""
 LEADS = 130
-PARIS = ZoneInfo("Europe/Paris")
-YES = {"oui", "true", "1", "yes", "o"}
-NO = {"non", "false", "0", "no", "n"}
+YES, NO = "oui", "non"
 OTHERWISE = 1.0
 GOOGLE_KINDS = ("gclid", "gbraid", "wbraid")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Shapes that cannot be read without being told."""
+
+    setting: str
+    """The one that the message names."""
+    because: str
+    of: Callable
+    """Whether a shape is one of them."""
+
+
+def refusal_of(shape):
+    """Why a shape is refused; None where it has to be read."""
+    return next((refusal for refusal in REFUSED if refusal.of(shape)), None)
+
+
+def named(chosen):
+    """The shapes as parameters, each under its number and what it is most likely to fail by."""
+    return [
+        pytest.param(shape, id=f"{number:02d} {shape.envelope} {shape.pagination} {shape.names} {shape.auth}")
+        for number, shape in enumerate(shapes())
+        if chosen(shape)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +126,8 @@ class Newcomer:
     def _consent(self):
         answers = [one for one in self.survey["few_values"] if one["consent"] and "person" not in one["path"].lower()]
         (found,) = answers
-        words = list(found["values"])
-        return {
-            "field": found["path"],
-            "granted": [word for word in words if word.lower() in YES],
-            "refused": [word for word in words if word.lower() in NO],
-        }
+        assert {YES, NO} <= set(found["values"])
+        return {"field": found["path"], "granted": [YES], "refused": [NO]}
 
     def _amount(self):
         return max(self.survey["amounts"], key=lambda one: one["readable"])["path"]
@@ -126,14 +146,18 @@ class Newcomer:
 def newcomer(companies, population, shape):
     """A newcomer before an Oplead of this shape."""
     company = companies(start=FIRST_NIGHT, population=population)
-    assert company.environ["OPLEAD_TOKEN"] == ADMIN_KEY
-    shape.put_on(company.sandbox.oplead)
+    company.sandbox.oplead.shape = shape
     return Newcomer(company)
 
 
-def readable(population):
-    """What is meant by each lead that is one."""
-    return {lead: truth for lead, truth in population.truth().items() if truth.kinds["shape"] == "sound"}
+def readable(population, shape):
+    """What is meant by each lead that is one and is there on the first night, under the id it is served by."""
+    served = population.leads_at(FIRST_NIGHT)
+    return {
+        str(wire_id(lead, shape.ids)): truth
+        for lead, truth in population.truth().items()
+        if lead in served and truth.kinds["shape"] == "sound"
+    }
 
 
 def now(truth, what):
@@ -167,32 +191,32 @@ def told(event):
     return {next(iter(one.values())) for one in event.get("userData", {}).get("userIdentifiers", ())}
 
 
-def same_moment(truth, read):
-    """Whether a time is the true one, as exactly as the answer writes it: to the second, the minute or the day."""
-    if truth.replace(microsecond=0) == read.replace(microsecond=0):
-        return "second"
-    if truth.replace(second=0, microsecond=0) == read:
-        return "minute"
-    noon = datetime.combine(truth.astimezone(PARIS).date(), time(12), PARIS)
-    return (
-        "day" if abs(read - noon) < timedelta(minutes=1) or timedelta(0) <= read - truth < timedelta(minutes=1) else ""
-    )
+def exact(moment, shape):
+    """A time as exactly as this shape writes it."""
+    return moment.replace(second=0, microsecond=0) if shape.dates == "french" else moment.replace(microsecond=0)
+
+
+def amount_sent(truth, shape):
+    """The amount that goes out; None where what is typed cannot be read."""
+    typed = now(truth, "amount")
+    if typed and truth.amount is not None:
+        return float(truth.amount)
+    return OTHERWISE if not typed or shape.amounts == "number" else None
 
 
 def test_refusals_are_few():
-    """Of sixty shapes only some need to be told what no look can find out, each for a reason of its own."""
-    shapes = {str(shape) for shape in SHAPES}
+    """Of more than sixty shapes only some have to be told what no look can find out, each for a reason of its own."""
+    refused = [shape for shape in shapes() if refusal_of(shape)]
 
-    assert 60 <= len(shapes)
-    assert set(REFUSED) <= shapes
-    assert FEW >= len(REFUSED)
-    assert all(setting.startswith("oplead.") and why for setting, why in REFUSED.values())
+    assert 60 <= len(shapes())
+    assert FEW >= len(refused)
+    assert all(refusal.setting.startswith("oplead.") and refusal.because for refusal in REFUSED)
 
 
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if str(shape) in REFUSED], ids=str)
+@pytest.mark.parametrize("shape", named(refusal_of))
 def test_what_cannot_be_told_is_refused(newcomer, shape):
     """The setting to write is named, by `probe` or by the run; no lead is read by halves, nothing is sent."""
-    setting, _ = REFUSED[str(shape)]
+    setting = refusal_of(shape).setting
     done = newcomer.probe()
     said = done.out + done.err
     if done.code == 0 and not newcomer.survey["undecided"]:
@@ -205,8 +229,8 @@ def test_what_cannot_be_told_is_refused(newcomer, shape):
     assert not newcomer.company.state.exists() or not newcomer.company.rows(tables.LeadRow)
 
 
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if str(shape) not in REFUSED], ids=str)
-def test_what_probe_suggests_reads_every_lead_right(newcomer, population):
+@pytest.mark.parametrize("shape", named(lambda shape: not refusal_of(shape)))
+def test_what_probe_suggests_reads_every_lead_right(newcomer, population, shape):
     """Every lead there, its label, creation, click ids, consent, amount and contact the true ones; nothing invented."""
     looked = newcomer.probe()
 
@@ -216,13 +240,13 @@ def test_what_probe_suggests_reads_every_lead_right(newcomer, population):
     night = newcomer.run()
 
     assert night.code in (0, 1), night.out + night.err
-    truths = readable(population)
+    truths = readable(population, shape)
     rows = {row.id: row for row in newcomer.company.rows(tables.LeadRow)}
     assert set(truths) == set(rows)
 
-    precisions = {lead: same_moment(truth.created, rows[lead].created_at) for lead, truth in truths.items()}
-    assert "" not in precisions.values(), [lead for lead, exact in precisions.items() if not exact]
-    assert len(set(precisions.values()) - {"second"}) <= 1
+    assert {lead: exact(truth.created, shape) for lead, truth in truths.items()} == {
+        lead: row.created_at for lead, row in rows.items()
+    }
 
     labels = {(now(truth, "status"), rows[lead].label) for lead, truth in truths.items()}
     assert len({true for true, _ in labels}) == len(labels) == len({read for _, read in labels})
@@ -234,15 +258,15 @@ def test_what_probe_suggests_reads_every_lead_right(newcomer, population):
 
     sent = newcomer.sent()
     reachable = {lead for lead, truth in truths.items() if agrees(truth) and (googles(truth) or hashes(truth))}
-    unreadable = {lead for lead in reachable if now(truths[lead], "amount") and truths[lead].amount is None}
+    unreadable = {lead for lead in reachable if amount_sent(truths[lead], shape) is None}
     # Google waits six hours after a click, and we three days for an amount.
     young = {lead for lead in reachable if truths[lead].created > FIRST_NIGHT - timedelta(days=3)}
     assert reachable - unreadable - young == set(sent) - young
     assert {1} == {len(events) for events in sent.values()}
     for lead, (event,) in sent.items():
         truth = truths[lead]
-        amount = float(truth.amount) if now(truth, "amount") else OTHERWISE
-        assert (lead, amount) == (lead, event["conversionValue"])
+        assert (lead, amount_sent(truth, shape)) == (lead, event["conversionValue"])
+        assert (lead, exact(truth.created, shape)) == (lead, datetime.fromisoformat(event["eventTimestamp"]))
         assert (lead, hashes(truth)) == (lead, told(event))
         assert (lead, googles(truth)) == (lead, dict(event.get("adIdentifiers", {})))
     assert {CUSTOMER} == {
