@@ -278,10 +278,8 @@ def test_two_sales_of_one_click_in_one_night(month):
         ),
     ],
 )
-@pytest.mark.parametrize("contact_data", ["attach", "none"])
-def test_one_sale_a_person(month, first, second, contact_data):
+def test_one_sale_a_person(month, first, second):
     """`count_once_per: person`: who asks twice by two clicks and is sold to twice in a month counts once."""
-    month.settings["google_ads"]["contact_data"] = contact_data
     month.conversion("sale")["count_once_per"] = "person"
     month.history(20)
     month.night()
@@ -295,3 +293,12 @@ def test_one_sale_a_person(month, first, second, contact_data):
     assert QUIET == month.night().said
     assert QUIET == month.night().said
     assert sorted(expected("sale", sold)) == month.arrivals()
+
+
+def test_persons_cannot_be_told_apart_without_contact_data(month):
+    """Where no contact data is kept, the settings are refused before anything is read, the key that is missing named."""
+    month.settings["google_ads"]["contact_data"] = "none"
+    month.conversion("sale")["count_once_per"] = "person"
+
+    assert "contact_data" in month.refused_night()
+    assert [] == month.company.asked("oplead")
