@@ -3,7 +3,6 @@
 import os
 import signal
 from contextlib import contextmanager
-from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 
@@ -11,7 +10,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """How long all of it goes on; 0 for once through."""
 EXAMPLES = {"count": 0}
 """How often code was tried in this process."""
-_MOST = timedelta(seconds=2)
+_MOST = 2.0
 
 FUZZ = settings(
     max_examples=400 if SECONDS else 70,
@@ -26,6 +25,9 @@ FUZZ = settings(
     ],
 )
 
+SLOW = settings(FUZZ, max_examples=FUZZ.max_examples // 8)
+"""For what is slow by its nature."""
+
 
 class _TooLongError(BaseException):
     """Raised from the timer; no code under test catches it."""
@@ -36,11 +38,11 @@ def in_time(most=_MOST):
     """Fail where the block takes longer than it may, in this process's own time: a busy machine is no hang."""
     EXAMPLES["count"] += 1
     before = signal.signal(signal.SIGPROF, _stop)
-    signal.setitimer(signal.ITIMER_PROF, most.total_seconds())
+    signal.setitimer(signal.ITIMER_PROF, most)
     try:
         yield
     except _TooLongError:
-        message = f"this takes more than {most.total_seconds():g} s"
+        message = f"this takes more than {most:g} s"
         raise AssertionError(message) from None
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
