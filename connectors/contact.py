@@ -9,6 +9,9 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
+LONGEST_FIELD = 1000
+"""Characters; what is longer is somebody's letter, and reading it could take for ever."""
+
 _SEVERAL = re.compile(r"[;,|\n]|\s(?:ou|et)\s", re.IGNORECASE)
 _SEVERAL_PHONES = re.compile(r"/|\s-\s")
 """Separators that may also stand inside one number (06/12/34/56/78): tried only where the whole is none."""
@@ -49,8 +52,12 @@ def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
 
     A field may hold several. Whether an address exists is not asked of anyone.
     """
-    found = (address for value in values for address in _emails(tidy(value.replace("\n", ";"))))
+    found = (address for value in _short(values) for address in _emails(tidy(value.replace("\n", ";"))))
     return tuple(dict.fromkeys(found))
+
+
+def _short(values: Iterable[str]) -> Iterator[str]:
+    return (value for value in values if len(value) <= LONGEST_FIELD)
 
 
 def _emails(value: str) -> list[str]:
@@ -92,7 +99,7 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
     """
     code = tidy(country or "FR").upper()
     region = "FR" if code in _FRENCH else code if code in phonenumbers.SUPPORTED_REGIONS else None
-    found = (number for value in values for number in _numbers(tidy(value.replace("\n", ";")), region))
+    found = (number for value in _short(values) for number in _numbers(tidy(value.replace("\n", ";")), region))
     return tuple(dict.fromkeys(found))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import phonenumbers
 
-from connectors.contact import clean_emails, clean_phones
+from connectors.contact import LONGEST_FIELD, clean_emails, clean_phones
 from connectors.records import Contact, Identifier, IdentifierKind
 
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}
@@ -103,8 +103,8 @@ def _country(typed: str | None) -> str | None:
 
 
 def _lower(typed: str | None) -> str:
-    """Lower case, composed accents, no invisible characters."""
-    text = unicodedata.normalize("NFKC", typed or "").lower()
+    """Lower case, composed accents, no invisible characters; nothing where it is too long for a name or place."""
+    text = unicodedata.normalize("NFKC", typed if typed and len(typed) <= LONGEST_FIELD else "").lower()
     return unicodedata.normalize("NFC", "".join(each for each in text if unicodedata.category(each) != "Cf"))
 
 
