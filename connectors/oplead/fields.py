@@ -80,7 +80,7 @@ def _named(container: object, name: str) -> Iterator[object]:
         wanted = _loose(name)
         yield from (value for key, value in container.items() if _loose(key) == wanted)
     elif isinstance(container, list):
-        pairs = [(key, one["value"]) for one in container if (key := pair_name(one)) is not None]
+        pairs = [(key, one["value"]) for one in container if (key := _pair_name(one)) is not None]
         if pairs:
             wanted = _loose(name)
             yield from (value for key, value in pairs if _loose(key) == wanted)
@@ -89,7 +89,7 @@ def _named(container: object, name: str) -> Iterator[object]:
                 yield from _named(one, name)
 
 
-def pair_name(one: object) -> str | None:
+def _pair_name(one: object) -> str | None:
     """The name in a name/value pair, else None."""
     if not isinstance(one, Mapping) or "value" not in one:
         return None
