@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, ValidationError
 
 from jobs.settings.addresses import Address
-from jobs.settings.document import Document, Tree, read_document
+from jobs.settings.document import Tree, read_document
 from jobs.settings.load import Invalid, file_text, placed
 from jobs.settings.model import ClickIds, ConsentRule, Oplead, Zone
 from jobs.settings.problems import Finding, Problem
@@ -80,10 +80,24 @@ def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
     return Sketch(look, section if isinstance(section, dict) else {}, _state_folder(tree, path))
 
 
-def sketch_of(base_url: str | None, token: str) -> Sketch:
-    """What is known without any file."""
-    section: dict[str, Tree] = {"token": "${OPLEAD_TOKEN}", **({"base_url": base_url} if base_url else {})}
-    return Sketch(Look.model_validate({"oplead": {**section, "token": SecretStr(token)}}), section)
+def sketch_of(base_url: str | None, token: str, reference: str) -> Sketch:
+    """What is known without any file.
+
+    Args:
+        base_url: Oplead's address, the public one where None.
+        token: the key itself.
+        reference: how a settings file would name it.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    given = {} if base_url is None else {"base_url": base_url}
+    try:
+        look = Look.model_validate({"oplead": {**given, "token": SecretStr(token)}})
+    except ValidationError as error:
+        said = next(iter(error.errors(include_url=False, include_input=False)))
+        raise ValueError(str(said.get("ctx", {}).get("error", "write an address as https://host"))) from None
+    return Sketch(look, {"token": reference, **given})
 
 
 def _with(look: Look, name: str, tree: Mapping[str, Tree], needed: Mapping[str, Tree], references: References) -> Look:
