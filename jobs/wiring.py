@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, ConversionSink, Inspects
+from connectors.ports import Clock, ConversionSink, Inspects, Surveys
 from connectors.records import DestinationId
 from jobs.nightly import Deps
 from jobs.pull import Reach, Style
@@ -156,6 +156,24 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
         wanted_fields=book.extraction.paths,
         clock=clock,
         pacer=pacer_for(told, clock, folder=pace_folder(settings)),
+    )
+
+
+@contextmanager
+def survey_of(
+    oplead: Oplead, zone: ZoneInfo, click_ids: ClickIds, clock: Clock, *, folder: Path | None = None
+) -> Iterator[Surveys]:
+    """What finds out how the platform answers; asked at the pace of the account whose state lies in `folder`."""
+    from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
+    from jobs.rules.facts import Unreadable  # noqa: PLC0415
+    from jobs.rules.values import read_amount  # noqa: PLC0415
+
+    yield OpleadProbe(
+        oplead_options(oplead, zone, click_ids),
+        clock=clock,
+        pacer=pacer_for(oplead, clock, folder=folder),
+        per_minute=oplead.rate,
+        readable=lambda written: not isinstance(read_amount(written), Unreadable),
     )
 
 

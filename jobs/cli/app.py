@@ -179,6 +179,41 @@ def check(
     raise typer.Exit(guarded(lambda: check_files(config, live=live, json_wanted=json)))
 
 
+@app.command(epilog="Exit codes: 0 all told; 1 something could not be told; 2 refused, or wrong usage or settings.")
+def probe(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", help="A YAML file; its oplead section is enough."),
+    ] = None,
+    *,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Without a file: Oplead's address.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="Without a file: where the key is; else OPLEAD_TOKEN."),
+    ] = None,
+    leads: Annotated[int, typer.Option("--leads", min=1, max=20_000, help="About how many leads to look at.")] = 300,
+    json: Json = False,
+) -> None:
+    """Find out how Oplead answers.
+
+    Reads some leads and prints where things stand, what a night will take, and the settings to paste.
+    """
+    from jobs.cli.guarded import guarded  # noqa: PLC0415
+    from jobs.cli.probe import from_file, from_options  # noqa: PLC0415
+    from jobs.cli.probe import probe as look  # noqa: PLC0415
+
+    if config is not None and (base_url is not None or token_file is not None):
+        raise typer.BadParameter("the file says these already: write either --config or --base-url and --token-file")
+
+    def asked() -> int:
+        told = from_options(base_url, token_file) if config is None else from_file(config)
+        return look(told, leads=leads, json_wanted=json)
+
+    raise typer.Exit(guarded(asked))
+
+
 @app.command()
 def status(config: Config, *, json: Json = False) -> None:
     """Show where every delivery stands, and why."""

@@ -45,18 +45,23 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         environ: where `${VARIABLE}` is looked up; no problem or note ever repeats one of its values.
     """
     try:
-        text = _text(path)
+        text = file_text(path)
     except ValueError as error:
         return Invalid((Problem(str(path), 1, 1, "", str(error)),))
     document = read_document(text)
     references = References(environ, path.parent)
     settings, findings = _check(document, references)
     if settings is None or findings:
-        return Invalid(_placed(findings, document, str(path)))
-    return Valid(settings, _placed(list(pending_notes(document.tree)), document, str(path)))
+        return Invalid(placed(findings, document, str(path)))
+    return Valid(settings, placed(list(pending_notes(document.tree)), document, str(path)))
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        ValueError: it cannot be one; the message says why.
+    """
     try:
         if not path.is_file():
             raise ValueError("there is no such file")
@@ -87,7 +92,8 @@ def _check(document: Document, references: References) -> tuple[Settings | None,
     return settings, findings
 
 
-def _placed(findings: list[Finding], document: Document, file: str) -> tuple[Problem, ...]:
+def placed(findings: list[Finding], document: Document, file: str) -> tuple[Problem, ...]:
+    """The findings at their places in the file, in its order."""
     return tuple(sorted(set(_problems(findings, document, file))))
 
 

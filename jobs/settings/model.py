@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
+    AfterValidator,
     AnyUrl,
     BeforeValidator,
     Field,
@@ -70,6 +71,19 @@ __all__ = [
     "Settings",
     "SinceFilter",
 ]
+
+
+def _a_known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        hint = did_you_mean(name, available_timezones()) or "; for France write Europe/Paris"
+        raise ValueError(f"there is no such time zone{hint}") from None
+    return name
+
+
+Zone = Annotated[Text, AfterValidator(_a_known_zone)]
+"""A time zone by its name, as Europe/Paris."""
 
 
 # ── what counts ──────────────────────────────────────────────────────────────────────────────────
@@ -216,7 +230,7 @@ class Settings(Strict):
 
     account: Slug
     """A short name for this account, as maison-durand."""
-    timezone: Text = "Europe/Paris"
+    timezone: Zone = "Europe/Paris"
     """The zone of times without one."""
     currency: Currency
     """The currency of all values, as EUR."""
@@ -253,16 +267,6 @@ class Settings(Strict):
     """How long things are kept."""
     report: dict[str, object] | None = None
     """What the report shows."""
-
-    @field_validator("timezone")
-    @classmethod
-    def _a_known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            hint = did_you_mean(name, available_timezones()) or "; for France write Europe/Paris"
-            raise ValueError(f"there is no such time zone{hint}") from None
-        return name
 
     @field_validator("state")
     @classmethod

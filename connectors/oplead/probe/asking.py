@@ -87,7 +87,7 @@ class Asker:
     @property
     def list_path(self) -> str:
         """The list's whole path."""
-        return self._client.root + self.options.leads_path
+        return self._client.list_path
 
     def list(self, query: Mapping[str, str]) -> Answer | Declined:
         """The list, asked for with `query`."""

@@ -1,7 +1,6 @@
 """Counts requests on their way through a pace."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import datetime
 
 from connectors.pacing import Pacer
 
@@ -14,12 +13,15 @@ class CountingPacer(Pacer):
         self._pacer = pacer
         self.asked = 0
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one of the pacer's slots."""
-        with self._pacer.slot():
-            self.asked += 1
-            yield
+    def take(self) -> datetime | None:
+        """Take one of the pacer's slots, or say when there may be one."""
+        free_at = self._pacer.take()
+        self.asked += free_at is None
+        return free_at
+
+    def give_back(self) -> None:
+        """Free a slot that was taken."""
+        self._pacer.give_back()
 
     def throttled(self) -> None:
         """Pass it on."""

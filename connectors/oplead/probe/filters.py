@@ -55,8 +55,11 @@ class FilterSearch:
         self._zone = zone
         self._ahead = now + _AHEAD
 
-    def find(self, seen: Sequence[Dated], page_size: int) -> Filtering:
+    def find(self, seen: Sequence[Dated], page_size: int, configured: SinceFilter | None) -> Filtering:
         """The filter by changes; one that cannot be told from a filter by creation is not suggested."""
+        if configured is not None:
+            note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
+            return Filtering(configured, self._ahead, (note,))
         notes: list[str] = []
         split = _split(seen, page_size)
         try:

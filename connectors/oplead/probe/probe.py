@@ -118,8 +118,8 @@ class OpleadProbe:
             times = Times(sample, reader, places.fields, options.zone)
             now = self._now(first)
             search = FilterSearch(looking.trials, times.of_page, zone=options.zone, now=now)
-            filtering = search.find(times.seen, len(first.items))
-            if paging.total is None and not paging.undecided and not sample.ended:
+            filtering = search.find(times.seen, len(first.items), options.since_filter)
+            if paging.total is None and not paging.undecided and sample.counted is None:
                 paging = replace(paging, total=count_leads(asker, reader, paging.options, paging.page_size))
         return Found(paging, sample, places, filtering)
 
@@ -236,10 +236,8 @@ def _record(options: OpleadOptions, paths: FieldPaths, lead: object) -> Lead:
 
 
 def _total(found: Found) -> int | None:
-    """How many leads there are, where an answer says or the list was read to its end."""
-    if found.paging.total is not None:
-        return found.paging.total
-    return len(found.sample.items) if found.sample.ended else None
+    """How many leads there are, where an answer says, or the list was followed to its end."""
+    return found.sample.counted if found.paging.total is None else found.paging.total
 
 
 def _share(moments: Sequence[datetime | None], since: datetime) -> float:

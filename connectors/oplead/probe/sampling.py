@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from connectors.errors import Misconfigured
 from connectors.oplead.candidates import with_candidates
+from connectors.oplead.client import TokenRefused
 from connectors.oplead.dates import read_moment, start_of
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import FieldPaths
@@ -17,7 +19,9 @@ from connectors.oplead.probe.tree import tree_of
 from connectors.oplead.probe.walking import pages
 
 MOST_OWN_PAGES = 40
-SPARE_PAGES = 3
+_FURTHER_PAGES = 30
+SPARE_PAGES = _FURTHER_PAGES + 3
+"""To be counted beside those whose leads are looked at."""
 FIRST_OWN_PAGES = 3
 
 
@@ -31,8 +35,10 @@ class Sample:
     own: OwnPages
     own_pages_add: bool
     """Whether they tell more than the list does."""
-    ended: bool
-    """Whether the list was read to its end."""
+    counted: int | None
+    """How many leads there are, where the list was followed to its end."""
+    objection: str | None
+    """Why the list could not be followed."""
 
     @property
     def whole(self) -> dict[str, object]:
@@ -58,20 +64,32 @@ def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging
     """About so many leads, from the start of the list."""
     read: list[Listed] = []
     items: dict[str, object] = {}
-    ended = not paging.undecided
-    for page in _pages(asker, reader, first_page, paging):
-        if len(items) >= leads:
-            ended = False
-            break
-        read.append(page)
-        items |= dict(zip(page.marks, page.items, strict=True))
+    further = 0
+    counted = objection = None
+    try:
+        for number, page in enumerate(_pages(asker, reader, first_page, paging)):
+            if len(items) < leads:
+                read.append(page)
+                items |= dict(zip(page.marks, page.items, strict=True))
+            elif _is_told(paging) or number >= len(read) + _FURTHER_PAGES:
+                break
+            else:  # the pages after those looked at are only counted
+                further += len(page.items)
+        else:
+            counted = None if paging.undecided else len(items) + further
+    except NoMoreQuestions:
+        pass
+    except TokenRefused:
+        raise
+    except Misconfigured as error:
+        objection = str(error)
     known = [mark for mark, item in items.items() if _id_of(item, reader) == mark]
     own = find_own_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
     adds = any(_tells_more(items[mark], lead) for mark, lead in own.leads.items())
     if adds and own.lead_path is not None:
         rest = [mark for mark in known[:MOST_OWN_PAGES] if mark not in own.leads]
         own = replace(own, leads={**own.leads, **read_own_pages(asker, rest, reader.ids, own.lead_path)})
-    return Sample(tuple(read), items, own, adds, ended)
+    return Sample(tuple(read), items, own, adds, counted, objection)
 
 
 class Times:
@@ -108,14 +126,13 @@ class Times:
 
 
 def _pages(asker: Asker, reader: Reader, first_page: Listed, paging: Paging) -> Iterator[Listed]:
-    """The list's pages, as far as they can be followed."""
-    if paging.undecided:
-        yield first_page
-        return
-    try:
-        yield from pages(asker, reader, paging.options, known=first_page)
-    except NoMoreQuestions:
-        return
+    """The list's pages; where nobody knows how it goes on, the first one."""
+    return iter((first_page,)) if paging.undecided else pages(asker, reader, paging.options, known=first_page)
+
+
+def _is_told(paging: Paging) -> bool:
+    """Whether how many leads there are is known, or may be asked for in another way."""
+    return paging.total is not None or paging.options.style in {"page", "offset"}
 
 
 def _id_of(item: object, reader: Reader) -> str | None:

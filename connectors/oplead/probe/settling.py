@@ -100,8 +100,10 @@ def _detail(options: OpleadOptions, found: Found, notes: Notes) -> _Detail:
 def _pages_hold(options: OpleadOptions, found: Found, notes: Notes, open_source: OpenSource) -> OpleadOptions:
     if found.paging.undecided:
         return options
-    with open_source(options) as source:
-        objection = objection_to_pages(source, found.sample.pages)
+    objection = found.sample.objection
+    if objection is None:
+        with open_source(options) as source:
+            objection = objection_to_pages(source, found.sample.pages)
     if objection is None:
         return options
     notes.undecided.append(objection)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.oplead.dates import read_moment
-from connectors.oplead.fields import is_empty, pair_of
+from connectors.oplead.fields import is_empty, raw
 from connectors.oplead.probe.names import NAMES, plain
 from connectors.survey import KeyPath
 
@@ -20,6 +20,7 @@ _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _PHONE = re.compile(r"(?:\+|00)?[\d\s().-]{9,20}")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
+_PAIR_NAMES = ("name", "key", "code", "label")
 _PHP = frozenset({"date", "timezone", "timezonetype"})
 _RARELY = 0.02
 _MANY = 20
@@ -82,7 +83,7 @@ def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[
         for name, inner in value.items():
             yield from _below(path, name, inner, depth, is_pair=False, is_listed=is_listed)
     elif isinstance(value, list):
-        pairs = [pair for one in value if (pair := pair_of(one)) is not None]
+        pairs = [pair for one in value if (pair := _pair(one)) is not None]
         for name, inner in pairs:
             yield from _below(path, name, inner, depth, is_pair=True, is_listed=is_listed)
         if not pairs:
@@ -96,6 +97,14 @@ def _below(path: str, name: str, inner: object, depth: int, *, is_pair: bool, is
     below = f"{path}.{name}" if path else name
     yield below, inner, is_pair, is_listed
     yield from _walk(inner, below, depth - 1, is_listed=is_listed)
+
+
+def _pair(one: object) -> tuple[str, object] | None:
+    """The name and value of an entry that is such a pair."""
+    values = raw(one, "value") if isinstance(one, Mapping) else ()
+    names = (name for key in _PAIR_NAMES for name in raw(one, key) if isinstance(name, str))
+    name = next(names, None) if values else None
+    return None if name is None else (name, values[0])
 
 
 def is_php_date(value: object) -> bool:

@@ -1,0 +1,132 @@
+"""`probe`: find out how Oplead answers, and what to write so that a night reads it whole."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from connectors.clock import MachineClock, SandboxClock
+from connectors.ports import Clock
+from connectors.survey import Survey
+from jobs.cli.accounts import WrongSettingsError
+from jobs.cli.exits import Exit
+from jobs.reporting.survey import IGNORED, Looked, looked_json, print_looked
+from jobs.reporting.terminal import results
+from jobs.rules.labels import normalise_label
+from jobs.settings import Invalid
+from jobs.settings.document import Tree
+from jobs.settings.problems import Problem
+from jobs.settings.references import References
+from jobs.settings.sketch import Look, Sketch, sketch, sketch_of
+from jobs.settings.written import Written, block
+from jobs.wiring import survey_of
+
+_TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable
+_FOUND = frozenset(
+    {"path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination", "pull"}
+    | {"since_filter", "detail", "fields"}
+)
+"""What a survey's suggestion tells whole: what stands there already is in it, or did not hold."""
+
+
+def probe(told: Sketch, *, leads: int, json_wanted: bool) -> int:
+    """Look at the platform, and print what was found."""
+    look = told.look
+    with (
+        _clock(look) as clock,
+        survey_of(look.oplead, look.zone, look.click_ids, clock, folder=told.state_folder) as platform,
+    ):
+        survey = platform.survey(leads=leads)
+    looked = Looked(
+        address=str(look.oplead.base_url).rstrip("/"),
+        survey=survey,
+        stages=_stages(look, survey) if look.stages else None,
+        unknown_consents=_unknown_consents(look, survey),
+        per_minute=look.oplead.rate,
+        settings="\n".join(block({"oplead": section_to_write(told.section, survey)})),
+    )
+    if json_wanted:
+        results().out(looked_json(looked), highlight=False)
+    else:
+        print_looked(results(), looked)
+    return Exit.DONE if survey.usable else Exit.ATTENTION
+
+
+def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> Sketch:
+    """What a settings file says so far.
+
+    Raises:
+        WrongSettingsError: what it says of Oplead cannot be used.
+    """
+    told = sketch(file, environ)
+    if isinstance(told, Invalid):
+        raise WrongSettingsError(told.problems)
+    return told
+
+
+def from_options(base_url: str | None, token_file: Path | None, environ: Mapping[str, str] = os.environ) -> Sketch:
+    """What the command line says.
+
+    Raises:
+        WrongSettingsError: no token is found, or the address is none.
+    """
+    reference = f"file:{token_file.absolute()}" if token_file else f"${{{_TOKEN}}}"
+    try:
+        token = References(environ, Path.cwd()).secret(reference)
+        return sketch_of(base_url, token, reference)
+    except ValueError as error:
+        where = "--token-file" if token_file else _TOKEN
+        raise WrongSettingsError((Problem("probe", 1, 1, where, str(error)),)) from None
+
+
+def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, Written]:
+    """The `oplead` section as it should be: what stands there and was not looked into, and what was found."""
+    kept = {name: _written(value) for name, value in section.items() if name not in _FOUND and value is not None}
+    return {**kept, **survey.suggestion}
+
+
+@contextmanager
+def _clock(look: Look) -> Iterator[Clock]:
+    if look.clock is None:
+        yield MachineClock()
+        return
+    with SandboxClock(str(look.clock)) as clock:
+        yield clock
+
+
+def _stages(look: Look, survey: Survey) -> dict[str, str]:
+    """The stage of each label seen that the settings name."""
+    named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
+    named |= {normalise_label(label): IGNORED for label in look.ignored_statuses}
+    return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
+
+
+def _unknown_consents(look: Look, survey: Survey) -> dict[str, int]:
+    """How many leads' answers each configured consent field would not know."""
+    if look.consent is None:
+        return {}
+    counts: Counter[str] = Counter()
+    for signal in (look.consent.ad_user_data, look.consent.ad_personalization):
+        if signal is None:
+            continue
+        listed = {normalise_label(answer) for answer in (*signal.granted, *signal.refused)}
+        for few in survey.few_values:
+            if few.path == signal.field:
+                counts[few.path] += sum(
+                    count for value, count in few.values.items() if value and normalise_label(value) not in listed
+                )
+    return dict(counts)
+
+
+def _written(value: Tree) -> Written:
+    """A part of the file as it is written again; numbers lose the quotes that a tree of texts would give them."""
+    match value:
+        case dict():
+            return {name: _written(one) for name, one in value.items() if one is not None}
+        case list():
+            return [one for one in value if isinstance(one, str)]
+        case str():
+            return int(value) if value.isdecimal() and str(int(value)) == value else value
+        case None:
+            return ""

@@ -1,0 +1,120 @@
+"""Reading a file that is not finished yet: only what looking at Oplead needs must be right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError
+
+from jobs.settings.addresses import Address
+from jobs.settings.document import Tree, read_document
+from jobs.settings.load import Invalid, file_text, placed
+from jobs.settings.model import ClickIds, ConsentRule, Oplead, Zone
+from jobs.settings.problems import Finding, Problem
+from jobs.settings.references import References
+from jobs.settings.remotes import clock_findings
+from jobs.settings.semantics import fitting_findings
+from jobs.settings.shapes import OneOrMore, Slug, Strict, Text
+from jobs.settings.state import state_address
+from jobs.settings.wording import plain_findings
+
+_NEEDED = ("timezone", "clock", "oplead", "click_ids")
+_WELCOME = ("stages", "ignored_statuses", "consent")
+
+
+class Look(Strict):
+    """The part of the settings that looking at Oplead takes."""
+
+    timezone: Zone = "Europe/Paris"
+    clock: Address | None = None
+    oplead: Oplead
+    click_ids: ClickIds = ClickIds()
+    stages: dict[Slug, OneOrMore] = Field(default_factory=dict)
+    ignored_statuses: tuple[Text, ...] = ()
+    consent: ConsentRule | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The account's zone."""
+        return ZoneInfo(self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What a file says of Oplead, and of what its answers mean."""
+
+    look: Look
+    section: Mapping[str, Tree] = field(repr=False)
+    """The `oplead` section as it was typed, its token a reference."""
+    state_folder: Path | None = None
+    """Where the account's commands share their pace; None where the file does not tell yet."""
+
+
+def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
+    """What the file says so far; whatever it holds, nothing is raised.
+
+    Only the `oplead` section and what goes with it must be right. The rest is left to `check`; what the stages and
+    consent say is used where it can be read.
+    """
+    try:
+        document = read_document(file_text(path))
+    except ValueError as error:
+        return Invalid((Problem(str(path), 1, 1, "", str(error)),))
+    tree, references = document.tree, References(environ, path.parent)
+    if not isinstance(tree, dict):
+        findings = list(document.findings) or [Finding((), "write keys, each as key: value, as oplead: …")]
+        return Invalid(placed(findings, document, str(path)))
+    needed = {name: tree[name] for name in _NEEDED if name in tree}
+    findings = [*document.findings, *fitting_findings(needed), *clock_findings(needed, references)]
+    look = None
+    try:
+        look = Look.model_validate(needed, context=references)
+    except ValidationError as error:
+        findings += plain_findings(error, document)
+    if look is None or findings:
+        return Invalid(placed(findings, document, str(path)))
+    for name in _WELCOME:
+        look = _with(look, name, tree, needed, references)
+    section = tree["oplead"]
+    return Sketch(look, section if isinstance(section, dict) else {}, _state_folder(tree, path))
+
+
+def sketch_of(base_url: str | None, token: str, reference: str) -> Sketch:
+    """What is known without any file.
+
+    Args:
+        base_url: Oplead's address, the public one where None.
+        token: the key itself.
+        reference: how a settings file would name it.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    given = {} if base_url is None else {"base_url": base_url}
+    try:
+        look = Look.model_validate({"oplead": {**given, "token": SecretStr(token)}})
+    except ValidationError as error:
+        said = next(iter(error.errors(include_url=False, include_input=False)))
+        raise ValueError(str(said.get("ctx", {}).get("error", "write an address as https://host"))) from None
+    return Sketch(look, {"token": reference, **given})
+
+
+def _with(look: Look, name: str, tree: Mapping[str, Tree], needed: Mapping[str, Tree], references: References) -> Look:
+    """The same with one more section, where that can be read already."""
+    try:
+        more = Look.model_validate({**needed, name: tree[name]}, context=references)
+    except (KeyError, ValidationError):
+        return look
+    return look.model_copy(update={name: getattr(more, name)})
+
+
+def _state_folder(tree: Mapping[str, Tree], path: Path) -> Path | None:
+    """The folder of the account's state, where the file names an account whose state can lie somewhere."""
+    account, state = tree.get("account"), tree.get("state")
+    if not isinstance(account, str) or not isinstance(state, str | None):
+        return None
+    try:
+        return Path(state_address(state, account=account, folder=path.parent).removeprefix("sqlite:///")).parent
+    except ValueError:
+        return None
