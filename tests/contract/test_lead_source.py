@@ -231,7 +231,7 @@ def test_what_is_known_is_not_read_further(played):
     [again] = [page for page in pages(played, known=known) if page.leads or page.unchanged]
 
     assert ("L-0000", "L-0002") == again.unchanged
-    assert ["L-0001", "L-0003"] == ids([again]) == played.read_whole[before:]
+    assert ["L-0001", "L-0003"] == ids([again]) == sorted(played.read_whole[before:])
 
 
 def test_an_unchanged_lead_has_the_same_digest_and_a_changed_one_another(played):
