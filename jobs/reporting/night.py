@@ -162,7 +162,9 @@ def _print_needs(console: Console, night: Night) -> None:
     summary = night.summary
     lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
     lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += summary.attention if night.mode is Mode.RUN else [*summary.rejections, *_unreadable(summary)]
+    lines += (
+        summary.attention if night.mode is Mode.RUN else [*summary.rejections, *summary.surges, *_unreadable(summary)]
+    )
     if not lines:
         return
     lines += [

@@ -7,6 +7,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.markup import escape
 
+from jobs.ledger.deliveries import HELD
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Awaited, Tally
 from jobs.reporting.account import Account
@@ -93,10 +94,13 @@ def _run(account: Account, run: LastRun | None) -> str:
 
 def _next(account: Account, status: Status) -> str:
     pending = [tally for tally in status.tallies if tally.fate is Fate.PENDING]
-    due = sum(tally.count for tally in pending if tally.due_at is None)
+    held = sum(tally.count for tally in pending if tally.reason == HELD)
+    due = sum(tally.count for tally in pending if tally.due_at is None) - held
     later = [tally for tally in pending if tally.due_at is not None]
     doubtful = sum(tally.count for tally in status.tallies if tally.fate in (Fate.IN_DOUBT, Fate.IN_FLIGHT))
     said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
+    if held:
+        said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-surge`")
     if doubtful:
         said.append(f"{_do(doubtful, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:

@@ -36,8 +36,6 @@ NOTED = (
 
 REFUSED = (
     NotYet("exclude", "take it out, and keep test leads out of Oplead"),
-    NotYet("google_ads.*.max_per_run", "take it out; `run --dry-run` shows how many would go"),
-    NotYet("meta.*.max_per_run", "take it out"),
     NotYet("conversions.*.count_once_per", "write lead, or take it out", acts=("lead",)),
     NotYet("oplead.pull", "write list", acts=("since", "list")),
 )

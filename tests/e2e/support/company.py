@@ -303,7 +303,7 @@ class Company:
         assert isinstance(loaded, Valid), loaded
         return loaded.settings
 
-    def night(self, at=None):
+    def night(self, at=None, *, accept_surge=False):
         """One run of the main job in this process, as the command makes it; its summary."""
         if at is not None:
             self.clock.advance(at)
@@ -313,7 +313,7 @@ class Company:
             wiring.connect(settings, clock) as (book, deps),
             held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
         ):
-            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5))
+            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5, accept_surge=accept_surge))
             finish(ledger, summary.exit_code, now=clock.now())
             return summary
 

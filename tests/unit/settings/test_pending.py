@@ -43,8 +43,6 @@ def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
     ("changes", "path"),
     [
         ({"exclude": "{ names: [Test] }"}, "exclude"),
-        ({"google_ads": GOOGLE % "max_per_run: 9"}, "google_ads.max_per_run"),
-        ({"meta": META % ", max_per_run: 9"}, "meta.max_per_run"),
         ({"conversions": CONVERSION % "count_once_per: person"}, "conversions.0.count_once_per"),
         ({"oplead": OPLEAD % "pull: details"}, "oplead.pull"),
     ],
@@ -61,6 +59,7 @@ def test_a_guard_that_cannot_act_is_refused(complaints, changes, path):
     [
         {"google_ads": GOOGLE % "transport: google_ads_api"},
         {"meta": META % ", in_doubt: ask", "conversions": CONVERSION % "meta: { event: Lead }"},
+        {"google_ads": GOOGLE % "max_per_run: 9"},
         {"conversions": CONVERSION % "count_once_per: lead"},
         {"oplead": OPLEAD % "pull: list, budget: 2 h"},
     ],
