@@ -10,9 +10,10 @@ from enum import StrEnum
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
+from jobs.alarms import Told, tell, unknown_labels
 from jobs.deliver import Delivered, deliver
 from jobs.hold import hold_surges
-from jobs.ledger import deliveries, leads, requests
+from jobs.ledger import deliveries, labels, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
@@ -78,6 +79,8 @@ class Summary:
     planned: Planned = field(default_factory=Planned)
     delivered: Delivered = field(default_factory=Delivered)
     resolved: Resolved = field(default_factory=Resolved)
+    told: Told = field(default_factory=Told)
+    """What could not be made sense of, new tonight or not."""
     held: dict[DestinationId, Surge] = field(default_factory=dict)
     """Destinations to which nothing new goes until a human agrees."""
     source_stopped: str | None = None
@@ -122,27 +125,17 @@ class Summary:
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
         told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
-        unknown = sum(with_click for _, _, with_click in self.unknown_labels)
-        unreadable = len(self.pulled.unreadable)
         asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        return (
-            self.rejections
-            + self.surges
-            + [
-                sentence
-                for count, sentence in (
-                    (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                    (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
-                    (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
-                    (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
-                    (
-                        unknown,
-                        f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`",
-                    ),
-                )
-                if count
-            ]
-        )
+        doubts = [
+            sentence
+            for count, sentence in (
+                (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
+                (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
+            )
+            if count
+        ]
+        return [*self.rejections, *self.surges, *doubts, *self.told.attention]
 
     @property
     def exit_code(self) -> int:
@@ -225,14 +218,7 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
     summary.recovered = recover(ledger, deps.clock)
     with watch(Step.PULL):
         try:
-            pull(
-                ledger,
-                deps.source,
-                Intake(book, deps.sinks),
-                deps.clock,
-                reach=deps.reach,
-                done=summary.pulled,
-            )
+            _pull(ledger, book, deps, summary)
         except (Misconfigured, Transient) as error:
             summary.source_stopped = str(error)
     return summary
@@ -246,14 +232,22 @@ def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: W
             summary.held = hold_surges(ledger, book, deps.sinks, now=deps.clock.now())
 
 
+def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
+    """Read what changed; everything once more where a label came up that this reading could not understand."""
+    for _ in range(2):
+        summary.pulled.complete = False
+        pull(ledger, deps.source, Intake(book, deps.sinks), deps.clock, reach=deps.reach, done=summary.pulled)
+        with ledger.reading() as session:
+            if not summary.pulled.complete or labels.are_all_settled(session, ledger.account):
+                return
+
+
 def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
     """Add where everything stands."""
+    with ledger.writing() as session:
+        summary.told = tell(session, ledger, book)
     with ledger.reading() as session:
-        summary.unknown_labels = [
-            (label, count, with_click)
-            for label, count, with_click in leads.labels(session, ledger.account)
-            if label not in book.known_labels
-        ]
+        summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
         doubtful = deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT)
         summary.in_doubt = len(doubtful)
         summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)

@@ -8,7 +8,7 @@ from sqlmodel import Session
 from connectors.errors import Misconfigured
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId, Identifier, Lead, LeadId, LeadPage, UnreadableLead
-from jobs.ledger import leads
+from jobs.ledger import labels, leads
 from jobs.ledger.ledger import Ledger
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import may_keep_contact
@@ -135,6 +135,10 @@ def _finish(ledger: Ledger, overlap: timedelta) -> None:
             place.since = place.pull_started_at - overlap
             if place.pull_since is None:
                 place.full_read_at = place.pull_started_at
+                labels.settle(session, ledger, since=place.pull_started_at)
+            elif not labels.are_all_settled(session, ledger.account):
+                # Only among all leads a new status can be told from one that was renamed.
+                place.full_read_at = None
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
 

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
+from jobs.ledger import labels
 from jobs.ledger.fates import FROZEN, Fate, check_move
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request, Transition
@@ -130,6 +131,7 @@ def _due(
         col(Delivery.conversion).in_(conversions),
         or_(col(Delivery.not_before).is_(None), col(Delivery.not_before) <= now),
         or_(col(Delivery.deferred_until).is_(None), col(Delivery.deferred_until) <= now),
+        ~labels.waiting(col(Delivery.lead), account),
     )
 
 

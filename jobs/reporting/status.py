@@ -1,6 +1,6 @@
 """Where an account stands between two nights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.standing import print_standing
 from jobs.reporting.terminal import counted, day_and_time, facts, number
+from jobs.rules.relabel import Relabel
 
 SHOWN = 10
 """Unreadable leads named one by one."""
@@ -43,6 +44,8 @@ class Status:
     """Why each lead could not be read, by its id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
     """A label no setting names, how many leads have it, how many of them with a click id."""
+    renamed: tuple[Relabel, ...] = ()
+    """Statuses that were renamed in Oplead, and whose new names no setting has."""
 
 
 _ENDED = {
@@ -68,6 +71,7 @@ def print_status(console: Console, account: Account, status: Status) -> None:
     else:
         console.print("No lead has reached a conversion's stage yet.")
     _print_unreadable(console, status.unreadable)
+    _print_renames(console, status.renamed)
     _print_labels(console, status)
 
 
@@ -132,6 +136,16 @@ def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
     console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
     if len(unreadable) > SHOWN:
         console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
+
+
+def _print_renames(console: Console, renamed: Sequence[Relabel]) -> None:
+    if not renamed:
+        return
+    console.print()
+    console.print("[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands")
+    for each in renamed:
+        said = f"{each.before} seems to be called {each.after} now"
+        console.print(f"  {escape(said)}: seen on {counted(each.leads, 'lead')}")
 
 
 def _print_labels(console: Console, status: Status) -> None:

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
+
 DAY = timedelta(days=1)
-APPOINTMENT = "2026-09-08T08:00:00+00:00"
 
 
 def appointments(company, count, first=1):
@@ -67,3 +68,57 @@ def test_the_command_tells_it_shows_it_and_takes_the_agreement(company):
     assert "6 waiting" not in status[1]
     assert "Far more conversions are due" in " ".join(explained[1].split())
     assert {"submitted"} == set(company.fates().values())
+
+
+# ── a status that is renamed ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("told", ["history", "date", "label"])
+def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
+    """Leads that all have a mapped name of a sudden have not all been won, however Oplead dates it."""
+    numbers = range(1, 9)
+    company.serve(*renaming(company, numbers, "En cours", told))
+    company.night()
+    company.serve(*renaming(company, numbers, "Gagné", told))
+    found = company.night(company.START + DAY)
+    again = company.night(company.START + 2 * DAY)
+
+    assert ({}, [], []) == (company.fates(), company.ingests, company.taken())
+    assert (1, 0) == (found.exit_code, again.exit_code)
+    assert ["status 'en cours' seems to be called 'gagne' now on 8 leads"] == [
+        sentence.partition(":")[0] for sentence in found.attention
+    ]
+
+
+def test_a_stage_whose_label_was_renamed_goes_on_where_it_stood(company):
+    """The new name is written in the old one's place days later: what entered meanwhile goes out, nothing twice."""
+    numbers = range(1, 9)
+    company.settings["conversions"] = [company.conversion("appointment")]
+    company.serve(*renaming(company, numbers, "Rendez-vous", "history"))
+    company.night()
+    company.serve(*renaming(company, numbers, "RDV fixé", "history"))
+    company.night(company.START + DAY)
+    between = company.lead(20, ("RDV fixé", company.START + 2 * DAY - timedelta(hours=2)))
+    company.serve(between)
+    company.night(company.START + 2 * DAY)
+    status = company.command("status")
+    company.settings["stages"]["appointment"] = ["RDV fixé"]
+    company.night(company.START + 3 * DAY)
+    company.later()
+
+    assert "rendez vous seems to be called rdv fixe now: seen on 8 leads" in " ".join(status[1].split())
+    assert [f"L-{number}" for number in (*numbers, 20)] == sorted(
+        (lead for lead, _ in company.taken()), key=lambda name: int(name.partition("-")[2])
+    )
+    assert [] == company.disagreements()
+
+
+def renaming(company, numbers, label, told):
+    """Leads under a label since the same moment, with what Oplead tells of it."""
+    for number in numbers:
+        lead = company.lead(number, (label, _at(company, 7)))
+        if told != "history":
+            lead.pop("statusHistory")
+        if told == "label":
+            lead.pop("statusDate")
+        yield lead
