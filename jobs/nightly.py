@@ -245,7 +245,7 @@ def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
 def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
     """Add where everything stands."""
     with ledger.writing() as session:
-        summary.told = tell(session, ledger, book)
+        summary.told = tell(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
         doubtful = deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT)

@@ -1,6 +1,7 @@
 """Judges leads by the rules and brings their deliveries in line; sends nothing."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,10 +16,11 @@ from jobs.ledger.tables import ConfigDigest, Delivery
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide
-from jobs.rules.facts import LeadFacts, Route, Starts
+from jobs.rules.facts import LeadFacts, Origin, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.reconcile import Standing, reason_of, reconcile
 from jobs.rules.routing import is_other_way
+from jobs.rules.stages import first_entry
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
@@ -35,6 +37,8 @@ class Planned:
     """What planning looked at tonight."""
 
     leads: int = 0
+    kept_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Conversion and destination of leads that reached the stage since it counts, and that `where` keeps out."""
 
 
 def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
@@ -150,6 +154,8 @@ class _Planner:
         for route in self.book.routes:
             delivery = by_route.pop((route.conversion, route.destination), None)
             decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
+            if decision == NotConcerned("where_does_not_match") and lead.fresh:
+                self._count_kept_out(route, lead)
             standing = None if delivery is None else self._standing(delivery, decision, route, lead)
             fate = None if _reached_before(delivery, decision) else reconcile(standing, decision)
             if fate is not None and (delivery is not None or not self._was_told(existing, route)):
@@ -157,6 +163,12 @@ class _Planner:
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
+
+    def _count_kept_out(self, route: Route, lead: LeadFacts) -> None:
+        start = self.starts[route.conversion, route.destination]
+        entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
+        if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
+            self.done.kept_out[route.conversion, route.destination] += 1
 
     def _was_told(self, existing: Sequence[Delivery], route: Route) -> bool:
         """Whether the same thing went to the same place already: under another destination's name, or another way."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jobs.alarms import unknown_labels
+from jobs.alarms import standing_silences, unknown_labels
 from jobs.cli.accounts import load_account, told
 from jobs.cli.exits import Exit
 from jobs.cli.state import looking
@@ -14,6 +14,7 @@ from jobs.reporting.terminal import results
 from jobs.rules.labels import normalise_label
 from jobs.rules.relabel import Relabel
 from jobs.settings import Settings
+from jobs.wiring import rules_alone
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
@@ -29,6 +30,9 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             awaited=views.awaited(look.session, settings.account),
             unreadable={row.id: row.reason for row in views.unreadable(look.session, settings.account)},
             unknown_labels=tuple(unknown_labels(look.session, settings.account, _known(settings))),
+            silences=()
+            if run is None
+            else tuple(standing_silences(look.session, rules_alone(settings), run=run.id or 0, now=run.started_at)),
             renamed=tuple(
                 Relabel(row.before, row.after, row.leads)
                 for row in labels.relabels(look.session, settings.account)

@@ -165,7 +165,13 @@ def _print_needs(console: Console, night: Night) -> None:
     lines += (
         summary.attention
         if night.mode is Mode.RUN
-        else [*summary.rejections, *summary.surges, *summary.told.renames, *_unreadable(summary)]
+        else [
+            *summary.rejections,
+            *summary.surges,
+            *summary.told.renames,
+            *summary.told.silences,
+            *_unreadable(summary),
+        ]
     )
     if summary.told.standing:
         console.print()

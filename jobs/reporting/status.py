@@ -44,6 +44,8 @@ class Status:
     """Why each lead could not be read, by its id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
     """A label no setting names, how many leads have it, how many of them with a click id."""
+    silences: tuple[str, ...] = ()
+    """What keeps conversions from being sent, a sentence for each cause."""
     renamed: tuple[Relabel, ...] = ()
     """Statuses that were renamed in Oplead, and whose new names no setting has."""
 
@@ -70,6 +72,10 @@ def print_status(console: Console, account: Account, status: Status) -> None:
         print_standing(console, account, status.tallies)
     else:
         console.print("No lead has reached a conversion's stage yet.")
+    if status.silences:
+        console.print()
+        console.print("[bold yellow]Something keeps conversions from being sent[/bold yellow]")
+        console.print(facts([("•", said) for said in status.silences]))
     _print_unreadable(console, status.unreadable)
     _print_renames(console, status.renamed)
     _print_labels(console, status)

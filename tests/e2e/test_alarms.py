@@ -122,3 +122,98 @@ def renaming(company, numbers, label, told):
         if told == "label":
             lead.pop("statusDate")
         yield lead
+
+
+# ── silence ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_wrong_consent_path_is_told_on_its_first_night_and_what_it_kept_goes_out_once_mended(company):
+    """A week later everything is still in time."""
+    company.settings["conversions"] = [company.conversion("appointment")]
+    company.settings["consent"]["ad_user_data"]["field"] = "leadData.consentement"
+    company.serve(*appointments(company, 6))
+    first = company.night()
+    status = company.command("status")
+    company.settings["consent"]["ad_user_data"]["field"] = "leadData.consent"
+    mended = company.night(company.START + 7 * DAY)
+    company.later()
+
+    told = "conversions qualify tonight and none of them can be sent: consent not asked (6 of 6 for google_ads)"
+    assert (1, [told]) == (first.exit_code, first.attention)
+    assert told in " ".join(status[1].split())
+    assert (0, 6) == (mended.exit_code, len(company.taken()))
+
+
+def test_a_consent_field_that_is_empty_on_every_lead_is_told_before_any_conversion_needs_it(company):
+    """Twenty leads without an answer are no chance."""
+    company.settings["consent"]["ad_user_data"]["field"] = "leadData.consentement"
+    company.serve(*[company.lead(number) for number in range(20)])
+    summary = company.night()
+
+    assert (1, 1) == (summary.exit_code, len(summary.attention))
+    assert summary.attention[0].startswith("the consent field leadData.consentement is empty on each of the last 20")
+
+
+def test_a_where_that_lets_nobody_through_is_told(company):
+    """The leads are there and the word is another one."""
+    company.settings["conversions"] = [company.conversion("appointment") | {"where": {"channel": ["Internet"]}}]
+    company.serve(*appointments(company, 6))
+    summary = company.night()
+
+    assert ({}, 1) == (company.fates(), summary.exit_code)
+    assert "6 leads reached the stage of 'appointment' and `where` let none of them through" in summary.attention[0]
+
+
+def test_bare_ids_without_a_source_are_told_on_the_first_night(company):
+    """Nobody can tell whose they are, so nothing goes out."""
+    company.settings["conversions"] = [company.conversion("appointment")]
+    for lead in appointments(company, 6):
+        lead["leadData"] |= {"externalID": lead["leadData"]["externalID"].removeprefix("gclid="), "utm_source": ""}
+        company.serve(lead)
+    summary = company.night()
+
+    assert ({"withheld"}, 1) == (set(company.fates().values()), summary.exit_code)
+    assert "none of them can be sent: no usable click id (6 of 6 for google_ads)" in summary.attention[0]
+
+
+def test_a_capture_that_broke_is_told_though_older_leads_still_go_out(company):
+    """The form was rebuilt a week ago: new leads have no id, and conversions of older ones hide it."""
+    month_ago = company.START - timedelta(days=20)
+    company.serve(*[company.lead(number, created=month_ago + number * timedelta(hours=1)) for number in range(40)])
+    for number in range(100, 122):
+        lead = company.lead(number, created=company.START - timedelta(days=6) + timedelta(hours=number - 100))
+        lead["leadData"]["externalID"] = ""
+        company.serve(lead)
+    summary = company.night()
+
+    assert 1 == summary.exit_code
+    assert summary.attention[0].startswith("0 % of the leads of the last 7 days have a click id, 100 % of those before")
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [(str.lower, "have no capital letter"), (lambda click: click[:50], "they look cut off on their way into Oplead")],
+)
+def test_ids_that_arrive_damaged_are_told_before_a_platform_refuses_them(company, damage, told):
+    """And no id is part of the sentence."""
+    for number in range(20):
+        click = damage(company.gclid(number))
+        company.serve(company.lead(number, clicks=f"gclid={click}"))
+    summary = company.night()
+
+    assert (1, 1) == (summary.exit_code, len(summary.attention))
+    assert told in summary.attention[0]
+    assert company.gclid(1).lower()[:12] not in summary.attention[0].lower()
+
+
+def test_leads_of_which_some_came_without_an_ad_are_no_alarm(company):
+    """That is how it is with every account, night after night."""
+    codes = []
+    for night in range(1, 4):
+        for lead in appointments(company, 12, first=night * 20):
+            if lead["id"].endswith(("1", "3", "5")):
+                lead["leadData"]["externalID"] = ""
+            company.serve(lead)
+        codes.append(company.night(company.START + night * DAY).exit_code)
+
+    assert [0, 0, 0] == codes
