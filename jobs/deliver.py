@@ -38,6 +38,7 @@ def deliver(
     *,
     jitter: Callable[[], float],
     stopped: Collection[str] = (),
+    held: Collection[DestinationId] = (),
 ) -> Delivered:
     """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
 
@@ -48,11 +49,13 @@ def deliver(
         clock: for the waits between attempts.
         jitter: a number in [0, 1) that spreads those waits.
         stopped: destinations, or `destination/action`, that wait for a human already.
+        held: destinations to which nothing goes that never went out before.
     """
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped:
-            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped)).send_all()
+            is_held = destination in held
+            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), is_held).send_all()
     return done
 
 
@@ -69,6 +72,8 @@ class _Lane:
     done: Delivered
     stopped: set[str]
     """`destination/action`s to leave alone for the rest of this run."""
+    is_held: bool
+    """Whether only what went out before may go out again."""
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
@@ -148,6 +153,7 @@ class _Lane:
                 conversions,
                 now=self.clock.now(),
                 limit=self.sink.limits.batch,
+                but_new=self.is_held,
             )
         return tuple(deliveries.number(delivery) for delivery in due)
 

@@ -9,9 +9,12 @@ from enum import StrEnum
 
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
+from connectors.records import DestinationId
+from jobs.alarms import Told, tell, unknown_labels
 from jobs.deliver import Delivered, deliver
+from jobs.hold import hold_surges
 from jobs.intake import Intake
-from jobs.ledger import deliveries, leads, requests
+from jobs.ledger import deliveries, labels, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
@@ -19,6 +22,7 @@ from jobs.pull import Pulled, Reach, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.surge import Surge
 
 NAMED = 5
 """How many leads a sentence names."""
@@ -60,6 +64,8 @@ class Deps:
     clock: Clock
     jitter: Callable[[], float]
     reach: Reach
+    accept_surge: bool = False
+    """Whether a human agreed that more goes out tonight than usual."""
 
 
 @dataclass(slots=True)
@@ -74,6 +80,10 @@ class Summary:
     planned: Planned = field(default_factory=Planned)
     delivered: Delivered = field(default_factory=Delivered)
     resolved: Resolved = field(default_factory=Resolved)
+    told: Told = field(default_factory=Told)
+    """What could not be made sense of, new tonight or not."""
+    held: dict[DestinationId, Surge] = field(default_factory=dict)
+    """Destinations to which nothing new goes until a human agrees."""
     source_stopped: str | None = None
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
     """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
@@ -108,30 +118,25 @@ class Summary:
         return [f"{unexpected} rejected{whose}: `explain` says why"]
 
     @property
+    def surges(self) -> list[str]:
+        """What is held as far more than usual, a sentence for each destination."""
+        return [f"{destination}: {surge.told}" for destination, surge in self.held.items()]
+
+    @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
         told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
-        unknown = sum(with_click for _, _, with_click in self.unknown_labels)
-        unreadable = len(self.pulled.unreadable)
         asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        return (
-            self.rejections
-            + self.pulled.attention
-            + [
-                sentence
-                for count, sentence in (
-                    (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                    (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
-                    (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
-                    (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
-                    (
-                        unknown,
-                        f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`",
-                    ),
-                )
-                if count
-            ]
-        )
+        doubts = [
+            sentence
+            for count, sentence in (
+                (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
+                (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
+            )
+            if count
+        ]
+        return [*self.rejections, *self.surges, *doubts, *self.pulled.attention, *self.told.attention]
 
     @property
     def exit_code(self) -> int:
@@ -153,11 +158,16 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
     summary = _read(ledger, book, deps, watch)
     with watch(Step.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
-    with watch(Step.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    _plan(ledger, book, deps, summary, watch)
     with watch(Step.DELIVER):
         summary.delivered = deliver(
-            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, stopped=summary.resolved.stopped
+            ledger,
+            book,
+            deps.sinks,
+            deps.clock,
+            jitter=deps.jitter,
+            stopped=summary.resolved.stopped,
+            held=summary.held,
         )
     with watch(Step.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
@@ -168,8 +178,7 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
 def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
     """A night that asks no platform and sends nothing; made on a copy of the ledger, it leaves nothing behind."""
     summary = _read(ledger, book, deps, watch)
-    with watch(Step.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    _plan(ledger, book, deps, summary, watch)
     return _conclude(ledger, book, summary)
 
 
@@ -180,8 +189,7 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     """
     summary = _read(ledger, book, deps, watch)
     summary.only_validated = True
-    with watch(Step.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    _plan(ledger, book, deps, summary, watch)
     with watch(Step.VALIDATE):
         summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter)
     return _conclude(ledger, book, summary)
@@ -211,27 +219,36 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
     summary.recovered = recover(ledger, deps.clock)
     with watch(Step.PULL):
         try:
-            pull(
-                ledger,
-                deps.source,
-                Intake(book, deps.sinks),
-                deps.clock,
-                reach=deps.reach,
-                done=summary.pulled,
-            )
+            _pull(ledger, book, deps, summary)
         except (Misconfigured, Transient) as error:
             summary.source_stopped = str(error)
     return summary
 
 
+def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> None:
+    """Decide what goes out, and whether that is so much that a human must agree first."""
+    with watch(Step.PLAN):
+        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+        if not deps.accept_surge:
+            summary.held = hold_surges(ledger, book, deps.sinks, now=deps.clock.now())
+
+
+def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
+    """Read what changed; everything once more where a label came up that this reading could not understand."""
+    for _ in range(2):
+        summary.pulled.complete = False
+        pull(ledger, deps.source, Intake(book, deps.sinks), deps.clock, reach=deps.reach, done=summary.pulled)
+        with ledger.reading() as session:
+            if not summary.pulled.complete or labels.are_all_settled(session, ledger.account):
+                return
+
+
 def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
     """Add where everything stands."""
+    with ledger.writing() as session:
+        summary.told = tell(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
-        summary.unknown_labels = [
-            (label, count, with_click)
-            for label, count, with_click in leads.labels(session, ledger.account)
-            if label not in book.known_labels
-        ]
+        summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
         doubtful = deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT)
         summary.in_doubt = len(doubtful)
         summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)

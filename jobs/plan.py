@@ -17,11 +17,12 @@ from jobs.once import Rivals, find_rivals
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide
-from jobs.rules.facts import LeadFacts, Route, Starts
+from jobs.rules.facts import LeadFacts, Origin, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.once import give_way, marks
 from jobs.rules.reconcile import Standing, reason_of, reconcile
 from jobs.rules.routing import is_other_way
+from jobs.rules.stages import first_entry
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
@@ -40,6 +41,8 @@ class Planned:
     leads: int = 0
     same_click: Counter[str] = field(default_factory=Counter)
     """How many conversions were taken up tonight whose click another lead's counts by too; told, not stopped."""
+    kept_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Conversion and destination of leads that reached the stage since it counts, and that `where` keeps out."""
 
 
 def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
@@ -188,6 +191,8 @@ class _Planner:
     ) -> tuple[Decision, Fate | None]:
         """The decision on one route, and the fate it puts its delivery in; None leaves things as they are."""
         decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
+        if decision == NotConcerned("where_does_not_match") and lead.fresh:
+            self._count_kept_out(route, lead)
         rival = self.rivals.get((route.conversion, route.destination, lead.id))
         if rival is not None and isinstance(decision, Send | Wait):
             decision = give_way(decision, rival)
@@ -195,6 +200,12 @@ class _Planner:
             return decision, None
         standing = None if delivery is None else self._standing(delivery, decision, route, lead)
         return decision, reconcile(standing, decision)
+
+    def _count_kept_out(self, route: Route, lead: LeadFacts) -> None:
+        start = self.starts[route.conversion, route.destination]
+        entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
+        if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
+            self.done.kept_out[route.conversion, route.destination] += 1
 
     def _was_told(self, existing: Sequence[Delivery], route: Route) -> bool:
         """Whether the same thing went to the same place already: under another destination's name, or another way."""

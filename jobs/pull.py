@@ -10,7 +10,7 @@ from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.gone import ASKED_A_NIGHT, conclude
 from jobs.intake import Intake, Kept, Times
-from jobs.ledger import leads
+from jobs.ledger import labels, leads
 from jobs.ledger.ledger import Ledger
 from jobs.own_pages import OwnPages
 
@@ -237,6 +237,11 @@ def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> datetime | No
             place.since = place.pull_started_at - overlap
             if not moved:
                 place.full_read_at = whole_since or place.full_read_at
+            if whole_since is not None:
+                labels.settle(session, ledger, since=whole_since)
+            elif not labels.are_all_settled(session, ledger.account):
+                # Only among all leads a new status can be told from one that was renamed.
+                place.full_read_at = None
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
     return whole_since

@@ -45,6 +45,11 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
         extraction_digest=extraction_digest(settings),
         rules_digest=rules_digest(settings),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
+        max_per_run={
+            DestinationId(one.id): one.max_per_run
+            for one in (*settings.google_ads, *settings.meta)
+            if one.max_per_run is not None
+        },
     )
 
 

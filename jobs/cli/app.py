@@ -77,13 +77,16 @@ def run(
     wait: Annotated[
         str, typer.Option(metavar="SPAN", help="Wait this long for outcomes, as 45m; ends once all are known.")
     ] = "0s",
+    accept_surge: Annotated[
+        bool, typer.Option("--accept-surge", help="Send also where far more is due than a night usually sends.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Read what changed, decide, send, and ask.
 
     One night's work for each account, one after the other; what was sent before is asked about.
     """
-    from jobs.cli.run import run_accounts  # noqa: PLC0415
+    from jobs.cli.run import Wanted, run_accounts  # noqa: PLC0415
     from jobs.cli.spans import span  # noqa: PLC0415
     from jobs.reporting.night import Mode  # noqa: PLC0415
 
@@ -92,7 +95,7 @@ def run(
     if (dry_run or validate_only) and span(wait):
         raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    raise typer.Exit(run_accounts(config, json_wanted=json, mode=mode, wait=span(wait)))
+    raise typer.Exit(run_accounts(config, Wanted(mode, span(wait), accept_surge), json_wanted=json))
 
 
 @app.command()

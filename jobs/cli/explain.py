@@ -105,7 +105,7 @@ def _recorded(look: Look, row: Delivery) -> Verdict:
     reason = deliveries.why(row)
     due_at = views.due_time(row) if fate is Fate.PENDING else None
     if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, "due"
+        due_at, reason = None, deliveries.HELD if reason == deliveries.HELD else "due"
     number = deliveries.number(row)
     return Verdict(
         conversion=row.conversion,

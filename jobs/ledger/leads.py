@@ -19,6 +19,7 @@ from connectors.records import (
     LeadId,
     UnreadableLead,
 )
+from jobs.ledger import labels as labels_seen
 from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
     ClickIdRow,
@@ -72,6 +73,7 @@ def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[Le
 
 def store(session: Session, account: str, readings: Sequence[Reading], *, seen_at: datetime) -> None:
     """Keep readings of leads, and have them planned; status changes and click ids only ever accumulate."""
+    labels_seen.note(session, account, readings, seen_at=seen_at)
     ids = [reading.lead.id for reading in readings]
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
     for reading in readings:
@@ -98,6 +100,16 @@ def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, se
     )
     row.reason, row.seen_at = lead.reason, seen_at
     session.add(row)
+
+
+def tell_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
+    """How many unreadable leads a human has not been told of before this run, and how many were; from now on told."""
+    rows = session.exec(select(UnreadableLeadRow).where(UnreadableLeadRow.account == account)).all()
+    new = [row for row in rows if row.told_in in (None, run)]
+    for row in new:
+        row.told_in = run
+        session.add(row)
+    return len(new), len(rows) - len(new)
 
 
 def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
@@ -260,10 +272,15 @@ def plan_rivals(session: Session, account: str) -> None:
 
 
 def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
-    """The next leads to be judged, by id."""
+    """The next leads to be judged, by id; those whose status may have been renamed wait."""
     rows = session.exec(
         select(LeadRow.id)
-        .where(LeadRow.account == account, col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))
+        .where(
+            LeadRow.account == account,
+            col(LeadRow.to_plan),
+            col(LeadRow.id) > (after or ""),
+            ~labels_seen.waiting(col(LeadRow.id), account),
+        )
         .order_by(col(LeadRow.id))
         .limit(limit)
     )
@@ -316,7 +333,8 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
         col(Delivery.destination) == col(ContactHash.destination),
         col(Delivery.fate).in_(OPEN | FROZEN),
     )
-    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting))
+    undecided = labels_seen.waiting(col(ContactHash.lead), account)
+    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting, ~undecided))
     for kind in ClickIdKind:
         closed = select(ClickIdRow).where(
             ClickIdRow.account == account,

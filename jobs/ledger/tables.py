@@ -117,6 +117,50 @@ class UnreadableLeadRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     reason: str
     seen_at: datetime
+    told_in: int | None = None
+    """The run that told of it."""
+
+
+class LabelRow(SQLModel, table=True):
+    """A status label that was ever seen."""
+
+    __tablename__ = "label"
+    account: str = Field(primary_key=True)
+    label: str = Field(primary_key=True)
+    """Normalised."""
+    seen_at: datetime
+    """When first."""
+    settled: bool = False
+    """Whether a complete reading could tell that it is a status of its own, or a new name for one."""
+    told: int = 0
+    """With how many click ids on its leads it was last told of, where the settings do not name it."""
+    told_in: int | None = None
+    """The run that told."""
+
+
+class LabelMove(SQLModel, table=True):
+    """A lead that changed its label since the last complete reading, or waits for one."""
+
+    __tablename__ = "label_move"
+    account: str = Field(primary_key=True)
+    lead: str = Field(primary_key=True)
+    before: str
+    after: str
+    waits: bool
+    """Whether nothing is decided of it until then, because a status may have been renamed."""
+
+
+class RelabelRow(SQLModel, table=True):
+    """A status that was renamed in Oplead."""
+
+    __tablename__ = "relabel"
+    account: str = Field(primary_key=True)
+    before: str = Field(primary_key=True)
+    after: str = Field(primary_key=True)
+    leads: int
+    """How many leads showed it."""
+    run: int = Field(foreign_key="run.id")
+    """The run that found it."""
 
 
 class StatusChange(SQLModel, table=True):

@@ -165,8 +165,8 @@ def _heard(summary: Summary) -> str:
 
 
 def _unreadable(summary: Summary) -> list[str]:
-    """Leads that could not be read, by name: a tried night leaves nothing for `status` to list them from."""
-    found = summary.pulled.unreadable
+    """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
+    found = summary.pulled.unreadable if summary.told.unreadable else []
     said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
     return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
@@ -175,12 +175,25 @@ def _print_needs(console: Console, night: Night) -> None:
     summary = night.summary
     lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
     lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += summary.attention if night.mode is Mode.RUN else [*summary.rejections, *_unreadable(summary)]
+    lines += (
+        summary.attention
+        if night.mode is Mode.RUN
+        else [
+            *summary.rejections,
+            *summary.surges,
+            *summary.told.renames,
+            *summary.told.silences,
+            *_unreadable(summary),
+        ]
+    )
+    if summary.told.standing:
+        console.print()
+        console.print(facts([("told before", line) for line in summary.told.standing]))
     if not lines:
         return
     lines += [
         f"status {label!r}: {leads} leads, {with_click} of them with a click id"
-        for label, leads, with_click in summary.unknown_labels
+        for label, leads, with_click in summary.told.labels
         if with_click
     ]
     console.print()

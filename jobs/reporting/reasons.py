@@ -52,6 +52,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
         "due": Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
+        "surge": Words(
+            "held: far more than usual",
+            "Far more conversions are due for this destination than a night usually sends, so nothing new goes there.",
+            "Look at them with `run --dry-run`; if they are right, run `oplead-sync run --accept-surge`.",
+        ),
         "click_too_recent": Words(
             "click too recent",
             "The platform does not know clicks of the last hours yet.",

@@ -1,6 +1,6 @@
 """What the rules know of a lead, a conversion's route and its start: values only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,8 @@ class Origin(StrEnum):
     """Between two observations of ours."""
     BASELINE = "baseline"
     """Already so at first sight, undated."""
+    RELABEL = "relabel"
+    """An entry on record, shown under the new name of a status that was renamed: nothing happened to the lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,13 @@ class Starts:
 
     conversion: datetime
     labels: Mapping[str, datetime] = field(default_factory=dict)
-    """Labels that were added to the stage later."""
+    """Labels the stage has or had, some of them added later."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """What the account's renamed statuses are called now, by their old names."""
+
+    def former(self, labels: Collection[str]) -> frozenset[str]:
+        """The old names under which the stage had these labels, before they were renamed."""
+        return frozenset(old for old, new in self.renamed.items() if new in labels and old in self.labels)
 
     def of(self, label: str | None) -> datetime:
         """The start that governs a change into `label`; None is the lead's creation."""

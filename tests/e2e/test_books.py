@@ -107,6 +107,7 @@ def test_the_books_agree_after_bad_nights(companies, way):
     """
     company = companies(start=FIRST_NIGHT, population=Population.generate(seed=SEED, leads=300))
     company.use_demo_settings()
+    company.max_per_run = 1_000
     company.settings["google_ads"]["transport"] = way.transport
     company.settings["meta"]["funnel_since"] = SINCE
     for conversion in company.settings["conversions"]:

@@ -41,6 +41,7 @@ def frugal(company):
     """One conversion to Meta alone, as cheap as can be: the wire is what this is about."""
     company.use_meta_alone()
     company.settings["conversions"] = [company.conversion("appointment")]
+    company.max_per_run = 10_000
     return company
 
 

@@ -88,6 +88,7 @@ def test_a_night_says_what_a_human_is_needed_for():
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
     """Counts by place become objects with names."""
     summary = Summary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
+    summary.told.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", Fate.SUBMITTED, "received"] = 4
     told = json.loads(as_json.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
 
