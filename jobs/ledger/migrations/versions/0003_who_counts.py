@@ -34,7 +34,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Go back to the one before."""
-    with op.batch_alter_table('lead', schema=None) as batch_op:
+    with op.batch_alter_table('lead', schema=None, recreate='never') as batch_op:
         batch_op.drop_column('gone_at')
         batch_op.drop_column('missing_since')
         batch_op.drop_column('excluded')
