@@ -45,6 +45,8 @@ class Pulled:
     """Leads that are not there any more, tonight believed for the first time."""
     suspicious: int = 0
     """Leads that are not there any more, too many to be believed."""
+    unread: int = 0
+    """Leads that only their own pages tell of, where the list left no budget for any."""
     complete: bool = False
     """False where a budget ended the pull before its last page; the next one goes on there."""
     moved: bool = False
@@ -55,9 +57,16 @@ class Pulled:
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
-        if not self.suspicious:
-            return []
-        return [f"{self.suspicious} leads are not there any more: does the key still see every lead?"]
+        gone = f"{self.suspicious} leads are not there any more: does the key still see every lead?"
+        spent = "the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
+        return [
+            sentence
+            for count, sentence in (
+                (self.suspicious, gone),
+                (self.unread, f"{self.unread} leads were not read: {spent}"),
+            )
+            if count
+        ]
 
     def count(self, page: LeadPage, kept: Kept) -> None:
         """Add a page of the list."""
@@ -188,7 +197,10 @@ class _Pulling:
         started = self.own_pages.started
         with self.ledger.reading() as session:
             wanted = leads.worth_reading(session, self.ledger.account, since=started - longest, before=started)
-        return self._ask(wanted, wanted)
+        is_whole = self._ask(wanted, wanted)
+        if not is_whole and not self.done.own_pages:
+            self.done.unread = len(wanted)
+        return is_whole
 
     def look_for_unlisted(self, whole_since: datetime | None) -> bool:
         """Ask for leads with open deliveries that the whole list did not show; always True."""

@@ -148,14 +148,30 @@ def test_time_that_is_up_amid_new_leads_has_the_page_read_again(account):
 
 def test_a_source_that_gives_no_more_tonight_ends_the_pull(account):
     """A budget of requests is spent within it."""
-    account.put(*(lead(f"L-{number}") for number in range(5)))
+    names = [f"L-{number:03}" for number in range(AT_ONCE + 5)]
+    account.put(*(lead(name) for name in names))
     pull(account)
     account.clock.time += DAY
     real = account.source.fetch_each
     account.source.fetch_each = lambda ids: real(list(ids)[:3])
     done, asked = pull(account)
 
-    assert (["L-0", "L-1", "L-2"], False) == (asked, done.complete)
+    assert (names[:3], False) == (asked, done.complete)
+    assert [] == done.attention
+
+
+def test_a_list_that_leaves_nothing_for_own_pages_is_told(account):
+    """Else no change would ever be seen, in silence."""
+    account.put(lead("L-1"), lead("L-2"))
+    account.night()
+    account.clock.time += DAY
+    account.source.fetch_each = lambda _: iter(())
+    summary = account.night()
+
+    assert [
+        "2 leads were not read: the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
+    ] == summary.attention
+    assert (False, 1) == (summary.pulled.complete, summary.exit_code)
 
 
 @pytest.mark.parametrize("error", [Transient("503"), Misconfigured("401")])

@@ -163,6 +163,21 @@ def test_a_person_counts_once_by_e_mail(account):
     assert {"L-1": "accepted", "L-2": "withheld", "L-3": "submitted"} == account.fates
 
 
+def test_a_person_whose_address_changes_is_known_by_both(account):
+    """What was sent was told of the old one."""
+    account.book = rulebook(route(once=Once(OncePer.PERSON, MONTH), attach_contact=True))
+    old = lead("L-1", contact=Contact(emails=("jeanne@example.org",)))
+    account.put(old)
+    account.night()
+    account.clock.time += DAY
+    account.put(changed(old, contact=Contact(emails=("durand@example.org",))))
+    account.put(lead("L-2", contact=Contact(emails=("jeanne@example.org",))))
+    account.put(lead("L-3", contact=Contact(emails=("durand@example.org",))))
+    account.night()
+
+    assert {"L-1": "accepted", "L-2": "withheld", "L-3": "withheld"} == account.fates
+
+
 def test_asked_for_later_it_knows_what_was_sent_before(account):
     """New rules have every lead judged again."""
     account.put(won("L-1"))
