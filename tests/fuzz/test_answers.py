@@ -145,6 +145,23 @@ def test_no_page_leads_astray(style, pages):
         assert walk.address(fresh(options).resume(place.token)) == walk.address(place)
 
 
+@FUZZ
+@given(
+    st.from_regex(r"(https?:)?//[a-z]{3,9}[.]example(:[0-9]{2,4})?(/[a-z]{0,5})?", fullmatch=True)
+    | st.sampled_from(
+        ["https://api.exemple.fr@ailleurs.example/", "http://api.exemple.fr.ailleurs.example/", "//[::1]/"]
+    ),
+    st.sampled_from(["auto", "next_url", "link_header"]),
+)
+def test_a_page_of_another_host_is_refused(address, style):
+    """Not asked for on ours instead."""
+    walk = fresh(PaginationOptions(style=style))
+    told = {"data": [{"id": "1"}]} if style == "link_header" else {"data": [{"id": "1"}], "next": address}
+
+    with pytest.raises(Misconfigured, match="another host"):
+        walk.after(walk.start(), Answer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
+
+
 def fresh(options):
     """A walk that has not begun."""
     return Walk(options, origin=ORIGIN, path="/v1/leads", query={}, secret="token")

@@ -10,6 +10,7 @@ import pytest
 from email_validator import validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberType
 
 from connectors.contact import clean_emails, clean_phones, tidy
 from connectors.google_ads import identity as google
@@ -25,6 +26,9 @@ ODD = st.sampled_from(
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JOINTS = st.sampled_from(["", " ", "/", " / ", " - ", ";", ",", "\n", " ou ", " et ", "(", ")", "+", "x", "#", "."])
+
+
+COMPANIES = {PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.UAN}
 
 
 def spoilt(samples, alphabet):
@@ -73,6 +77,7 @@ def test_every_number_was_typed_and_is_somebodys(typed, country):
         parsed = phonenumbers.parse(number, None)
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
         assert phonenumbers.is_valid_number(parsed)
+        assert phonenumbers.number_type(parsed) not in COMPANIES
         assert any(str(parsed.national_number) in oracles.digits_in(tidy(field)) for field in typed)
 
 

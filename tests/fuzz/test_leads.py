@@ -171,6 +171,17 @@ def test_no_reason_and_no_record_shows_what_was_typed(name, typed):
     assert "MARQUEUR" not in (read if isinstance(read, str) else repr(read))
 
 
+@FUZZ
+@given(st.sampled_from(["id", "createdAt", "updatedAt"]), TYPED, st.sampled_from(["\0", "\n", "x" * 300]))
+def test_a_refusal_names_the_setting_and_not_the_value(name, typed, spoiler):
+    """Of an id or a time that can be none."""
+    reason = parse(WHOLE | {name: f"MARQUEUR{spoiler}{typed}MARQUEUR"})
+
+    assert isinstance(reason, str)
+    assert ": see oplead.fields." in reason
+    assert "MARQUEUR" not in reason
+
+
 @pytest.mark.parametrize("depth", [40, 100, 450])
 @pytest.mark.parametrize("opening", ["[", '{"label":', '{"a":', '{"value":', '[{"name":"x","value":'])
 def test_a_nest_is_read_or_refused(depth, opening):
