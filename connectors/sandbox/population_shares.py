@@ -12,39 +12,6 @@ REPEATED: Final = 10
 """Of 1000 leads, how many are a person who is there already, once more: same click id, another id, days later."""
 
 SHARES: Final[Mapping[str, Mapping[str, int]]] = {
-    # what leadData.externalID holds; the first eight, 600 of 1000, are ids Google knows, the next four ids Meta knows
-    "click": {
-        "gclid_bare": 260,  # the id alone, utm_source says google
-        "gclid_label": 140,  # "gclid=…", "gclid: …"
-        "gclid_query": 60,  # a query string or the whole landing page address
-        "gclid_fragment": 20,  # the whole address, with "#…" behind the id
-        "gclid_json": 30,  # {"gclid": "…"} as text
-        "gclid_and_fbclid": 20,  # "gclid=…;fbclid=…"
-        "gbraid_label": 40,
-        "wbraid_label": 30,
-        "fbclid_bare": 90,  # the id alone, utm_source says facebook
-        "fbclid_label": 25,  # "fbclid=…"
-        "fbc": 50,  # fb.1.<ms>.<fbclid>
-        "lead_id": 85,  # "lead_id=…": the form in the ad itself was filled in, with or without "l:"
-        "supplier_uuid": 15,  # a supplier's own reference, no click
-        "supplier_reference": 15,  # "PLM-48213", "CNL_…"
-        "empty": 55,  # organic, telephone, trade fair
-        "bare_ambiguous": 30,  # a true gclid, but nothing says it is one
-        "gclid_truncated": 20,  # a true gclid, cut by a column that was too short
-        "gclid_lower": 15,  # a true gclid with its label, in lower case, as some form tools leave it
-    },
-    # how long before the lead its click was
-    "lag": {"minutes": 880, "hours": 60, "days": 40, "months": 20},
-    # leadData.consent
-    "consent": {
-        "granted": 770,  # "oui"
-        "refused": 80,  # "non"
-        "absent": 90,  # no such key, or nothing in it
-        "odd": 50,  # neither word: "à confirmer", "OK tél", "1", "?"
-        "withdrawn": 10,  # "oui", and some days later "non"
-    },
-    # leadData.adPersonalization: like consent, or refused on its own
-    "personalization": {"same": 960, "refused": 40},
     # how contact.phone is written
     "phone": {
         "spaced": 295,  # 01 99 00 12 34
@@ -81,6 +48,39 @@ SHARES: Final[Mapping[str, Mapping[str, int]]] = {
     },
     # how accented letters of names and towns are made: one character each, or a letter and its accent
     "letters": {"nfc": 940, "nfd": 60},
+    # leadData.consent
+    "consent": {
+        "granted": 770,  # "oui"
+        "refused": 80,  # "non"
+        "absent": 90,  # no such key, or nothing in it
+        "odd": 50,  # neither word: "à confirmer", "OK tél", "1", "?"
+        "withdrawn": 10,  # "oui", and some days later "non"
+    },
+    # leadData.adPersonalization: like consent, or refused on its own
+    "personalization": {"same": 960, "refused": 40},
+    # what leadData.externalID holds; the first eight, 600 of 1000, are ids Google knows, the next four ids Meta knows
+    "click": {
+        "gclid_bare": 260,  # the id alone, utm_source says google
+        "gclid_label": 140,  # "gclid=…", "gclid: …"
+        "gclid_query": 60,  # a query string or the whole landing page address
+        "gclid_fragment": 20,  # the whole address, with "#…" behind the id
+        "gclid_json": 30,  # {"gclid": "…"} as text
+        "gclid_and_fbclid": 20,  # "gclid=…;fbclid=…"
+        "gbraid_label": 40,
+        "wbraid_label": 30,
+        "fbclid_bare": 90,  # the id alone, utm_source says facebook
+        "fbclid_label": 25,  # "fbclid=…"
+        "fbc": 50,  # fb.1.<ms>.<fbclid>
+        "lead_id": 85,  # "lead_id=…": the form in the ad itself was filled in, with or without "l:"
+        "supplier_uuid": 15,  # a supplier's own reference, no click
+        "supplier_reference": 15,  # "PLM-48213", "CNL_…"
+        "empty": 55,  # organic, telephone, trade fair
+        "bare_ambiguous": 30,  # a true gclid, but nothing says it is one
+        "gclid_truncated": 20,  # a true gclid, cut by a column that was too short
+        "gclid_lower": 15,  # a true gclid with its label, in lower case, as some form tools leave it
+    },
+    # how long before the lead its click was
+    "lag": {"minutes": 880, "hours": 60, "days": 40, "months": 20},
     # the way through the funnel; a lead near the end of the period has not walked all of it yet
     "journey": {
         "new": 120,

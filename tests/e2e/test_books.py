@@ -11,7 +11,7 @@ from connectors.sandbox.population import FIRST_NIGHT, Population
 from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD
 
 NIGHTS = 5
-SEED = 7
+SEED = 1
 SINCE = "2026-08-01"
 STATUS = "/v1/requestStatus:retrieve"
 SHORT = 0.05
