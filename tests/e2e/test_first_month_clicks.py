@@ -296,7 +296,7 @@ def test_one_sale_a_person(month, first, second):
 
 
 def test_persons_cannot_be_told_apart_without_contact_data(month):
-    """Where no contact data is kept, settings are refused before anything is read, the missing key named."""
+    """Where no contact data is kept, the settings are refused before anything is read; the missing key is named."""
     month.settings["google_ads"]["contact_data"] = "none"
     month.conversion("sale")["count_once_per"] = "person"
 
