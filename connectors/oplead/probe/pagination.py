@@ -96,7 +96,7 @@ class PageSearch:
                 continue
             if isinstance(page, Listed) and effect_of(self._first, page) is Effect.OTHER:
                 return self._sized(options, "each page tells where the next one is", described=True)
-        if self._says_it_is_all():
+        if self._says_it_is_all() and self._ends(told):
             return self._found(told, f"the platform says that these are all ({self._count})", all_seen=True)
         return None
 
@@ -113,6 +113,13 @@ class PageSearch:
                 if trial.effect is Effect.OTHER:
                     plainly = replace(told, style="cursor", cursor_param=trial.name)
                     yield plainly if self._leads_to(plainly, value) else replace(plainly, next=path)
+
+    def _ends(self, options: PaginationOptions) -> bool:
+        """Whether a reader with these options takes the first page for the whole list."""
+        try:
+            return follows(options, self._asker, self._first) is None
+        except Misconfigured:
+            return False
 
     def _leads_to(self, options: PaginationOptions, cursor: str) -> bool:
         """Whether the cursor is found without being told where it stands."""

@@ -83,6 +83,8 @@ def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging
         raise
     except Misconfigured as error:
         objection = str(error)
+    if not read:
+        read, items = [first_page], dict(zip(first_page.marks, first_page.items, strict=True))
     known = [mark for mark, item in items.items() if _id_of(item, reader) == mark]
     own = find_own_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
     adds = any(_tells_more(items[mark], lead) for mark, lead in own.leads.items())

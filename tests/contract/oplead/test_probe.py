@@ -1,0 +1,532 @@
+"""What `probe` finds out of platforms that answer in many ways, over a real socket."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceFilter
+from connectors.oplead.probe import OpleadProbe
+from connectors.oplead.probe.probe import MOST_QUESTIONS
+from connectors.pacing import Pacer
+
+TOKEN = "tok-0123456789"
+FIRST = datetime(2026, 3, 1, 8, tzinfo=UTC)
+LABELS = ("Nouveau", "En cours", "Gagné")
+PEOPLE = ("Jeanne Dufour-Legrand", "jeanne.dufour@example.org", "06 39 98 12 34")
+LATE = timedelta(days=40)
+
+
+def lead(number, **more):
+    """A lead made some hours after the one before; every third changed a long time after it was made."""
+    created = FIRST + timedelta(hours=5 * number)
+    updated = created + (LATE if number % 3 == 0 else timedelta(hours=1))
+    return {
+        "id": f"L-{number}",
+        "createdAt": created.isoformat(),
+        "updatedAt": updated.isoformat(),
+        "status": LABELS[number % 3],
+        "leadData": {"externalID": f"gclid=Cj0KCQjwZq{number:04d}AbCdEfGhIjKlMnOpQrStUvWxYz", "consent": "oui"},
+        "contact": {"lastname": PEOPLE[0], "email": PEOPLE[1], "phone": PEOPLE[2]},
+        "utm_source": "google",
+        **more,
+    }
+
+
+def leads(count, **more):
+    """So many of them, oldest first."""
+    return [lead(number, **more) for number in range(count)]
+
+
+@dataclass
+class List:
+    """A platform's list, in one of its ways."""
+
+    leads: list
+    size: int = 20
+    style: str = "page"
+    param: str = "page"
+    first: int = 1
+    size_param: str | None = None
+    strict: bool = False
+    key: str | None = "data"
+    told: dict = field(default_factory=dict)
+    auth: tuple = ("Authorization", f"Bearer {TOKEN}")
+    prefix: str = "/v1"
+    filter: tuple | None = None
+    """A parameter, the field it compares, and how it reads a time."""
+    shown: tuple | None = None
+    """The names that the list shows of a lead; all, where None."""
+    own_path: str = "/leads/"
+    past_end: str = "empty"
+
+    def reply(self, platform, make, target):
+        """Answer one request."""
+        platform.asked.append(target)
+        address = urlsplit(target)
+        query = dict(parse_qsl(address.query))
+        name, value = self.auth
+        given = query.pop(name, None) if name.startswith("?") is False and name in query else None
+        if given != value and platform.headers[-1].get(name) != value:
+            return make({"error": "who is there"}, 401)
+        if address.path.startswith(self.prefix + self.own_path):
+            own = next((one for one in self.leads if address.path.endswith(f"/{one['id']}")), None)
+            return make({"data": own}) if own else make({"error": "no lead"}, 404)
+        if address.path != f"{self.prefix}/leads":
+            return make({"error": "no page"}, 404)
+        known = {self.param, self.size_param, self.filter[0] if self.filter else None}
+        if self.strict and (unknown := set(query) - known):
+            return make({"error": f"unknown parameter {min(unknown)}"}, 400)
+        return self._page(platform, make, query)
+
+    def _page(self, platform, make, query):
+        wanted = list(self.leads)
+        if self.filter and self.filter[0] in query:
+            _, compared, read = self.filter
+            try:
+                since = read(query[self.filter[0]])
+            except ValueError:
+                return make({"error": "what time is that"}, 400)
+            wanted = [one for one in wanted if datetime.fromisoformat(one[compared]) >= since]
+        size = int(query.get(self.size_param, self.size)) if self.size_param else self.size
+        start = self._start(query, size)
+        if start and start >= len(wanted) and self.past_end != "empty":
+            if self.past_end == "missing":
+                return make({"error": "no such page"}, 404)
+            start = (len(wanted) - 1) // size * size
+        page = wanted[start : start + size] if self.style != "none" else wanted
+        shown = [one if self.shown is None else {name: one[name] for name in self.shown} for one in page]
+        body = {self.key: shown, **self.told} if self.key else shown
+        headers = {}
+        following = start + size if start + size < len(wanted) else None
+        match self.style:
+            case "next_url":
+                body["next"] = f"{platform.url}{self.prefix}/leads?{self.param}={following}" if following else None
+            case "next_elsewhere":
+                page_number = (following or 0) // size + 1
+                body["next"] = f"http://inside.example/leads?{self.param}={page_number}" if following else None
+            case "cursor":
+                body["nextCursor"] = f"c{following}" if following else None
+            case "link":
+                link = f'<{self.prefix}/leads?{self.param}={following}>; rel="next"'
+                headers = {"Link": link} if following else {}
+        return make(body, headers=headers)
+
+    def _start(self, query, size):
+        number = query.get(self.param, "")
+        match self.style:
+            case "page" | "next_elsewhere":
+                return (int(number) - self.first) * size if number else 0
+            case "none":
+                return 0
+        return int(number.lstrip("c")) if number.lstrip("c").isdecimal() else 0
+
+
+@pytest.fixture
+def probe(platform, clock, reply):
+    """Look at a list that answers in some way: `probe(List(…), **options)`."""
+
+    def look(listed, *, count=300, rate=90, **options):
+        platform.reply = lambda target: listed.reply(platform, reply, target)
+        given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": platform.url, **options}
+        return OpleadProbe(
+            OpleadOptions(**given),
+            clock=clock,
+            pacer=Pacer(clock, rate),
+            per_minute=rate,
+            readable=lambda written: str(written) != "sur devis",
+            timeout=httpx.Timeout(5.0),
+            jitter=lambda: 1.0,
+        ).survey(leads=count)
+
+    return look
+
+
+def iso(text):
+    """A time with its zone."""
+    return datetime.fromisoformat(text)
+
+
+def day(text):
+    """A day, and nothing else."""
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+
+
+def seconds(text):
+    """Seconds since 1970."""
+    return datetime.fromtimestamp(int(text), UTC)
+
+
+# ── access ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("auth", "written"),
+    [
+        (("Authorization", f"Bearer {TOKEN}"), None),
+        (("X-API-KEY", TOKEN), {"style": "header", "name": "X-API-KEY"}),
+        (("Authorization", TOKEN), {"style": "header", "name": "Authorization"}),
+        (("Authorization", f"Token {TOKEN}"), {"style": "header", "name": "Authorization", "prefix": "Token "}),
+        (("apikey", TOKEN), {"style": "header", "name": "apikey"}),
+        (("X-Auth-Token", TOKEN), {"style": "header", "name": "X-Auth-Token"}),
+        (("token", TOKEN), {"style": "header", "name": "token"}),
+        (("access_token", TOKEN), {"style": "query", "name": "access_token"}),
+    ],
+)
+def test_the_way_the_token_is_shown_is_found(probe, auth, written):
+    """Every usual way is tried, and what is not the default is written."""
+    survey = probe(List(leads(30), auth=auth))
+
+    assert written == survey.suggestion.get("auth")
+    assert survey.usable
+
+
+def test_the_token_stands_in_an_address_only_when_nothing_else_worked(probe, platform):
+    """Servers and proxies write addresses into their logs."""
+    probe(List(leads(30), auth=("token", TOKEN)))
+
+    assert not any(TOKEN in target for target in platform.asked)
+
+
+def test_a_token_refused_in_every_way_is_told_with_the_setting_to_write(probe, platform):
+    """Nothing is guessed: the operator reads the header's name in Oplead's own page."""
+    with pytest.raises(Misconfigured, match=r"oplead\.token.*oplead\.auth"):
+        probe(List(leads(3), auth=("X-Nobody-Knows", TOKEN)))
+
+    assert 10 == len(platform.asked)
+
+
+def test_a_key_that_may_not_read_leads_is_told_apart(probe, platform, reply):
+    """A 403 on one way of showing the token means that Oplead knows it there."""
+    listed = List(leads(3))
+
+    def answer(*_):
+        shown = platform.headers[-1].get("Authorization") == f"Bearer {TOKEN}"
+        return reply({"error": "no"}, 403 if shown else 401)
+
+    listed.reply = answer
+
+    with pytest.raises(Misconfigured, match=r"lets it read no leads \(403, sent as Authorization: Bearer TOKEN\)"):
+        probe(listed)
+
+
+@pytest.mark.parametrize("prefix", ["", "/api", "/api/v1"])
+def test_the_start_of_the_path_is_found(probe, prefix):
+    """A 404 means another prefix, also where the token goes otherwise than configured."""
+    survey = probe(List(leads(30), prefix=prefix, auth=("X-API-KEY", TOKEN)))
+
+    assert prefix == survey.suggestion["path_prefix"]
+    assert "X-API-KEY" == survey.suggestion["auth"]["name"]
+
+
+def test_a_redirect_is_not_followed(probe, platform, reply):
+    """The token would go along; the message says what to write."""
+    listed = List(leads(3))
+    listed.reply = lambda *_: reply({}, 301, headers={"Location": "http://evil.example/v1/leads"})
+
+    with pytest.raises(Misconfigured, match=r"redirects are not followed.*oplead\.base_url"):
+        probe(listed)
+
+    assert {"GET"} == platform.methods
+
+
+def test_a_platform_that_keeps_failing_is_no_setting_s_fault(probe, reply):
+    """Nothing else is tried while the platform is down."""
+    listed = List(leads(3))
+    listed.reply = lambda *_: reply({}, 503)
+
+    with pytest.raises(Transient):
+        probe(listed)
+
+
+def test_what_the_settings_say_comes_first(probe, platform):
+    """A way that works is not looked for, and stays in what is suggested."""
+    survey = probe(
+        List(leads(45), auth=("X-Own", f"Key {TOKEN}")), auth=AuthOptions(style="header", name="X-Own", prefix="Key ")
+    )
+
+    assert {"style": "header", "name": "X-Own", "prefix": "Key "} == survey.suggestion["auth"]
+    assert not any("token=" in target for target in platform.asked)
+
+
+# ── the list ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@pytest.mark.parametrize("past_end", ["empty", "missing", "last"])
+@pytest.mark.parametrize(
+    ("style", "param", "first", "written"),
+    [
+        ("page", "page", 1, {"style": "page"}),
+        ("page", "page", 0, {"style": "page", "first_page": 0}),
+        ("page", "pageNumber", 0, {"style": "page", "page_param": "pageNumber", "first_page": 0}),
+        ("page", "p", 1, {"style": "page", "page_param": "p"}),
+        ("offset", "offset", 0, {"style": "offset"}),
+        ("offset", "skip", 0, {"style": "offset", "offset_param": "skip"}),
+        ("offset", "start", 0, {"style": "offset", "offset_param": "start"}),
+    ],
+)
+def test_numbered_pages_are_found(  # noqa: PLR0917 - pytest hands them over by name
+    probe, strict, past_end, style, param, first, written
+):
+    """By asking for a second page under the usual names, and for the first one by its number."""
+    survey = probe(List(leads(130), style=style, param=param, first=first, strict=strict, past_end=past_end))
+
+    assert (written, True) == (survey.suggestion["pagination"], survey.usable)
+    assert (130, 130) == (survey.leads, survey.total)
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@pytest.mark.parametrize("style", ["next_url", "cursor", "link"])
+def test_a_list_that_describes_itself_needs_no_setting(probe, strict, style):
+    """A next address, a cursor in its usual parameter and a Link header are followed as they are."""
+    survey = probe(List(leads(130), style=style, param="cursor", strict=strict))
+
+    assert {} == survey.suggestion
+    assert 130 == survey.total
+
+
+def test_a_cursor_under_another_name_is_found(probe):
+    """The parameter is one of the usual names; where the cursor stands is written only if it must be."""
+    survey = probe(List(leads(130), style="cursor", param="page_token"))
+
+    assert {"style": "cursor", "cursor_param": "page_token"} == survey.suggestion["pagination"]
+
+
+def test_a_next_address_on_another_host_tells_a_parameter_and_is_not_followed(probe):
+    """The token stays here; the parameter it names is tried on our own host."""
+    survey = probe(List(leads(130), style="next_elsewhere", param="feuille"))
+
+    assert {"style": "page", "page_param": "feuille"} == survey.suggestion["pagination"]
+
+
+@pytest.mark.parametrize("key", [None, "items", "results"])
+def test_usual_wrappings_need_no_setting(probe, key):
+    """The array is found by itself."""
+    assert "items" not in probe(List(leads(45), key=key)).suggestion.get("pagination", {})
+
+
+def test_an_unusual_wrapping_is_written(probe):
+    """The one array whose entries look like leads, beside one that does not."""
+    told = {"agences": [{"type": "agency", "nom": "Nantes"}]}
+
+    assert "fiches" == probe(List(leads(45), key="fiches", told=told)).suggestion["pagination"]["items"]
+
+
+def test_longer_pages_are_asked_for_where_that_saves_requests(probe):
+    """A size parameter that is honoured is suggested, and the reading costs less."""
+    survey = probe(List(leads(250), size=20, size_param="per_page"))
+
+    assert {"style": "page", "size_param": "per_page", "size": 100} == survey.suggestion["pagination"]
+    assert 250 == survey.total
+
+
+@pytest.mark.parametrize("count", [20, 50, 100, 25])
+def test_a_list_that_may_be_cut_is_left_undecided(probe, count):
+    """A usual length of a page, and nothing tells of another: the setting to write is named."""
+    survey = probe(List(leads(count), style="none"))
+
+    assert not survey.usable
+    assert "oplead.pagination.style" in survey.undecided[0]
+    assert "style: none" in survey.undecided[0]
+
+
+@pytest.mark.parametrize(("count", "told"), [(37, {}), (50, {"total": 50}), (37, {"hasMore": False})])
+def test_a_list_that_is_whole_is_told_so(probe, count, told):
+    """An odd length, a total or a flag say that these are all."""
+    survey = probe(List(leads(count), style="none", told=told))
+
+    assert (True, count, {}) == (survey.usable, survey.total, survey.suggestion)
+
+
+def test_a_total_that_cannot_be_reached_is_left_undecided(probe):
+    """More leads than the page holds, and no usual name leads to them."""
+    survey = probe(List(leads(130), param="feuille", told={"total": 130}))
+
+    assert ["oplead.pagination.style: there are 130 leads, the first page holds 20"] == [
+        one.split(",")[0] + "," + one.split(",")[1] for one in survey.undecided
+    ]
+
+
+def test_a_configured_way_of_paging_is_kept(probe):
+    """What no usual name would find is verified and kept."""
+    survey = probe(List(leads(130), param="feuille"), pagination=PaginationOptions(style="page", page_param="feuille"))
+
+    assert {"style": "page", "page_param": "feuille"} == survey.suggestion["pagination"]
+
+
+def test_a_suggestion_that_does_not_hold_is_not_made(probe, platform):
+    """A platform that serves other leads when read once more is not described."""
+    listed = List(leads(400))
+    page = listed._page
+
+    def moody(platform, make, query):
+        if platform.asked.count("/v1/leads?page=1") > 2:  # tried, read, and read again
+            listed.leads = leads(400)[200:]
+        return page(platform, make, query)
+
+    listed._page = moody
+    survey = probe(listed, count=120)
+
+    assert "pagination" not in survey.suggestion
+    assert any("oplead.pagination" in one for one in survey.undecided)
+
+
+def test_an_empty_list_asks_for_another_key(probe):
+    """A key that sees nothing looks like a platform without leads."""
+    survey = probe(List([]))
+
+    assert (0, False) == (survey.leads, survey.usable)
+    assert survey.undecided[0].startswith("oplead.token")
+
+
+def test_requests_are_bounded_and_paced(probe, platform, clock):
+    """However little a platform tells, and never faster than allowed."""
+    survey = probe(List(leads(100), style="none", strict=True, auth=("access_token", TOKEN), prefix="/api/v1"), rate=30)
+
+    assert len(platform.asked) == survey.requests <= MOST_QUESTIONS + 40
+    assert sum(clock.slept) >= 60 * (survey.requests // 30 - 1)
+
+
+# ── changes ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+@pytest.mark.parametrize(
+    ("param", "read", "written"),
+    [
+        ("updated_since", iso, {"param": "updated_since"}),
+        ("updatedAfter", day, {"param": "updatedAfter", "format": "date"}),
+        ("modified_since", seconds, {"param": "modified_since", "format": "epoch_s"}),
+        ("updatedAt[gte]", iso, {"param": "updatedAt[gte]"}),
+    ],
+)
+def test_a_filter_by_change_is_found(  # noqa: PLR0917 - pytest hands them over by name
+    probe, strict, newest_first, param, read, written
+):
+    """Its name and format are found with a moment to come, its meaning with one that parts the leads."""
+    order = -1 if newest_first else 1
+    survey = probe(List(leads(130)[::order], strict=strict, filter=(param, "updatedAt", read)))
+
+    assert written == survey.suggestion.get("since_filter")
+    assert survey.usable
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+@pytest.mark.parametrize("param", ["since", "created_since"])
+def test_a_filter_by_creation_is_not_taken_for_one_by_change(probe, strict, newest_first, param):
+    """With it, a sale of an old lead would never be seen."""
+    order = -1 if newest_first else 1
+    survey = probe(List(leads(130)[::order], strict=strict, filter=(param, "createdAt", iso)))
+
+    assert "since_filter" not in survey.suggestion
+    assert any(f"`{param}` filters by creation" in one for one in survey.how)
+
+
+def test_a_configured_filter_is_kept_where_it_filters(probe):
+    """What no usual name would find is tried and kept."""
+    listed = List(leads(130), filter=("depuis_le", "updatedAt", iso))
+
+    assert {"param": "depuis_le"} == probe(listed, since_filter=SinceFilter("depuis_le")).suggestion["since_filter"]
+    assert "since_filter" not in probe(listed, since_filter=SinceFilter("depuis_quand")).suggestion
+
+
+# ── what leads hold ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_details_left_out_of_the_list_are_read(probe):
+    """The list leaves the click ids out, so leads' own pages are needed, and found under the path they have."""
+    listed = List(leads(45), shown=("id", "createdAt", "updatedAt", "status"), own_path="/lead/")
+    survey = probe(listed)
+
+    assert {"style": "page"} == survey.suggestion["pagination"]
+    assert "/lead/{id}" == survey.suggestion["lead_path"]
+    assert "leadData.externalID" == {match.field: match.path for match in survey.fields}["click_id"]
+    assert survey.minutes_first > 0.4
+
+
+def test_what_only_own_pages_tell_is_asked_for_always(probe):
+    """The list has click ids but no status, so a changed lead's own page is read all the same."""
+    survey = probe(List(leads(45), shown=("id", "createdAt", "updatedAt", "leadData")))
+
+    assert "always" == survey.suggestion["detail"]
+
+
+def test_a_list_of_ids_is_pulled_by_details(probe):
+    """Nothing in such a list tells that a lead changed."""
+    survey = probe(List(leads(45), shown=("id",)))
+
+    assert "details" == survey.suggestion["pull"]
+
+
+def test_fields_under_other_names_are_found(probe):
+    """French names, and a container of another name, are written where the known candidates find nothing."""
+    french = [
+        {
+            "identifiant": one["id"],
+            "dateCreation": one["createdAt"],
+            "dateModification": one["updatedAt"],
+            "statut": {"libelle": one["status"], "code": 7},
+            "suivi": [{"name": "gclid", "value": one["leadData"]["externalID"].removeprefix("gclid=")}],
+            "client": {"nom": PEOPLE[0], "courriel": PEOPLE[1], "portable": PEOPLE[2], "telephone": "04 00 00 00 00"},
+            "commercial": {"nom": "Somebody Else"},
+        }
+        for one in leads(45)
+    ]
+    survey = probe(List(french, style="none"))
+
+    assert {
+        "id": "identifiant",
+        "updated_at": "dateModification",
+        "status": "statut",
+        "click_id": "suivi.gclid",
+        "email": "client.courriel",
+        "phone": ["client.telephone", "client.portable"],
+        "last_name": "client.nom",
+    } == survey.suggestion["fields"]
+
+
+def test_what_nothing_can_be_sent_without_is_left_undecided(probe):
+    """No field is guessed: the setting to write is named."""
+    bare = [{"id": one["id"], "quand": one["createdAt"], "leadData": one["leadData"]} for one in leads(33)]
+    survey = probe(List(bare, style="none"))
+
+    assert ["oplead.fields.created_at", "oplead.fields.status"] == [
+        re.match(r"[\w.]+", one)[0] for one in survey.undecided[:2]
+    ]
+    assert "quand" in survey.undecided[0]
+
+
+def test_configured_fields_are_kept(probe):
+    """A path the settings name is used where it holds something."""
+    moved = leads(33)
+    for one in moved:
+        one["suivi"] = {"cle": one["leadData"].pop("externalID")}
+    survey = probe(List(moved, style="none"), fields=FieldPaths(click_id=("suivi.cle",)))
+
+    assert {"click_id": "suivi.cle"} == survey.suggestion["fields"]
+    assert 33 == sum(seen.with_click_id["gclid"] for seen in survey.sources)
+
+
+def test_nobodys_data_is_told(probe):
+    """Not in paths, not as values, not in what is said of leads that cannot be read."""
+    given, mail, phone = PEOPLE
+    told = leads(60)
+    told[3] |= {"createdAt": mail, "status": f"Rappeler {mail}", given: {"note": phone}}
+    told[4] |= {"utm_source": mail, "channel": given, "leadData": [{"name": given, "value": phone}]}
+    told[5]["leadData"]["consent"] = f"{given}, le 3 mars"
+    for number, one in enumerate(told):
+        one["answers"] = [{"key": f"{given.split()[0]}{number}", "value": "oui"}]
+        one["source"] = given if number == 7 else "Site web"
+    survey = probe(List(told))
+
+    assert survey.leads == 60
+    for secret in (*PEOPLE, *given.split(), mail.partition("@")[0], TOKEN, phone.replace(" ", "")):
+        assert secret not in repr(survey)
