@@ -360,7 +360,7 @@ def test_a_configured_way_of_paging_is_kept(probe):
     assert {"style": "page", "page_param": "feuille"} == survey.suggestion["pagination"]
 
 
-def test_a_suggestion_that_does_not_hold_is_not_made(probe, platform):
+def test_a_suggestion_that_does_not_hold_is_not_made(probe):
     """A platform that serves other leads when read once more is not described."""
     listed = List(leads(400))
     page = listed._page

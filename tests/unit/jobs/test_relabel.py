@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.tables import LabelMove, StatusChange
-from jobs.pull import Reach
+from jobs.pull import Reach, Style
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
 DAY = timedelta(days=1)
@@ -188,7 +188,7 @@ def test_a_filtered_reading_is_done_again_whole_before_a_new_label_is_judged(acc
     """A filter shows only what somebody touched: two leads of six."""
     account.book = book("gagne", "signe")
     account.source.filters = True
-    account.reach = Reach(filtered=True, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.reach = Reach(Style.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(style, "Devis accepté", when=WON - 2 * DAY))
     account.night()
     renamed = leads_in(style, "Signé", when=WON - 2 * DAY)
