@@ -152,3 +152,14 @@ def test_leads_are_read_one_by_one_where_the_list_says_little(company):
     assert (2, 1, True) == (summary.pulled.own_pages, summary.pulled.changed, summary.pulled.complete)
     assert 1 == asked.count("L-2")
     assert [] == company.disagreements()
+
+
+def test_a_budget_of_requests_reads_them_over_several_nights(company):
+    """Those read longest ago first, so that each has its turn."""
+    company.settings["oplead"] = {"pull": "details", "max_requests": 3}
+    company.serve(*(sold(company, number, clicks=f"gclid={company.gclid(number)}") for number in range(5)))
+    nights = [company.night(), *(company.later(DAY) for _ in range(4))]
+
+    assert [2, 2, 2, 2, 2] == [summary.pulled.own_pages for summary in nights]
+    assert {f"L-{number}" for number in range(5)} == {lead for lead, _ in company.fates()}
+    assert [] == company.disagreements()
