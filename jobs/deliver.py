@@ -167,10 +167,11 @@ class _Lane:
                     assert_never(follow)
             if trial.is_general:
                 break
-        if trial.last is not None and (trial.is_general or trial.blames_all):
-            return Stop(f"nothing passes, everything is refused alike: {words(trial.last)}", whole_destination=False)
+        if trial.is_general or trial.blames_all:
+            said = "; ".join(map(words, trial.reasons.values()))
+            return Stop(f"nothing passes, everything is refused: {said}", whole_destination=False)
         with self.ledger.writing() as session:
-            self._receiving(session, trial).convict(trial.passed())
+            self._receiving(session, trial).convict(trial.found_guilty())
         return None
 
     def _try(self, target: Target, batch: tuple[int, ...], trial: Trial) -> Next | Stop:

@@ -6,10 +6,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 NOTHING_PASSES = 12
-"""Refusals alike in a row, nothing being taken, after which single rows are asked whether anything passes at all."""
+"""Refusals in a row, whatever their codes, after which single rows are asked whether anything passes at all."""
 SAMPLE = 3
-ALL_ALIKE = 5
-"""Rows all refused for one reason, nothing else being taken, that point at the settings rather than at themselves."""
+MANY = 5
+"""Refused rows, nothing beside them being taken, that point at the settings rather than at themselves."""
 
 
 def isolate(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[Sequence[T]]]:
