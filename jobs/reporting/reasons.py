@@ -224,7 +224,11 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "CONVERSION_PRECEDES_EVENT": _BEFORE_CLICK,
         "EXPIRED_EVENT": _TOO_LATE,
         "ORDER_ID_ALREADY_IN_USE": _THERE_ALREADY,
-        "CLICK_CONVERSION_ALREADY_EXISTS": _THERE_ALREADY,
+        "CLICK_CONVERSION_ALREADY_EXISTS": Words(
+            "click counted already",
+            "The platform has a conversion of this click at this very second already, and takes no second one.",
+            "Nothing to do where it is the lead's double; else find out what else sends to this action.",
+        ),
         # Meta's, whose subcodes are listed nowhere: as others have met them.
         "100/2804001": _UNREADABLE_CLICK,
         "100/2804003": _TOO_LATE,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.rules.isolate import isolate, sample
+from jobs.rules.isolate import apart, isolate, sample
 from jobs.trial import Suspect, Trial
 
 REFUSALS = [Outcome(OutcomeClass.FIX_DATA, code) for code in ("BAD", "WORSE", "WORST")]
@@ -55,6 +55,25 @@ def test_exactly_the_bad_rows_are_blamed(size, data, named):
     assert sorted(bad) == sorted(blamed)
     assert sorted(set(rows) - bad) == sorted(taken)
     assert requests <= (len(bad) + 1 if named else max(1, bound(size, len(bad))))
+
+
+@given(st.lists(st.tuples(st.integers(), st.frozensets(st.integers(0, 5), max_size=3)), unique_by=lambda row: row[0]))
+def test_no_part_has_two_rows_with_one_mark(rows):
+    """Every row is in one part, in its order; where no mark is shared there is one part."""
+    batch, marks = [row for row, _ in rows], dict(rows)
+    parts = apart(batch, marks)
+    marked = [[mark for row in part for mark in marks[row]] for part in parts]
+    every = [mark for each in marked for mark in each]
+
+    assert sorted(batch) == sorted(row for part in parts for row in part)
+    assert all(list(part) == sorted(part, key=batch.index) for part in parts)
+    assert all(len(each) == len(set(each)) for each in marked)
+    assert len(parts) == min(1, len(batch)) or len(every) > len(set(every))
+
+
+def test_rows_without_marks_stay_together():
+    """A batch is parted for those that share one only."""
+    assert [(1, 2, 4), (3,)] == apart([1, 2, 3, 4], {1: {"a"}, 3: {"a"}, 4: {"b"}})
 
 
 def test_rows_named_together_leave_together():
