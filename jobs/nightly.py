@@ -1,7 +1,7 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,10 +9,12 @@ from enum import StrEnum
 
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
+from connectors.records import DestinationId
 from jobs.deliver import Delivered, deliver
 from jobs.ledger import deliveries, leads, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Delivery
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Intake, Pulled, Reach, pull
 from jobs.recover import recover
@@ -85,6 +87,8 @@ class Summary:
     """Lead, conversion, destination and the platform's code of each rejection nobody expected."""
     only_validated: bool = False
     """Whether platforms were only asked, so that nothing is kept of what they said."""
+    not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, and what stopped: what was due for a check and had none."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, fate, reason: where everything stands after the night."""
 
@@ -174,9 +178,38 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     summary.only_validated = True
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    now = deps.clock.now()
+    due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= now for at in _times(row))}
     with watch(Step.VALIDATE):
         summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter)
+    for row in _to_be_sent(ledger):
+        if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
+            summary.not_checked[row.conversion, row.destination, row.fate, stop] += 1
     return _conclude(ledger, book, summary)
+
+
+def _to_be_sent(ledger: Ledger) -> list[Delivery]:
+    """Every delivery that this run or a later one sends."""
+    with ledger.reading() as session:
+        return [
+            row for fate in (Fate.PENDING, Fate.IN_DOUBT) for row in deliveries.by_fate(session, ledger.account, fate)
+        ]
+
+
+def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
+    """When a delivery may go out: from the later of these on."""
+    return row.not_before, row.deferred_until
+
+
+def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
+    """What kept a delivery from being checked, and why; None where nothing that is told did."""
+    targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
+    target = deliveries.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
+    if target is None:
+        return None
+    way = book.way(DestinationId(row.destination), target.transport, target.owner)
+    places = (row.destination, way, f"{way}/{target.action}")
+    return next((f"{place} stopped: {stopped[place]}" for place in places if place in stopped), None)
 
 
 def await_outcomes(

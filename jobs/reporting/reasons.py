@@ -245,6 +245,16 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
     }
 )
 """By the platform's own code."""
+_CLOSED: Mapping[str, Words] = MappingProxyType(
+    {
+        "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE": Words(
+            "closed to your project",
+            "The Google Ads API takes uploads only of Google Cloud projects that used it before June 2026.",
+            "Write `transport: data_manager` under `google_ads`, then ask `check --live`.",
+        ),
+    }
+)
+"""Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
 
 
 def words_for(fate: Fate, reason: str) -> Words:
@@ -256,6 +266,8 @@ def words_for(fate: Fate, reason: str) -> Words:
     if not reason:
         return FATES[fate]
     if fate is Fate.PENDING:
+        if reason in _CLOSED:
+            return _CLOSED[reason]
         return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
     return _by_platform(fate, reason)
 

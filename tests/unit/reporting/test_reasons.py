@@ -108,6 +108,14 @@ def test_a_rules_reason_is_not_mistaken_for_a_platforms_code():
     assert REASONS["time"] != words_for(Fate.REJECTED, "time")
 
 
+def test_what_is_closed_is_not_said_to_be_tried_again():
+    """No later attempt would get through."""
+    words = words_for(Fate.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
+
+    assert "tried again" not in words.short
+    assert "transport: data_manager" in words.todo
+
+
 def test_a_failed_attempt_says_that_it_is_tried_again():
     """A pending delivery whose last attempt failed is no mystery."""
     words = words_for(Fate.PENDING, "RESOURCE_EXHAUSTED")
