@@ -1,7 +1,7 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,6 +46,14 @@ _ASKED = (
     "`in_doubt: ask` leaves it to you. To send them again, which may count twice, write `in_doubt: resend` within "
     "48 h; else they become unconfirmed"
 )
+_PUT_OFF = "they go out while they are still in time; `explain` says what it answers"
+
+
+def _whose(leads_concerned: Iterable[str]) -> str:
+    """The first few leads of a sentence, in brackets; nothing where there are none."""
+    named = list(dict.fromkeys(leads_concerned))
+    more = ", …" if len(named) > NAMED else ""
+    return f" (lead {', '.join(named[:NAMED])}{more})" if named else ""
 
 
 def _unwatched(_: Step) -> AbstractContextManager[object]:
@@ -85,6 +93,8 @@ class Summary:
     """Deliveries given up tonight."""
     rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Lead, conversion, destination and the platform's code of each rejection nobody expected."""
+    put_off: list[str] = field(default_factory=list)
+    """The lead of each delivery that its platform put off tonight, and in a run before."""
     only_validated: bool = False
     """Whether platforms were only asked, so that nothing is kept of what they said."""
     not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -103,9 +113,7 @@ class Summary:
         unexpected = self.delivered.unexpected + self.resolved.unexpected
         if not unexpected:
             return []
-        leads_named = list(dict.fromkeys(lead for lead, *_ in self.rejected))
-        more = ", …" if len(leads_named) > NAMED else ""
-        whose = f" (lead {', '.join(leads_named[:NAMED])}{more})" if leads_named else ""
+        whose = _whose(lead for lead, *_ in self.rejected)
         if self.only_validated:
             return [f"{unexpected} would be rejected{whose}"]
         return [f"{unexpected} rejected{whose}: `explain` says why"]
@@ -122,6 +130,10 @@ class Summary:
             for count, sentence in (
                 (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
                 (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                (
+                    len(self.put_off),
+                    f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}",
+                ),
                 (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
                 (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
                 (unknown, f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`"),
@@ -261,6 +273,8 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
         summary.in_doubt = len(doubtful)
         summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
         summary.unconfirmed = deliveries.moved_to(session, ledger, Fate.UNCONFIRMED)
+        if not summary.only_validated:
+            summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
         summary.rejected = [
             (row.lead, row.conversion, row.destination, row.code or "")
             for row in deliveries.rejected_in(session, ledger)

@@ -271,6 +271,26 @@ def test_a_row_that_is_always_to_be_sent_again(booking):
     assert [] == booking.disagreements()
 
 
+def test_a_row_that_is_put_off_night_after_night(booking):
+    """Once is the platform's affair; from the second night on a human is told, and no more once it got through."""
+    nights = []
+    for number in range(3):
+        serve(
+            booking, (GOOD, Row(INTERNAL, "pending", "TRANSIENT_ERROR"), *[GOOD] * number)
+        )  # one more goes out beside it each night
+        nights.append(booking.later(timedelta(days=1)))
+
+    assert [0, 1, 1] == [night.exit_code for night in nights]
+    assert "1 put off by the platform again (lead L-1)" in nights[1].attention[0]
+
+    lift_rulings(booking)
+
+    assert 0 == booking.later(timedelta(hours=1)).exit_code  # it is not due yet
+    assert 0 == booking.later(timedelta(days=1)).exit_code
+    assert {("accepted", "SUCCESS")} == set(told(booking))
+    assert [] == booking.disagreements()
+
+
 @pytest.mark.parametrize(
     ("code", "stopped", "sale"),
     [
