@@ -206,7 +206,7 @@ _THERE_ALREADY = Words(
 _PLATFORM: Mapping[str, Words] = MappingProxyType(
     {
         # https://developers.google.com/data-manager/api/reference/rest/v1/ProcessingErrorReason
-        "CLICK_NOT_FOUND": _UNKNOWN_CLICK,
+        f"{_PREFIX}CLICK_NOT_FOUND": _UNKNOWN_CLICK,
         "INVALID_GCLID": _UNREADABLE_CLICK,
         "INVALID_GBRAID": _UNREADABLE_CLICK,
         "INVALID_WBRAID": _UNREADABLE_CLICK,
@@ -216,6 +216,11 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "DUPLICATE_TRANSACTION_ID": _THERE_ALREADY,
         # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
         "EVENT_NOT_FOUND": _UNKNOWN_CLICK,
+        "CLICK_NOT_FOUND": Words(
+            "no ad click found",
+            "The platform finds no ad click by what was sent of the lead.",
+            "Nothing to do: it is usual of leads that go by contact data and came without an ad.",
+        ),
         "UNPARSEABLE_GCLID": _UNREADABLE_CLICK,
         "UNPARSEABLE_GBRAID": _UNREADABLE_CLICK,
         "UNPARSEABLE_WBRAID": _UNREADABLE_CLICK,
@@ -289,7 +294,7 @@ def _by_platform(fate: Fate, code: str) -> Words:
             "It was not sent: the platform is known to refuse such an event, and others with it.",
             "Correct the lead in Oplead; it goes out with the next run.",
         )
-    known = _PLATFORM.get(code.removeprefix(_PREFIX))
+    known = _PLATFORM.get(code) or _PLATFORM.get(code.removeprefix(_PREFIX))
     if known is not None:
         return known
     todo = FATES[fate].todo or "Look the code up in the platform's documentation; `explain` shows the lead."

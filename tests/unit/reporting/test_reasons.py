@@ -95,6 +95,18 @@ def test_a_platforms_known_code_is_put_in_words():
     assert words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"
 
 
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ("EVENT_NOT_FOUND", "CLICK_NOT_FOUND"),
+        ("ORDER_ID_ALREADY_IN_USE", "CLICK_CONVERSION_ALREADY_EXISTS"),
+    ],
+)
+def test_two_things_that_one_interface_says_are_told_apart(codes):
+    """Rows with the same words under one conversion would look like a mistake."""
+    assert 2 == len({words_for(Fate.REJECTED, code).short for code in codes})
+
+
 def test_a_platforms_unknown_code_is_shown_whole():
     """A code nobody has put in words can still be looked up."""
     words = words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")
