@@ -1,7 +1,7 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from jobs.intake import Intake
 from jobs.ledger import deliveries, labels, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Delivery
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Pulled, Reach, pull
 from jobs.recover import recover
@@ -49,6 +50,14 @@ _ASKED = (
     "`in_doubt: ask` leaves it to you. To send them again, which may count twice, write `in_doubt: resend` within "
     "48 h; else they become unconfirmed"
 )
+_PUT_OFF = "they go out while they are still in time; `explain` says what it answers"
+
+
+def _whose(leads_concerned: Iterable[str]) -> str:
+    """The first few leads of a sentence, in brackets; nothing where there are none."""
+    named = list(dict.fromkeys(leads_concerned))
+    more = ", …" if len(named) > NAMED else ""
+    return f" (lead {', '.join(named[:NAMED])}{more})" if named else ""
 
 
 def _unwatched(_: Step) -> AbstractContextManager[object]:
@@ -94,8 +103,12 @@ class Summary:
     """Deliveries given up tonight."""
     rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Lead, conversion, destination and the platform's code of each rejection nobody expected."""
+    put_off: list[str] = field(default_factory=list)
+    """The lead of each delivery that its platform put off tonight, and in a run before."""
     only_validated: bool = False
     """Whether platforms were only asked, so that nothing is kept of what they said."""
+    not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, and what stopped: what was due for a check and had none."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, fate, reason: where everything stands after the night."""
 
@@ -110,9 +123,7 @@ class Summary:
         unexpected = self.delivered.unexpected + self.resolved.unexpected
         if not unexpected:
             return []
-        leads_named = list(dict.fromkeys(lead for lead, *_ in self.rejected))
-        more = ", …" if len(leads_named) > NAMED else ""
-        whose = f" (lead {', '.join(leads_named[:NAMED])}{more})" if leads_named else ""
+        whose = _whose(lead for lead, *_ in self.rejected)
         if self.only_validated:
             return [f"{unexpected} would be rejected{whose}"]
         return [f"{unexpected} rejected{whose}: `explain` says why"]
@@ -132,6 +143,10 @@ class Summary:
             for count, sentence in (
                 (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
                 (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                (
+                    len(self.put_off),
+                    f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}",
+                ),
                 (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
             )
             if count
@@ -190,9 +205,38 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     summary = _read(ledger, book, deps, watch)
     summary.only_validated = True
     _plan(ledger, book, deps, summary, watch)
+    now = deps.clock.now()
+    due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= now for at in _times(row))}
     with watch(Step.VALIDATE):
         summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter)
+    for row in _to_be_sent(ledger):
+        if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
+            summary.not_checked[row.conversion, row.destination, row.fate, stop] += 1
     return _conclude(ledger, book, summary)
+
+
+def _to_be_sent(ledger: Ledger) -> list[Delivery]:
+    """Every delivery that this run or a later one sends."""
+    with ledger.reading() as session:
+        return [
+            row for fate in (Fate.PENDING, Fate.IN_DOUBT) for row in deliveries.by_fate(session, ledger.account, fate)
+        ]
+
+
+def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
+    """When a delivery may go out: from the later of these on."""
+    return row.not_before, row.deferred_until
+
+
+def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
+    """What kept a delivery from being checked, and why; None where nothing that is told did."""
+    targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
+    target = deliveries.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
+    if target is None:
+        return None
+    way = book.way(DestinationId(row.destination), target.transport, target.owner)
+    places = (row.destination, way, f"{way}/{target.action}")
+    return next((f"{place} stopped: {stopped[place]}" for place in places if place in stopped), None)
 
 
 def await_outcomes(
@@ -253,6 +297,8 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
         summary.in_doubt = len(doubtful)
         summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
         summary.unconfirmed = deliveries.moved_to(session, ledger, Fate.UNCONFIRMED)
+        if not summary.only_validated:
+            summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
         summary.rejected = [
             (row.lead, row.conversion, row.destination, row.code or "")
             for row in deliveries.rejected_in(session, ledger)

@@ -225,6 +225,44 @@ def rejected_in(session: Session, ledger: Ledger) -> list[Delivery]:
     )
 
 
+def put_off_again(session: Session, ledger: Ledger) -> list[Delivery]:
+    """The deliveries a platform put off in this run, as it did in one before, in their own order.
+
+    One that it put off when asked for its outcome may be on its way again already.
+    """
+    was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
+    tonight = (
+        select(Transition.id)
+        .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.cause))
+        .where(
+            Transition.delivery == Delivery.id,
+            Transition.run == ledger.run,
+            Transition.to_fate == Fate.PENDING,
+            or_(col(Delivery.fate) == Fate.PENDING, col(Transition.from_fate) == Fate.SUBMITTED),
+            was_put_off,
+        )
+        .exists()
+    )
+    runs = (
+        select(func.count(func.distinct(Request.run)))
+        .join(Attempt, col(Attempt.request) == col(Request.id))
+        .where(Attempt.delivery == Delivery.id, was_put_off)
+        .scalar_subquery()
+    )
+    return list(
+        session.exec(
+            select(Delivery)
+            .where(
+                Delivery.account == ledger.account,
+                col(Delivery.fate).in_((Fate.PENDING, Fate.SUBMITTED)),
+                tonight,
+                runs > 1,
+            )
+            .order_by(col(Delivery.id))
+        )
+    )
+
+
 def runs_in_doubt(session: Session, delivery: Delivery) -> int:
     """In how many runs the delivery was sent without a readable answer, the first one among them."""
     return session.exec(

@@ -14,6 +14,7 @@ from tests.builders import CREATED, GOOGLE, changed, from_field, lead, route, ru
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 def answering(account, *outcomes):
@@ -304,3 +305,24 @@ def test_the_summary_tells_where_everything_stands(account):
     summary = account.night()
 
     assert {("sale", GOOGLE, "submitted", ""): 1, ("sale", GOOGLE, "withheld", "no_click_id"): 1} == summary.standing
+
+
+@pytest.mark.parametrize(
+    ("kind", "nights"), [(OutcomeClass.RETRY, [0, 0, 1, 1]), (OutcomeClass.DEFER, [0, 0, 0, 1])], ids=["retry", "defer"]
+)
+def test_what_is_put_off_for_a_second_time_when_asked_for_needs_a_look(account, kind, nights):
+    """A row to be retried goes again in the night that tells it, one too recent eight hours later, in the next."""
+    account.put(lead("L-1"), lead("L-2"))
+    account.sink.verdict = lambda event: Outcome(kind, "LATER") if b"gclid-of-L-1" in event.body else DONE
+    told = []
+    for _ in range(4):
+        told.append([sentence for sentence in account.night().attention if "put off" in sentence])
+        account.clock.time += 8 * HOUR
+    account.sink.verdict = lambda _event: DONE
+    account.clock.time += DAY
+    account.night()
+    account.clock.time += DAY
+
+    assert nights == list(map(len, told))
+    assert "1 put off by the platform again (lead L-1)" in told[3][0]
+    assert 0 == account.night().exit_code

@@ -58,6 +58,16 @@ def test_a_conversions_name_stands_on_its_first_line_only():
     assert 1 == text.count("Vente signée")
 
 
+def test_codes_that_are_said_alike_share_a_row():
+    """Two rows with the same words would look like a mistake; together they are as many, and worth as much."""
+    codes = ("UNPARSEABLE_GCLID", "UNPARSEABLE_GBRAID")
+    twice = [Tally("sale", "google_ads", Fate.REJECTED, code, 2, Decimal(120)) for code in codes]
+    text = _printed(120, lambda console: print_standing(console, ACCOUNT, twice))
+    row = next(line for line in text.splitlines() if "240.00 EUR" in line)
+
+    assert ["rejected", "4", "240.00", "EUR", "click", "id", "not", "readable"] == row.split()[2:]
+
+
 def test_destinations_are_named_only_where_there_are_several():
     """One destination needs no column."""
     several = (*TALLIES, replace(TALLIES[0], destination="google_ads_2"))
