@@ -18,7 +18,7 @@ from connectors.meta import identity as meta
 from connectors.records import Contact, IdentifierKind
 from tests.fuzz import oracles
 from tests.fuzz.corpus import lines
-from tests.fuzz.effort import FUZZ, in_time
+from tests.fuzz.effort import FUZZ, SLOW, in_time
 
 PHONES, EMAILS = lines("phones"), lines("emails")
 ODD = st.sampled_from(
@@ -165,7 +165,7 @@ def test_a_contact_is_never_printed(contact):
     assert not any(field in repr(contact) for field in contact.emails if len(field) > 20)
 
 
-@FUZZ
+@SLOW
 @given(
     st.sampled_from(
         ["0", "1 ", "06 ", "/", " - ", "|", "@", "a@", "<", "m ", "et ", "1er ", "\u0301", "\ufdfa", "M. et "]
