@@ -164,9 +164,13 @@ def _labelled(text: str) -> tuple[_Entry, ...]:
 
 
 def _whole(labelled: re.Match[str]) -> str:
-    """The value, with its opening quote where the text is cut before the closing one: it is then none that fits."""
-    is_cut = labelled["quote"] and labelled.end() == len(labelled.string)
-    return labelled["quote"] + labelled["value"] if is_cut else labelled["value"]
+    """The value, with a quote that makes it unfit where the text is cut before the closing one, or goes on after it.
+
+    `gclid=o'connor@…` is an e-mail address, and no click id before its apostrophe.
+    """
+    rest = labelled.string[labelled.end() : labelled.end() + 2]
+    is_cut, goes_on = labelled["quote"] and not rest, rest[:1] in {"'", '"'} and rest[1:].isalnum()
+    return "'" + labelled["value"] if is_cut or goes_on else labelled["value"]
 
 
 def _loose(name: str) -> str:

@@ -146,6 +146,7 @@ def test_a_bare_value_follows_the_settings(bare, utm_source, kind):
         "fbclid=fb.1.17845599",
         '{"gclid": "Cj0KCQjwAbC-dEf',
         "gclid=Cj0KCQjwAbC...",
+        "gclid=jeanne'martin@example.org",
         [[[[[f"gclid={GCLID}"]]]]],
         True,
     ],
