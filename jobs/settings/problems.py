@@ -1,10 +1,14 @@
 """What is wrong with a configuration, each with its place, in words for those who edit it."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
 """Where a value stands in the file: `("conversions", 1, "stage")`; () is the whole."""
+
+
+_LIKE_A_SECRET = re.compile(r"(?=\D*\d)\S{16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,11 @@ class Problem:
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """`conversions.1.stage`; a key that is blank or has blanks around it is shown in quotes."""
-    names = (str(part) for part in path)
+    """`conversions.1.stage`; a key that is blank or has blanks around it is shown in quotes.
+
+    One that looks like a secret is shown by its shape: pasted onto a line of its own, a secret becomes a key.
+    """
+    names = (f"<text, {len(part)} characters>" if _LIKE_A_SECRET.fullmatch(part) else part for part in map(str, path))
     return ".".join(name if name and name == name.strip() else repr(name) for name in names)
 
 

@@ -14,7 +14,7 @@ from tests.fuzz.effort import FUZZ, SECONDS, SLOW, in_time
 
 SECRET = "s3cr3t-Zq9"
 LONG = 20_000 if SECONDS else 1_000
-LITERAL = "l1t3ral-Xw7"
+LITERAL = "l1t3ral-Xw7-0a1b2c3d4e"
 ENVIRON = {
     "OPLEAD_TOKEN": SECRET,
     "META_ACCESS_TOKEN": SECRET,
@@ -189,6 +189,7 @@ def test_any_bytes_are_answered(tmp_path, content):
 )
 @example("token: ${OPLEAD_TOKEN}", "", ": x")
 @example("token: ${OPLEAD_TOKEN}", "&", " x")
+@example("token: ${OPLEAD_TOKEN}", "\n", ":")
 @example("token: ${OPLEAD_TOKEN}", "*", "")
 @example("token: ${OPLEAD_TOKEN}", "!", " x")
 @example("token: ${OPLEAD_TOKEN}", "? ", "")

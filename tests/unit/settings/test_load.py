@@ -116,6 +116,17 @@ def test_anchors_that_multiply_or_hold_themselves_are_refused(complaints):
     assert expected in complaints(retention="&r { again: *r }")
 
 
+def test_a_secret_that_became_a_key_is_shown_by_its_shape(tmp_path):
+    """Pasted onto a line of its own, with a colon behind it."""
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("oplead:\n  token:\n  sk-live-0123456789: x\n", encoding="utf-8")
+
+    shown = [str(problem) for problem in load(path, {}).problems]
+
+    assert f"{path}:3:3: oplead.<text, 18 characters>: there is no such key here" in shown
+    assert not any("sk-live" in line for line in shown)
+
+
 @pytest.mark.timeout(20)
 def test_a_key_that_stands_twice_twenty_thousand_times_is_no_hang(tmp_path):
     """A file that a script wrote over and over."""
