@@ -114,6 +114,8 @@ def _valid_phone(text: str, region: str | None) -> str | None:
     typed = re.sub(r"^\s*tel:", "", text, flags=re.IGNORECASE)
     if any(character.isalpha() for character in typed):
         return None  # phonenumbers would dial letters: 0800 FLEURS, 0612345678 bureau, 6.1E+08
+    if region is None:  # a country nobody can name still dials abroad by 00, as all around France do
+        typed = re.sub(r"^\s*00", "+", typed)
     if region == "FR":
         region = _OVERSEAS.get(_first_digits(typed), region)
     try:

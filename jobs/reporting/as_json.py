@@ -42,5 +42,5 @@ def plain(value: object) -> object:
 
 def _count(key: object, count: int) -> dict[str, object]:
     """`{"conversion": …, "destination": …, "fate": …, "reason": …, "count": 3}`."""
-    named = dict(zip(_PLACE, map(plain, key), strict=True)) if isinstance(key, tuple) else {"what": plain(key)}
+    named = dict(zip(_PLACE, map(plain, key), strict=False)) if isinstance(key, tuple) else {"what": plain(key)}
     return {**named, "count": count}

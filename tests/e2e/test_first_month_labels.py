@@ -47,7 +47,7 @@ def test_a_mapped_label_is_renamed_to_one_nobody_knows(month):
 
     month.rename_label("Rendez-vous", "Visite conseil")
 
-    month.night().told("Rendez-vous", "Visite conseil")
+    month.night().told("Rendez.vous", "Visite conseil")
     assert sorted(expected("appointment", booked)) == month.arrivals()
 
     month.night()
@@ -93,7 +93,7 @@ def test_an_unmapped_label_is_renamed_to_a_mapped_one(month):
 
     month.rename_label("RDV", "Rendez-vous")
 
-    month.night().told("RDV", "Rendez-vous")
+    month.night().told("RDV", "Rendez.vous")
     assert [] == month.arrivals()
     assert not month.uploaded()
 
@@ -114,7 +114,7 @@ def test_leads_that_truly_take_the_stage_in_the_night_of_the_renaming(month):
 
     month.rename_label("RDV", "Rendez-vous")
     booked = month.enter("Rendez-vous", 201, 202)
-    month.night().told("RDV", "Rendez-vous")
+    month.night().told("RDV", "Rendez.vous")
     month.night()
 
     assert sorted(expected("appointment", booked)) == month.arrivals()
@@ -130,7 +130,7 @@ def test_an_unmapped_label_is_merged_into_a_mapped_one(month):
 
     month.rename_label("RDV", "Rendez-vous")
 
-    month.night().told("RDV", "Rendez-vous")
+    month.night().told("RDV", "Rendez.vous")
     month.night()
 
     assert not month.uploaded()

@@ -140,6 +140,7 @@ def test_accents_composed_and_decomposed_are_one_text():
         ("0612345678", "", ["+33612345678"]),
         ("0470 12 34 56", "Belgique", []),
         ("+32 470 12 34 56", "Belgique", ["+32470123456"]),
+        ("0032 470 12 34 56", "Belgique", ["+32470123456"]),
     ],
 )
 def test_the_country_decides_how_a_national_number_is_read(typed, country, clean):
