@@ -25,6 +25,7 @@ _ODD_SIZES = frozenset({12, 15, 24, 48, 64, 128, 256, 512})
 _STEP = 10
 _WANTED_SIZE, _SMALLER_SIZE = 100, 50
 _FEW = 2
+_ELSEWHERE = frozenset({Effect.OTHER, Effect.EMPTY, Effect.PAST})
 _ADDRESS = ("http://", "https://", "/", "?")
 
 
@@ -183,7 +184,7 @@ class PageSearch:
                 page = self._trials.one(name, str(wanted)).page
                 if page is not None and len(page.items) > self._count:
                     grown = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
-                    if not described or self._goes_on(grown, page):
+                    if self._goes_on(grown, page, described=described):
                         longer = f"{how}; `{name}` asks for longer pages ({self._count} leads without it)"
                         return self._found(grown, longer, size=len(page.items))
                     break
@@ -198,19 +199,19 @@ class PageSearch:
                 return trial.name
         return None
 
-    def _goes_on(self, options: PaginationOptions, page: Listed) -> bool:
-        """Whether the next page begins where a longer first one ends, though its address may drop the length."""
+    def _goes_on(self, options: PaginationOptions, page: Listed, *, described: bool) -> bool:
+        """Whether longer pages can be followed: the next begins where the first one ends, and the end can be told.
+
+        A next address may drop the length; a list that serves its last page again must not have only one.
+        """
         try:
             following = second(options, self._asker, self._reader, page)
         except Misconfigured:
             return False
-        if following is None:
+        if not isinstance(following, Listed):
             return True
-        return (
-            isinstance(following, Listed)
-            and effect_of(page, following) is Effect.OTHER
-            and len(following.items) > self._count
-        )
+        effect = effect_of(page, following)
+        return effect is Effect.OTHER and len(following.items) > self._count if described else effect in _ELSEWHERE
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
@@ -254,7 +255,7 @@ def _is_next(path: str) -> bool:
 
 
 def _goes_elsewhere(trial: Trial) -> bool:
-    return trial.effect in {Effect.OTHER, Effect.EMPTY, Effect.PAST}
+    return trial.effect in _ELSEWHERE
 
 
 def _size_to_write(asked: int, served: int) -> int:

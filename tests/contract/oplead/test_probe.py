@@ -75,7 +75,7 @@ class List:
         if given != value and platform.headers[-1].get(name) != value:
             return make({"error": "who is there"}, 401)
         if address.path.startswith(self.prefix + self.own_path):
-            own = next((one for one in self.leads if address.path.endswith(f"/{one['id']}")), None)
+            own = next((one for one in self.leads if address.path.endswith(f"/{next(iter(one.values()))}")), None)
             return make({"data": own}) if own else make({"error": "no lead"}, 404)
         if address.path != f"{self.prefix}/leads":
             return make({"error": "no page"}, 404)
@@ -360,12 +360,29 @@ def test_a_configured_way_of_paging_is_kept(probe):
     assert {"style": "page", "page_param": "feuille"} == survey.suggestion["pagination"]
 
 
+def test_longer_pages_are_left_alone_where_the_end_could_not_be_told(probe):
+    """A list that serves its last page again, all of it on one longer page, would look as if it went in circles."""
+    survey = probe(List(leads(45), size=20, size_param="limit", past_end="last"))
+
+    assert ({"style": "page"}, True, 45) == (survey.suggestion["pagination"], survey.usable, survey.total)
+
+
+def test_own_pages_that_fail_do_not_end_the_look(probe, reply):
+    """The list is looked at without them."""
+    listed = List(leads(45))
+    listed.reply = lambda platform, make, target: (
+        reply({}, 500) if "/leads/" in target else List.reply(listed, platform, make, target)
+    )
+
+    assert (True, 45) == ((survey := probe(listed)).usable, survey.leads)
+
+
 def test_a_suggestion_that_does_not_hold_is_not_made(probe, platform):
     """A platform that serves other leads when read once more is not described."""
     listed = List(leads(400))
     page = listed._page
 
-    def moody(platform, make, query):
+    def moody(_, make, query):
         if platform.asked.count("/v1/leads?page=1") > 2:  # tried, read, and read again
             listed.leads = leads(400)[200:]
         return page(platform, make, query)
