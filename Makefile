@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test check bench format schema install help
+.PHONY: demo test fuzz check bench format schema install help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
 
 test: install ## run every test
 	$(BIN)/pytest -q -n 2 --dist loadgroup
+
+FUZZ_SECONDS ?= 600
+fuzz: install ## invent bad input for ten minutes, or FUZZ_SECONDS
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -q --timeout 0 tests/fuzz
 
 check: install ## format, lint, types, import contracts, dependencies; writes nothing
 	$(BIN)/ruff format --check .

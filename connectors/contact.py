@@ -9,6 +9,9 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
+LONGEST_FIELD = 1000
+"""Characters; what is longer is somebody's letter, and reading it could take for ever."""
+
 _SEVERAL = re.compile(r"[;,|\n]|\s(?:ou|et)\s", re.IGNORECASE)
 _SEVERAL_PHONES = re.compile(r"/|\s-\s")
 """Separators that may also stand inside one number (06/12/34/56/78): tried only where the whole is none."""
@@ -27,6 +30,7 @@ _OVERSEAS = {
 }
 _FRENCH = {"FR", "FRANCE", "GP", "GF", "MQ", "RE", "YT"}
 _FRANCE_CODE = 33
+_DIGITS_OF_A_NUMBER = 10
 _PERSONAL = {
     PhoneNumberType.FIXED_LINE,
     PhoneNumberType.MOBILE,
@@ -48,8 +52,12 @@ def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
 
     A field may hold several. Whether an address exists is not asked of anyone.
     """
-    found = (address for value in values for address in _emails(tidy(value.replace("\n", ";"))))
+    found = (address for value in _short(values) for address in _emails(tidy(value.replace("\n", ";"))))
     return tuple(dict.fromkeys(found))
+
+
+def _short(values: Iterable[str]) -> Iterator[str]:
+    return (value for value in values if len(value) <= LONGEST_FIELD)
 
 
 def _emails(value: str) -> list[str]:
@@ -91,7 +99,7 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
     """
     code = tidy(country or "FR").upper()
     region = "FR" if code in _FRENCH else code if code in phonenumbers.SUPPORTED_REGIONS else None
-    found = (number for value in values for number in _numbers(tidy(value.replace("\n", ";")), region))
+    found = (number for value in _short(values) for number in _numbers(tidy(value.replace("\n", ";")), region))
     return tuple(dict.fromkeys(found))
 
 
@@ -107,7 +115,7 @@ def _valid_phone(text: str, region: str | None) -> str | None:
     if any(character.isalpha() for character in typed):
         return None  # phonenumbers would dial letters: 0800 FLEURS, 0612345678 bureau, 6.1E+08
     if region == "FR":
-        region = _OVERSEAS.get(re.sub(r"\D", "", typed)[:4], region)
+        region = _OVERSEAS.get(_first_digits(typed), region)
     try:
         number = phonenumbers.parse(typed, region)
     except NumberParseException:
@@ -116,3 +124,9 @@ def _valid_phone(text: str, region: str | None) -> str | None:
     # +33 596… is valid for phonenumbers and nobody's: Martinique is +596.
     misplaced = number.country_code == _FRANCE_CODE and f"0{number.national_number}"[:4] in _OVERSEAS
     return phonenumbers.format_number(number, PhoneNumberFormat.E164) if personal and not misplaced else None
+
+
+def _first_digits(typed: str) -> str:
+    """The four that tell where a French number is from, with the 0 that a spreadsheet may have eaten."""
+    digits = re.sub(r"\D", "", typed)
+    return digits.zfill(_DIGITS_OF_A_NUMBER)[:4] if len(digits) == _DIGITS_OF_A_NUMBER - 1 else digits[:4]

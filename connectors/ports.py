@@ -67,6 +67,14 @@ class LeadSource(Protocol):
             Transient: it kept failing after bounded retries.
         """
 
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+        """The leads that were created last, `count` of them at most, newest first; reads no more than it must.
+
+        Raises:
+            Misconfigured: the source refuses us or answers in a shape the settings do not describe.
+            Transient: it kept failing after bounded retries.
+        """
+
 
 class Surveys(Protocol):
     """Looks at a source of leads that nobody has described yet; it only reads."""

@@ -1,22 +1,24 @@
 """Sends what is due: the intent is committed before each wire call, the receipt after it."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from sqlmodel import Session
 
 from connectors.ports import Clock, ConversionSink
-from connectors.records import DestinationId, Refused, Target
+from connectors.records import DestinationId, LeadId, Refused, Target
 from jobs.intend import Intending, Intent
-from jobs.ledger import deliveries, requests
+from jobs.ledger import deliveries, leads, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Delivery
 from jobs.receive import Again, Delivered, Follow, Next, Receiving, Stop, words
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
+from jobs.rules.isolate import apart
 from jobs.settle import DEFER
 from jobs.trial import Trial
 
@@ -38,6 +40,7 @@ def deliver(
     *,
     jitter: Callable[[], float],
     stopped: Collection[str] = (),
+    held: Collection[DestinationId] = (),
 ) -> Delivered:
     """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
 
@@ -48,11 +51,13 @@ def deliver(
         clock: for the waits between attempts.
         jitter: a number in [0, 1) that spreads those waits.
         stopped: destinations, or `destination/action`, that wait for a human already.
+        held: destinations to which nothing goes that never went out before.
     """
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped:
-            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped)).send_all()
+            is_held = destination in held
+            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), is_held).send_all()
     return done
 
 
@@ -69,6 +74,8 @@ class _Lane:
     done: Delivered
     stopped: set[str]
     """`destination/action`s to leave alone for the rest of this run."""
+    is_held: bool
+    """Whether only what went out before may go out again."""
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
@@ -148,13 +155,14 @@ class _Lane:
                 conversions,
                 now=self.clock.now(),
                 limit=self.sink.limits.batch,
+                but_new=self.is_held,
             )
         return tuple(deliveries.number(delivery) for delivery in due)
 
     def _send(self, target: Target, batch: tuple[int, ...]) -> Stop | None:
         """Send one batch, splitting it where it is refused for some of its rows."""
         trial = Trial()
-        waiting = [batch]
+        waiting = self._without_twins(batch)
         while waiting:
             part = waiting.pop(0)
             follow = self._try(target, part, trial)
@@ -167,11 +175,28 @@ class _Lane:
                     assert_never(follow)
             if trial.is_general:
                 break
-        if trial.last is not None and (trial.is_general or trial.blames_all):
-            return Stop(f"nothing passes, everything is refused alike: {words(trial.last)}", whole_destination=False)
+        if trial.is_general or trial.blames_all:
+            said = "; ".join(map(words, trial.reasons.values()))
+            return Stop(f"nothing passes, everything is refused: {said}", whole_destination=False)
         with self.ledger.writing() as session:
-            self._receiving(session, trial).convict(trial.passed())
+            self._receiving(session, trial).convict(trial.found_guilty())
         return None
+
+    def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The batch in parts none of which has two rows of one click and second.
+
+        A platform that tells conversions apart by them refuses both where they meet in one request.
+        """
+        with self.ledger.reading() as session:
+            rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
+            often = Counter(map(_second, rows))
+            near = [row for row in rows if often[_second(row)] > 1]
+            known = leads.facts(session, self.ledger.account, {LeadId(row.lead) for row in near})
+        marks = {
+            deliveries.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
+            for row in near
+        }
+        return apart(batch, marks)
 
     def _try(self, target: Target, batch: tuple[int, ...], trial: Trial) -> Next | Stop:
         """Send one batch, again where the platform may take it later."""
@@ -234,3 +259,8 @@ class _Lane:
 
 def _parts(numbers: Sequence[int], size: int) -> Iterable[Sequence[int]]:
     return (numbers[start : start + size] for start in range(0, len(numbers), size))
+
+
+def _second(delivery: Delivery) -> datetime | None:
+    """When it happened, as exactly as a platform is told."""
+    return delivery.at and delivery.at.replace(microsecond=0)

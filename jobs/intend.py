@@ -92,7 +92,7 @@ class Intending:
         """Judge a due delivery as it stands now: its bytes are frozen, or it is put where it belongs."""
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
-        fate = reconcile(Standing(Fate.PENDING, withdrawn=withdrawn), decision)
+        fate = reconcile(Standing(Fate.PENDING, withdrawn=withdrawn, gone=lead.gone), decision)
         if isinstance(decision, Send):
             self._freeze(row, target, decision)
         if fate is not None:

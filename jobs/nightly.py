@@ -1,7 +1,7 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,15 +9,21 @@ from enum import StrEnum
 
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
+from connectors.records import DestinationId
+from jobs.alarms import Told, tell, unknown_labels
 from jobs.deliver import Delivered, deliver
-from jobs.ledger import deliveries, leads, requests
+from jobs.hold import hold_surges
+from jobs.intake import Intake
+from jobs.ledger import deliveries, labels, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Delivery
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
-from jobs.pull import Intake, Pulled, Reach, pull
+from jobs.pull import Pulled, Reach, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.surge import Surge
 
 NAMED = 5
 """How many leads a sentence names."""
@@ -44,6 +50,14 @@ _ASKED = (
     "`in_doubt: ask` leaves it to you. To send them again, which may count twice, write `in_doubt: resend` within "
     "48 h; else they become unconfirmed"
 )
+_PUT_OFF = "they go out while they are still in time; `explain` says what it answers"
+
+
+def _whose(leads_concerned: Iterable[str]) -> str:
+    """The first few leads of a sentence, in brackets; nothing where there are none."""
+    named = list(dict.fromkeys(leads_concerned))
+    more = ", …" if len(named) > NAMED else ""
+    return f" (lead {', '.join(named[:NAMED])}{more})" if named else ""
 
 
 def _unwatched(_: Step) -> AbstractContextManager[object]:
@@ -59,6 +73,8 @@ class Deps:
     clock: Clock
     jitter: Callable[[], float]
     reach: Reach
+    accept_surge: bool = False
+    """Whether a human agreed that more goes out tonight than usual."""
 
 
 @dataclass(slots=True)
@@ -73,6 +89,10 @@ class Summary:
     planned: Planned = field(default_factory=Planned)
     delivered: Delivered = field(default_factory=Delivered)
     resolved: Resolved = field(default_factory=Resolved)
+    told: Told = field(default_factory=Told)
+    """What could not be made sense of, new tonight or not."""
+    held: dict[DestinationId, Surge] = field(default_factory=dict)
+    """Destinations to which nothing new goes until a human agrees."""
     source_stopped: str | None = None
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
     """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
@@ -83,8 +103,12 @@ class Summary:
     """Deliveries given up tonight."""
     rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Lead, conversion, destination and the platform's code of each rejection nobody expected."""
+    put_off: list[str] = field(default_factory=list)
+    """The lead of each delivery that its platform put off tonight, and in a run before."""
     only_validated: bool = False
     """Whether platforms were only asked, so that nothing is kept of what they said."""
+    not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, and what stopped: what was due for a check and had none."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, fate, reason: where everything stands after the night."""
 
@@ -99,31 +123,35 @@ class Summary:
         unexpected = self.delivered.unexpected + self.resolved.unexpected
         if not unexpected:
             return []
-        leads_named = list(dict.fromkeys(lead for lead, *_ in self.rejected))
-        more = ", …" if len(leads_named) > NAMED else ""
-        whose = f" (lead {', '.join(leads_named[:NAMED])}{more})" if leads_named else ""
+        whose = _whose(lead for lead, *_ in self.rejected)
         if self.only_validated:
             return [f"{unexpected} would be rejected{whose}"]
         return [f"{unexpected} rejected{whose}: `explain` says why"]
 
     @property
+    def surges(self) -> list[str]:
+        """What is held as far more than usual, a sentence for each destination."""
+        return [f"{destination}: {surge.told}" for destination, surge in self.held.items()]
+
+    @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
         told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
-        unknown = sum(with_click for _, _, with_click in self.unknown_labels)
-        unreadable = len(self.pulled.unreadable)
         asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        return self.rejections + [
+        doubts = [
             sentence
             for count, sentence in (
                 (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
                 (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                (
+                    len(self.put_off),
+                    f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}",
+                ),
                 (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
-                (unreadable, f"{unreadable} leads could not be read: `status` lists them"),
-                (unknown, f"{unknown} leads with a click id have a status in neither `stages` nor `ignored_statuses`"),
             )
             if count
         ]
+        return [*self.rejections, *self.surges, *doubts, *self.pulled.attention, *self.told.attention]
 
     @property
     def exit_code(self) -> int:
@@ -145,11 +173,16 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
     summary = _read(ledger, book, deps, watch)
     with watch(Step.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
-    with watch(Step.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    _plan(ledger, book, deps, summary, watch)
     with watch(Step.DELIVER):
         summary.delivered = deliver(
-            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, stopped=summary.resolved.stopped
+            ledger,
+            book,
+            deps.sinks,
+            deps.clock,
+            jitter=deps.jitter,
+            stopped=summary.resolved.stopped,
+            held=summary.held,
         )
     with watch(Step.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
@@ -160,8 +193,7 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
 def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
     """A night that asks no platform and sends nothing; made on a copy of the ledger, it leaves nothing behind."""
     summary = _read(ledger, book, deps, watch)
-    with watch(Step.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    _plan(ledger, book, deps, summary, watch)
     return _conclude(ledger, book, summary)
 
 
@@ -172,11 +204,39 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     """
     summary = _read(ledger, book, deps, watch)
     summary.only_validated = True
-    with watch(Step.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+    _plan(ledger, book, deps, summary, watch)
+    now = deps.clock.now()
+    due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= now for at in _times(row))}
     with watch(Step.VALIDATE):
         summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter)
+    for row in _to_be_sent(ledger):
+        if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
+            summary.not_checked[row.conversion, row.destination, row.fate, stop] += 1
     return _conclude(ledger, book, summary)
+
+
+def _to_be_sent(ledger: Ledger) -> list[Delivery]:
+    """Every delivery that this run or a later one sends."""
+    with ledger.reading() as session:
+        return [
+            row for fate in (Fate.PENDING, Fate.IN_DOUBT) for row in deliveries.by_fate(session, ledger.account, fate)
+        ]
+
+
+def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
+    """When a delivery may go out: from the later of these on."""
+    return row.not_before, row.deferred_until
+
+
+def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
+    """What kept a delivery from being checked, and why; None where nothing that is told did."""
+    targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
+    target = deliveries.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
+    if target is None:
+        return None
+    way = book.way(DestinationId(row.destination), target.transport, target.owner)
+    places = (row.destination, way, f"{way}/{target.action}")
+    return next((f"{place} stopped: {stopped[place]}" for place in places if place in stopped), None)
 
 
 def await_outcomes(
@@ -203,31 +263,42 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
     summary.recovered = recover(ledger, deps.clock)
     with watch(Step.PULL):
         try:
-            pull(
-                ledger,
-                deps.source,
-                Intake(book, deps.sinks),
-                deps.clock,
-                reach=deps.reach,
-                done=summary.pulled,
-            )
+            _pull(ledger, book, deps, summary)
         except (Misconfigured, Transient) as error:
             summary.source_stopped = str(error)
     return summary
 
 
+def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> None:
+    """Decide what goes out, and whether that is so much that a human must agree first."""
+    with watch(Step.PLAN):
+        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+        if not deps.accept_surge:
+            summary.held = hold_surges(ledger, book, deps.sinks, now=deps.clock.now())
+
+
+def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
+    """Read what changed; everything once more where a label came up that this reading could not understand."""
+    for _ in range(2):
+        summary.pulled.complete = False
+        pull(ledger, deps.source, Intake(book, deps.sinks), deps.clock, reach=deps.reach, done=summary.pulled)
+        with ledger.reading() as session:
+            if not summary.pulled.complete or labels.are_all_settled(session, ledger.account):
+                return
+
+
 def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
     """Add where everything stands."""
+    with ledger.writing() as session:
+        summary.told = tell(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
-        summary.unknown_labels = [
-            (label, count, with_click)
-            for label, count, with_click in leads.labels(session, ledger.account)
-            if label not in book.known_labels
-        ]
+        summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
         doubtful = deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT)
         summary.in_doubt = len(doubtful)
         summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
         summary.unconfirmed = deliveries.moved_to(session, ledger, Fate.UNCONFIRMED)
+        if not summary.only_validated:
+            summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
         summary.rejected = [
             (row.lead, row.conversion, row.destination, row.code or "")
             for row in deliveries.rejected_in(session, ledger)

@@ -1,24 +1,28 @@
 """Judges leads by the rules and brings their deliveries in line; sends nothing."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
-from jobs.ledger import deliveries, leads, starts
-from jobs.ledger.fates import OPEN, Fate
+from jobs.ledger import counted, deliveries, leads, starts
+from jobs.ledger.fates import COUNTING, OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import ConfigDigest, Delivery
+from jobs.once import Rivals, find_rivals
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide
-from jobs.rules.facts import LeadFacts, Route, Starts
+from jobs.rules.facts import LeadFacts, Origin, Route, Starts
 from jobs.rules.keys import delivery_key
+from jobs.rules.once import give_way, marks
 from jobs.rules.reconcile import Standing, reason_of, reconcile
 from jobs.rules.routing import is_other_way
+from jobs.rules.stages import first_entry
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
@@ -35,6 +39,10 @@ class Planned:
     """What planning looked at tonight."""
 
     leads: int = 0
+    same_click: Counter[str] = field(default_factory=Counter)
+    """How many conversions were taken up tonight whose click another lead's counts by too; told, not stopped."""
+    kept_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Conversion and destination of leads that reached the stage since it counts, and that `where` keeps out."""
 
 
 def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
@@ -98,11 +106,17 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Plan
     """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
     with ledger.writing() as session:
         leads.plan_closing(session, ledger.account, now=now)
+        leads.plan_rivals(session, ledger.account)
         planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now)
+    with ledger.reading() as session:
+        planner.rivals = planner.find_rivals(session)
     planning = True
     while planning:
         with ledger.writing() as session:
             planning = planner.plan_some(session)
+    with ledger.writing() as session:
+        counted.erase_idle(session, ledger.account, book.routes, now=now)
+        planner.done.same_click = counted.sharing_a_click(session, ledger)
     erase_idle(ledger, sinks, now=now)
     return planner.done
 
@@ -132,6 +146,20 @@ class _Planner:
     starts: Mapping[tuple[str, str], Starts]
     now: datetime
     done: Planned = field(default_factory=Planned)
+    rivals: Rivals = field(default_factory=dict)
+
+    def find_rivals(self, session: Session) -> Rivals:
+        """Who of those to be judged must give way to another lead."""
+        return find_rivals(session, self.ledger.account, self.book.routes, self._to_plan(session), self._verdict)
+
+    def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
+        """Every lead to be judged, some at a time."""
+        account, after = self.ledger.account, None
+        while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
+            facts = leads.facts(session, account, ids)
+            existing = deliveries.of_leads(session, account, ids)
+            yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
+            after = ids[-1]
 
     def plan_some(self, session: Session) -> bool:
         """Judge the next leads; False when none is left."""
@@ -149,14 +177,35 @@ class _Planner:
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.book.routes:
             delivery = by_route.pop((route.conversion, route.destination), None)
-            decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
-            standing = None if delivery is None else self._standing(delivery, decision, route, lead)
-            fate = None if _reached_before(delivery, decision) else reconcile(standing, decision)
-            if fate is not None and (delivery is not None or not self._was_told(existing, route)):
+            decision, fate = self._verdict(route, lead, delivery, existing)
+            if fate is not None:
                 delivery = delivery or begin(self.ledger.account, route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
+            if route.once is not None and delivery is not None and delivery.at and delivery.fate in COUNTING:
+                counted.record(session, delivery, marks(route, lead, delivery.at))
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
+
+    def _verdict(
+        self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
+    ) -> tuple[Decision, Fate | None]:
+        """The decision on one route, and the fate it puts its delivery in; None leaves things as they are."""
+        decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
+        if decision == NotConcerned("where_does_not_match") and lead.fresh:
+            self._count_kept_out(route, lead)
+        rival = self.rivals.get((route.conversion, route.destination, lead.id))
+        if rival is not None and isinstance(decision, Send | Wait):
+            decision = give_way(decision, rival)
+        if _reached_before(delivery, decision) or (delivery is None and self._was_told(existing, route)):
+            return decision, None
+        standing = None if delivery is None else self._standing(delivery, decision, route, lead)
+        return decision, reconcile(standing, decision)
+
+    def _count_kept_out(self, route: Route, lead: LeadFacts) -> None:
+        start = self.starts[route.conversion, route.destination]
+        entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
+        if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
+            self.done.kept_out[route.conversion, route.destination] += 1
 
     def _was_told(self, existing: Sequence[Delivery], route: Route) -> bool:
         """Whether the same thing went to the same place already: under another destination's name, or another way."""
@@ -173,6 +222,7 @@ class _Planner:
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
             mended=delivery.fate == Fate.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
+            gone=lead.gone,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
         )
 
@@ -195,8 +245,8 @@ class _Planner:
             deliveries.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
         elif orphan.fate in OPEN:
             closed = orphan.expires_at is not None and orphan.expires_at < self.now
-            fate = Fate.EXPIRED if closed else Fate.WITHHELD
-            deliveries.move(session, self.ledger, orphan, fate, "not_configured", now=self.now)
+            fate, cause = (Fate.CANCELLED, "lead gone") if lead.gone else (Fate.WITHHELD, "not_configured")
+            deliveries.move(session, self.ledger, orphan, Fate.EXPIRED if closed else fate, cause, now=self.now)
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
@@ -214,8 +264,12 @@ def _went_there(existing: Sequence[Delivery], route: Route) -> bool:
 
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
     """The decision on one route, for the delivery that stands there or would."""
+    if lead.gone:
+        return NotConcerned("lead gone")
     if lead.stale:
         return NotConcerned("to_be_read_again")
+    if lead.excluded:
+        return NotConcerned("excluded")
     key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
     cancelled = delivery is not None and delivery.fate == Fate.CANCELLED
     return decide(
@@ -272,7 +326,7 @@ def bring_in_line(
     reason = "window_closed" if fate is Fate.EXPIRED else reason_of(decision)
     detail = getattr(decision, "detail", None)
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate is Fate.CANCELLED:
+    if fate is Fate.CANCELLED and reason != "lead gone":
         cause = "consent withdrawn"
     deliveries.move(session, ledger, delivery, fate, cause, now=now)
 

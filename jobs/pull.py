@@ -1,24 +1,32 @@
 """Reads what changed in Oplead into the ledger, a transaction a page."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-
-from sqlmodel import Session
+from enum import StrEnum
 
 from connectors.errors import Misconfigured
 from connectors.ports import Clock, LeadSource
-from connectors.records import DestinationId, Identifier, Lead, LeadId, LeadPage, UnreadableLead
-from jobs.ledger import leads
+from connectors.records import LeadId, LeadPage, UnreadableLead
+from jobs.gone import ASKED_A_NIGHT, conclude
+from jobs.intake import Intake, Kept, Times
+from jobs.ledger import labels, leads
 from jobs.ledger.ledger import Ledger
-from jobs.rulebook import Rulebook, Sinks
-from jobs.rules.consent import may_keep_contact
-from jobs.rules.facts import Answer, LeadFacts
-from jobs.rules.intake import amounts, answer, new_click_ids, where_facts
-from jobs.rules.labels import normalise_label
-from jobs.rules.timing import Seen, observe
+from jobs.own_pages import OwnPages
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
+
+
+class Style(StrEnum):
+    """How leads are read."""
+
+    SINCE = "since"
+    """The source lists what changed since a time; everything, once a week."""
+    LIST = "list"
+    """Every page of the list, every time; a digest tells what changed."""
+    DETAILS = "details"
+    """The list says which leads there are; what each is like, only its own page."""
 
 
 @dataclass(slots=True)
@@ -27,8 +35,18 @@ class Pulled:
 
     pages: int = 0
     seen: int = 0
+    own_pages: int = 0
+    """Leads asked for one by one."""
     changed: int = 0
     unreadable: list[UnreadableLead] = field(default_factory=list)
+    excluded: int = 0
+    """Test leads among those seen, left out."""
+    gone: int = 0
+    """Leads that are not there any more, tonight believed for the first time."""
+    suspicious: int = 0
+    """Leads that are not there any more, too many to be believed."""
+    unread: int = 0
+    """Leads that only their own pages tell of, where the list left no budget for any."""
     complete: bool = False
     """False where a budget ended the pull before its last page; the next one goes on there."""
     moved: bool = False
@@ -36,11 +54,34 @@ class Pulled:
     missing: int = 0
     """How many more leads Oplead says there are than it listed."""
 
-    def count(self, page: LeadPage) -> None:
-        """Add a page."""
+    @property
+    def attention(self) -> list[str]:
+        """What a human should look at, a sentence each."""
+        gone = f"{self.suspicious} leads are not there any more: does the key still see every lead?"
+        spent = "the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
+        return [
+            sentence
+            for count, sentence in (
+                (self.suspicious, gone),
+                (self.unread, f"{self.unread} leads were not read: {spent}"),
+            )
+            if count
+        ]
+
+    def count(self, page: LeadPage, kept: Kept) -> None:
+        """Add a page of the list."""
         self.pages += 1
         self.seen += len(page.leads) + len(page.unchanged)
-        self.changed += len(page.leads)
+        self._count(page, kept)
+
+    def count_own(self, page: LeadPage, kept: Kept) -> None:
+        """Add leads that were read by their own pages."""
+        self.own_pages += len(page.leads) + len(page.unchanged) + len(page.unreadable)
+        self._count(page, kept)
+
+    def _count(self, page: LeadPage, kept: Kept) -> None:
+        self.changed += kept.changed
+        self.excluded += kept.excluded
         self.unreadable += page.unreadable
         self.moved |= page.moved
         self.missing = page.missing
@@ -50,15 +91,14 @@ class Pulled:
 class Reach:
     """How far a pull reaches."""
 
-    filtered: bool
-    """Whether the source lists only what changed since a time; otherwise every pull reads every page."""
+    style: Style
     overlap: timedelta
     """How far before the start of this pull the next one begins."""
     budget: timedelta
     """After this long a pull stops at a page's end; the next one goes on there."""
 
 
-def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, reach: Reach, done: Pulled) -> None:
+def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, reach: Reach, done: Pulled) -> None:
     """Read the leads that changed since the last complete pull, and keep what the rules need of them.
 
     Args:
@@ -74,48 +114,107 @@ def pull(ledger: Ledger, source: LeadSource, intake: "Intake", clock: Clock, *, 
         Transient: the source kept failing. What was read until then is kept; the next pull goes on there.
     """
     began = clock.now()
-    since, resume = _begin(ledger, filtered=reach.filtered, now=began)
-
-    def is_known(lead: LeadId, digest: str) -> bool:
-        with ledger.reading() as session:
-            return leads.is_known(session, ledger.account, lead, digest)
-
-    started: datetime | None = None
-    place: str | None = None
+    until = began + reach.budget
+    own_pages = OwnPages(ledger, source, intake, clock, until=until, count=done.count_own, started=began)
+    pulling = _Pulling(ledger, source, intake, clock, own_pages, reach.style, until, done)
+    since, resume = _begin(ledger, style=reach.style, now=began)
     try:
-        for page in source.fetch_changes(since, resume=resume, is_known=is_known):
-            # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
-            started = started or page.served_at or began
-            _keep(ledger, page, intake, _Reading(started, page.served_at or started, clock.now()))
-            done.count(page)
-            place = page.resume
-            if place is not None and clock.now() - began > reach.budget:
-                return
+        if not pulling.read_list(since, resume):
+            return
     except Misconfigured:
         _start_over(ledger)
         raise
-    if place is not None:  # the source has made as many requests as it may
-        return
-    _finish(ledger, reach.overlap, full=not done.moved)
-    done.complete = True
+    whole_since = _finish(ledger, reach.overlap, moved=done.moved)
+    done.complete = pulling.read_known() if reach.style is Style.DETAILS else pulling.look_for_unlisted(whole_since)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """When a page was read: the pull's start, when the source served it, and when the last of it had come."""
+class _Pulling:
+    """One pull, from its first page to the leads asked for one by one."""
 
-    started: datetime
-    served: datetime
-    ended: datetime
+    ledger: Ledger
+    source: LeadSource
+    intake: Intake
+    clock: Clock
+    own_pages: OwnPages
+    style: Style
+    until: datetime
+    done: Pulled
 
+    def read_list(self, since: datetime | None, resume: str | None) -> bool:
+        """Read pages to the last; False where a budget ends it before."""
+        page: LeadPage | None = None
+        for page in self.source.fetch_changes(since, resume=resume, is_known=self._is_known):
+            self._set_clock(page, first=self.done.pages == 0)
+            if not self._keep(page):
+                return False
+            if page.resume is not None and self.clock.now() > self.until:
+                return False
+        return page is None or page.resume is None
 
-def _keep(ledger: Ledger, page: LeadPage, intake: "Intake", when: _Reading) -> None:
-    with ledger.writing() as session:
-        place = leads.cursor(session, ledger.account)
-        place.pull_started_at = place.pull_started_at or when.started
-        place.resume = page.resume
-        session.add(place)
-        intake.store(session, ledger.account, page, when)
+    def _is_known(self, lead: LeadId, digest: str) -> bool:
+        """Whether an entry of the list tells nothing new; where leads are read by their own pages, it never does."""
+        if self.style is Style.DETAILS:
+            return True
+        with self.ledger.reading() as session:
+            return leads.is_known(session, self.ledger.account, lead, digest)
+
+    def _set_clock(self, page: LeadPage, *, first: bool) -> None:
+        # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
+        if page.served_at is None:
+            return
+        self.own_pages.ahead = page.served_at - self.clock.now()
+        if first:
+            self.own_pages.started = page.served_at
+
+    def _keep(self, page: LeadPage) -> bool:
+        """Keep a page, and have the next pull go on after it; False where its new leads could not all be read."""
+        started = self.own_pages.started
+        listed = page
+        if self.style is Style.DETAILS:
+            # To be listed is not to be observed: how an unchanged lead is, its own page tells later tonight.
+            page = replace(page, unchanged=())
+            if not self._read_new(listed.unchanged):
+                return False
+        with self.ledger.writing() as session:
+            place = leads.cursor(session, self.ledger.account)
+            place.pull_started_at = place.pull_started_at or started
+            place.resume = page.resume
+            session.add(place)
+            when = Times(started, page.served_at or started, self.clock.now())
+            kept = self.intake.store(session, self.ledger.account, page, when)
+        self.done.count(listed, kept)
+        return True
+
+    def _read_new(self, listed: Sequence[LeadId]) -> bool:
+        with self.ledger.reading() as session:
+            new = leads.not_on_record(session, self.ledger.account, listed)
+        return len(self.own_pages.read(new).ids) == len(new)
+
+    def read_known(self) -> bool:
+        """Read the leads of which something could still be sent, the longest unread first; False where time is up."""
+        longest = max((route.remembered for route in self.intake.book.routes), default=timedelta())
+        started = self.own_pages.started
+        with self.ledger.reading() as session:
+            wanted = leads.worth_reading(session, self.ledger.account, since=started - longest, before=started)
+        is_whole = self._ask(wanted, wanted)
+        if not is_whole and not self.done.own_pages:
+            self.done.unread = len(wanted)
+        return is_whole
+
+    def look_for_unlisted(self, whole_since: datetime | None) -> bool:
+        """Ask for leads with open deliveries that the whole list did not show; always True."""
+        with self.ledger.reading() as session:
+            unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
+        self._ask(unlisted[:ASKED_A_NIGHT], unlisted)
+        return True
+
+    def _ask(self, wanted: Sequence[LeadId], all_of_them: Sequence[LeadId]) -> bool:
+        asked = self.own_pages.read(wanted)
+        with self.ledger.writing() as session:
+            gone = conclude(session, self.ledger.account, asked, all_of_them, now=self.clock.now())
+        self.done.gone, self.done.suspicious = gone.believed, gone.suspicious
+        return len(asked.ids) == len(wanted)
 
 
 def _start_over(ledger: Ledger) -> None:
@@ -126,86 +225,35 @@ def _start_over(ledger: Ledger) -> None:
         session.add(place)
 
 
-def _begin(ledger: Ledger, *, filtered: bool, now: datetime) -> tuple[datetime | None, str | None]:
+def _begin(ledger: Ledger, *, style: Style, now: datetime) -> tuple[datetime | None, str | None]:
     """Where to read from: an interrupted pull goes on, else a new one starts."""
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
         if place.resume is None:
-            full = not filtered or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
+            full = style is not Style.SINCE or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
             place.pull_since = None if full else place.since
             place.pull_started_at = None
             session.add(place)
         return place.pull_since, place.resume
 
 
-def _finish(ledger: Ledger, overlap: timedelta, *, full: bool) -> None:
+def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> datetime | None:
+    """Note that the list was read to its end; where it was the whole list, since when.
+
+    A list that moved while it was read may have passed leads over, so it does not count as a full reading.
+    """
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
+        whole_since = place.pull_started_at if place.pull_since is None else None
         if place.pull_started_at is not None:
             place.since = place.pull_started_at - overlap
-            if full and place.pull_since is None:
-                place.full_read_at = place.pull_started_at
+            if not moved:
+                place.full_read_at = whole_since or place.full_read_at
+            if whole_since is not None:
+                labels.settle(session, ledger, since=whole_since)
+            elif not labels.are_all_settled(session, ledger.account):
+                # Only among all leads a new status can be told from one that was renamed.
+                place.full_read_at = None
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What is wanted of leads: the rules' facts, and each sink's hashes of contact data."""
-
-    book: Rulebook
-    sinks: Sinks
-
-    def store(self, session: Session, account: str, page: LeadPage, when: _Reading) -> None:
-        """Keep what the rules need of a page."""
-        # A page that drifts may list a lead twice; the later entry is the fresher one.
-        latest = {lead.id: lead for lead in page.leads}
-        ids = list(latest)
-        known = leads.facts(session, account, ids)
-        last_seen = leads.observed(session, account, ids)
-        readings = [self._reading(lead, known.get(lead.id), last_seen.get(lead.id), when) for lead in latest.values()]
-        leads.store(session, account, readings, seen_at=when.served)
-        leads.touch(session, account, page.unchanged, seen_at=when.served)
-        for unreadable in page.unreadable:
-            leads.store_unreadable(session, account, unreadable, seen_at=when.served)
-
-    def _reading(
-        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: _Reading
-    ) -> leads.Reading:
-        wanted = self.book.extraction
-        user_data = answer(wanted.ad_user_data, lead)
-        personalization = answer(wanted.ad_personalization, lead)
-        changes = known.changes if known else ()
-        return leads.Reading(
-            lead=lead,
-            label=None if lead.label is None else normalise_label(lead.label),
-            ad_user_data=user_data,
-            ad_personalization=personalization,
-            where=where_facts(wanted.where, lead),
-            amounts=amounts(wanted.amounts, lead),
-            changes=observe(
-                changes,
-                lead,
-                seen=Seen(previously, when.started, max(when.served, when.ended)),
-                zone=self.book.zone,
-            ),
-            click_ids=new_click_ids(
-                known.click_ids if known else (), lead, previously=_clicks_since(known, previously)
-            ),
-            identifiers=self._identifiers(lead, user_data, personalization),
-        )
-
-    def _identifiers(
-        self, lead: Lead, user_data: Answer, personalization: Answer
-    ) -> dict[DestinationId, tuple[Identifier, ...]]:
-        """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
-        wanted = {
-            route.destination for route in self.book.routes if may_keep_contact(route, user_data, personalization)
-        }
-        return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
-
-
-def _clicks_since(known: LeadFacts | None, previously: datetime | None) -> datetime | None:
-    """From when an id counts that was not on record; one that could not be read before is as old as the lead."""
-    unread_before = known is None or known.stale or known.click_id_problem is not None
-    return None if unread_before else previously
+    return whole_since

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -25,11 +25,15 @@ from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.requests import RequestState
 from jobs.ledger.tables import Attempt, Delivery, Request
-from jobs.rules.isolate import ALL_ALIKE, isolate
+from jobs.rules.isolate import MANY, isolate
 from jobs.settle import OF_ROWS, STOPPING, settle
 from jobs.trial import Suspect, Trial
 
 Rows = list[tuple[Attempt, Delivery]]
+ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
+"""Answers that show that rows of ours can pass."""
+BLAMING = frozenset({OutcomeClass.FIX_DATA, OutcomeClass.DROP})
+"""Answers that reject a row though nobody expected it: at fault only where others pass."""
 
 
 @dataclass(slots=True)
@@ -104,7 +108,7 @@ class Receiving:
                 return self._taken_in(request, rows, receipt)
             case Answered():
                 request.state = RequestState.SETTLED
-                return self._answered(rows, receipt.outcomes)
+                return self._answered(intent, rows, receipt.outcomes)
             case Refused():
                 request.state = RequestState.REFUSED
                 request.code, request.message = receipt.outcome.code, receipt.outcome.message
@@ -136,16 +140,26 @@ class Receiving:
         self.convict(self.trial.passed())
         return Next()
 
-    def _answered(self, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
+    def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
         again: list[int] = []
         stop: Outcome | None = None
-        self.convict(self.trial.passed())
-        for (attempt, row), outcome in zip(rows, _as_the_settings_fault(outcomes), strict=True):
+        suspects: list[Suspect] = []
+        passes = any(outcome.kind in ARRIVED for outcome in outcomes)
+        if passes:
+            self.convict(self.trial.passed())
+        for (attempt, row), outcome in zip(rows, outcomes, strict=True):
+            if outcome.kind in BLAMING and not passes:
+                requests.note(self.session, attempt, outcome)
+                self._back(row, outcome.code)
+                suspects.append(Suspect(deliveries.number(row), intent.request, outcome))
+                continue
             self._settle(attempt, row, outcome)
             if outcome.kind is OutcomeClass.RETRY:
                 again.append(deliveries.number(row))
             if outcome.kind in STOPPING and (stop is None or stop.of_target):
                 stop = outcome
+        if suspects:
+            self.trial.refused(suspects[0].outcome, suspects)
         if stop is not None:
             return Stop(words(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
@@ -158,7 +172,7 @@ class Receiving:
         One row whose code is too new says nothing of the others, except where a second sending may count twice.
         """
         unknown = all(outcome.kind is OutcomeClass.UNKNOWN for outcome in outcomes)
-        return unknown and (self.limits.replay_within is not None or _all_alike(outcomes, OutcomeClass.UNKNOWN))
+        return unknown and (self.limits.replay_within is not None or len(outcomes) >= MANY)
 
     def _refused(self, intent: Intent, rows: Rows, refusal: Refused) -> Follow:
         outcome = refusal.outcome
@@ -209,16 +223,3 @@ class Receiving:
 def words(outcome: Outcome) -> str:
     """A code with our words for it, where there are any."""
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
-
-
-def _as_the_settings_fault(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-    """The outcomes; where many rows are all refused for one reason, a fault of the settings, so that none is lost."""
-    if _all_alike(outcomes, OutcomeClass.FIX_DATA, OutcomeClass.DROP):
-        return [replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=True) for outcome in outcomes]
-    return outcomes
-
-
-def _all_alike(outcomes: Sequence[Outcome], *kinds: OutcomeClass) -> bool:
-    """Whether many rows have one and the same outcome, of one of these kinds."""
-    same = {(outcome.kind, outcome.code) for outcome in outcomes}
-    return len(outcomes) >= ALL_ALIKE and len(same) == 1 and outcomes[0].kind in kinds

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from connectors.contact import clean_phones
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
 from jobs.rulebook import Rulebook
-from jobs.rules.facts import FieldAmount, Route
+from jobs.rules.exclude import Exclusion, domain
+from jobs.rules.facts import FieldAmount, Once, OncePer, Route
 from jobs.rules.intake import ConsentField, Extraction
 from jobs.rules.labels import normalise_label
 from jobs.settings.digests import extraction_digest, rules_digest
-from jobs.settings.model import ConsentSignal, Conversion, Destination, FieldValue, Settings
+from jobs.settings.model import ConsentSignal, Conversion, Destination, Exclude, FieldValue, Settings
 
 META_TRANSPORT = "conversions_api"
 _FROM_A_FORM = frozenset({ClickIdKind.LEAD_ID})
@@ -43,6 +45,11 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
         extraction_digest=extraction_digest(settings),
         rules_digest=rules_digest(settings),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
+        max_per_run={
+            DestinationId(one.id): one.max_per_run
+            for one in (*settings.google_ads, *settings.meta)
+            if one.max_per_run is not None
+        },
     )
 
 
@@ -109,6 +116,9 @@ def _conversion_route(
         where=(*((_condition(conversion.where),) if conversion.where else ()), *route.where),
         fixed_value=None if isinstance(value, FieldValue) else value,
         field_value=_field_amount(value) if isinstance(value, FieldValue) else None,
+        once=None
+        if conversion.count_once_per == "lead"
+        else Once(OncePer(conversion.count_once_per), conversion.within),
     )
 
 
@@ -169,6 +179,16 @@ def _extraction(settings: Settings) -> Extraction:
         ad_personalization=_consent_field(consent.ad_personalization) if consent.ad_personalization else None,
         where=where,
         amounts=frozenset(value.field for value in fields),
+        exclude=_exclusion(settings.exclude) if settings.exclude else Exclusion(),
+    )
+
+
+def _exclusion(exclude: Exclude) -> Exclusion:
+    return Exclusion(
+        email_domains=frozenset(domain(name) for name in exclude.email_domains),
+        phones=frozenset(clean_phones(exclude.phones, country=None)),
+        names=frozenset(normalise_label(name) for name in exclude.names),
+        fields=_condition(exclude.fields),
     )
 
 

@@ -1,7 +1,7 @@
 """The settings as the jobs need them: what to read, what counts, and where it goes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from connectors.ports import ConversionSink
@@ -26,6 +26,8 @@ class Rulebook:
     rules_digest: str
     ask_when_lost: frozenset[DestinationId] = frozenset()
     """Destinations where a human decides whether bytes whose answer was lost are sent again."""
+    max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
+    """What the settings let one night send at most, where they say."""
 
     def way(self, destination: DestinationId, transport: str, owner: str) -> str:
         """What a way to a destination is called: by its own name, unless the settings take that way no longer."""

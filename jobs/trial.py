@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from connectors.records import Outcome
-from jobs.rules.isolate import ALL_ALIKE, NOTHING_PASSES, SAMPLE, sample
+from jobs.rules.isolate import MANY, NOTHING_PASSES, SAMPLE, sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +24,47 @@ class Trial:
     """
 
     suspects: list[Suspect] = field(default_factory=list)
-    alike: int = 0
-    """How many refusals in a row had the code of the last."""
-    last: Outcome | None = None
+    refusals: int = 0
+    """How many there were in a row; of several codes they count alike, for settings can be wrong in several ways."""
+    reasons: dict[str, Outcome] = field(default_factory=dict)
+    """What was said in them, by its code."""
     sampled: int | None = None
     """How many refusals there were when single rows were first asked; None before."""
+    has_passed: bool = False
+    """Whether anything of the batch was ever taken."""
 
     def refused(self, outcome: Outcome, blamed: list[Suspect]) -> None:
         """One more refusal, and whom it blames."""
-        same = self.last is not None and self.last.code == outcome.code
-        self.alike, self.last = (self.alike + 1 if same else 1), outcome
+        self.refusals += 1
+        for said in (outcome, *(suspect.outcome for suspect in blamed)):
+            self.reasons.setdefault(said.code, said)
         self.suspects += blamed
 
     def passed(self) -> list[Suspect]:
         """Something was taken: the refusals were about rows. Gives back who is at fault, and begins again."""
+        self.has_passed = True
+        self.refusals, self.sampled = 0, None
+        self.reasons.clear()
+        return self.found_guilty()
+
+    def found_guilty(self) -> list[Suspect]:
+        """Gives back who is at fault, once."""
         at_fault, self.suspects = self.suspects, []
-        self.alike, self.last, self.sampled = 0, None, None
         return at_fault
 
     def next(self, waiting: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """What to send next: once too much was refused alike, single rows before all else."""
-        if self.alike < NOTHING_PASSES or self.sampled is not None or not waiting:
+        """What to send next: once too much was refused, single rows before all else."""
+        if self.refusals < NOTHING_PASSES or self.sampled is not None or not waiting:
             return waiting
-        self.sampled = self.alike
+        self.sampled = self.refusals
         return sample(waiting)
 
     @property
     def is_general(self) -> bool:
         """Whether the sample was refused too."""
-        return self.sampled is not None and self.alike >= self.sampled + SAMPLE
+        return self.sampled is not None and self.refusals >= self.sampled + SAMPLE
 
     @property
     def blames_all(self) -> bool:
-        """Whether everything was blamed alike, and too much to be chance."""
-        return len(self.suspects) >= ALL_ALIKE and len({suspect.outcome.code for suspect in self.suspects}) == 1
+        """Whether everything was blamed, and too much to be chance."""
+        return len(self.suspects) >= MANY and not self.has_passed

@@ -12,7 +12,7 @@ from connectors.clock import MachineClock, SandboxClock
 from connectors.ports import Clock, ConversionSink, Inspects, Surveys
 from connectors.records import DestinationId
 from jobs.nightly import Deps
-from jobs.pull import Reach
+from jobs.pull import Reach, Style
 from jobs.routes import compile_rules
 from jobs.rulebook import Rulebook
 from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
@@ -57,7 +57,7 @@ def connect(settings: Settings, clock: Clock, *, validate_only: bool = False) ->
             clock=clock,
             jitter=random.random,
             reach=Reach(
-                filtered=settings.oplead.pull_style == "since",
+                style=Style(settings.oplead.pull_style),
                 overlap=settings.oplead.overlap,
                 budget=settings.oplead.budget,
             ),

@@ -20,9 +20,10 @@ from connectors.records import (
     Target,
     Utm,
 )
+from jobs.intake import Intake
 from jobs.ledger.engine import open_engine
 from jobs.ledger.ledger import _begin, held
-from jobs.pull import Intake, Pulled, Reach, pull
+from jobs.pull import Pulled, Reach, Style, pull
 from jobs.rulebook import Rulebook
 from jobs.rules.facts import Answer, Change, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts
 from jobs.rules.intake import ConsentField, Extraction
@@ -166,7 +167,7 @@ def rulebook(*routes, **over):
     return Rulebook(**(plain | over))
 
 
-REACH = Reach(filtered=False, overlap=timedelta(days=3), budget=timedelta(hours=4))
+REACH = Reach(style=Style.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))
 
 
 def read(ledger, source, book, sinks, clock, *, reach=REACH):

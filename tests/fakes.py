@@ -77,21 +77,31 @@ class FakeSource:
         self.clock = clock
         """Whose time is served; None serves none."""
         self.fails = {}
-        """Page number, from 0: the error raised instead of it, once."""
+        """Page number, from 0, or a lead's id: the error raised instead of it, once."""
         self.calls = []
         """(since, resume) of every pull."""
         self.read_whole = []
         """The leads that were not known already, in the order they were read."""
+        self.asked = []
+        """The leads asked for one by one."""
+        self.unlisted = set()
+        """Leads that no page shows."""
 
     def put(self, lead):
         """Serve a lead as it now is."""
         self.leads[lead.id] = lead
 
+    def delete(self, *names):
+        """Have leads no more."""
+        for name in names:
+            del self.leads[name]
+
     def fetch_changes(self, since, *, resume, is_known):
         """Serve pages; where it filters, only of leads updated since."""
         self.calls.append((since, resume))
         filtered = self.filters and since is not None
-        wanted = [lead for lead in self.leads.values() if not filtered or (lead.updated_at or lead.created_at) >= since]
+        listed = [lead for lead in self.leads.values() if lead.id not in self.unlisted]
+        wanted = [lead for lead in listed if not filtered or (lead.updated_at or lead.created_at) >= since]
         start = int(resume or 0)
         pages = range(start, max(1, -(-len(wanted) // self.page)))
         for number in pages:
@@ -113,7 +123,14 @@ class FakeSource:
     def fetch_each(self, ids):
         """The leads, or None where there is none."""
         for lead_id in ids:
+            self.asked.append(lead_id)
+            if lead_id in self.fails:
+                raise self.fails.pop(lead_id)
             yield lead_id, self.leads.get(lead_id)
+
+    def fetch_latest(self, count):
+        """The last created, newest first."""
+        return sorted(self.leads.values(), key=lambda lead: lead.created_at, reverse=True)[:count]
 
 
 @dataclass

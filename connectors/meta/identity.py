@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import phonenumbers
 
-from connectors.contact import clean_emails, clean_phones
+from connectors.contact import LONGEST_FIELD, clean_emails, clean_phones
 from connectors.records import Contact, Identifier, IdentifierKind
 
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}
@@ -21,6 +21,7 @@ _NO_NAME = {"anonyme", "inconnu", "inconnue", "nan", "nc", "neant", "none", "nul
 _ARRONDISSEMENT = re.compile(
     r"\d+\s*(?:er|re|ère|nd|nde|e|è|eme|ème|ième|ieme)?\b|\barr(?:t|dt|ondissement)?\b|\bcedex\b"
 )
+_ROMAN_ARRONDISSEMENT = re.compile(r"\b(?P<city>paris|lyon|marseille)\s+[xvi]+\s*(?:er|e|è|eme|ème)\b")
 _FRENCH_POSTCODE = re.compile(r"(?:fr?)?(?P<digits>[0-9]{4,5})", re.ASCII)
 _DIGITS_OF_A_POSTCODE = 5
 _FRANCE = {"fr", "fra", "france"}
@@ -78,7 +79,8 @@ def _name(typed: str | None) -> str | None:
 
 def _city(typed: str | None) -> str | None:
     """Lower case, letters alone, accents kept, without arrondissement or Cedex."""
-    letters = _letters(_ARRONDISSEMENT.sub(" ", _lower(typed)))
+    city = _ROMAN_ARRONDISSEMENT.sub(r"\g<city>", _lower(typed))
+    letters = _letters(_ARRONDISSEMENT.sub(" ", city))
     return None if letters in _NO_NAME else letters
 
 
@@ -101,8 +103,8 @@ def _country(typed: str | None) -> str | None:
 
 
 def _lower(typed: str | None) -> str:
-    """Lower case, composed accents, no invisible characters."""
-    text = unicodedata.normalize("NFKC", typed or "").lower()
+    """Lower case, composed accents, no invisible characters; nothing where it is too long for a name or place."""
+    text = unicodedata.normalize("NFKC", typed if typed and len(typed) <= LONGEST_FIELD else "").lower()
     return unicodedata.normalize("NFC", "".join(each for each in text if unicodedata.category(each) != "Cf"))
 
 

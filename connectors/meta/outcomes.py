@@ -24,7 +24,7 @@ TOKEN = 190
 
 _SLOW_DOWN = Meaning(OutcomeClass.RETRY, "Meta asks for fewer calls")
 _FOR_A_WHILE = Meaning(OutcomeClass.RETRY, "Meta has a passing trouble")
-_NO_PERMISSION = Meaning(OutcomeClass.FIX_CONFIG, "the access token may not do this")
+NO_PERMISSION = Meaning(OutcomeClass.FIX_CONFIG, "the access token may not do this")
 _NO_DATASET = Meaning(OutcomeClass.FIX_CONFIG, "the dataset does not exist or the access token has no access to it")
 _SESSION_OVER = Meaning(OutcomeClass.FIX_CONFIG, "Meta does not take the access token")
 WRONG_SECRET = Meaning(OutcomeClass.FIX_CONFIG, "the app secret is not that of the access token's app")
@@ -44,9 +44,9 @@ CODES: Mapping[int, Meaning] = {
     341: _SLOW_DOWN,
     613: _SLOW_DOWN,
     **dict.fromkeys(range(80000, 80015), _SLOW_DOWN),
-    3: _NO_PERMISSION,
-    10: _NO_PERMISSION,
-    **dict.fromkeys(range(200, 300), _NO_PERMISSION),
+    3: NO_PERMISSION,
+    10: NO_PERMISSION,
+    **dict.fromkeys(range(200, 300), NO_PERMISSION),
     102: _SESSION_OVER,
     368: Meaning(OutcomeClass.FIX_CONFIG, "Meta has blocked this for a breach of its policies"),
     803: _NO_DATASET,

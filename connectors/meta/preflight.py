@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from connectors.meta.answers import GraphError, read_error, read_object
 from connectors.meta.options import MetaOptions
-from connectors.meta.outcomes import INVALID_PARAMETER, TOKEN, WRONG_SECRET
+from connectors.meta.outcomes import INVALID_PARAMETER, NO_PERMISSION, TOKEN, WRONG_SECRET
 from connectors.meta.wire import Graph
 from connectors.records import Expectation, Finding, Verdict
 
@@ -103,12 +103,14 @@ class MetaInspector:
 
 
 def _refused(subject: str, error: GraphError) -> Finding:
-    outcome = error.outcome
-    said = f"{outcome.message} (Meta's code {outcome.code})"
+    code = f"Meta's code {error.outcome.code}"
+    said = f"{error.meaning.words} ({code})"
     if error.meaning is WRONG_SECRET:
         return Finding(subject, Verdict.FAILED, said, "Take app_secret from the app the token was made for.")
     if error.code in _FAILURES:
         return Finding(subject, Verdict.FAILED, said, _FAILURES[error.code])
+    if error.meaning is NO_PERMISSION:
+        return _not_seen(subject, f"this access token may send without being allowed to look at it ({code})")
     return _not_seen(subject, said, _SAME_ID if error.code in {INVALID_PARAMETER, 803} else "")
 
 

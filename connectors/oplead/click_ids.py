@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
@@ -37,17 +36,19 @@ _LABELLED = re.compile(
     r"(?<![a-z0-9_-])_?"
     r"(?P<label>(?:gclid|fbclid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
     r"|lead[_-]?(?:gen[_-]?)?id)"
-    r"[\"']?\s*[=:]\s*[\"']?"
+    r"[\"']?\s*[=:]\s*(?P<quote>[\"']?)"
     r"(?P<value>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[^&;|,\s?#\"'<>]*)",
     re.ASCII | re.IGNORECASE,
 )
 # fb.subdomainIndex.creationTime.fbclid, creationTime in milliseconds:
 # https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc
-_FBC = re.compile(r"fb\.[0-2]\.(?P<ms>\d{13})\.(?!\d+$)[A-Za-z0-9_.-]{6,512}", re.ASCII)
+_FBC = re.compile(r"fb\.[0-2]\.(?P<ms>\d{13})\.(?!\d+$)[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
 _FBP = re.compile(r"fb\.[0-2]\.\d{13}\.\d{1,20}", re.ASCII)
 _META_LEAD = re.compile(r"(?P<prefix>l:)?(?P<digits>\d{15,17})", re.ASCII)
-_PLAUSIBLE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]{6,512}", re.ASCII)
-_PLAUSIBLE_BARE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9_.-]{16,512}", re.ASCII)
+_METAS_START = re.compile(r"fb\.\d", re.ASCII | re.IGNORECASE)
+# A point at the end is somebody's "…", or a sentence's.
+_PLAUSIBLE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
+_PLAUSIBLE_BARE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9_.-]{15,511}[A-Za-z0-9_-]", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id that a spreadsheet has spoilt
 _PLACEHOLDERS = frozenset({"undefined", "unknown", "inconnu", "aucun", "not-set", "not_set"})
@@ -59,7 +60,7 @@ _DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One text and the label it stands under: None for no label, `_UNKNOWN` for a name that is no label."""
+    """One text and the label it stands under: None for no label, `_UNKNOWN` where nothing that is one leads to it."""
 
     label: str | None
     text: str
@@ -115,9 +116,11 @@ def is_click_id_label(name: str) -> bool:
 
 
 def _entries(value: object, label: str | None, depth: int) -> Iterator[_Entry]:
-    if is_empty(value) or depth == 0:
+    if is_empty(value):
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping | list) and depth <= 0:
+        yield _Entry(_UNKNOWN, shape(value))
+    elif isinstance(value, Mapping):
         for name, inner in _pairs(value):
             yield from _entries(inner, loose if (loose := _loose(name)) in _KNOWN else _UNKNOWN, depth - 1)
     elif isinstance(value, list):
@@ -125,7 +128,7 @@ def _entries(value: object, label: str | None, depth: int) -> Iterator[_Entry]:
             yield from _entries(inner, label, depth - 1)
     elif isinstance(value, str):
         yield from _entries_in_text(value.strip(), label, depth)
-    elif isinstance(value, Decimal):
+    else:
         yield _Entry(label, str(value))
 
 
@@ -155,9 +158,15 @@ def _labelled(text: str) -> tuple[_Entry, ...]:
     """The labelled pairs in a text; an address inside an address is decoded until some appear."""
     for _ in range(3):
         if found := tuple(_LABELLED.finditer(text)):
-            return tuple(_Entry(_loose(one["label"]), unquote(one["value"])) for one in found if one["value"])
+            return tuple(_Entry(_loose(one["label"]), unquote(_whole(one))) for one in found if one["value"])
         text = unquote(text)
     return ()
+
+
+def _whole(labelled: re.Match[str]) -> str:
+    """The value, with its opening quote where the text is cut before the closing one: it is then none that fits."""
+    is_cut = labelled["quote"] and labelled.end() == len(labelled.string)
+    return labelled["quote"] + labelled["value"] if is_cut else labelled["value"]
 
 
 def _loose(name: str) -> str:
@@ -172,7 +181,7 @@ def _read(entry: _Entry, rules: _Rules) -> ClickId | str:
     if (own := _by_its_form(entry)) is not None:
         return own
     if entry.label == _UNKNOWN:
-        return f"it stands under a name that is no click id's ({shape(entry.text)})"
+        return f"it stands under a name that is no click id's, or too deep ({shape(entry.text)})"
     if entry.label is not None:
         return _as_labelled(_LABELS[entry.label], entry.text)
     return _as_bare(unquote(entry.text), rules)
@@ -224,8 +233,8 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
         return "a UUID, somebody's own reference"
     if text[:4].upper() == "CNL_":
         return "an Oplead channel identifier"
-    if _FBC.fullmatch(text):
-        return "Meta's form under another's name, or with a time that cannot be"
+    if _METAS_START.match(text):
+        return "Meta's form under another's name, cut short, or with a time that cannot be"
     if text.casefold() in _PLACEHOLDERS:
         return "a placeholder"
     if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):

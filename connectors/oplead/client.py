@@ -228,11 +228,8 @@ class OpleadClient:
                 self._pacer.throttled()
             delay = _retry_after(response, self._clock.now())
             return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
-        return Refused(
-            f"Oplead answered {status} on {path}: see oplead.base_url, oplead.path_prefix and the paths after it",
-            status,
-            content,
-        )
+        message = f"Oplead answered {status} on {path}: see oplead.base_url, oplead.path_prefix and the paths after it"
+        return Refused(message, status, content)
 
 
 def _is_everyones(failure: BaseException) -> bool:

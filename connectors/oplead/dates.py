@@ -15,7 +15,7 @@ _ISO = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})(?:[Tt
 _FRENCH = re.compile(
     rf"(?P<day>\d{{1,2}})/(?P<month>\d{{1,2}})/(?P<year>\d{{4}})(?:\s+(?:à\s+)?{_TIME})?(?P<zone>)", re.ASCII
 )
-_EPOCH = re.compile(r"\d{9,13}(?:\.\d+)?", re.ASCII)
+_EPOCH = re.compile(r"[1-9]\d{8,12}(?:\.\d+)?", re.ASCII)  # with a 0 before it, it is a phone number
 _MILLISECONDS_FROM = 10**11  # as seconds this would be the year 5138, as milliseconds it is 1973
 _YEARS = range(1990, 2100)
 

@@ -80,7 +80,7 @@ def _named(container: object, name: str) -> Iterator[object]:
         wanted = _loose(name)
         yield from (value for key, value in container.items() if _loose(key) == wanted)
     elif isinstance(container, list):
-        pairs = [(key, one["value"]) for one in container if (key := _pair_name(one)) is not None]
+        pairs = [pair for one in container if (pair := pair_of(one)) is not None]
         if pairs:
             wanted = _loose(name)
             yield from (value for key, value in pairs if _loose(key) == wanted)
@@ -89,11 +89,14 @@ def _named(container: object, name: str) -> Iterator[object]:
                 yield from _named(one, name)
 
 
-def _pair_name(one: object) -> str | None:
-    """The name in a name/value pair, else None."""
-    if not isinstance(one, Mapping) or "value" not in one:
+def pair_of(one: object) -> tuple[str, object] | None:
+    """The name and the value of a name/value pair, else None."""
+    if not isinstance(one, Mapping):
         return None
-    return next((name for key in _NAME_KEYS if isinstance(name := one.get(key), str)), None)
+    values = tuple(_named(one, "value"))
+    names = (name for key in _NAME_KEYS for name in _named(one, key) if isinstance(name, str))
+    name = next(names, None)
+    return (name, values[0]) if values and name is not None else None
 
 
 def _flat(values: Iterable[object]) -> Iterator[object]:

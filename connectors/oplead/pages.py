@@ -312,7 +312,9 @@ class Walk:
             raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
         query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self._secret)
-        return Place("target", (there.path or "/") + ("?" + query if query else ""))
+        # Two slashes before it would make a host of its first part where the place is read again.
+        path = "/" + there.path.lstrip("/")
+        return Place("target", path + ("?" + query if query else ""))
 
 
 def _told(body: object, paths: Sequence[str]) -> object:

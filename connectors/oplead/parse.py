@@ -21,6 +21,7 @@ _ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
 _CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
 _COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
+_DEEPEST = 100  # levels; Python itself gives up at some hundreds
 
 
 class Unreadable(Exception):
@@ -41,7 +42,12 @@ def read_id(item: Mapping[str, object], paths: FieldPaths) -> LeadId:
 
 
 def digest_of(item: Mapping[str, object]) -> str:
-    """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order."""
+    """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order.
+
+    Raises:
+        Unreadable: it is nested too deeply.
+    """
+    _check_depth(item)
     canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -73,8 +79,9 @@ def parse_lead(
         wanted: the paths whose values go into `Lead.fields`.
 
     Raises:
-        Unreadable: it has no creation time, or holds a time that cannot be read.
+        Unreadable: it has no creation time, holds a time that cannot be read, or is nested too deeply.
     """
+    _check_depth(item)
     created_at = _moment(item, paths.created_at, "created_at", zone)
     if created_at is None:
         raise Unreadable("no creation time: see oplead.fields.created_at")
@@ -96,6 +103,15 @@ def parse_lead(
         fields={path: value for path in sorted(wanted) if (value := _wanted(item, path)) is not None},
         digest=digest,
     )
+
+
+def _check_depth(item: Mapping[str, object]) -> None:
+    level: list[object] = [item]
+    for _ in range(_DEEPEST):
+        inside = (one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, Mapping | list))
+        level = [one for values in inside for one in values]
+    if level:
+        raise Unreadable("it is nested too deeply")
 
 
 def _has_container(item: Mapping[str, object], path: str) -> bool:

@@ -15,8 +15,10 @@ import httpx
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.candidates import with_candidates
 from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused
+from connectors.oplead.dates import read_moment, start_of
 from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import first, raw, shape, text_of
+from connectors.oplead.latest import Latest
 from connectors.oplead.options import OpleadOptions, SinceFilter
 from connectors.oplead.pages import Place, Walk
 from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
@@ -110,25 +112,47 @@ class OpleadSource:
         """
         self._spent_before = self._client.requests
         walk = self._walk(since)
-        place: Place | None = walk.start() if resume is None else walk.resume(resume)
-        while place is not None:
-            try:
-                answer = self._client.get(walk.address(place))
-            except Refused as refusal:
-                place = walk.after_refusal(place, refusal)
-                if place is None:
-                    yield LeadPage((), (), (), served_at=None, resume=None, moved=walk.moved, missing=walk.missing)
-                continue
-            items = find_items(answer.body, self._options.pagination.items)
-            place = walk.after(place, answer, self._marks(items))
-            page = self._page(answer, items, is_known)
-            if place is None:
-                yield replace(page, moved=walk.moved, missing=walk.missing)
+        for served_at, items, following in self._answers(walk, walk.start() if resume is None else walk.resume(resume)):
+            page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
+            if following is None:
+                yield replace(page, missing=walk.missing)
             else:
-                yield replace(page, moved=walk.moved, resume=place.token)
+                yield replace(page, resume=following.token)
                 if self._is_spent():
                     return
         walk.refuse_if_cut()
+
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+        """The leads that were created last, `count` of them at most, newest first.
+
+        The whole list is looked through, unless it runs from the newest; own pages are read of these leads alone.
+
+        Raises:
+            Misconfigured: Oplead refuses us, or answers in a shape the options do not describe.
+            Transient: it kept failing after bounded retries.
+        """
+        latest = Latest(count, self._created)
+        walk = self._walk(None)
+        for _, items, _ in self._answers(walk, walk.start()):
+            latest.add(items)
+            if latest.is_enough:
+                break
+        page = self._page(latest.newest or self._newer_end(*latest.ends), _nothing_is_known)
+        return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
+
+    def _created(self, item: object) -> datetime | None:
+        """When a list's entry says that it was created."""
+        try:
+            moment = read_moment(first(item, self._paths.created_at or ()), self._options.zone)
+        except ValueError:
+            return None
+        return None if moment is None else start_of(moment, self._options.zone)
+
+    def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
+        """The end of a list whose entries are not dated at which the newer leads stand, by two own pages."""
+        outermost = self._page([*head[:1], *tail[-1:]], _nothing_is_known).leads
+        rising = len(outermost) < 2 or outermost[0].created_at <= outermost[-1].created_at  # noqa: PLR2004 - both ends
+        return tail if rising else head
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
         """Each lead by its id, in the order asked for; None where Oplead says it is gone (404, 410).
@@ -181,7 +205,23 @@ class OpleadSource:
         """What tells a page's entries apart: their ids."""
         return [str(first(item, self._paths.id or ()) or item) for item in items]
 
-    def _page(self, answer: Answer, items: Sequence[object], is_known: IsKnown) -> LeadPage:
+    def _answers(
+        self, walk: Walk, place: Place | None
+    ) -> Iterator[tuple[datetime | None, Sequence[object], Place | None]]:
+        """The entries of each page from a place on, when they were served, and the place that follows."""
+        while place is not None:
+            try:
+                answer = self._client.get(walk.address(place))
+            except Refused as refusal:
+                place = walk.after_refusal(place, refusal)
+                if place is None:
+                    yield None, (), None
+                continue
+            items = find_items(answer.body, self._options.pagination.items)
+            place = walk.after(place, answer, self._marks(items))
+            yield answer.served_at, items, place
+
+    def _page(self, items: Sequence[object], is_known: IsKnown) -> LeadPage:
         entries = [self._entry(item, is_known) for item in items]
         bare = [entry.id for entry in entries if isinstance(entry, _Entry) and self._leaves_details_out(entry)]
         with closing(self._own_pages(bare)) as pages:
@@ -190,7 +230,7 @@ class OpleadSource:
             leads=tuple(one for one in read if isinstance(one, Lead)),
             unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
             unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
-            served_at=answer.served_at,
+            served_at=None,
             resume=None,
         )
 
@@ -293,6 +333,10 @@ class OpleadSource:
 
 def _told(own_id: LeadId | None, why: Unreadable) -> UnreadableLead:
     return UnreadableLead(own_id, str(why))
+
+
+def _nothing_is_known(_lead: LeadId, _digest: str) -> bool:
+    return False
 
 
 def _object(item: object) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import unquote
 
+from connectors.sandbox.accidents import as_document, parse_accident
 from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Faults, parse_fault
 from connectors.sandbox.google_ads import GoogleAds
@@ -14,6 +15,7 @@ from connectors.sandbox.log import Log
 from connectors.sandbox.meta import Meta
 from connectors.sandbox.oauth import OAuth
 from connectors.sandbox.oplead import Oplead
+from connectors.sandbox.oplead_shape import AXES
 from connectors.sandbox.page import render
 
 FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
@@ -71,6 +73,8 @@ class Control:
             ("POST", "faults"): self._plant,
             ("DELETE", "faults"): self._clear,
             ("POST", "switches"): self._switch,
+            ("POST", "accidents"): self._befall,
+            ("DELETE", "accidents"): self._undo_accidents,
             ("PUT", "leads"): self._put_lead,
             ("DELETE", "leads"): self._delete_lead,
             ("POST", "clicks"): self._clicks,
@@ -93,8 +97,11 @@ class Control:
             "addresses": {name: server.url for name, server in self.servers.items()},
             "requests": {name: server.log.count for name, server in self.servers.items()},
             "faults": self._faults.dump(),
-            "switches": {name: value for each in self._switched() for name, value in each.switches.items()},
-            "oplead": {"leads": sum(lead is not None for lead in leads.values())},
+            "switches": self._switches(),
+            "oplead": {
+                "leads": sum(lead is not None for lead in leads.values()),
+                "accidents": [as_document(accident) for accident in self._platforms.oplead.accidents],
+            },
             "data_manager": self._platforms.data_manager.state(),
             "google_ads": self._platforms.google_ads.state(),
             "meta": self._platforms.meta.state(),
@@ -103,6 +110,12 @@ class Control:
     def _switched(self) -> tuple[Switched, ...]:
         each = self._platforms
         return each.oplead, each.oauth, each.data_manager, each.google_ads, each.meta
+
+    def _switches(self) -> dict[str, object]:
+        """Where every switch stands that may be told."""
+        untold = frozenset() if self._platforms.oplead.tells_shape else AXES.keys()
+        told = {name: value for each in self._switched() for name, value in each.switches.items()}
+        return {name: value for name, value in told.items() if name not in untold}
 
     def _page(self, _: Request) -> Response:
         return Response(200, render(self.state()).encode(), {"Content-Type": "text/html; charset=UTF-8"})
@@ -124,6 +137,14 @@ class Control:
             if owner is None:
                 raise ValueError(f"there is no switch {name!r}")
             owner.switch(name, value)
+        return Response(204)
+
+    def _befall(self, request: Request) -> Response:
+        self._platforms.oplead.accidents += (parse_accident(_object(request)),)
+        return Response(204)
+
+    def _undo_accidents(self, _: Request) -> Response:
+        self._platforms.oplead.accidents = ()
         return Response(204)
 
     def _put_lead(self, request: Request) -> Response:

@@ -7,16 +7,12 @@ its kind; `Population.truth` does.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Final, Self
 
-from connectors.sandbox.population_clicks import GOOGLE_KINDS, META_KINDS, Click, Trace, leave_trace
 from connectors.sandbox.population_dice import Dice
-from connectors.sandbox.population_funnel import PARIS, Change, arrivals, arrive, office_time, sale, walk
-from connectors.sandbox.population_people import Person, invent
-from connectors.sandbox.population_shares import SHARES
+from connectors.sandbox.population_funnel import PARIS, Change
+from connectors.sandbox.population_lives import Life, Truth, live
 
 FIRST_NIGHT: Final = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 """05:30 in Paris on the first morning that a demonstration plays."""
@@ -24,48 +20,11 @@ FIRST_NIGHT: Final = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 CUSTOMER: Final = "1234567890"
 """The Google Ads customer that owns every click."""
 
-_CHANNELS: Final = ("Site web", "Téléphone", "Salon", "Meta")
-_ODD_CONSENTS: Final = ("à confirmer", "OK tél", "peut-être", "voir commentaire")
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What is meant by one lead, whatever its JSON makes of it."""
-
-    kinds: Mapping[str, str]
-    """Its kind in each row of `SHARES`."""
-    created: datetime
-    changes: tuple[Change, ...]
-    """Every dated change, oldest first, those still to come among them."""
-    click: Click | None
-    """The click that brought the visitor."""
-    readable: tuple[tuple[str, str], ...]
-    """The (kind, id) pairs a careful reader finds in `externalID`."""
-    knows_google_click: bool
-    """Whether one of those is an id that Google knows."""
-    amount: Decimal | None
-    """The euros of its sale, where the CRM ever tells them readably."""
-    email: str | None = field(repr=False)
-    """The address meant, in lower case."""
-    phones: tuple[str, ...] = field(repr=False)
-    """The valid numbers meant, as E.164."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Life:
-    """One lead over all its time."""
-
-    id: str
-    channel: str
-    person: Person
-    lead_data: Mapping[str, str | None]
-    truth: Truth
-
 
 class Population:
     """The invented company's leads at any moment."""
 
-    def __init__(self, lives: Sequence[_Life]) -> None:
+    def __init__(self, lives: Sequence[Life]) -> None:
         self._lives = lives
         self._moments = {life.id: [change.at for change in life.truth.changes] for life in lives}
         self._served: dict[str, tuple[int, object]] = {}
@@ -87,14 +46,7 @@ class Population:
             raise ValueError("start needs a time zone")
         dice = Dice(seed)
         begin = start.astimezone(UTC) - timedelta(days=past_days)
-        hours = 24 * (past_days + future_days)
-        totals = {channel: arrivals(channel, begin, hours) for channel in _CHANNELS}
-        arrived = []
-        for kinds in _deal(dice, leads):
-            channel = _channel(dice, kinds["click"])
-            arrived.append((arrive(dice, begin, totals[channel]), channel, kinds))
-        arrived.sort(key=lambda lead: lead[0])
-        return cls([_live(dice, number, *lead) for number, lead in enumerate(arrived)])
+        return cls(live(dice, leads, begin, past_days + future_days))
 
     def leads_at(self, now: datetime) -> Mapping[str, object]:
         """Every lead that exists at `now` (aware), by its id, oldest first, as Oplead serves it then.
@@ -102,8 +54,16 @@ class Population:
         Times are Europe/Paris wall clock without a zone. A lead is a JSON object, but for a few broken ones.
         The objects are kept and served again: not to be written to.
         """
+        return {lead_id: lead for lead_id, lead in self.records_at(now).items() if lead is not None}
+
+    def records_at(self, now: datetime) -> Mapping[str, object]:
+        """The same, with None in the place of every lead that was deleted."""
         reached = ((life, bisect_right(self._moments[life.id], now)) for life in self._lives)
-        return {life.id: self._serve(life, changes) for life, changes in reached if changes}
+        return {
+            life.id: None if life.truth.deleted and life.truth.deleted <= now else self._serve(life, changes)
+            for life, changes in reached
+            if changes
+        }
 
     def clicks(self) -> dict[str, dict[str, str]]:
         """Every click on a Google ad, past and to come: click id → `clicked_at` (ISO, UTC) and `customer`."""
@@ -118,7 +78,7 @@ class Population:
         """What is meant by each lead, by its id."""
         return {life.id: life.truth for life in self._lives}
 
-    def _serve(self, life: _Life, changes: int) -> object:
+    def _serve(self, life: Life, changes: int) -> object:
         known = self._served.get(life.id)
         if known is None or known[0] != changes:
             known = (changes, _broken(life.truth.kinds["shape"], _wire(life, life.truth.changes[:changes])))
@@ -126,62 +86,12 @@ class Population:
         return known[1]
 
 
-def _deal(dice: Dice, leads: int) -> list[dict[str, str]]:
-    """The kinds of each lead: one of every row of `SHARES`."""
-    hands = {row: dice.deal(shares, leads) for row, shares in SHARES.items()}
-    return [{row: hand[lead] for row, hand in hands.items()} for lead in range(leads)]
-
-
-def _channel(dice: Dice, click: str) -> str:
-    """Where a lead with such a click id comes from."""
-    if click in META_KINDS:
-        return "Meta"
-    if click == "empty":
-        return dice.pick(("Téléphone", "Téléphone", "Salon", "Site web"))
-    if click == "supplier_uuid":
-        return dice.pick(("Salon", "Site web"))
-    return "Téléphone" if dice.below(20) == 0 else "Site web"
-
-
-def _live(dice: Dice, number: int, created: datetime, channel: str, kinds: Mapping[str, str]) -> _Life:
-    person = invent(dice, number, kinds)
-    trace = leave_trace(dice, kinds["click"], kinds["lag"], created)
-    changes = walk(dice, created, kinds["journey"])
-    amount = None
-    won = next((change.at for change in changes if change.status == "Gagné"), None)
-    if won:
-        priced, amount = sale(dice, kinds["amount"], won)
-        changes += [priced] if priced else []
-    if kinds["consent"] == "withdrawn":
-        changes.append(Change(office_time(dice, created, dice.between(5, 30)), consent="non"))
-    truth = Truth(
-        kinds=kinds,
-        created=created,
-        changes=tuple(sorted(changes, key=lambda change: change.at)),
-        click=trace.click,
-        readable=trace.readable,
-        knows_google_click=kinds["click"] in GOOGLE_KINDS,
-        amount=amount,
-        email=person.email,
-        phones=person.phones,
-    )
-    return _Life(f"L-{10_000 + number}", channel, person, _lead_data(dice, kinds, trace), truth)
-
-
-def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: Trace) -> dict[str, str | None]:
-    """`leadData` on the day the lead arrives."""
-    if kinds["consent"] == "absent":
-        return {**trace.lead_data, **dice.pick(({}, {"consent": ""}, {"consent": None}))}
-    said = {"refused": "non", "odd": dice.pick(_ODD_CONSENTS)}.get(kinds["consent"], "oui")
-    personal = "non" if kinds["personalization"] == "refused" else said
-    return {**trace.lead_data, "consent": said, "adPersonalization": personal}
-
-
-def _wire(life: _Life, changes: Sequence[Change]) -> dict[str, object]:
+def _wire(life: Life, changes: Sequence[Change]) -> dict[str, object]:
     """The lead's JSON after these changes."""
     history = [{"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status]
     amounts = [change.amount for change in changes if change.amount is not None]
     consents = [change.consent for change in changes if change.consent]
+    agencies = [change.agency for change in changes if change.agency]
     lead_data = {**life.lead_data, "consent": consents[-1]} if consents else life.lead_data
     return {
         "id": life.id,
@@ -195,6 +105,7 @@ def _wire(life: _Life, changes: Sequence[Change]) -> dict[str, object]:
         "address": life.person.address,
         **({"amount": amounts[-1]} if amounts else {}),
         "channel": life.channel,
+        "agency": agencies[-1] if agencies else life.agency,
     }
 
 

@@ -14,6 +14,7 @@ GOOGLE_KINDS: Final = frozenset(
         "gclid_bare",
         "gclid_label",
         "gclid_query",
+        "gclid_fragment",
         "gclid_json",
         "gclid_and_fbclid",
         "gbraid_label",
@@ -117,6 +118,8 @@ def _utm(dice: Dice, kind: str) -> dict[str, str]:
 
 
 def _no_click(dice: Dice, kind: str) -> dict[str, str | None]:
+    if kind == "supplier_reference":
+        return {"externalID": dice.pick((f"PLM-{dice.between(10_000, 99_999)}", "CNL_" + dice.text(HEX, 12)))}
     if kind == "supplier_uuid":
         return {"externalID": "-".join(dice.text(HEX, length) for length in (8, 4, 4, 4, 12))}
     return dice.pick(({}, {"externalID": ""}, {"externalID": None}))
@@ -128,6 +131,15 @@ def _bare(_dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
 
 def _truncated(_dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
     return click.value[:50]
+
+
+def _lower(_dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+    return f"{click.kind}={click.value}".lower()
+
+
+def _fragment(dice: Dice, click: Click, utm: Mapping[str, str]) -> str:
+    query = "&".join(f"{name}={value}" for name, value in {**utm, click.kind: click.value}.items())
+    return f"https://www.example.org/devis?{query}#{dice.pick(('formulaire', 'devis', '/etape-2', 'contact?'))}"
 
 
 def _label(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
@@ -169,6 +181,7 @@ _FORMS: Final[Mapping[str, Callable[[Dice, Click, Mapping[str, str]], str]]] = {
     "gclid_bare": _bare,
     "gclid_label": _label,
     "gclid_query": _query,
+    "gclid_fragment": _fragment,
     "gclid_json": _json,
     "gclid_and_fbclid": _two,
     "gbraid_label": _label,
@@ -179,6 +192,7 @@ _FORMS: Final[Mapping[str, Callable[[Dice, Click, Mapping[str, str]], str]]] = {
     "lead_id": _lead_form,
     "bare_ambiguous": _bare,
     "gclid_truncated": _truncated,
+    "gclid_lower": _lower,
 }
 """How each kind with a click behind it writes `externalID`."""
 
@@ -188,6 +202,8 @@ def _found(kind: str, click: Click, text: str) -> tuple[tuple[str, str], ...]:
     match kind:
         case "bare_ambiguous":
             return ()
+        case "gclid_lower":
+            return ((click.kind, click.value.lower()),)
         case "gclid_truncated" | "fbc":
             return ((kind.removesuffix("_truncated"), text),)
         case "gclid_and_fbclid":

@@ -23,6 +23,7 @@ class Change:
     status: str | None = None
     amount: str | int | None = field(default=None, repr=False)
     consent: str | None = None
+    agency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def sale(dice: Dice, kind: str, won: datetime) -> tuple[Change | None, Decimal |
         "plain": f"{euros}",
         "cents": f"{euros},50",
         "number": int(euros),
+        "ambiguous": thousands.replace(" ", "."),
         "on_quote": "sur devis",
     }
     at = won + timedelta(days=2) if kind == "late" else won
@@ -136,6 +138,6 @@ def sale(dice: Dice, kind: str, won: datetime) -> tuple[Change | None, Decimal |
 
 
 def _meant(kind: str, euros: Decimal) -> Decimal | None:
-    if kind == "on_quote":
+    if kind in ("ambiguous", "on_quote"):
         return None
     return euros + Decimal("0.50") if kind == "cents" else euros

@@ -6,15 +6,17 @@ Numbers come from the blocks that Arcep keeps for works of fiction: 01 99 00, 02
 05 36 49 and, for mobiles, 06 39 98 (https://www.arcep.fr, plan national de numérotation, decision 2018-0881).
 phonenumbers 9.0.43 takes the five landline blocks for valid and the mobile one for invalid, so the landline
 is what a lead is matched by, and a fiction mobile is what a careful reader drops. No block is known to be
-kept overseas: there the example numbers of libphonenumber stand in, the same few for all.
+kept overseas or abroad: there the example numbers of libphonenumber stand in, the same few for all.
 """
 
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from connectors.sandbox.population_dice import Dice
+
+Form = Literal["NFC", "NFD"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Place:
     city: str
     numbers: tuple[str, ...]
     calling_code: str = "33"
+    country: str = ""
+    """As the CRM writes it; one of a few ways of writing France where empty."""
 
 
 TOWNS: Final = (
@@ -72,7 +76,19 @@ OVERSEAS: Final = (
 )
 """Overseas towns with whole example numbers."""
 
+ABROAD: Final = (
+    Place("1000", "Bruxelles", ("450001234",), "32", "BE"),
+    Place("5000", "Namur", ("450001234",), "32", "Belgique"),
+    Place("1201", "Genève", ("781234567",), "41", "CH"),
+    Place("1003", "Lausanne", ("781234567",), "41", "Suisse"),
+    Place("08001", "Barcelona", ("612345678",), "34", "ES"),
+    Place("17600", "Figueres", ("612345678",), "34", "Espagne"),
+)
+"""Towns just over the border, with whole example numbers."""
+
 FICTION_MOBILE: Final = "63998"
+_PLACES: Final = {"overseas": OVERSEAS, "foreign": ABROAD, "foreign_national": ABROAD}
+"""Where people with phones of some kinds live; all others live in the TOWNS."""
 COUNTRIES: Final = ("FR", "FR", "FR", "France")
 DOMAINS: Final = ("example.org", "example.net", "example.com", "courriel.example", "maison.example")
 UNUSABLE_EMAILS: Final = ("pas de mail", "aucun", "nc@", "@example.org", "voir fiche", "n/a")
@@ -98,7 +114,7 @@ LAST_NAMES: Final = tuple(_LAST_NAMES.split())
 def invent(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
     """A person of these kinds; `number` keeps people apart, and phone numbers up to 10,000 people."""
     first, last = _name(dice, accents=kinds["email"] == "accents")
-    place = dice.pick(OVERSEAS if kinds["phone"] == "overseas" else TOWNS)
+    place = dice.pick(_PLACES.get(kinds["phone"], TOWNS))
     line = f"{number * 37 % 10_000:04}"
     typed_phone, phones = _phone(dice, kinds["phone"], place, line)
     typed_email, email = _email(dice, kinds["email"], first, last, 1000 + number)
@@ -113,8 +129,13 @@ def invent(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
         contact |= {"phone": "", "mobile": typed_phone}
     if kinds["mobile"] == "fiction":
         contact["mobile"] = _spell(dice.pick(("spaced", "compact", "e164")), FICTION_MOBILE + line)
-    address = {"postcode": place.postcode, "city": place.city, "country": dice.pick(COUNTRIES)}
-    return Person(contact, address, email, phones)
+    address = {"postcode": place.postcode, "city": place.city, "country": place.country or dice.pick(COUNTRIES)}
+    form: Form = "NFD" if kinds["letters"] == "nfd" else "NFC"
+    return Person(_normalised(contact, form), _normalised(address, form), email, phones)
+
+
+def _normalised(fields: Mapping[str, str], form: Form) -> dict[str, str]:
+    return {name: unicodedata.normalize(form, value) for name, value in fields.items()}
 
 
 def _name(dice: Dice, *, accents: bool) -> tuple[str, str]:
@@ -129,6 +150,11 @@ def _phone(dice: Dice, kind: str, place: Place, line: str) -> tuple[str, tuple[s
         number = dice.pick(place.numbers)
         spelling = dice.pick(("spaced", "compact", "e164", "international"))
         return _spell(spelling, number, place.calling_code), (f"+{place.calling_code}{number}",)
+    if kind in ("foreign", "foreign_national"):
+        number = place.numbers[0]
+        spelling = dice.pick(("e164", "international", "double_zero")) if kind == "foreign" else "spaced"
+        trunk = "" if place.calling_code == "34" else "0"
+        return _spell(spelling, number, place.calling_code, trunk), (f"+{place.calling_code}{number}",)
     number = place.numbers[0] + line
     if kind == "two":
         other = dice.pick([town.numbers[0] for town in TOWNS if town.numbers != place.numbers]) + line
@@ -140,11 +166,11 @@ def _phone(dice: Dice, kind: str, place: Place, line: str) -> tuple[str, tuple[s
     return _spell(kind, number), (f"+33{number}",)
 
 
-def _spell(kind: str, number: str, calling_code: str = "33") -> str:
-    """A national number (nine digits, without its 0) as people write it."""
+def _spell(kind: str, number: str, calling_code: str = "33", trunk: str = "0") -> str:
+    """A national number (nine digits, without its 0) as people write it; Spain has no 0 to leave out."""
     head, pairs = number[0], [number[at : at + 2] for at in (1, 3, 5, 7)]
     spellings = {
-        "spaced": " ".join([f"0{head}", *pairs]),
+        "spaced": " ".join([f"{trunk}{head}", *pairs]),
         "compact": f"0{number}",
         "dotted": ".".join([f"0{head}", *pairs]),
         "dashed": "-".join([f"0{head}", *pairs]),

@@ -68,7 +68,7 @@ class Sandbox:
         self.clock = Clock(start)
         self.faults = Faults()
         self.oauth = OAuth(_key(self.directory / KEY_FILE))
-        self.oplead = Oplead(self.clock.now, population.leads_at if population else lambda _: {})
+        self.oplead = Oplead(self.clock.now, population.records_at if population else lambda _: {})
         google = Google()
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = GoogleAds(self.clock.now, self.oauth.scopes, google)

@@ -77,13 +77,16 @@ def run(
     wait: Annotated[
         str, typer.Option(metavar="SPAN", help="Wait this long for outcomes, as 45m; ends once all are known.")
     ] = "0s",
+    accept_surge: Annotated[
+        bool, typer.Option("--accept-surge", help="Send also where far more is due than a night usually sends.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Read what changed, decide, send, and ask.
 
     One night's work for each account, one after the other; what was sent before is asked about.
     """
-    from jobs.cli.run import run_accounts  # noqa: PLC0415
+    from jobs.cli.run import Wanted, run_accounts  # noqa: PLC0415
     from jobs.cli.spans import span  # noqa: PLC0415
     from jobs.reporting.night import Mode  # noqa: PLC0415
 
@@ -92,7 +95,72 @@ def run(
     if (dry_run or validate_only) and span(wait):
         raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    raise typer.Exit(run_accounts(config, json_wanted=json, mode=mode, wait=span(wait)))
+    raise typer.Exit(run_accounts(config, Wanted(mode, span(wait), accept_surge), json_wanted=json))
+
+
+@app.command()
+def init(
+    *,
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="Where pipeline.yaml and .env.example go.")
+    ] = Path("config"),
+    account: Annotated[str | None, typer.Option(help="A short name, as maison-durand.")] = None,
+    timezone: Annotated[str, typer.Option(help="The zone of Oplead's times.")] = "Europe/Paris",
+    currency: Annotated[str, typer.Option(help="The currency of all values.")] = "EUR",
+    base_url: Annotated[str, typer.Option(help="Oplead's address.")] = "https://api.oplead.com",
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STAGE=LABEL,LABEL", help="A stage's labels, as won=Gagné,Vendu; repeat it."),
+    ] = None,
+    consent_field: Annotated[str | None, typer.Option(metavar="PATH", help="Where the consent stands.")] = None,
+    granted: Annotated[str, typer.Option(metavar="ANSWER,…", help="Its answers that mean yes.")] = "",
+    refused: Annotated[str, typer.Option(metavar="ANSWER,…", help="Its answers that mean no.")] = "",
+    amount_field: Annotated[str | None, typer.Option(metavar="PATH", help="Where a sale's amount stands.")] = None,
+    tax: Annotated[Literal["included", "excluded"] | None, typer.Option(help="Whether tax is in it.")] = None,
+    otherwise: Annotated[str | None, typer.Option(metavar="AMOUNT", help="Sent where no amount is typed.")] = None,
+    google_customer_id: Annotated[str | None, typer.Option(help="As 123-456-7890.")] = None,
+    google_login_customer_id: Annotated[str | None, typer.Option(help="The manager's, where one gives access.")] = None,
+    action: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STAGE=ID", help="A stage's Google conversion action, as won=987654322; repeat it."),
+    ] = None,
+    meta_dataset_id: Annotated[str | None, typer.Option(help="Meta's dataset, digits.")] = None,
+    imported_until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Conversions up to this day were imported by other means.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options and the proposals.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+) -> None:
+    """Write a first settings file.
+
+    Asks the few questions that matter; with OPLEAD_TOKEN set it looks at Oplead first and proposes the answers.
+    """
+    from jobs.cli.guarded import guarded  # noqa: PLC0415
+    from jobs.cli.init import Answers, day_of, is_interactive, labels_of, pairs_of, write_first_settings  # noqa: PLC0415
+
+    try:
+        told = Answers(
+            account=account,
+            timezone=timezone,
+            currency=currency,
+            base_url=base_url,
+            stages={name: labels_of(labels) for name, labels in pairs_of(stage)} if stage else None,
+            consent_field=consent_field,
+            consent_granted=labels_of(granted),
+            consent_refused=labels_of(refused),
+            amount_field=amount_field,
+            amount_tax=tax,
+            otherwise=otherwise,
+            google_customer_id=google_customer_id,
+            google_login_customer_id=google_login_customer_id,
+            actions=dict(pairs_of(action or [])),
+            meta_dataset_id=meta_dataset_id,
+            imported_until=day_of(imported_until) if imported_until else None,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    ask = is_interactive() and not yes
+    raise typer.Exit(guarded(lambda: write_first_settings(folder, told, force=force, ask=ask)))
 
 
 @app.command(epilog="Exit codes: 0 fine; 1 something looked up failed; 2 the file must not run.")
@@ -186,6 +254,10 @@ def sandbox(
     ] = False,
     seed: Seed = 7,
     leads: Leads = 1500,
+    shape: Annotated[
+        int | None,
+        typer.Option(min=0, help="Have Oplead speak in a way picked by this number and not told, for `probe` to find."),
+    ] = None,
     google_transport: GoogleTransport = "data_manager",
 ) -> None:
     """Play Oplead, Google and Meta on this machine.
@@ -200,7 +272,7 @@ def sandbox(
         raise typer.Exit(guarded(print_rules))
     if out is None:
         raise typer.BadParameter("say where the sandbox lives: --out DIR", param_hint="--out")
-    raise typer.Exit(guarded(lambda: serve(out, Cast(seed, leads), google_transport)))
+    raise typer.Exit(guarded(lambda: serve(out, Cast(seed, leads, shape), google_transport)))
 
 
 @app.command()

@@ -1,22 +1,36 @@
 """`check`: whether configuration files may run, by themselves and by what the platforms know."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient
 from connectors.ports import Inspects
 from connectors.records import DestinationId, Expectation, Finding, Verdict
-from jobs.cli.accounts import WrongSettingsError, load_account
+from jobs.cli.accounts import WrongSettingsError, load_account, told
 from jobs.cli.exits import Exit, worst
+from jobs.forecast import Forecast, forecast
 from jobs.reporting import as_json
 from jobs.reporting.findings import print_findings
+from jobs.reporting.forecast import forecast_findings, print_forecast
 from jobs.reporting.terminal import results
 from jobs.routes import expectations
 from jobs.settings import Settings, Valid
-from jobs.wiring import inspectors, rules_alone
+from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
 Findings = Mapping[DestinationId, Sequence[Finding]]
+LATEST = 200
+"""How many of the latest leads are judged by the settings."""
+_MEND = "Mend it in the settings, or where they point."
+
+
+@dataclass(frozen=True, slots=True)
+class Oplead:
+    """What was found with Oplead, and what would become of its latest leads."""
+
+    findings: Sequence[Finding]
+    forecast: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +39,15 @@ class Checked:
 
     file: Path
     loaded: Valid
-    findings: Findings | None
+    findings: Findings | None = None
     """What the platforms know, by destination; None where they were not asked."""
+    oplead: Oplead | None = None
 
     @property
     def exit_code(self) -> Exit:
         """A failed look-up needs a human; one that this access cannot make does not."""
         found = [finding for each in (self.findings or {}).values() for finding in each]
+        found += self.oplead.findings if self.oplead else ()
         return Exit.ATTENTION if any(finding.verdict is Verdict.FAILED for finding in found) else Exit.DONE
 
 
@@ -45,7 +61,8 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool) -> int:
             codes.append(Exit.CONFIGURATION)
             _print_wrong(file, wrong, json_wanted=json_wanted)
             continue
-        checked = Checked(file, loaded, look_up(loaded.settings) if live else None)
+        settings = loaded.settings
+        checked = Checked(file, loaded, look_up(settings), look_at_oplead(settings)) if live else Checked(file, loaded)
         codes.append(checked.exit_code)
         (_print_json if json_wanted else _print)(checked)
     return worst(codes)
@@ -61,8 +78,27 @@ def _look_up(make: Callable[[], Inspects], expected: Sequence[Expectation]) -> S
     try:
         inspector = make()
     except Misconfigured as error:
-        return [Finding("access", Verdict.FAILED, str(error), "Mend it in the settings, or where they point.")]
+        return [Finding("access", Verdict.FAILED, str(error), _MEND)]
     return [*inspector.preflight(expected), *inspector.diagnose()]
+
+
+def look_at_oplead(settings: Settings) -> Oplead:
+    """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept."""
+    with ExitStack() as stack:
+        try:
+            clock = stack.enter_context(open_clock(settings))
+            book, deps = stack.enter_context(connect(settings, clock, validate_only=True))
+        except Misconfigured as error:
+            return Oplead([Finding("leads", Verdict.UNREADABLE, f"not looked at: {error}", _MEND)])
+        try:
+            found = deps.source.fetch_latest(LATEST)
+        except Misconfigured as error:
+            advice = "Mend that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
+            return Oplead([Finding("leads", Verdict.FAILED, str(error), advice)])
+        except Transient as error:
+            return Oplead([Finding("leads", Verdict.UNREADABLE, str(error), "Try again later.")])
+        made = forecast(book, deps, found)
+        return Oplead(forecast_findings(made), made)
 
 
 def assumptions(settings: Settings) -> Iterator[str]:
@@ -92,6 +128,10 @@ def _print(checked: Checked) -> None:
         console.print(f"  assumed: {assumption}", markup=False, soft_wrap=True)
     for destination, findings in (checked.findings or {}).items():
         print_findings(console, destination, findings)
+    if checked.oplead:
+        print_findings(console, "oplead", checked.oplead.findings)
+        if checked.oplead.forecast:
+            print_forecast(console, told(checked.loaded.settings), checked.oplead.forecast)
 
 
 def _print_json(checked: Checked) -> None:
@@ -101,6 +141,7 @@ def _print_json(checked: Checked) -> None:
         "notes": [str(note) for note in checked.loaded.notes],
         "assumed": list(assumptions(checked.loaded.settings)),
         **({} if checked.findings is None else {"findings": checked.findings}),
+        **({} if checked.oplead is None else {"oplead": checked.oplead}),
         "exit_code": checked.exit_code.value,
     }
     results().out(as_json.line(document), highlight=False)

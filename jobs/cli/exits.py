@@ -43,6 +43,10 @@ class Failure:
     """Where it broke, for a failure nobody foresaw: places in the code, no values."""
 
 
+class UnansweredError(Exception):
+    """A question that nobody is there to answer; the message names the option that does."""
+
+
 class StoppedBySignal(KeyboardInterrupt):
     """A person or the system asked the command to stop."""
 
@@ -78,7 +82,7 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(message, 128 + error.number)
         case LeaseHeldError() | LeaseLostError():
             return Failure(str(error), Exit.HELD)
-        case LedgerError() | RenamedError() | ConnectorError() | WrongSettingsError():
+        case LedgerError() | RenamedError() | ConnectorError() | WrongSettingsError() | UnansweredError():
             return Failure(str(error), Exit.CONFIGURATION)
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)

@@ -25,6 +25,8 @@ from jobs.rules.reconcile import reason_of
 from jobs.settings import Settings
 from jobs.wiring import rules_alone
 
+NO_SUCH_CONVERSION = frozenset({"stage_not_reached", "where_does_not_match", "another_way", "excluded", "lead gone"})
+"""Reasons for which there is no delivery."""
 _ENDS = 6
 _SHORTEST = 16
 """A click id of fewer characters shows only its beginning."""
@@ -103,7 +105,7 @@ def _recorded(look: Look, row: Delivery) -> Verdict:
     reason = deliveries.why(row)
     due_at = views.due_time(row) if fate is Fate.PENDING else None
     if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, "due"
+        due_at, reason = None, deliveries.HELD if reason == deliveries.HELD else "due"
     number = deliveries.number(row)
     return Verdict(
         conversion=row.conversion,
@@ -136,9 +138,7 @@ def _judged(look: Look, route: Route, lead: LeadFacts, start: Starts) -> Verdict
         conversion=route.conversion,
         destination=route.destination,
         fate=None,
-        stands="nothing to send"
-        if reason in ("stage_not_reached", "where_does_not_match", "another_way")
-        else REASONS[reason].short,
+        stands="nothing to send" if reason in NO_SUCH_CONVERSION else REASONS[reason].short,
         reason=reason,
         words=REASONS[reason],
     )

@@ -46,6 +46,10 @@ class WatchedSource:
         """The source's leads."""
         return self.source.fetch_each(ids)
 
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+        """The source's latest."""
+        return self.source.fetch_latest(count)
+
 
 @contextmanager
 def watching(account: str) -> Iterator[Watcher]:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,7 +33,18 @@ from jobs.wiring import connect, open_clock
 _log = structlog.stdlib.get_logger()
 
 
-def run_accounts(files: Sequence[Path], *, json_wanted: bool, mode: Mode, wait: timedelta) -> int:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What kind of night is asked for."""
+
+    mode: Mode = Mode.RUN
+    wait: timedelta = timedelta()
+    """How long to wait for outcomes."""
+    accept_surge: bool = False
+    """Whether more may go out than usual."""
+
+
+def run_accounts(files: Sequence[Path], wanted: Wanted, *, json_wanted: bool) -> int:
     """Do the night of each account and print what it did; the exit code of the one that needs a human soonest.
 
     An account that fails does not keep the others from their night; a signal ends them all.
@@ -44,7 +55,7 @@ def run_accounts(files: Sequence[Path], *, json_wanted: bool, mode: Mode, wait: 
     for file in files:
         with structlog.contextvars.bound_contextvars(config=str(file)):
             try:
-                codes.append(_account(file, redaction, json_wanted=json_wanted, mode=mode, wait=wait))
+                codes.append(_account(file, redaction, wanted, json_wanted=json_wanted))
             except StoppedBySignal as stop:
                 return report(failure_of(stop))
             except Exception as error:  # noqa: BLE001 - the next account's night must not depend on this one's
@@ -55,20 +66,19 @@ def run_accounts(files: Sequence[Path], *, json_wanted: bool, mode: Mode, wait: 
     return worst(codes)
 
 
-def do_night(settings: Settings, watcher: Watcher, *, wait: timedelta) -> Night:
+def do_night(settings: Settings, watcher: Watcher, wanted: Wanted) -> Night:
     """One night for one account, on record from its start to its exit code; what it raises, `failure_of` explains."""
     with (
         open_clock(settings) as clock,
         connect(settings, clock) as (book, deps),
         _taken(settings, state_of(settings), "run", clock) as ledger,
     ):
-        watched = replace(deps, source=WatchedSource(deps.source, watcher.page))
-        return _night(ledger, book, watched, watcher, wait)
+        return _night(ledger, book, _watched(deps, watcher, wanted), watcher, wanted.wait)
 
 
-def try_night(settings: Settings, watcher: Watcher, mode: Mode) -> Night:
+def try_night(settings: Settings, watcher: Watcher, wanted: Wanted) -> Night:
     """What the night would do, found out on a copy of the state that is gone afterwards."""
-    validating = mode is Mode.VALIDATION
+    validating = wanted.mode is Mode.VALIDATION
     with (
         tempfile.TemporaryDirectory(prefix="oplead-sync-") as folder,
         open_clock(settings) as clock,
@@ -76,27 +86,27 @@ def try_night(settings: Settings, watcher: Watcher, mode: Mode) -> Night:
     ):
         copy = Path(folder) / "state.db"
         copy_state(state_of(settings), copy)
-        watched = replace(deps, source=WatchedSource(deps.source, watcher.page))
-        with _taken(settings, copy, mode, clock) as ledger:
+        with _taken(settings, copy, wanted.mode, clock) as ledger:
             tried = validate if validating else rehearse
-            summary = tried(ledger, book, watched, watch=watcher.step)
+            summary = tried(ledger, book, _watched(deps, watcher, wanted), watch=watcher.step)
             now = clock.now()
             with ledger.reading() as session:
                 standing = views.tallies(session, ledger.account, now=now)
                 moved = views.tallies(session, ledger.account, now=now, run=ledger.run)
     open_ones = [tally for tally in standing if tally.fate in (Fate.PENDING, Fate.IN_DOUBT, Fate.WITHHELD)]
     expired = [tally for tally in moved if tally.fate in (Fate.EXPIRED, Fate.CANCELLED)]
-    return Night(summary, now, views.ordered([*open_ones, *expired]), mode)
+    return Night(summary, now, views.ordered([*open_ones, *expired]), wanted.mode)
 
 
-def _account(file: Path, redaction: Redaction, *, json_wanted: bool, mode: Mode, wait: timedelta) -> int:
+def _account(file: Path, redaction: Redaction, wanted: Wanted, *, json_wanted: bool) -> int:
     loaded = load_account(file)
     settings = loaded.settings
     redaction.learn(secrets_of(settings))
     with structlog.contextvars.bound_contextvars(account=settings.account):
         _tell_notes(loaded)
         with watching(settings.account) as watcher:
-            night = do_night(settings, watcher, wait=wait) if mode is Mode.RUN else try_night(settings, watcher, mode)
+            play = do_night if wanted.mode is Mode.RUN else try_night
+            night = play(settings, watcher, wanted)
         if not sys.stderr.isatty():
             _log_night(night)
     if json_wanted:
@@ -104,6 +114,10 @@ def _account(file: Path, redaction: Redaction, *, json_wanted: bool, mode: Mode,
     else:
         print_night(results(), told(settings), night)
     return night.summary.exit_code
+
+
+def _watched(deps: Deps, watcher: Watcher, wanted: Wanted) -> Deps:
+    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_surge=wanted.accept_surge)
 
 
 def _night(ledger: Ledger, book: Rulebook, deps: Deps, watcher: Watcher, wait: timedelta) -> Night:

@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+from rich.markup import escape
+
 from connectors.sandbox.sandbox import RULES
 from jobs.cli.demo.stage import ENVIRONMENT_FILE, Cast, Stage, staged
 from jobs.cli.exits import Exit, StoppedBySignal
@@ -34,8 +36,11 @@ def print_addresses(stage: Stage) -> None:
     for name in sorted(addresses):
         console.print(f"  {name:<13} {addresses[name]}")
     console.print(f"Watch it and plant faults at {addresses['control']}/")
+    if not stage.sandbox.oplead.tells_shape:
+        console.print("How its Oplead speaks is not told: the settings' oplead section is yours to find out.")
     console.print("In another terminal:")
-    console.print(f"  {next_command(stage.settings, 'run')}", markup=False, soft_wrap=True)
+    first = "run" if stage.sandbox.oplead.tells_shape else "probe"
+    console.print(f"  {next_command(stage.settings, first)}", markup=False, soft_wrap=True)
     console.print("Its clock stands still between runs. A day later:")
     a_day = f"""curl -X POST {addresses["clock"]}/advance -d '{{"by": 86400}}'"""
     console.print(f"  {a_day}", markup=False, soft_wrap=True)
@@ -59,6 +64,7 @@ def print_rules() -> int:
     """Print every rule the sandbox holds its callers to, and how it is known."""
     made = table("Server", "Rule", "How it is known", "Source")
     for rule in RULES:
-        made.add_row(rule.server, rule.rule, rule.evidence, rule.source if rule.source != rule.evidence else "")
+        source = rule.source if rule.source != rule.evidence else ""
+        made.add_row(rule.server, escape(rule.rule), rule.evidence, escape(source))
     results().print(made)
     return Exit.DONE

@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import sqlalchemy
-from sqlalchemy import and_, case, func, or_
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
+from jobs.ledger import labels
 from jobs.ledger.fates import FROZEN, Fate, check_move
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Attempt, Delivery, Request, Transition
@@ -17,6 +18,8 @@ from jobs.rules.keys import delivery_key
 WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
 UNANSWERED = ("open", "lost")
 SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
+HELD = "surge"
+"""The reason of a pending delivery that waits for a human, because far more is due than usual."""
 MAY_COUNT_TWICE = "may_count_twice"
 """The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
 WHY = case(
@@ -84,23 +87,57 @@ def due(
     *,
     now: datetime,
     limit: int,
+    but_new: bool = False,
 ) -> list[Delivery]:
-    """Pending deliveries whose time has come, oldest conversion first."""
+    """Pending deliveries whose time has come, oldest conversion first; `but_new` leaves out what never went out."""
+    wanted = _due(account, destination, conversions, now)
     return list(
         session.exec(
             select(Delivery)
-            .where(
-                Delivery.account == account,
-                Delivery.destination == destination,
-                Delivery.fate == Fate.PENDING,
-                col(Delivery.conversion).in_(conversions),
-                or_(col(Delivery.not_before).is_(None), col(Delivery.not_before) <= now),
-                or_(col(Delivery.deferred_until).is_(None), col(Delivery.deferred_until) <= now),
-            )
+            .where(*wanted, *([~_new()] if but_new else []))
             .order_by(col(Delivery.at), col(Delivery.id))
             .limit(limit)
         )
     )
+
+
+def count_new(session: Session, account: str, destination: str, conversions: Collection[str], *, now: datetime) -> int:
+    """How many deliveries that never went out are due."""
+    wanted = _due(account, destination, conversions, now)
+    return session.exec(select(func.count()).select_from(Delivery).where(*wanted, _new())).one()
+
+
+def hold(session: Session, account: str, destination: str, conversions: Collection[str], *, now: datetime) -> None:
+    """Note that the deliveries which never went out and are due wait for a human."""
+    wanted = _due(account, destination, conversions, now)
+    session.exec(
+        update(Delivery).where(*wanted, _new()).values(reason=HELD).execution_options(synchronize_session=False)
+    )
+
+
+def release(session: Session, account: str) -> None:
+    """Note that no delivery waits for a human any more."""
+    held = (col(Delivery.account) == account, col(Delivery.fate) == Fate.PENDING, col(Delivery.reason) == HELD)
+    session.exec(update(Delivery).where(*held).values(reason="due"))
+
+
+def _due(
+    account: str, destination: str, conversions: Collection[str], now: datetime
+) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Delivery.account) == account,
+        col(Delivery.destination) == destination,
+        col(Delivery.fate) == Fate.PENDING,
+        col(Delivery.conversion).in_(conversions),
+        or_(col(Delivery.not_before).is_(None), col(Delivery.not_before) <= now),
+        or_(col(Delivery.deferred_until).is_(None), col(Delivery.deferred_until) <= now),
+        ~labels.waiting(col(Delivery.lead), account),
+    )
+
+
+def _new() -> ColumnElement[bool]:
+    """Whether a delivery was in no request yet."""
+    return ~exists().where(col(Attempt.delivery) == col(Delivery.id))
 
 
 def in_doubt(session: Session, account: str, destination: str) -> dict[Target, list[Delivery]]:
@@ -182,6 +219,44 @@ def rejected_in(session: Session, ledger: Ledger) -> list[Delivery]:
                 Delivery.fate == Fate.REJECTED,
                 Delivery.outcome != OutcomeClass.DROP_EXPECTED,
                 col(Delivery.id).in_(mine),
+            )
+            .order_by(col(Delivery.id))
+        )
+    )
+
+
+def put_off_again(session: Session, ledger: Ledger) -> list[Delivery]:
+    """The deliveries a platform put off in this run, as it did in one before, in their own order.
+
+    One that it put off when asked for its outcome may be on its way again already.
+    """
+    was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
+    tonight = (
+        select(Transition.id)
+        .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.cause))
+        .where(
+            Transition.delivery == Delivery.id,
+            Transition.run == ledger.run,
+            Transition.to_fate == Fate.PENDING,
+            or_(col(Delivery.fate) == Fate.PENDING, col(Transition.from_fate) == Fate.SUBMITTED),
+            was_put_off,
+        )
+        .exists()
+    )
+    runs = (
+        select(func.count(func.distinct(Request.run)))
+        .join(Attempt, col(Attempt.request) == col(Request.id))
+        .where(Attempt.delivery == Delivery.id, was_put_off)
+        .scalar_subquery()
+    )
+    return list(
+        session.exec(
+            select(Delivery)
+            .where(
+                Delivery.account == ledger.account,
+                col(Delivery.fate).in_((Fate.PENDING, Fate.SUBMITTED)),
+                tonight,
+                runs > 1,
             )
             .order_by(col(Delivery.id))
         )

@@ -55,6 +55,10 @@ OPEN = frozenset({Fate.PENDING, Fate.WITHHELD})
 """While a delivery stands here it follows the lead's latest data."""
 
 
+COUNTING = frozenset({Fate.PENDING, *FROZEN, Fate.ACCEPTED, Fate.UNCONFIRMED})
+"""While a delivery stands here it goes out, or the platform may have it: its conversion counts by it."""
+
+
 class IllegalMoveError(Exception):
     """A move the table does not have: a bug of ours, never data."""
 

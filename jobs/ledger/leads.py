@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from sqlalchemy import delete, exists, func, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import (
@@ -19,7 +19,8 @@ from connectors.records import (
     LeadId,
     UnreadableLead,
 )
-from jobs.ledger.fates import FROZEN, OPEN
+from jobs.ledger import labels as labels_seen
+from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
     ClickIdRow,
     ContactHash,
@@ -46,6 +47,8 @@ class Reading:
     changes: Sequence[Change]
     click_ids: Sequence[KnownClickId]
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
+    excluded: bool = False
+    """Whether it is a test lead by the settings."""
 
 
 def cursor(session: Session, account: str) -> Cursor:
@@ -70,11 +73,9 @@ def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[Le
 
 def store(session: Session, account: str, readings: Sequence[Reading], *, seen_at: datetime) -> None:
     """Keep readings of leads, and have them planned; status changes and click ids only ever accumulate."""
+    labels_seen.note(session, account, readings, seen_at=seen_at)
     ids = [reading.lead.id for reading in readings]
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
-    session.exec(
-        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
-    )
     for reading in readings:
         session.merge(_row(account, reading, seen_at))
     session.flush()
@@ -82,6 +83,13 @@ def store(session: Session, account: str, readings: Sequence[Reading], *, seen_a
         session.add_all(_change_row(account, reading.lead.id, change) for change in reading.changes)
         session.add_all(_click_row(account, reading.lead.id, click) for click in reading.click_ids)
         session.add_all(_hash_rows(account, reading.lead.id, reading.identifiers))
+
+
+def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Note that leads could be read."""
+    session.exec(
+        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
+    )
 
 
 def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
@@ -94,11 +102,138 @@ def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, se
     session.add(row)
 
 
+def tell_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
+    """How many unreadable leads a human has not been told of before this run, and how many were; from now on told."""
+    rows = session.exec(select(UnreadableLeadRow).where(UnreadableLeadRow.account == account)).all()
+    new = [row for row in rows if row.told_in in (None, run)]
+    for row in new:
+        row.told_in = run
+        session.add(row)
+    return len(new), len(rows) - len(new)
+
+
 def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
-    """Note that unchanged leads were seen again."""
+    """Note that unchanged leads were seen again; one that was taken for gone is judged again."""
     session.exec(
-        update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(seen_at=seen_at)
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
+        .values(
+            seen_at=seen_at,
+            to_plan=or_(col(LeadRow.to_plan), col(LeadRow.gone_at).is_not(None)),
+            missing_since=None,
+            gone_at=None,
+        )
     )
+
+
+def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
+    """Those of the leads that nothing is kept of, or that were taken for gone; in their order, each once."""
+    known = set(
+        session.exec(
+            select(LeadRow.id).where(
+                LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.gone_at).is_(None)
+            )
+        )
+    )
+    return [lead for lead in dict.fromkeys(ids) if lead not in known]
+
+
+def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
+    """Leads of which something could still be sent, the longest unread first.
+
+    Args:
+        session: an open transaction.
+        account: whose.
+        since: a lead that was created or clicked since then may still reach something.
+        before: those read since then are read enough.
+    """
+    clicked = exists().where(
+        col(ClickIdRow.account) == account,
+        col(ClickIdRow.lead) == col(LeadRow.id),
+        col(ClickIdRow.clicked_at) >= since,
+    )
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(
+            LeadRow.account == account,
+            LeadRow.seen_at < before,
+            col(LeadRow.gone_at).is_(None),
+            or_(col(LeadRow.created_at) >= since, clicked, _has_open_deliveries(account)),
+        )
+        # One that was not there when last asked for was asked for then.
+        .order_by(func.coalesce(col(LeadRow.missing_since), col(LeadRow.seen_at)), col(LeadRow.id))
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
+    """Leads with open deliveries that a complete list since then did not show, the longest unseen first.
+
+    Without a complete list only those that were not there when last asked for.
+    """
+    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(LeadRow.account == account, unseen, _has_open_deliveries(account))
+        .order_by(col(LeadRow.seen_at), col(LeadRow.id))
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def with_open_deliveries(session: Session, account: str) -> set[str]:
+    """The leads that something may still be sent of."""
+    return set(session.exec(select(Delivery.lead).where(Delivery.account == account, col(Delivery.fate).in_(OPEN))))
+
+
+def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
+    """Note that leads are not there, since now where they were before."""
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids), col(LeadRow.missing_since).is_(None))
+        .values(missing_since=now)
+    )
+
+
+def believe_gone(
+    session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
+) -> int:
+    """Take leads for gone that were missing before a time already, and have them planned; how many those are."""
+    result = session.exec(
+        update(LeadRow)
+        .where(
+            col(LeadRow.account) == account,
+            col(LeadRow.id).in_(ids),
+            col(LeadRow.missing_since) <= missing_before,
+            col(LeadRow.gone_at).is_(None),
+        )
+        .values(gone_at=now, to_plan=True)
+    )
+    return int(result.rowcount)
+
+
+def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
+    """Not on a page since then, not even unreadably."""
+    unreadable = exists().where(
+        col(UnreadableLeadRow.account) == account,
+        col(UnreadableLeadRow.id) == col(LeadRow.id),
+        col(UnreadableLeadRow.seen_at) >= since,
+    )
+    return and_(col(LeadRow.seen_at) < since, ~unreadable)
+
+
+def _has_open_deliveries(account: str) -> ColumnElement[bool]:
+    return exists().where(
+        col(Delivery.account) == account, col(Delivery.lead) == col(LeadRow.id), col(Delivery.fate).in_(OPEN)
+    )
+
+
+def count_excluded(session: Session, account: str, ids: Collection[LeadId]) -> int:
+    """How many of these leads on record are test leads."""
+    return session.exec(
+        select(func.count())
+        .select_from(LeadRow)
+        .where(LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.excluded))
+    ).one()
 
 
 def forget_digests(session: Session, account: str) -> None:
@@ -125,11 +260,27 @@ def plan_closing(session: Session, account: str, *, now: datetime) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account, closing).values(to_plan=True))
 
 
-def to_plan(session: Session, account: str, *, limit: int) -> list[LeadId]:
-    """The next leads to be judged."""
+def plan_rivals(session: Session, account: str) -> None:
+    """Have leads judged again whose deliveries gave way to another lead's: that one may have fallen away."""
+    gave_way = exists().where(
+        col(Delivery.account) == account,
+        col(Delivery.lead) == col(LeadRow.id),
+        col(Delivery.fate) == Fate.WITHHELD,
+        col(Delivery.reason).startswith("counted_already"),
+    )
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account, gave_way).values(to_plan=True))
+
+
+def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
+    """The next leads to be judged, by id; those whose status may have been renamed wait."""
     rows = session.exec(
         select(LeadRow.id)
-        .where(LeadRow.account == account, col(LeadRow.to_plan))
+        .where(
+            LeadRow.account == account,
+            col(LeadRow.to_plan),
+            col(LeadRow.id) > (after or ""),
+            ~labels_seen.waiting(col(LeadRow.id), account),
+        )
         .order_by(col(LeadRow.id))
         .limit(limit)
     )
@@ -182,7 +333,8 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
         col(Delivery.destination) == col(ContactHash.destination),
         col(Delivery.fate).in_(OPEN | FROZEN),
     )
-    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting))
+    undecided = labels_seen.waiting(col(ContactHash.lead), account)
+    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting, ~undecided))
     for kind in ClickIdKind:
         closed = select(ClickIdRow).where(
             ClickIdRow.account == account,
@@ -224,6 +376,7 @@ def _row(account: str, reading: Reading, seen_at: datetime) -> LeadRow:
         facts=json.dumps(kept, sort_keys=True, ensure_ascii=False),
         fresh=True,
         to_plan=True,
+        excluded=reading.excluded,
     )
 
 
@@ -303,6 +456,8 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
         where=kept["where"],
         amounts={path: _amount(text) for path, text in kept["amounts"].items()},
         identifiers={destination: tuple(sorted(found)) for destination, found in identifiers.items()},
+        excluded=row.excluded,
+        gone=row.gone_at is not None,
     )
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import or_
+import sqlalchemy
+from sqlalchemy import exists, func, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import Outcome, OutcomeClass, Target
@@ -105,6 +107,24 @@ def sent_before(session: Session, delivery: Delivery, request: int) -> bool:
         )
     )
     return session.exec(earlier).first() is not None
+
+
+def first_sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:
+    """When each request since then was made, and how many deliveries went out in it for the first time."""
+    earlier = aliased(Attempt)
+    again = exists().where(col(earlier.delivery) == col(Attempt.delivery), col(earlier.request) < col(Attempt.request))
+    rows = session.connection().execute(
+        sqlalchemy.select(col(Request.sent_at), func.count())
+        .join(Attempt, col(Attempt.request) == col(Request.id))
+        .where(
+            col(Request.account) == account,
+            col(Request.destination) == destination,
+            col(Request.sent_at) >= since,
+            ~again,
+        )
+        .group_by(col(Request.id))
+    )
+    return [(sent_at, count) for sent_at, count in rows]
 
 
 def note(session: Session, attempt: Attempt, outcome: Outcome) -> None:

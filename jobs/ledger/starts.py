@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from jobs.ledger.tables import Delivery, Start
+from jobs.ledger import labels as labels_seen
+from jobs.ledger.tables import Counted, Delivery, Start
 from jobs.rules.facts import Route, Starts
 
 
@@ -18,14 +19,15 @@ def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
     for row in rows:
         if row.label:
             labels.setdefault((row.conversion, row.destination), {})[row.label] = row.since
-    return {route: Starts(since, labels.get(route, {})) for route, since in own.items()}
+    renamed = _renamed(session, account)
+    return {route: Starts(since, labels.get(route, {}), renamed) for route, since in own.items()}
 
 
 def keep(session: Session, account: str, route: Route, *, now: datetime) -> None:
     """Give a route its start, and one to each label its stage has gained.
 
     A start written in the settings governs every label and may be moved; one that was taken from the first run
-    stays as it was taken.
+    stays as it was taken. The new name of a status the stage had before counts as long as that did.
     """
     identity, since = (account, route.conversion, route.destination), route.since
     own = session.get(Start, (*identity, ""))
@@ -35,18 +37,19 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
     if since is not None:
         row.since = since
     session.add(row)
+    before = {} if is_new else _starts_before(session, identity)
     for label in sorted(route.labels):
         known = session.get(Start, (*identity, label))
         if known is None:
-            known = _start(identity, label, _place(route), row.since if is_new else now)
+            known = _start(identity, label, _place(route), row.since if is_new else before.get(label, now))
         if since is not None:
             known.since = since
         session.add(known)
 
 
 def rename(session: Session, account: str, *, old: str, new: str) -> None:
-    """Carry a conversion's deliveries and starts over to its new id; keys stay as they were sent."""
-    for table in (Start, Delivery):
+    """Carry what is on record of a conversion over to its new id; keys stay as they were sent."""
+    for table in (Start, Delivery, Counted):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
         )
@@ -83,6 +86,26 @@ def vanished_destinations(session: Session, account: str, routes: Sequence[Route
 def ids_on_record(session: Session, account: str) -> set[str]:
     """The conversion ids the ledger knows."""
     return set(session.exec(select(Start.conversion).where(Start.account == account).distinct()))
+
+
+def _renamed(session: Session, account: str) -> dict[str, str]:
+    """What each renamed status is called now, however often it was renamed."""
+    steps = {row.before: row.after for row in labels_seen.relabels(session, account)}
+    found = {}
+    for first in steps:
+        last, passed = first, {first}
+        while (following := steps.get(last)) is not None and following not in passed:
+            last = following
+            passed.add(last)
+        found[first] = last
+    return found
+
+
+def _starts_before(session: Session, identity: tuple[str, str, str]) -> dict[str, datetime]:
+    """The start of each present name of a status, as its old name had it on this route."""
+    names = _renamed(session, identity[0])
+    old = {before: session.get(Start, (*identity, before)) for before in names}
+    return {names[before]: start.since for before, start in old.items() if start is not None}
 
 
 def _own(session: Session, account: str) -> Sequence[Start]:

@@ -101,6 +101,12 @@ class LeadRow(SQLModel, table=True):
     fresh: bool
     """Read since it was last judged: its contact hashes are whole."""
     to_plan: bool = Field(index=True)
+    excluded: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    """A test lead by the settings' `exclude`, on record from before that."""
+    missing_since: datetime | None = None
+    """When its own page was first found gone; None once it is seen again."""
+    gone_at: datetime | None = None
+    """When it was found gone a second time, and so believed."""
 
 
 class UnreadableLeadRow(SQLModel, table=True):
@@ -111,6 +117,50 @@ class UnreadableLeadRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     reason: str
     seen_at: datetime
+    told_in: int | None = None
+    """The run that told of it."""
+
+
+class LabelRow(SQLModel, table=True):
+    """A status label that was ever seen."""
+
+    __tablename__ = "label"
+    account: str = Field(primary_key=True)
+    label: str = Field(primary_key=True)
+    """Normalised."""
+    seen_at: datetime
+    """When first."""
+    settled: bool = False
+    """Whether a complete reading could tell that it is a status of its own, or a new name for one."""
+    told: int = 0
+    """With how many click ids on its leads it was last told of, where the settings do not name it."""
+    told_in: int | None = None
+    """The run that told."""
+
+
+class LabelMove(SQLModel, table=True):
+    """A lead that changed its label since the last complete reading, or waits for one."""
+
+    __tablename__ = "label_move"
+    account: str = Field(primary_key=True)
+    lead: str = Field(primary_key=True)
+    before: str
+    after: str
+    waits: bool
+    """Whether nothing is decided of it until then, because a status may have been renamed."""
+
+
+class RelabelRow(SQLModel, table=True):
+    """A status that was renamed in Oplead."""
+
+    __tablename__ = "relabel"
+    account: str = Field(primary_key=True)
+    before: str = Field(primary_key=True)
+    after: str = Field(primary_key=True)
+    leads: int
+    """How many leads showed it."""
+    run: int = Field(foreign_key="run.id")
+    """The run that found it."""
 
 
 class StatusChange(SQLModel, table=True):
@@ -134,7 +184,7 @@ class ClickIdRow(SQLModel, table=True):
     """A click id of a lead; ids accumulate."""
 
     __tablename__ = "click_id"
-    __table_args__ = (_of_lead(),)
+    __table_args__ = (_of_lead(), Index(None, "account", "kind", "value"))
     account: str = Field(primary_key=True)
     lead: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -207,6 +257,20 @@ class Delivery(SQLModel, table=True):
     code: str | None = None
     """The platform's word on a settled delivery."""
     outcome: str | None = None
+
+
+class Counted(SQLModel, table=True):
+    """What a delivery is known again by, where its conversion counts once per click or person."""
+
+    __table_args__ = (_of_lead(),)
+    account: str = Field(primary_key=True)
+    conversion: str = Field(primary_key=True)
+    destination: str = Field(primary_key=True)
+    mark: str = Field(primary_key=True)
+    """SHA-256 over a kind and a value: a click id, or contact data already hashed."""
+    lead: str = Field(primary_key=True)
+    at: datetime
+    """When the conversion happened."""
 
 
 class Request(SQLModel, table=True):

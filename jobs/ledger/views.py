@@ -12,7 +12,7 @@ from sqlalchemy import Integer, cast, exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger.deliveries import WHY
+from jobs.ledger.deliveries import HELD, WHY
 from jobs.ledger.fates import Fate
 from jobs.ledger.requests import RequestState
 from jobs.ledger.tables import Attempt, Delivery, LeadRow, Request, Run, Transition, UnreadableLeadRow
@@ -100,7 +100,7 @@ def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
     for row in session.exec(select(Delivery).where(*mine, Delivery.fate == Fate.PENDING)):
         due_at = due_time(row)
         waits = due_at is not None and due_at > now
-        reason = (row.reason or "").partition(":")[0] if waits else "due"
+        reason = (row.reason or "").partition(":")[0] if waits or row.reason == HELD else "due"
         key = (row.conversion, row.destination, reason)
         groups.setdefault(key, []).append((due_at if waits else None, Decimal(row.value or 0)))
     return [

@@ -20,6 +20,7 @@ from jobs.reporting.terminal import day_and_time, facts, money, table
 ORIGINS: Mapping[str, str] = {
     "reported": "dated by Oplead",
     "bounded": "not dated by Oplead: taken from between our two readings of it",
+    "relabel": "no change of the lead: the status was renamed in Oplead",
     "baseline": "not dated by Oplead, and already so when first read",
 }
 """How the time of a change is known."""

@@ -80,6 +80,9 @@ def told(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
     lines = [("read", _read(summary)), ("judged", counted(summary.planned.leads, "lead"))]
+    if summary.planned.same_click:
+        shared = ", ".join(f"{name} × {number(count)}" for name, count in sorted(summary.planned.same_click.items()))
+        lines.append(("same click", f"{shared}: another lead's counts too (see `count_once_per`)"))
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:
@@ -129,6 +132,12 @@ def moved(summary: Summary, fate: Fate) -> int:
 def _read(summary: Summary) -> str:
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    if pulled.own_pages:
+        said += f", {number(pulled.own_pages)} read one by one"
+    if pulled.gone:
+        said += f", {number(pulled.gone)} gone"
+    if pulled.excluded:
+        said += f", {counted(pulled.excluded, 'test lead')} left out"
     if pulled.missing:
         said = f"{said}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
     if pulled.moved:
@@ -156,8 +165,8 @@ def _heard(summary: Summary) -> str:
 
 
 def _unreadable(summary: Summary) -> list[str]:
-    """Leads that could not be read, by name: a tried night leaves nothing for `status` to list them from."""
-    found = summary.pulled.unreadable
+    """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
+    found = summary.pulled.unreadable if summary.told.unreadable else []
     said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
     return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
@@ -166,12 +175,25 @@ def _print_needs(console: Console, night: Night) -> None:
     summary = night.summary
     lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
     lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += summary.attention if night.mode is Mode.RUN else [*summary.rejections, *_unreadable(summary)]
+    lines += (
+        summary.attention
+        if night.mode is Mode.RUN
+        else [
+            *summary.rejections,
+            *summary.surges,
+            *summary.told.renames,
+            *summary.told.silences,
+            *_unreadable(summary),
+        ]
+    )
+    if summary.told.standing:
+        console.print()
+        console.print(facts([("told before", line) for line in summary.told.standing]))
     if not lines:
         return
     lines += [
         f"status {label!r}: {leads} leads, {with_click} of them with a click id"
-        for label, leads, with_click in summary.unknown_labels
+        for label, leads, with_click in summary.told.labels
         if with_click
     ]
     console.print()

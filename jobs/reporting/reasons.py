@@ -52,6 +52,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
         "due": Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
+        "surge": Words(
+            "held: far more than usual",
+            "Far more conversions are due for this destination than a night usually sends, so nothing new goes there.",
+            "Look at them with `run --dry-run`; if they are right, run `oplead-sync run --accept-surge`.",
+        ),
         "click_too_recent": Words(
             "click too recent",
             "The platform does not know clicks of the last hours yet.",
@@ -114,6 +119,16 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The settings want other things of a lead than were read; it has not been read again yet.",
             "Nothing to do; the next complete reading of Oplead settles it.",
         ),
+        "counted_already": Words(
+            "counted already",
+            "The same click or person counts already by another lead (`count_once_per`).",
+            "Nothing to do; should the other never go out, this one does.",
+        ),
+        "excluded": Words(
+            "test lead",
+            "The settings' `exclude` has this lead for a test, so nothing of it is sent.",
+            "Nothing to do; where it is a real lead, make `exclude` narrower and it goes out.",
+        ),
         "not_configured": Words(
             "no longer in the settings",
             "The settings no longer have this conversion for this destination; it is kept back, not forgotten.",
@@ -130,6 +145,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "too late",
             "More time has passed since the click, or since it happened, than the platform takes conversions for.",
             "Nothing to do for this lead; if many are late, update statuses in Oplead sooner.",
+        ),
+        "lead gone": Words(
+            "lead gone",
+            "Oplead has this lead no more, on two nights: it was deleted, or merged with another.",
+            "Nothing to do; a lead that comes back counts again from the next stage it enters.",
         ),
         "consent withdrawn": Words(
             "consent withdrawn",
@@ -206,7 +226,7 @@ _THERE_ALREADY = Words(
 _PLATFORM: Mapping[str, Words] = MappingProxyType(
     {
         # https://developers.google.com/data-manager/api/reference/rest/v1/ProcessingErrorReason
-        "CLICK_NOT_FOUND": _UNKNOWN_CLICK,
+        f"{_PREFIX}CLICK_NOT_FOUND": _UNKNOWN_CLICK,
         "INVALID_GCLID": _UNREADABLE_CLICK,
         "INVALID_GBRAID": _UNREADABLE_CLICK,
         "INVALID_WBRAID": _UNREADABLE_CLICK,
@@ -216,6 +236,11 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "DUPLICATE_TRANSACTION_ID": _THERE_ALREADY,
         # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
         "EVENT_NOT_FOUND": _UNKNOWN_CLICK,
+        "CLICK_NOT_FOUND": Words(
+            "no ad click found",
+            "The platform finds no ad click by what was sent of the lead.",
+            "Nothing to do: it is usual of leads that go by contact data and came without an ad.",
+        ),
         "UNPARSEABLE_GCLID": _UNREADABLE_CLICK,
         "UNPARSEABLE_GBRAID": _UNREADABLE_CLICK,
         "UNPARSEABLE_WBRAID": _UNREADABLE_CLICK,
@@ -224,7 +249,11 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "CONVERSION_PRECEDES_EVENT": _BEFORE_CLICK,
         "EXPIRED_EVENT": _TOO_LATE,
         "ORDER_ID_ALREADY_IN_USE": _THERE_ALREADY,
-        "CLICK_CONVERSION_ALREADY_EXISTS": _THERE_ALREADY,
+        "CLICK_CONVERSION_ALREADY_EXISTS": Words(
+            "click counted already",
+            "The platform has a conversion of this click at this very second already, and takes no second one.",
+            "Nothing to do where it is the lead's double; else find out what else sends to this action.",
+        ),
         # Meta's, whose subcodes are listed nowhere: as others have met them.
         "100/2804001": _UNREADABLE_CLICK,
         "100/2804003": _TOO_LATE,
@@ -241,6 +270,16 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
     }
 )
 """By the platform's own code."""
+_CLOSED: Mapping[str, Words] = MappingProxyType(
+    {
+        "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE": Words(
+            "closed to your project",
+            "The Google Ads API takes uploads only of Google Cloud projects that used it before June 2026.",
+            "Write `transport: data_manager` under `google_ads`, then ask `check --live`.",
+        ),
+    }
+)
+"""Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
 
 
 def words_for(fate: Fate, reason: str) -> Words:
@@ -252,6 +291,8 @@ def words_for(fate: Fate, reason: str) -> Words:
     if not reason:
         return FATES[fate]
     if fate is Fate.PENDING:
+        if reason in _CLOSED:
+            return _CLOSED[reason]
         return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
     return _by_platform(fate, reason)
 
@@ -273,7 +314,7 @@ def _by_platform(fate: Fate, code: str) -> Words:
             "It was not sent: the platform is known to refuse such an event, and others with it.",
             "Correct the lead in Oplead; it goes out with the next run.",
         )
-    known = _PLATFORM.get(code.removeprefix(_PREFIX))
+    known = _PLATFORM.get(code) or _PLATFORM.get(code.removeprefix(_PREFIX))
     if known is not None:
         return known
     todo = FATES[fate].todo or "Look the code up in the platform's documentation; `explain` shows the lead."

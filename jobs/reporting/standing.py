@@ -1,6 +1,7 @@
 """Where deliveries stand, as a table, with what each reason means and what to do about it."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -32,12 +33,14 @@ def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
     with_destination = len({tally.destination for tally in tallies}) > 1
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
         made.add_section()
-        alike = list(found)
+        alike: dict[tuple[str, str], list[Tally]] = {}
+        for tally in found:
+            alike.setdefault((_stands(tally, account.zone), _why(tally)), []).append(tally)
         names = [account.conversion(conversion), *([f"→ {destination}"] if with_destination else [])]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
-        for name, tally in zip(shown, alike, strict=False):
-            worth = money(tally.value, account.currency)
-            made.add_row(name, _stands(tally, account.zone), number(tally.count), worth, _why(tally))
+        for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
+            worth = money(sum((tally.value for tally in same), Decimal()), account.currency)
+            made.add_row(name, stands, number(sum(tally.count for tally in same)), worth, why)
     return made
 
 

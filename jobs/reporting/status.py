@@ -1,18 +1,20 @@
 """Where an account stands between two nights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
 
+from jobs.ledger.deliveries import HELD
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Awaited, Tally
 from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.standing import print_standing
 from jobs.reporting.terminal import counted, day_and_time, facts, number
+from jobs.rules.relabel import Relabel
 
 SHOWN = 10
 """Unreadable leads named one by one."""
@@ -42,6 +44,10 @@ class Status:
     """Why each lead could not be read, by its id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
     """A label no setting names, how many leads have it, how many of them with a click id."""
+    silences: tuple[str, ...] = ()
+    """What keeps conversions from being sent, a sentence for each cause."""
+    renamed: tuple[Relabel, ...] = ()
+    """Statuses that were renamed in Oplead, and whose new names no setting has."""
 
 
 _ENDED = {
@@ -66,7 +72,12 @@ def print_status(console: Console, account: Account, status: Status) -> None:
         print_standing(console, account, status.tallies)
     else:
         console.print("No lead has reached a conversion's stage yet.")
+    if status.silences:
+        console.print()
+        console.print("[bold yellow]Something keeps conversions from being sent[/bold yellow]")
+        console.print(facts([("•", said) for said in status.silences]))
     _print_unreadable(console, status.unreadable)
+    _print_renames(console, status.renamed)
     _print_labels(console, status)
 
 
@@ -93,10 +104,13 @@ def _run(account: Account, run: LastRun | None) -> str:
 
 def _next(account: Account, status: Status) -> str:
     pending = [tally for tally in status.tallies if tally.fate is Fate.PENDING]
-    due = sum(tally.count for tally in pending if tally.due_at is None)
+    held = sum(tally.count for tally in pending if tally.reason == HELD)
+    due = sum(tally.count for tally in pending if tally.due_at is None) - held
     later = [tally for tally in pending if tally.due_at is not None]
     doubtful = sum(tally.count for tally in status.tallies if tally.fate in (Fate.IN_DOUBT, Fate.IN_FLIGHT))
     said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
+    if held:
+        said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-surge`")
     if doubtful:
         said.append(f"{_do(doubtful, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:
@@ -128,6 +142,16 @@ def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
     console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
     if len(unreadable) > SHOWN:
         console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
+
+
+def _print_renames(console: Console, renamed: Sequence[Relabel]) -> None:
+    if not renamed:
+        return
+    console.print()
+    console.print("[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands")
+    for each in renamed:
+        said = f"{each.before} seems to be called {each.after} now"
+        console.print(f"  {escape(said)}: seen on {counted(each.leads, 'lead')}")
 
 
 def _print_labels(console: Console, status: Status) -> None:

@@ -13,17 +13,24 @@ _VALID = {
     "CHECKED_LOCALLY": "valid, checked on this machine only",
 }
 
+_OPEN = (Fate.PENDING, Fate.IN_DOUBT)
+
 
 def print_verdicts(console: Console, account: Account, summary: Summary) -> None:
     """Print one line for conversions that were told the same."""
     console.print("[bold]What would be sent, checked[/bold]")
     moved = {place: count for place, count in sorted(summary.delivered.moved.items()) if count > 0}
-    if not moved:
+    # What waits where something stopped has no verdict, whatever the request said that it was in.
+    left = {place[:2] for place in summary.not_checked}
+    moved = {place: count for place, count in moved.items() if place[:2] not in left or Fate(place[2]) not in _OPEN}
+    if not moved and not summary.not_checked:
         console.print("Nothing is due, so nothing was checked.")
         return
     made = table("Conversion", "Destination", "How many", "Verdict", numbers=("How many",))
     for (conversion, destination, fate, code), count in moved.items():
         made.add_row(account.conversion(conversion), destination, number(count), _verdict(Fate(fate), code))
+    for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
+        made.add_row(account.conversion(conversion), destination, number(count), f"not checked: {stop}")
     console.print(made)
 
 

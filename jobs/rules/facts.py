@@ -1,6 +1,6 @@
 """What the rules know of a lead, a conversion's route and its start: values only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,8 @@ class Origin(StrEnum):
     """Between two observations of ours."""
     BASELINE = "baseline"
     """Already so at first sight, undated."""
+    RELABEL = "relabel"
+    """An entry on record, shown under the new name of a status that was renamed: nothing happened to the lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class LeadFacts:
     amounts: Mapping[str, Amount]
     """A path of a value and the amount there; absent and zero left out."""
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]] = field(default_factory=dict)
+    excluded: bool = False
+    """Whether it is a test lead by the settings' `exclude`."""
+    gone: bool = False
+    """Whether Oplead has it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,22 @@ class FieldAmount:
     tax: str
     otherwise: Decimal | None
     wait: timedelta
+
+
+class OncePer(StrEnum):
+    """What a conversion counts once for, beside its lead."""
+
+    CLICK = "click"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A conversion that other leads' may be the same as."""
+
+    per: OncePer
+    within: timedelta
+    """Two that happened further apart count both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +159,13 @@ class Route:
     """Only leads that have one of these go this way; empty lets all."""
     never_with: frozenset[ClickIdKind] = frozenset()
     """Leads that have one of these go another way."""
+    once: Once | None = None
+    """None counts each lead for itself."""
+
+    @property
+    def remembered(self) -> timedelta:
+        """For how long after its click or creation a lead's conversion can be sent at most."""
+        return max(self.click_window, self.limits.click_window, self.limits.contact_window)
 
     @property
     def uses_contact(self) -> bool:
@@ -150,7 +179,13 @@ class Starts:
 
     conversion: datetime
     labels: Mapping[str, datetime] = field(default_factory=dict)
-    """Labels that were added to the stage later."""
+    """Labels the stage has or had, some of them added later."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """What the account's renamed statuses are called now, by their old names."""
+
+    def former(self, labels: Collection[str]) -> frozenset[str]:
+        """The old names under which the stage had these labels, before they were renamed."""
+        return frozenset(old for old, new in self.renamed.items() if new in labels and old in self.labels)
 
     def of(self, label: str | None) -> datetime:
         """The start that governs a change into `label`; None is the lead's creation."""

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from connectors.records import ClickId, ClickIdKind, Lead
+from jobs.rules.exclude import Exclusion
 from jobs.rules.facts import Amount, Answer, KnownClickId
 from jobs.rules.labels import normalise_label
 from jobs.rules.shape import shape
@@ -31,12 +32,14 @@ class Extraction:
     where: Mapping[str, frozenset[str]]
     """Every path of a `where`, and all normalised values listed for it anywhere."""
     amounts: frozenset[str]
+    exclude: Exclusion = field(default_factory=Exclusion)
 
     @property
     def paths(self) -> frozenset[str]:
         """Every path to be read beside the fixed fields."""
         signals = [self.ad_user_data] + ([self.ad_personalization] if self.ad_personalization else [])
-        return frozenset({signal.path for signal in signals} | set(self.where) | self.amounts)
+        paths = {signal.path for signal in signals}
+        return frozenset(paths | self.where.keys() | self.amounts | self.exclude.fields.keys())
 
 
 def answer(field: ConsentField | None, lead: Lead) -> Answer:

@@ -1,15 +1,34 @@
 """Finding the bad rows of a batch that was refused whole, and telling a few of them from a fault of the settings."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Hashable)
 
 NOTHING_PASSES = 12
-"""Refusals alike in a row, nothing being taken, after which single rows are asked whether anything passes at all."""
+"""Refusals in a row, whatever their codes, after which single rows are asked whether anything passes at all."""
 SAMPLE = 3
-ALL_ALIKE = 5
-"""Rows all refused for one reason, nothing else being taken, that point at the settings rather than at themselves."""
+MANY = 5
+"""Refused rows, nothing beside them being taken, that point at the settings rather than at themselves."""
+
+
+def apart(batch: Sequence[T], marks: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
+    """Split a batch so that no two rows of a part share a mark: as few parts as that allows, each in order.
+
+    A platform may refuse rows for what stands beside them, and says of both what is true of their meeting only.
+    """
+    parts: list[list[T]] = []
+    taken: list[set[Hashable]] = []
+    for row in batch:
+        mine = marks.get(row, frozenset())
+        free = next((place for place, others in enumerate(taken) if mine.isdisjoint(others)), len(parts))
+        if free == len(parts):
+            parts.append([])
+            taken.append(set())
+        parts[free].append(row)
+        taken[free] |= mine
+    return [tuple(part) for part in parts]
 
 
 def isolate(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[Sequence[T]]]:

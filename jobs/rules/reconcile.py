@@ -18,6 +18,8 @@ class Standing:
     """Whether fresh data make it another event than the one that was refused."""
     withdrawn: bool = False
     """Whether the lead says no to the destination now."""
+    gone: bool = False
+    """Whether the lead is in Oplead no more."""
     closed: bool = False
     """Whether the time it could have gone out in is over."""
 
@@ -36,12 +38,11 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
         case Fate.SKIPPED:
             # Only a start moved back in the settings brings it to life.
             return wanted
-        case Fate.PENDING:
+        case Fate.PENDING | Fate.WITHHELD:
             open_or_expired = _still_open(wanted, closed=standing.closed)
-            withdrawn = standing.withdrawn and open_or_expired is not Fate.EXPIRED
-            return Fate.CANCELLED if withdrawn else open_or_expired
-        case Fate.WITHHELD:
-            return _still_open(wanted, closed=standing.closed)
+            # What is withheld is not sent without consent either way, and may be given again.
+            called_off = standing.gone or (standing.withdrawn and standing.fate is Fate.PENDING)
+            return Fate.CANCELLED if called_off and open_or_expired is not Fate.EXPIRED else open_or_expired
         case Fate.REJECTED:
             mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
             return Fate.PENDING if mended and wanted is Fate.PENDING else None

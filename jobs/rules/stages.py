@@ -27,7 +27,8 @@ def first_entry(
     """The earliest time the lead entered the route's stage, or one that implies it; None where it never did.
 
     A lead that leaves the stage and comes back has entered it once: the first time decides. A label that was added to
-    the stage later counts as outside before its own start, unless nothing else ever entered the stage.
+    the stage later counts as outside before its own start, unless nothing else ever entered the stage. A status that
+    was renamed is entered by none of its leads, and what entered it by its old name stays known.
 
     Args:
         route: the conversion and the labels of its stage.
@@ -42,9 +43,14 @@ def first_entry(
         ((happened_at(change, lead, key, route.zone), change) for change in lead.changes),
         key=lambda pair: (pair[0], pair[1].seen_at),
     )
+    labels = route.labels | starts.former(route.labels)
     outside, early = True, None
     for at, change in timed:
-        inside = change.label in route.labels
+        inside = change.label in labels
+        if change.origin is Origin.RELABEL:
+            # Nobody moved: where its stage has the new name alone the lead is inside, and it never falls out.
+            outside = outside and not inside
+            continue
         if inside and outside and (after is None or at > after):
             entry = _entry(at, change, lead)
             if not _was_added_later(change, at, starts):

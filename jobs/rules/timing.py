@@ -37,7 +37,7 @@ def observe(known: Sequence[Change], lead: Lead, *, seen: Seen, zone: ZoneInfo) 
     added: list[Change] = []
     for entry in lead.history:
         change = _reported(entry.label, entry.at, seen.ended, zone)
-        if not any(_same(change, other) for other in (*known, *added)):
+        if not any(same_entry(change, other) for other in (*known, *added)):
             added.append(change)
     if lead.label is None:
         return added
@@ -71,10 +71,13 @@ def _reported(label: str, moment: Moment, seen_at: datetime, zone: ZoneInfo) -> 
     return Change(normalise_label(label), _start_of(moment, zone), moment.date_only, Origin.REPORTED, seen_at)
 
 
-def _same(reported: Change, other: Change) -> bool:
+def same_entry(reported: Change, other: Change, *, whatever_label: bool = False) -> bool:
     """Whether a reported change is one we know: the same entry, or the one we had bounded before it was dated."""
-    if reported.label != other.label:
+    if reported.label != other.label and not whatever_label:
         return False
+    if other.origin is Origin.RELABEL:
+        # The renamed status was entered some time before it was seen under its new name.
+        return reported.at <= other.seen_at
     if other.origin is Origin.REPORTED:
         return (reported.at, reported.date_only) == (other.at, other.date_only)
     earliest = other.after or datetime.min.replace(tzinfo=UTC)

@@ -11,9 +11,11 @@ from jobs.rules.shape import shape
 _CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
 _AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
 """Only at the ends: taken out of the middle, `12€50` would become 1250."""
-_PLAIN = re.compile(r"\d+")
-_GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*")
-_LARGEST = Decimal(10) ** 7
+_PLAIN = re.compile(r"\d+", re.ASCII)
+_GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*", re.ASCII)
+_BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
+"""Only spaces: a line break or a tab parts two amounts, or two cells of a table."""
+_LARGEST = Decimal("9999999.99")
 """Nobody renovates a house for ten million; a phone number typed into the wrong field looks like that."""
 
 SETTLED_BEFORE_END = timedelta(hours=24)
@@ -46,7 +48,7 @@ def read_amount(raw: str | Decimal) -> Amount | None:
         return None
     if isinstance(amount, Unreadable):
         return amount
-    if not amount.is_finite() or amount < 0 or amount >= _LARGEST:
+    if not amount.is_finite() or amount < 0 or amount > _LARGEST:
         return Unreadable(shape(str(raw)))
     return amount.quantize(Decimal("0.01")) or None
 
@@ -71,7 +73,7 @@ def value_to_send(
 
 
 def _parse(raw: str) -> Amount | None:
-    text = " ".join(raw.replace("\u202f", " ").replace("\u00a0", " ").replace("’", "'").split())
+    text = _BETWEEN_THOUSANDS.sub(" ", raw.strip()).replace("’", "'")
     text = _AROUND.sub("", text)
     if not text:
         return None if not raw.strip() else Unreadable(shape(raw))
@@ -93,6 +95,6 @@ def _parse(raw: str) -> Amount | None:
 
 
 def _split_decimals(text: str) -> tuple[str, str, str]:
-    """The part before the decimal mark, the mark, and one or two (or, after a plain start, any) digits after it."""
-    match = re.fullmatch(r"(?P<whole>.*\d)(?P<mark>[.,])(?P<decimals>\d{1,2})", text)
+    """The part before the decimal mark, the mark, and the one or two digits after it."""
+    match = re.fullmatch(r"(?P<whole>.*\d)(?P<mark>[.,])(?P<decimals>\d{1,2})", text, re.ASCII)
     return (match["whole"], match["mark"], match["decimals"]) if match else (text, "", "")

@@ -126,9 +126,9 @@ class Conversion(Strict):
     undo_via: Literal["data_manager", "google_ads_api"] | None = None
     """The way by which it is taken back."""
     count_once_per: Literal["lead", "click", "person"] = "lead"
-    """What counts once: the lead, its click, or the person."""
+    """What counts once: the lead, its click, or the person; of several leads only the first is sent."""
     within: Span = timedelta(days=30)
-    """For how long it counts once."""
+    """For how long a click or person counts once, from one lead's conversion to another's."""
     shared_action: YesNo = False
     """Whether another conversion may use the same conversion action; both must say so."""
     google_ads: GoogleConversion | None = None

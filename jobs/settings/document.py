@@ -61,7 +61,8 @@ class _Reader:
     """Turns YAML's nodes into a tree, keeping marks and findings as it goes."""
 
     marks: dict[Path, Mark] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[Finding, None] = field(default_factory=dict)
+    """Each once, in order: an anchor repeats what is wrong with it wherever it is named."""
 
     def read(self, node: Node, path: Path, mark: Mark) -> Tree:
         # Anchors can repeat a value without end, or hold themselves.
@@ -102,9 +103,7 @@ class _Reader:
                     yield str(key.value), value, _mark(key)
 
     def _say(self, path: Path, message: str, mark: Mark) -> None:
-        finding = Finding(path, message, mark)
-        if finding not in self.findings:
-            self.findings.append(finding)
+        self.findings[Finding(path, message, mark)] = None
 
 
 def _mark(node: Node) -> Mark:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from jobs.settings.document import Document, read_document
 from jobs.settings.model import Settings
-from jobs.settings.pending import pending_notes, pending_refusals
+from jobs.settings.pending import pending_notes
 from jobs.settings.problems import Finding, Mark, Problem, dotted, one_line
 from jobs.settings.references import References
 from jobs.settings.remotes import clock_findings
@@ -88,7 +88,6 @@ def _check(document: Document, references: References) -> tuple[Settings | None,
         findings += plain_findings(error, document)
     findings += fitting_findings(tree)
     findings += clock_findings(tree, references)
-    findings += pending_refusals(tree)
     return settings, findings
 
 

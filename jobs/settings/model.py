@@ -33,10 +33,12 @@ from jobs.settings.shapes import (
     Currency,
     CustomerId,
     Digits,
+    EmailDomain,
     KeyFile,
     Like,
     OneOrMore,
     Path_,
+    Phone,
     Secret,
     Slug,
     Strict,
@@ -120,15 +122,18 @@ class ConsentRule(Strict):
     """Why an absent answer may be read as yes; required to assume it."""
 
 
+Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
+
+
 class Exclude(Strict):
     """Test leads, judged before anything is stored."""
 
-    email_domains: tuple[Text, ...] = ()
-    """E-mail domains of test leads."""
-    phones: tuple[Text, ...] = ()
-    """Phone numbers of test leads."""
-    names: tuple[Text, ...] = ()
-    """Names of test leads."""
+    email_domains: Annotated[tuple[EmailDomain, ...], Several] = ()
+    """E-mail domains of test leads, what stands after the @, as maison-durand.fr."""
+    phones: Annotated[tuple[Phone, ...], Several] = ()
+    """Phone numbers of test leads, in any spelling."""
+    names: Annotated[tuple[Text, ...], Several] = ()
+    """Whole names of test leads, as Jean Test; accents, case and order do not matter."""
     fields: dict[Path_, OneOrMore] = Field(default_factory=dict)
     """Fields and the values that mark test leads."""
 

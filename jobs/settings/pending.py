@@ -1,7 +1,7 @@
 """Keys that are understood but not acted on yet. To make one act, delete its row.
 
-A key that does no harm by not acting is noted, and the run goes on. A guard that would hold something back,
-or a choice of what is read or sent, is refused: to go on without it would do what the file forbids.
+A key that does no harm by not acting is noted, and the run goes on. A guard that would hold something back, or a
+choice of what is read or sent, must act as soon as there is a key for it.
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,10 @@ from jobs.settings.problems import Finding
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """A key not acted on yet, and what to do meanwhile; values in `acts` are honoured already."""
+    """A key not acted on yet, and what to do meanwhile."""
 
     pattern: str
     meanwhile: str
-    acts: tuple[str, ...] = ()
 
 
 NOTED = (
@@ -30,30 +29,12 @@ NOTED = (
     NotYet("conversions.*.undo_when", "what was sent is not taken back"),
     NotYet("conversions.*.undo_after", "what was sent is not taken back"),
     NotYet("conversions.*.undo_via", "what was sent is not taken back"),
-    NotYet("conversions.*.within", "a lead counts once per conversion, whenever"),
-)
-
-REFUSED = (
-    NotYet("exclude", "take it out, and keep test leads out of Oplead"),
-    NotYet("google_ads.*.max_per_run", "take it out; `run --dry-run` shows how many would go"),
-    NotYet("meta.*.max_per_run", "take it out"),
-    NotYet("conversions.*.count_once_per", "write lead, or take it out", acts=("lead",)),
-    NotYet("oplead.pull", "write list", acts=("since", "list")),
 )
 
 
 def pending_notes(tree: Tree) -> Iterator[Finding]:
     """The keys of the file that do nothing yet, and do no harm by it."""
-    return _findings(tree, NOTED, "not acted on yet")
-
-
-def pending_refusals(tree: Tree) -> Iterator[Finding]:
-    """The keys of the file that must not be passed over, and cannot be honoured yet."""
-    return _findings(tree, REFUSED, "this cannot be honoured yet, so it is refused")
-
-
-def _findings(tree: Tree, rows: tuple[NotYet, ...], opening: str) -> Iterator[Finding]:
-    for row in rows:
+    for row in NOTED:
         for path, value in find(tree, row.pattern):
-            if value is not None and value not in row.acts:
-                yield Finding(path, f"{opening}: {row.meanwhile}")
+            if value is not None:
+                yield Finding(path, f"not acted on yet: {row.meanwhile}")

@@ -175,6 +175,29 @@ def _a_purchase_has_a_value(tree: Tree) -> Iterator[Finding]:
             yield Finding(path, "Meta takes a Purchase only with a value: add value, or name another event")
 
 
+def _what_counts_once_can_be_told(tree: Tree) -> Iterator[Finding]:
+    for path, conversion in find(tree, "conversions.*"):
+        per = text_at(conversion, "count_once_per") or "lead"
+        if per == "lead" and value_at(conversion, ("within",)) is not None:
+            yield Finding((*path, "within"), "this stands only beside count_once_per: click or person; take it out")
+        if per != "person":
+            continue
+        chosen = text_at(conversion, "google_ads.destination")
+        for place, name in _destinations(tree):
+            platform = place[0]
+            if not isinstance(conversion, dict) or platform not in conversion:
+                continue
+            if platform == "google_ads" and chosen not in (None, name):
+                continue
+            destination = value_at(tree, place[:-1] if place[-1] == "id" else place)
+            if text_at(destination, "contact_data") != "attach" and text_at(destination, "audience") != "all":
+                yield Finding(
+                    (*path, "count_once_per"),
+                    "a person is told by e-mail or phone, whose hashes are kept only for a destination with "
+                    f"contact_data: attach or audience: all; write one of them under {name}, or write click here",
+                )
+
+
 # ── keys that need one another ───────────────────────────────────────────────────────────────────
 
 
@@ -191,6 +214,17 @@ def _consent_is_clear(tree: Tree) -> Iterator[Finding]:
             for path, text in texts(place):
                 if normalise_label(text) in granted:
                     yield Finding(path, "this value means both granted and refused; leave it in one list")
+
+
+def _test_leads_are_told_by_something(tree: Tree) -> Iterator[Finding]:
+    for path, exclude in find(tree, "exclude"):
+        if isinstance(exclude, dict) and not any(leaves(exclude)):
+            yield Finding(path, "say what marks a test lead: email_domains, phones, names or fields; or take it out")
+    for key in ("names", "fields"):
+        for path, marks in find(tree, f"exclude.{key}"):
+            for at, text in leaves(marks, path):
+                if not normalise_label(text):
+                    yield Finding(at, "a mark of test leads needs letters or digits")
 
 
 def _oplead_is_complete(tree: Tree) -> Iterator[Finding]:
@@ -281,7 +315,9 @@ _CHECKS: tuple[Check, ...] = (
     _actions_are_shared_knowingly,
     _events_are_shared_knowingly,
     _a_purchase_has_a_value,
+    _what_counts_once_can_be_told,
     _consent_is_clear,
+    _test_leads_are_told_by_something,
     _oplead_is_complete,
     _details_are_read,
     _extras_hold_no_key_and_repeat_nothing,

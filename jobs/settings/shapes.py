@@ -105,6 +105,14 @@ def _key_file(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _a_persons_phone(text: str) -> str:
+    from connectors.contact import clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
+    if len(clean_phones([text], country=None)) != 1:
+        raise ValueError("no person has this phone number; write one as 06 12 34 56 78 or +33 6 12 34 56 78")
+    return text
+
+
 def _in_circulation(code: str) -> str:
     if code not in CURRENCIES:
         raise ValueError("there is no currency of this code; for euros write EUR")
@@ -140,6 +148,10 @@ Slug = Annotated[
     ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+EmailDomain = Annotated[
+    str, Like(r"[^\s@,;/]+\.[^\s@,;/.]+", "write what stands after the @ of an address, as example.com")
+]
+Phone = Annotated[Text, AfterValidator(_a_persons_phone)]
 Path_ = Annotated[
     str,
     Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with points, as leadData.consent"),

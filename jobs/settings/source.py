@@ -142,7 +142,7 @@ class Oplead(Strict):
     pagination: Pagination = Pagination()
     """How the list goes on."""
     pull: Literal["since", "list", "details"] | None = None
-    """`list` reads every page and finds changes by digest; `since` asks Oplead for them."""
+    """`list` reads every page and finds changes by digest, `since` asks for them, `details` reads each lead's page."""
     since_filter: SinceFilter | None = None
     """The filter by which `since` asks for changes."""
     detail: Literal["auto", "always", "never"] = "auto"

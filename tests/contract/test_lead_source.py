@@ -231,7 +231,7 @@ def test_what_is_known_is_not_read_further(played):
     [again] = [page for page in pages(played, known=known) if page.leads or page.unchanged]
 
     assert ("L-0000", "L-0002") == again.unchanged
-    assert ["L-0001", "L-0003"] == ids([again]) == played.read_whole[before:]
+    assert ["L-0001", "L-0003"] == ids([again]) == sorted(played.read_whole[before:])
 
 
 def test_an_unchanged_lead_has_the_same_digest_and_a_changed_one_another(played):
@@ -319,3 +319,14 @@ def test_it_only_reads(played):
     list(played.source.fetch_each(["L-0001"]))
 
     assert {"GET"} == played.methods
+
+
+def test_the_latest_are_the_last_created(played):
+    """Newest first, as many as were asked for; fewer where there are no more."""
+    names = fill(played, 5)
+
+    latest = [lead.id for lead in played.source.fetch_latest(3)]
+
+    assert 3 == len(latest)
+    assert set(latest) <= set(names)
+    assert set(names) == {lead.id for lead in played.source.fetch_latest(99)}

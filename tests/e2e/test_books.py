@@ -11,7 +11,7 @@ from connectors.sandbox.population import FIRST_NIGHT, Population
 from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD
 
 NIGHTS = 5
-SEED = 7
+SEED = 1
 SINCE = "2026-08-01"
 STATUS = "/v1/requestStatus:retrieve"
 SHORT = 0.05
@@ -107,6 +107,7 @@ def test_the_books_agree_after_bad_nights(companies, way):
     """
     company = companies(start=FIRST_NIGHT, population=Population.generate(seed=SEED, leads=300))
     company.use_demo_settings()
+    company.max_per_run = 1_000
     company.settings["google_ads"]["transport"] = way.transport
     company.settings["meta"]["funnel_since"] = SINCE
     for conversion in company.settings["conversions"]:

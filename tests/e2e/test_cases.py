@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import pytest
 
+from connectors.sandbox import data_manager, google_ads_memory, meta
 from tests.e2e.support import playing, wires
 from tests.e2e.support.playing import Way
 
 FLIPPED = (
     ("data_manager", "violation_index", False),
     ("data_manager", "violations_named", "all"),
+    ("data_manager", "record_indices", "strings"),
     ("google_ads", "ads_api_cross_dedup", True),
+    ("google_ads", "ads_api_click_dedup", "always"),
     ("google_ads", "ads_api_echo", True),
     ("google_ads", "ads_api_duplicates", "all"),
     ("meta", "meta_deduplication", False),
@@ -25,10 +28,28 @@ FLIPPED = (
 """Everything undocumented in its other position."""
 DATA_MANAGER = Way()
 ALONE = Way(alone=True, switches=FLIPPED)
+DATA_MANAGER_FLIPPED = Way(switches=FLIPPED)
 ADS_API = Way("google_ads_api")
 ADS_API_FLIPPED = Way("google_ads_api", switches=FLIPPED)
 OF_SHARED_ROWS = ("no_indices", "stopped")
 """Variants that are about what rows of one request share."""
+
+
+NOT_PLAYED_HERE = {
+    "processing_minutes": "a length of time, played by the tests of waiting",
+    "ads_api_allowlisted": "an account's state: check --live and validate-only",
+    "ads_api_enhanced": "an account's state: check --live",
+    "meta_readable": "what a token may read: check --live",
+    "meta_received": "a fault: what Meta's answers mean, over the wire",
+    "meta_throttle_minutes": "a fault: throttling, over the wire",
+}
+
+
+def test_every_switch_of_the_platforms_is_played_or_named_with_its_reason():
+    """A rule of a stand-in that nobody tries in its other position would prove nothing."""
+    switches = {*data_manager.SWITCHES, *google_ads_memory.SWITCHES, *meta.SWITCHES}
+
+    assert switches == {name for _, name, _ in FLIPPED} | NOT_PLAYED_HERE.keys()
 
 
 def parametrize(*ways):
@@ -43,7 +64,7 @@ def parametrize(*ways):
             yield pytest.param(way, case, id=f"{case['id']}-{named}", marks=group)
 
 
-@pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, ALONE)))
+@pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, DATA_MANAGER_FLIPPED, ALONE)))
 def test_a_case_by_data_manager(way, case):
     """The lead ends in its expected fate, and exactly the expected wire reached Google."""
     result = playing.played(playing.variant_of(case), way, wires)

@@ -26,12 +26,13 @@ def readable(population):
 
 
 def entries_by_history(population):
-    """The conversions first reached between the first night and the last, as the leads' history tells."""
+    """The conversions first reached between the first night and the last, as the history of leads still there tells."""
     found = set()
     for lead, truth in readable(population).items():
         for conversion, labels in STAGES.items():
             first = next((change.at for change in truth.changes if change.status in labels), None)
-            if first and NIGHTS[0] <= first <= NIGHTS[-1]:
+            seen = next((night for night in NIGHTS if first and first <= night), None)
+            if seen and first >= NIGHTS[0] and (truth.deleted is None or truth.deleted > seen):
                 found.add((lead, conversion))
     return found
 

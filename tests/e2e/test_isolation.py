@@ -36,6 +36,7 @@ def frugal(company):
     """One conversion without contact data, as cheap as can be: the wire is what this is about."""
     company.settings["google_ads"]["contact_data"] = "none"
     company.settings["conversions"] = [company.conversion("appointment")]
+    company.max_per_run = 10_000
     return company
 
 

@@ -203,33 +203,38 @@ def test_an_unknown_error_that_names_no_row(booking):
 
 
 @pytest.mark.parametrize(
-    ("switches", "second", "fates"),
+    ("switches", "second", "fates", "uploads"),
     [
-        pytest.param({}, 0, ("accepted", "accepted"), id="told apart by order id"),
-        pytest.param({"ads_api_click_dedup": "always"}, 1, ("accepted", "accepted"), id="another second"),
+        pytest.param({}, 0, ("accepted", "accepted"), [1, 1], id="told apart by order id"),
+        pytest.param({"ads_api_click_dedup": "always"}, 1, ("accepted", "accepted"), [2], id="another second"),
         pytest.param(
             {"ads_api_click_dedup": "always", "ads_api_duplicates": "later"},
             0,
             ("accepted", "rejected"),
-            id="the later one",
+            [1, 1],
+            id="the later one of an upload would be refused",
         ),
         pytest.param(
-            {"ads_api_click_dedup": "always", "ads_api_duplicates": "all"}, 0, ("rejected", "rejected"), id="both"
+            {"ads_api_click_dedup": "always", "ads_api_duplicates": "all"},
+            0,
+            ("accepted", "rejected"),
+            [1, 1],
+            id="both of an upload would be refused",
         ),
     ],
 )
-def test_two_rows_with_one_click(booking, switches, second, fates):
-    """What is refused as the other's twin was not processed: it is never called accepted."""
+def test_two_rows_with_one_click_and_second(booking, switches, second, fates, uploads):
+    """They never meet in an upload, where both could be refused for it: one is taken, whatever is said of the other."""
     for name, position in switches.items():
         booking.sandbox.google_ads.switch(name, position)
     booking.serve(lead(booking, 0, seconds=0), lead(booking, 1, clicked=0, seconds=second))
 
     summary = booking.night()
 
-    codes = {"accepted": "SUCCESS", "rejected": "DUPLICATE_CLICK_CONVERSION_IN_REQUEST"}
+    codes = {"accepted": "SUCCESS", "rejected": "CLICK_CONVERSION_ALREADY_EXISTS"}
     assert [(fate, codes[fate]) for fate in fates] == told(booking)
     assert ("rejected" in fates) == summary.exit_code
-    assert [2] == uploaded(booking)
+    assert uploads == uploaded(booking)
     assert [] == booking.disagreements()
 
 
@@ -250,18 +255,38 @@ def test_a_row_to_be_sent_again(booking):
 
 
 def test_a_row_that_is_always_to_be_sent_again(booking):
-    """Five tries a night; it stays pending, and what was accepted beside it stays accepted."""
+    """Five tries a night; it waits and stops nothing, and what was accepted beside it stays accepted."""
     serve(booking, (GOOD, Row(INTERNAL, "pending", "TRANSIENT_ERROR"), GOOD))
 
     summary = booking.night()
 
-    assert 3 == summary.exit_code
+    assert 0 == summary.exit_code
     assert [3, *[1] * (TRIES - 1)] == uploaded(booking)
     assert ["accepted", "pending", "accepted"] == [fate for fate, _ in told(booking)]
 
     lift_rulings(booking)
 
-    assert 0 == booking.later().exit_code
+    assert 0 == booking.later(SIX_HOURS).exit_code
+    assert {("accepted", "SUCCESS")} == set(told(booking))
+    assert [] == booking.disagreements()
+
+
+def test_a_row_that_is_put_off_night_after_night(booking):
+    """Once is the platform's affair; from the second night on a human is told, and no more once it got through."""
+    nights = []
+    for number in range(3):
+        serve(
+            booking, (GOOD, Row(INTERNAL, "pending", "TRANSIENT_ERROR"), *[GOOD] * number)
+        )  # one more goes out beside it each night
+        nights.append(booking.later(timedelta(days=1)))
+
+    assert [0, 1, 1] == [night.exit_code for night in nights]
+    assert "1 put off by the platform again (lead L-1)" in nights[1].attention[0]
+
+    lift_rulings(booking)
+
+    assert 0 == booking.later(timedelta(hours=1)).exit_code  # it is not due yet
+    assert 0 == booking.later(timedelta(days=1)).exit_code
     assert {("accepted", "SUCCESS")} == set(told(booking))
     assert [] == booking.disagreements()
 

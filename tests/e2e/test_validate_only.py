@@ -166,6 +166,42 @@ def test_a_refused_key_is_3_and_meta_is_still_checked(due):
     assert "google_ads stopped: invalid_grant" in people.lines
 
 
+def test_what_a_stop_left_unchecked_is_counted(due):
+    """Google takes nothing of this project by this way: everything due there is told as unchecked, with the reason."""
+    due.settings["google_ads"]["transport"] = "google_ads_api"
+    due.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
+    code, told = validate(due)
+    people = type_in(due, "run", "--validate-only")
+    stop = f"google_ads stopped: {told['stopped']['google_ads']}"
+
+    assert 3 == code
+    assert [
+        {"conversion": conversion, "destination": "google_ads", "fate": "pending", "reason": stop, "count": 2}
+        for conversion in ("appointment", "sale")
+    ] == told["not_checked"]
+    assert "appointment google_ads 2 not checked: google_ads stopped: " in people.lines
+    assert "sale google_ads 2 not checked: google_ads stopped: " in people.lines
+    assert "appointment meta 1 valid" in people.lines
+    assert "tried again" not in people.lines
+
+
+def test_a_stopped_action_leaves_only_its_own_unchecked(due):
+    """What the destination takes elsewhere has its verdict."""
+    due.conversion("sale")["google_ads"]["conversion_action"] = "987654399"
+    _, told = validate(due)
+
+    assert [("sale", "google_ads", 2)] == [
+        (each["conversion"], each["destination"], each["count"]) for each in told["not_checked"]
+    ]
+
+
+def test_nothing_is_left_unchecked_where_nothing_stops(due):
+    """Nor is what waits for its time told as unchecked."""
+    due.serve(*leads(due), due.lead(8, ("Gagné", due.START - HOUR), created=due.START - 2 * HOUR))
+
+    assert [] == validate(due)[1]["not_checked"]
+
+
 def test_a_wrong_action_is_3_and_names_it(due):
     """What would be refused of every conversion of an action stops that action."""
     due.conversion("sale")["google_ads"]["conversion_action"] = "987654399"

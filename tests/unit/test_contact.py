@@ -34,6 +34,13 @@ def test_an_email_field(typed, clean):
     assert clean == list(clean_emails([typed]))
 
 
+@pytest.mark.parametrize("field", ["0612345678 " * 100, "jane@example.fr " * 100])
+def test_a_letter_is_no_field(field):
+    """What is longer than any list of numbers is not searched for one."""
+    assert () == clean_phones([field], country=None)
+    assert () == clean_emails([field])
+
+
 def test_an_address_given_twice_is_one():
     """Fields often repeat each other."""
     assert ("jane@example.fr",) == clean_emails(["jane@example.fr", "jane@Example.fr"])
@@ -80,6 +87,7 @@ def test_a_phone_field(typed, clean):
     [
         ("0590 20 12 34", "+590590201234"),
         ("0690 12 34 56", "+590690123456"),
+        ("690123456", "+590690123456"),
         ("0596 50 12 34", "+596596501234"),
         ("0696 20 12 34", "+596696201234"),
         ("0694 20 12 34", "+594694201234"),

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from io import FileIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from connectors.errors import Transient
 from connectors.pacing import LONGEST_REQUEST, WINDOW, Pacer
 from connectors.shared_pace import SharedPace, pace_file
-from tests.fakes import FakeClock
+from tests.fakes import Crash, FakeClock
 
 MINUTE = timedelta(seconds=60)
 FAR_FROM_NOW = datetime(2031, 1, 1, tzinfo=UTC)
@@ -29,6 +30,8 @@ from tests.fakes import FakeClock
 
 pacer = Pacer(FakeClock(), int(sys.argv[2]), shared=SharedPace(Path(sys.argv[1])))
 taken = []
+print("ready", flush=True)
+sys.stdin.readline()
 def work():
     while pacer.take() is None:
         taken.append(1)
@@ -82,7 +85,12 @@ def test_no_minute_holds_more_than_its_share_of_all_processes(path, asked):
 def test_processes_that_ask_at_once_take_each_slot_once(path):
     """Three real processes with four threads each find as many slots as there are, together."""
     command = [sys.executable, "-c", TAKE_ALL, str(path), "70"]
-    asking = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    asking = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert ["ready\n"] * 3 == [one.stdout.readline() for one in asking]
+    for one in asking:
+        one.stdin.write("go\n")
+        one.stdin.flush()
     taken = [one.communicate(timeout=60)[0] for one in asking]
 
     assert 70 == sum(map(int, taken))
@@ -145,8 +153,28 @@ def test_a_file_that_cannot_be_read_costs_a_minute(process, path, content):
     assert isinstance(json.loads(path.read_bytes()), dict)
 
 
-def test_whoever_dies_while_writing_leaves_a_file_that_cannot_be_read(process, path):
-    """Never an empty one, which would say that nothing was asked."""
+@pytest.mark.parametrize("dies", ["before", "in the middle", "after"])
+def test_whoever_dies_while_writing_never_leaves_a_file_that_says_less(process, monkeypatch, dies):
+    """What is left says what it did before, or cannot be read; never that nothing was asked."""
+
+    class Dying(FileIO):
+        def write(self, data):
+            super().write({"before": b"", "in the middle": data[: len(data) // 2], "after": data}[dies])
+            raise Crash
+
+    clock = FakeClock()
+    ask(process(clock, 1), clock)
+    clock.time += MINUTE / 2
+    with monkeypatch.context() as patch:
+        patch.setattr("connectors.shared_pace.FileIO", Dying)
+        with pytest.raises(Crash):
+            process(clock, 9).take()
+
+    assert clock.now() < process(clock, 1).take()
+
+
+def test_what_is_left_of_a_longer_file_cannot_be_read(process, path):
+    """Whoever died before it was cut off left some of what stood there."""
     clock = FakeClock()
     for _ in range(2):
         ask(process(clock, 9), clock)

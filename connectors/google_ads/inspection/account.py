@@ -83,6 +83,8 @@ def _currency(customer: Customer, expected: Sequence[Expectation]) -> Iterator[F
 
 
 def _terms(customer: Customer) -> Finding:
+    if "conversion_tracking_setting" not in customer:
+        return Finding("customer data terms", Verdict.UNREADABLE, "Google Ads does not say whether they are accepted")
     if customer.conversion_tracking_setting.accepted_customer_data_terms:
         return Finding("customer data terms", Verdict.VERIFIED, "the customer data terms are accepted")
     advice = "accept them in the conversion settings of Google Ads, or write contact_data: none"

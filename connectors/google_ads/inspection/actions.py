@@ -51,17 +51,28 @@ def action_findings(
 
 def _readiness(found: ConversionAction, subject: str, owner: str) -> Iterator[Finding]:
     owned_by = found.owner_customer.rpartition("/")[2]
-    if found.type_ != _Type.UPLOAD_CLICKS:
+    wrong = [*_wrong_kind(found, subject), *_wrong_owner(subject, owned_by, owner)]
+    if not wrong:
+        yield Finding(subject, Verdict.VERIFIED, "it is enabled, and takes imported clicks")
+    yield from wrong
+
+
+def _wrong_kind(found: ConversionAction, subject: str) -> Iterator[Finding]:
+    if found.type_ in (_Type.UNSPECIFIED, _Type.UNKNOWN):
+        yield Finding(subject, Verdict.UNREADABLE, "Google Ads does not say of which type it is")
+    elif found.type_ != _Type.UPLOAD_CLICKS:
         said = f"it is of type {member_name(found.type_)}, which takes no imported clicks"
         yield Finding(subject, Verdict.FAILED, said, "create one of the kind: import, from clicks, and write its id")
-    if found.status != _Status.ENABLED:
+    if found.status in (_Status.UNSPECIFIED, _Status.UNKNOWN):
+        yield Finding(subject, Verdict.UNREADABLE, "Google Ads does not say whether it is enabled")
+    elif found.status != _Status.ENABLED:
         said = f"it is {member_name(found.status).lower()}"
         yield Finding(subject, Verdict.FAILED, said, "enable it in Google Ads, or write the id of another")
+
+
+def _wrong_owner(subject: str, owned_by: str, owner: str) -> Iterator[Finding]:
     if owned_by and owned_by != owner:
-        advice = f"write customer_id: {owned_by}"
-        yield Finding(subject, Verdict.FAILED, f"it belongs to account {owned_by}", advice)
-    if found.type_ == _Type.UPLOAD_CLICKS and found.status == _Status.ENABLED and owned_by in {"", owner}:
-        yield Finding(subject, Verdict.VERIFIED, "it is enabled, and takes imported clicks")
+        yield Finding(subject, Verdict.FAILED, f"it belongs to account {owned_by}", f"write customer_id: {owned_by}")
 
 
 def _counting(found: ConversionAction, subject: str, expected: Sequence[Expectation]) -> Iterator[Finding]:

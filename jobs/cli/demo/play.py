@@ -19,7 +19,7 @@ from jobs.cli.demo.troubles import Evening, troubles
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.guarded import report
 from jobs.cli.progress import unwatched
-from jobs.cli.run import do_night
+from jobs.cli.run import Wanted, do_night
 from jobs.cli.state import looking
 from jobs.ledger import deliveries
 from jobs.ledger.fates import Fate
@@ -100,7 +100,7 @@ class _Show:
 
     def play_once_more(self) -> bool:
         """Run again at once, with nothing new to do; whether nothing was sent."""
-        night = do_night(self.settings, unwatched(), wait=timedelta())
+        night = do_night(self.settings, unwatched(), Wanted())
         requests = night.summary.delivered.requests
         sent = "nothing, as it should be" if requests == 0 else f"{requests} requests, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
@@ -113,7 +113,7 @@ class _Show:
         trouble = troubles(transport).get(played)
         if trouble is not None:
             trouble.begin(evening)
-        night = do_night(self.settings, unwatched(), wait=WAIT)
+        night = do_night(self.settings, unwatched(), Wanted(wait=WAIT))
         if trouble is not None:
             trouble.end(evening)
         self.stage.sandbox.faults.clear()

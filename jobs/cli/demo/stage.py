@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.sandbox.oplead_shape import drawn_shape
 from connectors.sandbox.population import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.ledger.lease import LeaseHeldError, exclusive
@@ -22,6 +23,8 @@ class Cast:
 
     seed: int = 7
     leads: int = 1500
+    shape: int | None = None
+    """Which way of speaking is drawn for Oplead, and not told; the sandbox's own, open one where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,14 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
             raise LeaseHeldError(
                 f"{folder}: a sandbox is open here already; close it, or name another folder"
             ) from None
-        population = _population(_cast(folder, cast))
+        is_new = not (folder / STATE_FILE).exists()
+        cast = _cast(folder, cast)
+        population = _population(cast)
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
+        if cast.shape is not None:
+            sandbox.oplead.tells_shape = False
+            if is_new:
+                sandbox.oplead.shape = drawn_shape(cast.shape)
         settings = _settings(sandbox, google_transport)
         yield Stage(sandbox, population, settings, _environ(settings.with_name(ENVIRONMENT_FILE)))
 

@@ -151,7 +151,8 @@ def test_two_failures_in_a_row_stop_the_pull_one_by_one_too(platform, open_sourc
 )
 def test_what_concerns_every_page_stops_at_once(platform, open_source, crowd, reply, *, answer, error):
     """A refused key, or a platform that wants to be left alone: what had not begun is not asked for."""
-    gathered = crowd(4, leads=40)
+    gathered = crowd(1, leads=40)
+    platform.serve("/v1/leads/L-0", reply(status=404, seconds=0.25))
     platform.serve("/v1/leads/L-3", reply(**answer))
     with pytest.raises(error):
         pull(open_source())
@@ -161,23 +162,36 @@ def test_what_concerns_every_page_stops_at_once(platform, open_source, crowd, re
 
 
 def test_a_page_that_fails_once_is_asked_again_in_its_turn(platform, open_source, crowd, reply, *, lead, clock):
-    """The others keep, and nothing new is begun beside it."""
-    crowd(4)
+    """The others keep, and nothing new is begun until then."""
+    gathered = crowd(1, leads=40)
+    platform.serve("/v1/leads/L-0", reply(lead(0), seconds=0.25))
     platform.serve("/v1/leads/L-2", reply(status=502), lead(2))
 
-    assert names(10) == [one.id for one in pull(open_source())[0].leads]
+    assert names(40) == [one.id for one in pull(open_source())[0].leads]
     assert [1.0] == clock.slept
+    assert [at for at, target in enumerate(gathered.asked) if target == "/v1/leads/L-2"][1] <= 8
+
+
+def test_no_more_than_a_few_are_asked_for_ahead(platform, open_source, crowd, reply, lead):
+    """What has come waits for a slow one before it, and is bounded."""
+    gathered = crowd(1, leads=90)
+    platform.serve("/v1/leads/L-0", reply(lead(0), seconds=0.25))
+    read = open_source().fetch_each(names(90))
+    next(read)
+
+    assert 16 == len(gathered.asked)
+
+    read.close()
 
 
 def test_a_reader_that_stops_leaves_no_thread(open_source, crowd):
-    """Nor is more read ahead than a few pages: what is outstanding is bounded."""
+    """What was under way comes to its end, and nothing more is asked for."""
     gathered = crowd(4, leads=90)
     read = open_source().fetch_each(names(90))
     next(read)
-    time.sleep(0.1)
     read.close()
 
-    assert len(gathered.asked) <= 16
+    assert len(gathered.asked) <= 8
     assert [] == threads()
 
 

@@ -13,7 +13,8 @@ from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
 from connectors.sandbox.meta import TOKENS
-from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.oplead import ADMIN_KEY, Oplead
+from connectors.sandbox.oplead_shape import AXES, Shape
 from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import RULES, Sandbox
 
@@ -174,7 +175,7 @@ def test_faults_reach_both_doors_of_the_google_ads_api(control, sandbox, dialled
         ("POST /faults", [], 400),
         ("POST /faults", b"{", 400),
         ("POST /switches", {"unknown": True}, 400),
-        ("POST /switches", {"pagination": "offset"}, 400),
+        ("POST /switches", {"pagination": "letters"}, 400),
         ("POST /clicks", {"abc": {"clicked_at": "yesterday", "customer": "1234567890"}}, 400),
         ("POST /rulings", {"k-1": {"when": "never", "reason": "INTERNAL_ERROR"}}, 400),
         ("POST /faults", {"server": "google_ads_tls", "kind": "hang"}, 400),
@@ -186,6 +187,7 @@ def test_faults_reach_both_doors_of_the_google_ads_api(control, sandbox, dialled
         ("PUT /leads/L-1", [], 400),
         ("PUT /leads", LEAD, 400),
         ("DELETE /leads/", None, 400),
+        ("POST /accidents", {"kind": "flood"}, 400),
         ("PUT /faults", {}, 405),
         ("POST /state.json", None, 405),
         ("GET /elsewhere", None, 404),
@@ -284,6 +286,38 @@ def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
     assert [204, 204, 204, 204] == statuses
     assert {"ORDER ID"} == sandbox.google_ads.dump()["rulings"].keys()
     assert [] == sandbox.faults.dump()
+
+
+def test_an_untold_shape_stays_untold(sandbox, control):
+    """Neither the state nor the page shows it; a switch can still be turned."""
+    sandbox.oplead.tells_shape = False
+    sandbox.oplead.shape = Shape(envelope="fiches", dates="php")
+    told = control("GET /state.json").json()["switches"]
+
+    assert not AXES.keys() & told.keys()
+    assert "retry_after" in told
+    assert b"fiches" not in control("GET /").body
+    assert control("POST /switches", {"dates": "iso"}).status == 204
+
+
+def test_an_accident_befalls_the_leads_from_its_moment_on(control, oplead, sandbox):
+    """Planted, told, undone; a saved state keeps it."""
+    control("PUT /leads/L-1", LEAD)
+    since = (START + timedelta(days=1)).isoformat()
+    planted = {"kind": "relabel", "since": since, "old": "Gagné", "new": "Vendu"}
+    assert control("POST /accidents", planted).status == 204
+    labels = [oplead("/v1/leads/L-1").json()["status"]]
+    sandbox.clock.advance(START + timedelta(days=1))
+    labels += [oplead("/v1/leads/L-1").json()["status"], oplead("/v1/leads").json()["data"][0]["status"]]
+    told = control("GET /state.json").json()["oplead"]["accidents"]
+    resumed = Oplead(sandbox.clock.now)
+    resumed.load(json.loads(json.dumps(sandbox.oplead.dump())))
+    assert control("DELETE /accidents").status == 204
+    labels += [oplead("/v1/leads/L-1").json()["status"]]
+
+    assert ["Gagné", "Vendu", "Vendu", "Gagné"] == labels
+    assert planted.items() <= told[0].items()
+    assert "Vendu" == resumed.leads()["L-1"]["status"]
 
 
 def test_a_population_fills_oplead(tmp_path, ask, population):

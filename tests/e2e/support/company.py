@@ -132,6 +132,7 @@ class Company:
     Attributes:
         settings: what its YAML file says, but for the addresses; every night writes and reads it anew.
         traffic: every upload the platforms handled.
+        max_per_run: how much one night may send to any destination; None leaves it to the guard.
         arrivals: the (server, path, instant) of every request that came in, in order.
     """
 
@@ -149,6 +150,7 @@ class Company:
         self.state = directory / "run" / "state.db"
         self.lock = directory / "run" / "state.db.lock"
         self.settings = copy.deepcopy(SETTINGS)
+        self.max_per_run = None
         self.traffic = Traffic()
         folder = directory / "sandbox"
         folder.mkdir(parents=True)
@@ -262,7 +264,8 @@ class Company:
         google = {"credentials": "${GOOGLE_ADS_KEY_FILE}", "endpoint": addresses["data_manager"]}
         google["ads_api_endpoint"] = addresses["google_ads"]
         meta = {"access_token": "${META_ACCESS_TOKEN}", "graph_url": addresses["meta"]}
-        for name, common in (("google_ads", google), ("meta", meta)):
+        many = {} if self.max_per_run is None else {"max_per_run": self.max_per_run}
+        for name, common in (("google_ads", google | many), ("meta", meta | many)):
             told = settings.get(name)
             if told:
                 settings[name] = [common | one for one in told] if isinstance(told, list) else common | told
@@ -303,7 +306,7 @@ class Company:
         assert isinstance(loaded, Valid), loaded
         return loaded.settings
 
-    def night(self, at=None):
+    def night(self, at=None, *, accept_surge=False):
         """One run of the main job in this process, as the command makes it; its summary."""
         if at is not None:
             self.clock.advance(at)
@@ -313,7 +316,7 @@ class Company:
             wiring.connect(settings, clock) as (book, deps),
             held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
         ):
-            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5))
+            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5, accept_surge=accept_surge))
             finish(ledger, summary.exit_code, now=clock.now())
             return summary
 

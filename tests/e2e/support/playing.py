@@ -200,10 +200,11 @@ def _run(settings, state):
 
 def _prepare(sandbox, cases, switches, way):
     """Register the clicks and plant the rulings of the cases."""
-    for name, value in (switches | ({"record_indices": False} if way.alone else {})).items():
-        sandbox.data_manager.switch(name, value)
     for platform, name, position in way.switches:
         getattr(sandbox, platform).switch(name, position)
+    # What a variant is about wins over the way it is played.
+    for name, value in (switches | ({"record_indices": False} if way.alone else {})).items():
+        sandbox.data_manager.switch(name, value)
     for case in cases:
         sandbox.data_manager.register_clicks(case.get("clicks", {}))
         sandbox.data_manager.plant_rulings(case.get("rulings", {}))

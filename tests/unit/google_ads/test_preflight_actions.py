@@ -95,7 +95,13 @@ def test_one_per_click_is_warned_of_in_words():
 
 @pytest.mark.parametrize(
     "changed",
-    [{"counting_type": None}, {"value_settings": {}}, {"click_through_lookback_window_days": None}],
+    [
+        {"counting_type": None},
+        {"value_settings": {}},
+        {"click_through_lookback_window_days": None},
+        {"type_": None},
+        {"status": None},
+    ],
 )
 def test_what_is_not_said_blocks_nothing(changed):
     """It is neither verified nor failed."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.records import Outcome, OutcomeClass
+from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger.tables import Attempt, Request
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, read, route, rulebook
@@ -81,6 +81,53 @@ def test_a_batch_is_never_larger_than_the_platform_takes(account, size):
     assert -(-7 // size) == len(account.sink.calls)
     assert max(len(call.events) for call in account.sink.calls) <= size
     assert {"submitted"} == set(account.fates.values())
+
+
+ONE_CLICK = (ClickId(ClickIdKind.GCLID, "gclid-of-both"),)
+
+
+def won(name, *, after=timedelta()):
+    """A lead won so long after the others, by a click that is another one's as well."""
+    history = (StatusEntry("Nouveau", Moment(CREATED)), StatusEntry("Gagné", Moment(WON + after)))
+    return lead(name, click_ids=ONE_CLICK, history=history)
+
+
+@pytest.mark.parametrize(
+    ("after", "sizes"),
+    [(timedelta(), [2, 1]), (timedelta(milliseconds=999), [2, 1]), (timedelta(seconds=1), [3])],
+)
+def test_two_rows_of_one_click_and_second_go_in_requests_of_their_own(account, after, sizes):
+    """A platform that tells conversions apart by these may refuse both where they meet."""
+    account.put(won("L-1"), won("L-2", after=after), lead("L-3"))
+    account.prepare()
+    account.deliver()
+
+    assert sizes == [len(call.events) for call in account.sink.calls]
+    assert {"submitted"} == set(account.fates.values())
+
+
+def test_two_conversions_of_one_lead_at_once_go_in_requests_of_their_own(account):
+    """They have one click and one second, and may share an action."""
+    account.book = rulebook(route("appointment"), route())
+    account.put(lead())
+    account.prepare()
+    account.deliver()
+
+    assert [1, 1] == [len(call.events) for call in account.sink.calls]
+
+
+def test_they_are_asked_for_again_in_requests_of_their_own_too(account):
+    """In the same run, each by its own bytes."""
+    account.put(won("L-1"), won("L-2"))
+    account.prepare()
+    account.sink.script.extend([fakes.answer(Outcome(OutcomeClass.UNKNOWN, "NEW"))] * 2)
+    account.deliver()
+    doubtful = set(account.fates.values())
+    account.sink.calls.clear()
+    account.deliver()
+
+    assert ({"in_doubt"}, {"submitted"}) == (doubtful, set(account.fates.values()))
+    assert [1, 1] == [len(call.events) for call in account.sink.calls]
 
 
 def test_outcomes_belong_to_rows_by_their_order(account):

@@ -14,6 +14,7 @@ from tests.builders import CREATED, GOOGLE, changed, from_field, lead, route, ru
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 def answering(account, *outcomes):
@@ -117,6 +118,54 @@ def test_a_status_the_settings_do_not_name_alarms_where_its_leads_carry_click_id
     summary = account.night()
 
     assert (code, [("vendu !", 1, int(clicked))]) == (summary.exit_code, summary.unknown_labels)
+
+
+def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
+    """A human is woken by what is new; another one is new again."""
+    codes = []
+    for names in (["L-8"], ["L-8"], ["L-8", "L-9"], ["L-8", "L-9"]):
+        account.source.unreadable = tuple(UnreadableLead(name, "no createdAt") for name in names)
+        summary = account.night()
+        codes.append((summary.exit_code, summary.told.unreadable, summary.told.unreadable_before))
+
+    assert [(1, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 2)] == codes
+    assert ["2 leads still cannot be read"] == summary.told.standing
+
+
+def test_a_lead_that_was_mended_and_broke_again_is_new_again(account):
+    """It was told as mended by its silence."""
+    codes = []
+    for broken in (True, False, True):
+        account.source.unreadable = (UnreadableLead("L-1", "no createdAt"),) if broken else ()
+        if not broken:
+            account.put(lead())
+        codes.append(account.night().exit_code)
+
+    assert [1, 0, 1] == codes
+
+
+def test_a_status_the_settings_do_not_name_alarms_once_and_again_when_more_leads_have_it(account):
+    """What is known to be so needs nobody at night."""
+    codes = []
+    for count in (1, 1, 2, 2):
+        account.put(*[lead(f"L-{number}", label="Vendu !", history=()) for number in range(count)])
+        summary = account.night()
+        codes.append(summary.exit_code)
+
+    assert [1, 0, 1, 0] == codes
+    assert ["still in neither `stages` nor `ignored_statuses`: 'vendu !'"] == summary.told.standing
+
+
+def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):
+    """One run tells one thing, however often it looks."""
+    account.put(lead())
+    account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    with account.hold() as ledger:
+        summary = run_night(ledger, account.book, deps)
+        await_outcomes(ledger, account.book, deps, summary, until=NIGHT + timedelta(hours=1))
+
+    assert 1 == summary.exit_code
 
 
 @pytest.mark.parametrize("error", [Misconfigured("401"), Transient("503")])
@@ -256,3 +305,24 @@ def test_the_summary_tells_where_everything_stands(account):
     summary = account.night()
 
     assert {("sale", GOOGLE, "submitted", ""): 1, ("sale", GOOGLE, "withheld", "no_click_id"): 1} == summary.standing
+
+
+@pytest.mark.parametrize(
+    ("kind", "nights"), [(OutcomeClass.RETRY, [0, 0, 1, 1]), (OutcomeClass.DEFER, [0, 0, 0, 1])], ids=["retry", "defer"]
+)
+def test_what_is_put_off_for_a_second_time_when_asked_for_needs_a_look(account, kind, nights):
+    """A row to be retried goes again in the night that tells it, one too recent eight hours later, in the next."""
+    account.put(lead("L-1"), lead("L-2"))
+    account.sink.verdict = lambda event: Outcome(kind, "LATER") if b"gclid-of-L-1" in event.body else DONE
+    told = []
+    for _ in range(4):
+        told.append([sentence for sentence in account.night().attention if "put off" in sentence])
+        account.clock.time += 8 * HOUR
+    account.sink.verdict = lambda _event: DONE
+    account.clock.time += DAY
+    account.night()
+    account.clock.time += DAY
+
+    assert nights == list(map(len, told))
+    assert "1 put off by the platform again (lead L-1)" in told[3][0]
+    assert 0 == account.night().exit_code

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
+from jobs.pull import Style
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
 
@@ -39,7 +40,7 @@ def test_changed_rules_have_every_lead_judged_again(account):
 
 def test_a_changed_extraction_has_every_lead_read_again(account):
     """From the beginning, whatever the cursor says."""
-    account.reach = replace(account.reach, filtered=True)
+    account.reach = replace(account.reach, style=Style.SINCE)
     account.put(lead())
     account.prepare()
     account.book = rulebook(extraction_digest="e2")

@@ -8,6 +8,7 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.tables import ClickIdRow, Cursor, LeadRow, StatusChange, UnreadableLeadRow
+from jobs.pull import Style
 from tests.builders import ACCOUNT, REACH, changed, lead, read, route, rulebook
 from tests.fakes import NIGHT, Crash
 
@@ -69,7 +70,7 @@ def test_a_source_that_refuses_us_has_the_next_pull_start_over(account):
 
 def test_the_next_pull_starts_before_the_start_of_this_one(account):
     """On the source's clock, by the overlap; not at its end, in which leads changed too."""
-    account.reach = replace(REACH, filtered=True)
+    account.reach = replace(REACH, style=Style.SINCE)
     account.source.filters = True
     five(account)
     pull(account)
@@ -112,7 +113,7 @@ def test_a_pull_resumed_later_keeps_its_own_start(account):
 
 def test_a_source_that_filters_is_read_whole_once_a_week(account):
     """What a filter misses is found then."""
-    account.reach = replace(REACH, filtered=True)
+    account.reach = replace(REACH, style=Style.SINCE)
     account.source.filters = True
     account.put(lead())
     for _ in range(17):

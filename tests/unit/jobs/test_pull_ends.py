@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from jobs.ledger.tables import Cursor
+from jobs.pull import Style
 from tests.builders import REACH, lead, read
 from tests.fakes import NIGHT, FakeSource
 
@@ -49,7 +50,7 @@ def test_a_pull_whose_requests_are_used_up_goes_on_at_its_page(account):
 
 def test_a_list_that_moved_is_read_whole_again_the_next_night(account):
     """What it passed over is not left until next week; a list that stood still is."""
-    account.reach = replace(REACH, filtered=True)
+    account.reach = replace(REACH, style=Style.SINCE)
     serve(account, moved=True)
     moved = pull(account)
     account.clock.time += DAY

@@ -13,6 +13,7 @@ from connectors.google_ads.limits import DATA_MANAGER
 from connectors.meta.limits import META
 from connectors.records import ClickIdKind, Target
 from jobs.routes import compile_rules, expectations
+from jobs.rules.facts import Once, OncePer
 from jobs.settings import Valid, load
 
 FORM = frozenset({ClickIdKind.LEAD_ID})
@@ -443,3 +444,21 @@ def test_a_window_is_told_to_the_customer_that_has_the_action(compiled):
 
     assert ("sale", "north") not in expected
     assert timedelta(days=30) == expected["sale", "south"].click_window
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({}, None),
+        ({"count_once_per": "lead"}, None),
+        ({"count_once_per": "click"}, Once(OncePer.CLICK, timedelta(days=30))),
+        ({"count_once_per": "person", "within": "10 d"}, Once(OncePer.PERSON, timedelta(days=10))),
+    ],
+)
+def test_what_counts_once(compiled, written, expected):
+    """Each lead for itself, unless the conversion says otherwise."""
+    for platform in ("google_ads", "meta"):
+        compiled.settings[platform] = compiled.settings[platform] | {"contact_data": "attach"}
+    compiled.conversion |= written
+
+    assert expected == compiled.route().once

@@ -140,6 +140,14 @@ def test_a_bare_value_follows_the_settings(bare, utm_source, kind):
         Decimal(123456789012345),
         "x" * 9000,
         {"ref": GCLID},
+        "fb.1.178455990100",
+        "fb.1.1784559901.IwAR0aBcDeFgHiJkLmNoP",
+        "fb.9.1784559901000.IwAR0aBcDeFgHiJkLmNoP",
+        "fbclid=fb.1.17845599",
+        '{"gclid": "Cj0KCQjwAbC-dEf',
+        "gclid=Cj0KCQjwAbC...",
+        [[[[[f"gclid={GCLID}"]]]]],
+        True,
     ],
 )
 def test_what_is_no_click_id_is_left_out_with_a_reason(value):

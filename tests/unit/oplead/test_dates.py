@@ -61,7 +61,7 @@ def test_nothing_is_no_time(written):
 @pytest.mark.parametrize(
     "written",
     [
-        *("yesterday", "2026-13-01", "31/02/2026", "2026-07-20 25:00", "07/20/2026", "12", "1026-07-20"),
+        *("yesterday", "2026-13-01", "31/02/2026", "2026-07-20 25:00", "07/20/2026", "12", "0712345678", "1026-07-20"),
         *("2026-07-20T10:00+99:00", True, Decimal("NaN"), Decimal("1E+999"), ["x"], {"timezone": "Europe/Paris"}),
         {"date": "2026-07-20 10:00", "timezone": "Mars/Base"},
         {"date": "2026-07-20", "timezone": "../etc"},

@@ -108,6 +108,16 @@ def test_a_status_is_text_an_object_or_a_code(status, label):
     assert label == parse(status=status).label
 
 
+def test_a_nest_without_end_is_refused():
+    """As a lead that cannot be read, before Python gives up on it."""
+    nest = read_json('{"label":' * 450 + "1" + "}" * 450)
+
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        parse(status=nest)
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        digest_of({"status": nest})
+
+
 def test_every_email_and_phone_is_kept():
     """Under any of the usual names, in lists and objects, once each."""
     lead = parse(

@@ -58,6 +58,16 @@ def test_a_conversions_name_stands_on_its_first_line_only():
     assert 1 == text.count("Vente signée")
 
 
+def test_codes_that_are_said_alike_share_a_row():
+    """Two rows with the same words would look like a mistake; together they are as many, and worth as much."""
+    codes = ("UNPARSEABLE_GCLID", "UNPARSEABLE_GBRAID")
+    twice = [Tally("sale", "google_ads", Fate.REJECTED, code, 2, Decimal(120)) for code in codes]
+    text = _printed(120, lambda console: print_standing(console, ACCOUNT, twice))
+    row = next(line for line in text.splitlines() if "240.00 EUR" in line)
+
+    assert ["rejected", "4", "240.00", "EUR", "click", "id", "not", "readable"] == row.split()[2:]
+
+
 def test_destinations_are_named_only_where_there_are_several():
     """One destination needs no column."""
     several = (*TALLIES, replace(TALLIES[0], destination="google_ads_2"))
@@ -88,6 +98,7 @@ def test_a_night_says_what_a_human_is_needed_for():
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
     """Counts by place become objects with names."""
     summary = Summary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
+    summary.told.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", Fate.SUBMITTED, "received"] = 4
     told = json.loads(as_json.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
 

@@ -98,6 +98,7 @@ def test_a_tried_night_names_the_leads_it_could_not_read(mode):
     summary = _summary({})
     summary.pulled.unreadable = [UnreadableLead(f"L-{number}", "no time") for number in range(12)]
     summary.pulled.unreadable[3] = UnreadableLead(None, "no id")
+    summary.told.unreadable = 12
     text = _printed(lambda console: print_night(console, ACCOUNT, Night(summary, NOW, (), mode)))
 
     assert 1 == summary.exit_code

@@ -83,6 +83,11 @@ def test_no_amount(typed):
         "TTC",
         "true",
         "⅕",
+        "12\t500",
+        "12\n500",
+        "12\x1c500",
+        "١٢٣",
+        "１２００",
     ],
 )
 def test_what_may_mean_two_amounts_is_none(typed):
@@ -90,7 +95,7 @@ def test_what_may_mean_two_amounts_is_none(typed):
     assert isinstance(read_amount(typed), Unreadable)
 
 
-@pytest.mark.parametrize("number", ["-1", "NaN", "sNaN", "Infinity", "-Infinity", "1E+9", "1E+400"])
+@pytest.mark.parametrize("number", ["-1", "NaN", "sNaN", "Infinity", "-Infinity", "1E+9", "1E+400", "9999999.995"])
 def test_numbers_that_are_no_price(number):
     """A JSON number is taken as it stands, if it can be a price at all."""
     assert isinstance(read_amount(Decimal(number)), Unreadable)

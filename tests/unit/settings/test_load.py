@@ -116,6 +116,15 @@ def test_anchors_that_multiply_or_hold_themselves_are_refused(complaints):
     assert expected in complaints(retention="&r { again: *r }")
 
 
+@pytest.mark.timeout(20)
+def test_a_key_that_stands_twice_twenty_thousand_times_is_no_hang(tmp_path):
+    """A file that a script wrote over and over."""
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("a: 1\n" * 20_000, encoding="utf-8")
+
+    assert isinstance(load(path, {}), Invalid)
+
+
 def test_anchors_and_merge_keys_work(loaded):
     """What several conversions share can be written once; a key written beside `<<` wins."""
     answer = loaded(

@@ -8,6 +8,37 @@ META = "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', %s }"
 ACTION = "google_ads: { conversion_action: 12 }"
 
 
+NEEDS_CONTACT = (
+    "conversions.0.count_once_per: a person is told by e-mail or phone, whose hashes are kept only for a destination "
+    "with contact_data: attach or audience: all; write one of them under %s, or write click here"
+)
+GOOGLE = "{ customer_id: 123-456-7890, credentials: key.json, %s }"
+BOTH = "[{ id: sale, stage: won, value: 60, google_ads: { conversion_action: 12 }, meta: { event: Lead }, %s }]"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [NEEDS_CONTACT % "google_ads", NEEDS_CONTACT % "meta"]),
+        ({"google_ads": GOOGLE % "contact_data: attach"}, [NEEDS_CONTACT % "meta"]),
+        ({"google_ads": GOOGLE % "audience: all", "meta": META % "contact_data: attach"}, []),
+    ],
+)
+def test_a_person_is_told_only_where_contact_data_is_kept(complaints, changes, expected):
+    """Else every lead would count, in silence."""
+    given = {"conversions": BOTH % "count_once_per: person", "meta": META % "audience: attributed"} | changes
+
+    assert expected == complaints(**given)
+
+
+@pytest.mark.parametrize("per", ["", "count_once_per: lead, "])
+def test_how_long_a_lead_counts_once_is_not_asked(complaints, per):
+    """It counts once, whenever."""
+    expected = "conversions.0.within: this stands only beside count_once_per: click or person; take it out"
+
+    assert expected == only(complaints, conversions=f"[{{ id: sale, stage: won, {per}within: 9 d, {ACTION} }}]")
+
+
 def only(complaints, **changes):
     """The one complaint about a spoilt configuration."""
     found = complaints(**changes)

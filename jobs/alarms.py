@@ -1,0 +1,127 @@
+"""What a human is told of: what starves bidding, statuses that were renamed, leads and statuses nobody understands."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import Session
+
+from jobs.ledger import labels, leads, samples
+from jobs.ledger.ledger import Ledger
+from jobs.plan import Planned
+from jobs.reporting.reasons import REASONS
+from jobs.rulebook import Rulebook
+from jobs.rules.relabel import Relabel
+from jobs.rules.silence import (
+    BEFORE,
+    Fields,
+    Silence,
+    collapsed_share,
+    damaged_ids,
+    empty_fields,
+    kept_out,
+    stopped_tonight,
+    windows,
+)
+
+Labels = list[tuple[str, int, int]]
+"""Labels, how many leads have each, and how many of those a click id."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What is told tonight, and what was told before and still stands."""
+
+    renames: list[str] = field(default_factory=list)
+    """Statuses found tonight to have another name now, a sentence each."""
+    silences: list[str] = field(default_factory=list)
+    """What keeps conversions from being sent, a sentence for each cause; told as long as it lasts."""
+    unreadable: int = 0
+    """Leads that cannot be read, told of for the first time."""
+    unreadable_before: int = 0
+    labels: Labels = field(default_factory=list)
+    """Labels no setting names, new on leads with a click id, or on more of them than when last told."""
+    labels_before: Labels = field(default_factory=list)
+
+    @property
+    def attention(self) -> list[str]:
+        """What a human should look at, a sentence each."""
+        said = [*self.renames, *self.silences]
+        if self.unreadable:
+            said.append(f"{self.unreadable} leads could not be read: `status` lists them")
+        with_click = sum(clicks for _, _, clicks in self.labels)
+        if with_click:
+            said.append(f"{with_click} leads with a click id have a status in neither `stages` nor `ignored_statuses`")
+        return said
+
+    @property
+    def standing(self) -> list[str]:
+        """What was told on a night before and still is so, a sentence each."""
+        said = []
+        if self.unreadable_before:
+            said.append(f"{self.unreadable_before} leads still cannot be read")
+        names = ", ".join(f"{label!r}" for label, _, clicks in self.labels_before if clicks)
+        if names:
+            said.append(f"still in neither `stages` nor `ignored_statuses`: {names}")
+        return said
+
+
+def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Told:
+    """What this run tells; what needs telling only once is noted, so that the next run does not tell it again."""
+    unreadable, unreadable_before = leads.tell_unreadable(session, ledger.account, run=ledger.run)
+    found = labels.relabels(session, ledger.account)
+    unknown = unknown_labels(session, ledger.account, book.known_labels)
+    tonight = [Relabel(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
+    new = labels.tell(session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run)
+    # A new name is told as one, not as a status nobody knows.
+    new -= {each.after for each in tonight}
+    stopped = list(silences(session, book, run=ledger.run, now=now))
+    out = kept_out(planned.kept_out, samples.let_in(session, ledger.account))
+    return Told(
+        silences=_sentences([*stopped, *out]),
+        renames=[_renamed(each, book.known_labels) for each in tonight],
+        unreadable=unreadable,
+        unreadable_before=unreadable_before,
+        labels=[each for each in unknown if each[0] in new],
+        labels_before=[each for each in unknown if each[0] not in new],
+    )
+
+
+def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Silence]:
+    """What the ledger shows of causes that keep conversions from being sent, up to a run's end."""
+    account, wanted = book.account, book.extraction
+    tonight, before = samples.begun(session, account, run=run, since=now - BEFORE)
+    yield from stopped_tonight(tonight, before, words=lambda code: REASONS[code].short if code in REASONS else code)
+    valued = {route.conversion for route in book.routes if route.field_value is not None}
+    fields = Fields(
+        ad_user_data=wanted.ad_user_data.path,
+        ad_personalization=wanted.ad_personalization.path if wanted.ad_personalization else None,
+        where=wanted.where,
+        amounts=wanted.amounts,
+    )
+    yield from empty_fields(samples.newest(session, account), samples.entered(session, account, valued), fields)
+    yield from collapsed_share(*(samples.share(session, account, span) for span in windows(now)))
+    yield from damaged_ids(samples.ids(session, account))
+
+
+def standing_silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[str]:
+    """The same, a sentence for each cause."""
+    return _sentences(silences(session, book, run=run, now=now))
+
+
+def _sentences(found: Iterable[Silence]) -> list[str]:
+    return list({each.cause: each.told for each in found}.values())
+
+
+def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Labels:
+    """Labels that leads have now and no setting names; an old name that Oplead has no more is none."""
+    old = {row.before for row in labels.relabels(session, account)}
+    return [each for each in leads.labels(session, account) if each[0] not in known | old]
+
+
+def _renamed(relabel: Relabel, known: frozenset[str]) -> str:
+    said = f"status {relabel.before!r} seems to be called {relabel.after!r} now on {relabel.leads} leads"
+    if relabel.after in known:
+        return f"{said}: nothing is sent for the new name alone; check that it stands where the old one does"
+    where = "under the same stage" if relabel.before in known else "under a stage or `ignored_statuses`"
+    return f"{said}: write it {where}"

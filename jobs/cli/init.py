@@ -1,0 +1,324 @@
+"""`init`: a first settings file, from the few answers that matter and what Oplead itself shows."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import typer
+from pydantic import SecretStr
+
+from connectors.clock import MachineClock
+from connectors.errors import ConnectorError
+from connectors.survey import LabelSeen, Survey
+from jobs.cli.exits import Exit, UnansweredError
+from jobs.cli.sandbox import typed
+from jobs.reporting.terminal import results
+from jobs.rules.labels import normalise_label
+from jobs.settings.draft import Amount, Consent, Draft, Google, environment_text, settings_text
+from jobs.settings.model import ClickIds, Oplead
+from jobs.wiring import survey_of
+
+SETTINGS_FILE, ENVIRONMENT_FILE = "pipeline.yaml", ".env.example"
+STAGES: Mapping[str, str] = {
+    "appointment": "an appointment is made",
+    "quote_sent": "a quote is sent",
+    "won": "the sale is signed",
+    "lost": "the lead is lost",
+}
+# Said by Oplead's help pages or common in French sales: proposals, for a person to take or change.
+_USUAL: Mapping[str, frozenset[str]] = {
+    "appointment": frozenset({"rendez vous", "rdv", "rdv pris", "rendez vous pris", "appointment"}),
+    "quote_sent": frozenset({"devis a relancer", "devis relancer", "devis envoye", "quote sent"}),
+    "won": frozenset({"gagne", "vendu", "vente", "signe", "won", "sold"}),
+    "lost": frozenset({"perdu", "sans suite", "abandonne", "lost"}),
+}
+_SAMPLE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was said on the command line; None where it is asked for."""
+
+    account: str | None = None
+    timezone: str = "Europe/Paris"
+    currency: str = "EUR"
+    base_url: str = "https://api.oplead.com"
+    stages: Mapping[str, tuple[str, ...]] | None = None
+    consent_field: str | None = None
+    consent_granted: tuple[str, ...] = ()
+    consent_refused: tuple[str, ...] = ()
+    amount_field: str | None = None
+    amount_tax: Literal["included", "excluded"] | None = None
+    otherwise: str | None = None
+    google_customer_id: str | None = None
+    google_login_customer_id: str | None = None
+    actions: Mapping[str, str] | None = None
+    meta_dataset_id: str | None = None
+    imported_until: date | None = None
+
+
+def write_first_settings(folder: Path, told: Answers, *, force: bool, ask: bool) -> int:
+    """Ask what is not told yet, write both files, and say what comes next."""
+    files = [folder / SETTINGS_FILE, folder / ENVIRONMENT_FILE]
+    standing = [file for file in files if file.exists()]
+    if standing and not force:
+        raise UnansweredError(f"{standing[0]} is there already: name another folder with --dir, or write --force")
+    draft = _Interview(told, ask=ask).draft(_look(told))
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in zip(files, (settings_text(draft), environment_text(draft)), strict=True):
+        file.write_text(text, encoding="utf-8")
+        results().print(f"wrote {file}", markup=False, soft_wrap=True)
+    _say_what_is_next(files[0], files[1], draft)
+    return Exit.DONE
+
+
+def _look(told: Answers) -> Survey | None:
+    """What Oplead shows, where its key is at hand."""
+    token = os.environ.get("OPLEAD_TOKEN", "").strip()
+    if not token:
+        results().print("OPLEAD_TOKEN is not set, so Oplead is not asked; `probe` can do so later.")
+        return None
+    oplead = Oplead.model_validate({"token": SecretStr(token), "base_url": told.base_url})
+    try:
+        with survey_of(oplead, ZoneInfo(told.timezone), ClickIds(), MachineClock()) as source:
+            survey = source.survey(leads=_SAMPLE)
+    except ConnectorError as error:
+        results().print(f"Oplead could not be looked at: {error}", markup=False, soft_wrap=True)
+        return None
+    results().print(f"looked at {survey.leads} leads of {told.base_url}", markup=False, soft_wrap=True)
+    for sentence in (*survey.undecided, *survey.suspicions):
+        results().print(f"  {sentence}", markup=False, soft_wrap=True)
+    return survey
+
+
+@dataclass(frozen=True, slots=True)
+class _Interview:
+    """The questions, each answered by an option, a proposal or a person."""
+
+    told: Answers
+    ask: bool
+
+    def draft(self, survey: Survey | None) -> Draft:
+        """Everything the first file says."""
+        told = self.told
+        stages, ignored = self._stages(survey.labels if survey else ())
+        return Draft(
+            account=told.account or self._text("A short name for this account, as maison-durand", "--account", _slug),
+            timezone=told.timezone,
+            currency=told.currency,
+            base_url=told.base_url,
+            oplead=survey.suggestion if survey else {},
+            stages=stages,
+            ignored=ignored,
+            consent=self._consent(survey),
+            amount=self._amount(survey),
+            google=self._google(stages),
+            dataset_id=told.meta_dataset_id
+            or self._optional("Meta's dataset id (Events Manager; empty for none)", _digits(1, 20)),
+            imported_until=told.imported_until
+            or self._day("The last day whose conversions were imported by other means, as 2026-11-30 (empty for none)"),
+        )
+
+    def _stages(self, seen: Sequence[LabelSeen]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        labels = [each.label for each in seen]
+        if self.told.stages is not None:
+            stages = dict(self.told.stages)
+        elif seen:
+            stages = self._choose_stages(seen)
+        else:
+            stages = {
+                stage: labels_of(
+                    self._text(f"Oplead's labels for: {meaning} (with commas between)", f"--stage {stage}=")
+                )
+                for stage, meaning in STAGES.items()
+            }
+        stages = {stage: chosen for stage, chosen in stages.items() if chosen}
+        taken = {normalise_label(label) for chosen in stages.values() for label in chosen}
+        return stages, tuple(label for label in labels if normalise_label(label) not in taken)
+
+    def _choose_stages(self, seen: Sequence[LabelSeen]) -> dict[str, tuple[str, ...]]:
+        console = results()
+        if self.ask:
+            console.print("These are the statuses that leads have:")
+            for number, each in enumerate(seen, start=1):
+                line = f"  {number:>3}  {each.label}  ({each.leads} leads, {each.with_click_id} with a click id)"
+                console.print(line, markup=False, soft_wrap=True)
+        chosen = {}
+        for stage, meaning in STAGES.items():
+            usual = [str(n) for n, each in enumerate(seen, 1) if normalise_label(each.label) in _USUAL[stage]]
+            question = f"Which of them mean that {meaning}? Numbers, with commas between; 0 for none"
+            answer = self._text(question, f"--stage {stage}=", _numbers(len(seen)), default=", ".join(usual) or "0")
+            chosen[stage] = tuple(seen[int(n) - 1].label for n in answer.split(",") if n.strip() not in ("", "0"))
+        return chosen
+
+    def _consent(self, survey: Survey | None) -> Consent:
+        told = self.told
+        likely = next((each for each in survey.few_values if each.consent), None) if survey else None
+        if likely and self.ask and not told.consent_field:
+            answers = ", ".join(f"{value or '(none)'} × {count}" for value, count in likely.values.items())
+            results().print(f"{likely.path} looks like a consent: {answers}", markup=False, soft_wrap=True)
+        proposed = likely.path if likely else "leadData.consent"
+        path = told.consent_field or self._text(
+            "The field that says whether a lead's data may be used for advertising", "--consent-field", default=proposed
+        )
+        return Consent(
+            path,
+            told.consent_granted or labels_of(self._text("Its answers that mean yes", "--granted", default="oui")),
+            told.consent_refused or labels_of(self._text("Its answers that mean no", "--refused", default="non")),
+        )
+
+    def _amount(self, survey: Survey | None) -> Amount | None:
+        told = self.told
+        proposed = survey.amounts[0].path if survey and survey.amounts else ""
+        path = told.amount_field or self._optional(
+            "The field with the amount of a sale (empty for none)", str.strip, proposed
+        )
+        if not path:
+            return None
+        tax = told.amount_tax or self._text("Is tax in it? included or excluded", "--tax", _tax, default="included")
+        otherwise = told.otherwise or self._optional(
+            "What to send where no amount is typed within three days, as 900 (empty to send nothing)", _amount_of
+        )
+        return Amount(path, _tax(tax), Decimal(otherwise) if otherwise else None)
+
+    def _google(self, stages: Iterable[str]) -> Google | None:
+        told = self.told
+        customer = told.google_customer_id or self._optional(
+            "The Google Ads customer id, as 123-456-7890 (empty for none)", _digits(10, 10)
+        )
+        if not customer:
+            return None
+        manager = told.google_login_customer_id or self._optional(
+            "The manager account that gives access (empty for none)", _digits(10, 10)
+        )
+        actions = dict(told.actions or {})
+        for stage in (stage for stage in stages if stage != "lost" and stage not in actions):
+            question = f"The id of the conversion action for {stage} (ctId= in its address; empty for later)"
+            if action := self._optional(question, _digits(1, 20)):
+                actions[stage] = action
+        return Google(_digits(10, 10)(customer), manager, actions)
+
+    def _text(
+        self, question: str, option: str, check: Callable[[str], str] = str, *, default: str | None = None
+    ) -> str:
+        """An answer there must be."""
+        if not self.ask:
+            if default is None:
+                raise UnansweredError(f"nobody is there to answer: write {option}…")
+            return check(default)
+        while True:
+            answer = typer.prompt(question, default=default)
+            try:
+                return check(str(answer).strip())
+            except ValueError as error:
+                results().print(f"  {error}", markup=False)
+
+    def _optional(self, question: str, check: Callable[[str], str], default: str = "") -> str | None:
+        """An answer there may be."""
+        if not self.ask:
+            return default or None
+        return self._text(question, "", lambda text: check(text) if text else "", default=default) or None
+
+    def _day(self, question: str) -> date | None:
+        answer = self._optional(question, lambda text: day_of(text).isoformat())
+        return date.fromisoformat(answer) if answer else None
+
+
+def labels_of(text: str) -> tuple[str, ...]:
+    """`Gagné, Vendu` as its labels."""
+    return tuple(label.strip() for label in text.split(",") if label.strip())
+
+
+def pairs_of(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """`won=Gagné,Vendu` as what stands before and after the sign.
+
+    Raises:
+        ValueError: one has no sign, or an unknown stage before it.
+    """
+    for text in texts:
+        name, sign, rest = text.partition("=")
+        if not sign or name.strip() not in STAGES:
+            raise ValueError(f"write {'|'.join(STAGES)}=…, as won=Gagné: {text}")
+        yield name.strip(), rest.strip()
+
+
+def day_of(text: str) -> date:
+    """A day as 2026-11-30.
+
+    Raises:
+        ValueError: it is none; the message says how to write one.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write a day as 2026-11-30") from None
+
+
+def _slug(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", text):
+        raise ValueError("small letters without accents, digits, - and _, 40 at most")
+    return text
+
+
+def _digits(least: int, most: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        digits = text.replace("-", "").replace(" ", "")
+        if not digits.isascii() or not digits.isdecimal() or not least <= len(digits) <= most:
+            raise ValueError(f"write {least} digits" if least == most else "write digits only")
+        return digits
+
+    return check
+
+
+def _numbers(most: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not all(part.strip().isdecimal() and int(part) <= most for part in text.split(",")):
+            raise ValueError(f"write numbers from 1 to {most}, with commas between")
+        return text
+
+    return check
+
+
+def _tax(text: str) -> Literal["included", "excluded"]:
+    match text:
+        case "included" | "excluded":
+            return text
+    raise ValueError("write included or excluded")
+
+
+def _amount_of(text: str) -> str:
+    try:
+        amount = Decimal(text.replace(",", "."))
+    except InvalidOperation:
+        raise ValueError("write a number, as 900") from None
+    if not amount.is_finite() or amount <= 0:
+        raise ValueError("write a number above 0")
+    return f"{amount:f}"
+
+
+def _say_what_is_next(settings: Path, environment: Path, draft: Draft) -> None:
+    console = results()
+    command, file = typed(), str(settings)
+    copied = environment.with_name(".env")
+    steps = [
+        f"copy {environment} to {copied} and fill in {', '.join(draft.variables)}",
+        f"set -a; . {copied}; set +a",
+        f"{command} check --config {file}            what is missing still, by line",
+        f"{command} check --live --config {file}     what Oplead, Google and Meta say",
+        f"{command} run --dry-run --config {file}    what a night would send",
+    ]
+    console.print("Next:")
+    for number, step in enumerate(steps, start=1):
+        console.print(f"  {number}. {step}", markup=False, soft_wrap=True)
+
+
+def is_interactive() -> bool:
+    """Whether a person sits at this terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

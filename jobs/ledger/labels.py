@@ -1,0 +1,181 @@
+"""Which status labels were ever seen, which leads changed theirs since the last complete reading, and renames found."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, delete, exists, func, update
+from sqlalchemy.orm import Mapped
+from sqlmodel import Session, col, select
+
+from connectors.records import Lead
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import LabelMove, LabelRow, LeadRow, RelabelRow, StatusChange
+from jobs.rules.facts import Change, Origin
+from jobs.rules.relabel import Move, Sightings, judge_labels, renamed, tells_them_apart
+
+
+class Read(Protocol):
+    """A lead as a pull read it."""
+
+    @property
+    def lead(self) -> Lead:
+        """The lead itself."""
+
+    @property
+    def label(self) -> str | None:
+        """Its present label, normalised."""
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The status changes that are new to us."""
+
+
+def note(session: Session, account: str, readings: Sequence[Read], *, seen_at: datetime) -> None:
+    """Remember the labels of leads that are about to be stored, and which leads wait until those are understood.
+
+    A lead on record that shows a label nobody had before may have changed, or its status may have another name now;
+    only a complete reading tells. The same goes for one that shows the new name of a status that was renamed.
+    """
+    fresh = _note_labels(session, account, readings, seen_at)
+    renames = [Move(row.before, row.after) for row in relabels(session, account)]
+    ids = [reading.lead.id for reading in readings]
+    rows = session.exec(select(LeadRow.id, LeadRow.label).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    on_record = {lead: label or "" for lead, label in rows}
+    for reading in readings:
+        if reading.lead.id not in on_record:
+            continue
+        move = Move(on_record[reading.lead.id], reading.label or "")
+        shown = {change.label for change in reading.changes}
+        waits = not tells_them_apart(reading.lead.history, move) and (
+            not shown.isdisjoint(fresh)
+            or any(_had(session, account, reading.lead.id, one.before) for one in renames if one.after in shown)
+        )
+        if move.before != move.after or waits:
+            _note_move(session, account, reading.lead.id, move, waits=waits)
+
+
+def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
+    """Whether a lead waits until it is told whether a status was renamed."""
+    return exists().where(col(LabelMove.account) == account, col(LabelMove.lead) == lead, col(LabelMove.waits))
+
+
+def are_all_settled(session: Session, account: str) -> bool:
+    """Whether every label seen was there in a complete reading that could tell what it is."""
+    open_ones = select(LabelRow.label).where(LabelRow.account == account, ~col(LabelRow.settled))
+    return session.exec(open_ones.limit(1)).first() is None
+
+
+def settle(session: Session, ledger: Ledger, *, since: datetime) -> None:
+    """At the end of a complete reading that began then, tell renamed statuses from new ones, and let leads go on."""
+    account = ledger.account
+    seen = _sightings(session, account, since)
+    verdict = judge_labels(seen)
+    for found in verdict.relabels:
+        row = RelabelRow(account=account, before=found.before, after=found.after, leads=found.leads, run=ledger.run)
+        session.merge(row)
+    session.flush()
+    for relabel in relabels(session, account):
+        if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
+            _rename_entries(session, account, Move(relabel.before, relabel.after))
+    settled = (col(LabelRow.account) == account, col(LabelRow.label).not_in(verdict.undecided))
+    session.exec(update(LabelRow).where(*settled).values(settled=True))
+    undecided = exists().where(
+        col(StatusChange.account) == account,
+        col(StatusChange.lead) == col(LabelMove.lead),
+        col(StatusChange.label).in_(verdict.undecided),
+    )
+    session.exec(
+        delete(LabelMove)
+        .where(col(LabelMove.account) == account, ~undecided)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def relabels(session: Session, account: str, *, run: int | None = None) -> list[RelabelRow]:
+    """Statuses that were renamed, all of them or those one run found; in the order of their old names."""
+    wanted = select(RelabelRow).where(RelabelRow.account == account).order_by(col(RelabelRow.before))
+    return list(session.exec(wanted if run is None else wanted.where(RelabelRow.run == run)))
+
+
+def tell(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
+    """Which of these labels a human has not been told of, or of fewer leads with a click id; from now on told."""
+    rows = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(with_click)))
+    new = set()
+    for row in rows:
+        if row.told_in == run or with_click[row.label] > row.told:
+            row.told, row.told_in = with_click[row.label], run
+            session.add(row)
+            new.add(row.label)
+    return new
+
+
+def _note_labels(session: Session, account: str, readings: Sequence[Read], seen_at: datetime) -> set[str]:
+    """Put labels that are new on record; which of these leads' labels no complete reading has shown yet."""
+    shown = {change.label for reading in readings for change in reading.changes}
+    shown |= {reading.label for reading in readings if reading.label}
+    known = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(shown))).all()
+    new = shown - {row.label for row in known}
+    session.add_all(LabelRow(account=account, label=label, seen_at=seen_at) for label in sorted(new))
+    return new | {row.label for row in known if not row.settled}
+
+
+def _note_move(session: Session, account: str, lead: str, move: Move, *, waits: bool) -> None:
+    row = session.get(LabelMove, (account, lead)) or LabelMove(
+        account=account, lead=lead, before=move.before, after=move.after, waits=False
+    )
+    row.after, row.waits = move.after, row.waits or waits
+    session.add(row)
+
+
+def _had(session: Session, account: str, lead: str, label: str) -> bool:
+    wanted = (StatusChange.account == account, StatusChange.lead == lead, StatusChange.label == label)
+    return session.exec(select(StatusChange.id).where(*wanted).limit(1)).first() is not None
+
+
+def _sightings(session: Session, account: str, since: datetime) -> Sightings:
+    fresh = session.exec(
+        select(LabelRow.label, LabelRow.seen_at).where(LabelRow.account == account, ~col(LabelRow.settled))
+    )
+    # More columns than SQLModel's own `select` is typed for.
+    moved = session.connection().execute(
+        sqlalchemy.select(col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits), func.count())
+        .where(col(LabelMove.account) == account, col(LabelMove.before) != col(LabelMove.after))
+        .group_by(col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits))
+    )
+    moves: dict[Move, int] = {}
+    left: dict[str, int] = {}
+    for before, after, waits, count in moved:
+        left[before] = left.get(before, 0) + count
+        if waits and before and after:
+            moves[Move(before, after)] = count
+    last = session.exec(
+        select(LeadRow.label, func.max(LeadRow.seen_at))
+        .where(LeadRow.account == account, col(LeadRow.label).is_not(None), LeadRow.seen_at >= since)
+        .group_by(col(LeadRow.label))
+    )
+    return Sightings(
+        fresh=dict(fresh.all()), moves=moves, left=left, last={label: at for label, at in last if label is not None}
+    )
+
+
+def _rename_entries(session: Session, account: str, relabel: Move) -> None:
+    """Have the entries that only show a status under its new name count as no change."""
+    moved = {
+        row.lead: (row.before, row.after) == (relabel.before, relabel.after)
+        for row in session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits)))
+    }
+    entries: dict[str, list[StatusChange]] = {}
+    for row in session.exec(
+        select(StatusChange)
+        .where(StatusChange.account == account, col(StatusChange.label).in_((relabel.before, relabel.after)))
+        .order_by(col(StatusChange.id))
+    ):
+        if row.lead in moved:
+            entries.setdefault(row.lead, []).append(row)
+    for lead, rows in entries.items():
+        changes = [Change(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]
+        for position in renamed(changes, relabel, moved=moved[lead]):
+            rows[position].origin = Origin.RELABEL
+            session.add(rows[position])

@@ -1,0 +1,102 @@
+"""A few of the latest leads, ids and conversions, for rules that look at what stopped coming."""
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import exists, func
+from sqlmodel import Session, col, select
+
+from connectors.records import ClickIdKind
+from jobs.ledger.fates import Fate
+from jobs.ledger.tables import ClickIdRow, Delivery, LeadRow, Transition
+from jobs.rules.facts import Answer
+from jobs.rules.intake import ERASED
+from jobs.rules.silence import Begun, Sample, Share
+
+LATEST = 50
+"""How many of the latest are looked at: what broke is seen soon, and chance is not taken for it."""
+STOPPED = (Fate.WITHHELD, Fate.EXPIRED)
+
+
+def begun(session: Session, account: str, *, run: int, since: datetime) -> tuple[list[Begun], list[Begun]]:
+    """The conversions that qualified in a run, and since then before it; in order, with why they could not be sent."""
+    rows = session.exec(
+        select(Transition, Delivery.conversion, Delivery.destination)
+        .join(Delivery, col(Delivery.id) == col(Transition.delivery))
+        .where(
+            Transition.account == account,
+            col(Transition.from_fate).is_(None),
+            Transition.to_fate != Fate.SKIPPED,
+            Transition.at >= since,
+            Transition.run <= run,
+        )
+        .order_by(col(Transition.id))
+    )
+    tonight: list[Begun] = []
+    before: list[Begun] = []
+    for move, conversion, destination in rows:
+        one = Begun(conversion, destination, move.cause if move.to_fate in STOPPED else None)
+        (tonight if move.run == run else before).append(one)
+    return tonight, before
+
+
+def let_in(session: Session, account: str) -> set[tuple[str, str]]:
+    """The conversions and destinations that ever had a delivery."""
+    wanted = select(Delivery.conversion, Delivery.destination).where(Delivery.account == account).distinct()
+    return set(session.exec(wanted))
+
+
+def newest(session: Session, account: str) -> list[Sample]:
+    """The leads created last."""
+    rows = session.exec(
+        select(LeadRow)
+        .where(LeadRow.account == account, LeadRow.digest != "")
+        .order_by(col(LeadRow.created_at).desc())
+        .limit(LATEST)
+    )
+    return [_sample(row) for row in rows]
+
+
+def entered(session: Session, account: str, conversions: Collection[str]) -> list[Sample]:
+    """The leads that had one of these conversions last, and do not wait for anything any more."""
+    has_one = exists().where(
+        col(Delivery.account) == account,
+        col(Delivery.lead) == col(LeadRow.id),
+        col(Delivery.conversion).in_(conversions),
+        col(Delivery.fate) != Fate.PENDING,
+    )
+    rows = session.exec(
+        select(LeadRow)
+        .where(LeadRow.account == account, LeadRow.digest != "", has_one)
+        .order_by(col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
+        .limit(LATEST)
+    )
+    return [_sample(row) for row in rows]
+
+
+def share(session: Session, account: str, span: tuple[datetime, datetime]) -> Share:
+    """How many leads were created in a time, and how many of them carry a click id."""
+    created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
+    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+    leads, with_click = session.exec(select(func.count(), func.count().filter(clicked)).where(*created)).one()
+    return Share(leads, with_click)
+
+
+def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
+    """The latest click ids of each kind that are still whole on record."""
+    found = []
+    for kind in ClickIdKind:
+        rows = session.exec(
+            select(ClickIdRow.value)
+            .where(ClickIdRow.account == account, ClickIdRow.kind == kind, ~col(ClickIdRow.value).startswith(ERASED))
+            .order_by(col(ClickIdRow.clicked_at).desc())
+            .limit(LATEST)
+        )
+        found += [(kind, value) for value in rows]
+    return found
+
+
+def _sample(row: LeadRow) -> Sample:
+    kept = json.loads(row.facts)
+    return Sample(Answer(row.ad_user_data), Answer(row.ad_personalization), kept["where"], frozenset(kept["amounts"]))

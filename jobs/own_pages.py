@@ -1,0 +1,91 @@
+"""Reads leads by their own pages, some at a time, and keeps each as it was then."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from connectors.ports import Clock, LeadSource
+from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+from jobs.intake import Intake, Kept, Times
+from jobs.ledger import leads
+from jobs.ledger.ledger import Ledger
+
+AT_ONCE = 50
+"""Leads kept in one transaction, after which the time is looked at."""
+Found = tuple[LeadId, Lead | UnreadableLead | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking for leads."""
+
+    ids: list[LeadId] = field(default_factory=list)
+    """Those that were asked for before time was up, in order."""
+    gone: list[LeadId] = field(default_factory=list)
+    """Those of them that are not there any more."""
+
+
+@dataclass(slots=True)
+class OwnPages:
+    """The way to single leads within one pull."""
+
+    ledger: Ledger
+    source: LeadSource
+    intake: Intake
+    clock: Clock
+    until: datetime
+    """When time is up, by our clock."""
+    count: Callable[[LeadPage, Kept], None]
+    """Told of what was read and kept, each time."""
+    started: datetime
+    """The start of the pull, on the source's clock."""
+    ahead: timedelta = timedelta()
+    """How far the source's clock is ahead of ours."""
+
+    def read(self, ids: Sequence[LeadId]) -> Asked:
+        """Read leads in this order until all are read, time is up or the source gives no more tonight.
+
+        Raises:
+            Misconfigured: the source refuses us. What was read until then is kept.
+            Transient: the source kept failing. What was read until then is kept.
+        """
+        asked = Asked()
+        for start in range(0, len(ids), AT_ONCE):
+            if self.clock.now() > self.until:
+                break
+            part = ids[start : start + AT_ONCE]
+            found = self._read(part)
+            asked.ids.extend(lead for lead, _ in found)
+            asked.gone.extend(lead for lead, one in found if one is None)
+            if len(found) < len(part):
+                break
+        return asked
+
+    def _read(self, part: Sequence[LeadId]) -> list[Found]:
+        began, found = self.clock.now(), []
+        try:
+            for one in self.source.fetch_each(part):
+                found.append(one)  # noqa: PERF402 - what came before a failure is kept too
+        finally:
+            self._keep(found, began)
+        return found
+
+    def _keep(self, found: Iterable[Found], began: datetime) -> None:
+        read = [one for _, one in found]
+        with self.ledger.writing() as session:
+            known = {
+                one.id
+                for one in read
+                if isinstance(one, Lead) and leads.is_known(session, self.ledger.account, one.id, one.digest)
+            }
+            page = LeadPage(
+                leads=tuple(one for one in read if isinstance(one, Lead) and one.id not in known),
+                unchanged=tuple(known),
+                unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
+                served_at=None,
+                resume=None,
+            )
+            # Each was as it is no earlier than the first was asked for, and no later than the last had come.
+            when = Times(self.started, max(self.started, began + self.ahead), self.clock.now())
+            kept = self.intake.store(session, self.ledger.account, page, when)
+        self.count(page, kept)

@@ -1,0 +1,106 @@
+"""Whether a status was renamed in Oplead, which changes its name on every lead and none of the leads: pure."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.records import StatusEntry
+from jobs.rules.facts import Change, Origin
+from jobs.rules.labels import normalise_label
+from jobs.rules.timing import same_entry
+
+FEWEST = 5
+"""Fewer leads than this may have moved together by chance."""
+SHARE = 0.8
+"""Of the leads that left the old label, how many must have the new one: a few go on to another status meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Leads that had one label before and have another now."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relabel:
+    """A status that has another name now."""
+
+    before: str
+    after: str
+    leads: int
+    """How many leads show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """What a complete reading saw of labels."""
+
+    fresh: Mapping[str, datetime]
+    """Labels nobody had before, and when each was first seen."""
+    moves: Mapping[Move, int]
+    """How many leads went straight from one label to another, as a rename would have it."""
+    left: Mapping[str, int]
+    """How many leads do not have a label any more that they had before, wherever they went."""
+    last: Mapping[str, datetime]
+    """When a label was last seen on a lead in this reading; one not seen is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reading says of fresh labels: some are new names, some cannot be told yet, the rest are new statuses."""
+
+    relabels: tuple[Relabel, ...]
+    undecided: frozenset[str]
+    """Labels that came up in the middle of the reading: only the next one can tell."""
+
+
+def judge_labels(seen: Sightings) -> Verdict:
+    """Tell renamed statuses from new ones.
+
+    The old label is gone from the moment the new one came up, and the leads that left it (nearly all, and not too few)
+    have the new one.
+    """
+    relabels, undecided = [], set()
+    for move, leads in sorted(seen.moves.items(), key=lambda pair: (pair[0].before, pair[0].after)):
+        came_up = seen.fresh.get(move.after)
+        last = seen.last.get(move.before)
+        if came_up is None or (last is not None and last >= came_up):
+            continue
+        if leads >= FEWEST and leads >= SHARE * seen.left[move.before]:
+            relabels.append(Relabel(move.before, move.after, leads))
+        elif last is not None:
+            undecided.add(move.after)
+    return Verdict(tuple(relabels), frozenset(undecided - {each.after for each in relabels}))
+
+
+def tells_them_apart(history: Collection[StatusEntry], move: Move) -> bool:
+    """Whether a lead's own history has both labels at times of their own: then they are two statuses."""
+    times: dict[str, set[object]] = {}
+    for entry in history:
+        times.setdefault(normalise_label(entry.label), set()).add(entry.at.at)
+    before, after = times.get(move.before, set()), times.get(move.after, set())
+    return bool(before and after - before)
+
+
+def renamed(changes: Sequence[Change], relabel: Move, *, moved: bool) -> Iterator[int]:
+    """Which of a lead's changes, by position, only show an old entry under its new name.
+
+    Args:
+        changes: those on record.
+        relabel: the old name and the new one.
+        moved: whether the lead went straight from the old name to the new one.
+    """
+    old = [change for change in changes if change.label == relabel.before]
+    new = [
+        (position, change)
+        for position, change in enumerate(changes)
+        if change.label == relabel.after and change.origin is not Origin.RELABEL
+    ]
+    again = [
+        position for position, change in new if any(same_entry(change, other, whatever_label=True) for other in old)
+    ]
+    if not again and moved and new:
+        again = [max(new, key=lambda pair: (pair[1].at, pair[1].seen_at))[0]]
+    yield from again

@@ -1,0 +1,250 @@
+"""What quietly starves bidding: nothing can be sent, a field is empty, click ids stop or arrive damaged. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.records import ClickIdKind
+from jobs.rules.facts import Answer
+
+FEWEST = 5
+"""Fewer conversions than this may be stopped by chance."""
+FEWEST_LEADS = 20
+"""Fewer leads, or ids, than this say nothing of all of them."""
+RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
+"""The leads whose share of click ids is looked at, and those it is compared with."""
+COLLAPSED = 3
+"""The share is under a third of what it was."""
+FEWEST_EXPECTED = 5
+"""So many leads should have had an id, by the share before: with fewer, none may be chance."""
+CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 255, 256, 500, 512})
+"""How long the columns and form fields are that cut ids off. Whole ids have other lengths."""
+_WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
+"""Ids long enough that one without a single capital has lost them."""
+_MAY_BE_RIGHT = frozenset({"no_click_id", "no_identifier", "consent_refused"})
+"""Reasons that stop many a healthy account's leads, every night: they alarm where they do more than usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A conversion that qualified for a destination, and where it stood at once."""
+
+    conversion: str
+    destination: str
+    reason: str | None
+    """Why it cannot be sent, perhaps with a detail; None where it can, now or later."""
+
+    @property
+    def code(self) -> str | None:
+        """The reason without its detail."""
+        return self.reason and self.reason.partition(":")[0]
+
+    @property
+    def is_elsewheres(self) -> bool:
+        """Whether it carries another platform's click id alone, which says nothing of this one."""
+        return self.reason is not None and ": only " in self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One cause that keeps conversions from being sent."""
+
+    cause: str
+    """Told once however often it is found."""
+    told: str
+    """What a human is told, without anyone's data."""
+
+
+Words = Callable[[str], str]
+"""How a reason is said in a few words."""
+
+
+# ── tonight's conversions ────────────────────────────────────────────────────────────────────────
+
+
+def stopped_tonight(tonight: Sequence[Begun], before: Sequence[Begun], *, words: Words) -> Iterator[Silence]:
+    """Where no conversion that qualified can be sent, or one reason stops half of them.
+
+    Args:
+        tonight: what qualified tonight, in the order it did.
+        before: what qualified on the nights before, oldest first.
+        words: says a reason.
+    """
+    ours = [each for each in tonight if not each.is_elsewheres]
+    nothing_goes = all(each.reason is not None for each in ours)
+    found: dict[tuple[str, bool], list[str]] = {}
+    for place in sorted({each.destination for each in ours}):
+        here = [each for each in ours if each.destination == place]
+        earlier = [each for each in before if each.destination == place and not each.is_elsewheres]
+        stop = _stop(here, earlier, nothing_goes=nothing_goes)
+        if stop is not None:
+            count = sum(each.code == stop[0] for each in here)
+            found.setdefault(stop, []).append(f"{count} of {len(here)} for {place}")
+    for (reason, all_of_them), counts in found.items():
+        what = "conversions qualify tonight and none of them can be sent" if all_of_them else _HALF
+        yield Silence(f"stopped:{reason}", f"{what}: {words(reason)} ({', '.join(counts)})")
+
+
+_HALF = "one reason stops at least half of tonight's conversions"
+
+
+def _stop(here: Sequence[Begun], earlier: Sequence[Begun], *, nothing_goes: bool) -> tuple[str, bool] | None:
+    """The reason that stops one destination's conversions, and whether it gets nothing at all.
+
+    Leads that came without an ad may be all that one destination has on a night, while another gets its own; only
+    where no destination gets any they are a silence.
+    """
+    reasons = Counter(each.code for each in here if each.code is not None)
+    if not reasons:
+        return None
+    reason, count = reasons.most_common(1)[0]
+    may_be_right = reason in _MAY_BE_RIGHT
+    if reasons.total() == len(here) and (nothing_goes or not may_be_right) and _in_a_row([*earlier, *here]) >= FEWEST:
+        return reason, True
+    if count < FEWEST or 2 * count < len(here):
+        return None
+    return None if may_be_right and _is_usual(reason, earlier) else (reason, False)
+
+
+def _in_a_row(begun: Sequence[Begun]) -> int:
+    """How many were stopped since the last one that could be sent."""
+    for count, each in enumerate(reversed(begun)):
+        if each.reason is None:
+            return count
+    return len(begun)
+
+
+def _is_usual(reason: str, earlier: Sequence[Begun]) -> bool:
+    """Whether a reason stopped many before, too: a third of them or more."""
+    return len(earlier) >= FEWEST and 3 * sum(each.code == reason for each in earlier) >= len(earlier)
+
+
+def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Silence]:
+    """Where `where` keeps out every lead that reached a stage, and never let one in.
+
+    Args:
+        counts: how many leads each conversion's `where` kept out at each destination tonight.
+        let_in: the conversions and destinations that ever had a delivery.
+    """
+    for (conversion, destination), count in sorted(counts.items()):
+        if count >= FEWEST and (conversion, destination) not in let_in:
+            yield Silence(
+                f"where:{conversion}:{destination}",
+                f"{count} leads reached the stage of {conversion!r} and `where` let none of them through to "
+                f"{destination}: compare its values with Oplead's",
+            )
+
+
+# ── the fields ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One lead as it was last read."""
+
+    ad_user_data: Answer
+    ad_personalization: Answer
+    where: Mapping[str, str]
+    amounts: frozenset[str]
+    """Paths at which an amount stands, read or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the settings read of a lead, by path."""
+
+    ad_user_data: str
+    ad_personalization: str | None
+    where: Collection[str]
+    amounts: Collection[str]
+
+
+def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fields) -> Iterator[Silence]:
+    """Configured fields that are empty on every lead read lately, or hold nothing that the settings list.
+
+    Args:
+        newest: the leads created last, the newest first.
+        entered: the leads that had a conversion with a value last, and were not waiting for it any more.
+        fields: what is read of them.
+    """
+    latest = newest[:FEWEST_LEADS]
+    if len(latest) == FEWEST_LEADS:
+        if all(lead.ad_user_data is Answer.MISSING for lead in latest):
+            yield _empty(f"the consent field {fields.ad_user_data}", fields.ad_user_data)
+        if fields.ad_personalization and all(lead.ad_personalization is Answer.MISSING for lead in latest):
+            yield _empty(f"the consent field {fields.ad_personalization}", fields.ad_personalization)
+        for path in sorted(fields.where):
+            if not any(path in lead.where for lead in latest):
+                yield _empty(f"{path}, which a `where` looks at,", path)
+            elif not any(_is_listed(lead.where.get(path)) for lead in newest):
+                said = f"none of the last {len(newest)} leads has a value at {path} that a `where` lists"
+                yield Silence(f"field:{path}", f"{said}: compare its values with Oplead's")
+    sold = entered[:FEWEST_LEADS]
+    for path in sorted(fields.amounts):
+        if len(sold) == FEWEST_LEADS and not any(path in lead.amounts for lead in sold):
+            yield _empty(f"the amount {path}", path)
+
+
+def _empty(what: str, path: str) -> Silence:
+    return Silence(f"field:{path}", f"{what} is empty on each of the last {FEWEST_LEADS} leads: is the path right?")
+
+
+def _is_listed(value: str | None) -> bool:
+    """Whether a value is one that the settings list: others are kept by their shape alone."""
+    return value is not None and not value.startswith("<")
+
+
+# ── click ids ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many leads were created in a time, and how many of those have a click id."""
+
+    leads: int
+    with_click: int
+
+
+def collapsed_share(recent: Share, before: Share) -> Iterator[Silence]:
+    """Whether click ids arrive on under a third of the share of leads that they arrived on before."""
+    if min(recent.leads, before.leads) < FEWEST_LEADS:
+        return
+    expected = recent.leads * before.with_click / before.leads
+    if expected >= FEWEST_EXPECTED and COLLAPSED * recent.with_click < expected:
+        now, then = (round(100 * share.with_click / share.leads) for share in (recent, before))
+        yield Silence(
+            "click share",
+            f"{now} % of the leads of the last {RECENT.days} days have a click id, {then} % of those before had: "
+            "does the form still store it?",
+        )
+
+
+def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Silence]:
+    """Whether at least half of the latest ids of a kind look cut off, or have lost their capitals."""
+    by_kind: dict[ClickIdKind, list[str]] = {}
+    for kind, value in ids:
+        by_kind.setdefault(kind, []).append(value)
+    for kind, values in sorted(by_kind.items()):
+        if len(values) < FEWEST_LEADS:
+            continue
+        longest = max(map(len, values))
+        cut = sum(len(value) == longest for value in values)
+        if longest in CUT_AT and 2 * cut >= len(values):
+            yield Silence(
+                f"cut:{kind}",
+                f"{cut} of the last {len(values)} {kind}s are {longest} characters long and none is longer: "
+                "they look cut off on their way into Oplead",
+            )
+        lowered = sum(any(map(str.isalpha, value)) and value == value.lower() for value in values)
+        if kind in _WITH_CAPITALS and 2 * lowered >= len(values):
+            yield Silence(
+                f"lowered:{kind}",
+                f"{lowered} of the last {len(values)} {kind}s have no capital letter: "
+                "something on their way into Oplead writes them small",
+            )
+
+
+def windows(now: datetime) -> tuple[tuple[datetime, datetime], tuple[datetime, datetime]]:
+    """The time whose leads are looked at, and the time before it that they are compared with."""
+    return (now - RECENT, now), (now - RECENT - BEFORE, now - RECENT)

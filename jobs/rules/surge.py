@@ -1,0 +1,64 @@
+"""Whether a night would send a destination so much that a human should agree first."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+NIGHTS = 28
+"""How many nights back a destination's usual numbers are looked for."""
+TIMES_THE_LARGEST = 5
+WITHOUT_HISTORY = 50
+"""What a night may send at least, whatever the nights before it sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """More conversions than a night may send."""
+
+    due: int
+    allowed: int
+    largest: int
+    """What the largest of the nights before sent."""
+
+    @property
+    def told(self) -> str:
+        """What a human is told of it, and how to agree."""
+        return (
+            f"{self.due} conversions are due and one night may send {self.allowed} (the largest of the last "
+            f"{NIGHTS} nights sent {self.largest}): they are held until someone agrees by `run --accept-surge`"
+        )
+
+
+def surge(due: int, nights: Iterable[int], *, max_per_run: int | None) -> Surge | None:
+    """The surge that so many due conversions are; None where a night may send them.
+
+    Args:
+        due: first sends whose time has come; a replay of a lost answer is none.
+        nights: how many first sends each of the nights before made.
+        max_per_run: what the settings allow; None leaves it to the nights before.
+    """
+    largest = max(nights, default=0)
+    allowed = max(WITHOUT_HISTORY, TIMES_THE_LARGEST * largest) if max_per_run is None else max_per_run
+    return Surge(due, allowed, largest) if due > allowed else None
+
+
+def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now: datetime) -> tuple[int, ...]:
+    """What each of the last nights before today sent, from the instant and the size of every request.
+
+    A night is a date in the account's zone. Today's own requests are left out: what a run has sent already must not
+    let the next one send five times as much.
+    """
+    today = now.astimezone(zone).date()
+    counts: Counter[int] = Counter()
+    for at, count in sends:
+        age = (today - at.astimezone(zone).date()).days
+        if 0 < age <= NIGHTS:
+            counts[age] += count
+    return tuple(counts.values())
+
+
+def horizon(now: datetime) -> datetime:
+    """An instant before which no send matters any more."""
+    return now - timedelta(days=NIGHTS + 2)

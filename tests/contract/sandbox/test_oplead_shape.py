@@ -1,0 +1,597 @@
+"""Oplead in every shape, by hand-written requests: each position of each axis, as it stands on the wire."""
+
+import pytest
+
+from connectors.sandbox.faults import Faults
+from connectors.sandbox.http import Server
+from connectors.sandbox.oplead import ADMIN_KEY, SUPPLIER_KEY, Oplead
+from connectors.sandbox.oplead_shape import AXES, Shape
+from tests.contract.sandbox.test_oplead import START
+
+KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
+LEAD = {
+    "id": "L-7",
+    "createdAt": "2026-07-01 09:12:44",
+    "updatedAt": "2026-07-20 17:05:01",
+    "status": "Gagné",
+    "statusDate": "2026-07-20 17:05:01",
+    "statusHistory": [
+        {"status": "Nouveau", "date": "2026-07-01 09:12:44"},
+        {"status": "Gagné", "date": "2026-07-20 17:05:01"},
+    ],
+    "leadData": {"externalID": "gclid=Abc", "consent": "oui", "utm_source": "google"},
+    "contact": {"firstname": "Maëlle", "lastname": "Orvalais", "email": "m@example.org", "phone": "0199001234"},
+    "address": {"postcode": "75011", "city": "Paris", "country": "FR"},
+    "amount": "12 500,00 €",
+    "channel": "Site web",
+}
+LIST = {
+    "auth": {
+        "bearer": ("GET /v1/leads", {"Authorization": "Bearer KEY"}),
+        "authorization": ("GET /v1/leads", {"Authorization": "KEY"}),
+        "x_api_key": ("GET /v1/leads", {"X-API-KEY": "KEY"}),
+        "token_header": ("GET /v1/leads", {"X-Oplead-Auth": "Token KEY"}),
+        "query_token": ("GET /v1/leads?token=KEY", {}),
+        "query_api_key": ("GET /v1/leads?api_key=KEY", {}),
+    },
+    "path_prefix": {"/v1": "/v1/leads", "": "/leads", "/api/v1": "/api/v1/leads"},
+    "lead_path": {"/leads": "/v1/leads/L-7", "/lead": "/v1/lead/L-7"},
+    "envelope": {
+        "data": lambda body: body["data"],
+        "array": lambda body: body,
+        "items": lambda body: body["items"],
+        "results": lambda body: body["results"],
+        "leads": lambda body: body["leads"],
+        "data.items": lambda body: body["data"]["items"],
+        "fiches": lambda body: body["fiches"],
+        "included": lambda body: body["leads"],
+    },
+    "pagination": {
+        "next_url": lambda answer: answer.json()["next"],
+        "next_path": lambda answer: answer.json()["next"],
+        "links_next": lambda answer: answer.json()["links"]["next"],
+        "cursor": lambda answer: answer.json()["nextCursor"] and f"/v1/leads?cursor={answer.json()['nextCursor']}",
+        "link_header": lambda answer: answer.headers["link"].partition('rel="first"')[2].strip(', <>rel="nxt;'),
+        "page": ("/v1/leads", "/v1/leads?page=2", "/v1/leads?page=3"),
+        "page_from_0": ("/v1/leads?page=0", "/v1/leads?page=1", "/v1/leads?page=2"),
+        "offset": ("/v1/leads", "/v1/leads?offset=100", "/v1/leads?offset=200"),
+        "none": ("/v1/leads",),
+    },
+    "page_parameter": {name: f"/v1/leads?{name}=3" for name in ("page", "p", "pageNumber")},
+    "offset_parameter": {name: f"/v1/leads?{name}=200" for name in ("offset", "skip")},
+    "size_parameter": {name: f"/v1/leads?{name}=7" for name in ("size", "limit", "per_page")},
+    "size_is": {"honoured": 7, "ignored": 100},
+    "page_size": {100: 100, 20: 20, 25: 25, 50: 50},
+    "page_total": {False: None, True: 250},
+    "past_end": {"empty": (200, []), "not_found": (404, None), "last_again": (200, list(range(200, 250)))},
+    "unknown_parameters": {"refused": (400, 400), "ignored": (200, 200)},
+    "filters": {
+        True: ("updated_since=2026-07-20T17:03:20", [3, *range(200, 250)]),
+        "updatedAfter": ("updatedAfter=2026-07-21", [3]),
+        "modified_since": ("modified_since=1784559800", [3, *range(200, 250)]),
+        "created_since": ("created_since=2026-07-01T09:04:00", [3, *range(240, 250)]),
+        False: ("", range(250)),
+    },
+    "order": {"oldest_first": list(range(250)), "newest_first": list(range(249, -1, -1))},
+    "list_has_details": {True: LEAD, False: {**LEAD, "leadData": None}, "ids": {"id": "L-7"}},
+}
+"""How the list speaks, or is asked."""
+WRITTEN = {
+    "names": {
+        "camel": ("createdAt", "statusHistory", "leadData", "externalID", "utm_source", "firstname", "postcode"),
+        "snake": ("created_at", "status_history", "lead_data", "externalID", "utm_source", "first_name", "post_code"),
+        "run_together": ("createdat", "statushistory", "leaddata", "externalID", "utmsource", "firstname", "postcode"),
+        "french": ("dateCreation", "historique", "leadData", "externalID", "utm_source", "prenom", "codePostal"),
+    },
+    "ids": {"prefixed": "L-7", "int": 7, "uuid": "91084c30-fd06-5bd6-b788-885084267694"},
+    "lead_data": {
+        "object": LEAD["leadData"],
+        "name_value": [
+            {"name": "externalID", "value": "gclid=Abc"},
+            {"name": "consent", "value": "oui"},
+            {"name": "utm_source", "value": "google"},
+        ],
+        "key_value": [
+            {"key": "externalID", "value": "gclid=Abc"},
+            {"key": "consent", "value": "oui"},
+            {"key": "utm_source", "value": "google"},
+        ],
+    },
+    "external_id": {
+        "externalID": ({"externalID": "gclid=Abc", "consent": "oui", "utm_source": "google"}, None),
+        "externalId": ({"externalId": "gclid=Abc", "consent": "oui", "utm_source": "google"}, None),
+        "external_id": ({"external_id": "gclid=Abc", "consent": "oui", "utm_source": "google"}, None),
+        "tracking": ({"consent": "oui"}, {"externalID": "gclid=Abc", "utm_source": "google"}),
+    },
+    "status": {
+        "label": ("Gagné", "Nouveau"),
+        "code": ("WON", "NEW"),
+        "label_code": ({"label": "Gagné", "code": "WON"}, {"label": "Nouveau", "code": "NEW"}),
+        "id_name": ({"id": 6, "name": "Gagné"}, {"id": 1, "name": "Nouveau"}),
+    },
+    "status_dates": {
+        "history": {"statusDate", "statusHistory"},
+        "status_date": {"statusDate"},
+        "none": set(),
+    },
+    "history_order": {"oldest": ["Nouveau", "Gagné"], "newest": ["Gagné", "Nouveau"]},
+    "dates": {
+        "naive": "2026-07-20 17:05:01",
+        "iso": "2026-07-20T17:05:01+02:00",
+        "french": "20/07/2026 17:05",
+        "epoch_s": 1784559901,
+        "epoch_ms": 1784559901000,
+        "php": {"date": "2026-07-20 17:05:01.000000", "timezone_type": 3, "timezone": "Europe/Paris"},
+    },
+    "status_day": {"timed": "2026-07-20 17:05:01", "day": "2026-07-20"},
+    "amounts": {"typed": "12 500,00 €", "number": 12500},
+    "contact": {
+        "nested": (LEAD["contact"], LEAD["address"], None, None),
+        "flat": (None, None, None, "75011"),
+        "customer": (None, None, {**LEAD["contact"], "address": LEAD["address"]}, None),
+    },
+}
+"""What one lead looks like."""
+
+
+def numbered(number):
+    """One of 250 leads, changed in the order of their numbers; the third was changed and made last."""
+    minute, second = divmod(number, 60)
+    made = f"2026-07-01 09:{minute:02}:{second:02}" if number != 3 else "2026-07-21 00:00:00"
+    changed = f"2026-07-20 17:{minute:02}:{second:02}" if number != 3 else made
+    return {**LEAD, "id": f"L-{number}", "createdAt": made, "updatedAt": changed}
+
+
+@pytest.fixture
+def oplead():
+    """An Oplead with 250 leads."""
+    population = {f"L-{number}": numbered(number) for number in range(250)}
+    return Oplead(lambda: START, lambda _: population)
+
+
+@pytest.fixture
+def url(oplead):
+    """Its address."""
+    with Server("oplead", oplead.handle, Faults(), lambda: START) as server:
+        yield server.url
+
+
+@pytest.fixture
+def get(ask, url):
+    """Read one page, by its path or whole address, with the admin's key as bearer."""
+    return lambda path: ask(url, f"GET {path.removeprefix(url)}", headers=KEY)
+
+
+def numbers(leads):
+    """What is left of some ids without their prefix."""
+    return [int(lead["id"].removeprefix("L-")) for lead in leads]
+
+
+def positions(axis, table=LIST):
+    """One case for each position of an axis, with what the table says of it."""
+    return pytest.mark.parametrize(("position", "said"), list(table[axis].items()))
+
+
+def test_every_position_has_a_case():
+    """None of them goes without a request."""
+    tables = {**LIST, **WRITTEN}
+
+    assert {axis: set(known) for axis, known in AXES.items()} == {axis: set(tables[axis]) for axis in tables}
+
+
+# ── who asks, and where ──────────────────────────────────────────────────────────────────────────
+
+
+@positions("auth")
+def test_a_key_counts_only_where_it_belongs(ask, url, oplead, position, said):
+    """The admin's reads, a supplier's is known and may not, and every other way is 401."""
+    oplead.shape = Shape(auth=position)
+    line, headers = said
+
+    def answered(key):
+        shown = {name: value.replace("KEY", key) for name, value in headers.items()}
+        return ask(url, line.replace("KEY", key), headers=shown).status
+
+    others = [way for other, way in LIST["auth"].items() if other != position]
+    strays = [
+        ask(url, line.replace("KEY", ADMIN_KEY), headers={k: v.replace("KEY", ADMIN_KEY) for k, v in headers.items()})
+        for line, headers in others
+    ]
+
+    assert (200, 403, 401) == (answered(ADMIN_KEY), answered(SUPPLIER_KEY), answered("another"))
+    assert {401} == {answer.status for answer in strays}
+
+
+def test_a_key_shown_twice_in_the_query_is_none(ask, url, oplead):
+    """Nobody can tell which is meant."""
+    oplead.shape = Shape(auth="query_token")
+
+    assert ask(url, f"GET /v1/leads?token={ADMIN_KEY}&token={ADMIN_KEY}").status == 401
+
+
+def test_a_next_address_never_repeats_the_key(ask, url, oplead):
+    """Whoever follows it shows the key anew."""
+    oplead.shape = Shape(auth="query_token")
+
+    answer = ask(url, f"GET /v1/leads?token={ADMIN_KEY}")
+
+    assert ADMIN_KEY not in answer.json()["next"]
+
+
+@positions("path_prefix")
+def test_paths_begin_with_the_prefix_alone(get, oplead, position, said):
+    """The list and the leads; other prefixes lead nowhere."""
+    oplead.shape = Shape(path_prefix=position)
+
+    for path in LIST["path_prefix"].values():
+        expected = 200 if path == said else 404
+        assert (expected, expected) == (get(path).status, get(f"{path}/L-7").status)
+
+
+@positions("lead_path")
+def test_one_lead_has_one_path(get, oplead, position, said):
+    """The other one is no page."""
+    oplead.shape = Shape(lead_path=position)
+
+    assert {path: 200 if path == said else 404 for path in LIST["lead_path"].values()} == {
+        path: get(path).status for path in LIST["lead_path"].values()
+    }
+
+
+# ── the list ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@positions("envelope")
+def test_the_list_stands_in_its_envelope(get, oplead, position, said):
+    """A page of a hundred, wherever it stands."""
+    oplead.shape = Shape(envelope=position, pagination="page")
+    body = get("/v1/leads").json()
+
+    assert list(range(100)) == numbers(said(body))
+    assert isinstance(body, list) == (position == "array")
+    assert ("included" in body) == (position == "included")
+
+
+def test_what_goes_beside_the_list_stands_within_data_too(get, oplead):
+    """Under data.items the total and the next address are in data."""
+    oplead.shape = Shape(envelope="data.items", page_total=True)
+
+    assert {"items", "total", "next"} == set(get("/v1/leads").json()["data"])
+
+
+@positions("pagination")
+def test_the_list_goes_on_in_its_way(get, url, oplead, position, said):
+    """Every lead once, and in order, by what each page tells or by counting."""
+    oplead.shape = Shape(pagination=position)
+    pages, path = [], "/v1/leads"
+    if isinstance(said, tuple):
+        pages = [numbers(get(path).json()["data"]) for path in said]
+    else:
+        while path:
+            answer = get(path)
+            pages.append(numbers(answer.json()["data"]))
+            path = said(answer)
+            assert not path or path.startswith("/v1/leads?" if position in ("next_path", "cursor") else url)
+
+    assert list(range(250)) == [number for page in pages for number in page]
+    assert len(pages) == (1 if position == "none" else 3)
+
+
+@positions("page_parameter")
+def test_pages_are_numbered_by_one_parameter(get, oplead, position, said):
+    """The others are unknown."""
+    oplead.shape = Shape(pagination="page", page_parameter=position)
+
+    assert list(range(200, 250)) == numbers(get(said).json()["data"])
+    assert [400, 400] == [get(path).status for path in LIST["page_parameter"].values() if path != said]
+
+
+@positions("offset_parameter")
+def test_leads_are_passed_over_by_one_parameter(get, oplead, position, said):
+    """The other is unknown; it counts leads, not pages."""
+    oplead.shape = Shape(pagination="offset", offset_parameter=position)
+
+    assert list(range(200, 250)) == numbers(get(said).json()["data"])
+    assert [7, 8, 9] == numbers(get(said.replace("200", "7") + "&size=3").json()["data"])
+    assert [400] == [get(path).status for path in LIST["offset_parameter"].values() if path != said]
+
+
+@positions("size_parameter")
+def test_a_size_is_asked_for_by_one_parameter(get, oplead, position, said):
+    """The others are unknown."""
+    oplead.shape = Shape(pagination="page", size_parameter=position)
+
+    assert list(range(7)) == numbers(get(said).json()["data"])
+    assert [400, 400] == [get(path).status for path in LIST["size_parameter"].values() if path != said]
+
+
+@positions("size_is")
+def test_a_size_is_minded_or_not(get, oplead, position, said):
+    """Where it is not, even a foolish one passes."""
+    oplead.shape = Shape(pagination="page", size_is=position)
+
+    assert said == len(get("/v1/leads?size=7").json()["data"])
+    assert (400 if position == "honoured" else 200) == get("/v1/leads?size=1000").status
+
+
+@positions("page_size")
+def test_a_page_has_its_own_length(get, oplead, position, said):
+    """By number and by address."""
+    for pagination in ("page", "next_url"):
+        oplead.shape = Shape(page_size=position, pagination=pagination)
+
+        assert said == len(get("/v1/leads").json()["data"])
+
+
+@positions("page_total")
+def test_the_total_is_told_or_not(get, oplead, position, said):
+    """It counts the whole list, as filtered."""
+    oplead.shape = Shape(page_total=position, filters=True)
+
+    assert said == get("/v1/leads").json().get("total")
+    assert (said and 1) == get("/v1/leads?updated_since=2026-07-21").json().get("total")
+
+
+@positions("past_end")
+def test_past_the_end_there_is_this(get, oplead, position, said):
+    """By page from either end, and by offset."""
+    status, leads = said
+    for pagination, query in (("page", "page=4"), ("page_from_0", "page=3"), ("offset", "offset=250")):
+        oplead.shape = Shape(past_end=position, pagination=pagination)
+        answer = get(f"/v1/leads?{query}")
+
+        assert (status, leads) == (answer.status, numbers(answer.json()["data"]) if status == 200 else None)
+
+
+@pytest.mark.parametrize("past_end", AXES["past_end"])
+def test_the_first_page_of_nothing_is_empty(get, oplead, past_end):
+    """It lies past no end."""
+    oplead.shape = Shape(past_end=past_end, pagination="page", filters=True)
+
+    assert [] == get("/v1/leads?updated_since=2026-08-01").json()["data"]
+
+
+@positions("unknown_parameters")
+def test_what_is_not_understood_is_refused_or_ignored(get, oplead, position, said):
+    """In the list and at a lead; of a repeated parameter the last counts."""
+    oplead.shape = Shape(unknown_parameters=position, pagination="page")
+    repeated = get("/v1/leads?page=1&page=3")
+
+    assert said == (get("/v1/leads?colour=red").status, get("/v1/leads/L-7?colour=red").status)
+    assert said[0] == repeated.status
+    if repeated.status == 200:
+        assert list(range(200, 250)) == numbers(repeated.json()["data"])
+
+
+@positions("filters")
+def test_a_filter_reads_its_own_parameter(get, oplead, position, said):
+    """The others are unknown, and a time in another form is refused."""
+    oplead.shape = Shape(filters=position, pagination="none")
+    query, expected = said
+    others = [other for other, (query, _) in LIST["filters"].items() if other != position and query]
+
+    assert sorted(expected) == sorted(numbers(get(f"/v1/leads?{query}").json()["data"]))
+    assert {400} == {get(f"/v1/leads?{LIST['filters'][other][0]}").status for other in others}
+    assert not query or get(f"/v1/leads?{query.partition('=')[0]}=hier").status == 400
+
+
+@positions("order")
+def test_the_list_begins_at_one_end(get, oplead, position, said):
+    """Whether by address or by number."""
+    for pagination in ("next_url", "page"):
+        oplead.shape = Shape(order=position, pagination=pagination)
+
+        assert said[:100] == numbers(get("/v1/leads").json()["data"])
+    oplead.shape = Shape(order=position, pagination="next_url")
+    assert said[100:200] == numbers(get(get("/v1/leads").json()["next"]).json()["data"])
+
+
+@positions("list_has_details")
+def test_the_list_tells_so_much(get, oplead, position, said):
+    """A lead's own page tells all."""
+    oplead.put("L-7", LEAD)
+    oplead.shape = Shape(list_has_details=position)
+    listed = get("/v1/leads").json()["data"][7]
+
+    assert {name: value for name, value in said.items() if value is not None} == listed
+    assert LEAD == get("/v1/leads/L-7").json()
+
+
+def test_a_list_without_details_has_no_tracking_either(get, oplead):
+    """Wherever the click id is, it is a detail."""
+    oplead.shape = Shape(list_has_details=False, external_id="tracking", names="snake")
+
+    assert not {"lead_data", "tracking"} & set(get("/v1/leads").json()["data"][0])
+
+
+# ── one lead ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def written(get, oplead):
+    """LEAD as it stands in the list in a shape; the list and its own page tell the same."""
+
+    def read(path="L-7", **axes):
+        oplead.put("L-7", LEAD)
+        oplead.shape = Shape(pagination="none", **axes)
+        lead = get(f"/v1/leads/{path}").json()
+        assert lead == get("/v1/leads").json()["data"][7]
+        return lead
+
+    return read
+
+
+@positions("names", WRITTEN)
+def test_fields_have_names_of_one_kind(written, position, said):
+    """At every depth; the click id's own spelling is another matter."""
+    lead = written(names=position)
+    created, history, data, click, utm, first, postcode = said
+    address = "adresse" if position == "french" else "address"
+
+    assert LEAD["createdAt"] == lead[created]
+    assert 2 == len(lead[history])
+    assert ("gclid=Abc", "google") == (lead[data][click], lead[data][utm])
+    assert "Maëlle" == lead["contact"][first]
+    assert "75011" == lead[address][postcode]
+
+
+def test_a_lead_in_french(written):
+    """Every name, as a French developer might have chosen it."""
+    lead = written(names="french", contact="flat")
+
+    assert {
+        "id",
+        "dateCreation",
+        "dateModification",
+        "statut",
+        "dateStatut",
+        "historique",
+        "leadData",
+        "montant",
+        "canal",
+        "prenom",
+        "nom",
+        "email",
+        "telephone",
+        "codePostal",
+        "ville",
+        "pays",
+    } == set(lead)
+    assert {"statut": "Gagné", "date": "2026-07-20 17:05:01"} == lead["historique"][-1]
+    assert {"externalID", "consentement", "utm_source"} == set(lead["leadData"])
+
+
+@positions("ids", WRITTEN)
+def test_a_lead_is_known_by_its_id(written, get, position, said):
+    """In the list, on its own page and in its address; no other form of it leads there."""
+    assert said == written(path=said, ids=position)["id"]
+    assert [404, 404] == [get(f"/v1/leads/{other}").status for other in WRITTEN["ids"].values() if other != said]
+
+
+@positions("lead_data", WRITTEN)
+def test_lead_data_is_a_container_of_one_kind(written, position, said):
+    """An object or pairs."""
+    assert said == written(lead_data=position)["leadData"]
+
+
+def test_names_reach_into_pairs(written):
+    """A pair's name is a name like others."""
+    lead = written(lead_data="name_value", names="french")
+
+    assert {"name": "consentement", "value": "oui"} in lead["leadData"]
+
+
+@positions("external_id", WRITTEN)
+def test_the_click_id_has_its_place(written, position, said):
+    """In leadData under one of three spellings, or in an object of its own."""
+    lead = written(external_id=position)
+
+    assert said == (lead["leadData"], lead.get("tracking"))
+
+
+@positions("status", WRITTEN)
+def test_a_status_is_written_in_one_way(written, position, said):
+    """Also in the history."""
+    lead = written(status=position)
+    now, first = said
+
+    assert (now, first, now) == (lead["status"], *(entry["status"] for entry in lead["statusHistory"]))
+
+
+def test_a_renamed_label_keeps_its_code_and_a_new_one_gets_its_own(get, oplead):
+    """The label is what people see, the code is what the software means."""
+    oplead.shape = Shape(status="label_code")
+    told = {}
+    for label in ("RDV pris", "Rendez-vous fixé", "À requalifier"):
+        oplead.put("L-7", {**LEAD, "status": label})
+        told[label] = get("/v1/leads/L-7").json()["status"]["code"]
+
+    assert {"RDV pris": "MEETING_SET", "Rendez-vous fixé": "MEETING_SET", "À requalifier": "A_REQUALIFIER"} == told
+
+
+@positions("status_dates", WRITTEN)
+def test_so_much_is_told_of_when_a_status_came(written, position, said):
+    """Its date and the history, the date, or nothing."""
+    assert said == {"statusDate", "statusHistory"} & set(written(status_dates=position))
+
+
+@positions("history_order", WRITTEN)
+def test_a_history_begins_at_one_end(written, position, said):
+    """Oldest or newest first."""
+    assert said == [entry["status"] for entry in written(history_order=position)["statusHistory"]]
+
+
+@positions("dates", WRITTEN)
+def test_a_time_is_written_in_one_way(written, position, said):
+    """Wherever a time stands."""
+    lead = written(dates=position)
+
+    assert [said] * 3 == [lead["updatedAt"], lead["statusDate"], lead["statusHistory"][-1]["date"]]
+
+
+@positions("status_day", WRITTEN)
+def test_a_status_has_a_time_or_a_day(written, position, said):
+    """The lead's own times keep theirs."""
+    lead = written(status_day=position)
+
+    assert [said, said] == [lead["statusDate"], lead["statusHistory"][-1]["date"]]
+    assert LEAD["updatedAt"] == lead["updatedAt"]
+
+
+@pytest.mark.parametrize(("dates", "day"), [("iso", "2026-07-20"), ("french", "20/07/2026")])
+def test_a_day_is_written_as_times_are(written, dates, day):
+    """Without their time of day."""
+    assert day == written(dates=dates, status_day="day")["statusDate"]
+
+
+@pytest.mark.parametrize("dates", AXES["dates"])
+def test_a_time_that_is_none_stays_as_it_is(get, oplead, dates):
+    """Whoever broke it broke it on purpose."""
+    oplead.shape = Shape(dates=dates)
+    oplead.put("L-7", {**LEAD, "createdAt": "31/02/2026 25:61"})
+
+    assert "31/02/2026 25:61" == get("/v1/leads/L-7").json()["createdAt"]
+
+
+@positions("amounts", WRITTEN)
+def test_an_amount_is_text_or_a_number(written, position, said):
+    """The same euros."""
+    assert said == written(amounts=position)["amount"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("8900", 8900),
+        ("8900,50", 8900.5),
+        ("12\u202f500,00\u00a0€", 12500),
+        (8900, 8900),
+        ("sur devis", None),
+        ("1.250", None),
+    ],
+)
+def test_only_what_is_clear_becomes_a_number(get, oplead, typed, number):
+    """What may mean two amounts, or none, is null."""
+    oplead.shape = Shape(amounts="number")
+    oplead.put("L-7", {**LEAD, "amount": typed})
+
+    assert number == get("/v1/leads/L-7").json()["amount"]
+
+
+@positions("contact", WRITTEN)
+def test_people_stand_in_one_place(written, position, said):
+    """With their address."""
+    lead = written(contact=position)
+
+    assert said == tuple(lead.get(name) for name in ("contact", "address", "customer", "postcode"))
+    assert position != "flat" or LEAD["contact"].items() <= lead.items()
+
+
+def test_a_lead_that_is_no_object_keeps_its_shape(ask):
+    """What a population breaks on purpose passes every axis; in a list of ids it stays as it is."""
+    oplead = Oplead(lambda: START, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
+    oplead.shape = Shape(names="french", ids="uuid", status="code", list_has_details="ids", contact="customer")
+    with Server("oplead", oplead.handle, Faults(), lambda: START) as server:
+        answer = ask(server.url, "GET /v1/leads", headers=KEY)
+
+    assert ["Fiche archivée", {"id": None}] == answer.json()["data"]

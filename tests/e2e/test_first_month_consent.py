@@ -1,0 +1,242 @@
+"""The first month's accidents with consent: read from the wrong place, refused, withdrawn, in words nobody listed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.e2e.support.month import DAY, QUIET, Month, expected, fbclid, gclid
+
+START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+META_WINDOW = timedelta(days=7) - timedelta(hours=4)
+
+
+@pytest.fixture
+def month(company):
+    """A company that has nothing but its settings yet."""
+    return Month(company)
+
+
+def booked_today(month, first, count, **more):
+    """New leads that take an appointment on their first day; when."""
+    numbers = range(first, first + count)
+    month.create(*numbers, **more)
+    return month.enter("Rendez-vous", *numbers)
+
+
+# ── read from the wrong place ────────────────────────────────────────────────────────────────────
+
+
+def elsewhere(month, *numbers):
+    """Have these leads' answer stand where the form really leaves it."""
+    month.edit(*numbers, consent=None, optin="oui")
+
+
+def test_consent_read_from_a_wrong_path_for_a_week(month):
+    """A human is told on the very first night; nothing goes out; once mended, all that is still in time does, once."""
+    month.history(40)
+    elsewhere(month, *month.leads)
+    # A click that grows too old for Google during the week.
+    month.create(90, created=START - 90 * DAY + 3 * DAY)
+    elsewhere(month, 90)
+
+    month.night().told("leadData.consent")
+
+    booked = {}
+    month.enter("Rendez-vous", 90)
+    for first in (1, 11, 21):
+        booked |= booked_today(month, first, 4)
+        elsewhere(month, *range(first, first + 4))
+        month.night()
+    sold = month.enter("Gagné", 1, 2)
+    month.nights(3)
+
+    assert not month.uploaded()
+    assert {"withheld"} == {fate for (lead, _), fate in month.company.fates().items() if lead in ("L-1", "L-11")}
+
+    month.settings["consent"]["ad_user_data"]["field"] = "leadData.optin"
+
+    assert QUIET == month.night().said
+    assert sorted(expected("appointment", booked) + expected("sale", sold)) == month.arrivals()
+    assert ("L-90", "appointment") not in month.uploaded()
+
+    assert QUIET == month.night().said
+    assert sorted(expected("appointment", booked) + expected("sale", sold)) == month.arrivals()
+    month.true_books()
+
+
+def test_what_meta_may_still_hear_after_a_week(month):
+    """Its window is seven days: of what was withheld, what happened since then goes out once, the older never."""
+    month.company.use_meta_alone()
+    clicks = {"clicks": lambda number: f"fbclid={fbclid(number)}", "utm": "facebook"}
+    month.create(*range(101, 121), created=START - 10 * DAY, **clicks)
+    elsewhere(month, *range(101, 121))
+    month.night().told("leadData.consent")
+    booked = {}
+    for night in range(8):
+        first = 1 + night * 3
+        booked |= booked_today(month, first, 3, **clicks)
+        elsewhere(month, *range(first, first + 3))
+        month.night()
+    assert [] == month.meta_arrivals()
+
+    month.settings["consent"]["ad_user_data"]["field"] = "leadData.optin"
+    month.nights(2)
+
+    mended = month.last - DAY
+    in_time = {number: at for number, at in booked.items() if mended - at < META_WINDOW}
+    assert 0 < len(in_time) < len(booked)
+    assert sorted(expected("appointment", in_time, owner="1234567890")) == month.meta_arrivals()
+    month.true_books()
+
+
+def test_more_than_fifty_released_at_once(month):
+    """What a mended path releases passes the surge guard like anything else: a human agrees, and it goes out once."""
+    month.create(*range(301, 331), created=START - 10 * DAY)
+    elsewhere(month, *range(301, 331))
+    month.night().told("leadData.consent")
+    booked = {}
+    for first in (1, 31, 61):
+        booked |= booked_today(month, first, 25)
+        elsewhere(month, *range(first, first + 25))
+        month.night()
+
+    month.settings["consent"]["ad_user_data"]["field"] = "leadData.optin"
+    month.night().told("--accept-surge")
+
+    assert not month.uploaded()
+
+    month.night("--accept-surge")
+
+    assert sorted(expected("appointment", booked)) == month.arrivals()
+    assert QUIET == month.night().said
+    month.true_books()
+
+
+# ── few, some, most of tonight's ─────────────────────────────────────────────────────────────────
+
+
+def test_a_month_in_which_some_do_not_agree(month):
+    """One in four gives no answer, says no or something else: night after night the others go out, nobody is called."""
+    month.history(40)
+    nights = [month.night()]
+    booked = {}
+    for number in range(6):
+        first = 1 + number * 20
+        booked |= booked_today(month, first, 9)
+        booked_today(month, first + 9, 1, consent=None)
+        booked_today(month, first + 10, 1, consent="non")
+        booked_today(month, first + 11, 1, consent="à confirmer")
+        nights.append(month.night())
+    nights.append(month.night())
+
+    assert {QUIET} == {night.said for night in nights}
+    assert sorted(expected("appointment", booked)) == month.arrivals()
+    month.true_books()
+
+
+@pytest.mark.parametrize("consent", [None, "J'accepte", "non"])
+def test_half_of_tonights_stopped_by_one_reason(month, consent):
+    """Eight of twelve without a yes: a human is told, the other four go out."""
+    month.history(40)
+    month.night()
+    booked = booked_today(month, 1, 4)
+    booked_today(month, 11, 8, consent=consent)
+
+    month.night().told("consent")
+
+    assert sorted(expected("appointment", booked)) == month.arrivals()
+
+    booked |= booked_today(month, 31, 6)
+
+    assert QUIET == month.night().said
+    assert sorted(expected("appointment", booked)) == month.arrivals()
+    month.true_books()
+
+
+def test_an_answer_nobody_listed(month):
+    """The form's words change one day and none of tonight's can be sent: told; listed, they go out once."""
+    month.history(40)
+    month.night()
+    booked = booked_today(month, 1, 6)
+    assert QUIET == month.night().said
+    changed = booked_today(month, 11, 7, consent="J'accepte d'être recontacté")
+
+    month.night().told("consent")
+    assert sorted(expected("appointment", booked)) == month.arrivals()
+
+    month.night()
+    month.settings["consent"]["ad_user_data"]["granted"].append("j’accepte d’être recontacté")
+
+    assert QUIET == month.night().said
+    assert sorted(expected("appointment", booked | changed)) == month.arrivals()
+    assert QUIET == month.night().said
+    month.true_books()
+
+
+# ── an answer that changes ───────────────────────────────────────────────────────────────────────
+
+
+def test_answers_that_change_while_something_is_held_back(month):
+    """Only leads that have agreed when it is sent are sent; who takes a yes back is not sent any more."""
+    month.history(20)
+    month.night()
+    month.create(1, 2, consent=None)
+    month.create(3, consent="non")
+    month.create(4, 5, 6)
+    times = month.enter("Gagné", 1, 2, 3)
+    times |= month.enter("Gagné", 4, 5, 6, amount=None)
+    month.night()
+
+    month.edit(1, consent="oui")  # answered at last
+    month.edit(2, consent="non")
+    month.edit(3, consent="oui")  # changed their mind
+    month.edit(4, 5, consent="non")  # took it back before the amount came
+    month.night()
+    month.edit(4, 5, 6, amount="12 500,00 €")
+    month.nights(2)
+
+    sent = {number: times[number] for number in (1, 3, 6)}
+    assert sorted(expected("sale", sent)) == month.arrivals()
+    assert {"cancelled"} == {month.company.fates()[f"L-{number}", "sale"] for number in (4, 5)}
+
+    month.edit(5, consent="oui")  # and gave it again: what was undone stays so
+    month.nights(2)
+
+    assert sorted(expected("sale", sent)) == month.arrivals()
+    assert not {("L-2", "sale"), ("L-4", "sale"), ("L-5", "sale")} & set(month.uploaded())
+    month.true_books()
+
+
+def test_two_signals(month):
+    """Without personalisation Google is told so and Meta nothing; without user data neither hears anything."""
+    month.company.use_meta(funnel={}, contact_data="none")
+    month.settings["google_ads"]["contact_data"] = "none"
+    signal = {"field": "leadData.personal", "granted": ["oui"], "refused": ["non"]}
+    month.settings["consent"]["ad_personalization"] = signal
+    month.history(20)
+    for lead in month.leads.values():
+        lead.lead_data["personal"] = "oui"
+    month.edit(*month.leads)
+    assert QUIET == month.night().said
+    both = {"clicks": lambda number: f"gclid={gclid(number)}&fbclid={fbclid(number)}"}
+    month.create(1, 2, 3, 4, **both)
+    for number, answer in {1: "oui", 2: "non", 3: "oui", 4: None}.items():
+        month.leads[number].lead_data["personal"] = answer
+    month.leads[3].lead_data["consent"] = "non"
+    booked = month.enter("Rendez-vous", 1, 2, 3, 4)
+
+    assert QUIET == month.night().said
+    arrived = {number: booked[number] for number in (1, 2)}
+    assert sorted(expected("appointment", arrived)) == month.arrivals()
+    assert [("L-1", "appointment")] == [one.name for one in month.meta_arrivals()]
+    said = [event["consent"]["adPersonalization"] for body, _ in month.company.ingests for event in body["events"]]
+    assert {"CONSENT_GRANTED", "CONSENT_DENIED"} == {
+        {1: "CONSENT_GRANTED", 2: "CONSENT_DENIED"}.get(s, s) for s in said
+    }
+
+    month.leads[4].lead_data["personal"] = "oui"
+    month.edit(4)
+    month.night()
+
+    arrived[4] = booked[4]
+    assert sorted(expected("appointment", arrived)) == month.arrivals()

@@ -1,0 +1,288 @@
+"""Whatever Oplead's API turns out to be: what `probe` suggests reads every lead right, or a missing setting is named.
+
+A person pastes the suggestion under `oplead:` and takes from the same survey where consent and amounts stand. Then one
+conversion, which every lead reaches by being created, tells on the wire what was read: time, click ids, consent,
+amount, contact.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from ruamel.yaml import YAML
+
+from connectors.sandbox.oplead_wire import wire_id
+from connectors.sandbox.population import FIRST_NIGHT, Population
+from jobs.ledger import tables
+from tests.e2e.support.company import ACTIONS, CUSTOMER
+from tests.e2e.support.shapes import shapes
+from tests.e2e.support.typed import type_in
+
+LEADS = 130
+YES, NO = "oui", "non"
+OTHERWISE = 1.0
+GOOGLE_KINDS = ("gclid", "gbraid", "wbraid")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Shapes that cannot be read without being told."""
+
+    setting: str
+    """The one that the message names."""
+    because: str
+    of: Callable
+    """Whether a shape is one of them."""
+    written: dict
+    """What a person who knows the platform writes under `oplead:` then."""
+
+
+REFUSED = (
+    Refusal(
+        "oplead.auth",
+        "the token goes in a header that only this platform's documentation names",
+        lambda shape: shape.auth == "token_header",
+        {"auth": {"style": "header", "name": "X-Oplead-Auth", "prefix": "Token "}},
+    ),
+)
+"""What nobody can tell by looking."""
+
+
+def refusal_of(shape):
+    """Why a shape is refused; None where it has to be read."""
+    return next((refusal for refusal in REFUSED if refusal.of(shape)), None)
+
+
+def named(chosen):
+    """The shapes as parameters, each under its number and what it is most likely to fail by."""
+    return [
+        pytest.param(shape, id=f"{number:02d} {shape.envelope} {shape.pagination} {shape.names} {shape.auth}")
+        for number, shape in enumerate(shapes())
+        if chosen(shape)
+    ]
+
+
+@pytest.fixture(scope="module")
+def population():
+    """Leads of two months, young enough to be told of."""
+    return Population.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
+
+
+class Newcomer:
+    """Somebody with a key and an address, who has never seen this platform's API.
+
+    Attributes:
+        survey: what `probe --json` found.
+    """
+
+    def __init__(self, company):
+        self.company = company
+        self.environ = company.environ
+        self.folder = company.directory / "run"
+        self.folder.mkdir(exist_ok=True)
+        self.survey = {}
+        addresses = company.sandbox.addresses
+        self.oplead = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
+        self.known = {"account": "newcomer", "timezone": "Europe/Paris", "currency": "EUR", "clock": addresses["clock"]}
+
+    @property
+    def config(self):
+        """The settings' file that commands read."""
+        return self.folder / "newcomer.yaml"
+
+    def write(self, **settings):
+        """Write the settings known by now, and these."""
+        state = f"sqlite:///{self.company.state}"
+        self.config.write_text(json.dumps(self.known | {"oplead": self.oplead, "state": state} | settings))
+
+    def probe(self):
+        """Run `probe` with nothing but the key and the address, and paste what it suggests."""
+        self.write()
+        done = type_in(self, "probe", "--json")
+        if done.out.strip() and "survey" in done.objects[-1]:
+            self.survey = done.objects[-1]["survey"]
+            self.oplead = YAML(typ="safe").load(done.objects[-1]["settings"])["oplead"]
+        return done
+
+    def run(self):
+        """The first night with what was suggested, and what a person reads off the survey."""
+        google = self.company.settings["google_ads"] | {
+            "credentials": "${GOOGLE_ADS_KEY_FILE}",
+            "endpoint": self.company.sandbox.addresses["data_manager"],
+            "ads_api_endpoint": self.company.sandbox.addresses["google_ads"],
+            "audience": "all",
+            "contact_data": "attach",
+            "max_per_run": 10 * LEADS,
+        }
+        self.write(
+            stages={"seen": [one["label"] for one in self.survey["labels"]]},
+            consent={"ad_user_data": self._consent(), "missing": "withhold"},
+            google_ads=google,
+            conversions=[
+                {
+                    "id": "lead",
+                    "stage": "created",
+                    "since": "2026-06-01",
+                    "value": {"field": self._amount(), "tax": "included", "otherwise": OTHERWISE},
+                    "google_ads": {"conversion_action": ACTIONS["quote"]},
+                }
+            ],
+        )
+        return type_in(self, "run", "--json")
+
+    def _consent(self):
+        answers = [one for one in self.survey["few_values"] if one["consent"] and "person" not in one["path"].lower()]
+        (found,) = answers
+        assert {YES, NO} <= set(found["values"])
+        return {"field": found["path"], "granted": [YES], "refused": [NO]}
+
+    def _amount(self):
+        return max(self.survey["amounts"], key=lambda one: one["readable"])["path"]
+
+    def sent(self):
+        """Every event that Google was told, by its lead, and how often it was."""
+        names = {row.key: row.lead for row in self.company.rows(tables.Delivery)}
+        events = defaultdict(list)
+        for body, _ in self.company.ingests:
+            for event in body["events"]:
+                events[names[event["transactionId"]]].append(event)
+        return events
+
+
+@pytest.fixture
+def newcomer(companies, population, shape):
+    """A newcomer before an Oplead of this shape."""
+    company = companies(start=FIRST_NIGHT, population=population)
+    company.sandbox.oplead.shape = shape
+    return Newcomer(company)
+
+
+def readable(population, shape):
+    """What is meant by each lead that is one and is there on the first night, under the id it is served by."""
+    served = population.leads_at(FIRST_NIGHT)
+    return {
+        str(wire_id(lead, shape.ids)): truth
+        for lead, truth in population.truth().items()
+        if lead in served and truth.kinds["shape"] == "sound"
+    }
+
+
+def now(truth, what):
+    """What a lead's last change up to the first night says of its status, consent or amount."""
+    said = [getattr(change, what) for change in truth.changes if change.at <= FIRST_NIGHT and getattr(change, what)]
+    return said[-1] if said else None
+
+
+def agrees(truth):
+    """Whether the lead's data may be sent on the first night."""
+    return truth.kinds["consent"] in ("granted", "withdrawn") and now(truth, "consent") is None
+
+
+def googles(truth):
+    """The one click id that Google is told of."""
+    found = [(kind, value) for wanted in GOOGLE_KINDS for kind, value in truth.readable if kind == wanted]
+    return dict(found[:1])
+
+
+def hashes(truth):
+    """What Google is told of the person."""
+    local, _, domain = (truth.email or "").rpartition("@")
+    if domain in ("gmail.com", "googlemail.com"):
+        local = local.partition("+")[0].replace(".", "")
+    texts = [f"{local}@{domain}"] if truth.email else []
+    return {hashlib.sha256(text.encode()).hexdigest() for text in (*texts, *truth.phones)}
+
+
+def told(event):
+    """The hashes in an event."""
+    return {next(iter(one.values())) for one in event.get("userData", {}).get("userIdentifiers", ())}
+
+
+def exact(moment, shape):
+    """A time as exactly as this shape writes it."""
+    return moment.replace(second=0, microsecond=0) if shape.dates == "french" else moment.replace(microsecond=0)
+
+
+def amount_sent(truth, shape):
+    """The amount that goes out; None where what is typed cannot be read."""
+    typed = now(truth, "amount")
+    if typed and truth.amount is not None:
+        return float(truth.amount)
+    return OTHERWISE if not typed or shape.amounts == "number" else None
+
+
+def test_refusals_are_few():
+    """Of more than sixty shapes at most one in five has to be told what no look can find out."""
+    refused = [shape for shape in shapes() if refusal_of(shape)]
+
+    assert 60 <= len(shapes())
+    assert len(refused) <= len(shapes()) / 5
+    assert all(refusal.setting.startswith("oplead.") and refusal.because for refusal in REFUSED)
+
+
+@pytest.mark.parametrize("shape", named(refusal_of))
+def test_what_cannot_be_told_is_refused(newcomer, population, shape):
+    """`probe` names the setting to write, and nothing is read by halves; once written, all is read right."""
+    refusal = refusal_of(shape)
+    refused = newcomer.probe()
+
+    assert refused.code in (1, 2, 3)
+    assert refusal.setting in refused.out + refused.err
+    assert not newcomer.company.state.exists()
+
+    newcomer.oplead |= refusal.written
+    reads_every_lead_right(newcomer, population, shape)
+
+
+@pytest.mark.parametrize("shape", named(lambda shape: not refusal_of(shape)))
+def test_what_probe_suggests_reads_every_lead_right(newcomer, population, shape):
+    """Every lead there, its label, creation, click ids, consent, amount and contact the true ones; nothing invented."""
+    reads_every_lead_right(newcomer, population, shape)
+
+
+def reads_every_lead_right(newcomer, population, shape):
+    """Look, paste, run, and compare whatever was read and sent with what is meant."""
+    looked = newcomer.probe()
+
+    assert looked.code in (0, 1), looked.out + looked.err
+    assert [] == newcomer.survey["undecided"]
+
+    night = newcomer.run()
+
+    assert night.code in (0, 1), night.out + night.err
+    truths = readable(population, shape)
+    rows = {row.id: row for row in newcomer.company.rows(tables.LeadRow)}
+    assert set(truths) == set(rows)
+
+    assert {lead: exact(truth.created, shape) for lead, truth in truths.items()} == {
+        lead: row.created_at for lead, row in rows.items()
+    }
+
+    labels = {(now(truth, "status"), rows[lead].label) for lead, truth in truths.items()}
+    assert len({true for true, _ in labels}) == len(labels) == len({read for _, read in labels})
+
+    clicks = defaultdict(set)
+    for row in newcomer.company.rows(tables.ClickIdRow):
+        clicks[row.lead].add((row.kind, row.value))
+    assert {lead: set(truth.readable) for lead, truth in truths.items() if truth.readable} == clicks
+
+    sent = newcomer.sent()
+    reachable = {lead for lead, truth in truths.items() if agrees(truth) and (googles(truth) or hashes(truth))}
+    unreadable = {lead for lead in reachable if amount_sent(truths[lead], shape) is None}
+    # Google waits six hours after a click, and we three days for an amount.
+    young = {lead for lead in reachable if truths[lead].created > FIRST_NIGHT - timedelta(days=3)}
+    assert reachable - unreadable - young == set(sent) - young
+    assert {1} == {len(events) for events in sent.values()}
+    for lead, (event,) in sent.items():
+        truth = truths[lead]
+        assert (lead, amount_sent(truth, shape)) == (lead, event["conversionValue"])
+        assert (lead, exact(truth.created, shape)) == (lead, datetime.fromisoformat(event["eventTimestamp"]))
+        assert (lead, hashes(truth)) == (lead, told(event))
+        assert (lead, googles(truth)) == (lead, dict(event.get("adIdentifiers", {})))
+    assert {CUSTOMER} == {
+        body["destinations"][0]["operatingAccount"]["accountId"] for body, _ in newcomer.company.ingests
+    }

@@ -1,0 +1,53 @@
+"""How hard the fuzzing tries: about half a minute among the tests, else for FUZZ_SECONDS."""
+
+import os
+import signal
+from contextlib import contextmanager
+
+from hypothesis import HealthCheck, settings
+
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
+"""How long all of it goes on; 0 for once through."""
+EXAMPLES = {"count": 0}
+"""How often code was tried in this process."""
+_MOST = 2.0
+
+FUZZ = settings(
+    max_examples=400 if SECONDS else 70,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+
+SLOW = settings(FUZZ, max_examples=FUZZ.max_examples // 8)
+"""For what is slow by its nature."""
+
+
+class _TooLongError(BaseException):
+    """Raised from the timer; no code under test catches it."""
+
+
+@contextmanager
+def in_time(most=_MOST):
+    """Fail where the block takes longer than it may, in this process's own time: a busy machine is no hang."""
+    EXAMPLES["count"] += 1
+    before = signal.signal(signal.SIGPROF, _stop)
+    signal.setitimer(signal.ITIMER_PROF, most)
+    try:
+        yield
+    except _TooLongError:
+        message = f"this takes more than {most:g} s"
+        raise AssertionError(message) from None
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _stop(*_):
+    raise _TooLongError

@@ -1,0 +1,197 @@
+"""Contact data: every address and number that comes out was typed, is valid, and is all that is hashed."""
+
+import hashlib
+import re
+import string
+import unicodedata
+
+import phonenumbers
+import pytest
+from email_validator import validate_email
+from hypothesis import example, given
+from hypothesis import strategies as st
+from phonenumbers import PhoneNumberType
+
+from connectors.contact import clean_emails, clean_phones, tidy
+from connectors.google_ads import identity as google
+from connectors.meta import identity as meta
+from connectors.records import Contact, IdentifierKind
+from tests.fuzz import oracles
+from tests.fuzz.corpus import lines
+from tests.fuzz.effort import FUZZ, in_time
+
+PHONES, EMAILS = lines("phones"), lines("emails")
+ODD = st.sampled_from(
+    ["\u200b", "\u200e", "\u202e", "\ufeff", "\0", "\u0301", "\ufffd", "\u00a0", "\U0001f600", "\ufdfa"]
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+JOINTS = st.sampled_from(["", " ", "/", " / ", " - ", ";", ",", "\n", " ou ", " et ", "(", ")", "+", "x", "#", "."])
+
+
+COMPANIES = {PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.UAN}
+
+
+def spoilt(samples, alphabet):
+    """Samples as they are, cut, joined, with odd characters in them."""
+    sample = st.sampled_from(samples)
+    return st.one_of(
+        sample,
+        TEXT,
+        st.text(alphabet, max_size=30),
+        st.builds(lambda one, at, odd: one[:at] + odd + one[at:], sample, st.integers(0, 20), ODD | TEXT),
+        st.lists(sample | JOINTS | ODD, max_size=5).map("".join),
+        st.builds(lambda one, joint, other: one + joint + other, sample, JOINTS, sample),
+    )
+
+
+PHONE = spoilt(PHONES, "0123456789+ .-/()\n;")
+EMAIL = spoilt(EMAILS, string.ascii_letters + "@.<> ;,/+é\n")
+COUNTRY = (
+    st.none() | st.sampled_from(["FR", "fr ", "France", "", "GP", "RE", "BE", "US", "IT", "Belgique", "ZZ"]) | TEXT
+)
+NAME = (
+    st.none() | TEXT | st.sampled_from(["M. et Mme Durand", "Le\u0301a", "Paris 12e", "CEDEX 7", "75 012", "1er", "NC"])
+)
+CONTACTS = st.builds(
+    Contact,
+    emails=st.lists(EMAIL, max_size=3).map(tuple),
+    phones=st.lists(PHONE, max_size=3).map(tuple),
+    first_name=NAME,
+    last_name=NAME,
+    postcode=NAME,
+    city=NAME,
+    country=COUNTRY,
+)
+
+
+@FUZZ
+@given(st.lists(PHONE, max_size=3), COUNTRY)
+@example(["06 12 34 56 78\x0007 69 12 34 56"], None)
+def test_every_number_was_typed_and_is_somebodys(typed, country):
+    """Its digits stand in one of the fields in their order, and the numbering plan knows it."""
+    with in_time():
+        numbers = clean_phones(typed, country=country)
+
+    assert len(numbers) == len(set(numbers))
+    for number in numbers:
+        parsed = phonenumbers.parse(number, None)
+        assert re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
+        assert phonenumbers.is_valid_number(parsed)
+        assert phonenumbers.number_type(parsed) not in COMPANIES
+        assert any(str(parsed.national_number) in oracles.digits_in(tidy(field)) for field in typed)
+
+
+@FUZZ
+@given(st.integers(6_00_00_00_00, 7_99_99_99_99), st.data())
+def test_a_mobile_number_is_one_number_in_every_spelling(number, data):
+    """Where it is valid at all, and mainland; never two different ones."""
+    digits = f"0{number}"
+    pairs = [digits[at : at + 2] for at in range(0, 10, 2)]
+    gap = data.draw(st.sampled_from(["", " ", ".", "-", "/", "\u00a0", "\u202f", "\u200b"]))
+    spelt = gap.join(pairs)
+    international = f"{data.draw(st.sampled_from(['+33', '0033', '+33 (0)', '(+33) ']))}{gap}{spelt[1:]}"
+
+    plain = clean_phones([digits], country=None)
+    assert plain == clean_phones([spelt], country="FR")
+    if plain and plain[0].startswith("+33"):
+        assert (f"+33{number}",) == plain == clean_phones([international], country="France")
+
+
+@FUZZ
+@given(st.lists(EMAIL, max_size=3))
+def test_every_address_was_typed_and_is_one(typed):
+    """But for spaces and what nobody sees."""
+    with in_time():
+        addresses = clean_emails(typed)
+
+    seen = ["".join(tidy(field.replace("\n", ";")).split()) for field in typed]
+    for address in addresses:
+        local, _, domain = address.rpartition("@")
+        spelt = {domain, validate_email(address, check_deliverability=False).ascii_domain or domain}
+        assert any(local in unicodedata.normalize("NFC", field) for field in seen)
+        assert any(one in unicodedata.normalize("NFKC", field.lower()) for one in spelt for field in seen)
+
+
+@FUZZ
+@given(CONTACTS)
+def test_only_what_is_valid_is_hashed(contact):
+    """A phone's hash is a valid number's, an address's that of an address, and no hash is of nothing."""
+    with in_time():
+        found = {"google": google.identify(contact), "meta": meta.identify(contact)}
+
+    numbers = clean_phones(contact.phones, country=contact.country)
+    assert {sha256(number) for number in numbers} >= hashes(found["google"], IdentifierKind.PHONE)
+    assert {sha256(number[1:]) for number in numbers} >= hashes(found["meta"], IdentifierKind.PHONE)
+    assert len(clean_emails(contact.emails)) >= len(hashes(found["google"], IdentifierKind.EMAIL))
+    for one in (*found["google"], *found["meta"]):
+        assert re.fullmatch("[0-9a-f]{64}", one.sha256)
+        assert one.sha256 != sha256("")
+    if found["meta"]:
+        assert meta.is_enough({one.kind for one in found["meta"]})
+
+
+def sha256(text):
+    """As the platforms want it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hashes(identifiers, kind):
+    """The hashes of one kind."""
+    return {one.sha256 for one in identifiers if one.kind is kind}
+
+
+@FUZZ
+@given(
+    TEXT.filter(lambda text: text.isalpha()),
+    st.sampled_from(["NFC", "NFD", "NFKC"]),
+    ODD.filter(lambda odd: odd in "\u200b\u200e\ufeff"),
+)
+def test_a_name_is_one_name_in_every_form(name, form, invisible):
+    """Composed or not, with something invisible in it."""
+    person = {"first_name": "Jeanne", "postcode": "75012"}
+    plain = meta.identify(Contact(last_name=name, **person))
+    other = unicodedata.normalize(form, name)
+
+    assert plain == meta.identify(Contact(last_name=f"{invisible}{other}", **person))
+
+
+@FUZZ
+@given(CONTACTS)
+def test_a_contact_is_never_printed(contact):
+    """Nor are its hashes' sources."""
+    marked = Contact(("MARQUEUR",), ("MARQUEUR",), "MARQUEUR", "MARQUEUR", "MARQUEUR", "MARQUEUR", contact.country)
+
+    assert "MARQUEUR" not in repr(marked)
+    assert not any(field in repr(contact) for field in contact.emails if len(field) > 20)
+
+
+@FUZZ
+@given(
+    st.sampled_from(
+        ["0", "1 ", "06 ", "/", " - ", "|", "@", "a@", "<", "m ", "et ", "1er ", "\u0301", "\ufdfa", "M. et "]
+    )
+    | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4),
+    st.sampled_from(["", "a", "1", "a@", "+33"]),
+    st.sampled_from(["", "x", "@exemple.fr", "!"]),
+)
+@example("0", "1", "x")
+@example("m ", "", "x")
+def test_a_hundred_kilobytes_are_no_hang(piece, before, after):
+    """Of whatever is repeated, in every field."""
+    text = before + piece * (100_000 // len(piece)) + after
+    contact = Contact((text,), (text,), text, text, text, text, text)
+
+    with in_time():
+        google.identify(contact)
+    with in_time():
+        meta.identify(contact)
+
+
+@pytest.mark.parametrize("typed", [*PHONES, *EMAILS])
+def test_everything_in_the_corpus_is_answered(typed):
+    """In any field, whatever it was meant for."""
+    contact = Contact((typed,), (typed,), typed, typed, typed, typed, typed)
+
+    with in_time():
+        assert isinstance(google.identify(contact), tuple)
+        assert isinstance(meta.identify(contact), tuple)

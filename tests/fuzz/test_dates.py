@@ -1,0 +1,160 @@
+"""Times: every listed form tells its instant, and nothing else tells one."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from connectors.oplead.dates import instant, read_moment
+from connectors.records import Moment
+from tests.fuzz import oracles
+from tests.fuzz.corpus import cases
+from tests.fuzz.effort import FUZZ, in_time
+
+PARIS = ZoneInfo("Europe/Paris")
+ZONES = st.sampled_from(["Europe/Paris", "Indian/Reunion", "America/Cayenne", "UTC", "Australia/Lord_Howe"]).map(
+    ZoneInfo
+)
+CHANGES = [  # the hours in which Paris moves its clocks
+    datetime(year, month, day, hour)  # noqa: DTZ001 a wall clock's
+    for year, month, day in [(2024, 3, 31), (2025, 10, 26), (2026, 3, 29), (2026, 10, 25), (2027, 3, 28)]
+    for hour in (1, 2, 3)
+]
+WALLS = st.one_of(
+    st.datetimes(datetime(1991, 1, 1), datetime(2098, 12, 31)),  # noqa: DTZ001
+    st.builds(lambda at, minutes: at + timedelta(minutes=minutes), st.sampled_from(CHANGES), st.integers(-70, 70)),
+).map(lambda wall: wall.replace(microsecond=0))
+NAIVE = [
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S.000",
+    "%Y-%m-%d %H:%M:%S.000000",
+    "%d/%m/%Y %H:%M:%S",
+    "%d/%m/%Y à %H:%M:%S",
+    "  %Y-%m-%d  %H:%M:%S ",
+]
+TO_THE_MINUTE = ["%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M", "%d/%m/%Y à %Hh%M"]
+TYPED = st.one_of(
+    st.text(max_size=30),
+    st.text("0123456789-/:. TZ+hà", max_size=30),
+    st.builds(
+        lambda written, at, junk: written[:at] + junk + written[at:],
+        st.sampled_from([typed for typed, _ in cases("dates")]),
+        st.integers(0, 25),
+        st.text("0123456789-/:. TZ+hà\u200b\0", max_size=3),
+    ),
+)
+
+
+def read(value, zone=PARIS):
+    """What the code reads; None also where it refuses, after a look at what it says."""
+    try:
+        with in_time():
+            moment = read_moment(value, zone)
+    except ValueError as error:
+        said = str(error)
+    else:
+        return moment.at if moment else None
+    assert said.startswith("no time that can be read (")
+    assert "MARQUEUR" not in said
+    return None
+
+
+@FUZZ
+@given(WALLS, st.sampled_from([*NAIVE, *TO_THE_MINUTE]), ZONES)
+def test_a_wall_clock_is_read_in_every_form(wall, form, zone):
+    """In every zone, in spring's gap and autumn's overlap too."""
+    wall = wall.replace(second=0) if form in TO_THE_MINUTE else wall
+
+    assert oracles.wall_instant(wall, zone) == read(wall.strftime(form), zone) == instant(wall, zone)
+
+
+@FUZZ
+@given(WALLS, st.integers(-14 * 4, 14 * 4), ZONES, st.integers(0, 9), st.data())
+def test_an_offset_says_it_all(wall, quarters, zone, places, data):
+    """Whatever the account's zone and however fine the fraction."""
+    at = wall.replace(tzinfo=timezone(timedelta(minutes=15 * quarters)))
+    offset, fraction = f"{at:%z}", "123456789"[:places]
+    space, colon = data.draw(st.sampled_from(["", " "])), data.draw(st.sampled_from([":", ""]))
+    written = f"{at:%Y-%m-%dT%H:%M:%S}{'.' * bool(places)}{fraction}{space}{offset[:3]}{colon}{offset[3:]}"
+
+    assert at + timedelta(microseconds=int(fraction[:6].ljust(6, "0"))) == read(written, zone)
+
+
+@FUZZ
+@given(WALLS, ZONES)
+def test_seconds_and_milliseconds_since_1970_are_told_apart(wall, zone):
+    """As text and as a number."""
+    at = wall.replace(tzinfo=UTC)
+    seconds = int(at.timestamp())
+
+    assert [at] * 4 == [
+        read(form, zone) for form in (str(seconds), f"{seconds}000", Decimal(seconds), seconds_in_ms(at))
+    ]
+
+
+def seconds_in_ms(at):
+    """A number of milliseconds."""
+    return Decimal(int(at.timestamp()) * 1000)
+
+
+@FUZZ
+@given(WALLS.map(datetime.date), st.sampled_from(["%Y-%m-%d", "%d/%m/%Y"]), ZONES)
+def test_a_day_stays_a_day(day, form, zone):
+    """No hour is made up."""
+    assert day == read(day.strftime(form), zone)
+    assert not isinstance(read(day.strftime(form), zone), datetime)
+
+
+@FUZZ
+@given(TYPED, ZONES)
+@example("0712345678", PARIS)
+@example("2026-03-29 02:30", PARIS)
+@example("2026-07-20 17:05:01,5", PARIS)
+def test_no_text_tells_a_time_that_is_not_its_own(typed, zone):
+    """What is read is what the numbers of the text say, by their order."""
+    at = read(typed, zone)
+
+    assert at is None or at == oracles.moment(typed, zone)
+
+
+@FUZZ
+@given(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.decimals(),
+        st.lists(st.text(max_size=3)),
+        st.dictionaries(st.sampled_from(["date", "timezone", "timezone_type", "x"]), TYPED | st.text() | st.decimals()),
+        st.fixed_dictionaries(
+            {"date": TYPED, "timezone": st.sampled_from(["UTC", "../x", "Europe", "\0", "x" * 9999])}
+        ),
+    )
+)
+def test_any_value_is_read_or_refused(value):
+    """No other exception."""
+    at = read(value)
+
+    assert at is None or Moment(at)
+
+
+@FUZZ
+@given(st.text(min_size=1))
+def test_what_is_refused_is_not_shown(typed):
+    """Not even in part."""
+    assert read(f"MARQUEUR{typed}") is None
+    assert read({"date": f"MARQUEUR{typed}", "timezone": f"MARQUEUR{typed}"}) is None
+
+
+@pytest.mark.parametrize(("typed", "expected"), cases("dates"))
+def test_dates_of_the_corpus(typed, expected):
+    """Each is the instant a person would say, or none."""
+    if expected == "unreadable":
+        with pytest.raises(ValueError, match="no time that can be read"):
+            read_moment(typed, PARIS)
+    else:
+        kind = datetime if "T" in (expected or "") else date
+        assert read(typed) == (kind.fromisoformat(expected) if expected else None)

@@ -1,0 +1,234 @@
+"""Settings: whatever is in the file, loading answers with a place for every problem, and shows no secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import jobs.settings
+from jobs.settings import Invalid, Valid, load
+from tests.fuzz.corpus import lines
+from tests.fuzz.effort import FUZZ, SLOW, in_time
+
+SECRET = "s3cr3t-Zq9"
+LITERAL = "l1t3ral-Xw7"
+ENVIRON = {
+    "OPLEAD_TOKEN": SECRET,
+    "META_ACCESS_TOKEN": SECRET,
+    "NOTIFY_URL": f"https://exemple.fr/{SECRET}",
+    "GOOGLE_ADS_KEY_FILE": "key.json",
+    "TOKEN": SECRET,
+    "BROKEN": f"{SECRET} é\n",
+    "EMPTY": "",
+}
+EXAMPLE = (Path(jobs.settings.__file__).parents[2] / "config" / "pipeline.yaml").read_text(encoding="utf-8")
+WITH_META = re.sub(r"(?m)^(\s*)# (meta:|  (?=dataset_id|access_token|contact_data|funnel|in_doubt))", r"\1\2", EXAMPLE)
+WORDS = st.sampled_from(
+    [
+        *(
+            "null",
+            "~",
+            "true",
+            "oui",
+            "0",
+            "-1",
+            "1e999",
+            "NaN",
+            ".inf",
+            "0x1F",
+            "2026-01-01",
+            "9999-12-31T23:59:59-23:59",
+        ),
+        *(
+            "1 d",
+            "999999 d",
+            "99999999999999999999",
+            "[]",
+            "{}",
+            "[[]]",
+            "{a: b}",
+            '""',
+            "'",
+            '"',
+            "*a",
+            "&a x",
+            "!x y",
+            "|",
+        ),
+        *(
+            "${OPLEAD_TOKEN}",
+            "${BROKEN}",
+            "${EMPTY}",
+            "${NONE}",
+            "${",
+            "file:.",
+            "file:/dev/null",
+            "file:\\0",
+            "<<: x",
+            "? x",
+        ),
+        *(
+            "http://[",
+            "https://é",
+            "http://exemple.fr",
+            "sqlite:///x",
+            "sqlite://",
+            "../../etc",
+            "Europe",
+            "a.b",
+            ".",
+            "won",
+        ),
+        *(
+            "lost",
+            "created",
+            "data_manager",
+            "page",
+            "since",
+            "details",
+            "\t",
+            "\0",
+            "\u2028",
+            "\ud83d",
+            "\ufeff",
+            "---",
+            "- ",
+        ),
+    ]
+)
+
+
+def lines_of(text):
+    """As YAML counts them."""
+    return re.split(r"\r\n|[\n\r\x85\u2028\u2029]", text)
+
+
+@st.composite
+def mutated(draw):
+    """A valid file after up to five slips of the pen."""
+    rows = draw(st.sampled_from([EXAMPLE, WITH_META])).splitlines()
+    rows = [row for row in rows if row.strip() and not row.lstrip().startswith("#")]
+    for _ in range(draw(st.integers(0, 5))):
+        at = draw(st.integers(0, len(rows) - 1))
+        row, other = rows[at], rows[draw(st.integers(0, len(rows) - 1))]
+        column = draw(st.integers(0, len(row)))
+        key, colon, _ = row.partition(":")
+        rows[at : at + 1] = draw(
+            st.sampled_from(
+                [
+                    [],
+                    [row, row],
+                    [row, other],
+                    [other],
+                    [" " + row],
+                    [row.lstrip()],
+                    [row[:column]],
+                    [key],
+                    [row[:column] + draw(WORDS | st.text(max_size=3)) + row[column:]],
+                    [f"{key}{colon} {draw(WORDS | st.text(max_size=8))}"],
+                    [f"{key}x{colon}", f"  {row}"],
+                ]
+            )
+        )
+        if not rows:
+            return ""
+    return "\n".join(rows)
+
+
+def answer_to(folder, content):
+    """Load it, and check what holds of every answer."""
+    path = folder / "pipeline.yaml"
+    path.write_bytes(content)
+    (folder / "key.json").write_text('{"type": "service_account", "private_key": "s3cr3t-Zq9"}', encoding="utf-8")
+    with in_time():
+        answer = load(path, ENVIRON)
+    problems = answer.notes if isinstance(answer, Valid) else answer.problems
+    assert isinstance(answer, Valid) or problems
+    text = lines_of(content.decode(errors="replace").removeprefix("\ufeff"))
+    for problem in problems:
+        assert 1 <= problem.line <= len(text)
+        assert 1 <= problem.column <= len(text[problem.line - 1]) + 1
+        assert str(problem).isprintable()
+        assert str(problem).startswith(f"{path}:{problem.line}:{problem.column}: ")
+        assert problem.message
+    assert SECRET not in repr(answer)
+    assert LITERAL not in repr(answer)
+    return answer
+
+
+@FUZZ
+@given(mutated())
+def test_a_valid_file_with_slips_is_answered(tmp_path, text):
+    """Each problem at its place."""
+    answer_to(tmp_path, text.encode(errors="surrogatepass"))
+
+
+@FUZZ
+@given(st.binary(max_size=200) | st.text().map(lambda text: text.encode(errors="replace")))
+@example(b"\xff\xfea\x00:\x00")
+@example(b"\xef\xbb\xbfaccount: x")
+def test_any_bytes_are_answered(tmp_path, content):
+    """Whatever they are."""
+    answer_to(tmp_path, content)
+
+
+@FUZZ
+@given(
+    st.sampled_from(
+        ["token: ${OPLEAD_TOKEN}", "access_token: ${META_ACCESS_TOKEN}", "credentials: ${GOOGLE_ADS_KEY_FILE}"]
+    ),
+    st.text("{}[]\"'&*!|>%@`:#,- \t\n", max_size=4) | st.text(max_size=3),
+    st.text("{}[]\"'&*!|>:#, \n\t", max_size=4) | st.text(max_size=3),
+)
+@example("token: ${OPLEAD_TOKEN}", "", ": x")
+@example("token: ${OPLEAD_TOKEN}", "&", " x")
+@example("token: ${OPLEAD_TOKEN}", "*", "")
+@example("token: ${OPLEAD_TOKEN}", "!", " x")
+@example("token: ${OPLEAD_TOKEN}", "? ", "")
+@example("token: ${OPLEAD_TOKEN}", "\n    ", ": x")
+@example("credentials: ${GOOGLE_ADS_KEY_FILE}", "", "")
+def test_a_secret_written_out_is_never_echoed(tmp_path, reference, before, after):
+    """Wherever the slip around it puts it: a value, a key, an anchor, a tag."""
+    key = reference.partition(":")[0]
+    text = WITH_META.replace(reference, f"{key}: {before}{LITERAL}{after}", 1)
+    assert text != WITH_META
+
+    answer_to(tmp_path, text.encode(errors="replace"))
+
+
+@SLOW
+@given(
+    st.sampled_from(
+        ["a", "[", "{", "{a: ", "- ", "&a [*a, ", "'", "\n", " ", "#", "a: ", "? ", "! ", "<<: *a\n", "\t", "é", "|\n"]
+    )
+    | st.text(min_size=1, max_size=4),
+    st.sampled_from(["", "a: &a {x: 1}\n", "account: ", "oplead:\n  token: "]),
+)
+@example("- ", "")
+@example("[", "")
+@example("{a: ", "")
+def test_what_is_repeated_without_end_is_no_hang(tmp_path, piece, before):
+    """Of whatever is repeated, nested or named again."""
+    content = (before + piece * (20_000 // len(piece))).encode(errors="replace")
+    path = tmp_path / "pipeline.yaml"
+    path.write_bytes(content)
+    with in_time(20):
+        answer = load(path, ENVIRON)
+
+    assert isinstance(answer, Invalid)
+
+
+@pytest.mark.parametrize("text", lines("settings"))
+def test_files_of_the_corpus_are_answered(tmp_path, text):
+    """None of them may run."""
+    assert isinstance(answer_to(tmp_path, text.encode(errors="surrogatepass")), Invalid)
+
+
+@pytest.mark.parametrize("text", [EXAMPLE, WITH_META])
+def test_what_is_mutated_is_valid(tmp_path, text, monkeypatch):
+    """Else the slips would be of no use."""
+    monkeypatch.setattr("jobs.settings.shapes.token_address", lambda path: path)
+
+    assert isinstance(answer_to(tmp_path, text.encode()), Valid)

@@ -1,0 +1,136 @@
+"""`init` writes what it was told or what Oplead shows, and asks where nobody said."""
+
+from contextlib import contextmanager
+from datetime import date
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from connectors.errors import Misconfigured
+from connectors.survey import AmountSeen, FewValues, LabelSeen, Survey
+from jobs.cli import init
+from jobs.cli.app import app
+
+ENOUGH = (
+    *("--account", "maison-test", "--stage", "won=Gagné,Vendu", "--stage", "appointment=RDV pris"),
+    *("--google-customer-id", "123-456-7890", "--action", "won=11", "--action", "appointment=12"),
+)
+SURVEY = Survey(
+    leads=300,
+    total=None,
+    requests=12,
+    labels=(LabelSeen("Gagné", 40, 20), LabelSeen("Nouveau", 200, 90), LabelSeen("RDV pris", 60, 30)),
+    few_values=(FewValues("rgpd.pub", {"oui": 250, "non": 50}, consent=True),),
+    amounts=(AmountSeen("montant", 38, 2, 260),),
+    suspicions=("12 click ids have no capital letters",),
+    suggestion={"auth": {"style": "header", "name": "X-API-KEY"}},
+)
+
+
+class Looked:
+    """A platform that shows a survey, or refuses."""
+
+    def __init__(self, survey):
+        """Keep it."""
+        self.found = survey
+
+    def survey(self, *, leads):
+        """What was found."""
+        assert leads
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+@pytest.fixture
+def type_in(tmp_path, monkeypatch):
+    """Runs `init` with a platform behind it; gives the result and what the settings file says."""
+
+    def run(*arguments, survey=None, typed=None):
+        if survey is not None:
+            monkeypatch.setenv("OPLEAD_TOKEN", "sk-1")
+
+        @contextmanager
+        def survey_of(*_):
+            yield Looked(survey)
+
+        monkeypatch.setattr(init, "survey_of", survey_of)
+        monkeypatch.setattr(init, "is_interactive", lambda: typed is not None)
+        result = CliRunner().invoke(app, ["init", "--dir", str(tmp_path), *arguments], input=typed)
+        file = tmp_path / "pipeline.yaml"
+        return result, YAML(typ="safe", pure=True).load(file.read_text()) if file.exists() else None
+
+    return run
+
+
+def test_options_alone_are_enough(type_in):
+    """Nobody is asked, and the file says what the options say."""
+    result, told = type_in(*ENOUGH, "--imported-until", "2026-10-31")
+
+    assert 0 == result.exit_code, result.output
+    assert {"appointment": ["RDV pris"], "won": ["Gagné", "Vendu"]} == told["stages"]
+    assert ["12", "11"] == [str(each["google_ads"]["conversion_action"]) for each in told["conversions"]]
+    assert {date(2026, 11, 1)} == {each["since"] for each in told["conversions"]}
+    assert "meta" not in told
+    assert "OPLEAD_TOKEN is not set" in result.output
+
+
+def test_what_oplead_shows_is_proposed(type_in):
+    """Labels find their stages, the others are ignored; consent, amount and access are as they were found."""
+    result, told = type_in("--account", "maison-test", "--yes", survey=SURVEY)
+
+    assert 0 == result.exit_code, result.output
+    assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
+    assert ["Nouveau"] == told["ignored_statuses"]
+    assert {"field": "rgpd.pub", "granted": ["oui"], "refused": ["non"]} == told["consent"]["ad_user_data"]
+    assert {"field": "montant", "tax": "included"} == told["conversions"][1]["value"]
+    assert {"style": "header", "name": "X-API-KEY"} == told["oplead"]["auth"]
+    assert "no capital letters" in result.output
+
+
+def test_a_person_answers_at_a_terminal(type_in):
+    """Wrong answers are asked again; an empty one takes the proposal."""
+    typed = ["3", "0", "1", "", "Maison X", "maison-x", "", "", "", "", "excluded", "900", "12", "1234567890", ""]
+    typed += ["11", "12", "", ""]
+
+    result, told = type_in(survey=SURVEY, typed="\n".join(typed) + "\n")
+
+    assert 0 == result.exit_code, result.output
+    assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
+    assert "maison-x" == told["account"]
+    assert {"field": "montant", "tax": "excluded", "otherwise": 900} == told["conversions"][1]["value"]
+    assert ["11", "12"] == [str(each["google_ads"]["conversion_action"]) for each in told["conversions"]]
+
+
+def test_a_platform_that_refuses_is_told_of_and_the_file_written(type_in):
+    """The rest can be answered without it."""
+    result, told = type_in(*ENOUGH, survey=Misconfigured("Oplead refuses the token (401 on /v1/leads)"))
+
+    assert 0 == result.exit_code
+    assert "refuses the token" in result.output
+    assert {"token": "${OPLEAD_TOKEN}"} == told["oplead"]
+
+
+def test_nothing_is_written_over(type_in, tmp_path):
+    """Settings that somebody made are never lost by a second `init`."""
+    (tmp_path / "pipeline.yaml").write_text("account: mine\n")
+
+    result, told = type_in(*ENOUGH)
+
+    assert (2, {"account": "mine"}) == (result.exit_code, told)
+    assert 0 == type_in(*ENOUGH, "--force")[0].exit_code
+
+
+def test_a_question_that_nobody_answers_names_its_option(type_in, capfd):
+    """In a script nothing waits for a key."""
+    result, told = type_in("--stage", "won=Gagné")
+
+    assert (2, None) == (result.exit_code, told)
+    assert "--account" in capfd.readouterr().err + result.output
+
+
+@pytest.mark.parametrize("option", [("--stage", "won"), ("--stage", "wonn=Gagné"), ("--imported-until", "hier")])
+def test_an_option_that_cannot_be_read_is_usage(type_in, option):
+    """Exit code 2, before anything is asked."""
+    assert 2 == type_in(*ENOUGH, *option)[0].exit_code

@@ -1,0 +1,78 @@
+"""What the settings would make of the latest leads, by the very steps of a night."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from connectors.records import UnreadableLead, Verdict
+from jobs.forecast import forecast
+from jobs.nightly import Deps
+from jobs.reporting.forecast import forecast_findings
+from tests.builders import CREATED, lead, route, rulebook
+from tests.fakes import NIGHT, Crash
+
+
+def found(account, *leads, **book):
+    """The forecast for these leads."""
+    return forecast(
+        replace(account.book, **book),
+        Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach),
+        leads,
+    )
+
+
+def stands(made):
+    """How many stand where, and why."""
+    return {(tally.fate.value, tally.reason): tally.count for tally in made.tallies}
+
+
+def test_all_of_their_past_counts(account):
+    """A start that is still to come holds nothing back, for it is the settings that are tried, not the date."""
+    later = rulebook(route(since=NIGHT + timedelta(days=9)))
+
+    made = found(account, lead(), lead("L-2", fields={}), lead("L-3", click_ids=()), routes=later.routes)
+
+    assert {("pending", "due"): 1, ("withheld", "consent_missing"): 1, ("withheld", "no_click_id"): 1} == stands(made)
+
+
+def test_it_leaves_nothing_behind_and_sends_nothing(account):
+    """Neither in the account's own state nor with a platform."""
+    account.sink.script.append(Crash)
+    before = account.fates
+
+    found(account, lead())
+
+    assert (before, []) == (account.fates, account.sink.calls)
+
+
+def test_a_lead_older_than_its_click_window_is_too_old(account):
+    """The present decides, as on a first night."""
+    old = CREATED - timedelta(days=200)
+
+    assert {("expired", "window_closed"): 1} == stands(found(account, lead(created_at=old, history=(), label="Gagné")))
+
+
+def test_what_a_human_should_mend_is_told(account):
+    """Leads that cannot be read, labels nobody named, and nothing that could go out."""
+    made = found(
+        account,
+        lead(fields={}),
+        lead("L-2", label="Chaud", history=()),
+        UnreadableLead("L-3", "no creation time: see oplead.fields.created_at"),
+    )
+
+    told = {finding.subject: (finding.verdict, finding.said) for finding in forecast_findings(made)}
+
+    assert (Verdict.VERIFIED, "the latest 2 leads can be read") == told["leads"]
+    assert (Verdict.FAILED, "1 cannot be read: no creation time: see oplead.fields.created_at") == told[
+        "unreadable leads"
+    ]
+    assert Verdict.FAILED is told["statuses"][0]
+    assert "chaud (1)" in told["statuses"][1]
+    assert Verdict.FAILED is told["conversions"][0]
+
+
+def test_no_lead_at_all_points_at_the_key(account):
+    """A narrow key sees nothing, and nothing else says so."""
+    (finding,) = forecast_findings(found(account))
+
+    assert (Verdict.FAILED, True) == (finding.verdict, "client admin" in finding.advice)

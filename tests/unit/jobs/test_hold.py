@@ -1,0 +1,164 @@
+"""A destination for which far more is due than usual gets nothing new until a human agrees."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from connectors.records import OutcomeClass
+from jobs.nightly import Deps, rehearse, run_night
+from tests import fakes
+from tests.builders import GOOGLE, WON, lead, route, rulebook
+from tests.fakes import FakeSink
+
+DAY = timedelta(days=1)
+
+
+def many(count, prefix="L"):
+    """So many leads that were won, each on its own."""
+    return [lead(f"{prefix}-{number}") for number in range(count)]
+
+
+def night(account, **more):
+    """One night; its summary."""
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, **more)
+    with account.hold() as ledger:
+        return run_night(ledger, account.book, deps)
+
+
+@pytest.mark.parametrize(("due", "sent"), [(50, 50), (51, 0)])
+def test_a_first_night_may_send_fifty(account, due, sent):
+    """It has no history, so more waits for a human."""
+    account.put(*many(due))
+    summary = night(account)
+
+    assert (sent, int(sent == 0)) == (sum(account.sink.counted.values()), summary.exit_code)
+
+
+def test_what_is_held_stays_pending_and_says_so(account):
+    """Nothing of it is lost, and `explain` tells why it waits."""
+    account.put(*many(51))
+    night(account)
+
+    assert ({"pending"}, {"surge"}) == (set(account.fates.values()), set(account.reasons.values()))
+
+
+def test_an_agreement_releases_it_for_one_run(account):
+    """The same deliveries go out, once, and the reason is gone."""
+    account.put(*many(51))
+    night(account)
+    summary = night(account, accept_surge=True)
+
+    assert (0, {}) == (summary.exit_code, summary.held)
+    assert (51, {None}) == (sum(account.sink.counted.values()), set(account.reasons.values()))
+
+
+def test_an_agreement_does_not_reach_into_the_next_run(account):
+    """What surges on the same day is held again."""
+    account.put(*many(51))
+    night(account, accept_surge=True)
+    account.put(*many(51, "M"))
+    summary = night(account)
+
+    assert ([GOOGLE], 51) == (list(summary.held), summary.held[GOOGLE].due)
+
+
+def test_a_usual_number_grows_with_the_nights(account):
+    """Five times the largest night goes without asking."""
+    account.put(*many(20))
+    night(account)
+    account.clock.time += DAY
+    account.put(*many(100, "M"))
+    night(account)
+    account.clock.time += DAY
+    account.put(*many(501, "N"))
+    summary = night(account)
+
+    assert (120, 501, 500) == (
+        sum(account.sink.counted.values()),
+        summary.held[GOOGLE].due,
+        summary.held[GOOGLE].allowed,
+    )
+
+
+def test_a_replay_goes_out_though_its_destination_is_held(account):
+    """A lost answer is no new conversion, and its time is short."""
+    account.put(lead("L-0"))
+    account.sink.script.extend([fakes.lost_before] * 5)
+    night(account)
+    account.clock.time += DAY
+    account.put(*many(52))
+    summary = night(account)
+
+    assert (51, {"L-0": "submitted"}) == (
+        summary.held[GOOGLE].due,
+        {name: fate for name, fate in account.fates.items() if fate != "pending"},
+    )
+
+
+def test_what_a_platform_put_off_goes_out_though_its_destination_is_held(account):
+    """It was let through once already."""
+    account.put(lead("L-0"))
+    account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG))
+    night(account)
+    account.clock.time += DAY
+    account.put(*many(52))
+    summary = night(account)
+
+    assert (51, [["L-0"]]) == (
+        summary.held[GOOGLE].due,
+        [[row.lead for row in account.rows() if row.key in call.keys] for call in account.sink.calls[1:]],
+    )
+
+
+def test_other_destinations_go_on(account):
+    """The surge of one is no fault of another."""
+    account.sinks["meta"] = other = FakeSink()
+    account.book = rulebook(route(), route("lead", labels=frozenset({"nouveau"}), destination="meta"))
+    account.put(*many(51))
+    account.book = replace(account.book, max_per_run={"meta": 60})
+    summary = night(account)
+
+    assert ([GOOGLE], 51, 0) == (
+        list(summary.held),
+        sum(other.counted.values()),
+        sum(account.sink.counted.values()),
+    )
+
+
+def test_the_settings_may_allow_more_or_less(account):
+    """`max_per_run` wins over what is usual."""
+    account.book = replace(account.book, max_per_run={GOOGLE: 3})
+    account.put(*many(4))
+    summary = night(account)
+
+    assert (1, 3, 4) == (summary.exit_code, summary.held[GOOGLE].allowed, summary.held[GOOGLE].due)
+
+
+def test_what_waits_for_its_time_is_not_due(account):
+    """A click too recent is no part of tonight's surge."""
+    account.put(*[lead(f"L-{number}", created_at=WON) for number in range(51)])
+    account.clock.time = WON + timedelta(hours=1)
+    summary = night(account)
+
+    assert ({}, {"click_too_recent"}) == (summary.held, set(account.reasons.values()))
+
+
+def test_what_is_held_goes_by_itself_once_it_is_usual(account):
+    """A higher `max_per_run` is an agreement too."""
+    account.put(*many(51))
+    night(account)
+    account.book = replace(account.book, max_per_run={GOOGLE: 51})
+    summary = night(account)
+
+    assert (0, 51) == (summary.exit_code, sum(account.sink.counted.values()))
+
+
+def test_a_rehearsal_tells_what_would_be_held(account):
+    """Nobody has to find out at night."""
+    account.put(*many(51))
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    with account.hold() as ledger:
+        summary = rehearse(ledger, account.book, deps)
+
+    assert (1, ["google_ads"]) == (summary.exit_code, [sentence.partition(":")[0] for sentence in summary.surges])

@@ -1,0 +1,265 @@
+"""A status that is renamed in Oplead changes no lead: nothing floods, nothing known is lost, and a human is told."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from connectors.errors import Transient
+from connectors.records import Moment, StatusEntry
+from jobs.ledger.tables import LabelMove, StatusChange
+from jobs.pull import Reach, Style
+from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
+
+DAY = timedelta(days=1)
+KNOWN = frozenset({"nouveau", "gagne", "perdu"})
+
+
+class Undated:
+    """Oplead tells the present status and nothing else."""
+
+    @staticmethod
+    def history(*_steps):
+        """Nothing."""
+        return ()
+
+
+class StatusDated:
+    """Oplead tells the present status and since when."""
+
+    @staticmethod
+    def history(*steps):
+        """The last step."""
+        return tuple(StatusEntry(label, Moment(when)) for label, when in steps[-1:])
+
+
+class WholeStory:
+    """Oplead tells every status a lead had, by their present names."""
+
+    @staticmethod
+    def history(*steps):
+        """All steps."""
+        return tuple(StatusEntry(label, Moment(when)) for label, when in steps)
+
+
+ALL = [Undated, StatusDated, WholeStory]
+
+
+def leads_in(style, label, count=6, *, when=WON, prefix="L", created=CREATED):
+    """Leads that stand under a label."""
+    history = style.history(("Nouveau", created), (label, when))
+    return [
+        lead(f"{prefix}-{number}", label=label, history=history, created_at=created, updated_at=when)
+        for number in range(count)
+    ]
+
+
+def book(*labels, since=WON - 5 * DAY, digest="r1"):
+    """A sale by these labels, counted since shortly before the leads were won."""
+    known = KNOWN | set(labels)
+    return rulebook(route(labels=frozenset(labels)), since={"sale": since}, known_labels=known, rules_digest=digest)
+
+
+def next_night(account):
+    """The night after."""
+    account.clock.time += DAY
+    return account.night()
+
+
+def sent(account):
+    """The leads whose sale the platform counted."""
+    by_key = {row.key: row.lead for row in account.rows()}
+    return sorted(by_key[key] for key in account.sink.counted)
+
+
+@pytest.mark.parametrize("style", ALL)
+def test_an_unmapped_status_that_takes_a_mapped_name_floods_nothing(account, style):
+    """The leads are where they were; a human is told on the night it is found."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(style, "Devis accepté"))
+    account.night()
+    account.put(*leads_in(style, "Signé"))
+    summary = next_night(account)
+    again = next_night(account)
+
+    assert ([], {}, 1, 0) == (sent(account), account.fates, summary.exit_code, again.exit_code)
+    assert ["status 'devis accepte' seems to be called 'signe' now on 6 leads"] == [
+        sentence.partition(":")[0] for sentence in summary.told.renames
+    ]
+
+
+@pytest.mark.parametrize("style", ALL)
+def test_a_lead_that_enters_the_renamed_status_afterwards_is_sent(account, style):
+    """The rename ends nothing."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(style, "Devis accepté"), *leads_in(style, "Nouveau", 1, prefix="N", when=CREATED))
+    account.night()
+    account.put(*leads_in(style, "Signé"))
+    next_night(account)
+    account.put(*leads_in(style, "Signé", 1, prefix="N", when=account.clock.time))
+    next_night(account)
+
+    assert ["N-0"] == sent(account)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("style", [StatusDated, WholeStory])
+def test_a_mapped_status_with_a_new_name_keeps_the_entries_that_were_held_back(account, style, replaced):
+    """The conversion goes out once it may, whether the human adds the new name or writes it in the old one's place."""
+    account.book = book("gagne")
+    account.put(*[changed(one, fields={}) for one in leads_in(style, "Gagné")])
+    account.night()
+    account.put(*[changed(one, fields={}) for one in leads_in(style, "Signé")])
+    summary = next_night(account)
+    held_back = set(account.fates.values())
+    account.book = book("signe", *([] if replaced else ["gagne"]), digest="r2")
+    account.put(*leads_in(style, "Signé"))
+    next_night(account)
+    times = {row.at for row in account.rows()}
+
+    assert (1, {"withheld"}, 6, {WON}) == (summary.exit_code, held_back, len(sent(account)), times)
+
+
+@pytest.mark.parametrize("style", ALL)
+def test_a_lead_that_entered_the_new_name_before_it_was_written_down_is_not_lost(account, style):
+    """The new name counts as long as the old one did, so the days until a human acts are no gap."""
+    account.book = book("gagne")
+    account.put(*leads_in(style, "Gagné"), *leads_in(style, "Nouveau", 1, prefix="N", when=CREATED))
+    account.night()
+    account.put(*leads_in(style, "Signé"))
+    next_night(account)
+    account.put(*leads_in(style, "Signé", 1, prefix="N", when=account.clock.time))
+    next_night(account)
+    account.book = book("signe", digest="r2")
+    next_night(account)
+
+    assert "N-0" in sent(account)
+    assert all(1 == count for count in account.sink.counted.values())
+
+
+@pytest.mark.parametrize("style", ALL)
+def test_a_name_written_under_no_stage_and_mapped_later_floods_nothing(account, style):
+    """What an unmapped status becomes later counts from then on, as any label that is added."""
+    account.book = book("gagne")
+    account.put(*leads_in(style, "Devis accepté"))
+    account.night()
+    account.put(*leads_in(style, "Signé"))
+    next_night(account)
+    account.book = book("gagne", "signe", digest="r2")
+    next_night(account)
+
+    assert [] == sent(account)
+
+
+@pytest.mark.parametrize("style", ALL)
+def test_until_the_reading_is_complete_nothing_of_it_is_sent(account, style):
+    """A page that fails keeps the others' leads waiting, and the night it completes decides."""
+    account.book = book("gagne", "signe")
+    account.source.page = 3
+    account.put(*leads_in(style, "Devis accepté"))
+    account.night()
+    account.put(*leads_in(style, "Signé"))
+    account.source.fails = {1: Transient("503")}
+    broken = next_night(account)
+    waiting = len([row for row in account.rows(LabelMove) if row.waits])
+    whole = next_night(account)
+
+    assert (3, [], 3) == (broken.exit_code, broken.told.renames, waiting)
+    assert (1, 1, {}) == (whole.exit_code, len(whole.told.renames), account.fates)
+    assert [] == account.rows(LabelMove)
+
+
+def test_a_rename_in_the_middle_of_a_reading_is_told_and_floods_nothing(account):
+    """Pages before it have the old name, pages after it the new one; what was read first is read once more."""
+    account.book = book("gagne", "signe")
+    account.source.page = 4
+    account.put(*leads_in(WholeStory, "Devis accepté"))
+    account.night()
+    account.source.fails = {1: Transient("503")}
+    next_night(account)
+    account.put(*leads_in(WholeStory, "Signé"))
+    summary = next_night(account)
+
+    assert ({}, 1) == (account.fates, len(summary.told.renames))
+
+
+@pytest.mark.parametrize("style", ALL)
+def test_a_filtered_reading_is_done_again_whole_before_a_new_label_is_judged(account, style):
+    """A filter shows only what somebody touched: two leads of six."""
+    account.book = book("gagne", "signe")
+    account.source.filters = True
+    account.reach = Reach(Style.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.put(*leads_in(style, "Devis accepté", when=WON - 2 * DAY))
+    account.night()
+    renamed = leads_in(style, "Signé", when=WON - 2 * DAY)
+    account.put(*[changed(one, updated_at=account.clock.time) for one in renamed[:2]], *renamed[2:])
+    summary = next_night(account)
+
+    assert ({}, 1) == (account.fates, len(summary.told.renames))
+    assert [False, True] == [since is None for since, _ in account.source.calls[1:]]
+
+
+def test_leads_that_all_went_on_to_a_new_status_are_sent(account):
+    """Their own history says that they were in both: a young account's first sales are no rename."""
+    account.book = book("gagne")
+    account.put(*leads_in(WholeStory, "Nouveau", when=CREATED))
+    account.night()
+    steps = WholeStory.history(("Nouveau", CREATED), ("Gagné", account.clock.time + DAY))
+    account.put(*[lead(f"L-{number}", history=steps, updated_at=account.clock.time + DAY) for number in range(6)])
+    summary = next_night(account)
+
+    assert ([], 6) == (summary.told.renames, len(sent(account)))
+
+
+def test_four_leads_are_too_few_for_a_rename(account):
+    """They moved by chance; what they entered counts."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(Undated, "Devis accepté", 4))
+    account.night()
+    account.put(*leads_in(Undated, "Signé", 4))
+    summary = next_night(account)
+
+    assert ([], 4) == (summary.told.renames, len(sent(account)))
+
+
+def test_an_entry_under_a_new_name_stays_on_record_as_what_it_is(account):
+    """`explain` can say that nothing happened to the lead."""
+    account.book = book("gagne")
+    account.put(*leads_in(WholeStory, "Gagné"))
+    account.night()
+    account.put(*leads_in(WholeStory, "Signé"))
+    next_night(account)
+
+    assert {"gagne": {"reported"}, "nouveau": {"reported"}, "signe": {"relabel"}} == {
+        label: {row.origin for row in account.rows(StatusChange) if row.label == label}
+        for label in ("gagne", "nouveau", "signe")
+    }
+
+
+def test_a_lead_read_again_after_a_rename_enters_nothing(account):
+    """Its date is known under the new name now, and still is no news."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(Undated, "Devis accepté"))
+    account.night()
+    account.put(*leads_in(Undated, "Signé"))
+    next_night(account)
+    account.put(*leads_in(StatusDated, "Signé"))
+    next_night(account)
+
+    assert [] == sent(account)
+
+
+def test_a_status_renamed_twice_is_still_the_same(account):
+    """What was known under the first name goes out under the third."""
+    account.book = book("gagne")
+    account.put(*[changed(one, fields={}) for one in leads_in(WholeStory, "Gagné")])
+    account.night()
+    for label in ("Signé", "Vendu"):
+        account.put(*[changed(one, fields={}) for one in leads_in(WholeStory, label)])
+        next_night(account)
+    account.book = replace(book("vendu", digest="r2"))
+    account.put(*leads_in(WholeStory, "Vendu"))
+    next_night(account)
+
+    assert 6 == len(sent(account))
+    assert {GOOGLE} == {row.destination for row in account.rows()}

@@ -1,0 +1,101 @@
+"""A state of any version is brought up to date with everything that is in it."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from jobs.ledger import engine as engine_module
+from jobs.ledger.engine import open_engine
+
+CONFIG = Config()
+CONFIG.set_main_option("script_location", str(Path(engine_module.__file__).parent / "migrations"))
+REVISIONS = [each.revision for each in ScriptDirectory.from_config(CONFIG).walk_revisions()]
+PARENTS_FIRST = ("run", "request", "lead", "delivery")
+IDS = {"account": "maison-test", "lead": "L-1", "delivery": 1, "request": 1, "run": 1}
+
+
+@contextlib.contextmanager
+def raw(path):
+    """The file by SQLite alone, with its foreign keys."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys=on")
+        yield connection
+
+
+def make(path, revision):
+    """A state as a version left it, with a row in every table."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection, connection.begin():
+        CONFIG.attributes["connection"] = connection
+        command.upgrade(CONFIG, revision)
+    engine.dispose()
+    with raw(path) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        later = sorted(set(tables) - {"alembic_version", *PARENTS_FIRST})
+        for table in (*PARENTS_FIRST, *later):
+            columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+            row = {name: value(table, name, kind) for _, name, kind, needed, _, _ in columns if needed}
+            marks = ", ".join("?" * len(row))
+            names = ", ".join(f'"{name}"' for name in row)
+            connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', list(row.values()))  # noqa: S608
+
+
+def value(table, column, kind):
+    """Something that fits a column, and the rows it points at."""
+    if column == "id":
+        return "L-1" if table in ("lead", "unreadable_lead") else 1
+    if column in IDS:
+        return IDS[column]
+    if "DATETIME" in kind:
+        return "2026-09-10 03:30:00.000000"
+    return 1 if kind in ("INTEGER", "BOOLEAN") else "{}"
+
+
+def contents(path):
+    """Every row of every table, as columns and values."""
+    with raw(path) as connection:
+        connection.row_factory = sqlite3.Row
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: [dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')]  # noqa: S608
+            for table in tables
+            if table != "alembic_version"
+        }
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_populated_state_keeps_every_row(tmp_path, revision):
+    """And ends with exactly the tables of this version."""
+    path = tmp_path / "state.db"
+    make(path, revision)
+    before = contents(path)
+    engine = open_engine(path, for_writing=True)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
+    engine.dispose()
+    after = contents(path)
+
+    assert [] == found
+    for table, (row,) in before.items():
+        assert row.items() <= after[table][0].items(), table
+    with raw(path) as connection:
+        assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
+
+
+def test_leads_of_before_are_neither_tests_nor_gone(tmp_path):
+    """What the first version knew nothing of."""
+    path = tmp_path / "state.db"
+    make(path, "0001")
+    open_engine(path, for_writing=True).dispose()
+    (lead,) = contents(path)["lead"]
+
+    assert (0, None, None) == (lead["excluded"], lead["missing_since"], lead["gone_at"])

@@ -1,0 +1,103 @@
+"""Which leads are tests, however their data are spelt."""
+
+import string
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.records import Contact
+from jobs.rules.exclude import Exclusion
+from jobs.rules.labels import normalise_label
+from tests.builders import lead
+
+OURS = Exclusion(
+    email_domains=frozenset({"maison-durand.fr"}),
+    phones=frozenset({"+33612345678"}),
+    names=frozenset({"jean test", "essai"}),
+    fields={"source": frozenset({"test", "demo interne"})},
+)
+
+
+def person(**contact):
+    """A lead of somebody."""
+    return lead(contact=Contact(**contact), fields={})
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        {"emails": ("claire@maison-durand.fr",)},
+        {"emails": ("Claire@MAISON-DURAND.FR ",)},
+        {"emails": ("Claire <claire@maison-durand.fr>",)},
+        {"emails": ("moi@example.org; claire@maison-durand.fr",)},
+        {"emails": ("pas une adresse@maison-durand.fr",)},
+        {"phones": ("06 12 34 56 78",)},
+        {"phones": ("+33 6 12 34 56 78",)},
+        {"phones": ("0033612345678",)},
+        {"phones": ("01 02 03 04 05 / 06.12.34.56.78",)},
+        {"phones": ("+33612345678",), "country": "Belgique"},
+        {"first_name": "Jean", "last_name": "TEST"},
+        {"first_name": "Test", "last_name": "Jéan"},
+        {"last_name": "Jean-Test"},
+        {"first_name": "", "last_name": "Essai"},
+        {"first_name": "essai", "last_name": None},
+    ],
+)
+def test_a_test_lead_is_known_by_any_spelling(contact):
+    """Case, accents, spaces and order do not matter, nor that an address is none."""
+    assert OURS.covers(person(**contact))
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        {},
+        {"emails": ("claire@essai.maison-durand.fr",)},
+        {"emails": ("claire@maison-durand.fr.example.org",)},
+        {"emails": ("maison-durand.fr@example.org",)},
+        {"phones": ("06 12 34 56 79",)},
+        {"phones": ("n° 612",)},
+        {"first_name": "Jean", "last_name": "Testard"},
+        {"first_name": "Marie", "last_name": "Essai"},
+        {"first_name": "Jean", "last_name": None},
+    ],
+)
+def test_a_person_who_is_only_alike_is_none(contact):
+    """The domain itself, the number itself, the whole name."""
+    assert not OURS.covers(person(**contact))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"source": "TEST"}, True),
+        ({"source": "Démo-interne"}, True),
+        ({"source": "Testeur"}, False),
+        ({"source": ""}, False),
+        ({"source": Decimal(1)}, False),
+        ({"other": "test"}, False),
+    ],
+)
+def test_a_field_marks_a_test_lead_by_its_whole_value(fields, expected):
+    """Compared as labels are."""
+    assert expected is OURS.covers(lead(fields=fields))
+
+
+def test_who_excludes_nothing_excludes_nobody():
+    """A lead without any data is no test lead."""
+    assert not Exclusion().covers(person())
+
+
+NAMES = st.text(string.ascii_letters + "éèçÉ'- ", min_size=1).filter(normalise_label)
+
+
+@given(first=NAMES, last=NAMES, swapped=st.booleans(), loud=st.booleans())
+def test_a_name_is_the_same_in_either_order_and_case(first, last, swapped, loud):
+    """Whoever types it."""
+    named = Exclusion(names=frozenset({normalise_label(f"{first} {last}")}))
+    typed = [name.upper() if loud else name for name in (first, last)]
+    first, last = reversed(typed) if swapped else typed
+
+    assert named.covers(person(first_name=first, last_name=last))

@@ -1,0 +1,141 @@
+"""The same sale twice: who counts, and who gives way to whom."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.records import ClickIdKind, Identifier, IdentifierKind, LeadId
+from jobs.rules.facts import Once, OncePer
+from jobs.rules.intake import erased
+from jobs.rules.once import Claim, Rank, marks, rivals
+from tests.builders import CREATED, GOOGLE, WON, click, facts, route
+from tests.fakes import LIMITS, sha
+
+DAY = timedelta(days=1)
+MONTH = 30 * DAY
+PER_CLICK = Once(OncePer.CLICK, MONTH)
+PER_PERSON = Once(OncePer.PERSON, MONTH)
+
+
+def claim(lead, *shared, at=WON, rank=Rank.ASKS):
+    """A lead that is known by these."""
+    return Claim(LeadId(lead), at, frozenset(shared), rank)
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ([claim("A", "x"), claim("B", "y")], {}),
+        ([claim("A", "x"), claim("B", "x")], {"B": "A"}),
+        ([claim("A", "x"), claim("B", "x", at=WON - DAY)], {"A": "B"}),
+        ([claim("A", "x"), claim("B", "x", at=WON + DAY, rank=Rank.WAITS)], {"A": "B"}),
+        ([claim("A", "x", rank=Rank.WAITS), claim("B", "x", at=WON + DAY, rank=Rank.SENT)], {"A": "B"}),
+        ([claim("A", "x"), claim("B", "x", at=WON + MONTH)], {"B": "A"}),
+        ([claim("A", "x"), claim("B", "x", at=WON + MONTH + DAY)], {}),
+        ([claim("A", "x", rank=Rank.SENT), claim("B", "x", rank=Rank.SENT)], {}),
+        # B gives way to A, and so keeps nobody back.
+        ([claim("A", "x"), claim("B", "x", "y"), claim("C", "y")], {"B": "A"}),
+        ([claim("A", "x"), claim("B", "y"), claim("C", "x", "y")], {"C": "A"}),
+        ([claim("A"), claim("B")], {}),
+    ],
+)
+def test_the_first_counts_and_the_others_give_way(claims, expected):
+    """What was sent, what waits, the earlier conversion, the lower id: in this order."""
+    assert expected == rivals(claims, MONTH)
+
+
+CLAIMS = st.lists(
+    st.builds(
+        Claim,
+        lead=st.integers(0, 30).map(lambda number: LeadId(f"L-{number:02}")),
+        at=st.integers(0, 100).map(lambda days: WON + days * DAY),
+        marks=st.frozensets(st.sampled_from("abcdef"), max_size=3),
+        rank=st.sampled_from(Rank),
+    ),
+    max_size=12,
+    unique_by=lambda one: one.lead,
+)
+
+
+@given(claims=CLAIMS, seed=st.randoms())
+def test_no_two_that_count_are_the_same_and_none_gives_way_for_nothing(claims, seed):
+    """Whatever order they come in."""
+    found = rivals(claims, MONTH)
+    shuffled = list(claims)
+    seed.shuffle(shuffled)
+
+    assert found == rivals(shuffled, MONTH)
+
+    by_lead = {one.lead: one for one in claims}
+    counting = [one for one in claims if one.lead not in found]
+    for one in counting:
+        for other in counting:
+            same = one.marks & other.marks and abs(one.at - other.at) <= MONTH
+            assert one is other or not same or (one.rank, other.rank) == (Rank.SENT, Rank.SENT)
+    for lead, other in found.items():
+        loser, winner = by_lead[lead], by_lead[other]
+        assert other not in found
+        assert loser.marks & winner.marks
+        assert abs(loser.at - winner.at) <= MONTH
+        assert (winner.rank, winner.at, winner.lead) < (loser.rank, loser.at, loser.lead)
+
+
+def test_a_click_is_known_by_every_id_the_route_could_go_out_with():
+    """Not by what it does not take, what came after the conversion, nor what is erased."""
+    taken = click("gclid-1", CREATED)
+    lead = facts(
+        click_ids=(
+            taken,
+            click("fb", CREATED, kind=ClickIdKind.FBCLID),
+            click("gclid-late", WON + DAY),
+            click(erased("gclid-old"), CREATED),
+        )
+    )
+
+    assert marks(route(once=PER_CLICK), facts(click_ids=(taken,)), WON) == marks(route(once=PER_CLICK), lead, WON)
+    assert 1 == len(marks(route(once=PER_CLICK), lead, WON))
+
+
+def test_one_value_of_two_kinds_is_two_clicks():
+    """A gclid and a wbraid are never one."""
+    kinds = (ClickIdKind.GCLID, ClickIdKind.WBRAID)
+
+    assert 2 == len(marks(route(once=PER_CLICK), facts(click_ids=[click("x", kind=kind) for kind in kinds]), WON))
+
+
+def test_all_forms_of_one_click_are_one():
+    """The id of the address, and the cookie a browser made of it."""
+    forms = frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID})
+    limits = replace(LIMITS, click_ids=(ClickIdKind.FBC, ClickIdKind.FBCLID), interchangeable=forms)
+    by_form = [
+        marks(route(once=PER_CLICK, limits=limits), facts(click_ids=(click(value, kind=kind),)), WON)
+        for value, kind in (("IwAR2x", ClickIdKind.FBCLID), ("fb.1.1789000000123.IwAR2x", ClickIdKind.FBC))
+    ]
+
+    assert by_form[0] == by_form[1]
+    assert 1 == len(by_form[0])
+
+
+def test_a_person_is_known_by_e_mail_and_phone_alone():
+    """Half of France is called Martin; and only by what the destination is told."""
+    kinds = (IdentifierKind.EMAIL, IdentifierKind.PHONE, IdentifierKind.LAST_NAME, IdentifierKind.POSTCODE)
+    identifiers = {GOOGLE: tuple(Identifier(kind, sha(kind)) for kind in kinds), "meta": (Identifier(kinds[0], "a"),)}
+
+    assert 2 == len(marks(route(once=PER_PERSON), facts(identifiers=identifiers), WON))
+    assert frozenset() == marks(route(once=PER_PERSON), facts(), WON)
+
+
+def test_a_mark_tells_no_value():
+    """It is a hash over the hash."""
+    identifiers = {GOOGLE: (Identifier(IdentifierKind.EMAIL, sha("jeanne@example.org")),)}
+    (mark,) = marks(route(once=PER_PERSON), facts(identifiers=identifiers), WON)
+
+    assert mark == sha(f"email:{sha('jeanne@example.org')}")
+
+
+def test_a_route_that_counts_every_lead_marks_nothing():
+    """The default."""
+    assert frozenset() == marks(route(), facts(), WON)

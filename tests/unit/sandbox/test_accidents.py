@@ -1,0 +1,133 @@
+"""An accident hurts the leads it is about, from its moment on, and nothing else of them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.sandbox.accidents import Accident, Kind, after, as_document, parse_accident
+
+SINCE = datetime(2026, 9, 3, tzinfo=UTC)
+BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)
+LEAD = {
+    "id": "L-1",
+    "createdAt": "2026-09-01 09:00:00",
+    "status": "RDV pris",
+    "statusHistory": [{"status": "Nouveau", "date": "x"}, {"status": "RDV pris", "date": "y"}],
+    "leadData": {"externalID": "gclid=AbC-dEf", "consent": "oui", "utm_source": "google", "utm_medium": "cpc"},
+}
+
+
+def hurt(lead=LEAD, *, now=LATER, **accident):
+    """The lead after one accident."""
+    return after([Accident(**{"since": SINCE} | accident)], lead, now)
+
+
+def data(**fields):
+    """LEAD with other leadData."""
+    return {**LEAD, "leadData": {**LEAD["leadData"], **fields}}
+
+
+def test_a_label_reads_otherwise_wherever_it_stands():
+    """In the status and in the history; other labels stay."""
+    lead = hurt(kind=Kind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
+
+    assert "Rendez-vous fixé" == lead["status"]
+    assert ["Nouveau", "Rendez-vous fixé"] == [entry["status"] for entry in lead["statusHistory"]]
+    assert LEAD == hurt(kind=Kind.RELABEL, old="Gagné", new="Vendu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"),
+    [
+        ("drop_utm", {"externalID": "gclid=AbC-dEf", "consent": "oui"}),
+        ("bare_ids", {"externalID": "AbC-dEf", "consent": "oui"}),
+        ("drop_click_ids", LEAD["leadData"] | {"externalID": ""}),
+        ("lower_case", LEAD["leadData"] | {"externalID": "gclid=abc-def"}),
+        ("truncate", LEAD["leadData"] | {"externalID": "gclid=AbC"}),
+    ],
+)
+def test_a_capture_breaks(kind, left):
+    """Each in its own way; the rest of the lead stays."""
+    assert {**LEAD, "leadData": left} == hurt(kind=Kind(kind), length=9)
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("leadData.gdpr", {"leadData": {**LEAD["leadData"], "gdpr": "oui"}}),
+        ("optIn.ads", {"optIn": {"ads": "oui"}}),
+        ("optIn", {"optIn": "oui"}),
+    ],
+)
+def test_a_field_moves(path, there):
+    """To wherever it is said to, and away from where it was."""
+    lead = hurt(kind=Kind.MOVE_FIELD, old="leadData.consent", new=path)
+    expected = {**LEAD, **there}
+    expected["leadData"] = {name: value for name, value in expected["leadData"].items() if name != "consent"}
+
+    assert expected == lead
+
+
+@pytest.mark.parametrize("lead", ["Fiche archivée", None, {"id": "L-1"}, {"id": "L-1", "leadData": []}])
+@pytest.mark.parametrize("kind", Kind)
+def test_what_has_nothing_to_hurt_is_left_alone(kind, lead):
+    """Neither a broken lead nor one without the field is a reason to fail."""
+    assert lead == hurt(lead, kind=kind, old="leadData.consent", new="optIn")
+
+
+def test_it_lasts_from_its_moment_until_it_is_mended():
+    """A lead is whole before, hurt meanwhile and whole again."""
+    until = SINCE + timedelta(days=7)
+    moments = (BEFORE, SINCE, until - timedelta(seconds=1), until)
+
+    assert [False, True, True, False] == [LEAD != hurt(now=now, kind=Kind.DROP_UTM, until=until) for now in moments]
+
+
+def test_only_the_leads_made_meanwhile_are_hurt_for_good():
+    """Older ones never were, younger ones no longer are."""
+    until = SINCE + timedelta(days=7)
+    made = {"2026-09-03 01:59:59": False, "2026-09-03 02:00:00": True, "2026-09-10 02:00:00": False}
+    year_later = SINCE + timedelta(days=365)
+
+    for created, is_hurt in made.items():
+        lead = {**LEAD, "createdAt": created}
+        assert is_hurt == (lead != hurt(lead, now=year_later, kind=Kind.DROP_UTM, until=until, only_new=True))
+    odd = {**LEAD, "createdAt": "hier"}
+    assert odd == hurt(odd, kind=Kind.DROP_UTM, only_new=True)
+
+
+def test_accidents_befall_a_lead_in_turn():
+    """The second meets what the first has left."""
+    accidents = [Accident(Kind.BARE_IDS, SINCE), Accident(Kind.LOWER_CASE, SINCE)]
+
+    assert "abc-def" == after(accidents, LEAD, LATER)["leadData"]["externalID"]
+
+
+def test_an_accident_comes_back_from_its_json():
+    """As a saved state and the control server write it."""
+    accident = Accident(Kind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
+
+    assert accident == parse_accident(as_document(accident))
+    assert {"until"} == as_document(accident).keys() - as_document(Accident(Kind.DROP_UTM, SINCE)).keys()
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({}, "kind"),
+        ({"kind": "flood"}, "kind"),
+        ({"kind": "drop_utm"}, "since"),
+        ({"kind": "drop_utm", "since": "2026-09-03"}, "zone"),
+        ({"kind": "drop_utm", "since": "soon"}, "soon"),
+        ({"kind": "drop_utm", "since": 3}, "since"),
+        ({"kind": "relabel", "since": "2026-09-03T00:00Z", "old": "RDV"}, "new"),
+        ({"kind": "drop_utm", "since": "2026-09-03T00:00Z", "until": "2026-09-02T00:00Z"}, "until"),
+        ({"kind": "truncate", "since": "2026-09-03T00:00Z", "length": 0}, "length"),
+        ({"kind": "truncate", "since": "2026-09-03T00:00Z", "length": True}, "length"),
+        ({"kind": "drop_utm", "since": "2026-09-03T00:00Z", "colour": "red"}, "colour"),
+    ],
+)
+def test_what_is_no_accident_is_refused(document, said):
+    """With the name of what is wrong."""
+    with pytest.raises(ValueError, match=said):
+        parse_accident(document)

@@ -1,0 +1,80 @@
+"""Shapes are strict about their positions, drawn alike everywhere, and meet in pairs in a short list."""
+
+import pytest
+
+from connectors.sandbox.oplead_shape import (
+    AXES,
+    CONFLICTS,
+    RULES,
+    Shape,
+    can_stand_together,
+    drawn_shape,
+    positions_of,
+    shape_of,
+)
+from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
+
+
+def test_the_first_position_of_every_axis_is_the_default():
+    """Whoever says nothing gets those."""
+    assert {axis: positions[0] for axis, positions in AXES.items()} == positions_of(Shape())
+
+
+def test_every_position_is_a_rule():
+    """And no rule is about a position that there is not."""
+    assert sum(map(len, AXES.values())) == len(RULES)
+    assert len({rule.rule for rule in RULES}) == len(RULES)
+
+
+def test_a_shape_comes_back_from_its_positions():
+    """As a switch or a saved state names them."""
+    shape = Shape(auth="query_token", page_size=25, filters="updatedAfter", list_has_details="ids")
+
+    assert shape == shape_of(positions_of(shape))
+
+
+@pytest.mark.parametrize("positions", [{"auth": "basic"}, {"page_size": True}, {"filters": 1}, {"colour": "red"}])
+def test_what_is_no_position_is_refused(positions):
+    """Neither an unknown axis, nor an unknown value, nor a number where a truth is meant."""
+    with pytest.raises(ValueError, match=next(iter(positions))):
+        shape_of(positions)
+
+
+@pytest.mark.parametrize("conflict", CONFLICTS, ids=lambda conflict: f"{conflict.first} and {conflict.second}")
+def test_a_conflict_is_about_positions_and_never_about_two_defaults(conflict):
+    """So every axis always has a position left."""
+    assert set(conflict.positions) <= set(AXES[conflict.first])
+    assert set(conflict.others) <= set(AXES[conflict.second])
+    assert AXES[conflict.second][0] not in conflict.others
+    assert conflict.because
+
+
+def test_a_drawn_shape_is_the_same_for_the_same_seed_and_can_be():
+    """Other seeds draw others, all of positions that can stand together."""
+    drawn = [drawn_shape(seed) for seed in range(200)]
+
+    assert drawn == [drawn_shape(seed) for seed in range(200)]
+    assert len(set(drawn)) == 200
+    assert set().union(*(pairs_of(positions_of(shape)) for shape in drawn)) <= set(possible_pairs())
+
+
+def test_every_two_positions_that_can_stand_together_meet_in_a_listed_shape():
+    """That is what makes the list enough."""
+    met = set().union(*(pairs_of(positions_of(shape)) for shape in shapes()))
+
+    assert set(possible_pairs()) == met
+
+
+def test_the_list_is_short_and_the_same_at_every_call():
+    """Eight envelopes by nine ways to go on, less four that cannot be, need 68 shapes at least."""
+    assert 68 <= len(shapes()) <= 76
+    assert len(set(shapes())) == len(shapes())
+    assert shapes() == shapes.__wrapped__()
+    assert shapes()[0] == Shape()
+
+
+def test_positions_are_told_apart_by_their_axis():
+    """The same word on two axes is two positions."""
+    assert can_stand_together("envelope", "items", "pagination", "page")
+    assert not can_stand_together("envelope", "array", "pagination", "next_url")
+    assert not can_stand_together("pagination", "next_url", "envelope", "array")

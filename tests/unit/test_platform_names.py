@@ -1,0 +1,52 @@
+"""Which of the jobs name a platform: the list a third platform's author reads in CONTRIBUTING.md."""
+
+import ast
+import re
+from pathlib import Path
+
+JOBS = Path(__file__).parents[2] / "jobs"
+NAMED = re.compile(r"google|meta(?!data)|facebook|gclid|fbclid", re.IGNORECASE)
+ALLOWED = {
+    "cli/app.py",
+    "cli/check.py",
+    "cli/demo/books.py",
+    "cli/demo/play.py",
+    "cli/demo/proof.py",
+    "cli/demo/stage.py",
+    "cli/demo/troubles.py",
+    "cli/logs.py",
+    "cli/sandbox.py",
+    "reporting/reasons.py",
+    "routes.py",
+    "settings/conversions.py",
+    "settings/digests.py",
+    "settings/model.py",
+    "settings/pending.py",
+    "settings/remotes.py",
+    "settings/semantics.py",
+    "settings/service_account.py",
+    "settings/shapes.py",
+    "wiring.py",
+}
+
+
+def words(file):
+    """A module's names and texts, its docstrings and comments aside."""
+    tree = ast.parse(file.read_text())
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node.value
+        elif isinstance(node, ast.Name | ast.Attribute | ast.arg | ast.alias):
+            yield getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None) or node.name
+
+
+def test_only_the_listed_modules_name_a_platform():
+    """Rules, plan, ledger and delivery work by what a sink says of itself."""
+    naming = {
+        str(file.relative_to(JOBS))
+        for file in JOBS.rglob("*.py")
+        if "migrations" not in file.parts and any(NAMED.search(word) for word in words(file))
+    }
+
+    assert ALLOWED == naming
