@@ -21,8 +21,10 @@ _CURSORS = (
 )
 _NEXT_WORDS = ("next", "suivant", "cursor", "curseur", "continuation", "pagetoken")
 _MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresults"})
-_ODD_SIZES = frozenset({12, 15, 24, 48, 64, 128, 256, 512})
-_STEP = 10
+_PAGE_SIZES = frozenset(
+    {*range(5, 105, 5), *range(150, 10_050, 50), 12, 16, 24, 32, 36, 48, 64, 96, 120, 125, 128, 256}
+)
+"""Lengths that a page may have been cut to; a list of just so many leads is not taken for whole."""
 _WANTED_SIZE, _SMALLER_SIZE = 100, 50
 _FEW = 2
 _ELSEWHERE = frozenset({Effect.OTHER, Effect.EMPTY, Effect.PAST})
@@ -230,7 +232,7 @@ class PageSearch:
             )
         if self._tells_of_more():
             return self._undecided(told, f"there are more than these {count} leads, and no usual way leads on{reason}")
-        if count and (count % _STEP == 0 or count % 25 == 0 or count in _ODD_SIZES):
+        if count in _PAGE_SIZES:
             return self._undecided(
                 told,
                 f"the list holds {count} leads, a usual length of a page, and nothing tells of another{reason}; "

@@ -64,6 +64,8 @@ class List:
     """The names that the list shows of a lead; all, where None."""
     own_path: str = "/leads/"
     past_end: str = "empty"
+    unknown: int = 400
+    """How an unknown parameter is answered, where that is strict."""
 
     def reply(self, platform, make, target):
         """Answer one request."""
@@ -81,7 +83,7 @@ class List:
             return make({"error": "no page"}, 404)
         known = {self.param, self.size_param, self.filter[0] if self.filter else None}
         if self.strict and (unknown := set(query) - known):
-            return make({"error": f"unknown parameter {min(unknown)}"}, 400)
+            return make({"error": f"unknown parameter {min(unknown)}"}, self.unknown)
         return self._page(platform, make, query)
 
     def _page(self, platform, make, query):
@@ -364,6 +366,14 @@ def test_longer_pages_are_left_alone_where_the_end_could_not_be_told(probe):
     survey = probe(List(leads(45), size=20, size_param="limit", past_end="last"))
 
     assert ({"style": "page"}, True, 45) == (survey.suggestion["pagination"], survey.usable, survey.total)
+
+
+def test_a_platform_that_breaks_on_unknown_parameters_is_told_all_the_same(probe, platform):
+    """A 500 on a question is an answer, as long as the bare list is served."""
+    survey = probe(List(leads(130), param="p", strict=True, unknown=500))
+
+    assert {"style": "page", "page_param": "p"} == survey.suggestion["pagination"]
+    assert len(platform.asked) <= MOST_QUESTIONS + 60
 
 
 def test_own_pages_that_fail_do_not_end_the_look(probe, reply):
