@@ -126,6 +126,8 @@ class List:
                 return (int(number) - self.first) * size if number else 0
             case "none":
                 return 0
+            case "pages_skipped":
+                return int(number or 0) * size
         return int(number.lstrip("c")) if number.lstrip("c").isdecimal() else 0
 
 
@@ -352,6 +354,14 @@ def test_a_total_that_cannot_be_reached_is_left_undecided(probe):
     assert ["oplead.pagination.style: there are 130 leads, the first page holds 20"] == [
         one.split(",")[0] + "," + one.split(",")[1] for one in survey.undecided
     ]
+
+
+def test_a_parameter_that_counts_pages_is_not_taken_for_one_that_counts_leads(probe):
+    """Read so, nineteen pages in twenty would be passed over in silence."""
+    survey = probe(List(leads(600), style="pages_skipped", param="skip"))
+
+    assert "pagination" not in survey.suggestion
+    assert not survey.usable
 
 
 def test_a_configured_way_of_paging_is_kept(probe):
