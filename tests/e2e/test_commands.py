@@ -186,7 +186,7 @@ print("asked about:", *command.commands)
     )
 
     assert (0, "") == (result.returncode, result.stderr.strip())
-    assert "asked about: run check status explain sandbox demo" in result.stdout
+    assert "asked about: run init check probe status explain sandbox demo" in result.stdout
     assert "--validate-only" in result.stdout
 
 

@@ -1,6 +1,7 @@
 """Asks one platform a bounded number of questions; a refused one is an answer too."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.parse import digest_of
+from connectors.retrying import ATTEMPTS
 
 Open = Callable[[OpleadOptions], OpleadClient]
 """Makes a client; all of them share one pace."""
@@ -48,7 +50,6 @@ class Bound:
     """How many questions may still be asked, by everything that asks."""
 
     left: int
-    asked: int = 0
     failures: int = 0
     """How many in a row failed rather than being declined."""
 
@@ -57,7 +58,11 @@ class Bound:
         if self.left <= 0:
             raise NoMoreQuestions
         self.left -= 1
-        self.asked += 1
+
+    def failed(self) -> None:
+        """A question was asked as often as may help, and failed each time."""
+        self.left -= ATTEMPTS - 1
+        self.failures += 1
 
 
 class Asker:
@@ -103,7 +108,7 @@ class Asker:
         Raises:
             NoMoreQuestions: the bound is reached.
             Misconfigured: the token is refused.
-            Transient: two questions in a row failed however often they were asked; the platform is not well.
+            Transient: the platform is not well: two questions in a row failed, and so does the bare list.
         """
         self._bound.take()
         try:
@@ -112,9 +117,11 @@ class Asker:
             self._bound.failures = 0
             return Declined(refusal.status, refusal.said)
         except Transient:
-            self._bound.failures += 1
-            if self._bound.failures >= _FAILURES_IN_A_ROW:
-                raise
+            self._bound.failed()
+            if self._bound.failures % _FAILURES_IN_A_ROW == 0:
+                # Some platforms break (500) on what they do not know: only one that fails at its bare list is ill.
+                with suppress(Refused):
+                    self._client.get(self.list_path)
             return Declined(None)
         self._bound.failures = 0
         return answer

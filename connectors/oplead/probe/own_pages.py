@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from connectors.errors import Transient
 from connectors.oplead.client import Answer
 from connectors.oplead.fields import first, raw, text_of
 from connectors.oplead.probe.asking import Asker, NoMoreQuestions
@@ -32,7 +33,7 @@ def find_own_pages(asker: Asker, ids: Sequence[str], id_paths: tuple[str, ...]) 
 def read_own_pages(
     asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
 ) -> dict[str, Mapping[str, object]]:
-    """The leads' own pages by id, those that are found; given up after two that are not."""
+    """The leads' own pages by id, those that are found; given up after two that are not, or that fail."""
     found: dict[str, Mapping[str, object]] = {}
     missed = 0
     try:
@@ -43,7 +44,7 @@ def read_own_pages(
                 found[lead_id] = lead
             elif (missed := missed + 1) > 1 and not found:
                 break
-    except NoMoreQuestions:
+    except (NoMoreQuestions, Transient):
         pass
     return found
 

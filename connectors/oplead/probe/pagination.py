@@ -21,10 +21,13 @@ _CURSORS = (
 )
 _NEXT_WORDS = ("next", "suivant", "cursor", "curseur", "continuation", "pagetoken")
 _MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresults"})
-_ODD_SIZES = frozenset({12, 15, 24, 48, 64, 128, 256, 512})
-_STEP = 10
+_PAGE_SIZES = frozenset(
+    {*range(5, 105, 5), *range(150, 10_050, 50), 12, 16, 24, 32, 36, 48, 64, 96, 120, 125, 128, 256}
+)
+"""Lengths that a page may have been cut to; a list of just so many leads is not taken for whole."""
 _WANTED_SIZE, _SMALLER_SIZE = 100, 50
 _FEW = 2
+_ELSEWHERE = frozenset({Effect.OTHER, Effect.EMPTY, Effect.PAST})
 _ADDRESS = ("http://", "https://", "/", "?")
 
 
@@ -183,7 +186,7 @@ class PageSearch:
                 page = self._trials.one(name, str(wanted)).page
                 if page is not None and len(page.items) > self._count:
                     grown = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
-                    if not described or self._goes_on(grown, page):
+                    if self._goes_on(grown, page, described=described):
                         longer = f"{how}; `{name}` asks for longer pages ({self._count} leads without it)"
                         return self._found(grown, longer, size=len(page.items))
                     break
@@ -198,19 +201,19 @@ class PageSearch:
                 return trial.name
         return None
 
-    def _goes_on(self, options: PaginationOptions, page: Listed) -> bool:
-        """Whether the next page begins where a longer first one ends, though its address may drop the length."""
+    def _goes_on(self, options: PaginationOptions, page: Listed, *, described: bool) -> bool:
+        """Whether longer pages can be followed: the next begins where the first one ends, and the end can be told.
+
+        A next address may drop the length; a list that serves its last page again must not have only one.
+        """
         try:
             following = second(options, self._asker, self._reader, page)
         except Misconfigured:
             return False
-        if following is None:
+        if not isinstance(following, Listed):
             return True
-        return (
-            isinstance(following, Listed)
-            and effect_of(page, following) is Effect.OTHER
-            and len(following.items) > self._count
-        )
+        effect = effect_of(page, following)
+        return effect is Effect.OTHER and len(following.items) > self._count if described else effect in _ELSEWHERE
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
@@ -229,7 +232,7 @@ class PageSearch:
             )
         if self._tells_of_more():
             return self._undecided(told, f"there are more than these {count} leads, and no usual way leads on{reason}")
-        if count and (count % _STEP == 0 or count % 25 == 0 or count in _ODD_SIZES):
+        if count in _PAGE_SIZES:
             return self._undecided(
                 told,
                 f"the list holds {count} leads, a usual length of a page, and nothing tells of another{reason}; "
@@ -254,7 +257,7 @@ def _is_next(path: str) -> bool:
 
 
 def _goes_elsewhere(trial: Trial) -> bool:
-    return trial.effect in {Effect.OTHER, Effect.EMPTY, Effect.PAST}
+    return trial.effect in _ELSEWHERE
 
 
 def _size_to_write(asked: int, served: int) -> int:

@@ -24,6 +24,8 @@ _OTHER_PEOPLE = frozenset(
 _ANY_TIME = "\0"
 _MOST = 0.5
 _NEARLY_ALL = 0.9
+_SELDOM = 0.1
+"""What hardly any lead has is not where every lead's status stands."""
 _ADDED = 3
 """Click ids at another place too count from so many leads on: fewer may be a stray."""
 
@@ -62,7 +64,8 @@ def find_places(
     known = replace(configured, **chosen)
     written, path = _click_id_place(seen, known)
     matches.append(FieldMatch("click_id", path, _filled(seen, path)))
-    found = {match.field for match in matches if match.path}
+    enough = {field: 0.0 if field == "click_id" else _SELDOM * len(leads) for field in NEEDED}
+    found = {match.field for match in matches if match.path and match.filled >= enough.get(match.field, 0.0)}
     lacking = tuple(_lacking(field, seen) for field in NEEDED if field not in found)
     order = [one.name for one in fields(FieldPaths)]
     matches.sort(key=lambda match: order.index(match.field))

@@ -148,7 +148,7 @@ class OpleadProbe:
             requests=self._pacer.asked,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=labels_of(_records(options, places.fields, sample.every, Notes())),
+            labels=labels_of(_records(options, places.fields, list(sample.every.values()), Notes())),
             few_values=few_values_of(tree, whole, known),
             amounts=amounts_of(tree, whole, self._readable, known),
             sources=sources_of(records),

@@ -18,7 +18,7 @@ from connectors.oplead.probe.pagination import Paging
 from connectors.oplead.probe.tree import tree_of
 from connectors.oplead.probe.walking import pages
 
-MOST_OWN_PAGES = 40
+MOST_OWN_PAGES = 60
 _FURTHER_PAGES = 30
 SPARE_PAGES = _FURTHER_PAGES + 3
 """To be counted beside those whose leads are looked at."""
@@ -48,12 +48,12 @@ class Sample:
         return {mark: {**_object(self.items[mark]), **lead} for mark, lead in self.own.leads.items()}
 
     @property
-    def every(self) -> list[object]:
+    def every(self) -> dict[str, object]:
         """All leads of the pages read, each as far as it was."""
-        return [
-            {**_object(item), **self.own.leads[mark]} if mark in self.own.leads else item
+        return {
+            mark: {**_object(item), **self.own.leads[mark]} if mark in self.own.leads else item
             for mark, item in self.items.items()
-        ]
+        }
 
     def listed(self, marks: Sequence[str]) -> list[object]:
         """What the list alone tells of these leads."""
@@ -89,7 +89,7 @@ def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging
     own = find_own_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
     adds = any(_tells_more(items[mark], lead) for mark, lead in own.leads.items())
     if adds and own.lead_path is not None:
-        rest = [mark for mark in known[:MOST_OWN_PAGES] if mark not in own.leads]
+        rest = [mark for mark in _spread(known, MOST_OWN_PAGES) if mark not in own.leads]
         own = replace(own, leads={**own.leads, **read_own_pages(asker, rest, reader.ids, own.lead_path)})
     return Sample(tuple(read), items, own, adds, counted, objection)
 
@@ -103,7 +103,7 @@ class Times:
         self._created, self._updated = paths.created_at or (), paths.updated_at or ()
         self._zone = zone
         self._reader = reader
-        self._known = {mark: self._dated(lead) for mark, lead in sample.whole.items()}
+        self._known = {mark: self._dated(lead) for mark, lead in sample.every.items()}
 
     @property
     def seen(self) -> Sequence[Dated]:

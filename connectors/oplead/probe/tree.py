@@ -45,6 +45,11 @@ class Node:
         """How many leads hold something there."""
         return len(self.values)
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether it is a container: an object or a list."""
+        return any(isinstance(value, Mapping | list) for value in self.every())
+
     def every(self) -> Iterator[object]:
         """Every value."""
         for values in self.values.values():

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from connectors.oplead.fields import find, shape, text_of
@@ -51,7 +51,8 @@ def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str]) 
     every = [
         one
         for path, node in tree.items()
-        if not node.is_listed and not _is_below(path, skipped) and (one := _few(path, node, leads)) is not None
+        if not node.is_listed and not _is_below(path, skipped) and not _is_amount_name(path)
+        if (one := _few(path, node, leads)) is not None
     ]
     return tuple(sorted(every, key=lambda one: not one.consent))
 
@@ -59,11 +60,11 @@ def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str]) 
 def amounts_of(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
 ) -> tuple[AmountSeen, ...]:
-    """The fields that may hold the amount of a sale."""
+    """The fields that may hold the amount of a sale, also where none of these leads has come to one yet."""
     return tuple(
         amount
         for path, node in tree.items()
-        if not node.is_listed and not _is_below(path, skipped) and _is_amount_name(path)
+        if not node.is_listed and not node.holds_more and not _is_below(path, skipped) and _is_amount_name(path)
         if (amount := _amount(path, leads, readable)) is not None
     )
 
@@ -72,7 +73,7 @@ def _few(path: str, node: Node, leads: Sequence[object]) -> FewValues | None:
     texts = [_one_text(lead, path) for lead in leads]
     counts = Counter(text for text in texts if text)
     by_name = any(part in plain(path.rpartition(".")[2]) for part in CONSENT_PARTS)
-    if not counts or any(isinstance(value, Mapping) for value in node.every()):
+    if not counts or node.holds_more:
         return None
     by_values = _share(counts, CONSENT_WORDS) >= 0.5  # noqa: PLR2004 - most of them
     consent = by_name or by_values
@@ -131,7 +132,7 @@ def _is_amount_name(path: str) -> bool:
 def _amount(path: str, leads: Sequence[object], readable: Readable) -> AmountSeen | None:
     values = [next((one for one in find(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads]
     there = [value for value in values if value is not None]
-    if not there or not any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in there):
+    if there and not any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in there):
         return None
     read = sum(readable(value) for value in there)
     return AmountSeen(path, read, len(there) - read, len(leads) - len(there))

@@ -84,6 +84,7 @@ def platform() -> Iterator[Platform]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # one packet an answer: the second of two would wait for the first one's receipt
 
         def do_GET(self) -> None:
             scripted.methods.add(self.command)

@@ -1,0 +1,166 @@
+"""`probe`: what it prints can be pasted, and a night then reads every lead; nobody's data is printed."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.population import Population
+from connectors.sandbox.sandbox import Sandbox
+from jobs.cli.app import app
+from tests.e2e.support.typed import _as_it_was
+
+LEADS = 260
+SECTION = re.compile(r"^oplead:\n(?:[ #].*\n)+", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def population():
+    """The invented leads."""
+    return Population.generate(7, LEADS)
+
+
+class Account:
+    """A sandbox with settings, and commands typed on them in this process."""
+
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+        self.file = sandbox.write_settings()
+        written = self.file.with_name("sandbox.env").read_text().splitlines()
+        self.environ = dict(line.split("=", 1) for line in written)
+
+    def type(self, *arguments, **environ):
+        """The exit code and everything printed."""
+        with _as_it_was():
+            env = self.environ | {"COLUMNS": "80"} | environ
+            done = CliRunner().invoke(app, list(arguments), env=env, prog_name="oplead-sync")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    def paste(self, block):
+        """Put a block in place of the settings' own section."""
+        text, count = SECTION.subn(block.rstrip("\n") + "\n", self.file.read_text())
+        assert count == 1
+        self.file.write_text(text)
+
+    @property
+    def listed(self):
+        """The leads there are now."""
+        return [lead for lead in self.sandbox.oplead.leads().values() if isinstance(lead, dict)]
+
+
+@pytest.fixture
+def account(tmp_path, population):
+    """A fresh account."""
+    with Sandbox(tmp_path / "sandbox", population) as sandbox:
+        yield Account(sandbox)
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"pagination": "next_url"},
+        {"pagination": "cursor", "filters": True, "list_has_details": False},
+        {"pagination": "page", "page_total": True, "status_dates": "none"},
+        {"pagination": "page", "filters": True, "status_dates": "status_date"},
+    ],
+)
+def test_what_is_printed_can_be_pasted(account, switches):
+    """`check` passes with it, and a rehearsed night reads every lead there is."""
+    for name, position in switches.items():
+        account.sandbox.oplead.switch(name, position)
+    sketch = account.file.with_name("sketch.yaml")
+    addresses = account.sandbox.addresses
+    sketch.write_text(
+        f"clock: {addresses['clock']}\noplead:\n  token: ${{OPLEAD_TOKEN}}\n  base_url: {addresses['oplead']}\n"
+    )
+    code, out, _ = account.type("probe", "--config", str(sketch))
+    account.paste(out[out.index("\noplead:\n") + 1 :])
+
+    assert 0 == code
+    assert 0 == account.type("check", "--config", str(account.file))[0]
+    _, out, _ = account.type("run", "--dry-run", "--json", "--config", str(account.file))
+    night = json.loads(out)
+    pulled = night["pulled"]
+    listed = [lead for lead in account.sandbox.oplead.leads().values() if lead is not None]
+    assert len(listed) == pulled["seen"] + len(pulled["unreadable"])
+    assert not night["stopped"]
+
+
+def test_a_file_that_is_complete_tells_what_is_unmapped(account):
+    """Statuses in no stage, answers in no list, and a settings block that keeps what was not looked into."""
+    text = account.file.read_text().replace("  token:", "  rate: 60\n  token:").replace(", Nurserie]", "]")
+    account.file.write_text(text)
+    code, out, _ = account.type("probe", "--config", str(account.file), "--json")
+    told = json.loads(out)
+
+    assert 0 == code
+    assert "Nurserie" in told["unmapped"]
+    assert "Gagné" not in told["unmapped"]
+    assert told["unknown_consents"]["leadData.consent"] > 0
+    assert "  rate: 60\n" in told["settings"]
+
+
+def test_no_file_is_needed(account, tmp_path):
+    """The key comes from the environment or a file, never from the command line."""
+    url = account.sandbox.addresses["oplead"]
+    (tmp_path / "key").write_text(f"{ADMIN_KEY}\n")
+    by_variable = account.type("probe", "--base-url", url, "--leads", "20")
+    by_file = account.type(
+        "probe", "--base-url", url, "--token-file", str(tmp_path / "key"), "--leads", "20", OPLEAD_TOKEN=""
+    )
+
+    assert (0, 0) == (by_variable[0], by_file[0])
+    assert 'token: "${OPLEAD_TOKEN}"' in by_variable[1]
+    assert f'token: "file:{tmp_path}/key"' in by_file[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--token-file", "/nowhere"], "--token-file"),
+        (["--base-url", "http://example.org"], "plain http"),
+        (["--config", "/nowhere.yaml"], "there is no such file"),
+    ],
+)
+def test_wrong_usage_is_told_in_a_sentence(account, arguments, said):
+    """Exit code 2, and nothing is asked."""
+    code, _, err = account.type("probe", *arguments)
+
+    assert (2, True) == (code, said in err)
+
+
+def test_a_refused_key_is_exit_code_two(account):
+    """With the setting to write, and without the key."""
+    url = account.sandbox.addresses["oplead"]
+    code, out, err = account.type("probe", "--base-url", url, OPLEAD_TOKEN="wrong-key-0123456789")
+
+    assert 2 == code
+    assert "oplead.auth" in err
+    assert "wrong-key-0123456789" not in out + err
+
+
+def test_what_could_not_be_told_is_exit_code_one(account):
+    """No status is told by any lead, and no field is guessed."""
+    for lead_id, lead in list(account.sandbox.oplead.leads().items()):
+        if isinstance(lead, dict) and "id" in lead:
+            account.sandbox.oplead.put(lead_id, {name: lead[name] for name in lead if not name.startswith("status")})
+    code, out, _ = account.type("probe", "--base-url", account.sandbox.addresses["oplead"])
+
+    assert 1 == code
+    assert "oplead.fields.status" in out
+
+
+def test_nobodys_data_is_printed(account):
+    """Neither as text nor as JSON, on neither stream."""
+    url = account.sandbox.addresses["oplead"]
+    shown = "".join("".join(account.type("probe", "--base-url", url, *more)[1:]) for more in ([], ["--json"]))
+
+    people = [lead.get("contact") or {} for lead in account.listed]
+    secrets = {str(person[name]) for person in people for name in ("email", "phone", "lastname") if person.get(name)}
+    assert len(secrets) > 100
+    assert [] == [secret for secret in secrets if len(secret) > 4 and secret in shown]
+    assert ADMIN_KEY not in shown

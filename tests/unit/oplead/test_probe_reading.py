@@ -1,0 +1,347 @@
+"""What is read out of leads whose shape nobody has described, without showing anybody's data."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, PaginationOptions, SinceFilter
+from connectors.oplead.probe.clicks import sources_of, suspicions_of
+from connectors.oplead.probe.costs import Reading
+from connectors.oplead.probe.envelope_search import locate, told_total
+from connectors.oplead.probe.extent import _count
+from connectors.oplead.probe.places import find_places
+from connectors.oplead.probe.suggestion import suggestion_of
+from connectors.oplead.probe.tree import key_paths, kind_of, tree_of
+from connectors.oplead.probe.values import amounts_of, few_values_of, labels_of
+from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+def read(*, label="Gagné", source="google", click_id=None, kind=ClickIdKind.GCLID, problem=None):
+    """A lead as it was read."""
+    return Lead(
+        id=LeadId("L-1"),
+        created_at=datetime(2026, 7, 1, tzinfo=UTC),
+        updated_at=None,
+        label=label,
+        history=(),
+        click_ids=(ClickId(kind, click_id),) if click_id else (),
+        click_id_problem=problem,
+        utm=Utm(source),
+        contact=Contact(),
+        fields={},
+        digest="",
+    )
+
+
+def places_of(leads, configured=FieldPaths()):  # noqa: B008 - it is frozen
+    """Where things stand in these leads."""
+    return find_places(leads, tree_of(leads), configured, zone=PARIS, rules=ClickIdRules())
+
+
+# ── paths ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_paths_are_told_with_how_often_they_are_filled():
+    """Objects, pairs of names and values, and entries of lists are entered; empty values do not count."""
+    leads = [
+        {"id": "1", "leadData": [{"name": "externalID", "value": "gclid=abc"}], "past": [{"at": "2026-07-01"}]},
+        {"id": "2", "leadData": [{"name": "externalID", "value": ""}], "past": []},
+    ]
+
+    assert [("id", 2), ("leadData", 2), ("leadData.externalID", 1), ("past", 1), ("past.at", 1)] == [
+        (one.path, one.filled) for one in key_paths(tree_of(leads), PARIS)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("jeanne@example.org", "e-mail address"),
+        ("06 39 98 12 34", "phone number or other digits"),
+        ("2026-07-01 10:00", "date"),
+        ({"date": "2026-07-01 10:00:00.000000", "timezone_type": 3, "timezone": "Europe/Paris"}, "date"),
+        ({"date": "2026-07-01 10:00:00.000000", "timezonetype": 3, "timezone": "Europe/Paris"}, "date"),
+        (Decimal(1783245600), "date, in seconds or milliseconds"),
+        (Decimal("12.5"), "number"),
+        ("69003", "number"),
+        (True, "true or false"),
+        ("Jeanne", "text"),
+    ],
+)
+def test_a_value_is_told_by_its_kind(value, kind):
+    """Nothing of the value itself is shown."""
+    assert kind == kind_of(value, PARIS)
+
+
+def test_names_that_few_leads_have_are_not_shown():
+    """An object or a list of pairs may be kept by people's names; what we know or many have is shown."""
+    leads = [{"id": str(number), "note": {f"Martin{number}": "x"}} for number in range(60)]
+    leads[0]["gclid"] = "Cj0KCQjw"
+    leads[1]["note"] = [{"name": "Dufour", "value": "x"}]
+
+    assert {"id", "note", "gclid"} == {one.path for one in key_paths(tree_of(leads), PARIS)}
+
+
+# ── fields ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_known_candidates_need_no_setting():
+    """Also where they are spelt otherwise."""
+    lead = {
+        "id": "1",
+        "created_at": "2026-07-01 10:00",
+        "STATUS": "Gagné",
+        "lead_data": [{"key": "external_id", "value": "gclid=Cj0KCQjwAbc"}],
+    }
+    found = places_of([lead])
+
+    assert (FieldPaths(), ()) == (found.fields, found.undecided)
+
+
+@pytest.mark.parametrize(
+    ("field", "lead", "path"),
+    [
+        ("created_at", {"date_de_création": "01/07/2026 10:00"}, "date_de_création"),
+        ("created_at", {"created": "yes", "receivedAt": "2026-07-01"}, "receivedAt"),
+        ("status", {"statut": {"code": 3, "label": "Gagné"}}, "statut"),
+        ("status", {"status": Decimal(3), "statusLabel": "Gagné"}, "statusLabel"),
+        ("history", {"historique": [{"statut": "Gagné", "date": "2026-07-01"}]}, "historique"),
+        ("email", {"client": {"courriel": "jeanne@example.org"}}, "client.courriel"),
+        ("last_name", {"commercial": {"nom": "X"}, "client": {"nom": "Y"}}, "client.nom"),
+        ("postcode", {"client": {"adresse": {"code-postal": "69003"}}}, "client.adresse.code-postal"),
+        ("click_id", {"suivi": {"gclid": "Cj0KCQjwAbcdEfgh1234"}}, "suivi.gclid"),
+        ("click_id", {"page": "https://example.org/?gclid=Cj0KCQjwAbc"}, "page"),
+    ],
+)
+def test_a_field_under_another_name_is_found(field, lead, path):
+    """By a name that means it and a value that can be it."""
+    assert (path,) == getattr(places_of([{"id": "1", **lead}]).fields, field)
+
+
+def test_a_reference_in_the_click_id_field_gives_way_to_real_click_ids():
+    """Suppliers put their own reference into externalID; the ids then stand elsewhere."""
+    leads = [{"leadData": {"externalID": f"REF-{n}"}, "gclid": f"Cj0KCQjwAbcd{n:04}Efgh"} for n in range(5)]
+
+    assert ("gclid",) == places_of(leads).fields.click_id
+
+
+def test_click_ids_at_two_places_are_both_read():
+    """Each kind in a field of its own."""
+    leads = [{"leadData": {"externalID": f"gclid=Cj0KCQjwAbcd{n:04}"}} for n in range(5)]
+    leads += [{"leadData": {"externalID": None}, "fbclid": f"IwAR0abcdEFGH{n:04}"} for n in range(5)]
+
+    assert ("leadData.externalID", "externalID", "fbclid") == places_of(leads).fields.click_id
+
+
+def test_a_missing_field_names_the_setting_and_what_there_is():
+    """Nothing is guessed from a date whose name tells nothing."""
+    undecided = places_of([{"id": "1", "quand": "2026-07-01", "status": "Gagné", "gclid": "Cj0KCQjwAbcd1"}]).undecided
+
+    assert [
+        "oplead.fields.created_at: where when a lead was created may stand could not be told (times stand at quand)"
+    ] == [*undecided]
+
+
+# ── values ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_labels_are_counted_with_their_click_ids():
+    """Commonest first."""
+    seen = labels_of([read(), read(click_id="Cj0KCQjwA"), read(label="Perdu"), read(label=None)])
+
+    assert [("Gagné", 2, 1), ("Perdu", 1, 0)] == [(one.label, one.leads, one.with_click_id) for one in seen]
+
+
+@pytest.mark.parametrize("text", ["Rappeler jeanne@example.org", "Rappeler au 06 39 98 12 34", "x" * 61])
+def test_what_is_no_label_is_shown_by_its_shape(text):
+    """Somebody's note in the status field stays there."""
+    assert [f"<text, {len(text)} characters>"] == [one.label for one in labels_of([read(label=text)])]
+
+
+def test_free_text_in_the_status_field_is_no_label():
+    """Nearly every lead has another one."""
+    assert all(one.label.startswith("<") for one in labels_of([read(label=f"note {'i' * n}") for n in range(50)]))
+
+
+def test_consents_are_found_by_name_or_by_answers():
+    """Known answers are shown; any other text by its shape."""
+    leads = [{"rgpd": "oui", "choix": "Accepté"}] * 9 + [{"rgpd": "Jeanne D.", "choix": "Refusé"}, {}]
+    found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset())}
+
+    assert {"oui": 9, "<text, 9 characters>": 1, "": 1} == found["rgpd"].values
+    assert {"Accepté": 9, "Refusé": 1, "": 1} == found["choix"].values
+    assert found["rgpd"].consent
+    assert found["choix"].consent
+
+
+def test_channels_are_shown_and_other_texts_are_not():
+    """A channel is a business fact; a few-valued text of another name may be anybody's."""
+    leads = [{"canal": "Site web", "conseiller": "Jeanne", "archived": False}] * 20 + [{"canal": "Jeanne"}]
+    found = {one.path: one.values for one in few_values_of(tree_of(leads), leads, frozenset())}
+
+    assert {"Site web": 20, "<text, 6 characters>": 1} == found["canal"]
+    assert {"false": 20, "": 1} == found["archived"]
+    assert "conseiller" not in found
+
+
+def test_amounts_are_told_with_what_cannot_be_read():
+    """What is readable decides whoever asks."""
+    leads = [{"montantDevis": "12 500,00 €"}, {"montantDevis": "sur devis 2"}, {"montantDevis": ""}, {"id": "7"}]
+    found = amounts_of(tree_of(leads), leads, lambda text: "€" in str(text), frozenset())
+
+    assert [("montantDevis", 1, 1, 2)] == [(one.path, one.readable, one.unreadable, one.absent) for one in found]
+
+
+# ── click ids ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_click_ids_are_counted_by_source():
+    """With the kinds each source gives, and what gives none; a source that may be anybody's is masked."""
+    leads = [
+        read(click_id="Cj0KCQjwA"),
+        read(click_id="Cj0KCQjwB"),
+        read(problem="a UUID"),
+        read(source="jeanne.martin"),
+        read(source=None),
+    ]
+
+    assert [("google", 3, {"gclid": 2}, 1), ("<text, 13 characters>", 1, {}, 0), ("", 1, {}, 0)] == [
+        (one.source, one.leads, one.with_click_id, one.undecided) for one in sources_of(leads)
+    ]
+
+
+def whole_id(number):
+    """A click id of a real one's length."""
+    return f"Cj0KCQjw{number:04}AbCdEfGhIjKlMnOpQrStUvWxYz{'aB3' * (number % 7 + 3)}EALw_wcB"
+
+
+@pytest.mark.parametrize("length", [50, 64, 80, 100, 255])
+def test_click_ids_of_one_round_length_look_cut(length):
+    """Many end at the same length, and none is longer."""
+    texts = [(whole_id(number) * 6)[:length] for number in range(8)] + [whole_id(1)[:40]]
+    leads = [{"leadData": {"externalID": text}} for text in texts]
+    said = " ".join(suspicions_of([read(click_id=text) for text in texts], leads, ("leadData.externalID",)))
+
+    assert f"8 of 9 values are exactly {length} characters long" in said
+
+
+def test_click_ids_without_capitals_look_lowered():
+    """Where chance makes it impossible."""
+    ids = [whole_id(number).lower() for number in range(3)] + [whole_id(4)]
+    said = " ".join(suspicions_of([read(click_id=one) for one in ids], [], ()))
+
+    assert "3 of 4 click ids have no capital letter" in said
+
+
+def test_whole_click_ids_raise_no_suspicion():
+    """Of many lengths, in both cases."""
+    ids = [whole_id(number) for number in range(30)]
+    leads = [{"leadData": {"externalID": one}} for one in ids]
+
+    assert [] == list(suspicions_of([read(click_id=one) for one in ids], leads, ("leadData.externalID",)))
+
+
+# ── the answer around the leads ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ([{"id": 1}], None),
+        ({"data": [{"id": 1}]}, None),
+        ({"fiches": [{"id": 1}], "agences": []}, "fiches"),
+        ({"reponse": {"fiches": [{"id": 1, "statut": "x"}], "villes": [{"id": 2}]}}, "reponse.fiches"),
+        ({"data": [{"nom": "x"}], "leads": [{"id": 1, "status": "x"}]}, "leads"),
+    ],
+)
+def test_the_array_of_leads_is_found(body, path):
+    """Written only where it is not found by itself."""
+    assert path == locate(body, None)[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "total"),
+    [
+        ({"total": Decimal(45)}, 45),
+        ({"pagination": {"total_items": Decimal(45)}}, 45),
+        ({"count": Decimal(20)}, None),
+        ({"count": Decimal(45)}, 45),
+        ({"total": Decimal(3)}, None),
+        ({"totalPages": Decimal(45)}, None),
+    ],
+)
+def test_a_total_is_recognised(body, total):
+    """A number that is smaller than what is shown, or the page's own length, is none."""
+    assert total == told_total(body, 20)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["nothing past the end", "the last page again"])
+@pytest.mark.parametrize("leads", [21, 40, 41, 100, 1234, 5000])
+def test_a_numbered_list_is_counted_in_few_questions(leads, again):
+    """By doubling and halving, whatever stands past the end."""
+    marks = [str(number) for number in range(leads)]
+    asked = []
+
+    def page(index):
+        asked.append(index)
+        last = (leads - 1) // 20
+        index = min(index, last) if again else index
+        return tuple(marks[index * 20 : index * 20 + 20])
+
+    assert leads == _count(page, 20)
+    assert len(asked) <= 22
+
+
+# ── what to write ────────────────────────────────────────────────────────────────────────────────
+
+
+def options(**more):
+    """Options of a platform."""
+    return OpleadOptions(token="t", zone=PARIS, **more)
+
+
+def test_what_equals_a_default_is_not_written():
+    """Nothing at all for the default platform."""
+    assert {} == suggestion_of(options(), "list")
+    assert {"pull": "details"} == suggestion_of(options(), "details")
+    assert {"since_filter": {"param": "since", "format": "date"}} == suggestion_of(
+        options(since_filter=SinceFilter("since", "date")), "since"
+    )
+
+
+def test_what_differs_is_written_as_the_file_has_it():
+    """One path plainly, several as a list."""
+    written = suggestion_of(
+        options(
+            path_prefix="",
+            pagination=PaginationOptions(style="page", first_page=0),
+            fields=FieldPaths(status=("statut",), phone=("tel", "mobile")),
+        ),
+        "list",
+    )
+
+    assert {
+        "path_prefix": "",
+        "pagination": {"style": "page", "first_page": 0},
+        "fields": {"status": "statut", "phone": ["tel", "mobile"]},
+    } == written
+
+
+@pytest.mark.parametrize(
+    ("pull", "own_pages", "first", "nightly"),
+    [
+        ("list", False, 1.0, 1.0),
+        ("list", True, 101.0, 11.0),
+        ("since", True, 101.0, 10.1),
+        ("details", True, 101.0, 51.0),
+    ],
+)
+def test_time_is_told_by_the_requests_it_takes(pull, own_pages, first, nightly):
+    """Pages and own pages at the allowed rate."""
+    reading = Reading(total=9000, page_size=100, changed=0.1, recent=0.5, own_pages=own_pages, pull=pull, per_minute=90)
+
+    assert (first, nightly) == (reading.minutes_first, reading.minutes_nightly)
