@@ -75,9 +75,6 @@ def same_entry(reported: Change, other: Change, *, whatever_label: bool = False)
     """Whether a reported change is one we know: the same entry, or the one we had bounded before it was dated."""
     if reported.label != other.label and not whatever_label:
         return False
-    if other.origin is Origin.RELABEL:
-        # The renamed status was entered some time before it was seen under its new name.
-        return reported.at <= other.seen_at
     if other.origin is Origin.REPORTED:
         return (reported.at, reported.date_only) == (other.at, other.date_only)
     earliest = other.after or datetime.min.replace(tzinfo=UTC)
