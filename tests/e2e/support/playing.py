@@ -35,6 +35,8 @@ HERE = Path(__file__).parent.parent
 CASES = YAML(typ="safe").load((HERE / "cases.yaml").read_text(encoding="utf-8"))
 SETTINGS = YAML(typ="safe").load((HERE / "cases.settings.yaml").read_text(encoding="utf-8"))
 NIGHT = "2026-09-10T03:30:00Z"
+MANY = 1000
+"""All cases of a variant reach a destination in one night."""
 UNTIL_OUTCOMES = timedelta(minutes=45)
 BATCHES = ((google_limits, "DATA_MANAGER"), (google_limits, "ADS_API"), (meta_limits, "META"))
 
@@ -180,6 +182,8 @@ def _settings(variant, way, sandbox, directory):
     told["google_ads"] |= {"credentials": "${KEY}", "endpoint": addresses["data_manager"]}
     told["google_ads"] |= {"transport": way.transport, "ads_api_endpoint": addresses["google_ads"]}
     told["meta"] |= {"access_token": "${META}", "graph_url": addresses["meta"]}
+    for name in ("google_ads", "meta"):
+        told[name]["max_per_run"] = MANY
     path = directory / "pipeline.yaml"
     path.write_text(json.dumps(told, default=str), encoding="utf-8")
     environ = {"OPLEAD_TOKEN": ADMIN_KEY, "KEY": str(sandbox.key_file), "META": TOKENS[told["meta"]["dataset_id"]]}
