@@ -16,12 +16,12 @@ from jobs.ledger.tables import ConfigDigest, Delivery
 from jobs.once import Rivals, find_rivals
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
-from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide
+from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide, meets
 from jobs.rules.facts import LeadFacts, Origin, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.once import give_way, marks
 from jobs.rules.reconcile import Standing, reason_of, reconcile
-from jobs.rules.routing import is_other_way
+from jobs.rules.routing import is_alternative, is_other_way
 from jobs.rules.stages import first_entry
 
 UNUSED_CLICK = timedelta(days=90)
@@ -196,8 +196,11 @@ class _Planner:
         rival = self.rivals.get((route.conversion, route.destination, lead.id))
         if rival is not None and isinstance(decision, Send | Wait):
             decision = give_way(decision, rival)
-        if _reached_before(delivery, decision) or (delivery is None and self._was_told(existing, route)):
+        told = was_told(route, lead, existing, self.book.routes)
+        if _reached_before(delivery, decision) or (told and delivery is None):
             return decision, None
+        if told:
+            decision = NotConcerned("told_elsewhere")
         standing = None if delivery is None else self._standing(delivery, decision, route, lead)
         return decision, reconcile(standing, decision)
 
@@ -206,15 +209,6 @@ class _Planner:
         entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
         if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
             self.done.kept_out[route.conversion, route.destination] += 1
-
-    def _was_told(self, existing: Sequence[Delivery], route: Route) -> bool:
-        """Whether the same thing went to the same place already: under another destination's name, or another way."""
-        return _went_there(existing, route) or any(
-            row.event_sha256 and row.destination == other.destination and row.conversion == other.conversion
-            for other in self.book.routes
-            if is_other_way(route, other)
-            for row in existing
-        )
 
     def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> Standing:
         return Standing(
@@ -256,10 +250,22 @@ def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
     return decision.entry is not None and decision.entry.at > delivery.at
 
 
-def _went_there(existing: Sequence[Delivery], route: Route) -> bool:
-    """Whether the conversion was sent to the same place already, under another destination's name."""
+def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
+    """Whether the same thing was sent already: to the same place by another name, another way, or before a move.
+
+    A lead that no longer meets the `where` of the destination it went to was moved to another one of that platform.
+    """
+    sent = [row for row in existing if row.event_sha256 and row.destination != route.destination]
     place = (route.conversion, route.target.owner, route.target.action)
-    return any((row.conversion, row.owner, row.action) == place and row.event_sha256 for row in existing)
+    if any((row.conversion, row.owner, row.action) == place for row in sent):
+        return True
+    told = {(row.destination, row.conversion): row.fate for row in existing if row.event_sha256}
+    return any(
+        is_other_way(route, other)
+        or (is_alternative(route, other) and fate != Fate.REJECTED and not meets(other, lead))
+        for other in routes
+        if (fate := told.get((other.destination, other.conversion))) is not None
+    )
 
 
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:

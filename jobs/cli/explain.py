@@ -11,13 +11,13 @@ from jobs.cli.state import Look, looking
 from jobs.ledger import deliveries, leads, starts, views
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Delivery, LeadRow
-from jobs.plan import judge
+from jobs.plan import judge, was_told
 from jobs.reporting import as_json
 from jobs.reporting.explanation import Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.reporting.terminal import results
 from jobs.rulebook import Rulebook
-from jobs.rules.decide import Send
+from jobs.rules.decide import Decision, NotConcerned, Send
 from jobs.rules.facts import KnownClickId, LeadFacts, Route, Starts, Unreadable
 from jobs.rules.intake import ERASED
 from jobs.rules.labels import normalise_label
@@ -25,7 +25,9 @@ from jobs.rules.reconcile import reason_of
 from jobs.settings import Settings
 from jobs.wiring import rules_alone
 
-NO_SUCH_CONVERSION = frozenset({"stage_not_reached", "where_does_not_match", "another_way", "excluded", "lead gone"})
+NO_SUCH_CONVERSION = frozenset(
+    {"stage_not_reached", "where_does_not_match", "another_way", "told_elsewhere", "excluded", "lead gone"}
+)
 """Reasons for which there is no delivery."""
 _ENDS = 6
 _SHORTEST = 16
@@ -96,7 +98,11 @@ def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
             start = begun.get((route.conversion, route.destination), Starts(look.now))
-            yield _judged(look, route, lead, start)
+            told_elsewhere = was_told(route, lead, existing, book.routes)
+            yield _judged(
+                route,
+                NotConcerned("told_elsewhere") if told_elsewhere else judge(route, lead, start, None, now=look.now),
+            )
 
 
 def _recorded(look: Look, row: Delivery) -> Verdict:
@@ -130,9 +136,8 @@ def _recorded(look: Look, row: Delivery) -> Verdict:
     )
 
 
-def _judged(look: Look, route: Route, lead: LeadFacts, start: Starts) -> Verdict:
+def _judged(route: Route, decision: Decision) -> Verdict:
     """The rules' verdict now, where there is no delivery."""
-    decision = judge(route, lead, start, None, now=look.now)
     reason = "due" if isinstance(decision, Send) else reason_of(decision) or "due"
     return Verdict(
         conversion=route.conversion,

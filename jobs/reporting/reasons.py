@@ -39,6 +39,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "A lead of one of Meta's own forms is told as a stage of `meta.funnel`, any other as a conversion.",
             "Nothing to do.",
         ),
+        "told_elsewhere": Words(
+            "told elsewhere",
+            "It went to another destination of this platform, or another way, before the lead was moved.",
+            "Nothing to do: it must not count twice.",
+        ),
         # ── it happened before its start ─────────────────────────────────────────────────────────
         "before_since": Words(
             "before its start",

@@ -93,7 +93,7 @@ def decide(
         now: the instant it would be sent.
         entered_after: for a delivery cancelled before, only a later entry counts.
     """
-    if not _meets(route, lead):
+    if not meets(route, lead):
         return NotConcerned("where_does_not_match")
     if not goes_this_way(route, lead):
         return NotConcerned("another_way")
@@ -153,7 +153,8 @@ def _unrecognised(route: Route, lead: LeadFacts) -> tuple[str, str | None]:
     return "no_click_id", lead.click_id_problem or _other_ids(route, lead)
 
 
-def _meets(route: Route, lead: LeadFacts) -> bool:
+def meets(route: Route, lead: LeadFacts) -> bool:
+    """Whether the lead is one of those that the conversion and its destination are for."""
     return all(_holds(condition, lead.where) for condition in route.where)
 
 

@@ -20,6 +20,12 @@ def is_other_way(route: Route, other: Route) -> bool:
     return same and bool(route.only_with & other.never_with or route.never_with & other.only_with)
 
 
+def is_alternative(route: Route, other: Route) -> bool:
+    """Whether another route takes the same conversion to another destination of the same platform."""
+    elsewhere = route.conversion == other.conversion and route.destination != other.destination
+    return elsewhere and route.limits.click_ids == other.limits.click_ids
+
+
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
     """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
     alike = route.limits.interchangeable
