@@ -1,0 +1,67 @@
+"""Both READMEs name every command, key, reason and fate, so that nobody meets a word they do not explain."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from jobs.cli.app import app
+from jobs.ledger.fates import Fate
+from jobs.reporting.reasons import REASONS
+from jobs.settings.model import Settings
+from jobs.settings.wording import _models
+
+ROOT = Path(__file__).parents[2]
+LANGUAGES = ["README.md", "README.fr.md"]
+
+
+@pytest.fixture(params=LANGUAGES)
+def text(request):
+    """One of the two."""
+    return (ROOT / request.param).read_text(encoding="utf-8")
+
+
+def keys():
+    """Every key of the settings, however deep."""
+    waiting, seen = [Settings], set()
+    while waiting:
+        model = waiting.pop()
+        for name, field in model.model_fields.items():
+            seen.add(name)
+            waiting += [below for below in _models(field.annotation) if below is not model]
+    return seen
+
+
+def test_every_key_stands_there(text):
+    """With an example or in a list, as code."""
+    named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))))
+
+    assert set() == keys() - named
+
+
+def test_every_reason_stands_there(text):
+    """As `--json` and `explain` write it."""
+    assert [] == [reason for reason in REASONS if f"`{reason}`" not in text]
+
+
+def test_every_fate_stands_there(text):
+    """But for the one that lasts as long as a request."""
+    assert [] == [fate.value for fate in Fate if fate is not Fate.IN_FLIGHT and f"`{fate.value}`" not in text]
+
+
+def test_every_command_stands_there(text):
+    """As it is typed."""
+    commands = typer.main.get_command(app).commands
+
+    assert [] == [name for name in commands if not re.search(rf"oplead-sync {name}\b", text)]
+
+
+def test_every_link_within_leads_somewhere(text):
+    """To a heading of the same page."""
+    headings = {
+        re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+    assert set() == set(re.findall(r"\]\(#([^)]+)\)", text)) - headings
