@@ -125,7 +125,12 @@ def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, re
         _start_over(ledger)
         raise
     whole_since = _finish(ledger, reach.overlap, moved=done.moved)
-    done.complete = pulling.read_known() if reach.style is Style.DETAILS else pulling.look_for_unlisted(whole_since)
+    if reach.style is Style.DETAILS:
+        done.complete = pulling.read_known()
+        pulling.settle_labels_by_own_pages()
+    else:
+        done.complete = pulling.look_for_unlisted(whole_since)
+        _settle_labels(ledger, whole_since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +196,30 @@ class _Pulling:
             new = leads.not_on_record(session, self.ledger.account, listed)
         return len(self.own_pages.read(new).ids) == len(new)
 
+    @property
+    def _longest(self) -> timedelta:
+        """How long after its creation or click something could still be sent of a lead."""
+        return max((route.remembered for route in self.intake.book.routes), default=timedelta())
+
     def read_known(self) -> bool:
         """Read the leads of which something could still be sent, the longest unread first; False where time is up."""
-        longest = max((route.remembered for route in self.intake.book.routes), default=timedelta())
         started = self.own_pages.started
         with self.ledger.reading() as session:
-            wanted = leads.worth_reading(session, self.ledger.account, since=started - longest, before=started)
+            wanted = leads.worth_reading(session, self.ledger.account, since=started - self._longest, before=started)
         is_whole = self._ask(wanted, wanted)
         if not is_whole and not self.done.own_pages:
             self.done.unread = len(wanted)
         return is_whole
+
+    def settle_labels_by_own_pages(self) -> None:
+        """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
+        with self.ledger.writing() as session:
+            read_since = leads.longest_unread(
+                session, self.ledger.account, since=self.own_pages.started - self._longest
+            )
+            newest = labels.newest_unsettled(session, self.ledger.account)
+            if newest is not None and read_since is not None and read_since >= newest:
+                labels.settle(session, self.ledger, since=newest)
 
     def look_for_unlisted(self, whole_since: datetime | None) -> bool:
         """Ask for leads with open deliveries that the whole list did not show; always True."""
@@ -249,11 +268,15 @@ def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> datetime | No
             place.since = place.pull_started_at - overlap
             if not moved:
                 place.full_read_at = whole_since or place.full_read_at
-            if whole_since is not None:
-                labels.settle(session, ledger, since=whole_since)
-            elif not labels.are_all_settled(session, ledger.account):
-                # Only among all leads a new status can be told from one that was renamed.
-                place.full_read_at = None
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
     return whole_since
+
+
+def _settle_labels(ledger: Ledger, whole_since: datetime | None) -> None:
+    """Tell new statuses from renamed ones, which only a reading of all leads can; without one the next is whole."""
+    with ledger.writing() as session:
+        if whole_since is not None:
+            labels.settle(session, ledger, since=whole_since)
+        elif not labels.are_all_settled(session, ledger.account):
+            leads.cursor(session, ledger.account).full_read_at = None

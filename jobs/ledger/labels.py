@@ -67,6 +67,12 @@ def are_all_settled(session: Session, account: str) -> bool:
     return session.exec(open_ones.limit(1)).first() is None
 
 
+def newest_unsettled(session: Session, account: str) -> datetime | None:
+    """When the newest label came up that nobody has told from a renamed one yet; None where there is none."""
+    wanted = select(func.max(LabelRow.seen_at)).where(LabelRow.account == account, ~col(LabelRow.settled))
+    return session.exec(wanted).one()
+
+
 def settle(session: Session, ledger: Ledger, *, since: datetime) -> None:
     """At the end of a complete reading that began then, tell renamed statuses from new ones, and let leads go on."""
     account = ledger.account

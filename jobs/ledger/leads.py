@@ -147,23 +147,34 @@ def worth_reading(session: Session, account: str, *, since: datetime, before: da
         since: a lead that was created or clicked since then may still reach something.
         before: those read since then are read enough.
     """
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(_is_worth_reading(account, since), LeadRow.seen_at < before)
+        # One that was not there when last asked for was asked for then.
+        .order_by(func.coalesce(col(LeadRow.missing_since), col(LeadRow.seen_at)), col(LeadRow.id))
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
+    """When the longest unread of those leads was read; one that was not there then was read by being asked for."""
+    wanted = select(func.min(LeadRow.seen_at)).where(
+        _is_worth_reading(account, since), col(LeadRow.missing_since).is_(None)
+    )
+    return session.exec(wanted).one()
+
+
+def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
     clicked = exists().where(
         col(ClickIdRow.account) == account,
         col(ClickIdRow.lead) == col(LeadRow.id),
         col(ClickIdRow.clicked_at) >= since,
     )
-    rows = session.exec(
-        select(LeadRow.id)
-        .where(
-            LeadRow.account == account,
-            LeadRow.seen_at < before,
-            col(LeadRow.gone_at).is_(None),
-            or_(col(LeadRow.created_at) >= since, clicked, _has_open_deliveries(account)),
-        )
-        # One that was not there when last asked for was asked for then.
-        .order_by(func.coalesce(col(LeadRow.missing_since), col(LeadRow.seen_at)), col(LeadRow.id))
+    return and_(
+        col(LeadRow.account) == account,
+        col(LeadRow.gone_at).is_(None),
+        or_(col(LeadRow.created_at) >= since, clicked, _has_open_deliveries(account)),
     )
-    return [LeadId(lead) for lead in rows]
 
 
 def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:

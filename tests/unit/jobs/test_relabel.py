@@ -323,3 +323,29 @@ def test_an_old_name_that_is_used_again_is_a_status_again(account):
     next_night(account)
 
     assert ["D-0"] == sent(account)
+
+
+def test_where_leads_are_read_one_by_one_the_old_label_is_looked_for_on_all_of_them(account):
+    """The list shows none: six that went on to a new status, while two stay, are no rename."""
+    account.book = book("signe")
+    account.reach = Reach(Style.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.put(*leads_in(Undated, "Devis accepté", 8))
+    account.night()
+    entered = account.clock.time + DAY
+    account.put(*leads_in(Undated, "Signé", 6, when=entered))
+    summaries = [next_night(account), next_night(account)]
+
+    assert [[], []] == [summary.told.renames for summary in summaries]
+    assert 6 == len(sent(account))
+
+
+def test_where_leads_are_read_one_by_one_a_rename_is_found_once_all_were_read(account):
+    """Before, nobody can tell it from a new status; nothing of it is sent meanwhile."""
+    account.book = book("signe")
+    account.reach = Reach(Style.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.put(*leads_in(Undated, "Devis accepté", 6))
+    account.night()
+    account.put(*leads_in(Undated, "Signé", 6))
+    summary = next_night(account)
+
+    assert ([], 1) == (sent(account), len(summary.told.renames))
