@@ -41,6 +41,21 @@ def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
     raise _unreadable(value)
 
 
+def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
+    """A time as the platform wants it, rounded down to what can be said."""
+    match form:
+        case "iso":
+            return moment.astimezone(UTC).isoformat(timespec="seconds")
+        case "date":
+            return moment.astimezone(zone).date().isoformat()
+        case "epoch_s":
+            return str(int(moment.timestamp()))
+        case "epoch_ms":
+            return str(int(moment.timestamp()) * 1000)
+        case pattern:
+            return moment.astimezone(zone).strftime(pattern)
+
+
 def instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """The instant, in UTC, at which `zone`'s wall clock showed `wall`.
 

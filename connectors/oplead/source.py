@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice, takewhile
 from types import TracebackType
 from typing import Self
@@ -15,7 +15,7 @@ import httpx
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.candidates import with_candidates
 from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused
-from connectors.oplead.dates import read_moment, start_of
+from connectors.oplead.dates import read_moment, start_of, write_moment
 from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.latest import Latest
@@ -351,22 +351,7 @@ def _since_query(
     """The filter's parameters: from `since`, and until now where the platform wants both ends."""
     if since_filter is None or since is None:
         return {}
-    query = {since_filter.param: _written(since, since_filter.format, zone)}
+    query = {since_filter.param: write_moment(since, since_filter.format, zone)}
     if since_filter.until_param is not None:
-        query[since_filter.until_param] = _written(now(), since_filter.format, zone)
+        query[since_filter.until_param] = write_moment(now(), since_filter.format, zone)
     return query
-
-
-def _written(moment: datetime, form: str, zone: ZoneInfo) -> str:
-    """A time as the platform wants it, rounded down to what can be said."""
-    match form:
-        case "iso":
-            return moment.astimezone(UTC).isoformat(timespec="seconds")
-        case "date":
-            return moment.astimezone(zone).date().isoformat()
-        case "epoch_s":
-            return str(int(moment.timestamp()))
-        case "epoch_ms":
-            return str(int(moment.timestamp()) * 1000)
-        case pattern:
-            return moment.astimezone(zone).strftime(pattern)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from connectors.oplead.dates import write_moment
 from connectors.oplead.options import SinceFilter
 from connectors.oplead.probe.asking import Listed, NoMoreQuestions
 from connectors.oplead.probe.trials import Effect, Trial, Trials
@@ -97,14 +98,14 @@ class FilterSearch:
         return shown > 0 and shown <= _FEW * len(self._trials.first.marks)
 
     def _ahead_as(self, form: Format) -> str:
-        return written(self._ahead, form, self._zone)
+        return write_moment(self._ahead, form, self._zone)
 
     def _meaning(
         self, found: SinceFilter, split: datetime | None, seen: Sequence[Dated]
     ) -> Literal["changes", "creation", "unclear"]:
         if split is None:
             return "unclear"
-        page = self._trials.one(found.param, written(split, found.format, self._zone)).page
+        page = self._trials.one(found.param, write_moment(split, found.format, self._zone)).page
         if page is None:
             return "unclear"
         told = self._dates_of(page)
@@ -115,18 +116,6 @@ class FilterSearch:
             return "changes"
         there_are = any(_is_old(one, start) and _is_after(one, split) for one in seen)
         return "creation" if there_are else "unclear"
-
-
-def written(moment: datetime, form: str, zone: ZoneInfo) -> str:
-    """A moment as a filter takes it."""
-    match form:
-        case "iso":
-            return moment.astimezone(UTC).isoformat(timespec="seconds")
-        case "date":
-            return moment.astimezone(zone).date().isoformat()
-        case "epoch_s":
-            return str(int(moment.timestamp()))
-    return str(int(moment.timestamp()) * 1000)
 
 
 def _split(seen: Sequence[Dated], page_size: int) -> datetime | None:
