@@ -5,23 +5,23 @@ import re
 from pathlib import Path
 
 JOBS = Path(__file__).parents[2] / "jobs"
-NAMED = re.compile(r"google|meta(?!data)|facebook|gclid|fbclid", re.IGNORECASE)
+NAMED = re.compile(r"google|meta(?!data)|facebook", re.IGNORECASE)
 ALLOWED = {
     "cli/app.py",
     "cli/check.py",
-    "cli/demo/books.py",
     "cli/demo/play.py",
     "cli/demo/proof.py",
     "cli/demo/stage.py",
     "cli/demo/troubles.py",
+    "cli/init.py",
     "cli/logs.py",
     "cli/sandbox.py",
     "reporting/reasons.py",
     "routes.py",
     "settings/conversions.py",
     "settings/digests.py",
+    "settings/draft.py",
     "settings/model.py",
-    "settings/pending.py",
     "settings/remotes.py",
     "settings/semantics.py",
     "settings/service_account.py",

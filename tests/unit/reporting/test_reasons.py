@@ -16,7 +16,7 @@ GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Withhold", "Expire", "Wa
 """Calls whose first argument is a reason."""
 GIVEN_BACK = {"_before_start", "_unrecognised"}
 """Functions that return reasons."""
-ALSO = {"due", "consent withdrawn", "not_configured", "to_be_read_again"}
+ALSO = {"due", "told_elsewhere", "consent withdrawn", "not_configured", "to_be_read_again"}
 """Causes that `jobs/plan.py` makes up itself."""
 
 
