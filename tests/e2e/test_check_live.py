@@ -2,11 +2,15 @@
 
 import copy
 import json
+from datetime import timedelta
 
 import pytest
 
 from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from tests.e2e.support.company import START, fbclid, gclid, lead
 from tests.e2e.support.typed import type_in
+
+WON = START - timedelta(days=2)
 
 DATA_MANAGER, ADS_API = "data_manager", "google_ads_api"
 GAQL = "/google.ads.googleads.v26.services.GoogleAdsService/"
@@ -18,6 +22,8 @@ def shared(companies):
     """One company that sends to Google and Meta; every check leaves it as it was, which a test proves."""
     company = companies()
     company.use_meta()
+    clicks = [f"gclid={gclid(number)}&fbclid={fbclid(number)}" for number in (1, 2)]
+    company.serve(lead(1, ("Gagné", WON), clicks=clicks[0]), lead(2, ("Rendez-vous", WON), clicks=clicks[1]))
     return company
 
 
@@ -72,6 +78,11 @@ def checked(company, file=None):
         for each in findings:
             found.setdefault((destination, each["subject"]), []).append((each["verdict"], each["said"], each["advice"]))
     return done.code, found
+
+
+def files(company):
+    """What lies beside the settings, but for what keeps the pace."""
+    return {file for file in company.config.parent.iterdir() if file.suffix != ".pace"}
 
 
 def failed(found):
@@ -399,9 +410,9 @@ def test_without_live_no_platform_is_asked(company):
 
 @pytest.mark.parametrize("transport", [DATA_MANAGER, ADS_API])
 def test_nothing_is_counted_or_changed(company, transport):
-    """No conversion in any book, no state made, no lead read, and not one write at Meta."""
+    """No conversion in any book, no state made, and not one write at Meta or Oplead."""
     company.settings["google_ads"]["transport"] = transport
-    written = {*company.config.parent.iterdir()}
+    written = files(company)
     code, found = checked(company)
 
     assert 0 == code
@@ -411,6 +422,51 @@ def test_nothing_is_counted_or_changed(company, transport):
     assert [] == company.sandbox.meta.book()
     assert {"GET"} == {entry["method"] for entry in company.asked("meta")}
     assert {True} == {body["validateOnly"] for body, _ in company.ingests}
-    assert [] == company.asked("oplead")
+    assert {"GET"} == {entry["method"] for entry in company.asked("oplead")}
     assert not company.state.exists()
-    assert written == {*company.config.parent.iterdir()}
+    assert written == files(company)
+
+
+# ── what Oplead is ───────────────────────────────────────────────────────────────────────────────
+
+
+def looked(company):
+    """The exit code, what was found with Oplead by subject, and what would become of its latest leads."""
+    done = type_in(company, "check", "--live", "--json")
+    (told,) = done.objects
+    found = {each["subject"]: (each["verdict"], each["said"], each["advice"]) for each in told["oplead"]["findings"]}
+    tallies = (told["oplead"]["forecast"] or {}).get("tallies", ())
+    return (
+        done.code,
+        found,
+        {(each["conversion"], each["destination"], each["fate"]): each["count"] for each in tallies},
+    )
+
+
+def test_the_latest_leads_are_read_and_judged_as_a_night_would(company):
+    """Their whole past counts; nothing is sent, and no state is begun."""
+    code, found, forecast = looked(company)
+
+    assert (0, {"leads": ("verified", "the latest 2 leads can be read", "")}) == (code, found)
+    assert {2, 1} == {forecast["appointment", "google_ads", "pending"], forecast["sale", "google_ads", "pending"]}
+    assert not company.state.exists()
+
+
+def test_a_key_that_oplead_refuses_fails_and_says_what_to_do(company):
+    """The platforms are asked all the same."""
+    company.environ["OPLEAD_TOKEN"] = "another"
+    code, found, forecast = looked(company)
+
+    assert (1, {}) == (code, forecast)
+    assert "failed" == found["leads"][0]
+    assert "probe" in found["leads"][2]
+
+
+def test_a_status_nobody_named_fails_where_its_leads_carry_click_ids(company):
+    """It would be told of on the first night."""
+    company.serve(lead(3, ("Chaud", WON)))
+    code, found, _ = looked(company)
+    company.sandbox.oplead.delete("L-3")
+
+    assert (1, "failed") == (code, found["statuses"][0])
+    assert "chaud (1)" in found["statuses"][1].casefold()

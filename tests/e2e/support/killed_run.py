@@ -100,8 +100,8 @@ def table_made(die):
 POINTS = {
     "a table of the state made": table_made,
     "state up to date, not committed": lambda die: event.listen(Engine, "commit", die),
-    "in a page's commit": partial(committing, pull, "_keep"),
-    "page committed": partial(committed, pull, "_keep"),
+    "in a page's commit": partial(committing, pull._Pulling, "_keep"),
+    "page committed": partial(committed, pull._Pulling, "_keep"),
     "a lead judged": partial(after, plan, "judge"),
     "leads planned": partial(committed, plan._Planner, "plan_some"),
     "in the intent's commit": partial(committing, deliver._Lane, "_intend"),
