@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.gone import ASKED_A_NIGHT, conclude
@@ -120,8 +120,13 @@ def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, re
     since, resume = _begin(ledger, style=reach.style, now=began)
     try:
         if not pulling.read_list(since, resume):
+            _break_off(ledger)
             return
+    except Transient:
+        _break_off(ledger)
+        raise
     except Misconfigured:
+        _break_off(ledger)
         _start_over(ledger)
         raise
     whole_since = _finish(ledger, reach.overlap, moved=done.moved)
@@ -217,6 +222,14 @@ class _Pulling:
         return len(asked.ids) == len(wanted)
 
 
+def _break_off(ledger: Ledger) -> None:
+    """Have leads wait that only a complete reading can tell about."""
+    with ledger.writing() as session:
+        began = leads.cursor(session, ledger.account).pull_started_at
+        if began is not None:
+            labels.hold_merges(session, ledger.account, since=began)
+
+
 def _start_over(ledger: Ledger) -> None:
     """Forget an interrupted pull's place: it may be the very thing the source refuses."""
     with ledger.writing() as session:
@@ -251,9 +264,11 @@ def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> datetime | No
                 place.full_read_at = whole_since or place.full_read_at
             if whole_since is not None:
                 labels.settle(session, ledger, since=whole_since)
-            elif not labels.are_all_settled(session, ledger.account):
-                # Only among all leads a new status can be told from one that was renamed.
-                place.full_read_at = None
+            else:
+                labels.settle_merges(session, ledger, since=place.pull_started_at)
+                if not labels.are_all_settled(session, ledger.account):
+                    # Only among all leads a new status can be told from one that was renamed.
+                    place.full_read_at = None
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
     return whole_since
