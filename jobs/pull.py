@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.gone import ASKED_A_NIGHT, conclude
@@ -120,17 +120,22 @@ def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, re
     since, resume = _begin(ledger, style=reach.style, now=began)
     try:
         if not pulling.read_list(since, resume):
+            _break_off(ledger)
             return
+    except Transient:
+        _break_off(ledger)
+        raise
     except Misconfigured:
+        _break_off(ledger)
         _start_over(ledger)
         raise
-    whole_since = _finish(ledger, reach.overlap, moved=done.moved)
+    began_at, is_whole = _finish(ledger, reach.overlap, moved=done.moved)
     if reach.style is Style.DETAILS:
         done.complete = pulling.read_known()
         pulling.settle_labels_by_own_pages()
     else:
-        done.complete = pulling.look_for_unlisted(whole_since)
-        _settle_labels(ledger, whole_since)
+        done.complete = pulling.look_for_unlisted(began_at if is_whole else None)
+        _settle_labels(ledger, began_at, is_whole=is_whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +218,14 @@ class _Pulling:
 
     def settle_labels_by_own_pages(self) -> None:
         """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
+        started = self.own_pages.started
         with self.ledger.writing() as session:
-            read_since = leads.longest_unread(
-                session, self.ledger.account, since=self.own_pages.started - self._longest
-            )
-            newest = labels.newest_unsettled(session, self.ledger.account)
-            if newest is not None and read_since is not None and read_since >= newest:
-                labels.settle(session, self.ledger, since=newest)
+            read_since = leads.longest_unread(session, self.ledger.account, since=started - self._longest)
+            since = started if self.done.complete else labels.newest_unsettled(session, self.ledger.account)
+            if since is not None and read_since is not None and read_since >= since:
+                labels.settle(session, self.ledger, since=since)
+            else:
+                labels.hold_merges(session, self.ledger.account, since=started)
 
     def look_for_unlisted(self, whole_since: datetime | None) -> bool:
         """Ask for leads with open deliveries that the whole list did not show; always True."""
@@ -234,6 +240,14 @@ class _Pulling:
             gone = conclude(session, self.ledger.account, asked, all_of_them, now=self.clock.now())
         self.done.gone, self.done.suspicious = gone.believed, gone.suspicious
         return len(asked.ids) == len(wanted)
+
+
+def _break_off(ledger: Ledger) -> None:
+    """Have leads wait that only a complete reading can tell about."""
+    with ledger.writing() as session:
+        began = leads.cursor(session, ledger.account).pull_started_at
+        if began is not None:
+            labels.hold_merges(session, ledger.account, since=began)
 
 
 def _start_over(ledger: Ledger) -> None:
@@ -256,27 +270,31 @@ def _begin(ledger: Ledger, *, style: Style, now: datetime) -> tuple[datetime | N
         return place.pull_since, place.resume
 
 
-def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> datetime | None:
-    """Note that the list was read to its end; where it was the whole list, since when.
+def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> tuple[datetime | None, bool]:
+    """Note that the list was read to its end; when that began, and whether it was the whole list.
 
     A list that moved while it was read may have passed leads over, so it does not count as a full reading.
     """
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
-        whole_since = place.pull_started_at if place.pull_since is None else None
-        if place.pull_started_at is not None:
-            place.since = place.pull_started_at - overlap
-            if not moved:
-                place.full_read_at = whole_since or place.full_read_at
+        began, is_whole = place.pull_started_at, place.pull_since is None
+        if began is not None:
+            place.since = began - overlap
+            if is_whole and not moved:
+                place.full_read_at = began
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
-    return whole_since
+    return began, is_whole
 
 
-def _settle_labels(ledger: Ledger, whole_since: datetime | None) -> None:
+def _settle_labels(ledger: Ledger, began: datetime | None, *, is_whole: bool) -> None:
     """Tell new statuses from renamed ones, which only a reading of all leads can; without one the next is whole."""
+    if began is None:
+        return
     with ledger.writing() as session:
-        if whole_since is not None:
-            labels.settle(session, ledger, since=whole_since)
-        elif not labels.are_all_settled(session, ledger.account):
+        if is_whole:
+            labels.settle(session, ledger, since=began)
+            return
+        labels.settle_merges(session, ledger, since=began)
+        if not labels.are_all_settled(session, ledger.account):
             leads.cursor(session, ledger.account).full_read_at = None

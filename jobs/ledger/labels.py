@@ -1,19 +1,30 @@
 """Which status labels were ever seen, which leads changed theirs since the last complete reading, and renames found."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, delete, exists, func, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from connectors.records import Lead
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.tables import LabelMove, LabelRow, LeadRow, RelabelRow, StatusChange
+from jobs.ledger.tables import LabelMove, LabelRow, LeadRow, RelabelRow, Run, StatusChange
 from jobs.rules.facts import Change, Origin
-from jobs.rules.relabel import Move, Sightings, judge_labels, renamed, tells_them_apart
+from jobs.rules.relabel import (
+    FEWEST,
+    Dated,
+    Move,
+    Sightings,
+    how_dated,
+    is_merged,
+    judge_labels,
+    renamed,
+    tells_them_apart,
+)
 
 
 class Read(Protocol):
@@ -39,7 +50,7 @@ def note(session: Session, account: str, readings: Sequence[Read], *, seen_at: d
     only a complete reading tells. The same goes for one that shows the new name of a status that was renamed.
     """
     fresh = _note_labels(session, account, readings, seen_at)
-    renames = [Move(row.before, row.after) for row in relabels(session, account)]
+    renames = relabels(session, account)
     ids = [reading.lead.id for reading in readings]
     rows = session.exec(select(LeadRow.id, LeadRow.label).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
     on_record = {lead: label or "" for lead, label in rows}
@@ -50,7 +61,7 @@ def note(session: Session, account: str, readings: Sequence[Read], *, seen_at: d
         shown = {change.label for change in reading.changes}
         waits = not tells_them_apart(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
-            or any(_had(session, account, reading.lead.id, one.before) for one in renames if one.after in shown)
+            or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
         )
         if move.before != move.after or waits:
             _note_move(session, account, reading.lead.id, move, waits=waits)
@@ -62,9 +73,10 @@ def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
 
 
 def are_all_settled(session: Session, account: str) -> bool:
-    """Whether every label seen was there in a complete reading that could tell what it is."""
+    """Whether every label seen was there in a complete reading that could tell what it is, and no lead waits."""
     open_ones = select(LabelRow.label).where(LabelRow.account == account, ~col(LabelRow.settled))
-    return session.exec(open_ones.limit(1)).first() is None
+    waiting_ones = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
+    return all(session.exec(each.limit(1)).first() is None for each in (open_ones, waiting_ones))
 
 
 def newest_unsettled(session: Session, account: str) -> datetime | None:
@@ -77,6 +89,7 @@ def settle(session: Session, ledger: Ledger, *, since: datetime) -> None:
     """At the end of a complete reading that began then, tell renamed statuses from new ones, and let leads go on."""
     account = ledger.account
     seen = _sightings(session, account, since)
+    settle_merges(session, ledger, since=since, borne=seen.last)
     verdict = judge_labels(seen)
     for found in verdict.relabels:
         row = RelabelRow(account=account, before=found.before, after=found.after, leads=found.leads, run=ledger.run)
@@ -97,6 +110,39 @@ def settle(session: Session, ledger: Ledger, *, since: datetime) -> None:
         .where(col(LabelMove.account) == account, ~undecided)
         .execution_options(synchronize_session=False)
     )
+
+
+def settle_merges(session: Session, ledger: Ledger, *, since: datetime, borne: Collection[str] | None = None) -> None:
+    """At the end of a reading that began then, find the labels that were made one with a label in use.
+
+    Args:
+        session: an open transaction.
+        ledger: the account's.
+        since: when the reading began.
+        borne: the labels that leads have; None where the reading did not show all leads, and the record tells.
+    """
+    account = ledger.account
+    if borne is None:
+        on_record = select(LeadRow.label).where(LeadRow.account == account, col(LeadRow.gone_at).is_(None))
+        borne = {label for label in session.exec(on_record.distinct()) if label is not None}
+    known = {(row.before, row.after) for row in relabels(session, account)}
+    for move, moved in _silent_moves(session, account, since, borne=borne).items():
+        # What was taken for merged before and is in use again is a status.
+        if (move.before, move.after) in known:
+            continue
+        session.add(RelabelRow(account=account, before=move.before, after=move.after, leads=len(moved), run=ledger.run))
+        shown = select(StatusChange.lead).where(
+            StatusChange.account == account, StatusChange.label == move.after, StatusChange.seen_at >= since
+        )
+        _mark(session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())})
+
+
+def hold_merges(session: Session, account: str, *, since: datetime) -> None:
+    """Where a reading that began then broke off, have leads wait that look as if their label was merged."""
+    moved = {lead for leads in _silent_moves(session, account, since, borne=()).values() for lead in leads}
+    for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
+        row.waits = row.waits or row.lead in moved
+        session.add(row)
 
 
 def relabels(session: Session, account: str, *, run: int | None = None) -> list[RelabelRow]:
@@ -135,9 +181,45 @@ def _note_move(session: Session, account: str, lead: str, move: Move, *, waits: 
     session.add(row)
 
 
-def _had(session: Session, account: str, lead: str, label: str) -> bool:
-    wanted = (StatusChange.account == account, StatusChange.lead == lead, StatusChange.label == label)
+def _had_before(session: Session, lead: str, relabel: RelabelRow) -> bool:
+    """Whether a lead had a status before that was found renamed; whatever has its old name later is another one."""
+    later = (Run.account == relabel.account, col(Run.id) > relabel.run)
+    next_run = select(func.min(Run.started_at)).where(*later).scalar_subquery()
+    wanted = (
+        StatusChange.account == relabel.account,
+        StatusChange.lead == lead,
+        StatusChange.label == relabel.before,
+        or_(next_run.is_(None), col(StatusChange.seen_at) < next_run),
+    )
     return session.exec(select(StatusChange.id).where(*wanted).limit(1)).first() is not None
+
+
+def _silent_moves(session: Session, account: str, since: datetime, *, borne: Collection[str]) -> dict[Move, set[str]]:
+    """The leads that went since then to a label in use, from one that is not borne now, as a merge would have it."""
+    lately = exists().where(
+        col(StatusChange.account) == account,
+        col(StatusChange.lead) == col(LabelMove.lead),
+        col(StatusChange.seen_at) >= since,
+    )
+    unsettled = select(LabelRow.label).where(LabelRow.account == account, ~col(LabelRow.settled))
+    fresh = set(session.exec(unsettled))
+    leads: dict[Move, list[str]] = {}
+    left: Counter[str] = Counter()
+    for row in session.exec(
+        select(LabelMove).where(LabelMove.account == account, LabelMove.before != LabelMove.after, lately)
+    ):
+        left[row.before] += 1
+        if row.before and row.after and row.after not in fresh:
+            leads.setdefault(Move(row.before, row.after), []).append(row.lead)
+    found = {}
+    for move, movers in leads.items():
+        if len(movers) < FEWEST or move.before in borne:
+            continue
+        entries = _entries(session, account, move, movers)
+        dated = {lead: how_dated(_changes(entries.get(lead, ())), move, since=since) for lead in movers}
+        if is_merged(Counter(dated.values()), left[move.before]):
+            found[move] = {lead for lead, how in dated.items() if how is not Dated.BY_ITSELF}
+    return found
 
 
 def _sightings(session: Session, account: str, since: datetime) -> Sightings:
@@ -172,16 +254,29 @@ def _rename_entries(session: Session, account: str, relabel: Move) -> None:
         row.lead: (row.before, row.after) == (relabel.before, relabel.after)
         for row in session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits)))
     }
-    entries: dict[str, list[StatusChange]] = {}
-    for row in session.exec(
-        select(StatusChange)
-        .where(StatusChange.account == account, col(StatusChange.label).in_((relabel.before, relabel.after)))
-        .order_by(col(StatusChange.id))
-    ):
-        if row.lead in moved:
-            entries.setdefault(row.lead, []).append(row)
-    for lead, rows in entries.items():
-        changes = [Change(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]
-        for position in renamed(changes, relabel, moved=moved[lead]):
+    _mark(session, account, relabel, moved)
+
+
+def _mark(session: Session, account: str, relabel: Move, moved: Mapping[str, bool]) -> None:
+    """The same for these leads; of each, whether it went straight from the old name to the new one."""
+    for lead, rows in _entries(session, account, relabel, moved).items():
+        for position in renamed(_changes(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL
             session.add(rows[position])
+
+
+def _entries(session: Session, account: str, move: Move, leads: Collection[str]) -> dict[str, list[StatusChange]]:
+    """These leads' entries into the one label or the other, in the order they were found in."""
+    found: dict[str, list[StatusChange]] = {}
+    for row in session.exec(
+        select(StatusChange)
+        .where(StatusChange.account == account, col(StatusChange.label).in_((move.before, move.after)))
+        .order_by(col(StatusChange.id))
+    ):
+        if row.lead in leads:
+            found.setdefault(row.lead, []).append(row)
+    return found
+
+
+def _changes(rows: Iterable[StatusChange]) -> list[Change]:
+    return [Change(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]

@@ -1,8 +1,10 @@
 """Whether a status was renamed in Oplead, which changes its name on every lead and none of the leads: pure."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 
 from connectors.records import StatusEntry
 from jobs.rules.facts import Change, Origin
@@ -13,6 +15,8 @@ FEWEST = 5
 """Fewer leads than this may have moved together by chance."""
 SHARE = 0.8
 """Of the leads that left the old label, how many must have the new one: a few go on to another status meanwhile."""
+FEWEST_UNDATED, SHARE_MERGED = 20, 0.95
+"""The same for a new label that other leads had before: leads do go on to such, though not so many, all in a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,42 @@ def judge_labels(seen: Sightings) -> Verdict:
         elif last is not None:
             undecided.add(move.after)
     return Verdict(tuple(relabels), frozenset(undecided - {each.after for each in relabels}))
+
+
+class Dated(Enum):
+    """How a lead's entry into a new label is dated."""
+
+    BY_ITSELF = auto()
+    """At a time of its own: the lead was changed."""
+    AS_BEFORE = auto()
+    """At the very instant at which the lead had entered the old label."""
+    NOT = auto()
+
+
+def how_dated(changes: Collection[Change], move: Move, *, since: datetime) -> Dated:
+    """How the entry is dated that showed since then that a lead has the new label."""
+    old = {change.at for change in changes if change.label == move.before and _is_exact(change)}
+    new = [change for change in changes if change.label == move.after and change.seen_at >= since]
+    if any(_is_exact(change) and change.at in old for change in new):
+        return Dated.AS_BEFORE
+    return Dated.NOT if new and all(change.origin is not Origin.REPORTED for change in new) else Dated.BY_ITSELF
+
+
+def is_merged(moved: Counter[Dated], left: int) -> bool:
+    """Whether a label that no lead has any more was made one with a label that others had before.
+
+    Args:
+        moved: how the leads are dated that went from the one to the other in a reading.
+        left: how many left the old label in it, wherever they went.
+    """
+    silent = moved[Dated.AS_BEFORE] + moved[Dated.NOT]
+    enough = moved[Dated.AS_BEFORE] >= FEWEST or silent >= FEWEST_UNDATED
+    return enough and silent >= SHARE_MERGED * left
+
+
+def _is_exact(change: Change) -> bool:
+    """Whether two statuses of one lead have this time by no chance."""
+    return change.origin is Origin.REPORTED and not change.date_only
 
 
 def tells_them_apart(history: Collection[StatusEntry], move: Move) -> bool:

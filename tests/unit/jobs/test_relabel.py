@@ -349,3 +349,98 @@ def test_where_leads_are_read_one_by_one_a_rename_is_found_once_all_were_read(ac
     summary = next_night(account)
 
     assert ([], 1) == (sent(account), len(summary.told.renames))
+
+
+# ── made one with a label in use ─────────────────────────────────────────────────────────────────
+
+
+def merge(account, style, count, *, when=WON):
+    """Leads that are won by a label in use, where other leads were before."""
+    account.put(*leads_in(style, "Gagné", count, when=when))
+
+
+def in_use(account, style, count):
+    """Leads that wait for a signature, and some that are won."""
+    account.book = book("gagne")
+    account.put(*leads_in(style, "Devis accepté", count), *leads_in(style, "Gagné", 3, prefix="W", when=WON - 9 * DAY))
+    account.night()
+
+
+@pytest.mark.parametrize(("style", "count"), [(Undated, 20), (StatusDated, 5), (WholeStory, 5)])
+def test_a_status_that_is_made_one_with_another_floods_nothing(account, style, count):
+    """As a renaming, though other leads had the label all the while; told once."""
+    in_use(account, style, count)
+    merge(account, style, count)
+    summary = next_night(account)
+    again = next_night(account)
+
+    assert ([], 1, 1, 0) == (sent(account), len(summary.told.renames), summary.exit_code, again.exit_code)
+
+
+@pytest.mark.parametrize(("style", "count"), [(Undated, 19), (StatusDated, 30), (WholeStory, 30)])
+def test_leads_that_all_sell_in_a_day_are_sent(account, style, count):
+    """A change of their own has a date of its own; without dates, few leads are no evidence."""
+    in_use(account, style, count)
+    merge(account, style, count, when=account.clock.time + DAY / 2)
+    summary = next_night(account)
+
+    assert (count, []) == (len(sent(account)), summary.told.renames)
+
+
+def test_a_status_that_others_still_have_was_not_merged(account):
+    """Its leads went on."""
+    in_use(account, Undated, 40)
+    account.put(*leads_in(Undated, "Devis accepté", 1, prefix="D"))
+    merge(account, Undated, 40)
+    next_night(account)
+
+    assert 40 == len(sent(account))
+
+
+def test_a_status_taken_for_merged_and_used_again_is_none(account):
+    """Where a status is emptied every day, that costs one night, of which a human is told."""
+    in_use(account, Undated, 20)
+    merge(account, Undated, 20)
+    first = next_night(account)
+    account.put(*leads_in(Undated, "Devis accepté", 20, prefix="D"))
+    next_night(account)
+    account.put(*leads_in(Undated, "Gagné", 20, prefix="D"))
+    second = next_night(account)
+
+    assert (1, 0) == (len(first.told.renames), len(second.told.renames))
+    assert {f"D-{number}" for number in range(20)} == set(sent(account))
+
+
+def test_a_merge_that_a_reading_shows_half_of_waits_for_the_other_half(account):
+    """A page that fails keeps the leads read before it waiting."""
+    account.source.page = 30
+    in_use(account, Undated, 50)
+    merge(account, Undated, 50)
+    account.source.fails = {1: Transient("503")}
+    broken = next_night(account)
+    whole = next_night(account)
+
+    assert (3, 1, []) == (broken.exit_code, len(whole.told.renames), sent(account))
+
+
+def test_a_merge_is_found_by_a_filtered_reading(account):
+    """The record tells that no other lead has the old label."""
+    account.source.filters = True
+    account.reach = Reach(Style.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    in_use(account, Undated, 20)
+    account.put(*[changed(one, updated_at=account.clock.time) for one in leads_in(Undated, "Gagné", 20)])
+    summary = next_night(account)
+
+    assert ([], 1) == (sent(account), len(summary.told.renames))
+
+
+def test_a_lead_that_went_on_before_its_old_status_was_merged_enters_nothing(account):
+    """Its history shows the old entry under the new name."""
+    gone_on = [("Nouveau", CREATED), ("Devis accepté", WON), ("Perdu", WON + timedelta(hours=1))]
+    account.put(lead("G-0", label="Perdu", history=WholeStory.history(*gone_on)))
+    in_use(account, WholeStory, 6)
+    merge(account, WholeStory, 6)
+    account.put(lead("G-0", label="Perdu", history=WholeStory.history(gone_on[0], ("Gagné", WON), gone_on[2])))
+    next_night(account)
+
+    assert [] == sent(account)

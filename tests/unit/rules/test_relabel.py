@@ -1,5 +1,6 @@
 """Whether a status was renamed, or its leads went on to a new one."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,16 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.rules.facts import Change, Origin
-from jobs.rules.relabel import Move, Sightings, judge_labels, renamed, tells_them_apart
+from jobs.rules.relabel import (
+    Dated,
+    Move,
+    Sightings,
+    how_dated,
+    is_merged,
+    judge_labels,
+    renamed,
+    tells_them_apart,
+)
 from tests.builders import CREATED, NIGHT, WON, reported
 
 EARLIER, LATER = NIGHT - timedelta(minutes=5), NIGHT + timedelta(minutes=5)
@@ -119,3 +129,46 @@ def bounded(label, when):
 def test_an_old_entry_under_the_new_name_is_no_change(changes, moved, found):
     """At the old instant wherever the lead is now; otherwise only where it went straight from the one to the other."""
     assert found == list(renamed(changes, RENAME, moved=moved))
+
+
+# ── made one with a label in use ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("as_before", "undated", "by_itself", "elsewhere", "merged"),
+    [
+        (5, 0, 0, 0, True),
+        (4, 0, 0, 0, False),
+        (19, 0, 0, 1, True),
+        (18, 0, 0, 2, False),
+        (19, 0, 1, 0, True),
+        (18, 0, 2, 0, False),
+        (0, 20, 0, 0, True),
+        (0, 19, 0, 0, False),
+        (4, 16, 0, 0, True),
+        (0, 20, 0, 2, False),
+        (0, 0, 30, 0, False),
+        (0, 0, 0, 0, False),
+    ],
+)
+def test_a_merge_takes_nearly_all_leads_and_changes_no_date(as_before, undated, by_itself, elsewhere, merged):
+    """A small company may sell to all it has in a day; leads that bear the old date did nothing."""
+    moved = Counter({Dated.AS_BEFORE: as_before, Dated.NOT: undated, Dated.BY_ITSELF: by_itself})
+
+    assert merged == is_merged(moved, moved.total() + elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ([reported("devis", WON), reported("devis fait", WON)], Dated.AS_BEFORE),
+        ([reported("devis", WON), reported("devis fait", EARLIER)], Dated.BY_ITSELF),
+        ([reported("devis", WON, date_only=True), reported("devis fait", WON, date_only=True)], Dated.BY_ITSELF),
+        ([reported("devis", WON), bounded("devis fait", NIGHT)], Dated.NOT),
+        ([reported("devis", WON), reported("devis fait", WON, seen=EARLIER)], Dated.BY_ITSELF),
+        ([reported("devis", WON)], Dated.BY_ITSELF),
+    ],
+)
+def test_how_a_lead_dates_its_new_label(changes, how):
+    """Two changes of a day may be two; what was on record before this reading tells nothing of it."""
+    assert how == how_dated(changes, RENAME, since=NIGHT)
