@@ -20,6 +20,7 @@ from jobs.rules.silence import (
     damaged_ids,
     empty_fields,
     kept_out,
+    stopped_clicks,
     stopped_tonight,
     windows,
 )
@@ -101,6 +102,7 @@ def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> It
     )
     yield from empty_fields(samples.newest(session, account), samples.entered(session, account, valued), fields)
     yield from collapsed_share(*(samples.share(session, account, span) for span in windows(now)))
+    yield from stopped_clicks(samples.newest_clicked(session, account, since=windows(now)[1][0]))
     yield from damaged_ids(samples.ids(session, account))
 
 

@@ -83,8 +83,20 @@ def share(session: Session, account: str, span: tuple[datetime, datetime]) -> Sh
     return Share(leads, with_click)
 
 
+def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
+    """Whether each lead created since then carries a click id, the newest first."""
+    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+    rows = session.exec(
+        select(clicked)
+        .select_from(LeadRow)
+        .where(LeadRow.account == account, LeadRow.created_at >= since)
+        .order_by(col(LeadRow.created_at).desc())
+    )
+    return list(rows)
+
+
 def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
-    """The latest click ids of each kind that are still whole on record."""
+    """The latest click ids of each kind that are still whole on record, the newest first."""
     found = []
     for kind in ClickIdKind:
         rows = session.exec(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from connectors.records import ClickIdKind
 from jobs.rules.facts import Answer
@@ -18,6 +19,14 @@ COLLAPSED = 3
 """The share is under a third of what it was."""
 FEWEST_EXPECTED = 5
 """So many leads should have had an id, by the share before: with fewer, none may be chance."""
+IN_A_ROW = 10
+"""So many of the newest leads without an id may be the end of ids; fewer, a day without an advertisement."""
+IDS_IN_A_ROW = 12
+"""The same of ids that look damaged."""
+BY_CHANCE = 1 / 10_000
+"""What happens less often than this by chance is told: a false alarm in many years of nights."""
+FEWEST_SOLD = 5
+"""Leads that had a conversion with a value, each of them without an amount, say that the path is wrong."""
 CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 255, 256, 500, 512})
 """How long the columns and form fields are that cut ids off. Whole ids have other lengths."""
 _WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
@@ -171,23 +180,23 @@ def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fi
     latest = newest[:FEWEST_LEADS]
     if len(latest) == FEWEST_LEADS:
         if all(lead.ad_user_data is Answer.MISSING for lead in latest):
-            yield _empty(f"the consent field {fields.ad_user_data}", fields.ad_user_data)
+            yield _empty(f"the consent field {fields.ad_user_data}", fields.ad_user_data, FEWEST_LEADS)
         if fields.ad_personalization and all(lead.ad_personalization is Answer.MISSING for lead in latest):
-            yield _empty(f"the consent field {fields.ad_personalization}", fields.ad_personalization)
+            yield _empty(f"the consent field {fields.ad_personalization}", fields.ad_personalization, FEWEST_LEADS)
         for path in sorted(fields.where):
             if not any(path in lead.where for lead in latest):
-                yield _empty(f"{path}, which a `where` looks at,", path)
+                yield _empty(f"{path}, which a `where` looks at,", path, FEWEST_LEADS)
             elif not any(_is_listed(lead.where.get(path)) for lead in newest):
                 said = f"none of the last {len(newest)} leads has a value at {path} that a `where` lists"
                 yield Silence(f"field:{path}", f"{said}: compare its values with Oplead's")
     sold = entered[:FEWEST_LEADS]
     for path in sorted(fields.amounts):
-        if len(sold) == FEWEST_LEADS and not any(path in lead.amounts for lead in sold):
-            yield _empty(f"the amount {path}", path)
+        if len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
+            yield _empty(f"the amount {path}", path, len(sold), of="that reached its stage")
 
 
-def _empty(what: str, path: str) -> Silence:
-    return Silence(f"field:{path}", f"{what} is empty on each of the last {FEWEST_LEADS} leads: is the path right?")
+def _empty(what: str, path: str, count: int, *, of: str = "leads") -> Silence:
+    return Silence(f"field:{path}", f"{what} is empty on each of the last {count} {of}: is the path right?")
 
 
 def _is_listed(value: str | None) -> bool:
@@ -220,29 +229,82 @@ def collapsed_share(recent: Share, before: Share) -> Iterator[Silence]:
         )
 
 
+def stopped_clicks(newest: Sequence[bool]) -> Iterator[Silence]:
+    """Whether so many of the newest leads have no click id that, by the share before, it is next to impossible.
+
+    A lead comes without one by chance as often as earlier leads did, p; so many in a row do p ** count often. One
+    lead without and one with are added to what was seen: of few leads nobody knows the share that well.
+
+    Args:
+        newest: whether each lead has a click id, the newest first.
+    """
+    without = sum(1 for _ in takewhile(lambda has_one: not has_one, newest))
+    earlier = newest[without:]
+    if without < IN_A_ROW or len(earlier) < FEWEST_LEADS:
+        return
+    chance = (earlier.count(False) + 1) / (len(earlier) + 2)
+    if chance**without < BY_CHANCE:
+        share = round(100 * earlier.count(True) / len(earlier))
+        yield Silence(
+            "click share",
+            f"none of the last {without} leads has a click id, {share} % of those before had: "
+            "does the form still store it?",
+        )
+
+
 def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Silence]:
-    """Whether at least half of the latest ids of a kind look cut off, or have lost their capitals."""
+    """Whether at least half of the latest ids of a kind, or all of the newest, look cut off or lost their capitals.
+
+    Args:
+        ids: the latest, the newest of each kind first.
+    """
     by_kind: dict[ClickIdKind, list[str]] = {}
     for kind, value in ids:
         by_kind.setdefault(kind, []).append(value)
     for kind, values in sorted(by_kind.items()):
-        if len(values) < FEWEST_LEADS:
-            continue
-        longest = max(map(len, values))
-        cut = sum(len(value) == longest for value in values)
-        if longest in CUT_AT and 2 * cut >= len(values):
+        cut = _cut(values)
+        if cut:
             yield Silence(
                 f"cut:{kind}",
-                f"{cut} of the last {len(values)} {kind}s are {longest} characters long and none is longer: "
-                "they look cut off on their way into Oplead",
+                f"{cut[0]} of the last {cut[1]} click ids ({kind}) are {cut[2]} characters long and none of them is "
+                "longer: they look cut off on their way into Oplead",
             )
-        lowered = sum(any(map(str.isalpha, value)) and value == value.lower() for value in values)
-        if kind in _WITH_CAPITALS and 2 * lowered >= len(values):
+        lowered = _lowered(values) if kind in _WITH_CAPITALS else None
+        if lowered:
             yield Silence(
                 f"lowered:{kind}",
-                f"{lowered} of the last {len(values)} {kind}s have no capital letter: "
+                f"{lowered[0]} of the last {lowered[1]} click ids ({kind}) have no capital letter: "
                 "something on their way into Oplead writes them small",
             )
+
+
+def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
+    """How many ids look cut off, of how many, and how long those are; None where none do."""
+    if len(values) < FEWEST_LEADS:
+        return None
+    longest = max(map(len, values))
+    count = sum(len(value) == longest for value in values)
+    if longest in CUT_AT and 2 * count >= len(values):
+        return count, len(values), longest
+    newest, earlier = values[:IDS_IN_A_ROW], values[IDS_IN_A_ROW:]
+    length = len(newest[0])
+    as_long = sum(len(value) == length for value in earlier)
+    by_chance = ((as_long + 1) / (len(earlier) + 2)) ** IDS_IN_A_ROW
+    shorter = 2 * sum(len(value) > length for value in earlier) > len(earlier)
+    # Whole ids of one make may be of one length, but they end alike; cut ones end anywhere.
+    endings = {value[-3:] for value in newest}
+    if {length} == set(map(len, newest)) and shorter and by_chance < BY_CHANCE and 2 * len(endings) > len(newest):
+        return len(newest), len(newest), length
+    return None
+
+
+def _lowered(values: Sequence[str]) -> tuple[int, int] | None:
+    """How many ids have lost their capitals, and of how many; None where it is not all of the newest nor half."""
+    small = [any(map(str.isalpha, value)) and value == value.lower() for value in values]
+    if len(small) >= FEWEST_LEADS and 2 * sum(small) >= len(small):
+        return sum(small), len(small)
+    newest = small[:IDS_IN_A_ROW]
+    return (len(newest), len(newest)) if len(newest) == IDS_IN_A_ROW and all(newest) else None
 
 
 def windows(now: datetime) -> tuple[tuple[datetime, datetime], tuple[datetime, datetime]]:

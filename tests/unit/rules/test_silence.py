@@ -15,6 +15,7 @@ from jobs.rules.silence import (
     damaged_ids,
     empty_fields,
     kept_out,
+    stopped_clicks,
     stopped_tonight,
 )
 
@@ -121,12 +122,14 @@ def sample(consent=Answer.GRANTED, channel="site web", amounts=("amount",), pers
         ([sample(channel="<text, 3 characters>")] * 50, [], ["field:channel"]),
         ([sample(channel="<text, 3 characters>")] * 20 + [sample()], [], []),
         ([sample()] * 20, [sample(amounts=())] * 20, ["field:amount"]),
-        ([sample(amounts=())] * 20, [sample(amounts=())] * 19, []),
+        ([sample(amounts=())] * 20, [sample(amounts=())] * 5, ["field:amount"]),
+        ([sample(amounts=())] * 20, [sample(amounts=())] * 4, []),
+        ([sample(amounts=())] * 20, [], []),
         ([sample()] * 20, [sample(amounts=())] * 19 + [sample()], []),
     ],
 )
 def test_a_field_that_is_empty_on_every_lead_is_told(newest, entered, causes):
-    """Twenty leads are enough to say that a path is wrong; one with a value says that it is not."""
+    """Twenty leads, or five sold ones, are enough to say that a path is wrong; one with a value says that it is not."""
     assert causes == [each.cause for each in empty_fields(newest, entered, FIELDS)]
 
 
@@ -162,6 +165,32 @@ def test_a_collapse_of_the_share_of_click_ids_is_told(recent, before, alarms):
     assert alarms == bool(list(collapsed_share(Share(*recent), Share(*before))))
 
 
+@pytest.mark.parametrize(
+    ("without", "earlier", "alarms"),
+    [
+        (10, [True] * 20, True),
+        (9, [True] * 20, False),
+        (10, [True] * 19, False),
+        (10, [True] * 60 + [False] * 40, False),
+        (11, [True] * 60 + [False] * 40, True),
+        (38, [True] * 20 + [False] * 80, False),
+        (60, [True] * 20 + [False] * 80, True),
+        (90, [True] + [False] * 400, False),
+        (90, [], False),
+        (0, [True] * 20, False),
+    ],
+)
+def test_click_ids_that_stop_are_told_once_chance_is_next_to_impossible(without, earlier, alarms):
+    """The fewer leads had one before, the more in a row must have none."""
+    assert alarms == bool(list(stopped_clicks([False] * without + earlier)))
+
+
+@given(st.integers(0, 9), st.lists(st.booleans(), max_size=80))
+def test_one_click_id_among_the_newest_leads_is_no_end_of_them(place, others):
+    """Whatever came before."""
+    assert [] == list(stopped_clicks([*[False] * place, True, *others]))
+
+
 WHOLE = "Cj0KCQjw" + "aB3-" * 20 + "wcB"
 MIXED = [WHOLE, WHOLE[:70], WHOLE[:85]] * 7
 
@@ -187,6 +216,30 @@ MIXED = [WHOLE, WHOLE[:70], WHOLE[:85]] * 7
 def test_ids_that_lost_their_end_or_their_capitals_are_told(kind, values, causes):
     """Half of the latest ids of a kind, where each one alone might be chance."""
     assert causes == [each.cause for each in damaged_ids([(kind, value) for value in values])]
+
+
+GCLIDS = [f"Cj0KCQjw{'aB3-x_7Zq' * 9}"[: 60 + number % 25] + f"{number:02}EALw_wcB" for number in range(50)]
+CUT = [f"Cj0KCQjw{'aB3-x_7Zq' * 9}"[:51] + f"{number:03}" for number in range(50)]
+OF_ONE_LENGTH = [f"EAIaIQob{'aB3-x_7Zq' * 9}"[:50] + "_BwE" for _ in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("newest", "earlier", "causes"),
+    [
+        (CUT[:12], GCLIDS[:30], ["cut:gclid"]),
+        (CUT[:11], GCLIDS[:30], []),
+        (CUT[:12], GCLIDS[:7], []),
+        ([*CUT[:11], GCLIDS[0]], GCLIDS[:30], []),
+        (OF_ONE_LENGTH[:12], GCLIDS[:30], []),
+        (CUT[:12], OF_ONE_LENGTH[:30], []),
+        ([value.lower() for value in GCLIDS[:12]], GCLIDS[12:50], ["lowered:gclid"]),
+        ([value.lower() for value in GCLIDS[:12]], [], ["lowered:gclid"]),
+        ([value.lower() for value in GCLIDS[:11]], GCLIDS[12:50], []),
+    ],
+)
+def test_the_newest_ids_in_a_row_are_told_of_before_they_are_half(newest, earlier, causes):
+    """Shorter than most before, all of one length and ending anywhere; or not a capital in all of them."""
+    assert causes == [each.cause for each in damaged_ids([(ClickIdKind.GCLID, one) for one in [*newest, *earlier]])]
 
 
 @given(st.lists(st.tuples(st.sampled_from(ClickIdKind), st.text(max_size=70)), max_size=60))
