@@ -9,12 +9,17 @@ from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.surge import Surge, horizon, nights_before, surge
 
 
-def hold_surges(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> dict[DestinationId, Surge]:
-    """The destinations to which nothing new may go, and why; what is held there says so from now on."""
+def hold_surges(
+    ledger: Ledger, book: Rulebook, sinks: Sinks, *, accepted: bool, now: datetime
+) -> dict[DestinationId, Surge]:
+    """The destinations to which nothing new may go, and why; what is held there says so from now on.
+
+    None is held where a human has `accepted` whatever is due.
+    """
     found: dict[DestinationId, Surge] = {}
     with ledger.writing() as session:
         deliveries.release(session, ledger.account)
-        for destination in sinks:
+        for destination in () if accepted else sinks:
             conversions = {route.conversion for route in book.routes_to(destination)}
             new = deliveries.count_new(session, ledger.account, destination, conversions, now=now)
             sends = requests.first_sends(session, ledger.account, destination, since=horizon(now))

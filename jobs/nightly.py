@@ -273,8 +273,7 @@ def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: W
     """Decide what goes out, and whether that is so much that a human must agree first."""
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
-        if not deps.accept_surge:
-            summary.held = hold_surges(ledger, book, deps.sinks, now=deps.clock.now())
+        summary.held = hold_surges(ledger, book, deps.sinks, accepted=deps.accept_surge, now=deps.clock.now())
 
 
 def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:

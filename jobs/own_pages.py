@@ -70,7 +70,7 @@ class OwnPages:
             self._keep(found, began)
         return found
 
-    def _keep(self, found: Iterable[Found], began: datetime) -> None:
+    def _keep(self, found: Sequence[Found], began: datetime) -> None:
         read = [one for _, one in found]
         with self.ledger.writing() as session:
             known = {
@@ -88,4 +88,5 @@ class OwnPages:
             # Each was as it is no earlier than the first was asked for, and no later than the last had come.
             when = Times(self.started, max(self.started, began + self.ahead), self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
+            leads.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
         self.count(page, kept)

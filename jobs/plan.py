@@ -178,6 +178,8 @@ class _Planner:
         for route in self.book.routes:
             delivery = by_route.pop((route.conversion, route.destination), None)
             decision, fate = self._verdict(route, lead, delivery, existing)
+            if decision == NotConcerned("where_does_not_match") and lead.fresh:
+                self._count_kept_out(route, lead)
             if fate is not None:
                 delivery = delivery or begin(self.ledger.account, route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
@@ -191,8 +193,6 @@ class _Planner:
     ) -> tuple[Decision, Fate | None]:
         """The decision on one route, and the fate it puts its delivery in; None leaves things as they are."""
         decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
-        if decision == NotConcerned("where_does_not_match") and lead.fresh:
-            self._count_kept_out(route, lead)
         rival = self.rivals.get((route.conversion, route.destination, lead.id))
         if rival is not None and isinstance(decision, Send | Wait):
             decision = give_way(decision, rival)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
-from jobs.gone import ASKED_A_NIGHT, conclude
+from jobs.gone import ASKED_A_NIGHT, MANY, conclude
 from jobs.intake import Intake, Kept, Times
 from jobs.ledger import labels, leads
 from jobs.ledger.ledger import Ledger
@@ -199,7 +199,12 @@ class _Pulling:
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
             new = leads.not_on_record(session, self.ledger.account, listed)
-        return len(self.own_pages.read(new).ids) == len(new)
+        asked = self.own_pages.read(new)
+        if len(asked.gone) == len(asked.ids) >= MANY:
+            raise Misconfigured(
+                f"{len(asked.gone)} leads are listed whose own pages are none: see oplead.lead_path and oplead.fields.id"
+            )
+        return len(asked.ids) == len(new)
 
     @property
     def _longest(self) -> timedelta:

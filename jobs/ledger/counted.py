@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
+from jobs.ledger import labels
 from jobs.ledger.fates import COUNTING, FROZEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import ClickIdRow, Counted, Delivery, LeadRow, Transition
@@ -71,7 +72,8 @@ def counting(session: Session, account: str, route: Route, marks: Collection[str
                 Counted.conversion == route.conversion,
                 Counted.destination == route.destination,
                 col(Counted.mark).in_(ordered[start : start + _AT_ONCE]),
-                ~col(LeadRow.to_plan),
+                # One that waits for a label to be understood is not judged tonight either.
+                or_(~col(LeadRow.to_plan), labels.waiting(col(LeadRow.id), account)),
             )
         )
         yield from (Claim(LeadId(row.lead), row.at, frozenset({row.mark}), rank(of)) for row, of in rows)

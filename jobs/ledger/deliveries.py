@@ -12,6 +12,7 @@ from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass,
 from jobs.ledger import labels
 from jobs.ledger.fates import FROZEN, Fate, check_move
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.request_state import went_out
 from jobs.ledger.tables import Attempt, Delivery, Request, Transition
 from jobs.rules.keys import delivery_key
 
@@ -136,8 +137,10 @@ def _due(
 
 
 def _new() -> ColumnElement[bool]:
-    """Whether a delivery was in no request yet."""
-    return ~exists().where(col(Attempt.delivery) == col(Delivery.id))
+    """Whether a delivery was in no request yet that reached its platform and was not refused whole."""
+    return ~exists().where(
+        col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), went_out()
+    )
 
 
 def in_doubt(session: Session, account: str, destination: str) -> dict[Target, list[Delivery]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import (
@@ -32,6 +32,13 @@ from jobs.ledger.tables import (
 )
 from jobs.rules.facts import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
 from jobs.rules.intake import ERASED, erased
+
+
+_READ_AT = case(
+    (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
+    else_=col(LeadRow.seen_at),
+)
+"""When a lead was last seen, or asked for in vain after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +156,20 @@ def worth_reading(session: Session, account: str, *, since: datetime, before: da
     """
     rows = session.exec(
         select(LeadRow.id)
-        .where(_is_worth_reading(account, since), LeadRow.seen_at < before)
-        # One that was not there when last asked for was asked for then.
-        .order_by(func.coalesce(col(LeadRow.missing_since), col(LeadRow.seen_at)), col(LeadRow.id))
+        .where(_is_worth_reading(account, since), _READ_AT < before)
+        .order_by(_READ_AT, col(LeadRow.id))
     )
     return [LeadId(lead) for lead in rows]
 
 
 def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
-    """When the longest unread of those leads was read; one that was not there then was read by being asked for."""
-    wanted = select(func.min(LeadRow.seen_at)).where(
-        _is_worth_reading(account, since), col(LeadRow.missing_since).is_(None)
-    )
-    return session.exec(wanted).one()
+    """When the longest unread of those leads was read, or asked for in vain."""
+    return session.exec(select(func.min(_READ_AT)).where(_is_worth_reading(account, since))).one()
+
+
+def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
+    """Note that leads were asked for one by one, whatever came of it: those that fail must not stand first for ever."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(asked_at=at))
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 
 import sqlalchemy
 from sqlalchemy import exists, func, or_
@@ -12,6 +11,8 @@ from sqlmodel import Session, col, select
 from connectors.records import Outcome, OutcomeClass, Target
 from jobs.ledger.deliveries import number
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.request_state import NOTHING_WENT_OUT, went_out
+from jobs.ledger.request_state import RequestState as RequestState
 from jobs.ledger.tables import Attempt, Delivery, Request
 
 REFUSALS = frozenset(
@@ -26,21 +27,6 @@ REFUSALS = frozenset(
     }
 )
 """Answers about a row after which the platform does not have it."""
-
-
-class RequestState(StrEnum):
-    """What is known of one wire call."""
-
-    OPEN = "open"
-    """The intent is committed; no receipt yet."""
-    RECEIVED = "received"
-    """Taken in by the platform; its outcome is to be asked for."""
-    SETTLED = "settled"
-    REFUSED = "refused"
-    NOT_SENT = "not_sent"
-    LOST = "lost"
-    UNRESOLVED = "unresolved"
-    """The platform never told."""
 
 
 def begin(
@@ -111,8 +97,13 @@ def sent_before(session: Session, delivery: Delivery, request: int) -> bool:
 
 def first_sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:
     """When each request since then was made, and how many deliveries went out in it for the first time."""
-    earlier = aliased(Attempt)
-    again = exists().where(col(earlier.delivery) == col(Attempt.delivery), col(earlier.request) < col(Attempt.request))
+    earlier, before = aliased(Attempt), aliased(Request)
+    again = exists().where(
+        col(earlier.delivery) == col(Attempt.delivery),
+        col(earlier.request) < col(Attempt.request),
+        col(before.id) == col(earlier.request),
+        col(before.state).not_in(NOTHING_WENT_OUT),
+    )
     rows = session.connection().execute(
         sqlalchemy.select(col(Request.sent_at), func.count())
         .join(Attempt, col(Attempt.request) == col(Request.id))
@@ -120,6 +111,7 @@ def first_sends(session: Session, account: str, destination: str, *, since: date
             col(Request.account) == account,
             col(Request.destination) == destination,
             col(Request.sent_at) >= since,
+            went_out(),
             ~again,
         )
         .group_by(col(Request.id))

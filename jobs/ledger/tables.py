@@ -103,6 +103,8 @@ class LeadRow(SQLModel, table=True):
     to_plan: bool = Field(index=True)
     excluded: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """A test lead by the settings' `exclude`, on record from before that."""
+    asked_at: datetime | None = None
+    """The start of the last pull that asked for its own page, whatever came of it."""
     missing_since: datetime | None = None
     """When its own page was first found gone; None once it is seen again."""
     gone_at: datetime | None = None

@@ -28,6 +28,7 @@ def upgrade() -> None:
     # Added in place: a table made anew would leave the rows that point at it without theirs, which SQLite refuses.
     with op.batch_alter_table('lead', schema=None, recreate='never') as batch_op:
         batch_op.add_column(sa.Column('excluded', sa.Boolean(), server_default=sa.text('0'), nullable=False))
+        batch_op.add_column(sa.Column('asked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
         batch_op.add_column(sa.Column('missing_since', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
         batch_op.add_column(sa.Column('gone_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
 
@@ -37,6 +38,7 @@ def downgrade() -> None:
     with op.batch_alter_table('lead', schema=None, recreate='never') as batch_op:
         batch_op.drop_column('gone_at')
         batch_op.drop_column('missing_since')
+        batch_op.drop_column('asked_at')
         batch_op.drop_column('excluded')
 
     with op.batch_alter_table('click_id', schema=None) as batch_op:
