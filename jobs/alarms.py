@@ -80,7 +80,7 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
     out = kept_out(planned.kept_out, samples.let_in(session, ledger.account))
     return Told(
         silences=_sentences([*stopped, *out]),
-        renames=[_renamed(each, book.known_labels) for each in tonight],
+        renames=[_renamed(session, ledger.account, each, book.known_labels) for each in tonight],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
         labels=[each for each in unknown if each[0] in new],
@@ -101,8 +101,8 @@ def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> It
         amounts=wanted.amounts,
     )
     yield from empty_fields(samples.newest(session, account), samples.entered(session, account, valued), fields)
-    yield from collapsed_share(*(samples.share(session, account, span) for span in windows(now)))
     yield from stopped_clicks(samples.newest_clicked(session, account, since=windows(now)[1][0]))
+    yield from collapsed_share(*(samples.share(session, account, span) for span in windows(now)))
     yield from damaged_ids(samples.ids(session, account))
 
 
@@ -121,8 +121,9 @@ def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Lab
     return [each for each in leads.labels(session, account) if each[0] not in known | old]
 
 
-def _renamed(relabel: Relabel, known: frozenset[str]) -> str:
-    said = f"status {relabel.before!r} seems to be called {relabel.after!r} now on {relabel.leads} leads"
+def _renamed(session: Session, account: str, relabel: Relabel, known: frozenset[str]) -> str:
+    before, after = (labels.written(session, account, label) for label in (relabel.before, relabel.after))
+    said = f"status {before!r} seems to be called {after!r} now on {relabel.leads} leads"
     if relabel.after in known:
         return f"{said}: nothing is sent for the new name alone; check that it stands where the old one does"
     where = "under the same stage" if relabel.before in known else "under a stage or `ignored_statuses`"

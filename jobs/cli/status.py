@@ -34,7 +34,11 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             if run is None
             else tuple(standing_silences(look.session, rules_alone(settings), run=run.id or 0, now=run.started_at)),
             renamed=tuple(
-                Relabel(row.before, row.after, row.leads)
+                Relabel(
+                    labels.written(look.session, settings.account, row.before),
+                    labels.written(look.session, settings.account, row.after),
+                    row.leads,
+                )
                 for row in labels.relabels(look.session, settings.account)
                 if row.after not in _known(settings)
             ),

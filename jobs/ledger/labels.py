@@ -14,6 +14,7 @@ from connectors.records import Lead
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import LabelMove, LabelRow, LeadRow, RelabelRow, Run, StatusChange
 from jobs.rules.facts import Change, Origin
+from jobs.rules.labels import normalise_label
 from jobs.rules.relabel import (
     FEWEST,
     Dated,
@@ -151,6 +152,12 @@ def relabels(session: Session, account: str, *, run: int | None = None) -> list[
     return list(session.exec(wanted if run is None else wanted.where(RelabelRow.run == run)))
 
 
+def written(session: Session, account: str, label: str) -> str:
+    """A label as Oplead writes it, where that is known."""
+    row = session.get(LabelRow, (account, label))
+    return label if row is None or row.written is None else row.written
+
+
 def tell(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
     """Which of these labels a human has not been told of, or of fewer leads with a click id; from now on told."""
     rows = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(with_click)))
@@ -169,8 +176,19 @@ def _note_labels(session: Session, account: str, readings: Sequence[Read], seen_
     shown |= {reading.label for reading in readings if reading.label}
     known = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(shown))).all()
     new = shown - {row.label for row in known}
-    session.add_all(LabelRow(account=account, label=label, seen_at=seen_at) for label in sorted(new))
+    texts = _written(readings)
+    session.add_all(
+        LabelRow(account=account, label=label, written=texts.get(label), seen_at=seen_at) for label in sorted(new)
+    )
     return new | {row.label for row in known if not row.settled}
+
+
+def _written(readings: Sequence[Read]) -> dict[str, str]:
+    """How Oplead writes the labels of these leads, by what they are compared by."""
+    texts = (
+        text for reading in readings for text in (reading.lead.label, *(one.label for one in reading.lead.history))
+    )
+    return {normalise_label(text): text.strip() for text in texts if text is not None}
 
 
 def _note_move(session: Session, account: str, lead: str, move: Move, *, waits: bool) -> None:

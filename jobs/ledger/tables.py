@@ -130,6 +130,8 @@ class LabelRow(SQLModel, table=True):
     account: str = Field(primary_key=True)
     label: str = Field(primary_key=True)
     """Normalised."""
+    written: str | None = None
+    """As Oplead wrote it when it was first seen; None where that was before this was kept."""
     seen_at: datetime
     """When first."""
     settled: bool = False

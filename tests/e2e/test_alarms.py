@@ -85,7 +85,7 @@ def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
 
     assert ({}, [], []) == (company.fates(), company.ingests, company.taken())
     assert (1, 0) == (found.exit_code, again.exit_code)
-    assert ["status 'en cours' seems to be called 'gagne' now on 8 leads"] == [
+    assert ["status 'En cours' seems to be called 'Gagné' now on 8 leads"] == [
         sentence.partition(":")[0] for sentence in found.attention
     ]
 
@@ -106,7 +106,7 @@ def test_a_stage_whose_label_was_renamed_goes_on_where_it_stood(company):
     company.night(company.START + 3 * DAY)
     company.later()
 
-    assert "rendez vous seems to be called rdv fixe now: seen on 8 leads" in " ".join(status[1].split())
+    assert "Rendez-vous seems to be called RDV fixé now: seen on 8 leads" in " ".join(status[1].split())
     assert [f"L-{number}" for number in (*numbers, 20)] == sorted(
         (lead for lead, _ in company.taken()), key=lambda name: int(name.partition("-")[2])
     )

@@ -83,7 +83,7 @@ def test_an_unmapped_status_that_takes_a_mapped_name_floods_nothing(account, sty
     again = next_night(account)
 
     assert ([], {}, 1, 0) == (sent(account), account.fates, summary.exit_code, again.exit_code)
-    assert ["status 'devis accepte' seems to be called 'signe' now on 6 leads"] == [
+    assert ["status 'Devis accepté' seems to be called 'Signé' now on 6 leads"] == [
         sentence.partition(":")[0] for sentence in summary.told.renames
     ]
 

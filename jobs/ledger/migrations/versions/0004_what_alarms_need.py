@@ -15,6 +15,7 @@ def upgrade() -> None:
     op.create_table('label',
     sa.Column('account', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('label', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('written', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('seen_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
     sa.Column('settled', sa.Boolean(), nullable=False),
     sa.Column('told', sa.Integer(), nullable=False),
