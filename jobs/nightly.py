@@ -17,6 +17,7 @@ from jobs.intake import Intake
 from jobs.ledger import deliveries, labels, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Delivery
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Pulled, Reach, pull
@@ -245,7 +246,7 @@ def await_outcomes(
     """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come; `summary` counts."""
     while summary.resolved.pending and (now := deps.clock.now()) < until:
         with ledger.reading() as session:
-            waiting = requests.in_state(session, ledger.account, requests.RequestState.RECEIVED)
+            waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
         with watch(Step.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))

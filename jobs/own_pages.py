@@ -1,6 +1,6 @@
 """Reads leads by their own pages, some at a time, and keeps each as it was then."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 

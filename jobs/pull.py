@@ -202,7 +202,7 @@ class _Pulling:
         asked = self.own_pages.read(new)
         if len(asked.gone) == len(asked.ids) >= MANY:
             raise Misconfigured(
-                f"{len(asked.gone)} leads are listed whose own pages are none: see oplead.lead_path and oplead.fields.id"
+                f"{len(asked.gone)} leads are listed whose own pages are none: see oplead.lead_path, oplead.fields.id"
             )
         return len(asked.ids) == len(new)
 

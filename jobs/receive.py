@@ -23,7 +23,7 @@ from jobs.intend import Intent
 from jobs.ledger import deliveries, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.requests import RequestState
+from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Attempt, Delivery, Request
 from jobs.rules.isolate import MANY, isolate
 from jobs.settle import OF_ROWS, STOPPING, settle

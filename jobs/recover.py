@@ -4,7 +4,7 @@ from connectors.ports import Clock
 from jobs.ledger import deliveries, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.requests import RequestState
+from jobs.ledger.request_state import RequestState
 
 CAUSE = "the run died before an answer"
 

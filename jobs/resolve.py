@@ -22,6 +22,7 @@ from connectors.records import (
 from jobs.ledger import deliveries, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Attempt, Delivery, Request
 from jobs.rulebook import Rulebook, Sinks
 from jobs.settle import STOPPING, settle
@@ -48,7 +49,7 @@ def resolve(ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Re
     """Ask about every received request whose time has come, and settle what is answered; `done` counts it."""
     done.pending = 0
     with ledger.reading() as session:
-        waiting = requests.in_state(session, ledger.account, requests.RequestState.RECEIVED)
+        waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
     for request in waiting:
         now = clock.now()
         if request.resolve_after is not None and now < request.resolve_after:
@@ -98,7 +99,7 @@ class _Settling:
             case StillPending():
                 pass
             case Answered():
-                request.state = requests.RequestState.SETTLED
+                request.state = RequestState.SETTLED
                 for (attempt, row), outcome in zip(rows, resolution.outcomes, strict=True):
                     self._answered(attempt, row, outcome)
             case PartlyRefused():
@@ -126,7 +127,7 @@ class _Settling:
 
     def _unconfirmed(self, request: Request, rows: list[Delivery], words: str) -> None:
         """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""
-        request.state, request.message = requests.RequestState.UNRESOLVED, words
+        request.state, request.message = RequestState.UNRESOLVED, words
         self.done.unconfirmed.append(f"{request.destination}, request {request.ticket}: {words}")
         for row in rows:
             self._give_up(row, words)

@@ -33,7 +33,6 @@ from jobs.ledger.tables import (
 from jobs.rules.facts import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
 from jobs.rules.intake import ERASED, erased
 
-
 _READ_AT = case(
     (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
     else_=col(LeadRow.seen_at),
@@ -156,7 +155,7 @@ def worth_reading(session: Session, account: str, *, since: datetime, before: da
     """
     rows = session.exec(
         select(LeadRow.id)
-        .where(_is_worth_reading(account, since), _READ_AT < before)
+        .where(_is_worth_reading(account, since), before > _READ_AT)
         .order_by(_READ_AT, col(LeadRow.id))
     )
     return [LeadId(lead) for lead in rows]
@@ -164,7 +163,8 @@ def worth_reading(session: Session, account: str, *, since: datetime, before: da
 
 def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
     """When the longest unread of those leads was read, or asked for in vain."""
-    return session.exec(select(func.min(_READ_AT)).where(_is_worth_reading(account, since))).one()
+    found: datetime | None = session.exec(select(func.min(_READ_AT)).where(_is_worth_reading(account, since))).one()
+    return found
 
 
 def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:

@@ -11,8 +11,7 @@ from sqlmodel import Session, col, select
 from connectors.records import Outcome, OutcomeClass, Target
 from jobs.ledger.deliveries import number
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.request_state import NOTHING_WENT_OUT, went_out
-from jobs.ledger.request_state import RequestState as RequestState
+from jobs.ledger.request_state import NOTHING_WENT_OUT, RequestState, went_out
 from jobs.ledger.tables import Attempt, Delivery, Request
 
 REFUSALS = frozenset(

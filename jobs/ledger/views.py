@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from connectors.records import LeadId
 from jobs.ledger.deliveries import HELD, WHY
 from jobs.ledger.fates import Fate
-from jobs.ledger.requests import RequestState
+from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Attempt, Delivery, LeadRow, Request, Run, Transition, UnreadableLeadRow
 
 NEAR_IDS = 5

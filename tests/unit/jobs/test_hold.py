@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import OutcomeClass
+from connectors.records import Outcome, OutcomeClass
 from jobs.nightly import Deps, rehearse, run_night
 from tests import fakes
 from tests.builders import GOOGLE, WON, lead, route, rulebook
@@ -99,7 +99,7 @@ def test_a_replay_goes_out_though_its_destination_is_held(account):
 def test_what_a_platform_put_off_goes_out_though_its_destination_is_held(account):
     """It was let through once already."""
     account.put(lead("L-0"))
-    account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG))
+    account.sink.script.append(fakes.answer(Outcome(OutcomeClass.DEFER, "TOO_RECENT")))
     night(account)
     account.clock.time += DAY
     account.put(*many(52))
@@ -109,6 +109,18 @@ def test_what_a_platform_put_off_goes_out_though_its_destination_is_held(account
         summary.held[GOOGLE].due,
         [[row.lead for row in account.rows() if row.key in call.keys] for call in account.sink.calls[1:]],
     )
+
+
+def test_what_never_arrived_or_was_refused_whole_did_not_go_out(account):
+    """An outage opens no way round the guard, and raises no limit."""
+    account.put(lead("L-0"))
+    account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG))
+    night(account)
+    account.clock.time += DAY
+    account.put(*many(52))
+    summary = night(account)
+
+    assert (52, []) == (summary.held[GOOGLE].due, account.sink.calls[1:])
 
 
 def test_other_destinations_go_on(account):
