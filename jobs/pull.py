@@ -12,7 +12,7 @@ from jobs.gone import ASKED_A_NIGHT, MANY, conclude
 from jobs.intake import Intake, Kept, Times
 from jobs.ledger import labels, leads
 from jobs.ledger.ledger import Ledger
-from jobs.own_pages import OwnPages
+from jobs.own_pages import Asked, OwnPages
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
@@ -43,6 +43,8 @@ class Pulled:
     """Test leads among those seen, left out."""
     gone: int = 0
     """Leads that are not there any more, tonight believed for the first time."""
+    no_own_pages: bool = False
+    """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
     suspicious: int = 0
     """Leads that are not there any more, too many to be believed."""
     unread: int = 0
@@ -64,6 +66,7 @@ class Pulled:
             for count, sentence in (
                 (self.suspicious, gone),
                 (self.unread, f"{self.unread} leads were not read: {spent}"),
+                (self.no_own_pages, "leads that are listed have no page of their own: see oplead.lead_path"),
             )
             if count
         ]
@@ -134,7 +137,8 @@ def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, re
         done.complete = pulling.read_known()
         pulling.settle_labels_by_own_pages()
     else:
-        done.complete = pulling.look_for_unlisted(began_at if is_whole else None)
+        pulling.look_for_unlisted(began_at if is_whole else None)
+        done.complete = True
         _settle_labels(ledger, began_at, is_whole=is_whole)
 
 
@@ -216,7 +220,9 @@ class _Pulling:
         started = self.own_pages.started
         with self.ledger.reading() as session:
             wanted = leads.worth_reading(session, self.ledger.account, since=started - self._longest, before=started)
-        is_whole = self._ask(wanted, wanted)
+        asked = self.own_pages.read(wanted)
+        self._conclude(asked, wanted)
+        is_whole = len(asked.ids) == len(wanted)
         if not is_whole and not self.done.own_pages:
             self.done.unread = len(wanted)
         return is_whole
@@ -232,19 +238,25 @@ class _Pulling:
             else:
                 labels.hold_merges(session, self.ledger.account, since=started)
 
-    def look_for_unlisted(self, whole_since: datetime | None) -> bool:
-        """Ask for leads with open deliveries that the whole list did not show; always True."""
+    def look_for_unlisted(self, whole_since: datetime | None) -> None:
+        """Ask for leads with open deliveries that the whole list did not show.
+
+        Where some are not there, one that was listed is asked for too: is its own page none either, then the way to
+        own pages is wrong, and nothing is concluded of the others.
+        """
         with self.ledger.reading() as session:
             unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
-        self._ask(unlisted[:ASKED_A_NIGHT], unlisted)
-        return True
+            listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
+        asked = self.own_pages.read(unlisted[:ASKED_A_NIGHT])
+        if asked.gone and listed is not None and self.own_pages.read([listed]).gone:
+            self.done.no_own_pages = True
+        else:
+            self._conclude(asked, unlisted)
 
-    def _ask(self, wanted: Sequence[LeadId], all_of_them: Sequence[LeadId]) -> bool:
-        asked = self.own_pages.read(wanted)
+    def _conclude(self, asked: Asked, candidates: Sequence[LeadId]) -> None:
         with self.ledger.writing() as session:
-            gone = conclude(session, self.ledger.account, asked, all_of_them, now=self.clock.now())
+            gone = conclude(session, self.ledger.account, asked, candidates, now=self.clock.now())
         self.done.gone, self.done.suspicious = gone.believed, gone.suspicious
-        return len(asked.ids) == len(wanted)
 
 
 def _break_off(ledger: Ledger) -> None:

@@ -199,6 +199,13 @@ def unlisted(session: Session, account: str, *, since: datetime | None) -> list[
     return [LeadId(lead) for lead in rows]
 
 
+def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+    """The lead that was seen last, of all but these."""
+    seen = select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.missing_since).is_(None))
+    rows = session.exec(seen.order_by(col(LeadRow.seen_at).desc(), col(LeadRow.id)).limit(len(but) + 1))
+    return next((LeadId(lead) for lead in rows if lead not in set(but)), None)
+
+
 def with_open_deliveries(session: Session, account: str) -> set[str]:
     """The leads that something may still be sent of."""
     return set(session.exec(select(Delivery.lead).where(Delivery.account == account, col(Delivery.fate).in_(OPEN))))

@@ -275,3 +275,28 @@ def test_every_lead_is_found_once_a_week_whatever_the_style(account, style):
 
     assert {"L-1", "L-2"} == {row.id for row in account.rows(LeadRow)}
     assert account.clock.now() - account.rows(Cursor)[0].full_read_at <= 7 * DAY
+
+
+def test_leads_whose_own_pages_fail_do_not_stand_first_every_night(account):
+    """They were asked for, in vain: the others come first then."""
+    account.put(*(lead(f"L-{number}") for number in range(4)))
+    pull(account)
+    account.clock.time += DAY
+    original = account.source.fetch_each
+    account.source.fetch_each = lambda ids: (
+        (lead_id, UnreadableLead(lead_id, "500") if lead_id == "L-1" else one) for lead_id, one in original(ids)
+    )
+    pull(account)
+    account.clock.time += DAY
+    _, asked = pull(account)
+
+    assert ["L-0", "L-1", "L-2", "L-3"] == asked
+
+
+def test_a_wrong_way_to_own_pages_is_told_and_not_taken_for_an_empty_platform(account):
+    """Listed leads without a page of their own are no leads that are gone."""
+    account.put(*(lead(f"L-{number}") for number in range(6)))
+    account.source.fetch_each = lambda ids: ((lead_id, None) for lead_id in ids)
+
+    with pytest.raises(Misconfigured, match=r"oplead\.lead_path"):
+        pull(account)

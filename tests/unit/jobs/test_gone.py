@@ -238,3 +238,15 @@ def test_nothing_is_begun_for_a_lead_that_is_gone(account):
     nights(account, DAY)
 
     assert [("sale", "cancelled", "lead gone")] == [(row.conversion, row.fate, row.reason) for row in account.rows()]
+
+
+def test_where_listed_leads_have_no_page_either_nothing_is_concluded(account):
+    """The way to own pages is wrong: what is not listed may be there all the same, and a human is told."""
+    account.put(*(waiting(f"L-{number}") for number in range(9)))
+    nights(account, 0 * DAY)
+    account.source.delete("L-0")
+    account.source.fetch_each = lambda ids: ((lead_id, None) for lead_id in ids)
+    told = nights(account, 12 * HOUR, 12 * HOUR)
+
+    assert "cancelled" not in account.fates.values()
+    assert all("oplead.lead_path" in " ".join(summary.attention) for summary in told)
