@@ -69,6 +69,8 @@ def stop_by_signal() -> None:
 def failure_of(error: BaseException) -> Failure:
     """What to say of an error, and the code to end with."""
     # Imported late: `--help` needs none of them, and they bring the database with them.
+    from typer import Abort  # noqa: PLC0415
+
     from connectors.errors import ConnectorError  # noqa: PLC0415
     from jobs.cli.accounts import WrongSettingsError  # noqa: PLC0415
     from jobs.ledger.engine import LedgerError  # noqa: PLC0415
@@ -80,6 +82,8 @@ def failure_of(error: BaseException) -> Failure:
         case StoppedBySignal():
             message = "stopped; what was sent is on record, and the next run goes on from here"
             return Failure(message, 128 + error.number)
+        case Abort():
+            return Failure("stopped; nothing was written", 128 + signal.SIGINT)
         case LeaseHeldError() | LeaseLostError():
             return Failure(str(error), Exit.HELD)
         case LedgerError() | RenamedError() | ConnectorError() | WrongSettingsError() | UnansweredError():

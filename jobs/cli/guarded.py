@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from jobs.cli.exits import Failure, failure_of, stop_by_signal
+from jobs.cli.exits import Failure, StoppedBySignal, failure_of, stop_by_signal
 from jobs.cli.logs import start_logging
 
 _log = structlog.stdlib.get_logger()
@@ -16,6 +16,8 @@ def guarded(command: Callable[[], int]) -> int:
     start_logging(as_json=False)
     try:
         return command()
+    except StoppedBySignal as stop:
+        return report(Failure("stopped", 128 + stop.number))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
         return report(failure_of(error))
 

@@ -140,6 +140,7 @@ def _meaning(draft: Draft) -> Iterator[str]:
     yield "  ad_user_data:"
     consent = draft.consent
     yield from block({"field": consent.field, "granted": consent.granted, "refused": consent.refused}, 2)
+    yield "  # ad_personalization: { field: …, granted: [oui], refused: [non] }   # where the form asks for it apart"
     yield "  missing: withhold   # no answer: not sent"
     yield ""
 
@@ -152,7 +153,7 @@ def _google(google: Google | None) -> Iterator[str]:
     if google.login_customer_id:
         yield f"  login_customer_id: {scalar(google.login_customer_id)}   # the manager account that gives access"
     yield "  credentials: ${GOOGLE_ADS_KEY_FILE}"
-    yield "  contact_data: attach   # hashed e-mail and phone beside the click id; or none"
+    yield "  # contact_data: attach   # hashed e-mail and phone beside the click id, where the person agreed to it"
     yield ""
 
 
@@ -162,7 +163,7 @@ def _meta(draft: Draft) -> Iterator[str]:
     yield "meta:"
     yield f"  dataset_id: {scalar(draft.dataset_id)}"
     yield "  access_token: ${META_ACCESS_TOKEN}"
-    yield "  contact_data: attach"
+    yield "  # contact_data: attach   # hashed contact data beside the id, where the person agreed to it"
     names = {"created": "lead_received", "appointment": "appointment_set", "quote_sent": "quote_sent", "won": "sale"}
     funnel = {stage: name for stage, name in names.items() if stage in ("created", *draft.stages)}
     if len(funnel) > 1:

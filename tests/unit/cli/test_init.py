@@ -134,3 +134,11 @@ def test_a_question_that_nobody_answers_names_its_option(type_in, capfd):
 def test_an_option_that_cannot_be_read_is_usage(type_in, option):
     """Exit code 2, before anything is asked."""
     assert 2 == type_in(*ENOUGH, *option)[0].exit_code
+
+
+def test_who_leaves_in_the_middle_is_told_that_nothing_was_written(type_in, capfd):
+    """Ctrl-C at a question is no bug."""
+    result, told = type_in(survey=SURVEY, typed="3\n")
+
+    assert (130, None) == (result.exit_code, told)
+    assert "nothing was written" in capfd.readouterr().err + result.output
