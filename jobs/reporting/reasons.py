@@ -41,7 +41,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "told_elsewhere": Words(
             "told elsewhere",
-            "It went to another destination of this platform, or another way, before the lead was moved.",
+            "The platform was told of it already: another way, or at another destination before the lead was moved.",
             "Nothing to do: it must not count twice.",
         ),
         # ── it happened before its start ─────────────────────────────────────────────────────────
