@@ -246,12 +246,16 @@ class _Pulling:
         """
         with self.ledger.reading() as session:
             unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
-            listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
         asked = self.own_pages.read(unlisted[:ASKED_A_NIGHT])
-        if asked.gone and listed is not None and self.own_pages.read([listed]).gone:
+        if asked.gone and self._has_no_page_though_listed(unlisted):
             self.done.no_own_pages = True
         else:
             self._conclude(asked, unlisted)
+
+    def _has_no_page_though_listed(self, unlisted: Sequence[LeadId]) -> bool:
+        with self.ledger.reading() as session:
+            listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
+        return listed is not None and bool(self.own_pages.read([listed]).gone)
 
     def _conclude(self, asked: Asked, candidates: Sequence[LeadId]) -> None:
         with self.ledger.writing() as session:

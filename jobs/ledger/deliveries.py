@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import labels
@@ -246,12 +247,7 @@ def put_off_again(session: Session, ledger: Ledger) -> list[Delivery]:
         )
         .exists()
     )
-    runs = (
-        select(func.count(func.distinct(Request.run)))
-        .join(Attempt, col(Attempt.request) == col(Request.id))
-        .where(Attempt.delivery == Delivery.id, was_put_off)
-        .scalar_subquery()
-    )
+    runs = _runs().where(Attempt.delivery == Delivery.id, was_put_off).scalar_subquery()
     return list(
         session.exec(
             select(Delivery)
@@ -266,12 +262,15 @@ def put_off_again(session: Session, ledger: Ledger) -> list[Delivery]:
     )
 
 
+def _runs() -> SelectOfScalar[int]:
+    """In how many runs something was attempted."""
+    return select(func.count(func.distinct(Request.run))).join(Attempt, col(Attempt.request) == col(Request.id))
+
+
 def runs_in_doubt(session: Session, delivery: Delivery) -> int:
     """In how many runs the delivery was sent without a readable answer, the first one among them."""
     return session.exec(
-        select(func.count(func.distinct(Request.run)))
-        .join(Attempt, col(Attempt.request) == col(Request.id))
-        .where(
+        _runs().where(
             Attempt.delivery == delivery.id,
             col(Attempt.request) >= (delivery.doubtful_request or 0),
             or_(col(Request.state).in_(UNANSWERED), col(Attempt.outcome) == OutcomeClass.UNKNOWN),

@@ -201,9 +201,10 @@ def unlisted(session: Session, account: str, *, since: datetime | None) -> list[
 
 def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
     """The lead that was seen last, of all but these."""
+    passed_over = set(but)
     seen = select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.missing_since).is_(None))
-    rows = session.exec(seen.order_by(col(LeadRow.seen_at).desc(), col(LeadRow.id)).limit(len(but) + 1))
-    return next((LeadId(lead) for lead in rows if lead not in set(but)), None)
+    rows = session.exec(seen.order_by(col(LeadRow.seen_at).desc(), col(LeadRow.id)).limit(len(passed_over) + 1))
+    return next((LeadId(lead) for lead in rows if lead not in passed_over), None)
 
 
 def with_open_deliveries(session: Session, account: str) -> set[str]:
