@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connectors.records import (
+    Adjustment,
     Contact,
     EncodedEvent,
     Event,
@@ -113,6 +114,25 @@ class ConversionSink(Protocol):
         Raises:
             Transient: it could not be asked; ask again later.
             Misconfigured: the platform refuses us.
+        """
+
+
+@runtime_checkable
+class Adjusts(Protocol):
+    """A sink that also corrects what it has counted; what, and by which transport, its `limits.corrects` say."""
+
+    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
+        """The correction's bytes for its target's transport, the same for the same correction. Pure.
+
+        Raises ValueError for what that transport cannot do: a kind outside its `Correction.kinds`, a restatement
+        without a value, a transport that corrects by sending the event anew without one.
+        """
+
+    def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Send corrections of one target in one request; never raises for what the platform answers.
+
+        A `Received` one's ticket is asked for by `ConversionSink.resolve`. A sink made to validate only has them
+        checked instead.
         """
 
 

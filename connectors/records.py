@@ -223,6 +223,47 @@ class EncodedEvent:
     body: bytes = field(repr=False)
 
 
+class AdjustmentKind(StrEnum):
+    """How a conversion that a platform has counted is corrected later."""
+
+    RETRACTION = "retraction"
+    """Value and count are taken back."""
+    RESTATEMENT = "restatement"
+    """Another value, for good; the count stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """One correction of an accepted conversion, before encoding."""
+
+    key: DeliveryKey
+    """Of the conversion it corrects, as that was sent."""
+    target: Target
+    """Where that conversion was sent; its `transport` is the one that carries the correction."""
+    kind: AdjustmentKind
+    converted_at: datetime
+    """When the conversion happened, as it was sent."""
+    at: datetime
+    """Of the correction: after `converted_at`, and later than the last correction's of the same conversion."""
+    value: Money | None
+    """The new total, never a difference; None for a retraction."""
+    event: Event | None
+    """The whole event as it is to be sent anew, where a transport corrects by that; None otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What one transport can correct, as data."""
+
+    kinds: frozenset[AdjustmentKind]
+    within: timedelta
+    """After the conversion; an older one stays as it is."""
+    batch: int
+    """Corrections in one request at most."""
+    by_resending: bool
+    """Whether it corrects by the same key with another value, so that `Adjustment.event` is needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a sink can take, as data, so that rules and plan never name a platform."""
@@ -252,6 +293,8 @@ class Limits:
     replay_within: timedelta | None = None
     """It may count one key twice, so after a lost answer the same bytes go again only within this time; None where a
     key counts once for good."""
+    corrects: Mapping[str, Correction] = field(default_factory=dict)
+    """What can be corrected afterwards, by the transport that carries it; empty where nothing can."""
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────
