@@ -39,6 +39,7 @@ def deliver(
     clock: Clock,
     *,
     jitter: Callable[[], float],
+    due_by: datetime,
     stopped: Collection[str] = (),
     held: Collection[DestinationId] = (),
 ) -> Delivered:
@@ -50,14 +51,16 @@ def deliver(
         sinks: where deliveries go.
         clock: for the waits between attempts.
         jitter: a number in [0, 1) that spreads those waits.
+        due_by: what goes out for the first time was due by then, when somebody looked whether that is a surge; what
+            comes due while this run sends waits for the next one.
         stopped: destinations, or `destination/action`, that wait for a human already.
         held: destinations to which nothing goes that never went out before.
     """
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped:
-            is_held = destination in held
-            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), is_held).send_all()
+            new_by = None if destination in held else due_by
+            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by).send_all()
     return done
 
 
@@ -74,8 +77,8 @@ class _Lane:
     done: Delivered
     stopped: set[str]
     """`destination/action`s to leave alone for the rest of this run."""
-    is_held: bool
-    """Whether only what went out before may go out again."""
+    new_by: datetime | None
+    """By when what never went out must have been due; None where only what went out before may go out again."""
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
@@ -154,8 +157,8 @@ class _Lane:
                 self.destination,
                 conversions,
                 now=self.clock.now(),
+                new_by=self.new_by,
                 limit=self.sink.limits.batch,
-                but_new=self.is_held,
             )
         return tuple(deliveries.number(delivery) for delivery in due)
 

@@ -174,7 +174,7 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
     summary = _read(ledger, book, deps, watch)
     with watch(Step.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
-    _plan(ledger, book, deps, summary, watch)
+    decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(Step.DELIVER):
         summary.delivered = deliver(
             ledger,
@@ -182,6 +182,7 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
             deps.sinks,
             deps.clock,
             jitter=deps.jitter,
+            due_by=decided_at,
             stopped=summary.resolved.stopped,
             held=summary.held,
         )
@@ -205,11 +206,10 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     """
     summary = _read(ledger, book, deps, watch)
     summary.only_validated = True
-    _plan(ledger, book, deps, summary, watch)
-    now = deps.clock.now()
-    due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= now for at in _times(row))}
+    decided_at = _plan(ledger, book, deps, summary, watch)
+    due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= decided_at for at in _times(row))}
     with watch(Step.VALIDATE):
-        summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter)
+        summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at)
     for row in _to_be_sent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.fate, stop] += 1
@@ -270,11 +270,13 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
     return summary
 
 
-def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> None:
-    """Decide what goes out, and whether that is so much that a human must agree first."""
+def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> datetime:
+    """Decide what goes out, and whether that is so much that a human must agree first; by when it was due."""
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
-        summary.held = hold_surges(ledger, book, deps.sinks, accepted=deps.accept_surge, now=deps.clock.now())
+        decided_at = deps.clock.now()
+        summary.held = hold_surges(ledger, book, deps.sinks, accepted=deps.accept_surge, now=decided_at)
+    return decided_at
 
 
 def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:

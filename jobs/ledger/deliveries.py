@@ -88,15 +88,19 @@ def due(
     conversions: Collection[str],
     *,
     now: datetime,
+    new_by: datetime | None,
     limit: int,
-    but_new: bool = False,
 ) -> list[Delivery]:
-    """Pending deliveries whose time has come, oldest conversion first; `but_new` leaves out what never went out."""
+    """Pending deliveries whose time has come, oldest conversion first.
+
+    Of what never went out, only what was due by `new_by` already; where that is None, nothing.
+    """
     wanted = _due(account, destination, conversions, now)
+    again = ~_new()
     return list(
         session.exec(
             select(Delivery)
-            .where(*wanted, *([~_new()] if but_new else []))
+            .where(*wanted, again if new_by is None else or_(again, and_(*_time_has_come(new_by))))
             .order_by(col(Delivery.at), col(Delivery.id))
             .limit(limit)
         )
@@ -131,10 +135,15 @@ def _due(
         col(Delivery.destination) == destination,
         col(Delivery.fate) == Fate.PENDING,
         col(Delivery.conversion).in_(conversions),
-        or_(col(Delivery.not_before).is_(None), col(Delivery.not_before) <= now),
-        or_(col(Delivery.deferred_until).is_(None), col(Delivery.deferred_until) <= now),
+        *_time_has_come(now),
         ~labels.waiting(col(Delivery.lead), account),
     )
+
+
+def _time_has_come(now: datetime) -> Iterator[ColumnElement[bool]]:
+    """Whether both times have come that a delivery waits for: the plan's and the platform's."""
+    for at in (col(Delivery.not_before), col(Delivery.deferred_until)):
+        yield or_(at.is_(None), at <= now)
 
 
 def _new() -> ColumnElement[bool]:

@@ -53,7 +53,8 @@ class Account:
     def deliver(self, stopped=()):
         """Send what is due; what that changed."""
         with self.hold() as ledger:
-            return deliver(ledger, self.book, self.sinks, self.clock, jitter=lambda: 0.5, stopped=stopped)
+            now = self.clock.now()
+            return deliver(ledger, self.book, self.sinks, self.clock, jitter=lambda: 0.5, due_by=now, stopped=stopped)
 
     def resolve(self):
         """Ask for outcomes; what that changed."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.nightly import Deps, rehearse, run_night
+from jobs.nightly import Deps, await_outcomes, rehearse, run_night
 from tests import fakes
 from tests.builders import GOOGLE, WON, lead, route, rulebook
 from tests.fakes import FakeSink
@@ -174,3 +174,49 @@ def test_a_rehearsal_tells_what_would_be_held(account):
         summary = rehearse(ledger, account.book, deps)
 
     assert (1, ["google_ads"]) == (summary.exit_code, [sentence.partition(":")[0] for sentence in summary.surges])
+
+
+def an_hour_passes(account):
+    """A platform that takes everything in, an hour later."""
+
+    def step(sink, batch):
+        account.clock.time += timedelta(hours=1)
+        return fakes.take(sink, batch)
+
+    return step
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_what_comes_due_while_a_run_sends_waits_for_the_next(account, accepted):
+    """Nobody has counted it, so it is no part of what was found usual, nor of what a human agreed to."""
+    account.put(lead("L-0"), *[lead(f"M-{number}", created_at=WON) for number in range(51)])
+    account.clock.time = WON + timedelta(hours=5, minutes=30)
+    account.sink.script.append(an_hour_passes(account))
+    night(account, accept_surge=accepted)
+    sent = [len(call.keys) for call in account.sink.calls]
+    summary = night(account)
+
+    assert ([1], 51) == (sent, summary.held[GOOGLE].due)
+
+
+def test_what_comes_due_while_a_run_sends_goes_out_in_the_next(account):
+    """It is late by a run, and lost by none."""
+    account.put(lead("L-0"), lead("M-0", created_at=WON))
+    account.clock.time = WON + timedelta(hours=5, minutes=30)
+    account.sink.script.append(an_hour_passes(account))
+    night(account)
+    night(account)
+
+    assert [1, 1] == [len(call.keys) for call in account.sink.calls]
+
+
+def test_waiting_for_outcomes_sends_nothing_that_comes_due_meanwhile(account):
+    """Whoever waits only asks; what is due then is counted and sent by the next run."""
+    account.put(lead("L-0"), lead("M-0", created_at=WON))
+    account.clock.time = WON + timedelta(hours=5, minutes=30)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    with account.hold() as ledger:
+        summary = run_night(ledger, account.book, deps)
+        await_outcomes(ledger, account.book, deps, summary, until=account.clock.time + timedelta(hours=2))
+
+    assert ({"L-0": "accepted", "M-0": "pending"}, 1) == (account.fates, len(account.sink.calls))

@@ -116,7 +116,8 @@ def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads whose delivery is due."""
     with ledger.reading() as session:
-        return [row.lead for row in deliveries.due(session, ACCOUNT, GOOGLE, conversions, now=now, limit=limit)]
+        rows = deliveries.due(session, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
+    return [row.lead for row in rows]
 
 
 @pytest.mark.parametrize("column", ["not_before", "deferred_until"])
