@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
+from jobs.ledger import runs
 from jobs.ledger.engine import LedgerError, explained, open_engine
 from jobs.ledger.lease import exclusive
 from jobs.ledger.tables import Lease, Run
@@ -94,10 +95,7 @@ def _begin(engine: Engine, path: Path, account: str, command: str, *, pid: int, 
         return Ledger(engine, path, account, lease.epoch, run.id)
 
 
-def finish(ledger: Ledger, exit_code: int, *, now: datetime) -> None:
-    """Write down that the run has ended, and how."""
+def finish(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
+    """Write down that the run has ended, and how; and that it was a date's night, where it was and is the first."""
     with ledger.writing() as session:
-        run = session.get(Run, ledger.run)
-        if run is not None:
-            run.ended_at, run.exit_code = now, exit_code
-            session.add(run)
+        runs.end(session, ledger.run, exit_code, night=night, now=now)

@@ -1,6 +1,6 @@
 """The ledger's tables; every row carries its account. Times are aware UTC, amounts decimal text."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
@@ -24,6 +24,8 @@ def _of_lead() -> ForeignKeyConstraint:
 class Run(SQLModel, table=True):
     """One acting command, from its start to its exit code."""
 
+    # One run at most is a date's night.
+    __table_args__ = (Index(None, "account", "night", unique=True),)
     id: int | None = Field(default=None, primary_key=True)
     account: str
     command: str
@@ -31,6 +33,9 @@ class Run(SQLModel, table=True):
     started_at: datetime
     ended_at: datetime | None = None
     exit_code: int | None = None
+    night: date | None = None
+    """The local date whose night this was, once it has come to its end; None for what died, was stopped or came later
+    on that date."""
 
 
 class Lease(SQLModel, table=True):

@@ -48,6 +48,7 @@ from jobs.settings.shapes import (
 from jobs.settings.source import Auth, Fields, Oplead, Pagination, SinceFilter
 from jobs.settings.state import state_address
 from jobs.settings.suggestions import did_you_mean
+from jobs.timetable import by_cron
 
 __all__ = [
     "Auth",
@@ -80,6 +81,11 @@ def _a_known_zone(name: str) -> str:
         hint = did_you_mean(name, available_timezones()) or "; for France write Europe/Paris"
         raise ValueError(f"there is no such time zone{hint}") from None
     return name
+
+
+def _nights_of_a_cron(expression: str) -> str:
+    by_cron(expression, ZoneInfo("UTC"))
+    return expression
 
 
 Zone = Annotated[Text, AfterValidator(_a_known_zone)]
@@ -219,6 +225,7 @@ class Schedule(Strict):
                 r"\S+( \S+){4}",
                 'write five parts: minute, hour, day, month and weekday, as "30 5 * * mon-fri"',
             ),
+            AfterValidator(_nights_of_a_cron),
         ]
         | None
     ) = None

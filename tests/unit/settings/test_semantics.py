@@ -169,6 +169,10 @@ def test_the_unspoilt_configuration_is_valid(loaded):
         ({"schedule": "{}"}, "schedule: write either daily or cron"),
         ({"schedule": "{ daily: '05:30', cron: '30 5 * * *' }"}, "schedule: write either daily or cron"),
         (
+            {"schedule": "{ cron: '30 5 * * 1-5' }"},
+            "schedule.cron: write days of the week by name, as mon-fri: programs disagree on their numbers",
+        ),
+        (
             {"conversions": f"[{{ id: sale, stage: won, name: 'to ${{WHO}}', {ACTION} }}]"},
             "conversions.0.name: a ${VARIABLE} stands only for a secret or the credentials; write the value itself",
         ),

@@ -1,0 +1,62 @@
+"""Which nights were done, and how the runs of an account follow one another."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from jobs.ledger.tables import Run
+
+RESOLVING = "resolve"
+"""The command of a run that only asks for outcomes and sends what has come due: it belongs to the night before it."""
+
+STOPPED_BY_SIGNAL = 128
+"""Exit codes from here on are a signal's."""
+
+
+def done_since(session: Session, account: str, night: date) -> Run | None:
+    """The run that was the night of this date or of a later one, which did this one's work; None where none was."""
+    return session.exec(
+        select(Run).where(Run.account == account, col(Run.night) >= night).order_by(col(Run.night)).limit(1)
+    ).first()
+
+
+def is_missed(session: Session, account: str, night: date) -> bool:
+    """Whether a night that was due has not been done; before an account's first run nothing is missed."""
+    has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
+    return has_run and done_since(session, account, night) is None
+
+
+def end(session: Session, run: int, exit_code: int, *, night: date | None, now: datetime) -> None:
+    """Write down that a run has ended and how, and whose night it was where that date has none yet."""
+    ended = session.get(Run, run)
+    if ended is None:
+        return
+    ended.ended_at, ended.exit_code = now, exit_code
+    if night is not None and not _has_night(session, ended.account, night):
+        ended.night = night
+    session.add(ended)
+
+
+def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> datetime | None:
+    """When outcomes of the last night are to be asked for next, by how long after its end; None where that is over.
+
+    A pass that is late does the work of those that were due before it.
+    """
+    last = session.exec(
+        select(Run).where(Run.account == account, col(Run.night).is_not(None)).order_by(col(Run.id).desc()).limit(1)
+    ).first()
+    if last is None or last.ended_at is None:
+        return None
+    # Whatever ran later asked as well, be it a pass or a run by hand; what died or was stopped did not.
+    asked = session.exec(
+        select(Run.started_at).where(
+            Run.account == account, col(Run.id) > last.id, col(Run.exit_code) < STOPPED_BY_SIGNAL
+        )
+    ).all()
+    latest = max(asked, default=last.ended_at)
+    return next((due for span in sorted(after) if (due := last.ended_at + span) > latest), None)
+
+
+def _has_night(session: Session, account: str, night: date) -> bool:
+    return session.exec(select(Run.id).where(Run.account == account, Run.night == night)).first() is not None

@@ -1,0 +1,118 @@
+"""A date has one night, whoever did it; what died or was stopped was none."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from jobs.ledger import runs
+from jobs.ledger.ledger import finish, held
+from jobs.ledger.tables import Run
+from tests.builders import ACCOUNT
+
+HOUR = timedelta(hours=1)
+PASSES = (HOUR, 6 * HOUR)
+THURSDAY, FRIDAY = date(2026, 9, 10), date(2026, 9, 11)
+
+
+@pytest.fixture
+def play(path, clock):
+    """Runs a command to its exit code: `play("run", 0, night)`; without a code it dies."""
+
+    def played(command, exit_code=None, night=None):
+        with held(path, ACCOUNT, command, pid=1, now=clock.now()) as ledger:
+            if exit_code is not None:
+                finish(ledger, exit_code, now=clock.now(), night=night)
+            with ledger.reading() as session:
+                return session.get(Run, ledger.run)
+
+    return played
+
+
+@pytest.fixture
+def ask(path, clock):
+    """Asks about the runs so far."""
+
+    def asked(question, *more):
+        with held(path, ACCOUNT, "look", pid=1, now=clock.now()) as ledger, ledger.writing() as session:
+            session.delete(session.get(Run, ledger.run))
+            session.flush()
+            return question(session, ACCOUNT, *more)
+
+    return asked
+
+
+def test_before_the_first_run_nothing_is_missed(ask):
+    """A schedule that is started for the first time waits for its time."""
+    assert not ask(runs.is_missed, THURSDAY)
+
+
+def test_a_night_that_came_to_its_end_is_done(play, ask):
+    """With whatever exit code it told of."""
+    play("run", 3, THURSDAY)
+
+    assert not ask(runs.is_missed, THURSDAY)
+    assert ask(runs.is_missed, FRIDAY)
+
+
+@pytest.mark.parametrize(
+    "exit_code", [pytest.param(None, id="killed"), pytest.param(143, id="stopped"), pytest.param(2, id="refused")]
+)
+def test_a_night_that_did_not_come_to_its_end_is_missed(play, ask, exit_code):
+    """It is on record, and it is nobody's night."""
+    play("run", exit_code)
+
+    assert ask(runs.is_missed, THURSDAY)
+
+
+def test_a_later_night_did_the_work_of_an_earlier_one(play, ask):
+    """Nothing is caught up that has been done since."""
+    play("run", 0, FRIDAY)
+
+    assert not ask(runs.is_missed, THURSDAY)
+
+
+def test_a_second_run_of_a_date_is_not_its_night(play, ask):
+    """By hand one may run as often as one likes; the first that came to its end stays the night."""
+    first, second = play("run", 0, THURSDAY), play("run", 0, THURSDAY)
+
+    assert (THURSDAY, None) == (first.night, second.night)
+    assert first.id == ask(runs.done_since, THURSDAY).id
+
+
+def test_passes_follow_the_end_of_a_night(play, ask, clock):
+    """After each span once; a pass at its very time is that one."""
+    ended = clock.now()
+    play("run", 1, THURSDAY)
+    due = []
+    while (at := ask(runs.next_pass, PASSES)) is not None:
+        due.append(at)
+        clock.time = at
+        play(runs.RESOLVING, 0)
+
+    assert [ended + HOUR, ended + 6 * HOUR] == due
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        pytest.param(("run", 0), None, id="a run by hand asked too"),
+        pytest.param((runs.RESOLVING, None), HOUR, id="one that died is made up for"),
+        pytest.param((runs.RESOLVING, 143), HOUR, id="so is one that was stopped"),
+        pytest.param((runs.RESOLVING, 2), None, id="one that failed is not repeated at once"),
+    ],
+)
+def test_a_late_pass_does_the_work_of_those_before(play, ask, clock, run, expected):
+    """Seven hours later one is enough."""
+    ended = clock.now()
+    play("run", 0, THURSDAY)
+    clock.time += 7 * HOUR
+    play(*run)
+
+    assert (None if expected is None else ended + expected) == ask(runs.next_pass, PASSES)
+
+
+def test_without_a_night_there_is_nothing_to_ask_after(play, ask):
+    """A run that died has no passes: the next night replays what it left."""
+    play("run")
+
+    assert ask(runs.next_pass, PASSES) is None

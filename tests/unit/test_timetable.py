@@ -1,0 +1,135 @@
+"""Each local date that a schedule names has one night, whatever the clocks do on it."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from jobs.timetable import NightTrigger, WrongCronError, by_cron, daily, first_instant
+
+PARIS = ZoneInfo("Europe/Paris")
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=PARIS)
+
+
+def year_of(table, start=NEW_YEAR):
+    """Every firing of a year, as APScheduler asks for them: each from the one before."""
+    trigger, fired = NightTrigger(table), []
+    at = trigger.get_next_fire_time(None, start - timedelta(seconds=1))
+    while at < start.replace(year=start.year + 1):
+        fired.append(at)
+        at = trigger.get_next_fire_time(at, at + timedelta(minutes=7))
+    return fired
+
+
+def utc(*parts):
+    """An instant."""
+    return datetime(*parts, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["00:00", "02:00", "02:30", "03:00", "05:30", "23:59"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        pytest.param("Europe/Paris", id="changes at 02:00 and 03:00"),
+        pytest.param("America/Havana", id="skips and repeats midnight"),
+        pytest.param("Australia/Lord_Howe", id="changes by half an hour"),
+        pytest.param("UTC", id="never changes"),
+    ],
+)
+def test_a_daily_night_comes_once_on_every_date(zone, written):
+    """365 nights a year, one for each date, and always at that time where the clocks show it."""
+    zone = ZoneInfo(zone)
+    fired = [at.astimezone(zone) for at in year_of(daily(written, zone), NEW_YEAR.replace(tzinfo=zone))]
+
+    assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [at.date() for at in fired]
+    assert 1 >= sum(at.time() != time.fromisoformat(written) for at in fired)
+    assert all(at.fold == 0 for at in fired)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "at", "expected"),
+    [
+        # Paris, 29 March 2026: 02:00 CET (01:00 UTC) becomes 03:00 CEST
+        ("Europe/Paris", date(2026, 3, 29), time(2, 30), utc(2026, 3, 29, 1, 0)),
+        ("Europe/Paris", date(2026, 3, 29), time(2, 0), utc(2026, 3, 29, 1, 0)),
+        ("Europe/Paris", date(2026, 3, 29), time(1, 59), utc(2026, 3, 29, 0, 59)),
+        ("Europe/Paris", date(2026, 3, 29), time(3, 0), utc(2026, 3, 29, 1, 0)),
+        # Paris, 25 October 2026: 03:00 CEST (01:00 UTC) becomes 02:00 CET
+        ("Europe/Paris", date(2026, 10, 25), time(2, 30), utc(2026, 10, 25, 0, 30)),
+        ("Europe/Paris", date(2026, 10, 25), time(3, 0), utc(2026, 10, 25, 2, 0)),
+        # Havana, 8 March 2026: midnight is skipped; 1 November: 00:00 to 01:00 comes twice
+        ("America/Havana", date(2026, 3, 8), time(0, 0), utc(2026, 3, 8, 5, 0)),
+        ("America/Havana", date(2026, 11, 1), time(0, 0), utc(2026, 11, 1, 4, 0)),
+        # Samoa had no 30 December 2011 at all
+        ("Pacific/Apia", date(2011, 12, 30), time(5, 30), utc(2011, 12, 30, 10, 0)),
+        ("Pacific/Apia", date(2011, 12, 31), time(5, 30), utc(2011, 12, 30, 15, 30)),
+    ],
+)
+def test_a_time_that_is_skipped_or_comes_twice(zone, day, at, expected):
+    """The first instant after what is skipped; the first of the two."""
+    assert expected == first_instant(day, at, ZoneInfo(zone))
+
+
+def test_working_days_by_cron():
+    """Every Monday to Friday of the year, and no other date."""
+    fired = [at.astimezone(PARIS) for at in year_of(by_cron("30 5 * * mon-fri", PARIS))]
+
+    days = [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
+    assert [day for day in days if day.isoweekday() <= 5] == [at.date() for at in fired]
+    assert {time(5, 30)} == {at.time() for at in fired}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("0 4 1 * *", [date(2026, month, 1) for month in range(1, 13)]),
+        ("0 4 */10 6 *", [date(2026, 6, day) for day in (1, 11, 21)]),
+        ("0 4 last feb *", [date(2026, 2, 28)]),
+        ("0 4 1-3,5 jan *", [date(2026, 1, day) for day in (1, 2, 3, 5)]),
+        ("30 2 29 3 *", [date(2026, 3, 29)]),
+    ],
+)
+def test_dates_by_cron(expression, expected):
+    """Days of the month, steps, lists, names."""
+    assert expected == [at.astimezone(PARIS).date() for at in year_of(by_cron(expression, PARIS))]
+
+
+def test_a_leap_day_is_waited_for_eight_years():
+    """2100 has none."""
+    assert date(2104, 2, 29) == by_cron("0 4 29 2 *", PARIS).after(utc(2096, 3, 1)).night
+
+
+def test_the_latest_night_of_a_moment():
+    """Due at that very moment or before it."""
+    table = by_cron("30 5 * * mon-fri", PARIS)
+    friday = utc(2026, 9, 11, 3, 30)
+
+    assert (date(2026, 9, 11), friday) == (table.latest(friday).night, table.latest(friday).at)
+    assert date(2026, 9, 10) == table.latest(friday - timedelta(microseconds=1)).night
+    assert date(2026, 9, 11) == table.latest(friday + timedelta(days=2)).night
+    assert date(2026, 9, 14) == table.after(friday).night
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("30 5 * * 1", "by name, as mon-fri"),
+        ("30 5 * * 1-5", "by name, as mon-fri"),
+        ("30 5 * * 0", "by name, as mon-fri"),
+        ("30 5 * * 7", "by name, as mon-fri"),
+        ("*/15 5 * * *", "one minute and one hour"),
+        ("30 5,17 * * *", "one minute and one hour"),
+        ("* * * * *", "one minute and one hour"),
+        ("30 5 1 * mon", "days of the month or days of the week"),
+        ("61 5 * * *", "one of the five parts is none"),
+        ("30 24 * * *", "one of the five parts is none"),
+        ("30 5 * * lundi", "one of the five parts is none"),
+        ("30 5 32 * *", "one of the five parts is none"),
+        ("30 5 * 13 *", "one of the five parts is none"),
+        ("30 5 31 2 *", "no date is ever like this"),
+    ],
+)
+def test_what_names_no_night_is_refused(expression, told):
+    """Numbers of days mean Monday to one program and Tuesday to another; a night is once a day."""
+    with pytest.raises(WrongCronError, match=told):
+        by_cron(expression, PARIS)
