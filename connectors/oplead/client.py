@@ -30,7 +30,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds: to connect, and for each part of an answer."""
 _WHOLE_ANSWER = 4  # times the read timeout; an answer that drips for longer than this is none
 _LONG_WAIT = timedelta(seconds=5)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _DELAY = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -87,6 +87,7 @@ class OpleadClient:
         # httpx logs whole addresses at INFO, and some platforms want the token in them.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         base = httpx.URL(options.base_url)
+        self.host = base.host
         self.origin = str(base.copy_with(raw_path=b"/")).rstrip("/")
         self.root = base.path.rstrip("/") + options.path_prefix
         self.list_path = self.root + options.leads_path
@@ -103,7 +104,7 @@ class OpleadClient:
             headers=_headers(options),
             timeout=timeout,
             follow_redirects=False,
-            trust_env=base.host not in _LOOPBACK,
+            trust_env=base.host not in LOOPBACK,
         )
 
     def __enter__(self) -> Self:

@@ -108,6 +108,17 @@ def init(
     timezone: Annotated[str, typer.Option(help="The zone of Oplead's times.")] = "Europe/Paris",
     currency: Annotated[str, typer.Option(help="The currency of all values.")] = "EUR",
     base_url: Annotated[str, typer.Option(help="Oplead's address.")] = "https://api.oplead.com",
+    clock: Annotated[str | None, typer.Option(metavar="URL", help="A sandbox's clock, on this machine.")] = None,
+    auth: Annotated[
+        Literal["bearer", "header", "query", "none"] | None,
+        typer.Option(help="How the key is shown; found by looking where it is usual."),
+    ] = None,
+    auth_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The header's or query parameter's name, as X-API-KEY.")
+    ] = None,
+    auth_prefix: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What stands before the key in a header, as 'Token '.")
+    ] = None,
     stage: Annotated[
         list[str] | None,
         typer.Option(metavar="STAGE=LABEL,LABEL", help="A stage's labels, as won=Gagné,Vendu; repeat it."),
@@ -115,6 +126,15 @@ def init(
     consent_field: Annotated[str | None, typer.Option(metavar="PATH", help="Where the consent stands.")] = None,
     granted: Annotated[str, typer.Option(metavar="ANSWER,…", help="Its answers that mean yes.")] = "",
     refused: Annotated[str, typer.Option(metavar="ANSWER,…", help="Its answers that mean no.")] = "",
+    personalization_field: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Where consent to personal ads stands, if asked apart.")
+    ] = None,
+    personalization_granted: Annotated[
+        str, typer.Option(metavar="ANSWER,…", help="Its answers that mean yes; else as the first's.")
+    ] = "",
+    personalization_refused: Annotated[
+        str, typer.Option(metavar="ANSWER,…", help="Its answers that mean no; else as the first's.")
+    ] = "",
     amount_field: Annotated[str | None, typer.Option(metavar="PATH", help="Where a sale's amount stands.")] = None,
     tax: Annotated[Literal["included", "excluded"] | None, typer.Option(help="Whether tax is in it.")] = None,
     otherwise: Annotated[str | None, typer.Option(metavar="AMOUNT", help="Sent where no amount is typed.")] = None,
@@ -124,7 +144,12 @@ def init(
         list[str] | None,
         typer.Option(metavar="STAGE=ID", help="A stage's Google conversion action, as won=987654322; repeat it."),
     ] = None,
+    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="A stand-in for the Data Manager API.")] = None,
+    ads_api_endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="A stand-in for the Google Ads API.")
+    ] = None,
     meta_dataset_id: Annotated[str | None, typer.Option(help="Meta's dataset, digits.")] = None,
+    graph_url: Annotated[str | None, typer.Option(metavar="URL", help="A stand-in for Meta's Graph API.")] = None,
     imported_until: Annotated[
         str | None, typer.Option(metavar="DAY", help="Conversions up to this day were imported by other means.")
     ] = None,
@@ -135,32 +160,44 @@ def init(
 
     Asks the few questions that matter; with OPLEAD_TOKEN set it looks at Oplead first and proposes the answers.
     """
+    from jobs.cli import init as first  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.init import Answers, day_of, is_interactive, labels_of, pairs_of, write_first_settings  # noqa: PLC0415
+    from jobs.cli.init import labels_of  # noqa: PLC0415
 
+    shown = {"style": auth or "header", "name": auth_name, "prefix": auth_prefix}
+    stand_ins = {"endpoint": endpoint, "ads_api_endpoint": ads_api_endpoint}
     try:
-        told = Answers(
+        stages = {name: labels_of(labels) for name, labels in first.pairs_of(stage)} if stage else None
+        first.refuse_shared_labels(stages or {})
+        told = first.Answers(
             account=account,
             timezone=timezone,
             currency=currency,
             base_url=base_url,
-            stages={name: labels_of(labels) for name, labels in pairs_of(stage)} if stage else None,
+            clock=clock,
+            auth={key: said for key, said in shown.items() if said} if auth or auth_name or auth_prefix else None,
+            stages=stages,
             consent_field=consent_field,
             consent_granted=labels_of(granted),
             consent_refused=labels_of(refused),
+            personalization_field=personalization_field,
+            personalization_granted=labels_of(personalization_granted),
+            personalization_refused=labels_of(personalization_refused),
             amount_field=amount_field,
             amount_tax=tax,
             otherwise=otherwise,
             google_customer_id=google_customer_id,
             google_login_customer_id=google_login_customer_id,
-            actions=dict(pairs_of(action or [])),
+            actions=dict(first.pairs_of(action or [])),
+            google_addresses={key: address for key, address in stand_ins.items() if address},
             meta_dataset_id=meta_dataset_id,
-            imported_until=day_of(imported_until) if imported_until else None,
+            graph_url=graph_url,
+            imported_until=first.day_of(imported_until) if imported_until else None,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    ask = is_interactive() and not yes
-    raise typer.Exit(guarded(lambda: write_first_settings(folder, told, force=force, ask=ask)))
+    ask = first.is_interactive() and not yes
+    raise typer.Exit(guarded(lambda: first.write_first_settings(folder, told, force=force, ask=ask)))
 
 
 @app.command(epilog="Exit codes: 0 fine; 1 something looked up failed; 2 the file must not run.")
@@ -196,6 +233,9 @@ def probe(
         Path | None,
         typer.Option("--token-file", metavar="FILE", help="Without a file: where the key is; else OPLEAD_TOKEN."),
     ] = None,
+    clock: Annotated[
+        str | None, typer.Option("--clock", metavar="URL", help="Without a file: a sandbox's clock, on this machine.")
+    ] = None,
     leads: Annotated[int, typer.Option("--leads", min=1, max=20_000, help="About how many leads to look at.")] = 300,
     json: Json = False,
 ) -> None:
@@ -207,11 +247,13 @@ def probe(
     from jobs.cli.probe import from_file, from_options  # noqa: PLC0415
     from jobs.cli.probe import probe as look  # noqa: PLC0415
 
-    if config is not None and (base_url is not None or token_file is not None):
-        raise typer.BadParameter("the file says these already: write either --config or --base-url and --token-file")
+    if config is not None and any(told is not None for told in (base_url, token_file, clock)):
+        raise typer.BadParameter(
+            "a file says these itself: write either --config, or --base-url, --token-file and --clock"
+        )
 
     def asked() -> int:
-        told = from_options(base_url, token_file) if config is None else from_file(config)
+        told = from_options(base_url, token_file, clock) if config is None else from_file(config)
         return look(told, leads=leads, json_wanted=json)
 
     raise typer.Exit(guarded(asked))

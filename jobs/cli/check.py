@@ -10,6 +10,7 @@ from connectors.ports import Inspects
 from connectors.records import DestinationId, Expectation, Finding, Verdict
 from jobs.cli.accounts import WrongSettingsError, load_account, told
 from jobs.cli.exits import Exit, worst
+from jobs.cli.waiting import open_visible_clock
 from jobs.forecast import Forecast, forecast
 from jobs.reporting import as_json
 from jobs.reporting.findings import print_findings
@@ -17,7 +18,7 @@ from jobs.reporting.forecast import forecast_findings, print_forecast
 from jobs.reporting.terminal import results
 from jobs.routes import expectations
 from jobs.settings import Settings, Valid
-from jobs.wiring import connect, inspectors, open_clock, rules_alone
+from jobs.wiring import connect, inspectors, rules_alone
 
 Findings = Mapping[DestinationId, Sequence[Finding]]
 LATEST = 200
@@ -86,7 +87,8 @@ def look_at_oplead(settings: Settings) -> Oplead:
     """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept."""
     with ExitStack() as stack:
         try:
-            clock = stack.enter_context(open_clock(settings))
+            address = str(settings.clock) if settings.clock else None
+            clock = stack.enter_context(open_visible_clock(address, settings.oplead.rate))
             book, deps = stack.enter_context(connect(settings, clock, validate_only=True))
         except Misconfigured as error:
             return Oplead([Finding("leads", Verdict.UNREADABLE, f"not looked at: {error}", _MEND)])

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,17 +12,18 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import typer
-from pydantic import SecretStr
 
-from connectors.clock import MachineClock
 from connectors.errors import ConnectorError
 from connectors.survey import LabelSeen, Survey
+from jobs.cli.accounts import WrongSettingsError
 from jobs.cli.exits import Exit, UnansweredError
 from jobs.cli.sandbox import typed
+from jobs.cli.waiting import open_visible_clock
 from jobs.reporting.terminal import results
 from jobs.rules.labels import normalise_label
-from jobs.settings.draft import Amount, Consent, Draft, Google, environment_text, settings_text
-from jobs.settings.model import ClickIds, Oplead
+from jobs.settings.draft import PUBLIC_ADDRESS, Amount, Consent, Draft, Google, environment_text, settings_text
+from jobs.settings.problems import Problem
+from jobs.settings.sketch import Look, sketch_of
 from jobs.wiring import survey_of
 
 SETTINGS_FILE, ENVIRONMENT_FILE = "pipeline.yaml", ".env.example"
@@ -49,18 +50,27 @@ class Answers:
     account: str | None = None
     timezone: str = "Europe/Paris"
     currency: str = "EUR"
-    base_url: str = "https://api.oplead.com"
+    base_url: str = PUBLIC_ADDRESS
+    clock: str | None = None
+    auth: Mapping[str, str] | None = None
+    """As `oplead.auth` says it."""
     stages: Mapping[str, tuple[str, ...]] | None = None
     consent_field: str | None = None
     consent_granted: tuple[str, ...] = ()
     consent_refused: tuple[str, ...] = ()
+    personalization_field: str | None = None
+    personalization_granted: tuple[str, ...] = ()
+    personalization_refused: tuple[str, ...] = ()
     amount_field: str | None = None
     amount_tax: Literal["included", "excluded"] | None = None
     otherwise: str | None = None
     google_customer_id: str | None = None
     google_login_customer_id: str | None = None
     actions: Mapping[str, str] | None = None
+    google_addresses: Mapping[str, str] = field(default_factory=dict)
+    """A local stand-in's, by their keys in the file."""
     meta_dataset_id: str | None = None
+    graph_url: str | None = None
     imported_until: date | None = None
 
 
@@ -82,12 +92,16 @@ def write_first_settings(folder: Path, told: Answers, *, force: bool, ask: bool)
 def _look(told: Answers) -> Survey | None:
     """What Oplead shows, where its key is at hand."""
     token = os.environ.get("OPLEAD_TOKEN", "").strip()
+    look = _where_to_look(told, token)
     if not token:
         results().print("OPLEAD_TOKEN is not set, so Oplead is not asked; `probe` can do so later.")
         return None
-    oplead = Oplead.model_validate({"token": SecretStr(token), "base_url": told.base_url})
+    clock = str(look.clock) if look.clock else None
     try:
-        with survey_of(oplead, ZoneInfo(told.timezone), ClickIds(), MachineClock()) as source:
+        with (
+            open_visible_clock(clock, look.oplead.rate) as time,
+            survey_of(look.oplead, ZoneInfo(told.timezone), look.click_ids, time) as source,
+        ):
             survey = source.survey(leads=_SAMPLE)
     except ConnectorError as error:
         results().print(f"Oplead could not be looked at: {error}", markup=False, soft_wrap=True)
@@ -96,6 +110,13 @@ def _look(told: Answers) -> Survey | None:
     for sentence in (*survey.undecided, *survey.suspicions):
         results().print(f"  {sentence}", markup=False, soft_wrap=True)
     return survey
+
+
+def _where_to_look(told: Answers, token: str) -> Look:
+    try:
+        return sketch_of(told.base_url, token, "${OPLEAD_TOKEN}", clock=told.clock, auth=told.auth).look
+    except ValueError as error:
+        raise WrongSettingsError((Problem("init", 1, 1, "", str(error)),)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +138,15 @@ class _Interview:
             oplead=survey.suggestion if survey else {},
             stages=stages,
             ignored=ignored,
-            consent=self._consent(survey),
+            consent=(consent := self._consent(survey)),
+            personalization=self._personalization(survey, consent),
             amount=self._amount(survey),
             google=self._google(stages),
             dataset_id=told.meta_dataset_id
             or self._optional("Meta's dataset id (Events Manager; empty for none)", _digits(1, 20)),
+            graph_url=told.graph_url,
+            clock=told.clock,
+            auth=None if survey else told.auth,
             imported_until=told.imported_until
             or self._day("The last day whose conversions were imported by other means, as 2026-11-30 (empty for none)"),
         )
@@ -133,12 +158,7 @@ class _Interview:
         elif seen:
             stages = self._choose_stages(seen)
         else:
-            stages = {
-                stage: labels_of(
-                    self._text(f"Oplead's labels for: {meaning} (with commas between)", f"--stage {stage}=")
-                )
-                for stage, meaning in STAGES.items()
-            }
+            stages = self._type_stages()
         stages = {stage: chosen for stage, chosen in stages.items() if chosen}
         taken = {normalise_label(label) for chosen in stages.values() for label in chosen}
         return stages, tuple(label for label in labels if normalise_label(label) not in taken)
@@ -151,12 +171,28 @@ class _Interview:
                 line = f"  {number:>3}  {each.label}  ({each.leads} leads, {each.with_click_id} with a click id)"
                 console.print(line, markup=False, soft_wrap=True)
         chosen = {}
+        taken: dict[int, str] = {}
         for stage, meaning in STAGES.items():
             usual = [str(n) for n, each in enumerate(seen, 1) if normalise_label(each.label) in _USUAL[stage]]
             question = f"Which of them mean that {meaning}? Numbers, with commas between; 0 for none"
-            answer = self._text(question, f"--stage {stage}=", _numbers(len(seen)), default=", ".join(usual) or "0")
-            chosen[stage] = tuple(seen[int(n) - 1].label for n in answer.split(",") if n.strip() not in ("", "0"))
+            check = _not_twice(_numbers(len(seen)), taken)
+            answer = self._text(question, f"--stage {stage}=", check, default=", ".join(usual) or "0")
+            numbers = [int(n) for n in answer.split(",") if n.strip() not in ("", "0")]
+            taken |= dict.fromkeys(numbers, stage)
+            chosen[stage] = tuple(seen[number - 1].label for number in numbers)
         return chosen
+
+    def _type_stages(self) -> dict[str, tuple[str, ...]]:
+        typed: dict[str, tuple[str, ...]] = {}
+
+        def check(text: str) -> str:
+            refuse_shared_labels({**typed, stage: labels_of(text)})
+            return text
+
+        for stage, meaning in STAGES.items():
+            question = f"Oplead's labels for: {meaning} (with commas between)"
+            typed[stage] = labels_of(self._text(question, f"--stage {stage}=", check))
+        return typed
 
     def _consent(self, survey: Survey | None) -> Consent:
         told = self.told
@@ -172,6 +208,27 @@ class _Interview:
             path,
             told.consent_granted or labels_of(self._text("Its answers that mean yes", "--granted", default="oui")),
             told.consent_refused or labels_of(self._text("Its answers that mean no", "--refused", default="non")),
+        )
+
+    def _personalization(self, survey: Survey | None, consent: Consent) -> Consent | None:
+        """The second signal, where the form asks for it apart."""
+        told = self.told
+        seen = [each for each in survey.few_values if each.consent and each.path != consent.field] if survey else []
+        likely = next((each for each in seen if "perso" in each.path.casefold()), None)
+        path = told.personalization_field or self._optional(
+            "The field that says whether ads may be made personal, where the form asks that apart (empty for none)",
+            str.strip,
+            likely.path if likely else "",
+        )
+        if not path:
+            return None
+        yes, no = (", ".join(answers) for answers in (consent.granted, consent.refused))
+        return Consent(
+            path,
+            told.personalization_granted
+            or labels_of(self._text("Its answers that mean yes", "--personalization-granted", default=yes)),
+            told.personalization_refused
+            or labels_of(self._text("Its answers that mean no", "--personalization-refused", default=no)),
         )
 
     def _amount(self, survey: Survey | None) -> Amount | None:
@@ -203,7 +260,7 @@ class _Interview:
             question = f"The id of the conversion action for {stage} (ctId= in its address; empty for later)"
             if action := self._optional(question, _digits(1, 20)):
                 actions[stage] = action
-        return Google(_digits(10, 10)(customer), manager, actions)
+        return Google(_digits(10, 10)(customer), manager, actions, told.google_addresses)
 
     def _text(
         self, question: str, option: str, check: Callable[[str], str] = str, *, default: str | None = None
@@ -261,6 +318,19 @@ def day_of(text: str) -> date:
         raise ValueError("write a day as 2026-11-30") from None
 
 
+def refuse_shared_labels(stages: Mapping[str, Sequence[str]]) -> None:
+    """See that no label stands in two stages.
+
+    Raises:
+        ValueError: one does; the message names both.
+    """
+    taken: dict[str, str] = {}
+    for stage, labels in stages.items():
+        for label in labels:
+            if taken.setdefault(normalise_label(label), stage) != stage:
+                raise ValueError(f"{label} is under {taken[normalise_label(label)]} already: a lead has one stage")
+
+
 def _slug(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", text):
         raise ValueError("small letters without accents, digits, - and _, 40 at most")
@@ -284,6 +354,19 @@ def _numbers(most: int) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def _not_twice(check: Callable[[str], str], taken: Mapping[int, str]) -> Callable[[str], str]:
+    """The same check, and no number that stands under another stage."""
+
+    def checked(text: str) -> str:
+        answer = check(text)
+        for part in answer.split(","):
+            if stage := taken.get(int(part)):
+                raise ValueError(f"{int(part)} is under {stage} already: a lead has one stage")
+        return answer
+
+    return checked
 
 
 def _tax(text: str) -> Literal["included", "excluded"]:

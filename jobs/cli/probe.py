@@ -2,15 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock
 from connectors.survey import Survey
 from jobs.cli.accounts import WrongSettingsError
 from jobs.cli.exits import Exit
+from jobs.cli.waiting import open_visible_clock
 from jobs.reporting.survey import IGNORED, Looked, looked_json, print_looked
 from jobs.reporting.terminal import results
 from jobs.rules.labels import normalise_label
@@ -34,7 +32,7 @@ def probe(told: Sketch, *, leads: int, json_wanted: bool) -> int:
     """Look at the platform, and print what was found."""
     look = told.look
     with (
-        _clock(look) as clock,
+        open_visible_clock(str(look.clock) if look.clock else None, look.oplead.rate) as clock,
         survey_of(look.oplead, look.zone, look.click_ids, clock, folder=told.state_folder) as platform,
     ):
         survey = platform.survey(leads=leads)
@@ -65,34 +63,30 @@ def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> Sketch:
     return told
 
 
-def from_options(base_url: str | None, token_file: Path | None, environ: Mapping[str, str] = os.environ) -> Sketch:
+def from_options(
+    base_url: str | None, token_file: Path | None, clock: str | None, environ: Mapping[str, str] = os.environ
+) -> Sketch:
     """What the command line says.
 
     Raises:
-        WrongSettingsError: no token is found, or the address is none.
+        WrongSettingsError: no token is found, or an address is none, or none that may be used.
     """
     reference = f"file:{token_file.absolute()}" if token_file else f"${{{_TOKEN}}}"
     try:
         token = References(environ, Path.cwd()).secret(reference)
-        return sketch_of(base_url, token, reference)
     except ValueError as error:
         where = "--token-file" if token_file else _TOKEN
         raise WrongSettingsError((Problem("probe", 1, 1, where, str(error)),)) from None
+    try:
+        return sketch_of(base_url, token, reference, clock=clock)
+    except ValueError as error:
+        raise WrongSettingsError((Problem("probe", 1, 1, "", str(error)),)) from None
 
 
 def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, Written]:
     """The `oplead` section as it should be: what stands there and was not looked into, and what was found."""
     kept = {name: _written(value) for name, value in section.items() if name not in _FOUND and value is not None}
     return {**kept, **survey.suggestion}
-
-
-@contextmanager
-def _clock(look: Look) -> Iterator[Clock]:
-    if look.clock is None:
-        yield MachineClock()
-        return
-    with SandboxClock(str(look.clock)) as clock:
-        yield clock
 
 
 def _stages(look: Look, survey: Survey) -> dict[str, str]:

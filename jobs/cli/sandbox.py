@@ -41,6 +41,8 @@ def print_addresses(stage: Stage) -> None:
     console.print("In another terminal:")
     first = "run" if stage.sandbox.oplead.tells_shape else "probe"
     console.print(f"  {next_command(stage.settings, first)}", markup=False, soft_wrap=True)
+    console.print("Or with settings of your own:")
+    console.print(f"  {_first_settings(stage)}", markup=False, soft_wrap=True)
     console.print("Its clock stands still between runs. A day later:")
     a_day = f"""curl -X POST {addresses["clock"]}/advance -d '{{"by": 86400}}'"""
     console.print(f"  {a_day}", markup=False, soft_wrap=True)
@@ -51,6 +53,21 @@ def next_command(settings: Path, command: str) -> str:
     """A command line that runs on the sandbox's settings."""
     environment = shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))
     return f"set -a; . {environment}; {typed()} {command} --config {shlex.quote(str(settings))}"
+
+
+def _first_settings(stage: Stage) -> str:
+    """The command line that writes a first settings file for this sandbox."""
+    addresses = stage.sandbox.addresses
+    options = {
+        "base-url": addresses["oplead"],
+        "clock": addresses["clock"],
+        "endpoint": addresses["data_manager"],
+        "ads-api-endpoint": addresses["google_ads"],
+        "graph-url": addresses["meta"],
+    }
+    environment = shlex.quote(str(stage.settings.with_name(ENVIRONMENT_FILE)))
+    told = " ".join(f"--{name} {address}" for name, address in options.items())
+    return f"set -a; . {environment}; {typed()} init --dir mine {told}"
 
 
 def typed() -> str:

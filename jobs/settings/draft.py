@@ -38,6 +38,8 @@ class Google:
     customer_id: str
     login_customer_id: str | None = None
     actions: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """A local stand-in's, by their keys in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,17 @@ class Draft:
     stages: Mapping[str, Sequence[str]]
     ignored: Sequence[str]
     consent: Consent
+    personalization: Consent | None = None
+    """Where the form asks for it apart."""
     amount: Amount | None = None
     google: Google | None = None
     dataset_id: str | None = None
+    graph_url: str | None = None
+    """A local stand-in's."""
+    clock: str | None = None
+    """A sandbox's."""
+    auth: Mapping[str, str] | None = None
+    """How the key is shown, where that was told and not found."""
     imported_until: date | None = None
     """The last day whose conversions were imported by other means."""
 
@@ -109,6 +119,8 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield f"account: {scalar(draft.account)}   # stays the same for good: the ledger knows it"
     yield f"timezone: {scalar(draft.timezone)}"
     yield f"currency: {draft.currency}"
+    if draft.clock:
+        yield f"clock: {scalar(draft.clock)}   # a sandbox's: take it out before anything real is told"
     yield ""
     yield from _oplead(draft)
     yield from _meaning(draft)
@@ -122,6 +134,8 @@ def _oplead(draft: Draft) -> Iterator[str]:
     yield "  token: ${OPLEAD_TOKEN}   # the client admin's key: other keys see only some leads"
     if draft.base_url != PUBLIC_ADDRESS:
         yield f"  base_url: {scalar(draft.base_url)}"
+    if draft.auth and "auth" not in draft.oplead:
+        yield from block({"auth": draft.auth}, 1)
     if draft.oplead:
         yield "  # found by `oplead-sync probe`:"
         yield from block(draft.oplead, 1)
@@ -138,11 +152,18 @@ def _meaning(draft: Draft) -> Iterator[str]:
     yield ""
     yield "consent:"
     yield "  ad_user_data:"
-    consent = draft.consent
-    yield from block({"field": consent.field, "granted": consent.granted, "refused": consent.refused}, 2)
-    yield "  # ad_personalization: { field: …, granted: [oui], refused: [non] }   # where the form asks for it apart"
+    yield from block(_signal(draft.consent), 2)
+    if draft.personalization:
+        yield "  ad_personalization:   # refused alone: Google is told so, Meta gets nothing"
+        yield from block(_signal(draft.personalization), 2)
+    else:
+        yield "  # ad_personalization: { field: …, granted: [oui], refused: [non] }   # where it is asked apart"
     yield "  missing: withhold   # no answer: not sent"
     yield ""
+
+
+def _signal(consent: Consent) -> Mapping[str, Written]:
+    return {"field": consent.field, "granted": consent.granted, "refused": consent.refused}
 
 
 def _google(google: Google | None) -> Iterator[str]:
@@ -153,6 +174,7 @@ def _google(google: Google | None) -> Iterator[str]:
     if google.login_customer_id:
         yield f"  login_customer_id: {scalar(google.login_customer_id)}   # the manager account that gives access"
     yield "  credentials: ${GOOGLE_ADS_KEY_FILE}"
+    yield from block(google.addresses, 1)
     yield "  # contact_data: attach   # hashed e-mail and phone beside the click id, where the person agreed to it"
     yield ""
 
@@ -163,6 +185,8 @@ def _meta(draft: Draft) -> Iterator[str]:
     yield "meta:"
     yield f"  dataset_id: {scalar(draft.dataset_id)}"
     yield "  access_token: ${META_ACCESS_TOKEN}"
+    if draft.graph_url:
+        yield f"  graph_url: {scalar(draft.graph_url)}"
     yield "  # contact_data: attach   # hashed contact data beside the id, where the person agreed to it"
     names = {"created": "lead_received", "appointment": "appointment_set", "quote_sent": "quote_sent", "won": "sale"}
     funnel = {stage: name for stage, name in names.items() if stage in ("created", *draft.stages)}

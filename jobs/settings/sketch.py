@@ -11,7 +11,7 @@ from jobs.settings.addresses import Address
 from jobs.settings.document import Tree, read_document
 from jobs.settings.load import Invalid, file_text, placed
 from jobs.settings.model import ClickIds, ConsentRule, Oplead, Zone
-from jobs.settings.problems import Finding, Problem
+from jobs.settings.problems import Finding, Problem, dotted
 from jobs.settings.references import References
 from jobs.settings.remotes import clock_findings
 from jobs.settings.semantics import fitting_findings
@@ -80,23 +80,39 @@ def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
     return Sketch(look, section if isinstance(section, dict) else {}, _state_folder(tree, path))
 
 
-def sketch_of(base_url: str | None, token: str, reference: str) -> Sketch:
+def sketch_of(
+    base_url: str | None,
+    token: str,
+    reference: str,
+    *,
+    clock: str | None = None,
+    auth: Mapping[str, str] | None = None,
+) -> Sketch:
     """What is known without any file.
 
     Args:
         base_url: Oplead's address, the public one where None.
         token: the key itself.
         reference: how a settings file would name it.
+        clock: the address of a sandbox's clock.
+        auth: how the key is shown, as `oplead.auth` says it.
 
     Raises:
-        ValueError: the address is none.
+        ValueError: an address is none, or a clock is given for a platform that is not on this machine.
     """
-    given = {} if base_url is None else {"base_url": base_url}
+    given: dict[str, Tree] = {} if base_url is None else {"base_url": base_url}
+    if auth:
+        given["auth"] = dict(auth)
+    known: dict[str, Tree] = {} if clock is None else {"clock": clock}
+    told: dict[str, Tree] = {**known, "oplead": given}
+    for finding in (*fitting_findings(told), *clock_findings(told, References({}, Path()))):
+        raise ValueError(f"{dotted(finding.path)}: {finding.message}")
     try:
-        look = Look.model_validate({"oplead": {**given, "token": SecretStr(token)}})
+        look = Look.model_validate({**known, "oplead": {**given, "token": SecretStr(token)}})
     except ValidationError as error:
         said = next(iter(error.errors(include_url=False, include_input=False)))
-        raise ValueError(str(said.get("ctx", {}).get("error", "write an address as https://host"))) from None
+        why = said.get("ctx", {}).get("error", "write an address as https://host")
+        raise ValueError(f"{dotted(said['loc'])}: {why}") from None
     return Sketch(look, {"token": reference, **given})
 
 

@@ -47,6 +47,12 @@ class Account:
         self.file.write_text(text)
 
     @property
+    def where(self):
+        """Where the platform is, as it is typed without a file."""
+        addresses = self.sandbox.addresses
+        return ("--base-url", addresses["oplead"], "--clock", addresses["clock"])
+
+    @property
     def listed(self):
         """The leads there are now."""
         return [lead for lead in self.sandbox.oplead.leads().values() if isinstance(lead, dict)]
@@ -106,11 +112,10 @@ def test_a_file_that_is_complete_tells_what_is_unmapped(account):
 
 def test_no_file_is_needed(account, tmp_path):
     """The key comes from the environment or a file, never from the command line."""
-    url = account.sandbox.addresses["oplead"]
     (tmp_path / "key").write_text(f"{ADMIN_KEY}\n")
-    by_variable = account.type("probe", "--base-url", url, "--leads", "20")
+    by_variable = account.type("probe", *account.where, "--leads", "20")
     by_file = account.type(
-        "probe", "--base-url", url, "--token-file", str(tmp_path / "key"), "--leads", "20", OPLEAD_TOKEN=""
+        "probe", *account.where, "--token-file", str(tmp_path / "key"), "--leads", "20", OPLEAD_TOKEN=""
     )
 
     assert (0, 0) == (by_variable[0], by_file[0])
@@ -135,12 +140,19 @@ def test_wrong_usage_is_told_in_a_sentence(account, arguments, said):
 
 def test_a_refused_key_is_exit_code_two(account):
     """With the setting to write, and without the key."""
-    url = account.sandbox.addresses["oplead"]
-    code, out, err = account.type("probe", "--base-url", url, OPLEAD_TOKEN="wrong-key-0123456789")
+    code, out, err = account.type("probe", *account.where, OPLEAD_TOKEN="wrong-key-0123456789")
 
     assert 2 == code
     assert "oplead.auth" in err
     assert "wrong-key-0123456789" not in out + err
+
+
+def test_a_sandbox_asked_without_its_clock_is_told(account):
+    """Within seconds, with what to write."""
+    code, _, err = account.type("probe", "--base-url", account.sandbox.addresses["oplead"])
+
+    assert 2 == code
+    assert "--clock URL" in err
 
 
 def test_what_could_not_be_told_is_exit_code_one(account):
@@ -148,7 +160,7 @@ def test_what_could_not_be_told_is_exit_code_one(account):
     for lead_id, lead in list(account.sandbox.oplead.leads().items()):
         if isinstance(lead, dict) and "id" in lead:
             account.sandbox.oplead.put(lead_id, {name: lead[name] for name in lead if not name.startswith("status")})
-    code, out, _ = account.type("probe", "--base-url", account.sandbox.addresses["oplead"])
+    code, out, _ = account.type("probe", *account.where)
 
     assert 1 == code
     assert "oplead.fields.status" in out
@@ -156,8 +168,7 @@ def test_what_could_not_be_told_is_exit_code_one(account):
 
 def test_nobodys_data_is_printed(account):
     """Neither as text nor as JSON, on neither stream."""
-    url = account.sandbox.addresses["oplead"]
-    shown = "".join("".join(account.type("probe", "--base-url", url, *more)[1:]) for more in ([], ["--json"]))
+    shown = "".join("".join(account.type("probe", *account.where, *more)[1:]) for more in ([], ["--json"]))
 
     people = [lead.get("contact") or {} for lead in account.listed]
     secrets = {str(person[name]) for person in people for name in ("email", "phone", "lastname") if person.get(name)}

@@ -90,6 +90,11 @@ class Asker:
         return self._client.origin
 
     @property
+    def host(self) -> str:
+        """The host alone."""
+        return self._client.host
+
+    @property
     def list_path(self) -> str:
         """The list's whole path."""
         return self._client.list_path

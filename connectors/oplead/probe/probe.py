@@ -25,6 +25,7 @@ from connectors.oplead.probe.pagination import PageSearch
 from connectors.oplead.probe.places import find_id_paths, find_places
 from connectors.oplead.probe.sampling import MOST_OWN_PAGES, SPARE_PAGES, Times, take_sample
 from connectors.oplead.probe.settling import Found, Notes, reads_own_pages, settle
+from connectors.oplead.probe.standing import refuse_standing_clock
 from connectors.oplead.probe.suggestion import Pull, suggestion_of
 from connectors.oplead.probe.tree import key_paths, tree_of
 from connectors.oplead.probe.values import Readable, amounts_of, few_values_of, labels_of, loosely
@@ -81,11 +82,14 @@ class OpleadProbe:
         """Find out how the platform answers and where things stand, from about so many leads.
 
         Raises:
-            Misconfigured: it refuses us, whichever way the token is shown, or no list of leads is found.
+            Misconfigured: it refuses us, whichever way the token is shown, no list of leads is found, or it is a
+                sandbox whose clock stands still.
             Transient: it kept failing after bounded retries.
         """
         bound, notes = Bound(MOST_QUESTIONS), Notes()
         access = find_access(self._options, self._open, bound)
+        with Asker(access.options, self._open, bound) as asker:
+            refuse_standing_clock(asker, access.answer, self._clock)
         notes.how.extend(access.how)
         try:
             path, items = locate(access.answer.body, access.options.pagination.items)

@@ -258,6 +258,36 @@ def test_what_the_settings_say_comes_first(probe, platform):
     assert not any("token=" in target for target in platform.asked)
 
 
+# ── a sandbox's clock ────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_clock_that_stands_still_is_told_before_anything_waits_for_it(probe, platform, clock):
+    """Far from now, and the same over several answers and seconds: no minute will pass there."""
+    clock.time += timedelta(days=60)
+
+    with pytest.raises(Misconfigured, match=r"stands still at 2026-07-21 03:30:00 UTC.*--clock URL"):
+        probe(List(leads(130)))
+
+    assert 3 == len(platform.asked)
+    assert 10 > sum(clock.slept)
+
+
+def test_a_clock_that_is_only_wrong_is_no_sandbox_s(probe, platform, clock):
+    """Where the Date goes on, the look does too."""
+    clock.time += timedelta(days=60)
+    listed = List(leads(30))
+    answer = listed.reply
+
+    def ticking(*given):
+        made = answer(*given)
+        made.headers = {"Date": f"Tue, 21 Jul 2026 03:30:{len(platform.asked) % 60:02d} GMT", **made.headers}
+        return made
+
+    listed.reply = ticking
+
+    assert 30 == probe(listed).leads
+
+
 # ── the list ─────────────────────────────────────────────────────────────────────────────────────
 
 

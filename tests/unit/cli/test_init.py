@@ -1,6 +1,7 @@
 """`init` writes what it was told or what Oplead shows, and asks where nobody said."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -90,8 +91,26 @@ def test_what_oplead_shows_is_proposed(type_in):
 
 
 def test_a_person_answers_at_a_terminal(type_in):
-    """Wrong answers are asked again; an empty one takes the proposal."""
-    typed = ["3", "0", "1", "", "Maison X", "maison-x", "", "", "", "", "excluded", "900", "12", "1234567890", ""]
+    """Wrong answers are asked again, a status in two stages too; an empty one takes the proposal."""
+    typed = [
+        "3",
+        "0",
+        "3",
+        "1",
+        "",
+        "Maison X",
+        "maison-x",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "excluded",
+        "900",
+        "12",
+        "1234567890",
+        "",
+    ]
     typed += ["11", "12", "", ""]
 
     result, told = type_in(survey=SURVEY, typed="\n".join(typed) + "\n")
@@ -110,6 +129,70 @@ def test_a_platform_that_refuses_is_told_of_and_the_file_written(type_in):
     assert 0 == result.exit_code
     assert "refuses the token" in result.output
     assert {"token": "${OPLEAD_TOKEN}"} == told["oplead"]
+
+
+def test_the_second_signal_is_found_where_it_is_asked_apart(type_in):
+    """Its answers are the first one's, unless told."""
+    apart = FewValues("rgpd.personnalisation", {"oui": 200, "non": 100}, consent=True)
+    survey = replace(SURVEY, few_values=(*SURVEY.few_values, apart))
+
+    _, told = type_in("--account", "maison-test", "--yes", survey=survey)
+
+    expected = {"field": "rgpd.personnalisation", "granted": ["oui"], "refused": ["non"]}
+    assert expected == told["consent"]["ad_personalization"]
+
+
+def test_the_second_signal_is_an_option(type_in):
+    """As the first is."""
+    apart = ("--personalization-field", "rgpd.perso", "--personalization-granted", "O", "--personalization-refused")
+    result, told = type_in(*ENOUGH, *apart, "N,?")
+
+    assert 0 == result.exit_code, result.output
+    assert {"field": "rgpd.perso", "granted": ["O"], "refused": ["N", "?"]} == told["consent"]["ad_personalization"]
+
+
+def test_how_the_key_is_shown_is_an_option(type_in):
+    """It is written where nothing was looked at, and a name alone means a header."""
+    _, told = type_in(*ENOUGH, "--auth-name", "X-Oplead-Auth", "--auth-prefix", "Token ")
+
+    assert {"style": "header", "name": "X-Oplead-Auth", "prefix": "Token "} == told["oplead"]["auth"]
+
+
+def test_a_sandbox_is_looked_at_by_its_clock_and_written(type_in):
+    """With the addresses of everything else it plays."""
+    local = ("--base-url", "http://127.0.0.1:1", "--clock", "http://127.0.0.1:2", "--meta-dataset-id", "77")
+    played = ("--endpoint", "http://127.0.0.1:3", "--ads-api-endpoint", "http://127.0.0.1:4")
+    result, told = type_in(*ENOUGH, *local, *played, "--graph-url", "http://127.0.0.1:5")
+
+    assert 0 == result.exit_code, result.output
+    assert ("http://127.0.0.1:1", "http://127.0.0.1:2") == (told["oplead"]["base_url"], told["clock"])
+    google, meta = told["google_ads"], told["meta"]
+    assert ["http://127.0.0.1:3", "http://127.0.0.1:4"] == [google["endpoint"], google["ads_api_endpoint"]]
+    assert "http://127.0.0.1:5" == meta["graph_url"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--clock", "http://127.0.0.1:2"),
+        ("--base-url", "http://127.0.0.1:1", "--clock", "http://clock.example"),
+        ("--auth", "query"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_refused_before_anything_is_asked(type_in, wrong, capfd):
+    """A sandbox's clock never rules over the real Oplead; a header or parameter has a name."""
+    result, told = type_in(*ENOUGH, *wrong)
+
+    assert (2, None) == (result.exit_code, told)
+    assert wrong[-2].removeprefix("--") in capfd.readouterr().err + result.output
+
+
+def test_no_label_stands_in_two_stages(type_in):
+    """An option that says so is usage."""
+    result, _ = type_in(*ENOUGH, "--stage", "lost=gagne")
+
+    assert 2 == result.exit_code
+    assert "under won already" in result.output
 
 
 def test_nothing_is_written_over(type_in, tmp_path):

@@ -60,3 +60,9 @@ def test_an_address_is_refused_as_in_a_file():
     """Plain http is for this machine only."""
     with pytest.raises(ValueError, match="plain http"):
         sketch_of("http://example.org", "t", "${OPLEAD_TOKEN}")
+
+
+def test_a_clock_is_refused_as_in_a_file():
+    """A sandbox's rules over nothing real."""
+    with pytest.raises(ValueError, match=r"clock: .*not on this machine: oplead\.base_url"):
+        sketch_of(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")
