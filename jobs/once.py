@@ -1,49 +1,56 @@
 """Finds who gives way tonight, of leads whose conversions count once per click or person."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sqlmodel import Session
 
 from connectors.records import LeadId
 from jobs.ledger import counted
+from jobs.ledger.claims import Claims
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Delivery
 from jobs.rules.decide import Decision, Send, Wait
-from jobs.rules.facts import LeadFacts, Route
-from jobs.rules.once import Claim, Rank, marks, rivals
+from jobs.rules.facts import LeadFacts, Once, Route
+from jobs.rules.once import Claim, Rank, marks
 
-Rivals = Mapping[tuple[str, str, LeadId], LeadId]
-"""By conversion, destination and lead that must not count: the lead that does."""
 Verdict = Callable[[Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision, Fate | None]]
 """The decision on a route for a lead, and the fate it puts the delivery in, given all the lead's deliveries."""
 
 
-def find_rivals(
-    session: Session,
-    account: str,
-    routes: Iterable[Route],
-    to_judge: Iterable[tuple[LeadFacts, list[Delivery]]],
-    verdict: Verdict,
-) -> Rivals:
-    """Who must give way to whom; nobody where every lead counts for itself.
+class Rivals:
+    """Who must give way to whom tonight; nobody until it is found out, nor where every lead counts for itself."""
 
-    All leads to be judged are looked at before the first is planned, so that which of them counts does not depend on
-    the order they are planned in.
-    """
-    once = [route for route in routes if route.once is not None]
-    claims: dict[tuple[str, str], list[Claim]] = defaultdict(list)
-    for lead, existing in to_judge if once else ():
-        for route in once:
-            claims[_place(route)] += _claims(session, route, lead, existing, verdict)
-    found: dict[tuple[str, str, LeadId], LeadId] = {}
-    for route in once:
-        asking = claims[_place(route)]
-        known = counted.counting(session, account, route, {mark for claim in asking for mark in claim.marks})
-        if route.once is not None:
-            giving_way = rivals([*asking, *known], route.once.within)
-            found |= {(*_place(route), lead): other for lead, other in giving_way.items()}
-    return found
+    def __init__(self, account: str, routes: Iterable[Route]) -> None:
+        self._account = account
+        self._routes: list[tuple[Route, Once, Claims]] = [
+            (route, route.once, Claims()) for route in routes if route.once is not None
+        ]
+        self._by_place = {_place(route): claims for route, _, claims in self._routes}
+
+    def close(self) -> None:
+        """Forget what was found."""
+        for _, _, claims in self._routes:
+            claims.close()
+
+    def of(self, route: Route, lead: LeadId) -> LeadId | None:
+        """The lead that counts on a route, where this one must not."""
+        claims = self._by_place.get(_place(route))
+        return None if claims is None else claims.rival(lead)
+
+    def find(self, session: Session, to_judge: Iterable[tuple[LeadFacts, list[Delivery]]], verdict: Verdict) -> None:
+        """Find out who gives way.
+
+        All leads to be judged are looked at before the first is planned, so that which of them counts does not depend
+        on the order they are planned in; none of them is kept in memory.
+        """
+        for lead, existing in to_judge if self._routes else ():
+            for route, _, claims in self._routes:
+                for claim in _claims(session, route, lead, existing, verdict):
+                    claims.enter(claim)
+        for route, once, claims in self._routes:
+            for claim in counted.counting(session, self._account, route, claims.marks()):
+                claims.enter(claim)
+            claims.decide(once.within)
 
 
 def _claims(

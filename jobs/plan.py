@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from jobs.ledger import counted, deliveries, leads, starts
 from jobs.ledger.fates import COUNTING, OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import ConfigDigest, Delivery
-from jobs.once import Rivals, find_rivals
+from jobs.once import Rivals
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide, meets
@@ -104,16 +105,17 @@ def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
 
 def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Planned:
     """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
-    with ledger.writing() as session:
-        leads.plan_closing(session, ledger.account, now=now)
-        leads.plan_rivals(session, ledger.account)
-        planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now)
-    with ledger.reading() as session:
-        planner.rivals = planner.find_rivals(session)
-    planning = True
-    while planning:
+    with closing(Rivals(ledger.account, book.routes)) as rivals:
         with ledger.writing() as session:
-            planning = planner.plan_some(session)
+            leads.plan_closing(session, ledger.account, now=now)
+            leads.plan_rivals(session, ledger.account)
+            planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, rivals)
+        with ledger.reading() as session:
+            planner.find_rivals(session)
+        planning = True
+        while planning:
+            with ledger.writing() as session:
+                planning = planner.plan_some(session)
     with ledger.writing() as session:
         counted.erase_idle(session, ledger.account, book.routes, now=now)
         planner.done.same_click = counted.sharing_a_click(session, ledger)
@@ -145,12 +147,12 @@ class _Planner:
     sinks: Sinks
     starts: Mapping[tuple[str, str], Starts]
     now: datetime
+    rivals: Rivals
     done: Planned = field(default_factory=Planned)
-    rivals: Rivals = field(default_factory=dict)
 
-    def find_rivals(self, session: Session) -> Rivals:
-        """Who of those to be judged must give way to another lead."""
-        return find_rivals(session, self.ledger.account, self.book.routes, self._to_plan(session), self._verdict)
+    def find_rivals(self, session: Session) -> None:
+        """Find out who of those to be judged must give way to another lead."""
+        self.rivals.find(session, self._to_plan(session), self._verdict)
 
     def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
         """Every lead to be judged, some at a time."""
@@ -193,7 +195,7 @@ class _Planner:
     ) -> tuple[Decision, Fate | None]:
         """The decision on one route, and the fate it puts its delivery in; None leaves things as they are."""
         decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
-        rival = self.rivals.get((route.conversion, route.destination, lead.id))
+        rival = self.rivals.of(route, lead.id)
         if rival is not None and isinstance(decision, Send | Wait):
             decision = give_way(decision, rival)
         told = was_told(route, lead, existing, self.book.routes)

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 
 import sqlalchemy
-from sqlalchemy import and_, delete, distinct, exists, func, not_, or_, true
+from sqlalchemy import and_, bindparam, delete, distinct, exists, func, not_, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -59,23 +60,23 @@ def rank(delivery: Delivery | None) -> Rank:
     return Rank.SENT if fate in COUNTING else Rank.ASKS
 
 
-def counting(session: Session, account: str, route: Route, marks: Collection[str]) -> Iterator[Claim]:
+def counting(session: Session, account: str, route: Route, marks: Iterator[str]) -> Iterator[Claim]:
     """The claims on record that share one of these marks, of leads that are not to be judged anew."""
-    ordered = sorted(marks)
-    for start in range(0, len(ordered), _AT_ONCE):
-        rows = session.exec(
-            select(Counted, Delivery)
-            .join(Delivery, _its_delivery())
-            .join(LeadRow, and_(col(LeadRow.account) == col(Counted.account), col(LeadRow.id) == col(Counted.lead)))
-            .where(
-                Counted.account == account,
-                Counted.conversion == route.conversion,
-                Counted.destination == route.destination,
-                col(Counted.mark).in_(ordered[start : start + _AT_ONCE]),
-                # One that waits for a label to be understood is not judged tonight either.
-                or_(~col(LeadRow.to_plan), labels.waiting(col(LeadRow.id), account)),
-            )
+    wanted = (
+        select(Counted, Delivery)
+        .join(Delivery, _its_delivery())
+        .join(LeadRow, and_(col(LeadRow.account) == col(Counted.account), col(LeadRow.id) == col(Counted.lead)))
+        .where(
+            Counted.account == account,
+            Counted.conversion == route.conversion,
+            Counted.destination == route.destination,
+            col(Counted.mark).in_(bindparam("some", expanding=True)),
+            # One that waits for a label to be understood is not judged tonight either.
+            or_(~col(LeadRow.to_plan), labels.waiting(col(LeadRow.id), account)),
         )
+    )
+    while some := tuple(islice(marks, _AT_ONCE)):
+        rows = session.exec(wanted, params={"some": some})
         yield from (Claim(LeadId(row.lead), row.at, frozenset({row.mark}), rank(of)) for row, of in rows)
 
 

@@ -1,10 +1,11 @@
 """What counts once: of conversions that are one click's or one person's, only the first goes out; pure."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from typing import Protocol
 
 from connectors.records import IdentifierKind, LeadId
 from jobs.rules.decide import Send, Wait, Withhold
@@ -49,36 +50,38 @@ def marks(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
             return frozenset()
 
 
-def rivals(claims: Iterable[Claim], within: timedelta) -> Mapping[LeadId, LeadId]:
+class Counting(Protocol):
+    """Claims that count."""
+
+    def first(self, claim: Claim, within: timedelta) -> LeadId | None:
+        """By rank, time and id the first that counts of the other leads that share a mark with it, within that time."""
+
+    def count(self, claim: Claim) -> None:
+        """Have a claim count from now on."""
+
+
+def rivals(claims: Iterable[Claim], counting: Counting, within: timedelta) -> Iterator[tuple[LeadId, LeadId]]:
     """Who must stay, and the lead it gives way to.
 
-    By rank, then by time, then by id, each claim counts unless one that counts shares a mark with it and happened
-    within that time of it. Who gives way keeps nobody else back, and what was sent never does.
+    Each claim counts unless one that counts shares a mark with it and happened within that time of it. Who gives way
+    keeps nobody else back, and what was sent never does.
+
+    Args:
+        claims: by rank, then by time, then by id.
+        counting: none yet; those that count are put there.
+        within: how far apart two conversions of one mark may be and still be one.
     """
-    counting: dict[str, list[Claim]] = {}
-    found: dict[LeadId, LeadId] = {}
-    for claim in sorted(claims, key=_order):
-        earlier = {
-            other
-            for mark in claim.marks
-            for other in counting.get(mark, ())
-            if other.lead != claim.lead and abs(claim.at - other.at) <= within
-        }
-        if earlier and claim.rank is not Rank.SENT:
-            found[claim.lead] = min(earlier, key=_order).lead
-            continue
-        for mark in claim.marks:
-            counting.setdefault(mark, []).append(claim)
-    return found
+    for claim in claims:
+        rival = None if claim.rank is Rank.SENT else counting.first(claim, within)
+        if rival is None:
+            counting.count(claim)
+        else:
+            yield claim.lead, rival
 
 
 def give_way(decision: Send | Wait, rival: LeadId) -> Withhold:
     """The decision on what could go out, were it not for another lead's that counts."""
     return Withhold("counted_already", decision.entry, decision.closes_at, rival)
-
-
-def _order(claim: Claim) -> tuple[Rank, datetime, LeadId]:
-    return claim.rank, claim.at, claim.lead
 
 
 def _clicks(route: Route, lead: LeadFacts, at: datetime) -> Iterator[str]:

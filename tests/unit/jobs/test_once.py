@@ -1,16 +1,20 @@
 """One click or person counts once: the first goes out, the others wait behind it."""
 
+import tracemalloc
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Contact, Outcome, OutcomeClass
+from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Counted
-from jobs.plan import LEADS_AT_ONCE
+from jobs.once import Rivals
+from jobs.plan import LEADS_AT_ONCE, judge
 from jobs.rules.facts import Once, OncePer
-from tests.builders import CREATED, WON, changed, lead, route, rulebook
+from tests.builders import ACCOUNT, CREATED, WON, changed, click, facts, lead, route, rulebook, starts
 from tests.fakes import DONE, NIGHT
 
 DAY = timedelta(days=1)
@@ -235,3 +239,34 @@ def test_a_renamed_conversion_keeps_its_marks(once):
     once.night()
 
     assert "withheld" == once.fates["L-2"]
+
+
+def held_at_most(account, count):
+    """How much memory it takes at most to find who gives way, where every second lead does."""
+    per_click = route(once=Once(OncePer.CLICK, MONTH))
+    leads = ((facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), []) for number in range(count))
+
+    def verdict(route, lead, delivery, _existing):
+        return judge(route, lead, starts(), delivery, now=NIGHT), Fate.PENDING
+
+    with (
+        account.hold() as ledger,
+        ledger.reading() as session,
+        closing(Rivals(ACCOUNT, [per_click])) as rivals,
+    ):
+        tracemalloc.start()
+        rivals.find(session, leads, verdict)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+        assert [None, "L-000000"] == [rivals.of(per_click, name) for name in ("L-000000", "L-000001")]
+        assert f"L-{count - 2:06}" == rivals.of(per_click, f"L-{count - 1:06}")
+    return most
+
+
+def test_finding_who_gives_way_keeps_no_lead_in_memory(account):
+    """After a change of the rules every lead is judged anew; four times as many take hardly more."""
+    held_at_most(account, 10)
+    few, many = held_at_most(account, 1_500), held_at_most(account, 6_000)
+
+    assert many < 1.5 * few

@@ -3,14 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from connectors.records import ClickIdKind, Identifier, IdentifierKind, LeadId
+from connectors.records import ClickIdKind, Identifier, IdentifierKind
 from jobs.rules.facts import Once, OncePer
 from jobs.rules.intake import erased
-from jobs.rules.once import Claim, Rank, marks, rivals
+from jobs.rules.once import marks
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
 from tests.fakes import LIMITS, sha
 
@@ -18,69 +14,6 @@ DAY = timedelta(days=1)
 MONTH = 30 * DAY
 PER_CLICK = Once(OncePer.CLICK, MONTH)
 PER_PERSON = Once(OncePer.PERSON, MONTH)
-
-
-def claim(lead, *shared, at=WON, rank=Rank.ASKS):
-    """A lead that is known by these."""
-    return Claim(LeadId(lead), at, frozenset(shared), rank)
-
-
-@pytest.mark.parametrize(
-    ("claims", "expected"),
-    [
-        ([claim("A", "x"), claim("B", "y")], {}),
-        ([claim("A", "x"), claim("B", "x")], {"B": "A"}),
-        ([claim("A", "x"), claim("B", "x", at=WON - DAY)], {"A": "B"}),
-        ([claim("A", "x"), claim("B", "x", at=WON + DAY, rank=Rank.WAITS)], {"A": "B"}),
-        ([claim("A", "x", rank=Rank.WAITS), claim("B", "x", at=WON + DAY, rank=Rank.SENT)], {"A": "B"}),
-        ([claim("A", "x"), claim("B", "x", at=WON + MONTH)], {"B": "A"}),
-        ([claim("A", "x"), claim("B", "x", at=WON + MONTH + DAY)], {}),
-        ([claim("A", "x", rank=Rank.SENT), claim("B", "x", rank=Rank.SENT)], {}),
-        # B gives way to A, and so keeps nobody back.
-        ([claim("A", "x"), claim("B", "x", "y"), claim("C", "y")], {"B": "A"}),
-        ([claim("A", "x"), claim("B", "y"), claim("C", "x", "y")], {"C": "A"}),
-        ([claim("A"), claim("B")], {}),
-    ],
-)
-def test_the_first_counts_and_the_others_give_way(claims, expected):
-    """What was sent, what waits, the earlier conversion, the lower id: in this order."""
-    assert expected == rivals(claims, MONTH)
-
-
-CLAIMS = st.lists(
-    st.builds(
-        Claim,
-        lead=st.integers(0, 30).map(lambda number: LeadId(f"L-{number:02}")),
-        at=st.integers(0, 100).map(lambda days: WON + days * DAY),
-        marks=st.frozensets(st.sampled_from("abcdef"), max_size=3),
-        rank=st.sampled_from(Rank),
-    ),
-    max_size=12,
-    unique_by=lambda one: one.lead,
-)
-
-
-@given(claims=CLAIMS, seed=st.randoms())
-def test_no_two_that_count_are_the_same_and_none_gives_way_for_nothing(claims, seed):
-    """Whatever order they come in."""
-    found = rivals(claims, MONTH)
-    shuffled = list(claims)
-    seed.shuffle(shuffled)
-
-    assert found == rivals(shuffled, MONTH)
-
-    by_lead = {one.lead: one for one in claims}
-    counting = [one for one in claims if one.lead not in found]
-    for one in counting:
-        for other in counting:
-            same = one.marks & other.marks and abs(one.at - other.at) <= MONTH
-            assert one is other or not same or (one.rank, other.rank) == (Rank.SENT, Rank.SENT)
-    for lead, other in found.items():
-        loser, winner = by_lead[lead], by_lead[other]
-        assert other not in found
-        assert loser.marks & winner.marks
-        assert abs(loser.at - winner.at) <= MONTH
-        assert (winner.rank, winner.at, winner.lead) < (loser.rank, loser.at, loser.lead)
 
 
 def test_a_click_is_known_by_every_id_the_route_could_go_out_with():
