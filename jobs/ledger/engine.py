@@ -7,13 +7,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
+
+from jobs.ledger.upgrade import CannotUpgradeError, bring_up_to_date
 
 BUSY_MS = 5_000
 """How long a statement waits for another process's write to end."""
@@ -38,7 +35,10 @@ def open_engine(path: Path, *, for_writing: bool) -> Engine:
         engine = _engine(path)
         try:
             with engine.connect() as connection:
-                _bring_up_to_date(connection, path, may_change=for_writing)
+                bring_up_to_date(connection, may_change=for_writing)
+        except CannotUpgradeError as error:
+            engine.dispose()
+            raise LedgerError(f"{path}: {error}") from None
         except BaseException:
             engine.dispose()
             raise
@@ -95,32 +95,6 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
-
-
-def _bring_up_to_date(connection: Connection, path: Path, *, may_change: bool) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    script = ScriptDirectory.from_config(config)
-    with connection.execution_options(read_only=True).begin():
-        found = MigrationContext.configure(connection).get_current_revision()
-    if found == script.get_current_head():
-        return
-    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
-        raise LedgerError(
-            f"{path}: this state was written by a newer oplead-sync (revision {found}); nothing was changed. "
-            "Run the version that wrote it, or upgrade this one."
-        )
-    if not may_change:
-        raise LedgerError(
-            f"{path}: this state is from an older version; the next `oplead-sync run` brings it up to date"
-        )
-    connection = connection.execution_options(read_only=False)
-    config.attributes["connection"] = connection
-    try:
-        with connection.begin():
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise LedgerError(f"{path}: the state could not be brought up to date: {error}") from None
 
 
 def _advice(path: Path, said: str) -> str:

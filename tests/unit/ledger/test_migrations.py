@@ -2,7 +2,8 @@
 
 import contextlib
 import sqlite3
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 from alembic import command
@@ -13,11 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-from jobs.ledger import engine as engine_module
-from jobs.ledger.engine import open_engine
+from jobs.ledger import upgrade
+from jobs.ledger.engine import LedgerError, open_engine
 
 CONFIG = Config()
-CONFIG.set_main_option("script_location", str(Path(engine_module.__file__).parent / "migrations"))
+CONFIG.set_main_option("script_location", str(upgrade.MIGRATIONS))
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(CONFIG).walk_revisions()]
 PARENTS_FIRST = ("run", "request", "lead", "delivery")
 IDS = {"account": "maison-test", "lead": "L-1", "delivery": 1, "request": 1, "run": 1}
@@ -29,6 +30,40 @@ def raw(path):
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys=on")
         yield connection
+
+
+def test_the_files_begin_with_their_revisions_in_order():
+    """The newest is known by its file's name, without loading what carries upgrades out."""
+    files = sorted(file.name for file in (upgrade.MIGRATIONS / "versions").glob("*.py"))
+
+    assert REVISIONS[::-1] == [name.partition("_")[0] for name in files]
+    assert REVISIONS[0] == upgrade.head()
+
+
+def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
+    """It is only asked for its revision, whether to be read or written."""
+    path = tmp_path / "state.db"
+    open_engine(path, for_writing=True).dispose()
+    code = (
+        "import sys; from pathlib import Path; from jobs.ledger.engine import open_engine\n"
+        f"for writing in (False, True): open_engine(Path({str(path)!r}), for_writing=writing).dispose()\n"
+        "print('alembic' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
+
+    assert "False" == said.strip()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[1:])
+def test_an_older_state_is_only_brought_up_to_date_for_writing(tmp_path, revision):
+    """Whoever reads it is told that the next run does it."""
+    path = tmp_path / "state.db"
+    make(path, revision)
+    before = contents(path)
+    with pytest.raises(LedgerError, match="is from an older version; the next `oplead-sync run` brings it up to date"):
+        open_engine(path, for_writing=False)
+
+    assert before == contents(path)
 
 
 def make(path, revision):
