@@ -144,3 +144,17 @@ class Inspects(Protocol):
 
     def diagnose(self) -> Sequence[Finding]:
         """What the platform itself reports of recent uploads."""
+
+
+class Notifies(Protocol):
+    """Tells a human something, at one address; it never raises and never waits longer than ten seconds."""
+
+    def tell(self, title: str, text: str) -> bool:
+        """Send one message; whether it was taken."""
+
+
+class Pings(Protocol):
+    """Tells a dead man's switch that a night took place; it never raises and never waits longer than ten seconds."""
+
+    def ping(self, *, failed: bool) -> bool:
+        """Say that all is well, or that the night failed; whether that was taken."""

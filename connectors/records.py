@@ -265,6 +265,20 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiVersion:
+    """A version of a platform's interface that this program speaks, and when the platform ends it."""
+
+    name: str
+    """As people know it: `Google Ads API v26`."""
+    ends_on: date
+    """The first day on which it may be refused."""
+    page: str
+    """The vendor's page that says so."""
+    is_estimate: bool = False
+    """Whether the vendor has not named a day yet, and this is the earliest that its habits allow."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a sink can take, as data, so that rules and plan never name a platform."""
 
@@ -295,6 +309,8 @@ class Limits:
     key counts once for good."""
     corrects: Mapping[str, Correction] = field(default_factory=dict)
     """What can be corrected afterwards, by the transport that carries it; empty where nothing can."""
+    version: ApiVersion | None = None
+    """The version spoken, where the platform ends versions."""
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────

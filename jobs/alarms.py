@@ -37,6 +37,8 @@ class Told:
     """Statuses found tonight to have another name now, a sentence each."""
     silences: list[str] = field(default_factory=list)
     """What keeps conversions from being sent, a sentence for each cause; told as long as it lasts."""
+    alarms: list[Silence] = field(default_factory=list)
+    """The same with the cause of each."""
     unreadable: int = 0
     """Leads that cannot be read, told of for the first time."""
     unreadable_before: int = 0
@@ -78,8 +80,10 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
     new -= {each.after for each in tonight}
     stopped = list(silences(session, book, run=ledger.run, now=now))
     out = kept_out(planned.kept_out, samples.let_in(session, ledger.account))
+    alarms = _each_once([*stopped, *out])
     return Told(
-        silences=_sentences([*stopped, *out]),
+        silences=[each.told for each in alarms],
+        alarms=alarms,
         renames=[_renamed(session, ledger.account, each, book.known_labels) for each in tonight],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
@@ -108,11 +112,11 @@ def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> It
 
 def standing_silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[str]:
     """The same, a sentence for each cause."""
-    return _sentences(silences(session, book, run=run, now=now))
+    return [each.told for each in _each_once(silences(session, book, run=run, now=now))]
 
 
-def _sentences(found: Iterable[Silence]) -> list[str]:
-    return list({each.cause: each.told for each in found}.values())
+def _each_once(found: Iterable[Silence]) -> list[Silence]:
+    return list({each.cause: each for each in found}.values())
 
 
 def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Labels:

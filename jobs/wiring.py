@@ -4,14 +4,16 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, ConversionSink, Inspects, Surveys
+from connectors.ports import Clock, ConversionSink, Inspects, Pings, Surveys
 from connectors.records import DestinationId
 from jobs.nightly import Deps
+from jobs.notify import Address
 from jobs.pull import Reach, Style
 from jobs.routes import compile_rules
 from jobs.rulebook import Rulebook
@@ -218,3 +220,27 @@ def pacer_for(told: Oplead, clock: Clock, *, folder: Path | None) -> "Pacer":
 def pace_folder(settings: Settings) -> Path | None:
     """Where an account's commands tell each other how fast they ask: beside its state, also for a copy of that."""
     return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent
+
+
+def notify_addresses(settings: Settings) -> dict[str, Address]:
+    """Where humans are told, each by a mark that knows it again and does not give it away."""
+    from connectors.notices import Notices  # noqa: PLC0415
+
+    urls = [each.get_secret_value() for each in settings.notify]
+    return {
+        sha256(url.encode()).hexdigest()[:_MARK]: Address(f"notify.{position}", Notices(url))
+        for position, url in enumerate(urls)
+    }
+
+
+_MARK = 12
+"""So few digits of a hash tell some addresses apart, and leave a guessed one unproven."""
+
+
+def ping_of(settings: Settings) -> Pings | None:
+    """The dead man's switch, where there is one."""
+    if settings.ping is None:
+        return None
+    from connectors.ping import Ping  # noqa: PLC0415
+
+    return Ping(settings.ping.get_secret_value())

@@ -1,9 +1,9 @@
 """What Google Ads takes, as data."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
-from connectors.records import ClickIdKind, Limits
+from connectors.records import ApiVersion, ClickIdKind, Limits
 
 _CLICK_IDS = (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID)
 
@@ -21,7 +21,18 @@ DATA_MANAGER = Limits(
     # https://developers.google.com/data-manager/api/devguides/diagnostics
     resolve_after=timedelta(minutes=30),
 )
-"""The Data Manager API's."""
+"""The Data Manager API's; no end of its v1 is announced."""
+
+_SUNSETS = "https://developers.google.com/google-ads/api/docs/sunset-dates"
+
+ADS_API_VERSIONS = {
+    # The page names a month; a version may be refused from its first day on.
+    "v23": ApiVersion("Google Ads API v23", date(2027, 2, 1), _SUNSETS),
+    "v24": ApiVersion("Google Ads API v24", date(2027, 5, 1), _SUNSETS),
+    "v25": ApiVersion("Google Ads API v25", date(2027, 8, 1), _SUNSETS),
+    "v26": ApiVersion("Google Ads API v26", date(2027, 11, 1), _SUNSETS),
+}
+"""The versions in the pinned library."""
 
 ADS_API = replace(
     DATA_MANAGER,
@@ -29,6 +40,7 @@ ADS_API = replace(
     # https://github.com/segmentio/action-destinations/pull/2365
     contact_beside=frozenset({ClickIdKind.GCLID}),
     resolve_after=timedelta(0),
+    version=ADS_API_VERSIONS["v26"],
 )
 """The Google Ads API's `UploadClickConversions`: 2,000 conversions a request, and its answer tells every outcome.
 

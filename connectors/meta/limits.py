@@ -1,11 +1,21 @@
 """What Meta's Conversions API takes, as data."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
-from connectors.records import ClickIdKind, Limits
+from connectors.records import ApiVersion, ClickIdKind, Limits
 
 _MARGIN = timedelta(hours=4)
 """Less than Meta allows: one event that grows too old on its way takes its whole request with it."""
+
+GRAPH_API = ApiVersion(
+    "Graph API v26.0",
+    # The page names no day for the newest version. A version ends two years after the next one appears: v25.0 on
+    # 2028-07-29, so v26.0 not before that.
+    date(2028, 7, 29),
+    "https://developers.facebook.com/docs/graph-api/changelog",
+    is_estimate=True,
+)
+"""The version spoken."""
 
 META = Limits(
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/using-the-api
@@ -28,5 +38,6 @@ META = Limits(
     # One event_id and event_name count once for 48 hours, promised for a browser's event and a server's only.
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
     replay_within=timedelta(hours=48),
+    version=GRAPH_API,
 )
 """The Conversions API's."""

@@ -18,6 +18,7 @@ from jobs.cli.exits import StoppedBySignal, failure_of, stop_by_signal, worst
 from jobs.cli.guarded import report
 from jobs.cli.logs import Redaction, start_logging
 from jobs.cli.progress import WatchedSource, Watcher, watching
+from jobs.cli.telling import tell, watched
 from jobs.ledger import views
 from jobs.ledger.engine import LedgerError, copy_state
 from jobs.ledger.fates import Fate
@@ -68,12 +69,16 @@ def run_accounts(files: Sequence[Path], wanted: Wanted, *, json_wanted: bool) ->
 
 def do_night(settings: Settings, watcher: Watcher, wanted: Wanted) -> Night:
     """One night for one account, on record from its start to its exit code; what it raises, `failure_of` explains."""
-    with (
-        open_clock(settings) as clock,
-        connect(settings, clock) as (book, deps),
-        _taken(settings, state_of(settings), "run", clock) as ledger,
-    ):
-        return _night(ledger, book, _watched(deps, watcher, wanted), watcher, wanted.wait)
+    with watched(settings) as codes:
+        with (
+            open_clock(settings) as clock,
+            connect(settings, clock) as (book, deps),
+            _taken(settings, state_of(settings), "run", clock) as ledger,
+        ):
+            night = _night(ledger, book, _watched(deps, watcher, wanted), watcher, wanted.wait)
+            night = tell(ledger, book, deps, settings, night)
+        codes.append(night.summary.exit_code)
+        return night
 
 
 def try_night(settings: Settings, watcher: Watcher, wanted: Wanted) -> Night:

@@ -324,3 +324,18 @@ class Transition(SQLModel, table=True):
     from_fate: str | None = None
     to_fate: str
     cause: str
+
+
+class Notice(SQLModel, table=True):
+    """A cause for which a human is needed, from the night it was first found to the one it had cleared by."""
+
+    account: str = Field(primary_key=True)
+    cause: str = Field(primary_key=True)
+    title: str
+    text: str
+    first_seen_at: datetime
+    told_at: datetime | None = None
+    """When the first address took it; None while nobody has."""
+    cleared_at: datetime | None = None
+    undelivered: str = "[]"
+    """JSON: the marks of the addresses that are still owed it."""

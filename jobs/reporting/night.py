@@ -9,6 +9,7 @@ from rich.console import Console
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Tally
 from jobs.nightly import Summary
+from jobs.notify import Standing
 from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.standing import print_standing
@@ -43,6 +44,8 @@ class Night:
     tallies: tuple[Tally, ...]
     """The deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
     mode: Mode = Mode.RUN
+    notices: tuple[Standing, ...] = ()
+    """What a human is told of, once; it stands here as long as it lasts."""
 
 
 def print_night(console: Console, account: Account, night: Night) -> None:
@@ -64,6 +67,14 @@ def print_night(console: Console, account: Account, night: Night) -> None:
     else:
         console.print(_nothing(night))
     _print_needs(console, night)
+    if night.notices:
+        console.print()
+        console.print("[bold]Notices[/bold]")
+        console.print(facts([(_since(one, account), one.title) for one in night.notices]))
+
+
+def _since(notice: Standing, account: Account) -> str:
+    return "new" if notice.is_new else f"since {notice.since.astimezone(account.zone):%Y-%m-%d}"
 
 
 def _nothing(night: Night) -> str:
@@ -115,6 +126,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         "stopped": summary.stopped,
         "attention": summary.attention,
         "deliveries": plain(night.tallies),
+        "notices": plain(night.notices),
         "exit_code": summary.exit_code,
     }
 

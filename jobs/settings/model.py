@@ -48,6 +48,7 @@ from jobs.settings.shapes import (
 from jobs.settings.source import Auth, Fields, Oplead, Pagination, SinceFilter
 from jobs.settings.state import state_address
 from jobs.settings.suggestions import did_you_mean
+from jobs.settings.telling import MetricsFile, NotifyAddress, NotifyWhen, PingAddress
 from jobs.timetable import by_cron
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "GoogleConversion",
     "Meta",
     "MetaConversion",
+    "NotifyWhen",
     "Oplead",
     "Pagination",
     "Schedule",
@@ -268,8 +270,14 @@ class Settings(Strict):
     """One Meta destination, or a list of them."""
     conversions: Annotated[tuple[Conversion, ...], Field(min_length=1)]
     """What is worth telling the platforms."""
-    notify: tuple[Secret, ...] = ()
-    """References to addresses that are told when a human is needed."""
+    notify: tuple[NotifyAddress, ...] = ()
+    """References to addresses that are told when a human is needed, as [${NOTIFY_URL}]."""
+    notify_when: NotifyWhen = NotifyWhen()
+    """From when on someone is told."""
+    metrics: MetricsFile | None = None
+    """A file of numbers for Prometheus' node exporter, as /var/lib/node_exporter/oplead.prom."""
+    ping: PingAddress | None = None
+    """A reference to an address that raises the alarm where no night takes place, as ${PING_URL}."""
     retention: dict[str, object] | None = None
     """How long things are kept."""
     report: dict[str, object] | None = None

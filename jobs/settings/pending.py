@@ -22,7 +22,6 @@ class NotYet:
 
 NOTED = (
     NotYet("schedule", "start `oplead-sync run` from cron or systemd"),
-    NotYet("notify", "watch the command's exit code"),
     NotYet("report", "each run prints its numbers"),
     NotYet("retention", "nothing is erased by age"),
     NotYet("conversions.*.value.restate_above", "values sent are not corrected"),

@@ -24,6 +24,7 @@ REFERENCES = (
     "meta.*.access_token",
     "meta.*.app_secret",
     "notify.*",
+    "ping",
 )
 """Where `${VARIABLE}` is read; anywhere else it would be taken as text."""
 Check = Callable[[Tree], Iterator[Finding]]

@@ -6,7 +6,16 @@ import pytest
 
 from jobs.settings import Invalid, load
 
-ENVIRON = {"OPLEAD_TOKEN": "tok-5a1d", "META_ACCESS_TOKEN": "tok-77e0"}
+ENVIRON = {
+    "OPLEAD_TOKEN": "tok-5a1d",
+    "META_ACCESS_TOKEN": "tok-77e0",
+    "NOTIFY_URL": "jsons://hooks.example.com/tok-91c3",
+    "PING_URL": "https://ping.example.com/tok-44b2",
+    "NOT_A_SERVICE": "https://hooks.example.com/tok-91c3",
+    "NOT_AN_ADDRESS": "ping.example.com",
+    "PLAIN_HTTP": "http://ping.example.com/tok-44b2",
+    "LOCAL_PING": "http://127.0.0.1:8000/ping/tok-44b2",
+}
 SECTIONS = {
     "account": "maison-durand",
     "currency": "EUR",

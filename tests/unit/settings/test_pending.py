@@ -17,7 +17,6 @@ OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
     ("changes", "expected"),
     [
         ({"schedule": "{ daily: '05:30' }"}, ["schedule"]),
-        ({"notify": "['${META_ACCESS_TOKEN}']"}, ["notify"]),
         ({"report": "{ path: x }", "retention": "{ days: 3 }"}, ["report", "retention"]),
         (
             {"conversions": CONVERSION % "undo_when: lost, undo_after: 5 d"},
@@ -49,11 +48,16 @@ def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
         {"conversions": CONVERSION % "count_once_per: click, within: 10 d"},
         {"exclude": "{ names: [Jean Test] }"},
         {"oplead": OPLEAD % "pull: details"},
+        {"notify": "['${NOTIFY_URL}']", "notify_when": "{ rejected_above: 10 % }"},
+        {"metrics": "oplead.prom", "ping": "'${PING_URL}'"},
     ],
 )
 def test_what_acts_already_is_accepted(loaded, changes):
     """Guards that act are neither noted nor refused."""
-    assert isinstance(loaded(**changes), Valid)
+    answer = loaded(**changes)
+
+    assert isinstance(answer, Valid), answer
+    assert () == answer.notes
 
 
 @pytest.mark.parametrize("row", [*NOTED], ids=lambda row: row.pattern)

@@ -57,7 +57,7 @@ def test_what_is_no_usable_reference_is_refused_unseen(references, written, mess
 
 def test_settings_and_references_never_show_a_secret(loaded, references):
     """Neither printing nor dumping the settings shows a token."""
-    answer = loaded(notify="['${META_ACCESS_TOKEN}']")
+    answer = loaded(notify="['${NOTIFY_URL}']", ping="'${PING_URL}'")
 
     assert isinstance(answer, Valid)
     assert "tok-5a1d" == answer.settings.oplead.token.get_secret_value()

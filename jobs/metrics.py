@@ -1,0 +1,97 @@
+"""A night's numbers for Prometheus, as a textfile for its node exporter."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.ledger import deliveries, nights
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.views import Tally
+
+if TYPE_CHECKING:
+    from prometheus_client.core import GaugeMetricFamily
+
+_PREFIX = "oplead_sync"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is told of an account after a night."""
+
+    account: str
+    ended_at: datetime
+    exit_code: int
+    last_success: datetime | None
+    deliveries: Counter[tuple[str, str, str]]
+    """Conversion, destination, fate of what moved tonight."""
+    open: int
+    """Deliveries that will still move by themselves."""
+    oldest_due: datetime | None
+    """Since when the oldest one that is due could have gone out."""
+
+
+def measure(ledger: Ledger, tallies: Iterable[Tally], *, exit_code: int, now: datetime) -> Measured:
+    """The numbers of a run that is on record with its end."""
+    moved: Counter[tuple[str, str, str]] = Counter()
+    for tally in tallies:
+        moved[tally.conversion, tally.destination, tally.fate] += tally.count
+    with ledger.reading() as session:
+        return Measured(
+            ledger.account,
+            now,
+            exit_code,
+            nights.last_success(session, ledger.account),
+            moved,
+            deliveries.open_or_awaited(session, ledger.account),
+            nights.oldest_due(session, ledger.account, now=now),
+        )
+
+
+def write_metrics(measured: Measured, path: Path) -> None:
+    """Put the numbers in place of those of the night before, at once or not at all.
+
+    Raises OSError where the file cannot be written.
+    """
+    from prometheus_client import CollectorRegistry, write_to_textfile  # noqa: PLC0415 - only for those who want it
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(measured))
+    write_to_textfile(str(path), registry)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Collected:
+    """What prometheus_client asks for the numbers; gauges of its own would mind the environment's settings."""
+
+    measured: Measured
+
+    def collect(self) -> Iterator["GaugeMetricFamily"]:
+        """Each number under its name."""
+        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
+
+        told = self.measured
+        age = 0.0 if told.oldest_due is None else (told.ended_at - told.oldest_due).total_seconds()
+        plain = {
+            "last_run_timestamp_seconds": ("When the last night ended.", told.ended_at.timestamp()),
+            "exit_code": ("What the last night ended with.", float(told.exit_code)),
+            "open_deliveries": ("Deliveries that will still move by themselves.", float(told.open)),
+            "oldest_due_age_seconds": ("For how long the oldest delivery that is due has been.", age),
+        }
+        if told.last_success is not None:
+            said = "When the last night ended in which nothing stopped (exit code 0 or 1)."
+            plain["last_success_timestamp_seconds"] = (said, told.last_success.timestamp())
+        for name, (said, value) in plain.items():
+            one = GaugeMetricFamily(f"{_PREFIX}_{name}", said, labels=["account"])
+            one.add_metric([told.account], value)
+            yield one
+        moved = GaugeMetricFamily(
+            f"{_PREFIX}_night_deliveries",
+            "Deliveries that moved in the last night, by where they stand after it.",
+            labels=["account", "conversion", "destination", "fate"],
+        )
+        for (conversion, destination, fate), count in sorted(told.deliveries.items()):
+            moved.add_metric([told.account, conversion, destination, fate], float(count))
+        yield moved

@@ -1,0 +1,185 @@
+"""Tells a human once of each cause: which are new tonight, which stand, which have cleared; what is owed is kept."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from connectors.ports import Notifies
+from connectors.records import DestinationId
+from jobs.ledger import nights, notices, samples
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Notice
+from jobs.nightly import Summary
+from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.notices import (
+    ACTS,
+    NIGHTS,
+    Act,
+    Destination,
+    Facts,
+    Numbers,
+    Waiting,
+    When,
+    causes,
+    seen,
+)
+from jobs.rules.notices import nights as by_night
+
+_CODES = 3
+"""How many of a platform's codes a notice names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Somewhere a human is told."""
+
+    place: str
+    """Where it stands in the settings, for sentences about it: the address itself is a secret."""
+    by: Notifies
+
+
+Addresses = Mapping[str, Address]
+"""By a mark that knows an address again and does not give it away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A cause that stands tonight."""
+
+    cause: str
+    title: str
+    text: str
+    since: datetime
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A notice that an address did not take."""
+
+    place: str
+    title: str
+
+
+def take_note(
+    ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary, when: When, *, now: datetime
+) -> tuple[Standing, ...]:
+    """Find tonight's causes and keep which of them are new and which have cleared; those that stand."""
+    with ledger.writing() as session:
+        facts = gather(session, ledger, book, sinks, summary, now=now)
+        found = {cause.id: cause for cause in causes(facts, when)}
+        on_record = notices.on_record(session, ledger.account)
+        new = set()
+        for each in (*found, *(known for known in on_record if known not in found)):
+            row = on_record.get(each)
+            act = ACTS[notices.record_of(row), seen(each, found.keys(), facts, when)]
+            notices.act(session, ledger.account, act, found.get(each), row, now=now)
+            new |= {str(each)} if act is Act.OPEN else set()
+        session.flush()
+        rows = notices.on_record(session, ledger.account).values()
+        return tuple(_standing(row, is_new=row.cause in new) for row in rows if row.cleared_at is None)
+
+
+def send_owed(ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: datetime) -> tuple[Undelivered, ...]:
+    """Send each address the notices it is owed; those that did not arrive, which stay owed.
+
+    An address that does not take one is left alone for the rest of the run, so that a night waits for each only once.
+    """
+    with ledger.writing() as session:
+        owed = notices.owe(session, ledger.account, addresses.keys())
+    failed = []
+    for mark, address in addresses.items():
+        is_down = False
+        for row in owed:
+            if mark not in notices.undelivered(row):
+                continue
+            is_down = is_down or not address.by.tell(f"{ledger.account}: {row.title}", _text(row, zone))
+            if is_down:
+                failed.append(Undelivered(address.place, row.title))
+                continue
+            with ledger.writing() as session:
+                notices.delivered(session, ledger.account, row.cause, mark, now=now)
+    return tuple(failed)
+
+
+def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary, *, now: datetime) -> Facts:
+    """What tonight did, and the nights before it, as the rules of notices look at it."""
+    tonight, _ = samples.begun(session, ledger.account, run=ledger.run, since=summary.started_at)
+    return Facts(
+        now=now,
+        zone=book.zone,
+        source_stopped=summary.source_stopped,
+        stopped=summary.stopped,
+        reached=frozenset(_reached(session, ledger)),
+        places=frozenset(_places(book, sinks)),
+        held={destination: surge.told for destination, surge in summary.held.items()},
+        destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
+        waiting=tuple(_waiting(session, ledger, book, {*summary.held, *summary.stopped})),
+        silences=tuple(summary.told.alarms),
+        begun=tuple(tonight),
+        let_in=frozenset(samples.let_in(session, ledger.account)),
+        versions=frozenset(sink.limits.version for sink in sinks.values() if sink.limits.version is not None),
+    )
+
+
+def _destinations(
+    session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary
+) -> Iterator[Destination]:
+    # A night more than is looked at: a run that began yesterday evening is yesterday's.
+    began = nights.runs(session, ledger, since=summary.started_at - timedelta(days=NIGHTS + 2))
+    dates = {run: at.astimezone(book.zone).date() for run, at in began.items()}
+    tonight = dates[ledger.run]
+    did: dict[str, dict[int, Numbers]] = nights.numbers(session, ledger.account, dates)
+    doubtful = nights.in_doubt(session, ledger.account)
+    for name in sorted({*sinks, *doubtful}):
+        now, before = by_night(dates, did.get(name, {}), tonight)
+        rejected = [(lead, code) for lead, _, destination, code in summary.rejected if destination == name]
+        yield Destination(
+            name,
+            now,
+            before,
+            in_doubt=doubtful.get(name, 0),
+            asks_a_human=name in book.ask_when_lost,
+            rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
+            rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
+        )
+
+
+def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
+    """Each destination and each action of it, as a stop names it."""
+    for destination in sinks:
+        yield destination
+        yield from (f"{destination}/{route.target.action}" for route in book.routes_to(destination))
+
+
+def _reached(session: Session, ledger: Ledger) -> Iterator[str]:
+    for destination, action in nights.reached(session, ledger):
+        yield destination
+        yield f"{destination}/{action}"
+
+
+def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[str]) -> Iterator[Waiting]:
+    """What waits at each place to which nothing goes, each delivery at one of them."""
+    for destination in sorted({place.partition("/")[0] for place in blocked}):
+        actions = {route.conversion: route.target.action for route in book.routes_to(DestinationId(destination))}
+        for conversion, expires_at in nights.pending(session, ledger.account, destination):
+            places = (destination, f"{destination}/{actions.get(conversion)}")
+            place = next((place for place in places if place in blocked), None)
+            if place is not None:
+                yield Waiting(place, expires_at)
+
+
+def _standing(row: Notice, *, is_new: bool) -> Standing:
+    return Standing(row.cause, row.title, row.text, row.first_seen_at, is_new)
+
+
+def _text(row: Notice, zone: ZoneInfo) -> str:
+    """What a human reads: when it was found, where that was not tonight, and whether it is over."""
+    said: Sequence[str] = [row.text]
+    if row.cleared_at is not None:
+        said = [*said, f"Found on {row.first_seen_at.astimezone(zone):%Y-%m-%d}; it is over by now."]
+    return "\n".join(said)

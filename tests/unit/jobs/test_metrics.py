@@ -1,0 +1,101 @@
+"""A night's numbers, as Prometheus reads them."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlmodel import select
+
+from jobs.ledger.ledger import finish
+from jobs.ledger.tables import Run
+from jobs.metrics import Measured, measure, write_metrics
+from tests import fakes
+from tests.builders import lead
+from tests.fakes import NIGHT
+
+DAY = timedelta(days=1)
+SECONDS = datetime(2026, 9, 10, 3, 40, tzinfo=UTC).timestamp()
+
+
+def measured(**over):
+    """A good night."""
+    plain = {
+        "account": "maison-durand",
+        "ended_at": datetime(2026, 9, 10, 3, 40, tzinfo=UTC),
+        "exit_code": 0,
+        "last_success": datetime(2026, 9, 10, 3, 40, tzinfo=UTC),
+        "deliveries": Counter({("sale", "google_ads", "accepted"): 3, ("sale", "meta", "rejected"): 1}),
+        "open": 7,
+        "oldest_due": datetime(2026, 9, 10, 2, 40, tzinfo=UTC),
+    }
+    return Measured(**(plain | over))
+
+
+def read(path):
+    """Every sample: its name without our prefix, its labels but for the account, its value."""
+    found = {}
+    for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            assert "maison-durand" == labels.pop("account")
+            found[(sample.name.removeprefix("oplead_sync_"), *labels.values())] = sample.value
+    return found
+
+
+def test_every_number_stands_there_under_its_account(tmp_path):
+    """As the README lists them."""
+    path = tmp_path / "oplead.prom"
+    write_metrics(measured(), path)
+
+    assert {
+        ("last_run_timestamp_seconds",): SECONDS,
+        ("last_success_timestamp_seconds",): SECONDS,
+        ("exit_code",): 0,
+        ("open_deliveries",): 7,
+        ("oldest_due_age_seconds",): 3600,
+        ("night_deliveries", "sale", "google_ads", "accepted"): 3,
+        ("night_deliveries", "sale", "meta", "rejected"): 1,
+    } == read(path)
+
+
+def test_numbers_that_cannot_be_written_leave_those_of_before_whole(tmp_path, monkeypatch):
+    """A collector never reads half of a file, and nothing is left beside it."""
+    path = tmp_path / "oplead.prom"
+    write_metrics(measured(), path)
+    before = path.read_text(encoding="utf-8")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.rename", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_metrics(measured(exit_code=3), path)
+
+    assert (before, [path]) == (path.read_text(encoding="utf-8"), list(tmp_path.iterdir()))
+
+
+def test_a_night_that_stopped_keeps_when_the_last_good_one_ended(account):
+    """And shows what has been due since when."""
+    account.put(lead())
+    first, _ = run(account)
+    account.put(lead("L-2"))
+    account.clock.time += DAY
+    account.sink.script.append(fakes.refuse(fakes.OutcomeClass.FIX_CONFIG))
+    second, row = run(account)
+
+    assert (0, NIGHT, None) == (first.exit_code, first.last_success, first.oldest_due)
+    assert (3, NIGHT) == (second.exit_code, second.last_success)
+    assert row.at == second.oldest_due
+
+
+def run(account):
+    """A night, and its numbers."""
+    summary = account.night()
+    with account.hold() as ledger:
+        with ledger.writing() as session:
+            for each in session.exec(select(Run)):
+                each.command = "run"
+        finish(ledger, summary.exit_code, now=account.clock.now())
+        numbers = measure(ledger, (), exit_code=summary.exit_code, now=account.clock.now())
+    return numbers, account.rows()[-1]
