@@ -35,7 +35,11 @@ class Clock(Protocol):
 
 
 class LeadSource(Protocol):
-    """Where leads are read; it never writes there."""
+    """Where leads are read, for one night; it never writes there."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether a night's requests are limited, and used up."""
 
     def fetch_changes(
         self,
@@ -46,7 +50,7 @@ class LeadSource(Protocol):
     ) -> Iterator[LeadPage]:
         """Yield the leads changed since `since` (all, when None), a page at a time.
 
-        Where a pull's requests are limited, no page may follow one that names a place to resume.
+        Where a night's requests are limited and used up, no page follows one that names a place to resume.
 
         Args:
             since: where the source can filter, only changes from then on are asked for; a superset may come back.
@@ -61,7 +65,7 @@ class LeadSource(Protocol):
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
         """Each lead by its id, in the order asked for; None where the source says it is gone (404, 410).
 
-        Where a pull's requests are limited, what is left of it is spent here, and the last ids are not read.
+        Where a night's requests are limited, what is left of them is spent here, and the last ids are not read.
 
         Raises:
             Misconfigured: the source refuses us.

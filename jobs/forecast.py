@@ -50,6 +50,7 @@ class _Given:
 
     leads: tuple[Lead, ...]
     unreadable: tuple[UnreadableLead, ...]
+    is_spent: bool = False
 
     def fetch_changes(
         self,

@@ -20,7 +20,7 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Delivery
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
-from jobs.pull import Pulled, Reach, pull
+from jobs.pull import Pulled, Reach, Style, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
@@ -280,13 +280,22 @@ def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: W
 
 
 def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
-    """Read what changed; everything once more where a label came up that this reading could not understand."""
-    for _ in range(2):
-        summary.pulled.complete = False
-        pull(ledger, deps.source, Intake(book, deps.sinks), deps.clock, reach=deps.reach, done=summary.pulled)
-        with ledger.reading() as session:
-            if not summary.pulled.complete or labels.are_all_settled(session, ledger.account):
-                return
+    """Read what changed; everything once more where a label came up that this reading could not understand.
+
+    Both readings spend one night's time and requests. Where leads are read by their own pages there is no second one:
+    every lead that counts was read, and one that had its old label when its turn came is as old as that. The leads
+    that took the new one wait for the next night's reading.
+    """
+    until = deps.clock.now() + deps.reach.budget
+    intake, done = Intake(book, deps.sinks), summary.pulled
+    pull(ledger, deps.source, intake, deps.clock, reach=deps.reach, until=until, done=done)
+    if not done.complete or deps.reach.style is Style.DETAILS:
+        return
+    with ledger.reading() as session:
+        understood = labels.are_all_settled(session, ledger.account)
+    if not understood and not deps.source.is_spent and deps.clock.now() <= until:
+        done.complete = False
+        pull(ledger, deps.source, intake, deps.clock, reach=deps.reach, until=until, done=done)
 
 
 def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:

@@ -98,18 +98,28 @@ class Reach:
     overlap: timedelta
     """How far before the start of this pull the next one begins."""
     budget: timedelta
-    """After this long a pull stops at a page's end; the next one goes on there."""
+    """After this long a night's reading stops at a page's end; the next night goes on there."""
 
 
-def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, reach: Reach, done: Pulled) -> None:
+def pull(
+    ledger: Ledger,
+    source: LeadSource,
+    intake: Intake,
+    clock: Clock,
+    *,
+    reach: Reach,
+    until: datetime,
+    done: Pulled,
+) -> None:
     """Read the leads that changed since the last complete pull, and keep what the rules need of them.
 
     Args:
         ledger: where they are kept.
         source: where they are read.
         intake: what is wanted of them.
-        clock: for the time budget, and the start of the pull where the source does not tell its own time.
+        clock: for the time that is left, and the start of the pull where the source does not tell its own.
         reach: how far to read.
+        until: when the night's time is up.
         done: counts what was read, also up to a failure.
 
     Raises:
@@ -117,7 +127,6 @@ def pull(ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, re
         Transient: the source kept failing. What was read until then is kept; the next pull goes on there.
     """
     began = clock.now()
-    until = began + reach.budget
     own_pages = OwnPages(ledger, source, intake, clock, until=until, count=done.count_own, started=began)
     pulling = _Pulling(ledger, source, intake, clock, own_pages, reach.style, until, done)
     since, resume = _begin(ledger, style=reach.style, now=began)

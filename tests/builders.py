@@ -173,7 +173,8 @@ REACH = Reach(style=Style.LIST, overlap=timedelta(days=3), budget=timedelta(hour
 def read(ledger, source, book, sinks, clock, *, reach=REACH):
     """Pull once; what was read."""
     done = Pulled()
-    pull(ledger, source, Intake(book, sinks), clock, reach=reach, done=done)
+    until = clock.now() + reach.budget
+    pull(ledger, source, Intake(book, sinks), clock, reach=reach, until=until, done=done)
     return done
 
 

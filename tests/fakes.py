@@ -86,6 +86,15 @@ class FakeSource:
         """The leads asked for one by one."""
         self.unlisted = set()
         """Leads that no page shows."""
+        self.allowed = None
+        """How many requests a night may make; None for any number."""
+        self.made = 0
+        """How many this night made."""
+
+    @property
+    def is_spent(self):
+        """Whether this night made as many as it may."""
+        return self.allowed is not None and self.made >= self.allowed
 
     def put(self, lead):
         """Serve a lead as it now is."""
@@ -105,9 +114,13 @@ class FakeSource:
         start = int(resume or 0)
         pages = range(start, max(1, -(-len(wanted) // self.page)))
         for number in pages:
+            if number > start and self.is_spent:
+                return
+            self.made += 1
             if number in self.fails:
                 raise self.fails.pop(number)
-            yield self._page(wanted[number * self.page :][: self.page], is_known, number, last=number == pages[-1])
+            shown = [self.leads.get(lead.id, lead) for lead in wanted[number * self.page :][: self.page]]
+            yield self._page(shown, is_known, number, last=number == pages[-1])
 
     def _page(self, leads, is_known, number, *, last):
         fresh = tuple(lead for lead in leads if not is_known(lead.id, lead.digest))
@@ -123,6 +136,9 @@ class FakeSource:
     def fetch_each(self, ids):
         """The leads, or None where there is none."""
         for lead_id in ids:
+            if self.is_spent:
+                return
+            self.made += 1
             self.asked.append(lead_id)
             if lead_id in self.fails:
                 raise self.fails.pop(lead_id)

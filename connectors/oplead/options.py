@@ -103,7 +103,7 @@ class OpleadOptions:
     in_flight: int = 4
     """How many of leads' own pages may be asked for at once."""
     max_requests: int | None = None
-    """After so many requests a pull stops at a page's end, as it does when its time is up."""
+    """After so many requests a night's reading stops at a page's end, as it does when its time is up."""
     auth: AuthOptions = AuthOptions()
     pagination: PaginationOptions = PaginationOptions()
     since_filter: SinceFilter | None = None

@@ -49,7 +49,7 @@ _OwnPage = Mapping[str, object] | Unreadable | None
 
 
 class OpleadSource:
-    """Reads leads from one Oplead platform; only GETs ever go out."""
+    """Reads leads from one Oplead platform, for one night; only GETs ever go out."""
 
     def __init__(
         self,
@@ -79,7 +79,6 @@ class OpleadSource:
         self._wanted = wanted_fields
         self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter)
         self._clock = clock
-        self._spent_before = 0
         self._failed_before: type[Exception] | None = None
         self._gone_in_a_row = 0
 
@@ -102,15 +101,14 @@ class OpleadSource:
 
         `Lead.digest` is that of a lead's entry in the list, also where its own page is read too: `is_known`
         must be able to tell before that page is read. A resume token from other settings, or one that Oplead
-        no longer takes, starts the list over, so that nothing is missed. A pull begins here: once it has made as
-        many requests as the options allow, no page follows one that names a place to resume.
+        no longer takes, starts the list over, so that nothing is missed. Once as many requests were made as the
+        options allow, no page follows one that names a place to resume.
 
         Raises:
             Misconfigured: Oplead refuses us, or answers in a shape the options do not describe; also when every
                 page was given, where Oplead says that there are clearly more leads than these.
             Transient: it kept failing after bounded retries.
         """
-        self._spent_before = self._client.requests
         walk = self._walk(since)
         for served_at, items, following in self._answers(walk, walk.start() if resume is None else walk.resume(resume)):
             page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
@@ -118,7 +116,7 @@ class OpleadSource:
                 yield replace(page, missing=walk.missing)
             else:
                 yield replace(page, resume=following.token)
-                if self._is_spent():
+                if self.is_spent:
                     return
         walk.refuse_if_cut()
 
@@ -157,13 +155,13 @@ class OpleadSource:
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
         """Each lead by its id, in the order asked for; None where Oplead says it is gone (404, 410).
 
-        It spends what the pull that `fetch_changes` began may still ask for, and ends where that is used up.
+        It ends where as many requests were made as the options allow.
 
         Raises:
             Misconfigured: Oplead refuses us.
             Transient: it kept failing after bounded retries.
         """
-        affordable = takewhile(lambda _: not self._is_spent(), islice(ids, self._left))
+        affordable = takewhile(lambda _: not self.is_spent, islice(ids, self._left))
         with closing(self._own_pages(affordable)) as pages:
             for lead_id, page in pages:
                 yield lead_id, self._alone(lead_id, page)
@@ -182,11 +180,13 @@ class OpleadSource:
 
     @property
     def _left(self) -> int | None:
-        """How many requests this pull may still make; None where they are not limited."""
+        """How many requests may still be made; None where they are not limited."""
         allowed = self._options.max_requests
-        return None if allowed is None else max(0, allowed - self._client.requests + self._spent_before)
+        return None if allowed is None else max(0, allowed - self._client.requests)
 
-    def _is_spent(self) -> bool:
+    @property
+    def is_spent(self) -> bool:
+        """Whether as many requests were made as the options allow."""
         return self._left == 0
 
     def _walk(self, since: datetime | None) -> Walk:

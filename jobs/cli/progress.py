@@ -34,6 +34,11 @@ class WatchedSource:
     source: LeadSource
     page: Callable[[LeadPage], None]
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the source is."""
+        return self.source.is_spent
+
     def fetch_changes(
         self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
     ) -> Iterator[LeadPage]:

@@ -217,21 +217,34 @@ def test_what_is_asked_again_is_spent_too(platform, open_source, lead, reply):
 
 
 def test_a_pull_stops_at_a_pages_end_where_its_requests_are_spent(platform, open_source, lead):
-    """Pages and own pages count together; the next pull goes on there, with a budget of its own."""
+    """Pages and own pages count together; the next night's source goes on there, with a budget of its own."""
     options = PaginationOptions(style="page")
     for page in range(1, 5):
         platform.serve(f"/v1/leads?page={page}", [{"id": f"L-{page}", "createdAt": "2026-07-01"}])
         platform.serve(f"/v1/leads/L-{page}", lead(page))
     platform.serve("/v1/leads?page=5", [])
-    source = open_source(pagination=options, max_requests=3)
+    source, next_nights = (open_source(pagination=options, max_requests=3) for _ in range(2))
     first = pull(source)
-    second = list(source.fetch_changes(None, resume=first[-1].resume, is_known=lambda *_: False))
     each = list(source.fetch_each([LeadId("L-1")]))
+    second = list(next_nights.fetch_changes(None, resume=first[-1].resume, is_known=lambda *_: False))
 
     assert [["L-1"], ["L-2"]] == [[lead.id for lead in page.leads] for page in first]
     assert "page:3" == first[-1].resume
     assert [["L-3"], ["L-4"]] == [[lead.id for lead in page.leads] for page in second]
-    assert [] == each
+    assert ([], True) == (each, source.is_spent)
+
+
+def test_a_second_reading_spends_what_the_first_one_left(platform, open_source, lead):
+    """A night has one budget, however often it reads the list."""
+    options = PaginationOptions(style="page")
+    for page in range(1, 5):
+        platform.serve(f"/v1/leads?page={page}", [lead(page)])
+    platform.serve("/v1/leads?page=5", [])
+    source = open_source(pagination=options, max_requests=7)
+    first, second = pull(source), pull(source)
+
+    assert (None, "page:3", True) == (first[-1].resume, second[-1].resume, source.is_spent)
+    assert 7 == len(platform.asked)
 
 
 def test_leads_that_are_listed_and_have_no_page_are_the_settings_fault(platform, open_source, crowd, reply):

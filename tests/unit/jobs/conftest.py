@@ -37,6 +37,7 @@ class Account:
 
     def night(self):
         """The whole job; its summary."""
+        self.source.made = 0
         deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.reach)
         with self.hold() as ledger:
             return run_night(ledger, self.book, deps)

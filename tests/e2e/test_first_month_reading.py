@@ -1,0 +1,64 @@
+"""The first month's accidents with how leads are read: a night's budget, test leads, pages that are another lead's."""
+
+import pytest
+
+from tests.e2e.support.month import PRICE, Month, expected
+
+
+@pytest.fixture
+def month(company):
+    """A company that has nothing but its settings yet."""
+    return Month(company)
+
+
+def requests_of(month, *arguments):
+    """How many requests to Oplead the next night makes."""
+    before = len(month.company.times("oplead"))
+    month.night(*arguments)
+    return len(month.company.times("oplead")) - before
+
+
+# ── one budget a night ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_status_under_a_filter_stays_within_the_nights_requests(month):
+    """The list is read whole to know what the status is, over as many nights as that takes; then all goes out."""
+    month.company.sandbox.oplead.switch("filters", True)
+    month.company.sandbox.oplead.switch("page_size", 20)
+    filtered = {"pull": "since", "since_filter": {"param": "updated_since", "format": "iso"}}
+    month.settings["oplead"] = filtered
+    month.settings["stages"]["won"].append("Vente signée")
+    month.history(90)
+    month.night()
+    month.settings["oplead"] = filtered | {"max_requests": 3}
+    month.create(1, 2)
+    sold = month.enter("Vente signée", 1, 2, amount=PRICE)
+    made = [requests_of(month) for _ in range(5)]
+
+    assert max(made) <= 3
+    assert sorted(expected("sale", sold)) == month.arrivals()
+    month.true_books()
+
+
+def test_a_rename_amid_the_reading_costs_no_lead_a_second_look_where_leads_are_read_one_by_one(month):
+    """A night asks for each lead's own page once, whatever comes up in it; the next night tells of the rename."""
+    month.company.sandbox.oplead.switch("list_has_details", False)
+    month.settings["oplead"] = {"pull": "details"}
+    month.settings["stages"]["won"].append("Vente signée")
+    month.history(70)
+    month.night()
+    asked = []
+
+    def rename(request):
+        asked.append(request.path)
+        if len(asked) == 60:
+            month.rename_label("Gagné", "Vente signée")
+
+    month.company.before("oplead", "/v1/leads/", rename)
+    month.night()
+
+    assert (70, 70) == (len(asked), len(set(asked)))
+    month.night().told("Gagn", "Vente sign")
+    month.night()
+    assert [] == month.arrivals()
+    month.true_books()
