@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from sqlmodel import Session
 
 from connectors.ports import Clock, ConversionSink
-from connectors.records import DestinationId, LeadId, Refused, Target
+from connectors.records import DestinationId, LeadId, Receipt, Refused, Target
 from jobs.intend import Intending, Intent
 from jobs.ledger import deliveries, leads, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.tables import Delivery
+from jobs.ledger.tables import Delivery, Sendable
 from jobs.receive import Again, Delivered, Follow, Next, Receiving, Stop, words
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
@@ -60,13 +61,13 @@ def deliver(
     for destination, sink in sinks.items():
         if destination not in stopped:
             new_by = None if destination in held else due_by
-            _Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by).send_all()
+            Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by).send_all()
     return done
 
 
 @dataclass(slots=True)
-class _Lane:
-    """One destination's sending in one run."""
+class Lane:
+    """One destination's sending in one run; `CorrectionLane` sends corrections the same way."""
 
     ledger: Ledger
     book: Rulebook
@@ -93,16 +94,20 @@ class _Lane:
         """What to send next, asked for again after each batch."""
         for target, batches in self._replays().items():
             yield from ((target, batch) for batch in batches)
+        for target, due in self._targets().items():
+            while self._name(target) not in self.stopped and (batch := due()):
+                yield target, batch
+
+    def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
+        """Where something goes that is due, and what is next there."""
         by_target: dict[Target, list[str]] = {}
         for route in self._routes().values():
             by_target.setdefault(route.target, []).append(route.conversion)
-        for target, conversions in by_target.items():
-            while self._name(target) not in self.stopped and (batch := self._due(conversions)):
-                yield target, batch
+        return {target: partial(self._due, conversions) for target, conversions in by_target.items()}
 
     def _is_stopped(self, stop: Stop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""
-        way = self.book.way(self.destination, target.transport, target.owner)
+        way = self._way(target)
         self.stopped.add(self._name(target))
         if stop.alarm:
             self.done.stopped[way if stop.whole_destination else self._name(target)] = stop.why
@@ -111,14 +116,17 @@ class _Lane:
 
     def _name(self, target: Target) -> str:
         """What a stop of this target alone is called."""
-        return f"{self.book.way(self.destination, target.transport, target.owner)}/{target.action}"
+        return f"{self._way(target)}/{target.action}"
+
+    def _way(self, target: Target) -> str:
+        """What a stop of everything that goes like this is called."""
+        return self.book.way(self.destination, target.transport, target.owner)
 
     def _replays(self) -> dict[Target, list[tuple[int, ...]]]:
         """Deliveries in doubt, in batches; those asked about often enough are given up."""
         found: dict[Target, list[tuple[int, ...]]] = {}
         with self.ledger.writing() as session:
-            doubtful = deliveries.in_doubt(session, self.ledger.account, self.destination)
-            for target, waiting in doubtful.items():
+            for target, waiting in self._doubtful(session).items():
                 left = []
                 for delivery in waiting:
                     given_up = self._given_up(session, delivery)
@@ -127,15 +135,23 @@ class _Lane:
                     else:
                         left.append(deliveries.number(delivery))
                 if not self._asks_a_human:
-                    found[target] = [tuple(part) for part in _parts(left, self.sink.limits.batch)]
+                    found[target] = [tuple(part) for part in _parts(left, self._batch(target))]
         return found
+
+    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
+        """What an answer was lost about, by where it was sent."""
+        return deliveries.in_doubt(session, self.ledger.account, self.destination)
+
+    def _batch(self, _: Target) -> int:
+        """How many go in one request at most."""
+        return self.sink.limits.batch
 
     @property
     def _asks_a_human(self) -> bool:
         """Whether a human decides if bytes whose answer was lost go again."""
         return self.destination in self.book.ask_when_lost
 
-    def _given_up(self, session: Session, doubtful: Delivery) -> str | None:
+    def _given_up(self, session: Session, doubtful: Sendable) -> str | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
         since = doubtful.doubtful_since
@@ -145,7 +161,7 @@ class _Lane:
             return f"no answer in {REPLAY_RUNS} replays"
         return None
 
-    def _give_up(self, session: Session, doubtful: Delivery, cause: str) -> None:
+    def _give_up(self, session: Session, doubtful: Sendable, cause: str) -> None:
         deliveries.move(session, self.ledger, doubtful, Fate.UNCONFIRMED, cause, now=self.clock.now())
         self.done.count(doubtful, cause)
 
@@ -209,7 +225,7 @@ class _Lane:
             intent = self._intend(target, batch)
             if intent is None:
                 return Next()
-            receipt = self.sink.submit(target, intent.events)
+            receipt = self._call(intent)
             self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
             with self.ledger.writing() as session:
                 follow = self._receiving(session, trial).receive(intent, receipt)
@@ -236,6 +252,10 @@ class _Lane:
                 session, self.ledger, self.sink, self.destination, self._routes(), self.clock.now(), self.done.count
             )
             return intending.intend(target, batch)
+
+    def _call(self, intent: Intent) -> Receipt:
+        """The wire call itself."""
+        return self.sink.submit(intent.target, intent.events)
 
     def _routes(self) -> Mapping[str, Route]:
         return {route.conversion: route for route in self.book.routes_to(self.destination)}

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from connectors.records import DestinationId
-from jobs.ledger import deliveries, requests
+from jobs.ledger import adjustments, deliveries, requests
 from jobs.ledger.ledger import Ledger
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.surge import Surge, horizon, nights_before, surge
@@ -19,13 +19,16 @@ def hold_surges(
     found: dict[DestinationId, Surge] = {}
     with ledger.writing() as session:
         deliveries.release(session, ledger.account)
+        adjustments.release(session, ledger.account)
         for destination in () if accepted else sinks:
             conversions = {route.conversion for route in book.routes_to(destination)}
             new = deliveries.count_new(session, ledger.account, destination, conversions, now=now)
+            new += adjustments.count_due(session, ledger.account, destination, now=now)
             sends = requests.first_sends(session, ledger.account, destination, since=horizon(now))
             nights = nights_before(sends, book.zone, now=now)
             too_many = surge(new, nights, max_per_run=book.max_per_run.get(destination))
             if too_many is not None:
                 found[destination] = too_many
                 deliveries.hold(session, ledger.account, destination, conversions, now=now)
+                adjustments.hold(session, ledger.account, destination, now=now)
     return found

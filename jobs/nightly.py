@@ -10,15 +10,17 @@ from enum import StrEnum
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
+from jobs.adjust import adjust
 from jobs.alarms import Told, tell, unknown_labels
+from jobs.correct import correct
 from jobs.deliver import Delivered, deliver
 from jobs.hold import hold_surges
 from jobs.intake import Intake
-from jobs.ledger import deliveries, labels, requests
+from jobs.ledger import adjustments, deliveries, labels, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Delivery
+from jobs.ledger.tables import Delivery, Sendable
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Pulled, Reach, Style, pull
 from jobs.recover import recover
@@ -89,6 +91,8 @@ class Summary:
     pulled: Pulled = field(default_factory=Pulled)
     planned: Planned = field(default_factory=Planned)
     delivered: Delivered = field(default_factory=Delivered)
+    corrected: Delivered = field(default_factory=Delivered)
+    """What sending corrections changed."""
     resolved: Resolved = field(default_factory=Resolved)
     told: Told = field(default_factory=Told)
     """What could not be made sense of, new tonight or not."""
@@ -116,12 +120,12 @@ class Summary:
     @property
     def stopped(self) -> dict[str, str]:
         """Destinations, or actions of one, that wait for a human, and why."""
-        return {**self.resolved.stopped, **self.delivered.stopped}
+        return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
 
     @property
     def rejections(self) -> list[str]:
         """What was rejected though nobody expected it, in a sentence that names some leads."""
-        unexpected = self.delivered.unexpected + self.resolved.unexpected
+        unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
         if not unexpected:
             return []
         whose = _whose(lead for lead, *_ in self.rejected)
@@ -184,6 +188,16 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
             jitter=deps.jitter,
             due_by=decided_at,
             stopped=summary.resolved.stopped,
+            held=summary.held,
+        )
+        summary.corrected = adjust(
+            ledger,
+            book,
+            deps.sinks,
+            deps.clock,
+            jitter=deps.jitter,
+            due_by=decided_at,
+            stopped={**summary.resolved.stopped, **summary.delivered.stopped},
             held=summary.held,
         )
     with watch(Step.RESOLVE):
@@ -274,6 +288,8 @@ def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: W
     """Decide what goes out, and whether that is so much that a human must agree first; by when it was due."""
     with watch(Step.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+        correct(ledger, book, now=deps.clock.now())
+        erase_idle(ledger, deps.sinks, now=deps.clock.now())
         decided_at = deps.clock.now()
         summary.held = hold_surges(ledger, book, deps.sinks, accepted=deps.accept_surge, now=decided_at)
     return decided_at
@@ -304,15 +320,21 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
         summary.told = tell(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
-        doubtful = deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT)
+        doubtful: list[Sendable] = [
+            *deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT),
+            *adjustments.by_fate(session, ledger.account, Fate.IN_DOUBT),
+        ]
         summary.in_doubt = len(doubtful)
         summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
-        summary.unconfirmed = deliveries.moved_to(session, ledger, Fate.UNCONFIRMED)
+        summary.unconfirmed = sum(
+            each.moved_to(session, ledger, Fate.UNCONFIRMED) for each in (deliveries, adjustments)
+        )
         if not summary.only_validated:
             summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
-        summary.rejected = [
-            (row.lead, row.conversion, row.destination, row.code or "")
-            for row in deliveries.rejected_in(session, ledger)
+        refused: list[Sendable] = [
+            *deliveries.rejected_in(session, ledger),
+            *adjustments.rejected_in(session, ledger),
         ]
+        summary.rejected = [(row.lead, row.conversion, row.destination, row.code or "") for row in refused]
         summary.standing = deliveries.standing(session, ledger.account)
     return summary

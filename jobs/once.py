@@ -57,7 +57,8 @@ def _claims(
     session: Session, route: Route, lead: LeadFacts, existing: list[Delivery], verdict: Verdict
 ) -> Iterator[Claim]:
     """The lead's conversion on a route, where it counts already or could from tonight on."""
-    delivery = next((row for row in existing if (row.conversion, row.destination) == _place(route)), None)
+    # The last occurrence: of one that was taken back, nothing counts any more.
+    delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == _place(route)), None)
     decision, fate = verdict(route, lead, delivery, existing)
     rank = counted.rank(delivery)
     if delivery is not None and delivery.at is not None and rank is Rank.SENT:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
-from jobs.ledger import counted, deliveries, leads, starts
+from jobs.ledger import adjustments, counted, deliveries, leads, starts
 from jobs.ledger.fates import COUNTING, OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import ConfigDigest, Delivery
@@ -119,7 +119,6 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Plan
     with ledger.writing() as session:
         counted.erase_idle(session, ledger.account, book.routes, now=now)
         planner.done.same_click = counted.sharing_a_click(session, ledger)
-    erase_idle(ledger, sinks, now=now)
     return planner.done
 
 
@@ -149,6 +148,8 @@ class _Planner:
     now: datetime
     rivals: Rivals
     done: Planned = field(default_factory=Planned)
+    taken_back: Mapping[int, datetime] = field(default_factory=dict)
+    """Deliveries that were retracted, and the time they were retracted for."""
 
     def find_rivals(self, session: Session) -> None:
         """Find out who of those to be judged must give way to another lead."""
@@ -169,6 +170,7 @@ class _Planner:
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE)
         facts = leads.facts(session, account, ids)
         existing = deliveries.of_leads(session, account, ids)
+        self.taken_back = adjustments.retracted(session, account, ids)
         for lead in ids:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
         leads.planned(session, account, ids)
@@ -178,17 +180,26 @@ class _Planner:
     def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.book.routes:
-            delivery = by_route.pop((route.conversion, route.destination), None)
+            delivery = self._current(by_route.pop((route.conversion, route.destination), None), route)
             decision, fate = self._verdict(route, lead, delivery, existing)
             if decision == NotConcerned("where_does_not_match") and lead.fresh:
                 self._count_kept_out(route, lead)
             if fate is not None:
-                delivery = delivery or begin(self.ledger.account, route, lead.id)
+                delivery = delivery or begin(route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
             if route.once is not None and delivery is not None and delivery.at and delivery.fate in COUNTING:
                 counted.record(session, delivery, marks(route, lead, delivery.at))
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
+
+    def _current(self, delivery: Delivery | None, route: Route) -> Delivery | None:
+        """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
+        if delivery is None or delivery.fate != Fate.ACCEPTED:
+            return delivery
+        after = self.taken_back.get(deliveries.number(delivery))
+        if after is None:
+            return delivery
+        return begin(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
 
     def _verdict(
         self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
@@ -199,11 +210,12 @@ class _Planner:
         if rival is not None and isinstance(decision, Send | Wait):
             decision = give_way(decision, rival)
         told = was_told(route, lead, existing, self.book.routes)
-        if _reached_before(delivery, decision) or (told and delivery is None):
+        is_new = delivery is None or delivery.id is None
+        if _reached_before(delivery, decision) or (told and is_new):
             return decision, None
         if told:
             decision = NotConcerned("told_elsewhere")
-        standing = None if delivery is None else self._standing(delivery, decision, route, lead)
+        standing = None if delivery is None or is_new else self._standing(delivery, decision, route, lead)
         return decision, reconcile(standing, decision)
 
     def _count_kept_out(self, route: Route, lead: LeadFacts) -> None:
@@ -279,15 +291,14 @@ def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | Non
     if lead.excluded:
         return NotConcerned("excluded")
     key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
-    cancelled = delivery is not None and delivery.fate == Fate.CANCELLED
-    return decide(
-        route,
-        lead,
-        start,
-        key,
-        now=now,
-        entered_after=delivery.at if delivery is not None and cancelled else None,
-    )
+    return decide(route, lead, start, key, now=now, entered_after=_entered_after(delivery))
+
+
+def _entered_after(delivery: Delivery | None) -> datetime | None:
+    """After when a lead must have entered the stage for this delivery; None lets any entry count."""
+    if delivery is None:
+        return None
+    return delivery.at if delivery.fate == Fate.CANCELLED else delivery.entered_after
 
 
 def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
@@ -295,15 +306,16 @@ def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
     return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
 
 
-def begin(account: str, route: Route, lead: LeadId) -> Delivery:
+def begin(route: Route, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None) -> Delivery:
     """A delivery that does not stand anywhere yet."""
     return Delivery(
-        account=account,
+        account=route.account,
         lead=lead,
         conversion=route.conversion,
         destination=route.destination,
-        occurrence=1,
-        key=key_for(route, lead),
+        occurrence=occurrence,
+        key=key_for(route, lead, occurrence),
+        entered_after=entered_after,
         fate="",
     )
 

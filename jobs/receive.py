@@ -24,12 +24,12 @@ from jobs.ledger import deliveries, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Attempt, Delivery, Request
+from jobs.ledger.tables import Place, Request, Sendable
 from jobs.rules.isolate import MANY, isolate
 from jobs.settle import OF_ROWS, STOPPING, settle
 from jobs.trial import Suspect, Trial
 
-Rows = list[tuple[Attempt, Delivery]]
+Rows = list[tuple[Place, Sendable]]
 ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
 """Answers that show that rows of ours can pass."""
 BLAMING = frozenset({OutcomeClass.FIX_DATA, OutcomeClass.DROP})
@@ -51,7 +51,7 @@ class Delivered:
     unexpected: int = 0
     """Rejections nobody expected: they need a look."""
 
-    def count(self, row: Delivery, code: str) -> None:
+    def count(self, row: Sendable, code: str) -> None:
         """Count where a delivery went, and why."""
         self.moved[row.conversion, row.destination, row.fate, code] += 1
 
@@ -126,9 +126,8 @@ class Receiving:
     def convict(self, at_fault: Sequence[Suspect]) -> None:
         """Settle those a refusal blamed, now that it was no matter of the settings."""
         for suspect in at_fault:
-            attempts = {row.id: attempt for attempt, row in requests.rows(self.session, suspect.request)}
-            row = self.session.get_one(Delivery, suspect.delivery)
-            self._settle(attempts[row.id], row, suspect.outcome)
+            sent = {deliveries.number(row): (place, row) for place, row in requests.rows(self.session, suspect.request)}
+            self._settle(*sent[suspect.delivery], suspect.outcome)
 
     def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> Next:
         request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
@@ -204,18 +203,18 @@ class Receiving:
             return Stop(reason, whole_destination=False, alarm=False)
         return Again(reason, None, intent.numbers)
 
-    def _settle(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
+    def _settle(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
         fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
         self.done.count(row, outcome.code)
         self.done.sent += fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED)
         self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
-    def _back(self, row: Delivery, cause: str) -> None:
+    def _back(self, row: Sendable, cause: str) -> None:
         """Where a delivery returns to when nothing of its request was processed."""
         fate = Fate.IN_DOUBT if row.doubtful_since is not None else Fate.PENDING
         deliveries.move(self.session, self.ledger, row, fate, cause, now=self.now)
 
-    def _move(self, row: Delivery, to: Fate, cause: str) -> None:
+    def _move(self, row: Sendable, to: Fate, cause: str) -> None:
         deliveries.move(self.session, self.ledger, row, to, cause, now=self.now)
         self.done.count(row, cause)
 

@@ -19,11 +19,11 @@ from connectors.records import (
     Resolution,
     StillPending,
 )
-from jobs.ledger import deliveries, requests
+from jobs.ledger import adjustments, deliveries, requests
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Attempt, Delivery, Request
+from jobs.ledger.tables import Place, Request, Sendable
 from jobs.rulebook import Rulebook, Sinks
 from jobs.settle import STOPPING, settle
 
@@ -113,11 +113,16 @@ class _Settling:
 
     def give_up_doubts(self) -> None:
         """A lost answer nobody could ask for again in all that time, say of a removed destination, stays unknown."""
-        for row in deliveries.by_fate(self.session, self.ledger.account, Fate.IN_DOUBT):
+        account = self.ledger.account
+        doubtful: list[Sendable] = [
+            *deliveries.by_fate(self.session, account, Fate.IN_DOUBT),
+            *adjustments.by_fate(self.session, account, Fate.IN_DOUBT),
+        ]
+        for row in doubtful:
             if row.doubtful_since is not None and self.now - row.doubtful_since > GIVE_UP_AFTER:
                 self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
 
-    def _answered(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
+    def _answered(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
         fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
         self._count(row, outcome.code)
         self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
@@ -125,17 +130,17 @@ class _Settling:
             name = f"{row.destination}/{row.action}" if outcome.of_target else row.destination
             self.done.stopped[name] = outcome.code
 
-    def _unconfirmed(self, request: Request, rows: list[Delivery], words: str) -> None:
+    def _unconfirmed(self, request: Request, rows: list[Sendable], words: str) -> None:
         """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""
         request.state, request.message = RequestState.UNRESOLVED, words
         self.done.unconfirmed.append(f"{request.destination}, request {request.ticket}: {words}")
         for row in rows:
             self._give_up(row, words)
 
-    def _give_up(self, row: Delivery, words: str) -> None:
+    def _give_up(self, row: Sendable, words: str) -> None:
         row.code, row.doubtful_since, row.doubtful_request = words, None, None
         deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, words, now=self.now)
         self._count(row, words)
 
-    def _count(self, row: Delivery, code: str) -> None:
+    def _count(self, row: Sendable, code: str) -> None:
         self.done.moved[row.conversion, row.destination, row.fate, code] += 1

@@ -8,7 +8,7 @@ from connectors.contact import clean_phones
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
 from jobs.rulebook import Rulebook
 from jobs.rules.exclude import Exclusion, domain
-from jobs.rules.facts import FieldAmount, Once, OncePer, Route
+from jobs.rules.facts import FieldAmount, Once, OncePer, Route, Undo
 from jobs.rules.intake import ConsentField, Extraction
 from jobs.rules.labels import normalise_label
 from jobs.settings.digests import extraction_digest, rules_digest
@@ -119,6 +119,9 @@ def _conversion_route(
         once=None
         if conversion.count_once_per == "lead"
         else Once(OncePer(conversion.count_once_per), conversion.within),
+        undo=Undo(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
+        if conversion.undo_when
+        else None,
     )
 
 
@@ -163,7 +166,7 @@ def _condition(where: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]
 
 
 def _field_amount(value: FieldValue) -> FieldAmount:
-    return FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value)
+    return FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
 
 
 def _extraction(settings: Settings) -> Extraction:

@@ -8,7 +8,7 @@ from connectors.records import Outcome, OutcomeClass
 from jobs.ledger import deliveries, requests
 from jobs.ledger.fates import Fate, after_answer
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.tables import Attempt, Delivery
+from jobs.ledger.tables import Place, Sendable
 
 DEFER = timedelta(hours=6)
 """How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
@@ -29,8 +29,8 @@ OF_ROWS = frozenset(
 def settle(
     session: Session,
     ledger: Ledger,
-    attempt: Attempt,
-    row: Delivery,
+    attempt: Place,
+    row: Sendable,
     outcome: Outcome,
     *,
     asynchronous: bool,

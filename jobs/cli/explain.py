@@ -1,6 +1,6 @@
 """`explain`: why one lead's conversions were sent or not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from connectors.records import LeadId
@@ -8,12 +8,12 @@ from jobs.cli.accounts import load_account, told
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.guarded import report
 from jobs.cli.state import Look, looking
-from jobs.ledger import deliveries, leads, starts, views
-from jobs.ledger.fates import Fate
-from jobs.ledger.tables import Delivery, LeadRow
+from jobs.ledger import adjustments, deliveries, leads, starts, views
+from jobs.ledger.fates import OPEN, Fate
+from jobs.ledger.tables import Adjustment, Delivery, LeadRow
 from jobs.plan import judge, was_told
 from jobs.reporting import as_json
-from jobs.reporting.explanation import Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
+from jobs.reporting.explanation import Corrected, Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.reporting.terminal import results
 from jobs.rulebook import Rulebook
@@ -90,10 +90,11 @@ def _spellings(settings: Settings) -> dict[str, str]:
 
 def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
     existing = deliveries.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    made = adjustments.of_leads(look.session, book.account, [lead.id])
     begun = starts.load(look.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _recorded(look, row)
+        yield _recorded(look, row, made.get(deliveries.number(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
@@ -105,7 +106,7 @@ def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
             )
 
 
-def _recorded(look: Look, row: Delivery) -> Verdict:
+def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
     """The verdict on record."""
     fate = Fate(row.fate)
     reason = deliveries.why(row)
@@ -132,7 +133,35 @@ def _recorded(look: Look, row: Delivery) -> Verdict:
         due_at=due_at,
         closes_at=row.expires_at if fate in (Fate.PENDING, Fate.WITHHELD) else None,
         history=tuple(Move(each.at, each.to_fate, each.cause) for each in views.history(look.session, number)),
-        requests=tuple(views.sendings(look.session, number)),
+        requests=tuple(views.sendings(look.session, row)),
+        corrections=tuple(_corrected(look, each) for each in made),
+    )
+
+
+def _corrected(look: Look, row: Adjustment) -> Corrected:
+    """A correction on record."""
+    fate, reason = Fate(row.fate), deliveries.why(row)
+    due_at = views.due_time(row) if fate is Fate.PENDING else None
+    if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
+        due_at, reason = None, deliveries.HELD if reason == deliveries.HELD else "due"
+    return Corrected(
+        kind=row.kind,
+        cause=row.cause,
+        at=row.at,
+        value=row.value,
+        currency=row.currency,
+        by=row.transport,
+        fate=fate.value,
+        stands=FATES[fate].short,
+        reason=reason,
+        words=words_for(fate, reason),
+        due_at=due_at,
+        closes_at=row.expires_at if fate in OPEN else None,
+        history=tuple(
+            Move(each.at, each.to_fate, each.cause)
+            for each in adjustments.history(look.session, deliveries.number(row))
+        ),
+        requests=tuple(views.sendings(look.session, row)),
     )
 
 

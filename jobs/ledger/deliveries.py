@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import datetime
+from typing import assert_never
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
@@ -14,11 +15,23 @@ from jobs.ledger import labels
 from jobs.ledger.fates import FROZEN, Fate, check_move
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import went_out
-from jobs.ledger.tables import Attempt, Delivery, Request, Transition
+from jobs.ledger.tables import (
+    Adjustment,
+    AdjustmentAttempt,
+    AdjustmentTransition,
+    Attempt,
+    Delivery,
+    LeadRow,
+    Request,
+    Sendable,
+    Transition,
+)
 from jobs.rules.keys import delivery_key
 
 WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
 UNANSWERED = ("open", "lost")
+SETTLED = frozenset({Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED})
+"""An answer, or the end of waiting for one, after which a correction may follow."""
 SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
 HELD = "surge"
 """The reason of a pending delivery that waits for a human, because far more is due than usual."""
@@ -42,8 +55,10 @@ def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[st
     return found
 
 
-def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: str, *, now: datetime) -> None:
+def move(session: Session, ledger: Ledger, delivery: Sendable, to: Fate, cause: str, *, now: datetime) -> None:
     """Move a delivery, and write down that it moved and why; staying where it is only updates its reason.
+
+    An adjustment of one moves along the same table.
 
     Raises:
         IllegalMoveError: the table of fates does not have the move.
@@ -62,20 +77,47 @@ def move(session: Session, ledger: Ledger, delivery: Delivery, to: Fate, cause: 
     session.add(delivery)
     if delivery.id is None:
         session.flush()
-    session.add(
-        Transition(
-            account=delivery.account,
-            delivery=number(delivery),
-            run=ledger.run,
-            at=now,
-            from_fate=before,
-            to_fate=to,
-            cause=cause,
-        )
-    )
+    if to in SETTLED:
+        look_again(session, delivery)
+    session.add(_transition(ledger, delivery, before, to, cause, now=now))
 
 
-def doubt(delivery: Delivery, request: int, *, since: datetime) -> None:
+def _transition(
+    ledger: Ledger, moved: Sendable, before: Fate | None, to: Fate, cause: str, *, now: datetime
+) -> Transition | AdjustmentTransition:
+    match moved:
+        case Delivery():
+            return Transition(
+                account=moved.account,
+                delivery=number(moved),
+                run=ledger.run,
+                at=now,
+                from_fate=before,
+                to_fate=to,
+                cause=cause,
+            )
+        case Adjustment():
+            return AdjustmentTransition(
+                account=moved.account,
+                adjustment=number(moved),
+                run=ledger.run,
+                at=now,
+                from_fate=before,
+                to_fate=to,
+                cause=cause,
+            )
+    assert_never(moved)
+
+
+def look_again(session: Session, settled: Sendable) -> None:
+    """Have the lead looked at for corrections; what was retracted may also have to be told anew."""
+    lead = session.get_one(LeadRow, (settled.account, settled.lead))
+    lead.to_correct = True
+    lead.to_plan = lead.to_plan or isinstance(settled, Adjustment)
+    session.add(lead)
+
+
+def doubt(delivery: Sendable, request: int, *, since: datetime) -> None:
     """Note that the answer about a delivery's bytes was lost, with which request first and when that was sent."""
     delivery.doubtful_since = delivery.doubtful_since or since
     delivery.doubtful_request = delivery.doubtful_request or request
@@ -199,11 +241,11 @@ def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str
     return counts
 
 
-def why(delivery: Delivery) -> str:
+def why(delivery: Sendable) -> str:
     """What is told of where a delivery stands; `WHY` for one that is in hand."""
     if delivery.fate in SETTLED_BY_PLATFORM:
         return delivery.code or ""
-    if delivery.fate == Fate.ACCEPTED and delivery.may_count_twice:
+    if delivery.fate == Fate.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
         return MAY_COUNT_TWICE
     return delivery.reason or ""
 
@@ -276,30 +318,42 @@ def _runs() -> SelectOfScalar[int]:
     return select(func.count(func.distinct(Request.run))).join(Attempt, col(Attempt.request) == col(Request.id))
 
 
-def runs_in_doubt(session: Session, delivery: Delivery) -> int:
+def runs_in_doubt(session: Session, delivery: Sendable) -> int:
     """In how many runs the delivery was sent without a readable answer, the first one among them."""
+    place, whose = places_of(delivery)
+    runs = select(func.count(func.distinct(Request.run))).join(place, col(place.request) == col(Request.id))
     return session.exec(
-        _runs().where(
-            Attempt.delivery == delivery.id,
-            col(Attempt.request) >= (delivery.doubtful_request or 0),
-            or_(col(Request.state).in_(UNANSWERED), col(Attempt.outcome) == OutcomeClass.UNKNOWN),
+        runs.where(
+            whose,
+            col(place.request) >= (delivery.doubtful_request or 0),
+            or_(col(Request.state).in_(UNANSWERED), col(place.outcome) == OutcomeClass.UNKNOWN),
         )
     ).one()
 
 
-def target_of(delivery: Delivery) -> Target:
+def places_of(sent: Sendable) -> tuple[type[Attempt] | type[AdjustmentAttempt], ColumnElement[bool]]:
+    """The table of its places in requests, and which of them are its own."""
+    match sent:
+        case Delivery():
+            return Attempt, col(Attempt.delivery) == sent.id
+        case Adjustment():
+            return AdjustmentAttempt, col(AdjustmentAttempt.adjustment) == sent.id
+    assert_never(sent)
+
+
+def target_of(delivery: Sendable) -> Target:
     """Where a delivery was sent."""
     parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
     transport, owner, action, source = (part or "" for part in parts)
     return Target(transport, owner, action, source)
 
 
-def key_of(delivery: Delivery) -> DeliveryKey:
+def key_of(delivery: Sendable) -> DeliveryKey:
     """The key a platform knows it by."""
     return DeliveryKey(delivery.key)
 
 
-def number(delivery: Delivery) -> int:
+def number(delivery: Sendable) -> int:
     """The row's number, which a stored delivery always has."""
     if delivery.id is None:
         raise ValueError("the delivery is not stored yet")

@@ -22,6 +22,7 @@ from connectors.records import (
 from jobs.ledger import labels as labels_seen
 from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
+    Adjustment,
     ClickIdRow,
     ContactHash,
     Cursor,
@@ -319,7 +320,25 @@ def planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
     session.exec(
         update(LeadRow)
         .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
-        .values(to_plan=False, fresh=False)
+        .values(to_plan=False, fresh=False, to_correct=True)
+    )
+
+
+def to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
+    """Some leads whose accepted conversions are to be looked at once more."""
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(LeadRow.account == account, col(LeadRow.to_correct))
+        .order_by(col(LeadRow.id))
+        .limit(limit)
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def corrected(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Note that leads have been looked at for corrections."""
+    session.exec(
+        update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(to_correct=False)
     )
 
 
@@ -360,8 +379,14 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
         col(Delivery.destination) == col(ContactHash.destination),
         col(Delivery.fate).in_(OPEN | FROZEN),
     )
+    correcting = exists().where(
+        col(Adjustment.account) == account,
+        col(Adjustment.lead) == col(ContactHash.lead),
+        col(Adjustment.destination) == col(ContactHash.destination),
+        col(Adjustment.fate).in_(OPEN | FROZEN),
+    )
     undecided = labels_seen.waiting(col(ContactHash.lead), account)
-    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting, ~undecided))
+    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting, ~correcting, ~undecided))
     for kind in ClickIdKind:
         closed = select(ClickIdRow).where(
             ClickIdRow.account == account,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import assert_never
 
 import sqlalchemy
 from sqlalchemy import exists, func, or_
@@ -9,10 +10,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import Outcome, OutcomeClass, Target
-from jobs.ledger.deliveries import number
+from jobs.ledger.deliveries import number, places_of
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import NOTHING_WENT_OUT, RequestState, went_out
-from jobs.ledger.tables import Attempt, Delivery, Request
+from jobs.ledger.tables import Adjustment, AdjustmentAttempt, Attempt, Delivery, Place, Request, Sendable
 
 REFUSALS = frozenset(
     {
@@ -33,7 +34,7 @@ def begin(
     ledger: Ledger,
     target: Target,
     destination: str,
-    batch: Sequence[Delivery],
+    batch: Sequence[Sendable],
     *,
     now: datetime,
 ) -> int:
@@ -52,10 +53,17 @@ def begin(
     session.add(request)
     session.flush()
     made = identity(request)
-    session.add_all(
-        Attempt(request=made, position=position, delivery=number(delivery)) for position, delivery in enumerate(batch)
-    )
+    session.add_all(_place(made, position, sent) for position, sent in enumerate(batch))
     return made
+
+
+def _place(request: int, position: int, sent: Sendable) -> Place:
+    match sent:
+        case Delivery():
+            return Attempt(request=request, position=position, delivery=number(sent))
+        case Adjustment():
+            return AdjustmentAttempt(request=request, position=position, adjustment=number(sent))
+    assert_never(sent)
 
 
 def get(session: Session, request: int) -> Request:
@@ -66,29 +74,35 @@ def get(session: Session, request: int) -> Request:
     return found
 
 
-def rows(session: Session, request: int) -> list[tuple[Attempt, Delivery]]:
-    """The attempts of a request with their deliveries, in the order they were sent."""
-    return list(
-        session.exec(
-            select(Attempt, Delivery)
-            .join(Delivery, col(Delivery.id) == col(Attempt.delivery))
-            .where(Attempt.request == request)
-            .order_by(col(Attempt.position))
-        )
+def rows(session: Session, request: int) -> list[tuple[Place, Sendable]]:
+    """The attempts of a request with their deliveries, or adjustments, in the order they were sent."""
+    delivered = session.exec(
+        select(Attempt, Delivery)
+        .join(Delivery, col(Delivery.id) == col(Attempt.delivery))
+        .where(Attempt.request == request)
+        .order_by(col(Attempt.position))
     )
+    adjusted = session.exec(
+        select(AdjustmentAttempt, Adjustment)
+        .join(Adjustment, col(Adjustment.id) == col(AdjustmentAttempt.adjustment))
+        .where(AdjustmentAttempt.request == request)
+        .order_by(col(AdjustmentAttempt.position))
+    )
+    return [*delivered, *adjusted]
 
 
-def sent_before(session: Session, delivery: Delivery, request: int) -> bool:
-    """Whether an earlier request may have brought the delivery to the platform."""
+def sent_before(session: Session, sent: Sendable, request: int) -> bool:
+    """Whether an earlier request may have brought the delivery, or adjustment, to the platform."""
     arrived = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
+    place, whose = places_of(sent)
     earlier = (
-        select(Attempt.request)
-        .join(Request, col(Request.id) == col(Attempt.request))
+        select(place.request)
+        .join(Request, col(Request.id) == col(place.request))
         .where(
-            Attempt.delivery == delivery.id,
-            Attempt.request < request,
+            whose,
+            col(place.request) < request,
             col(Request.state).in_(arrived),
-            or_(col(Attempt.outcome).is_(None), col(Attempt.outcome).not_in(REFUSALS)),
+            or_(col(place.outcome).is_(None), col(place.outcome).not_in(REFUSALS)),
         )
     )
     return session.exec(earlier).first() is not None
@@ -118,7 +132,7 @@ def first_sends(session: Session, account: str, destination: str, *, since: date
     return [(sent_at, count) for sent_at, count in rows]
 
 
-def note(session: Session, attempt: Attempt, outcome: Outcome) -> None:
+def note(session: Session, attempt: Place, outcome: Outcome) -> None:
     """Write down what was answered about one row."""
     attempt.outcome, attempt.code = outcome.kind, outcome.code
     session.add(attempt)

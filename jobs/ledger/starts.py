@@ -7,7 +7,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from jobs.ledger import labels as labels_seen
-from jobs.ledger.tables import Counted, Delivery, Start
+from jobs.ledger.tables import Adjustment, Counted, Delivery, Start
 from jobs.rules.facts import Route, Starts
 
 
@@ -19,8 +19,8 @@ def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
     for row in rows:
         if row.label:
             labels.setdefault((row.conversion, row.destination), {})[row.label] = row.since
-    renamed = _renamed(session, account)
-    return {route: Starts(since, labels.get(route, {}), renamed) for route, since in own.items()}
+    names = renamed(session, account)
+    return {route: Starts(since, labels.get(route, {}), names) for route, since in own.items()}
 
 
 def keep(session: Session, account: str, route: Route, *, now: datetime) -> None:
@@ -49,7 +49,7 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
 
 def rename(session: Session, account: str, *, old: str, new: str) -> None:
     """Carry what is on record of a conversion over to its new id; keys stay as they were sent."""
-    for table in (Start, Delivery, Counted):
+    for table in (Start, Delivery, Counted, Adjustment):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
         )
@@ -88,7 +88,7 @@ def ids_on_record(session: Session, account: str) -> set[str]:
     return set(session.exec(select(Start.conversion).where(Start.account == account).distinct()))
 
 
-def _renamed(session: Session, account: str) -> dict[str, str]:
+def renamed(session: Session, account: str) -> dict[str, str]:
     """What each renamed status is called now, however often it was renamed."""
     steps = {row.before: row.after for row in labels_seen.relabels(session, account)}
     found = {}
@@ -103,7 +103,7 @@ def _renamed(session: Session, account: str) -> dict[str, str]:
 
 def _starts_before(session: Session, identity: tuple[str, str, str]) -> dict[str, datetime]:
     """The start of each present name of a status, as its old name had it on this route."""
-    names = _renamed(session, identity[0])
+    names = renamed(session, identity[0])
     old = {before: session.get(Start, (*identity, before)) for before in names}
     return {names[before]: start.since for before, start in old.items() if start is not None}
 

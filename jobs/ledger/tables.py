@@ -106,6 +106,8 @@ class LeadRow(SQLModel, table=True):
     fresh: bool
     """Read since it was last judged: its contact hashes are whole."""
     to_plan: bool = Field(index=True)
+    to_correct: bool = Field(default=False, index=True, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    """Whether what was accepted of it is to be looked at once more: it was judged anew, or an answer came."""
     excluded: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """A test lead by the settings' `exclude`, on record from before that."""
     asked_at: datetime | None = None
@@ -263,6 +265,8 @@ class Delivery(SQLModel, table=True):
     """The request whose answer that was."""
     may_count_twice: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """Sent again after a lost answer, to a platform that may count one key twice."""
+    entered_after: datetime | None = None
+    """For a later occurrence: only an entry after this counts, the time the one before was taken back for."""
     code: str | None = None
     """The platform's word on a settled delivery."""
     outcome: str | None = None
@@ -339,3 +343,86 @@ class Notice(SQLModel, table=True):
     cleared_at: datetime | None = None
     undelivered: str = "[]"
     """JSON: the marks of the addresses that are still owed it."""
+
+
+# ── corrections ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Adjustment(SQLModel, table=True):
+    """A later correction of an accepted delivery: its retraction, or another value for it."""
+
+    __table_args__ = (
+        UniqueConstraint("delivery", "number"),
+        _of_lead(),
+        Index(None, "account", "lead"),
+        Index(None, "account", "destination", "fate", "not_before"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    delivery: int = Field(foreign_key="delivery.id")
+    number: int
+    """1, 2, 3 …: each is begun once the one before is settled."""
+    lead: str
+    conversion: str
+    destination: str
+    key: str
+    """The delivery's: by it the platform knows what is corrected."""
+    kind: str
+    """`retraction` or `restatement`."""
+    cause: str
+    """`undone`, `value_changed` or `won_again`."""
+    at: datetime
+    """When what it tells of happened, or was seen; later than the correction before."""
+    value: str | None = None
+    """The new total; None for a retraction."""
+    currency: str | None = None
+    transport: str
+    """What carries it; `owner`, `action` and `source` are the delivery's."""
+    owner: str
+    action: str
+    source: str
+    fate: str
+    """The fates of deliveries, and their table."""
+    reason: str | None = None
+    not_before: datetime | None = None
+    deferred_until: datetime | None = None
+    """The platform's own delay."""
+    expires_at: datetime | None = None
+    event: bytes | None = None
+    """Its bytes, only while it is in flight, submitted or in doubt."""
+    event_sha256: str | None = None
+    doubtful_since: datetime | None = None
+    doubtful_request: int | None = Field(default=None, foreign_key="request.id")
+    code: str | None = None
+    outcome: str | None = None
+
+
+class AdjustmentAttempt(SQLModel, table=True):
+    """One correction's place in one request."""
+
+    __tablename__ = "adjustment_attempt"
+    request: int = Field(primary_key=True, foreign_key="request.id")
+    position: int = Field(primary_key=True)
+    adjustment: int = Field(foreign_key="adjustment.id", index=True)
+    outcome: str | None = None
+    code: str | None = None
+
+
+class AdjustmentTransition(SQLModel, table=True):
+    """One move of one correction, and its cause; only ever added to."""
+
+    __tablename__ = "adjustment_transition"
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    adjustment: int = Field(foreign_key="adjustment.id", index=True)
+    run: int = Field(foreign_key="run.id", index=True)
+    at: datetime
+    from_fate: str | None = None
+    to_fate: str
+    cause: str
+
+
+Sendable = Delivery | Adjustment
+"""What goes out in requests, and moves along the table of fates."""
+Place = Attempt | AdjustmentAttempt
+"""Where one of them stood in one request."""

@@ -12,10 +12,10 @@ from sqlalchemy import Integer, cast, exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger.deliveries import HELD, WHY
+from jobs.ledger.deliveries import HELD, WHY, places_of
 from jobs.ledger.fates import Fate
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Attempt, Delivery, LeadRow, Request, Run, Transition, UnreadableLeadRow
+from jobs.ledger.tables import Delivery, LeadRow, Request, Run, Sendable, Transition, UnreadableLeadRow
 
 NEAR_IDS = 5
 _CENTS = Decimal("0.01")
@@ -116,7 +116,7 @@ def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
     ]
 
 
-def due_time(delivery: Delivery) -> datetime | None:
+def due_time(delivery: Sendable) -> datetime | None:
     """When a pending delivery may go out: its own time, or the platform's delay where that is later."""
     times = [at for at in (delivery.not_before, delivery.deferred_until) if at is not None]
     return max(times, default=None)
@@ -166,18 +166,16 @@ def history(session: Session, delivery: int) -> list[Transition]:
     return list(session.exec(select(Transition).where(Transition.delivery == delivery).order_by(col(Transition.id))))
 
 
-def sendings(session: Session, delivery: int) -> list[Sending]:
-    """Every request a delivery was in, oldest first."""
+def sendings(session: Session, sent: Sendable) -> list[Sending]:
+    """Every request a delivery, or adjustment, was in, oldest first."""
+    place, whose = places_of(sent)
     rows = session.exec(
-        select(Attempt, Request)
-        .join(Request, col(Request.id) == col(Attempt.request))
-        .where(Attempt.delivery == delivery)
+        select(place.code, Request)
+        .join(Request, col(Request.id) == col(place.request))
+        .where(whose)
         .order_by(col(Request.id))
     )
-    return [
-        Sending(request.sent_at, request.state, request.ticket, attempt.code or request.code)
-        for attempt, request in rows
-    ]
+    return [Sending(request.sent_at, request.state, request.ticket, code or request.code) for code, request in rows]
 
 
 def sent(session: Session, account: str) -> list[Delivery]:

@@ -31,6 +31,12 @@ CONSENTS: Mapping[str, str] = {
     "unknown": "an answer the settings do not list",
     "not_asked": "not asked: the settings name no field",
 }
+CAUSES: Mapping[str, str] = {
+    "undone": "the lead went to a stage that takes it back",
+    "value_changed": "another amount was read",
+    "won_again": "the lead is back, which was read",
+}
+"""Why a conversion is corrected, before the time."""
 _SAYS_NO_MORE = ("due", "sending", "received", "SUCCESS")
 
 
@@ -65,6 +71,28 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """One correction of an accepted delivery."""
+
+    kind: str
+    cause: str
+    at: datetime
+    """When what it tells of happened, or was seen."""
+    value: str | None
+    currency: str | None
+    by: str
+    """The transport that carries it."""
+    fate: str
+    stands: str
+    reason: str
+    words: Words
+    due_at: datetime | None
+    closes_at: datetime | None
+    history: tuple[Move, ...]
+    requests: tuple[Sending, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One conversion of the lead at one destination."""
 
@@ -88,6 +116,7 @@ class Verdict:
     closes_at: datetime | None = None
     history: tuple[Move, ...] = ()
     requests: tuple[Sending, ...] = ()
+    corrections: tuple[Corrected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +213,31 @@ def _print_verdict(console: Console, account: Account, alike: Sequence[Verdict])
     details = _details(verdict, account.zone)
     if details:
         console.print(facts(details))
+    for correction in verdict.corrections:
+        _print_correction(console, account, correction)
+
+
+def _print_correction(console: Console, account: Account, correction: Corrected) -> None:
+    zone = account.zone
+    what = "taken back" if correction.value is None else f"worth {_worth(correction)}"
+    why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
+    console.print(f"  [bold]correction: {what}, as {why}: {correction.stands}[/bold]")
+    console.print(Padding(escape(correction.words.means), (0, 0, 0, 4)))
+    if correction.words.todo and not correction.words.todo.startswith("Nothing"):
+        console.print(Padding(escape(f"What to do: {correction.words.todo}"), (0, 0, 0, 4)))
+    details = [("by", correction.by)]
+    if correction.due_at is not None:
+        details.append(("goes out", f"not before {day_and_time(correction.due_at, zone)}"))
+    if correction.closes_at is not None:
+        details.append(("in time", f"until {day_and_time(correction.closes_at, zone)}"))
+    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in correction.history]
+    details += [("history" if position == 0 else "", move) for position, move in enumerate(moves)]
+    details += [("request", _request(request, zone)) for request in correction.requests]
+    console.print(Padding(facts(details), (0, 0, 0, 2)))
+
+
+def _worth(correction: Corrected) -> str:
+    return money(Decimal(correction.value or 0), correction.currency or "")
 
 
 def _details(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:

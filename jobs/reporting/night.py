@@ -100,6 +100,8 @@ def told(night: Night) -> list[tuple[str, str]]:
         recovered = counted(summary.recovered, "delivery", "deliveries")
         lines.append(("recovered", f"{recovered} of a run that died: asked again"))
     lines.append(("sent", _sent(summary)))
+    if summary.corrected.requests:
+        lines.append(("corrected", _corrected(summary)))
     lines.append(("heard", _heard(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
@@ -135,7 +137,7 @@ def moved(summary: Summary, fate: Fate) -> int:
     """How many deliveries an answer put somewhere, counting sending and asking."""
     return sum(
         count
-        for moves in (summary.delivered.moved, summary.resolved.moved)
+        for moves in (summary.delivered.moved, summary.corrected.moved, summary.resolved.moved)
         for (_, _, to, _), count in moves.items()
         if to == fate
     )
@@ -162,6 +164,11 @@ def _read(summary: Summary) -> str:
 def _sent(summary: Summary) -> str:
     count, requests = summary.delivered.sent, summary.delivered.requests
     return f"{counted(count, 'conversion')} in {counted(requests, 'request')}" if requests else "nothing"
+
+
+def _corrected(summary: Summary) -> str:
+    done = summary.corrected
+    return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}: `explain` shows each"
 
 
 def _heard(summary: Summary) -> str:

@@ -55,6 +55,27 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The lead was in this stage when it was first read, and Oplead does not date when it got there.",
             "Nothing to do; where Oplead dates its statuses, name the field in `oplead.fields.status_at`.",
         ),
+        # ── it is corrected ──────────────────────────────────────────────────────────────────────
+        "not_undoable": Words(
+            "cannot be taken back",
+            "The lead is lost again, and the way this conversion went knows no taking back.",
+            "Nothing to do; where it went to Google, `undo_via: google_ads_api` may take it back.",
+        ),
+        "too_late_to_correct": Words(
+            "too late to correct",
+            "It happened so long ago that the platform corrects it no more.",
+            "Nothing to do.",
+        ),
+        "may_come_back": Words(
+            "may come back",
+            "The lead is lost, and may be won again: it is taken back once `undo_after` has passed.",
+            NOTHING,
+        ),
+        "stands_again": Words(
+            "stands again",
+            "What was to be corrected is as it was told, before the correction went out.",
+            NOTHING,
+        ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
         "due": Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
         "surge": Words(

@@ -107,6 +107,20 @@ class FieldAmount:
     tax: str
     otherwise: Decimal | None
     wait: timedelta
+    restate_above: Decimal = Decimal("0.05")
+    """By which share an amount must change to be told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What takes a conversion back that was accepted."""
+
+    labels: frozenset[str]
+    """The normalised labels of the stages that do."""
+    after: timedelta
+    """How long a lead must have been there."""
+    via: str | None = None
+    """The transport that carries it; None takes the conversion's own."""
 
 
 class OncePer(StrEnum):
@@ -161,6 +175,8 @@ class Route:
     """Leads that have one of these go another way."""
     once: Once | None = None
     """None counts each lead for itself."""
+    undo: Undo | None = None
+    """None never takes it back."""
 
     @property
     def remembered(self) -> timedelta:

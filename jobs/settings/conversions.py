@@ -24,6 +24,11 @@ class FieldValue(Strict):
     restate_above: Annotated[str, Like(r"[0-9]{1,3} ?%", "write a percentage, as 5 %")] = "5 %"
     """By how much an amount must change to be corrected afterwards."""
 
+    @property
+    def restated_above(self) -> Decimal:
+        """The same as a share."""
+        return Decimal(self.restate_above.removesuffix("%").strip()) / 100
+
 
 FixedValue = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
 

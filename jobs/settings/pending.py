@@ -24,10 +24,6 @@ NOTED = (
     NotYet("schedule", "start `oplead-sync run` from cron or systemd"),
     NotYet("report", "each run prints its numbers"),
     NotYet("retention", "nothing is erased by age"),
-    NotYet("conversions.*.value.restate_above", "values sent are not corrected"),
-    NotYet("conversions.*.undo_when", "what was sent is not taken back"),
-    NotYet("conversions.*.undo_after", "what was sent is not taken back"),
-    NotYet("conversions.*.undo_via", "what was sent is not taken back"),
 )
 
 

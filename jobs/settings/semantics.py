@@ -94,6 +94,20 @@ def _a_label_has_one_meaning(tree: Tree) -> Iterator[Finding]:
                 first[normal] = meaning
 
 
+def _undoing_makes_sense(tree: Tree) -> Iterator[Finding]:
+    for path, conversion in find(tree, "conversions.*"):
+        undoing = list(texts(((*path, "undo_when"), value_at(conversion, ("undo_when",)))))
+        counts = {text_at(conversion, "stage"), *_all_texts(conversion, "implied_by")}
+        for at, stage in undoing:
+            if stage == CREATED:
+                yield Finding(at, "every lead was created: this takes nothing back; name a stage it may end in")
+            elif stage in counts:
+                yield Finding(at, "this stage makes the conversion count; it cannot take it back as well")
+        for key in ("undo_after", "undo_via"):
+            if not undoing and value_at(conversion, (key,)) is not None:
+                yield Finding((*path, key), "this stands only beside undo_when; add that, or take this out")
+
+
 # ── conversions and destinations ─────────────────────────────────────────────────────────────────
 
 
@@ -311,6 +325,7 @@ _CHECKS: tuple[Check, ...] = (
     _created_is_built_in,
     _stages_are_known,
     _a_label_has_one_meaning,
+    _undoing_makes_sense,
     _ids_are_unique,
     _conversions_go_somewhere,
     _actions_are_shared_knowingly,

@@ -3,10 +3,11 @@
 import pytest
 from sqlmodel import col, select
 
+from jobs.correct import correct
 from jobs.deliver import deliver
 from jobs.ledger.tables import ContactHash, Delivery, Request, Transition
 from jobs.nightly import Deps, run_night
-from jobs.plan import adopt_settings, plan
+from jobs.plan import adopt_settings, erase_idle, plan
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
@@ -49,7 +50,10 @@ class Account:
                 adopt_settings(session, self.book, now=self.clock.now())
             recover(ledger, self.clock)
             read(ledger, self.source, self.book, self.sinks, self.clock, reach=self.reach)
-            return plan(ledger, self.book, self.sinks, now=self.clock.now())
+            planned = plan(ledger, self.book, self.sinks, now=self.clock.now())
+            correct(ledger, self.book, now=self.clock.now())
+            erase_idle(ledger, self.sinks, now=self.clock.now())
+            return planned
 
     def deliver(self, stopped=()):
         """Send what is due; what that changed."""

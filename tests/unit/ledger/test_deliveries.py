@@ -24,7 +24,7 @@ def _leads(ledger, clock):
 
 def moved(ledger, *fates, name="L-1", **columns):
     """A delivery after these moves, an hour apart; its number."""
-    row = begin(ACCOUNT, route(), name)
+    row = begin(route(), name)
     for column, value in columns.items():
         setattr(row, column, value)
     for hours, fate in enumerate(fates):
@@ -105,8 +105,8 @@ def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, fates, kept)
 
 def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
     """The database itself refuses the second."""
-    first = begin(ACCOUNT, route(), "L-1")
-    second = begin(ACCOUNT, route(), "L-1")
+    first = begin(route(), "L-1")
+    second = begin(route(), "L-1")
     second.key = "another key"
     first.fate = second.fate = Fate.PENDING
     with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():

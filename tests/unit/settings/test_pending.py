@@ -18,14 +18,6 @@ OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
     [
         ({"schedule": "{ daily: '05:30' }"}, ["schedule"]),
         ({"report": "{ path: x }", "retention": "{ days: 3 }"}, ["report", "retention"]),
-        (
-            {"conversions": CONVERSION % "undo_when: lost, undo_after: 5 d"},
-            ["conversions.0.undo_when", "conversions.0.undo_after"],
-        ),
-        (
-            {"conversions": CONVERSION % "value: { field: a, tax: included, restate_above: 9 % }"},
-            ["conversions.0.value.restate_above"],
-        ),
     ],
 )
 def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):

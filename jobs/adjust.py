@@ -1,0 +1,200 @@
+"""Sends corrections of accepted conversions: as conversions are sent, after them."""
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+
+from sqlmodel import Session
+
+from connectors.ports import Adjusts, Clock
+from connectors.records import (
+    Adjustment as Correction,
+)
+from connectors.records import (
+    AdjustmentKind,
+    DestinationId,
+    EncodedEvent,
+    Event,
+    LeadId,
+    Money,
+    Receipt,
+    Target,
+)
+from jobs.correct import told
+from jobs.deliver import Delivered, Lane
+from jobs.intend import Intent
+from jobs.ledger import adjustments, deliveries, leads, requests, starts
+from jobs.ledger.fates import Fate
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Adjustment, Delivery, Sendable
+from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.corrections import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, Told, Wanted, event_anew, wanted
+from jobs.rules.facts import LeadFacts, Route
+
+
+def adjust(
+    ledger: Ledger,
+    book: Rulebook,
+    sinks: Sinks,
+    clock: Clock,
+    *,
+    jitter: Callable[[], float],
+    due_by: datetime,
+    stopped: Collection[str] = (),
+    held: Collection[DestinationId] = (),
+) -> Delivered:
+    """Send every correction that is due, what is in doubt first; the arguments are those of `deliver`."""
+    done = Delivered()
+    for destination, sink in sinks.items():
+        if destination not in stopped and isinstance(sink, Adjusts):
+            new_by = None if destination in held else due_by
+            CorrectionLane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by).send_all()
+    return done
+
+
+@dataclass(slots=True)
+class CorrectionLane(Lane):
+    """One destination's corrections in one run.
+
+    Its stops are its own: an interface that takes no corrections may well take conversions.
+    """
+
+    def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
+        by = self.new_by
+        if by is None:
+            return {}
+        with self.ledger.reading() as session:
+            due = adjustments.due_targets(session, self.ledger.account, self.destination, by=by)
+        return {target: partial(self._next, target, by) for target in due}
+
+    def _next(self, target: Target, by: datetime) -> tuple[int, ...]:
+        account, limit = self.ledger.account, self._batch(target)
+        with self.ledger.reading() as session:
+            return tuple(adjustments.due(session, account, self.destination, target, by=by, limit=limit))
+
+    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
+        return adjustments.in_doubt(session, self.ledger.account, self.destination)
+
+    def _batch(self, target: Target) -> int:
+        can = self.sink.limits.corrects.get(target.transport)
+        return self.sink.limits.batch if can is None else can.batch
+
+    def _way(self, _: Target) -> str:
+        return f"{self.destination} corrections"
+
+    def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+        # A correction names its conversion by the key, and a conversion has one that is not settled at most.
+        return [batch]
+
+    def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+        with self.ledger.writing() as session:
+            routes = self._routes()
+            intending = _Intending(session, self.ledger, self._adjusts, routes, self.clock.now(), self.done.count)
+            return intending.intend(target, batch, self.destination)
+
+    def _call(self, intent: Intent) -> Receipt:
+        return self._adjusts.adjust(intent.target, intent.events)
+
+    @property
+    def _adjusts(self) -> Adjusts:
+        if not isinstance(self.sink, Adjusts):
+            raise TypeError(f"{self.destination} corrects nothing")
+        return self.sink
+
+
+@dataclass(frozen=True, slots=True)
+class _Intending:
+    """One transaction, right before a wire call."""
+
+    session: Session
+    ledger: Ledger
+    sink: Adjusts
+    routes: Mapping[str, Route]
+    now: datetime
+    count: Callable[[Sendable, str], None]
+    """Told of each correction that is not made after all."""
+
+    def intend(self, target: Target, batch: tuple[int, ...], destination: DestinationId) -> Intent | None:
+        """The request that is to be made of a batch; None where nothing of it goes out any more."""
+        rows = [row for row in (self.session.get(Adjustment, one) for one in batch) if row is not None]
+        ids = {LeadId(row.lead) for row in rows}
+        facts = leads.facts(self.session, self.ledger.account, ids)
+        made = adjustments.of_leads(self.session, self.ledger.account, ids)
+        renamed = starts.renamed(self.session, self.ledger.account)
+        ready = [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], made[row.delivery], renamed)]
+        if not ready:
+            return None
+        for row in ready:
+            deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=self.now)
+        request = requests.begin(self.session, self.ledger, target, destination, ready, now=self.now)
+        events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
+        return Intent(request, target, tuple(deliveries.number(row) for row in ready), events)
+
+    def _is_ready(
+        self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
+    ) -> bool:
+        if row.fate == Fate.IN_DOUBT:
+            # The same bytes, which a platform counts once.
+            return True
+        route = self.routes.get(row.conversion)
+        if row.fate != Fate.PENDING:
+            return False
+        if route is None:
+            return self._keep(row, Fate.WITHHELD, "not_configured")
+        if lead.stale:
+            return self._keep(row, Fate.WITHHELD, "to_be_read_again")
+        holds = told(self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number])
+        want = wanted(route, lead, holds, renamed=renamed, now=self.now)
+        if want is None:
+            return self._keep(row, Fate.CANCELLED, STANDS_AGAIN)
+        return self._freeze(row, lead, route, holds, want)
+
+    def _freeze(self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, want: Wanted) -> bool:
+        """Freeze a correction's bytes, or put it where it belongs by now."""
+        if want.hopeless is not None:
+            late = want.hopeless == TOO_LATE
+            return self._keep(row, Fate.EXPIRED if late else Fate.WITHHELD, TOO_LATE if late else NOT_UNDOABLE)
+        if want.until is not None:
+            row.not_before = want.until
+            return self._keep(row, Fate.PENDING, MAY_COME_BACK)
+        if (row.kind, row.transport) != (want.kind, want.transport):
+            deliveries.look_again(self.session, row)
+            return self._keep(row, Fate.WITHHELD, "to_be_read_again")
+        row.value = None if want.value is None else f"{want.value:.2f}"
+        row.currency = None if want.value is None else route.currency
+        correction = self._correction(row, lead, route, holds, want.value)
+        if isinstance(correction, str):
+            return self._keep(row, Fate.EXPIRED if correction == TOO_LATE else Fate.WITHHELD, correction)
+        row.event = self.sink.encode_adjustment(correction)
+        row.event_sha256 = hashlib.sha256(row.event).hexdigest()
+        row.deferred_until = row.code = row.outcome = None
+        return True
+
+    def _correction(
+        self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, value: Decimal | None
+    ) -> Correction | str:
+        """The correction to encode; or why it may not go out."""
+        target = deliveries.target_of(row)
+        event: Event | None = None
+        if value is not None and route.limits.corrects[row.transport].by_resending:
+            anew = event_anew(route, lead, holds, target=target, value=value, now=self.now)
+            if isinstance(anew, str):
+                return anew
+            event = anew
+        return Correction(
+            key=holds.key,
+            target=target,
+            kind=AdjustmentKind(row.kind),
+            converted_at=holds.at,
+            at=row.at,
+            value=None if value is None else Money(value, route.currency),
+            event=event,
+        )
+
+    def _keep(self, row: Adjustment, to: Fate, cause: str) -> bool:
+        deliveries.move(self.session, self.ledger, row, to, cause, now=self.now)
+        self.count(row, cause)
+        return False

@@ -1,0 +1,178 @@
+"""Corrections of accepted deliveries: begun, and asked for by what is due."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, or_, update
+from sqlmodel import Session, col, select
+
+from connectors.records import AdjustmentKind, LeadId, OutcomeClass, Target
+from jobs.ledger.deliveries import HELD, target_of
+from jobs.ledger.fates import FROZEN, OPEN, Fate
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Adjustment, AdjustmentTransition, LeadRow
+
+UNSETTLED = OPEN | FROZEN
+"""While a correction stands here, the next one of its delivery is not begun."""
+
+
+def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, list[Adjustment]]:
+    """Every correction of these leads' deliveries, by delivery, in the order they were begun."""
+    found: dict[int, list[Adjustment]] = {}
+    for each in session.exec(
+        select(Adjustment)
+        .where(Adjustment.account == account, col(Adjustment.lead).in_(ids))
+        .order_by(col(Adjustment.delivery), col(Adjustment.number))
+    ):
+        found.setdefault(each.delivery, []).append(each)
+    return found
+
+
+def due_targets(session: Session, account: str, destination: str, *, by: datetime) -> list[Target]:
+    """Where corrections go whose time had come by then."""
+    rows = session.exec(
+        select(Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
+        .where(*_due(account, destination, by))
+        .distinct()
+    )
+    return sorted(Target(*row) for row in rows)
+
+
+def due(session: Session, account: str, destination: str, target: Target, *, by: datetime, limit: int) -> list[int]:
+    """Corrections whose time had come by then, oldest first."""
+    here = (Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
+    return [
+        number
+        for number in session.exec(
+            select(Adjustment.id)
+            .where(
+                *_due(account, destination, by),
+                *(column == part for column, part in zip(here, _parts(target), strict=True)),
+            )
+            .order_by(col(Adjustment.at), col(Adjustment.id))
+            .limit(limit)
+        )
+        if number is not None
+    ]
+
+
+def count_due(session: Session, account: str, destination: str, *, now: datetime) -> int:
+    """How many corrections are due."""
+    return session.exec(select(func.count()).select_from(Adjustment).where(*_due(account, destination, now))).one()
+
+
+def hold(session: Session, account: str, destination: str, *, now: datetime) -> None:
+    """Note that what is due waits for a human."""
+    wanted = _due(account, destination, now)
+    session.exec(update(Adjustment).where(*wanted).values(reason=HELD).execution_options(synchronize_session=False))
+
+
+def release(session: Session, account: str) -> None:
+    """Note that no correction waits for a human any more."""
+    held = (col(Adjustment.account) == account, col(Adjustment.fate) == Fate.PENDING, col(Adjustment.reason) == HELD)
+    session.exec(update(Adjustment).where(*held).values(reason="due"))
+
+
+def in_doubt(session: Session, account: str, destination: str) -> dict[Target, list[Adjustment]]:
+    """Corrections whose answer was lost, by where their bytes were sent."""
+    found: dict[Target, list[Adjustment]] = {}
+    for each in by_fate(session, account, Fate.IN_DOUBT):
+        if each.destination == destination:
+            found.setdefault(target_of(each), []).append(each)
+    return found
+
+
+def by_fate(session: Session, account: str, fate: Fate) -> list[Adjustment]:
+    """Every correction that stands at a fate."""
+    return list(
+        session.exec(
+            select(Adjustment)
+            .where(Adjustment.account == account, Adjustment.fate == fate)
+            .order_by(col(Adjustment.id))
+        )
+    )
+
+
+def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
+    """How many corrections this run has moved to a fate."""
+    return session.exec(
+        select(func.count())
+        .select_from(AdjustmentTransition)
+        .where(
+            AdjustmentTransition.account == ledger.account,
+            AdjustmentTransition.run == ledger.run,
+            AdjustmentTransition.to_fate == fate,
+        )
+    ).one()
+
+
+def rejected_in(session: Session, ledger: Ledger) -> list[Adjustment]:
+    """The corrections this run saw rejected, in their own order."""
+    mine = (
+        select(AdjustmentTransition.adjustment)
+        .where(AdjustmentTransition.run == ledger.run, AdjustmentTransition.to_fate == Fate.REJECTED)
+        .scalar_subquery()
+    )
+    return list(
+        session.exec(
+            select(Adjustment)
+            .where(
+                Adjustment.account == ledger.account,
+                Adjustment.fate == Fate.REJECTED,
+                Adjustment.outcome != OutcomeClass.DROP_EXPECTED,
+                col(Adjustment.id).in_(mine),
+            )
+            .order_by(col(Adjustment.id))
+        )
+    )
+
+
+def look_at_closed(session: Session, account: str, *, now: datetime) -> None:
+    """Have leads looked at whose corrections wait, and whose time for them is over."""
+    closed = select(Adjustment.lead).where(
+        Adjustment.account == account, col(Adjustment.fate).in_(OPEN), col(Adjustment.expires_at) < now
+    )
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(closed))
+        .values(to_correct=True)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
+    """The deliveries of these leads that were taken back whole, and the time they were taken back for."""
+    rows = session.exec(
+        select(Adjustment).where(
+            Adjustment.account == account,
+            col(Adjustment.lead).in_(ids),
+            Adjustment.kind == AdjustmentKind.RETRACTION,
+            Adjustment.fate == Fate.ACCEPTED,
+        )
+    )
+    return {row.delivery: row.at for row in rows}
+
+
+def history(session: Session, adjustment: int) -> list[AdjustmentTransition]:
+    """Every move of a correction, oldest first."""
+    return list(
+        session.exec(
+            select(AdjustmentTransition)
+            .where(AdjustmentTransition.adjustment == adjustment)
+            .order_by(col(AdjustmentTransition.id))
+        )
+    )
+
+
+def _due(account: str, destination: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Adjustment.account) == account,
+        col(Adjustment.destination) == destination,
+        col(Adjustment.fate) == Fate.PENDING,
+        or_(col(Adjustment.not_before).is_(None), col(Adjustment.not_before) <= now),
+        or_(col(Adjustment.deferred_until).is_(None), col(Adjustment.deferred_until) <= now),
+    )
+
+
+def _parts(target: Target) -> tuple[str, str, str, str]:
+    return target.transport, target.owner, target.action, target.source

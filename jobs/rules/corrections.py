@@ -1,0 +1,205 @@
+"""Whether a conversion that a platform has taken is to be corrected: taken back, or told with another value; pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from connectors.records import AdjustmentKind, ClickId, DeliveryKey, Event, Money, Target
+from jobs.rules.consent import Withheld, consent_to_send
+from jobs.rules.facts import LeadFacts, Origin, Route
+from jobs.rules.routing import click_for, identifiers_for
+from jobs.rules.timing import happened_at
+from jobs.rules.windows import window
+
+NOT_UNDOABLE = "not_undoable"
+TOO_LATE = "too_late_to_correct"
+MAY_COME_BACK = "may_come_back"
+"""The reason of a correction that waits until the lead has been lost for long enough."""
+STANDS_AGAIN = "stands_again"
+"""Why a correction is called off before it goes out."""
+
+
+class Cause(StrEnum):
+    """Why a conversion is corrected."""
+
+    UNDONE = "undone"
+    """Its lead went on to a stage that takes it back, and stayed there."""
+    VALUE_CHANGED = "value_changed"
+    WON_AGAIN = "won_again"
+    """Its lead came back, and what was made worth nothing is worth something again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a platform was told of one conversion, corrections included."""
+
+    key: DeliveryKey
+    transport: str
+    """How the conversion was carried."""
+    at: datetime
+    """When it happened, as it was told."""
+    worth: Decimal | None
+    """Its last value; None where it carried none."""
+    is_taken_back: bool = False
+    """Whether it was retracted, or made worth nothing because it was undone."""
+    is_retracted: bool = False
+    is_certain: bool = True
+    """Whether the platform is known to have taken the last correction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A correction that should be made."""
+
+    kind: AdjustmentKind
+    cause: Cause
+    value: Decimal | None
+    """The new total; None for a retraction."""
+    transport: str
+    """What carries it."""
+    at: datetime
+    """When what it tells of happened, or was seen."""
+    until: datetime | None = None
+    """It is not made before then; None makes it at once."""
+    closes_at: datetime | None = None
+    """It cannot be made after this."""
+    hopeless: str | None = None
+    """Why it cannot be made at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A lead that went on from the conversion's stage to one that takes it back."""
+
+    at: datetime
+    """When it first did so, not having come back since."""
+    is_still_there: bool
+    """Whether it stays in such a stage."""
+
+
+def wanted(route: Route, lead: LeadFacts, told: Told, *, renamed: Mapping[str, str], now: datetime) -> Wanted | None:
+    """The correction that what became of a lead asks for; None where the platform's word stands.
+
+    Args:
+        route: the conversion at its destination, as the settings have it now.
+        lead: what is known of the lead.
+        told: what the platform was told.
+        renamed: what renamed statuses are called now, by their old names.
+        now: the present instant.
+    """
+    left = _left(route, lead, told, renamed)
+    if left is not None:
+        return None if told.is_taken_back or not left.is_still_there else _undoing(route, told, left.at, now)
+    if told.is_retracted:
+        # What was taken back whole is told anew, as a conversion of its own.
+        return None
+    return _restating(route, lead, told, now)
+
+
+def _undoing(route: Route, told: Told, at: datetime, now: datetime) -> Wanted | None:
+    if route.undo is None:
+        return None
+    transport = route.undo.via or told.transport
+    can = route.limits.corrects.get(transport)
+    retracts = can is not None and AdjustmentKind.RETRACTION in can.kinds
+    return Wanted(
+        kind=AdjustmentKind.RETRACTION if retracts or can is None else AdjustmentKind.RESTATEMENT,
+        cause=Cause.UNDONE,
+        value=None if retracts or can is None else Decimal(0),
+        transport=transport,
+        at=at,
+        until=at + route.undo.after if at + route.undo.after > now else None,
+        closes_at=None if can is None else told.at + can.within,
+        hopeless=NOT_UNDOABLE if can is None else TOO_LATE if now > told.at + can.within else None,
+    )
+
+
+def _restating(route: Route, lead: LeadFacts, told: Told, now: datetime) -> Wanted | None:
+    can = route.limits.corrects.get(told.transport)
+    value = _worth_now(route, lead, told)
+    if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == told.worth:
+        return None
+    return Wanted(
+        kind=AdjustmentKind.RESTATEMENT,
+        cause=Cause.WON_AGAIN if told.is_taken_back else Cause.VALUE_CHANGED,
+        value=value,
+        transport=told.transport,
+        at=now,
+        closes_at=told.at + can.within,
+        hopeless=TOO_LATE if now > told.at + can.within else None,
+    )
+
+
+def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:
+    """What the conversion is worth by now, where that is to be told; an amount nobody can read changes nothing."""
+    field = route.field_value
+    if field is None:
+        return route.fixed_value if told.is_taken_back else None
+    amount = lead.amounts.get(field.path)
+    if not isinstance(amount, Decimal):
+        return field.otherwise if told.is_taken_back and amount is None else None
+    if told.worth and not told.is_taken_back and abs(amount - told.worth) <= told.worth * field.restate_above:
+        return None
+    return amount
+
+
+def _left(route: Route, lead: LeadFacts, told: Told, renamed: Mapping[str, str]) -> _Left | None:
+    """Where the lead went after the conversion; None where that stands.
+
+    Only a stage that takes it back undoes it, and only its own stage makes up for that: a lead that is neither here
+    nor there leaves things as they were told.
+    """
+    if route.undo is None:
+        return None
+    undoing, own = _with_old_names(route.undo.labels, renamed), _with_old_names(route.labels, renamed)
+    timed = sorted(
+        ((happened_at(change, lead, told.key, route.zone), change) for change in lead.changes),
+        key=lambda pair: (pair[0], pair[1].seen_at),
+    )
+    left: _Left | None = None
+    has_entered = False
+    for at, change in timed:
+        if at < told.at or change.origin is Origin.RELABEL:
+            continue
+        if change.label in own:
+            left, has_entered = None, True
+        elif change.label in undoing and (has_entered or at > told.at):
+            left = _Left(at if left is None else left.at, is_still_there=True)
+        elif left is not None:
+            left = _Left(left.at, is_still_there=False)
+    return left
+
+
+def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
+
+
+def event_anew(
+    route: Route, lead: LeadFacts, told: Told, *, target: Target, value: Decimal, now: datetime
+) -> Event | str:
+    """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
+
+    It carries what tells the person, so it is judged as a conversion is: by consent, by its window.
+    """
+    if lead.stale:
+        return "to_be_read_again"
+    consent = consent_to_send(route, lead)
+    if isinstance(consent, Withheld):
+        return consent.reason
+    click = click_for(route, lead, told.at)
+    identifiers = identifiers_for(route, lead, click)
+    if click is None and not identifiers:
+        return "no_identifier"
+    if now > window(route, lead, told.at, click, by_contact=click is None).closes_at:
+        return TOO_LATE
+    return Event(
+        key=told.key,
+        target=target,
+        at=told.at,
+        click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
+        identifiers=identifiers,
+        value=Money(value, route.currency),
+        consent=consent,
+    )
