@@ -104,7 +104,7 @@ POINTS = {
     "page committed": partial(committed, pull._Pulling, "_keep"),
     "a lead judged": partial(after, plan, "judge"),
     "leads planned": partial(committed, plan._Planner, "plan_some"),
-    "in the intent's commit": partial(committing, deliver._Lane, "_intend"),
+    "in the intent's commit": partial(committing, deliver.Lane, "_intend"),
     "intent committed": partial(of_sink, *DATA_MANAGER, before, "submit"),
     "accepted, answer unread": partial(upload_answered, "/v1/events:ingest"),
     "answer read": partial(of_sink, *DATA_MANAGER, after, "submit"),
