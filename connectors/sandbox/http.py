@@ -2,6 +2,7 @@
 
 import json
 import logging
+import selectors
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -101,7 +102,8 @@ class Server:
         self.stopping = Event()
         self.log = Log()
         self._listener = _listen(self, port)
-        self._thread = Thread(target=self._listener.serve_forever, args=(0.05,), name=f"sandbox-{name}", daemon=True)
+        self._ear, self._bell = socket.socketpair()
+        self._thread = Thread(target=self._listener.serve_until, args=(self._ear,), name=f"sandbox-{name}", daemon=True)
 
     @property
     def url(self) -> str:
@@ -122,9 +124,10 @@ class Server:
         if self.stopping.is_set():
             return
         self.stopping.set()
+        self._bell.close()
         if self._thread.is_alive():
-            self._listener.shutdown()
             self._thread.join(5)
+        self._ear.close()
         self._listener.close_connections()
         self._listener.server_close()
 
@@ -142,12 +145,21 @@ class _Listener(ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 64
+    timeout = 0  # whoever was about to connect and went away again is not waited for
 
     def __init__(self, server: Server, port: int) -> None:
         self.sandbox_server = server
         self._lock = Lock()
         self._open: dict[socket.socket, Thread] = {}
         super().__init__(("127.0.0.1", port), _Connection)
+
+    def serve_until(self, ear: socket.socket) -> None:
+        """Accept connections until the other end of `ear` closes: `serve_forever` would look twenty times a second."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(ear, selectors.EVENT_READ)
+            while all(key.fileobj is not ear for key, _ in selector.select()):
+                self.handle_request()
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
         thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)

@@ -2,13 +2,16 @@
 
 import http.client
 import json
+import selectors
 import socket
 from datetime import UTC, datetime
 from time import monotonic
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 
+from connectors.sandbox import http as http_server
 from connectors.sandbox.faults import Fault, Faults, Kind, parse_fault
 from connectors.sandbox.http import Server, json_response
 
@@ -122,6 +125,37 @@ def test_stopping_ends_a_hang():
         platform.server.stop()
 
     assert monotonic() - began < 5
+
+
+def test_an_idle_server_sleeps_until_it_is_asked_or_stopped(ask, monkeypatch):
+    """It never looks again by itself, so that stopping one need not wait for its next look."""
+    waits = []
+
+    class Noted(selectors.DefaultSelector):
+        def select(self, timeout=None):
+            waits.append(timeout)
+            return super().select(timeout)
+
+    monkeypatch.setattr(http_server, "selectors", SimpleNamespace(DefaultSelector=Noted, EVENT_READ=1))
+    platform = Platform()
+    port = platform.server.port
+    with platform.server:
+        ask(platform.server.url, "GET /")
+
+    assert waits == [None, None]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_a_server_that_never_served_stops_too():
+    """And stopping it twice is no mistake."""
+    platform = Platform()
+    port = platform.server.port
+    platform.server.stop()
+    platform.server.stop()
+
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def test_cut_before_keeps_the_request_from_the_platform(ask, platform, url):
