@@ -262,6 +262,8 @@ class Correction:
     """Corrections in one request at most."""
     by_resending: bool
     """Whether it corrects by the same key with another value, so that `Adjustment.event` is needed."""
+    except_by: frozenset[ClickIdKind] = frozenset()
+    """The click ids whose conversions it cannot correct."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,16 @@ class Line:
     """How often it came again with the same value."""
     changed_replays: int = 0
     """How many of those replays were not the same event to the byte."""
+    retracted: bool = False
+    """Whether it counts no more, and is worth nothing."""
+    adjusted_at: str = ""
+    """The latest adjustment time that was told with a correction, ISO 8601."""
+    ignored: int = 0
+    """How many corrections changed nothing, as no more of them are taken."""
+
+    def is_final(self, *, at_zero: bool) -> bool:
+        """Whether nothing more changes it: it is retracted, or restated to 0 where that is final too."""
+        return self.retracted or (at_zero and self.restatements > 0 and self.value == 0)
 
 
 class Book:
@@ -55,7 +65,7 @@ class Book:
         self._lines = {_identity(line.first): line for line in lines}
         self._moments = {_moment(line.first) for line in self._lines.values()}
 
-    def accept(self, event: Acceptance, *, across: bool = False) -> None:
+    def accept(self, event: Acceptance, *, across: bool = False, zero_is_final: bool = False) -> None:
         """Count the event, or let it adjust the conversion it repeats.
 
         The same transaction id on the same action is an adjustment: value and currency replace the first,
@@ -65,18 +75,28 @@ class Book:
         Args:
             event: what was accepted.
             across: whether a conversion that the other API took may be the one it repeats.
+            zero_is_final: whether a conversion that was restated to 0 stays so.
         """
         line = self.find(event, across=across)
         if line is None:
             self._lines[_identity(event)] = Line(event, event.value, event.currency, event.digest)
             self._moments.add(_moment(event))
         else:
-            self._lines[_identity(line.first)] = _adjusted(line, event)
+            self.put(_adjusted(line, event, zero_is_final=zero_is_final))
 
     def find(self, event: Acceptance, *, across: bool) -> Line | None:
         """The conversion that this event repeats."""
         known = (self._lines.get(_identity(event, api)) for api in ((event.api, *_APIS) if across else (event.api,)))
         return next((line for line in known if line), None)
+
+    def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> Line | None:
+        """The conversion that a correction names by its key, of the first of these APIs that took one."""
+        known = (self._lines.get((customer, action, key, api)) for api in apis)
+        return next((line for line in known if line), None)
+
+    def put(self, line: Line) -> None:
+        """Have a conversion stand as this line tells, where it stood before."""
+        self._lines[_identity(line.first)] = line
 
     def holds_moment(self, event: Acceptance) -> bool:
         """Whether the same API counted the same click at the same second on the same action before."""
@@ -104,8 +124,10 @@ def _moment(event: Acceptance) -> tuple[str, str, str, str, str]:
     return event.customer, event.action, event.click, event.event_time, event.api
 
 
-def _adjusted(line: Line, event: Acceptance) -> Line:
+def _adjusted(line: Line, event: Acceptance, *, zero_is_final: bool) -> Line:
     if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
+        if line.is_final(at_zero=zero_is_final):
+            return replace(line, ignored=line.ignored + 1)
         times = line.restatements + 1
         return replace(line, value=event.value, currency=event.currency, digest=event.digest, restatements=times)
     changed = line.changed_replays + (event.digest != line.digest)
@@ -120,9 +142,12 @@ def _json(line: Line) -> dict[str, object]:
         "action": first.action,
         "transaction_id": first.transaction_id,
         "accepted": 1,
+        "count": 0 if line.retracted else 1,
+        "retracted": line.retracted,
         "restatements": line.restatements,
         "replays": line.replays,
         "changed_replays": line.changed_replays,
+        "ignored": line.ignored,
         "event_time": first.event_time,
         "value": line.value,
         "first_value": first.value,
@@ -133,4 +158,5 @@ def _json(line: Line) -> dict[str, object]:
         "first_digest": first.digest,
         "first_request": first.request,
         "accepted_at": first.at,
+        "adjusted_at": line.adjusted_at,
     }

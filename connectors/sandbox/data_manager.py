@@ -34,6 +34,7 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "violation_index": (True, False),
     "violations_named": ("first", "all"),
     "processing_minutes": (20,),
+    "zero_is_final": (True, False),
 }
 """What could change a fate and is not certain: the positions, default first; any number of minutes fits."""
 _PROBLEM = "There was a problem with the request."
@@ -107,6 +108,7 @@ class DataManager:
         with self._lock:
             self._store.settle(self._now())
             self.switches[name] = value
+            self._google.zero_is_final = bool(self.switches["zero_is_final"])
 
     def book(self) -> list[dict[str, object]]:
         """Every conversion that either of Google's APIs counted by now, in the order of acceptance, as JSON."""

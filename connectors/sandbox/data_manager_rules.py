@@ -25,6 +25,7 @@ _RETRIEVE = f"{_REFERENCE}/requestStatus/retrieve"
 _REASONS = f"{_REFERENCE}/ErrorReason"
 _ADS_WINDOW = "https://support.google.com/google-ads/answer/3123169"
 _ADS_IMPORT = "https://support.google.com/google-ads/answer/10029210"
+_ADJUSTMENTS_HELP = "https://support.google.com/google-ads/answer/7686447"
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +373,20 @@ SAME_TRANSACTION = _rule(
     "",
     "documented",
     _UPGRADE,
+)
+
+ZERO_IS_FINAL = _rule(
+    "A conversion that was restated to 0 is not restated any more: another value is taken in as a success and "
+    "changes nothing (switch zero_is_final).",
+    "",
+    "inferred",
+    _ADJUSTMENTS_HELP,
+)
+RETRACTED = _rule(
+    "A transaction id whose conversion the Google Ads API retracted counts no more, whatever is sent again.",
+    "",
+    "inferred",
+    _ADJUSTMENTS_HELP,
 )
 
 # What the status of a request tells.

@@ -118,7 +118,11 @@ class Store:
                 where = {"customer": customer, "action": destination.action, "request": taken.id}
                 self.refuse(taken.due, "processing", reason, transaction_id=event.transaction_id, **where)
             else:
-                self.google.book.accept(self._acceptance(event, taken, destination), across=self.google.across_apis)
+                self.google.book.accept(
+                    self._acceptance(event, taken, destination),
+                    across=self.google.across_apis,
+                    zero_is_final=self.google.zero_is_final,
+                )
         return Outcome(len(rows), {reason: tuple(indices) for reason, indices in failed.items()})
 
     def _acceptance(self, event: Event, taken: Taken, destination: Destination) -> Acceptance:

@@ -17,6 +17,7 @@ class Google:
         clicks: by click id, and by the hash of contact data.
         book: every conversion that either API counted.
         across_apis: whether each API takes a key that the other one counted for known; not documented.
+        zero_is_final: whether a conversion that was restated to 0 can be corrected no more.
         settlers: what must judge its waiting rows before anything else changes.
     """
 
@@ -26,6 +27,7 @@ class Google:
         self.clicks: dict[str, Click] = {}
         self.book = Book()
         self.across_apis = False
+        self.zero_is_final = True
         self.settlers: list[Callable[[datetime], None]] = []
 
     def settle(self, now: datetime) -> None:

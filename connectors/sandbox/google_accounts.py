@@ -15,6 +15,7 @@ class Action:
     status: str = "ENABLED"
     click_window_days: int = 90
     one_per_click: bool = False
+    always_default_value: bool = False
     created_at: datetime | None = None
 
 

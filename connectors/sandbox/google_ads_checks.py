@@ -60,12 +60,32 @@ def action_id(name: str) -> str:
 
 def happened(row: Conversion) -> datetime | None:
     """When the conversion occurred, aware; None where its text is no such time."""
-    if not _TIME.fullmatch(row.time):
+    return instant(row.time)
+
+
+def instant(text: str) -> datetime | None:
+    """The time that the text tells in the API's form, aware; None where it is none, or not on the calendar."""
+    if not is_time(text):
         return None
     try:
-        return datetime.fromisoformat(row.time)
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
+
+
+def is_time(text: str) -> bool:
+    """Whether the text has the form of a time: seconds, a space, and its offset."""
+    return _TIME.fullmatch(text) is not None
+
+
+def is_currency(text: str) -> bool:
+    """Whether the text has the form of a currency."""
+    return _CURRENCY.fullmatch(text) is not None
+
+
+def is_personal(text: str) -> bool:
+    """Whether the text is an e-mail address or a phone number."""
+    return _PERSONAL.fullmatch(text) is not None
 
 
 def _faults(row: Conversion, now: datetime) -> Iterator[Fault]:
@@ -83,14 +103,14 @@ def _faults(row: Conversion, now: datetime) -> Iterator[Fault]:
 def _money_faults(row: Conversion) -> Iterator[Fault]:
     if row.value is not None and not (math.isfinite(row.value) and row.value >= 0):
         yield rules.VALUE_SHAPE, "conversion_value"
-    if row.currency and not _CURRENCY.fullmatch(row.currency):
+    if row.currency and not is_currency(row.currency):
         yield rules.CURRENCY, "currency_code"
 
 
 def _order_id_faults(order_id: str) -> Iterator[Fault]:
     if len(order_id) > MAX_ORDER_ID:
         yield rules.ORDER_ID_LENGTH, "order_id"
-    if _PERSONAL.fullmatch(order_id):
+    if is_personal(order_id):
         yield rules.ORDER_ID_PERSONAL, "order_id"
 
 
@@ -124,7 +144,7 @@ def _time_faults(row: Conversion, now: datetime) -> Iterator[Fault]:
     at = happened(row)
     if not row.time:
         yield rules.TIME_SENT, "conversion_date_time"
-    elif not _TIME.fullmatch(row.time):
+    elif not is_time(row.time):
         yield rules.TIME_FORMAT, "conversion_date_time"
     elif at is None:
         yield rules.TIME_EXISTS, "conversion_date_time"

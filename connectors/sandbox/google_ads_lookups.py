@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from connectors.sandbox import google_ads_rules as rules
 from connectors.sandbox.book import Acceptance
@@ -13,7 +13,9 @@ from connectors.sandbox.google_ads_checks import Fault, action_id, happened
 from connectors.sandbox.google_ads_wire import Conversion
 from connectors.sandbox.google_clicks import CONTACT_LIFE, Click, Timing, timing
 
-_ACTION_SETTLES_SECONDS = 6 * 3600
+ACTION_SETTLES = timedelta(hours=6)
+"""How long an action takes nothing after its creation."""
+
 _DECODABLE = re.compile(r"[A-Za-z0-9_-]+")
 _READABLE = {
     "gclid": rules.GCLID_READABLE,
@@ -103,7 +105,7 @@ def _by_action(row: Conversion, aim: Target, arrival: Arrival) -> Fault | None:
     if aim.action.kind != "UPLOAD_CLICKS":
         return rules.ACTION_TYPE, "conversion_action"
     created = aim.action.created_at
-    if created and (arrival.at - created).total_seconds() < _ACTION_SETTLES_SECONDS:
+    if created and arrival.at - created < ACTION_SETTLES:
         return rules.ACTION_AGE, "conversion_action"
     if aim.action.one_per_click and "gclid" not in row.clicks and row.clicks:
         return rules.EVERY_WITH_BRAID, next(iter(row.clicks))

@@ -17,9 +17,13 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "ads_api_click_dedup": ("without_order_id", "always"),
     "ads_api_duplicates": ("later", "all"),
     "ads_api_echo": (False, True),
+    "adjustments_allowlisted": (True, False),
+    "adjustments_unknown": ("never", "unreadable", "internal"),
+    "cross_api_adjustments": (True, False),
 }
 """Settings of the account, and what could change a fate and is not certain: the positions, default first."""
 REFUSALS_KEPT = 1_000
+_LISTS = ("conversions", "conversion_adjustments")
 
 
 class Memory:
@@ -60,7 +64,7 @@ class Memory:
     def note(self, problems: Sequence[Problem], at: datetime, **where: str) -> None:
         """Remember errors, for those who look at the page."""
         for each in problems:
-            field = ".".join(name for name, _ in each.place if name != "conversions")
+            field = ".".join(name for name, _ in each.place if name not in _LISTS)
             self.refused.append(
                 {"at": at.isoformat(), "when": "submit", "reason": str(each.code), "field": field, **where}
             )

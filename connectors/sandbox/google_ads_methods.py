@@ -3,8 +3,13 @@
 from collections import Counter, defaultdict
 from datetime import datetime
 
+from connectors.sandbox import google_ads_adjustment_rules as adjustment_rules
 from connectors.sandbox import google_ads_rules as rules
 from connectors.sandbox.google_ads_access import barred
+from connectors.sandbox.google_ads_adjustment_checks import request_fault
+from connectors.sandbox.google_ads_adjustment_wire import adjustments_answer, read_adjustments, unreadable_answer
+from connectors.sandbox.google_ads_adjustments import Circumstances
+from connectors.sandbox.google_ads_adjustments import judge as adjusted
 from connectors.sandbox.google_ads_checks import action_id, upload_fault
 from connectors.sandbox.google_ads_errors import Refusal
 from connectors.sandbox.google_ads_jobs import Job
@@ -19,13 +24,14 @@ from connectors.sandbox.google_ads_wire import UnreadableError, Upload, read_upl
 _FIRST_GIVEN_JOB = 2**31
 _SERVICES = "/google.ads.googleads.v26.services"
 _UPLOAD = f"{_SERVICES}.ConversionUploadService/UploadClickConversions"
+_ADJUST = f"{_SERVICES}.ConversionAdjustmentUploadService/UploadConversionAdjustments"
 _SEARCH = f"{_SERVICES}.GoogleAdsService/Search"
 _STREAM = f"{_SERVICES}.GoogleAdsService/SearchStream"
 
 
 def answered(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
     """The response to a call whose token holds, or its refusal."""
-    methods = {_UPLOAD: _upload, _SEARCH: _search, _STREAM: _search}
+    methods = {_UPLOAD: _upload, _ADJUST: _adjust, _SEARCH: _search, _STREAM: _search}
     method = methods.get(call.path)
     try:
         return method(call, memory, now) if method else Refusal.of(rules.METHOD)
@@ -71,6 +77,42 @@ def _record(upload: Upload, verdict: Verdict, arrival: Arrival, job: int, memory
         where = {"transaction_id": row.order_id, "customer": upload.customer, "action": action}
         memory.note(problems, arrival.at, request=arrival.request, **where)
     memory.jobs += [Job(job, arrival.at, upload.customer, action, dict(counts)) for action, counts in rows.items()]
+
+
+def _adjust(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+    memory.counts["adjust"] += 1
+    request = read_adjustments(call.message)
+    if refusal := barred(call.metadata, request.customer, memory.google.accounts):
+        return refusal
+    if not memory.switches["adjustments_allowlisted"]:
+        return Refusal.of(adjustment_rules.ALLOWLISTED)
+    if fault := request_fault(request):
+        return Refusal.of(*fault)
+    memory.counts["adjustments"] += len(request.rows)
+    circumstances = Circumstances(
+        customer=request.customer,
+        at=now,
+        google=memory.google,
+        across=bool(memory.switches["cross_api_adjustments"]),
+        duplicates=memory.setting("ads_api_duplicates"),
+    )
+    verdict = adjusted(request.rows, circumstances, memory.rulings)
+    job = request.job_id or _FIRST_GIVEN_JOB + memory.counts["adjust"]
+    if request.validate_only:
+        memory.counts["validated"] += 1
+        return adjustments_answer(request, verdict.problems, job, call.id)
+    for line in verdict.lines:
+        memory.google.book.put(line)
+    for index, row in enumerate(request.rows):
+        where = {"transaction_id": row.order_id, "customer": request.customer, "action": action_id(row.action)}
+        memory.note(verdict.problems.get(index, ()), now, request=call.id, **where)
+    match memory.setting("adjustments_unknown"):
+        case "unreadable":
+            return unreadable_answer(job)
+        case "internal":
+            return Refusal("INTERNAL", "Internal error encountered.")
+        case _:
+            return adjustments_answer(request, verdict.problems, job, call.id)
 
 
 def _search(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:

@@ -185,7 +185,7 @@ def _action(view: View, number: str) -> Any:
     action.primary_for_goal = True
     action.click_through_lookback_window_days = known.click_window_days
     action.value_settings.default_value = 1.0
-    action.value_settings.always_use_default_value = False
+    action.value_settings.always_use_default_value = known.always_default_value
     named = {
         "status": known.status,
         "type_": known.kind,

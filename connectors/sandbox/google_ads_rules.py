@@ -65,7 +65,7 @@ def _row(rule: str, evidence: Evidence, source: str, answer: str) -> Answered:
 
 # Who may call.
 METHOD = _call(
-    "Only UploadClickConversions, Search and SearchStream of v26 are answered.",
+    "Only UploadClickConversions, UploadConversionAdjustments, Search and SearchStream of v26 are answered.",
     "read in the library",
     _REFERENCE,
     "",

@@ -6,23 +6,28 @@ from dataclasses import dataclass
 from connectors.sandbox.google_ads_errors import Problem
 
 SHAPE = (
-    'a ruling is {"when": "submit", "family": a field of ErrorCode (default conversion_upload_error), '
+    'a ruling is {"when": "submit" or "adjust", "family": a field of ErrorCode (default conversion_upload_error, '
+    "or conversion_adjustment_upload_error), "
     '"reason": a name or names in it, or "number": one it does not know yet, "index": false for an error '
     "that names no row}, or a list of such"
 )
 
+_FAMILIES = {"submit": "conversion_upload_error", "adjust": "conversion_adjustment_upload_error"}
+_LISTS = {"submit": "conversions", "adjust": "conversion_adjustments"}
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """One planted error."""
+    """One planted error, on uploads (submit) or adjustments (adjust)."""
 
+    when: str
     family: str
     code: str | int
     indexed: bool
 
     def problem(self, row: int) -> Problem:
         """The error as the row's answer tells it."""
-        place = (("conversions", row),) if self.indexed else ()
+        place = ((_LISTS[self.when], row),) if self.indexed else ()
         return Problem(self.family, self.code, "Planted by hand.", place)
 
 
@@ -35,9 +40,10 @@ def read_rulings(document: object) -> tuple[Ruling, ...]:
     return rulings
 
 
-def planted(rulings: Mapping[str, tuple[Ruling, ...]], names: Iterable[str]) -> tuple[Ruling, ...]:
-    """What was planted for a row by the first of its names: order id, then click ids."""
-    return next((rulings[name] for name in names if name in rulings), ())
+def planted(rulings: Mapping[str, tuple[Ruling, ...]], names: Iterable[str], when: str) -> tuple[Ruling, ...]:
+    """What was planted for a row of this kind by the first of its names: order id, then click ids."""
+    meant = (tuple(each for each in rulings.get(name, ()) if each.when == when) for name in names)
+    return next((each for each in meant if each), ())
 
 
 def _read(document: object) -> Iterator[Ruling]:
@@ -45,15 +51,18 @@ def _read(document: object) -> Iterator[Ruling]:
 
     match document:
         case dict() if not document.keys() - {"when", "family", "reason", "number", "index"}:
-            family, indexed = document.get("family", "conversion_upload_error"), document.get("index", True)
+            when, indexed = document.get("when", "submit"), document.get("index", True)
         case _:
             raise ValueError(SHAPE)
     codes = _codes(document)
-    if document.get("when", "submit") != "submit" or not isinstance(indexed, bool) or not isinstance(family, str):
+    if when not in _FAMILIES or not isinstance(indexed, bool):
         raise ValueError(SHAPE)
+    family = document.get("family", _FAMILIES[when])
+    if not isinstance(family, str):
+        raise ValueError(SHAPE)  # noqa: TRY004 - one answer for every bad body
     for code in codes:
         error_number(family, code)
-        yield Ruling(family, code, indexed)
+        yield Ruling(when, family, code, indexed)
 
 
 def _codes(document: Mapping[object, object]) -> list[str | int]:

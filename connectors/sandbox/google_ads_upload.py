@@ -44,7 +44,7 @@ def judge(
     problems: dict[int, Sequence[Problem]] = {}
     accepted: list[Acceptance] = []
     for index, row in enumerate(upload.conversions):
-        found = planted(rulings, (row.order_id, *row.clicks.values()))
+        found = planted(rulings, (row.order_id, *row.clicks.values()), "submit")
         problems[index] = [each.problem(index) for each in found] or row_problems(row, index, arrival.at)
         if not problems[index]:
             verdict = repeated.get(index) or _looked_up(row, index, arrival, google)

@@ -26,7 +26,7 @@ HASHED = ("hashed_email", "hashed_phone_number")
 _ALLOWLISTED = ("user_ip_address", "session_attributes_encoded", "session_attributes_key_value_pairs")
 _UNKNOWN = 1
 """Every enum's UNKNOWN, which is for answers only."""
-_FAILURE = "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure"
+FAILURE = "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure"
 _INVALID_ARGUMENT = 3
 
 _Request = service.UploadClickConversionsRequest.pb()
@@ -159,7 +159,7 @@ def upload_answer(
         )
     if problems:
         told = list(dict.fromkeys(each for row in sorted(problems) for each in problems[row]))
-        response.partial_failure_error.CopyFrom(_partial_failure(told, request_id))
+        response.partial_failure_error.CopyFrom(partial_failure(told, request_id))
     return bytes(response.SerializeToString())
 
 
@@ -173,10 +173,11 @@ def _result(row: Conversion, *, failed: bool, echo: bool) -> Any:
     return told
 
 
-def _partial_failure(problems: Sequence[Problem], request_id: str) -> Any:
+def partial_failure(problems: Sequence[Problem], request_id: str) -> Any:
+    """The Status of a request of which some rows failed."""
     first = problems[0].message
     text = first if len(problems) == 1 else f"Multiple errors in ‘details’. First error: {first}"
-    packed = any_pb2.Any(type_url=_FAILURE, value=failure(problems, request_id))
+    packed = any_pb2.Any(type_url=FAILURE, value=failure(problems, request_id))
     return status_pb2.Status(code=_INVALID_ARGUMENT, message=text, details=[packed])
 
 

@@ -89,7 +89,8 @@ def _figures(state: Mapping[str, object], google: Sequence[Row], meta: Sequence[
         "leads in Oplead": mapping_of(state.get("oplead")).get("leads", 0),
         "uploads to Google": number_of(counts["data_manager"].get("ingest"))
         + number_of(counts["google_ads"].get("upload")),
-        "conversions at Google": len(google),
+        "conversions at Google": sum(not line.get("retracted") for line in google),
+        "adjustments at Google": counts["google_ads"].get("adjustments", 0),
         "value at Google": _total(google),
         "uploads to Meta": counts["meta"].get("uploads", 0),
         "events at Meta": sum(number_of(line.get("accepted")) for line in meta),

@@ -79,6 +79,8 @@ def _moment(name: str) -> Cell:
 
 
 def _value(row: Row) -> str:
+    if row.get("retracted"):
+        return f"retracted <small>was {text(money(row.get('first_value'), row.get('currency', '')))}</small>"
     now = text(money(row.get("value"), row.get("currency", "")))
     if row.get("first_value", row.get("value")) == row.get("value"):
         return now
@@ -86,7 +88,12 @@ def _value(row: Row) -> str:
 
 
 def _again(row: Row) -> str:
-    told = {"replays": "replayed", "changed_replays": "changed on replay", "restatements": "restated"}
+    told = {
+        "replays": "replayed",
+        "changed_replays": "changed on replay",
+        "restatements": "restated",
+        "ignored": "ignored",
+    }
     counts = [f"{text(row[name])} × {word}" for name, word in told.items() if row.get(name)]
     return "<br>".join(counts) or "–"
 

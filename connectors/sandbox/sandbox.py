@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from connectors.sandbox import data_manager_rules, demo, google_ads_rules, meta, oauth, oplead
+from connectors.sandbox import (
+    data_manager_rules,
+    demo,
+    google_ads_adjustment_rules,
+    google_ads_rules,
+    meta,
+    oauth,
+    oplead,
+)
 from connectors.sandbox.certificate import self_signed
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.control import Control, Platforms
@@ -32,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     *oauth.RULES,
     *data_manager_rules.RULES,
     *google_ads_rules.RULES,
+    *google_ads_adjustment_rules.RULES,
     *meta.RULES,
 )
 """Everything the sandbox holds its callers to."""

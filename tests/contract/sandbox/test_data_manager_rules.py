@@ -4,6 +4,7 @@ import copy
 import http.client
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -75,7 +76,8 @@ class Wire:
     def __init__(self, server: Server) -> None:
         self.now = NOON
         self.valid = True
-        self.platform = DataManager(lambda: self.now, lambda _: self.valid, Google(ACCOUNTS))
+        self.google = Google(ACCOUNTS)
+        self.platform = DataManager(lambda: self.now, lambda _: self.valid, self.google)
         self.platform.register_clicks(CLICKS)
         server.handler = self.platform.handle
         self.address = urlsplit(server.url).netloc
@@ -520,6 +522,42 @@ def sent_again(wire: Wire) -> None:
     assert (750, 900) == (line["value"], line["first_value"])
 
 
+def worth(wire: Wire, *values: float) -> list[dict]:
+    """Send the first event with each value in turn, and let it be processed; the book after each."""
+    books = []
+    for value in values:
+        body = copy.deepcopy(GOOD)
+        body["events"][0]["conversionValue"] = value
+        _, taken = wire.ingest({**body, "events": body["events"][:1]})
+        wire.now += timedelta(hours=1)
+
+        assert "SUCCESS" == wire.status(taken["requestId"])["requestStatus"]
+        [line] = wire.platform.book()
+        books.append(line)
+    return books
+
+
+def at_zero(wire: Wire) -> None:
+    """rules.ZERO_IS_FINAL."""
+    final = worth(wire, 900, 0, 750)
+    wire.platform.switch("zero_is_final", value=False)
+    back = worth(wire, 750)
+
+    assert [(900, 1, 0), (0, 1, 0), (0, 1, 1)] == [(each["value"], each["count"], each["ignored"]) for each in final]
+    assert [(750, 1, 2)] == [(each["value"], each["count"], each["restatements"]) for each in back]
+
+
+def taken_back(wire: Wire) -> None:
+    """rules.RETRACTED."""
+    worth(wire, 900)
+    line = wire.google.book.corrected("1234567890", "987654322", "good-0", ["data_manager"])
+    assert line is not None
+    wire.google.book.put(replace(line, value=0.0, retracted=True))
+    wire.platform.switch("zero_is_final", value=False)
+
+    assert [(0, 0), (0, 0)] == [(each["value"], each["count"]) for each in worth(wire, 900, 750)]
+
+
 def not_yet(wire: Wire) -> None:
     """rules.PROCESSING_TIME."""
     _, taken = wire.ingest(GOOD)
@@ -609,6 +647,8 @@ STORIES: dict[rules.Answered, Callable[[Wire], None]] = {
     rules.NUMERIC_ENUMS: enums,
     rules.CONTACT_RECEIVED: contact_only,
     rules.SAME_TRANSACTION: sent_again,
+    rules.ZERO_IS_FINAL: at_zero,
+    rules.RETRACTED: taken_back,
     rules.PROCESSING_TIME: not_yet,
     rules.DESTINATION_STATUS: per_destination,
     rules.RECORD_INDICES: indices,

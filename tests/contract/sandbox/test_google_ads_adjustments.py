@@ -1,0 +1,640 @@
+"""Every rule about adjustments of the sandbox's Google Ads API, broken by hand-written messages over a raw channel."""
+
+import copy
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from google.ads.googleads.v26.errors.types import errors
+from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
+
+from connectors.sandbox import google_ads_adjustment_rules as rules
+from connectors.sandbox import google_ads_rules
+from connectors.sandbox.book import Acceptance
+from connectors.sandbox.faults import Fault, Faults, Kind
+from connectors.sandbox.google import Google
+from connectors.sandbox.google_accounts import Account, Action
+from connectors.sandbox.google_ads import GoogleAds
+from connectors.sandbox.google_ads_server import GoogleAdsServer
+from connectors.sandbox.page import render
+
+NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
+PATH = "/google.ads.googleads.v26.services.ConversionAdjustmentUploadService/UploadConversionAdjustments"
+ADWORDS = "https://www.googleapis.com/auth/adwords"
+CUSTOMER, MANAGER, OTHER = "1234567890", "1112223333", "2223334444"
+SALE, YOUNG, PAUSED, FIXED, WEB, CALLS = "11", "12", "13", "14", "15", "16"
+ACCOUNTS = {
+    CUSTOMER: Account(
+        managers=frozenset({MANAGER}),
+        actions={
+            SALE: Action(),
+            YOUNG: Action(created_at=NOON - timedelta(hours=5, minutes=59)),
+            PAUSED: Action(status="HIDDEN"),
+            FIXED: Action(always_default_value=True),
+            WEB: Action(kind="WEBPAGE"),
+            CALLS: Action(kind="UPLOAD_CALLS"),
+        },
+    ),
+    OTHER: Account(managers=frozenset({MANAGER}), actions={"21": Action()}),
+}
+METADATA = {"authorization": "Bearer good", "login-customer-id": MANAGER}
+UNSPECIFIED, UNKNOWN, RETRACTION, RESTATEMENT, ENHANCEMENT = 0, 1, 2, 3, 4
+SHA = "a" * 64
+PAIR = {"gclid": "click-9", "conversion_date_time": "2026-07-10 11:00:00+02:00"}
+RETRACTED = {
+    "order_id": "sale-0",
+    "conversion_action": f"customers/{CUSTOMER}/conversionActions/{SALE}",
+    "adjustment_date_time": "2026-07-15 10:00:00+02:00",
+    "adjustment_type": RETRACTION,
+}
+RESTATED = RETRACTED | {
+    "order_id": "sale-1",
+    "adjustment_type": RESTATEMENT,
+    "restatement_value": {"adjusted_value": 750.5, "currency_code": "EUR"},
+}
+GOOD = {"customer_id": CUSTOMER, "partial_failure": True, "conversion_adjustments": [RETRACTED, RESTATED]}
+
+
+def counted(name, **change):
+    """A conversion of the 10th of July that the book holds."""
+    fields = {
+        "customer": CUSTOMER,
+        "action": SALE,
+        "transaction_id": name,
+        "event_time": "2026-07-10T09:00:00+00:00",
+        "value": 900.0,
+        "currency": "EUR",
+        "click_kind": "gclid",
+        "matched": True,
+        "digest": "",
+        "request": "first",
+        "at": "2026-07-10T10:00:00+00:00",
+        "api": "google_ads",
+    }
+    return Acceptance(**{**fields, **change})
+
+
+BOOK = (
+    counted("sale-0"),
+    counted("sale-1"),
+    counted("by-gbraid", click_kind="gbraid"),
+    counted("by-wbraid", click_kind="wbraid"),
+    counted("by-contact", click_kind="contact"),
+    counted("of-53-days", event_time="2026-05-27T12:00:00+00:00"),
+    counted("of-54-days", event_time="2026-05-27T11:59:59+00:00"),
+    counted("by-data-manager", api="data_manager"),
+    counted("", key="click-9 2026-07-10T09:00:00+00:00", click="click-9"),
+    counted("", click_kind="gbraid", key="click-8 2026-07-10T09:00:00+00:00", click="click-8"),
+    counted("of-default", action=FIXED),
+)
+
+
+class Answer:
+    """An answer taken apart: `failed` are (row or None, family, code, fields) for each error."""
+
+    def __init__(self, reply):
+        self.code = reply.code
+        self.raw = reply.messages[0] if reply.messages else b""
+        self.response = service.UploadConversionAdjustmentsResponse.pb().FromString(self.raw)
+        failure = reply.failure
+        for packed in self.response.partial_failure_error.details:
+            failure = packed.value
+        self.failed = [_told(each) for each in errors.GoogleAdsFailure.pb().FromString(failure or b"").errors]
+
+    @property
+    def done(self):
+        """The rows with a result."""
+        return [index for index, each in enumerate(self.response.results) if each.conversion_action]
+
+
+def _told(error):
+    family = error.error_code.WhichOneof("error_code")
+    number = getattr(error.error_code, family)
+    known = error.error_code.DESCRIPTOR.fields_by_name[family].enum_type.values_by_number.get(number)
+    path = error.location.field_path_elements
+    is_row = path and path[0].field_name == "conversion_adjustments" and path[0].HasField("index")
+    fields = ".".join(each.field_name for each in (path[1:] if is_row else path))
+    return path[0].index if is_row else None, family, known.name if known else number, fields
+
+
+class Wire:
+    """A fresh platform that has counted some conversions, behind a channel, with a clock of its own."""
+
+    def __init__(self, call, server):
+        self.call = call
+        self.now = NOON
+        self.google = Google(ACCOUNTS)
+        self.platform = GoogleAds(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
+        self.faults = server.faults
+        for event in BOOK:
+            self.google.book.accept(event)
+        self.before = self.book()
+        server.handler = self.platform.handle
+
+    def adjust(self, body, metadata=METADATA):
+        """Send one request."""
+        kind = service.UploadConversionAdjustmentsRequest.pb()
+        raw = body if isinstance(body, bytes) else kind(**body).SerializeToString()
+        return Answer(self.call(PATH, raw, metadata.items()))
+
+    def reply(self, body):
+        """Send one request; its response as it is, with details that nobody could read."""
+        raw = service.UploadConversionAdjustmentsRequest.pb()(**body).SerializeToString()
+        reply = self.call(PATH, raw, METADATA.items())
+        return service.UploadConversionAdjustmentsResponse.pb().FromString(reply.messages[0])
+
+    def only(self, row):
+        """Send one row: its errors as (code, field), empty where it was taken."""
+        return [(code, field) for _, _, code, field in self.adjust(request(row)).failed]
+
+    def book(self):
+        """Count, value, currency and restatements of each conversion, by key."""
+        return {
+            line["transaction_id"]: (line["count"], line["value"], line["currency"], line["restatements"])
+            for line in self.platform.book()
+            if line["transaction_id"]
+        }
+
+
+@pytest.fixture(scope="module")
+def server():
+    """One port for all."""
+    with GoogleAdsServer(lambda _: b"", Faults(), lambda: NOON) as serving:
+        yield serving
+
+
+@pytest.fixture
+def wire(server, dialled):
+    """A fresh platform behind it."""
+    server.faults.clear()
+    with dialled(server.url) as call:
+        yield Wire(call, server)
+
+
+def request(*rows):
+    """A request of these rows."""
+    return {**GOOD, "conversion_adjustments": list(rows)}
+
+
+def changed(row, **change):
+    """A row with some fields changed; None takes one away."""
+    row = copy.deepcopy(row) | change
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def retract(**change):
+    """The good retraction, changed."""
+    return changed(RETRACTED, **change)
+
+
+def restate(value=750.5, **change):
+    """The good restatement, changed."""
+    return changed(RESTATED, **({"restatement_value": {"adjusted_value": value}} | change))
+
+
+def action(number):
+    """An action's resource name."""
+    return f"customers/{CUSTOMER}/conversionActions/{number}"
+
+
+def named(each):
+    """A rule by its sentence, in the name of a test."""
+    return getattr(each, "rule", "")
+
+
+# ── calls that fail as a whole ────────────────────────────────────────────────────────────────────
+
+REFUSED = {
+    google_ads_rules.TOKEN_SENT: [({"metadata": {"login-customer-id": MANAGER}}, GOOD)],
+    google_ads_rules.ACCESS: [({"metadata": METADATA | {"login-customer-id": "9990001111"}}, GOOD)],
+    google_ads_rules.READABLE: [({}, b"\xff"), ({}, b"\xa0\x06\x01")],
+    rules.PARTIAL_FAILURE: [({}, {**GOOD, "partial_failure": False})],
+    rules.SOME_ADJUSTMENTS: [({}, request())],
+    rules.MAX_ADJUSTMENTS: [({}, request(*[RETRACTED] * 2001))],
+    rules.JOB_ID: [({}, {**GOOD, "job_id": 0}), ({}, {**GOOD, "job_id": -1})],
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "call", "body"), [(rule, *each) for rule in REFUSED for each in REFUSED[rule]], ids=named
+)
+def test_a_broken_rule_refuses_the_call(wire, rule, call, body):
+    """Its status and its error come back, and nothing is adjusted."""
+    answer = wire.adjust(body, **call)
+
+    assert rule.status == answer.code
+    assert ([(rule.family, rule.answer)] if rule.family else []) == [each[1:3] for each in answer.failed]
+    assert wire.before == wire.book()
+
+
+# ── rows that fail ────────────────────────────────────────────────────────────────────────────────
+
+KEY, TIME, VALUE = "order_id", "adjustment_date_time", "restatement_value"
+ROWS = {
+    rules.TYPE_SENT: [(retract(adjustment_type=UNSPECIFIED), "adjustment_type")],
+    rules.TYPE_KNOWN: [
+        (retract(adjustment_type=UNKNOWN), "adjustment_type"),
+        (retract(adjustment_type=9), "adjustment_type"),
+    ],
+    rules.ONE_KEY: [(retract(gclid_date_time_pair=PAIR), KEY), (restate(gclid_date_time_pair=PAIR), KEY)],
+    rules.SOME_KEY: [(retract(order_id=None), KEY), (retract(order_id=""), KEY)],
+    rules.PAIR_WHOLE: [
+        (
+            retract(order_id=None, gclid_date_time_pair={"gclid": "click-9"}),
+            "gclid_date_time_pair.conversion_date_time",
+        ),
+        (
+            retract(order_id=None, gclid_date_time_pair={"conversion_date_time": PAIR["conversion_date_time"]}),
+            "gclid_date_time_pair.gclid",
+        ),
+    ],
+    rules.PAIR_TIME: [
+        (
+            retract(order_id=None, gclid_date_time_pair=PAIR | {"conversion_date_time": "2026-07-10T09:00:00Z"}),
+            "gclid_date_time_pair.conversion_date_time",
+        )
+    ],
+    rules.ORDER_ID_LENGTH: [(retract(order_id="x" * 65), KEY)],
+    rules.ORDER_ID_PERSONAL: [(retract(order_id="jean@example.org"), KEY), (retract(order_id="+33199001234"), KEY)],
+    rules.ACTION_SENT: [(retract(conversion_action=None), "conversion_action")],
+    rules.ACTION_NAME: [(retract(conversion_action=SALE), "conversion_action")],
+    rules.TIME_SENT: [(retract(adjustment_date_time=None), TIME)],
+    rules.TIME_FORMAT: [
+        (retract(adjustment_date_time=text), TIME)
+        for text in ("2026-07-15 10:00:00", "2026-07-15T10:00:00+02:00", "2026-07-15 10:00:00.5+02:00", "yesterday")
+    ],
+    rules.TIME_EXISTS: [
+        (retract(adjustment_date_time="2026-06-31 10:00:00+02:00"), TIME),
+        (
+            retract(order_id=None, gclid_date_time_pair=PAIR | {"conversion_date_time": "2026-02-30 11:00:00+02:00"}),
+            "gclid_date_time_pair.conversion_date_time",
+        ),
+    ],
+    rules.NOT_IN_FUTURE: [(retract(adjustment_date_time="2026-07-20 12:05:01+00:00"), TIME)],
+    rules.VALUE_SENT: [
+        (restate(restatement_value=None), VALUE),
+        (restate(restatement_value={"currency_code": "EUR"}), f"{VALUE}.adjusted_value"),
+    ],
+    rules.NO_VALUE: [(retract(restatement_value={"adjusted_value": 0}), VALUE), (retract(restatement_value={}), VALUE)],
+    rules.VALUE_SHAPE: [(restate(-1), f"{VALUE}.adjusted_value"), (restate(math.nan), f"{VALUE}.adjusted_value")],
+    rules.CURRENCY: [
+        (restate(restatement_value={"adjusted_value": 1, "currency_code": "eur"}), f"{VALUE}.currency_code")
+    ],
+    rules.NO_CONTACT: [
+        (restate(user_identifiers=[{"hashed_email": SHA}]), "user_identifiers"),
+        (retract(user_agent="Mozilla/5.0"), "user_agent"),
+    ],
+    rules.MAX_IDENTIFIERS: [
+        (
+            retract(adjustment_type=ENHANCEMENT, user_identifiers=[{"hashed_email": SHA}] * 6),
+            "user_identifiers",
+        )
+    ],
+    rules.ACTION_KNOWN: [
+        (retract(conversion_action=action("99")), "conversion_action"),
+        (retract(conversion_action=action("21")), "conversion_action"),
+        (retract(conversion_action=action(PAUSED)), "conversion_action"),
+    ],
+    rules.ACTION_TYPE: [
+        (retract(conversion_action=action(CALLS)), "conversion_action"),
+        (retract(adjustment_type=ENHANCEMENT), "conversion_action"),
+        (retract(adjustment_type=ENHANCEMENT, gclid_date_time_pair=PAIR), "conversion_action"),
+        (retract(adjustment_type=ENHANCEMENT, adjustment_date_time=None), "conversion_action"),
+    ],
+    rules.ACTION_AGE: [(retract(conversion_action=action(YOUNG)), "conversion_action")],
+    rules.OWN_VALUE: [(restate(order_id="of-default", conversion_action=action(FIXED)), "conversion_action")],
+    rules.WEBPAGE_ORDER_ID: [
+        (retract(conversion_action=action(WEB), order_id=None, gclid_date_time_pair=PAIR), "order_id")
+    ],
+    rules.CONVERSION_KNOWN: [
+        (retract(order_id="unheard-of"), KEY),
+        (retract(order_id="of-default"), KEY),
+        (retract(order_id="click-9 2026-07-10T09:00:00+00:00"), KEY),
+        (retract(conversion_action=action(WEB)), KEY),
+        (retract(order_id=None, gclid_date_time_pair=PAIR | {"gclid": "CLICK-9"}), "gclid_date_time_pair"),
+        (retract(order_id=None, gclid_date_time_pair=PAIR | {"gclid": "click-8"}), "gclid_date_time_pair"),
+        (
+            retract(order_id=None, gclid_date_time_pair=PAIR | {"conversion_date_time": "2026-07-10 11:00:01+02:00"}),
+            "gclid_date_time_pair",
+        ),
+    ],
+    rules.NO_WBRAID: [(retract(order_id="by-wbraid"), KEY), (restate(order_id="by-wbraid"), KEY)],
+    rules.NOT_EXPIRED: [(retract(order_id="of-54-days"), KEY), (restate(order_id="of-54-days"), KEY)],
+    rules.AFTER_CONVERSION: [
+        (retract(adjustment_date_time="2026-07-10 08:59:59+00:00"), TIME),
+        (restate(adjustment_date_time="2026-07-10 11:00:00+02:00"), TIME),
+    ],
+}
+
+
+@pytest.mark.parametrize(("rule", "row", "field"), [(rule, *each) for rule in ROWS for each in ROWS[rule]], ids=named)
+def test_a_broken_rule_fails_its_row_alone(wire, rule, row, field):
+    """The row is named by index and field, its result is empty, and its neighbour is adjusted."""
+    answer = wire.adjust(request(row, restate(700, order_id="by-contact")))
+
+    assert "OK" == answer.code
+    assert [(0, rule.family, rule.answer, field)] == answer.failed
+    assert [1] == answer.done
+    assert wire.before | {"by-contact": (1, 700.0, "EUR", 1)} == wire.book()
+
+
+# ── what is promised, or takes more than one call ─────────────────────────────────────────────────
+
+STORIES = {}
+
+
+def story(*told):
+    """The test of these rules."""
+
+    def keep(tell):
+        STORIES.update(dict.fromkeys(told, tell))
+        return tell
+
+    return keep
+
+
+@story(rules.ROW_BY_ROW)
+def taken(wire):
+    """A retraction takes count and value, a restatement the value alone; the results name what was adjusted."""
+    answer = wire.adjust({**GOOD, "job_id": 7})
+
+    assert ("OK", [], [0, 1], 7) == (answer.code, answer.failed, answer.done, answer.response.job_id)
+    assert wire.before | {"sale-0": (0, 0.0, "EUR", 0), "sale-1": (1, 750.5, "EUR", 1)} == wire.book()
+    assert [("sale-0", RETRACTION), ("sale-1", RESTATEMENT)] == [
+        (each.order_id, each.adjustment_type) for each in answer.response.results
+    ]
+    assert {"adjust": 1, "adjustments": 2} == wire.platform.state()["requests"]
+
+
+@story(rules.ALLOWLISTED)
+def closed(wire):
+    """Nothing of a request is judged; uploads of conversions have a switch of their own."""
+    wire.platform.switch("ads_api_allowlisted", value=False)
+    opened = wire.adjust({**GOOD, "validate_only": True})
+    wire.platform.switch("adjustments_allowlisted", value=False)
+    answer = wire.adjust({**GOOD, "validate_only": True})
+
+    assert ("OK", []) == (opened.code, opened.failed)
+    assert "PERMISSION_DENIED" == answer.code
+    assert [(None, rules.ALLOWLISTED.family, rules.ALLOWLISTED.answer, "")] == answer.failed
+
+
+@story(rules.VALIDATE_ONLY)
+def validated(wire):
+    """Errors come back by row; results and traces do not."""
+    answer = wire.adjust({**request(RESTATED, retract(order_id="unheard-of")), "validate_only": True})
+
+    assert [(1, "CONVERSION_NOT_FOUND")] == [each[:3:2] for each in answer.failed]
+    assert [] == list(answer.response.results)
+    assert wire.before == wire.book()
+    assert [] == wire.platform.state()["refused"]
+
+
+@story(rules.ANSWER_LOST)
+def unreadable(wire):
+    """The conversions are adjusted, and the answer does not say so; asked again, the platform does."""
+    wire.platform.switch("adjustments_unknown", "unreadable")
+    failure = wire.reply(request(RETRACTED)).partial_failure_error
+    wire.platform.switch("adjustments_unknown", "internal")
+    lost = wire.adjust(request(RESTATED))
+    wire.platform.switch("adjustments_unknown", "never")
+
+    assert (13, b"\xff") == (failure.code, failure.details[0].value)
+    assert ("INTERNAL", []) == (lost.code, lost.failed)
+    assert wire.before | {"sale-0": (0, 0.0, "EUR", 0), "sale-1": (1, 750.5, "EUR", 1)} == wire.book()
+    assert [(0, "CONVERSION_ALREADY_RETRACTED"), (1, "RESTATEMENT_ALREADY_EXISTS")] == [
+        each[:3:2] for each in wire.adjust(GOOD).failed
+    ]
+
+
+@story(rules.ONCE)
+def doubled(wire):
+    """The later of two alike is refused, or both; another conversion or time is not alike."""
+    rows = (restate(700), restate(800), restate(700, order_id="sale-0"))
+    later = wire.adjust({**request(*rows), "validate_only": True})
+    wire.platform.switch("ads_api_duplicates", "all")
+    both = wire.adjust(request(*rows))
+
+    assert [(1, rules.ONCE.family, rules.ONCE.answer, TIME)] == later.failed
+    assert [0, 1] == [each[0] for each in both.failed]
+    assert wire.before | {"sale-0": (1, 700.0, "EUR", 1)} == wire.book()
+
+
+@story(rules.IN_ORDER)
+def one_after_another(wire):
+    """The second row finds what the first left."""
+    later = {"adjustment_date_time": "2026-07-16 10:00:00+02:00"}
+    answer = wire.adjust(
+        request(restate(700), restate(800, **later), retract(**later), retract(adjustment_date_time=NOON_TEXT))
+    )
+
+    assert [(3, "CONVERSION_ALREADY_RETRACTED")] == [each[:3:2] for each in answer.failed]
+    assert (1, 800.0, "EUR", 2) == wire.book()["sale-1"]
+
+
+NOON_TEXT = "2026-07-20 12:00:00+00:00"
+
+
+@story(rules.NOT_RETRACTED)
+def final(wire):
+    """Neither retracted nor restated again, at whatever time."""
+    wire.adjust(request(RETRACTED))
+
+    for row in (RETRACTED, retract(adjustment_date_time=NOON_TEXT), restate(order_id="sale-0")):
+        assert [("CONVERSION_ALREADY_RETRACTED", KEY)] == wire.only(row)
+    assert (0, 0.0, "EUR", 0) == wire.book()["sale-0"]
+
+
+@story(rules.LATEST, rules.NEW_TIME)
+def ordered(wire):
+    """An older correction is refused, one of the same time is a duplicate, a newer one counts."""
+    wire.adjust(request(RESTATED))
+
+    assert [("RESTATEMENT_ALREADY_EXISTS", TIME)] == wire.only(restate(1))
+    assert [("MORE_RECENT_RESTATEMENT_FOUND", TIME)] == wire.only(
+        restate(1, adjustment_date_time="2026-07-15 07:59:59+00:00")
+    )
+    assert [("MORE_RECENT_RESTATEMENT_FOUND", TIME)] == wire.only(
+        retract(order_id="sale-1", adjustment_date_time="2026-07-15 07:59:59+00:00")
+    )
+    assert (1, 750.5, "EUR", 1) == wire.book()["sale-1"]
+    assert [] == wire.only(restate(1, adjustment_date_time="2026-07-15 08:00:01+00:00"))
+    assert (1, 1.0, "EUR", 2) == wire.book()["sale-1"]
+    assert [] == wire.only(retract(order_id="sale-1", adjustment_date_time="2026-07-15 08:00:01+00:00"))
+
+
+@story(rules.ACROSS_APIS)
+def across(wire):
+    """What the Data Manager counted is found by its transaction id, or not."""
+    wire.platform.switch("cross_api_adjustments", value=False)
+    lost = wire.only(retract(order_id="by-data-manager"))
+    wire.platform.switch("cross_api_adjustments", value=True)
+    found = wire.only(retract(order_id="by-data-manager"))
+
+    assert [("CONVERSION_NOT_FOUND", KEY)] == lost
+    assert [] == found
+    assert wire.before | {"by-data-manager": (0, 0.0, "EUR", 0)} == wire.book()
+
+
+@story(rules.ZERO_IS_FINAL)
+def at_zero(wire):
+    """Answered as done, whatever comes after; where the switch says so, it counts again."""
+    wire.adjust(request(restate(0)))
+    later = {"order_id": "sale-1", "adjustment_date_time": "2026-07-16 10:00:00+02:00"}
+    first = [wire.only(restate(900, **later)), wire.only(retract(**later)), wire.book()["sale-1"]]
+    ignored = next(line["ignored"] for line in wire.platform.book() if line["transaction_id"] == "sale-1")
+    wire.google.zero_is_final = False
+
+    assert [[], [], (1, 0.0, "EUR", 1)] == first
+    assert 2 == ignored
+    assert [] == wire.only(restate(900, **later))
+    assert (1, 900.0, "EUR", 2) == wire.book()["sale-1"]
+
+
+@story(rules.NO_WAIT)
+def at_once(wire):
+    """One second after the conversion, at the second it was counted."""
+    wire.now = datetime(2026, 7, 10, 9, 0, 1, tzinfo=UTC)
+
+    assert [] == wire.only(restate(adjustment_date_time="2026-07-10 09:00:01+00:00"))
+
+
+@pytest.mark.parametrize("rule", STORIES, ids=named)
+def test_a_rule_with_a_story(wire, rule):
+    """Rules that refuse nothing, or need more than one call."""
+    STORIES[rule](wire)
+
+
+# ── what fits ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("key", ["sale-0", "by-gbraid", "by-contact", "of-53-days"])
+def test_whatever_a_conversion_is_known_by_its_order_id_finds_it(wire, key):
+    """By gclid, gbraid or contact data, up to 54 days."""
+    assert [] == wire.only(retract(order_id=key))
+    assert (0, 0.0, "EUR", 0) == wire.book()[key]
+
+
+def test_a_conversion_without_an_order_id_is_found_by_click_and_time(wire):
+    """In whatever zone the time is told."""
+    pair = PAIR | {"conversion_date_time": "2026-07-10 09:00:00+00:00"}
+
+    assert [] == wire.only(retract(order_id=None, gclid_date_time_pair=pair))
+    assert [True] == [line["retracted"] for line in wire.platform.book() if not line["count"]]
+
+
+def test_an_action_of_default_values_still_takes_retractions(wire):
+    """Only its value cannot be restated."""
+    assert [] == wire.only(retract(order_id="of-default", conversion_action=action(FIXED)))
+
+
+def test_a_restatement_without_a_currency_is_in_the_accounts(wire):
+    """As the library says of accounts whose actions have none."""
+    wire.only(restate(5, restatement_value={"adjusted_value": 5}))
+
+    assert (1, 5.0, "EUR", 1) == wire.book()["sale-1"]
+
+
+# ── faults, rulings, state ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "is_taken"),
+    [
+        (Kind.CUT_AFTER, "UNAVAILABLE", True),
+        (Kind.TRUNCATED, "INTERNAL", True),
+        (Kind.CUT_BEFORE, "UNAVAILABLE", False),
+        (Kind.HTML, "UNKNOWN", False),
+        (Kind.HANG, "UNAVAILABLE", False),
+    ],
+)
+def test_planted_faults_meet_adjustments_too(wire, kind, code, is_taken):
+    """By their path, and as everywhere: behind the platform or in front of it."""
+    wire.faults.plant(Fault("google_ads", kind, path=PATH, seconds=0.05))
+    answer = wire.adjust(request(RETRACTED))
+
+    assert (code, []) == (answer.code, answer.failed)
+    assert is_taken == (wire.before != wire.book())
+
+
+def test_a_throttled_adjustment_tells_when_to_come_again(wire):
+    """A planted 429 has its quota's failure."""
+    wire.faults.plant(Fault("google_ads", Kind.STATUS, status=429, retry_after=90))
+    answer = wire.adjust(GOOD)
+
+    assert ("RESOURCE_EXHAUSTED", "RESOURCE_TEMPORARILY_EXHAUSTED") == (answer.code, answer.failed[0][2])
+    assert wire.before == wire.book()
+
+
+def test_a_ruling_on_adjustments_leaves_uploads_alone(wire):
+    """Its errors are an adjustment's, of any family and number."""
+    wire.platform.plant_rulings(
+        {"sale-0": [{"when": "adjust", "reason": "TOO_MANY_ADJUSTMENTS"}, {"when": "submit", "reason": "UNKNOWN"}]}
+    )
+    wire.platform.plant_rulings({"sale-1": {"when": "adjust", "family": "date_error", "number": 99}})
+    wire.platform.plant_rulings({"by-contact": {"reason": "CLICK_NOT_FOUND"}})
+    answer = wire.adjust(request(RETRACTED, RESTATED, retract(order_id="by-contact")))
+
+    assert [
+        (0, "conversion_adjustment_upload_error", "TOO_MANY_ADJUSTMENTS", ""),
+        (1, "date_error", 99, ""),
+    ] == answer.failed
+    assert [2] == answer.done
+
+
+def test_an_error_without_a_row_fails_the_whole_request(wire):
+    """It names nobody, and nothing is adjusted."""
+    wire.platform.plant_rulings({"sale-1": {"when": "adjust", "reason": "UNKNOWN", "index": False}})
+    answer = wire.adjust(GOOD)
+
+    assert [(None, "conversion_adjustment_upload_error", "UNKNOWN", "")] == answer.failed
+    assert wire.before == wire.book()
+
+
+def test_what_is_refused_is_told_with_its_field(wire):
+    """For whoever looks at the page."""
+    wire.adjust(request(restate(-1)))
+
+    [told] = wire.platform.state()["refused"]
+
+    assert ("INVALID_VALUE", "restatement_value.adjusted_value", "sale-1") == (
+        told["reason"],
+        told["field"],
+        told["transaction_id"],
+    )
+
+
+def test_the_page_tells_what_was_retracted_and_restated(wire):
+    """A retracted conversion counts no more, and says what it was worth."""
+    wire.adjust(GOOD)
+    book = wire.platform.book()
+    page = render({"data_manager": {"book": book}, "google_ads": {"requests": {"adjustments": 2}}})
+
+    assert "retracted <small>was 900\N{NO-BREAK SPACE}EUR</small>" in page
+    assert "750.50\N{NO-BREAK SPACE}EUR <small>was 900" in page
+    assert f"<dd>{len(BOOK) - 1}</dd><dt>conversions at Google</dt>" in page
+    assert "<dd>2</dd><dt>adjustments at Google</dt>" in page
+
+
+def test_adjusted_conversions_survive_a_restart(wire):
+    """The book is dumped with the Data Manager; what it says of corrections goes with it."""
+    wire.adjust(GOOD)
+    resumed = type(wire.google.book).load(wire.google.book.dump())
+
+    assert wire.platform.book() == resumed.lines()
+
+
+# ── all of them ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_rule_is_tested_once():
+    """No rule without a test, none in two tables."""
+    tested = [rule.rule for rule in (*REFUSED, *ROWS, *STORIES) if rule not in google_ads_rules.RULES]
+
+    assert sorted(rule.rule for rule in rules.RULES) == sorted(tested)
+
+
+def test_every_rule_rests_on_a_vendor_page():
+    """Or says that it is assumed."""
+    for rule in rules.RULES:
+        assert rule.source.startswith("https://") or (rule.source, rule.evidence) == ("assumed", "assumed")
