@@ -1,6 +1,6 @@
 """What a human is told of: what starves bidding, statuses that were renamed, leads and statuses nobody understands."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -84,7 +84,7 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
     return Told(
         silences=[each.told for each in alarms],
         alarms=alarms,
-        renames=[_renamed(session, ledger.account, each, book.known_labels) for each in tonight],
+        renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
         labels=[each for each in unknown if each[0] in new],
@@ -125,10 +125,21 @@ def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Lab
     return [each for each in leads.labels(session, account) if each[0] not in known | old]
 
 
-def _renamed(session: Session, account: str, relabel: Relabel, known: frozenset[str]) -> str:
+def _renamed(session: Session, account: str, relabel: Relabel, meanings: Mapping[str, str]) -> str:
     before, after = (labels.written(session, account, label) for label in (relabel.before, relabel.after))
     said = f"status {before!r} seems to be called {after!r} now on {relabel.leads} leads"
-    if relabel.after in known:
-        return f"{said}: nothing is sent for the new name alone; check that it stands where the old one does"
-    where = "under the same stage" if relabel.before in known else "under a stage or `ignored_statuses`"
-    return f"{said}: write it {where}"
+    match relabel.before in meanings, relabel.after in meanings:
+        case True, True:
+            return f"{said}: both names stand in one place, so nothing is to be done"
+        case False, True:
+            return (
+                f"{said}: nothing is sent for them. Did they truly go on to another status? Then write {before!r} "
+                "under its own stage or `ignored_statuses`"
+            )
+        case True, False:
+            return (
+                f"{said}: write {after!r} where {before!r} stands. Is it another status, to which they truly went on? "
+                "Then write it under its own stage or `ignored_statuses`"
+            )
+        case _:
+            return f"{said}: write {after!r} under a stage or `ignored_statuses`"

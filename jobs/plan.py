@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
-from jobs.ledger import adjustments, counted, deliveries, leads, starts
+from jobs.ledger import adjustments, counted, deliveries, labels, leads, starts
 from jobs.ledger.fates import COUNTING, OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import ConfigDigest, Delivery
@@ -57,9 +57,10 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
         if old is not None and old in on_record and new not in on_record:
             starts.rename(session, book.account, old=old, new=new)
     _refuse_renamed(session, book)
+    overruled = labels.heed(session, book.account, book.meanings)
     for route in book.routes:
         starts.keep(session, book.account, route, now=now)
-    _adopt_digests(session, book)
+    _adopt_digests(session, book, anew=overruled)
 
 
 def _refuse_renamed(session: Session, book: Rulebook) -> None:
@@ -82,9 +83,9 @@ def _refuse_renamed(session: Session, book: Rulebook) -> None:
         )
 
 
-def _adopt_digests(session: Session, book: Rulebook) -> None:
+def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
     extraction_changed = _changed(session, book.account, "extraction", book.extraction_digest)
-    rules_changed = _changed(session, book.account, "rules", book.rules_digest)
+    rules_changed = _changed(session, book.account, "rules", book.rules_digest) or anew
     # Contact hashes are kept only for what is still to be sent, so a new rule that may need them reads again.
     if extraction_changed or (rules_changed and any(route.uses_contact for route in book.routes)):
         leads.forget_digests(session, book.account)

@@ -1,6 +1,6 @@
 """Reads what changed in Oplead into the ledger, a transaction a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -132,13 +132,13 @@ def pull(
     since, resume = _begin(ledger, style=reach.style, now=began)
     try:
         if not pulling.read_list(since, resume):
-            _break_off(ledger)
+            pulling.break_off()
             return
     except Transient:
-        _break_off(ledger)
+        pulling.break_off()
         raise
     except Misconfigured:
-        _break_off(ledger)
+        pulling.break_off()
         _start_over(ledger)
         raise
     began_at, is_whole = _finish(ledger, reach.overlap, moved=done.moved)
@@ -148,7 +148,7 @@ def pull(
     else:
         pulling.look_for_unlisted(began_at if is_whole else None)
         done.complete = True
-        _settle_labels(ledger, began_at, is_whole=is_whole)
+        pulling.settle_labels(began_at, is_whole=is_whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +243,33 @@ class _Pulling:
             read_since = leads.longest_unread(session, self.ledger.account, since=started - self._longest)
             since = started if self.done.complete else labels.newest_unsettled(session, self.ledger.account)
             if since is not None and read_since is not None and read_since >= since:
-                labels.settle(session, self.ledger, since=since)
+                labels.settle(session, self.ledger, self._meanings, since=since)
             else:
-                labels.hold_merges(session, self.ledger.account, since=started)
+                labels.hold_merges(session, self.ledger.account, self._meanings, since=started)
+
+    def settle_labels(self, began: datetime | None, *, is_whole: bool) -> None:
+        """Tell new statuses from renamed ones, which only a reading of all leads can; without one the next is whole."""
+        if began is None:
+            return
+        with self.ledger.writing() as session:
+            if is_whole:
+                labels.settle(session, self.ledger, self._meanings, since=began)
+                return
+            labels.settle_merges(session, self.ledger, self._meanings, since=began)
+            if not labels.are_all_settled(session, self.ledger.account):
+                leads.cursor(session, self.ledger.account).full_read_at = None
+
+    def break_off(self) -> None:
+        """Have leads wait that only a complete reading can tell about."""
+        with self.ledger.writing() as session:
+            began = leads.cursor(session, self.ledger.account).pull_started_at
+            if began is not None:
+                labels.hold_merges(session, self.ledger.account, self._meanings, since=began)
+
+    @property
+    def _meanings(self) -> Mapping[str, str]:
+        """Where the settings put the labels they name."""
+        return self.intake.book.meanings
 
     def look_for_unlisted(self, whole_since: datetime | None) -> None:
         """Ask for leads with open deliveries that the whole list did not show.
@@ -270,14 +294,6 @@ class _Pulling:
         with self.ledger.writing() as session:
             gone = conclude(session, self.ledger.account, asked, candidates, now=self.clock.now())
         self.done.gone, self.done.suspicious = gone.believed, gone.suspicious
-
-
-def _break_off(ledger: Ledger) -> None:
-    """Have leads wait that only a complete reading can tell about."""
-    with ledger.writing() as session:
-        began = leads.cursor(session, ledger.account).pull_started_at
-        if began is not None:
-            labels.hold_merges(session, ledger.account, since=began)
 
 
 def _start_over(ledger: Ledger) -> None:
@@ -315,16 +331,3 @@ def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> tuple[datetim
         place.pull_started_at = place.pull_since = place.resume = None
         session.add(place)
     return began, is_whole
-
-
-def _settle_labels(ledger: Ledger, began: datetime | None, *, is_whole: bool) -> None:
-    """Tell new statuses from renamed ones, which only a reading of all leads can; without one the next is whole."""
-    if began is None:
-        return
-    with ledger.writing() as session:
-        if is_whole:
-            labels.settle(session, ledger, since=began)
-            return
-        labels.settle_merges(session, ledger, since=began)
-        if not labels.are_all_settled(session, ledger.account):
-            leads.cursor(session, ledger.account).full_read_at = None

@@ -19,6 +19,9 @@ _FROM_A_FORM = frozenset({ClickIdKind.LEAD_ID})
 """What tells a lead of one of Meta's own forms."""
 
 
+IGNORED = ""
+"""What a label means that `ignored_statuses` lists; no stage is called that."""
+
 AllLimits = Mapping[DestinationId, Limits]
 """What each destination can take."""
 
@@ -30,7 +33,6 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
         *_meta_routes(settings, limits),
         *_funnel_routes(settings, limits),
     )
-    listed = [label for labels in settings.stages.values() for label in labels]
     return Rulebook(
         account=settings.account,
         zone=settings.zone,
@@ -41,7 +43,7 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
             for conversion in settings.conversions
             if conversion.was is not None
         },
-        known_labels=frozenset(normalise_label(label) for label in (*listed, *settings.ignored_statuses)),
+        meanings=dict(_meanings(settings)),
         extraction_digest=extraction_digest(settings),
         rules_digest=rules_digest(settings),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
@@ -51,6 +53,11 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
             if one.max_per_run is not None
         },
     )
+
+
+def _meanings(settings: Settings) -> Iterator[tuple[str, str]]:
+    for place, labels in {IGNORED: settings.ignored_statuses, **settings.stages}.items():
+        yield from ((normalise_label(label), place) for label in labels)
 
 
 def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:

@@ -20,14 +20,19 @@ class Rulebook:
     routes: tuple[Route, ...]
     was: Mapping[str, str | None]
     """Conversions that name the id they had before; None declares one new."""
-    known_labels: frozenset[str]
-    """Normalised labels that a stage or `ignored_statuses` lists."""
+    meanings: Mapping[str, str]
+    """Normalised labels that a stage or `ignored_statuses` lists, and which of them that is."""
     extraction_digest: str
     rules_digest: str
     ask_when_lost: frozenset[DestinationId] = frozenset()
     """Destinations where a human decides whether bytes whose answer was lost are sent again."""
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
     """What the settings let one night send at most, where they say."""
+
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """The labels that the settings name."""
+        return frozenset(self.meanings)
 
     def way(self, destination: DestinationId, transport: str, owner: str) -> str:
         """What a way to a destination is called: by its own name, unless the settings take that way no longer."""

@@ -147,6 +147,7 @@ def starts(since=START, **labels):
 
 def rulebook(*routes, **over):
     """The rules of an account with these routes; every conversion counts from `START`."""
+    known = over.pop("known_labels", frozenset({"nouveau", "gagne", "perdu"}))
     since = over.pop("since", {one.conversion: START for one in routes or (route(),)})
     routes = tuple(replace(one, since=since.get(one.conversion)) for one in routes or (route(),))
     plain = {
@@ -160,11 +161,16 @@ def rulebook(*routes, **over):
         ),
         "routes": routes,
         "was": {},
-        "known_labels": frozenset({"nouveau", "gagne", "perdu"}),
+        "meanings": {label: _place(label, routes) for label in known},
         "extraction_digest": "e1",
         "rules_digest": "r1",
     }
     return Rulebook(**(plain | over))
+
+
+def _place(label, routes):
+    """Where settings with these routes would name a label: under the stage of one, or as ignored."""
+    return next((one.conversion for one in routes if label in one.labels), "")
 
 
 REACH = Reach(style=Style.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))

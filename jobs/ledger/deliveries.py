@@ -32,6 +32,8 @@ WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED
 UNANSWERED = ("open", "lost")
 SETTLED = frozenset({Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED})
 """An answer, or the end of waiting for one, after which a correction may follow."""
+SAYING_NOTHING = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
+"""Answers that leave a delivery in doubt once an earlier one was lost: too old now says nothing of the first time."""
 SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
 HELD = "surge"
 """The reason of a pending delivery that waits for a human, because far more is due than usual."""
@@ -319,14 +321,14 @@ def _runs() -> SelectOfScalar[int]:
 
 
 def runs_in_doubt(session: Session, delivery: Sendable) -> int:
-    """In how many runs the delivery was sent without a readable answer, the first one among them."""
+    """In how many runs the delivery was sent and nobody learnt what became of it, the first one among them."""
     place, whose = places_of(delivery)
     runs = select(func.count(func.distinct(Request.run))).join(place, col(place.request) == col(Request.id))
     return session.exec(
         runs.where(
             whose,
             col(place.request) >= (delivery.doubtful_request or 0),
-            or_(col(Request.state).in_(UNANSWERED), col(place.outcome) == OutcomeClass.UNKNOWN),
+            or_(col(Request.state).in_(UNANSWERED), col(place.outcome).in_(SAYING_NOTHING)),
         )
     ).one()
 

@@ -20,12 +20,17 @@ from jobs.rules.relabel import (
     Dated,
     Move,
     Sightings,
+    are_two,
+    as_observed,
     how_dated,
     is_merged,
     judge_labels,
     renamed,
     tells_them_apart,
 )
+
+Meanings = Mapping[str, str]
+"""Where the settings put the labels they name."""
 
 
 class Read(Protocol):
@@ -86,15 +91,15 @@ def newest_unsettled(session: Session, account: str) -> datetime | None:
     return session.exec(wanted).one()
 
 
-def settle(session: Session, ledger: Ledger, *, since: datetime) -> None:
+def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime) -> None:
     """At the end of a complete reading that began then, tell renamed statuses from new ones, and let leads go on."""
     account = ledger.account
     seen = _sightings(session, account, since)
-    settle_merges(session, ledger, since=since, borne=seen.last)
-    verdict = judge_labels(seen)
+    settle_merges(session, ledger, meanings, since=since, borne=seen.last)
+    verdict = judge_labels(seen, meanings)
     for found in verdict.relabels:
-        row = RelabelRow(account=account, before=found.before, after=found.after, leads=found.leads, run=ledger.run)
-        session.merge(row)
+        if session.get(RelabelRow, (account, found.before, found.after)) is None:
+            _note_relabel(session, ledger, Move(found.before, found.after), found.leads)
     session.flush()
     for relabel in relabels(session, account):
         if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
@@ -113,12 +118,20 @@ def settle(session: Session, ledger: Ledger, *, since: datetime) -> None:
     )
 
 
-def settle_merges(session: Session, ledger: Ledger, *, since: datetime, borne: Collection[str] | None = None) -> None:
+def settle_merges(
+    session: Session,
+    ledger: Ledger,
+    meanings: Meanings,
+    *,
+    since: datetime,
+    borne: Collection[str] | None = None,
+) -> None:
     """At the end of a reading that began then, find the labels that were made one with a label in use.
 
     Args:
         session: an open transaction.
         ledger: the account's.
+        meanings: where the settings put the labels they name.
         since: when the reading began.
         borne: the labels that leads have; None where the reading did not show all leads, and the record tells.
     """
@@ -126,21 +139,20 @@ def settle_merges(session: Session, ledger: Ledger, *, since: datetime, borne: C
     if borne is None:
         on_record = select(LeadRow.label).where(LeadRow.account == account, col(LeadRow.gone_at).is_(None))
         borne = {label for label in session.exec(on_record.distinct()) if label is not None}
-    known = {(row.before, row.after) for row in relabels(session, account)}
-    for move, moved in _silent_moves(session, account, since, borne=borne).items():
+    for move, moved in _silent_moves(session, account, meanings, since, borne=borne).items():
         # What was taken for merged before and is in use again is a status.
-        if (move.before, move.after) in known:
+        if session.get(RelabelRow, (account, move.before, move.after)) is not None:
             continue
-        session.add(RelabelRow(account=account, before=move.before, after=move.after, leads=len(moved), run=ledger.run))
+        _note_relabel(session, ledger, move, len(moved))
         shown = select(StatusChange.lead).where(
             StatusChange.account == account, StatusChange.label == move.after, StatusChange.seen_at >= since
         )
         _mark(session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())})
 
 
-def hold_merges(session: Session, account: str, *, since: datetime) -> None:
+def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
     """Where a reading that began then broke off, have leads wait that look as if their label was merged."""
-    moved = {lead for leads in _silent_moves(session, account, since, borne=()).values() for lead in leads}
+    moved = {lead for leads in _silent_moves(session, account, meanings, since, borne=()).values() for lead in leads}
     for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
         row.waits = row.waits or row.lead in moved
         session.add(row)
@@ -148,8 +160,25 @@ def hold_merges(session: Session, account: str, *, since: datetime) -> None:
 
 def relabels(session: Session, account: str, *, run: int | None = None) -> list[RelabelRow]:
     """Statuses that were renamed, all of them or those one run found; in the order of their old names."""
-    wanted = select(RelabelRow).where(RelabelRow.account == account).order_by(col(RelabelRow.before))
+    of_account = (RelabelRow.account == account, ~col(RelabelRow.void))
+    wanted = select(RelabelRow).where(*of_account).order_by(col(RelabelRow.before), col(RelabelRow.after))
     return list(session.exec(wanted if run is None else wanted.where(RelabelRow.run == run)))
+
+
+def heed(session: Session, account: str, meanings: Meanings) -> bool:
+    """Take back what was found renamed and is two statuses by the settings; whether that was so of any.
+
+    Whoever names both labels in different places overrules what a reading concluded: the entries into the new label
+    are true changes, as they were found.
+    """
+    found = relabels(session, account)
+    overruled = [row for row in found if are_two(Move(row.before, row.after), meanings)]
+    for row in overruled:
+        row.void = True
+        session.add(row)
+        others = {other.before for other in found if not other.void and other.after == row.after}
+        _take_back(session, account, Move(row.before, row.after), others)
+    return bool(overruled)
 
 
 def written(session: Session, account: str, label: str) -> str:
@@ -212,7 +241,9 @@ def _had_before(session: Session, lead: str, relabel: RelabelRow) -> bool:
     return session.exec(select(StatusChange.id).where(*wanted).limit(1)).first() is not None
 
 
-def _silent_moves(session: Session, account: str, since: datetime, *, borne: Collection[str]) -> dict[Move, set[str]]:
+def _silent_moves(
+    session: Session, account: str, meanings: Meanings, since: datetime, *, borne: Collection[str]
+) -> dict[Move, set[str]]:
     """The leads that went since then to a label in use, from one that is not borne now, as a merge would have it."""
     lately = exists().where(
         col(StatusChange.account) == account,
@@ -231,7 +262,7 @@ def _silent_moves(session: Session, account: str, since: datetime, *, borne: Col
             leads.setdefault(Move(row.before, row.after), []).append(row.lead)
     found = {}
     for move, movers in leads.items():
-        if len(movers) < FEWEST or move.before in borne:
+        if len(movers) < FEWEST or move.before in borne or are_two(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
         dated = {lead: how_dated(_changes(entries.get(lead, ())), move, since=since) for lead in movers}
@@ -264,6 +295,25 @@ def _sightings(session: Session, account: str, since: datetime) -> Sightings:
     return Sightings(
         fresh=dict(fresh.all()), moves=moves, left=left, last={label: at for label, at in last if label is not None}
     )
+
+
+def _note_relabel(session: Session, ledger: Ledger, move: Move, leads: int) -> None:
+    row = RelabelRow(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run)
+    session.add(row)
+
+
+def _take_back(session: Session, account: str, move: Move, others: Collection[str]) -> None:
+    """Have entries count again that a rename explained; not those that another rename still does."""
+    had = select(StatusChange.lead).where(StatusChange.account == account)
+    leads = session.exec(had.where(StatusChange.label == move.before)).all()
+    elsewhere = session.exec(had.where(col(StatusChange.label).in_(others))).all()
+    for rows in _entries(session, account, move, {*leads} - {*elsewhere}).values():
+        changes = _changes(rows)
+        for row, change in zip(rows, changes, strict=True):
+            if row.label == move.after and change.origin is Origin.RELABEL:
+                true = as_observed(change, changes, move)
+                row.origin, row.at, row.date_only = true.origin, true.at, true.date_only
+                session.add(row)
 
 
 def _rename_entries(session: Session, account: str, relabel: Move) -> None:

@@ -172,6 +172,8 @@ class RelabelRow(SQLModel, table=True):
     """How many leads showed it."""
     run: int = Field(foreign_key="run.id")
     """The run that found it."""
+    void: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    """Whether a human has said since that these are two statuses."""
 
 
 class StatusChange(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
@@ -60,17 +60,27 @@ class Verdict:
     """Labels that came up in the middle of the reading: only the next one can tell."""
 
 
-def judge_labels(seen: Sightings) -> Verdict:
+def are_two(move: Move, meanings: Mapping[str, str]) -> bool:
+    """Whether the settings put the labels in different places: whoever wrote that says that they are two statuses."""
+    before, after = meanings.get(move.before), meanings.get(move.after)
+    return before is not None and after is not None and before != after
+
+
+def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> Verdict:
     """Tell renamed statuses from new ones.
 
     The old label is gone from the moment the new one came up, and the leads that left it (nearly all, and not too few)
     have the new one.
+
+    Args:
+        seen: what a complete reading saw.
+        meanings: where the settings put the labels they name.
     """
     relabels, undecided = [], set()
     for move, leads in sorted(seen.moves.items(), key=lambda pair: (pair[0].before, pair[0].after)):
         came_up = seen.fresh.get(move.after)
         last = seen.last.get(move.before)
-        if came_up is None or (last is not None and last >= came_up):
+        if came_up is None or (last is not None and last >= came_up) or are_two(move, meanings):
             continue
         if leads >= FEWEST and leads >= SHARE * seen.left[move.before]:
             relabels.append(Relabel(move.before, move.after, leads))
@@ -122,6 +132,20 @@ def tells_them_apart(history: Collection[StatusEntry], move: Move) -> bool:
         times.setdefault(normalise_label(entry.label), set()).add(entry.at.at)
     before, after = times.get(move.before, set()), times.get(move.after, set())
     return bool(before and after - before)
+
+
+def as_observed(change: Change, changes: Collection[Change], move: Move) -> Change:
+    """An entry that was taken for a rename's, now that it is none: a true change, as it was found.
+
+    Where it has the very date of the old label, that is the old one's date: the lead was seen there afterwards. Then
+    nobody knows more than when it was first seen under the new one.
+    """
+    if change.after is not None:
+        return replace(change, origin=Origin.BOUNDED)
+    found = replace(change, origin=Origin.REPORTED)
+    if any(same_entry(found, other, whatever_label=True) for other in changes if other.label == move.before):
+        return replace(change, origin=Origin.BOUNDED, at=change.seen_at, date_only=False)
+    return found
 
 
 def renamed(changes: Sequence[Change], relabel: Move, *, moved: bool) -> Iterator[int]:

@@ -85,10 +85,9 @@ def test_a_sale_that_waits_for_its_amount_while_its_label_is_renamed(month):
 
 def test_an_unmapped_label_is_renamed_to_a_mapped_one(month):
     """Thirty leads seem to take the stage in one night: none of them goes out, a human is told; true ones do go out."""
-    month.settings["ignored_statuses"].append("RDV")
     past(month, "RDV", 101, 30)
     past(month, "En cours", 201, 10)
-    assert QUIET == month.night().said
+    month.night()
     assert QUIET == month.night().said
 
     month.rename_label("RDV", "Rendez-vous")
@@ -107,7 +106,6 @@ def test_an_unmapped_label_is_renamed_to_a_mapped_one(month):
 
 def test_leads_that_truly_take_the_stage_in_the_night_of_the_renaming(month):
     """Two leads from another status are no part of it, and go out."""
-    month.settings["ignored_statuses"].append("RDV")
     past(month, "RDV", 101, 30)
     past(month, "En cours", 201, 10)
     month.night()
@@ -123,7 +121,6 @@ def test_leads_that_truly_take_the_stage_in_the_night_of_the_renaming(month):
 
 def test_an_unmapped_label_is_merged_into_a_mapped_one(month):
     """As a renaming, though other leads had the mapped label all the while."""
-    month.settings["ignored_statuses"].append("RDV")
     past(month, "RDV", 101, 30)
     past(month, "Rendez-vous", 201, 10)
     month.night()
@@ -135,6 +132,43 @@ def test_an_unmapped_label_is_merged_into_a_mapped_one(month):
 
     assert not month.uploaded()
     assert [] == month.arrivals()
+
+
+def test_a_human_says_that_it_was_no_renaming(month):
+    """The night tells what to write; once it is written, those that were held go out, once, and so do later ones."""
+    past(month, "À rappeler", 101, 24)
+    month.night()
+    month.night()
+    month.rename_label("À rappeler", "Rendez-vous")
+    told = month.night()
+    month.night()
+
+    told.told("write 'À rappeler' under its own stage or `ignored_statuses`")
+    assert [] == month.arrivals()
+
+    month.settings["ignored_statuses"].append("À rappeler")
+    month.nights(2)
+    overruled = month.arrivals()
+    month.enter("Rendez-vous", 101)
+    booked = entering(month, "Rendez-vous", 1, 2)
+    month.nights(2)
+
+    assert (24, 26) == (len(overruled), len(month.arrivals()))
+    assert sorted(expected("appointment", booked)) == sorted(set(month.arrivals()) - set(overruled))
+    month.true_books()
+
+
+def test_an_ignored_status_whose_leads_all_take_a_stage(month):
+    """The settings put the two apart, so this is no renaming: they go out, and nobody is called."""
+    past(month, "En cours", 101, 12)
+    month.night()
+
+    booked = month.enter("Rendez-vous", *range(101, 113))
+
+    assert QUIET == month.night().said
+    assert QUIET == month.night().said
+    assert sorted(expected("appointment", booked)) == month.arrivals()
+    month.true_books()
 
 
 def test_a_renaming_between_two_names_of_one_stage(month):

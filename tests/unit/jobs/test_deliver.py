@@ -492,6 +492,22 @@ def test_three_replays_over_three_runs_and_nobody_will_know(account):
     assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_replays_that_are_too_old_are_replays(account, whole):
+    """They say nothing of the first time, and the fourth would say nothing either."""
+    old = Outcome(OutcomeClass.EXPIRED, "TOO_OLD")
+    ready(account)
+    lose(account)
+    fates = []
+    for _ in range(5):
+        account.clock.time += DAY
+        account.sink.script.append(fakes.refuse(old.kind, old.code, rows=(0,)) if whole else fakes.answer(old))
+        account.deliver()
+        fates.append(account.fates["L-1"])
+
+    assert (["in_doubt"] * 3 + ["unconfirmed"] * 2, 5 + 3) == (fates, len(account.sink.calls))
+
+
 def test_no_connection_is_no_replay(account):
     """Nights offline do not use up the questions."""
     ready(account)

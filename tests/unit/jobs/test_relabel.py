@@ -12,7 +12,7 @@ from jobs.pull import Reach, Style
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
 DAY = timedelta(days=1)
-KNOWN = frozenset({"nouveau", "gagne", "perdu"})
+KNOWN = frozenset({"nouveau", "perdu"})
 
 
 class Undated:
@@ -349,6 +349,120 @@ def test_where_leads_are_read_one_by_one_a_rename_is_found_once_all_were_read(ac
     summary = next_night(account)
 
     assert ([], 1) == (sent(account), len(summary.told.renames))
+
+
+# ── what the settings say of it ──────────────────────────────────────────────────────────────────
+
+
+def with_old_name(label):
+    """The settings of a human who says that the old name is a status of its own, under which nothing counts."""
+    plain = book("gagne", "signe", digest="r2")
+    return replace(plain, meanings={**plain.meanings, label: ""})
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("style", ALL)
+def test_labels_that_the_settings_put_apart_are_no_rename(account, style, fresh):
+    """Everything goes from an ignored status to a stage in one day, be its label new or in use: these are sales."""
+    account.book = with_old_name("devis accepte")
+    account.put(*leads_in(style, "Devis accepté", 20))
+    if not fresh:
+        account.put(*leads_in(style, "Signé", 1, prefix="W", when=WON - 9 * DAY))
+    account.night()
+    account.put(*leads_in(style, "Signé", 20, when=account.clock.time + DAY / 2))
+    summary = next_night(account)
+
+    assert ([], 20) == (summary.told.renames, len(sent(account)))
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("style", ALL)
+def test_a_human_overrules_a_rename(account, style, fresh):
+    """It is told what to write; once that is written, what was held goes out, at the time it was found, and once."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(style, "Devis accepté", 20, when=WON - DAY))
+    if not fresh:
+        account.put(*leads_in(style, "Signé", 1, prefix="W", when=WON - 9 * DAY))
+    account.night()
+    found = account.clock.time + DAY
+    account.put(*leads_in(style, "Signé", 20, when=WON - DAY))
+    told = next_night(account).told.renames
+    held = sent(account)
+    next_night(account)
+    account.book = with_old_name("devis accepte")
+    overruled = next_night(account)
+    again = next_night(account)
+    times = {row.at for row in account.rows() if row.lead.startswith("L")}
+
+    assert ["write 'Devis accepté' under its own stage or `ignored_statuses`"] == [
+        sentence[sentence.index("write") :] for sentence in told
+    ]
+    assert ([], 20, {found}) == (held, len(sent(account)), times)
+    assert ({1}, [], []) == (set(account.sink.counted.values()), overruled.told.renames, again.told.renames)
+
+
+def test_an_overruled_rename_keeps_the_dates_that_were_the_leads_own(account):
+    """Oplead dated the new status apart from the old one."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(StatusDated, "Devis accepté", when=WON - DAY))
+    account.night()
+    account.put(*leads_in(StatusDated, "Signé", when=WON))
+    told = next_night(account).told.renames
+    account.book = with_old_name("devis accepte")
+    next_night(account)
+
+    assert (1, {WON}) == (len(told), {row.at for row in account.rows()})
+
+
+def test_what_was_overruled_stays_so(account):
+    """Leads that go the same way later wait for nobody, whatever the settings say by then."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(Undated, "Devis accepté"), *leads_in(Undated, "Devis accepté", 1, prefix="D"))
+    account.night()
+    account.put(*leads_in(Undated, "Signé"))
+    account.source.delete("D-0")
+    next_night(account)
+    account.book = with_old_name("devis accepte")
+    next_night(account)
+    account.book = book("gagne", "signe", digest="r3")
+    account.put(*leads_in(Undated, "Signé", 1, prefix="D"))
+    summary = next_night(account)
+
+    assert (7, [], []) == (len(sent(account)), summary.told.renames, account.rows(LabelMove))
+
+
+def test_a_rename_that_another_one_explains_stays_one(account):
+    """Two old names of one status: who takes back the one takes back nothing of the other's leads."""
+    account.book = book("gagne", "signe")
+    account.put(*leads_in(Undated, "Devis accepté"), *leads_in(Undated, "Devis reçu", prefix="R"))
+    account.night()
+    account.put(*leads_in(Undated, "Signé"), *leads_in(Undated, "Signé", prefix="R"))
+    told = next_night(account).told.renames
+    account.book = with_old_name("devis recu")
+    next_night(account)
+
+    assert (2, {"R"}) == (len(told), {name[0] for name in sent(account)})
+
+
+def test_what_was_sent_under_the_old_name_is_not_sent_again(account):
+    """The stage had it once; it is another conversion that the new name is now."""
+    both = [route(labels=frozenset({"gagne"})), route("signed", labels=frozenset({"signe"}))]
+    account.book = rulebook(both[0], known_labels=KNOWN | {"gagne"})
+    account.put(*leads_in(Undated, "Nouveau", when=CREATED))
+    account.night()
+    account.put(*leads_in(Undated, "Gagné", 6, when=account.clock.time + DAY / 2))
+    account.book = replace(account.book, meanings={**account.book.meanings, "nouveau": ""})
+    next_night(account)
+    account.put(*leads_in(Undated, "Signé"))
+    told = next_night(account).told.renames
+    account.book = rulebook(*both, known_labels=KNOWN | {"gagne", "signe"}, rules_digest="r2")
+    next_night(account)
+    next_night(account)
+
+    assert (1, {("sale", 1), ("signed", 1)}) == (
+        len(told),
+        {(row.conversion, account.sink.counted[row.key]) for row in account.rows()},
+    )
 
 
 # ── made one with a label in use ─────────────────────────────────────────────────────────────────

@@ -48,7 +48,8 @@ def test_a_rename_takes_nearly_all_of_enough_leads_and_leaves_none(moved, left, 
             moves={RENAME: moved},
             left={"devis": left},
             last={} if last is None else {"devis": last},
-        )
+        ),
+        {},
     )
 
     assert (found, undecided) == (bool(verdict.relabels), "devis fait" in verdict.undecided)
@@ -57,15 +58,42 @@ def test_a_rename_takes_nearly_all_of_enough_leads_and_leaves_none(moved, left, 
 
 def test_a_label_that_was_there_before_is_no_new_name():
     """Leads that all go from one known status to another have gone."""
-    verdict = judge_labels(Sightings(fresh={}, moves={RENAME: 43}, left={"devis": 43}, last={}))
+    verdict = judge_labels(Sightings(fresh={}, moves={RENAME: 43}, left={"devis": 43}, last={}), {})
 
     assert ((), frozenset()) == (verdict.relabels, verdict.undecided)
+
+
+@pytest.mark.parametrize(
+    ("meanings", "found"),
+    [
+        ({"devis": "quote", "devis fait": "won"}, False),
+        ({"devis": "", "devis fait": "won"}, False),
+        ({"devis": "won", "devis fait": ""}, False),
+        ({"devis": "won", "devis fait": "won"}, True),
+        ({"devis": "", "devis fait": ""}, True),
+        ({"devis": "quote"}, True),
+        ({"devis fait": ""}, True),
+    ],
+)
+def test_labels_that_the_settings_put_apart_are_two_statuses(meanings, found):
+    """A human wrote that; leads may all go from the one to the other. The empty place is `ignored_statuses`."""
+    seen = Sightings({"devis fait": NIGHT}, {RENAME: 43}, {"devis": 43}, {})
+    verdict = judge_labels(seen, meanings)
+
+    assert (found, frozenset()) == (bool(verdict.relabels), verdict.undecided)
+
+
+def test_what_the_settings_put_apart_is_not_waited_for():
+    """However little the reading tells."""
+    seen = Sightings({"devis fait": NIGHT}, {RENAME: 4}, {"devis": 4}, {"devis": EARLIER})
+
+    assert frozenset() == judge_labels(seen, {"devis": "", "devis fait": "won"}).undecided
 
 
 def test_two_statuses_may_be_made_one():
     """Both old names are gone, and the new one stands for both."""
     moves = {Move("rdv 1", "rdv"): 6, Move("rdv 2", "rdv"): 9}
-    verdict = judge_labels(Sightings({"rdv": NIGHT}, moves, {"rdv 1": 6, "rdv 2": 9}, {}))
+    verdict = judge_labels(Sightings({"rdv": NIGHT}, moves, {"rdv 1": 6, "rdv 2": 9}, {}), {})
 
     assert ["rdv 1", "rdv 2"] == [each.before for each in verdict.relabels]
 
@@ -73,7 +101,7 @@ def test_two_statuses_may_be_made_one():
 def test_one_status_made_two_is_no_rename():
     """Somebody chose, lead by lead."""
     moves = {Move("devis", "devis a"): 20, Move("devis", "devis b"): 20}
-    verdict = judge_labels(Sightings({"devis a": NIGHT, "devis b": NIGHT}, moves, {"devis": 40}, {}))
+    verdict = judge_labels(Sightings({"devis a": NIGHT, "devis b": NIGHT}, moves, {"devis": 40}, {}), {})
 
     assert () == verdict.relabels
 
@@ -84,7 +112,7 @@ def test_every_fresh_label_is_a_new_name_or_undecided_or_new(moved, elsewhere, l
     seen = Sightings(
         {"devis fait": NIGHT}, {RENAME: moved}, {"devis": moved + elsewhere}, {"devis": last} if last else {}
     )
-    verdict = judge_labels(seen)
+    verdict = judge_labels(seen, {})
 
     assert not (verdict.relabels and verdict.undecided)
     assert not verdict.relabels or (moved >= 5 and moved >= 0.8 * (moved + elsewhere) and last in (None, EARLIER))
