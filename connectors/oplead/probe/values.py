@@ -40,6 +40,14 @@ def labels_of(leads: Sequence[Lead]) -> tuple[LabelSeen, ...]:
     return tuple(LabelSeen(label, count, shown_ids[label]) for label, count in shown.most_common())
 
 
+def past_labels_of(leads: Sequence[Lead]) -> tuple[str, ...]:
+    """The labels of histories that no lead has now and that may be shown."""
+    present = {lead.label for lead in leads}
+    past = {entry.label for lead in leads for entry in lead.history} - present
+    shown = sorted(label for label in past if label is not None and _may_be_shown(label, _LONGEST_LABEL))
+    return tuple(shown) if len(shown) <= _MOST_LABELS else ()
+
+
 def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str]) -> tuple[FewValues, ...]:
     """The fields with only a few different values, consents first.
 
