@@ -14,6 +14,7 @@ from jobs.reporting.terminal import counted, duration, number, table
 
 IGNORED = "ignored"
 _NOWHERE = "-"
+_UNDATED = "no date found; changes will be dated by observation"
 _SHOWN_SHAPES = 2
 
 
@@ -175,8 +176,10 @@ def _print_fields(console: Console, survey: Survey) -> None:
         return
     _heading(console, "Where things stand")
     made = table("oplead.fields", "Stands at", "Leads", numbers=("Leads",))
+    has_history = any(match.field == "history" and match.path for match in survey.fields)
     for match in survey.fields:
-        made.add_row(match.field, escape(match.path or _NOWHERE), number(match.filled))
+        nowhere = _UNDATED if match.field == "status_at" and not has_history else _NOWHERE
+        made.add_row(match.field, escape(match.path or nowhere), number(match.filled))
     console.print(made)
 
 

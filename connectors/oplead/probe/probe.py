@@ -157,7 +157,7 @@ class OpleadProbe:
             requests=self._pacer.asked,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=labels_of(everyone),
+            labels=labels_of(records, everyone),
             past_labels=past_labels_of(everyone),
             named={path: sum(bool(find(lead, path)) for lead in whole) for path in sorted(self._named)},
             few_values=few_values_of(tree, whole, known),

@@ -26,11 +26,19 @@ _SHARED = 2
 """A channel that only one lead has may be anything."""
 
 
-def labels_of(leads: Sequence[Lead]) -> tuple[LabelSeen, ...]:
-    """The status labels, commonest first; where there are far too many, or one is no label, only its shape."""
+def labels_of(leads: Sequence[Lead], listed: Sequence[Lead] = ()) -> tuple[LabelSeen, ...]:
+    """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
+
+    Args:
+        leads: the leads looked at whole, which are counted.
+        listed: these and others, of which the list alone is known: their labels are told and not counted.
+    """
     counts = Counter(lead.label for lead in leads if lead.label is not None)
     with_ids = Counter(lead.label for lead in leads if lead.label is not None and lead.click_ids)
-    no_labels = len(counts) > _MOST_LABELS and len(counts) > len(leads) / 3
+    for lead in listed:
+        if lead.label is not None:
+            counts[lead.label] += 0
+    no_labels = len(counts) > _MOST_LABELS and len(counts) > max(len(leads), len(listed)) / 3
     shown: Counter[str] = Counter()
     shown_ids: Counter[str] = Counter()
     for label, count in counts.items():
