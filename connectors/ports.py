@@ -81,6 +81,22 @@ class LeadSource(Protocol):
         """
 
 
+@runtime_checkable
+class Shows(Protocol):
+    """A source that also tells what else the leads have which it fetched latest."""
+
+    @property
+    def shown(self) -> int:
+        """How many leads these are."""
+
+    @property
+    def shown_paths(self) -> Sequence[str]:
+        """Every dotted path that they share."""
+
+    def filled(self, path: str) -> int:
+        """On how many of them something stands at a dotted path."""
+
+
 class Surveys(Protocol):
     """Looks at a source of leads that nobody has described yet; it only reads."""
 

@@ -426,6 +426,8 @@ class Verdict(StrEnum):
 
     VERIFIED = "verified"
     FAILED = "failed"
+    DOUBTFUL = "look at"
+    """It may be right or wrong: a person should look at it."""
     UNREADABLE = "not readable"
     """This access does not let us see it; it says nothing against sending."""
 
@@ -441,6 +443,8 @@ class Finding:
     """What was found, in a marketer's words."""
     advice: str = ""
     """What to do about it; empty where there is nothing to do."""
+    settles: str = ""
+    """The setting that need not be taken for granted any more, now that this is known."""
 
 
 @dataclass(frozen=True, slots=True)

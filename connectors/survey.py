@@ -90,6 +90,10 @@ class Survey:
     paths: tuple[KeyPath, ...] = ()
     fields: tuple[FieldMatch, ...] = ()
     labels: tuple[LabelSeen, ...] = ()
+    past_labels: tuple[str, ...] = ()
+    """Labels that leads had once, by their histories, and none of them has now."""
+    named: Mapping[str, int] = field(default_factory=dict)
+    """On how many leads something stands at each path that was asked about."""
     few_values: tuple[FewValues, ...] = ()
     amounts: tuple[AmountSeen, ...] = ()
     sources: tuple[SourceSeen, ...] = ()

@@ -188,7 +188,7 @@ def _extraction(settings: Settings) -> Extraction:
         ad_user_data=_consent_field(consent.ad_user_data),
         ad_personalization=_consent_field(consent.ad_personalization) if consent.ad_personalization else None,
         where=where,
-        amounts=frozenset(value.field for value in fields),
+        amounts={path: frozenset(one.tax for one in fields if one.field == path) for path in {v.field for v in fields}},
         exclude=_exclusion(settings.exclude) if settings.exclude else Exclusion(),
     )
 

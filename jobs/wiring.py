@@ -163,9 +163,18 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
 
 @contextmanager
 def survey_of(
-    oplead: Oplead, zone: ZoneInfo, click_ids: ClickIds, clock: Clock, *, folder: Path | None = None
+    oplead: Oplead,
+    zone: ZoneInfo,
+    click_ids: ClickIds,
+    clock: Clock,
+    *,
+    folder: Path | None = None,
+    named: frozenset[str] = frozenset(),
 ) -> Iterator[Surveys]:
-    """What finds out how the platform answers; asked at the pace of the account whose state lies in `folder`."""
+    """What finds out how the platform answers, and on how many leads the paths `named` are filled.
+
+    It is asked at the pace of the account whose state lies in `folder`.
+    """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.facts import Unreadable  # noqa: PLC0415
     from jobs.rules.values import read_amount  # noqa: PLC0415
@@ -175,6 +184,7 @@ def survey_of(
         clock=clock,
         pacer=pacer_for(oplead, clock, folder=folder),
         per_minute=oplead.rate,
+        named=named,
         readable=lambda written: not isinstance(read_amount(written), Unreadable),
     )
 

@@ -157,7 +157,7 @@ def rulebook(*routes, **over):
             ad_user_data=ConsentField("consent", frozenset({"oui"}), frozenset({"non"})),
             ad_personalization=None,
             where={},
-            amounts=frozenset({one.field_value.path for one in routes if one.field_value}),
+            amounts={one.field_value.path: frozenset({one.field_value.tax}) for one in routes if one.field_value},
         ),
         "routes": routes,
         "was": {},

@@ -17,7 +17,7 @@ from connectors.oplead.candidates import with_candidates
 from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused
 from connectors.oplead.dates import read_moment, start_of, write_moment
 from connectors.oplead.envelope import find_items
-from connectors.oplead.fields import first, raw, shape, text_of
+from connectors.oplead.fields import find, first, raw, shape, text_of
 from connectors.oplead.latest import Latest
 from connectors.oplead.options import OpleadOptions, SinceFilter
 from connectors.oplead.pages import Place, Walk
@@ -79,6 +79,7 @@ class OpleadSource:
         self._wanted = wanted_fields
         self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter)
         self._clock = clock
+        self._shown: list[Mapping[str, object]] | None = None
         self._failed_before: type[Exception] | None = None
         self._gone_in_a_row = 0
 
@@ -135,8 +136,26 @@ class OpleadSource:
             latest.add(items)
             if latest.is_enough:
                 break
-        page = self._page(latest.newest or self._newer_end(*latest.ends), _nothing_is_known)
+        items = latest.newest or self._newer_end(*latest.ends)
+        self._shown = []
+        page = self._page(items, _nothing_is_known)
         return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
+
+    @property
+    def shown(self) -> int:
+        """How many leads `fetch_latest` read, those that cannot be read among them."""
+        return len(self._shown or ())
+
+    @property
+    def shown_paths(self) -> Sequence[str]:
+        """Every dotted path that these share."""
+        from connectors.oplead.probe.tree import tree_of  # noqa: PLC0415 - `probe` reads by this module itself
+
+        return list(tree_of(self._shown or ()))
+
+    def filled(self, path: str) -> int:
+        """On how many of these something stands at a dotted path."""
+        return sum(bool(find(lead, path)) for lead in self._shown or ())
 
     def _created(self, item: object) -> datetime | None:
         """When a list's entry says that it was created."""
@@ -320,6 +339,8 @@ class OpleadSource:
         return lead
 
     def _parse(self, item: Mapping[str, object], own_id: LeadId, digest: str) -> Lead:
+        if self._shown is not None:
+            self._shown.append(item)
         return parse_lead(
             item,
             id=own_id,

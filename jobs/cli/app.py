@@ -204,9 +204,8 @@ def init(
 def check(
     config: Configs,
     *,
-    live: Annotated[
-        bool, typer.Option("--live", help="Ask Google and Meta too: access, accounts, actions; nothing is changed.")
-    ] = False,
+    live: Annotated[bool, typer.Option("--live", help="Ask Oplead, Google and Meta too; nothing is changed.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="With --live: list also what is well.")] = False,
     json: Json = False,
 ) -> None:
     """Check configuration files.
@@ -216,7 +215,7 @@ def check(
     from jobs.cli.check import check_files  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
 
-    raise typer.Exit(guarded(lambda: check_files(config, live=live, json_wanted=json)))
+    raise typer.Exit(guarded(lambda: check_files(config, live=live, json_wanted=json, verbose=verbose)))
 
 
 @app.command(epilog="Exit codes: 0 all told; 1 something could not be told; 2 refused, or wrong usage or settings.")
@@ -254,7 +253,7 @@ def probe(
 
     def asked() -> int:
         told = from_options(base_url, token_file, clock) if config is None else from_file(config)
-        return look(told, leads=leads, json_wanted=json)
+        return look(told, file=config, leads=leads, json_wanted=json)
 
     raise typer.Exit(guarded(asked))
 

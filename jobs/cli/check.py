@@ -1,26 +1,30 @@
 """`check`: whether configuration files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.errors import Misconfigured, Transient
-from connectors.ports import Inspects
-from connectors.records import DestinationId, Expectation, Finding, Verdict
+from connectors.ports import Inspects, LeadSource, Shows
+from connectors.records import Expectation, Finding, Lead, UnreadableLead, Verdict
 from jobs.cli.accounts import WrongSettingsError, load_account, told
 from jobs.cli.exits import Exit, worst
 from jobs.cli.waiting import open_visible_clock
 from jobs.forecast import Forecast, forecast
 from jobs.reporting import as_json
 from jobs.reporting.findings import print_findings
-from jobs.reporting.forecast import forecast_findings, print_forecast
+from jobs.reporting.forecast import forecast_findings, print_forecast, unmet_findings
 from jobs.reporting.terminal import results
 from jobs.routes import expectations
 from jobs.settings import Settings, Valid
+from jobs.settings.unmet import Seen, unmet
 from jobs.wiring import connect, inspectors, rules_alone
 
-Findings = Mapping[DestinationId, Sequence[Finding]]
+Findings = Mapping[str, Sequence[Finding]]
+"""What was looked up, by destination."""
+OPLEAD = "oplead"
+"""Under what stands what was found with Oplead, beside the destinations."""
 LATEST = 200
 """How many of the latest leads are judged by the settings."""
 _MEND = "Mend it in the settings, or where they point."
@@ -45,15 +49,32 @@ class Checked:
     oplead: Oplead | None = None
 
     @property
+    def everything(self) -> Findings:
+        """What was found, Oplead's too."""
+        own = {OPLEAD: self.oplead.findings} if self.oplead else {}
+        return {**own, **(self.findings or {})}
+
+    @property
     def exit_code(self) -> Exit:
         """A failed look-up needs a human; one that this access cannot make does not."""
-        found = [finding for each in (self.findings or {}).values() for finding in each]
-        found += self.oplead.findings if self.oplead else ()
+        found = [finding for each in self.everything.values() for finding in each]
         return Exit.ATTENTION if any(finding.verdict is Verdict.FAILED for finding in found) else Exit.DONE
 
+    @property
+    def assumed(self) -> Sequence[str]:
+        """What is taken for granted all the same."""
+        return list(assumptions(self.loaded.settings, [each for found in self.everything.values() for each in found]))
 
-def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool) -> int:
-    """Print what is wrong with each file, or what it will do without saying so; live, what the platforms know."""
+
+def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
+    """Print what is wrong with each file, or what it will do without saying so; live, what the platforms know.
+
+    Args:
+        files: each account's.
+        live: whether the platforms are asked.
+        json_wanted: whether a machine reads it.
+        verbose: whether a person wants to see what is well, too.
+    """
     codes = []
     for file in files:
         try:
@@ -63,9 +84,14 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool) -> int:
             _print_wrong(file, wrong, json_wanted=json_wanted)
             continue
         settings = loaded.settings
-        checked = Checked(file, loaded, look_up(settings), look_at_oplead(settings)) if live else Checked(file, loaded)
+        checked = (
+            Checked(file, loaded, look_up(settings), look_at_oplead(settings, file)) if live else Checked(file, loaded)
+        )
         codes.append(checked.exit_code)
-        (_print_json if json_wanted else _print)(checked)
+        if json_wanted:
+            _print_json(checked)
+        else:
+            _print(checked, verbose=verbose)
     return worst(codes)
 
 
@@ -83,8 +109,13 @@ def _look_up(make: Callable[[], Inspects], expected: Sequence[Expectation]) -> S
     return [*inspector.preflight(expected), *inspector.diagnose()]
 
 
-def look_at_oplead(settings: Settings) -> Oplead:
-    """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept."""
+def look_at_oplead(settings: Settings, file: Path) -> Oplead:
+    """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept.
+
+    Args:
+        settings: the account's.
+        file: where they stand, to say where they name what no lead has.
+    """
     with ExitStack() as stack:
         try:
             address = str(settings.clock) if settings.clock else None
@@ -100,14 +131,32 @@ def look_at_oplead(settings: Settings) -> Oplead:
         except Transient as error:
             return Oplead([Finding("leads", Verdict.UNREADABLE, str(error), "Try again later.")])
         made = forecast(book, deps, found)
-        return Oplead(forecast_findings(made), made)
+        named = unmet(file, _seen(deps.source, found))
+        return Oplead([*forecast_findings(made), *unmet_findings(named)], made)
 
 
-def assumptions(settings: Settings) -> Iterator[str]:
-    """What a run takes for granted because the settings do not say it, a sentence each."""
+def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> Seen:
+    """What the latest leads have."""
+    if not isinstance(source, Shows):
+        return Seen(0, (), (), lambda _: 0)
+    leads = [one for one in found if isinstance(one, Lead)]
+    labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
+    return Seen(source.shown, source.shown_paths, labels, source.filled)
+
+
+def assumptions(settings: Settings, found: Iterable[Finding] = ()) -> Iterator[str]:
+    """What a run takes for granted because the settings do not say it, a sentence each.
+
+    Args:
+        settings: the account's.
+        found: what Google was asked, which settles some of it.
+    """
+    read = {finding.subject for finding in found if finding.settles == "click_window_days"}
     for conversion in settings.conversions:
         google = conversion.google_ads
-        if google is not None and settings.google_ads and google.conversion_action.click_window_days is None:
+        if google is None or not settings.google_ads or google.conversion_action.click_window_days is not None:
+            pass
+        elif f"conversion action {google.conversion_action.id}" not in read:
             # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
             yield (
                 f"{conversion.id}: the click window of conversion action {google.conversion_action.id} is taken as "
@@ -121,19 +170,17 @@ def assumptions(settings: Settings) -> Iterator[str]:
         yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
 
 
-def _print(checked: Checked) -> None:
+def _print(checked: Checked, *, verbose: bool) -> None:
     console = results()
     console.print(f"{checked.file}: this may run", markup=False, soft_wrap=True)
+    if checked.everything:
+        print_findings(console, checked.everything, verbose=verbose)
     for note in checked.loaded.notes:
         console.print(f"  note: {note}", markup=False, soft_wrap=True)
-    for assumption in assumptions(checked.loaded.settings):
+    for assumption in checked.assumed:
         console.print(f"  assumed: {assumption}", markup=False, soft_wrap=True)
-    for destination, findings in (checked.findings or {}).items():
-        print_findings(console, destination, findings)
-    if checked.oplead:
-        print_findings(console, "oplead", checked.oplead.findings)
-        if checked.oplead.forecast:
-            print_forecast(console, told(checked.loaded.settings), checked.oplead.forecast)
+    if checked.oplead and checked.oplead.forecast:
+        print_forecast(console, told(checked.loaded.settings), checked.oplead.forecast)
 
 
 def _print_json(checked: Checked) -> None:
@@ -141,7 +188,7 @@ def _print_json(checked: Checked) -> None:
         "config": str(checked.file),
         "account": checked.loaded.settings.account,
         "notes": [str(note) for note in checked.loaded.notes],
-        "assumed": list(assumptions(checked.loaded.settings)),
+        "assumed": checked.assumed,
         **({} if checked.findings is None else {"findings": checked.findings}),
         **({} if checked.oplead is None else {"oplead": checked.oplead}),
         "exit_code": checked.exit_code.value,

@@ -17,6 +17,7 @@ from jobs.settings.document import Tree
 from jobs.settings.problems import Problem
 from jobs.settings.references import References
 from jobs.settings.sketch import Look, Sketch, sketch, sketch_of
+from jobs.settings.unmet import Seen, loose_path, paths_named_in, unmet
 from jobs.settings.written import Written, block
 from jobs.wiring import survey_of
 
@@ -28,12 +29,13 @@ _FOUND = frozenset(
 """What a survey's suggestion tells whole: what stands there already is in it, or did not hold."""
 
 
-def probe(told: Sketch, *, leads: int, json_wanted: bool) -> int:
-    """Look at the platform, and print what was found."""
+def probe(told: Sketch, *, file: Path | None, leads: int, json_wanted: bool) -> int:
+    """Look at the platform, and print what was found; also what a file names and no lead has."""
     look = told.look
+    named = paths_named_in(file) if file else frozenset()
     with (
         open_visible_clock(str(look.clock) if look.clock else None, look.oplead.rate) as clock,
-        survey_of(look.oplead, look.zone, look.click_ids, clock, folder=told.state_folder) as platform,
+        survey_of(look.oplead, look.zone, look.click_ids, clock, folder=told.state_folder, named=named) as platform,
     ):
         survey = platform.survey(leads=leads)
     looked = Looked(
@@ -41,6 +43,7 @@ def probe(told: Sketch, *, leads: int, json_wanted: bool) -> int:
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
         unknown_consents=_unknown_consents(look, survey),
+        unmet=tuple(str(one.problem) for one in unmet(file, _seen(survey))) if file else (),
         per_minute=look.oplead.rate,
         settings="\n".join(block({"oplead": section_to_write(told.section, survey)})),
     )
@@ -96,6 +99,12 @@ def _stages(look: Look, survey: Survey) -> dict[str, str]:
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
 
 
+def _seen(survey: Survey) -> Seen:
+    paths = [one.path for one in survey.paths]
+    labels = [*(one.label for one in survey.labels), *survey.past_labels]
+    return Seen(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
+
+
 def _unknown_consents(look: Look, survey: Survey) -> dict[str, int]:
     """How many leads' answers each configured consent field would not know."""
     if look.consent is None:
@@ -106,7 +115,7 @@ def _unknown_consents(look: Look, survey: Survey) -> dict[str, int]:
             continue
         listed = {normalise_label(answer) for answer in (*signal.granted, *signal.refused)}
         for few in survey.few_values:
-            if few.path == signal.field:
+            if loose_path(few.path) == loose_path(signal.field):
                 counts[few.path] += sum(
                     count for value, count in few.values.items() if value and normalise_label(value) not in listed
                 )

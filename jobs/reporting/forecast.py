@@ -10,6 +10,7 @@ from jobs.ledger.fates import Fate
 from jobs.reporting.account import Account
 from jobs.reporting.standing import print_standing
 from jobs.reporting.terminal import counted, number
+from jobs.settings.unmet import Unmet
 
 _NAMED = 3
 """Unreadable leads, and labels, that a sentence names."""
@@ -22,6 +23,21 @@ def forecast_findings(made: Forecast) -> Sequence[Finding]:
         return [Finding("leads", Verdict.FAILED, "there are none", "See that the key is the client admin's.")]
     found = [Finding("leads", Verdict.VERIFIED, f"the latest {read} can be read")] if made.leads else []
     return [*found, *_unreadable(made), *_unknown_labels(made), *_nothing_goes(made)]
+
+
+def unmet_findings(found: Sequence[Unmet]) -> Sequence[Finding]:
+    """What the settings name and none of these leads has, each at its place in the file."""
+    return [
+        Finding(
+            f"{one.problem.file}:{one.problem.line}: {one.problem.path}",
+            Verdict.FAILED if one.stops else Verdict.DOUBTFUL,
+            one.problem.message,
+            "Mend it there; `oplead-sync probe` shows what leads have."
+            if one.stops
+            else "Nothing to do where only few leads have it; `oplead-sync probe` shows what leads have.",
+        )
+        for one in found
+    ]
 
 
 def print_forecast(console: Console, account: Account, made: Forecast) -> None:
@@ -49,7 +65,7 @@ def _unknown_labels(made: Forecast) -> list[Finding]:
         return []
     named = [f"{label} ({leads})" for label, leads, _ in made.unknown_labels]
     with_click = sum(clicked for _, _, clicked in made.unknown_labels)
-    verdict = Verdict.FAILED if with_click else Verdict.VERIFIED
+    verdict = Verdict.FAILED if with_click else Verdict.DOUBTFUL
     said = f"in no stage and not ignored: {', '.join(named)}; {with_click} of these leads have a click id"
     return [Finding("statuses", verdict, said, "Write each under a stage, or under `ignored_statuses`.")]
 

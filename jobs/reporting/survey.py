@@ -14,6 +14,7 @@ from jobs.reporting.terminal import counted, duration, number, table
 
 IGNORED = "ignored"
 _NOWHERE = "-"
+_UNDATED = "no date found; changes will be dated by observation"
 _SHOWN_SHAPES = 2
 
 
@@ -28,6 +29,8 @@ class Looked:
     unknown_consents: Mapping[str, int]
     """By consent field, how many leads hold an answer that the settings list neither as yes nor as no."""
     per_minute: int
+    unmet: tuple[str, ...] = ()
+    """What the settings name and no lead has, each with its place in the file."""
     settings: str = field(default="")
     """The lines to paste."""
 
@@ -47,6 +50,7 @@ def looked_json(looked: Looked) -> str:
         "survey": survey,
         "unmapped": looked.unmapped,
         "unknown_consents": looked.unknown_consents,
+        "unmet": looked.unmet,
         "settings": looked.settings,
     }
     return as_json.line(document)
@@ -57,6 +61,7 @@ def print_looked(console: Console, looked: Looked) -> None:
     survey = looked.survey
     console.print(escape(_opening(looked)))
     _print_sentences(console, "Could not be told; write these", survey.undecided, "bold red")
+    _print_sentences(console, "Named in your settings, and met on no lead", looked.unmet, "yellow")
     _print_sentences(console, "Looks wrong", survey.suspicions, "yellow")
     _print_sentences(console, "How it answers", (*survey.how, *_time(looked)), "bold")
     _print_labels(console, looked)
@@ -171,8 +176,10 @@ def _print_fields(console: Console, survey: Survey) -> None:
         return
     _heading(console, "Where things stand")
     made = table("oplead.fields", "Stands at", "Leads", numbers=("Leads",))
+    has_history = any(match.field == "history" and match.path for match in survey.fields)
     for match in survey.fields:
-        made.add_row(match.field, escape(match.path or _NOWHERE), number(match.filled))
+        nowhere = _UNDATED if match.field == "status_at" and not has_history else _NOWHERE
+        made.add_row(match.field, escape(match.path or nowhere), number(match.filled))
     console.print(made)
 
 

@@ -31,7 +31,8 @@ class Extraction:
     ad_personalization: ConsentField | None
     where: Mapping[str, frozenset[str]]
     """Every path of a `where`, and all normalised values listed for it anywhere."""
-    amounts: frozenset[str]
+    amounts: Mapping[str, frozenset[str]]
+    """Every path of an amount, and how tax is declared for it anywhere."""
     exclude: Exclusion = field(default_factory=Exclusion)
 
     @property
@@ -39,7 +40,7 @@ class Extraction:
         """Every path to be read beside the fixed fields."""
         signals = [self.ad_user_data] + ([self.ad_personalization] if self.ad_personalization else [])
         paths = {signal.path for signal in signals}
-        return frozenset(paths | self.where.keys() | self.amounts | self.exclude.fields.keys())
+        return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
 
 
 def answer(field: ConsentField | None, lead: Lead) -> Answer:
@@ -66,12 +67,12 @@ def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, s
     return facts
 
 
-def amounts(paths: frozenset[str], lead: Lead) -> dict[str, Amount]:
-    """The amounts of a lead, absent and zero ones left out."""
+def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amount]:
+    """The amounts of a lead, absent and zero ones left out; one that contradicts the declared tax is unreadable."""
     found: dict[str, Amount] = {}
-    for path in sorted(paths):
+    for path in sorted(wanted):
         raw: str | Decimal | None = lead.fields.get(path)
-        amount = None if raw is None else read_amount(raw)
+        amount = None if raw is None else read_amount(raw, wanted[path])
         if amount is not None:
             found[path] = amount
     return found

@@ -11,6 +11,8 @@ from jobs.rules.shape import shape
 _CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
 _AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
 """Only at the ends: taken out of the middle, `12€50` would become 1250."""
+_SAID = {"ttc": "included", "ht": "excluded"}
+"""What the words beside an amount say of tax, as settings declare it."""
 _PLAIN = re.compile(r"\d+", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*", re.ASCII)
 _BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
@@ -37,13 +39,18 @@ class NoValue:
     detail: str | None = None
 
 
-def read_amount(raw: str | Decimal) -> Amount | None:
+def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> Amount | None:
     """The amount a text says, `Unreadable` where it may mean two, None where there is none (empty or zero).
 
     `12 500,00 €`, `8900`, `12.500,00`, `1250.5` are read. `1.250` may be one thousand or one: it is not. A JSON
-    number is taken as it is. Negative and absurdly large amounts are unreadable.
+    number is taken as it is. Negative and absurdly large amounts are unreadable, and so is one that says of its tax
+    (`900 € HT`) what the settings do not.
+
+    Args:
+        raw: what stands in the field.
+        declared: how the settings say that tax goes, `included` or `excluded`.
     """
-    amount = raw if isinstance(raw, Decimal) else _parse(raw)
+    amount = raw if isinstance(raw, Decimal) else _parse(raw, declared)
     if amount is None:
         return None
     if isinstance(amount, Unreadable):
@@ -72,9 +79,12 @@ def value_to_send(
     return route.field_value.otherwise
 
 
-def _parse(raw: str) -> Amount | None:
-    text = _BETWEEN_THOUSANDS.sub(" ", raw.strip()).replace("’", "'")
-    text = _AROUND.sub("", text)
+def _parse(raw: str, declared: frozenset[str]) -> Amount | None:
+    whole_text = _BETWEEN_THOUSANDS.sub(" ", raw.strip()).replace("’", "'")
+    text = _AROUND.sub("", whole_text)
+    words = "".join(found.group().casefold() for found in _AROUND.finditer(whole_text))
+    if len(declared | {tax for word, tax in _SAID.items() if word in words}) > 1:
+        return Unreadable(shape(raw))
     if not text:
         return None if not raw.strip() else Unreadable(shape(raw))
     whole, mark, decimals = _split_decimals(text)

@@ -81,7 +81,8 @@ def _listed(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
     for conversion in settings.conversions:
         yield from conversion.where.items()
         if isinstance(conversion.value, FieldValue):
-            yield conversion.value.field, ()
+            # An amount that says otherwise of its tax cannot be read.
+            yield conversion.value.field, (f"tax {conversion.value.tax}",)
     if settings.exclude:
         yield from settings.exclude.fields.items()
 

@@ -127,7 +127,7 @@ def test_what_is_right_is_verified(company, transport):
         assert {"verified"} == google[subject], subject
     for action in ("987654321", "987654322"):
         told = found["google_ads", f"conversion action {action}"]
-        assert "write click_window_days: 90" in [advice for _, _, advice in told]
+        assert any("click window is 90 days" in said and not advice for _, said, advice in told)
         assert "it is enabled, and takes imported clicks" in [said for _, said, _ in told]
 
 
@@ -146,15 +146,15 @@ def test_a_dataset_and_its_token_are_verified(company):
 
 
 def test_people_read_verdicts_and_what_to_do(company):
-    """The installed command names each destination, the failed first, and says what to do about them."""
+    """The installed command names the failed first, says what to do about them, and counts what is well."""
     company.settings["currency"] = "USD"
     code, out, err = company.command("check", "--live")
     told = " ".join(out.split())
 
     assert (1, "") == (code, err)
     assert "this may run" in told
-    assert "google_ads, as the platform has it" in told
-    assert "meta, as the platform has it" in told
+    assert "google_ads: currency: " in told
+    assert "(--verbose lists them)" in told
     assert "amounts are sent in USD and the account is in EUR" in told
     assert "write currency: EUR" in told
     assert told.index("failed") < told.index("not readable") < told.index("verified")
@@ -447,9 +447,24 @@ def test_the_latest_leads_are_read_and_judged_as_a_night_would(company):
     """Their whole past counts; nothing is sent, and no state is begun."""
     code, found, forecast = looked(company)
 
-    assert (0, {"leads": ("verified", "the latest 2 leads can be read", "")}) == (code, found)
+    assert (0, ("verified", "the latest 2 leads can be read", "")) == (code, found["leads"])
+    assert {"verified", "look at"} == {verdict for verdict, *_ in found.values()}
     assert {2, 1} == {forecast["appointment", "google_ads", "pending"], forecast["sale", "google_ads", "pending"]}
     assert not company.state.exists()
+
+
+def test_what_the_settings_name_and_no_lead_has_is_told_at_its_line(company):
+    """A consent that stands nowhere fails; a status that only few leads have may be right."""
+    company.settings["consent"]["ad_user_data"]["field"] = "leaddata.concent"
+    code, found, _ = looked(company)
+    told = {subject.rpartition(": ")[2]: (verdict, said) for subject, (verdict, said, _) in found.items()}
+
+    assert 1 == code
+    assert ("failed", '"leaddata.concent" is in none of 2 leads; did you mean "leadData.consent"?') == told[
+        "consent.ad_user_data.field"
+    ]
+    assert all(f"{company.config}:1: " in subject for subject in found if "consent.ad" in subject)
+    assert ("look at", 'no lead has the status "Perdu" (2 looked at)') in told.values()
 
 
 def test_a_key_that_oplead_refuses_fails_and_says_what_to_do(company):

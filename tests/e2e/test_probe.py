@@ -110,6 +110,23 @@ def test_a_file_that_is_complete_tells_what_is_unmapped(account):
     assert "  rate: 60\n" in told["settings"]
 
 
+def test_what_a_file_names_and_no_lead_has_is_told(account):
+    """With its line, what may have been meant, and the same comparison of names as a night's."""
+    text = account.file.read_text().replace("leadData.consent,", "Lead_Data.CONSENT,")
+    text = text.replace("leadData.adPersonalization", "adPersonalization").replace("[Gagné]", "[Gagnée]")
+    account.file.write_text(text)
+    lines = text.splitlines()
+    at = 1 + next(number for number, line in enumerate(lines) if "field: adPersonalization" in line)
+    _, out, _ = account.type("probe", "--json", "--config", str(account.file))
+    told = json.loads(out)
+
+    assert told["unknown_consents"]["leadData.consent"] > 0
+    personal, status = sorted(told["unmet"], key=lambda one: "status" in one)
+    assert f"{account.file}:{at}:" in personal
+    assert 'did you mean "leadData.adPersonalization"?' in personal
+    assert 'did you mean "Gagné"?' in status
+
+
 def test_no_file_is_needed(account, tmp_path):
     """The key comes from the environment or a file, never from the command line."""
     (tmp_path / "key").write_text(f"{ADMIN_KEY}\n")

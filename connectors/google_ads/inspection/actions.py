@@ -13,6 +13,9 @@ from google.ads.googleads.v26.resources.types import ConversionAction
 from connectors.google_ads.inspection.enums import member_name
 from connectors.records import Expectation, Finding, Verdict
 
+_TAKEN = 90
+"""Days of a click window where neither the settings nor Google say; the longest that Google offers."""
+_KEY = "click_window_days"
 _Status = ConversionActionStatusEnum.ConversionActionStatus
 _Type = ConversionActionTypeEnum.ConversionActionType
 _Counting = ConversionActionCountingTypeEnum.ConversionActionCountingType
@@ -106,7 +109,11 @@ def _window(found: ConversionAction, subject: str, expected: timedelta | None) -
         return Finding(subject, Verdict.UNREADABLE, "Google Ads does not say its click window")
     said, advice = f"its click window is {days} days", f"write click_window_days: {days}"
     if expected is None:
-        return Finding(subject, Verdict.VERIFIED, f"{said}, which the settings do not say", advice)
+        if days == _TAKEN:
+            return Finding(
+                subject, Verdict.VERIFIED, f"{said}, as is taken where the settings do not say", settles=_KEY
+            )
+        return Finding(subject, Verdict.DOUBTFUL, f"{said}, and {_TAKEN} are taken", advice, _KEY)
     if expected == timedelta(days=days):
         return Finding(subject, Verdict.VERIFIED, f"{said}, as in the settings")
     return Finding(subject, Verdict.FAILED, f"{said}, and {expected.days} in the settings", advice)

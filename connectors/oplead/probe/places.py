@@ -69,7 +69,17 @@ def find_places(
     lacking = tuple(_lacking(field, seen) for field in NEEDED if field not in found)
     order = [one.name for one in fields(FieldPaths)]
     matches.sort(key=lambda match: order.index(match.field))
+    matches = [replace(match, path=_as_it_stands(tree, match.path)) for match in matches]
     return Places(replace(known, click_id=written), tuple(matches), lacking if leads else ())
+
+
+def _as_it_stands(tree: Tree, path: str | None) -> str | None:
+    """A path in the spelling that leads have, the commonest where they have several."""
+    if path is None:
+        return None
+    wanted = [plain(name) for name in path.split(".")]
+    alike = [one for one in tree if [plain(name) for name in one.split(".")] == wanted]
+    return max(alike, key=lambda one: tree[one].filled, default=path)
 
 
 def find_id_paths(items: Sequence[object], tree: Tree, configured: FieldPaths) -> tuple[str, ...]:

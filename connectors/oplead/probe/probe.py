@@ -10,6 +10,7 @@ import httpx
 from connectors.errors import Misconfigured
 from connectors.oplead.candidates import with_candidates
 from connectors.oplead.client import TIMEOUT, OpleadClient
+from connectors.oplead.fields import find
 from connectors.oplead.options import FieldPaths, OpleadOptions
 from connectors.oplead.parse import Unreadable, digest_of, parse_lead, read_id
 from connectors.oplead.probe.access import Access, find_access
@@ -28,7 +29,7 @@ from connectors.oplead.probe.settling import Found, Notes, reads_own_pages, sett
 from connectors.oplead.probe.standing import refuse_standing_clock
 from connectors.oplead.probe.suggestion import Pull, suggestion_of
 from connectors.oplead.probe.tree import key_paths, tree_of
-from connectors.oplead.probe.values import Readable, amounts_of, few_values_of, labels_of, loosely
+from connectors.oplead.probe.values import Readable, amounts_of, few_values_of, labels_of, loosely, past_labels_of
 from connectors.oplead.source import OpleadSource
 from connectors.pacing import Pacer
 from connectors.ports import Clock
@@ -56,6 +57,7 @@ class OpleadProbe:
         pacer: Pacer,
         per_minute: int,
         readable: Readable,
+        named: frozenset[str] = frozenset(),
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -67,6 +69,7 @@ class OpleadProbe:
             pacer: shared by everything that asks this platform.
             per_minute: the allowed rate, by which the cost of a night is told.
             readable: whether an amount would be read.
+            named: paths that the settings name, to be counted.
             timeout: in real seconds.
             jitter: numbers from 0 to 1 that spread the retries.
         """
@@ -75,6 +78,7 @@ class OpleadProbe:
         self._pacer = CountingPacer(pacer)
         self._per_minute = per_minute
         self._readable = readable
+        self._named = named
         self._timeout = timeout
         self._jitter = jitter
 
@@ -136,6 +140,7 @@ class OpleadProbe:
         whole = list(sample.whole.values())
         tree = tree_of(whole)
         records = _records(options, places.fields, whole, notes)
+        everyone = _records(options, places.fields, list(sample.every.values()), Notes())
         options, pull = settle(options, found, notes, self._source)
         paths = with_candidates(places.fields)
         notes.suspicions.extend(suspicions_of(records, whole, paths.click_id or ()))
@@ -152,7 +157,9 @@ class OpleadProbe:
             requests=self._pacer.asked,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=labels_of(_records(options, places.fields, list(sample.every.values()), Notes())),
+            labels=labels_of(records, everyone),
+            past_labels=past_labels_of(everyone),
+            named={path: sum(bool(find(lead, path)) for lead in whole) for path in sorted(self._named)},
             few_values=few_values_of(tree, whole, known),
             amounts=amounts_of(tree, whole, self._readable, known),
             sources=sources_of(records),

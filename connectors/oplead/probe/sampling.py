@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice, zip_longest
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured
@@ -10,11 +11,12 @@ from connectors.oplead.candidates import with_candidates
 from connectors.oplead.client import TokenRefused
 from connectors.oplead.dates import read_moment, start_of
 from connectors.oplead.fields import first, text_of
-from connectors.oplead.options import FieldPaths
+from connectors.oplead.options import FieldPaths, OpleadOptions
 from connectors.oplead.probe.asking import Asker, Listed, NoMoreQuestions, Reader
 from connectors.oplead.probe.filters import Dated
 from connectors.oplead.probe.own_pages import OwnPages, find_own_pages, read_own_pages
 from connectors.oplead.probe.pagination import Paging
+from connectors.oplead.probe.places import find_places
 from connectors.oplead.probe.tree import tree_of
 from connectors.oplead.probe.walking import pages
 
@@ -89,7 +91,8 @@ def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging
     own = find_own_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
     adds = any(_tells_more(items[mark], lead) for mark, lead in own.leads.items())
     if adds and own.lead_path is not None:
-        rest = [mark for mark in _spread(known, MOST_OWN_PAGES) if mark not in own.leads]
+        labels = _labels(items, asker.options)
+        rest = [mark for mark in in_turn(known, labels, MOST_OWN_PAGES) if mark not in own.leads]
         own = replace(own, leads={**own.leads, **read_own_pages(asker, rest, reader.ids, own.lead_path)})
     return Sample(tuple(read), items, own, adds, counted, objection)
 
@@ -149,6 +152,24 @@ def _tells_more(listed: object, own: Mapping[str, object]) -> bool:
     """Whether a lead's own page fills a path that its entry in the list does not."""
     before = {path for path, node in tree_of([listed]).items() if node.filled}
     return any(node.filled and path not in before for path, node in tree_of([own]).items())
+
+
+def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:
+    """So many of them, of every label in turn: what only sold leads have is on few of all leads."""
+    groups: dict[str | None, list[str]] = {}
+    for mark in marks:
+        groups.setdefault(labels.get(mark), []).append(mark)
+    spread = [_spread(group, count) for group in groups.values()]
+    turns = (mark for turn in zip_longest(*spread) for mark in turn if mark is not None)
+    return list(islice(turns, count))
+
+
+def _labels(items: Mapping[str, object], options: OpleadOptions) -> dict[str, str | None]:
+    """Each lead's status label, where the list tells it."""
+    listed = list(items.values())
+    places = find_places(listed, tree_of(listed), options.fields, zone=options.zone, rules=options.click_ids)
+    paths = with_candidates(places.fields).status or ()
+    return {mark: text_of(first(item, paths)) for mark, item in items.items()}
 
 
 def _spread(marks: Sequence[str], count: int) -> list[str]:

@@ -26,11 +26,19 @@ _SHARED = 2
 """A channel that only one lead has may be anything."""
 
 
-def labels_of(leads: Sequence[Lead]) -> tuple[LabelSeen, ...]:
-    """The status labels, commonest first; where there are far too many, or one is no label, only its shape."""
+def labels_of(leads: Sequence[Lead], listed: Sequence[Lead] = ()) -> tuple[LabelSeen, ...]:
+    """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
+
+    Args:
+        leads: the leads looked at whole, which are counted.
+        listed: these and others, of which the list alone is known: their labels are told and not counted.
+    """
     counts = Counter(lead.label for lead in leads if lead.label is not None)
     with_ids = Counter(lead.label for lead in leads if lead.label is not None and lead.click_ids)
-    no_labels = len(counts) > _MOST_LABELS and len(counts) > len(leads) / 3
+    for lead in listed:
+        if lead.label is not None:
+            counts[lead.label] += 0
+    no_labels = len(counts) > _MOST_LABELS and len(counts) > max(len(leads), len(listed)) / 3
     shown: Counter[str] = Counter()
     shown_ids: Counter[str] = Counter()
     for label, count in counts.items():
@@ -38,6 +46,14 @@ def labels_of(leads: Sequence[Lead]) -> tuple[LabelSeen, ...]:
         shown[name] += count
         shown_ids[name] += with_ids[label]
     return tuple(LabelSeen(label, count, shown_ids[label]) for label, count in shown.most_common())
+
+
+def past_labels_of(leads: Sequence[Lead]) -> tuple[str, ...]:
+    """The labels of histories that no lead has now and that may be shown."""
+    present = {lead.label for lead in leads}
+    past = {entry.label for lead in leads for entry in lead.history} - present
+    shown = sorted(label for label in past if label is not None and _may_be_shown(label, _LONGEST_LABEL))
+    return tuple(shown) if len(shown) <= _MOST_LABELS else ()
 
 
 def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str]) -> tuple[FewValues, ...]:

@@ -516,6 +516,20 @@ def test_details_left_out_of_the_list_are_read(probe):
     assert survey.minutes_first > 0.4
 
 
+def test_what_only_sold_leads_have_is_found_on_their_own_pages(probe):
+    """Pages are opened of every label in turn; one population is behind every count."""
+    sold = {7: "12 500 €", 141: "8900", 260: "4 300,50"}
+    every = [
+        lead(number, status="Gagné" if number in sold else LABELS[number % 2], montant=sold.get(number))
+        for number in range(280)
+    ]
+    survey = probe(List(every, shown=("id", "createdAt", "updatedAt", "status")))
+
+    assert [("montant", 3)] == [(one.path, one.readable) for one in survey.amounts]
+    assert survey.leads == sum(one.leads for one in survey.labels) < 100
+    assert ("Gagné", 3, 3) in [(one.label, one.leads, one.with_click_id) for one in survey.labels]
+
+
 def test_what_only_own_pages_tell_is_asked_for_always(probe):
     """The list has click ids but no status, so a changed lead's own page is read all the same."""
     survey = probe(List(leads(45), shown=("id", "createdAt", "updatedAt", "leadData")))

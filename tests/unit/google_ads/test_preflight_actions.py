@@ -73,10 +73,13 @@ def test_what_is_wrong_fails_and_is_advised_upon(changed, said, advice):
 
 
 def test_a_window_the_settings_leave_out_is_told_and_does_not_fail():
-    """Sending goes on with the assumed one."""
+    """Sending goes on with the assumed one, which is to be looked at where it is another."""
     window = _findings(_expected(days=None), click_through_lookback_window_days=30)[-1]
+    alike = _findings(_expected(days=None), click_through_lookback_window_days=90)[-1]
 
-    assert (Verdict.VERIFIED, "write click_window_days: 30") == (window.verdict, window.advice)
+    assert (Verdict.DOUBTFUL, "write click_window_days: 30") == (window.verdict, window.advice)
+    assert (Verdict.VERIFIED, "") == (alike.verdict, alike.advice)
+    assert {"click_window_days"} == {window.settles, alike.settles}
 
 
 def test_one_per_click_is_warned_of_in_words():

@@ -283,7 +283,7 @@ def test_whatever_a_condition_or_value_looks_at_is_read(compiled):
     extraction = compiled.book.extraction
 
     assert {"channel": {"site web", "salon"}, "agency": {"nord"}} == extraction.where
-    assert {"amount"} == extraction.amounts
+    assert {"amount": {"included"}} == extraction.amounts
     assert {"leadData.consent", "channel", "agency", "amount"} <= set(extraction.paths)
 
 

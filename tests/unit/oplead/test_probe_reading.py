@@ -12,6 +12,7 @@ from connectors.oplead.probe.costs import Reading
 from connectors.oplead.probe.envelope_search import locate, told_total
 from connectors.oplead.probe.extent import _count
 from connectors.oplead.probe.places import find_places
+from connectors.oplead.probe.sampling import in_turn
 from connectors.oplead.probe.suggestion import suggestion_of
 from connectors.oplead.probe.tree import key_paths, kind_of, tree_of
 from connectors.oplead.probe.values import amounts_of, few_values_of, labels_of
@@ -86,6 +87,21 @@ def test_names_that_few_leads_have_are_not_shown():
     assert {"id", "note", "gclid"} == {one.path for one in key_paths(tree_of(leads), PARIS)}
 
 
+# ── which leads are looked at ─────────────────────────────────────────────────────────────────────
+
+
+def test_leads_of_every_label_are_taken_in_turn():
+    """From the first to the last of each; those without a label are one more."""
+    marks = [str(number) for number in range(100)]
+    labels = dict.fromkeys(marks, "Nouveau") | {"50": "Gagné", "99": "Gagné", "70": None}
+    taken = in_turn(marks, labels, 7)
+
+    assert ["0", "50", "70"] == taken[:3]
+    assert "99" in taken
+    assert 7 == len(taken) == len(set(taken))
+    assert set(marks) == set(in_turn(marks, labels, 200))
+
+
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -100,6 +116,10 @@ def test_the_known_candidates_need_no_setting():
     found = places_of([lead])
 
     assert (FieldPaths(), ()) == (found.fields, found.undecided)
+    shown = {match.field: match.path for match in found.matches}
+    assert ["created_at", "STATUS", "lead_data.external_id"] == [
+        shown[field] for field in ("created_at", "status", "click_id")
+    ]
 
 
 @pytest.mark.parametrize(

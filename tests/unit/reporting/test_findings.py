@@ -14,39 +14,54 @@ FOUND = (
     Finding("uploads", Verdict.UNREADABLE, "Google Ads shows no uploads yet"),
     Finding("currency", Verdict.FAILED, "amounts are sent in USD", "write currency: EUR"),
     Finding("auto-tagging", Verdict.VERIFIED, "auto-tagging is on"),
+    Finding("click window", Verdict.DOUBTFUL, "it is 30 days, and 90 are taken", "write 30"),
+    Finding("counting", Verdict.VERIFIED, "it counts one of a click", "see that this is meant"),
     Finding("conversion action 12", Verdict.FAILED, "there is no such action", "see its number"),
 )
 
 
-def _printed(findings, *, width=80, destination="google_ads"):
+def _printed(findings, *, width=80, destination="google_ads", verbose=True, **more):
     text = StringIO()
-    print_findings(Console(file=text, width=width, highlight=False), destination, findings)
+    found = {destination: findings, **more}
+    print_findings(Console(file=text, width=width, highlight=False), found, verbose=verbose)
     return text.getvalue()
 
 
 def test_what_needs_a_human_stands_first():
-    """Failed, then what cannot be read, then what is well, each in the order it was found."""
-    text = _printed(FOUND)
-    subjects = ["currency", "conversion action 12", "uploads", "service account key", "auto-tagging"]
+    """Failed wherever it is, then what to look at, then what cannot be read, then what is well, as it was found."""
+    text = _printed(FOUND, meta=[Finding("token", Verdict.FAILED, "Meta refuses it", "write another")])
+    subjects = ["currency", "conversion action 12", "meta: token", "click window", "uploads", "service account key"]
 
     assert sorted(map(text.index, subjects)) == [text.index(subject) for subject in subjects]
 
 
 def test_a_heading_counts_the_verdicts():
-    """The destination's name and how many there are of each; none is named that there is none of."""
-    assert "google_ads, as the platform has it: 2 failed, 1 not readable, 2 verified" in _printed(FOUND)
-    assert "as the platform has it: 2 verified\n" in _printed([FOUND[0], FOUND[3]])
-    assert "as the platform has it: nothing to look up" in _printed([])
+    """How many there are of each; none is named that there is none of."""
+    assert "As the platforms have it: 2 failed, 1 look at, 1 not readable, 3 verified" in " ".join(
+        _printed(FOUND).split()
+    )
+    assert "As the platforms have it: 2 verified\n" in _printed([FOUND[0], FOUND[3]])
+    assert "As the platforms have it: nothing to look up" in _printed([])
+
+
+def test_what_is_well_is_one_line():
+    """Counted by destination; what asks for something is told all the same."""
+    text = _printed(FOUND, verbose=False, meta=[FOUND[0]])
+    lines = [line.rstrip() for line in text.splitlines()]
+
+    assert "  verified      google_ads 2, meta 1 (--verbose lists them)" in lines
+    assert "auto-tagging" not in text
+    assert "  verified      google_ads: counting: it counts one of a click" in lines
 
 
 def test_every_finding_has_its_verdict_and_what_to_do_below_it():
     """Advice stands on a line of its own, and only where there is any."""
     lines = [line.rstrip() for line in _printed(FOUND).splitlines()]
-    at = lines.index("  failed        currency: amounts are sent in USD")
+    at = lines.index("  failed        google_ads: currency: amounts are sent in USD")
 
     assert lines[at + 1].strip() == "→ write currency: EUR"
-    assert "  verified      service account key: Google takes the key" in lines
-    assert 2 == sum("→" in line for line in lines)
+    assert "  verified      google_ads: service account key: Google takes the key" in lines
+    assert 4 == sum("→" in line for line in lines)
 
 
 @pytest.mark.parametrize(

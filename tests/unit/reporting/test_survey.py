@@ -1,6 +1,7 @@
 """What a look at Oplead found is told clearly at any width, what needs a person first."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -64,6 +65,22 @@ def test_unmapped_statuses_are_named():
     assert "ignored_statuses: À requalifier" in " ".join(printed(looked()).split())
     assert () == looked(stages=None).unmapped
     assert "the words to write under stages" in printed(looked(stages=None))
+
+
+def test_a_status_without_a_date_is_said_to_be_dated_by_observation():
+    """Not where a history tells."""
+    undated = replace(SURVEY, fields=(FieldMatch("status_at", None, 0), FieldMatch("history", None, 0)))
+    dated = replace(SURVEY, fields=(FieldMatch("status_at", None, 0), FieldMatch("history", "histo", 9)))
+
+    assert "changes will be dated by observation" in " ".join(printed(looked(survey=undated), 120).split())
+    assert "dated by observation" not in printed(looked(survey=dated), 120)
+
+
+def test_what_the_settings_name_in_vain_comes_early():
+    """Each with its place in the file."""
+    text = printed(looked(unmet=('a.yaml:7:3: consent: "x" is in none of 30 leads',)), 120)
+
+    assert text.index("a.yaml:7:3") < text.index("Looks wrong")
 
 
 def test_answers_that_the_settings_do_not_list_are_counted():

@@ -61,16 +61,26 @@ def test_a_value_the_settings_do_not_list_is_kept_by_its_shape():
 
 def test_only_amounts_that_say_something_are_kept():
     """Absent and zero are left out, unreadable ones kept by their shape."""
-    wanted = frozenset({"good", "zero", "absent", "odd"})
+    wanted = dict.fromkeys(("good", "zero", "absent", "odd"), frozenset({"included"}))
     found = amounts(wanted, lead(fields={"good": "1 200,50 €", "zero": Decimal(0), "odd": "voir Luc"}))
 
     assert {"good": Decimal("1200.50"), "odd": Unreadable("text, 8 characters")} == found
 
 
+@pytest.mark.parametrize(
+    ("tax", "amount"), [("included", Unreadable("text, 8 characters")), ("excluded", Decimal(900))]
+)
+def test_an_amount_that_contradicts_the_declared_tax_cannot_be_read(tax, amount):
+    """900 without tax is no 900 with it: the field's own word is not passed over."""
+    found = amounts({"amount": frozenset({tax})}, lead(fields={"amount": "900 € HT"}))
+
+    assert {"amount": amount} == found
+
+
 def test_every_path_of_the_settings_is_asked_for():
     """Consent, conditions and amounts, each once."""
     wanted = Extraction(
-        CONSENT, ConsentField("perso", frozenset(), frozenset()), {"channel": frozenset()}, frozenset({"amount"})
+        CONSENT, ConsentField("perso", frozenset(), frozenset()), {"channel": frozenset()}, {"amount": frozenset()}
     )
 
     assert {"consent", "perso", "channel", "amount"} == wanted.paths

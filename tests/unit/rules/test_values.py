@@ -44,6 +44,17 @@ def test_amounts_as_they_are_typed(typed, expected):
     assert Decimal(expected) == read_amount(typed)
 
 
+@pytest.mark.parametrize("typed", ["900 € HT", "900 ht", "HT 900", "900 EUR HT", "900€ HT"])
+def test_an_amount_without_tax_is_none_with_it(typed):
+    """Nor the other way round; told by its shape."""
+    with_tax = typed.replace("HT", "TTC").replace("ht", "ttc")
+    included, excluded = frozenset({"included"}), frozenset({"excluded"})
+
+    assert [Decimal(900)] * 2 == [read_amount(typed, excluded), read_amount(with_tax, included)]
+    assert [Unreadable] * 2 == [type(read_amount(typed, included)), type(read_amount(with_tax, excluded))]
+    assert Unreadable("text, 10 characters") == read_amount("HT 900 TTC")
+
+
 @pytest.mark.parametrize(
     "typed", ["", "   ", "\u00a0", "0", "0,00 €", "0.0", Decimal(0), Decimal("0.00"), Decimal("0.001")]
 )

@@ -52,6 +52,14 @@ def test_a_digest_changes_with_what_it_covers(digests, changes, reads, decides):
     assert (reads, decides) == (before[0] != after[0], before[1] != after[1])
 
 
+def test_how_tax_is_declared_changes_what_is_read(digests):
+    """`900 € HT` is an amount for the one and none for the other."""
+    valued = PLAIN.replace("}]", ", value: { field: amount, tax: % } }]")
+    included, excluded = (digests(conversions=valued.replace("%", tax)) for tax in ("included", "excluded"))
+
+    assert [False, False] == [one == other for one, other in zip(included, excluded, strict=True)]
+
+
 def test_the_order_of_listed_values_reads_nothing_again(digests):
     """A full read of thousands of leads is not owed to a reordered list."""
     where = "{{ id: sale, stage: won, where: {{ canal: {} }}, google_ads: {{ conversion_action: 12 }} }}"

@@ -1,0 +1,81 @@
+"""What the settings name and no lead has is told at its line, with what may have been meant."""
+
+import pytest
+
+from jobs.settings.unmet import Seen, unmet
+
+FILE = """\
+stages:
+  won: [Gagné, Vendue]
+  lost: perdu
+ignored_statuses: [Nouveau, Nurserie]
+consent:
+  ad_user_data: { field: leadData.Consent_pub, granted: [oui], refused: [non] }
+  ad_personalization: { field: perso, granted: [oui], refused: [non] }
+conversions:
+  - id: sale
+    stage: won
+    where: { Channel: [Site web], canal: [Web] }
+    value: { field: montant, tax: included }
+oplead:
+  fields: { status_at: [statusDate, status.date] }
+exclude: { fields: { kind: [Test] } }
+"""
+HAVE = {"lead_data.consent_pub": 9, "channel": 30, "amount": 2, "statusDate": 30, "statut": 30, "user_data": 1}
+FOUND = {"leadData.Consent_pub": 9, "Channel": 30, "statusDate": 30}
+
+
+@pytest.fixture
+def told(tmp_path):
+    """What is told of a file, and whether it stops something, by line."""
+
+    def read(text=FILE, have=HAVE, labels=("Gagné", "Nouveau", "Vendu", "Perdu"), leads=30):
+        file = tmp_path / "pipeline.yaml"
+        file.write_text(text, encoding="utf-8")
+        seen = Seen(leads, list(have), labels, lambda path: FOUND.get(path, 0))
+        return [(one.problem.line, one.problem.message, one.stops) for one in unmet(file, seen)]
+
+    return read
+
+
+def test_a_path_that_no_lead_has_is_named_with_its_line(told):
+    """Found by the reader's own comparison; what nothing rests on may only be rare."""
+    paths = [(line, said, stops) for line, said, stops in told() if "is in none of 30 leads" in said]
+
+    assert [
+        (7, '"perso" is in none of 30 leads', True),
+        (11, '"canal" is in none of 30 leads; did you mean "channel"?', True),
+        (12, '"montant" is in none of 30 leads; did you mean "amount"?', False),
+        (14, '"status.date" is in none of 30 leads; did you mean "statusDate"?', False),
+        (15, '"kind" is in none of 30 leads', False),
+    ] == paths
+
+
+def test_the_nearest_path_is_told_whatever_its_capitals_and_underscores(told):
+    """The same last name elsewhere comes before a like spelling."""
+    text = "consent: { ad_user_data: { field: tracking.CONSENTPUB, granted: [oui], refused: [non] } }"
+
+    ((_, said, _),) = told(text)
+
+    assert said.endswith('; did you mean "lead_data.consent_pub"?')
+
+
+def test_a_status_that_no_lead_has_is_named(told):
+    """With the one that was meant, if that stands nowhere yet; accents and capitals do not matter."""
+    labels = [(line, said) for line, said, stops in told() if 'status "' in said and not stops]
+
+    assert [
+        (2, 'no lead has the status "Vendue" (30 looked at); did you mean "Vendu"?'),
+        (4, 'no lead has the status "Nurserie" (30 looked at)'),
+    ] == labels
+
+
+@pytest.mark.parametrize("text", ["", "stages: [", "stages: {won: }", "consent: oui", "oplead: { fields: 3 }"])
+def test_a_file_in_any_state_is_taken(told, text):
+    """What is wrong with it is told elsewhere."""
+    told(text)
+
+
+def test_without_leads_nothing_is_told(told):
+    """An empty Oplead says nothing of the settings."""
+    assert [] == told(leads=0)
