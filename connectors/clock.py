@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -12,10 +13,15 @@ from connectors.errors import Misconfigured
 
 _LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
 _CONFLICT = 409
+_HEEDED_EVERY = 0.5  # seconds; how long somebody who asks us to stop may wait for us to wake
 
 
 class MachineClock:
     """The machine's own time."""
+
+    def __init__(self, *, nap: Callable[[float], object] = time.sleep) -> None:
+        """Sleep by `nap`, seconds at a time; it may raise, to end a sleep early."""
+        self._nap = nap
 
     def now(self) -> datetime:
         """The present instant, aware UTC."""
@@ -29,7 +35,7 @@ class MachineClock:
         left = (moment - self.now()).total_seconds()
         end = time.monotonic() + left
         while left > 0:
-            time.sleep(min(left, _LONGEST_NAP))
+            self._nap(min(left, _LONGEST_NAP))
             left = min((moment - self.now()).total_seconds(), end - time.monotonic())
 
 
@@ -40,9 +46,16 @@ class SandboxClock:
     closed. Threads share it one after the other.
     """
 
-    def __init__(self, url: str, *, patience: float = 300.0) -> None:
-        """Take the clock at `url`; `patience` bounds a sleep, in real seconds."""
+    def __init__(self, url: str, *, patience: float = 300.0, heed: Callable[[], object] | None = None) -> None:
+        """Take the clock at `url`.
+
+        Args:
+            url: where it answers.
+            patience: bounds a sleep, in real seconds.
+            heed: asked twice a second while we sleep; it may raise, to end a sleep early.
+        """
         self._url = url
+        self._heed = heed
         self._patience = patience
         self._registered = False
         self._lock = threading.Lock()
@@ -83,7 +96,17 @@ class SandboxClock:
         Raises:
             Misconfigured: no sandbox clock answers, or it did not get there while we had patience.
         """
-        wanted = {"until": moment.astimezone(UTC).isoformat()}
+        end = time.monotonic() + self._patience
+        while self._slept(moment) < moment:
+            if time.monotonic() > end:
+                raise Misconfigured(self._stands_still)
+
+    def _slept(self, moment: datetime) -> datetime:
+        """The instant when a sleep ended: at `moment`, or before it where there is something to heed."""
+        wanted: dict[str, str | float] = {"until": moment.astimezone(UTC).isoformat()}
+        if self._heed is not None:
+            self._heed()
+            wanted["within"] = _HEEDED_EVERY
         with self._lock:
             self._register()
             answer = self._ask("POST", "/sleep", wanted)
@@ -91,21 +114,25 @@ class SandboxClock:
                 self._registered = False
                 self._register()
                 answer = self._ask("POST", "/sleep", wanted)
-            _instant(answer)
+            return _instant(answer)
+
+    @property
+    def _stands_still(self) -> str:
+        return (
+            f"clock: the sandbox's clock at {self._url} did not move within {self._patience:g} s; "
+            "another registered caller is awake, or it hangs"
+        )
 
     def _register(self) -> None:
         if not self._registered:
             self._registered = self._ask("POST", "/register").is_success
 
-    def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> httpx.Response:
+    def _ask(self, method: str, path: str, body: dict[str, str | float] | None = None) -> httpx.Response:
         try:
             return self._http.request(method, path, json=body)
         except httpx.ReadTimeout:
             self._registered = False
-            raise Misconfigured(
-                f"clock: the sandbox's clock at {self._url} did not move within {self._patience:g} s; "
-                "another registered caller is awake, or it hangs"
-            ) from None
+            raise Misconfigured(self._stands_still) from None
         except httpx.HTTPError as error:
             self._registered = False
             raise Misconfigured(

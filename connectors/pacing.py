@@ -1,7 +1,7 @@
 """Keeps requests under a platform's published number per minute."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -63,13 +63,23 @@ class Pacer:
     it has finished with it.
     """
 
-    def __init__(self, clock: Clock, per_minute: int, *, shared: Shared | None = None) -> None:
-        """Start with what the other processes have left free; `per_minute` is at least 1."""
+    def __init__(
+        self, clock: Clock, per_minute: int, *, shared: Shared | None = None, heed: Callable[[], object] | None = None
+    ) -> None:
+        """Start with what the other processes have left free.
+
+        Args:
+            clock: the only way to wait.
+            per_minute: at least 1.
+            shared: where the other processes tell of theirs.
+            heed: asked before each slot; it may raise, so that no request begins any more.
+        """
         if per_minute < 1:
             raise ValueError("a pace is at least one request a minute")
         self._clock = clock
         self._per_minute = per_minute
         self._shared = shared
+        self._heed = heed
         self._own = Trace()
         self._changed = threading.Condition()
 
@@ -95,6 +105,8 @@ class Pacer:
         """
         with self._changed:
             while True:
+                if self._heed is not None:
+                    self._heed()
                 # Never ask the time with the others kept out: a sandbox's may stand still until they sleep.
                 now = self._clock.now()
                 with self._opened(now) as others:
@@ -104,7 +116,7 @@ class Pacer:
                         return None
                 if free_at > now:
                     return free_at
-                self._changed.wait(timeout=60)  # every slot is at work here; look again when one has ended
+                self._changed.wait(timeout=1)  # every slot is at work here; look again when one has ended
 
     def give_back(self) -> None:
         """The request that took a slot has ended: its minute begins."""

@@ -33,6 +33,7 @@ from jobs.ledger.tables import Adjustment, Delivery, Sendable
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, Told, Wanted, event_anew, wanted
 from jobs.rules.facts import LeadFacts, Route
+from jobs.stopping import Heed, go_on
 
 
 def adjust(
@@ -45,13 +46,17 @@ def adjust(
     due_by: datetime,
     stopped: Collection[str] = (),
     held: Collection[DestinationId] = (),
+    replays: bool = True,
+    heed: Heed = go_on,
 ) -> Delivered:
     """Send every correction that is due, what is in doubt first; the arguments are those of `deliver`."""
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped and isinstance(sink, Adjusts):
             new_by = None if destination in held else due_by
-            CorrectionLane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by).send_all()
+            CorrectionLane(
+                ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed
+            ).send_all()
     return done
 
 

@@ -21,6 +21,7 @@ from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
 from jobs.rules.isolate import apart
 from jobs.settle import DEFER
+from jobs.stopping import Heed, go_on
 from jobs.trial import Trial
 
 __all__ = ["Delivered", "deliver"]
@@ -43,6 +44,8 @@ def deliver(
     due_by: datetime,
     stopped: Collection[str] = (),
     held: Collection[DestinationId] = (),
+    replays: bool = True,
+    heed: Heed = go_on,
 ) -> Delivered:
     """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
 
@@ -56,12 +59,14 @@ def deliver(
             comes due while this run sends waits for the next one.
         stopped: destinations, or `destination/action`, that wait for a human already.
         held: destinations to which nothing goes that never went out before.
+        replays: whether what is in doubt goes again; else it stays for another run.
+        heed: asked before each intent; it may raise, so that nothing more is sent.
     """
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped:
             new_by = None if destination in held else due_by
-            Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by).send_all()
+            Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed).send_all()
     return done
 
 
@@ -80,6 +85,9 @@ class Lane:
     """`destination/action`s to leave alone for the rest of this run."""
     new_by: datetime | None
     """By when what never went out must have been due; None where only what went out before may go out again."""
+    replays: bool
+    """Whether what is in doubt goes again."""
+    heed: Heed
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
@@ -92,7 +100,7 @@ class Lane:
 
     def _batches(self) -> Iterator[tuple[Target, tuple[int, ...]]]:
         """What to send next, asked for again after each batch."""
-        for target, batches in self._replays().items():
+        for target, batches in self._replays().items() if self.replays else ():
             yield from ((target, batch) for batch in batches)
         for target, due in self._targets().items():
             while self._name(target) not in self.stopped and (batch := due()):
@@ -222,6 +230,7 @@ class Lane:
         follow: Follow = Next()
         beside = 0
         for attempt in range(ATTEMPTS):
+            self.heed()
             intent = self._intend(target, batch)
             if intent is None:
                 return Next()

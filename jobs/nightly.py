@@ -27,6 +27,7 @@ from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.surge import Surge
+from jobs.stopping import Heed, go_on
 
 NAMED = 5
 """How many leads a sentence names."""
@@ -78,6 +79,8 @@ class Deps:
     reach: Reach
     accept_surge: bool = False
     """Whether a human agreed that more goes out tonight than usual."""
+    heed: Heed = go_on
+    """Asked before each request and each intent, so that a night may be ended between two."""
 
 
 @dataclass(slots=True)
@@ -110,6 +113,8 @@ class Summary:
     """Lead, conversion, destination and the platform's code of each rejection nobody expected."""
     put_off: list[str] = field(default_factory=list)
     """The lead of each delivery that its platform put off tonight, and in a run before."""
+    only_outcomes: bool = False
+    """Whether no lead was read: outcomes were asked for, and what had come due was sent."""
     only_validated: bool = False
     """Whether platforms were only asked, so that nothing is kept of what they said."""
     not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -166,18 +171,23 @@ class Summary:
         return 1 if self.attention else 0
 
 
-def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
+def run_night(
+    ledger: Ledger, book: Rulebook, deps: Deps, *, reading: bool = True, watch: Watch = _unwatched
+) -> Summary:
     """Do one night for one account and say what it did.
 
-    A source that fails still lets due deliveries go out; a destination that stops, stops alone.
+    A source that fails still lets due deliveries go out; a destination that stops, stops alone. Without `reading` no
+    lead is read, and what is in doubt is left to the next night: outcomes are asked for, and what has come due is sent.
 
     Raises:
+        StoppedBySignal: somebody asked to stop; what was sent is on record.
         RenamedError: a conversion seems renamed; nothing was done.
         LedgerError: the state cannot be written; what was committed is safe.
     """
-    summary = _read(ledger, book, deps, watch)
+    summary = _read(ledger, book, deps, watch) if reading else _begin(ledger, book, deps)
+    summary.only_outcomes = not reading
     with watch(Step.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
     decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(Step.DELIVER):
         summary.delivered = deliver(
@@ -189,6 +199,8 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
             due_by=decided_at,
             stopped=summary.resolved.stopped,
             held=summary.held,
+            replays=reading,
+            heed=deps.heed,
         )
         summary.corrected = adjust(
             ledger,
@@ -199,9 +211,11 @@ def run_night(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unw
             due_by=decided_at,
             stopped={**summary.resolved.stopped, **summary.delivered.stopped},
             held=summary.held,
+            replays=reading,
+            heed=deps.heed,
         )
     with watch(Step.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
@@ -265,17 +279,22 @@ def await_outcomes(
         with watch(Step.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         with watch(Step.RESOLVE):
-            resolve(ledger, book, deps.sinks, deps.clock, summary.resolved)
+            resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
 
-def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
+def _begin(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
     now = deps.clock.now()
     summary = Summary(ledger.account, ledger.run, now)
     with ledger.writing() as session:
         adopt_settings(session, book, now=now)
     summary.recovered = recover(ledger, deps.clock)
+    return summary
+
+
+def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
+    summary = _begin(ledger, book, deps)
     with watch(Step.PULL):
         try:
             _pull(ledger, book, deps, summary)
@@ -287,7 +306,7 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
 def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> datetime:
     """Decide what goes out, and whether that is so much that a human must agree first; by when it was due."""
     with watch(Step.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, now=deps.clock.now())
+        summary.planned = plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
         correct(ledger, book, now=deps.clock.now())
         erase_idle(ledger, deps.sinks, now=deps.clock.now())
         decided_at = deps.clock.now()

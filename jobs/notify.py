@@ -113,6 +113,7 @@ def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summa
         now=now,
         zone=book.zone,
         source_stopped=summary.source_stopped,
+        read=not summary.only_outcomes,
         stopped=summary.stopped,
         reached=frozenset(_reached(session, ledger)),
         places=frozenset(_places(book, sinks)),

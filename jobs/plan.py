@@ -24,6 +24,7 @@ from jobs.rules.once import give_way, marks
 from jobs.rules.reconcile import Standing, reason_of, reconcile
 from jobs.rules.routing import is_alternative, is_other_way
 from jobs.rules.stages import first_entry
+from jobs.stopping import Heed, go_on
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
@@ -104,7 +105,7 @@ def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
     return changed
 
 
-def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Planned:
+def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, heed: Heed = go_on) -> Planned:
     """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
     with closing(Rivals(ledger.account, book.routes)) as rivals:
         with ledger.writing() as session:
@@ -115,6 +116,7 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime) -> Plan
             planner.find_rivals(session)
         planning = True
         while planning:
+            heed()
             with ledger.writing() as session:
                 planning = planner.plan_some(session)
     with ledger.writing() as session:

@@ -13,6 +13,7 @@ from jobs.intake import Intake, Kept, Times
 from jobs.ledger import labels, leads
 from jobs.ledger.ledger import Ledger
 from jobs.own_pages import Asked, OwnPages
+from jobs.stopping import StoppedBySignal
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
@@ -134,7 +135,7 @@ def pull(
         if not pulling.read_list(since, resume):
             pulling.break_off()
             return
-    except Transient:
+    except (Transient, StoppedBySignal):
         pulling.break_off()
         raise
     except Misconfigured:

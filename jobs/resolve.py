@@ -26,6 +26,7 @@ from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Place, Request, Sendable
 from jobs.rulebook import Rulebook, Sinks
 from jobs.settle import STOPPING, settle
+from jobs.stopping import Heed, go_on
 
 GIVE_UP_AFTER = timedelta(days=45)
 """Google keeps a request's status about 50 days; before that ends, nobody will know any more."""
@@ -45,7 +46,7 @@ class Resolved:
     """What a human should look up with the platform."""
 
 
-def resolve(ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Resolved) -> None:
+def resolve(ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Resolved, *, heed: Heed = go_on) -> None:
     """Ask about every received request whose time has come, and settle what is answered; `done` counts it."""
     done.pending = 0
     with ledger.reading() as session:
@@ -55,6 +56,7 @@ def resolve(ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Re
         if request.resolve_after is not None and now < request.resolve_after:
             done.pending += 1
             continue
+        heed()
         resolution = _ask(book, sinks, request, done)
         if isinstance(resolution, StillPending) and request.destination in sinks.keys() - done.stopped.keys():
             done.pending += 1

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,7 +38,9 @@ class Timetable:
     zone: ZoneInfo
     at: time
     """The time of day, by the clocks of the zone."""
-    names: Callable[[date], bool]
+    written: str
+    """What it was made of, by which it is told from another."""
+    names: Callable[[date], bool] = field(compare=False)
     """Whether a date has a night."""
 
     def after(self, moment: datetime) -> Firing | None:
@@ -59,7 +61,7 @@ class Timetable:
 
 def daily(written: str, zone: ZoneInfo) -> Timetable:
     """Every night at a time of day, as 05:30."""
-    return Timetable(zone, time.fromisoformat(written), lambda _: True)
+    return Timetable(zone, time.fromisoformat(written), written, lambda _: True)
 
 
 def by_cron(expression: str, zone: ZoneInfo) -> Timetable:
@@ -76,13 +78,13 @@ def by_cron(expression: str, zone: ZoneInfo) -> Timetable:
     if day != "*" and weekday != "*":
         raise WrongCronError("write days of the month or days of the week, and * for the other")
     try:
-        fields = CronTrigger.from_crontab(expression, timezone=zone).fields  # type: ignore[no-untyped-call]
+        fields = CronTrigger.from_crontab(expression, timezone=zone).fields
         at = time(int(hour), int(minute))
     except ValueError:
         raise WrongCronError(
             'one of the five parts is none: write minute, hour, day, month and weekday, as "30 5 * * mon-fri"'
         ) from None
-    table = Timetable(zone, at, _dates(fields))
+    table = Timetable(zone, at, expression, _dates(fields))
     if table.after(_ANY_MOMENT) is None:
         raise WrongCronError("no date is ever like this")
     return table

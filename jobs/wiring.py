@@ -18,6 +18,7 @@ from jobs.pull import Reach, Style
 from jobs.routes import compile_rules
 from jobs.rulebook import Rulebook
 from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
+from jobs.stopping import Heed, Stop, go_on
 
 if TYPE_CHECKING:
     from connectors.meta.options import MetaOptions
@@ -26,18 +27,23 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_clock(settings: Settings) -> Iterator[Clock]:
-    """The machine's clock, or the sandbox's where the settings name one."""
+def open_clock(settings: Settings, stop: Stop | None = None, *, patience: float = 300.0) -> Iterator[Clock]:
+    """The machine's clock, or the sandbox's where the settings name one; whoever asks to stop ends every sleep.
+
+    `patience` bounds how long a sandbox's may stand still, in real seconds.
+    """
     if settings.clock is None:
-        yield MachineClock()
+        yield MachineClock() if stop is None else MachineClock(nap=stop.nap)
         return
-    with SandboxClock(str(settings.clock)) as clock:
+    with SandboxClock(str(settings.clock), patience=patience, heed=None if stop is None else stop.heed) as clock:
         yield clock
 
 
 @contextmanager
-def connect(settings: Settings, clock: Clock, *, validate_only: bool = False) -> Iterator[tuple[Rulebook, Deps]]:
-    """One account's rules and its doors to the outside, closed at the end.
+def connect(
+    settings: Settings, clock: Clock, *, validate_only: bool = False, heed: Heed = go_on
+) -> Iterator[tuple[Rulebook, Deps]]:
+    """One account's rules and its doors to the outside, closed at the end; `heed` is asked before each request.
 
     With `validate_only` nothing that is sent counts: platforms check it, or we do where one has no such mode.
 
@@ -54,7 +60,7 @@ def connect(settings: Settings, clock: Clock, *, validate_only: bool = False) ->
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     with ExitStack() as doors:
         deps = Deps(
-            source=doors.enter_context(_oplead(settings, book, clock)),
+            source=doors.enter_context(_oplead(settings, book, clock, heed)),
             sinks=sinks,
             clock=clock,
             jitter=random.random,
@@ -63,6 +69,7 @@ def connect(settings: Settings, clock: Clock, *, validate_only: bool = False) ->
                 overlap=settings.oplead.overlap,
                 budget=settings.oplead.budget,
             ),
+            heed=heed,
         )
         yield book, deps
 
@@ -149,7 +156,7 @@ def _meta_inspector(meta: Meta) -> Inspects:
     return MetaInspector(_meta_options(meta, validate_only=True))
 
 
-def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
+def _oplead(settings: Settings, book: Rulebook, clock: Clock, heed: Heed) -> "OpleadSource":
     from connectors.oplead import OpleadSource  # noqa: PLC0415
 
     told = settings.oplead
@@ -157,7 +164,7 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock) -> "OpleadSource":
         oplead_options(told, settings.zone, settings.click_ids),
         wanted_fields=book.extraction.paths,
         clock=clock,
-        pacer=pacer_for(told, clock, folder=pace_folder(settings)),
+        pacer=pacer_for(told, clock, folder=pace_folder(settings), heed=heed),
     )
 
 
@@ -216,15 +223,15 @@ def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "Oplead
     )
 
 
-def pacer_for(told: Oplead, clock: Clock, *, folder: Path | None) -> "Pacer":
+def pacer_for(told: Oplead, clock: Clock, *, folder: Path | None, heed: Heed = go_on) -> "Pacer":
     """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
     from connectors.pacing import Pacer  # noqa: PLC0415
     from connectors.shared_pace import SharedPace, pace_file  # noqa: PLC0415
 
     if folder is None:
-        return Pacer(clock, told.rate)
+        return Pacer(clock, told.rate, heed=heed)
     file = pace_file(folder, str(told.base_url), told.token.get_secret_value())
-    return Pacer(clock, told.rate, shared=SharedPace(file))
+    return Pacer(clock, told.rate, shared=SharedPace(file), heed=heed)
 
 
 def pace_folder(settings: Settings) -> Path | None:

@@ -98,10 +98,12 @@ class Clock:
     def _sleep(self, request: Request) -> Response:
         connection = _connection(request)
         match request.json():
-            case {"until": moment, **rest} if not rest:
-                until = _moment(moment)
+            case {"until": moment, **rest} if not rest.keys() - {"within"}:
+                until, within = _moment(moment), _seconds(rest.get("within"))
             case _:
-                raise ValueError('say {"until": "an ISO 8601 time with its zone"}')
+                raise ValueError(
+                    'say {"until": "an ISO 8601 time with its zone"}, and "within": seconds to wake before'
+                )
         ear, bell = socket.socketpair()
         with ear, bell:
             with self._lock:
@@ -111,14 +113,14 @@ class Clock:
                 caller.until, caller.bell = until, bell
                 self._ring()
                 self._move()
-            woken = self._hear(ear, connection)
+            woken = self._hear(ear, connection, self._patience if within is None else within)
             with self._lock:
                 caller.until = caller.bell = None
-        if not woken:
+        if not woken and within is None:
             return json_response(503, {"error": "the clock did not get there"})
         return self._tell(request)
 
-    def _hear(self, ear: socket.socket, connection: socket.socket) -> bool:
+    def _hear(self, ear: socket.socket, connection: socket.socket, patience: float) -> bool:
         """Wait for the bell; False where the caller died, spoke in its sleep, or patience ran out.
 
         A dead peer makes its connection readable at once. Its thread then reads the end, and `closed` is told.
@@ -126,7 +128,7 @@ class Clock:
         with selectors.DefaultSelector() as selector:
             selector.register(ear, selectors.EVENT_READ)
             selector.register(connection, selectors.EVENT_READ)
-            return any(key.fileobj is ear for key, _ in selector.select(self._patience))
+            return any(key.fileobj is ear for key, _ in selector.select(patience))
 
     def _move(self) -> None:
         """Go to the earliest time anyone sleeps until, once all sleep; the lock is held."""
@@ -148,6 +150,14 @@ def _connection(request: Request) -> socket.socket:
     if request.connection is None:
         raise ValueError("the clock counts connections, and this request has none")
     return request.connection
+
+
+def _seconds(told: object) -> float | None:
+    if told is not None and (
+        isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told <= PATIENCE_SECONDS
+    ):
+        raise ValueError(f"within is a number of real seconds, {PATIENCE_SECONDS:g} at most")
+    return told
 
 
 def _moment(text: object) -> datetime:

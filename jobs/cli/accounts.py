@@ -1,11 +1,13 @@
 """Reads the accounts a command is pointed at."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
+from jobs.cli.exits import Exit, Failure, failure_of
 from jobs.reporting.account import Account
 from jobs.settings import Invalid, Problem, Settings, Valid, load
 
@@ -19,6 +21,82 @@ class WrongSettingsError(Exception):
         """Keep the problems; the message is all of them, a line each."""
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+class WrongFilesError(Exception):
+    """What a command is pointed at holds no account; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A settings file, and what was found in it."""
+
+    file: Path
+    found: Valid | Failure
+
+    @property
+    def name(self) -> str:
+        """The account's, or the file's where it must not run."""
+        return self.found.settings.account if isinstance(self.found, Valid) else str(self.file)
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """Every secret in it."""
+        return secrets_of(self.found.settings) if isinstance(self.found, Valid) else iter(())
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """The settings files that are meant: files as they are, and of a folder every .yaml and .yml in it, by name.
+
+    Raises:
+        WrongFilesError: a folder holds none.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(file for file in path.iterdir() if _is_settings(file))
+        if not found:
+            raise WrongFilesError(f"{path}: no settings in this folder; write each account's as a file NAME.yaml")
+        files += found
+    return files
+
+
+def _is_settings(file: Path) -> bool:
+    """Whether a file of a folder is an account's; hidden ones are editors' own."""
+    return file.suffix in {".yaml", ".yml"} and not file.name.startswith(".") and file.is_file()
+
+
+def open_accounts(files: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Opened]:
+    """What is in each file; accounts that would get into each other's way must not run, none of them."""
+    opened = [open_account(file, environ) for file in files]
+    return [replace(each, found=clash_of(each, opened) or each.found) for each in opened]
+
+
+def open_account(file: Path, environ: Mapping[str, str] = os.environ) -> Opened:
+    """What is in a file."""
+    try:
+        return Opened(file, load_account(file, environ))
+    except WrongSettingsError as error:
+        return Opened(file, failure_of(error))
+
+
+def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
+    """Why an account cannot run beside the others, itself among them; None where it can."""
+    if not isinstance(one.found, Valid):
+        return None
+    for other in others:
+        if other is one or not isinstance(other.found, Valid):
+            continue
+        if one.found.settings.account == other.found.settings.account:
+            what = f"account {one.name!r}, which needs a name of its own in each"
+        elif state_of(one.found.settings).resolve() == state_of(other.found.settings).resolve():
+            what = "the same `state:`; write another in one of them"
+        else:
+            continue
+        return Failure(f"{one.file} and {other.file} both hold {what}", Exit.CONFIGURATION)
+    return None
 
 
 def load_account(file: Path, environ: Mapping[str, str] = os.environ) -> Valid:

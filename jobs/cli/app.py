@@ -19,8 +19,11 @@ app = typer.Typer(
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The account's YAML file.")]
 Configs = Annotated[
     list[Path],
-    typer.Option("--config", "-c", metavar="FILE", help="An account's YAML file; repeat it for several accounts."),
+    typer.Option(
+        "--config", "-c", metavar="FILE|DIR", help="An account's YAML file, or a folder of them; may be repeated."
+    ),
 ]
+AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many accounts are at work at a time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
 Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
@@ -80,13 +83,15 @@ def run(
     accept_surge: Annotated[
         bool, typer.Option("--accept-surge", help="Send also where far more is due than a night usually sends.")
     ] = False,
+    at_once: AtOnce = 4,
     json: Json = False,
 ) -> None:
     """Read what changed, decide, send, and ask.
 
-    One night's work for each account, one after the other; what was sent before is asked about.
+    One night's work for each account, some of them side by side; what was sent before is asked about.
     """
-    from jobs.cli.run import Wanted, run_accounts  # noqa: PLC0415
+    from jobs.cli.nights import Wanted  # noqa: PLC0415
+    from jobs.cli.run import run_accounts  # noqa: PLC0415
     from jobs.cli.spans import span  # noqa: PLC0415
     from jobs.reporting.night import Mode  # noqa: PLC0415
 
@@ -95,7 +100,23 @@ def run(
     if (dry_run or validate_only) and span(wait):
         raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    raise typer.Exit(run_accounts(config, Wanted(mode, span(wait), accept_surge), json_wanted=json))
+    raise typer.Exit(run_accounts(config, Wanted(mode, span(wait), accept_surge), at_once=at_once, json_wanted=json))
+
+
+@app.command(epilog="Exit codes: 0 stopped as asked; 2 no account's nights can be done; 70 a bug.")
+def schedule(
+    config: Configs,
+    *,
+    at_once: AtOnce = 4,
+    json: Json = False,
+) -> None:
+    """Do every night when it is due.
+
+    Runs until Ctrl-C or SIGTERM, by each file's `schedule`; outcomes are asked for an hour and six hours after a night.
+    """
+    from jobs.cli.schedule import schedule_accounts  # noqa: PLC0415
+
+    raise typer.Exit(schedule_accounts(config, at_once=at_once, json_wanted=json))
 
 
 @app.command()
@@ -212,10 +233,11 @@ def check(
 
     By themselves, or with --live against what the platforms know.
     """
+    from jobs.cli.accounts import files_of  # noqa: PLC0415
     from jobs.cli.check import check_files  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
 
-    raise typer.Exit(guarded(lambda: check_files(config, live=live, json_wanted=json, verbose=verbose)))
+    raise typer.Exit(guarded(lambda: check_files(files_of(config), live=live, json_wanted=json, verbose=verbose)))
 
 
 @app.command(epilog="Exit codes: 0 all told; 1 something could not be told; 2 refused, or wrong usage or settings.")

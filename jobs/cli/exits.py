@@ -8,6 +8,8 @@ from enum import IntEnum
 from pathlib import Path
 from types import FrameType
 
+from jobs.stopping import SIGNALS, StoppedBySignal
+
 
 class Exit(IntEnum):
     """What a scheduler is told; a signal's number is added to 128, as shells do."""
@@ -25,12 +27,20 @@ class Exit(IntEnum):
     """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
 
 
-_WORST_FIRST = (Exit.BUG, Exit.CONFIGURATION, Exit.STOPPED, Exit.HELD, Exit.ATTENTION, Exit.DONE)
+_WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTENTION, Exit.DONE)
 
 
 def worst(codes: Iterable[int]) -> Exit:
-    """The code to end with after several accounts: the one that needs a human soonest."""
+    """The code to end with after several accounts: the one that needs a human soonest.
+
+    What stopped in the middle of its work comes before what never began it.
+    """
     return min((Exit(code) for code in codes), key=_WORST_FIRST.index, default=Exit.DONE)
+
+
+def stopped_by(signal_number: int) -> int:
+    """The code of a command that a signal stopped, as shells write it."""
+    return 128 + signal_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +57,13 @@ class UnansweredError(Exception):
     """A question that nobody is there to answer; the message names the option that does."""
 
 
-class StoppedBySignal(KeyboardInterrupt):
-    """A person or the system asked the command to stop."""
-
-    def __init__(self, number: int) -> None:
-        """Keep which signal it was."""
-        super().__init__()
-        self.number = number
-
-
 def stop_by_signal() -> None:
     """Let Ctrl-C and SIGTERM end the command by an exception, so that transactions, locks and servers are closed."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise StoppedBySignal(number)
 
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in SIGNALS:
         signal.signal(each, stop)
 
 
@@ -72,21 +73,26 @@ def failure_of(error: BaseException) -> Failure:
     from typer import Abort  # noqa: PLC0415
 
     from connectors.errors import ConnectorError  # noqa: PLC0415
-    from jobs.cli.accounts import WrongSettingsError  # noqa: PLC0415
+    from jobs.cli.accounts import WrongFilesError, WrongSettingsError  # noqa: PLC0415
     from jobs.ledger.engine import LedgerError  # noqa: PLC0415
     from jobs.ledger.lease import LeaseHeldError  # noqa: PLC0415
     from jobs.ledger.ledger import LeaseLostError  # noqa: PLC0415
+    from jobs.ledger.runs import NightDoneError  # noqa: PLC0415
     from jobs.plan import RenamedError  # noqa: PLC0415
 
     match error:
         case StoppedBySignal():
             message = "stopped; what was sent is on record, and the next run goes on from here"
-            return Failure(message, 128 + error.number)
+            return Failure(message, stopped_by(error.number))
         case Abort():
             return Failure("stopped; nothing was written", 128 + signal.SIGINT)
+        case NightDoneError():
+            return Failure(str(error), Exit.DONE)
         case LeaseHeldError() | LeaseLostError():
             return Failure(str(error), Exit.HELD)
-        case LedgerError() | RenamedError() | ConnectorError() | WrongSettingsError() | UnansweredError():
+        case LedgerError() | RenamedError() | ConnectorError() | UnansweredError():
+            return Failure(str(error), Exit.CONFIGURATION)
+        case WrongSettingsError() | WrongFilesError():
             return Failure(str(error), Exit.CONFIGURATION)
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)

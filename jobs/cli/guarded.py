@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import structlog
 
-from jobs.cli.exits import Failure, StoppedBySignal, failure_of, stop_by_signal
+from jobs.cli.exits import Failure, failure_of, stop_by_signal
 from jobs.cli.logs import start_logging
+from jobs.stopping import StoppedBySignal
 
 _log = structlog.stdlib.get_logger()
 

@@ -12,7 +12,7 @@ from jobs.cli.exits import places
 
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
-_LOUD_LIBRARIES = ("alembic", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
+_LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
 """They log addresses, headers or bodies below WARNING."""
 
 
@@ -20,11 +20,12 @@ class Redaction:
     """A structlog processor that takes known secrets out of every text of an event."""
 
     def __init__(self) -> None:
-        self._secrets: set[str] = set()
+        self._secrets: frozenset[str] = frozenset()
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Hide these from now on."""
-        self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+        # Made anew, never changed: another thread may be going through it.
+        self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
         """The event without secrets."""

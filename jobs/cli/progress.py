@@ -57,9 +57,12 @@ class WatchedSource:
 
 
 @contextmanager
-def watching(account: str) -> Iterator[Watcher]:
-    """Watch one account's night: bars that go away with the block at a terminal, else log lines."""
-    if not sys.stderr.isatty():
+def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
+    """Watch one account's night: bars that go away with the block at a terminal, else log lines.
+
+    Accounts side by side have lines only: their bars would be drawn over one another.
+    """
+    if not (alone and sys.stderr.isatty()):
         yield Watcher(_logged, lambda _: None)
         return
     columns = (

@@ -10,8 +10,9 @@ from rich.markup import escape
 
 from connectors.sandbox.sandbox import RULES
 from jobs.cli.demo.stage import ENVIRONMENT_FILE, Cast, Stage, staged
-from jobs.cli.exits import Exit, StoppedBySignal
+from jobs.cli.exits import Exit
 from jobs.reporting.terminal import results, table
+from jobs.stopping import StoppedBySignal
 
 NAME = "oplead-sync"
 

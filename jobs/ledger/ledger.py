@@ -1,6 +1,6 @@
 """The state of one account as the jobs hold it: short transactions, each asserting that we still may write."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -59,8 +59,18 @@ def reading(engine: Engine, path: Path) -> Iterator[Session]:
 
 
 @contextmanager
-def held(path: Path, account: str, command: str, *, pid: int, now: datetime) -> Iterator[Ledger]:
+def held(
+    path: Path,
+    account: str,
+    command: str,
+    *,
+    pid: int,
+    now: datetime,
+    unless: Callable[[Session], None] | None = None,
+) -> Iterator[Ledger]:
     """Take the account for one run and let go of it at the end.
+
+    `unless` is asked before the run is recorded; where it raises there was no run.
 
     Raises:
         LeaseHeldError: another run holds it.
@@ -72,11 +82,20 @@ def held(path: Path, account: str, command: str, *, pid: int, now: datetime) -> 
             stack.enter_context(exclusive(path, now=now))
             engine = open_engine(path, for_writing=True)
             stack.callback(engine.dispose)
-            ledger = _begin(engine, path, account, command, pid=pid, now=now)
+            ledger = _begin(engine, path, account, command, pid=pid, now=now, unless=unless)
         yield ledger
 
 
-def _begin(engine: Engine, path: Path, account: str, command: str, *, pid: int, now: datetime) -> Ledger:
+def _begin(
+    engine: Engine,
+    path: Path,
+    account: str,
+    command: str,
+    *,
+    pid: int,
+    now: datetime,
+    unless: Callable[[Session], None] | None = None,
+) -> Ledger:
     """Raise the account's epoch, so that whoever held it before can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         others = [name for name in session.exec(select(Lease.account)) if name != account]
@@ -85,6 +104,8 @@ def _begin(engine: Engine, path: Path, account: str, command: str, *, pid: int, 
                 f"{path}: this state holds account {others[0]!r}, not {account!r}. Renamed? The account's name is part "
                 "of every key: write the old one again. A new account needs a `state:` of its own."
             )
+        if unless is not None:
+            unless(session)
         lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
         lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
         run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)

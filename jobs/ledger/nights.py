@@ -11,10 +11,12 @@ from sqlmodel import Session, col, select
 from connectors.records import OutcomeClass
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.runs import NIGHTLY, RESOLVING
 from jobs.ledger.tables import Attempt, Delivery, Run, Transition
 from jobs.rules.notices import Numbers
 
-_COMMAND = "run"
+_COMMANDS = (NIGHTLY, RESOLVING)
+"""What is sent and heard after a night belongs to it."""
 _ENDED = (0, 1, 3)
 """Exit codes of a run that did what it could; one that was not let in, or broke, is no night."""
 _ARRIVED = (Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
@@ -23,7 +25,7 @@ _ARRIVED = (Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNC
 
 def runs(session: Session, ledger: Ledger, *, since: datetime) -> dict[int, datetime]:
     """When each night's runs since then began, and the present one."""
-    ended = and_(col(Run.command) == _COMMAND, col(Run.exit_code).in_(_ENDED))
+    ended = and_(col(Run.command).in_(_COMMANDS), col(Run.exit_code).in_(_ENDED))
     found = session.exec(
         select(Run).where(Run.account == ledger.account, Run.started_at >= since, or_(ended, col(Run.id) == ledger.run))
     )
@@ -100,7 +102,7 @@ def last_success(session: Session, account: str) -> datetime | None:
     """When the last night ended that did not stop; a human may have been needed for it."""
     return session.exec(
         select(func.max(Run.ended_at)).where(
-            Run.account == account, Run.command == _COMMAND, col(Run.exit_code).in_((0, 1))
+            Run.account == account, Run.command == NIGHTLY, col(Run.exit_code).in_((0, 1))
         )
     ).one()
 

@@ -10,8 +10,20 @@ from jobs.ledger.tables import Run
 RESOLVING = "resolve"
 """The command of a run that only asks for outcomes and sends what has come due: it belongs to the night before it."""
 
+NIGHTLY = "run"
+"""The command of a run that does a whole night's work, called by hand or by a schedule."""
 STOPPED_BY_SIGNAL = 128
 """Exit codes from here on are a signal's."""
+
+
+class NightDoneError(Exception):
+    """There is nothing to do for a night that was due."""
+
+    def __init__(self, run: int | None, next_pass: datetime | None) -> None:
+        """Keep which run was that night, where one was, and when outcomes are asked for next."""
+        super().__init__("there is nothing to do for this night")
+        self.run = run
+        self.next_pass = next_pass
 
 
 def done_since(session: Session, account: str, night: date) -> Run | None:

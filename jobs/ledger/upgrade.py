@@ -1,10 +1,13 @@
 """Brings a state up to this version's tables; one that already has them is only asked for its revision."""
 
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Connection, column, inspect, select, table
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_ALEMBIC = Lock()
+"""It keeps what it works on in variables of the whole process, and accounts are opened side by side."""
 _VERSION = table("alembic_version", column("version_num"))
 
 
@@ -56,7 +59,7 @@ def _upgrade(connection: Connection, found: list[str], *, may_change: bool) -> N
     connection = connection.execution_options(read_only=False)
     config.attributes["connection"] = connection
     try:
-        with connection.begin():
+        with _ALEMBIC, connection.begin():
             command.upgrade(config, "head")
     except CommandError as error:
         raise CannotUpgradeError(f"the state could not be brought up to date: {error}") from None

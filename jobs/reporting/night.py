@@ -51,7 +51,7 @@ class Night:
 def print_night(console: Console, account: Account, night: Night) -> None:
     """Print what was done, where tonight's deliveries stand, and what a human is needed for."""
     summary = night.summary
-    what = _TRIED.get(night.mode, f"run {summary.run}")
+    what = _TRIED.get(night.mode, f"run {summary.run}{', outcomes only' if summary.only_outcomes else ''}")
     began = day_and_time(summary.started_at, account.zone)
     took = night.ended_at - summary.started_at
     lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
@@ -90,7 +90,8 @@ def _nothing(night: Night) -> str:
 def told(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
-    lines = [("read", _read(summary)), ("judged", counted(summary.planned.leads, "lead"))]
+    lines = [] if summary.only_outcomes else [("read", _read(summary))]
+    lines += [("judged", counted(summary.planned.leads, "lead"))]
     if summary.planned.same_click:
         shared = ", ".join(f"{name} × {number(count)}" for name, count in sorted(summary.planned.same_click.items()))
         lines.append(("same click", f"{shared}: another lead's counts too (see `count_once_per`)"))

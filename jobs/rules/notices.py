@@ -135,6 +135,8 @@ class Facts:
     now: datetime
     zone: ZoneInfo
     source_stopped: str | None = None
+    read: bool = True
+    """Whether leads were to be read; asking for outcomes alone says nothing of the source."""
     stopped: Mapping[str, str] = field(default_factory=dict)
     """Destinations, or `destination/action`, that stopped tonight, and why."""
     reached: frozenset[str] = frozenset()
@@ -393,6 +395,8 @@ def seen(cause: CauseId, found: Collection[CauseId], facts: Facts, when: When) -
     """What tonight saw of a cause on record."""
     if cause in found:
         return Seen.FOUND
+    if cause.kind is Kind.SOURCE and not facts.read:
+        return Seen.UNKNOWN
     return Seen.GONE if is_gone(cause, facts, when) else Seen.UNKNOWN
 
 

@@ -21,7 +21,6 @@ class NotYet:
 
 
 NOTED = (
-    NotYet("schedule", "start `oplead-sync run` from cron or systemd"),
     NotYet("report", "each run prints its numbers"),
     NotYet("retention", "nothing is erased by age"),
 )

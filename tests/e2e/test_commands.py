@@ -186,7 +186,7 @@ print("asked about:", *command.commands)
     )
 
     assert (0, "") == (result.returncode, result.stderr.strip())
-    assert "asked about: run init check probe status explain sandbox demo" in result.stdout
+    assert "asked about: run schedule init check probe status explain sandbox demo" in result.stdout
     assert "--validate-only" in result.stdout
 
 
@@ -508,8 +508,8 @@ def test_a_renamed_conversion_asks_what_is_meant(account):
 
 
 def test_a_stopped_run_ends_cleanly_and_the_next_goes_on(account):
-    """SIGTERM while Oplead is slow: a sentence, the exit code on record, and nothing held any more."""
-    account.sandbox.faults.plant(Fault("oplead", Kind.LATENCY, seconds=20, count=10))
+    """SIGTERM while Oplead is slow: its answer is awaited, no other request begins, and the exit code is on record."""
+    account.sandbox.faults.plant(Fault("oplead", Kind.LATENCY, seconds=3, count=10))
     process = subprocess.Popen(
         [COMMAND, "run", "--config", str(account.settings)],
         env=_environ(account.environ),
@@ -521,11 +521,13 @@ def test_a_stopped_run_ends_cleanly_and_the_next_goes_on(account):
         _wait_until(lambda: account.state.exists() and account.sandbox.faults.dump()[0]["count"] != 10)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=PATIENCE)
+    asked = account.asked("oplead")
     account.sandbox.faults.clear()
 
     assert 143 == process.returncode
+    assert 1 == asked
     assert "the next run goes on from here" in said
-    assert [(143,)] == account.query("select exit_code from run")
+    assert [(143, None)] == account.query("select exit_code, night from run")
     assert account("run").returncode in (0, 1)
 
 

@@ -18,8 +18,8 @@ from jobs.cli.demo.stage import Cast, Stage, staged
 from jobs.cli.demo.troubles import Evening, troubles
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.guarded import report
+from jobs.cli.nights import Wanted, do_night
 from jobs.cli.progress import unwatched
-from jobs.cli.run import Wanted, do_night
 from jobs.cli.state import looking
 from jobs.ledger import deliveries
 from jobs.ledger.fates import Fate

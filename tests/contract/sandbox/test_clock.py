@@ -352,3 +352,24 @@ def test_it_goes_on_where_it_was_saved(clock):
     resumed.load(json.loads(json.dumps(clock.dump())))
 
     assert clock.now() == resumed.now()
+
+
+def test_a_sleeper_may_look_up_before_its_time(call):
+    """It learns that the time has not come, and counts as awake until it sleeps again."""
+    awake, looking = call(), call()
+
+    assert told(3, 30) == looking.ask("POST /sleep", until(5) | {"within": 0.05})
+
+    looking.send("POST /sleep", until(5) | {"within": 9})
+    awake.send("POST /sleep", until(6))
+
+    assert told(5) == looking.answer()
+
+
+@pytest.mark.parametrize("within", [0, -1, 601, True, "soon"])
+def test_a_look_up_has_its_bounds(call, within):
+    """Real seconds, ten minutes at most."""
+    status, told = call().ask("POST /sleep", until(5) | {"within": within})
+
+    assert 400 == status
+    assert "within" in told["error"]

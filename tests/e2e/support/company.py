@@ -317,7 +317,8 @@ class Company:
             held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
         ):
             summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5, accept_surge=accept_surge))
-            finish(ledger, summary.exit_code, now=clock.now())
+            night = summary.started_at.astimezone(settings.zone).date()
+            finish(ledger, summary.exit_code, night=night, now=clock.now())
             return summary
 
     def later(self, span=OUTCOMES_AFTER):

@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -272,3 +273,14 @@ def test_a_full_disk_is_told_and_loses_nothing(path):
         kinds = [kind for (kind,) in connection.execute("SELECT kind FROM config_digest")]
 
     assert ["kept"] == kinds
+
+
+def test_states_are_made_side_by_side(tmp_path):
+    """Accounts that begin together do not get into each other's tables: alembic's own variables are the process's."""
+    paths = [tmp_path / f"{number}.db" for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        for engine in pool.map(lambda path: open_engine(path, for_writing=True), paths):
+            engine.dispose()
+
+    for path in paths:
+        open_engine(path, for_writing=False).dispose()

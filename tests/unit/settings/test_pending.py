@@ -16,7 +16,6 @@ OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"schedule": "{ daily: '05:30' }"}, ["schedule"]),
         ({"report": "{ path: x }", "retention": "{ days: 3 }"}, ["report", "retention"]),
     ],
 )

@@ -1,0 +1,207 @@
+"""`schedule`: every account's nights, one process, until it is told to stop."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+import structlog
+from sqlmodel import Session
+
+from connectors.ports import Clock
+from jobs.cli.accounts import Opened, clash_of, files_of, open_account, open_accounts, state_of, told
+from jobs.cli.exits import Exit, Failure, failure_of, worst
+from jobs.cli.guarded import report
+from jobs.cli.logs import Redaction, start_logging
+from jobs.cli.nights import Wanted, ask_for_outcomes, do_night_of, log_night
+from jobs.cli.progress import watching
+from jobs.ledger import runs
+from jobs.ledger.engine import LedgerError, open_engine
+from jobs.ledger.lease import LeaseHeldError
+from jobs.ledger.ledger import reading
+from jobs.reporting import as_json
+from jobs.reporting.night import Night, night_json, print_night
+from jobs.reporting.terminal import day_and_time, results
+from jobs.schedule import AFTER_A_NIGHT, Came, Schedule
+from jobs.settings import Settings
+from jobs.stopping import Stop, StoppedBySignal, stoppable
+from jobs.timetable import Firing, Timetable, by_cron, daily
+from jobs.wiring import open_clock
+
+_A_DAY = 86_400.0  # seconds; the loop may wait for a night's work as long as that
+_log = structlog.stdlib.get_logger()
+
+
+def schedule_accounts(paths: Sequence[Path], *, at_once: int, json_wanted: bool) -> int:
+    """Do every account's nights until Ctrl-C or SIGTERM, then 0; an account that fails keeps no other from its own."""
+    redaction = start_logging(as_json=not sys.stderr.isatty())
+    with stoppable() as stop:
+        try:
+            shared = _Shared(stop, redaction, json_wanted=json_wanted)
+            shared.accounts = [_Account(opened, shared) for opened in open_accounts(files_of(paths))]
+            first = next((each.settings for each in shared.accounts if not each.failures()), None)
+            if first is None:
+                return worst(report(failure) for each in shared.accounts for failure in each.failures())
+            shared.clock = str(first.clock) if first.clock else None
+            with open_clock(first, stop, patience=_A_DAY) as clock:
+                Schedule(shared.accounts, clock, stop, at_once=at_once).run()
+        except StoppedBySignal:
+            pass
+        except Exception as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
+            return report(failure_of(error))
+    _log.info("stopped, as asked; what was sent is on record")
+    return Exit.DONE
+
+
+def timetable_of(settings: Settings) -> Timetable | None:
+    """When the settings want a night; None where they do not say."""
+    when = settings.schedule
+    if when is None:
+        return None
+    if when.daily is not None:
+        return daily(when.daily, settings.zone)
+    return by_cron(when.cron, settings.zone) if when.cron is not None else None
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What the accounts of one process have in common."""
+
+    stop: Stop
+    redaction: Redaction
+    json_wanted: bool
+    accounts: "list[_Account]" = field(default_factory=list)
+    clock: str | None = None
+    """The address of the sandbox's clock that all of them go by; None for the machine's."""
+    printing: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Account:
+    """A settings file and its nights, as the loop has them done; whatever fails is told here."""
+
+    def __init__(self, opened: Opened, shared: _Shared) -> None:
+        self._opened = opened
+        self._shared = shared
+
+    @property
+    def key(self) -> str:
+        """The file: an account's name may be mended."""
+        return str(self._opened.file)
+
+    @property
+    def settings(self) -> Settings:
+        """What stands in the file, which may run."""
+        if isinstance(self._opened.found, Failure):
+            raise TypeError("these settings may not run")
+        return self._opened.found.settings
+
+    def failures(self) -> list[Failure]:
+        """Why there can be no nights; nothing where there can."""
+        found = self._opened.found
+        if isinstance(found, Failure):
+            return [found]
+        clash = clash_of(self._opened, [each._opened for each in self._shared.accounts])  # noqa: SLF001 - one of us
+        if clash:
+            return [clash]
+        said = []
+        if timetable_of(found.settings) is None:
+            said.append('schedule: write when the night is due, as schedule: { daily: "05:30" }')
+        address = str(found.settings.clock) if found.settings.clock else None
+        if self._shared.clock is not None and address != self._shared.clock:
+            said.append("clock: the accounts of one schedule go by one clock; write the others' here, or none")
+        return [Failure(f"{self._opened.file}: {each}", Exit.CONFIGURATION) for each in said]
+
+    def read(self) -> Timetable | None:
+        """Read the file anew, as marketing may have changed it; None where it must not run, which is told."""
+        self._opened = open_account(self._opened.file)
+        self._shared.redaction.learn(self._opened.secrets)
+        with self._bound():
+            for failure in (failures := self.failures()):
+                report(failure)
+        return None if failures else timetable_of(self.settings)
+
+    def planned(self, firing: Firing | None) -> None:
+        """Say when the next night is due."""
+        if firing is None:
+            return
+        with self._bound():
+            _log.info("next night", night=firing.night.isoformat(), at=firing.at.isoformat())
+        if not self._shared.json_wanted:
+            at = day_and_time(firing.at, self.settings.zone)
+            with self._shared.printing:
+                results().print(f"{self._opened.name} · next night {at} ({self.settings.timezone})", markup=False)
+
+    def open_clock(self) -> AbstractContextManager[Clock]:
+        """A clock of the account's own."""
+        return open_clock(self.settings, self._shared.stop)
+
+    def night(self, night: date, clock: Clock, *, if_missed: bool) -> Came:
+        """Do a date's night unless it is done."""
+        settings, heed = self.settings, self._shared.stop.heed
+
+        def unless(session: Session) -> None:
+            done = runs.done_since(session, settings.account, night)
+            if done is not None or (if_missed and not runs.is_missed(session, settings.account, night)):
+                raise runs.NightDoneError(
+                    done.id if done else None, runs.next_pass(session, settings.account, AFTER_A_NIGHT)
+                )
+
+        with self._bound():
+            try:
+                with watching(settings.account, alone=False) as watcher:
+                    if if_missed:
+                        _log.info("looking for a missed night", night=night.isoformat())
+                    done = do_night_of(settings, watcher, Wanted(), clock, heed=heed, night=night, unless=unless)
+            except runs.NightDoneError as error:
+                if error.run is not None and not if_missed:
+                    _log.info("this night is done already", night=night.isoformat(), run=error.run)
+                return Came(error.next_pass)
+            except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
+                return self._failed(error)
+            return self._ended(done)
+
+    def outcomes(self, clock: Clock) -> Came:
+        """Ask for outcomes, and send what has come due."""
+        with self._bound():
+            try:
+                with watching(self.settings.account, alone=False) as watcher:
+                    done = ask_for_outcomes(self.settings, watcher, clock, heed=self._shared.stop.heed)
+            except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
+                return self._failed(error)
+            return self._ended(done)
+
+    def _ended(self, night: Night) -> Came:
+        settings = self.settings
+        log_night(night)
+        with self._shared.printing:
+            if self._shared.json_wanted:
+                results().out(as_json.line(night_json(night, settings.currency)), highlight=False)
+            else:
+                print_night(results(), told(settings), night)
+        try:
+            return Came(_next_outcomes(settings))
+        except LedgerError as error:
+            return self._failed(error)
+
+    @staticmethod
+    def _failed(error: Exception) -> Came:
+        report(failure_of(error))
+        return Came(held=isinstance(error, LeaseHeldError))
+
+    @contextmanager
+    def _bound(self) -> Iterator[None]:
+        with structlog.contextvars.bound_contextvars(config=self.key, account=self._opened.name):
+            yield
+
+
+def _next_outcomes(settings: Settings) -> datetime | None:
+    path = state_of(settings)
+    engine = open_engine(path, for_writing=False)
+    try:
+        with reading(engine, path) as session:
+            return runs.next_pass(session, settings.account, AFTER_A_NIGHT)
+    finally:
+        engine.dispose()

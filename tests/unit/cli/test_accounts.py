@@ -1,0 +1,89 @@
+"""Which settings files a command is pointed at, and which accounts would get into each other's way."""
+
+import pytest
+
+from jobs.cli.accounts import WrongFilesError, files_of, open_accounts
+from jobs.cli.exits import Failure
+from jobs.settings import Valid
+
+ENVIRON = {"OPLEAD_TOKEN": "t0ken-of-oplead", "META": "t0ken-of-meta"}
+SETTINGS = """
+account: {account}
+currency: EUR
+state: sqlite:///{state}
+oplead: {{ token: "${{OPLEAD_TOKEN}}" }}
+stages: {{ won: [Gagné] }}
+consent: {{ ad_user_data: {{ field: c, granted: [oui], refused: [non] }} }}
+meta: {{ dataset_id: "1", access_token: "${{META}}" }}
+conversions: [{{ id: sale, stage: won, value: 60, meta: {{ event: Purchase }} }}]
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes an account's file: `write("paris")`."""
+
+    def write(name, *, account=None, state=None):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(SETTINGS.format(account=account or name, state=state or f"{name}.db"))
+        return file
+
+    return write
+
+
+def test_a_folder_stands_for_every_file_in_it(tmp_path, write):
+    """By name; hidden files, other kinds and folders are none."""
+    paris, lyon = write("paris"), write("lyon")
+    (tmp_path / "nice.yml").write_text("")
+    for name in (".paris.yaml", "pipeline.schema.json", "paris.yaml.bak"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "old.yaml").mkdir()
+
+    assert [lyon, tmp_path / "nice.yml", paris] == files_of([tmp_path])
+
+
+def test_files_and_folders_may_be_mixed(tmp_path, write):
+    """In the order they are given; a file that is not there is told later, as one that cannot be read."""
+    paris = write("paris")
+
+    assert [tmp_path / "none.yaml", paris] == files_of([tmp_path / "none.yaml", tmp_path])
+
+
+def test_a_folder_without_any_is_refused(tmp_path):
+    """By its name, with what to do."""
+    with pytest.raises(WrongFilesError, match=f"^{tmp_path}: no settings in this folder; write"):
+        files_of([tmp_path])
+
+
+def test_accounts_that_keep_out_of_each_others_way_may_all_run(write):
+    """And a broken one keeps none of them from it."""
+    broken = write("broken", account="No Slug!")
+    opened = open_accounts([write("paris"), broken, write("lyon")], ENVIRON)
+
+    assert [Valid, Failure, Valid] == [type(each.found) for each in opened]
+    assert ["paris", str(broken), "lyon"] == [each.name for each in opened]
+
+
+@pytest.mark.parametrize(
+    ("second", "what"),
+    [
+        ({"account": "paris"}, "account 'paris'"),
+        ({"state": "paris.db"}, "the same `state:`"),
+    ],
+)
+def test_accounts_that_would_write_each_others_state_are_refused(write, second, what):
+    """Both, naming both; a third one runs."""
+    paris, other, third = write("paris"), write("other", **second), write("third")
+    found = [each.found for each in open_accounts([paris, other, third], ENVIRON)]
+
+    assert [Failure, Failure, Valid] == [type(each) for each in found]
+    assert all(str(file) in each.message for each in found[:2] for file in (paris, other))
+    assert all(what in each.message for each in found[:2])
+    assert {2} == {each.exit_code for each in found[:2]}
+
+
+def test_one_file_given_twice_is_refused(write):
+    """It would wait for itself."""
+    paris = write("paris")
+
+    assert all(isinstance(each.found, Failure) for each in open_accounts([paris, paris], ENVIRON))
