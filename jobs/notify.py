@@ -113,7 +113,7 @@ def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summa
         now=now,
         zone=book.zone,
         source_stopped=summary.source_stopped,
-        read=not summary.only_outcomes,
+        was_read=summary.pulled.pages > 0,
         stopped=summary.stopped,
         reached=frozenset(_reached(session, ledger)),
         places=frozenset(_places(book, sinks)),
@@ -130,9 +130,9 @@ def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summa
 def _destinations(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary
 ) -> Iterator[Destination]:
-    # A night more than is looked at: a run that began yesterday evening is yesterday's.
-    began = nights.runs(session, ledger, since=summary.started_at - timedelta(days=NIGHTS + 2))
-    dates = {run: at.astimezone(book.zone).date() for run, at in began.items()}
+    # Two days more than are looked at: dates begin and end elsewhere than the present instant.
+    since = summary.started_at - timedelta(days=NIGHTS + 2)
+    dates = nights.dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
     did: dict[str, dict[int, Numbers]] = nights.numbers(session, ledger.account, dates)
     doubtful = nights.in_doubt(session, ledger.account)

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, distinct, exists, func, or_
@@ -15,21 +16,33 @@ from jobs.ledger.runs import NIGHTLY, RESOLVING
 from jobs.ledger.tables import Attempt, Delivery, Run, Transition
 from jobs.rules.notices import Numbers
 
-_COMMANDS = (NIGHTLY, RESOLVING)
-"""What is sent and heard after a night belongs to it."""
 _ENDED = (0, 1, 3)
 """Exit codes of a run that did what it could; one that was not let in, or broke, is no night."""
 _ARRIVED = (Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
 """Where a delivery stands after a request that may have left it with its platform."""
 
 
-def runs(session: Session, ledger: Ledger, *, since: datetime) -> dict[int, datetime]:
-    """When each night's runs since then began, and the present one."""
-    ended = and_(col(Run.command).in_(_COMMANDS), col(Run.exit_code).in_(_ENDED))
-    found = session.exec(
-        select(Run).where(Run.account == ledger.account, Run.started_at >= since, or_(ended, col(Run.id) == ledger.run))
-    )
-    return {run.id: run.started_at for run in found if run.id is not None}
+def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
+    """The night each run since then belongs to, by its local date; the present run's among them.
+
+    A date is a night where a run came to its end on it, or is under way. What died on that date sent something too,
+    and a run that only asks for outcomes belongs to the night before it, also past midnight.
+    """
+    found: dict[int, date] = {}
+    nights: set[date] = set()
+    last: date | None = None
+    for run in session.exec(
+        select(Run).where(Run.account == ledger.account, Run.started_at >= since).order_by(col(Run.id))
+    ):
+        if run.id is None or (run.id != ledger.run and run.command not in (NIGHTLY, RESOLVING)):
+            continue
+        its_own = run.started_at.astimezone(zone).date()
+        night = last or its_own if run.command == RESOLVING else its_own
+        found[run.id] = night
+        if run.id == ledger.run or (run.command == NIGHTLY and run.exit_code in _ENDED):
+            nights.add(night)
+        last = night
+    return {run: night for run, night in found.items() if night in nights}
 
 
 def numbers(session: Session, account: str, runs_wanted: Collection[int]) -> dict[str, dict[int, Numbers]]:

@@ -135,8 +135,8 @@ class Facts:
     now: datetime
     zone: ZoneInfo
     source_stopped: str | None = None
-    read: bool = True
-    """Whether leads were to be read; asking for outcomes alone says nothing of the source."""
+    was_read: bool = True
+    """Whether the source gave anything; a run that only asks for outcomes does not ask it."""
     stopped: Mapping[str, str] = field(default_factory=dict)
     """Destinations, or `destination/action`, that stopped tonight, and why."""
     reached: frozenset[str] = frozenset()
@@ -319,6 +319,8 @@ def is_gone(cause: CauseId, facts: Facts, when: When) -> bool:
     known = {each.name: each for each in facts.destinations}
     tonight = known[about].tonight if about in known else None
     match cause.kind:
+        case Kind.SOURCE:
+            return facts.was_read
         case Kind.STOPPED:
             # A way that the settings have left has no name of its own there, and ends with what was sent by it.
             return about in facts.reached or about not in facts.places
@@ -330,7 +332,7 @@ def is_gone(cause: CauseId, facts: Facts, when: When) -> bool:
             return tonight is None or tonight.sent > 0
         case Kind.SILENCE:
             return _speaks_again(about, facts)
-        case Kind.SOURCE | Kind.EXPIRING | Kind.HELD | Kind.IN_DOUBT | Kind.UNCONFIRMED | Kind.ENDS:
+        case Kind.EXPIRING | Kind.HELD | Kind.IN_DOUBT | Kind.UNCONFIRMED | Kind.ENDS:
             return True
     assert_never(cause.kind)
 
@@ -395,8 +397,6 @@ def seen(cause: CauseId, found: Collection[CauseId], facts: Facts, when: When) -
     """What tonight saw of a cause on record."""
     if cause in found:
         return Seen.FOUND
-    if cause.kind is Kind.SOURCE and not facts.read:
-        return Seen.UNKNOWN
     return Seen.GONE if is_gone(cause, facts, when) else Seen.UNKNOWN
 
 
@@ -409,7 +409,7 @@ def nights(
     """What tonight did, and each of the nights before on which a run took place, oldest first.
 
     Args:
-        runs: the date of every run that ended, and of the present one; several of one date are one night.
+        runs: the date of every run whose date had a night, and of the present one; those of one date are one night.
         numbers: what each run did; one that did nothing may be left out.
         tonight: the present run's date.
     """

@@ -293,6 +293,7 @@ def begun(*reasons):
         (WHERE, {"let_in": frozenset({("sale", GOOGLE)})}, Seen.GONE),
         (CauseId(Kind.SILENCE, "click share"), {}, Seen.GONE),
         (CauseId(Kind.SOURCE), {}, Seen.GONE),
+        (CauseId(Kind.SOURCE), {"was_read": False}, Seen.UNKNOWN),
         (CauseId(Kind.HELD, GOOGLE), {}, Seen.GONE),
         (CauseId(Kind.IN_DOUBT, GOOGLE), {}, Seen.GONE),
         (CauseId(Kind.UNCONFIRMED, GOOGLE), {}, Seen.GONE),
