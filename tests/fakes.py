@@ -3,13 +3,15 @@
 import hashlib
 import json
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import (
+    AdjustmentKind,
     Answered,
     ClickIdKind,
+    Correction,
     Forgotten,
     Identifier,
     IdentifierKind,
@@ -38,6 +40,18 @@ LIMITS = Limits(
     contact_window=timedelta(days=63),
     needs_personalization=False,
     resolve_after=timedelta(minutes=30),
+    corrects={
+        "data_manager": Correction(
+            frozenset({AdjustmentKind.RESTATEMENT}), within=timedelta(days=54), batch=1000, by_resending=True
+        ),
+        "google_ads_api": Correction(
+            frozenset(AdjustmentKind),
+            within=timedelta(days=54),
+            batch=1000,
+            by_resending=False,
+            except_by=frozenset({ClickIdKind.WBRAID}),
+        ),
+    },
 )
 """A platform like Google; tests bend it with `dataclasses.replace`."""
 
@@ -198,6 +212,15 @@ class FakeSink:
         """How often each key counts in the platform's numbers."""
         self.bodies = {}
         """Every body that was counted, or would have been but for its key, by key."""
+        self.corrections = []
+        """Calls of `adjust`."""
+        self.adjust_script = deque()
+        """What the next of them come to: steps as of `script`."""
+        self.retracted = set()
+        """The keys that count no more."""
+        self.values = {}
+        """The latest value of each key that was corrected, as text."""
+        self._adjusted_at = {}
 
     def identify(self, contact):
         """E-mail addresses, hashed."""
@@ -225,6 +248,36 @@ class FakeSink:
         if len(batch) > self.limits.batch:
             return Refused(Outcome(OutcomeClass.BUG, "TOO_MANY_EVENTS"))
         step = self.script.popleft() if self.script else take
+        return step(self, tuple(batch))
+
+    def encode_adjustment(self, adjustment):
+        """Everything the correction says, as JSON; the whole event too where it is sent anew."""
+        correction = self.limits.corrects.get(adjustment.target.transport)
+        if correction is None or adjustment.kind not in correction.kinds:
+            raise ValueError("it cannot be corrected so")
+        if (adjustment.value is None) != (adjustment.kind is AdjustmentKind.RETRACTION):
+            raise ValueError("a restatement has a value, a retraction none")
+        if correction.by_resending and (adjustment.event is None or adjustment.event.key != adjustment.key):
+            raise ValueError("it needs the event")
+        said = {
+            "key": adjustment.key,
+            "target": [adjustment.target.transport, adjustment.target.owner, adjustment.target.action],
+            "adjusts": adjustment.kind.value,
+            "value": adjustment.value and str(adjustment.value.amount),
+            "currency": adjustment.value and adjustment.value.currency,
+        }
+        if correction.by_resending:
+            said["event"] = self.encode(replace(adjustment.event, value=adjustment.value)).decode()
+        else:
+            said["at"] = utc(adjustment.at).isoformat()
+        return json.dumps(said, sort_keys=True).encode()
+
+    def adjust(self, target, batch):
+        """Take one request of corrections as scripted, or in full."""
+        self.corrections.append(Call(target, tuple(batch)))
+        if len(batch) > self.limits.corrects[target.transport].batch:
+            return Refused(Outcome(OutcomeClass.BUG, "TOO_MANY_ADJUSTMENTS_IN_REQUEST"))
+        step = self.adjust_script.popleft() if self.adjust_script else take
         return step(self, tuple(batch))
 
     def resolve(self, ticket, *, rows):
@@ -255,6 +308,8 @@ class FakeSink:
         outcome = self.verdict(event)
         if outcome.kind is not OutcomeClass.DONE:
             return outcome
+        if correction := _correction(event):
+            return self._correct(event.key, correction)
         again = self.counted[event.key] > 0
         self.bodies.setdefault(event.key, set()).add(event.body)
         if not again or not self.idempotent:
@@ -263,14 +318,44 @@ class FakeSink:
             return Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS")
         return DONE
 
+    def _correct(self, key, said):
+        if "event" in said:
+            self.counted[key] = max(self.counted[key], 1)  # a key it does not know is a new conversion
+            self.values[key] = said["value"]
+            return DONE
+        before = self._adjusted_at.get(key, "")
+        if not self.counted[key] and key not in self.retracted:
+            return Outcome(OutcomeClass.DROP, "CONVERSION_NOT_FOUND")
+        if key in self.retracted:
+            kind = OutcomeClass.DROP if said["value"] else OutcomeClass.DUPLICATE
+            return Outcome(kind, "CONVERSION_ALREADY_RETRACTED")
+        if said["at"] < before:
+            return Outcome(OutcomeClass.DROP, "MORE_RECENT_RESTATEMENT_FOUND")
+        if said["value"] and said["at"] == before:
+            return Outcome(OutcomeClass.DUPLICATE, "RESTATEMENT_ALREADY_EXISTS")
+        self._adjusted_at[key] = said["at"]
+        self.values[key] = said["value"] or "0"
+        if said["value"] is None:
+            self.retracted.add(key)
+            self.counted[key] = 0
+        return DONE
+
     def receipt(self, batch):
-        """Take rows in, and answer as this platform does."""
+        """Take rows in, and answer as this platform does; corrections that are not sent anew are answered at once."""
         outcomes = self.process(batch)
-        if not self.asynchronous:
+        at_once = [each for each in map(_correction, batch) if each and "event" not in each]
+        if not self.asynchronous or at_once:
             return Answered(outcomes)
         ticket = f"request-{len(self.tickets) + 1}"
         self.tickets[ticket] = Ticket(outcomes)
         return Received(ticket)
+
+
+def _correction(event):
+    """What frozen bytes say, where they are a correction's; tests also send bytes that are no JSON."""
+    if b'"adjusts"' not in event.body:
+        return None
+    return json.loads(event.body)
 
 
 def sha(text):

@@ -3,9 +3,31 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from connectors.records import ApiVersion, ClickIdKind, Limits
+from connectors.records import AdjustmentKind, ApiVersion, ClickIdKind, Correction, Limits
 
 _CLICK_IDS = (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID)
+_ADJUSTABLE = timedelta(days=54)
+"""CONVERSION_EXPIRED's text: "more than 54 days ago"; the Data Manager API names no end of its own."""
+
+CORRECTIONS = {
+    # It has no retraction: https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
+    "data_manager": Correction(
+        kinds=frozenset({AdjustmentKind.RESTATEMENT}),
+        within=_ADJUSTABLE,
+        batch=2000,
+        by_resending=True,
+    ),
+    # "work with GCLIDs and GBRAIDs, but don't work with WBRAIDs":
+    # https://developers.google.com/google-ads/api/docs/conversions/upload-adjustments
+    "google_ads_api": Correction(
+        kinds=frozenset(AdjustmentKind),
+        within=_ADJUSTABLE,
+        batch=2000,
+        by_resending=False,
+        except_by=frozenset({ClickIdKind.WBRAID}),
+    ),
+}
+"""What can be corrected at a customer, by either interface and whichever is the present one."""
 
 DATA_MANAGER = Limits(
     # https://developers.google.com/data-manager/api/devguides/limits
@@ -20,6 +42,7 @@ DATA_MANAGER = Limits(
     needs_personalization=False,
     # https://developers.google.com/data-manager/api/devguides/diagnostics
     resolve_after=timedelta(minutes=30),
+    corrects=CORRECTIONS,
 )
 """The Data Manager API's; no end of its v1 is announced."""
 

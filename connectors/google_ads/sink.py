@@ -1,13 +1,13 @@
-"""Conversions carried to one Google Ads customer, by whichever of Google's two interfaces it uses."""
+"""Conversions, and corrections of them, carried to one Google Ads customer by either of Google's two interfaces."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Literal, Protocol, assert_never
 
-from connectors.ports import ConversionSink
-from connectors.records import Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
+from connectors.ports import Adjusts, ConversionSink
+from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
 
 Transport = Literal["data_manager", "google_ads_api"]
 
@@ -30,8 +30,12 @@ class GoogleOptions:
     """Have conversions checked and counted nowhere."""
 
 
+class _Carrier(ConversionSink, Adjusts, Protocol):
+    """One of the two interfaces."""
+
+
 class GoogleSink:
-    """The `ConversionSink` of a Google Ads customer.
+    """The `ConversionSink` of a Google Ads customer, which also `Adjusts`.
 
     What one interface was sent is replayed by it, and asked of it, whatever carries conversions now. The other
     interface's library is loaded only where there is something of it left.
@@ -42,7 +46,7 @@ class GoogleSink:
 
         Raises Misconfigured where the key file or an address cannot be used.
         """
-        self._by: Callable[[Transport], ConversionSink] = cache(lambda transport: _carrier(options, transport))
+        self._by: Callable[[Transport], _Carrier] = cache(lambda transport: _carrier(options, transport))
         self._present = self._by(options.transport)
 
     @property
@@ -60,16 +64,29 @@ class GoogleSink:
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events by the interface they were frozen for."""
-        return self._by("google_ads_api" if target.transport == "google_ads_api" else "data_manager").submit(
-            target, batch
-        )
+        return self._by(_transport(target)).submit(target, batch)
+
+    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
+        """The correction's bytes for the interface that carries it.
+
+        Raises ValueError for what that interface cannot correct.
+        """
+        return self._by(_transport(adjustment.target)).encode_adjustment(adjustment)
+
+    def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Send frozen corrections by the interface they were frozen for, whatever carries conversions now."""
+        return self._by(_transport(target)).adjust(target, batch)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Ask what became of a request; only the Data Manager API answers later, so only it gives tickets."""
         return self._by("data_manager").resolve(ticket, rows=rows)
 
 
-def _carrier(options: GoogleOptions, transport: Transport) -> ConversionSink:
+def _transport(target: Target) -> Transport:
+    return "google_ads_api" if target.transport == "google_ads_api" else "data_manager"
+
+
+def _carrier(options: GoogleOptions, transport: Transport) -> _Carrier:
     # Each vendor library is heavy and slow to load.
     match transport:
         case "data_manager":

@@ -178,6 +178,11 @@ class Real(_Sink):
         self.wait(timedelta(hours=1))
         return sum(line["accepted"] for line in self.lines(key))
 
+    def worth(self, key):
+        """How often a key counts after all corrections, and its value, once everything is processed."""
+        self.wait(timedelta(hours=1))
+        return [(line["count"], line["value"]) for line in self.lines(key)]
+
     def make_known(self, click):
         """Have the platform know a click; Meta asks for none."""
         if click is not None and click.clicked_at is not None:
@@ -246,7 +251,7 @@ class Fake(_Sink):
     @property
     def calls(self):
         """How many wire calls its platform has met."""
-        return len(self.sink.calls)
+        return len(self.sink.calls) + len(self.sink.corrections)
 
     def lines(self, key):
         """What the platform's book has of a key."""
@@ -256,6 +261,10 @@ class Fake(_Sink):
     def counted(self, key):
         """How often a key counts."""
         return self.sink.counted[key]
+
+    def worth(self, key):
+        """How often a key counts after all corrections, and its corrected value."""
+        return [(self.sink.counted[key], float(self.sink.values[key]))]
 
     def make_known(self, click):
         """A fake asks for no click."""
@@ -285,11 +294,13 @@ class Fake(_Sink):
             "cut after": fakes.lost_after,
             "truncated": fakes.lost_after,
         }
-        self.sink.script.append(steps.get(failure, fakes.lost_before))
+        for script in (self.sink.script, self.sink.adjust_script):
+            script.append(steps.get(failure, fakes.lost_before))
 
     def mend(self):
         """Have everything work again."""
         self.sink.script.clear()
+        self.sink.adjust_script.clear()
 
 
 def _data_manager_options(addresses, key_file, timeout, **more):

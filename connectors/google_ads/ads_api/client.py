@@ -15,6 +15,9 @@ import grpc  # type: ignore[import-untyped]
 from google.ads.googleads.client import _CLIENT_INFO, _GRPC_CHANNEL_OPTIONS, GoogleAdsClient
 from google.ads.googleads.errors import GoogleAdsException
 from google.ads.googleads.interceptors import ExceptionInterceptor, LoggingInterceptor, MetadataInterceptor
+from google.ads.googleads.v26.services.services.conversion_adjustment_upload_service import (
+    ConversionAdjustmentUploadServiceClient,
+)
 from google.ads.googleads.v26.services.services.conversion_upload_service import ConversionUploadServiceClient
 from google.ads.googleads.v26.services.services.google_ads_service import GoogleAdsServiceClient
 from google.ads.googleads.v26.services.types import (
@@ -22,6 +25,8 @@ from google.ads.googleads.v26.services.types import (
     SearchGoogleAdsStreamRequest,
     UploadClickConversionsRequest,
     UploadClickConversionsResponse,
+    UploadConversionAdjustmentsRequest,
+    UploadConversionAdjustmentsResponse,
 )
 from google.api_core.exceptions import GoogleAPICallError
 
@@ -35,7 +40,9 @@ VERSION = "v26"
 _CONNECTING = 20.0  # seconds: what gRPC gives one attempt to connect
 _LOGGER = "google.ads.googleads"
 
-Service = TypeVar("Service", ConversionUploadServiceClient, GoogleAdsServiceClient)
+Service = TypeVar(
+    "Service", ConversionAdjustmentUploadServiceClient, ConversionUploadServiceClient, GoogleAdsServiceClient
+)
 
 
 class NotConnectedError(Exception):
@@ -75,6 +82,18 @@ class AdsClient:
         """
         with _translated(), self._service(ConversionUploadServiceClient, token) as service:
             return service.upload_click_conversions(
+                request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
+            )
+
+    def adjust(self, request: UploadConversionAdjustmentsRequest, token: str) -> UploadConversionAdjustmentsResponse:
+        """Upload corrections of conversions.
+
+        Raises:
+            NotConnectedError: nothing was sent.
+            CallFailedError: the call ended with an error.
+        """
+        with _translated(), self._service(ConversionAdjustmentUploadServiceClient, token) as service:
+            return service.upload_conversion_adjustments(
                 request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
             )
 

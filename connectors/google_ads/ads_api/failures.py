@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from google.ads.googleads.v26.errors.types import ErrorCode, GoogleAdsError, GoogleAdsFailure
-from google.ads.googleads.v26.services.types import UploadClickConversionsResponse
+from google.ads.googleads.v26.services.types import (
+    UploadClickConversionsResponse,
+    UploadConversionAdjustmentsResponse,
+)
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from connectors.google_ads.ads_api.outcomes import outcome_of
@@ -17,6 +20,11 @@ from connectors.records import Outcome
 FAILURE_KEY = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 """Where a refused call carries its failure."""
 
+UploadAnswer = UploadClickConversionsResponse | UploadConversionAdjustmentsResponse
+"""What answers row by row; both have the same fields for it."""
+
+_ROWS = ("conversions", "conversion_adjustments")
+"""What the lists of rows are called in a request."""
 _FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields_by_name
 
 
@@ -26,7 +34,7 @@ class Fault:
 
     outcome: Outcome
     row: int | None
-    """The conversion it is about, from 0; None where it concerns the request."""
+    """The conversion or correction it is about, from 0; None where it concerns the request."""
 
 
 def faults_of(failure: GoogleAdsFailure) -> tuple[Fault, ...]:
@@ -34,7 +42,7 @@ def faults_of(failure: GoogleAdsFailure) -> tuple[Fault, ...]:
     return tuple(Fault(_outcome(error), _row(error)) for error in failure.errors)
 
 
-def faults_in(answer: UploadClickConversionsResponse) -> tuple[Fault, ...]:
+def faults_in(answer: UploadAnswer) -> tuple[Fault, ...]:
     """Every error of a partial failure; none where it holds no failure that can be read."""
     details = [each for each in answer.partial_failure_error.details if each.type_url.endswith(".GoogleAdsFailure")]
     failures = [_decoded(detail.value) for detail in details]
@@ -73,13 +81,13 @@ def _outcome(error: GoogleAdsError) -> Outcome:
 
 
 def _row(error: GoogleAdsError) -> int | None:
-    """The index beside `conversions`: it reads 0 where it is absent, and other fields have indices of their own."""
+    """The index beside the list of rows: it reads 0 where it is absent, and other fields have indices of their own."""
     return next(_indices(error), None)
 
 
 def _indices(error: GoogleAdsError) -> Iterator[int]:
     for element in error.location.field_path_elements:
-        if element.field_name == "conversions" and "index" in element:
+        if element.field_name in _ROWS and "index" in element:
             yield element.index
 
 

@@ -53,7 +53,6 @@ NEVER_USED = (
     "content_creator_insights_error",
     "context_error",
     "conversion_action_error",
-    "conversion_adjustment_upload_error",
     "conversion_custom_variable_error",
     "conversion_goal_campaign_config_error",
     "conversion_value_rule_error",

@@ -3,6 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
+from connectors.google_ads.ads_api.adjustment_errors import (
+    ADJUSTMENTS_OF_THE_ACTION,
+    CONVERSION_ADJUSTMENT_UPLOAD_ERRORS,
+    TOO_FRESH,
+)
 from connectors.google_ads.ads_api.families import FAMILIES, FAMILY_DEFAULTS, Members
 from connectors.records import Outcome, OutcomeClass
 
@@ -104,6 +109,8 @@ GRAVITY = (
 """The classes an error can have, gravest first: a row with several errors has the gravest one's class and code."""
 
 WORDS: Mapping[str, str] = {
+    "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE": "the conversion action always uses "
+    "its own value: in Google Ads let it use a different value for each conversion",
     "ACCESS_PROHIBITED": "this Cloud project may not use the Google Ads API",
     "ACTION_NOT_PERMITTED_FOR_SUSPENDED_ACCOUNT": "the Google Ads account is suspended",
     "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION": "this Cloud project may only use test accounts",
@@ -127,7 +134,15 @@ WORDS: Mapping[str, str] = {
 }
 """What to say of a code to a human; the API's own sentences may quote what was sent."""
 
-_TABLES = {"conversion_upload_error": CONVERSION_UPLOAD_ERRORS, **FAMILIES}
+_TABLES = {
+    "conversion_upload_error": CONVERSION_UPLOAD_ERRORS,
+    "conversion_adjustment_upload_error": CONVERSION_ADJUSTMENT_UPLOAD_ERRORS,
+    **FAMILIES,
+}
+_BLAMES = {
+    "conversion_upload_error": OF_THE_ACTION,
+    "conversion_adjustment_upload_error": ADJUSTMENTS_OF_THE_ACTION,
+}
 _CLASSES = {
     (family, name): kind for family, members in _TABLES.items() for kind, names in members.items() for name in names
 }
@@ -146,8 +161,9 @@ def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) 
     """The outcome of an error; of a classed family, unknown where the API is newer than this library."""
     kind = class_of(family, name)
     if kind is OutcomeClass.DEFER:
-        retry_after = max(DEFERRAL, retry_after or DEFERRAL)
-    of_target = family == "conversion_upload_error" and name in OF_THE_ACTION
+        least = TOO_FRESH.get(name, DEFERRAL)
+        retry_after = max(least, retry_after or least)
+    of_target = name in _BLAMES.get(family, ())
     return Outcome(kind, name, WORDS.get(name, ""), retry_after, of_target=of_target)
 
 

@@ -4,10 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from google.ads.googleads.v26.services.types import UploadClickConversionsResponse
-
 from connectors.google_ads.ads_api.client import CallFailedError
-from connectors.google_ads.ads_api.failures import Fault, faults_in
+from connectors.google_ads.ads_api.failures import Fault, UploadAnswer, faults_in
 from connectors.google_ads.ads_api.outcomes import gravest
 from connectors.records import Answered, Lost, Outcome, OutcomeClass, Receipt, Refused
 
@@ -26,7 +24,7 @@ _INSIDE = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRENT
 """Troubles in Google's own works, after which nobody knows what was recorded: asked again, they say so."""
 
 
-def read_answer(answer: UploadClickConversionsResponse, sent: int, *, validate_only: bool) -> Receipt:
+def read_answer(answer: UploadAnswer, sent: int, *, validate_only: bool) -> Receipt:
     """The outcome of each of `sent` rows, by the partial failure alone: results may echo refused rows too.
 
     An error that names no row of ours refuses the whole request.

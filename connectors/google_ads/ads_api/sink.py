@@ -1,18 +1,20 @@
-"""Conversions uploaded by the Google Ads API, which answers row by row.
+"""Conversions and corrections of them uploaded by the Google Ads API, which answers row by row.
 
 https://developers.google.com/google-ads/api/docs/conversions/upload-offline
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from google.ads.googleads.v26.services.types import UploadClickConversionsRequest
+from google.ads.googleads.v26.services.types import UploadClickConversionsRequest, UploadConversionAdjustmentsRequest
 
 from connectors.errors import Misconfigured
 from connectors.google_ads import identity, limits
-from connectors.google_ads.ads_api import encode
+from connectors.google_ads.ads_api import adjust, encode
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
+from connectors.google_ads.ads_api.failures import UploadAnswer
 from connectors.google_ads.ads_api.receipts import read_answer, read_failure
 from connectors.google_ads.credentials import (
     ADS_API,
@@ -22,6 +24,7 @@ from connectors.google_ads.credentials import (
     TokenUnavailableError,
 )
 from connectors.records import (
+    Adjustment,
     Contact,
     EncodedEvent,
     Event,
@@ -35,6 +38,10 @@ from connectors.records import (
     Resolution,
     Target,
 )
+
+_UNREADABLE = Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
+
+Request = TypeVar("Request", UploadClickConversionsRequest, UploadConversionAdjustmentsRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class AdsApiOptions:
 
 
 class AdsApiSink:
-    """The `ConversionSink` of the Google Ads API; each call stands on its own connection."""
+    """The `ConversionSink` of the Google Ads API, which also `Adjusts`; each call stands on its own connection."""
 
     def __init__(self, options: AdsApiOptions) -> None:
         """Read the key file.
@@ -89,18 +96,23 @@ class AdsApiSink:
         try:
             request = encode.upload_request(target, batch, validate_only=self._options.validate_only)
         except ValueError:
-            return Refused(
-                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"),
-                unasked=True,
-            )
+            return Refused(_UNREADABLE, unasked=True)
+        return self._send(request, self._client.upload, len(batch))
+
+    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
+        """The correction's bytes, the same for the same correction.
+
+        Raises ValueError for a correction that this API cannot carry.
+        """
+        return adjust.encode(adjustment)
+
+    def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Upload frozen corrections of one conversion action's conversions in one request; else as `submit`."""
         try:
-            token = self._account.token()
-        except TokenRefusedError as error:
-            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
-            return Refused(refused, unasked=True)
-        except TokenUnavailableError as error:
-            return NotSent(str(error))
-        return self._send(request, token, len(batch))
+            request = adjust.adjustments_request(target, batch, validate_only=self._options.validate_only)
+        except ValueError:
+            return Refused(_UNREADABLE, unasked=True)
+        return adjust.reread(self._send(request, self._client.adjust, len(batch)), request)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Nothing is left to ask: an upload's own answer tells every outcome.
@@ -109,9 +121,16 @@ class AdsApiSink:
         """
         raise Misconfigured(f"request {ticket} ({rows} rows): the Google Ads API gives no tickets")
 
-    def _send(self, request: UploadClickConversionsRequest, token: Token, sent: int) -> Receipt:
+    def _send(self, request: Request, call: Callable[[Request, str], UploadAnswer], sent: int) -> Receipt:
         try:
-            answer = self._client.upload(request, token.value)
+            token = self._account.token()
+        except TokenRefusedError as error:
+            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
+            return Refused(refused, unasked=True)
+        except TokenUnavailableError as error:
+            return NotSent(str(error))
+        try:
+            answer = call(request, token.value)
         except NotConnectedError as error:
             return NotSent(str(error))
         except CallFailedError as error:

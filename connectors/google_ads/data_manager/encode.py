@@ -5,11 +5,14 @@ https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.ads import datamanager_v1 as dm
 from google.protobuf import json_format  # type: ignore[import-untyped]
 
 from connectors.records import (
+    Adjustment,
+    AdjustmentKind,
     ClickIdKind,
     Consent,
     EncodedEvent,
@@ -20,6 +23,8 @@ from connectors.records import (
     Target,
     utc,
 )
+
+TRANSPORT = "data_manager"
 
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
@@ -47,6 +52,22 @@ def encode(event: Event) -> bytes:
     message = json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
     canonical = json_format.MessageToDict(message, use_integers_for_enums=True)
     return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def encode_adjustment(adjustment: Adjustment) -> bytes:
+    """The event anew with its new value: the same transaction id with another value restates, and the count stays.
+
+    Raises ValueError for what cannot be said so: a retraction, or an event that is not known whole any more.
+    https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
+    """
+    event = adjustment.event
+    if adjustment.kind is not AdjustmentKind.RESTATEMENT or adjustment.value is None:
+        raise ValueError("the Data Manager API only restates, to a value")
+    if event is None or not (event.click_id or event.identifiers):
+        raise ValueError("the Data Manager API restates by the whole event, with its click id or contact data")
+    if (event.key, event.target) != (adjustment.key, adjustment.target) or event.target.transport != TRANSPORT:
+        raise ValueError("this event is not the one that is corrected, or not the Data Manager API's")
+    return encode(replace(event, value=adjustment.value))
 
 
 def ingest_request(

@@ -34,6 +34,7 @@ from connectors.google_ads.data_manager.status import read_status
 from connectors.google_ads.data_manager.wire import open_session
 from connectors.one_call import checked_address, never_connected
 from connectors.records import (
+    Adjustment,
     Answered,
     Contact,
     EncodedEvent,
@@ -80,7 +81,7 @@ class DataManagerOptions:
 
 
 class DataManagerSink:
-    """The `ConversionSink` of the Data Manager API; each call stands on its own connection."""
+    """The `ConversionSink` of the Data Manager API, which also `Adjusts`; each call stands on its own connection."""
 
     def __init__(self, options: DataManagerOptions) -> None:
         """Read the key file.
@@ -132,6 +133,17 @@ class DataManagerSink:
         except TokenUnavailableError as error:
             return NotSent(str(error))
         return self._send(request, token, len(batch))
+
+    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
+        """The bytes of the event anew with its new value, the same for the same correction.
+
+        Raises ValueError for a correction that this API cannot carry.
+        """
+        return encode.encode_adjustment(adjustment)
+
+    def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
+        """Send frozen corrections as `submit` sends events: what is restated is sent anew."""
+        return self.submit(target, batch)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Ask what became of a request.

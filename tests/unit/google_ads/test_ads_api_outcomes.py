@@ -6,6 +6,10 @@ from datetime import timedelta
 import pytest
 from google.ads.googleads.v26.errors.types import ErrorCode
 
+from connectors.google_ads.ads_api.adjustment_errors import (
+    ADJUSTMENTS_OF_THE_ACTION,
+    CONVERSION_ADJUSTMENT_UPLOAD_ERRORS,
+)
 from connectors.google_ads.ads_api.families import FAMILIES, FAMILY_DEFAULTS
 from connectors.google_ads.ads_api.outcomes import (
     CONVERSION_UPLOAD_ERRORS,
@@ -22,7 +26,11 @@ VENDOR = {
     field.name: [value.name for value in field.enum_type.values]
     for field in ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields
 }
-TABLES = {"conversion_upload_error": CONVERSION_UPLOAD_ERRORS, **FAMILIES}
+TABLES = {
+    "conversion_upload_error": CONVERSION_UPLOAD_ERRORS,
+    "conversion_adjustment_upload_error": CONVERSION_ADJUSTMENT_UPLOAD_ERRORS,
+    **FAMILIES,
+}
 
 
 @pytest.mark.parametrize("family", TABLES)
@@ -43,6 +51,7 @@ def test_every_other_family_has_one_class():
 def test_conversion_upload_errors_are_those_of_the_reference():
     """So many the reference of v26 lists."""
     assert 46 == len(VENDOR["conversion_upload_error"])
+    assert 27 == len(VENDOR["conversion_adjustment_upload_error"])
 
 
 @pytest.mark.parametrize(
@@ -67,6 +76,17 @@ def test_conversion_upload_errors_are_those_of_the_reference():
         ("user_list_error", "NAME_ALREADY_USED", OutcomeClass.BUG),
         ("user_list_error", "UNSPECIFIED", OutcomeClass.UNKNOWN),
         ("range_error", "TOO_HIGH", OutcomeClass.FIX_DATA),
+        ("conversion_adjustment_upload_error", "CONVERSION_ALREADY_RETRACTED", OutcomeClass.DUPLICATE),
+        ("conversion_adjustment_upload_error", "RESTATEMENT_ALREADY_EXISTS", OutcomeClass.DUPLICATE),
+        ("conversion_adjustment_upload_error", "MORE_RECENT_RESTATEMENT_FOUND", OutcomeClass.DROP),
+        ("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND", OutcomeClass.DROP),
+        ("conversion_adjustment_upload_error", "TOO_MANY_ADJUSTMENTS", OutcomeClass.DROP),
+        ("conversion_adjustment_upload_error", "CONVERSION_EXPIRED", OutcomeClass.EXPIRED),
+        ("conversion_adjustment_upload_error", "ADJUSTMENT_PRECEDES_CONVERSION", OutcomeClass.FIX_DATA),
+        ("conversion_adjustment_upload_error", "CONVERSION_ALREADY_ENHANCED", OutcomeClass.BUG),
+        ("conversion_adjustment_upload_error", "DUPLICATE_ADJUSTMENT_IN_REQUEST", OutcomeClass.BUG),
+        ("conversion_adjustment_upload_error", "NO_CONVERSION_ACTION_FOUND", OutcomeClass.FIX_CONFIG),
+        ("conversion_adjustment_upload_error", "UNKNOWN", OutcomeClass.UNKNOWN),
         ("conversion_upload_error", "CONVERSION_UPLOAD_ERROR_1234", OutcomeClass.UNKNOWN),
         ("family_of_next_year_error", "ANYTHING", OutcomeClass.UNKNOWN),
     ],
@@ -85,9 +105,19 @@ def test_too_recent_waits_six_hours(name):
     assert (name == "TOO_RECENT_CONVERSION_ACTION") == outcome.of_target
 
 
+@pytest.mark.parametrize(("name", "hours"), [("TOO_RECENT_CONVERSION", 24), ("TOO_RECENT_CONVERSION_ACTION", 6)])
+def test_a_correction_that_comes_too_early_waits(name, hours):
+    """A day after the conversion, six hours after the action's creation."""
+    outcome = outcome_of("conversion_adjustment_upload_error", name)
+
+    assert (OutcomeClass.DEFER, timedelta(hours=hours)) == (outcome.kind, outcome.retry_after)
+    assert (name == "TOO_RECENT_CONVERSION_ACTION") == outcome.of_target
+
+
 def test_codes_that_blame_the_action_exist():
     """A misspelt one would stop the whole destination."""
     assert set(VENDOR["conversion_upload_error"]) >= OF_THE_ACTION
+    assert set(VENDOR["conversion_adjustment_upload_error"]) >= ADJUSTMENTS_OF_THE_ACTION
 
 
 def test_words_are_about_codes_that_exist():

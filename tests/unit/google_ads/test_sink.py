@@ -16,6 +16,8 @@ from connectors.google_ads.ads_api import encode as ads_api
 from connectors.google_ads.data_manager import encode as data_manager
 from connectors.google_ads.sink import GoogleOptions, GoogleSink
 from connectors.records import (
+    Adjustment,
+    AdjustmentKind,
     Answered,
     ClickId,
     ClickIdKind,
@@ -53,11 +55,21 @@ class Carrier:
     def __init__(self, name):
         self.name = name
         self.submitted = []
+        self.adjusted = []
         self.asked = []
 
     def submit(self, target, batch):
         """Take it in."""
         self.submitted.append((target.transport, len(batch)))
+        return Answered((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
+
+    def encode_adjustment(self, adjustment):
+        """Its own name."""
+        return f"{self.name} {adjustment.key}".encode()
+
+    def adjust(self, target, batch):
+        """Take corrections in."""
+        self.adjusted.append((target.transport, len(batch)))
         return Answered((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
 
     def resolve(self, ticket, *, rows):
@@ -122,6 +134,22 @@ def test_what_was_frozen_for_an_interface_goes_by_it(options, carriers, present,
     assert Answered((Outcome(OutcomeClass.DONE, frozen_for),) * 2) == receipt
     assert [(frozen_for, 2)] == carriers[frozen_for][0].submitted
     assert {present, frozen_for} == carriers.keys()
+
+
+@pytest.mark.parametrize("carried_by", BOTH)
+@pytest.mark.parametrize("present", BOTH)
+def test_a_correction_goes_by_the_interface_that_carries_it(options, carriers, present, carried_by):
+    """Whatever carries conversions now, and for conversions that the other one carried."""
+    sink = GoogleSink(options(present))
+    target = Target(carried_by, "1234567890", "987654322", "WEB")
+    correction = Adjustment(EVENT.key, target, AdjustmentKind.RETRACTION, EVENT.at, EVENT.at, None, None)
+    body = sink.encode_adjustment(correction)
+    receipt = sink.adjust(target, [EncodedEvent(EVENT.key, body)])
+
+    assert f"{carried_by} sale-1".encode() == body
+    assert Answered((Outcome(OutcomeClass.DONE, carried_by),)) == receipt
+    assert [(carried_by, 1)] == carriers[carried_by][0].adjusted
+    assert [] == carriers[carried_by][0].submitted
 
 
 @pytest.mark.parametrize("present", BOTH)

@@ -1,0 +1,350 @@
+"""What every sink that `Adjusts` promises: kept over the wire by each adapter and by each fake, so that none drifts."""
+
+import inspect
+from dataclasses import dataclass, replace
+from datetime import timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from connectors.ports import Adjusts
+from connectors.records import (
+    Adjustment,
+    AdjustmentKind,
+    Answered,
+    EncodedEvent,
+    Lost,
+    Money,
+    NotSent,
+    OutcomeClass,
+    Received,
+    Refused,
+)
+from tests.contract.sinks import EVERY, Fake, Real
+
+GOOD = {OutcomeClass.DONE, OutcomeClass.DUPLICATE}
+FAILURES = {
+    "nothing listens": (NotSent,),
+    "key refused": (Refused,),
+    "401": (Refused, Lost),
+    "429": (Refused, Lost),
+    "503": (Lost,),
+    "HTML": (Lost,),
+    "cut before": (Lost,),
+    "cut after": (Lost,),
+    "truncated": (Lost,),
+    "hang": (Lost,),
+}
+"""What may happen to a call, and what may then be said of it."""
+NEVER_ASKED = {"nothing listens", "key refused"}
+PROCESSED = {"cut after", "truncated"}
+RESTATED, RETRACTED = AdjustmentKind.RESTATEMENT, AdjustmentKind.RETRACTION
+CORRECTING = [name for name in EVERY if name != "meta"]
+RETRACTING = ["ads_api", "google by ads_api", "google by data_manager", "fake", "fake at once"]
+RESENDING = ["data_manager", "google by data_manager", "fake"]
+EVEN_BY = {"google by data_manager": "google_ads_api", "fake": "google_ads_api", "fake at once": "google_ads_api"}
+"""Where retractions go by another transport than conversions."""
+
+
+@dataclass
+class Play:
+    """One adapter or fake with its platform, and the transport that carries corrections there."""
+
+    world: object
+    transport: str
+
+    @property
+    def sink(self):
+        """The sink as it now is."""
+        return self.world.sink
+
+    @property
+    def target(self):
+        """Of corrections."""
+        return replace(self.world.adapter.target, transport=self.transport)
+
+    @property
+    def correction(self):
+        """What the transport can do."""
+        return self.sink.limits.corrects[self.transport]
+
+    def converted(self, **over):
+        """A conversion that the platform has counted."""
+        event = self.world.event(**over)
+        receipt = self.world.submit(self.world.freeze(event))
+
+        assert {OutcomeClass.DONE} == {each.kind for each in self.world.settle(receipt, 1).outcomes}
+        return event
+
+    def adjustment(self, sent, value="700", **over):
+        """A restatement of an event, half a day after it."""
+        plain = Adjustment(
+            key=sent.key,
+            target=self.target,
+            kind=RESTATED,
+            converted_at=sent.at,
+            at=sent.at + timedelta(hours=12),
+            value=Money(Decimal(value), "EUR"),
+            event=replace(sent, target=self.target) if self.correction.by_resending else None,
+        )
+        return replace(plain, **over)
+
+    def retraction(self, sent, **over):
+        """A retraction of an event."""
+        return replace(self.adjustment(sent), kind=RETRACTED, value=None, event=None, **over)
+
+    def freeze(self, *adjustments):
+        """Corrections as they are kept and sent."""
+        return [EncodedEvent(each.key, self.sink.encode_adjustment(each)) for each in adjustments]
+
+    def adjust(self, batch):
+        """Send frozen corrections: the outcome of each, asked for where it comes later."""
+        receipt = self.sink.adjust(self.target, batch)
+        return [each.kind for each in self.world.settle(receipt, len(batch)).outcomes]
+
+
+@pytest.fixture(params=CORRECTING)
+def played(request, sandbox, closed_door):
+    """One adapter or fake that corrects, by the transport of its conversions."""
+    adapter = EVERY[request.param]
+    world = Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)
+    return Play(world, adapter.target.transport)
+
+
+@pytest.fixture(params=RETRACTING)
+def retracting(request, sandbox, closed_door):
+    """One that also retracts, if need be by another transport than that of its conversions."""
+    adapter = EVERY[request.param]
+    world = Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)
+    return Play(world, EVEN_BY.get(request.param, adapter.target.transport))
+
+
+# ── its form ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_who_corrects_something_has_the_port(name, sandbox, closed_door):
+    """And who corrects nothing says so in its limits."""
+    adapter = EVERY[name]
+    sink = (Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)).sink
+
+    assert (name in CORRECTING) == isinstance(sink, Adjusts) == bool(sink.limits.corrects)
+
+
+@pytest.mark.parametrize("method", ["encode_adjustment", "adjust"])
+def test_it_is_called_as_the_port_says(played, method):
+    """By the same names, in the same order."""
+    promised = inspect.signature(getattr(Adjusts, method)).parameters.values()
+    given = inspect.signature(getattr(type(played.sink), method)).parameters.values()
+
+    assert [(each.name, each.kind) for each in promised] == [(each.name, each.kind) for each in given]
+
+
+def test_its_limits_are_possible(played):
+    """Something can be corrected for some time, and only click ids that are sent are left out."""
+    for correction in played.sink.limits.corrects.values():
+        assert correction.kinds
+        assert correction.batch > 0
+        assert correction.within > timedelta(0)
+        assert correction.except_by < set(played.sink.limits.click_ids)
+
+
+# ── encode_adjustment ────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_same_correction_has_the_same_bytes(played):
+    """Whatever zone its times are told in."""
+    adjustment = played.adjustment(played.world.event())
+    zone = timezone(timedelta(hours=2))
+    elsewhere = replace(adjustment, at=adjustment.at.astimezone(zone))
+
+    assert played.sink.encode_adjustment(adjustment) == played.sink.encode_adjustment(elsewhere)
+
+
+@pytest.mark.parametrize("change", ["value", "currency", "action", "key"])
+def test_another_correction_has_other_bytes(played, change):
+    """Nothing that it says is lost; the action stands in the request where the whole event is sent anew."""
+    event = played.world.event()
+    other = {
+        "value": lambda: played.adjustment(event, "701"),
+        "currency": lambda: replace(played.adjustment(event), value=Money(Decimal(700), "CHF")),
+        "action": lambda: played.adjustment(event, target=replace(played.target, action="987654322"), event=None),
+        "key": lambda: played.adjustment(played.world.event()),
+    }
+    if change == "action" and played.correction.by_resending:
+        with pytest.raises(ValueError, match="event"):
+            played.sink.encode_adjustment(other[change]())
+    else:
+        assert played.sink.encode_adjustment(played.adjustment(event)) != played.sink.encode_adjustment(other[change]())
+
+
+def test_what_cannot_be_said_is_refused(played):
+    """A restatement without a value; what the transport does not do; an event that is no longer known."""
+    event = played.world.event()
+    bad = [replace(played.adjustment(event), value=None)]
+    if RETRACTED in played.correction.kinds:
+        bad.append(replace(played.retraction(event), value=Money(Decimal(1), "EUR")))
+    else:
+        bad.append(replace(played.retraction(event), event=event))
+    if played.correction.by_resending:
+        bad += [
+            replace(played.adjustment(event), event=None),
+            replace(played.adjustment(event), event=replace(event, key="contract-other")),
+        ]
+    for adjustment in bad:
+        with pytest.raises(ValueError, match=r"\w"):
+            played.sink.encode_adjustment(adjustment)
+
+
+# ── adjust ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_restated_conversion_is_worth_its_new_value_and_counts_once(played):
+    """The new total, in one wire call."""
+    event = played.converted()
+    before = played.world.calls
+    receipt = played.sink.adjust(played.target, played.freeze(played.adjustment(event)))
+
+    assert 1 == played.world.calls - before
+    assert {OutcomeClass.DONE} == {each.kind for each in played.world.settle(receipt, 1).outcomes}
+    assert [(1, 700.0)] == played.world.worth(event.key)
+
+
+def test_a_later_restatement_replaces_an_earlier_one(played):
+    """It has a later time."""
+    event = played.converted()
+    played.adjust(played.freeze(played.adjustment(event)))
+    later = played.adjustment(event, "650.5", at=event.at + timedelta(hours=13))
+
+    assert [OutcomeClass.DONE] == played.adjust(played.freeze(later))
+    assert [(1, 650.5)] == played.world.worth(event.key)
+
+
+def test_a_replayed_restatement_changes_nothing(played):
+    """The same bytes again are done, or a duplicate of our own doing."""
+    event = played.converted()
+    batch = played.freeze(played.adjustment(event))
+    played.adjust(batch)
+
+    assert set(played.adjust(batch)) <= GOOD
+    assert [(1, 700.0)] == played.world.worth(event.key)
+
+
+def test_several_corrections_go_in_one_request(played):
+    """Each has its own outcome, in the order they were sent."""
+    events = [played.converted() for _ in range(3)]
+    batch = played.freeze(*(played.adjustment(event, str(100 + row)) for row, event in enumerate(events)))
+
+    assert [OutcomeClass.DONE] * 3 == played.adjust(batch)
+    assert [[(1, 100.0)], [(1, 101.0)], [(1, 102.0)]] == [played.world.worth(event.key) for event in events]
+
+
+def test_a_retracted_conversion_counts_no_more(retracting):
+    """Nor does it again, however often it is retracted."""
+    event = retracting.converted()
+    batch = retracting.freeze(retracting.retraction(event))
+    first, again = retracting.adjust(batch), retracting.adjust(batch)
+
+    assert ([OutcomeClass.DONE], [OutcomeClass.DUPLICATE]) == (first, again)
+    assert [(0, 0.0)] == retracting.world.worth(event.key)
+
+
+def test_a_retracted_conversion_is_not_restated(retracting):
+    """That is no duplicate: the restatement has not happened."""
+    event = retracting.converted()
+    later = retracting.adjustment(event, at=event.at + timedelta(hours=13))
+    retracting.adjust(retracting.freeze(retracting.retraction(event)))
+
+    assert [OutcomeClass.DROP] == retracting.adjust(retracting.freeze(later))
+    assert [(0, 0.0)] == retracting.world.worth(event.key)
+
+
+def test_a_conversion_that_was_never_sent_is_not_found(retracting):
+    """Dropped, with the code that tells why; its neighbour is corrected."""
+    event, unsent = retracting.converted(), retracting.world.event()
+    batch = retracting.freeze(retracting.retraction(unsent), retracting.retraction(event))
+    receipt = retracting.sink.adjust(retracting.target, batch)
+
+    assert [(OutcomeClass.DROP, "CONVERSION_NOT_FOUND"), OutcomeClass.DONE] == [
+        (receipt.outcomes[0].kind, receipt.outcomes[0].code),
+        receipt.outcomes[1].kind,
+    ]
+
+
+def test_an_older_restatement_is_dropped(retracting):
+    """What is known last stays."""
+    event = retracting.converted()
+    retracting.adjust(retracting.freeze(retracting.adjustment(event)))
+    older = retracting.adjustment(event, "1", at=event.at + timedelta(hours=11))
+
+    assert [OutcomeClass.DROP] == retracting.adjust(retracting.freeze(older))
+    assert [(1, 700.0)] == retracting.world.worth(event.key)
+
+
+@pytest.mark.parametrize("played", RESENDING, indirect=True)
+def test_what_is_sent_anew_is_asked_for_later(played):
+    """As conversions are."""
+    event = played.converted()
+
+    assert isinstance(played.sink.adjust(played.target, played.freeze(played.adjustment(event))), Received)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_call_that_fails_is_never_a_success(played, failure):
+    """It is not sent, refused or lost; and sent again afterwards, the conversion is worth what it should be."""
+    if failure == "hang" and not getattr(played.world, "has_timeout", False):
+        pytest.skip("its waits are its interfaces' own")
+    event = played.converted()
+    batch = played.freeze(played.adjustment(event))
+    before = played.world.calls
+    played.world.suffer(failure)
+    receipt = played.sink.adjust(played.target, batch)
+    asked = played.world.calls - before
+    played.world.mend()
+
+    assert isinstance(receipt, FAILURES[failure])
+    assert asked == (0 if failure in NEVER_ASKED and isinstance(played.world, Real) else 1)
+    assert set(played.adjust(batch)) <= GOOD
+    assert [(1, 700.0)] == played.world.worth(event.key)
+
+
+@pytest.mark.parametrize("failure", sorted(PROCESSED))
+def test_a_retraction_whose_answer_was_lost_is_a_duplicate_when_it_is_replayed(retracting, failure):
+    """So that whoever sent it knows that it is done."""
+    if retracting.world.adapter.server == "data_manager":
+        pytest.skip("failures are planted in the interface of its conversions")
+    event = retracting.converted()
+    batch = retracting.freeze(retracting.retraction(event))
+    retracting.world.suffer(failure)
+    lost = retracting.sink.adjust(retracting.target, batch)
+    retracting.world.mend()
+
+    assert isinstance(lost, Lost)
+    assert [OutcomeClass.DUPLICATE] == retracting.adjust(batch)
+    assert [(0, 0.0)] == retracting.world.worth(event.key)
+
+
+def test_bytes_of_a_conversion_are_no_correction(retracting):
+    """What the other table holds is never sent as a correction by mistake."""
+    if isinstance(retracting.world, Fake):
+        pytest.skip("a fake reads whatever it encoded")
+    event = retracting.world.event()
+    before = retracting.world.calls
+    conversion = EncodedEvent(event.key, retracting.sink.encode(event))
+    receipt = retracting.sink.adjust(retracting.target, [conversion])
+
+    assert (OutcomeClass.BUG, True) == (receipt.outcome.kind, receipt.unasked)
+    assert before == retracting.world.calls
+
+
+def test_a_sink_that_only_validates_corrects_nothing(played):
+    """What would be taken is told as done at once."""
+    if isinstance(played.world, Fake):
+        pytest.skip("a fake validates nothing")
+    event = played.converted()
+    played.world.open(validate_only=True)
+    receipt = played.sink.adjust(played.target, played.freeze(played.adjustment(event)))
+
+    assert isinstance(receipt, Answered)
+    assert {OutcomeClass.DONE} == {each.kind for each in receipt.outcomes}
+    assert [(1, 1250.5)] == played.world.worth(event.key)

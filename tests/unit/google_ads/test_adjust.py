@@ -1,0 +1,243 @@
+"""Corrections as Google's two interfaces read them, compared with golden files.
+
+https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionAdjustment
+"""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from google.ads.googleads.v26.services.types import ConversionAdjustment
+from google.protobuf.json_format import ParseDict
+
+from connectors.google_ads import limits
+from connectors.google_ads.ads_api import encode as ads_api
+from connectors.google_ads.ads_api.adjust import adjustments_request, encode, reread
+from connectors.google_ads.data_manager import encode as data_manager
+from connectors.meta import limits as meta
+from connectors.records import (
+    Adjustment,
+    AdjustmentKind,
+    Answered,
+    ClickId,
+    ClickIdKind,
+    Consent,
+    DeliveryKey,
+    EncodedEvent,
+    Event,
+    Identifier,
+    IdentifierKind,
+    Lost,
+    Money,
+    Outcome,
+    OutcomeClass,
+    Refused,
+    Signal,
+    Target,
+)
+
+GOLDEN = Path(__file__).parent
+AT = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+TARGET = Target("google_ads_api", "1234567890", "987654322", "WEB")
+EUROS = Money(Decimal("1100.40"), "EUR")
+RESTATED = Adjustment(
+    key=DeliveryKey("sale-1"),
+    target=TARGET,
+    kind=AdjustmentKind.RESTATEMENT,
+    converted_at=AT,
+    at=AT + timedelta(days=3),
+    value=EUROS,
+    event=None,
+)
+RETRACTED = replace(RESTATED, kind=AdjustmentKind.RETRACTION, value=None)
+EVENT = Event(
+    key=DeliveryKey("sale-1"),
+    target=replace(TARGET, transport="data_manager"),
+    at=AT,
+    click_id=ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click"),
+    identifiers=(),
+    value=Money(Decimal("1250.50"), "EUR"),
+    consent=Consent(Signal.GRANTED, Signal.DENIED),
+)
+RESENT = replace(RESTATED, target=EVENT.target, event=EVENT)
+ADJUSTMENTS = {
+    "retraction": RETRACTED,
+    "restatement": RESTATED,
+    "restatement_to_zero": replace(RESTATED, value=Money(Decimal(0), "EUR")),
+}
+
+
+def frozen(*adjustments: Adjustment) -> list[EncodedEvent]:
+    """As they are kept and sent."""
+    return [EncodedEvent(each.key, encode(each)) for each in adjustments]
+
+
+# ── by the Google Ads API ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ADJUSTMENTS)
+def test_a_correction_is_encoded_as_its_golden_file(name):
+    """Every field, to the byte."""
+    golden = json.loads((GOLDEN / "golden_adjustments" / f"{name}.json").read_text())
+    message = ParseDict(golden, ConversionAdjustment.pb(ConversionAdjustment()))
+
+    assert message.SerializeToString(deterministic=True) == encode(ADJUSTMENTS[name])
+
+
+def test_every_golden_file_is_used():
+    """None is left over from a case that is gone."""
+    assert set(ADJUSTMENTS) == {path.stem for path in (GOLDEN / "golden_adjustments").iterdir()}
+
+
+def test_the_bytes_of_a_retraction_by_hand():
+    """The numbers of the fields: type 5, action 8, time 9, order id 13."""
+    action = b"customers/1234567890/conversionActions/987654322"
+    expected = (
+        b"\x28\x02\x42" + bytes([len(action)]) + action + b"\x4a\x19" + b"2026-10-28 00:30:00+00:00" + b"\x6a\x06sale-1"
+    )
+
+    assert expected == encode(RETRACTED)
+
+
+def test_times_are_utc_and_whole_seconds_in_any_zone():
+    """The API knows no finer ones, and the same instant has the same bytes."""
+    other = replace(RESTATED, at=(RESTATED.at + timedelta(microseconds=9)).astimezone(timezone(timedelta(hours=2))))
+
+    assert encode(RESTATED) == encode(other)
+
+
+@pytest.mark.parametrize(
+    "adjustment",
+    [
+        replace(RESTATED, value=None),
+        replace(RETRACTED, value=EUROS),
+        RESENT,
+        replace(RETRACTED, target=EVENT.target),
+    ],
+    ids=["restated without a value", "retracted with one", "for the other API", "retracted by the other API"],
+)
+def test_what_the_google_ads_api_cannot_carry_is_refused(adjustment):
+    """Before anything is kept or sent."""
+    with pytest.raises(ValueError, match=r"value|correction for"):
+        encode(adjustment)
+
+
+def test_a_request_is_in_partial_failure_mode_and_to_the_owner_of_the_action():
+    """Each frozen correction in its place."""
+    other = replace(RETRACTED, key=DeliveryKey("sale-2"))
+    request = adjustments_request(TARGET, frozen(RESTATED, other), validate_only=False)
+
+    assert ("1234567890", True, False) == (request.customer_id, request.partial_failure, request.validate_only)
+    assert ["sale-1", "sale-2"] == [each.order_id for each in request.conversion_adjustments]
+    assert adjustments_request(TARGET, frozen(RESTATED), validate_only=True).validate_only
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xff\xff",
+        b"",
+        b'{"transactionId":"sale-1"}',
+        ads_api.encode(replace(EVENT, target=TARGET)),
+        encode(replace(RETRACTED, key=DeliveryKey("sale-2"))),
+        ConversionAdjustment.serialize(ConversionAdjustment(order_id="sale-1", adjustment_type=4)),
+    ],
+    ids=["no message", "nothing", "the other API's", "a conversion", "another's", "an enhancement"],
+)
+def test_other_bytes_are_no_correction(body):
+    """A ledger holds bytes of several kinds."""
+    with pytest.raises(ValueError, match="bytes"):
+        adjustments_request(TARGET, [EncodedEvent(DeliveryKey("sale-1"), body)], validate_only=False)
+
+
+def test_a_restatement_of_a_retracted_conversion_is_no_duplicate():
+    """A retraction that finds it done is one; a restatement has not happened, and will not."""
+    request = adjustments_request(TARGET, frozen(RETRACTED, RESTATED), validate_only=False)
+    already = Outcome(OutcomeClass.DUPLICATE, "CONVERSION_ALREADY_RETRACTED")
+    there = Outcome(OutcomeClass.DUPLICATE, "RESTATEMENT_ALREADY_EXISTS")
+
+    assert Answered((already, replace(already, kind=OutcomeClass.DROP))) == reread(Answered((already,) * 2), request)
+    assert Answered((already, there)) == reread(Answered((already, there)), request)
+
+
+@pytest.mark.parametrize("named", ["", ", request req-1"])
+def test_a_project_that_may_not_correct_is_told_what_to_do(named):
+    """The advice for uploads would be of no use; the request's id stays."""
+    code = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
+    refused = Refused(Outcome(OutcomeClass.FIX_CONFIG, code, f"write transport: data_manager{named}"))
+    told = reread(refused, adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
+
+    assert (OutcomeClass.FIX_CONFIG, code) == (told.outcome.kind, told.outcome.code)
+    assert "undo_via: google_ads_api" in told.outcome.message
+    assert "transport" not in told.outcome.message
+    assert told.outcome.message.endswith(named)
+
+
+def test_other_answers_stay_as_they_are():
+    """Lost is lost."""
+    assert Lost("cut") == reread(Lost("cut"), adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
+
+
+# ── by the Data Manager API ───────────────────────────────────────────────────────────────────────
+
+
+def test_a_restatement_is_the_event_anew_with_another_value():
+    """All else to the byte as it was sent first; the same as the golden file of that event."""
+    golden = json.loads((GOLDEN / "golden" / "gclid.json").read_text()) | {"conversionValue": 1100.4}
+    canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    assert canonical == data_manager.encode_adjustment(RESENT)
+
+
+def test_a_value_is_removed_by_restating_it_to_zero():
+    """The golden file of an event without worth."""
+    golden = json.loads((GOLDEN / "golden" / "value_removed.json").read_text())
+    canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    assert canonical == data_manager.encode_adjustment(replace(RESENT, value=Money(Decimal(0), "EUR")))
+
+
+def test_an_event_known_by_contact_data_is_restated_too():
+    """One of both is needed."""
+    contact = replace(EVENT, click_id=None, identifiers=(Identifier(IdentifierKind.EMAIL, "2" * 64),))
+    body = data_manager.encode_adjustment(replace(RESENT, event=contact))
+
+    assert 1100.4 == json.loads(body)["conversionValue"]
+
+
+@pytest.mark.parametrize(
+    "adjustment",
+    [
+        replace(RESENT, kind=AdjustmentKind.RETRACTION, value=None),
+        replace(RESENT, value=None),
+        replace(RESENT, event=None),
+        replace(RESENT, event=replace(EVENT, click_id=None)),
+        replace(RESENT, event=replace(EVENT, key=DeliveryKey("sale-2"))),
+        replace(RESENT, event=replace(EVENT, target=replace(EVENT.target, action="987654321"))),
+        replace(RESENT, target=TARGET, event=replace(EVENT, target=TARGET)),
+    ],
+    ids=["retracted", "no value", "no event", "nobody's", "another key", "another action", "the other API's"],
+)
+def test_what_the_data_manager_cannot_carry_is_refused(adjustment):
+    """A wrong transaction id would count as a new conversion."""
+    with pytest.raises(ValueError, match=r"restates|event"):
+        data_manager.encode_adjustment(adjustment)
+
+
+# ── as data ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_limits_tell_what_can_be_corrected():
+    """54 days, 2,000 a request; no retraction by the Data Manager, nothing of wbraids by the Google Ads API."""
+    by_data_manager, by_ads_api = (limits.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
+
+    assert limits.DATA_MANAGER.corrects == limits.ADS_API.corrects
+    assert {AdjustmentKind.RESTATEMENT} == by_data_manager.kinds
+    assert {AdjustmentKind.RESTATEMENT, AdjustmentKind.RETRACTION} == by_ads_api.kinds
+    assert (True, False) == (by_data_manager.by_resending, by_ads_api.by_resending)
+    assert (frozenset(), {ClickIdKind.WBRAID}) == (by_data_manager.except_by, by_ads_api.except_by)
+    assert {(timedelta(days=54), 2000)} == {(each.within, each.batch) for each in limits.ADS_API.corrects.values()}
+    assert {} == meta.META.corrects
