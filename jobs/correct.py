@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from connectors.records import AdjustmentKind
+from connectors.records import AdjustmentKind, ClickIdKind
 from jobs.ledger import adjustments, deliveries, leads, starts
 from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.ledger import Ledger
@@ -62,6 +62,7 @@ def told(delivery: Delivery, made: Sequence[Adjustment]) -> Told:
         transport=delivery.transport or "",
         at=delivery.at,
         worth=worth,
+        click=None if delivery.click_id_kind is None else ClickIdKind(delivery.click_id_kind),
         is_taken_back=taken_back,
         is_retracted=retracted,
         is_certain=certain,

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from connectors.records import AdjustmentKind, ClickId, DeliveryKey, Event, Money, Target
+from connectors.records import AdjustmentKind, ClickId, ClickIdKind, Correction, DeliveryKey, Event, Money, Target
 from jobs.rules.consent import Withheld, consent_to_send
 from jobs.rules.facts import LeadFacts, Origin, Route
 from jobs.rules.routing import click_for, identifiers_for
@@ -42,6 +42,8 @@ class Told:
     """When it happened, as it was told."""
     worth: Decimal | None
     """Its last value; None where it carried none."""
+    click: ClickIdKind | None = None
+    """The click id it was counted by; None where that was contact data."""
     is_taken_back: bool = False
     """Whether it was retracted, or made worth nothing because it was undone."""
     is_retracted: bool = False
@@ -102,7 +104,7 @@ def _undoing(route: Route, told: Told, at: datetime, now: datetime) -> Wanted | 
     if route.undo is None:
         return None
     transport = route.undo.via or told.transport
-    can = route.limits.corrects.get(transport)
+    can = _correction(route, told, transport)
     retracts = can is not None and AdjustmentKind.RETRACTION in can.kinds
     return Wanted(
         kind=AdjustmentKind.RETRACTION if retracts or can is None else AdjustmentKind.RESTATEMENT,
@@ -117,7 +119,7 @@ def _undoing(route: Route, told: Told, at: datetime, now: datetime) -> Wanted | 
 
 
 def _restating(route: Route, lead: LeadFacts, told: Told, now: datetime) -> Wanted | None:
-    can = route.limits.corrects.get(told.transport)
+    can = _correction(route, told, told.transport)
     value = _worth_now(route, lead, told)
     if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == told.worth:
         return None
@@ -130,6 +132,12 @@ def _restating(route: Route, lead: LeadFacts, told: Told, now: datetime) -> Want
         closes_at=told.at + can.within,
         hopeless=TOO_LATE if now > told.at + can.within else None,
     )
+
+
+def _correction(route: Route, told: Told, transport: str) -> Correction | None:
+    """What a transport can correct of a conversion; None where it cannot."""
+    can = route.limits.corrects.get(transport)
+    return None if can is None or told.click in can.except_by else can
 
 
 def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:

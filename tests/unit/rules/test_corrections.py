@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.records import AdjustmentKind, Correction
+from connectors.records import AdjustmentKind, ClickIdKind, Correction
 from jobs.rules.corrections import Cause, Told, event_anew, wanted
 from jobs.rules.facts import Answer, Change, Origin, Undo, Unreadable
 from tests.builders import CREATED, TARGET, WON, click, facts, from_field, reported, route
@@ -81,6 +81,15 @@ def test_it_may_still_come_back_before():
 def test_a_platform_without_corrections_says_so():
     """It is on record that nothing can be taken back there."""
     assert "not_undoable" == asked(story(reported("perdu", LOST)), corrects={}).hopeless
+
+
+def test_a_click_that_a_way_cannot_correct_by_cannot_be_taken_back_there():
+    """Google's adjustments know no wbraid."""
+    corrects = CORRECTS | {"google_ads_api": replace(IN_PLACE, except_by=frozenset({ClickIdKind.WBRAID}))}
+    lost = story(reported("perdu", LOST))
+
+    assert "not_undoable" == asked(lost, told(click=ClickIdKind.WBRAID), corrects=corrects).hopeless
+    assert asked(lost, told(click=ClickIdKind.GCLID), corrects=corrects).hopeless is None
 
 
 @pytest.mark.parametrize(
