@@ -225,9 +225,10 @@ def test_wrong_usage_ends_with_2(arguments):
 # ── check ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_check_says_what_is_assumed(played):
+def test_check_says_what_is_assumed(account):
     """A file that may run is said to, with the keys that do nothing yet and what is taken for granted."""
-    result = played("check")
+    account.edit("currency: EUR", "currency: EUR\nretention: { days: 30 }")
+    result = account("check")
 
     assert 0 == result.returncode
     assert "this may run" in result.stdout
