@@ -19,6 +19,8 @@ class Counted:
     replays: int
     changes: int
     """How often it was counted, or told again, with other contents."""
+    retracted: bool
+    """Whether it was taken back, and counts no more."""
     transport: str
     owner: str
     action: str
@@ -36,6 +38,7 @@ def google(line):
         times=line["accepted"],
         replays=line["replays"],
         changes=line["restatements"] + line["changed_replays"],
+        retracted=line["retracted"],
         transport=TRANSPORTS[line["api"]],
         owner=line["customer"],
         action=line["action"],
@@ -54,6 +57,7 @@ def meta(line):
         times=line["accepted"],
         replays=line["replays"],
         changes=0,
+        retracted=False,
         transport="conversions_api",
         owner=line["dataset"],
         action=line["event_name"],
@@ -65,14 +69,19 @@ def meta(line):
     )
 
 
-def disagreements(rows, lines, *, unheard=()):
+def disagreements(rows, lines, *, corrections=(), unheard=()):
     """Where books and ledger differ, a sentence each; none where every fate is told truly.
 
     Args:
         rows: the ledger's deliveries.
         lines: every `Counted` of every platform.
+        corrections: the ledger's corrections of them.
         unheard: fates that may stand for an event a platform has counted, nobody having told us.
     """
+    made = defaultdict(list)
+    for each in sorted(corrections, key=lambda one: one.number):
+        if each.fate == "accepted":
+            made[each.key].append(each)
     counted = defaultdict(list)
     for line in lines:
         counted[line.key].append(line)
@@ -87,24 +96,36 @@ def disagreements(rows, lines, *, unheard=()):
         elif row is None or row.fate not in ("accepted", *unheard):
             yield f"{row and _name(row)}: counted by the platform, {row and row.fate} in the ledger"
         else:
-            yield from (f"{_name(row)}: {each}" for each in _differences(row, *found))
+            yield from (f"{_name(row)}: {each}" for each in _differences(row, *found, made[key]))
 
 
-def _differences(row, line):
-    """Where one delivery and the one line for it differ; only one that says so may count twice."""
+def _differences(row, line, made):
+    """Where one delivery and the one line for it differ; only one that says so may count twice.
+
+    Of one that was corrected the last correction is the value, or 0 where it was taken back.
+    """
+    value, currency = (
+        (made[-1].value or "0.00", made[-1].currency or row.currency) if made else (row.value, row.currency)
+    )
     pairs = {
         "times counted": (line.times if row.may_count_twice else 1, line.times),
-        "changes": (0, line.changes),
+        "changes": (sum(each.kind == "restatement" for each in made), line.changes),
+        "taken back": (any(each.kind == "retraction" for each in made), line.retracted),
         "transport": (row.transport, line.transport),
         "owner": (row.owner, line.owner),
         "action": (row.action, line.action),
         "time": (row.at if line.transport == "data_manager" else row.at.replace(microsecond=0), line.at),
-        "value": (None if row.value is None else float(row.value), line.value),
-        "currency": (row.currency or "", "" if line.value is None else line.currency),
+        "value": (None if value is None else float(value), line.value),
+        "currency": (currency or "", "" if line.value is None else line.currency),
         "click id kind": (_told_kind(row, line), line.click_kind),
-        "digests": ({row.event_sha256}, line.digests),
+        "digests": ({row.event_sha256, *_last_sent_anew(made)}, line.digests),
     }
     return [f"{what}: {ours} here, {theirs} there" for what, (ours, theirs) in pairs.items() if ours != theirs]
+
+
+def _last_sent_anew(made):
+    """The bytes of the last correction that was a whole event."""
+    return [each.event_sha256 for each in made if each.transport == "data_manager"][-1:]
 
 
 def _told_kind(row, line):

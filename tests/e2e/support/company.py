@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -380,6 +381,10 @@ class Company:
         """Every delivery to a destination, by lead and conversion."""
         return {(row.lead, row.conversion): row for row in self.rows(tables.Delivery) if row.destination == destination}
 
+    def rows_where(self, conversion):
+        """Every delivery of a conversion, every occurrence of it, in the order they began."""
+        return [row for row in self.rows(tables.Delivery) if row.conversion == conversion]
+
     def fates(self, destination="google_ads"):
         """Where every delivery to a destination stands, by lead and conversion."""
         return {name: row.fate for name, row in self.deliveries(destination).items()}
@@ -406,15 +411,20 @@ class Company:
         Args:
             unheard: fates that may stand for an event a platform has counted, nobody having told us.
         """
-        found = books.disagreements(self.rows(tables.Delivery), self.counted(), unheard=unheard)
+        made = self.rows(tables.Adjustment)
+        found = books.disagreements(self.rows(tables.Delivery), self.counted(), corrections=made, unheard=unheard)
         return [*found, *self._damages()]
 
     def _damages(self):
+        sent_anew = [
+            row for row in self.rows(tables.Adjustment) if row.transport == "data_manager" and row.event_sha256
+        ]
+        corrected = Counter(row.key for row in sent_anew)
         with closing(sqlite3.connect(self.state)) as connection:
             (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
             orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
         return [
             *([] if verdict == "ok" else [f"integrity: {verdict}"]),
             *(f"foreign key: {orphan}" for orphan in orphans),
-            *self.traffic.changed(),
+            *self.traffic.changed(corrected),
         ]

@@ -229,10 +229,11 @@ class Nights(RuleBasedStateMachine):
             return connection.execute(statement).fetchall()
 
     def _check_hashes(self):
-        """Right after a plan, only leads with something still to be sent, or answered, have contact hashes."""
+        """Right after a plan, only leads with something still to be sent, answered or corrected have contact hashes."""
         idle = self.ask(
-            "SELECT lead FROM contact_hash WHERE lead NOT IN "
-            "(SELECT lead FROM delivery WHERE fate IN ('pending', 'withheld', 'in_flight', 'in_doubt', 'submitted'))"
+            "SELECT lead FROM contact_hash WHERE lead NOT IN (SELECT lead FROM "
+            "(SELECT lead, fate FROM delivery UNION SELECT lead, fate FROM adjustment) "
+            "WHERE fate IN ('pending', 'withheld', 'in_flight', 'in_doubt', 'submitted'))"
         )
         assert [] == idle
 
@@ -256,6 +257,11 @@ class Nights(RuleBasedStateMachine):
                 assert count >= 1, key
             if fate in NOT_COUNTED:
                 assert count == 0, (key, fate)
+        # The last correction that was taken is what the key is worth there.
+        taken = self.ask("SELECT key, value FROM adjustment WHERE fate = 'accepted' ORDER BY delivery, number")
+        open_ones = {key for (key,) in self.ask("SELECT key FROM adjustment WHERE fate IN ('in_doubt', 'submitted')")}
+        told = {key: value for key, value in taken if key not in open_ones}
+        assert told == {key: self.sink.values[key] for key in told}
 
     @invariant()
     def nothing_is_counted_twice(self):
@@ -269,18 +275,21 @@ class Nights(RuleBasedStateMachine):
     @invariant()
     def the_history_is_a_chain_of_legal_moves(self):
         """Each move begins where the last one ended, and the last one ended where the delivery stands."""
-        stands = dict.fromkeys(number for (number,) in self.ask("SELECT id FROM delivery"))
-        for number, before, after in self.ask("SELECT delivery, from_fate, to_fate FROM transition ORDER BY id"):
-            assert stands[number] == before
-            check_move(Fate(before) if before else None, Fate(after))
-            stands[number] = after
+        for table, history in (("delivery", "transition"), ("adjustment", "adjustment_transition")):
+            stands = dict.fromkeys(number for (number,) in self.ask(f"SELECT id FROM {table}"))  # noqa: S608
+            moves = f"SELECT {table}, from_fate, to_fate FROM {history} ORDER BY id"  # noqa: S608
+            for number, before, after in self.ask(moves):
+                assert stands[number] == before
+                check_move(Fate(before) if before else None, Fate(after))
+                stands[number] = after
 
-        assert dict(self.ask("SELECT id, fate FROM delivery")) == stands
+            assert dict(self.ask(f"SELECT id, fate FROM {table}")) == stands  # noqa: S608
 
     @invariant()
     def bytes_are_kept_exactly_while_frozen(self):
         """They may be with the platform then, and only then."""
-        for fate, kept in self.ask("SELECT fate, event IS NOT NULL FROM delivery"):
+        both = "SELECT fate, event IS NOT NULL FROM delivery UNION ALL SELECT fate, event IS NOT NULL FROM adjustment"
+        for fate, kept in self.ask(both):
             assert (fate in FROZEN) == bool(kept), fate
 
     @invariant()

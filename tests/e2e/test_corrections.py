@@ -1,0 +1,147 @@
+"""Won, its amount changed, lost, won again: at every step the platforms' books say what the ledger says."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.ledger.tables import Adjustment
+
+DAY = timedelta(days=1)
+WON = -DAY
+"""When the lead is won, from the first night on."""
+
+
+class Sale:
+    """One lead of a company, and its way from one night to the next."""
+
+    def __init__(self, company):
+        self.company = company
+        self.steps = [("Gagné", company.START + WON)]
+        self.amount = "12 500,00 €"
+        self.has_come_back = self.zero_is_final = False
+
+    def goes(self, label):
+        """Half a day after the last night it takes another status."""
+        self.has_come_back = self.has_come_back or label == "Gagné"
+        self.steps.append((label, self.company.clock.now() + DAY / 2))
+
+    def nights(self, count):
+        """So many nights, each with the passes that learn the outcomes; after each the books agree."""
+        for _ in range(count):
+            clicks = self.company.both(1)
+            self.company.serve(self.company.lead(1, *self.steps, amount=self.amount, clicks=clicks))
+            assert 0 == self.company.night(self.company.clock.now() + DAY).exit_code
+            assert 0 == self.company.later().exit_code
+            assert 0 == self.company.later().exit_code
+            # What Google keeps to itself, the ledger cannot know.
+            silent = self.has_come_back and self.zero_is_final
+            assert silent or [] == self.company.disagreements()
+
+    @property
+    def lines(self):
+        """The sale in the platforms' books, oldest first: its value, and whether it was taken back."""
+        keys = {row.key for row in self.company.rows_where("sale")}
+        return [(line.value, line.retracted) for line in self.company.counted() if line.key in keys]
+
+    @property
+    def corrections(self):
+        """Kind, value and fate of every correction of the sale."""
+        made = [row for row in self.company.rows(Adjustment) if row.conversion == "sale"]
+        return [(row.kind, row.value, row.fate) for row in made]
+
+
+@pytest.fixture
+def sale(company):
+    """A sale of 12,500 € that is taken back once lost."""
+    company.conversion("sale")["undo_when"] = ["lost"]
+    for conversion in company.settings["conversions"]:
+        conversion.pop("implied_by", None)
+    return Sale(company)
+
+
+@pytest.mark.parametrize(("zero_is_final", "at_last"), [(False, 14_000.0), (True, 0.0)])
+def test_by_the_data_manager(company, sale, zero_is_final, at_last):
+    """Its value goes and comes back, under one key; a 0 that Google takes for final stays, and `explain` says so."""
+    company.platform.switch("zero_is_final", zero_is_final)
+    sale.zero_is_final = zero_is_final
+    sale.nights(2)
+    assert [(12_500.0, False)] == sale.lines
+
+    sale.amount = "14 000,00 €"
+    sale.nights(1)
+    assert [(14_000.0, False)] == sale.lines
+
+    sale.goes("Perdu")
+    sale.nights(3)
+    assert [(14_000.0, False)] == sale.lines
+
+    sale.nights(1)
+    assert [(0.0, False)] == sale.lines
+
+    sale.goes("Gagné")
+    sale.nights(1)
+    assert [(at_last, False)] == sale.lines
+    assert [
+        ("restatement", "14000.00", "accepted"),
+        ("restatement", "0.00", "accepted"),
+        ("restatement", "14000.00", "accepted"),
+    ] == sale.corrections
+    assert 1 == len(company.rows_where("sale"))
+    _, story, _ = company.command("explain", "L-1")
+    assert "calls a value of 0 final" in " ".join(story.split())
+
+
+@pytest.mark.parametrize("way", ["google_ads_api", "undo_via"])
+def test_by_the_google_ads_api(company, sale, way):
+    """It is taken back whole, and won again it is a second conversion."""
+    if way == "undo_via":
+        company.conversion("sale")["undo_via"] = "google_ads_api"
+    else:
+        company.use_ads_api()
+    sale.nights(2)
+    sale.amount = "14 000,00 €"
+    sale.nights(1)
+    assert [(14_000.0, False)] == sale.lines
+
+    sale.goes("Perdu")
+    sale.nights(4)
+    assert [(0.0, True)] == sale.lines
+
+    sale.goes("Gagné")
+    sale.nights(2)
+    assert [(0.0, True), (14_000.0, False)] == sale.lines
+    assert [("restatement", "14000.00", "accepted"), ("retraction", None, "accepted")] == sale.corrections
+    assert [1, 2] == [row.occurrence for row in company.rows_where("sale")]
+
+
+def test_by_meta(company, sale):
+    """Meta takes nothing back, and the ledger says so; nothing is told twice."""
+    company.use_meta_alone()
+    sale.nights(2)
+    sale.amount = "14 000,00 €"
+    sale.nights(1)
+    sale.goes("Perdu")
+    sale.nights(4)
+    sale.goes("Gagné")
+    sale.nights(2)
+
+    assert [(12_500.0, False)] == sale.lines
+    assert [("retraction", None, "skipped")] == sale.corrections
+    assert 1 == len(company.rows_where("sale"))
+
+
+def test_people_see_it(company, sale):
+    """The night's report counts corrections, and `explain` tells the story of each."""
+    company.use_ads_api()
+    sale.nights(2)
+    sale.goes("Perdu")
+    sale.nights(3)
+    company.clock.advance(company.clock.now() + DAY)
+    code, night, _ = company.command("run")
+    _, story, _ = company.command("explain", "L-1")
+
+    assert 0 == code
+    assert "1 conversion in 1 request" in " ".join(night.split())
+    told = " ".join(story.split())
+    assert "correction: taken back, as the lead went to a stage that takes it back" in told
+    assert "accepted" in told[told.index("correction:") :]
