@@ -9,6 +9,7 @@ from typing import Self
 
 import httpx
 
+from connectors.authorities import authorities
 from connectors.errors import Misconfigured
 
 _LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
@@ -64,6 +65,7 @@ class SandboxClock:
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
             timeout=httpx.Timeout(10.0, read=patience),
             trust_env=False,
+            verify=authorities(url),
         )
 
     def __enter__(self) -> Self:

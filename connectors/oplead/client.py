@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_plus
 
 import httpx
 
+from connectors.authorities import authorities
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.flight import in_order
 from connectors.oplead.options import OpleadOptions
@@ -105,6 +106,7 @@ class OpleadClient:
             timeout=timeout,
             follow_redirects=False,
             trust_env=base.host not in LOOPBACK,
+            verify=authorities(str(base)),
         )
 
     def __enter__(self) -> Self:

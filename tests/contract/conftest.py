@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from connectors.sandbox import oauth
-from connectors.sandbox.sandbox import KEY_FILE, Sandbox
+from connectors.sandbox.sandbox import Sandbox
+from tests import quick
 
 START = datetime.now(UTC).replace(microsecond=0)
 """No fixed day: inspectors try transports with a conversion of yesterday, by the machine's own clock."""
@@ -18,10 +17,7 @@ START = datetime.now(UTC).replace(microsecond=0)
 @pytest.fixture(scope="session")
 def whole_sandbox(tmp_path_factory):
     """One sandbox for all that send; its `arrivals` count every request a server met, answered or not."""
-    folder = tmp_path_factory.mktemp("sandbox")
-    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
-    (folder / KEY_FILE).write_text(oauth.OAuth(key).key_file("http://127.0.0.1/token"))
-    with Sandbox(folder, start=START) as sandbox:
+    with Sandbox(quick.with_key(tmp_path_factory.mktemp("sandbox")), start=START) as sandbox:
         sandbox.arrivals = Counter()
         take = sandbox.faults.take
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.sandbox import oauth
+from tests import quick
 
 
 def _support(name):
@@ -21,8 +21,15 @@ def _support(name):
 
 @pytest.fixture(scope="session")
 def key_file():
-    """The text of a service account's key file: one for all sandboxes, since making a key takes a while."""
-    return oauth.OAuth(oauth.new_key()).key_file("http://127.0.0.1/token")
+    """The text of a service account's key file."""
+    return quick.key_file()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_statements():
+    """Nights in this process compile nothing twice."""
+    with quick.shared_statements():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from connectors.sandbox.sandbox import Sandbox
 from jobs import wiring
 from jobs.ledger.lease import exclusive
 from jobs.ledger.ledger import held
+from tests import quick
 from tests.e2e.support.company import FUNNEL, Company
 from tests.e2e.support.typed import type_in
 
@@ -50,7 +51,7 @@ class Account:
     """One sandbox, its settings, and the command run on them."""
 
     def __init__(self, folder, population):
-        self.sandbox = Sandbox(folder, population)
+        self.sandbox = Sandbox(quick.with_key(folder), population)
         self.folder = self.sandbox.directory
         self.population = population
 

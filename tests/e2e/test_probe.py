@@ -10,6 +10,7 @@ from connectors.sandbox.oplead import ADMIN_KEY
 from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cli.app import app
+from tests import quick
 from tests.e2e.support.typed import _as_it_was
 
 LEADS = 260
@@ -61,7 +62,7 @@ class Account:
 @pytest.fixture
 def account(tmp_path, population):
     """A fresh account."""
-    with Sandbox(tmp_path / "sandbox", population) as sandbox:
+    with Sandbox(quick.with_key(tmp_path / "sandbox"), population) as sandbox:
         yield Account(sandbox)
 
 

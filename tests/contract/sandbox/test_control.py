@@ -17,6 +17,7 @@ from connectors.sandbox.oplead import ADMIN_KEY, Oplead
 from connectors.sandbox.oplead_shape import AXES, Shape
 from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import RULES, Sandbox
+from tests import quick
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
@@ -53,7 +54,7 @@ def population():
 @pytest.fixture
 def sandbox(tmp_path):
     """A sandbox without leads."""
-    with Sandbox(tmp_path) as sandbox:
+    with Sandbox(quick.with_key(tmp_path)) as sandbox:
         yield sandbox
 
 

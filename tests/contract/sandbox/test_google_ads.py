@@ -15,6 +15,7 @@ from connectors.sandbox.faults import Fault, Kind
 from connectors.sandbox.google_ads import GoogleAds
 from connectors.sandbox.google_ads_rulings import read_rulings
 from connectors.sandbox.sandbox import Sandbox
+from tests import quick
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 PATH = "/google.ads.googleads.v26.services.ConversionUploadService/UploadClickConversions"
@@ -58,7 +59,7 @@ def let_in(sandbox):
 @pytest.fixture
 def sandbox(tmp_path):
     """A whole sandbox with three clicks."""
-    with Sandbox(tmp_path) as sandbox:
+    with Sandbox(quick.with_key(tmp_path)) as sandbox:
         let_in(sandbox)
         sandbox.data_manager.register_clicks(CLICKS)
         yield sandbox

@@ -30,6 +30,7 @@ from jobs.ledger import tables
 from jobs.ledger.ledger import held
 from jobs.nightly import run_night
 from jobs.settings.load import Valid, load
+from tests import quick
 
 HERE = Path(__file__).parent.parent
 CASES = YAML(typ="safe").load((HERE / "cases.yaml").read_text(encoding="utf-8"))
@@ -151,7 +152,7 @@ def _played(variant, way, wires):
         for module, name in BATCHES if way.alone else ():
             patch.setattr(module, name, dataclasses.replace(getattr(module, name), batch=1))
         directory = Path(folder)
-        with Sandbox(directory, start=nights[0]) as sandbox:
+        with Sandbox(quick.with_key(directory), start=nights[0]) as sandbox:
             _prepare(sandbox, cases, SETTINGS["variants"][variant].get("switches", {}), way)
             settings = _settings(variant, way, sandbox, directory)
             for night in nights:

@@ -2,8 +2,16 @@
 
 import pytest
 
+from tests import quick
 from tests.builders import hold
 from tests.fakes import FakeClock
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_statements():
+    """States compile nothing twice."""
+    with quick.shared_statements():
+        yield
 
 
 @pytest.fixture

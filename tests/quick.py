@@ -1,0 +1,46 @@
+"""What spares tests work that proves nothing: a key that loads fast, and statements compiled once a process."""
+
+import functools
+from contextlib import contextmanager
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlalchemy import create_engine
+
+from connectors.sandbox import oauth
+from connectors.sandbox.sandbox import KEY_FILE
+from jobs.ledger import engine as engine_module
+
+
+@functools.cache
+def key_file():
+    """The text of a service account's key file: one for all sandboxes, and short, since it guards nothing."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - long ones take long to load
+    return oauth.OAuth(key).key_file("http://127.0.0.1/token")
+
+
+def with_key(folder):
+    """A sandbox's folder, made where missing, in which the key lies already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / KEY_FILE).write_text(key_file())
+    return folder
+
+
+@contextmanager
+def shared_statements():
+    """Have every state opened meanwhile use what was compiled for the first.
+
+    SQLAlchemy compiles statements anew for each engine, which takes longer than a night's use of them. All else is
+    each engine's own: its connections, how they are set, and how transactions begin.
+    """
+    shared = {}
+
+    def create(address, **options):
+        engine = create_engine(address, **options)
+        engine.dialect = shared.setdefault("dialect", engine.dialect)
+        engine._compiled_cache = shared.setdefault("statements", engine._compiled_cache)
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_module, "create_engine", create)
+        yield
