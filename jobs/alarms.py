@@ -26,7 +26,7 @@ from jobs.rules.silence import (
 )
 
 Labels = list[tuple[str, int, int]]
-"""Labels, how many leads have each, and how many of those a click id."""
+"""Labels as Oplead writes them, how many leads have each, and how many of those a click id."""
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
     """What this run tells; what needs telling only once is noted, so that the next run does not tell it again."""
     unreadable, unreadable_before = leads.tell_unreadable(session, ledger.account, run=ledger.run)
     found = labels.relabels(session, ledger.account)
-    unknown = unknown_labels(session, ledger.account, book.known_labels)
+    unknown = _unknown(session, ledger.account, book.known_labels)
     tonight = [Relabel(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
     new = labels.tell(session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run)
     # A new name is told as one, not as a status nobody knows.
@@ -87,8 +87,8 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
-        labels=[each for each in unknown if each[0] in new],
-        labels_before=[each for each in unknown if each[0] not in new],
+        labels=_as_written(session, ledger.account, (each for each in unknown if each[0] in new)),
+        labels_before=_as_written(session, ledger.account, (each for each in unknown if each[0] not in new)),
     )
 
 
@@ -121,6 +121,15 @@ def _each_once(found: Iterable[Silence]) -> list[Silence]:
 
 def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Labels:
     """Labels that leads have now and no setting names; an old name that Oplead has no more is none."""
+    return _as_written(session, account, _unknown(session, account, known))
+
+
+def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> Labels:
+    return [(labels.written(session, account, label), count, clicks) for label, count, clicks in found]
+
+
+def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
+    """The same, the labels as they are compared."""
     old = {row.before for row in labels.relabels(session, account)}
     return [each for each in leads.labels(session, account) if each[0] not in known | old]
 

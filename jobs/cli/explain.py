@@ -8,7 +8,7 @@ from jobs.cli.accounts import load_account, told
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.guarded import report
 from jobs.cli.state import Look, looking
-from jobs.ledger import adjustments, deliveries, leads, starts, views
+from jobs.ledger import adjustments, deliveries, labels, leads, starts, views
 from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow
 from jobs.plan import judge, was_told
@@ -52,6 +52,10 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
 def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
     """What is known of a lead, and the verdict on each of its conversions."""
     lead, spelt = LeadId(row.id), _spellings(settings)
+
+    def as_written(label: str) -> str:
+        return labels.written(look.session, settings.account, label, else_as=spelt.get(label))
+
     facts = leads.facts(look.session, settings.account, [lead])[lead]
     verdicts = tuple(_verdicts(look, rules_alone(settings), facts))
     return Explanation(
@@ -59,7 +63,7 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
         lead=row.id,
         now=look.now,
         created_at=row.created_at,
-        label=row.label and spelt.get(row.label, row.label),
+        label=row.label and as_written(row.label),
         seen_at=row.seen_at,
         ad_user_data=facts.ad_user_data.value,
         ad_personalization=facts.ad_personalization.value,
@@ -75,7 +79,7 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
             for destination, found in facts.identifiers.items()
         },
         changes=tuple(
-            SeenChange(spelt.get(change.label, change.label), change.at, change.date_only, change.origin.value)
+            SeenChange(as_written(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
         verdicts=verdicts,
@@ -84,7 +88,7 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
 
 def _spellings(settings: Settings) -> dict[str, str]:
     """Labels as marketing writes them, by how the ledger keeps them."""
-    listed = [label for labels in settings.stages.values() for label in labels]
+    listed = [label for stage in settings.stages.values() for label in stage]
     return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
 
 

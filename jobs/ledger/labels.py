@@ -181,10 +181,10 @@ def heed(session: Session, account: str, meanings: Meanings) -> bool:
     return bool(overruled)
 
 
-def written(session: Session, account: str, label: str) -> str:
-    """A label as Oplead writes it, where that is known."""
+def written(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
+    """A label as Oplead writes it; where that is not known, as it is told here, or as it is compared."""
     row = session.get(LabelRow, (account, label))
-    return label if row is None or row.written is None else row.written
+    return (row.written if row else None) or else_as or label
 
 
 def tell(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:

@@ -192,7 +192,7 @@ def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fi
     sold = entered[:FEWEST_LEADS]
     for path in sorted(fields.amounts):
         if len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
-            yield _empty(f"the amount {path}", path, len(sold), of="that reached its stage")
+            yield _empty(f"the value field {path}", path, len(sold), of="that reached its stage")
 
 
 def _empty(what: str, path: str, count: int, *, of: str = "leads") -> Silence:

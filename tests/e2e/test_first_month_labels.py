@@ -260,9 +260,17 @@ def test_a_label_nobody_mapped(company):
 
     month.create(1, 2, 3)
     month.enter("Métré fait", 1, 2, 3)
+    night = month.night()
+    explained = type_in(company, "explain", "L-1", "--json").objects[0]
 
-    month.night().told("status|label|nobody|unknown")
+    night.told("status|label|nobody|unknown")
     assert not month.uploaded()
+    assert '{"label": "Métré fait", "leads": 3, "with_click_id": 3}' in night.printed
+    assert "Métré fait: 3 leads" in type_in(company, "status").out
+    assert ("Métré fait", ["Nouveau", "Métré fait"]) == (
+        explained["label"],
+        [change["label"] for change in explained["changes"]],
+    )
 
     month.settings["ignored_statuses"].append("métré  fait")
 

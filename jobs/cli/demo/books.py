@@ -1,5 +1,6 @@
 """Compares what the platforms have counted with what the ledger says, delivery by delivery."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,8 +46,8 @@ class Comparison:
     """Accepted by the ledger, unknown to the platform."""
     missing_here: tuple[str, ...]
     """Counted by the platform, and the ledger claims they were not."""
-    undecided: int
-    """Counted by the platform; the ledger says truly that it was never told so (`unconfirmed`)."""
+    undecided: Mapping[str, int]
+    """Counted by the platform; the ledger says why it was never told so (`unconfirmed`), and how often."""
     flagged: int
     """Counted more than once, as the ledger says they may be."""
     twice: int
@@ -78,7 +79,8 @@ def compare(book: Iterable[Counted], sent: Iterable[Delivery]) -> Comparison:
     there = {line.key: line.entry for line in lines}
     rows = {row.key: row for row in sent}
     accepted = {key: _row(row) for key, row in rows.items() if row.fate == Fate.ACCEPTED}
-    unconfirmed = {key for key, row in rows.items() if row.fate == Fate.UNCONFIRMED}
+    # Whoever gives up must say why: without a reason nothing excuses what the platform has counted.
+    unconfirmed = {key: row.code for key, row in rows.items() if row.fate == Fate.UNCONFIRMED and row.code}
     flagged = {key for key, row in rows.items() if row.may_count_twice}
     both = accepted.keys() & there.keys()
     repeated = [line.key for line in lines if line.times > 1]
@@ -86,8 +88,8 @@ def compare(book: Iterable[Counted], sent: Iterable[Delivery]) -> Comparison:
         alike=sum(accepted[key] == there[key] for key in both),
         differing=tuple(sorted(key for key in both if accepted[key] != there[key])),
         missing_there=tuple(sorted(accepted.keys() - there.keys())),
-        missing_here=tuple(sorted(there.keys() - accepted.keys() - unconfirmed)),
-        undecided=len(there.keys() & unconfirmed),
+        missing_here=tuple(sorted(there.keys() - accepted.keys() - unconfirmed.keys())),
+        undecided=Counter(unconfirmed[key] for key in sorted(there.keys() & unconfirmed.keys())),
         flagged=sum(key in flagged for key in repeated),
         twice=sum(key not in flagged for key in repeated) + len(lines) - len(there),
     )

@@ -42,11 +42,9 @@ def _print_comparison(console: Console, found: Comparison) -> None:
         f"  {number(found.alike)} counted by both, alike in key, target, time, value, currency, "
         "click id and the SHA-256 of the event"
     )
-    if found.undecided:
-        console.print(
-            f"  {number(found.undecided)} counted there and `unconfirmed` here: the platform would not say which "
-            "of an upload it had counted, so the ledger does not claim to know"
-        )
+    for why, count in found.undecided.items():
+        said = f"{number(count)} counted there and `unconfirmed` here, where the ledger does not claim to know: {why}"
+        console.print(f"  {said}", markup=False)
     if found.flagged:
         console.print(
             f"  {number(found.flagged)} counted twice by Meta, and the ledger says of each that it may be: an answer "

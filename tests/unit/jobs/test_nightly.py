@@ -117,7 +117,7 @@ def test_a_status_the_settings_do_not_name_alarms_where_its_leads_carry_click_id
     account.put(strange)
     summary = account.night()
 
-    assert (code, [("vendu !", 1, int(clicked))]) == (summary.exit_code, summary.unknown_labels)
+    assert (code, [("Vendu !", 1, int(clicked))]) == (summary.exit_code, summary.unknown_labels)
 
 
 def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
@@ -153,7 +153,7 @@ def test_a_status_the_settings_do_not_name_alarms_once_and_again_when_more_leads
         codes.append(summary.exit_code)
 
     assert [1, 0, 1, 0] == codes
-    assert ["still in neither `stages` nor `ignored_statuses`: 'vendu !'"] == summary.told.standing
+    assert ["still in neither `stages` nor `ignored_statuses`: 'Vendu !'"] == summary.told.standing
 
 
 def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):

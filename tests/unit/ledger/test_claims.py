@@ -4,7 +4,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import LeadId
@@ -83,6 +83,7 @@ CLAIMS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(claims=CLAIMS, seed=st.randoms())
 def test_no_two_that_count_are_the_same_and_none_gives_way_for_nothing(claims, seed):
     """Whatever order they come in."""
@@ -106,6 +107,7 @@ def test_no_two_that_count_are_the_same_and_none_gives_way_for_nothing(claims, s
         assert (winner.rank, winner.at, winner.lead) < (loser.rank, loser.at, loser.lead)
 
 
+@settings(deadline=None)
 @given(claims=CLAIMS, within=st.integers(0, 60).map(lambda days: days * DAY + timedelta(microseconds=1)))
 def test_it_is_as_if_all_claims_were_in_memory(claims, within):
     """A lead may be entered by one mark at a time, as those on record are."""

@@ -92,12 +92,20 @@ def test_what_only_one_side_has_is_found():
 
 
 def test_an_unconfirmed_delivery_claims_nothing():
-    """Counted or not, `unconfirmed` is true."""
-    counted = _compare([LINE], [_delivery(Fate.UNCONFIRMED)])
+    """Counted or not, `unconfirmed` is true, and the reason is told."""
+    row = _delivery(Fate.UNCONFIRMED, code="1 of 2 refused: BAD")
+    counted = _compare([LINE], [row])
 
     assert counted.agree
-    assert 1 == counted.undecided
-    assert _compare([], [_delivery(Fate.UNCONFIRMED)]).agree
+    assert {"1 of 2 refused: BAD": 1} == counted.undecided
+    assert (True, {}) == ((found := _compare([], [row])).agree, found.undecided)
+
+
+def test_an_unconfirmed_delivery_without_a_reason_excuses_nothing():
+    """Whoever gives up says why."""
+    found = _compare([LINE], [_delivery(Fate.UNCONFIRMED)])
+
+    assert (("k1",), {}) == (found.missing_here, found.undecided)
 
 
 META_LINE = {
