@@ -19,6 +19,7 @@ from connectors.records import (
     LeadId,
     UnreadableLead,
 )
+from jobs.ledger import excluded
 from jobs.ledger import labels as labels_seen
 from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
@@ -270,6 +271,7 @@ def forget_digests(session: Session, account: str) -> None:
     place = cursor(session, account)
     place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
     session.add(place)
+    excluded.forget(session, account)
 
 
 def plan_all(session: Session, account: str) -> None:

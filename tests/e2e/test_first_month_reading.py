@@ -62,3 +62,26 @@ def test_a_rename_amid_the_reading_costs_no_lead_a_second_look_where_leads_are_r
     month.night()
     assert [] == month.arrivals()
     month.true_books()
+
+
+# ── test leads ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_test_leads_cost_no_request_a_night_where_leads_are_read_one_by_one(month):
+    """Each is read once a week, and when it changes; one that turns out to be a customer goes out."""
+    month.company.sandbox.oplead.switch("list_has_details", False)
+    month.settings["oplead"] = {"pull": "details"}
+    month.settings["exclude"] = {"email_domains": ["maison-durand.test"]}
+    month.history(10)
+    month.create(2, 3, 4, contact={"email": "claire@maison-durand.test"})
+    month.nights(8)
+    asked = [len(month.company.asked("oplead", f"/v1/leads/L-{number}")) for number in (2, 3, 4)]
+
+    assert [2, 2, 2] == asked
+
+    sold = month.enter("Gagné", 3, contact={"email": "lead.3@example.com"})
+    month.nights(2)
+
+    assert {"L-3"} == {lead for lead, _ in month.company.fates() if lead in ("L-2", "L-3", "L-4")}
+    assert sorted(expected("sale", sold)) == month.arrivals()
+    month.true_books()
