@@ -31,6 +31,8 @@ class Kept:
     changed: int
     excluded: int
     """Test leads, those on record from before they were called so among them."""
+    back: int
+    """Leads that were taken for gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Intake:
             leads.store_unreadable(session, account, unreadable, seen_at=when.served)
         unchanged_tests = leads.count_excluded(session, account, page.unchanged)
         unchanged_tests += excluded.count(session, account, page.unchanged)
-        return Kept(changed=len(readings), excluded=len(tests) + unchanged_tests)
+        back = sum(one.gone for one in known.values())
+        return Kept(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
 
     def _reading(
         self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: Times, *, excluded: bool

@@ -44,6 +44,8 @@ class Pulled:
     """Test leads among those seen, left out."""
     gone: int = 0
     """Leads that are not there any more, tonight believed for the first time."""
+    back: int = 0
+    """Leads that were taken for gone and are there again."""
     no_own_pages: bool = False
     """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
     suspicious: int = 0
@@ -86,6 +88,7 @@ class Pulled:
     def _count(self, page: LeadPage, kept: Kept) -> None:
         self.changed += kept.changed
         self.excluded += kept.excluded
+        self.back += kept.back
         self.unreadable += page.unreadable
         self.moved |= page.moved
         self.missing = page.missing

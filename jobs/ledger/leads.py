@@ -69,8 +69,11 @@ def cursor(session: Session, account: str) -> Cursor:
 
 
 def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
-    """Whether the lead is on record with this digest."""
-    return session.exec(select(LeadRow.digest).where(LeadRow.account == account, LeadRow.id == lead)).first() == digest
+    """Whether the lead is on record with this digest; one that was taken for gone is read whole when it is back."""
+    on_record = select(LeadRow.digest).where(
+        LeadRow.account == account, LeadRow.id == lead, col(LeadRow.gone_at).is_(None)
+    )
+    return session.exec(on_record).first() == digest
 
 
 def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
