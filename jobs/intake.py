@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from connectors.records import DestinationId, Identifier, Lead, LeadPage
-from jobs.ledger import leads
+from jobs.ledger import excluded, leads
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import may_keep_contact
 from jobs.rules.facts import Answer, LeadFacts
@@ -31,6 +31,8 @@ class Kept:
     changed: int
     excluded: int
     """Test leads, those on record from before they were called so among them."""
+    back: int
+    """Leads that were taken for gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +43,30 @@ class Intake:
     sinks: Sinks
 
     def store(self, session: Session, account: str, page: LeadPage, when: Times) -> Kept:
-        """Keep what the rules need of a page; of a test lead that was never on record, nothing."""
+        """Keep what the rules need of a page; of a test lead that was never on record, only its digest."""
         # A page that drifts may list a lead twice; the later entry is the fresher one.
         latest = {lead.id: lead for lead in page.leads}
         ids = list(latest)
         known = leads.facts(session, account, ids)
         last_seen = leads.observed(session, account, ids)
-        excluded = {lead.id for lead in latest.values() if self.book.extraction.exclude.covers(lead)}
+        tests = {lead.id for lead in latest.values() if self.book.extraction.exclude.covers(lead)}
         readings = [
-            self._reading(lead, known.get(lead.id), last_seen.get(lead.id), when, excluded=lead.id in excluded)
+            self._reading(lead, known.get(lead.id), last_seen.get(lead.id), when, excluded=lead.id in tests)
             for lead in latest.values()
-            if lead.id in known or lead.id not in excluded
+            if lead.id in known or lead.id not in tests
         ]
         leads.forget_unreadable(session, account, ids)
         leads.store(session, account, readings, seen_at=when.served)
+        left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
+        excluded.remember(session, account, left_out, read_at=when.served)
+        excluded.forget(session, account, latest.keys() - left_out.keys())
         leads.touch(session, account, page.unchanged, seen_at=when.served)
         for unreadable in page.unreadable:
             leads.store_unreadable(session, account, unreadable, seen_at=when.served)
-        still_excluded = leads.count_excluded(session, account, page.unchanged)
-        return Kept(changed=len(readings), excluded=len(excluded) + still_excluded)
+        unchanged_tests = leads.count_excluded(session, account, page.unchanged)
+        unchanged_tests += excluded.count(session, account, page.unchanged)
+        back = sum(one.gone for one in known.values())
+        return Kept(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
 
     def _reading(
         self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: Times, *, excluded: bool

@@ -28,6 +28,8 @@ from jobs.stopping import Heed, go_on
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
+LEAD_GONE = "lead gone"
+"""The reason of what was called off because Oplead had the lead no more: it goes on when the lead is back."""
 LEADS_AT_ONCE = 200
 """Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
 
@@ -234,6 +236,7 @@ class _Planner:
             mended=delivery.fate == Fate.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
             gone=lead.gone,
+            was_gone=delivery.fate == Fate.CANCELLED and delivery.reason == LEAD_GONE,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
         )
 
@@ -256,7 +259,7 @@ class _Planner:
             deliveries.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
         elif orphan.fate in OPEN:
             closed = orphan.expires_at is not None and orphan.expires_at < self.now
-            fate, cause = (Fate.CANCELLED, "lead gone") if lead.gone else (Fate.WITHHELD, "not_configured")
+            fate, cause = (Fate.CANCELLED, LEAD_GONE) if lead.gone else (Fate.WITHHELD, "not_configured")
             deliveries.move(session, self.ledger, orphan, Fate.EXPIRED if closed else fate, cause, now=self.now)
 
 
@@ -288,7 +291,7 @@ def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
     """The decision on one route, for the delivery that stands there or would."""
     if lead.gone:
-        return NotConcerned("lead gone")
+        return NotConcerned(LEAD_GONE)
     if lead.stale:
         return NotConcerned("to_be_read_again")
     if lead.excluded:
@@ -301,7 +304,8 @@ def _entered_after(delivery: Delivery | None) -> datetime | None:
     """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     if delivery is None:
         return None
-    return delivery.at if delivery.fate == Fate.CANCELLED else delivery.entered_after
+    called_off = delivery.fate == Fate.CANCELLED and delivery.reason != LEAD_GONE
+    return delivery.at if called_off else delivery.entered_after
 
 
 def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
@@ -349,7 +353,7 @@ def bring_in_line(
     reason = "window_closed" if fate is Fate.EXPIRED else reason_of(decision)
     detail = getattr(decision, "detail", None)
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate is Fate.CANCELLED and reason != "lead gone":
+    if fate is Fate.CANCELLED and reason != LEAD_GONE:
         cause = "consent withdrawn"
     deliveries.move(session, ledger, delivery, fate, cause, now=now)
 

@@ -10,7 +10,7 @@ from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.gone import ASKED_A_NIGHT, MANY, conclude
 from jobs.intake import Intake, Kept, Times
-from jobs.ledger import labels, leads
+from jobs.ledger import excluded, labels, leads
 from jobs.ledger.ledger import Ledger
 from jobs.own_pages import Asked, OwnPages
 from jobs.stopping import StoppedBySignal
@@ -44,6 +44,8 @@ class Pulled:
     """Test leads among those seen, left out."""
     gone: int = 0
     """Leads that are not there any more, tonight believed for the first time."""
+    back: int = 0
+    """Leads that were taken for gone and are there again."""
     no_own_pages: bool = False
     """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
     suspicious: int = 0
@@ -86,6 +88,7 @@ class Pulled:
     def _count(self, page: LeadPage, kept: Kept) -> None:
         self.changed += kept.changed
         self.excluded += kept.excluded
+        self.back += kept.back
         self.unreadable += page.unreadable
         self.moved |= page.moved
         self.missing = page.missing
@@ -142,7 +145,7 @@ def pull(
         pulling.break_off()
         _start_over(ledger)
         raise
-    began_at, is_whole = _finish(ledger, reach.overlap, moved=done.moved)
+    began_at, is_whole = _finish(ledger, reach.overlap)
     if reach.style is Style.DETAILS:
         done.complete = pulling.read_known()
         pulling.settle_labels_by_own_pages()
@@ -164,6 +167,8 @@ class _Pulling:
     style: Style
     until: datetime
     done: Pulled
+    listed: dict[LeadId, str] = field(default_factory=dict)
+    """The leads of the page at hand and the digests of its entries, where leads are read by their own pages."""
 
     def read_list(self, since: datetime | None, resume: str | None) -> bool:
         """Read pages to the last; False where a budget ends it before."""
@@ -179,9 +184,13 @@ class _Pulling:
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         """Whether an entry of the list tells nothing new; where leads are read by their own pages, it never does."""
         if self.style is Style.DETAILS:
+            self.listed[lead] = digest
             return True
+        account = self.ledger.account
         with self.ledger.reading() as session:
-            return leads.is_known(session, self.ledger.account, lead, digest)
+            return leads.is_known(session, account, lead, digest) or bool(
+                excluded.unchanged(session, account, {lead: digest})
+            )
 
     def _set_clock(self, page: LeadPage, *, first: bool) -> None:
         # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
@@ -197,18 +206,29 @@ class _Pulling:
         listed = page
         if self.style is Style.DETAILS:
             # To be listed is not to be observed: how an unchanged lead is, its own page tells later tonight.
-            page = replace(page, unchanged=())
-            if not self._read_new(listed.unchanged):
+            tests = self._unchanged_tests(listed.unchanged)
+            page = replace(page, unchanged=tuple(sorted(tests)))
+            if not self._read_new([lead for lead in listed.unchanged if lead not in tests]):
                 return False
         with self.ledger.writing() as session:
+            excluded.know_by(session, self.ledger.account, self.listed, read_since=started)
+            self.listed.clear()
             place = leads.cursor(session, self.ledger.account)
             place.pull_started_at = place.pull_started_at or started
             place.resume = page.resume
+            place.moved = place.moved or page.moved
             session.add(place)
             when = Times(started, page.served_at or started, self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
         self.done.count(listed, kept)
         return True
+
+    def _unchanged_tests(self, listed: Sequence[LeadId]) -> set[LeadId]:
+        """Test leads that stand in the list as when they were read; each is read weekly, for a list may say little."""
+        entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
+        lately = self.own_pages.started - FULL_READ_EVERY
+        with self.ledger.reading() as session:
+            return excluded.unchanged(session, self.ledger.account, entries, read_since=lately)
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
@@ -313,11 +333,12 @@ def _begin(ledger: Ledger, *, style: Style, now: datetime) -> tuple[datetime | N
             full = style is not Style.SINCE or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
             place.pull_since = None if full else place.since
             place.pull_started_at = None
+            place.moved = False
             session.add(place)
         return place.pull_since, place.resume
 
 
-def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> tuple[datetime | None, bool]:
+def _finish(ledger: Ledger, overlap: timedelta) -> tuple[datetime | None, bool]:
     """Note that the list was read to its end; when that began, and whether it was the whole list.
 
     A list that moved while it was read may have passed leads over, so it does not count as a full reading.
@@ -327,8 +348,9 @@ def _finish(ledger: Ledger, overlap: timedelta, *, moved: bool) -> tuple[datetim
         began, is_whole = place.pull_started_at, place.pull_since is None
         if began is not None:
             place.since = began - overlap
-            if is_whole and not moved:
+            if is_whole and not place.moved:
                 place.full_read_at = began
         place.pull_started_at = place.pull_since = place.resume = None
+        place.moved = False
         session.add(place)
     return began, is_whole

@@ -100,6 +100,8 @@ class FakeSource:
         """The leads asked for one by one."""
         self.unlisted = set()
         """Leads that no page shows."""
+        self.entry = lambda lead: lead.digest
+        """The digest of a lead's entry in the list."""
         self.allowed = None
         """How many requests a night may make; None for any number."""
         self.made = 0
@@ -137,11 +139,12 @@ class FakeSource:
             yield self._page(shown, is_known, number, last=number == pages[-1])
 
     def _page(self, leads, is_known, number, *, last):
-        fresh = tuple(lead for lead in leads if not is_known(lead.id, lead.digest))
+        known = {lead.id for lead in leads if is_known(lead.id, self.entry(lead))}
+        fresh = tuple(replace(lead, digest=self.entry(lead)) for lead in leads if lead.id not in known)
         self.read_whole += [lead.id for lead in fresh]
         return LeadPage(
             leads=fresh,
-            unchanged=tuple(lead.id for lead in leads if lead not in fresh),
+            unchanged=tuple(lead.id for lead in leads if lead.id in known),
             unreadable=self.unreadable if last else (),
             served_at=self.clock.now() if self.clock else None,
             resume=None if last else str(number + 1),

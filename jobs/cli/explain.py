@@ -65,6 +65,8 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
         created_at=row.created_at,
         label=row.label and as_written(row.label),
         seen_at=row.seen_at,
+        missing_since=row.missing_since,
+        gone_at=row.gone_at,
         ad_user_data=facts.ad_user_data.value,
         ad_personalization=facts.ad_personalization.value,
         click_ids=tuple(_click(click) for click in facts.click_ids),

@@ -19,6 +19,7 @@ from connectors.records import (
     LeadId,
     UnreadableLead,
 )
+from jobs.ledger import excluded
 from jobs.ledger import labels as labels_seen
 from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
@@ -68,8 +69,11 @@ def cursor(session: Session, account: str) -> Cursor:
 
 
 def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
-    """Whether the lead is on record with this digest."""
-    return session.exec(select(LeadRow.digest).where(LeadRow.account == account, LeadRow.id == lead)).first() == digest
+    """Whether the lead is on record with this digest; one that was taken for gone is read whole when it is back."""
+    on_record = select(LeadRow.digest).where(
+        LeadRow.account == account, LeadRow.id == lead, col(LeadRow.gone_at).is_(None)
+    )
+    return session.exec(on_record).first() == digest
 
 
 def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
@@ -270,6 +274,7 @@ def forget_digests(session: Session, account: str) -> None:
     place = cursor(session, account)
     place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
     session.add(place)
+    excluded.forget(session, account)
 
 
 def plan_all(session: Session, account: str) -> None:

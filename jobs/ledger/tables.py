@@ -59,6 +59,8 @@ class Cursor(SQLModel, table=True):
     resume: str | None = None
     full_read_at: datetime | None = None
     """The start of the last pull that read every lead."""
+    moved: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    """Whether the list moved during the pull under way, so that it may have passed leads over."""
 
 
 class ConfigDigest(SQLModel, table=True):
@@ -116,6 +118,17 @@ class LeadRow(SQLModel, table=True):
     """When its own page was first found gone; None once it is seen again."""
     gone_at: datetime | None = None
     """When it was found gone a second time, and so believed."""
+
+
+class ExcludedLead(SQLModel, table=True):
+    """A test lead that is left out: enough to know it again unchanged, and nothing of the person."""
+
+    __tablename__ = "excluded_lead"
+    account: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    digest: str
+    """Of its entry in the list."""
+    read_at: datetime
 
 
 class UnreadableLeadRow(SQLModel, table=True):

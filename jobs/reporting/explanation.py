@@ -129,6 +129,10 @@ class Explanation:
     created_at: datetime
     label: str | None
     seen_at: datetime
+    missing_since: datetime | None
+    """When Oplead was first found to have it no more."""
+    gone_at: datetime | None
+    """When that was found a second time, and so believed."""
     ad_user_data: str
     ad_personalization: str
     click_ids: tuple[SeenClickId, ...]
@@ -173,6 +177,7 @@ def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
         ("created", day_and_time(told.created_at, zone)),
         ("status", told.label or "none"),
         ("last read", day_and_time(told.seen_at, zone)),
+        *_whereabouts(told, zone),
         ("consent", f"use of its data: {CONSENTS[told.ad_user_data]}"),
         ("", f"personal ads: {CONSENTS[told.ad_personalization]}"),
         *[("click id" if position == 0 else "", click) for position, click in enumerate(clicks)],
@@ -185,6 +190,16 @@ def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     ]
     known += [("hashes" if position == 0 else "", each) for position, each in enumerate(kept)]
     return known
+
+
+def _whereabouts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Whether Oplead has the lead at all."""
+    if told.gone_at is not None:
+        return [("gone", f"since {day_and_time(told.missing_since or told.gone_at, zone)} Oplead has it no more")]
+    if told.missing_since is not None:
+        missing = day_and_time(told.missing_since, zone)
+        return [("not found", f"in Oplead on {missing}; a second night without it, and it counts as gone")]
+    return []
 
 
 def _click(click: SeenClickId, zone: ZoneInfo) -> str:

@@ -151,6 +151,8 @@ def _read(summary: Summary) -> str:
         said += f", {number(pulled.own_pages)} read one by one"
     if pulled.gone:
         said += f", {number(pulled.gone)} gone"
+    if pulled.back:
+        said += f", {number(pulled.back)} there again"
     if pulled.excluded:
         said += f", {counted(pulled.excluded, 'test lead')} left out"
     if pulled.missing:

@@ -175,7 +175,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "lead gone": Words(
             "lead gone",
             "Oplead has this lead no more, on two nights: it was deleted, or merged with another.",
-            "Nothing to do; a lead that comes back counts again from the next stage it enters.",
+            "Nothing to do; once the lead is there again, this goes on where it is still in time.",
         ),
         "consent withdrawn": Words(
             "consent withdrawn",

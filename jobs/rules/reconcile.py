@@ -20,6 +20,8 @@ class Standing:
     """Whether the lead says no to the destination now."""
     gone: bool = False
     """Whether the lead is in Oplead no more."""
+    was_gone: bool = False
+    """Whether it was called off because the lead was."""
     closed: bool = False
     """Whether the time it could have gone out in is over."""
 
@@ -47,8 +49,10 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
             mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
             return Fate.PENDING if mended and wanted is Fate.PENDING else None
         case Fate.CANCELLED:
-            # The decision was asked for entries later than the cancelled one.
-            return Fate.PENDING if wanted is Fate.PENDING else None
+            # The decision was asked for entries later than the cancelled one, unless only the lead had been away.
+            if wanted is Fate.PENDING:
+                return Fate.PENDING
+            return Fate.CANCELLED if standing.was_gone and standing.withdrawn else None
         case Fate.IN_DOUBT:
             return Fate.UNCONFIRMED if standing.withdrawn else None
         case Fate.IN_FLIGHT | Fate.SUBMITTED | Fate.ACCEPTED | Fate.EXPIRED | Fate.UNCONFIRMED:

@@ -1,8 +1,11 @@
 """The first month's accidents with how leads are read: a night's budget, test leads, pages that are another lead's."""
 
+import re
+
 import pytest
 
 from tests.e2e.support.month import PRICE, Month, expected
+from tests.e2e.support.typed import type_in
 
 
 @pytest.fixture
@@ -61,4 +64,58 @@ def test_a_rename_amid_the_reading_costs_no_lead_a_second_look_where_leads_are_r
     month.night().told("Gagn", "Vente sign")
     month.night()
     assert [] == month.arrivals()
+    month.true_books()
+
+
+# ── test leads ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_test_leads_cost_no_request_a_night_where_leads_are_read_one_by_one(month):
+    """Each is read once a week, and when it changes; one that turns out to be a customer goes out."""
+    month.company.sandbox.oplead.switch("list_has_details", False)
+    month.settings["oplead"] = {"pull": "details"}
+    month.settings["exclude"] = {"email_domains": ["maison-durand.test"]}
+    month.history(10)
+    month.create(2, 3, 4, contact={"email": "claire@maison-durand.test"})
+    month.nights(8)
+    asked = [len(month.company.asked("oplead", f"/v1/leads/L-{number}")) for number in (2, 3, 4)]
+
+    assert [2, 2, 2] == asked
+
+    sold = month.enter("Gagné", 3, contact={"email": "lead.3@example.com"})
+    month.nights(2)
+
+    assert {"L-3"} == {lead for lead, _ in month.company.fates() if lead in ("L-2", "L-3", "L-4")}
+    assert sorted(expected("sale", sold)) == month.arrivals()
+    month.true_books()
+
+
+# ── leads that come back ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("pull", ["list", "details"])
+def test_a_lead_that_was_gone_for_days_and_is_back_loses_no_sale(month, pull):
+    """Called off meanwhile, which `explain` tells; once it is back and its amount comes, its sale goes out once."""
+    month.settings["oplead"] = {"pull": pull}
+    month.conversion("sale")["value"]["wait_for_value"] = "20 d"
+    month.history(20)
+    month.night()
+    month.create(1, 2)
+    sold = month.enter("Gagné", 1, 2, amount=None)
+    month.night()
+    month.hide(1)
+    month.nights(4)
+    away = month.company.fates()["L-1", "sale"]
+    told = type_in(month.company, "explain", "L-1").out
+    month.hide()
+    back = month.night()
+
+    assert ("cancelled", "pending") == (away, month.company.fates()["L-1", "sale"])
+    assert re.search(r"gone\s+since .* Oplead has it no more", told)
+    assert '"back":1' in back.printed.replace(" ", "")
+
+    month.edit(1, 2, amount=PRICE)
+    month.nights(2)
+
+    assert sorted(expected("sale", sold)) == month.arrivals()
     month.true_books()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -206,8 +207,59 @@ def test_a_key_that_sees_all_again_has_nothing_gone(account):
     assert {None} == {row.missing_since for row in account.rows(LeadRow)}
 
 
-def test_who_comes_back_counts_from_the_next_entry_only(account):
-    """What was cancelled stays so, until the stage is entered again."""
+def test_who_comes_back_unchanged_goes_on(account):
+    """What was called off waits again, with the contact hashes it needs, and goes out once."""
+    account.put(waiting("L-1"))
+    nights(account, 0 * DAY)
+    account.source.delete("L-1")
+    nights(account, 12 * HOUR, 12 * HOUR)
+    away = account.fates, account.hashed
+    account.put(waiting("L-1"))
+    (back,) = nights(account, 12 * HOUR)
+    waits = account.fates, account.hashed
+    account.sink.script.clear()
+    account.put(changed(waiting("L-1"), fields={"consent": "oui", "amount": Decimal(900)}))
+    nights(account, 12 * HOUR, 12 * HOUR)
+
+    assert (({"L-1": "cancelled"}, set()), ({"L-1": "pending"}, {"L-1"})) == (away, waits)
+    assert ("pending", "value_awaited") == account.causes("L-1")[2]
+    assert (1, {"L-1": "accepted"}, [1]) == (back.pulled.back, account.fates, list(account.sink.counted.values()))
+
+
+def test_who_comes_back_too_late_stays_called_off(account):
+    """Its window closed meanwhile."""
+    account.put(waiting("L-1"))
+    nights(account, 0 * DAY)
+    account.source.delete("L-1")
+    nights(account, 12 * HOUR, 12 * HOUR)
+    account.put(waiting("L-1"))
+    nights(account, 90 * DAY)
+
+    assert ({"L-1": "cancelled"}, {"L-1": "lead gone"}) == (account.fates, account.reasons)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_who_took_consent_back_stays_called_off_wherever_it_was(account, when):
+    """Given again alone, consent brings nothing back; also where it was withdrawn while the lead was away."""
+    refusing = changed(waiting("L-1"), fields={"consent": "non"})
+    account.put(waiting("L-1"))
+    nights(account, 0 * DAY)
+    if when == "before":
+        account.put(refusing)
+        nights(account, HOUR)
+    account.source.delete("L-1")
+    nights(account, 12 * HOUR, 12 * HOUR)
+    account.put(refusing)
+    nights(account, 12 * HOUR)
+    refused = account.fates, account.reasons
+    account.put(changed(refusing, fields={"consent": "oui"}))
+    nights(account, 12 * HOUR)
+
+    assert ({"L-1": "cancelled"}, {"L-1": "consent withdrawn"}) == refused == (account.fates, account.reasons)
+
+
+def test_who_comes_back_mended_goes_out_for_the_entry_it_was_called_off_at(account):
+    """And for no other: a stage entered again later is the same sale."""
     account.book = rulebook(route())
     old = lead("L-1", fields={"consent": "bof"})
     account.put(old)
@@ -223,7 +275,8 @@ def test_who_comes_back_counts_from_the_next_entry_only(account):
     account.put(changed(account.source.leads["L-1"], history=(*old.history, lost, again)))
     nights(account, DAY)
 
-    assert ({"L-1": "cancelled"}, {"L-1": "submitted"}) == (back, account.fates)
+    assert ({"L-1": "submitted"}, {"L-1": "accepted"}) == (back, account.fates)
+    assert [1] == list(account.sink.counted.values())
 
 
 def test_nothing_is_begun_for_a_lead_that_is_gone(account):

@@ -3,6 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from connectors.errors import Misconfigured, Transient
 from jobs.ledger.tables import Cursor
 from jobs.pull import Style
 from tests.builders import REACH, lead, read
@@ -62,6 +65,75 @@ def test_a_list_that_moved_is_read_whole_again_the_next_night(account):
     assert [(True, True), (False, True)] == [(done.moved, done.complete) for done in (moved, still)]
     assert [None, None, NIGHT + DAY - REACH.overlap] == [since for since, _ in account.source.calls]
     assert NIGHT + DAY == account.rows(Cursor)[0].full_read_at
+
+
+@pytest.mark.parametrize(("moved_before", "moved_after"), [(True, False), (False, True)])
+def test_a_list_that_moved_on_either_side_of_an_interruption_is_read_whole_again(account, moved_before, moved_after):
+    """The night that goes on did not see it move, and still does not take it for a full reading."""
+    account.reach = replace(REACH, style=Style.SINCE)
+    serve(account, moved=moved_before)
+    account.source.fails = {1: Transient("503")}
+    with pytest.raises(Transient):
+        pull(account)
+    account.clock.time += DAY
+    account.source.moved = moved_after
+    pull(account)
+    after = account.rows(Cursor)[0].full_read_at
+    account.clock.time += DAY
+    account.source.moved = False
+    pull(account)
+
+    assert [(None, None), (None, "1"), (None, None)] == account.source.calls
+    assert (None, NIGHT + 2 * DAY) == (after, account.rows(Cursor)[0].full_read_at)
+
+
+def test_a_pull_that_starts_over_forgets_that_the_list_moved_before(account):
+    """It reads from the first page: what moved under the one that was refused is all read now."""
+    account.reach = replace(REACH, style=Style.SINCE)
+    serve(account, moved=True)
+    account.source.fails = {1: Misconfigured("400")}
+    with pytest.raises(Misconfigured):
+        pull(account)
+    account.source.moved = False
+    pull(account)
+
+    assert NIGHT == account.rows(Cursor)[0].full_read_at
+
+
+def test_the_weekly_full_read_is_counted_from_the_start_of_the_pull_that_was_interrupted(account):
+    """What changed after its first page was served may not be on that page: the week runs from there."""
+    account.reach = replace(REACH, style=Style.SINCE)
+    serve(account)
+    account.source.filters = True
+    account.source.fails = {1: Transient("503")}
+    with pytest.raises(Transient):
+        pull(account)
+    for _ in range(9):
+        account.clock.time += DAY
+        pull(account)
+    whole = [resume for since, resume in account.source.calls if since is None]
+    began = [number for number, (since, resume) in enumerate(account.source.calls) if since is resume is None]
+
+    assert [None, "1", None] == whole
+    assert [0, 8] == began
+    assert NIGHT + 8 * DAY == account.rows(Cursor)[0].full_read_at
+
+
+def test_a_filtered_pull_that_was_interrupted_is_no_full_read_when_it_goes_on(account):
+    """Whatever it read; its place keeps the filter it began with."""
+    account.reach = replace(REACH, style=Style.SINCE)
+    serve(account)
+    pull(account)
+    account.clock.time += DAY
+    account.source.fails = {1: Transient("503")}
+    with pytest.raises(Transient):
+        pull(account)
+    account.clock.time += DAY
+    pull(account)
+    since = NIGHT - REACH.overlap
+
+    assert [(None, None), (since, None), (since, "1")] == account.source.calls
+    assert NIGHT == account.rows(Cursor)[0].full_read_at
 
 
 def test_leads_that_were_not_listed_are_told(account):

@@ -211,6 +211,8 @@ def test_conversions_that_are_none_for_one_reason_are_explained_once():
         created_at=NOW,
         label=None,
         seen_at=NOW,
+        missing_since=None,
+        gone_at=None,
         ad_user_data="granted",
         ad_personalization="granted",
         click_ids=(),
