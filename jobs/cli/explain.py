@@ -11,7 +11,7 @@ from jobs.cli.state import Look, looking
 from jobs.ledger import adjustments, deliveries, labels, leads, starts, views
 from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow
-from jobs.plan import judge, was_told
+from jobs.plan import LEAD_GONE, judge, was_told
 from jobs.reporting import as_json
 from jobs.reporting.explanation import Corrected, Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
 from jobs.reporting.reasons import FATES, REASONS, words_for
@@ -26,7 +26,7 @@ from jobs.settings import Settings
 from jobs.wiring import rules_alone
 
 NO_SUCH_CONVERSION = frozenset(
-    {"stage_not_reached", "where_does_not_match", "another_way", "told_elsewhere", "excluded", "lead gone"}
+    {"stage_not_reached", "where_does_not_match", "another_way", "told_elsewhere", "excluded", LEAD_GONE}
 )
 """Reasons for which there is no delivery."""
 _ENDS = 6
