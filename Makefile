@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test fuzz check bench format schema install help
+.PHONY: demo test fuzz chaos check bench format schema install help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -15,6 +15,10 @@ test: install ## run every test
 FUZZ_SECONDS ?= 600
 fuzz: install ## invent bad input for ten minutes, or FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -q --timeout 0 tests/fuzz
+
+CHAOS_KILLS ?= 220
+chaos: install ## kill the job more than 200 times, or CHAOS_KILLS, over nights in which everything fails
+	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py
 
 check: install ## format, lint, types, import contracts, dependencies; writes nothing
 	$(BIN)/ruff format --check .

@@ -16,8 +16,9 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from jobs import deliver, plan, pull, receive, resolve
+from jobs import adjust, deliver, plan, pull, receive, resolve
 from jobs.cli import main
+from jobs.ledger import leads, ledger
 
 
 def countdown(nth):
@@ -85,6 +86,7 @@ def of_sink(module, name, when, method, die):
 DATA_MANAGER = ("connectors.google_ads.data_manager.sink", "DataManagerSink")
 ADS_API = ("connectors.google_ads.ads_api.sink", "AdsApiSink")
 ADS_API_WIRE = ("connectors.google_ads.ads_api.client", "AdsClient")
+GOOGLE = ("connectors.google_ads.sink", "GoogleSink")
 META = ("connectors.meta.sink", "MetaSink")
 
 
@@ -116,6 +118,13 @@ POINTS = {
     "meta: answer read": partial(of_sink, *META, after, "submit"),
     "in the receipt's commit": partial(committing, receive.Receiving, "receive"),
     "receipt committed": partial(committed, receive.Receiving, "receive"),
+    "lease taken": partial(after, ledger, "_begin"),
+    "in the lease's commit": partial(committing, ledger, "_begin"),
+    "corrections looked for": partial(committing, leads, "corrected"),
+    "correction: in the intent's commit": partial(committing, adjust.CorrectionLane, "_intend"),
+    "correction: intent committed": partial(of_sink, *GOOGLE, before, "adjust"),
+    "correction: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "adjust"),
+    "correction: answer read": partial(of_sink, *GOOGLE, after, "adjust"),
     "outcome read": partial(of_sink, *DATA_MANAGER, after, "resolve"),
     "in the outcome's commit": partial(committing, resolve._Settling, "settle"),
 }
