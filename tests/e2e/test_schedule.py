@@ -131,6 +131,7 @@ def test_four_nights_as_a_service(company, hours):
         ("resolve", None, 0),
         ("resolve", None, 0),
     ] == runs(company)
+    assert [at(11, 3, 30), at(11, 4, 30), at(11, 9, 30)] == [row.started_at for row in company.rows(Run)]
     assert {"accepted"} == set(company.fates().values())
 
     # The second is stopped while the first of its two uploads is on its way.

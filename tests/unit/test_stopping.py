@@ -12,7 +12,7 @@ from connectors.pacing import Pacer
 from jobs.stopping import Stop, StoppedBySignal, stoppable
 from tests.fakes import FakeClock
 
-FOR_EVER = 3600
+FOR_EVER = 100
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_every_thread_that_naps_wakes(stop):
             stop.nap(FOR_EVER)
         woken.append(caught.value.number)
 
-    threads = [threading.Thread(target=nap) for _ in range(3)]
+    threads = [threading.Thread(target=nap, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     stop.ask(signal.SIGTERM)
