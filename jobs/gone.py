@@ -41,6 +41,7 @@ def conclude(session: Session, account: str, asked: Asked, candidates: Collectio
     """
     if not asked.gone:
         return Gone()
+    leads.note_merged(session, account, asked.gone, asked.merged)
     with_open = leads.with_open_deliveries(session, account)
     missing = len(with_open.intersection(asked.gone))
     likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))

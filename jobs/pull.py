@@ -246,12 +246,18 @@ class _Pulling:
         return max((route.remembered for route in self.intake.book.routes), default=timedelta())
 
     def read_known(self) -> bool:
-        """Read the leads of which something could still be sent, the longest unread first; False where time is up."""
+        """Read the leads of which something could still be sent, the longest unread first; False where time is up.
+
+        Where none stands on its own page and some show another lead, ids are read wrongly, and nothing is concluded.
+        """
         started = self.own_pages.started
         with self.ledger.reading() as session:
             wanted = leads.worth_reading(session, self.ledger.account, since=started - self._longest, before=started)
         asked = self.own_pages.read(wanted)
-        self._conclude(asked, wanted)
+        if asked.merged and not asked.as_asked:
+            self.done.no_own_pages = True
+        else:
+            self._conclude(asked, wanted)
         is_whole = len(asked.ids) == len(wanted)
         if not is_whole and not self.done.own_pages:
             self.done.unread = len(wanted)

@@ -133,8 +133,15 @@ def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: d
             to_plan=or_(col(LeadRow.to_plan), col(LeadRow.gone_at).is_not(None)),
             missing_since=None,
             gone_at=None,
+            merged_into=None,
         )
     )
+
+
+def on_record(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
+    """Those of the leads that something is kept of."""
+    rows = session.exec(select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    return {LeadId(lead) for lead in rows}
 
 
 def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
@@ -215,6 +222,13 @@ def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) ->
 def with_open_deliveries(session: Session, account: str) -> set[str]:
     """The leads that something may still be sent of."""
     return set(session.exec(select(Delivery.lead).where(Delivery.account == account, col(Delivery.fate).in_(OPEN))))
+
+
+def note_merged(session: Session, account: str, gone: Collection[LeadId], merged: Mapping[LeadId, LeadId]) -> None:
+    """Note which lead stands on the own page of each that is gone, if any."""
+    for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(gone))):
+        row.merged_into = merged.get(LeadId(row.id))
+        session.add(row)
 
 
 def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
