@@ -9,7 +9,7 @@ from sqlmodel import Session
 from connectors.ports import Clock, LeadSource
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.intake import Intake, Kept, Times
-from jobs.ledger import leads
+from jobs.ledger import leads, whereabouts
 from jobs.ledger.ledger import Ledger
 
 AT_ONCE = 50
@@ -95,7 +95,7 @@ class OwnPages:
             # Each was as it is no earlier than the first was asked for, and no later than the last had come.
             when = Times(self.started, max(self.started, began + self.ahead), self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
-            leads.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
+            whereabouts.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
         asked.gone.extend(lead for lead, one in found if one is None or lead in merged)
         asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
@@ -105,5 +105,5 @@ class OwnPages:
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
         """The leads on record whose own pages are those of other leads on record; else ids may be read wrongly."""
         others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
-        on_record = leads.on_record(session, self.ledger.account, {*others, *others.values()})
+        on_record = whereabouts.on_record(session, self.ledger.account, {*others, *others.values()})
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}
