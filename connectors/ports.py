@@ -11,6 +11,7 @@ from connectors.records import (
     Event,
     Expectation,
     Finding,
+    Found,
     Identifier,
     Lead,
     LeadId,
@@ -62,7 +63,7 @@ class LeadSource(Protocol):
             Transient: it kept failing after bounded retries.
         """
 
-    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Each lead by its id, in the order asked for; None where the source says it is gone (404, 410).
 
         Where a night's requests are limited, what is left of them is spent here, and the last ids are not read.

@@ -124,6 +124,17 @@ class UnreadableLead:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherLead:
+    """Another lead than the one asked for stands on its page, as after two were merged."""
+
+    id: LeadId
+
+
+Found = Lead | UnreadableLead | OtherLead | None
+"""What came of asking for one lead; None where it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeadPage:
     """One page of leads, reduced to records."""
 

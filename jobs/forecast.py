@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from jobs.ledger import views
 from jobs.ledger.ledger import held
 from jobs.ledger.views import Tally
@@ -62,7 +62,7 @@ class _Given:
         """All of it, on one page."""
         yield LeadPage(self.leads, (), self.unreadable, served_at=None, resume=None)
 
-    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """None is asked for."""
         by_id = {lead.id: lead for lead in self.leads}
         yield from ((lead_id, by_id.get(lead_id)) for lead_id in ids)

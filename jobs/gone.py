@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.records import LeadId
-from jobs.ledger import leads
+from jobs.ledger import whereabouts
 from jobs.own_pages import Asked
 
 ASKED_A_NIGHT = 200
@@ -41,12 +41,13 @@ def conclude(session: Session, account: str, asked: Asked, candidates: Collectio
     """
     if not asked.gone:
         return Gone()
-    with_open = leads.with_open_deliveries(session, account)
+    whereabouts.note_merged(session, account, asked.gone, asked.merged)
+    with_open = whereabouts.with_open_deliveries(session, account)
     missing = len(with_open.intersection(asked.gone))
     likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
     if likely >= MANY and likely > SHARE * len(with_open):
-        leads.note_missing(session, account, asked.gone, now=now)
+        whereabouts.note_missing(session, account, asked.gone, now=now)
         return Gone(suspicious=missing)
-    believed = leads.believe_gone(session, account, asked.gone, missing_before=now - BELIEVED_AFTER, now=now)
-    leads.note_missing(session, account, asked.gone, now=now)
+    believed = whereabouts.believe_gone(session, account, asked.gone, missing_before=now - BELIEVED_AFTER, now=now)
+    whereabouts.note_missing(session, account, asked.gone, now=now)
     return Gone(believed=believed)

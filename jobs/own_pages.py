@@ -4,15 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sqlmodel import Session
+
 from connectors.ports import Clock, LeadSource
-from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.intake import Intake, Kept, Times
-from jobs.ledger import leads
+from jobs.ledger import leads, whereabouts
 from jobs.ledger.ledger import Ledger
 
 AT_ONCE = 50
 """Leads kept in one transaction, after which the time is looked at."""
-Found = tuple[LeadId, Lead | UnreadableLead | None]
+_ANOTHERS = "its own page is another lead's, see oplead.fields.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,10 @@ class Asked:
     """Those that were asked for before time was up, in order."""
     gone: list[LeadId] = field(default_factory=list)
     """Those of them that are not there any more."""
+    as_asked: list[LeadId] = field(default_factory=list)
+    """Those of them that were read, each on its own page."""
+    merged: dict[LeadId, LeadId] = field(default_factory=dict)
+    """Those of the gone on whose own pages another lead stands that is on record, and which."""
 
 
 @dataclass(slots=True)
@@ -54,25 +60,26 @@ class OwnPages:
             if self.clock.now() > self.until:
                 break
             part = ids[start : start + AT_ONCE]
-            found = self._read(part)
-            asked.ids.extend(lead for lead, _ in found)
-            asked.gone.extend(lead for lead, one in found if one is None)
-            if len(found) < len(part):
+            self._read(part, asked)
+            if len(asked.ids) < start + len(part):
                 break
         return asked
 
-    def _read(self, part: Sequence[LeadId]) -> list[Found]:
+    def _read(self, part: Sequence[LeadId], asked: Asked) -> None:
         began, found = self.clock.now(), []
         try:
             for one in self.source.fetch_each(part):
                 found.append(one)  # noqa: PERF402 - what came before a failure is kept too
         finally:
-            self._keep(found, began)
-        return found
+            self._keep(found, began, asked)
 
-    def _keep(self, found: Sequence[Found], began: datetime) -> None:
-        read = [one for _, one in found]
+    def _keep(self, found: Sequence[tuple[LeadId, Found]], began: datetime, asked: Asked) -> None:
         with self.ledger.writing() as session:
+            merged = self._merged(session, found)
+            read = [
+                UnreadableLead(lead, _ANOTHERS) if isinstance(one, OtherLead) and lead not in merged else one
+                for lead, one in found
+            ]
             known = {
                 one.id
                 for one in read
@@ -88,5 +95,15 @@ class OwnPages:
             # Each was as it is no earlier than the first was asked for, and no later than the last had come.
             when = Times(self.started, max(self.started, began + self.ahead), self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
-            leads.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
+            whereabouts.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
+        asked.ids.extend(lead for lead, _ in found)
+        asked.gone.extend(lead for lead, one in found if one is None or lead in merged)
+        asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
+        asked.merged.update(merged)
         self.count(page, kept)
+
+    def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
+        """The leads on record whose own pages are those of other leads on record; else ids may be read wrongly."""
+        others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
+        on_record = whereabouts.on_record(session, self.ledger.account, {*others, *others.values()})
+        return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

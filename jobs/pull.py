@@ -10,7 +10,7 @@ from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.gone import ASKED_A_NIGHT, MANY, conclude
 from jobs.intake import Intake, Kept, Times
-from jobs.ledger import excluded, labels, leads
+from jobs.ledger import excluded, labels, leads, whereabouts
 from jobs.ledger.ledger import Ledger
 from jobs.own_pages import Asked, OwnPages
 from jobs.stopping import StoppedBySignal
@@ -232,7 +232,7 @@ class _Pulling:
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
-            new = leads.not_on_record(session, self.ledger.account, listed)
+            new = whereabouts.not_on_record(session, self.ledger.account, listed)
         asked = self.own_pages.read(new)
         if len(asked.gone) == len(asked.ids) >= MANY:
             raise Misconfigured(
@@ -246,12 +246,20 @@ class _Pulling:
         return max((route.remembered for route in self.intake.book.routes), default=timedelta())
 
     def read_known(self) -> bool:
-        """Read the leads of which something could still be sent, the longest unread first; False where time is up."""
+        """Read the leads of which something could still be sent, the longest unread first; False where time is up.
+
+        Where none stands on its own page and some show another lead, ids are read wrongly, and nothing is concluded.
+        """
         started = self.own_pages.started
         with self.ledger.reading() as session:
-            wanted = leads.worth_reading(session, self.ledger.account, since=started - self._longest, before=started)
+            wanted = whereabouts.worth_reading(
+                session, self.ledger.account, since=started - self._longest, before=started
+            )
         asked = self.own_pages.read(wanted)
-        self._conclude(asked, wanted)
+        if asked.merged and not asked.as_asked:
+            self.done.no_own_pages = True
+        else:
+            self._conclude(asked, wanted)
         is_whole = len(asked.ids) == len(wanted)
         if not is_whole and not self.done.own_pages:
             self.done.unread = len(wanted)
@@ -261,7 +269,7 @@ class _Pulling:
         """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
         started = self.own_pages.started
         with self.ledger.writing() as session:
-            read_since = leads.longest_unread(session, self.ledger.account, since=started - self._longest)
+            read_since = whereabouts.longest_unread(session, self.ledger.account, since=started - self._longest)
             since = started if self.done.complete else labels.newest_unsettled(session, self.ledger.account)
             if since is not None and read_since is not None and read_since >= since:
                 labels.settle(session, self.ledger, self._meanings, since=since)
@@ -299,7 +307,7 @@ class _Pulling:
         own pages is wrong, and nothing is concluded of the others.
         """
         with self.ledger.reading() as session:
-            unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
+            unlisted = whereabouts.unlisted(session, self.ledger.account, since=whole_since)
         asked = self.own_pages.read(unlisted[:ASKED_A_NIGHT])
         if asked.gone and self._has_no_page_though_listed(unlisted):
             self.done.no_own_pages = True
@@ -308,7 +316,7 @@ class _Pulling:
 
     def _has_no_page_though_listed(self, unlisted: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
-            listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
+            listed = whereabouts.lately_listed(session, self.ledger.account, but=unlisted)
         return listed is not None and bool(self.own_pages.read([listed]).gone)
 
     def _conclude(self, asked: Asked, candidates: Sequence[LeadId]) -> None:

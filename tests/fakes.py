@@ -19,6 +19,7 @@ from connectors.records import (
     Limits,
     Lost,
     NotSent,
+    OtherLead,
     Outcome,
     OutcomeClass,
     PartlyRefused,
@@ -98,6 +99,8 @@ class FakeSource:
         """The leads that were not known already, in the order they were read."""
         self.asked = []
         """The leads asked for one by one."""
+        self.merged = {}
+        """Leads on whose own pages other leads stand, and which."""
         self.unlisted = set()
         """Leads that no page shows."""
         self.entry = lambda lead: lead.digest
@@ -159,7 +162,7 @@ class FakeSource:
             self.asked.append(lead_id)
             if lead_id in self.fails:
                 raise self.fails.pop(lead_id)
-            yield lead_id, self.leads.get(lead_id)
+            yield lead_id, OtherLead(self.merged[lead_id]) if lead_id in self.merged else self.leads.get(lead_id)
 
     def fetch_latest(self, count):
         """The last created, newest first."""

@@ -24,7 +24,7 @@ from connectors.oplead.pages import Place, Walk
 from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
 from connectors.pacing import Pacer
 from connectors.ports import Clock
-from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 
 IsKnown = Callable[[LeadId, str], bool]
 _GONE = frozenset({404, 410})
@@ -45,7 +45,7 @@ class _Entry:
     digest: str
 
 
-_OwnPage = Mapping[str, object] | Unreadable | None
+_OwnPage = Mapping[str, object] | OtherLead | Unreadable | None
 
 
 class OpleadSource:
@@ -171,7 +171,7 @@ class OpleadSource:
         rising = len(outermost) < 2 or outermost[0].created_at <= outermost[-1].created_at  # noqa: PLR2004 - both ends
         return tail if rising else head
 
-    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Each lead by its id, in the order asked for; None where Oplead says it is gone (404, 410).
 
         It ends where as many requests were made as the options allow.
@@ -185,9 +185,9 @@ class OpleadSource:
             for lead_id, page in pages:
                 yield lead_id, self._alone(lead_id, page)
 
-    def _alone(self, lead_id: LeadId, page: _OwnPage) -> Lead | UnreadableLead | None:
-        if page is None:
-            return None
+    def _alone(self, lead_id: LeadId, page: _OwnPage) -> Found:
+        if page is None or isinstance(page, OtherLead):
+            return page
         if isinstance(page, Unreadable):
             return _told(lead_id, page)
         try:
@@ -291,6 +291,8 @@ class OpleadSource:
             raise Misconfigured(f"leads are listed whose own pages are none, {path} among them: see oplead.lead_path")
         if page is None:
             raise Unreadable("it is listed, but its own page is gone")
+        if isinstance(page, OtherLead):
+            raise Unreadable("its own page is another lead's, see oplead.fields.id")
         if isinstance(page, Unreadable):
             raise page
         return page
@@ -322,11 +324,13 @@ class OpleadSource:
                 return None
             raise
 
-    def _unwrapped(self, body: object, own_id: LeadId) -> Mapping[str, object]:
+    def _unwrapped(self, body: object, own_id: LeadId) -> Mapping[str, object] | OtherLead:
         """The lead in an answer about one lead: the answer, or what it wraps, whichever has the lead's id.
 
+        Whatever has an id there may have another one.
+
         Raises:
-            Unreadable: whatever has an id there has another one.
+            Unreadable: what stands there for an id is none.
             _NoLeadError: nothing there has any.
         """
         inside = [body, *(one for name in ("data", "lead") for one in raw(body, name))]
@@ -334,9 +338,7 @@ class OpleadSource:
         if not named:
             raise _NoLeadError(f"lead {own_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id")
         own = (one for one in named if text_of(first(one, self._paths.id or ())) == own_id)
-        if (lead := next(own, None)) is None:
-            raise Unreadable("its own page is another lead's, see oplead.fields.id")
-        return lead
+        return next(own, None) or OtherLead(read_id(named[0], self._paths))
 
     def _parse(self, item: Mapping[str, object], own_id: LeadId, digest: str) -> Lead:
         if self._shown is not None:

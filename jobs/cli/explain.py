@@ -67,6 +67,7 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
         seen_at=row.seen_at,
         missing_since=row.missing_since,
         gone_at=row.gone_at,
+        merged_into=row.merged_into,
         ad_user_data=facts.ad_user_data.value,
         ad_personalization=facts.ad_personalization.value,
         click_ids=tuple(_click(click) for click in facts.click_ids),

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from jobs.nightly import Step
 from jobs.reporting.terminal import number
 
@@ -47,7 +47,7 @@ class WatchedSource:
             self.page(page)
             yield page
 
-    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Lead | UnreadableLead | None]]:
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """The source's leads."""
         return self.source.fetch_each(ids)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, update
+from sqlalchemy import delete, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import (
@@ -34,12 +34,6 @@ from jobs.ledger.tables import (
 )
 from jobs.rules.facts import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
 from jobs.rules.intake import ERASED, erased
-
-_READ_AT = case(
-    (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
-    else_=col(LeadRow.seen_at),
-)
-"""When a lead was last seen, or asked for in vain after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,129 +127,8 @@ def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: d
             to_plan=or_(col(LeadRow.to_plan), col(LeadRow.gone_at).is_not(None)),
             missing_since=None,
             gone_at=None,
+            merged_into=None,
         )
-    )
-
-
-def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
-    """Those of the leads that nothing is kept of, or that were taken for gone; in their order, each once."""
-    known = set(
-        session.exec(
-            select(LeadRow.id).where(
-                LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.gone_at).is_(None)
-            )
-        )
-    )
-    return [lead for lead in dict.fromkeys(ids) if lead not in known]
-
-
-def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
-    """Leads of which something could still be sent, the longest unread first.
-
-    Args:
-        session: an open transaction.
-        account: whose.
-        since: a lead that was created or clicked since then may still reach something.
-        before: those read since then are read enough.
-    """
-    rows = session.exec(
-        select(LeadRow.id)
-        .where(_is_worth_reading(account, since), before > _READ_AT)
-        .order_by(_READ_AT, col(LeadRow.id))
-    )
-    return [LeadId(lead) for lead in rows]
-
-
-def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
-    """When the longest unread of those leads was read, or asked for in vain."""
-    found: datetime | None = session.exec(select(func.min(_READ_AT)).where(_is_worth_reading(account, since))).one()
-    return found
-
-
-def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
-    """Note that leads were asked for one by one, whatever came of it: those that fail must not stand first for ever."""
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(asked_at=at))
-
-
-def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
-    clicked = exists().where(
-        col(ClickIdRow.account) == account,
-        col(ClickIdRow.lead) == col(LeadRow.id),
-        col(ClickIdRow.clicked_at) >= since,
-    )
-    return and_(
-        col(LeadRow.account) == account,
-        col(LeadRow.gone_at).is_(None),
-        or_(col(LeadRow.created_at) >= since, clicked, _has_open_deliveries(account)),
-    )
-
-
-def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
-    """Leads with open deliveries that a complete list since then did not show, the longest unseen first.
-
-    Without a complete list only those that were not there when last asked for.
-    """
-    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
-    rows = session.exec(
-        select(LeadRow.id)
-        .where(LeadRow.account == account, unseen, _has_open_deliveries(account))
-        .order_by(col(LeadRow.seen_at), col(LeadRow.id))
-    )
-    return [LeadId(lead) for lead in rows]
-
-
-def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
-    """The lead that was seen last, of all but these."""
-    passed_over = set(but)
-    seen = select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.missing_since).is_(None))
-    rows = session.exec(seen.order_by(col(LeadRow.seen_at).desc(), col(LeadRow.id)).limit(len(passed_over) + 1))
-    return next((LeadId(lead) for lead in rows if lead not in passed_over), None)
-
-
-def with_open_deliveries(session: Session, account: str) -> set[str]:
-    """The leads that something may still be sent of."""
-    return set(session.exec(select(Delivery.lead).where(Delivery.account == account, col(Delivery.fate).in_(OPEN))))
-
-
-def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
-    """Note that leads are not there, since now where they were before."""
-    session.exec(
-        update(LeadRow)
-        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids), col(LeadRow.missing_since).is_(None))
-        .values(missing_since=now)
-    )
-
-
-def believe_gone(
-    session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
-) -> int:
-    """Take leads for gone that were missing before a time already, and have them planned; how many those are."""
-    result = session.exec(
-        update(LeadRow)
-        .where(
-            col(LeadRow.account) == account,
-            col(LeadRow.id).in_(ids),
-            col(LeadRow.missing_since) <= missing_before,
-            col(LeadRow.gone_at).is_(None),
-        )
-        .values(gone_at=now, to_plan=True)
-    )
-    return int(result.rowcount)
-
-
-def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
-    """Not on a page since then, not even unreadably."""
-    unreadable = exists().where(
-        col(UnreadableLeadRow.account) == account,
-        col(UnreadableLeadRow.id) == col(LeadRow.id),
-        col(UnreadableLeadRow.seen_at) >= since,
-    )
-    return and_(col(LeadRow.seen_at) < since, ~unreadable)
-
-
-def _has_open_deliveries(account: str) -> ColumnElement[bool]:
-    return exists().where(
-        col(Delivery.account) == account, col(Delivery.lead) == col(LeadRow.id), col(Delivery.fate).in_(OPEN)
     )
 
 

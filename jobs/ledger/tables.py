@@ -118,6 +118,8 @@ class LeadRow(SQLModel, table=True):
     """When its own page was first found gone; None once it is seen again."""
     gone_at: datetime | None = None
     """When it was found gone a second time, and so believed."""
+    merged_into: str | None = None
+    """The lead that stood on its own page when it was last not found; None where nothing did."""
 
 
 class ExcludedLead(SQLModel, table=True):

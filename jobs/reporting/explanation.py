@@ -133,6 +133,8 @@ class Explanation:
     """When Oplead was first found to have it no more."""
     gone_at: datetime | None
     """When that was found a second time, and so believed."""
+    merged_into: str | None
+    """The lead that Oplead shows where this one was."""
     ad_user_data: str
     ad_personalization: str
     click_ids: tuple[SeenClickId, ...]
@@ -194,11 +196,14 @@ def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
 
 def _whereabouts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Whether Oplead has the lead at all."""
+    there = "" if told.merged_into is None else f"; it shows lead {told.merged_into} instead, as after a merge"
     if told.gone_at is not None:
-        return [("gone", f"since {day_and_time(told.missing_since or told.gone_at, zone)} Oplead has it no more")]
+        return [
+            ("gone", f"since {day_and_time(told.missing_since or told.gone_at, zone)} Oplead has it no more{there}")
+        ]
     if told.missing_since is not None:
         missing = day_and_time(told.missing_since, zone)
-        return [("not found", f"in Oplead on {missing}; a second night without it, and it counts as gone")]
+        return [("not found", f"in Oplead on {missing}; a second night without it, and it counts as gone{there}")]
     return []
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.e2e.support.month import PRICE, Month, expected
+from tests.e2e.support.month import PRICE, QUIET, Month, expected
 from tests.e2e.support.typed import type_in
 
 
@@ -118,4 +118,26 @@ def test_a_lead_that_was_gone_for_days_and_is_back_loses_no_sale(month, pull):
     month.nights(2)
 
     assert sorted(expected("sale", sold)) == month.arrivals()
+    month.true_books()
+
+
+@pytest.mark.parametrize("pull", ["list", "details"])
+def test_a_lead_that_was_made_one_with_another_in_oplead(month, pull):
+    """It is called off and `explain` names the other, which goes on by itself; nobody is woken."""
+    month.settings["oplead"] = {"pull": pull}
+    month.conversion("sale")["value"]["wait_for_value"] = "20 d"
+    month.history(20)
+    month.night()
+    month.create(1, 2)
+    sold = month.enter("Gagné", 1, 2, amount=None)
+    month.night()
+    month.merge(1, into=2)
+    said = [night.said for night in month.nights(4)]
+    month.edit(2, amount=PRICE)
+    month.nights(2)
+
+    assert [QUIET] * 4 == said
+    assert "cancelled" == month.company.fates()["L-1", "sale"]
+    assert "it shows lead L-2 instead" in " ".join(type_in(month.company, "explain", "L-1").out.split())
+    assert expected("sale", {2: sold[2]}) == month.arrivals()
     month.true_books()

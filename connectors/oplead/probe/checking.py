@@ -7,7 +7,7 @@ from itertools import islice
 from connectors.errors import Misconfigured
 from connectors.oplead.probe.asking import Listed
 from connectors.oplead.source import OpleadSource
-from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+from connectors.records import Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 
 _MOSTLY = 0.8
 _PAGES = 2
@@ -39,6 +39,8 @@ def objection_to_own_pages(source: OpleadSource, ids: Sequence[str]) -> str | No
                     return None
                 case UnreadableLead():
                     said = lead.reason
+                case OtherLead():
+                    said = "its own page is another lead's, see oplead.fields.id"
                 case None:
                     said = f"lead {lead_id} is gone"
     except Misconfigured as error:

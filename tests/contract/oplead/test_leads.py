@@ -7,7 +7,7 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import FieldPaths, OpleadOptions, PaginationOptions
-from connectors.records import ClickIdKind, LeadId
+from connectors.records import ClickIdKind, LeadId, OtherLead
 
 
 def pull(source, is_known=lambda _id, _digest: False):
@@ -203,6 +203,7 @@ def test_another_leads_page_is_never_mixed_in(platform, open_source, lead):
 
     page = pull(open_source(detail="always"))[0]
 
+    assert OtherLead(LeadId("L-9")) == one(open_source(), "L-1")
     assert [("L-1", "its own page is another lead's, see oplead.fields.id")] == [
         (one.id, one.reason) for one in page.unreadable
     ]

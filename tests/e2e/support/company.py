@@ -237,6 +237,14 @@ class Company:
 
         self._around(server, path, handle)
 
+    def redirect(self, server, path, to):
+        """Answer what is asked of one path with what stands at another."""
+
+        def handle(request, handler):
+            return handler(replace(request, path=to) if request.path == path else request)
+
+        self._around(server, path, handle)
+
     def _around(self, server, path, handle):
         served = self.sandbox.control.servers[server]
         handler = served.handler

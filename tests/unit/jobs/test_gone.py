@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from connectors.errors import Transient
-from connectors.records import Moment, StatusEntry, UnreadableLead
+from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs import pull as pull_module
-from jobs.ledger.tables import LeadRow
+from jobs.ledger.tables import LeadRow, UnreadableLeadRow
 from jobs.pull import Style
 from tests.builders import REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
@@ -291,6 +291,81 @@ def test_nothing_is_begun_for_a_lead_that_is_gone(account):
     nights(account, DAY)
 
     assert [("sale", "cancelled", "lead gone")] == [(row.conversion, row.fate, row.reason) for row in account.rows()]
+
+
+@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+def test_a_lead_on_whose_page_another_one_stands_is_gone_by_the_same_rule(account, style):
+    """Oplead made the two one; the other is read as itself, and who looks is told which."""
+    account.reach = replace(REACH, style=style)
+    account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
+    nights(account, 0 * DAY)
+    account.source.unlisted, account.source.merged = {"L-1"}, {"L-1": LeadId("L-2")}
+    (noted,) = nights(account, 12 * HOUR)
+    between = account.fates
+    (believed,) = nights(account, 12 * HOUR)
+    into = {row.id: row.merged_into for row in account.rows(LeadRow)}
+
+    assert ("pending", "pending") == (between["L-1"], between["L-2"])
+    assert {"L-1": "cancelled", "L-2": "pending", "L-3": "pending"} == account.fates
+    assert {"L-1": "L-2", "L-2": None, "L-3": None} == into
+    assert (0, 1, []) == (noted.pulled.gone, believed.pulled.gone, account.rows(UnreadableLeadRow))
+
+
+@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+def test_a_lead_that_was_made_one_with_another_and_is_itself_again_goes_on(account, style):
+    """Nothing of the other one is kept with it."""
+    account.reach = replace(REACH, style=style)
+    account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
+    nights(account, 0 * DAY)
+    account.source.unlisted, account.source.merged = {"L-1"}, {"L-1": LeadId("L-2")}
+    nights(account, 12 * HOUR, 12 * HOUR)
+    account.source.unlisted, account.source.merged = set(), {}
+    nights(account, 12 * HOUR)
+
+    assert {"pending"} == set(account.fates.values())
+    assert {None} == {row.merged_into for row in account.rows(LeadRow)}
+
+
+@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+def test_a_page_that_is_a_lead_nobody_knows_calls_nothing_off(account, style):
+    """Every lead that is listed is known: something else stands there for the id, and a human is told."""
+    account.reach = replace(REACH, style=style)
+    account.put(waiting("L-1"), waiting("L-2"))
+    nights(account, 0 * DAY)
+    account.source.unlisted, account.source.merged = {"L-1"}, {"L-1": LeadId("provider-7")}
+    nights(account, 12 * HOUR, 12 * HOUR)
+
+    assert {"pending"} == set(account.fates.values())
+    assert [("L-1", "its own page is another lead's, see oplead.fields.id")] == [
+        (row.id, row.reason) for row in account.rows(UnreadableLeadRow)
+    ]
+
+
+@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+def test_where_every_page_is_another_leads_nothing_is_concluded(account, style):
+    """Ids are read wrongly, as far as pages go; a human is told each night."""
+    account.reach = replace(REACH, style=style)
+    account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
+    nights(account, 0 * DAY)
+    account.source.unlisted = {"L-1"}
+    account.source.merged = {"L-1": LeadId("L-2"), "L-2": LeadId("L-3"), "L-3": LeadId("L-2")}
+    told = nights(account, 12 * HOUR, 12 * HOUR)
+
+    assert {"pending"} == set(account.fates.values())
+    assert [True, True] == [summary.pulled.no_own_pages for summary in told]
+
+
+def test_a_listed_lead_is_asked_for_before_anything_is_believed_gone(account):
+    """One that the list showed tonight, and only where something is not there."""
+    account.put(*(waiting(f"L-{number}") for number in range(4)))
+    nights(account, 0 * DAY)
+    quiet = list(account.source.asked)
+    account.source.delete("L-2")
+    nights(account, 12 * HOUR)
+    noted = list(account.source.asked)
+    nights(account, 12 * HOUR)
+
+    assert ([], ["L-2", "L-0"], ["L-2", "L-0"] * 2) == (quiet, noted, account.source.asked)
 
 
 def test_where_listed_leads_have_no_page_either_nothing_is_concluded(account):

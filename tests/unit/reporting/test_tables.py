@@ -213,6 +213,7 @@ def test_conversions_that_are_none_for_one_reason_are_explained_once():
         seen_at=NOW,
         missing_since=None,
         gone_at=None,
+        merged_into=None,
         ad_user_data="granted",
         ad_personalization="granted",
         click_ids=(),

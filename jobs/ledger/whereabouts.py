@@ -1,0 +1,152 @@
+"""Where leads are: which are to be asked for by their own pages, and which Oplead has no more."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
+from sqlmodel import Session, col, select
+
+from connectors.records import LeadId
+from jobs.ledger.fates import OPEN
+from jobs.ledger.tables import ClickIdRow, Delivery, LeadRow, UnreadableLeadRow
+
+_READ_AT = case(
+    (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
+    else_=col(LeadRow.seen_at),
+)
+"""When a lead was last seen, or asked for in vain after that."""
+
+
+def on_record(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
+    """Those of the leads that something is kept of."""
+    rows = session.exec(select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    return {LeadId(lead) for lead in rows}
+
+
+def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
+    """Those of the leads that nothing is kept of, or that were taken for gone; in their order, each once."""
+    known = set(
+        session.exec(
+            select(LeadRow.id).where(
+                LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.gone_at).is_(None)
+            )
+        )
+    )
+    return [lead for lead in dict.fromkeys(ids) if lead not in known]
+
+
+def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
+    """Leads of which something could still be sent, the longest unread first.
+
+    Args:
+        session: an open transaction.
+        account: whose.
+        since: a lead that was created or clicked since then may still reach something.
+        before: those read since then are read enough.
+    """
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(_is_worth_reading(account, since), before > _READ_AT)
+        .order_by(_READ_AT, col(LeadRow.id))
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
+    """When the longest unread of those leads was read, or asked for in vain."""
+    found: datetime | None = session.exec(select(func.min(_READ_AT)).where(_is_worth_reading(account, since))).one()
+    return found
+
+
+def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
+    """Note that leads were asked for one by one, whatever came of it: those that fail must not stand first for ever."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(asked_at=at))
+
+
+def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
+    """Leads with open deliveries that a complete list since then did not show, the longest unseen first.
+
+    Without a complete list only those that were not there when last asked for.
+    """
+    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(LeadRow.account == account, unseen, _has_open_deliveries(account))
+        .order_by(col(LeadRow.seen_at), col(LeadRow.id))
+    )
+    return [LeadId(lead) for lead in rows]
+
+
+def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+    """The lead that was seen last, of all but these."""
+    passed_over = set(but)
+    seen = select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.missing_since).is_(None))
+    rows = session.exec(seen.order_by(col(LeadRow.seen_at).desc(), col(LeadRow.id)).limit(len(passed_over) + 1))
+    return next((LeadId(lead) for lead in rows if lead not in passed_over), None)
+
+
+def with_open_deliveries(session: Session, account: str) -> set[str]:
+    """The leads that something may still be sent of."""
+    return set(session.exec(select(Delivery.lead).where(Delivery.account == account, col(Delivery.fate).in_(OPEN))))
+
+
+def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
+    """Note that leads are not there, since now where they were before."""
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids), col(LeadRow.missing_since).is_(None))
+        .values(missing_since=now)
+    )
+
+
+def note_merged(session: Session, account: str, gone: Collection[LeadId], merged: Mapping[LeadId, LeadId]) -> None:
+    """Note which lead stands on the own page of each that is gone, if any."""
+    for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(gone))):
+        row.merged_into = merged.get(LeadId(row.id))
+        session.add(row)
+
+
+def believe_gone(
+    session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
+) -> int:
+    """Take leads for gone that were missing before a time already, and have them planned; how many those are."""
+    result = session.exec(
+        update(LeadRow)
+        .where(
+            col(LeadRow.account) == account,
+            col(LeadRow.id).in_(ids),
+            col(LeadRow.missing_since) <= missing_before,
+            col(LeadRow.gone_at).is_(None),
+        )
+        .values(gone_at=now, to_plan=True)
+    )
+    return int(result.rowcount)
+
+
+def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
+    clicked = exists().where(
+        col(ClickIdRow.account) == account,
+        col(ClickIdRow.lead) == col(LeadRow.id),
+        col(ClickIdRow.clicked_at) >= since,
+    )
+    return and_(
+        col(LeadRow.account) == account,
+        col(LeadRow.gone_at).is_(None),
+        or_(col(LeadRow.created_at) >= since, clicked, _has_open_deliveries(account)),
+    )
+
+
+def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
+    """Not on a page since then, not even unreadably."""
+    unreadable = exists().where(
+        col(UnreadableLeadRow.account) == account,
+        col(UnreadableLeadRow.id) == col(LeadRow.id),
+        col(UnreadableLeadRow.seen_at) >= since,
+    )
+    return and_(col(LeadRow.seen_at) < since, ~unreadable)
+
+
+def _has_open_deliveries(account: str) -> ColumnElement[bool]:
+    return exists().where(
+        col(Delivery.account) == account, col(Delivery.lead) == col(LeadRow.id), col(Delivery.fate).in_(OPEN)
+    )
