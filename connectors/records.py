@@ -320,6 +320,8 @@ class Limits:
     replay_within: timedelta | None = None
     """It may count one key twice, so after a lost answer the same bytes go again only within this time; None where a
     key counts once for good."""
+    takes_assumed_times: bool = True
+    """Whether it may be told a time that is only assumed; one that forbids re-dating may not."""
     corrects: Mapping[str, Correction] = field(default_factory=dict)
     """What can be corrected afterwards, by the transport that carries it; empty where nothing can."""
     version: ApiVersion | None = None

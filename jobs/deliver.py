@@ -46,6 +46,7 @@ def deliver(
     held: Collection[DestinationId] = (),
     replays: bool = True,
     heed: Heed = go_on,
+    agreed_only: bool = False,
 ) -> Delivered:
     """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
 
@@ -61,12 +62,16 @@ def deliver(
         held: destinations to which nothing goes that never went out before.
         replays: whether what is in doubt goes again; else it stays for another run.
         heed: asked before each intent; it may raise, so that nothing more is sent.
+        agreed_only: of what is due, only what a human agreed to in this run.
     """
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped:
             new_by = None if destination in held else due_by
-            Lane(ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed).send_all()
+            lane = Lane(
+                ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed, agreed_only
+            )
+            lane.send_all()
     return done
 
 
@@ -88,6 +93,8 @@ class Lane:
     replays: bool
     """Whether what is in doubt goes again."""
     heed: Heed
+    agreed_only: bool = False
+    """Whether of what is due only that goes out which a human agreed to in this run."""
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
@@ -182,6 +189,7 @@ class Lane:
                 conversions,
                 now=self.clock.now(),
                 new_by=self.new_by,
+                agreed_in=self.ledger.run if self.agreed_only else None,
                 limit=self.sink.limits.batch,
             )
         return tuple(deliveries.number(delivery) for delivery in due)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sqlmodel import Session
+
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
@@ -184,7 +186,7 @@ def run_night(
         RenamedError: a conversion seems renamed; nothing was done.
         LedgerError: the state cannot be written; what was committed is safe.
     """
-    summary = _read(ledger, book, deps, watch) if reading else _begin(ledger, book, deps)
+    summary = _read(ledger, book, deps, watch) if reading else begin(ledger, book, deps)
     summary.only_outcomes = not reading
     with watch(Step.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
@@ -284,7 +286,12 @@ def await_outcomes(
     return _conclude(ledger, book, summary)
 
 
-def _begin(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
+def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
+    """Bring the state in line with the settings and with what a dead run left; what a run counts by.
+
+    Raises:
+        RenamedError: a conversion seems renamed; nothing was done.
+    """
     now = deps.clock.now()
     summary = Summary(ledger.account, ledger.run, now)
     with ledger.writing() as session:
@@ -294,7 +301,7 @@ def _begin(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
 
 
 def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
-    summary = _begin(ledger, book, deps)
+    summary = begin(ledger, book, deps)
     with watch(Step.PULL):
         try:
             _pull(ledger, book, deps, summary)
@@ -339,21 +346,24 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
         summary.told = tell(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
-        doubtful: list[Sendable] = [
-            *deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT),
-            *adjustments.by_fate(session, ledger.account, Fate.IN_DOUBT),
-        ]
-        summary.in_doubt = len(doubtful)
-        summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
-        summary.unconfirmed = sum(
-            each.moved_to(session, ledger, Fate.UNCONFIRMED) for each in (deliveries, adjustments)
-        )
-        if not summary.only_validated:
-            summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
-        refused: list[Sendable] = [
-            *deliveries.rejected_in(session, ledger),
-            *adjustments.rejected_in(session, ledger),
-        ]
-        summary.rejected = [(row.lead, row.conversion, row.destination, row.code or "") for row in refused]
-        summary.standing = deliveries.standing(session, ledger.account)
+        note_standing(session, ledger, book, summary)
     return summary
+
+
+def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Summary) -> None:
+    """Add where everything stands, and what this run saw settled otherwise than it should be."""
+    doubtful: list[Sendable] = [
+        *deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT),
+        *adjustments.by_fate(session, ledger.account, Fate.IN_DOUBT),
+    ]
+    summary.in_doubt = len(doubtful)
+    summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
+    summary.unconfirmed = sum(each.moved_to(session, ledger, Fate.UNCONFIRMED) for each in (deliveries, adjustments))
+    if not summary.only_validated:
+        summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
+    refused: list[Sendable] = [
+        *deliveries.rejected_in(session, ledger),
+        *adjustments.rejected_in(session, ledger),
+    ]
+    summary.rejected = [(row.lead, row.conversion, row.destination, row.code or "") for row in refused]
+    summary.standing = deliveries.standing(session, ledger.account)

@@ -47,6 +47,8 @@ class OwnPages:
     """The start of the pull, on the source's clock."""
     ahead: timedelta = timedelta()
     """How far the source's clock is ahead of ours."""
+    afresh: bool = False
+    """Whether leads are kept anew though nothing changed, because their contact data may have been erased."""
 
     def read(self, ids: Sequence[LeadId]) -> Asked:
         """Read leads in this order until all are read, time is up or the source gives no more tonight.
@@ -83,7 +85,9 @@ class OwnPages:
             known = {
                 one.id
                 for one in read
-                if isinstance(one, Lead) and leads.is_known(session, self.ledger.account, one.id, one.digest)
+                if isinstance(one, Lead)
+                and not self.afresh
+                and leads.is_known(session, self.ledger.account, one.id, one.digest)
             }
             page = LeadPage(
                 leads=tuple(one for one in read if isinstance(one, Lead) and one.id not in known),

@@ -18,7 +18,7 @@ from jobs.once import Rivals
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide, meets
-from jobs.rules.facts import LeadFacts, Origin, Route, Starts
+from jobs.rules.facts import LeadFacts, Origin, Reopened, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.once import give_way, marks
 from jobs.rules.reconcile import Standing, reason_of, reconcile
@@ -238,6 +238,7 @@ class _Planner:
             gone=lead.gone,
             was_gone=delivery.fate == Fate.CANCELLED and delivery.reason == LEAD_GONE,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
+            told_by_others=deliveries.is_told_by_others(delivery),
         )
 
     def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:
@@ -297,7 +298,9 @@ def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | Non
     if lead.excluded:
         return NotConcerned("excluded")
     key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
-    return decide(route, lead, start, key, now=now, entered_after=_entered_after(delivery))
+    return decide(
+        route, lead, start, key, now=now, entered_after=_entered_after(delivery), reopened=_reopened(delivery)
+    )
 
 
 def _entered_after(delivery: Delivery | None) -> datetime | None:
@@ -306,6 +309,13 @@ def _entered_after(delivery: Delivery | None) -> datetime | None:
         return None
     called_off = delivery.fate == Fate.CANCELLED and delivery.reason != LEAD_GONE
     return delivery.at if called_off else delivery.entered_after
+
+
+def _reopened(delivery: Delivery | None) -> Reopened | None:
+    """From when it counts, where a human has it sent though it stood before its start."""
+    if delivery is None or delivery.counts_from is None:
+        return None
+    return Reopened(delivery.counts_from, delivery.assumed_at)
 
 
 def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:

@@ -38,6 +38,9 @@ META = Limits(
     # One event_id and event_name count once for 48 hours, promised for a browser's event and a server's only.
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
     replay_within=timedelta(hours=48),
+    # "Do not attempt to backfill more than 7 days by modifying event_time"
+    # https://developers.facebook.com/docs/marketing-api/conversions-api/conversion-leads-integration/payload-specification
+    takes_assumed_times=False,
     version=GRAPH_API,
 )
 """The Conversions API's."""

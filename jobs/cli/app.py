@@ -25,6 +25,8 @@ Configs = Annotated[
 ]
 AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many accounts are at work at a time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; send and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
 Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
 
@@ -70,9 +72,7 @@ def _everywhere(
 def run(
     config: Configs,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would happen; send and change nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     validate_only: Annotated[
         bool,
         typer.Option("--validate-only", help="Have Google check what would be sent; nothing counts, nothing is kept."),
@@ -278,6 +278,72 @@ def probe(
         return look(told, file=config, leads=leads, json_wanted=json)
 
     raise typer.Exit(guarded(asked))
+
+
+@app.command(epilog=EXIT_CODES)
+def backfill(
+    config: Config,
+    *,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="Changes from this day on, as 2026-09-01.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="DAY", help="And up to this day, itself included.")
+    ] = None,
+    conversion: Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")] = None,
+    destination: Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")] = None,
+    assume_time: Annotated[
+        Literal["updated_at"] | None,
+        typer.Option(help="Take a lead's last update for the time of a change Oplead does not date; never to Meta."),
+    ] = None,
+    already_sent: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What was told by other means, and must never go out: LEAD or LEAD,CONVERSION a line."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Send what happened before a conversion's start.
+
+    Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
+    """
+    from jobs.cli.backfill import Wanted, backfill_account  # noqa: PLC0415
+    from jobs.cli.spans import day  # noqa: PLC0415
+
+    if (first is None) != (last is None) or (first is None and already_sent is None):
+        raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
+    begins, ends = (day(text, option) if text else None for text, option in ((first, "--from"), (last, "--to")))
+    if begins is not None and ends is not None and begins > ends:
+        raise typer.BadParameter("--from is after --to")
+    if assume_time and first is None:
+        raise typer.BadParameter("write --from DAY and --to DAY with it", param_hint="--assume-time")
+    wanted = Wanted(begins, ends, conversion, destination, assume_time is not None, already_sent, yes, dry_run, json)
+    raise typer.Exit(backfill_account(config, wanted))
+
+
+@app.command(epilog=EXIT_CODES)
+def retry(
+    config: Config,
+    *,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help="Only what was rejected with this code.")] = None,
+    destination: Annotated[str | None, typer.Option(metavar="ID", help="Only at this destination.")] = None,
+    conversion: Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Send anew what was rejected.
+
+    Each lead is read again first; what is out of time says so instead. At most 1,000 at once.
+    """
+    from jobs.cli.retry import Wanted, retry_account  # noqa: PLC0415
+    from jobs.ledger.rejected import Refusals  # noqa: PLC0415
+
+    wanted = Wanted(Refusals(code, destination, conversion), yes, dry_run, json)
+    raise typer.Exit(retry_account(config, wanted))
 
 
 @app.command()

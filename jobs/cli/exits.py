@@ -57,6 +57,10 @@ class UnansweredError(Exception):
     """A question that nobody is there to answer; the message names the option that does."""
 
 
+class WrongUsageError(Exception):
+    """What was typed does not fit the settings; the message says what to write."""
+
+
 def stop_by_signal() -> None:
     """Let Ctrl-C and SIGTERM end the command by an exception, so that transactions, locks and servers are closed."""
 
@@ -90,7 +94,7 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(str(error), Exit.DONE)
         case LeaseHeldError() | LeaseLostError():
             return Failure(str(error), Exit.HELD)
-        case LedgerError() | RenamedError() | ConnectorError() | UnansweredError():
+        case LedgerError() | RenamedError() | ConnectorError() | UnansweredError() | WrongUsageError():
             return Failure(str(error), Exit.CONFIGURATION)
         case WrongSettingsError() | WrongFilesError():
             return Failure(str(error), Exit.CONFIGURATION)

@@ -75,7 +75,7 @@ def do_night_of(
     with watched(settings) as codes:
         with (
             connect(settings, clock, heed=heed) as (book, deps),
-            _taken(settings, state_of(settings), NIGHTLY, clock, unless) as ledger,
+            taken(settings, state_of(settings), NIGHTLY, clock, unless) as ledger,
         ):
             seen = _seen(deps, watcher, wanted)
             summary = run_night(ledger, book, seen, watch=watcher.step)
@@ -91,7 +91,7 @@ def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, heed
     """Ask what became of what was sent, and send what has come due; no lead is read. A run of its own, and no night."""
     with (
         connect(settings, clock, heed=heed) as (book, deps),
-        _taken(settings, state_of(settings), RESOLVING, clock) as ledger,
+        taken(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
         summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
         return tell(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
@@ -108,7 +108,7 @@ def try_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Sto
     ):
         copy = Path(folder) / "state.db"
         copy_state(state_of(settings), copy)
-        with _taken(settings, copy, wanted.mode, clock) as ledger:
+        with taken(settings, copy, wanted.mode, clock) as ledger:
             tried = validate if validating else rehearse
             summary = tried(ledger, book, _seen(deps, watcher, wanted), watch=watcher.step)
             now = clock.now()
@@ -153,7 +153,7 @@ def _seen(deps: Deps, watcher: Watcher, wanted: Wanted) -> Deps:
 
 
 @contextmanager
-def _taken(
+def taken(
     settings: Settings, state: Path, command: str, clock: Clock, unless: Callable[[Session], None] | None = None
 ) -> Iterator[Ledger]:
     """The account, held for one run; a run that breaks is on record with the exit code it ends with."""

@@ -37,6 +37,8 @@ SAYING_NOTHING = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
 HELD = "surge"
 """The reason of a pending delivery that waits for a human, because far more is due than usual."""
+TOLD_BY_OTHERS = "already_sent"
+"""The reason of a skipped delivery that a human says the platform has by other means; it never goes out."""
 MAY_COUNT_TWICE = "may_count_twice"
 """The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
 WHY = case(
@@ -119,6 +121,20 @@ def look_again(session: Session, settled: Sendable) -> None:
     session.add(lead)
 
 
+def tell_by_others(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
+    """Have a delivery never go out, because the platform has it by other means; that is on record wherever it stood."""
+    delivery.counts_from = delivery.assumed_at = delivery.agreed_in = delivery.not_before = None
+    stood = Fate(delivery.fate)
+    move(session, ledger, delivery, Fate.SKIPPED, TOLD_BY_OTHERS, now=now)
+    if stood is Fate.SKIPPED:
+        session.add(_transition(ledger, delivery, stood, stood, TOLD_BY_OTHERS, now=now))
+
+
+def is_told_by_others(delivery: Delivery) -> bool:
+    """Whether a human has said that the platform has it by other means."""
+    return delivery.fate == Fate.SKIPPED and delivery.reason == TOLD_BY_OTHERS
+
+
 def doubt(delivery: Sendable, request: int, *, since: datetime) -> None:
     """Note that the answer about a delivery's bytes was lost, with which request first and when that was sent."""
     delivery.doubtful_since = delivery.doubtful_since or since
@@ -133,14 +149,18 @@ def due(
     *,
     now: datetime,
     new_by: datetime | None,
+    agreed_in: int | None = None,
     limit: int,
 ) -> list[Delivery]:
     """Pending deliveries whose time has come, oldest conversion first.
 
-    Of what never went out, only what was due by `new_by` already; where that is None, nothing.
+    Of what the surge guard counts, only what was due by `new_by` already; where that is None, nothing. With
+    `agreed_in` only what a human agreed to in that run.
     """
-    wanted = _due(account, destination, conversions, now)
-    again = ~_new()
+    wanted = list(_due(account, destination, conversions, now))
+    if agreed_in is not None:
+        wanted.append(col(Delivery.agreed_in) == agreed_in)
+    again = ~_guarded()
     return list(
         session.exec(
             select(Delivery)
@@ -152,16 +172,16 @@ def due(
 
 
 def count_new(session: Session, account: str, destination: str, conversions: Collection[str], *, now: datetime) -> int:
-    """How many deliveries that never went out are due."""
+    """How many deliveries are due that never went out, and that nobody agreed to."""
     wanted = _due(account, destination, conversions, now)
-    return session.exec(select(func.count()).select_from(Delivery).where(*wanted, _new())).one()
+    return session.exec(select(func.count()).select_from(Delivery).where(*wanted, _guarded())).one()
 
 
 def hold(session: Session, account: str, destination: str, conversions: Collection[str], *, now: datetime) -> None:
-    """Note that the deliveries which never went out and are due wait for a human."""
+    """Note that the deliveries which never went out and are due wait for a human, where none agreed yet."""
     wanted = _due(account, destination, conversions, now)
     session.exec(
-        update(Delivery).where(*wanted, _new()).values(reason=HELD).execution_options(synchronize_session=False)
+        update(Delivery).where(*wanted, _guarded()).values(reason=HELD).execution_options(synchronize_session=False)
     )
 
 
@@ -190,11 +210,15 @@ def _time_has_come(now: datetime) -> Iterator[ColumnElement[bool]]:
         yield or_(at.is_(None), at <= now)
 
 
-def _new() -> ColumnElement[bool]:
-    """Whether a delivery was in no request yet that reached its platform and was not refused whole."""
-    return ~exists().where(
+def _guarded() -> ColumnElement[bool]:
+    """Whether the surge guard counts a delivery.
+
+    It was in no request yet that reached its platform and was not refused whole, and no human agreed to it.
+    """
+    went = exists().where(
         col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), went_out()
     )
+    return and_(~went, col(Delivery.agreed_in).is_(None))
 
 
 def in_doubt(session: Session, account: str, destination: str) -> dict[Target, list[Delivery]]:

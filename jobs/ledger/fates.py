@@ -11,7 +11,7 @@ class Fate(StrEnum):
     """Where a delivery stands."""
 
     SKIPPED = "skipped"
-    """Stood before the conversion's start; kept so that it can be explained."""
+    """Stood before the conversion's start, or told by other means; kept so that it can be explained."""
     PENDING = "pending"
     WITHHELD = "withheld"
     """Not sent for a reason that may still mend."""
@@ -28,18 +28,19 @@ class Fate(StrEnum):
     """The platform will never tell, or not for this row."""
 
 
+# Back to `skipped` goes only what a human says the platform has by other means.
 MOVES: Mapping[Fate, frozenset[Fate]] = {
     Fate.SKIPPED: frozenset({Fate.PENDING, Fate.WITHHELD, Fate.EXPIRED}),
     # A refusal that blames a row stands once something sent with it has passed; until then the row is as it was.
-    Fate.PENDING: frozenset({Fate.IN_FLIGHT, Fate.WITHHELD, Fate.EXPIRED, Fate.CANCELLED, Fate.REJECTED}),
-    Fate.WITHHELD: frozenset({Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED}),
+    Fate.PENDING: frozenset({Fate.IN_FLIGHT, Fate.WITHHELD, Fate.EXPIRED, Fate.CANCELLED, Fate.REJECTED, Fate.SKIPPED}),
+    Fate.WITHHELD: frozenset({Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED, Fate.SKIPPED}),
     Fate.IN_FLIGHT: frozenset(
         {Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.PENDING, Fate.IN_DOUBT}
     ),
     Fate.SUBMITTED: frozenset({Fate.ACCEPTED, Fate.REJECTED, Fate.PENDING, Fate.EXPIRED, Fate.UNCONFIRMED}),
     Fate.IN_DOUBT: frozenset({Fate.IN_FLIGHT, Fate.UNCONFIRMED, Fate.REJECTED}),
-    Fate.REJECTED: frozenset({Fate.PENDING}),
-    Fate.CANCELLED: frozenset({Fate.PENDING}),
+    Fate.REJECTED: frozenset({Fate.PENDING, Fate.SKIPPED}),
+    Fate.CANCELLED: frozenset({Fate.PENDING, Fate.SKIPPED}),
     Fate.ACCEPTED: frozenset(),
     Fate.EXPIRED: frozenset(),
     Fate.UNCONFIRMED: frozenset(),
@@ -53,6 +54,10 @@ FROZEN = frozenset({Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
 
 OPEN = frozenset({Fate.PENDING, Fate.WITHHELD})
 """While a delivery stands here it follows the lead's latest data."""
+
+
+NOT_OUT = frozenset({Fate.SKIPPED, *OPEN, Fate.REJECTED, Fate.CANCELLED})
+"""While a delivery stands here the platform has nothing of it by us, and may get it yet."""
 
 
 COUNTING = frozenset({Fate.PENDING, *FROZEN, Fate.ACCEPTED, Fate.UNCONFIRMED})

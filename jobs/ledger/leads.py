@@ -24,6 +24,7 @@ from jobs.ledger import labels as labels_seen
 from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
     Adjustment,
+    BackfillPlace,
     ClickIdRow,
     ContactHash,
     Cursor,
@@ -68,6 +69,12 @@ def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
         LeadRow.account == account, LeadRow.id == lead, col(LeadRow.gone_at).is_(None)
     )
     return session.exec(on_record).first() == digest
+
+
+def was_created(session: Session, account: str, lead: LeadId, *, since: datetime, before: datetime) -> bool:
+    """Whether a lead on record was created in a time."""
+    row = session.get(LeadRow, (account, lead))
+    return row is not None and since <= row.created_at < before
 
 
 def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
@@ -148,6 +155,7 @@ def forget_digests(session: Session, account: str) -> None:
     place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
     session.add(place)
     excluded.forget(session, account)
+    session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == account))
 
 
 def plan_all(session: Session, account: str) -> None:

@@ -109,7 +109,10 @@ def sent_before(session: Session, sent: Sendable, request: int) -> bool:
 
 
 def first_sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:
-    """When each request since then was made, and how many deliveries went out in it for the first time."""
+    """When each request since then was made, and how many deliveries went out in it for the first time.
+
+    What a human agreed to is left out: it says nothing of how much a night usually sends.
+    """
     earlier, before = aliased(Attempt), aliased(Request)
     again = exists().where(
         col(earlier.delivery) == col(Attempt.delivery),
@@ -120,10 +123,12 @@ def first_sends(session: Session, account: str, destination: str, *, since: date
     rows = session.connection().execute(
         sqlalchemy.select(col(Request.sent_at), func.count())
         .join(Attempt, col(Attempt.request) == col(Request.id))
+        .join(Delivery, col(Delivery.id) == col(Attempt.delivery))
         .where(
             col(Request.account) == account,
             col(Request.destination) == destination,
             col(Request.sent_at) >= since,
+            col(Delivery.agreed_in).is_(None),
             went_out(),
             ~again,
         )

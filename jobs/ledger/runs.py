@@ -60,10 +60,13 @@ def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> dat
     ).first()
     if last is None or last.ended_at is None:
         return None
-    # Whatever ran later asked as well, be it a pass or a run by hand; what died or was stopped did not.
+    # A pass or a run by hand asked as well; a backfill perhaps not, nor what died or was stopped.
     asked = session.exec(
         select(Run.started_at).where(
-            Run.account == account, col(Run.id) > last.id, col(Run.exit_code) < STOPPED_BY_SIGNAL
+            Run.account == account,
+            col(Run.id) > last.id,
+            col(Run.command).in_((NIGHTLY, RESOLVING)),
+            col(Run.exit_code) < STOPPED_BY_SIGNAL,
         )
     ).all()
     latest = max(asked, default=last.ended_at)

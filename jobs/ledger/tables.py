@@ -63,6 +63,20 @@ class Cursor(SQLModel, table=True):
     """Whether the list moved during the pull under way, so that it may have passed leads over."""
 
 
+class BackfillPlace(SQLModel, table=True):
+    """An interrupted backfill's place in the leads; the nightly cursor knows nothing of it."""
+
+    __tablename__ = "backfill_place"
+    account: str = Field(primary_key=True)
+    reads_from: datetime
+    """Leads created since then are read."""
+    started_at: datetime
+    """The start of the reading, on the source's clock."""
+    resume: str | None = None
+    epoch: int
+    """Of the run that read last."""
+
+
 class ConfigDigest(SQLModel, table=True):
     """The settings the ledger's contents were made with."""
 
@@ -284,6 +298,12 @@ class Delivery(SQLModel, table=True):
     """Sent again after a lost answer, to a platform that may count one key twice."""
     entered_after: datetime | None = None
     """For a later occurrence: only an entry after this counts, the time the one before was taken back for."""
+    counts_from: datetime | None = None
+    """From when its changes count, where a human has it sent though it stood before its conversion's start."""
+    assumed_at: datetime | None = None
+    """The time a human has taken for that of an undated change."""
+    agreed_in: int | None = None
+    """The run in which a human agreed that it goes out; no surge guard holds it since."""
     code: str | None = None
     """The platform's word on a settled delivery."""
     outcome: str | None = None

@@ -58,12 +58,19 @@ class Sending:
     """What was answered about the delivery, else about the request."""
 
 
-def tallies(session: Session, account: str, *, now: datetime, run: int | None = None) -> tuple[Tally, ...]:
-    """Where deliveries stand, all of them or those that moved in one run; ordered by conversion and fate."""
+def tallies(
+    session: Session, account: str, *, now: datetime, run: int | None = None, agreed_in: int | None = None
+) -> tuple[Tally, ...]:
+    """Where deliveries stand, all of them, those that moved in a run, or those a human agreed to in one.
+
+    Ordered by conversion and fate.
+    """
     mine = [col(Delivery.account) == account]
     if run is not None:
         moved = exists().where(col(Transition.delivery) == col(Delivery.id), col(Transition.run) == run)
         mine.append(moved)
+    if agreed_in is not None:
+        mine.append(col(Delivery.agreed_in) == agreed_in)
     return ordered([*_settled_tallies(session, mine), *_pending_tallies(session, mine, now)])
 
 

@@ -22,6 +22,7 @@ ORIGINS: Mapping[str, str] = {
     "bounded": "not dated by Oplead: taken from between our two readings of it",
     "relabel": "no change of the lead: the status was renamed in Oplead",
     "baseline": "not dated by Oplead, and already so when first read",
+    "assumed": "not dated by Oplead: its last update was taken for it (`backfill --assume-time`)",
 }
 """How the time of a change is known."""
 CONSENTS: Mapping[str, str] = {

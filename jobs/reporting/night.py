@@ -100,10 +100,10 @@ def told(night: Night) -> list[tuple[str, str]]:
     if summary.recovered:
         recovered = counted(summary.recovered, "delivery", "deliveries")
         lines.append(("recovered", f"{recovered} of a run that died: asked again"))
-    lines.append(("sent", _sent(summary)))
+    lines.append(("sent", sent(summary)))
     if summary.corrected.requests:
         lines.append(("corrected", _corrected(summary)))
-    lines.append(("heard", _heard(summary)))
+    lines.append(("heard", heard(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
         lines.append(("warned", ", ".join(f"{code} × {number(count)}" for code, count in warnings)))
@@ -164,7 +164,8 @@ def _read(summary: Summary) -> str:
     return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"
 
 
-def _sent(summary: Summary) -> str:
+def sent(summary: Summary) -> str:
+    """How many went out, in how many requests."""
     count, requests = summary.delivered.sent, summary.delivered.requests
     return f"{counted(count, 'conversion')} in {counted(requests, 'request')}" if requests else "nothing"
 
@@ -174,7 +175,8 @@ def _corrected(summary: Summary) -> str:
     return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}: `explain` shows each"
 
 
-def _heard(summary: Summary) -> str:
+def heard(summary: Summary) -> str:
+    """What platforms answered."""
     said = [
         f"{number(count)} {fate.value.replace('_', ' ')}"
         for fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)

@@ -48,12 +48,17 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "before_since": Words(
             "before its start",
             "It happened before this conversion began to count.",
-            "Nothing to do; to count older changes write an earlier `since` under the conversion.",
+            "Nothing to do; `oplead-sync backfill` sends older changes once, an earlier `since` makes them count.",
         ),
         "baseline": Words(
             "already so at first sight",
             "The lead was in this stage when it was first read, and Oplead does not date when it got there.",
             "Nothing to do; where Oplead dates its statuses, name the field in `oplead.fields.status_at`.",
+        ),
+        "already_sent": Words(
+            "told by other means",
+            "`backfill --already-sent` says that the platform has it by other means.",
+            "Nothing to do: it must not count twice.",
         ),
         # ── it is corrected ──────────────────────────────────────────────────────────────────────
         "not_undoable": Words(

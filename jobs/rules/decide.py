@@ -1,12 +1,12 @@
 """What should become of one conversion of one lead at one destination, with the reason: pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from connectors.records import ClickId, DeliveryKey, Event, Money
 from jobs.rules.consent import Withheld, consent_to_send
-from jobs.rules.facts import LeadFacts, Origin, Route, Starts
+from jobs.rules.facts import LeadFacts, Origin, Reopened, Route, Starts
 from jobs.rules.routing import click_for, goes_this_way, identifiers_for
 from jobs.rules.stages import Entry, first_entry
 from jobs.rules.timing import AHEAD
@@ -79,6 +79,7 @@ def decide(
     *,
     now: datetime,
     entered_after: datetime | None = None,
+    reopened: Reopened | None = None,
 ) -> Decision:
     """Judge one conversion of one lead for one destination.
 
@@ -92,6 +93,7 @@ def decide(
         key: the delivery's key.
         now: the instant it would be sent.
         entered_after: for a delivery cancelled before, only a later entry counts.
+        reopened: for a delivery that a human has sent though it stood before its start.
     """
     if not meets(route, lead):
         return NotConcerned("where_does_not_match")
@@ -100,7 +102,8 @@ def decide(
     entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
         return NotConcerned("stage_not_reached")
-    skipped = _before_start(entry, starts)
+    entry = _assumed(entry, reopened)
+    skipped = _before_start(entry, starts, reopened)
     if skipped is not None:
         return Skip(skipped, entry)
     return _judge(route, lead, key, entry, now)
@@ -162,12 +165,21 @@ def _holds(condition: Mapping[str, frozenset[str]], where: Mapping[str, str]) ->
     return all(where.get(path) in values for path, values in condition.items())
 
 
-def _before_start(entry: Entry, starts: Starts) -> str | None:
+def _assumed(entry: Entry, reopened: Reopened | None) -> Entry:
+    """The entry at the time a human has taken for it, where it has none of its own."""
+    if reopened is None or reopened.assumed_at is None or entry.origin is not Origin.BASELINE:
+        return entry
+    return replace(entry, at=reopened.assumed_at, origin=Origin.ASSUMED)
+
+
+def _before_start(entry: Entry, starts: Starts, reopened: Reopened | None) -> str | None:
     start = starts.of(entry.label)
     if entry.origin is Origin.BASELINE:
         # Undated at first sight: the entry is known to lie after the start only where something before it does, the
         # lead's creation or a dated status that was another.
         return None if entry.after >= start else "baseline"
+    if reopened is not None:
+        start = min(start, reopened.counts_from)
     return "before_since" if entry.at < start else None
 
 

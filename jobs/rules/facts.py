@@ -19,6 +19,8 @@ class Origin(StrEnum):
     """Between two observations of ours."""
     BASELINE = "baseline"
     """Already so at first sight, undated."""
+    ASSUMED = "assumed"
+    """Undated, and taken at the lead's `updated_at` because a human said so."""
     RELABEL = "relabel"
     """An entry on record, shown under the new name of a status that was renamed: nothing happened to the lead."""
 
@@ -97,6 +99,16 @@ class LeadFacts:
     """Whether it is a test lead by the settings' `exclude`."""
     gone: bool = False
     """Whether Oplead has it no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A conversion that a human has sent though it stands before its start."""
+
+    counts_from: datetime
+    """From when its dated changes count."""
+    assumed_at: datetime | None = None
+    """The time taken for that of an undated change; None leaves those as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class Standing:
     """Whether it was called off because the lead was."""
     closed: bool = False
     """Whether the time it could have gone out in is over."""
+    told_by_others: bool = False
+    """Whether a human has said that the platform has it by other means."""
 
 
 def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
@@ -38,8 +40,8 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
         return wanted
     match standing.fate:
         case Fate.SKIPPED:
-            # Only a start moved back in the settings brings it to life.
-            return wanted
+            # A start moved back in the settings brings it to life, or a human who has it sent.
+            return None if standing.told_by_others else wanted
         case Fate.PENDING | Fate.WITHHELD:
             open_or_expired = _still_open(wanted, closed=standing.closed)
             # What is withheld is not sent without consent either way, and may be given again.

@@ -62,6 +62,16 @@ def happened_at(change: Change, lead: LeadFacts, key: DeliveryKey, zone: ZoneInf
     return noon
 
 
+def assumed_time(change: Change, updated_at: datetime | None) -> datetime | None:
+    """When an undated change is taken to have happened where a human takes the lead's `updated_at` for it.
+
+    Never later than it was first seen; None where the lead was not touched since it is known to have been elsewhere.
+    """
+    if updated_at is None or (change.after is not None and updated_at <= change.after):
+        return None
+    return min(updated_at, change.at)
+
+
 def implausible(change: Change, at: datetime, lead: LeadFacts) -> bool:
     """Whether a reported time cannot be one: before the lead was created, or ahead of the pull that read it."""
     return change.origin is Origin.REPORTED and (at < lead.created_at or _is_ahead(change))

@@ -339,10 +339,10 @@ class Company:
         code = f"{prelude}\nfrom jobs.cli import main\nmain()"
         return self._start(["-c", code, *arguments, "--config", str(self.config)])
 
-    def start_killed(self, point, nth=1):
-        """The command `run`, in a process that kills itself when it comes to a point for the nth time."""
+    def start_killed(self, point, nth=1, command=("run",)):
+        """A command, in a process that kills itself when it comes to a point for the nth time."""
         script = Path(__file__).with_name("killed_run.py")
-        return self._start([str(script), point, str(nth), "run", "--config", str(self.config)])
+        return self._start([str(script), point, str(nth), *command, "--config", str(self.config)])
 
     def command(self, *arguments, prelude=""):
         """The command's exit code and everything it printed."""
@@ -350,9 +350,9 @@ class Company:
             out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode, out, err
 
-    def killed(self, point, nth=1):
+    def killed(self, point, nth=1, command=("run",)):
         """Run until the kill; the return code."""
-        with ended(self.start_killed(point, nth)) as process:
+        with ended(self.start_killed(point, nth, command)) as process:
             process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode
 

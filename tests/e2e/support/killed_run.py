@@ -16,9 +16,9 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from jobs import adjust, deliver, plan, pull, receive, resolve
+from jobs import adjust, deliver, plan, pull, receive, reread, resolve
 from jobs.cli import main
-from jobs.ledger import leads, ledger
+from jobs.ledger import backfills, leads, ledger
 
 
 def countdown(nth):
@@ -104,6 +104,10 @@ POINTS = {
     "state up to date, not committed": lambda die: event.listen(Engine, "commit", die),
     "in a page's commit": partial(committing, pull._Pulling, "_keep"),
     "page committed": partial(committed, pull._Pulling, "_keep"),
+    "backfill: in a page's commit": partial(committing, reread._Reading, "_keep"),
+    "backfill: page committed": partial(committed, reread._Reading, "_keep"),
+    "backfill: in the picks' commit": partial(committing, backfills, "reopen"),
+    "backfill: picks committed": partial(committed, backfills, "reopen"),
     "a lead judged": partial(after, plan, "judge"),
     "leads planned": partial(committed, plan._Planner, "plan_some"),
     "in the intent's commit": partial(committing, deliver.Lane, "_intend"),

@@ -7,17 +7,18 @@ import pytest
 from connectors.records import OutcomeClass
 from jobs.ledger.fates import ENTRY, FROZEN, MOVES, OPEN, Fate, IllegalMoveError, after_answer, check_move
 
-# Written out by hand. `skipped` comes to life only by a start moved back; an answer in flight may be "too old"; blame
-# laid on a row stands once something else has passed, and the row waits for that as it was.
+# Written out by hand. `skipped` comes to life only by a start moved back or a backfill, and takes back what went
+# out by other means; an answer in flight may be "too old"; blame laid on a row stands once something else has passed,
+# and the row waits for that as it was.
 LEGAL = {
     "skipped": {"pending", "withheld", "expired"},
-    "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected"},
-    "withheld": {"pending", "expired", "cancelled"},
+    "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected", "skipped"},
+    "withheld": {"pending", "expired", "cancelled", "skipped"},
     "in_flight": {"submitted", "accepted", "rejected", "expired", "pending", "in_doubt"},
     "submitted": {"accepted", "rejected", "pending", "expired", "unconfirmed"},
     "in_doubt": {"in_flight", "unconfirmed", "rejected"},
-    "rejected": {"pending"},
-    "cancelled": {"pending"},
+    "rejected": {"pending", "skipped"},
+    "cancelled": {"pending", "skipped"},
     "accepted": set(),
     "expired": set(),
     "unconfirmed": set(),

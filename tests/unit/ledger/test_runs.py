@@ -96,6 +96,7 @@ def test_passes_follow_the_end_of_a_night(play, ask, clock):
     ("run", "expected"),
     [
         pytest.param(("run", 0), None, id="a run by hand asked too"),
+        pytest.param(("backfill", 0), HOUR, id="a backfill perhaps did not"),
         pytest.param((runs.RESOLVING, None), HOUR, id="one that died is made up for"),
         pytest.param((runs.RESOLVING, 143), HOUR, id="so is one that was stopped"),
         pytest.param((runs.RESOLVING, 2), None, id="one that failed is not repeated at once"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.ledger.deliveries import HELD, MAY_COUNT_TWICE
+from jobs.ledger.deliveries import HELD, MAY_COUNT_TWICE, TOLD_BY_OTHERS
 from jobs.ledger.fates import Fate
 from jobs.plan import LEAD_GONE
 from jobs.reporting.reasons import FATES, REASONS, words_for
@@ -43,7 +43,7 @@ def test_every_reason_has_words_and_every_word_a_reason():
     """The table is complete and holds nothing dead."""
     of_corrections = {MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE}
 
-    assert _given() | ALSO | {HELD, LEAD_GONE, MAY_COUNT_TWICE} | of_corrections == set(REASONS)
+    assert _given() | ALSO | {HELD, LEAD_GONE, TOLD_BY_OTHERS, MAY_COUNT_TWICE} | of_corrections == set(REASONS)
 
 
 def test_reasons_made_up_by_the_plan_are_still_there():

@@ -1,0 +1,129 @@
+"""`retry`: what platforms rejected, sent anew because a human agreed."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from jobs import agreed, retry
+from jobs.cli.accounts import load_account, secrets_of, state_of, told
+from jobs.cli.asking import agrees, somebody_must_answer
+from jobs.cli.backfill import check_names, copied
+from jobs.cli.exits import Exit, WrongUsageError, failure_of
+from jobs.cli.guarded import report
+from jobs.cli.logs import start_logging
+from jobs.cli.nights import taken
+from jobs.cli.progress import watching
+from jobs.ledger import rejected, views
+from jobs.ledger.ledger import Ledger, finish
+from jobs.ledger.rejected import Refusals
+from jobs.nightly import Deps, Step, begin
+from jobs.reporting import as_json
+from jobs.reporting.backfill import print_refusals, print_sent, sending_json
+from jobs.reporting.terminal import counted, results
+from jobs.retry import Refused
+from jobs.rulebook import Rulebook
+from jobs.settings import Settings
+from jobs.stopping import Stop, stoppable
+from jobs.wiring import connect, open_clock
+
+COMMAND = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is typed."""
+
+    refusals: Refusals
+    yes: bool = False
+    dry_run: bool = False
+    json: bool = False
+
+
+def retry_account(file: Path, wanted: Wanted) -> int:
+    """Show what was rejected, ask, and send it anew; the exit code."""
+    redaction = start_logging(as_json=not sys.stderr.isatty())
+    with stoppable() as stop:
+        try:
+            somebody_must_answer(yes=wanted.yes, dry_run=wanted.dry_run, json_wanted=wanted.json)
+            settings = load_account(file).settings
+            redaction.learn(secrets_of(settings))
+            with structlog.contextvars.bound_contextvars(account=settings.account):
+                return _play(settings, wanted, stop)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
+            return report(failure_of(error))
+
+
+def _play(settings: Settings, wanted: Wanted, stop: Stop) -> int:
+    with (
+        open_clock(settings, stop) as clock,
+        connect(settings, clock, heed=stop.heed) as (book, deps),
+        _state(settings, dry_run=wanted.dry_run) as state,
+        taken(settings, state, COMMAND, clock) as ledger,
+    ):
+        check_names(book, wanted.refusals.conversion, wanted.refusals.destination)
+        code = _do(ledger, book, deps, settings, wanted)
+        finish(ledger, code, now=clock.now())
+        return code
+
+
+@contextmanager
+def _state(settings: Settings, *, dry_run: bool) -> Iterator[Path]:
+    if dry_run:
+        with copied(state_of(settings)) as copy:
+            yield copy
+    else:
+        yield state_of(settings)
+
+
+def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: Wanted) -> int:
+    summary = begin(ledger, book, deps)
+    _check_code(ledger, wanted.refusals.code)
+    numbers, found, left = retry.look(ledger, book, wanted.refusals, now=deps.clock.now())
+    console = results()
+    if not wanted.json:
+        print_refusals(console, told(settings), found, left=left)
+    if wanted.dry_run or not numbers:
+        if wanted.json:
+            _print_json(found, left, sending_json(summary, (), Exit.DONE), wanted, sent=False)
+        elif wanted.dry_run:
+            console.print("Nothing was sent or changed.")
+        return Exit.DONE
+    if not agrees(f"Send {counted(len(numbers), 'conversion')} anew?", yes=wanted.yes, heed=deps.heed):
+        console.print("Nothing was sent.")
+        return Exit.DONE
+    with watching(settings.account) as watcher:
+        with watcher.step(Step.PULL):
+            retry.requeue(ledger, book, deps, numbers, summary)
+        agreed.send(ledger, book, deps, summary, watcher.step)
+    with ledger.reading() as session:
+        tallies = views.tallies(session, ledger.account, now=deps.clock.now(), agreed_in=ledger.run)
+    unread = len(numbers) - sum(tally.count for tally in tallies)
+    if wanted.json:
+        _print_json(found, left, sending_json(summary, tallies, summary.exit_code), wanted, sent=True)
+    else:
+        print_sent(console, told(settings), summary, tallies)
+        if unread:
+            console.print(f"{counted(unread, 'conversion')} stay rejected: their leads could not be read again.")
+    return summary.exit_code
+
+
+def _check_code(ledger: Ledger, code: str | None) -> None:
+    with ledger.reading() as session:
+        known = rejected.codes(session, ledger.account)
+    if code is not None and code not in known:
+        raise WrongUsageError(f"--code {code}: nothing was rejected with it; there is {', '.join(known) or 'nothing'}")
+
+
+def _print_json(found: list[Refused], left: int, sending: dict[str, object], wanted: Wanted, *, sent: bool) -> None:
+    document = {
+        "command": COMMAND,
+        "rehearsed": wanted.dry_run,
+        "agreed": sent,
+        "rejected": as_json.plain(found),
+        "left": left,
+    }
+    results().out(as_json.line(document | sending), highlight=False)

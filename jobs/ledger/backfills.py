@@ -1,0 +1,162 @@
+"""What a backfill keeps: its place in the leads, and what a human agreed to have sent."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, or_, update
+from sqlmodel import Session, col, select
+
+from connectors.records import LeadId
+from jobs.ledger import deliveries
+from jobs.ledger.fates import OPEN, Fate
+from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import BackfillPlace, Delivery, LeadRow
+from jobs.rules.facts import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a human asks to have sent: changes from an instant on and before another, perhaps of one kind only."""
+
+    start: datetime
+    end: datetime
+    conversion: str | None = None
+    destination: str | None = None
+    assume_time: bool = False
+    """Whether a lead's last update is taken for the time of a change that Oplead does not date."""
+
+    def covers(self, at: datetime | None) -> bool:
+        """Whether an instant lies in the time asked for."""
+        return at is not None and self.start <= at < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reading begins."""
+
+    started_at: datetime
+    resume: str | None
+
+
+def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh: bool, now: datetime) -> Place:
+    """Where to read: on from an interrupted reading of the same leads, else from the first page.
+
+    Where contact data is wanted it starts over once another run has come between: that erased what nothing was to be
+    sent by.
+    """
+    with ledger.writing() as session:
+        row = session.get(BackfillPlace, ledger.account)
+        if row is None or row.reads_from != reads_from or (fresh and row.epoch != ledger.epoch - 1):
+            row = session.merge(
+                BackfillPlace(
+                    account=ledger.account, reads_from=reads_from, started_at=now, resume=None, epoch=ledger.epoch
+                )
+            )
+        row.epoch = ledger.epoch
+        session.add(row)
+        return Place(row.started_at, row.resume)
+
+
+def note_page(session: Session, ledger: Ledger, resume: str | None) -> None:
+    """Note where the reading goes on after a page."""
+    row = session.get_one(BackfillPlace, ledger.account)
+    row.resume = resume
+    session.add(row)
+
+
+def end_reading(ledger: Ledger) -> None:
+    """Forget the place."""
+    with ledger.writing() as session:
+        row = session.get(BackfillPlace, ledger.account)
+        if row is not None:
+            session.delete(row)
+
+
+def skipped(session: Session, account: str, asked: Asked, *, after: int, limit: int) -> list[tuple[Delivery, LeadRow]]:
+    """The next deliveries, by number, that stand before their start and may lie in the time asked for.
+
+    An undated one may where the lead's last update or what it was taken from does.
+    """
+    rows = session.exec(
+        select(Delivery, LeadRow)
+        .join(LeadRow, and_(col(LeadRow.account) == col(Delivery.account), col(LeadRow.id) == col(Delivery.lead)))
+        .where(
+            Delivery.account == account,
+            Delivery.fate == Fate.SKIPPED,
+            Delivery.reason != deliveries.TOLD_BY_OTHERS,
+            col(Delivery.id) > after,
+            *_kind(asked),
+            or_(
+                _within(Delivery.at, asked),
+                and_(col(Delivery.origin) == Origin.BASELINE, _within(LeadRow.updated_at, asked)),
+            ),
+        )
+        .order_by(col(Delivery.id))
+        .limit(limit)
+    )
+    return list(rows)
+
+
+def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: Asked) -> None:
+    """Have a delivery count that a human agreed to, and its lead judged again; it moves once that is done."""
+    delivery.counts_from = min(delivery.counts_from or asked.start, asked.start)
+    delivery.agreed_in = ledger.run
+    session.add(delivery)
+    lead = session.get_one(LeadRow, (delivery.account, delivery.lead))
+    lead.to_plan = True
+    session.add(lead)
+
+
+def agree_again(session: Session, ledger: Ledger, asked: Asked) -> None:
+    """Have what an earlier backfill of the same time left open go out with this one."""
+    session.exec(
+        update(Delivery)
+        .where(
+            col(Delivery.account) == ledger.account,
+            col(Delivery.counts_from).is_not(None),
+            col(Delivery.fate).in_(OPEN),
+            *_kind(asked),
+            _within(Delivery.at, asked),
+        )
+        .values(agreed_in=ledger.run)
+    )
+
+
+def agreed(session: Session, ledger: Ledger) -> Iterator[Delivery]:
+    """Every delivery that a human agreed to in this run."""
+    yield from session.exec(
+        select(Delivery)
+        .where(Delivery.account == ledger.account, Delivery.agreed_in == ledger.run)
+        .order_by(col(Delivery.id))
+    )
+
+
+def of_lead(
+    session: Session, account: str, lead: LeadId, *, conversion: str | None, destination: str | None
+) -> list[Delivery]:
+    """A lead's deliveries, perhaps only of one conversion, or to one destination."""
+    wanted = [Delivery.account == account, Delivery.lead == lead]
+    if conversion is not None:
+        wanted.append(Delivery.conversion == conversion)
+    if destination is not None:
+        wanted.append(Delivery.destination == destination)
+    return list(session.exec(select(Delivery).where(*wanted).order_by(col(Delivery.id))))
+
+
+def known(session: Session, account: str, ids: Sequence[LeadId]) -> set[LeadId]:
+    """Those of the leads that are on record."""
+    found = session.exec(select(LeadRow.id).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    return {LeadId(lead) for lead in found}
+
+
+def _kind(asked: Asked) -> Iterator[ColumnElement[bool]]:
+    if asked.conversion is not None:
+        yield col(Delivery.conversion) == asked.conversion
+    if asked.destination is not None:
+        yield col(Delivery.destination) == asked.destination
+
+
+def _within(at: datetime | None, asked: Asked) -> ColumnElement[bool]:
+    """Whether a column's instant lies in the time asked for."""
+    return and_(col(at) >= asked.start, col(at) < asked.end)
