@@ -8,7 +8,7 @@ from connectors.errors import Misconfigured
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage
 from jobs.intake import Intake, Times
-from jobs.ledger import backfills, excluded, leads
+from jobs.ledger import backfills, excluded, leads, whereabouts
 from jobs.ledger.ledger import Ledger
 from jobs.own_pages import OwnPages
 from jobs.pull import Pulled, Reach, Style
@@ -95,7 +95,9 @@ class _Reading:
         if self.style is not Style.DETAILS:
             return True
         with self.ledger.reading() as session:
-            wanted = leads.worth_reading(session, self.ledger.account, since=self.wish.reads_from, before=self.began_at)
+            wanted = whereabouts.worth_reading(
+                session, self.ledger.account, since=self.wish.reads_from, before=self.began_at
+            )
         return len(self.own_pages.read(wanted).ids) == len(wanted)
 
     def _set_clock(self, page: LeadPage, *, first: bool) -> None:
@@ -134,5 +136,5 @@ class _Reading:
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
-            new = leads.not_on_record(session, self.ledger.account, listed)
+            new = whereabouts.not_on_record(session, self.ledger.account, listed)
         return len(self.own_pages.read(new).ids) == len(new)

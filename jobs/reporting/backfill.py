@@ -106,7 +106,8 @@ def _undated(account: Account, preview: Preview) -> list[str]:
     found = preview.picked.undated if preview.picked else {}
     return [
         f"{account.conversion(conversion)} → {destination}: {counted(count, 'change')} that Oplead does not date "
-        "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never towards Meta"
+        "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never where a "
+        "platform judges events by their own age"
         for (conversion, destination), count in sorted(found.items())
     ]
 

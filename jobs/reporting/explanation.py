@@ -14,7 +14,7 @@ from rich.table import Table
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Sending
 from jobs.reporting.account import Account
-from jobs.reporting.reasons import FATES, NOTHING, REASONS, Words
+from jobs.reporting.reasons import FATES, NOTHING, REASONS, ZERO_MAY_BE_FINAL, Words
 from jobs.reporting.terminal import day_and_time, facts, money, table
 
 ORIGINS: Mapping[str, str] = {
@@ -247,9 +247,7 @@ def _print_correction(console: Console, account: Account, correction: Corrected)
     if correction.words.todo and not correction.words.todo.startswith("Nothing"):
         console.print(Padding(escape(f"What to do: {correction.words.todo}"), (0, 0, 0, 4)))
     if correction.cause == "won_again" and correction.fate == Fate.ACCEPTED:
-        # https://support.google.com/google-ads/answer/7686447
-        said = "Google's help calls a value of 0 final: see in Google Ads whether this one rose again."
-        console.print(Padding(said, (0, 0, 0, 4)))
+        console.print(Padding(ZERO_MAY_BE_FINAL, (0, 0, 0, 4)))
     details = [("by", correction.by)]
     if correction.due_at is not None:
         details.append(("goes out", f"not before {day_and_time(correction.due_at, zone)}"))

@@ -20,6 +20,8 @@ class Words:
 
 
 NOTHING = "Nothing to do."
+ZERO_MAY_BE_FINAL = "Google's help calls a value of 0 final: see in Google Ads whether this one rose again."
+"""Of a value that was taken away and is given back: https://support.google.com/google-ads/answer/7686447."""
 
 REASONS: Mapping[str, Words] = MappingProxyType(
     {

@@ -67,7 +67,7 @@ def test_what_a_human_should_mend_is_told(account):
         "unreadable leads"
     ]
     assert Verdict.FAILED is told["statuses"][0]
-    assert "chaud (1)" in told["statuses"][1]
+    assert "Chaud (1)" in told["statuses"][1]
     assert Verdict.FAILED is told["conversions"][0]
 
 
