@@ -4,9 +4,9 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -33,6 +33,7 @@ _WHOLE_ANSWER = 4  # times the read timeout; an answer that drips for longer tha
 _LONG_WAIT = timedelta(seconds=5)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _DELAY = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -65,6 +66,8 @@ class Answer:
     next_link: str | None
     """The `Link: <…>; rel="next"` header's address."""
     served_at: datetime | None
+    totals: Mapping[str, int] = field(default_factory=dict)
+    """By header, how many leads there are, where one tells."""
 
 
 class OpleadClient:
@@ -200,6 +203,7 @@ class OpleadClient:
             url=self.origin + target,
             next_link=response.links.get("next", {}).get("url"),
             served_at=_date(response),
+            totals=dict(_totals(response, self._options.pagination.total_header)),
         )
 
     def _exchange(self, target: str, path: str) -> tuple[httpx.Response, bytes]:
@@ -282,6 +286,13 @@ def _until(chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
         if time.monotonic() > deadline:
             raise httpx.ReadTimeout("the answer drips")
         yield chunk
+
+
+def _totals(response: httpx.Response, named: str | None) -> Iterator[tuple[str, int]]:
+    """What the usual headers, and the one that the settings name, tell of the number of all leads."""
+    for name in dict.fromkeys((*([named] if named else []), *_TOTAL_HEADERS)):
+        if _DELAY.fullmatch(written := response.headers.get(name, "").strip()):
+            yield name, int(written)
 
 
 def _date(response: httpx.Response) -> datetime | None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 BareRule = Literal["by_utm", "gclid", "fbclid", "reject"]
 BareDigitsRule = Literal["reject", "lead_id"]
-PaginationStyle = Literal["auto", "none", "page", "offset", "cursor", "next_url", "link_header"]
+PaginationStyle = Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class PaginationOptions:
     cursor_param: str = "cursor"
     total: str | None = None
     """Where the number of all leads stands; searched for where unset."""
+    total_header: str | None = None
+    """The header that tells the number of all leads; read only where it is named."""
     max_pages: int = 10_000
 
 

@@ -45,6 +45,7 @@ _KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
     "page": ("page",),
     "offset": ("offset",),
     "cursor": ("cursor",),
+    "last_id": ("cursor",),
     "next_url": ("target",),
     "link_header": ("target",),
 }
@@ -180,7 +181,7 @@ class Walk:
         self._places.add(place)
         repeated = self._is_repeated(marks)
         self._count(place, answer, marks, is_new=not repeated)
-        following = self._following(place, answer, len(marks)) if self._goes_on(place, marks) else None
+        following = self._following(place, answer, marks) if self._goes_on(place, marks) else None
         if repeated:
             # A list that is numbered may serve its last page again and again.
             seen_to_work = self._resumed or len(self._pages) > 1
@@ -208,14 +209,17 @@ class Walk:
         self._lately.append(entries)
         self._listed += len(entries - lately) if is_new else 0
         self.moved |= is_new and not lately.isdisjoint(entries)
-        total = self._total(answer.body)
+        total = self._total(answer)
         # What is smaller than what was listed is no total: some platforms tell a page's own number.
         if total is not None and total >= self._listed:
             # By a cursor nothing is passed over, whatever comes and goes.
             self.moved |= place.kind != "cursor" and self._totals[-1:] not in ([], [total])
             self._totals = [*self._totals[:1], total]
 
-    def _total(self, body: object) -> int | None:
+    def _total(self, answer: Answer) -> int | None:
+        if self._options.total_header is not None:
+            return answer.totals.get(self._options.total_header)
+        body = answer.body
         paths = _TOTALS if self._options.total is None else (self._options.total,)
         told = first(body, paths) if isinstance(body, Mapping) else None
         written = text_of(told) if isinstance(told, str | Decimal) else None
@@ -242,14 +246,17 @@ class Walk:
         self._pages.add(page)
         return repeated
 
-    def _following(self, place: Place, answer: Answer, count: int) -> Place | None:
+    def _following(self, place: Place, answer: Answer, marks: Sequence[str]) -> Place | None:
         written: object
+        count = len(marks)
         paths: tuple[str, ...] = ()
         match self._options.style:
             case "none":
                 return None
             case "page" | "offset":
                 return self._numbered(place, count)
+            case "last_id":
+                return Place("cursor", marks[-1]) if marks else None
             case "link_header":
                 written = answer.next_link or None
             case "next_url":
@@ -261,7 +268,7 @@ class Walk:
             case "auto":
                 return self._self_described(place, answer, count)
         if written is None:
-            self._refuse_if_more(answer.body, count, is_first=place.kind == "start" and self._whole, paths=paths)
+            self._refuse_if_more(answer, count, is_first=place.kind == "start" and self._whole, paths=paths)
             return None
         return Place("cursor", _text(written)) if self._options.style == "cursor" else self._linked(written, answer)
 
@@ -282,12 +289,12 @@ class Walk:
         cursor = written if written is not None else _told(answer.body, self._next_paths(_CURSORS))
         if cursor is not None:
             return Place("cursor", _text(cursor))
-        self._refuse_if_more(answer.body, count, is_first=place.kind == "start", paths=self._next_paths(_ENDS))
+        self._refuse_if_more(answer, count, is_first=place.kind == "start", paths=self._next_paths(_ENDS))
         return None
 
-    def _refuse_if_more(self, body: object, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
+    def _refuse_if_more(self, answer: Answer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
         """Refuse a list that may go on after an answer that names no next page."""
-        if _may_be_cut(body, count, self._total(body), is_first=is_first, paths=paths):
+        if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
             style = self._options.style
             way = "oplead.pagination.style" if style == "auto" else f"oplead.pagination.style ({style}) and next"
             raise Misconfigured(

@@ -9,11 +9,14 @@ from typing import Final, assert_never
 from urllib.parse import quote, urlencode
 
 from connectors.sandbox.oplead_shape import Shape
-from connectors.sandbox.oplead_wire import ZONE, instant
+from connectors.sandbox.oplead_wire import ZONE, instant, wire_id
 
 LONGEST_PAGE = 100
 
 Query = Mapping[str, tuple[str, ...]]
+
+
+_UNTIL: Final = "date_to"
 
 
 class BadQueryError(Exception):
@@ -54,6 +57,8 @@ def page_of(leads: Mapping[str, object], asked: Mapping[str, str], shape: Shape)
             return Page([leads[lead_id] for lead_id in wanted], len(wanted))
         case "page" | "page_from_0" | "offset":
             return _numbered([leads[lead_id] for lead_id in wanted], asked, shape)
+        case "after_id":
+            return _after(order, {lead_id: leads[lead_id] for lead_id in wanted}, asked, shape)
         case "next_url" | "cursor" | "next_path" | "links_next" | "link_header":
             return _following(order, {lead_id: leads[lead_id] for lead_id in wanted}, asked, shape)
     assert_never(shape.pagination)
@@ -73,7 +78,8 @@ def parameters(query: Query, known: frozenset[str], shape: Shape) -> dict[str, s
 
 def known_parameters(shape: Shape) -> frozenset[str]:
     """The parameters that the list understands."""
-    return frozenset({*_paging(shape), *([_filter(shape)] if shape.filters else [])})
+    ends = [_UNTIL] if shape.filters == "date_from" else []
+    return frozenset({*_paging(shape), *([_filter(shape), *ends] if shape.filters else [])})
 
 
 def envelope(page: Page, asked: Mapping[str, str], shape: Shape, url: str) -> tuple[object, dict[str, str]]:
@@ -81,8 +87,8 @@ def envelope(page: Page, asked: Mapping[str, str], shape: Shape, url: str) -> tu
     following = urlencode({**asked, "cursor": page.cursor}, quote_via=quote) if page.cursor else None
     address = f"{url}?{following}" if following else None
     path = f"/{url.split('/', 3)[3]}?{following}" if following else None
-    beside: dict[str, object] = {"total": page.total} if shape.page_total else {}
-    headers = {}
+    beside: dict[str, object] = {"total": page.total} if shape.page_total is True else {}
+    headers = {"X-Total-Count": str(page.total)} if shape.page_total == "header" else {}
     match shape.pagination:
         case "next_url":
             beside["next"] = address
@@ -93,8 +99,8 @@ def envelope(page: Page, asked: Mapping[str, str], shape: Shape, url: str) -> tu
         case "cursor":
             beside["nextCursor"] = page.cursor
         case "link_header":
-            headers = {"Link": f'<{url}>; rel="first"' + (f', <{address}>; rel="next"' if address else "")}
-        case "page" | "page_from_0" | "offset" | "none":
+            headers |= {"Link": f'<{url}>; rel="first"' + (f', <{address}>; rel="next"' if address else "")}
+        case "page" | "page_from_0" | "offset" | "none" | "after_id":
             pass
         case _:
             assert_never(shape.pagination)
@@ -125,6 +131,8 @@ def _paging(shape: Shape) -> tuple[str, ...]:
             return (shape.page_parameter, shape.size_parameter)
         case "offset":
             return (shape.offset_parameter, shape.size_parameter)
+        case "after_id":
+            return ("after_id",)
         case "next_url" | "cursor" | "next_path" | "links_next" | "link_header":
             return ("cursor",)
     assert_never(shape.pagination)
@@ -137,13 +145,18 @@ def _filter(shape: Shape) -> str:
 def _wanted(there: Sequence[str], leads: Mapping[str, object], asked: Mapping[str, str], shape: Shape) -> Sequence[str]:
     """The leads that pass the filter; one whose dates read badly is served rather than hidden."""
     name = _filter(shape)
+    if shape.filters == "date_from" and (name in asked) != (_UNTIL in asked):
+        raise BadQueryError(f"{name} and {_UNTIL} are given together")
     if name not in asked:
         return there
+    until = instant(asked[_UNTIL]) if shape.filters == "date_from" else datetime.max.replace(tzinfo=UTC)
+    if until is None:
+        raise BadQueryError(f"{_UNTIL} does not read as it must")
     since, told = _SINCE[name](asked[name]), _created if shape.filters == "created_since" else _changed
     if since is None:
         raise BadQueryError(f"{name} does not read as it must")
     moments = {lead_id: told(leads[lead_id]) for lead_id in there}
-    return [lead_id for lead_id, moment in moments.items() if moment is None or moment >= since]
+    return [lead_id for lead_id, moment in moments.items() if moment is None or since <= moment <= until]
 
 
 def _day(text: str) -> datetime | None:
@@ -162,6 +175,7 @@ _SINCE: Final[Mapping[str, Callable[[str], datetime | None]]] = {
     "updatedAfter": _day,
     "modified_since": _epoch,
     "created_since": instant,
+    "date_from": instant,
 }
 """How each filter reads."""
 
@@ -190,6 +204,17 @@ def _numbered(wanted: Sequence[object], asked: Mapping[str, str], shape: Shape) 
         if shape.past_end == "last_again":
             first = max(0, (len(wanted) - 1) // size * size)
     return Page(wanted[first : first + size], len(wanted))
+
+
+def _after(order: Sequence[str], wanted: Mapping[str, object], asked: Mapping[str, str], shape: Shape) -> Page:
+    """The leads after the one whose id is given, as it is served."""
+    served = [str(wire_id(lead_id, shape.ids)) for lead_id in order]
+    named = asked.get("after_id")
+    if named is not None and named not in served:
+        raise BadQueryError("after_id names no lead")
+    first = 0 if named is None else served.index(named) + 1
+    rest = [wanted[lead_id] for lead_id in order[first:] if lead_id in wanted]
+    return Page(rest[: shape.page_size], len(wanted))
 
 
 def _following(order: Sequence[str], wanted: Mapping[str, object], asked: Mapping[str, str], shape: Shape) -> Page:

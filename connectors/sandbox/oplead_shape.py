@@ -18,17 +18,26 @@ class Shape:
     lead_path: Literal["/leads", "/lead"] = "/leads"
     envelope: Literal["data", "array", "items", "results", "leads", "data.items", "fiches", "included"] = "data"
     pagination: Literal[
-        "next_url", "cursor", "page", "page_from_0", "offset", "next_path", "links_next", "link_header", "none"
+        "next_url",
+        "cursor",
+        "page",
+        "page_from_0",
+        "offset",
+        "next_path",
+        "links_next",
+        "link_header",
+        "none",
+        "after_id",
     ] = "next_url"
     page_parameter: Literal["page", "p", "pageNumber"] = "page"
     offset_parameter: Literal["offset", "skip"] = "offset"
     size_parameter: Literal["size", "limit", "per_page"] = "size"
     size_is: Literal["honoured", "ignored"] = "honoured"
     page_size: Literal[100, 20, 25, 50] = 100
-    page_total: Literal[False, True] = False
+    page_total: Literal[False, True, "header"] = False
     past_end: Literal["empty", "not_found", "last_again"] = "empty"
     unknown_parameters: Literal["refused", "ignored"] = "refused"
-    filters: Literal[False, True, "updatedAfter", "modified_since", "created_since"] = False
+    filters: Literal[False, True, "updatedAfter", "modified_since", "created_since", "date_from"] = False
     order: Literal["oldest_first", "newest_first"] = "oldest_first"
     list_has_details: Literal[True, False, "ids"] = True
     names: Literal["camel", "snake", "run_together", "french"] = "camel"
@@ -89,6 +98,7 @@ _SAID: Final[Mapping[str, Mapping[Position, str]]] = {
         "links_next": "links.next holds the next page's whole address, null at the end",
         "link_header": "a Link header with rel=next holds the next page's whole address, and is missing at the end",
         "none": "every lead comes at once",
+        "after_id": "pages begin after the lead whose id after_id names, and say nothing of the next",
     },
     "page_parameter": {name: f"{name} numbers the pages" for name in ("page", "p", "pageNumber")},
     "offset_parameter": {name: f"{name} counts the leads before a page" for name in ("offset", "skip")},
@@ -98,7 +108,11 @@ _SAID: Final[Mapping[str, Mapping[Position, str]]] = {
         "ignored": "a numbered page has its own length, whatever is asked",
     },
     "page_size": {size: f"a page holds {size} leads where nothing is asked" for size in (100, 20, 25, 50)},
-    "page_total": {False: "no page tells how many leads there are", True: "total tells how many leads there are"},
+    "page_total": {
+        False: "no page tells how many leads there are",
+        True: "total tells how many leads there are",
+        "header": "the header X-Total-Count tells how many leads there are",
+    },
     "past_end": {
         "empty": "a page past the end is empty",
         "not_found": "a page past the end is answered 404",
@@ -114,6 +128,7 @@ _SAID: Final[Mapping[str, Mapping[Position, str]]] = {
         "updatedAfter": "updatedAfter filters by change, a date",
         "modified_since": "modified_since filters by change, in epoch seconds",
         "created_since": "created_since filters by creation, an ISO 8601 time, and nothing filters by change",
+        "date_from": "date_from and date_to filter by change, ISO 8601 times, and only both together",
     },
     "order": {
         "oldest_first": "the list begins with the oldest lead",
@@ -210,19 +225,20 @@ class Conflict:
 
 _BY_NUMBER: Final = ("page", "page_from_0", "offset")
 _BY_BODY: Final = ("next_url", "cursor", "next_path", "links_next")
+_UNNUMBERED: Final = (*_BY_BODY, "link_header", "none", "after_id")
 CONFLICTS: Final[tuple[Conflict, ...]] = (
     Conflict("pagination", _BY_BODY, "envelope", ("array",), "a bare array has no room for the next page's address"),
     Conflict("envelope", ("array",), "page_total", (True,), "a bare array has no room for a total"),
     Conflict(
         "pagination",
-        (*_BY_BODY, "link_header", "none", "offset"),
+        (*_UNNUMBERED, "offset"),
         "page_parameter",
         ("p", "pageNumber"),
         "no page is numbered",
     ),
     Conflict(
         "pagination",
-        (*_BY_BODY, "link_header", "none", "page", "page_from_0"),
+        (*_UNNUMBERED, "page", "page_from_0"),
         "offset_parameter",
         ("skip",),
         "no leads are counted",
@@ -236,17 +252,15 @@ CONFLICTS: Final[tuple[Conflict, ...]] = (
     ),
     Conflict(
         "pagination",
-        (*_BY_BODY, "link_header", "none"),
+        _UNNUMBERED,
         "size_parameter",
         ("limit", "per_page"),
         "only numbered pages take a size",
     ),
-    Conflict(
-        "pagination", (*_BY_BODY, "link_header", "none"), "size_is", ("ignored",), "only numbered pages take a size"
-    ),
+    Conflict("pagination", _UNNUMBERED, "size_is", ("ignored",), "only numbered pages take a size"),
     Conflict(
         "pagination",
-        (*_BY_BODY, "link_header", "none"),
+        _UNNUMBERED,
         "past_end",
         ("not_found", "last_again"),
         "nobody can ask past an end that is told",

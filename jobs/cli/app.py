@@ -384,8 +384,12 @@ def sandbox(
     seed: Seed = 7,
     leads: Leads = 1500,
     shape: Annotated[
-        int | None,
-        typer.Option(min=0, help="Have Oplead speak in a way picked by this number and not told, for `probe` to find."),
+        str | None,
+        typer.Option(
+            metavar="N|FILE",
+            help="Have Oplead speak in a way picked by this number and not told, for `probe` to find; or as a YAML "
+            "file says, an axis a line (--rules names them).",
+        ),
     ] = None,
     google_transport: GoogleTransport = "data_manager",
 ) -> None:
@@ -393,15 +397,18 @@ def sandbox(
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
-    from jobs.cli.demo.stage import Cast  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.sandbox import print_rules, serve  # noqa: PLC0415
+    from jobs.cli.sandbox import cast_of, print_rules, serve  # noqa: PLC0415
 
     if rules:
         raise typer.Exit(guarded(print_rules))
     if out is None:
         raise typer.BadParameter("say where the sandbox lives: --out DIR", param_hint="--out")
-    raise typer.Exit(guarded(lambda: serve(out, Cast(seed, leads, shape), google_transport)))
+    try:
+        cast = cast_of(seed, leads, shape)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shape") from None
+    raise typer.Exit(guarded(lambda: serve(out, cast, google_transport)))
 
 
 @app.command()

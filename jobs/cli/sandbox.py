@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from rich.markup import escape
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
+from connectors.sandbox.oplead_shape import Shape, shape_of
 from connectors.sandbox.sandbox import RULES
 from jobs.cli.demo.stage import ENVIRONMENT_FILE, Cast, Stage, staged
 from jobs.cli.exits import Exit
@@ -29,6 +32,27 @@ def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     return Exit.DONE
 
 
+def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
+    """Which leads play, and how Oplead speaks: by a number, or as a YAML file writes it.
+
+    Raises:
+        ValueError: it is neither; the message says what is wrong.
+    """
+    if shape is None or shape.isdecimal():
+        return Cast(seed, leads, None if shape is None else int(shape))
+    try:
+        written = YAML(typ="safe", pure=True).load(Path(shape))
+    except OSError:
+        raise ValueError(f"write a number, or the path of a YAML file: there is none at {shape}") from None
+    except YAMLError:
+        raise ValueError(f"{shape} is no YAML") from None
+    match written:
+        case dict():
+            shape_of(written)
+            return Cast(seed, leads, positions=written)
+    raise ValueError(f"{shape}: write one axis a line, as  pagination: page  (`sandbox --rules` names them)")
+
+
 def print_addresses(stage: Stage) -> None:
     """Print where everything is, and what to type next."""
     console = results()
@@ -40,7 +64,9 @@ def print_addresses(stage: Stage) -> None:
     if not stage.sandbox.oplead.tells_shape:
         console.print("How its Oplead speaks is not told: the settings' oplead section is yours to find out.")
     console.print("In another terminal:")
-    first = "run" if stage.sandbox.oplead.tells_shape else "probe"
+    # The settings written for it are those of its own way to speak.
+    is_own = stage.sandbox.oplead.tells_shape and stage.sandbox.oplead.shape == Shape()
+    first = "run" if is_own else "probe"
     console.print(f"  {next_command(stage.settings, first)}", markup=False, soft_wrap=True)
     console.print("Or with settings of your own:")
     console.print(f"  {_first_settings(stage)}", markup=False, soft_wrap=True)

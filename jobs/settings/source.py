@@ -25,7 +25,7 @@ class Auth(Strict):
 class Pagination(Strict):
     """How Oplead's list goes on to its next page."""
 
-    style: Literal["auto", "none", "page", "offset", "cursor", "next_url", "link_header"] = "auto"
+    style: Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"] = "auto"
     """`auto` follows only what describes itself: a next URL of the same host, a Link header, or a cursor."""
     items: Path_ | None = None
     """Where the array of leads is; searched for where unset."""
@@ -42,9 +42,11 @@ class Pagination(Strict):
     offset_param: Text = "offset"
     """The query parameter of the offset, for `offset`."""
     cursor_param: Text = "cursor"
-    """The query parameter of the cursor, for `cursor`."""
+    """The query parameter of the cursor, for `cursor`; that of a page's last lead, for `last_id`."""
     total: Path_ | None = None
     """Where an answer tells how many leads there are in all; searched for where unset."""
+    total_header: Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None = None
+    """The header in which an answer tells how many leads there are in all; none is believed unless it is named."""
     max_pages: PositiveInt = 10_000
     """Where a list that never ends is given up."""
 

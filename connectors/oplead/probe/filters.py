@@ -17,6 +17,29 @@ _NAMES = (
     *("since", "updated_at_min", "updatedAt_gte", "changed_since", "from", "date_from", "dateFrom", "startDate"),
     *("modifie_depuis", "depuis", "created_since", "createdSince", "created_after", "createdAfter"),
 )
+_ENDS = {
+    "updated_from": "updated_to",
+    "updatedFrom": "updatedTo",
+    "updatedAt[gte]": "updatedAt[lte]",
+    "updated_after": "updated_before",
+    "updatedAfter": "updatedBefore",
+    "updated_at[gte]": "updated_at[lte]",
+    "modified_after": "modified_before",
+    "modifiedAfter": "modifiedBefore",
+    "updated_at_min": "updated_at_max",
+    "updated_since": "updated_until",
+    "updatedSince": "updatedUntil",
+    "updatedAt_gte": "updatedAt_lte",
+    "modified_since": "modified_until",
+    "modifiedSince": "modifiedUntil",
+    "since": "until",
+    "from": "to",
+    "date_from": "date_to",
+    "dateFrom": "dateTo",
+    "startDate": "endDate",
+    "depuis": "jusque",
+}
+"""What the end of the time is called beside the name of its beginning, where a platform wants both."""
 Format = Literal["iso", "date", "epoch_s", "epoch_ms"]
 _FORMATS: tuple[Format, ...] = ("iso", "date", "epoch_s", "epoch_ms")
 _AHEAD = timedelta(days=300)
@@ -55,6 +78,8 @@ class FilterSearch:
         self._dates_of = dates_of
         self._zone = zone
         self._ahead = now + _AHEAD
+        self._read_alone: list[str] = []
+        """The names that are read, and refused in every format."""
 
     def find(self, seen: Sequence[Dated], page_size: int, configured: SinceFilter | None) -> Filtering:
         """The filter by changes; one that cannot be told from a filter by creation is not suggested."""
@@ -71,6 +96,9 @@ class FilterSearch:
                     note = f"Changes: `{trial.name}` lists only what changed since a time ({_said(form)})."
                     return Filtering(found, split, (*notes, note))
                 notes.append(_passed_over(trial.name, meaning))
+            if (both := self._with_both_ends(split, seen)) is not None:
+                said = f"`{both.param}` and `{both.until_param}` list only what changed between two times"
+                return Filtering(both, split, (*notes, f"Changes: {said} ({_said(both.format)})."))
         except NoMoreQuestions:
             notes.append("Changes: not every usual filter could be tried within the bound on questions.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
@@ -87,8 +115,47 @@ class FilterSearch:
                     yield trial, form
                 elif trial.effect is Effect.WRONG:
                     wrong.append(trial.name)
+            self._read_alone = wrong
             if self._trials.refusal is not None:  # whoever refuses unknown names has told which are known
                 left = wrong
+
+    def _with_both_ends(self, split: datetime | None, seen: Sequence[Dated]) -> SinceFilter | None:
+        """The filter by changes that wants both ends of the time: its beginning alone is refused, or passed over."""
+        refused = [name for name in self._read_alone if name in _ENDS]
+        for name in refused or self._read_in_pairs():
+            for form in _FORMATS:
+                found = SinceFilter(name, form, _ENDS[name])
+                trial = self._trials.together(self._query(found, self._ahead))
+                if self._leaves_out(trial):
+                    if self._meaning(found, split, seen) == "changes":
+                        return found
+                    break
+        return None
+
+    def _read_in_pairs(self) -> list[str]:
+        """The names that make a difference beside their ends, in one format or another; none, mostly."""
+        if self._trials.refusal is not None:
+            return []
+        found: list[str] = []
+        for form in _FORMATS:
+            every = [SinceFilter(name, form, end) for name, end in _ENDS.items()]
+            asked = {key: value for one in every for key, value in self._query(one, self._ahead).items()}
+            if self._trials.together(asked).effect is Effect.SAME:
+                continue
+            found += [
+                one.param
+                for one in every
+                if one.param not in found
+                and self._trials.together(self._query(one, self._ahead)).effect is not Effect.SAME
+            ]
+        return found
+
+    def _query(self, found: SinceFilter, since: datetime) -> dict[str, str]:
+        """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""
+        query = {found.param: write_moment(since, found.format, self._zone)}
+        if found.until_param is not None:
+            query[found.until_param] = write_moment(self._ahead + _DAY, found.format, self._zone)
+        return query
 
     def _leaves_out(self, trial: Trial) -> bool:
         """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
@@ -105,7 +172,7 @@ class FilterSearch:
     ) -> Literal["changes", "creation", "unclear"]:
         if split is None:
             return "unclear"
-        page = self._trials.one(found.param, write_moment(split, found.format, self._zone)).page
+        page = self._trials.together(self._query(found, split)).page
         if page is None:
             return "unclear"
         told = self._dates_of(page)
@@ -142,7 +209,7 @@ def _is_old(one: Dated, start: datetime) -> bool:
     return one.created is not None and one.created < start
 
 
-def _said(form: Format) -> str:
+def _said(form: str) -> str:
     return {"iso": "ISO 8601", "date": "a day", "epoch_s": "seconds", "epoch_ms": "milliseconds"}[form]
 
 

@@ -19,6 +19,21 @@ _CURSORS = (
     *("cursor", "after", "nextCursor", "next_cursor", "page_token", "pageToken", "nextPageToken", "starting_after"),
     *("continuationToken", "next", "curseur", "page[cursor]", "page[after]", "page"),
 )
+_LAST_IDS = (
+    *(
+        "after_id",
+        "afterId",
+        "last_id",
+        "lastId",
+        "since_id",
+        "sinceId",
+        "starting_after",
+        "after",
+        "from_id",
+        "fromId",
+    ),
+    *("min_id", "max_id", "before_id", "last", "cursor"),
+)
 _NEXT_WORDS = ("next", "suivant", "cursor", "curseur", "continuation", "pagetoken")
 _MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresults"})
 _PAGE_SIZES = frozenset(
@@ -39,6 +54,8 @@ class Paging:
     page_size: int
     """How many leads a page holds, as asked for by the options."""
     total: int | None = None
+    header: tuple[str, int] | None = None
+    """A header that may tell how many leads there are, and what it says; to be tried."""
     how: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
 
@@ -53,7 +70,10 @@ class PageSearch:
         self._first = first
         self._trials = Trials(asker, reader, first)
         self._count = len(first.items)
-        self._total = told_total(first.answer.body, self._count)
+        self._told = told_total(first.answer.body, self._count)
+        headers = ((name, total) for name, total in first.answer.totals.items() if total >= self._count)
+        self._header = next(headers, None) if self._told is None else None
+        self._total = self._header[1] if self._header else self._told
 
     @property
     def trials(self) -> Trials:
@@ -70,6 +90,7 @@ class PageSearch:
                 or self._described(told)
                 or self._numbered(told)
                 or self._counted(told)
+                or self._by_last_id(told)
                 or self._unpaged(told)
             )
         except NoMoreQuestions:
@@ -166,6 +187,19 @@ class PageSearch:
                     return self._sized(options, f"`{trial.name}` says how many leads to pass over")
         return None
 
+    def _by_last_id(self, told: PaginationOptions) -> Paging | None:
+        """Pages that begin after the lead whose id is given."""
+        marks = self._first.marks
+        if self._count < _FEW:
+            return None
+        for trial in self._trials.each(pairs_of(_LAST_IDS, marks[-1])):
+            if _goes_elsewhere(trial):
+                page = self._trials.one(trial.name, marks[0]).page
+                if page is not None and is_shifted(self._first, page):
+                    options = replace(told, style="last_id", cursor_param=trial.name)
+                    return self._sized(options, f"`{trial.name}` takes the id of a page's last lead")
+        return None
+
     def _names_in_next(self) -> Iterator[str]:
         """The parameters of a next address that could not be followed, as one on a host behind this one."""
         for path, value in beside(self._first.answer.body):
@@ -220,8 +254,8 @@ class PageSearch:
     def _found(
         self, options: PaginationOptions, how: str, *, size: int | None = None, all_seen: bool = False
     ) -> Paging:
-        total = self._total if self._total is not None or not all_seen else self._count
-        return Paging(options, size or self._count, total, (f"Pages: {how}.",))
+        total = self._told if self._told is not None or not all_seen else self._count
+        return Paging(options, size or self._count, total, self._header, (f"Pages: {how}.",))
 
     def _unpaged(self, told: PaginationOptions, reason: str = "") -> Paging:
         """No second page was found: the first is all there is, or that cannot be told."""
@@ -238,11 +272,11 @@ class PageSearch:
                 f"the list holds {count} leads, a usual length of a page, and nothing tells of another{reason}; "
                 "if these are all your leads, write style: none",
             )
-        return Paging(told, count, count, (f"Pages: all {count} leads came at once.",))
+        return Paging(told, count, count, self._header, (f"Pages: all {count} leads came at once.",))
 
     def _undecided(self, told: PaginationOptions, said: str) -> Paging:
         sentence = f"oplead.pagination.style: {said}; Oplead's API page names its parameters"
-        return Paging(told, self._count, self._total, (), (sentence,))
+        return Paging(told, self._count, self._told, self._header, (), (sentence,))
 
     def _tells_of_more(self) -> bool:
         return self._first.answer.next_link is not None or any(

@@ -19,7 +19,7 @@ from connectors.oplead.probe.clicks import sources_of, suspicions_of
 from connectors.oplead.probe.costs import Reading
 from connectors.oplead.probe.counting import CountingPacer
 from connectors.oplead.probe.envelope_search import locate
-from connectors.oplead.probe.extent import count_leads
+from connectors.oplead.probe.extent import count_leads, with_header
 from connectors.oplead.probe.filters import Dated, FilterSearch
 from connectors.oplead.probe.names import CONTACT
 from connectors.oplead.probe.pagination import PageSearch
@@ -36,7 +36,7 @@ from connectors.ports import Clock
 from connectors.records import Lead
 from connectors.survey import Survey
 
-MOST_QUESTIONS = 80
+MOST_QUESTIONS = 100
 """To find the way in, the pages and the filters; the leads to look at are read beside these."""
 _CHANGED_WITHIN = timedelta(days=4)
 """A night and the usual overlap."""
@@ -127,6 +127,7 @@ class OpleadProbe:
             now = self._now(first)
             search = FilterSearch(looking.trials, times.of_page, zone=options.zone, now=now)
             filtering = search.find(times.seen, len(first.items), options.since_filter)
+            paging = with_header(asker, reader, paging, sample.counted)
             if paging.total is None and not paging.undecided and sample.counted is None:
                 paging = replace(paging, total=count_leads(asker, reader, paging.options, paging.page_size))
         return Found(paging, sample, places, filtering)

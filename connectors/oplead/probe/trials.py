@@ -87,6 +87,16 @@ class Trials:
             return Trial(name, value, effect_of(self.first, answer), answer)
         return Trial(name, value, self._refused(answer, name, value), None)
 
+    def together(self, query: Mapping[str, str]) -> Trial:
+        """Try several parameters in one question."""
+        if len(query) == 1:
+            return self.one(*next(iter(query.items())))
+        answer = self._ask(query)
+        name, value = "&".join(query), ""
+        if isinstance(answer, Listed):
+            return Trial(name, value, effect_of(self.first, answer), answer)
+        return Trial(name, value, Effect.WRONG, None)
+
     def _refused(self, answer: Declined, name: str, value: str) -> Effect:
         known = self.refusal
         if known is None:

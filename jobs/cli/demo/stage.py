@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connectors.sandbox.oplead_shape import drawn_shape
+from connectors.sandbox.oplead_shape import drawn_shape, shape_of
 from connectors.sandbox.population import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.ledger.lease import LeaseHeldError, exclusive
@@ -25,6 +25,8 @@ class Cast:
     leads: int = 1500
     shape: int | None = None
     """Which way of speaking is drawn for Oplead, and not told; the sandbox's own, open one where there is none."""
+    positions: Mapping[str, str | int | bool] | None = None
+    """A way of speaking as it is written, by axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
             sandbox.oplead.tells_shape = False
             if is_new:
                 sandbox.oplead.shape = drawn_shape(cast.shape)
+        elif cast.positions is not None and is_new:
+            sandbox.oplead.shape = shape_of(cast.positions)
         settings = _settings(sandbox, google_transport)
         yield Stage(sandbox, population, settings, _environ(settings.with_name(ENVIRONMENT_FILE)))
 

@@ -64,6 +64,11 @@ class List:
     """The names that the list shows of a lead; all, where None."""
     own_path: str = "/leads/"
     past_end: str = "empty"
+    filter_end: str | None = None
+    """What the filter's end is called, where both are wanted."""
+    total_header: str | None = None
+    """A header that tells how many leads there are, and by how much it is wrong."""
+    total_wrong: int = 0
     unknown: int = 400
     """How an unknown parameter is answered, where that is strict."""
 
@@ -81,9 +86,13 @@ class List:
             return make({"data": own}) if own else make({"error": "no lead"}, 404)
         if address.path != f"{self.prefix}/leads":
             return make({"error": "no page"}, 404)
-        known = {self.param, self.size_param, self.filter[0] if self.filter else None}
+        known = {self.param, self.size_param, self.filter[0] if self.filter else None, self.filter_end}
         if self.strict and (unknown := set(query) - known):
             return make({"error": f"unknown parameter {min(unknown)}"}, self.unknown)
+        if self.filter_end and (self.filter_end in query) != (self.filter[0] in query):
+            if self.strict:
+                return make({"error": "give both ends of the time"}, 400)
+            query.pop(self.filter[0], None)
         return self._page(platform, make, query)
 
     def _page(self, platform, make, query):
@@ -104,7 +113,7 @@ class List:
         page = wanted[start : start + size] if self.style != "none" else wanted
         shown = [one if self.shown is None else {name: one[name] for name in self.shown} for one in page]
         body = {self.key: shown, **self.told} if self.key else shown
-        headers = {}
+        headers = {self.total_header: str(len(wanted) + self.total_wrong)} if self.total_header else {}
         following = start + size if start + size < len(wanted) else None
         match self.style:
             case "next_url":
@@ -116,7 +125,7 @@ class List:
                 body["nextCursor"] = f"c{following}" if following else None
             case "link":
                 link = f'<{self.prefix}/leads?{self.param}={following}>; rel="next"'
-                headers = {"Link": link} if following else {}
+                headers |= {"Link": link} if following else {}
         return make(body, headers=headers)
 
     def _start(self, query, size):
@@ -126,6 +135,11 @@ class List:
                 return (int(number) - self.first) * size if number else 0
             case "none":
                 return 0
+            case "elsewhere":
+                return size if number else 0
+            case "after_id":
+                ids = [one["id"] for one in self.leads]
+                return ids.index(number) + 1 if number in ids else 0
             case "pages_skipped":
                 return int(number or 0) * size
         return int(number.lstrip("c")) if number.lstrip("c").isdecimal() else 0
@@ -315,6 +329,52 @@ def test_numbered_pages_are_found(  # noqa: PLR0917 - pytest hands them over by 
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@pytest.mark.parametrize("param", ["after_id", "last_id", "starting_after"])
+def test_pages_after_the_last_id_are_found(probe, strict, param):
+    """Believed once another id leads to the leads after that one; nothing is left out to the end."""
+    survey = probe(List(leads(130), style="after_id", param=param, strict=strict))
+
+    assert ({"style": "last_id", "cursor_param": param}, True) == (survey.suggestion["pagination"], survey.usable)
+    assert (130, 130) == (survey.leads, survey.total)
+
+
+def test_a_parameter_that_only_leads_elsewhere_is_no_last_id(probe):
+    """Whatever id it is given, the same leads come: no night could read the list whole by it."""
+    survey = probe(List(leads(130), style="elsewhere", param="after_id"))
+
+    assert not survey.usable
+    assert "oplead.pagination.style" in survey.undecided[0]
+
+
+@pytest.mark.parametrize("style", ["page", "next_url", "link", "after_id"])
+@pytest.mark.parametrize("header", ["X-Total-Count", "X-Total"])
+def test_a_total_in_a_header_is_believed_once_tried(probe, style, header):
+    """By the last page or the end of the list; it is written then, so that a night can tell a list that is cut."""
+    param = "after_id" if style == "after_id" else "page" if style == "page" else "cursor"
+    survey = probe(List(leads(130), style=style, param=param, total_header=header), count=60)
+
+    assert (130, header) == (survey.total, survey.suggestion["pagination"]["total_header"])
+
+
+@pytest.mark.parametrize("style", ["page", "next_url"])
+def test_a_header_that_counts_something_else_is_not_read(probe, style):
+    """It says more than there are, so it is left out and told."""
+    listed = List(leads(130), style=style, param="page", total_header="X-Total-Count", total_wrong=400)
+    survey = probe(listed)
+
+    assert (130, True) == (survey.total, survey.usable)
+    assert "total_header" not in survey.suggestion.get("pagination", {})
+    assert any("X-Total-Count says 530" in said for said in survey.how)
+
+
+def test_a_header_tells_that_a_list_is_cut(probe):
+    """Nobody knows how to go on, and there are more than the first page has."""
+    survey = probe(List(leads(130), style="page", param="feuille", size=17, total_header="X-Total-Count"))
+
+    assert "there are 130 leads, the first page holds 17" in survey.undecided[0]
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
 @pytest.mark.parametrize("style", ["next_url", "cursor", "link"])
 def test_a_list_that_describes_itself_needs_no_setting(probe, strict, style):
     """A next address, a cursor in its usual parameter and a Link header are followed as they are."""
@@ -500,6 +560,30 @@ def test_a_configured_filter_is_kept_where_it_filters(probe):
 
     assert {"param": "depuis_le"} == probe(listed, since_filter=SinceFilter("depuis_le")).suggestion["since_filter"]
     assert "since_filter" not in probe(listed, since_filter=SinceFilter("depuis_quand")).suggestion
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@pytest.mark.parametrize(
+    ("param", "until", "read", "form"),
+    [
+        ("date_from", "date_to", iso, {}),
+        ("updatedAfter", "updatedBefore", day, {"format": "date"}),
+        ("from", "to", seconds, {"format": "epoch_s"}),
+    ],
+)
+def test_a_filter_that_wants_both_ends_is_found(probe, strict, param, until, read, form):  # noqa: PLR0917 - by name
+    """One end alone is refused or passed over; both together are tried, and mean changes."""
+    listed = List(leads(130), filter=(param, "updatedAt", read), filter_end=until, strict=strict)
+    survey = probe(listed)
+
+    assert {"param": param, "until_param": until, **form} == survey.suggestion["since_filter"]
+
+
+def test_both_ends_that_filter_by_creation_are_of_no_use(probe):
+    """Old leads change too."""
+    listed = List(leads(130), filter=("date_from", "createdAt", iso), filter_end="date_to", strict=True)
+
+    assert "since_filter" not in probe(listed).suggestion
 
 
 # ── what leads hold ──────────────────────────────────────────────────────────────────────────────

@@ -56,13 +56,14 @@ LIST = {
         "page_from_0": ("/v1/leads?page=0", "/v1/leads?page=1", "/v1/leads?page=2"),
         "offset": ("/v1/leads", "/v1/leads?offset=100", "/v1/leads?offset=200"),
         "none": ("/v1/leads",),
+        "after_id": ("/v1/leads", "/v1/leads?after_id=L-99", "/v1/leads?after_id=L-199"),
     },
     "page_parameter": {name: f"/v1/leads?{name}=3" for name in ("page", "p", "pageNumber")},
     "offset_parameter": {name: f"/v1/leads?{name}=200" for name in ("offset", "skip")},
     "size_parameter": {name: f"/v1/leads?{name}=7" for name in ("size", "limit", "per_page")},
     "size_is": {"honoured": 7, "ignored": 100},
     "page_size": {100: 100, 20: 20, 25: 25, 50: 50},
-    "page_total": {False: None, True: 250},
+    "page_total": {False: (None, None), True: (250, None), "header": (None, "250")},
     "past_end": {"empty": (200, []), "not_found": (404, None), "last_again": (200, list(range(200, 250)))},
     "unknown_parameters": {"refused": (400, 400), "ignored": (200, 200)},
     "filters": {
@@ -70,6 +71,7 @@ LIST = {
         "updatedAfter": ("updatedAfter=2026-07-21", [3]),
         "modified_since": ("modified_since=1784559800", [3, *range(200, 250)]),
         "created_since": ("created_since=2026-07-01T09:04:00", [3, *range(240, 250)]),
+        "date_from": ("date_from=2026-07-20T17:03:20&date_to=2026-07-20T17:03:31", range(200, 212)),
         False: ("", range(250)),
     },
     "order": {"oldest_first": list(range(250)), "newest_first": list(range(249, -1, -1))},
@@ -328,8 +330,32 @@ def test_the_total_is_told_or_not(get, oplead, position, said):
     """It counts the whole list, as filtered."""
     oplead.shape = Shape(page_total=position, filters=True)
 
-    assert said == get("/v1/leads").json().get("total")
-    assert (said and 1) == get("/v1/leads?updated_since=2026-07-21").json().get("total")
+    whole, filtered = get("/v1/leads"), get("/v1/leads?updated_since=2026-07-21")
+
+    assert said == (whole.json().get("total"), whole.headers.get("x-total-count"))
+    assert said == tuple(
+        told and type(told)(int(told) + 249)
+        for told in (filtered.json().get("total"), filtered.headers.get("x-total-count"))
+    )
+
+
+def test_a_page_after_no_lead_is_none(get, oplead):
+    """An id that was never given; one of a lead that is gone meanwhile still leads on, as it is served."""
+    oplead.shape = Shape(pagination="after_id", ids="int")
+    oplead.delete("L-7")
+
+    assert 400 == get("/v1/leads?after_id=99999").status
+    assert 8 == get("/v1/leads?after_id=7").json()["data"][0]["id"]
+    assert [] == get("/v1/leads?after_id=249").json()["data"]
+
+
+def test_both_ends_of_a_time_are_given_together(get, oplead):
+    """One alone is refused, even where what is unknown is passed over."""
+    for unknown in ("refused", "ignored"):
+        oplead.shape = Shape(filters="date_from", unknown_parameters=unknown)
+
+        assert [400, 400] == [get(f"/v1/leads?{name}=2026-07-20T17:03:20").status for name in ("date_from", "date_to")]
+        assert 400 == get("/v1/leads?date_from=2026-07-20&date_to=demain").status
 
 
 @positions("past_end")

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead_shape import drawn_shape
+from connectors.sandbox.oplead_shape import Shape, drawn_shape
 from jobs.cli.demo.stage import Cast, staged
+from jobs.cli.sandbox import cast_of
 from jobs.ledger.lease import LeaseHeldError
 
 FEW = Cast(leads=5)
@@ -19,6 +20,31 @@ def test_a_second_sandbox_in_one_folder_is_refused(tmp_path):
 
     with staged(tmp_path, FEW) as stage:
         assert stage.settings.exists()
+
+
+def test_a_shape_can_be_written(tmp_path):
+    """An axis a line, the default on every other; it is kept when the sandbox is opened again."""
+    written = tmp_path / "shape.yaml"
+    written.write_text("pagination: after_id\npage_size: 50\nlist_has_details: false\n")
+    with staged(tmp_path / "box", cast_of(7, 5, str(written))) as stage:
+        first = stage.sandbox.oplead.shape
+
+    with staged(tmp_path / "box", FEW) as stage:
+        resumed = stage.sandbox.oplead
+
+    assert Shape(pagination="after_id", page_size=50, list_has_details=False) == first == resumed.shape
+    assert resumed.tells_shape
+
+
+@pytest.mark.parametrize("text", ["pagination: letters", "colour: red", "- page", "pagination: [", None])
+def test_a_shape_that_is_none_is_told(tmp_path, text):
+    """An unknown axis or position, no YAML, no file."""
+    written = tmp_path / "shape.yaml"
+    if text is not None:
+        written.write_text(text)
+
+    with pytest.raises(ValueError, match=r"shape\.yaml|axis|pagination"):
+        cast_of(7, 5, str(written))
 
 
 def test_a_shape_is_drawn_once_and_not_told(tmp_path):
