@@ -18,7 +18,7 @@ from google.ads.googleads.v26.errors.types import ErrorCode
 from connectors.google_ads.ads_api.families import FAMILY_DEFAULTS
 from connectors.meta.options import MetaOptions
 
-EXPECTED_COUNT, EXPECTED_NAMES = 2363, "6b9ee423b3140f1d"
+EXPECTED_COUNT, EXPECTED_NAMES = 2336, "bee7fbd2101f61ef"
 FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields
 
 
