@@ -1,4 +1,4 @@
-"""A night's numbers for Prometheus, as a textfile for its node exporter."""
+"""A run's numbers for Prometheus, as a textfile for its node exporter."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,14 +19,14 @@ _PREFIX = "oplead_sync"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is told of an account after a night."""
+    """What is told of an account after a run."""
 
     account: str
     ended_at: datetime
     exit_code: int
     last_success: datetime | None
     deliveries: Counter[tuple[str, str, str]]
-    """Conversion, destination, fate of what moved tonight."""
+    """Conversion, destination, fate of what moved in it."""
     open: int
     """Deliveries that will still move by themselves."""
     oldest_due: datetime | None
@@ -51,7 +51,7 @@ def measure(ledger: Ledger, tallies: Iterable[Tally], *, exit_code: int, now: da
 
 
 def write_metrics(measured: Measured, path: Path) -> None:
-    """Put the numbers in place of those of the night before, at once or not at all.
+    """Put the numbers in place of those of the run before, at once or not at all.
 
     Raises OSError where the file cannot be written.
     """
@@ -75,8 +75,8 @@ class _Collected:
         told = self.measured
         age = 0.0 if told.oldest_due is None else (told.ended_at - told.oldest_due).total_seconds()
         plain = {
-            "last_run_timestamp_seconds": ("When the last night ended.", told.ended_at.timestamp()),
-            "exit_code": ("What the last night ended with.", float(told.exit_code)),
+            "last_run_timestamp_seconds": ("When the last run ended.", told.ended_at.timestamp()),
+            "exit_code": ("What the last run ended with.", float(told.exit_code)),
             "open_deliveries": ("Deliveries that will still move by themselves.", float(told.open)),
             "oldest_due_age_seconds": ("For how long the oldest delivery that is due has been.", age),
         }
@@ -89,7 +89,7 @@ class _Collected:
             yield one
         moved = GaugeMetricFamily(
             f"{_PREFIX}_night_deliveries",
-            "Deliveries that moved in the last night, by where they stand after it.",
+            "Deliveries that moved in the last run, by where they stand after it.",
             labels=["account", "conversion", "destination", "fate"],
         )
         for (conversion, destination, fate), count in sorted(told.deliveries.items()):
