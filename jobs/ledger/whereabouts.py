@@ -64,7 +64,7 @@ def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: d
 
 
 def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
-    """Leads with open deliveries that a complete list since then did not show, the longest unseen first.
+    """Leads with open deliveries that a complete list since then did not show, the longest unread first.
 
     Without a complete list only those that were not there when last asked for.
     """
@@ -72,7 +72,7 @@ def unlisted(session: Session, account: str, *, since: datetime | None) -> list[
     rows = session.exec(
         select(LeadRow.id)
         .where(LeadRow.account == account, unseen, _has_open_deliveries(account))
-        .order_by(col(LeadRow.seen_at), col(LeadRow.id))
+        .order_by(_READ_AT, col(LeadRow.id))
     )
     return [LeadId(lead) for lead in rows]
 

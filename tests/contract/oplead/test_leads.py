@@ -237,7 +237,7 @@ def test_a_lead_that_is_gone_is_none(platform, open_source, reply, status):
     assert one(open_source(), "L-1") is None
 
 
-@pytest.mark.parametrize("body", [[], {"error": "x"}, {"id": "L-2", "createdAt": "2026-07-01"}, {"id": "L-1"}])
+@pytest.mark.parametrize("body", [[], {"error": "x"}, {"id": {"of": "L-2"}, "createdAt": "2026-07-01"}, {"id": "L-1"}])
 def test_a_page_that_is_not_this_lead_is_refused(platform, open_source, body):
     """Another lead's data must not be taken for this one's."""
     platform.serve("/v1/leads/L-1", body)

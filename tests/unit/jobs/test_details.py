@@ -293,6 +293,26 @@ def test_leads_whose_own_pages_fail_do_not_stand_first_every_night(account):
     assert ["L-0", "L-1", "L-2", "L-3"] == asked
 
 
+def test_leads_whose_own_pages_fail_are_asked_for_in_their_turn(account):
+    """Two requests a night beside the list: each of six leads is asked for every third night, failing or not."""
+    names = [f"L-{number}" for number in range(6)]
+    account.put(*(lead(name) for name in names))
+    account.night()
+    original = account.source.fetch_each
+    account.source.allowed = 3
+    account.source.fetch_each = lambda ids: (
+        (name, UnreadableLead(name, "500") if name in ("L-0", "L-1", "L-2") else one) for name, one in original(ids)
+    )
+    turns = []
+    for _ in range(9):
+        account.clock.time += DAY
+        account.source.asked.clear()
+        account.night()
+        turns.append(list(account.source.asked))
+
+    assert [names[:2], names[2:4], names[4:]] * 3 == turns
+
+
 def test_a_wrong_way_to_own_pages_is_told_and_not_taken_for_an_empty_platform(account):
     """Listed leads without a page of their own are no leads that are gone."""
     account.put(*(lead(f"L-{number}") for number in range(6)))

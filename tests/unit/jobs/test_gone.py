@@ -1,5 +1,6 @@
 """Leads that Oplead has no more: asked for, believed on the second night, and never when too many are gone at once."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -353,6 +354,24 @@ def test_where_every_page_is_another_leads_nothing_is_concluded(account, style):
 
     assert {"pending"} == set(account.fates.values())
     assert [True, True] == [summary.pulled.no_own_pages for summary in told]
+
+
+def test_those_that_fail_keep_no_others_from_being_asked_for(account, monkeypatch):
+    """Asked for in vain is asked for: each has its turn, those that fail among them."""
+    monkeypatch.setattr(pull_module, "ASKED_A_NIGHT", 2)
+    names = [f"L-{number}" for number in range(5)]
+    account.put(*(waiting(name) for name in names), lead("L-9", history=(), label="Nouveau"))
+    nights(account, 0 * DAY)
+    account.source.unlisted = set(names)
+    real = account.source.fetch_each
+    account.source.fetch_each = lambda ids: (
+        (name, UnreadableLead(name, "500") if name in ("L-0", "L-1", "L-2") else one) for name, one in real(ids)
+    )
+    nights(account, *[HOUR] * 6)
+    asked = Counter(account.source.asked)
+
+    assert names == account.source.asked[:5]
+    assert (set(names), 2) == (set(asked), min(asked.values()))
 
 
 def test_a_listed_lead_is_asked_for_before_anything_is_believed_gone(account):
