@@ -287,6 +287,13 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
             "The platform has a conversion of this click at this very second already, and takes no second one.",
             "Nothing to do where it is the lead's double; else find out what else sends to this action.",
         ),
+        # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionAdjustmentUploadErrorEnum.ConversionAdjustmentUploadError
+        "CONVERSION_NOT_FOUND": Words(
+            "not found to be corrected",
+            "The platform does not find the conversion that is to be corrected, so it goes on counting as it was told.",
+            "Correct it in Google Ads. If it went by the Data Manager and this happens to all of them, take `undo_via` "
+            "out: they are then made worth nothing instead.",
+        ),
         # Meta's, whose subcodes are listed nowhere: as others have met them.
         "100/2804001": _UNREADABLE_CLICK,
         "100/2804003": _TOO_LATE,

@@ -28,14 +28,18 @@ class Sale:
     def nights(self, count):
         """So many nights, each with the passes that learn the outcomes; after each the books agree."""
         for _ in range(count):
-            clicks = self.company.both(1)
-            self.company.serve(self.company.lead(1, *self.steps, amount=self.amount, clicks=clicks))
+            self.serve()
             assert 0 == self.company.night(self.company.clock.now() + DAY).exit_code
             assert 0 == self.company.later().exit_code
             assert 0 == self.company.later().exit_code
             # What Google keeps to itself, the ledger cannot know.
             silent = self.has_come_back and self.zero_is_final
             assert silent or [] == self.company.disagreements()
+
+    def serve(self):
+        """Have Oplead show the lead as it is now."""
+        clicks = self.company.both(1)
+        self.company.serve(self.company.lead(1, *self.steps, amount=self.amount, clicks=clicks))
 
     @property
     def lines(self):
@@ -145,3 +149,94 @@ def test_people_see_it(company, sale):
     told = " ".join(story.split())
     assert "correction: taken back, as the lead went to a stage that takes it back" in told
     assert "accepted" in told[told.index("correction:") :]
+
+
+# ── what nobody knows of Google beforehand, in its other position ────────────────────────────────
+
+
+def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company, sale):
+    """Told by the Data Manager, to be taken back by the Google Ads API: rejected once, and a human is told what to do.
+
+    The conversion goes on counting on both sides.
+    """
+    company.sandbox.google_ads.switch("cross_api_adjustments", value=False)
+    company.conversion("sale")["undo_via"] = "google_ads_api"
+    sale.nights(2)
+    sale.goes("Perdu")
+    sale.nights(3)
+    sale.serve()
+    company.clock.advance(company.clock.now() + DAY)
+    code, night, _ = company.command("run")
+    _, story, _ = company.command("explain", "L-1")
+    sale.nights(2)
+
+    assert 1 == code
+    assert "1 rejected (lead L-1)" in " ".join(night.split())
+    told = " ".join(story.split())
+    assert "rejected" in told
+    assert "does not find the conversion that is to be corrected" in told
+    assert "take `undo_via` out" in told
+    assert [("retraction", None, "rejected")] == sale.corrections
+    assert [(12_500.0, False)] == sale.lines
+    assert 1 == len(company.traffic.adjusted)
+
+
+@pytest.mark.parametrize("answer", ["unreadable", "internal"])
+@pytest.mark.parametrize(
+    ("turn", "told"),
+    [
+        (("Perdu", "12 500,00 €"), ((0.0, True), ("retraction", None, "accepted"))),
+        ((None, "14 000,00 €"), ((14_000.0, False), ("restatement", "14000.00", "accepted"))),
+    ],
+    ids=["taken back", "another value"],
+)
+def test_an_answer_nobody_can_read_leaves_a_correction_in_doubt_until_it_is_replayed(company, sale, answer, turn, told):
+    """The same bytes again, and Google's word that it has done so already is what accepts it.
+
+    Five times on the night itself, which stops corrections; the next night again.
+    """
+    company.use_ads_api()
+    sale.nights(2)
+    label, sale.amount = turn
+    if label:
+        sale.goes(label)
+        sale.nights(3)
+    company.sandbox.google_ads.switch("adjustments_unknown", answer)
+    sale.serve()
+    doubtful = company.night(company.clock.now() + DAY)
+    fates = [fate for _, _, fate in sale.corrections]
+    company.sandbox.google_ads.switch("adjustments_unknown", "never")
+    settled = company.night(company.clock.now() + DAY)
+
+    assert (3, 1, ["in_doubt"]) == (doubtful.exit_code, doubtful.in_doubt, fates)
+    assert (0, 0) == (settled.exit_code, settled.in_doubt)
+    assert ([told[0]], [told[1]]) == (sale.lines, sale.corrections)
+    first, *replays = company.traffic.adjusted
+    assert replays
+    assert {first} == set(replays)
+    assert [] == company.disagreements()
+
+
+def test_corrections_that_are_not_open_to_us_stop_alone(company, sale):
+    """Conversions go on by the same API; what is to be corrected waits, and goes out once that is open."""
+    company.use_ads_api()
+    sale.nights(2)
+    sale.goes("Perdu")
+    sale.nights(3)
+    company.sandbox.google_ads.switch("adjustments_allowlisted", value=False)
+    won = ("Gagné", company.clock.now() + DAY / 2)
+    company.serve(company.lead(2, won))
+    closed = [company.night(company.clock.now() + DAY) for _ in range(2)]
+    fates = [fate for _, _, fate in sale.corrections]
+    accepted = company.fates()["L-2", "sale"]
+    company.sandbox.google_ads.switch("adjustments_allowlisted", value=True)
+    opened = company.night(company.clock.now() + DAY)
+
+    assert [3, 3] == [night.exit_code for night in closed]
+    assert [["google_ads corrections"]] * 2 == [list(night.stopped) for night in closed]
+    (why,) = closed[0].stopped.values()
+    assert "may not correct conversions by the Google Ads API" in why
+    assert (["pending"], "accepted") == (fates, accepted)
+    assert (0, {}) == (opened.exit_code, opened.stopped)
+    assert [("retraction", None, "accepted")] == sale.corrections
+    assert [] == company.disagreements()

@@ -29,7 +29,7 @@ from jobs.ledger.ledger import finish, held
 from jobs.nightly import run_night
 from jobs.settings import Valid, load
 from tests.e2e.support import books
-from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD, Traffic
+from tests.e2e.support.traffic import ADJUST, GRAPH, INGEST, UPLOAD, Traffic
 
 START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 CREATED = datetime(2026, 9, 1, 7, 0, tzinfo=UTC)
@@ -168,6 +168,7 @@ class Company:
             ("data_manager", INGEST, self.traffic.data_manager),
             ("google_ads", UPLOAD, self.traffic.google_ads),
             ("google_ads_tls", UPLOAD, self.traffic.google_ads),
+            ("google_ads", ADJUST, self.traffic.adjustments),
             ("meta", GRAPH, self.traffic.meta),
         ):
             self._around(server, path, note)

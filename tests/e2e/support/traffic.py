@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 INGEST = "/v1/events:ingest"
 UPLOAD = "/google.ads.googleads.v26.services.ConversionUploadService/UploadClickConversions"
+ADJUST = "/google.ads.googleads.v26.services.ConversionAdjustmentUploadService/UploadConversionAdjustments"
 GRAPH = "/v26.0/"
 
 
@@ -41,12 +42,14 @@ class Traffic:
         ingests: the (body, status) of every upload the Data Manager handled, in order.
         calls: those the Google Ads API handled.
         posts: those Meta handled.
+        adjusted: every correction the Google Ads API was shown, each time it was.
     """
 
     def __init__(self):
         self.ingests = []
         self.calls = []
         self.posts = []
+        self.adjusted = []
 
     def data_manager(self, request, handler):
         """Let the Data Manager handle an upload, and note it."""
@@ -62,6 +65,13 @@ class Traffic:
         answer = handler(call)
         self.calls.append(Call(read_upload(call.message).conversions, is_answered=isinstance(answer, bytes)))
         return answer
+
+    def adjustments(self, call, handler):
+        """Let the Google Ads API handle corrections, and note them."""
+        from connectors.sandbox.google_ads_adjustment_wire import read_adjustments  # noqa: PLC0415 - as above
+
+        self.adjusted += read_adjustments(call.message).rows
+        return handler(call)
 
     def meta(self, request, handler):
         """Let Meta handle a request, and note it where it is an upload."""
