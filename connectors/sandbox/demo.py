@@ -69,6 +69,7 @@ conversions:
     value: { field: amount, tax: included, otherwise: 900 }
     google_ads: { conversion_action: { id: 987654322, click_window_days: 90 } }
     meta: { event: Purchase }
+    undo_when: [lost]
 """)
 
 

@@ -93,6 +93,16 @@ def by_fate(session: Session, account: str, fate: Fate) -> list[Adjustment]:
     )
 
 
+def open_or_awaited(session: Session, account: str) -> int:
+    """How many corrections will still move without anyone doing anything."""
+    moving = (Fate.PENDING, *FROZEN)
+    return session.exec(
+        select(func.count())
+        .select_from(Adjustment)
+        .where(Adjustment.account == account, col(Adjustment.fate).in_(moving))
+    ).one()
+
+
 def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
     """How many corrections this run has moved to a fate."""
     return session.exec(

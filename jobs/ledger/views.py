@@ -15,7 +15,7 @@ from connectors.records import LeadId
 from jobs.ledger.deliveries import HELD, WHY, places_of
 from jobs.ledger.fates import Fate
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Delivery, LeadRow, Request, Run, Sendable, Transition, UnreadableLeadRow
+from jobs.ledger.tables import Adjustment, Delivery, LeadRow, Request, Run, Sendable, Transition, UnreadableLeadRow
 
 NEAR_IDS = 5
 _CENTS = Decimal("0.01")
@@ -195,3 +195,8 @@ def sent(session: Session, account: str) -> list[Delivery]:
             .order_by(col(Delivery.id))
         )
     )
+
+
+def corrections(session: Session, account: str) -> list[Adjustment]:
+    """Every correction that was ever begun, in the order they were."""
+    return list(session.exec(select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))))

@@ -1,13 +1,15 @@
 """Compares what the platforms have counted with what the ledger says, delivery by delivery."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from connectors.records import AdjustmentKind
 from jobs.ledger.fates import Fate
-from jobs.ledger.tables import Delivery
+from jobs.ledger.tables import Adjustment, Delivery
+from jobs.rules.corrections import Cause
 
 Line = Mapping[str, object]
 """One counted conversion as a sandbox's book tells it."""
@@ -22,9 +24,12 @@ class Entry:
     at: datetime
     """To the second, as platforms keep it."""
     value: Decimal | None
+    """After all corrections."""
     currency: str
     click_id_kind: str
     digest: str
+    """Of the last event that carried it whole."""
+    is_taken_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,20 @@ class Comparison:
     """Where two books differ; keys of deliveries."""
 
     alike: int
+    corrected: int
+    """How many of those were corrected since."""
     differing: tuple[str, ...]
     missing_there: tuple[str, ...]
     """Accepted by the ledger, unknown to the platform."""
     missing_here: tuple[str, ...]
     """Counted by the platform, and the ledger claims they were not."""
     undecided: Mapping[str, int]
-    """Counted by the platform; the ledger says why it was never told so (`unconfirmed`), and how often."""
+    """Counted by the platform; the ledger says why it was never told so (`unconfirmed`), and how often.
+
+    The same of a correction: the platform may have it or not.
+    """
+    at_zero: int
+    """Made worth nothing and then worth something again, which Google's help says changes nothing any more."""
     flagged: int
     """Counted more than once, as the ledger says they may be."""
     twice: int
@@ -73,26 +85,53 @@ def meta_book(lines: Iterable[Line]) -> Iterator[Counted]:
         yield Counted(str(line["event_id"]), entry, int(str(line["accepted"])))
 
 
-def compare(book: Iterable[Counted], sent: Iterable[Delivery]) -> Comparison:
-    """Compare what platforms have counted with the deliveries that were sent and settled."""
+def compare(book: Iterable[Counted], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
+    """Compare what platforms have counted with the deliveries that were sent and settled, and their corrections."""
     lines = list(book)
     there = {line.key: line.entry for line in lines}
     rows = {row.key: row for row in sent}
-    accepted = {key: _row(row) for key, row in rows.items() if row.fate == Fate.ACCEPTED}
+    made: dict[str | None, list[Adjustment]] = {}
+    for each in sorted(corrections, key=lambda one: one.number):
+        made.setdefault(each.key, []).append(each)
+    accepted = {key: _row(row, made.get(key, ())) for key, row in rows.items() if row.fate == Fate.ACCEPTED}
+    both = accepted.keys() & there.keys()
+    alike = {key for key in both if accepted[key] == there[key]}
     # Whoever gives up must say why: without a reason nothing excuses what the platform has counted.
     unconfirmed = {key: row.code for key, row in rows.items() if row.fate == Fate.UNCONFIRMED and row.code}
+    undecided = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
+    undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made.get(key, ()), there[key]))}
+    at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made.get(key, ()), there[key])}
     flagged = {key for key, row in rows.items() if row.may_count_twice}
-    both = accepted.keys() & there.keys()
     repeated = [line.key for line in lines if line.times > 1]
     return Comparison(
-        alike=sum(accepted[key] == there[key] for key in both),
-        differing=tuple(sorted(key for key in both if accepted[key] != there[key])),
+        alike=len(alike),
+        corrected=sum(any(_is_accepted(each) for each in made.get(key, ())) for key in alike),
+        differing=tuple(sorted(both - alike - undecided.keys() - at_zero)),
         missing_there=tuple(sorted(accepted.keys() - there.keys())),
         missing_here=tuple(sorted(there.keys() - accepted.keys() - unconfirmed.keys())),
-        undecided=Counter(unconfirmed[key] for key in sorted(there.keys() & unconfirmed.keys())),
+        undecided=Counter(undecided[key] for key in sorted(undecided)),
+        at_zero=len(at_zero),
         flagged=sum(key in flagged for key in repeated),
         twice=sum(key not in flagged for key in repeated) + len(lines) - len(there),
     )
+
+
+def _given_up(row: Delivery, made: Sequence[Adjustment], there: Entry) -> str | None:
+    """Why nobody knows whether the last correction was taken, where that is all the difference there is."""
+    last = made[-1] if made else None
+    if last is None or last.fate != Fate.UNCONFIRMED or there not in (_row(row, made), _row(row, made, also=last)):
+        return None
+    return last.code
+
+
+def _stays_at_zero(here: Entry, made: Sequence[Adjustment], there: Entry) -> bool:
+    taken = [each for each in made if _is_accepted(each)]
+    came_back = bool(taken) and taken[-1].cause == Cause.WON_AGAIN
+    return came_back and there.value == 0 and replace(there, value=here.value, digest=here.digest) == here
+
+
+def _is_accepted(made: Adjustment) -> bool:
+    return made.fate == Fate.ACCEPTED
 
 
 def _entry(line: Line, *, owner: str, action: str, click: str) -> Entry:
@@ -105,21 +144,30 @@ def _entry(line: Line, *, owner: str, action: str, click: str) -> Entry:
         currency=str(line["currency"] or ""),
         click_id_kind=click,
         digest=str(line["digest"]),
+        is_taken_back=bool(line.get("retracted")),
     )
 
 
-def _row(row: Delivery) -> Entry:
+def _row(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None) -> Entry:
+    """A delivery as its platform has it after the corrections it took, and one more where that may be."""
     if row.at is None:
         raise ValueError("an accepted delivery has its time")
+    taken = [each for each in made if _is_accepted(each) or each is also]
+    is_taken_back = any(each.kind == AdjustmentKind.RETRACTION for each in taken)
+    value, currency = (taken[-1].value, taken[-1].currency or row.currency) if taken else (row.value, row.currency)
+    if is_taken_back:
+        value = "0.00"
+    anew = [each.event_sha256 for each in taken if each.transport == "data_manager"]
     kind = row.click_id_kind or "contact"
     return Entry(
         owner=row.owner or "",
         action=row.action or "",
         at=_to_the_second(row.at),
-        value=None if row.value is None else Decimal(row.value),
-        currency=row.currency or "",
+        value=None if value is None else Decimal(value),
+        currency=currency or "",
         click_id_kind="fbc" if kind == "fbclid" else kind,  # it travels as an fbc
-        digest=row.event_sha256 or "",
+        digest=[row.event_sha256, *anew][-1] or "",
+        is_taken_back=is_taken_back,
     )
 
 

@@ -21,7 +21,7 @@ from jobs.cli.guarded import report
 from jobs.cli.nights import Wanted, do_night
 from jobs.cli.progress import unwatched
 from jobs.cli.state import looking
-from jobs.ledger import deliveries
+from jobs.ledger import adjustments, deliveries
 from jobs.ledger.fates import Fate
 from jobs.reporting.night import Night, moved
 from jobs.reporting.terminal import facts, number, results
@@ -101,7 +101,7 @@ class _Show:
     def play_once_more(self) -> bool:
         """Run again at once, with nothing new to do; whether nothing was sent."""
         night = do_night(self.settings, unwatched(), Wanted())
-        requests = night.summary.delivered.requests
+        requests = night.summary.delivered.requests + night.summary.corrected.requests
         sent = "nothing, as it should be" if requests == 0 else f"{requests} requests, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
         return requests == 0
@@ -124,7 +124,8 @@ class _Show:
 
     def _left(self) -> int:
         with looking(self.settings) as look:
-            return deliveries.open_or_awaited(look.session, self.settings.account)
+            account = self.settings.account
+            return sum(each.open_or_awaited(look.session, account) for each in (deliveries, adjustments))
 
 
 def _next_night(now: datetime, zone: ZoneInfo) -> datetime:

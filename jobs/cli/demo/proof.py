@@ -26,7 +26,8 @@ def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> 
         console.print("\n[bold]Where every delivery stands[/bold]")
         print_standing(console, account, views.tallies(look.session, settings.account, now=look.now))
         counted = [*google_book(stage.sandbox.data_manager.book()), *meta_book(stage.sandbox.meta.book())]
-        comparison = compare(counted, views.sent(look.session, settings.account))
+        corrections = views.corrections(look.session, settings.account)
+        comparison = compare(counted, views.sent(look.session, settings.account), corrections)
         _print_comparison(console, comparison)
         lead = _interesting(look, settings)
         if lead is not None:
@@ -42,6 +43,13 @@ def _print_comparison(console: Console, found: Comparison) -> None:
         f"  {number(found.alike)} counted by both, alike in key, target, time, value, currency, "
         "click id and the SHA-256 of the event"
     )
+    if found.corrected:
+        console.print(f"  {number(found.corrected)} of them corrected since: taken back, or told another value")
+    if found.at_zero:
+        console.print(
+            f"  {number(found.at_zero)} made worth nothing and worth something again here; there they stay at nothing, "
+            "as Google's help says"
+        )
     for why, count in found.undecided.items():
         said = f"{number(count)} counted there and `unconfirmed` here, where the ledger does not claim to know: {why}"
         console.print(f"  {said}", markup=False)
