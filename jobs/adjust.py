@@ -19,6 +19,7 @@ from connectors.records import (
     EncodedEvent,
     Event,
     LeadId,
+    Limits,
     Money,
     Receipt,
     Target,
@@ -31,9 +32,23 @@ from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery, Sendable
 from jobs.rulebook import Rulebook, Sinks
-from jobs.rules.corrections import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, Told, Wanted, event_anew, wanted
-from jobs.rules.facts import LeadFacts, Route
+from jobs.rules.corrections import (
+    MAY_COME_BACK,
+    NOT_UNDOABLE,
+    STANDS_AGAIN,
+    TOO_LATE,
+    Told,
+    Wanted,
+    corrections_of,
+    event_anew,
+    no_more_of,
+    wanted,
+)
+from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
 from jobs.stopping import Heed, go_on
+
+_OVER = {TOO_LATE: Fate.EXPIRED, LEAD_GONE: Fate.CANCELLED}
+"""Where a correction ends that may not go out for these reasons; for any other it is held back."""
 
 
 def adjust(
@@ -53,7 +68,7 @@ def adjust(
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped and isinstance(sink, Adjusts):
-            new_by = None if destination in held else due_by
+            new_by = None if corrections_of(destination) in held else due_by
             CorrectionLane(
                 ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed
             ).send_all()
@@ -88,7 +103,7 @@ class CorrectionLane(Lane):
         return self.sink.limits.batch if can is None else can.batch
 
     def _way(self, _: Target) -> str:
-        return f"{self.destination} corrections"
+        return corrections_of(self.destination)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         # A correction names its conversion by the key, and a conversion has one that is not settled at most.
@@ -97,7 +112,9 @@ class CorrectionLane(Lane):
     def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.ledger.writing() as session:
             routes = self._routes()
-            intending = _Intending(session, self.ledger, self._adjusts, routes, self.clock.now(), self.done.count)
+            intending = _Intending(
+                session, self.ledger, self._adjusts, self.sink.limits, routes, self.clock.now(), self.done.count
+            )
             return intending.intend(target, batch, self.destination)
 
     def _call(self, intent: Intent) -> Receipt:
@@ -117,6 +134,7 @@ class _Intending:
     session: Session
     ledger: Ledger
     sink: Adjusts
+    limits: Limits
     routes: Mapping[str, Route]
     now: datetime
     count: Callable[[Sendable, str], None]
@@ -142,8 +160,7 @@ class _Intending:
         self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
     ) -> bool:
         if row.fate == Fate.IN_DOUBT:
-            # The same bytes, which a platform counts once.
-            return True
+            return self._may_ask_again(row, lead)
         route = self.routes.get(row.conversion)
         if row.fate != Fate.PENDING:
             return False
@@ -156,6 +173,17 @@ class _Intending:
         if want is None:
             return self._keep(row, Fate.CANCELLED, STANDS_AGAIN)
         return self._freeze(row, lead, route, holds, want)
+
+    def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
+        """Whether a lost answer may be asked for again: the same bytes, which a platform counts once.
+
+        Not once the lead has taken its consent back, or is gone, where those bytes tell of the person.
+        """
+        can = self.limits.corrects.get(row.transport)
+        if can is None or not can.by_resending:
+            return True
+        given_up = no_more_of(lead, needs_personalization=self.limits.needs_personalization)
+        return given_up is None or self._keep(row, Fate.UNCONFIRMED, given_up)
 
     def _freeze(self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, want: Wanted) -> bool:
         """Freeze a correction's bytes, or put it where it belongs by now."""
@@ -172,7 +200,7 @@ class _Intending:
         row.currency = None if want.value is None else route.currency
         correction = self._correction(row, lead, route, holds, want.value)
         if isinstance(correction, str):
-            return self._keep(row, Fate.EXPIRED if correction == TOO_LATE else Fate.WITHHELD, correction)
+            return self._keep(row, _OVER.get(correction, Fate.WITHHELD), correction)
         row.event = self.sink.encode_adjustment(correction)
         row.event_sha256 = hashlib.sha256(row.event).hexdigest()
         row.deferred_until = row.code = row.outcome = None

@@ -13,8 +13,18 @@ from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery
 from jobs.rulebook import Rulebook
-from jobs.rules.corrections import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, Cause, Told, Wanted, wanted
-from jobs.rules.facts import LeadFacts, Route
+from jobs.rules.corrections import (
+    MAY_COME_BACK,
+    NOT_UNDOABLE,
+    STANDS_AGAIN,
+    TOO_LATE,
+    Cause,
+    Told,
+    Wanted,
+    no_more_of,
+    wanted,
+)
+from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
 
 LEADS_AT_ONCE = 200
 """Leads looked at in one transaction."""
@@ -84,6 +94,8 @@ class _Correcting:
         route = self._route(delivery)
         last = made[-1] if made else None
         if last is not None and last.fate in adjustments.UNSETTLED - OPEN:
+            if route is not None and last.fate == Fate.IN_DOUBT:
+                self._give_up(last, lead, route)
             return
         if route is None:
             if last is not None and last.fate in OPEN:
@@ -93,10 +105,19 @@ class _Correcting:
             # What was read under older settings decides nothing.
             return
         want = wanted(route, lead, told(delivery, made), renamed=self.renamed, now=self.now)
-        if last is not None and last.fate in OPEN:
+        if lead.gone and want is not None and _tells_of_person(route, want.transport):
+            if last is not None and last.fate in OPEN:
+                self._move(last, Fate.CANCELLED, LEAD_GONE)
+        elif last is not None and last.fate in OPEN:
             self._follow(last, want, route, delivery, made[:-1])
         elif want is not None:
             self._begin(want, route, delivery, made)
+
+    def _give_up(self, doubtful: Adjustment, lead: LeadFacts, route: Route) -> None:
+        """Ask no more for a lost answer by bytes that tell of somebody who said no, or is not there any more."""
+        over = no_more_of(lead, needs_personalization=route.limits.needs_personalization)
+        if over is not None and _tells_of_person(route, doubtful.transport):
+            self._move(doubtful, Fate.UNCONFIRMED, over)
 
     def _route(self, delivery: Delivery) -> Route | None:
         place = (delivery.conversion, delivery.destination)
@@ -156,6 +177,12 @@ class _Correcting:
 
     def _move(self, row: Adjustment, to: Fate, cause: str) -> None:
         deliveries.move(self.session, self.ledger, row, to, cause, now=self.now)
+
+
+def _tells_of_person(route: Route, transport: str) -> bool:
+    """Whether a correction by this way carries the whole conversion once more, and with it who it was."""
+    can = route.limits.corrects.get(transport)
+    return can is not None and can.by_resending
 
 
 def _describe(row: Adjustment, want: Wanted, route: Route, delivery: Delivery, before: Sequence[Adjustment]) -> None:

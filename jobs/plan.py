@@ -18,7 +18,7 @@ from jobs.once import Rivals
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide, meets
-from jobs.rules.facts import LeadFacts, Origin, Reopened, Route, Starts
+from jobs.rules.facts import LEAD_GONE, LeadFacts, Origin, Reopened, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.once import give_way, marks
 from jobs.rules.reconcile import Standing, reason_of, reconcile
@@ -28,8 +28,6 @@ from jobs.stopping import Heed, go_on
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
-LEAD_GONE = "lead gone"
-"""The reason of what was called off because Oplead had the lead no more: it goes on when the lead is back."""
 LEADS_AT_ONCE = 200
 """Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
 

@@ -331,7 +331,7 @@ class FakeSink:
             return DONE
         before = self._adjusted_at.get(key, "")
         if not self.counted[key] and key not in self.retracted:
-            return Outcome(OutcomeClass.DROP, "CONVERSION_NOT_FOUND")
+            return Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND")
         if key in self.retracted:
             kind = OutcomeClass.DROP if said["value"] else OutcomeClass.DUPLICATE
             return Outcome(kind, "CONVERSION_ALREADY_RETRACTED")

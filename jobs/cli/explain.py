@@ -11,14 +11,14 @@ from jobs.cli.state import Look, looking
 from jobs.ledger import adjustments, deliveries, labels, leads, starts, views
 from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow
-from jobs.plan import LEAD_GONE, judge, was_told
+from jobs.plan import judge, was_told
 from jobs.reporting import as_json
 from jobs.reporting.explanation import Corrected, Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.reporting.terminal import results
 from jobs.rulebook import Rulebook
 from jobs.rules.decide import Decision, NotConcerned, Send
-from jobs.rules.facts import KnownClickId, LeadFacts, Route, Starts, Unreadable
+from jobs.rules.facts import LEAD_GONE, KnownClickId, LeadFacts, Route, Starts, Unreadable
 from jobs.rules.intake import ERASED
 from jobs.rules.labels import normalise_label
 from jobs.rules.reconcile import reason_of

@@ -3,14 +3,16 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, update
+import sqlalchemy
+from sqlalchemy import ColumnElement, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import AdjustmentKind, LeadId, OutcomeClass, Target
 from jobs.ledger.deliveries import HELD, target_of
 from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.tables import Adjustment, AdjustmentTransition, LeadRow
+from jobs.ledger.request_state import went_out
+from jobs.ledger.tables import Adjustment, AdjustmentAttempt, AdjustmentTransition, LeadRow, Request
 
 UNSETTLED = OPEN | FROZEN
 """While a correction stands here, the next one of its delivery is not begun."""
@@ -56,14 +58,31 @@ def due(session: Session, account: str, destination: str, target: Target, *, by:
     ]
 
 
-def count_due(session: Session, account: str, destination: str, *, now: datetime) -> int:
-    """How many corrections are due."""
-    return session.exec(select(func.count()).select_from(Adjustment).where(*_due(account, destination, now))).one()
+def count_new(session: Session, account: str, destination: str, *, now: datetime) -> int:
+    """How many corrections are due that were never tried."""
+    wanted = _due(account, destination, now)
+    return session.exec(select(func.count()).select_from(Adjustment).where(*wanted, ~_tried())).one()
+
+
+def sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:
+    """When each request of corrections since then was made, and of how many."""
+    rows = session.connection().execute(
+        sqlalchemy.select(col(Request.sent_at), func.count())
+        .join(AdjustmentAttempt, col(AdjustmentAttempt.request) == col(Request.id))
+        .where(
+            col(Request.account) == account,
+            col(Request.destination) == destination,
+            col(Request.sent_at) >= since,
+            went_out(),
+        )
+        .group_by(col(Request.id))
+    )
+    return [(sent_at, count) for sent_at, count in rows]
 
 
 def hold(session: Session, account: str, destination: str, *, now: datetime) -> None:
-    """Note that what is due waits for a human."""
-    wanted = _due(account, destination, now)
+    """Note that what is due and was never tried waits for a human."""
+    wanted = (*_due(account, destination, now), ~_tried())
     session.exec(update(Adjustment).where(*wanted).values(reason=HELD).execution_options(synchronize_session=False))
 
 
@@ -186,3 +205,8 @@ def _due(account: str, destination: str, now: datetime) -> tuple[ColumnElement[b
 
 def _parts(target: Target) -> tuple[str, str, str, str]:
     return target.transport, target.owner, target.action, target.source
+
+
+def _tried() -> ColumnElement[bool]:
+    """Whether a correction was in a request before."""
+    return exists().where(col(AdjustmentAttempt.adjustment) == col(Adjustment.id))

@@ -24,9 +24,10 @@ REFUSALS = frozenset(
         OutcomeClass.DROP_EXPECTED,
         OutcomeClass.FIX_CONFIG,
         OutcomeClass.BUG,
+        OutcomeClass.DUPLICATE,
     }
 )
-"""Answers about a row after which the platform does not have it."""
+"""Answers about a row after which the platform does not have it from that request."""
 
 
 def begin(
@@ -106,6 +107,13 @@ def sent_before(session: Session, sent: Sendable, request: int) -> bool:
         )
     )
     return session.exec(earlier).first() is not None
+
+
+def first_sent(session: Session, sent: Sendable) -> datetime:
+    """When the first request was made that it was in."""
+    place, whose = places_of(sent)
+    times = select(Request.sent_at).join(place, col(place.request) == col(Request.id)).where(whose)
+    return session.exec(times.order_by(col(Request.id)).limit(1)).one()
 
 
 def first_sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:

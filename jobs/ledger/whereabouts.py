@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger.fates import OPEN
-from jobs.ledger.tables import ClickIdRow, Delivery, LeadRow, UnreadableLeadRow
+from jobs.ledger.tables import Adjustment, ClickIdRow, Delivery, LeadRow, UnreadableLeadRow
 
 _READ_AT = case(
     (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
@@ -86,8 +86,11 @@ def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) ->
 
 
 def with_open_deliveries(session: Session, account: str) -> set[str]:
-    """The leads that something may still be sent of."""
-    return set(session.exec(select(Delivery.lead).where(Delivery.account == account, col(Delivery.fate).in_(OPEN))))
+    """The leads that something may still be sent, or corrected, of."""
+    found: set[str] = set()
+    for table in (Delivery, Adjustment):
+        found.update(session.exec(select(table.lead).where(table.account == account, col(table.fate).in_(OPEN))))
+    return found
 
 
 def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
@@ -147,6 +150,8 @@ def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
 
 
 def _has_open_deliveries(account: str) -> ColumnElement[bool]:
-    return exists().where(
-        col(Delivery.account) == account, col(Delivery.lead) == col(LeadRow.id), col(Delivery.fate).in_(OPEN)
+    delivery, adjustment = (
+        exists().where(col(table.account) == account, col(table.lead) == col(LeadRow.id), col(table.fate).in_(OPEN))
+        for table in (Delivery, Adjustment)
     )
+    return or_(delivery, adjustment)

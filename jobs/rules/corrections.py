@@ -6,9 +6,19 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from connectors.records import AdjustmentKind, ClickId, ClickIdKind, Correction, DeliveryKey, Event, Money, Target
-from jobs.rules.consent import Withheld, consent_to_send
-from jobs.rules.facts import LeadFacts, Origin, Route
+from connectors.records import (
+    AdjustmentKind,
+    ClickId,
+    ClickIdKind,
+    Correction,
+    DeliveryKey,
+    DestinationId,
+    Event,
+    Money,
+    Target,
+)
+from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
+from jobs.rules.facts import LEAD_GONE, LeadFacts, Origin, Route
 from jobs.rules.routing import click_for, identifiers_for
 from jobs.rules.timing import happened_at
 from jobs.rules.windows import window
@@ -19,6 +29,11 @@ MAY_COME_BACK = "may_come_back"
 """The reason of a correction that waits until the lead has been lost for long enough."""
 STANDS_AGAIN = "stands_again"
 """Why a correction is called off before it goes out."""
+
+
+def corrections_of(destination: DestinationId) -> DestinationId:
+    """What a destination's corrections are called where they stop, or are held, apart from its conversions."""
+    return DestinationId(f"{destination} corrections")
 
 
 class Cause(StrEnum):
@@ -184,6 +199,13 @@ def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> froz
     return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
 
 
+def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:
+    """Why nothing that tells of the person may go out any more; None where it may."""
+    if is_withdrawn(lead, needs_personalization=needs_personalization):
+        return "consent withdrawn"
+    return LEAD_GONE if lead.gone else None
+
+
 def event_anew(
     route: Route, lead: LeadFacts, told: Told, *, target: Target, value: Decimal, now: datetime
 ) -> Event | str:
@@ -193,6 +215,10 @@ def event_anew(
     """
     if lead.stale:
         return "to_be_read_again"
+    if lead.gone:
+        return LEAD_GONE
+    if lead.excluded:
+        return "excluded"
     consent = consent_to_send(route, lead)
     if isinstance(consent, Withheld):
         return consent.reason

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo
 
 from connectors.records import ClickIdKind, DestinationId, Identifier, LeadId, Limits, Target
 
+LEAD_GONE = "lead gone"
+"""The reason of what is called off as Oplead has the lead no more."""
+
 
 class Origin(StrEnum):
     """How the time of a status change is known."""

@@ -22,26 +22,29 @@ class Surge:
     largest: int
     """What the largest of the nights before sent."""
 
+    what: str = "conversions"
+
     @property
     def told(self) -> str:
         """What a human is told of it, and how to agree."""
         return (
-            f"{self.due} conversions are due and one night may send {self.allowed} (the largest of the last "
+            f"{self.due} {self.what} are due and one night may send {self.allowed} (the largest of the last "
             f"{NIGHTS} nights sent {self.largest}): they are held until someone agrees by `run --accept-surge`"
         )
 
 
-def surge(due: int, nights: Iterable[int], *, max_per_run: int | None) -> Surge | None:
+def surge(due: int, nights: Iterable[int], *, max_per_run: int | None, what: str = "conversions") -> Surge | None:
     """The surge that so many due conversions are; None where a night may send them.
 
     Args:
         due: first sends whose time has come; a replay of a lost answer is none.
         nights: how many first sends each of the nights before made.
         max_per_run: what the settings allow; None leaves it to the nights before.
+        what: what they are called.
     """
     largest = max(nights, default=0)
     allowed = max(WITHOUT_HISTORY, TIMES_THE_LARGEST * largest) if max_per_run is None else max_per_run
-    return Surge(due, allowed, largest) if due > allowed else None
+    return Surge(due, allowed, largest, what) if due > allowed else None
 
 
 def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now: datetime) -> tuple[int, ...]:

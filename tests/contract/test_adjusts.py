@@ -265,7 +265,7 @@ def test_a_conversion_that_was_never_sent_is_not_found(retracting):
     batch = retracting.freeze(retracting.retraction(unsent), retracting.retraction(event))
     receipt = retracting.sink.adjust(retracting.target, batch)
 
-    assert [(OutcomeClass.DROP, "CONVERSION_NOT_FOUND"), OutcomeClass.DONE] == [
+    assert [(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND"), OutcomeClass.DONE] == [
         (receipt.outcomes[0].kind, receipt.outcomes[0].code),
         receipt.outcomes[1].kind,
     ]

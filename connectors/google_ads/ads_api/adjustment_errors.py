@@ -15,13 +15,13 @@ CONVERSION_ADJUSTMENT_UPLOAD_ERRORS: Members = {
         "RESTATEMENT_ALREADY_EXISTS",  # of the same time: a correction's own replay
     ),
     OutcomeClass.DEFER: (
+        "CONVERSION_NOT_FOUND",  # within a day of its sending it may yet be found; who asks knows when to give up
         "TOO_RECENT_CONVERSION",
         "TOO_RECENT_CONVERSION_ACTION",
     ),
     OutcomeClass.EXPIRED: ("CONVERSION_EXPIRED",),
     OutcomeClass.FIX_DATA: ("ADJUSTMENT_PRECEDES_CONVERSION",),
     OutcomeClass.DROP: (
-        "CONVERSION_NOT_FOUND",  # within a day of its sending it may yet be found; whoever sent it knows
         "MORE_RECENT_RESTATEMENT_FOUND",
         "TOO_MANY_ADJUSTMENTS",
     ),

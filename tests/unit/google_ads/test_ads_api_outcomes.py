@@ -79,7 +79,7 @@ def test_conversion_upload_errors_are_those_of_the_reference():
         ("conversion_adjustment_upload_error", "CONVERSION_ALREADY_RETRACTED", OutcomeClass.DUPLICATE),
         ("conversion_adjustment_upload_error", "RESTATEMENT_ALREADY_EXISTS", OutcomeClass.DUPLICATE),
         ("conversion_adjustment_upload_error", "MORE_RECENT_RESTATEMENT_FOUND", OutcomeClass.DROP),
-        ("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND", OutcomeClass.DROP),
+        ("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND", OutcomeClass.DEFER),
         ("conversion_adjustment_upload_error", "TOO_MANY_ADJUSTMENTS", OutcomeClass.DROP),
         ("conversion_adjustment_upload_error", "CONVERSION_EXPIRED", OutcomeClass.EXPIRED),
         ("conversion_adjustment_upload_error", "ADJUSTMENT_PRECEDES_CONVERSION", OutcomeClass.FIX_DATA),

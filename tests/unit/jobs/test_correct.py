@@ -5,12 +5,15 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlmodel import select
 
 from connectors.records import Moment, OutcomeClass, StatusEntry
+from jobs.ledger import deliveries
+from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow
 from jobs.rules.facts import Undo
 from tests import fakes
-from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, route, rulebook
+from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import LIMITS, NIGHT, Crash
 
 DAY = timedelta(days=1)
@@ -60,6 +63,16 @@ def nights(account, count=1):
 def corrections(account):
     """Kind, value, cause, fate and reason of every correction, in order."""
     return [(row.kind, row.value, row.cause, row.fate, row.reason) for row in account.rows(Adjustment)]
+
+
+def many(account, count):
+    """So many further leads, sold in two nights."""
+    others = [lead(f"L-{number}") for number in range(2, count + 2)]
+    for group in (others[: count // 2], others[count // 2 :]):
+        account.put(*group)
+        nights(account)
+    assert {"accepted"} == set(account.fates.values())
+    return others
 
 
 def key(account, occurrence=1):
@@ -244,6 +257,22 @@ def test_an_answer_that_is_lost_three_times_more_is_given_up(sold):
     assert 1 == len(account.rows())
 
 
+def test_a_sale_that_somebody_else_took_back_is_taken_back(sold):
+    """By hand in Google Ads: that is as it should be, and won again it is a second conversion."""
+    account = sold()
+    goes(account, ("Perdu", LOST_ON))
+    nights(account, 3)
+    account.sink.retracted.add(key(account))
+    account.sink.counted[key(account)] = 0
+    nights(account)
+    assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+
+    goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 4 * DAY))
+    nights(account, 2)
+
+    assert ["accepted", "accepted"] == [row.fate for row in account.rows()]
+
+
 def test_a_stop_of_corrections_stops_no_conversions(sold):
     """An interface that takes no corrections may take conversions, and a human is told."""
     account = sold()
@@ -263,9 +292,7 @@ def test_a_stop_of_corrections_stops_no_conversions(sold):
 def test_far_more_corrections_than_usual_wait_for_a_human(sold):
     """Somebody marked everything lost: bidding must not unlearn the year in a night."""
     account = sold()
-    others = [lead(f"L-{number}") for number in range(2, 60)]
-    account.put(*others)
-    nights(account)
+    others = many(account, 80)
     for one in [lead(), *others]:
         history = (*one.history, StatusEntry("Perdu", Moment(LOST_ON)))
         account.put(changed(one, history=history, label="Perdu"))
@@ -273,7 +300,7 @@ def test_far_more_corrections_than_usual_wait_for_a_human(sold):
     account.clock.time += DAY
     summary = account.night()
 
-    assert {GOOGLE} == set(summary.held)
+    assert {"google_ads corrections"} == set(summary.held)
     assert [] == account.sink.corrections
     assert {("pending", "surge")} == {(row.fate, row.reason) for row in account.rows(Adjustment)}
 
@@ -323,3 +350,101 @@ def test_the_story_of_a_renamed_conversion_stays_one(sold):
 
     assert {"vente"} == {row.conversion for row in (*account.rows(Adjustment), *account.rows(Delivery))}
     assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+
+
+def test_consent_taken_back_ends_a_correction_in_doubt_that_carries_the_person(sold):
+    """The Data Manager's is the whole conversion once more: after a no it is not sent again, and nobody will know."""
+    account = sold(target=TARGET)
+    goes(account, fields={"consent": "oui", "amount": Decimal(3000)})
+    account.sink.adjust_script.extend([fakes.lost_before] * 5)
+    nights(account)
+    sent = len(account.sink.corrections)
+    goes(account, fields={"consent": "non", "amount": Decimal(3000)})
+    nights(account, 2)
+
+    assert sent == len(account.sink.corrections)
+    (row,) = account.rows(Adjustment)
+    assert ("unconfirmed", "consent withdrawn", None) == (row.fate, row.code, row.event)
+
+
+def test_a_correction_that_names_the_key_alone_is_asked_for_again_whatever_the_lead_says(sold):
+    """Taking a sale back tells nothing of the person."""
+    account = sold()
+    goes(account, ("Perdu", LOST_ON))
+    nights(account, 3)
+    account.sink.adjust_script.extend([fakes.lost_after] * 5)
+    nights(account)
+    goes(account, ("Perdu", LOST_ON), fields={"consent": "non", "amount": Decimal(1000)})
+    nights(account, 2)
+
+    assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+
+
+def test_corrections_that_are_refused_every_night_hold_no_conversion_up(sold):
+    """They pile up at an interface that is closed to them; a new sale goes out as ever."""
+    account = sold()
+    others = many(account, 70)
+    for group in (others[:35], others[35:]):
+        for one in group:
+            account.put(changed(one, fields={"consent": "oui", "amount": Decimal(5000)}))
+        account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "CLOSED"))
+        nights(account)
+    account.put(lead("L-new"))
+    account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "CLOSED"))
+    account.clock.time += DAY
+    summary = account.night()
+
+    assert {} == summary.held
+    assert "accepted" == account.fates["L-new"]
+    assert 70 == sum(row.fate == "pending" for row in account.rows(Adjustment))
+
+
+def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
+    """Within a day of its sending a platform may not know it; after that it never will."""
+    account = sold()
+    goes(account, fields={"consent": "oui", "amount": Decimal(3000)})
+    account.clock.time += timedelta(hours=6)
+    account.sink.adjust_script.append(fakes.answer(fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND")))
+    account.night()
+
+    assert ["pending"] == [row.fate for row in account.rows(Adjustment)]
+
+    nights(account)
+
+    assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+
+    goes(account, fields={"consent": "oui", "amount": Decimal(9000)})
+    account.sink.adjust_script.append(fakes.answer(fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND")))
+    nights(account)
+
+    assert ["accepted", "rejected"] == [row.fate for row in account.rows(Adjustment)]
+
+
+def test_nothing_of_a_lead_that_is_gone_goes_out_again(sold):
+    """What waits is called off, where it carries the person; and its hashes go."""
+    account = sold(target=TARGET, attach_contact=True)
+    goes(account, ("Perdu", LOST_ON))
+    account.put(lead("L-2"))
+    nights(account)
+    account.source.delete("L-1")
+    nights(account, 6)
+
+    assert ["cancelled"] == [row.fate for row in account.rows(Adjustment)]
+    assert [] == account.sink.corrections
+    assert "L-1" not in account.hashed
+
+
+def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
+    """The first answer that it is there already says that it was not us; so does the second."""
+    account.sink.asynchronous = False
+    account.sink.verdict = lambda _: fakes.Outcome(OutcomeClass.DUPLICATE, "ALREADY_THERE")
+    account.put(lead(), lead("L-2"))
+    account.night()
+    assert {"rejected"} == set(account.fates.values())
+
+    with account.hold() as ledger, ledger.writing() as session:
+        for row in session.exec(select(Delivery)):
+            deliveries.move(session, ledger, row, Fate.PENDING, "sent again by hand", now=account.clock.now())
+    account.deliver()
+
+    assert {"rejected"} == set(account.fates.values())

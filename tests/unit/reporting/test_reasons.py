@@ -8,9 +8,9 @@ import pytest
 import jobs
 from jobs.ledger.deliveries import HELD, MAY_COUNT_TWICE, TOLD_BY_OTHERS
 from jobs.ledger.fates import Fate
-from jobs.plan import LEAD_GONE
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.rules.corrections import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE
+from jobs.rules.facts import LEAD_GONE
 
 ROOT = Path(jobs.__file__).parent
 SOURCES = (*sorted((ROOT / "rules").glob("*.py")), ROOT / "plan.py")
