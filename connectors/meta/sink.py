@@ -92,7 +92,7 @@ class MetaSink:
             response = self._graph.post_events(dataset_id, events)
         except requests.RequestException as error:
             reason = type(error).__name__  # its message may hold the address, its request the events
-            return NotSent(reason) if never_connected(error) else Lost(reason)
+            return NotSent(f"no connection: {reason}") if never_connected(error) else Lost(reason)
         except OSError as error:  # no CA bundle where the environment says; what requests sends through it wraps
             return NotSent(type(error).__name__)
         return receipt(response, len(events))

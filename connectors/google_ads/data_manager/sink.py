@@ -181,7 +181,7 @@ class DataManagerSink:
             return _refusal(error.response, sent)
         except requests.RequestException as error:
             reason = type(error).__name__
-            return NotSent(reason) if never_connected(error) else Lost(reason)
+            return NotSent(f"no connection: {reason}") if never_connected(error) else Lost(reason)
         except (ParseError, AttributeError, TypeError, ValueError):
             # What the library raises for an answer that is not its own: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")

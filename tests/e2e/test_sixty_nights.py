@@ -1,0 +1,194 @@
+"""Sixty nights, and each platform out of reach for five of them: what is in time arrives once, what is not is told."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from jobs.cli.nights import Wanted, do_night
+from jobs.cli.progress import unwatched
+from jobs.ledger import tables
+from tests.e2e.support.receiver import receiving
+from tests.e2e.support.typed import type_in
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+NIGHTS = 60
+DOWN = {"meta": range(20, 25), "google_ads": range(40, 45)}
+ADDRESS = {"meta": "graph_url", "google_ads": "endpoint"}
+NOBODY = "http://127.0.0.1:9"
+"""Where nothing listens."""
+TOLD_BEFORE = 3 * DAY
+PARIS = ZoneInfo("Europe/Paris")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One lead's way to its conversion."""
+
+    number: int
+    night: int
+    """Which night sees it first."""
+    label: str
+    age: timedelta
+    """How long before that it came."""
+    ago: timedelta = 5 * HOUR
+    """How long before that it took its status."""
+
+    @property
+    def name(self):
+        """Its lead and its conversion."""
+        return f"L-{self.number}", {"Rendez-vous": "appointment", "Gagné": "sale"}[self.label]
+
+
+def every_night():
+    """Two leads a night, of all ages that both platforms take."""
+    ages = (1, 4, 12, 30, 60, 75)
+    for night in range(NIGHTS):
+        yield Way(1000 + night, night, "Rendez-vous", 2 * DAY)
+        yield Way(2000 + night, night, "Gagné", ages[night % len(ages)] * DAY)
+
+
+# Meta takes events of up to seven days (less four hours, so that none grows too old on its way), Google those whose
+# click is not older than ninety. So these are in time on the first of five nights, and too late after the last.
+TOO_LATE = {
+    "meta": (Way(3001, 20, "Gagné", 20 * DAY, 2 * DAY), Way(3002, 20, "Rendez-vous", 20 * DAY, 2 * DAY)),
+    "google_ads": (Way(3003, 40, "Gagné", 88 * DAY), Way(3004, 40, "Rendez-vous", 86 * DAY)),
+}
+JUST_IN_TIME = (
+    Way(3005, 22, "Gagné", 20 * DAY, 3 * DAY),
+    Way(3006, 24, "Rendez-vous", 20 * DAY, 5 * DAY),
+    Way(3007, 41, "Gagné", 85 * DAY),
+    Way(3008, 44, "Rendez-vous", 88 * DAY),
+)
+WAYS = (*every_night(), *TOO_LATE["meta"], *TOO_LATE["google_ads"], *JUST_IN_TIME)
+
+
+class Years:
+    """A company whose nights are told, one after the other.
+
+    Attributes:
+        codes: the exit code of each night.
+        told: the title and text of each message, and the night on which it came.
+        standing: on each night, what stood after it.
+    """
+
+    def __init__(self, company, receiver):
+        self.company = company
+        self.receiver = receiver
+        self.codes, self.told, self.standing = [], [], []
+        company.use_meta(contact_data="none")
+        company.conversion("appointment").pop("implied_by")
+        company.environ["NOTIFY_URL"] = f"json://{receiver.address}/hook"
+        company.settings["notify"] = ["${NOTIFY_URL}"]
+
+    def at(self, night):
+        """When a night is."""
+        return self.company.START + night * DAY
+
+    def night(self, number):
+        """Have Oplead show what is new, and do the night with its messages."""
+        for way in WAYS:
+            if way.night == number:
+                created, changed = self.at(number) - way.age, self.at(number) - way.ago
+                clicks = self.company.both(way.number)
+                self.company.serve(self.company.lead(way.number, (way.label, changed), created=created, clicks=clicks))
+        for destination, nights in DOWN.items():
+            self.company.settings[destination].pop(ADDRESS[destination], None)
+            if number in nights:
+                self.company.settings[destination][ADDRESS[destination]] = NOBODY
+        self.company.clock.advance(self.at(number))
+        before = len(self.receiver.taken)
+        night = do_night(self.company.read_settings(), unwatched(), Wanted(wait=HOUR))
+        self.codes.append(night.summary.exit_code)
+        self.standing.append({one.cause for one in night.notices})
+        self.told += [(number, title.partition(": ")[2], text) for title, text in self.receiver.taken[before:]]
+
+
+@pytest.fixture(scope="module")
+def years(companies):
+    """Sixty nights that have been; every tenth the books were compared."""
+    with receiving() as receiver:
+        years = Years(companies(), receiver)
+        for number in range(NIGHTS):
+            years.night(number)
+            if number % 10 == 9:
+                assert [] == years.company.disagreements(), number
+        yield years
+
+
+def test_what_is_in_time_is_delivered_once_and_what_is_not_is_expired(years):
+    """Nothing else becomes of anything, at either platform."""
+    late = {destination: {way.name for way in ways} for destination, ways in TOO_LATE.items()}
+    for destination, expired in late.items():
+        expected = {way.name: "expired" if way.name in expired else "accepted" for way in WAYS}
+        taken = Counter(years.company.taken(destination))
+
+        assert expected == years.company.fates(destination)
+        assert {name: 1 for name, fate in expected.items() if fate == "accepted"} == taken
+    assert [] == years.company.disagreements()
+
+
+def test_only_the_nights_of_a_stop_call_for_a_human(years):
+    """The night after each, all is as it was."""
+    stopped = {*DOWN["meta"], *DOWN["google_ads"]}
+
+    assert [3 if night in stopped else 0 for night in range(NIGHTS)] == years.codes
+
+
+def test_a_human_hears_once_of_each_cause(years):
+    """That a platform stopped on its first night; that something will expire; and nothing else in sixty nights."""
+    heard = Counter((title.partition(":")[0], "expire" in title) for _, title, _ in years.told)
+
+    assert {
+        ("meta stopped", False): 1,
+        ("meta", True): 1,
+        ("google_ads stopped", False): 1,
+        ("google_ads", True): 1,
+    } == (heard)
+    for destination, nights in DOWN.items():
+        assert [nights[0]] == [night for night, title, _ in years.told if title == f"{destination} stopped"]
+
+
+def test_what_will_expire_is_told_three_days_before(years):
+    """Or on the first night of the stop, where less is left; with how many, when, and why."""
+    for destination, ways in TOO_LATE.items():
+        rows = years.company.deliveries(destination)
+        closing = [rows[way.name].expires_at for way in ways]
+        ((night, title, text),) = [one for one in years.told if "expire" in one[1] and one[1].startswith(destination)]
+
+        assert night in DOWN[destination]
+        for at in closing:
+            assert years.at(night) <= max(at - TOLD_BEFORE, years.at(DOWN[destination][0]))
+        assert "conversions will expire" in title
+        assert f"by {max(closing).astimezone(PARIS):%Y-%m-%d} unless it is mended" in text
+        assert f"the first at {min(closing).astimezone(PARIS):%Y-%m-%d %H:%M}" in text
+        assert "Why nothing goes there: no connection" in text
+    (meta,) = [night for night, title, _ in years.told if title.startswith("meta:")]
+    assert DOWN["meta"][0] < meta
+
+
+def test_what_stood_has_cleared_on_the_first_night_without_a_stop(years):
+    """And stood on each night until then."""
+    for destination, nights in DOWN.items():
+        stopped = f"stopped: {destination}"
+        assert list(nights) == [night for night, causes in enumerate(years.standing) if stopped in causes]
+    assert set() == set.union(*(years.standing[night] for night in (*range(20), *range(25, 40), *range(45, NIGHTS))))
+    assert all(years.at(25) <= row.cleared_at for row in years.company.rows(tables.Notice))
+
+
+def test_what_expired_is_named(years):
+    """`explain` says it of the lead, with its destination; `status` counts it."""
+    status = type_in(years.company, "status", "--json").objects
+    counted = Counter()
+    for one in status[-1]["tallies"]:
+        counted[one["destination"], one["fate"], one["reason"]] += one["count"]
+    for destination, ways in TOO_LATE.items():
+        assert len(ways) == counted[destination, "expired", "window_closed"]
+        for way in ways:
+            story = type_in(years.company, "explain", way.name[0]).lines
+
+            assert f"→ {destination}: expired" in story
+            assert "More time has passed" in story
