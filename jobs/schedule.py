@@ -1,6 +1,5 @@
 """The loop that has each account's night done when it is due, and its outcomes asked for afterwards."""
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from jobs.timetable import Firing, NightTrigger, Timetable
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))
 """When outcomes are asked for, counted from a night's end."""
 TRY_AGAIN = timedelta(minutes=5)
-TRIES = 12
-"""How often an account that another run holds is tried again, before its next night makes up for it."""
+"""After this long, what nothing came of is tried again; each further wait is twice as long as the one before."""
+TRY_AGAIN_AT_LONGEST = timedelta(hours=1)
 READ_AGAIN = timedelta(hours=1)
 """After this long, settings that must not run are looked at again."""
 _LONGEST_SLEEP = timedelta(minutes=5)
@@ -40,7 +39,7 @@ class Task(StrEnum):
     MISSED = "missed night"
     """Asked once, at the start: what was due while nobody ran."""
     AGAIN = "night again"
-    """Another run held the account."""
+    """Nothing came of it: another run held the account, or it failed."""
     OUTCOMES = "outcomes"
     SETTINGS = "settings"
     """Whether they may run by now."""
@@ -52,8 +51,8 @@ class Came:
 
     next_outcomes: datetime | None = None
     """When outcomes are to be asked for next."""
-    held: bool = False
-    """Whether another run holds the account, so that nothing was done."""
+    undone: bool = False
+    """Whether nothing came of it, so that it is to be tried again."""
 
 
 class Account(Protocol):
@@ -121,7 +120,7 @@ class Schedule:
         self._tables: dict[str, Timetable] = {}
         self._at_work: dict[str, _Work] = {}
         self._waiting: set[tuple[str, datetime]] = set()
-        self._tries: Counter[str] = Counter()
+        self._waits: dict[str, timedelta] = {}
 
     def run(self) -> None:
         """Do what is due when it is due, until somebody asks to stop; returns once nothing is under way any more.
@@ -200,8 +199,8 @@ class Schedule:
             return
         table = account.read()
         if table is None:
-            # Whoever mends the settings within the hour still has this night.
-            self._try_again(account, Task.AGAIN if task is not Task.OUTCOMES else task, now)
+            # Whoever mends the settings before the next night still has this one.
+            self._try_again(account, task, now)
             return
         if table != self._tables[account.key]:
             self._plan_nights(account, table, now)
@@ -230,10 +229,10 @@ class Schedule:
             now = clock.now()
         except StoppedBySignal:
             return
-        if came.held:
-            self._try_again(account, Task.OUTCOMES if task is Task.OUTCOMES else Task.AGAIN, now)
+        if came.undone:
+            self._try_again(account, task, now)
             return
-        self._tries[account.key] = 0
+        self._waits.pop(account.key, None)
         if came.next_outcomes is not None:
             self._add(account, Task.OUTCOMES, max(came.next_outcomes, now))
 
@@ -257,9 +256,16 @@ class Schedule:
                 assert_never(task)
 
     def _try_again(self, account: Account, task: Task, now: datetime) -> None:
-        self._tries[account.key] += 1
-        if self._tries[account.key] <= TRIES:
-            self._add(account, task, now + TRY_AGAIN)
+        """Have a task that nothing came of done later, unless the account's next night is due by then."""
+        # What may have been missed stays in question: before an account's first run nothing was.
+        again = Task.AGAIN if task is Task.NIGHT else task
+        wait = self._waits.get(account.key, TRY_AGAIN)
+        firing = self._tables[account.key].after(now)
+        if firing is not None and firing.at <= now + wait:
+            self._waits.pop(account.key, None)
+            _log.error("given up for now; the next night makes up for it", config=account.key, task=str(task))
             return
-        self._tries[account.key] = 0
-        _log.error("given up for now; the next night makes up for it", config=account.key, task=str(task))
+        self._waits[account.key] = min(wait * 2, TRY_AGAIN_AT_LONGEST)
+        at = (now + wait).isoformat()
+        _log.warning("nothing was done, and it is tried again", config=account.key, task=str(task), at=at)
+        self._add(account, again, now + wait)

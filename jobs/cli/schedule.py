@@ -143,8 +143,9 @@ class _Account:
         settings, heed = self.settings, self._shared.stop.heed
 
         def unless(session: Session) -> None:
-            done = runs.done_since(session, settings.account, night)
-            if done is not None or (if_missed and not runs.is_missed(session, settings.account, night)):
+            today = clock.now().astimezone(settings.zone).date()
+            done = runs.done_since(session, settings.account, night, today=today)
+            if done is not None or (if_missed and not runs.is_missed(session, settings.account, night, today=today)):
                 raise runs.NightDoneError(
                     done.id if done else None, runs.next_pass(session, settings.account, AFTER_A_NIGHT)
                 )
@@ -160,7 +161,8 @@ class _Account:
                     _log.info("this night is done already", night=night.isoformat(), run=error.run)
                 return Came(error.next_pass)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
-                return self._failed(error)
+                report(failure_of(error))
+                return Came(undone=True)
             return self._ended(done)
 
     def outcomes(self, clock: Clock) -> Came:
@@ -189,7 +191,7 @@ class _Account:
     @staticmethod
     def _failed(error: Exception) -> Came:
         report(failure_of(error))
-        return Came(held=isinstance(error, LeaseHeldError))
+        return Came(undone=isinstance(error, LeaseHeldError))
 
     @contextmanager
     def _bound(self) -> Iterator[None]:

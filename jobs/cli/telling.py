@@ -11,6 +11,7 @@ import structlog
 
 from jobs.cli.exits import Exit, failure_of
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.runs import NightDoneError
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import Deps
 from jobs.notify import send_owed, take_note
@@ -69,6 +70,8 @@ def watched(settings: Settings) -> Iterator[list[int]]:
     codes: list[int] = []
     try:
         yield codes
+    except NightDoneError:
+        raise  # no night was done: whoever did it has told
     except Exception as error:
         _ping(settings, failure_of(error).exit_code)
         raise

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from sqlmodel import Session, col, select
+import structlog
+from sqlmodel import Session, col, func, select
 
 from jobs.ledger.tables import Run
 
@@ -14,6 +15,7 @@ NIGHTLY = "run"
 """The command of a run that does a whole night's work, called by hand or by a schedule."""
 STOPPED_BY_SIGNAL = 128
 """Exit codes from here on are a signal's."""
+_log = structlog.stdlib.get_logger()
 
 
 class NightDoneError(Exception):
@@ -26,17 +28,25 @@ class NightDoneError(Exception):
         self.next_pass = next_pass
 
 
-def done_since(session: Session, account: str, night: date) -> Run | None:
-    """The run that was the night of this date or of a later one, which did this one's work; None where none was."""
-    return session.exec(
-        select(Run).where(Run.account == account, col(Run.night) >= night).order_by(col(Run.night)).limit(1)
-    ).first()
+def done_since(session: Session, account: str, night: date, *, today: date) -> Run | None:
+    """The run that was the night of this date or of a later one, which did this one's work; None where none was.
+
+    A night later than today is none: a clock that was once set ahead must not cost the nights until then.
+    """
+    ahead = session.exec(select(func.max(Run.night)).where(Run.account == account, col(Run.night) > today)).one()
+    if ahead is not None:
+        _log.warning(
+            "a night on record lies ahead of today and does not count; see that this machine's clock is right",
+            night=ahead.isoformat(),
+            today=today.isoformat(),
+        )
+    return _first_between(session, account, night, today)
 
 
-def is_missed(session: Session, account: str, night: date) -> bool:
+def is_missed(session: Session, account: str, night: date, *, today: date) -> bool:
     """Whether a night that was due has not been done; before an account's first run nothing is missed."""
     has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
-    return has_run and done_since(session, account, night) is None
+    return has_run and _first_between(session, account, night, today) is None
 
 
 def end(session: Session, run: int, exit_code: int, *, night: date | None, now: datetime) -> None:
@@ -75,3 +85,8 @@ def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> dat
 
 def _has_night(session: Session, account: str, night: date) -> bool:
     return session.exec(select(Run.id).where(Run.account == account, Run.night == night)).first() is not None
+
+
+def _first_between(session: Session, account: str, first: date, last: date) -> Run | None:
+    nights = select(Run).where(Run.account == account, col(Run.night).between(first, last))
+    return session.exec(nights.order_by(col(Run.night)).limit(1)).first()

@@ -203,7 +203,7 @@ def test_a_night_that_was_done_by_hand_is_not_done_again(company, hours):
 
 
 def test_an_account_that_another_run_holds_is_tried_again(company, hours):
-    """Every five minutes, until it is free."""
+    """After five minutes, then ten, until it is free."""
     company.night()
     process = hours.start()
     with company.ended(process):
@@ -213,7 +213,27 @@ def test_an_account_that_another_run_holds_is_tried_again(company, hours):
         hours.go_to(at(11, 4, 0))
         _, said = stopped(process)
 
-    assert 3 == sum("another run holds this account" in line["event"] for line in said)
+    assert 2 == sum("another run holds this account" in line["event"] for line in said)
+    assert ("run", date(2026, 9, 11), 0) == runs(company)[-1]
+    assert at(11, 3, 45) == company.rows(Run)[-1].started_at
+
+
+def test_a_night_that_fails_before_it_is_on_record_is_tried_again(company, hours):
+    """Whatever kept it from beginning: it is done once that is mended, and the log says when it is tried."""
+    company.night()
+    kept = company.state.with_suffix(".kept")
+    with company.ended(hours.start()) as process:
+        hours.go_to(at(11, 3, 29))
+        company.state.rename(kept)
+        company.state.write_bytes(b"this is no state" * 100)
+        hours.go_to(at(11, 3, 41))
+        kept.rename(company.state)
+        hours.go_to(at(11, 4, 0))
+        _, said = stopped(process)
+
+    assert [at(11, 3, 35).isoformat(), at(11, 3, 45).isoformat()] == [
+        line["at"] for line in said if line["event"] == "nothing was done, and it is tried again"
+    ]
     assert ("run", date(2026, 9, 11), 0) == runs(company)[-1]
     assert at(11, 3, 45) == company.rows(Run)[-1].started_at
 

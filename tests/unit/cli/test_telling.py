@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from connectors.errors import Misconfigured
 from jobs.cli import telling
 from jobs.ledger.lease import LeaseHeldError
+from jobs.ledger.runs import NightDoneError
 from jobs.reporting.night import Night
 from jobs.settings.model import NotifyWhen
 from tests.fakes import NIGHT, FakeClock
@@ -55,6 +56,14 @@ def test_the_switch_hears_of_a_night_that_broke(switch, error, pings):
         raise error
 
     assert pings == switch.pings
+
+
+def test_the_switch_hears_nothing_of_a_night_that_was_done_already(switch):
+    """Nothing was done, so nothing is well: whoever did that night has told."""
+    with pytest.raises(NightDoneError), telling.watched(None):
+        raise NightDoneError(1, None)
+
+    assert [] == switch.pings
 
 
 def test_a_switch_that_does_not_answer_is_logged(switch):

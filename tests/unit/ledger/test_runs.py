@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from jobs.ledger import runs
 from jobs.ledger.ledger import finish, held
@@ -32,26 +33,26 @@ def play(path, clock):
 def ask(path, clock):
     """Asks about the runs so far."""
 
-    def asked(question, *more):
+    def asked(question, *more, **named):
         with held(path, ACCOUNT, "look", pid=1, now=clock.now()) as ledger, ledger.writing() as session:
             session.delete(session.get(Run, ledger.run))
             session.flush()
-            return question(session, ACCOUNT, *more)
+            return question(session, ACCOUNT, *more, **named)
 
     return asked
 
 
 def test_before_the_first_run_nothing_is_missed(ask):
     """A schedule that is started for the first time waits for its time."""
-    assert not ask(runs.is_missed, THURSDAY)
+    assert not ask(runs.is_missed, THURSDAY, today=FRIDAY)
 
 
 def test_a_night_that_came_to_its_end_is_done(play, ask):
     """With whatever exit code it told of."""
     play("run", 3, THURSDAY)
 
-    assert not ask(runs.is_missed, THURSDAY)
-    assert ask(runs.is_missed, FRIDAY)
+    assert not ask(runs.is_missed, THURSDAY, today=FRIDAY)
+    assert ask(runs.is_missed, FRIDAY, today=FRIDAY)
 
 
 @pytest.mark.parametrize(
@@ -61,14 +62,26 @@ def test_a_night_that_did_not_come_to_its_end_is_missed(play, ask, exit_code):
     """It is on record, and it is nobody's night."""
     play("run", exit_code)
 
-    assert ask(runs.is_missed, THURSDAY)
+    assert ask(runs.is_missed, THURSDAY, today=FRIDAY)
 
 
 def test_a_later_night_did_the_work_of_an_earlier_one(play, ask):
     """Nothing is caught up that has been done since."""
     play("run", 0, FRIDAY)
 
-    assert not ask(runs.is_missed, THURSDAY)
+    assert not ask(runs.is_missed, THURSDAY, today=FRIDAY)
+
+
+def test_a_night_ahead_of_today_did_nobodys_work(play, ask):
+    """A clock that was once set a year ahead costs no night, and somebody is told why."""
+    ahead = THURSDAY.replace(year=2027)
+    play("run", 0, ahead)
+    with capture_logs() as logs:
+        done = ask(runs.done_since, THURSDAY, today=FRIDAY)
+
+    assert done is None
+    assert [("warning", ahead.isoformat())] == [(line["log_level"], line["night"]) for line in logs]
+    assert ask(runs.is_missed, THURSDAY, today=FRIDAY)
 
 
 def test_a_second_run_of_a_date_is_not_its_night(play, ask):
@@ -76,7 +89,7 @@ def test_a_second_run_of_a_date_is_not_its_night(play, ask):
     first, second = play("run", 0, THURSDAY), play("run", 0, THURSDAY)
 
     assert (THURSDAY, None) == (first.night, second.night)
-    assert first.id == ask(runs.done_since, THURSDAY).id
+    assert first.id == ask(runs.done_since, THURSDAY, today=FRIDAY).id
 
 
 def test_passes_follow_the_end_of_a_night(play, ask, clock):
