@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -31,6 +31,7 @@ from jobs.ledger import adjustments, deliveries, leads, requests, starts
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery, Sendable
+from jobs.receive import Stop
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import (
     MAY_COME_BACK,
@@ -82,6 +83,9 @@ class CorrectionLane(Lane):
     Its stops are its own: an interface that takes no corrections may well take conversions.
     """
 
+    off: set[tuple[str, str]] = field(default_factory=set)
+    """The transports and owners that take no more in this run."""
+
     def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
         by = self.new_by
         if by is None:
@@ -104,6 +108,15 @@ class CorrectionLane(Lane):
 
     def _way(self, _: Target) -> str:
         return corrections_of(self.destination)
+
+    def _is_off(self, target: Target) -> bool:
+        return (target.transport, target.owner) in self.off or super(CorrectionLane, self)._is_off(target)
+
+    def _is_stopped(self, stop: Stop, target: Target) -> bool:
+        # What stops one transport's corrections says nothing of another's.
+        if stop.whole_destination:
+            self.off.add((target.transport, target.owner))
+        return super(CorrectionLane, self)._is_stopped(stop, target)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         # A correction names its conversion by the key, and a conversion has one that is not settled at most.

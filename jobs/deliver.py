@@ -99,7 +99,7 @@ class Lane:
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
         for target, batch in self._batches():
-            if self._name(target) in self.stopped:
+            if self._is_off(target):
                 continue
             stop = self._send(target, batch)
             if stop is not None and self._is_stopped(stop, target):
@@ -110,7 +110,7 @@ class Lane:
         for target, batches in self._replays().items() if self.replays else ():
             yield from ((target, batch) for batch in batches)
         for target, due in self._targets().items():
-            while self._name(target) not in self.stopped and (batch := due()):
+            while not self._is_off(target) and (batch := due()):
                 yield target, batch
 
     def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
@@ -119,6 +119,10 @@ class Lane:
         for route in self._routes().values():
             by_target.setdefault(route.target, []).append(route.conversion)
         return {target: partial(self._due, conversions) for target, conversions in by_target.items()}
+
+    def _is_off(self, target: Target) -> bool:
+        """Whether nothing more goes to a target in this run."""
+        return self._name(target) in self.stopped
 
     def _is_stopped(self, stop: Stop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""

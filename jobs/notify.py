@@ -15,6 +15,7 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Notice
 from jobs.nightly import Summary
 from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.corrections import corrections_of
 from jobs.rules.notices import (
     ACTS,
     NIGHTS,
@@ -151,16 +152,24 @@ def _destinations(
 
 
 def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
-    """Each destination and each action of it, as a stop names it."""
+    """Each destination and each action of it, and so for its corrections, as a stop names it."""
     for destination in sinks:
         yield destination
-        yield from (f"{destination}/{route.target.action}" for route in book.routes_to(destination))
+        for route in book.routes_to(destination):
+            yield f"{destination}/{route.target.action}"
+            if route.undo is not None or route.field_value is not None:
+                yield corrections_of(destination)
+                yield f"{corrections_of(destination)}/{route.target.action}"
 
 
 def _reached(session: Session, ledger: Ledger) -> Iterator[str]:
     for destination, action in nights.reached(session, ledger):
         yield destination
         yield f"{destination}/{action}"
+    for destination, action in nights.corrected(session, ledger):
+        way = corrections_of(DestinationId(destination))
+        yield way
+        yield f"{way}/{action}"
 
 
 def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[str]) -> Iterator[Waiting]:

@@ -47,7 +47,9 @@ def reread(
         Transient: the source kept failing; the next reading goes on there.
     """
     until = clock.now() + reach.budget
-    place = backfills.begin_reading(ledger, wish.reads_from, fresh=wish.fresh, now=clock.now())
+    place = backfills.begin_reading(
+        ledger, wish.reads_from, fresh_to=wish.reads_to if wish.fresh else None, now=clock.now()
+    )
     own_pages = OwnPages(
         ledger, source, intake, clock, until=until, count=done.count_own, started=clock.now(), afresh=wish.fresh
     )

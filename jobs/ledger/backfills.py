@@ -39,23 +39,44 @@ class Place:
     resume: str | None
 
 
-def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh: bool, now: datetime) -> Place:
+def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> Place:
     """Where to read: on from an interrupted reading of the same leads, else from the first page.
 
     Where contact data is wanted it starts over once another run has come between: that erased what nothing was to be
-    sent by.
+    sent by. So it does where the pages read before were read without it, or without that of leads created as late.
+
+    Args:
+        ledger: where the place is kept.
+        reads_from: leads created since then are read.
+        fresh_to: leads created before that are read whole though nothing changed; None where contact data is not
+            wanted.
+        now: when this reading begins.
     """
     with ledger.writing() as session:
         row = session.get(BackfillPlace, ledger.account)
-        if row is None or row.reads_from != reads_from or (fresh and row.epoch != ledger.epoch - 1):
+        if row is None or row.reads_from != reads_from or _lacks_contact_data(row, ledger, fresh_to):
             row = session.merge(
                 BackfillPlace(
-                    account=ledger.account, reads_from=reads_from, started_at=now, resume=None, epoch=ledger.epoch
+                    account=ledger.account,
+                    reads_from=reads_from,
+                    fresh_to=fresh_to,
+                    started_at=now,
+                    resume=None,
+                    epoch=ledger.epoch,
                 )
             )
         row.epoch = ledger.epoch
+        # What all pages have in common, those before the place and those after it.
+        row.fresh_to = fresh_to and row.fresh_to and min(fresh_to, row.fresh_to)
         session.add(row)
         return Place(row.started_at, row.resume)
+
+
+def _lacks_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime | None) -> bool:
+    """Whether contact data is wanted that the pages before a place were read without, or that was erased since."""
+    if fresh_to is None:
+        return False
+    return place.epoch != ledger.epoch - 1 or place.fresh_to is None or place.fresh_to < fresh_to
 
 
 def note_page(session: Session, ledger: Ledger, resume: str | None) -> None:

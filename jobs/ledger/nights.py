@@ -13,7 +13,7 @@ from connectors.records import OutcomeClass
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.runs import NIGHTLY, RESOLVING
-from jobs.ledger.tables import Attempt, Delivery, Run, Transition
+from jobs.ledger.tables import Adjustment, AdjustmentTransition, Attempt, Delivery, Run, Transition
 from jobs.rules.notices import Numbers
 
 _ENDED = (0, 1, 3)
@@ -79,6 +79,21 @@ def reached(session: Session, ledger: Ledger) -> set[tuple[str, str]]:
         .distinct()
     )
     return {(destination, action or "") for destination, action in rows}
+
+
+def corrected(session: Session, ledger: Ledger) -> set[tuple[str, str]]:
+    """The destinations and actions that took a correction, or told that they had, in this run."""
+    rows = session.exec(
+        select(Adjustment.destination, Adjustment.action)
+        .join(AdjustmentTransition, col(AdjustmentTransition.adjustment) == col(Adjustment.id))
+        .where(
+            AdjustmentTransition.account == ledger.account,
+            AdjustmentTransition.run == ledger.run,
+            col(AdjustmentTransition.to_fate).in_((Fate.SUBMITTED, Fate.ACCEPTED)),
+        )
+        .distinct()
+    )
+    return set(rows)
 
 
 def in_doubt(session: Session, account: str) -> dict[str, int]:

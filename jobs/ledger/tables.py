@@ -70,6 +70,8 @@ class BackfillPlace(SQLModel, table=True):
     account: str = Field(primary_key=True)
     reads_from: datetime
     """Leads created since then are read."""
+    fresh_to: datetime | None = None
+    """Of them, those created before that were read whole though nothing changed; None where none was."""
     started_at: datetime
     """The start of the reading, on the source's clock."""
     resume: str | None = None

@@ -516,6 +516,29 @@ def test_contact_data_that_a_night_erased_meanwhile_is_read_again(by_contact, ni
     assert {"accepted"} == set(by_contact.fates.values())
 
 
+@pytest.mark.parametrize("before", ["without", "to an earlier day", "without in between"])
+def test_pages_read_without_the_contact_data_that_is_wanted_now_are_read_again(by_contact, before):
+    """An interrupted reading starts over: of conversions told by click id alone, or of leads created up to a day."""
+    with_contact, without = by_contact.book, rulebook(since={})
+    by_contact.source.page = 1
+    for book, end in {
+        "without": [(without, TO)],
+        "to an earlier day": [(with_contact, CREATED)],
+        "without in between": [(with_contact, TO), (without, TO)],
+    }[before]:
+        by_contact.book = book
+        by_contact.source.fails = {2: Transient("503")}
+        by_contact.source.made = 0
+        read(by_contact, Asked(FROM, end))
+    by_contact.book = with_contact
+    by_contact.source.calls.clear()
+    run(by_contact)
+    later(by_contact)
+
+    assert (None, None) == by_contact.source.calls[0]
+    assert {"accepted"} == set(by_contact.fates.values())
+
+
 def test_contact_data_is_read_anew_where_leads_are_read_one_by_one(account):
     """By their own pages, though those have not changed."""
     account.reach = replace(REACH, style=Style.DETAILS)

@@ -289,6 +289,28 @@ def test_a_stop_of_corrections_stops_no_conversions(sold):
     assert ["pending"] == [row.fate for row in account.rows(Adjustment)]
 
 
+def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its_actions(sold):
+    """What goes by another one is corrected all the same."""
+    account = sold(undo=None)
+    account.book = rulebook(
+        sale(),
+        sale(conversion="visit", target=replace(TARGET, action="111")),
+        sale(conversion="call", target=replace(TARGET, action="222")),
+        rules_digest="r2",
+    )
+    nights(account, 2)
+    assert {"accepted"} == {row.fate for row in account.rows()}
+    assert 3 == len(account.rows())
+    goes(account, ("Perdu", LOST_ON + 2 * DAY))
+    account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "NOT_ALLOWED"))
+    nights(account, 3)
+    account.clock.time += DAY
+    summary = account.night()
+
+    assert {"google_ads corrections": "NOT_ALLOWED"} == summary.stopped
+    assert ["data_manager", "google_ads_api"] == [call.target.transport for call in account.sink.corrections]
+
+
 def test_far_more_corrections_than_usual_wait_for_a_human(sold):
     """Somebody marked everything lost: bidding must not unlearn the year in a night."""
     account = sold()

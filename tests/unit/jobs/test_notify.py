@@ -1,18 +1,21 @@
 """A human is told once of each cause, at every address; what does not arrive stays owed."""
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
+from sqlmodel import select
 
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
 from jobs.ledger.ledger import finish
-from jobs.ledger.tables import Notice, Run
+from jobs.ledger.tables import Adjustment, Notice, Run
 from jobs.nightly import Deps, run_night
 from jobs.notify import Address, gather, send_owed, take_note
 from jobs.rules.notices import Kind, When
 from tests import fakes
-from tests.builders import PARIS, WON, lead, route, rulebook
+from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import FakeSink
 
 DAY = timedelta(days=1)
@@ -110,6 +113,33 @@ def test_a_night_with_nothing_to_send_does_not_end_a_stop(told):
     standing = [(one.cause, one.is_new) for one in told.standing]
 
     assert [("stopped: google_ads", False)] == standing
+
+
+@pytest.mark.parametrize("of_target", [False, True])
+def test_a_stop_of_corrections_stands_until_a_correction_arrives(told, of_target):
+    """Neither a night without one nor a conversion that arrives says anything of it."""
+    account = told.account
+    account.book = rulebook(route(field_value=from_field(), target=replace(TARGET, transport="google_ads_api")))
+    account.sink.asynchronous = False
+    account.put(lead())
+    told.night()
+    cause = "google_ads corrections/987654321" if of_target else "google_ads corrections"
+    account.put(changed(lead(), fields={"consent": "oui", "amount": Decimal(1200)}))
+    account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, of_target=of_target))
+    told.night()
+    account.put(lead("L-2"))
+    with account.hold() as ledger, ledger.writing() as session:
+        for row in session.exec(select(Adjustment)):
+            row.deferred_until = account.clock.time + 2 * DAY
+    told.night()
+
+    assert [f"{cause} stopped"] == told.inbox.titles
+    assert [(f"stopped: {cause}", False)] == [(one.cause, one.is_new) for one in told.standing]
+
+    told.night()
+    told.night()
+
+    assert () == told.standing
 
 
 def test_a_source_that_stops_is_told_and_clears_with_the_next_reading(told):
