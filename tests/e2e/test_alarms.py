@@ -77,7 +77,7 @@ def test_the_command_tells_it_shows_it_and_takes_the_agreement(company):
 def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
     """Leads that all have a mapped name of a sudden have not all been won, however Oplead dates it."""
     numbers = range(1, 9)
-    company.serve(*renaming(company, numbers, "En cours", told))
+    company.serve(*renaming(company, numbers, "À rappeler", told))
     company.night()
     company.serve(*renaming(company, numbers, "Gagné", told))
     found = company.night(company.START + DAY)
@@ -85,7 +85,7 @@ def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
 
     assert ({}, [], []) == (company.fates(), company.ingests, company.taken())
     assert (1, 0) == (found.exit_code, again.exit_code)
-    assert ["status 'En cours' seems to be called 'Gagné' now on 8 leads"] == [
+    assert ["status 'À rappeler' seems to be called 'Gagné' now on 8 leads"] == [
         sentence.partition(":")[0] for sentence in found.attention
     ]
 

@@ -187,7 +187,7 @@ print("asked about:", *command.commands)
     )
 
     assert (0, "") == (result.returncode, result.stderr.strip())
-    assert "asked about: run schedule init check probe status explain sandbox demo" in result.stdout
+    assert "asked about: run schedule init check probe backfill retry status explain sandbox demo" in result.stdout
     assert "--validate-only" in result.stdout
 
 

@@ -32,12 +32,12 @@ def everything_counted_once(company, numbers, destination="google_ads"):
     ("where", "in_doubt", "uploads", "sale"),
     [
         # which upload: the first carries three appointments, the second three sales
-        pytest.param(("in the intent's commit", 1), 0, 2, 99_000, id="in the intent's commit"),
-        pytest.param(("intent committed", 1), 3, 2, 99_000, id="before the call"),
+        pytest.param(("in the intent's commit", 1), 0, 2, 12_600, id="in the intent's commit"),
+        pytest.param(("intent committed", 1), 3, 2, 12_600, id="before the call"),
         pytest.param(("accepted, answer unread", 2), 3, 3, 12_500, id="before the answer is read"),
         pytest.param(("answer read", 2), 3, 3, 12_500, id="before the receipt is committed"),
         pytest.param(("in the receipt's commit", 2), 3, 3, 12_500, id="in the receipt's commit"),
-        pytest.param(("receipt committed", 1), 0, 2, 99_000, id="after the receipt"),
+        pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt"),
     ],
 )
 def test_a_run_killed_while_sending(company, where, in_doubt, uploads, sale):
@@ -46,7 +46,7 @@ def test_a_run_killed_while_sending(company, where, in_doubt, uploads, sale):
 
     assert KILLED == company.killed(*where)
 
-    company.serve(*(sold(company, number, amount="99 000,00 €") for number in range(3)))
+    company.serve(*(sold(company, number, amount="12 600,00 €") for number in range(3)))
     summary = company.night()
 
     assert in_doubt == summary.recovered
@@ -77,11 +77,11 @@ def test_a_run_killed_again_while_it_replays(company):
 @pytest.mark.parametrize(
     ("where", "in_doubt", "uploads", "sale"),
     [
-        pytest.param(("google_ads_api: intent committed", 1), 3, 2, 99_000, id="before the call"),
+        pytest.param(("google_ads_api: intent committed", 1), 3, 2, 12_600, id="before the call"),
         pytest.param(("google_ads_api: accepted, answer unread", 2), 3, 3, 12_500, id="before the answer is read"),
         pytest.param(("google_ads_api: answer read", 2), 3, 3, 12_500, id="before the receipt is committed"),
         pytest.param(("in the receipt's commit", 2), 3, 3, 12_500, id="in the receipt's commit"),
-        pytest.param(("receipt committed", 1), 0, 2, 99_000, id="after the receipt"),
+        pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt"),
     ],
 )
 def test_a_run_killed_while_sending_by_the_google_ads_api(company, where, in_doubt, uploads, sale):
@@ -91,7 +91,7 @@ def test_a_run_killed_while_sending_by_the_google_ads_api(company, where, in_dou
 
     assert KILLED == company.killed(*where)
 
-    company.serve(*(sold(company, number, amount="99 000,00 €") for number in range(3)))
+    company.serve(*(sold(company, number, amount="12 600,00 €") for number in range(3)))
     summary = company.night()
 
     assert in_doubt == summary.recovered
@@ -121,7 +121,7 @@ def test_a_run_killed_while_sending_to_meta(company, where, knows_again, in_doub
 
     assert KILLED == company.killed(*where)
 
-    company.serve(*(sold(company, number, amount="99 000,00 €") for number in range(3)))
+    company.serve(*(sold(company, number, amount="12 600,00 €") for number in range(3)))
     summary = company.night()
 
     assert in_doubt == summary.recovered

@@ -299,7 +299,7 @@ def test_a_conversion_renamed_in_the_second_week(company):
     assert asked == len(company.asked("oplead"))
 
     month.conversion("vente")["was"] = "sale"
-    month.edit(1, 2, amount="99 000,00 €")
+    month.edit(1, 2, amount="12 600,00 €")
     month.edit(7, 8, amount="12 500,00 €")
 
     assert QUIET == month.night().said

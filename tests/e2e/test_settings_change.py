@@ -61,7 +61,7 @@ def test_a_conversion_renamed_openly_goes_on(company):
     assert 3 == len(told(company))
     before = {name: row.key for name, row in company.deliveries().items()}
     company.conversion("sale").update(id="vente", was="sale")
-    company.serve(sold(company, 1, amount="99 000,00 €"), sold(company, 2, at=company.START - HOUR), sold(company, 3))
+    company.serve(sold(company, 1, amount="12 600,00 €"), sold(company, 2, at=company.START - HOUR), sold(company, 3))
 
     counted = told(company)
 
@@ -200,7 +200,7 @@ def test_another_action_for_a_conversion(company):
     company.serve(sold(company, 1))
     assert 2 == len(told(company))
     company.conversion("sale")["google_ads"]["conversion_action"] = "987654323"
-    company.serve(sold(company, 1, amount="99 000,00 €"), sold(company, 2))
+    company.serve(sold(company, 1, amount="12 600,00 €"), sold(company, 2))
 
     assert 4 == len(told(company))
     assert {"L-1": "987654322", "L-2": "987654323"} == {

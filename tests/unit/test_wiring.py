@@ -32,6 +32,7 @@ WRITTEN = {
         "offset_param": "e",
         "cursor_param": "f",
         "total": "g",
+        "total_header": "X-Total",
         "max_pages": 9,
     },
     "since_filter": {"param": "from", "format": "%d/%m/%Y", "until_param": "to"},
