@@ -1,5 +1,6 @@
 """Opens an account's SQLite file so that what is committed stays committed."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,6 +15,16 @@ from jobs.ledger.upgrade import CannotUpgradeError, bring_up_to_date
 
 BUSY_MS = 5_000
 """How long a statement waits for another process's write to end."""
+_LET_WRITE = "give this user write access to the file and its folder"
+_MAKE_ROOM = "make room and run again: what was committed is safe"
+_BY_SYSTEM = {
+    errno.EACCES: _LET_WRITE,
+    errno.EPERM: _LET_WRITE,
+    errno.EROFS: _LET_WRITE,
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+}
+"""What to do about what the system says."""
 
 
 class LedgerError(Exception):
@@ -72,7 +83,8 @@ def explained(path: Path) -> Iterator[None]:
         # The driver's message only: SQLAlchemy's own would print the statement and its values.
         raise LedgerError(_advice(path, str(getattr(error, "orig", None) or error))) from None
     except OSError as error:
-        raise LedgerError(f"{path}: cannot use the state: {error.strerror or error}") from None
+        advice = _BY_SYSTEM.get(error.errno or 0, "check `state:` in the settings")
+        raise LedgerError(f"{path}: cannot use the state: {error.strerror or error}; {advice}") from None
 
 
 def _engine(path: Path) -> Engine:
@@ -100,9 +112,9 @@ def _engine(path: Path) -> Engine:
 def _advice(path: Path, said: str) -> str:
     known = {
         "locked": "another program is writing to it; try again when that has ended",
-        "readonly": "it cannot be written; give this user write access to the file and its folder",
-        "read-only": "it cannot be written; give this user write access to the file and its folder",
-        "disk is full": "the disk is full; make room and run again: what was committed is safe",
+        "readonly": f"it cannot be written; {_LET_WRITE}",
+        "read-only": f"it cannot be written; {_LET_WRITE}",
+        "disk is full": f"the disk is full; {_MAKE_ROOM}",
         "malformed": "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)",
         "not a database": "it is not a state of oplead-sync; check `state:` in the settings",
         "unable to open": "it cannot be opened; check that the folder exists and is writable",

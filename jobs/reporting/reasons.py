@@ -254,7 +254,8 @@ _TOO_LATE = Words("too late", "It is older than the platform takes it.", "Nothin
 _THERE_ALREADY = Words(
     "already there, not by us",
     "The platform has this conversion already, and not from this ledger.",
-    "Find out what else sends conversions to this action.",
+    "Find out what else sends conversions to this action; where the state was restored from a backup, this may well be "
+    "one of ours: it counts, and nothing is to be done.",
 )
 _PLATFORM: Mapping[str, Words] = MappingProxyType(
     {

@@ -267,6 +267,29 @@ def test_a_broken_account_keeps_no_other_from_its_night(company, hours):
     assert any("broken.yml" in line["event"] for line in said if line["level"] == "error")
 
 
+def test_a_state_that_cannot_be_used_costs_one_night(company, hours):
+    """It is told with what to do; the next night makes up for it, and outcomes are asked for as ever."""
+    process = hours.start()
+    with company.ended(process):
+        hours.go_to(at(11, 12))
+        company.serve(sold(company, 1, at(11, 14)))
+        whole = company.state.read_bytes()
+        company.state.write_bytes(b"a letter to grandmother " * 1_000)
+        hours.go_to(at(12, 12))
+        company.state.write_bytes(whole)
+        hours.go_to(at(13, 12))
+        code, said = stopped(process)
+
+    assert 0 == code
+    (error,) = [line for line in said if line["level"] == "error"]
+    assert (2, "maison-test") == (error["exit_code"], error["account"])
+    assert f"{company.state}: the state cannot be used" in error["event"]
+    assert "check `state:` in the settings" in error["event"]
+    assert [date(2026, 9, 11), date(2026, 9, 13)] == [night for _, night, _ in runs(company) if night]
+    assert {"accepted"} == set(company.fates().values())
+    assert [] == company.disagreements()
+
+
 def test_what_can_never_run_is_refused_at_once(company):
     """Without a schedule there is nothing to wait for."""
     del company.settings["schedule"]

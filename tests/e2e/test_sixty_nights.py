@@ -63,6 +63,7 @@ JUST_IN_TIME = (
     Way(3007, 41, "Gagné", 85 * DAY),
     Way(3008, 44, "Rendez-vous", 88 * DAY),
 )
+pytestmark = pytest.mark.xdist_group("sixty nights")
 WAYS = (*every_night(), *TOO_LATE["meta"], *TOO_LATE["google_ads"], *JUST_IN_TIME)
 
 

@@ -246,6 +246,16 @@ class Company:
 
         self._around(server, path, handle)
 
+    def after(self, server, path, action):
+        """Call `action()` after each request to a path was handled, before it is answered."""
+
+        def handle(request, handler):
+            answer = handler(request)
+            action()
+            return answer
+
+        self._around(server, path, handle)
+
     def _around(self, server, path, handle):
         served = self.sandbox.control.servers[server]
         handler = served.handler

@@ -1,6 +1,7 @@
 """A state of any version is brought up to date with everything that is in it."""
 
 import contextlib
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -134,3 +135,50 @@ def test_leads_of_before_are_neither_tests_nor_gone(tmp_path):
     (lead,) = contents(path)["lead"]
 
     assert (0, None, None) == (lead["excluded"], lead["missing_since"], lead["gone_at"])
+
+
+DYING = """
+import os, signal, sys
+from itertools import count
+from pathlib import Path
+from sqlalchemy import Engine, event
+from jobs.ledger.engine import open_engine
+
+steps = count(1)
+
+def die(nth):
+    if next(steps) == nth:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "commit":
+    event.listen(Engine, "commit", lambda _: die(1))
+else:
+    @event.listens_for(Engine, "after_cursor_execute")
+    def _(connection, cursor, statement, *_):
+        if statement.startswith("UPDATE alembic_version"):
+            die(int(sys.argv[2]))
+open_engine(Path(sys.argv[1]), for_writing=True)
+"""
+"""Brings a state up to date and is killed after so many revisions, or right before the commit."""
+
+
+@pytest.mark.parametrize("when", ["1", "3", "commit"])
+def test_an_upgrade_that_is_killed_leaves_the_state_as_it_was(tmp_path, when):
+    """All revisions are one transaction; the next opening does them all."""
+    path = tmp_path / "state.db"
+    make(path, "0004")
+    before = contents(path)
+    died = subprocess.run([sys.executable, "-c", DYING, str(path), when], check=False, timeout=60)
+
+    assert -signal.SIGKILL == died.returncode
+    assert before == contents(path)
+    with raw(path) as connection:
+        assert [("0004",)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
+
+    open_engine(path, for_writing=True).dispose()
+    after = contents(path)
+    with raw(path) as connection:
+        assert [(upgrade.head(),)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
+    for table, (row,) in before.items():
+        assert row.items() <= after[table][0].items(), table
