@@ -36,6 +36,8 @@ _EMPTY_PAGES = 3
 _TOLERATED = 50
 """One lead in so many may be missing at the end: platforms count some that they do not show."""
 _NOT_FOUND = 404
+NAMELESS = "\0"
+"""Begins the mark of an entry without an id: two that look alike are two, and neither has come again."""
 
 Kind = Literal["start", "page", "offset", "cursor", "target"]
 _NUMBERED = frozenset({"page", "offset"})
@@ -207,8 +209,10 @@ class Walk:
         entries = frozenset(marks)
         lately = self._seen_lately
         self._lately.append(entries)
-        self._listed += len(entries - lately) if is_new else 0
-        self.moved |= is_new and not lately.isdisjoint(entries)
+        nameless = [mark for mark in marks if mark.startswith(NAMELESS)]
+        named = entries.difference(nameless)
+        self._listed += len(named - lately) + len(nameless) if is_new else 0
+        self.moved |= is_new and not lately.isdisjoint(named)
         total = self._total(answer)
         # What is smaller than what was listed is no total: some platforms tell a page's own number.
         if total is not None and total >= self._listed:
@@ -256,7 +260,7 @@ class Walk:
             case "page" | "offset":
                 return self._numbered(place, count)
             case "last_id":
-                return Place("cursor", marks[-1]) if marks else None
+                return Place("cursor", marks[-1].removeprefix(NAMELESS)) if marks else None
             case "link_header":
                 written = answer.next_link or None
             case "next_url":

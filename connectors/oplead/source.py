@@ -20,7 +20,7 @@ from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import find, first, raw, shape, text_of
 from connectors.oplead.latest import Latest
 from connectors.oplead.options import OpleadOptions, SinceFilter
-from connectors.oplead.pages import Place, Walk
+from connectors.oplead.pages import NAMELESS, Place, Walk
 from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
 from connectors.pacing import Pacer
 from connectors.ports import Clock
@@ -222,7 +222,8 @@ class OpleadSource:
 
     def _marks(self, items: Sequence[object]) -> list[str]:
         """What tells a page's entries apart: their ids."""
-        return [str(first(item, self._paths.id or ()) or item) for item in items]
+        ids = [first(item, self._paths.id or ()) for item in items]
+        return [str(own) if own else f"{NAMELESS}{item}" for own, item in zip(ids, items, strict=True)]
 
     def _answers(
         self, walk: Walk, place: Place | None

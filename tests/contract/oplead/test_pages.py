@@ -362,6 +362,16 @@ def test_an_entry_that_comes_twice_tells_that_the_list_moved(platform, open_sour
     assert [False, True, True, True] == [page.moved for page in read]
 
 
+def test_entries_without_an_id_that_look_alike_do_not_tell_that_the_list_moved(platform, open_source, lead):
+    """Nobody can say whether they are one; each is counted, so that none seems to be missing."""
+    broken = "Fiche archivée"
+    pages = ({"data": [lead(1), broken, broken], "total": 5}, {"data": [broken, lead(2)], "total": 5})
+
+    read = pull(open_source(pagination=numbered(platform, *pages)))
+
+    assert [(False, 0)] * 3 == [(page.moved, page.missing) for page in read]
+
+
 @pytest.mark.parametrize(("totals", "moved"), [((4, 4), False), ((4, 5), True), ((5, 4), True)])
 def test_a_total_that_changes_tells_that_the_list_moved(platform, open_source, lead, totals, moved):
     """A lead that went away leaves no other trace than this, and what was behind it is passed over."""
