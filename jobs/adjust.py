@@ -16,7 +16,6 @@ from connectors.records import (
 from connectors.records import (
     AdjustmentKind,
     DestinationId,
-    EncodedEvent,
     Event,
     LeadId,
     Limits,
@@ -26,8 +25,8 @@ from connectors.records import (
 )
 from jobs.correct import told
 from jobs.deliver import Delivered, Lane
-from jobs.intend import Intent
-from jobs.ledger import adjustments, deliveries, leads, requests, starts
+from jobs.intend import Intent, begin
+from jobs.ledger import adjustments, deliveries, leads, starts
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery, Sendable
@@ -35,7 +34,6 @@ from jobs.receive import Stop
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import (
     MAY_COME_BACK,
-    NOT_UNDOABLE,
     STANDS_AGAIN,
     TOO_LATE,
     Told,
@@ -165,9 +163,7 @@ class _Intending:
             return None
         for row in ready:
             deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=self.now)
-        request = requests.begin(self.session, self.ledger, target, destination, ready, now=self.now)
-        events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
-        return Intent(request, target, tuple(deliveries.number(row) for row in ready), events)
+        return begin(self.session, self.ledger, target, destination, ready, now=self.now)
 
     def _is_ready(
         self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
@@ -201,8 +197,7 @@ class _Intending:
     def _freeze(self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, want: Wanted) -> bool:
         """Freeze a correction's bytes, or put it where it belongs by now."""
         if want.hopeless is not None:
-            late = want.hopeless == TOO_LATE
-            return self._keep(row, Fate.EXPIRED if late else Fate.WITHHELD, TOO_LATE if late else NOT_UNDOABLE)
+            return self._keep(row, _OVER.get(want.hopeless, Fate.WITHHELD), want.hopeless)
         if want.until is not None:
             row.not_before = want.until
             return self._keep(row, Fate.PENDING, MAY_COME_BACK)

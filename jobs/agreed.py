@@ -1,16 +1,11 @@
 """Sends what a human agreed to: only that, past the surge guard, and on record like every sending."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-
 from jobs.deliver import deliver
 from jobs.ledger.ledger import Ledger
-from jobs.nightly import Deps, Step, Summary, note_standing
+from jobs.nightly import Deps, Step, Summary, Watch, note_standing
 from jobs.plan import erase_idle
 from jobs.resolve import resolve
 from jobs.rulebook import Rulebook
-
-Watch = Callable[[Step], AbstractContextManager[object]]
 
 
 def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> None:

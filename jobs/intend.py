@@ -1,7 +1,7 @@
 """Commits what is about to be sent: each delivery judged once more, its bytes frozen, its place noted."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from connectors.records import DestinationId, EncodedEvent, LeadId, Target
 from jobs.ledger import deliveries, leads, requests, starts
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.tables import Delivery
+from jobs.ledger.tables import Delivery, Sendable
 from jobs.plan import bring_in_line, judge
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decide import Send
@@ -28,6 +28,21 @@ class Intent:
     target: Target
     numbers: tuple[int, ...]
     events: tuple[EncodedEvent, ...]
+
+
+def begin(
+    session: Session,
+    ledger: Ledger,
+    target: Target,
+    destination: DestinationId,
+    ready: Sequence[Sendable],
+    *,
+    now: datetime,
+) -> Intent:
+    """Write down the request that is to be made of rows whose bytes are frozen."""
+    made = requests.begin(session, ledger, target, destination, ready, now=now)
+    events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
+    return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +70,7 @@ class Intending:
         for row in ready:
             cause = "sending again, may count twice" if row.may_count_twice else "sending"
             deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, cause, now=self.now)
-        made = requests.begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
-        events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
-        return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
+        return begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
 
     def _is_ready(
         self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], Starts], target: Target
