@@ -58,7 +58,10 @@ class Stop:
         Raises:
             StoppedBySignal: somebody did.
         """
-        select.select([self._ear], [], [], seconds)
+        # Not `select`, which refuses descriptors beyond 1023.
+        ear = select.poll()
+        ear.register(self._ear, select.POLLIN)
+        ear.poll(seconds * 1000)
         self.heed()
 
 

@@ -1,8 +1,10 @@
 """A stop is heeded at the next chance, and wakes whoever sleeps."""
 
 import os
+import resource
 import signal
 import threading
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -27,6 +29,21 @@ def test_until_somebody_asks_work_goes_on(stop):
     """Naps last as long as they should."""
     stop.heed()
     stop.nap(0)
+
+
+def test_who_has_many_files_open_naps_too():
+    """A service with hundreds of accounts has."""
+    many = 1100
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as until_done:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * many), hard))
+        until_done.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(many):
+            until_done.callback(os.close, os.dup(0))
+        stop = Stop()
+        until_done.callback(stop.close)
+
+        stop.nap(0)
 
 
 def test_every_thread_that_naps_wakes(stop):

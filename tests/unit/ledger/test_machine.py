@@ -174,8 +174,13 @@ class Nights(RuleBasedStateMachine):
         self.clock.time += timedelta(hours=wait)
         survived = self._night()
         self._trouble_ends()
-        if survived:
+        if survived and not self._only_went_on():
             self._check_nothing_is_missing()
+
+    def _only_went_on(self):
+        """Whether the night took up a reading that died; what changed since on its first pages, the next one sees."""
+        _since, resumed_at = self.source.calls[-1]
+        return resumed_at is not None
 
     def one(self, number):
         """One of the leads there are."""
