@@ -26,7 +26,7 @@ from connectors.records import (
 from jobs.correct import told
 from jobs.deliver import Delivered, Lane
 from jobs.intend import Intent, begin
-from jobs.ledger import adjustments, deliveries, leads, starts
+from jobs.ledger import adjustments, leads, sendables, starts
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery, Sendable
@@ -41,6 +41,7 @@ from jobs.rules.corrections import (
     corrections_of,
     event_anew,
     no_more_of,
+    tells_of_person,
     wanted,
 )
 from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
@@ -98,7 +99,7 @@ class CorrectionLane(Lane):
             return tuple(adjustments.due(session, account, self.destination, target, by=by, limit=limit))
 
     def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
-        return adjustments.in_doubt(session, self.ledger.account, self.destination)
+        return sendables.in_doubt(session, self.ledger.account, Adjustment, self.destination)
 
     def _batch(self, target: Target) -> int:
         can = self.sink.limits.corrects.get(target.transport)
@@ -162,7 +163,7 @@ class _Intending:
         if not ready:
             return None
         for row in ready:
-            deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=self.now)
+            sendables.move(self.session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=self.now)
         return begin(self.session, self.ledger, target, destination, ready, now=self.now)
 
     def _is_ready(
@@ -188,8 +189,7 @@ class _Intending:
 
         Not once the lead has taken its consent back, or is gone, where those bytes tell of the person.
         """
-        can = self.limits.corrects.get(row.transport)
-        if can is None or not can.by_resending:
+        if not tells_of_person(self.limits, row.transport):
             return True
         given_up = no_more_of(lead, needs_personalization=self.limits.needs_personalization)
         return given_up is None or self._keep(row, Fate.UNCONFIRMED, given_up)
@@ -202,7 +202,7 @@ class _Intending:
             row.not_before = want.until
             return self._keep(row, Fate.PENDING, MAY_COME_BACK)
         if (row.kind, row.transport) != (want.kind, want.transport):
-            deliveries.look_again(self.session, row)
+            sendables.look_again(self.session, row)
             return self._keep(row, Fate.WITHHELD, "to_be_read_again")
         row.value = None if want.value is None else f"{want.value:.2f}"
         row.currency = None if want.value is None else route.currency
@@ -218,7 +218,7 @@ class _Intending:
         self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, value: Decimal | None
     ) -> Correction | str:
         """The correction to encode; or why it may not go out."""
-        target = deliveries.target_of(row)
+        target = sendables.target_of(row)
         event: Event | None = None
         if value is not None and route.limits.corrects[row.transport].by_resending:
             anew = event_anew(route, lead, holds, target=target, value=value, now=self.now)
@@ -236,6 +236,6 @@ class _Intending:
         )
 
     def _keep(self, row: Adjustment, to: Fate, cause: str) -> bool:
-        deliveries.move(self.session, self.ledger, row, to, cause, now=self.now)
+        sendables.move(self.session, self.ledger, row, to, cause, now=self.now)
         self.count(row, cause)
         return False

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlmodel import Session
 
 from connectors.records import AdjustmentKind, ClickIdKind
-from jobs.ledger import adjustments, deliveries, leads, starts
+from jobs.ledger import adjustments, deliveries, leads, sendables, starts
 from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery
@@ -22,6 +22,7 @@ from jobs.rules.corrections import (
     Told,
     Wanted,
     no_more_of,
+    tells_of_person,
     wanted,
 )
 from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
@@ -48,7 +49,7 @@ def correct(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
             for lead in ids:
                 for delivery in sent.get(lead, []):
                     if delivery.fate == Fate.ACCEPTED:
-                        correcting.look_at(facts[lead], delivery, made.get(deliveries.number(delivery), []))
+                        correcting.look_at(facts[lead], delivery, made.get(sendables.number(delivery), []))
             leads.corrected(session, ledger.account, ids)
         looking = bool(ids)
 
@@ -68,7 +69,7 @@ def told(delivery: Delivery, made: Sequence[Adjustment]) -> Told:
     if delivery.at is None:
         raise ValueError("an accepted delivery has a time")
     return Told(
-        key=deliveries.key_of(delivery),
+        key=sendables.key_of(delivery),
         transport=delivery.transport or "",
         at=delivery.at,
         worth=worth,
@@ -105,7 +106,7 @@ class _Correcting:
             # What was read under older settings decides nothing.
             return
         want = wanted(route, lead, told(delivery, made), renamed=self.renamed, now=self.now)
-        if lead.gone and want is not None and _tells_of_person(route, want.transport):
+        if lead.gone and want is not None and tells_of_person(route.limits, want.transport):
             if last is not None and last.fate in OPEN:
                 self._move(last, Fate.CANCELLED, LEAD_GONE)
         elif last is not None and last.fate in OPEN:
@@ -116,7 +117,7 @@ class _Correcting:
     def _give_up(self, doubtful: Adjustment, lead: LeadFacts, route: Route) -> None:
         """Ask no more for a lost answer by bytes that tell of somebody who said no, or is not there any more."""
         over = no_more_of(lead, needs_personalization=route.limits.needs_personalization)
-        if over is not None and _tells_of_person(route, doubtful.transport):
+        if over is not None and tells_of_person(route.limits, doubtful.transport):
             self._move(doubtful, Fate.UNCONFIRMED, over)
 
     def _route(self, delivery: Delivery) -> Route | None:
@@ -148,7 +149,7 @@ class _Correcting:
             return
         begun = Adjustment(
             account=self.ledger.account,
-            delivery=deliveries.number(delivery),
+            delivery=sendables.number(delivery),
             number=len(made) + 1,
             lead=delivery.lead,
             conversion=delivery.conversion,
@@ -176,13 +177,7 @@ class _Correcting:
                 self._move(row, Fate.WITHHELD if row.fate in OPEN else Fate.SKIPPED, NOT_UNDOABLE)
 
     def _move(self, row: Adjustment, to: Fate, cause: str) -> None:
-        deliveries.move(self.session, self.ledger, row, to, cause, now=self.now)
-
-
-def _tells_of_person(route: Route, transport: str) -> bool:
-    """Whether a correction by this way carries the whole conversion once more, and with it who it was."""
-    can = route.limits.corrects.get(transport)
-    return can is not None and can.by_resending
+        sendables.move(self.session, self.ledger, row, to, cause, now=self.now)
 
 
 def _describe(row: Adjustment, want: Wanted, route: Route, delivery: Delivery, before: Sequence[Adjustment]) -> None:

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, Receipt, Refused, Target
 from jobs.intend import Intending, Intent
-from jobs.ledger import deliveries, leads, requests
+from jobs.ledger import deliveries, leads, requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Delivery, Sendable
@@ -152,14 +152,14 @@ class Lane:
                     if given_up is not None:
                         self._give_up(session, delivery, given_up)
                     else:
-                        left.append(deliveries.number(delivery))
+                        left.append(sendables.number(delivery))
                 if not self._asks_a_human:
                     found[target] = [tuple(part) for part in _parts(left, self._batch(target))]
         return found
 
     def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
         """What an answer was lost about, by where it was sent."""
-        return deliveries.in_doubt(session, self.ledger.account, self.destination)
+        return sendables.in_doubt(session, self.ledger.account, Delivery, self.destination)
 
     def _batch(self, _: Target) -> int:
         """How many go in one request at most."""
@@ -176,12 +176,12 @@ class Lane:
         since = doubtful.doubtful_since
         if within is not None and since is not None and self.clock.now() - since > within:
             return f"no answer, and after {within // timedelta(hours=1)} h it would count twice"
-        if deliveries.runs_in_doubt(session, doubtful) > REPLAY_RUNS:
+        if sendables.runs_in_doubt(session, doubtful) > REPLAY_RUNS:
             return f"no answer in {REPLAY_RUNS} replays"
         return None
 
     def _give_up(self, session: Session, doubtful: Sendable, cause: str) -> None:
-        deliveries.move(session, self.ledger, doubtful, Fate.UNCONFIRMED, cause, now=self.clock.now())
+        sendables.move(session, self.ledger, doubtful, Fate.UNCONFIRMED, cause, now=self.clock.now())
         self.done.count(doubtful, cause)
 
     def _due(self, conversions: Sequence[str]) -> tuple[int, ...]:
@@ -196,7 +196,7 @@ class Lane:
                 agreed_in=self.ledger.run if self.agreed_only else None,
                 limit=self.sink.limits.batch,
             )
-        return tuple(deliveries.number(delivery) for delivery in due)
+        return tuple(sendables.number(delivery) for delivery in due)
 
     def _send(self, target: Target, batch: tuple[int, ...]) -> Stop | None:
         """Send one batch, splitting it where it is refused for some of its rows."""
@@ -232,7 +232,7 @@ class Lane:
             near = [row for row in rows if often[_second(row)] > 1]
             known = leads.facts(session, self.ledger.account, {LeadId(row.lead) for row in near})
         marks = {
-            deliveries.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
+            sendables.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
             for row in near
         }
         return apart(batch, marks)

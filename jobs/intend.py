@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from connectors.ports import ConversionSink
 from connectors.records import DestinationId, EncodedEvent, LeadId, Target
-from jobs.ledger import deliveries, leads, requests, starts
+from jobs.ledger import leads, requests, sendables, starts
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Delivery, Sendable
@@ -41,8 +41,8 @@ def begin(
 ) -> Intent:
     """Write down the request that is to be made of rows whose bytes are frozen."""
     made = requests.begin(session, ledger, target, destination, ready, now=now)
-    events = tuple(EncodedEvent(deliveries.key_of(row), row.event or b"") for row in ready)
-    return Intent(made, target, tuple(deliveries.number(row) for row in ready), events)
+    events = tuple(EncodedEvent(sendables.key_of(row), row.event or b"") for row in ready)
+    return Intent(made, target, tuple(sendables.number(row) for row in ready), events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Intending:
             return None
         for row in ready:
             cause = "sending again, may count twice" if row.may_count_twice else "sending"
-            deliveries.move(self.session, self.ledger, row, Fate.IN_FLIGHT, cause, now=self.now)
+            sendables.move(self.session, self.ledger, row, Fate.IN_FLIGHT, cause, now=self.now)
         return begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
 
     def _is_ready(
@@ -95,7 +95,7 @@ class Intending:
         elif cannot_tell and row.expires_at is not None and self.now > row.expires_at:
             given_up = "too old to be sent again"
         if given_up is not None:
-            deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, given_up, now=self.now)
+            sendables.move(self.session, self.ledger, row, Fate.UNCONFIRMED, given_up, now=self.now)
             self.count(row, given_up)
             return False
         row.may_count_twice = row.may_count_twice or cannot_tell

@@ -18,11 +18,11 @@ from jobs.correct import correct
 from jobs.deliver import Delivered, deliver
 from jobs.hold import hold_surges
 from jobs.intake import Intake
-from jobs.ledger import adjustments, deliveries, labels, requests
+from jobs.ledger import deliveries, labels, requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Delivery, Sendable
+from jobs.ledger.tables import Delivery
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Pulled, Reach, Style, pull
 from jobs.recover import recover
@@ -250,7 +250,9 @@ def _to_be_sent(ledger: Ledger) -> list[Delivery]:
     """Every delivery that this run or a later one sends."""
     with ledger.reading() as session:
         return [
-            row for fate in (Fate.PENDING, Fate.IN_DOUBT) for row in deliveries.by_fate(session, ledger.account, fate)
+            row
+            for fate in (Fate.PENDING, Fate.IN_DOUBT)
+            for row in sendables.by_fate(session, ledger.account, Delivery, fate)
         ]
 
 
@@ -262,7 +264,7 @@ def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
     """What kept a delivery from being checked, and why; None where nothing that is told did."""
     targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
-    target = deliveries.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
+    target = sendables.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
     if target is None:
         return None
     way = book.way(DestinationId(row.destination), target.transport, target.owner)
@@ -352,18 +354,12 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
 
 def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Summary) -> None:
     """Add where everything stands, and what this run saw settled otherwise than it should be."""
-    doubtful: list[Sendable] = [
-        *deliveries.by_fate(session, ledger.account, Fate.IN_DOUBT),
-        *adjustments.by_fate(session, ledger.account, Fate.IN_DOUBT),
-    ]
+    doubtful = sendables.all_in_doubt(session, ledger.account)
     summary.in_doubt = len(doubtful)
     summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
-    summary.unconfirmed = sum(each.moved_to(session, ledger, Fate.UNCONFIRMED) for each in (deliveries, adjustments))
+    summary.unconfirmed = sendables.moved_to(session, ledger, Fate.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
-    refused: list[Sendable] = [
-        *deliveries.rejected_in(session, ledger),
-        *adjustments.rejected_in(session, ledger),
-    ]
+    refused = sendables.rejected_in(session, ledger)
     summary.rejected = [(row.lead, row.conversion, row.destination, row.code or "") for row in refused]
     summary.standing = deliveries.standing(session, ledger.account)

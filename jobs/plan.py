@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
-from jobs.ledger import adjustments, counted, deliveries, labels, leads, starts
+from jobs.ledger import adjustments, counted, deliveries, labels, leads, sendables, starts
 from jobs.ledger.fates import COUNTING, OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import ConfigDigest, Delivery
@@ -199,7 +199,7 @@ class _Planner:
         """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
         if delivery is None or delivery.fate != Fate.ACCEPTED:
             return delivery
-        after = self.taken_back.get(deliveries.number(delivery))
+        after = self.taken_back.get(sendables.number(delivery))
         if after is None:
             return delivery
         return begin(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
@@ -255,11 +255,11 @@ class _Planner:
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
         if orphan.fate == Fate.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
-            deliveries.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
+            sendables.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
         elif orphan.fate in OPEN:
             closed = orphan.expires_at is not None and orphan.expires_at < self.now
             fate, cause = (Fate.CANCELLED, LEAD_GONE) if lead.gone else (Fate.WITHHELD, "not_configured")
-            deliveries.move(session, self.ledger, orphan, Fate.EXPIRED if closed else fate, cause, now=self.now)
+            sendables.move(session, self.ledger, orphan, Fate.EXPIRED if closed else fate, cause, now=self.now)
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
@@ -348,7 +348,7 @@ def bring_in_line(
     """Put a delivery where a decision wants it, with what the decision knows of it."""
     if fate is Fate.UNCONFIRMED:
         # What was sent stays described as it was sent.
-        deliveries.move(session, ledger, delivery, fate, "consent withdrawn", now=now)
+        sendables.move(session, ledger, delivery, fate, "consent withdrawn", now=now)
         return
     if not isinstance(decision, NotConcerned) and decision.entry is not None:
         entry = decision.entry
@@ -363,7 +363,7 @@ def bring_in_line(
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
     if fate is Fate.CANCELLED and reason != LEAD_GONE:
         cause = "consent withdrawn"
-    deliveries.move(session, ledger, delivery, fate, cause, now=now)
+    sendables.move(session, ledger, delivery, fate, cause, now=now)
 
 
 def _describe(delivery: Delivery, decision: Send) -> None:

@@ -20,7 +20,7 @@ from connectors.records import (
     Refused,
 )
 from jobs.intend import Intent
-from jobs.ledger import deliveries, requests
+from jobs.ledger import requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
@@ -126,7 +126,7 @@ class Receiving:
     def convict(self, at_fault: Sequence[Suspect]) -> None:
         """Settle those a refusal blamed, now that it was no matter of the settings."""
         for suspect in at_fault:
-            sent = {deliveries.number(row): (place, row) for place, row in requests.rows(self.session, suspect.request)}
+            sent = {sendables.number(row): (place, row) for place, row in requests.rows(self.session, suspect.request)}
             self._settle(*sent[suspect.delivery], suspect.outcome)
 
     def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> Next:
@@ -150,11 +150,11 @@ class Receiving:
             if outcome.kind in BLAMING and not passes:
                 requests.note(self.session, attempt, outcome)
                 self._back(row, outcome.code)
-                suspects.append(Suspect(deliveries.number(row), intent.request, outcome))
+                suspects.append(Suspect(sendables.number(row), intent.request, outcome))
                 continue
             self._settle(attempt, row, outcome)
             if outcome.kind is OutcomeClass.RETRY:
-                again.append(deliveries.number(row))
+                again.append(sendables.number(row))
             if outcome.kind in STOPPING and (stop is None or stop.of_target):
                 stop = outcome
         if suspects:
@@ -197,7 +197,7 @@ class Receiving:
 
     def _lost(self, request: Request, intent: Intent, rows: Rows, reason: str) -> Follow:
         for _, row in rows:
-            deliveries.doubt(row, intent.request, since=request.sent_at)
+            sendables.doubt(row, intent.request, since=request.sent_at)
             self._move(row, Fate.IN_DOUBT, reason)
         if self.asks_a_human:
             return Stop(reason, whole_destination=False, alarm=False)
@@ -212,10 +212,10 @@ class Receiving:
     def _back(self, row: Sendable, cause: str) -> None:
         """Where a delivery returns to when nothing of its request was processed."""
         fate = Fate.IN_DOUBT if row.doubtful_since is not None else Fate.PENDING
-        deliveries.move(self.session, self.ledger, row, fate, cause, now=self.now)
+        sendables.move(self.session, self.ledger, row, fate, cause, now=self.now)
 
     def _move(self, row: Sendable, to: Fate, cause: str) -> None:
-        deliveries.move(self.session, self.ledger, row, to, cause, now=self.now)
+        sendables.move(self.session, self.ledger, row, to, cause, now=self.now)
         self.done.count(row, cause)
 
 

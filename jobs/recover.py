@@ -1,7 +1,7 @@
 """Tells the truth about what a dead run left behind; asks no platform."""
 
 from connectors.ports import Clock
-from jobs.ledger import deliveries, requests
+from jobs.ledger import requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
@@ -22,7 +22,7 @@ def recover(ledger: Ledger, clock: Clock) -> int:
             session.add(request)
             number = requests.identity(request)
             for _, row in requests.rows(session, number):
-                deliveries.doubt(row, number, since=request.sent_at)
-                deliveries.move(session, ledger, row, Fate.IN_DOUBT, CAUSE, now=now)
+                sendables.doubt(row, number, since=request.sent_at)
+                sendables.move(session, ledger, row, Fate.IN_DOUBT, CAUSE, now=now)
                 left += 1
     return left

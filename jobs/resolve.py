@@ -19,7 +19,7 @@ from connectors.records import (
     Resolution,
     StillPending,
 )
-from jobs.ledger import adjustments, deliveries, requests
+from jobs.ledger import requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
@@ -115,12 +115,7 @@ class _Settling:
 
     def give_up_doubts(self) -> None:
         """A lost answer nobody could ask for again in all that time, say of a removed destination, stays unknown."""
-        account = self.ledger.account
-        doubtful: list[Sendable] = [
-            *deliveries.by_fate(self.session, account, Fate.IN_DOUBT),
-            *adjustments.by_fate(self.session, account, Fate.IN_DOUBT),
-        ]
-        for row in doubtful:
+        for row in sendables.all_in_doubt(self.session, self.ledger.account):
             if row.doubtful_since is not None and self.now - row.doubtful_since > GIVE_UP_AFTER:
                 self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
 
@@ -141,7 +136,7 @@ class _Settling:
 
     def _give_up(self, row: Sendable, words: str) -> None:
         row.code, row.doubtful_since, row.doubtful_request = words, None, None
-        deliveries.move(self.session, self.ledger, row, Fate.UNCONFIRMED, words, now=self.now)
+        sendables.move(self.session, self.ledger, row, Fate.UNCONFIRMED, words, now=self.now)
         self._count(row, words)
 
     def _count(self, row: Sendable, code: str) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.records import AdjustmentKind, Outcome, OutcomeClass
-from jobs.ledger import deliveries, requests
+from jobs.ledger import requests, sendables
 from jobs.ledger.fates import Fate, after_answer
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery, Place, Sendable
@@ -55,12 +55,12 @@ def settle(
     fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
     row.code, row.outcome = outcome.code, outcome.kind
     if fate is Fate.IN_DOUBT:
-        deliveries.doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
+        sendables.doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
     else:
         row.doubtful_since = row.doubtful_request = None
     if outcome.kind is OutcomeClass.DEFER:
         row.deferred_until = now + (outcome.retry_after or DEFER)
     elif outcome.kind is OutcomeClass.RETRY and asynchronous:
         row.deferred_until = now + (outcome.retry_after or timedelta())
-    deliveries.move(session, ledger, row, fate, outcome.code, now=now)
+    sendables.move(session, ledger, row, fate, outcome.code, now=now)
     return fate

@@ -8,7 +8,7 @@ from jobs.cli.accounts import load_account, told
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.guarded import report
 from jobs.cli.state import Look, looking
-from jobs.ledger import adjustments, deliveries, labels, leads, starts, views
+from jobs.ledger import adjustments, deliveries, labels, leads, sendables, starts, views
 from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow
 from jobs.plan import judge, was_told
@@ -101,7 +101,7 @@ def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
     begun = starts.load(look.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _recorded(look, row, made.get(deliveries.number(row), []))
+        yield _recorded(look, row, made.get(sendables.number(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
@@ -116,11 +116,11 @@ def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
 def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
     """The verdict on record."""
     fate = Fate(row.fate)
-    reason = deliveries.why(row)
+    reason = sendables.why(row)
     due_at = views.due_time(row) if fate is Fate.PENDING else None
     if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, deliveries.HELD if reason == deliveries.HELD else "due"
-    number = deliveries.number(row)
+        due_at, reason = None, sendables.HELD if reason == sendables.HELD else "due"
+    number = sendables.number(row)
     return Verdict(
         conversion=row.conversion,
         destination=row.destination,
@@ -147,10 +147,10 @@ def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
 
 def _corrected(look: Look, row: Adjustment) -> Corrected:
     """A correction on record."""
-    fate, reason = Fate(row.fate), deliveries.why(row)
+    fate, reason = Fate(row.fate), sendables.why(row)
     due_at = views.due_time(row) if fate is Fate.PENDING else None
     if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, deliveries.HELD if reason == deliveries.HELD else "due"
+        due_at, reason = None, sendables.HELD if reason == sendables.HELD else "due"
     return Corrected(
         kind=row.kind,
         cause=row.cause,
@@ -165,8 +165,7 @@ def _corrected(look: Look, row: Adjustment) -> Corrected:
         due_at=due_at,
         closes_at=row.expires_at if fate in OPEN else None,
         history=tuple(
-            Move(each.at, each.to_fate, each.cause)
-            for each in adjustments.history(look.session, deliveries.number(row))
+            Move(each.at, each.to_fate, each.cause) for each in adjustments.history(look.session, sendables.number(row))
         ),
         requests=tuple(views.sendings(look.session, row)),
     )

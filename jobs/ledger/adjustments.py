@@ -1,4 +1,4 @@
-"""Corrections of accepted deliveries: begun, and asked for by what is due."""
+"""Corrections of accepted deliveries, asked for by their leads and by what is due."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,11 +7,10 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, exists, func, or_, update
 from sqlmodel import Session, col, select
 
-from connectors.records import AdjustmentKind, LeadId, OutcomeClass, Target
-from jobs.ledger.deliveries import HELD, target_of
+from connectors.records import AdjustmentKind, LeadId, Target
 from jobs.ledger.fates import FROZEN, OPEN, Fate
-from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import went_out
+from jobs.ledger.sendables import HELD
 from jobs.ledger.tables import Adjustment, AdjustmentAttempt, AdjustmentTransition, LeadRow, Request
 
 UNSETTLED = OPEN | FROZEN
@@ -90,70 +89,6 @@ def release(session: Session, account: str) -> None:
     """Note that no correction waits for a human any more."""
     held = (col(Adjustment.account) == account, col(Adjustment.fate) == Fate.PENDING, col(Adjustment.reason) == HELD)
     session.exec(update(Adjustment).where(*held).values(reason="due"))
-
-
-def in_doubt(session: Session, account: str, destination: str) -> dict[Target, list[Adjustment]]:
-    """Corrections whose answer was lost, by where their bytes were sent."""
-    found: dict[Target, list[Adjustment]] = {}
-    for each in by_fate(session, account, Fate.IN_DOUBT):
-        if each.destination == destination:
-            found.setdefault(target_of(each), []).append(each)
-    return found
-
-
-def by_fate(session: Session, account: str, fate: Fate) -> list[Adjustment]:
-    """Every correction that stands at a fate."""
-    return list(
-        session.exec(
-            select(Adjustment)
-            .where(Adjustment.account == account, Adjustment.fate == fate)
-            .order_by(col(Adjustment.id))
-        )
-    )
-
-
-def open_or_awaited(session: Session, account: str) -> int:
-    """How many corrections will still move without anyone doing anything."""
-    moving = (Fate.PENDING, *FROZEN)
-    return session.exec(
-        select(func.count())
-        .select_from(Adjustment)
-        .where(Adjustment.account == account, col(Adjustment.fate).in_(moving))
-    ).one()
-
-
-def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
-    """How many corrections this run has moved to a fate."""
-    return session.exec(
-        select(func.count())
-        .select_from(AdjustmentTransition)
-        .where(
-            AdjustmentTransition.account == ledger.account,
-            AdjustmentTransition.run == ledger.run,
-            AdjustmentTransition.to_fate == fate,
-        )
-    ).one()
-
-
-def rejected_in(session: Session, ledger: Ledger) -> list[Adjustment]:
-    """The corrections this run saw rejected, in their own order."""
-    mine = (
-        select(AdjustmentTransition.adjustment)
-        .where(AdjustmentTransition.run == ledger.run, AdjustmentTransition.to_fate == Fate.REJECTED)
-        .scalar_subquery()
-    )
-    return list(
-        session.exec(
-            select(Adjustment)
-            .where(
-                Adjustment.account == ledger.account,
-                Adjustment.fate == Fate.REJECTED,
-                Adjustment.outcome != OutcomeClass.DROP_EXPECTED,
-                col(Adjustment.id).in_(mine),
-            )
-            .order_by(col(Adjustment.id))
-        )
-    )
 
 
 def look_at_closed(session: Session, account: str, *, now: datetime) -> None:

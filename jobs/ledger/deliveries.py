@@ -1,46 +1,30 @@
-"""Deliveries: begun, moved along the table of fates, and asked for by what is due."""
+"""Deliveries, asked for by their leads and by what is due."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import assert_never
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.records import DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
+from connectors.records import DestinationId, LeadId, OutcomeClass
 from jobs.ledger import labels
-from jobs.ledger.fates import FROZEN, Fate, check_move
+from jobs.ledger.fates import FROZEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import went_out
+from jobs.ledger.sendables import HELD, MAY_COUNT_TWICE, SETTLED_BY_PLATFORM, move, record_move
 from jobs.ledger.tables import (
-    Adjustment,
-    AdjustmentAttempt,
-    AdjustmentTransition,
     Attempt,
     Delivery,
-    LeadRow,
     Request,
-    Sendable,
     Transition,
 )
 from jobs.rules.keys import delivery_key
 
-WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
-UNANSWERED = ("open", "lost")
-SETTLED = frozenset({Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED})
-"""An answer, or the end of waiting for one, after which a correction may follow."""
-SAYING_NOTHING = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
-"""Answers that leave a delivery in doubt once an earlier one was lost: too old now says nothing of the first time."""
-SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
-HELD = "surge"
-"""The reason of a pending delivery that waits for a human, because far more is due than usual."""
 TOLD_BY_OTHERS = "already_sent"
 """The reason of a skipped delivery that a human says the platform has by other means; it never goes out."""
-MAY_COUNT_TWICE = "may_count_twice"
-"""The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
 WHY = case(
     (col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code),
     (and_(col(Delivery.fate) == Fate.ACCEPTED, col(Delivery.may_count_twice)), MAY_COUNT_TWICE),
@@ -59,86 +43,18 @@ def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[st
     return found
 
 
-def move(session: Session, ledger: Ledger, delivery: Sendable, to: Fate, cause: str, *, now: datetime) -> None:
-    """Move a delivery, and write down that it moved and why; staying where it is only updates its reason.
-
-    An adjustment of one moves along the same table.
-
-    Raises:
-        IllegalMoveError: the table of fates does not have the move.
-    """
-    before = Fate(delivery.fate) if delivery.id is not None else None
-    delivery.reason = cause if to in WITH_REASON else None
-    if to is Fate.UNCONFIRMED:
-        delivery.code = cause
-    if before == to:
-        session.add(delivery)
-        return
-    check_move(before, to)
-    delivery.fate = to
-    if to not in FROZEN:
-        delivery.event = None
-    session.add(delivery)
-    if delivery.id is None:
-        session.flush()
-    if to in SETTLED:
-        look_again(session, delivery)
-    session.add(_transition(ledger, delivery, before, to, cause, now=now))
-
-
-def _transition(
-    ledger: Ledger, moved: Sendable, before: Fate | None, to: Fate, cause: str, *, now: datetime
-) -> Transition | AdjustmentTransition:
-    match moved:
-        case Delivery():
-            return Transition(
-                account=moved.account,
-                delivery=number(moved),
-                run=ledger.run,
-                at=now,
-                from_fate=before,
-                to_fate=to,
-                cause=cause,
-            )
-        case Adjustment():
-            return AdjustmentTransition(
-                account=moved.account,
-                adjustment=number(moved),
-                run=ledger.run,
-                at=now,
-                from_fate=before,
-                to_fate=to,
-                cause=cause,
-            )
-    assert_never(moved)
-
-
-def look_again(session: Session, settled: Sendable) -> None:
-    """Have the lead looked at for corrections; what was retracted may also have to be told anew."""
-    lead = session.get_one(LeadRow, (settled.account, settled.lead))
-    lead.to_correct = True
-    lead.to_plan = lead.to_plan or isinstance(settled, Adjustment)
-    session.add(lead)
-
-
 def tell_by_others(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
     """Have a delivery never go out, because the platform has it by other means; that is on record wherever it stood."""
     delivery.counts_from = delivery.assumed_at = delivery.agreed_in = delivery.not_before = None
     stood = Fate(delivery.fate)
     move(session, ledger, delivery, Fate.SKIPPED, TOLD_BY_OTHERS, now=now)
     if stood is Fate.SKIPPED:
-        session.add(_transition(ledger, delivery, stood, stood, TOLD_BY_OTHERS, now=now))
+        session.add(record_move(ledger, delivery, stood, stood, TOLD_BY_OTHERS, now=now))
 
 
 def is_told_by_others(delivery: Delivery) -> bool:
     """Whether a human has said that the platform has it by other means."""
     return delivery.fate == Fate.SKIPPED and delivery.reason == TOLD_BY_OTHERS
-
-
-def doubt(delivery: Sendable, request: int, *, since: datetime) -> None:
-    """Note that the answer about a delivery's bytes was lost, with which request first and when that was sent."""
-    delivery.doubtful_since = delivery.doubtful_since or since
-    delivery.doubtful_request = delivery.doubtful_request or request
 
 
 def due(
@@ -221,34 +137,9 @@ def _guarded() -> ColumnElement[bool]:
     return and_(~went, col(Delivery.agreed_in).is_(None))
 
 
-def in_doubt(session: Session, account: str, destination: str) -> dict[Target, list[Delivery]]:
-    """Deliveries whose answer was lost, by where their bytes were sent."""
-    found: dict[Target, list[Delivery]] = {}
-    for delivery in session.exec(
-        select(Delivery)
-        .where(
-            Delivery.account == account,
-            Delivery.destination == destination,
-            Delivery.fate == Fate.IN_DOUBT,
-        )
-        .order_by(col(Delivery.id))
-    ):
-        found.setdefault(target_of(delivery), []).append(delivery)
-    return found
-
-
-def by_fate(session: Session, account: str, fate: Fate) -> list[Delivery]:
-    """Every delivery that stands at a fate."""
-    return list(
-        session.exec(
-            select(Delivery).where(Delivery.account == account, Delivery.fate == fate).order_by(col(Delivery.id))
-        )
-    )
-
-
 def open_or_awaited(session: Session, account: str) -> int:
     """How many deliveries will still move without anyone doing anything."""
-    moving = (Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT)
+    moving = (Fate.PENDING, *FROZEN)
     return session.exec(
         select(func.count()).select_from(Delivery).where(Delivery.account == account, col(Delivery.fate).in_(moving))
     ).one()
@@ -265,45 +156,6 @@ def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str
     for conversion, destination, fate, reason, count in rows:
         counts[conversion, destination, fate, (reason or "").partition(":")[0]] += count
     return counts
-
-
-def why(delivery: Sendable) -> str:
-    """What is told of where a delivery stands; `WHY` for one that is in hand."""
-    if delivery.fate in SETTLED_BY_PLATFORM:
-        return delivery.code or ""
-    if delivery.fate == Fate.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
-        return MAY_COUNT_TWICE
-    return delivery.reason or ""
-
-
-def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
-    """How many deliveries this run has moved to a fate."""
-    return session.exec(
-        select(func.count())
-        .select_from(Transition)
-        .where(Transition.account == ledger.account, Transition.run == ledger.run, Transition.to_fate == fate)
-    ).one()
-
-
-def rejected_in(session: Session, ledger: Ledger) -> list[Delivery]:
-    """The deliveries this run saw rejected though nobody expected it, in their own order."""
-    mine = (
-        select(Transition.delivery)
-        .where(Transition.run == ledger.run, Transition.to_fate == Fate.REJECTED)
-        .scalar_subquery()
-    )
-    return list(
-        session.exec(
-            select(Delivery)
-            .where(
-                Delivery.account == ledger.account,
-                Delivery.fate == Fate.REJECTED,
-                Delivery.outcome != OutcomeClass.DROP_EXPECTED,
-                col(Delivery.id).in_(mine),
-            )
-            .order_by(col(Delivery.id))
-        )
-    )
 
 
 def put_off_again(session: Session, ledger: Ledger) -> list[Delivery]:
@@ -342,48 +194,6 @@ def put_off_again(session: Session, ledger: Ledger) -> list[Delivery]:
 def _runs() -> SelectOfScalar[int]:
     """In how many runs something was attempted."""
     return select(func.count(func.distinct(Request.run))).join(Attempt, col(Attempt.request) == col(Request.id))
-
-
-def runs_in_doubt(session: Session, delivery: Sendable) -> int:
-    """In how many runs the delivery was sent and nobody learnt what became of it, the first one among them."""
-    place, whose = places_of(delivery)
-    runs = select(func.count(func.distinct(Request.run))).join(place, col(place.request) == col(Request.id))
-    return session.exec(
-        runs.where(
-            whose,
-            col(place.request) >= (delivery.doubtful_request or 0),
-            or_(col(Request.state).in_(UNANSWERED), col(place.outcome).in_(SAYING_NOTHING)),
-        )
-    ).one()
-
-
-def places_of(sent: Sendable) -> tuple[type[Attempt] | type[AdjustmentAttempt], ColumnElement[bool]]:
-    """The table of its places in requests, and which of them are its own."""
-    match sent:
-        case Delivery():
-            return Attempt, col(Attempt.delivery) == sent.id
-        case Adjustment():
-            return AdjustmentAttempt, col(AdjustmentAttempt.adjustment) == sent.id
-    assert_never(sent)
-
-
-def target_of(delivery: Sendable) -> Target:
-    """Where a delivery was sent."""
-    parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
-    transport, owner, action, source = (part or "" for part in parts)
-    return Target(transport, owner, action, source)
-
-
-def key_of(delivery: Sendable) -> DeliveryKey:
-    """The key a platform knows it by."""
-    return DeliveryKey(delivery.key)
-
-
-def number(delivery: Sendable) -> int:
-    """The row's number, which a stored delivery always has."""
-    if delivery.id is None:
-        raise ValueError("the delivery is not stored yet")
-    return delivery.id
 
 
 def ids_in_keys(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger import deliveries
+from jobs.ledger import sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Delivery, LeadRow, Transition
@@ -65,7 +65,7 @@ def requeue(
         if LeadId(row.lead) not in leads:
             continue
         row.agreed_in = ledger.run
-        deliveries.move(session, ledger, row, Fate.PENDING, AGAIN, now=now)
+        sendables.move(session, ledger, row, Fate.PENDING, AGAIN, now=now)
         lead = session.get_one(LeadRow, (row.account, row.lead))
         lead.to_plan = True
         session.add(lead)

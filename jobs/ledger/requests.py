@@ -10,9 +10,9 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import Outcome, OutcomeClass, Target
-from jobs.ledger.deliveries import number, places_of
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import NOTHING_WENT_OUT, RequestState, went_out
+from jobs.ledger.sendables import number, places_of
 from jobs.ledger.tables import Adjustment, AdjustmentAttempt, Attempt, Delivery, Place, Request, Sendable
 
 REFUSALS = frozenset(

@@ -12,9 +12,10 @@ from sqlalchemy import Integer, cast, exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger.deliveries import HELD, WHY, places_of
+from jobs.ledger.deliveries import WHY
 from jobs.ledger.fates import Fate
 from jobs.ledger.request_state import RequestState
+from jobs.ledger.sendables import HELD, places_of
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow, Request, Run, Sendable, Transition, UnreadableLeadRow
 
 NEAR_IDS = 5

@@ -7,8 +7,8 @@ from datetime import datetime
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.ledger.deliveries import HELD
 from jobs.ledger.fates import Fate
+from jobs.ledger.sendables import HELD
 from jobs.ledger.views import Awaited, Tally
 from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain

@@ -14,6 +14,7 @@ from connectors.records import (
     DeliveryKey,
     DestinationId,
     Event,
+    Limits,
     Money,
     Target,
 )
@@ -197,6 +198,12 @@ def _left(route: Route, lead: LeadFacts, told: Told, renamed: Mapping[str, str])
 
 def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> frozenset[str]:
     return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
+
+
+def tells_of_person(limits: Limits, transport: str) -> bool:
+    """Whether a correction by this way carries the whole conversion once more, and with it who it was."""
+    can = limits.corrects.get(transport)
+    return can is not None and can.by_resending
 
 
 def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from connectors.records import Moment, OutcomeClass, StatusEntry
-from jobs.ledger import deliveries
+from jobs.ledger import sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow
 from jobs.rules.facts import Undo
@@ -466,7 +466,7 @@ def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
 
     with account.hold() as ledger, ledger.writing() as session:
         for row in session.exec(select(Delivery)):
-            deliveries.move(session, ledger, row, Fate.PENDING, "sent again by hand", now=account.clock.now())
+            sendables.move(session, ledger, row, Fate.PENDING, "sent again by hand", now=account.clock.now())
     account.deliver()
 
     assert {"rejected"} == set(account.fates.values())

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from jobs.ledger import deliveries
+from jobs.ledger import deliveries, sendables
 from jobs.ledger.fates import Fate, IllegalMoveError
 from jobs.ledger.tables import Delivery, Transition
 from jobs.plan import begin
@@ -30,7 +30,7 @@ def moved(ledger, *fates, name="L-1", **columns):
     for hours, fate in enumerate(fates):
         with ledger.writing() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
-            deliveries.move(session, ledger, kept, fate, f"cause {hours}", now=NIGHT + hours * HOUR)
+            sendables.move(session, ledger, kept, fate, f"cause {hours}", now=NIGHT + hours * HOUR)
             row = kept
     return row.id
 
@@ -68,7 +68,7 @@ def test_an_illegal_move_changes_nothing(ledger):
     """Neither the fate nor the history."""
     number = moved(ledger, Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.writing() as session:
-        deliveries.move(session, ledger, session.get(Delivery, number), Fate.PENDING, "again", now=NIGHT)
+        sendables.move(session, ledger, session.get(Delivery, number), Fate.PENDING, "again", now=NIGHT)
     with ledger.reading() as session:
         assert Fate.ACCEPTED == session.get(Delivery, number).fate
     assert 3 == len(history(ledger, number))
@@ -96,7 +96,7 @@ def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, fates, kept)
         row.event, row.event_sha256 = b"bytes", "digest"
     for fate in fates[1:]:
         with ledger.writing() as session:
-            deliveries.move(session, ledger, session.get(Delivery, number), fate, "so", now=NIGHT)
+            sendables.move(session, ledger, session.get(Delivery, number), fate, "so", now=NIGHT)
     with ledger.reading() as session:
         row = session.get(Delivery, number)
 

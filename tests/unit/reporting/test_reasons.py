@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.ledger.deliveries import HELD, MAY_COUNT_TWICE, TOLD_BY_OTHERS
+from jobs.ledger.deliveries import TOLD_BY_OTHERS
 from jobs.ledger.fates import Fate
+from jobs.ledger.sendables import HELD, MAY_COUNT_TWICE
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.rules.corrections import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE
 from jobs.rules.facts import LEAD_GONE
