@@ -1,7 +1,7 @@
 """Sends anew what platforms rejected, with each lead read again first; what is out of time says so instead."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,8 @@ from jobs.intake import Intake
 from jobs.ledger import rejected
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.rejected import Refusals
+from jobs.ledger.sendables import Sent, number
+from jobs.ledger.tables import Adjustment, Delivery, Sendable
 from jobs.nightly import Deps, Summary
 from jobs.own_pages import OwnPages
 from jobs.plan import plan
@@ -19,55 +21,107 @@ from jobs.rulebook import Rulebook
 MOST = 1000
 """How many are sent anew at once: each costs a request to Oplead. A repetition takes the next ones."""
 AT_ONCE = 200
-"""Deliveries moved in one transaction."""
+"""Moved in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Rejected deliveries that are alike."""
+    """Rejected deliveries, or corrections, that are alike."""
 
     conversion: str
     destination: str
     code: str
+    corrections: bool
+    """Whether these are corrections of the conversion."""
     count: int
     too_late: int
     """Those of them whose time is over: they become expired."""
 
 
-def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> tuple[list[int], list[Refused], int]:
-    """The deliveries that would be sent anew, by number and in counts; and how many are left for another time."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What would be sent anew, by number."""
+
+    deliveries: tuple[int, ...] = ()
+    corrections: tuple[int, ...] = ()
+    leads: tuple[LeadId, ...] = ()
+    """Whose they are, each once."""
+    alike: tuple[Refused, ...] = ()
+    """The same in counts."""
+    left: int = 0
+    """How many are left for another time."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.deliveries) + len(self.corrections)
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """How many were put back in the queue."""
+
+    deliveries: int = 0
+    corrections: int = 0
+    """These go out with the next night."""
+
+    @property
+    def count(self) -> int:
+        """Both together."""
+        return self.deliveries + self.corrections
+
+
+def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> Chosen:
+    """What would be sent anew: conversions first, then corrections."""
+    account, places = ledger.account, {(route.conversion, route.destination) for route in book.routes}
     with ledger.reading() as session:
-        rows = rejected.find(session, ledger.account, wanted, places=_places(book), limit=MOST)
-        left = rejected.count(session, ledger.account, wanted, places=_places(book)) - len(rows)
-    counts: Counter[tuple[str, str, str]] = Counter()
-    late: Counter[tuple[str, str, str]] = Counter()
+        sent = rejected.find(session, account, wanted, places=places, limit=MOST)
+        corrected = rejected.find_corrections(session, account, wanted, places=places, limit=MOST - len(sent))
+        rows: list[Sendable] = [*sent, *corrected]
+        left = rejected.count(session, account, wanted, places=places) - len(rows)
+    counts: Counter[tuple[str, str, str, bool]] = Counter()
+    late: Counter[tuple[str, str, str, bool]] = Counter()
     for row in rows:
-        alike = (row.conversion, row.destination, row.code or "")
+        alike = (row.conversion, row.destination, row.code or "", isinstance(row, Adjustment))
         counts[alike] += 1
         late[alike] += row.expires_at is not None and row.expires_at < now
-    found = [Refused(*alike, count, late[alike]) for alike, count in sorted(counts.items())]
-    return [row.id for row in rows if row.id is not None], found, left
+    return Chosen(
+        tuple(map(number, sent)),
+        tuple(map(number, corrected)),
+        tuple(dict.fromkeys(LeadId(row.lead) for row in rows)),
+        tuple(Refused(*alike, count, late[alike]) for alike, count in sorted(counts.items())),
+        left,
+    )
 
 
-def requeue(ledger: Ledger, book: Rulebook, deps: Deps, numbers: Collection[int], summary: Summary) -> None:
-    """Read each lead's own page again, and put its rejected deliveries back in the queue.
+def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary: Summary) -> Requeued:
+    """Read each lead's own page again, and put what was rejected of it back in the queue.
 
     Of a lead that could not be read nothing is: the platform would refuse the same again. `summary` says what was
     read, and what stopped it.
     """
-    with ledger.reading() as session:
-        wanted = rejected.leads_of(session, numbers)
-    read = _read(ledger, book, deps, wanted, summary)
+    read = _read(ledger, book, deps, chosen.leads, summary)
     if summary.source_stopped is not None:
-        return
-    for some in _parts(sorted(numbers)):
+        return Requeued()
+    back = Requeued(
+        _put_back(ledger, deps, Delivery, chosen.deliveries, read),
+        _put_back(ledger, deps, Adjustment, chosen.corrections, read),
+    )
+    plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
+    return back
+
+
+def _put_back(ledger: Ledger, deps: Deps, kind: type[Sent], numbers: Sequence[int], read: Collection[LeadId]) -> int:
+    count = 0
+    for start in range(0, len(numbers), AT_ONCE):
         deps.heed()
         with ledger.writing() as session:
-            rejected.requeue(session, ledger, some, leads=read, now=deps.clock.now())
-    plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
+            some = numbers[start : start + AT_ONCE]
+            count += rejected.requeue(session, ledger, kind, some, leads=read, now=deps.clock.now())
+    return count
 
 
-def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: list[LeadId], summary: Summary) -> set[LeadId]:
+def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: Summary) -> set[LeadId]:
     """The leads that could be read."""
     now, done = deps.clock.now(), summary.pulled
     own_pages = OwnPages(
@@ -88,11 +142,3 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: list[LeadId], summ
     done.complete = len(asked.ids) == len(wanted)
     done.gone = len(asked.gone)
     return set(asked.ids) - set(asked.gone) - {one.id for one in done.unreadable if one.id is not None}
-
-
-def _places(book: Rulebook) -> set[tuple[str, str]]:
-    return {(route.conversion, route.destination) for route in book.routes}
-
-
-def _parts(numbers: list[int]) -> Iterator[list[int]]:
-    return (numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE))

@@ -23,8 +23,8 @@ from jobs.ledger.rejected import Refusals
 from jobs.nightly import Deps, Step, begin
 from jobs.reporting import as_json
 from jobs.reporting.backfill import print_refusals, print_sent, sending_json
-from jobs.reporting.terminal import counted, results
-from jobs.retry import Refused
+from jobs.reporting.terminal import counted, number, results
+from jobs.retry import Chosen, Requeued
 from jobs.rulebook import Rulebook
 from jobs.settings import Settings
 from jobs.stopping import Stop, stoppable
@@ -82,33 +82,40 @@ def _state(settings: Settings, *, dry_run: bool) -> Iterator[Path]:
 def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: Wanted) -> int:
     summary = begin(ledger, book, deps)
     _check_code(ledger, wanted.refusals.code)
-    numbers, found, left = retry.look(ledger, book, wanted.refusals, now=deps.clock.now())
+    chosen = retry.look(ledger, book, wanted.refusals, now=deps.clock.now())
     console = results()
     if not wanted.json:
-        print_refusals(console, told(settings), found, left=left)
-    if wanted.dry_run or not numbers:
+        print_refusals(console, told(settings), chosen)
+    if wanted.dry_run or not chosen.count:
         if wanted.json:
-            _print_json(found, left, sending_json(summary, (), Exit.DONE), wanted, sent=False)
+            _print_json(chosen, sending_json(summary, (), Exit.DONE), wanted, Requeued(), sent=False)
         elif wanted.dry_run:
             console.print("Nothing was sent or changed.")
         return Exit.DONE
-    if not agrees(f"Send {counted(len(numbers), 'conversion')} anew?", yes=wanted.yes, heed=deps.heed):
+    if not agrees(f"Send {_named(chosen)} anew?", yes=wanted.yes, heed=deps.heed):
         console.print("Nothing was sent.")
         return Exit.DONE
     with watching(settings.account) as watcher:
         with watcher.step(Step.PULL):
-            retry.requeue(ledger, book, deps, numbers, summary)
+            back = retry.requeue(ledger, book, deps, chosen, summary)
         agreed.send(ledger, book, deps, summary, watcher.step)
     with ledger.reading() as session:
         tallies = views.tallies(session, ledger.account, now=deps.clock.now(), agreed_in=ledger.run)
-    unread = len(numbers) - sum(tally.count for tally in tallies)
     if wanted.json:
-        _print_json(found, left, sending_json(summary, tallies, summary.exit_code), wanted, sent=True)
+        _print_json(chosen, sending_json(summary, tallies, summary.exit_code), wanted, back, sent=True)
     else:
         print_sent(console, told(settings), summary, tallies)
-        if unread:
-            console.print(f"{counted(unread, 'conversion')} stay rejected: their leads could not be read again.")
+        if back.corrections:
+            console.print(f"{counted(back.corrections, 'correction')} will go out with the next night.")
+        if unread := chosen.count - back.count:
+            console.print(f"{number(unread)} stay rejected: their leads could not be read again.")
     return summary.exit_code
+
+
+def _named(chosen: Chosen) -> str:
+    """How many conversions and corrections."""
+    both = ((len(chosen.deliveries), "conversion"), (len(chosen.corrections), "correction"))
+    return " and ".join(counted(count, what) for count, what in both if count)
 
 
 def _check_code(ledger: Ledger, code: str | None) -> None:
@@ -118,12 +125,13 @@ def _check_code(ledger: Ledger, code: str | None) -> None:
         raise WrongUsageError(f"--code {code}: nothing was rejected with it; there is {', '.join(known) or 'nothing'}")
 
 
-def _print_json(found: list[Refused], left: int, sending: dict[str, object], wanted: Wanted, *, sent: bool) -> None:
+def _print_json(chosen: Chosen, sending: dict[str, object], wanted: Wanted, back: Requeued, *, sent: bool) -> None:
     document = {
         "command": COMMAND,
         "rehearsed": wanted.dry_run,
         "agreed": sent,
-        "rejected": as_json.plain(found),
-        "left": left,
+        "rejected": as_json.plain(chosen.alike),
+        "left": chosen.left,
+        "requeued": as_json.plain(back),
     }
     results().out(as_json.line(document | sending), highlight=False)

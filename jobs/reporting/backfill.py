@@ -15,7 +15,7 @@ from jobs.reporting.night import heard, sent
 from jobs.reporting.reasons import words_for
 from jobs.reporting.standing import explained_reasons, print_standing, reasons_table
 from jobs.reporting.terminal import counted, facts, number, table
-from jobs.retry import Refused
+from jobs.retry import Chosen
 
 _NAMED = 10
 """Unknown ids named one by one."""
@@ -130,19 +130,21 @@ def _told(preview: Preview) -> list[str]:
     return said
 
 
-def print_refusals(console: Console, account: Account, found: Sequence[Refused], *, left: int) -> None:
+def print_refusals(console: Console, account: Account, chosen: Chosen) -> None:
     """Print what would be sent anew, by conversion, destination and the platform's code."""
-    if not found:
+    if not chosen.count:
         console.print("Nothing was rejected that fits.")
         return
     made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
-    for each in found:
+    for each in chosen.alike:
         why = words_for(Fate.REJECTED, each.code).short
         late = number(each.too_late) if each.too_late else ""
-        made.add_row(account.conversion(each.conversion), each.destination, each.code, why, number(each.count), late)
+        conversion = account.conversion(each.conversion)
+        name = f"{conversion} (corrections)" if each.corrections else conversion
+        made.add_row(name, each.destination, each.code, why, number(each.count), late)
     console.print(made)
-    if left:
-        console.print(f"{number(left)} more are left for another time: type the same again after this.")
+    if chosen.left:
+        console.print(f"{number(chosen.left)} more are left for another time: type the same again after this.")
 
 
 def print_sent(console: Console, account: Account, summary: Summary, tallies: Sequence[Tally]) -> None:

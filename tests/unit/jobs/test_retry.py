@@ -1,18 +1,23 @@
 """What was rejected goes out anew where a human asks for it: with fresh data, by the same key, while there is time."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlmodel import select
 
 from connectors.errors import Transient
-from connectors.records import Outcome, OutcomeClass
+from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import agreed, retry
 from jobs.ledger.rejected import Refusals
+from jobs.ledger.tables import Adjustment
 from jobs.nightly import Deps, begin
-from tests.builders import CREATED, changed, from_field, lead, route, rulebook
-from tests.fakes import DONE, Crash
+from jobs.retry import Chosen
+from jobs.rules.facts import Undo
+from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
+from tests.fakes import DONE, NIGHT, Crash
 
 DAY = timedelta(days=1)
 ALL = Refusals()
@@ -45,8 +50,8 @@ def again(account, wanted=ALL):
     deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
     with account.hold() as ledger:
         summary = begin(ledger, account.book, deps)
-        numbers, _, _ = retry.look(ledger, account.book, wanted, now=account.clock.now())
-        retry.requeue(ledger, account.book, deps, numbers, summary)
+        chosen = retry.look(ledger, account.book, wanted, now=account.clock.now())
+        retry.requeue(ledger, account.book, deps, chosen, summary)
         agreed.send(ledger, account.book, deps, summary, lambda _: nullcontext())
         return summary
 
@@ -83,7 +88,7 @@ def test_each_lead_is_read_first(refused):
 def test_what_is_out_of_time_says_so(refused):
     """Its click has been forgotten meanwhile; nothing is sent."""
     refused.clock.time = CREATED + 91 * DAY
-    _, (group,), _ = look(refused)
+    (group,) = look(refused).alike
     calls = len(refused.sink.calls)
     again(refused)
 
@@ -122,7 +127,7 @@ def test_nothing_else_is_taken(account, fate):
     with account.hold() as ledger, ledger.writing() as session:
         session.connection().exec_driver_sql("UPDATE delivery SET fate = ?", (fate,))
 
-    assert ([], [], 0) == look(account)
+    assert Chosen() == look(account)
 
 
 def test_only_what_is_asked_for(account):
@@ -134,14 +139,14 @@ def test_only_what_is_asked_for(account):
     account.clock.time += timedelta(minutes=31)
     account.night()
 
-    assert 2 == len(look(account)[0])
-    assert ["A"] == [group.code for group in look(account, Refusals(code="A"))[1]]
-    assert ["lead"] == [group.conversion for group in look(account, Refusals(conversion="lead"))[1]]
-    assert [] == look(account, Refusals(destination="meta"))[0]
+    assert 2 == look(account).count
+    assert ["A"] == [group.code for group in look(account, Refusals(code="A")).alike]
+    assert ["lead"] == [group.conversion for group in look(account, Refusals(conversion="lead")).alike]
+    assert Chosen() == look(account, Refusals(destination="meta"))
 
     account.book = rulebook(route())
 
-    assert ["sale"] == [group.conversion for group in look(account)[1]]
+    assert ["sale"] == [group.conversion for group in look(account).alike]
 
 
 def test_it_is_bounded_and_takes_the_longest_rejected_first(refused, monkeypatch):
@@ -149,7 +154,7 @@ def test_it_is_bounded_and_takes_the_longest_rejected_first(refused, monkeypatch
     monkeypatch.setattr(retry, "MOST", 2)
     refused.sink.verdict = refuse_all()
 
-    assert 1 == look(refused)[2]
+    assert 1 == look(refused).left
 
     seen = []
     for _ in range(2):
@@ -192,3 +197,84 @@ def test_contact_data_is_read_anew(account):
     again(account)
 
     assert {"L-1": "submitted"} == account.fates
+
+
+@pytest.fixture
+def not_taken_back(account):
+    """A sale that the Google Ads API took and that was lost; its retraction was rejected, and would be taken now."""
+    account.book = rulebook(
+        route(
+            field_value=from_field(),
+            undo=Undo(frozenset({"perdu"}), timedelta()),
+            target=replace(TARGET, transport="google_ads_api"),
+        )
+    )
+    account.sink.asynchronous = False
+    account.put(lead())
+    account.night()
+    account.put(lost())
+    account.sink.verdict = refuse_all("CONVERSION_NOT_FOUND")
+    next_night(account)
+
+    assert [("retraction", "rejected")] == corrections(account)
+
+    account.sink.verdict = lambda _: DONE
+    return account
+
+
+def lost(**over):
+    """The lead, lost the day after it was won."""
+    entries = (StatusEntry("Gagné", Moment(WON)), StatusEntry("Perdu", Moment(NIGHT + DAY / 2)))
+    return changed(lead(), history=entries, label="Perdu", **over)
+
+
+def next_night(account):
+    """A day later."""
+    account.clock.time += DAY
+    account.night()
+
+
+def corrections(account):
+    """What each correction is, and where it stands."""
+    return [(row.kind, row.fate) for row in account.rows(Adjustment)]
+
+
+def test_a_rejected_correction_goes_out_with_the_next_night(not_taken_back):
+    """Not before a human asked; then once, and the same one."""
+    next_night(not_taken_back)
+
+    assert [("retraction", "rejected")] == corrections(not_taken_back)
+
+    (group,) = look(not_taken_back, Refusals(code="CONVERSION_NOT_FOUND")).alike
+    again(not_taken_back)
+
+    assert (True, 1) == (group.corrections, group.count)
+    assert [("retraction", "pending")] == corrections(not_taken_back)
+
+    next_night(not_taken_back)
+    next_night(not_taken_back)
+
+    assert [("retraction", "accepted")] == corrections(not_taken_back)
+    assert {row.key for row in not_taken_back.rows()} == not_taken_back.sink.retracted
+    assert 2 == len(not_taken_back.sink.corrections)
+
+
+def test_a_correction_that_is_not_wanted_any_more_is_called_off(not_taken_back):
+    """The lead was won again meanwhile, as its own page tells."""
+    back = StatusEntry("Gagné", Moment(NIGHT + DAY))
+    not_taken_back.put(changed(lost(), history=(*lost().history, back), label="Gagné"))
+    again(not_taken_back)
+    next_night(not_taken_back)
+
+    assert [("retraction", "cancelled")] == corrections(not_taken_back)
+    assert 1 == len(not_taken_back.sink.corrections)
+
+
+def test_a_correction_that_a_later_one_follows_is_left(not_taken_back):
+    """Each is settled before the next is begun, and what came after says how things are."""
+    with not_taken_back.hold() as ledger, ledger.writing() as session:
+        first = session.exec(select(Adjustment)).one()
+        later = first.model_dump(exclude={"id"}) | {"number": 2, "fate": "expired"}
+        session.add(Adjustment(**later))
+
+    assert Chosen() == look(not_taken_back)
