@@ -144,11 +144,8 @@ class _Account:
 
         def unless(session: Session) -> None:
             today = clock.now().astimezone(settings.zone).date()
-            done = runs.done_since(session, settings.account, night, today=today)
-            if done is not None or (if_missed and not runs.is_missed(session, settings.account, night, today=today)):
-                raise runs.NightDoneError(
-                    done.id if done else None, runs.next_pass(session, settings.account, AFTER_A_NIGHT)
-                )
+            account, passes = settings.account, AFTER_A_NIGHT
+            runs.expect_undone(session, account, night, today=today, if_missed=if_missed, passes=passes)
 
         with self._bound():
             try:

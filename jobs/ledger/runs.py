@@ -49,6 +49,19 @@ def is_missed(session: Session, account: str, night: date, *, today: date) -> bo
     return has_run and _first_between(session, account, night, today) is None
 
 
+def expect_undone(
+    session: Session, account: str, night: date, *, today: date, if_missed: bool, passes: Sequence[timedelta]
+) -> None:
+    """Return where a night is to be done that is due, or, with `if_missed`, was.
+
+    Raises:
+        NightDoneError: it is not; the error says when outcomes are asked for next, by these spans after a night.
+    """
+    done = done_since(session, account, night, today=today)
+    if done is not None or (if_missed and not is_missed(session, account, night, today=today)):
+        raise NightDoneError(None if done is None else done.id, next_pass(session, account, passes))
+
+
 def end(session: Session, run: int, exit_code: int, *, night: date | None, now: datetime) -> None:
     """Write down that a run has ended and how, and whose night it was where that date has none yet."""
     ended = session.get(Run, run)

@@ -1,7 +1,7 @@
 """What nothing came of is tried again, ever more seldom, until the account's next night is due."""
 
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from contextlib import nullcontext, suppress
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
@@ -10,9 +10,12 @@ import pytest
 from apscheduler.executors.debug import DebugExecutor
 
 from jobs import schedule
-from jobs.schedule import Came, Schedule
+from jobs.ledger import runs
+from jobs.ledger.ledger import finish, held
+from jobs.schedule import AFTER_A_NIGHT, Came, Schedule
 from jobs.stopping import StoppedBySignal
 from jobs.timetable import daily
+from tests.builders import ACCOUNT
 from tests.fakes import FakeClock
 
 START = datetime(2026, 9, 10, 12, tzinfo=UTC)
@@ -93,3 +96,54 @@ def test_what_may_have_been_missed_stays_in_question(play):
         (START + timedelta(minutes=5), True),
         (START + timedelta(minutes=15), True),
     ] == tried
+
+
+class Recorded(Account):
+    """One whose nights are put on record, as far as they are not there yet; outcomes are asked for by nobody."""
+
+    def __init__(self, clock, key, table, path):
+        super().__init__(clock, works_from=START)
+        self.key, self.table, self.path = key, table, path
+
+    def read(self):
+        """It never changes."""
+        return self.table
+
+    def night(self, night, clock, *, if_missed):
+        """What a real one does, but for its work."""
+
+        def unless(session):
+            today = clock.now().astimezone(self.table.zone).date()
+            runs.expect_undone(session, ACCOUNT, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT)
+
+        with (
+            suppress(runs.NightDoneError),
+            held(self.path, ACCOUNT, "run", pid=1, now=clock.now(), unless=unless) as one,
+        ):
+            finish(one, 0, now=clock.now(), night=night)
+            self.tried.append(night)
+        return Came()
+
+
+@pytest.mark.timeout(300)
+def test_a_year_of_nights_is_each_local_date_once(monkeypatch, tmp_path):
+    """By trigger and ledger together, though two services fire at every night, and both start anew every few days.
+
+    In Paris 02:30 is skipped in March, and comes twice in October.
+    """
+    monkeypatch.setattr(schedule, "ThreadPoolExecutor", lambda _: DebugExecutor())
+    monkeypatch.setattr(schedule, "_LONGEST_SLEEP", timedelta(days=1))
+    clock, table = FakeClock(datetime(2025, 12, 31, 12, tzinfo=UTC)), daily("02:30", ZoneInfo("Europe/Paris"))
+    path, nights = tmp_path / "state.db", []
+    while clock.now() < datetime(2027, 1, 1, 12, tzinfo=UTC):
+        until = clock.now() + timedelta(days=5, hours=1)
+
+        def heed(until=until):
+            if clock.now() > until:
+                raise StoppedBySignal(15)
+
+        both = [Recorded(clock, key, table, path) for key in ("one", "other")]
+        Schedule(both, clock, SimpleNamespace(heed=heed), at_once=2).run()
+        nights += sorted(night for each in both for night in each.tried)
+
+    assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [one for one in nights if one.year == 2026]
