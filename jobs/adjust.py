@@ -33,7 +33,6 @@ from jobs.ledger.tables import Adjustment, Delivery, Sendable
 from jobs.receive import Stop
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import (
-    MAY_COME_BACK,
     STANDS_AGAIN,
     TOO_LATE,
     Told,
@@ -45,6 +44,7 @@ from jobs.rules.corrections import (
     wanted,
 )
 from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
+from jobs.rules.undone import MAY_COME_BACK
 from jobs.stopping import Heed, go_on
 
 _OVER = {TOO_LATE: Fate.EXPIRED, LEAD_GONE: Fate.CANCELLED}

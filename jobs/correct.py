@@ -14,7 +14,6 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery
 from jobs.rulebook import Rulebook
 from jobs.rules.corrections import (
-    MAY_COME_BACK,
     NOT_UNDOABLE,
     STANDS_AGAIN,
     TOO_LATE,
@@ -26,6 +25,7 @@ from jobs.rules.corrections import (
     wanted,
 )
 from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
+from jobs.rules.undone import MAY_COME_BACK
 
 LEADS_AT_ONCE = 200
 """Leads looked at in one transaction."""

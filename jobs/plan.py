@@ -24,6 +24,7 @@ from jobs.rules.once import give_way, marks
 from jobs.rules.reconcile import Standing, reason_of, reconcile
 from jobs.rules.routing import is_alternative, is_other_way
 from jobs.rules.stages import first_entry
+from jobs.rules.undone import UNDONE
 from jobs.stopping import Heed, go_on
 
 UNUSED_CLICK = timedelta(days=90)
@@ -266,7 +267,7 @@ def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
     """Whether the conversion was skipped for an entry before this one, by a label its stage may have lost since."""
     if delivery is None or delivery.fate != Fate.SKIPPED or delivery.at is None or isinstance(decision, NotConcerned):
         return False
-    return decision.entry is not None and decision.entry.at > delivery.at
+    return decision.entry.at > delivery.at
 
 
 def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
@@ -350,10 +351,12 @@ def bring_in_line(
         # What was sent stays described as it was sent.
         sendables.move(session, ledger, delivery, fate, "consent withdrawn", now=now)
         return
-    if not isinstance(decision, NotConcerned) and decision.entry is not None:
+    if not isinstance(decision, NotConcerned):
+        # What was called off and comes back goes on counting for its later entry alone.
+        delivery.entered_after = _entered_after(delivery)
         entry = decision.entry
         delivery.at, delivery.origin, delivery.label = entry.at, entry.origin, entry.label
-        delivery.expires_at = getattr(decision, "closes_at", None) or delivery.expires_at
+        delivery.expires_at = getattr(decision, "closes_at", delivery.expires_at)
     delivery.not_before = decision.until if isinstance(decision, Wait) else None
     delivery.tax = route.field_value.tax if route.field_value else None
     if isinstance(decision, Send):
@@ -361,7 +364,7 @@ def bring_in_line(
     reason = "window_closed" if fate is Fate.EXPIRED else reason_of(decision)
     detail = getattr(decision, "detail", None)
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate is Fate.CANCELLED and reason != LEAD_GONE:
+    if fate is Fate.CANCELLED and reason not in (LEAD_GONE, UNDONE):
         cause = "consent withdrawn"
     sendables.move(session, ledger, delivery, fate, cause, now=now)
 

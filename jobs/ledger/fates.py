@@ -46,8 +46,8 @@ MOVES: Mapping[Fate, frozenset[Fate]] = {
     Fate.UNCONFIRMED: frozenset(),
 }
 
-ENTRY = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.EXPIRED})
-"""How a delivery may begin."""
+ENTRY = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.EXPIRED, Fate.CANCELLED})
+"""How a delivery may begin; called off, where its lead was lost again before anybody looked."""
 
 FROZEN = frozenset({Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
 """While a delivery stands here its bytes may be with the platform, so they do not change."""

@@ -62,6 +62,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "`backfill --already-sent` says that the platform has it by other means.",
             "Nothing to do: it must not count twice.",
         ),
+        "undone": Words(
+            "lost before it was sent",
+            "The lead went to a stage that takes the conversion back, and stayed there for `undo_after`.",
+            "Nothing to do: it goes out only if the lead enters the stage again.",
+        ),
         # ── it is corrected ──────────────────────────────────────────────────────────────────────
         "not_undoable": Words(
             "cannot be taken back",
@@ -75,7 +80,8 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "may_come_back": Words(
             "may come back",
-            "The lead is lost, and may be won again: it is taken back once `undo_after` has passed.",
+            "The lead is lost, and may be won again: after `undo_after` it is taken back, or called off if it was not "
+            "sent yet.",
             NOTHING,
         ),
         "stands_again": Words(
@@ -177,7 +183,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "window_closed": Words(
             "too late",
             "More time has passed since the click, or since it happened, than the platform takes conversions for.",
-            "Nothing to do for this lead; if many are late, update statuses in Oplead sooner.",
+            "Nothing to do for this lead: `explain` tells whether it was held back, or came late from Oplead.",
         ),
         "lead gone": Words(
             "lead gone",

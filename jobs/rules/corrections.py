@@ -1,6 +1,6 @@
 """Whether a conversion that a platform has taken is to be corrected: taken back, or told with another value; pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -19,15 +19,13 @@ from connectors.records import (
     Target,
 )
 from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
-from jobs.rules.facts import LEAD_GONE, LeadFacts, Origin, Route
+from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
 from jobs.rules.routing import click_for, identifiers_for
-from jobs.rules.timing import happened_at
+from jobs.rules.undone import UNDONE, left
 from jobs.rules.windows import window
 
 NOT_UNDOABLE = "not_undoable"
 TOO_LATE = "too_late_to_correct"
-MAY_COME_BACK = "may_come_back"
-"""The reason of a correction that waits until the lead has been lost for long enough."""
 STANDS_AGAIN = "stands_again"
 """Why a correction is called off before it goes out."""
 
@@ -40,7 +38,7 @@ def corrections_of(destination: DestinationId) -> DestinationId:
 class Cause(StrEnum):
     """Why a conversion is corrected."""
 
-    UNDONE = "undone"
+    UNDONE = UNDONE
     """Its lead went on to a stage that takes it back, and stayed there."""
     VALUE_CHANGED = "value_changed"
     WON_AGAIN = "won_again"
@@ -87,16 +85,6 @@ class Wanted:
     """Why it cannot be made at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """A lead that went on from the conversion's stage to one that takes it back."""
-
-    at: datetime
-    """When it first did so, not having come back since."""
-    is_still_there: bool
-    """Whether it stays in such a stage."""
-
-
 def wanted(route: Route, lead: LeadFacts, told: Told, *, renamed: Mapping[str, str], now: datetime) -> Wanted | None:
     """The correction that what became of a lead asks for; None where the platform's word stands.
 
@@ -107,9 +95,9 @@ def wanted(route: Route, lead: LeadFacts, told: Told, *, renamed: Mapping[str, s
         renamed: what renamed statuses are called now, by their old names.
         now: the present instant.
     """
-    left = _left(route, lead, told, renamed)
-    if left is not None:
-        return None if told.is_taken_back or not left.is_still_there else _undoing(route, told, left.at, now)
+    gone = left(route, lead, told.at, told.key, renamed)
+    if gone is not None:
+        return None if told.is_taken_back or not gone.is_still_there else _undoing(route, told, gone.at, now)
     if told.is_retracted:
         # What was taken back whole is told anew, as a conversion of its own.
         return None
@@ -167,37 +155,6 @@ def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:
     if told.worth and not told.is_taken_back and abs(amount - told.worth) <= told.worth * field.restate_above:
         return None
     return amount
-
-
-def _left(route: Route, lead: LeadFacts, told: Told, renamed: Mapping[str, str]) -> _Left | None:
-    """Where the lead went after the conversion; None where that stands.
-
-    Only a stage that takes it back undoes it, and only its own stage makes up for that: a lead that is neither here
-    nor there leaves things as they were told.
-    """
-    if route.undo is None:
-        return None
-    undoing, own = _with_old_names(route.undo.labels, renamed), _with_old_names(route.labels, renamed)
-    timed = sorted(
-        ((happened_at(change, lead, told.key, route.zone), change) for change in lead.changes),
-        key=lambda pair: (pair[0], pair[1].seen_at),
-    )
-    left: _Left | None = None
-    has_entered = False
-    for at, change in timed:
-        if at < told.at or change.origin is Origin.RELABEL:
-            continue
-        if change.label in own:
-            left, has_entered = None, True
-        elif change.label in undoing and (has_entered or at > told.at):
-            left = _Left(at if left is None else left.at, is_still_there=True)
-        elif left is not None:
-            left = _Left(left.at, is_still_there=False)
-    return left
-
-
-def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
 
 
 def tells_of_person(limits: Limits, transport: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from connectors.records import ClickId, DeliveryKey, Event, Money
 from jobs.rules.consent import Withheld, consent_to_send
@@ -10,6 +11,7 @@ from jobs.rules.facts import LeadFacts, Origin, Reopened, Route, Starts
 from jobs.rules.routing import click_for, goes_this_way, identifiers_for
 from jobs.rules.stages import Entry, first_entry
 from jobs.rules.timing import AHEAD
+from jobs.rules.undone import MAY_COME_BACK, UNDONE, left
 from jobs.rules.values import AwaitValue, NoValue, value_to_send
 from jobs.rules.windows import window
 
@@ -34,14 +36,23 @@ class Withhold:
     """It may not go out for a reason that may mend."""
 
     reason: str
-    entry: Entry | None
-    closes_at: datetime | None
+    entry: Entry
+    closes_at: datetime
     detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Expire:
     """Its window has closed."""
+
+    reason: str
+    entry: Entry
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """It was undone before it could be sent."""
 
     reason: str
     entry: Entry
@@ -68,7 +79,7 @@ class Send:
     click_estimated: bool | None
 
 
-Decision = NotConcerned | Skip | Withhold | Expire | Wait | Send
+Decision = NotConcerned | Skip | Withhold | Expire | CallOff | Wait | Send
 
 
 def decide(
@@ -84,7 +95,8 @@ def decide(
     """Judge one conversion of one lead for one destination.
 
     The order of questions is part of the meaning: does it concern us, did it happen after its start, is there still
-    time, is its time believable, is it allowed, can the person be recognised, is it too early, what is it worth.
+    time, is its time believable, is it allowed, can the person be recognised, is it too early, what is it worth, does
+    it still stand.
 
     Args:
         route: the conversion at the destination.
@@ -106,10 +118,16 @@ def decide(
     skipped = _before_start(entry, starts, reopened)
     if skipped is not None:
         return Skip(skipped, entry)
-    return _judge(route, lead, key, entry, now)
+    decision = _judge(route, lead, key, entry, now)
+    gone = left(route, lead, entry.at, key, starts.renamed)
+    if route.undo is None or gone is None or not gone.is_still_there:
+        return decision
+    return _without_what_is_undone(decision, gone.at + route.undo.after, now)
 
 
-def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: datetime) -> Decision:
+def _judge(
+    route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: datetime
+) -> Expire | Withhold | Wait | Send:
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
     time_left = window(route, lead, entry.at, click, by_contact=click is None and bool(identifiers))
@@ -147,6 +165,21 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: d
         consent=consent,
     )
     return Send(event, entry, time_left.closes_at, None if click is None else click.estimated)
+
+
+def _without_what_is_undone(decision: Expire | Withhold | Wait | Send, until: datetime, now: datetime) -> Decision:
+    """The same of a lead that was lost afterwards: it may come back until then, and is called off after that."""
+    match decision:
+        case Expire():
+            return decision
+        case Withhold() | Wait() | Send() if now >= until:
+            return CallOff(UNDONE, decision.entry, decision.closes_at)
+        case Withhold():
+            # It goes nowhere meanwhile, and shows what a human can mend.
+            return decision
+        case Wait() | Send():
+            return Wait(MAY_COME_BACK, until, decision.entry, decision.closes_at)
+    assert_never(decision)
 
 
 def _unrecognised(route: Route, lead: LeadFacts) -> tuple[str, str | None]:

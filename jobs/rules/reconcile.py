@@ -5,7 +5,7 @@ from typing import assert_never
 
 from connectors.records import OutcomeClass
 from jobs.ledger.fates import Fate
-from jobs.rules.decide import Decision, Expire, NotConcerned, Send, Skip, Wait, Withhold
+from jobs.rules.decide import CallOff, Decision, Expire, NotConcerned, Send, Skip, Wait, Withhold
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
     match standing.fate:
         case Fate.SKIPPED:
             # A start moved back in the settings brings it to life, or a human who has it sent.
-            return None if standing.told_by_others else wanted
+            return None if standing.told_by_others or wanted is Fate.CANCELLED else wanted
         case Fate.PENDING | Fate.WITHHELD:
             open_or_expired = _still_open(wanted, closed=standing.closed)
             # What is withheld is not sent without consent either way, and may be given again.
@@ -77,6 +77,8 @@ def _wanted(decision: Decision) -> Fate | None:
             return Fate.WITHHELD
         case Expire():
             return Fate.EXPIRED
+        case CallOff():
+            return Fate.CANCELLED
         case Wait() | Send():
             return Fate.PENDING
     assert_never(decision)

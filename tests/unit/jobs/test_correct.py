@@ -215,6 +215,47 @@ def test_only_what_was_accepted_is_corrected(account):
     assert [] == corrections(account)
 
 
+def test_a_sale_that_is_lost_before_it_could_be_sent_is_called_off(account):
+    """It waited for its amount meanwhile; won again, it goes out once, for the later entry."""
+    account.book = rulebook(sale(field_value=from_field(otherwise=Decimal(900), wait=10 * DAY)))
+    account.sink.asynchronous = False
+    account.put(changed(lead(), fields={"consent": "oui", "amount": ""}))
+    account.night()
+
+    assert [("pending", "value_awaited")] == [(row.fate, row.reason) for row in account.rows()]
+
+    goes(account, ("Perdu", LOST_ON), fields={"consent": "oui", "amount": ""})
+    nights(account)
+
+    assert [("pending", "may_come_back")] == [(row.fate, row.reason) for row in account.rows()]
+
+    nights(account, 4)
+
+    assert [("cancelled", "undone")] == [(row.fate, row.reason) for row in account.rows()]
+
+    nights(account, 10)
+
+    assert [] == account.sink.calls
+
+    again = LOST_ON + 14 * DAY
+    goes(account, ("Perdu", LOST_ON), ("Gagné", again))
+    nights(account, 2)
+
+    assert [("accepted", again)] == [(row.fate, row.at) for row in account.rows()]
+    assert [1] == list(account.sink.counted.values())
+
+
+def test_a_sale_that_was_lost_before_anybody_looked_is_on_record(account):
+    """As called off, never sent."""
+    account.book = rulebook(sale())
+    goes(account, ("Perdu", WON + timedelta(hours=1)))
+    account.clock.time = WON + 5 * DAY
+    account.night()
+
+    assert [("cancelled", "undone")] == [(row.fate, row.reason) for row in account.rows()]
+    assert [] == account.sink.calls
+
+
 DEATHS = {"before the call": fakes.crash_before, "after the platform took it": fakes.crash_after}
 
 

@@ -49,7 +49,7 @@ def test_every_move(current, to):
 @pytest.mark.parametrize("fate", list(Fate))
 def test_how_a_delivery_begins(fate):
     """Never as something already sent."""
-    assert (fate in {"skipped", "pending", "withheld", "expired"}) == goes(None, fate)
+    assert (fate in {"skipped", "pending", "withheld", "expired", "cancelled"}) == goes(None, fate)
 
 
 def test_an_illegal_move_names_both_ends():

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Consent, Event, Identifier, IdentifierKind, Money, Signal
-from jobs.rules.decide import Expire, NotConcerned, Send, Skip, Wait, Withhold, decide
-from jobs.rules.facts import Answer, Change, Origin, Unreadable
+from jobs.rules.decide import CallOff, Expire, NotConcerned, Send, Skip, Wait, Withhold, decide
+from jobs.rules.facts import Answer, Change, Origin, Undo, Unreadable
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, click, facts, from_field, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -211,3 +211,54 @@ def test_whether_the_click_time_is_an_estimate_is_told():
     exact = facts(click_ids=(click(estimated=False),))
 
     assert [True, False] == [judged(lead).click_estimated for lead in (facts(), exact)]
+
+
+# ── lost again before it was sent ────────────────────────────────────────────────────────────────
+
+UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
+LOST = WON + timedelta(hours=10)
+
+
+def lost(*later, **over):
+    """A lead that was won, then lost; and what came after."""
+    changes = (reported("nouveau", CREATED), reported("gagne", WON), reported("perdu", LOST), *later)
+    return facts(changes=changes, **over)
+
+
+def test_what_was_lost_waits_for_whether_it_comes_back():
+    """It is not sent meanwhile: some platforms never take anything back."""
+    for over in ({}, {"field_value": from_field(otherwise=Decimal(500), wait=10 * DAY)}):
+        decision = judged(lost(), now=LOST + 2 * DAY, undo=UNDO, **over)
+
+        assert ("may_come_back", LOST + 3 * DAY) == (decision.reason, decision.until)
+
+
+def test_what_stays_lost_is_called_off():
+    """From the moment on at which it would be taken back, whatever else it waits for."""
+    for lead, over in ((lost(), {}), (lost(ad_user_data=Answer.UNKNOWN), {}), (lost(), {"field_value": from_field()})):
+        decision = judged(lead, now=LOST + 3 * DAY, undo=UNDO, **over)
+
+        assert CallOff("undone", decision.entry, decision.closes_at) == decision
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        pytest.param(lost(reported("gagne", LOST + DAY)), id="won again"),
+        pytest.param(lost(reported("nouveau", LOST + DAY)), id="neither here nor there"),
+        pytest.param(facts(), id="never lost"),
+    ],
+)
+def test_what_stands_goes_out(lead):
+    """At the time of its first entry."""
+    assert WON == judged(lead, now=LOST + 5 * DAY, undo=UNDO).event.at
+
+
+def test_nothing_undoes_what_the_settings_do_not_name():
+    """Without `undo_when` a lost lead was a sale all the same."""
+    assert isinstance(judged(lost(), now=LOST + 5 * DAY), Send)
+
+
+def test_what_is_lost_and_too_old_is_too_old():
+    """That is final."""
+    assert isinstance(judged(lost(), now=NIGHT + 300 * DAY, undo=UNDO), Expire)
