@@ -362,6 +362,8 @@ class Outcome:
     """The platform's own delay, where it named one."""
     of_target: bool = False
     """Whether it is the conversion action that is wrong, and others of the destination may go on."""
+    final_after: timedelta | None = None
+    """Of a correction that is put off: how long after its conversion was sent the same answer is final."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,7 @@ class _Intending:
         target = sendables.target_of(row)
         event: Event | None = None
         if value is not None and route.limits.corrects[row.transport].by_resending:
-            anew = event_anew(route, lead, holds, target=target, value=value, now=self.now)
+            anew = event_anew(route, lead, holds, target=target, value=value)
             if isinstance(anew, str):
                 return anew
             event = anew

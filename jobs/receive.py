@@ -26,7 +26,7 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Place, Request, Sendable
 from jobs.rules.isolate import MANY, isolate
-from jobs.settle import OF_ROWS, STOPPING, settle
+from jobs.settle import OF_ROWS, STOPPING, in_time, settle
 from jobs.trial import Suspect, Trial
 
 Rows = list[tuple[Place, Sendable]]
@@ -140,6 +140,9 @@ class Receiving:
         return Next()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
+        outcomes = [
+            in_time(self.session, row, outcome, now=self.now) for (_, row), outcome in zip(rows, outcomes, strict=True)
+        ]
         again: list[int] = []
         stop: Outcome | None = None
         suspects: list[Suspect] = []

@@ -25,7 +25,7 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Place, Request, Sendable
 from jobs.rulebook import Rulebook, Sinks
-from jobs.settle import STOPPING, settle
+from jobs.settle import STOPPING, in_time, settle
 from jobs.stopping import Heed, go_on
 
 GIVE_UP_AFTER = timedelta(days=45)
@@ -120,6 +120,7 @@ class _Settling:
                 self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
 
     def _answered(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
+        outcome = in_time(self.session, row, outcome, now=self.now)
         fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
         self._count(row, outcome.code)
         self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED

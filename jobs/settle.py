@@ -14,9 +14,6 @@ from jobs.ledger.tables import Adjustment, Delivery, Place, Sendable
 DEFER = timedelta(hours=6)
 """How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
 
-PATIENCE = timedelta(hours=24)
-"""How long after its conversion was first sent a correction is put off."""
-
 STOPPING = frozenset({OutcomeClass.FIX_CONFIG, OutcomeClass.BUG})
 OF_ROWS = frozenset(
     {
@@ -30,6 +27,15 @@ OF_ROWS = frozenset(
 """Refusals of a whole request that are about some of its rows."""
 
 
+def in_time(session: Session, row: Sendable, outcome: Outcome, *, now: datetime) -> Outcome:
+    """The answer as it counts: what a platform still does not find long after it was sent, it never will."""
+    if outcome.final_after is None or not isinstance(row, Adjustment):
+        return outcome
+    sent = requests.last_sent(session, session.get_one(Delivery, row.delivery))
+    is_final = sent is None or now - sent > outcome.final_after
+    return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
+
+
 def settle(
     session: Session,
     ledger: Ledger,
@@ -41,10 +47,6 @@ def settle(
     now: datetime,
 ) -> Fate:
     """Write down the answer to an attempt, and put its delivery where that leaves it."""
-    if outcome.kind is OutcomeClass.DEFER and isinstance(row, Adjustment):
-        # What a platform does not know a day after it was sent it never will.
-        given_up = now - requests.first_sent(session, session.get_one(Delivery, row.delivery)) > PATIENCE
-        outcome = replace(outcome, kind=OutcomeClass.DROP) if given_up else outcome
     requests.note(session, attempt, outcome)
     tried_before = row.doubtful_since is not None
     if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:

@@ -109,11 +109,11 @@ def sent_before(session: Session, sent: Sendable, request: int) -> bool:
     return session.exec(earlier).first() is not None
 
 
-def first_sent(session: Session, sent: Sendable) -> datetime:
-    """When the first request was made that it was in."""
+def last_sent(session: Session, sent: Sendable) -> datetime | None:
+    """When the last request was made that may have brought it to the platform; None where none did."""
     place, whose = places_of(sent)
-    times = select(Request.sent_at).join(place, col(place.request) == col(Request.id)).where(whose)
-    return session.exec(times.order_by(col(Request.id)).limit(1)).one()
+    times = select(func.max(Request.sent_at)).join(place, col(place.request) == col(Request.id))
+    return session.exec(times.where(whose, went_out())).one()
 
 
 def first_sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:

@@ -22,7 +22,6 @@ from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
 from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
 from jobs.rules.routing import click_for, identifiers_for
 from jobs.rules.undone import UNDONE, left
-from jobs.rules.windows import window
 
 NOT_UNDOABLE = "not_undoable"
 TOO_LATE = "too_late_to_correct"
@@ -170,12 +169,11 @@ def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:
     return LEAD_GONE if lead.gone else None
 
 
-def event_anew(
-    route: Route, lead: LeadFacts, told: Told, *, target: Target, value: Decimal, now: datetime
-) -> Event | str:
+def event_anew(route: Route, lead: LeadFacts, told: Told, *, target: Target, value: Decimal) -> Event | str:
     """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
 
-    It carries what tells the person, so it is judged as a conversion is: by consent, by its window.
+    It carries what tells the person, so it is judged by consent as a conversion is. Not by the click's window, which
+    ends at the conversion and not at what is said of it later.
     """
     if lead.stale:
         return "to_be_read_again"
@@ -190,8 +188,6 @@ def event_anew(
     identifiers = identifiers_for(route, lead, click)
     if click is None and not identifiers:
         return "no_identifier"
-    if now > window(route, lead, told.at, click, by_contact=click is None).closes_at:
-        return TOO_LATE
     return Event(
         key=told.key,
         target=target,

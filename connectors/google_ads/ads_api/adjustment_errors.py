@@ -15,7 +15,7 @@ CONVERSION_ADJUSTMENT_UPLOAD_ERRORS: Members = {
         "RESTATEMENT_ALREADY_EXISTS",  # of the same time: a correction's own replay
     ),
     OutcomeClass.DEFER: (
-        "CONVERSION_NOT_FOUND",  # within a day of its sending it may yet be found; who asks knows when to give up
+        "CONVERSION_NOT_FOUND",  # for a day
         "TOO_RECENT_CONVERSION",
         "TOO_RECENT_CONVERSION_ACTION",
     ),
@@ -62,3 +62,9 @@ ADJUSTMENTS_OF_THE_ACTION = frozenset(
 
 TOO_FRESH: Mapping[str, timedelta] = {"TOO_RECENT_CONVERSION": timedelta(hours=24)}
 """How long Google wants to be left alone, where that is longer than by a young click or action."""
+
+FINAL_AFTER: Mapping[str, timedelta] = {"CONVERSION_NOT_FOUND": timedelta(hours=24)}
+"""How long after a conversion was sent it may yet be found; Google resolves early adjustments within a day.
+
+https://ads-developers.googleblog.com/2024/08/improvements-to-conversion-adjustment.html
+"""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from connectors.google_ads.ads_api.adjustment_errors import (
     ADJUSTMENTS_OF_THE_ACTION,
     CONVERSION_ADJUSTMENT_UPLOAD_ERRORS,
+    FINAL_AFTER,
     TOO_FRESH,
 )
 from connectors.google_ads.ads_api.families import FAMILIES, FAMILY_DEFAULTS, Members
@@ -164,7 +165,8 @@ def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) 
         least = TOO_FRESH.get(name, DEFERRAL)
         retry_after = max(least, retry_after or least)
     of_target = name in _BLAMES.get(family, ())
-    return Outcome(kind, name, WORDS.get(name, ""), retry_after, of_target=of_target)
+    final_after = FINAL_AFTER.get(name)
+    return Outcome(kind, name, WORDS.get(name, ""), retry_after, of_target=of_target, final_after=final_after)
 
 
 def gravest(outcomes: Iterable[Outcome]) -> Outcome:

@@ -114,6 +114,11 @@ def test_a_correction_that_comes_too_early_waits(name, hours):
     assert (name == "TOO_RECENT_CONVERSION_ACTION") == outcome.of_target
 
 
+def test_a_conversion_that_is_not_found_is_looked_for_during_a_day():
+    """Google may not have made it of its upload yet."""
+    assert timedelta(days=1) == outcome_of("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND").final_after
+
+
 def test_codes_that_blame_the_action_exist():
     """A misspelt one would stop the whole destination."""
     assert set(VENDOR["conversion_upload_error"]) >= OF_THE_ACTION

@@ -20,6 +20,7 @@ DAY = timedelta(days=1)
 LOST_ON = NIGHT + DAY / 2
 """The day after the first night."""
 BY_ADS_API = replace(TARGET, transport="google_ads_api")
+NOT_FOUND = fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND", final_after=DAY)
 UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
 
 
@@ -467,7 +468,7 @@ def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
     account = sold()
     goes(account, fields={"consent": "oui", "amount": Decimal(3000)})
     account.clock.time += timedelta(hours=6)
-    account.sink.adjust_script.append(fakes.answer(fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND")))
+    account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     account.night()
 
     assert ["pending"] == [row.fate for row in account.rows(Adjustment)]
@@ -477,10 +478,54 @@ def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
     assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
 
     goes(account, fields={"consent": "oui", "amount": Decimal(9000)})
-    account.sink.adjust_script.append(fakes.answer(fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND")))
+    account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     nights(account)
 
     assert ["accepted", "rejected"] == [row.fate for row in account.rows(Adjustment)]
+
+
+def test_that_day_begins_when_the_conversion_reached_its_platform(account):
+    """Nights in which the platform was out of reach do not use it up."""
+    account.book = rulebook(sale())
+    account.sink.asynchronous = False
+    account.put(lead())
+    for _ in range(3):
+        account.sink.script.extend([fakes.not_sent] * 5)
+        account.night()
+        account.clock.time += DAY
+    account.night()
+
+    assert {"L-1": "accepted"} == account.fates
+
+    goes(account, fields={"consent": "oui", "amount": Decimal(3000)})
+    account.clock.time += timedelta(hours=6)
+    account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
+    account.night()
+
+    assert ["pending"] == [row.fate for row in account.rows(Adjustment)]
+
+
+def test_where_nothing_is_found_the_settings_are_in_question(sold):
+    """A wrong account, or another interface than the one that counted: they stop, and go out once that is mended."""
+    account = sold()
+    others = many(account, 12)
+    for one in [lead(), *others]:
+        lost = StatusEntry("Perdu", Moment(account.clock.now()))
+        account.put(changed(one, history=(*one.history, lost), label="Perdu"))
+    account.sink.verdict = lambda event: NOT_FOUND if b'"adjusts"' in event.body else fakes.DONE
+    nights(account, 5)
+
+    assert {"pending"} == {row.fate for row in account.rows(Adjustment)}
+
+    account.clock.time += DAY
+    stopped = account.night().stopped
+
+    assert {"google_ads corrections/987654321"} == set(stopped)
+
+    account.sink.verdict = lambda _: fakes.DONE
+    nights(account, 2)
+
+    assert {"accepted"} == {row.fate for row in account.rows(Adjustment)}
 
 
 def test_nothing_of_a_lead_that_is_gone_goes_out_again(sold):
