@@ -484,6 +484,15 @@ def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
     assert ["accepted", "rejected"] == [row.fate for row in account.rows(Adjustment)]
 
 
+def test_the_clicks_window_ends_at_the_conversion(sold):
+    """What is said of it later has its own 54 days, also by an interface that is told the whole conversion again."""
+    account = sold(target=TARGET, click_window=WON - CREATED + 3 * DAY)
+    goes(account, ("Perdu", LOST_ON))
+    nights(account, 8)
+
+    assert [("restatement", "0.00", "undone", "accepted", None)] == corrections(account)
+
+
 def test_that_day_begins_when_the_conversion_reached_its_platform(account):
     """Nights in which the platform was out of reach do not use it up."""
     account.book = rulebook(sale())

@@ -9,7 +9,7 @@ import pytest
 from connectors.records import AdjustmentKind, ClickIdKind, Correction
 from jobs.rules.corrections import Cause, Told, event_anew, wanted
 from jobs.rules.facts import Answer, Change, Origin, Undo, Unreadable
-from tests.builders import CREATED, TARGET, WON, click, facts, from_field, reported, route
+from tests.builders import CREATED, TARGET, WON, facts, from_field, reported, route
 from tests.fakes import LIMITS, NIGHT
 
 DAY = timedelta(days=1)
@@ -231,9 +231,9 @@ def test_won_again_after_a_retraction_is_no_correction():
 # ── sent anew ────────────────────────────────────────────────────────────────────────────────────
 
 
-def anew(lead, *, now=LATE, **over):
+def anew(lead, **over):
     """The whole conversion, worth nothing."""
-    return event_anew(route(**over), lead, told("data_manager"), target=TARGET, value=Decimal(0), now=now)
+    return event_anew(route(**over), lead, told("data_manager"), target=TARGET, value=Decimal(0))
 
 
 def test_a_conversion_sent_anew_is_the_same_but_for_its_value():
@@ -244,14 +244,13 @@ def test_a_conversion_sent_anew_is_the_same_but_for_its_value():
 
 
 @pytest.mark.parametrize(
-    ("reason", "lead", "now"),
+    ("reason", "lead"),
     [
-        ("consent_refused", facts(ad_user_data=Answer.REFUSED), LATE),
-        ("no_identifier", facts(click_ids=()), LATE),
-        ("to_be_read_again", facts(stale=True), LATE),
-        ("too_late_to_correct", facts(click_ids=(click(),)), CREATED + 91 * DAY),
+        ("consent_refused", facts(ad_user_data=Answer.REFUSED)),
+        ("no_identifier", facts(click_ids=())),
+        ("to_be_read_again", facts(stale=True)),
     ],
 )
-def test_it_goes_out_only_as_a_conversion_may(reason, lead, now):
+def test_it_goes_out_only_as_a_conversion_may(reason, lead):
     """It carries a person's data once more."""
-    assert reason == anew(lead, now=now)
+    assert reason == anew(lead)
