@@ -86,17 +86,24 @@ class CorrectionLane(Lane):
     """The transports and owners that take no more in this run."""
 
     def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
-        by = self.new_by
-        if by is None:
-            return {}
+        account, now = self.ledger.account, self.clock.now()
         with self.ledger.reading() as session:
-            due = adjustments.due_targets(session, self.ledger.account, self.destination, by=by)
-        return {target: partial(self._next, target, by) for target in due}
+            due = adjustments.due_targets(session, account, self.destination, now=now, new_by=self.new_by)
+        return {target: partial(self._next, target) for target in due}
 
-    def _next(self, target: Target, by: datetime) -> tuple[int, ...]:
-        account, limit = self.ledger.account, self._batch(target)
+    def _next(self, target: Target) -> tuple[int, ...]:
         with self.ledger.reading() as session:
-            return tuple(adjustments.due(session, account, self.destination, target, by=by, limit=limit))
+            return tuple(
+                adjustments.due(
+                    session,
+                    self.ledger.account,
+                    self.destination,
+                    target,
+                    now=self.clock.now(),
+                    new_by=self.new_by,
+                    limit=self._batch(target),
+                )
+            )
 
     def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
         return sendables.in_doubt(session, self.ledger.account, Adjustment, self.destination)

@@ -34,7 +34,7 @@ def hold_surges(
                 deliveries.hold(session, ledger.account, destination, conversions, now=now)
             # Corrections are counted for themselves: those that a platform keeps refusing hold no conversion up.
             new = adjustments.count_new(session, ledger.account, destination, now=now)
-            sends = adjustments.sends(session, ledger.account, destination, since=horizon(now))
+            sends = requests.first_corrections(session, ledger.account, destination, since=horizon(now))
             nights = nights_before(sends, book.zone, now=now)
             too_many = surge(new, nights, max_per_run=allowed, what="corrections")
             if too_many is not None:

@@ -1,17 +1,15 @@
 """Corrections of accepted deliveries, asked for by their leads and by what is due."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, exists, func, or_, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import AdjustmentKind, LeadId, Target
 from jobs.ledger.fates import FROZEN, OPEN, Fate
-from jobs.ledger.request_state import went_out
 from jobs.ledger.sendables import HELD
-from jobs.ledger.tables import Adjustment, AdjustmentAttempt, AdjustmentTransition, LeadRow, Request
+from jobs.ledger.tables import Adjustment, AdjustmentAttempt, AdjustmentTransition, LeadRow
 
 UNSETTLED = OPEN | FROZEN
 """While a correction stands here, the next one of its delivery is not begun."""
@@ -29,25 +27,40 @@ def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[in
     return found
 
 
-def due_targets(session: Session, account: str, destination: str, *, by: datetime) -> list[Target]:
-    """Where corrections go whose time had come by then."""
+def due_targets(
+    session: Session, account: str, destination: str, *, now: datetime, new_by: datetime | None
+) -> list[Target]:
+    """Where corrections go whose time has come."""
     rows = session.exec(
         select(Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
-        .where(*_due(account, destination, by))
+        .where(*_due(account, destination, now), _may_go(new_by))
         .distinct()
     )
     return sorted(Target(*row) for row in rows)
 
 
-def due(session: Session, account: str, destination: str, target: Target, *, by: datetime, limit: int) -> list[int]:
-    """Corrections whose time had come by then, oldest first."""
+def due(
+    session: Session,
+    account: str,
+    destination: str,
+    target: Target,
+    *,
+    now: datetime,
+    new_by: datetime | None,
+    limit: int,
+) -> list[int]:
+    """Corrections whose time has come, oldest first.
+
+    Of those that were never tried, only what was due by `new_by` already; where that is None, nothing.
+    """
     here = (Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
     return [
         number
         for number in session.exec(
             select(Adjustment.id)
             .where(
-                *_due(account, destination, by),
+                *_due(account, destination, now),
+                _may_go(new_by),
                 *(column == part for column, part in zip(here, _parts(target), strict=True)),
             )
             .order_by(col(Adjustment.at), col(Adjustment.id))
@@ -61,22 +74,6 @@ def count_new(session: Session, account: str, destination: str, *, now: datetime
     """How many corrections are due that were never tried."""
     wanted = _due(account, destination, now)
     return session.exec(select(func.count()).select_from(Adjustment).where(*wanted, ~_tried())).one()
-
-
-def sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:
-    """When each request of corrections since then was made, and of how many."""
-    rows = session.connection().execute(
-        sqlalchemy.select(col(Request.sent_at), func.count())
-        .join(AdjustmentAttempt, col(AdjustmentAttempt.request) == col(Request.id))
-        .where(
-            col(Request.account) == account,
-            col(Request.destination) == destination,
-            col(Request.sent_at) >= since,
-            went_out(),
-        )
-        .group_by(col(Request.id))
-    )
-    return [(sent_at, count) for sent_at, count in rows]
 
 
 def hold(session: Session, account: str, destination: str, *, now: datetime) -> None:
@@ -133,15 +130,25 @@ def _due(account: str, destination: str, now: datetime) -> tuple[ColumnElement[b
         col(Adjustment.account) == account,
         col(Adjustment.destination) == destination,
         col(Adjustment.fate) == Fate.PENDING,
-        or_(col(Adjustment.not_before).is_(None), col(Adjustment.not_before) <= now),
-        or_(col(Adjustment.deferred_until).is_(None), col(Adjustment.deferred_until) <= now),
+        *_time_has_come(now),
     )
+
+
+def _time_has_come(now: datetime) -> Iterator[ColumnElement[bool]]:
+    """Whether both times have come that a correction waits for: the rules' and the platform's."""
+    for at in (col(Adjustment.not_before), col(Adjustment.deferred_until)):
+        yield or_(at.is_(None), at <= now)
 
 
 def _parts(target: Target) -> tuple[str, str, str, str]:
     return target.transport, target.owner, target.action, target.source
 
 
+def _may_go(new_by: datetime | None) -> ColumnElement[bool]:
+    """Whether a correction was tried before, or was due by then for the first time; None lets no new one go."""
+    return _tried() if new_by is None else or_(_tried(), and_(*_time_has_come(new_by)))
+
+
 def _tried() -> ColumnElement[bool]:
-    """Whether a correction was in a request before."""
+    """Whether a correction was in a request before: those that a platform keeps refusing whole are no surge."""
     return exists().where(col(AdjustmentAttempt.adjustment) == col(Adjustment.id))

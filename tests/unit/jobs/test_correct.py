@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from connectors.records import Moment, OutcomeClass, StatusEntry
-from jobs.ledger import sendables
+from jobs.ledger import requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Adjustment, Delivery, LeadRow
 from jobs.rules.facts import Undo
@@ -20,6 +20,7 @@ DAY = timedelta(days=1)
 LOST_ON = NIGHT + DAY / 2
 """The day after the first night."""
 BY_ADS_API = replace(TARGET, transport="google_ads_api")
+TOO_SOON = fakes.Outcome(OutcomeClass.DEFER, "TOO_RECENT_CONVERSION")
 NOT_FOUND = fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND", final_after=DAY)
 UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
 
@@ -482,6 +483,37 @@ def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
     nights(account)
 
     assert ["accepted", "rejected"] == [row.fate for row in account.rows(Adjustment)]
+
+
+def test_what_was_tried_before_goes_out_beside_a_surge(sold):
+    """Those held are the new ones, which say so."""
+    account = sold()
+    others = many(account, 80)
+    richer = {"consent": "oui", "amount": Decimal(5000)}
+    account.put(changed(lead(), fields=richer))
+    account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "CLOSED"))
+    nights(account)
+    account.put(*(changed(one, fields=richer) for one in others))
+    nights(account)
+
+    assert {("L-1", "accepted", None)} == {
+        (row.lead, row.fate, row.reason) for row in account.rows(Adjustment) if row.lead == "L-1"
+    }
+    assert {("pending", "surge")} == {(row.fate, row.reason) for row in account.rows(Adjustment) if row.lead != "L-1"}
+
+
+def test_what_is_put_off_night_by_night_was_sent_once(sold):
+    """Asking again and again does not make a surge of later ones seem usual."""
+    account = sold()
+    others = many(account, 70)
+    richer = {"consent": "oui", "amount": Decimal(5000)}
+    account.put(*(changed(one, fields=richer) for one in others[:20]))
+    account.sink.verdict = lambda event: TOO_SOON if b'"adjusts"' in event.body else fakes.DONE
+    nights(account, 3)
+
+    with account.hold() as ledger, ledger.reading() as session:
+        sends = requests.first_corrections(session, ledger.account, "google_ads", since=CREATED)
+    assert [20] == [count for _, count in sends]
 
 
 def test_the_clicks_window_ends_at_the_conversion(sold):
