@@ -22,12 +22,13 @@ from jobs.ledger import deliveries, labels, requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Delivery
+from jobs.ledger.tables import Adjustment, Delivery, Sendable
 from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Pulled, Reach, Style, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
 from jobs.rulebook import Rulebook, Sinks
+from jobs.rules.corrections import corrections_of
 from jobs.rules.surge import Surge
 from jobs.stopping import Heed, go_on
 
@@ -112,7 +113,10 @@ class Summary:
     unconfirmed: int = 0
     """Deliveries given up tonight."""
     rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """Lead, conversion, destination and the platform's code of each rejection nobody expected."""
+    """Lead, conversion, destination and the platform's code of each rejection nobody expected.
+
+    Those of corrections stand under the destination's `corrections_of`.
+    """
     put_off: list[str] = field(default_factory=list)
     """The lead of each delivery that its platform put off tonight, and in a run before."""
     only_outcomes: bool = False
@@ -361,5 +365,10 @@ def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Sum
     if not summary.only_validated:
         summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
     refused = sendables.rejected_in(session, ledger)
-    summary.rejected = [(row.lead, row.conversion, row.destination, row.code or "") for row in refused]
+    summary.rejected = [(row.lead, row.conversion, _place_of(row), row.code or "") for row in refused]
     summary.standing = deliveries.standing(session, ledger.account)
+
+
+def _place_of(row: Sendable) -> str:
+    """The destination that answers about it, or what that one's corrections are called."""
+    return corrections_of(DestinationId(row.destination)) if isinstance(row, Adjustment) else row.destination

@@ -32,6 +32,7 @@ from jobs.rules.notices import nights as by_night
 
 _CODES = 3
 """How many of a platform's codes a notice names."""
+_KINDS = (nights.CONVERSIONS, nights.CORRECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +136,28 @@ def _destinations(
     since = summary.started_at - timedelta(days=NIGHTS + 2)
     dates = nights.dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
-    did: dict[str, dict[int, Numbers]] = nights.numbers(session, ledger.account, dates)
-    doubtful = nights.in_doubt(session, ledger.account)
-    for name in sorted({*sinks, *doubtful}):
-        now, before = by_night(dates, did.get(name, {}), tonight)
-        rejected = [(lead, code) for lead, _, destination, code in summary.rejected if destination == name]
-        yield Destination(
-            name,
-            now,
-            before,
-            in_doubt=doubtful.get(name, 0),
-            asks_a_human=name in book.ask_when_lost,
-            rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
-            rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
-        )
+    for kind in _KINDS:
+        did: dict[str, dict[int, Numbers]] = nights.numbers(session, ledger.account, kind, dates)
+        doubtful = nights.in_doubt(session, ledger.account, kind)
+        for destination in sorted({*sinks, *doubtful}):
+            name = _name(kind, destination)
+            now, before = by_night(dates, did.get(destination, {}), tonight)
+            rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == name]
+            yield Destination(
+                name,
+                now,
+                before,
+                in_doubt=doubtful.get(destination, 0),
+                asks_a_human=destination in book.ask_when_lost,
+                rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
+                rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
+                corrects=destination if kind is nights.CORRECTIONS else None,
+            )
+
+
+def _name(kind: nights.Kind, destination: str) -> str:
+    """What a destination is called by what goes there."""
+    return corrections_of(DestinationId(destination)) if kind is nights.CORRECTIONS else destination
 
 
 def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
@@ -163,13 +172,11 @@ def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
 
 
 def _reached(session: Session, ledger: Ledger) -> Iterator[str]:
-    for destination, action in nights.reached(session, ledger):
-        yield destination
-        yield f"{destination}/{action}"
-    for destination, action in nights.corrected(session, ledger):
-        way = corrections_of(DestinationId(destination))
-        yield way
-        yield f"{way}/{action}"
+    for kind in _KINDS:
+        for destination, action in nights.reached(session, ledger, kind):
+            name = _name(kind, destination)
+            yield name
+            yield f"{name}/{action}"
 
 
 def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[str]) -> Iterator[Waiting]:

@@ -36,8 +36,8 @@ _EMPTY_PAGES = 3
 _TOLERATED = 50
 """One lead in so many may be missing at the end: platforms count some that they do not show."""
 _NOT_FOUND = 404
-NAMELESS = "\0"
-"""Begins the mark of an entry without an id: two that look alike are two, and neither has come again."""
+_NAMELESS = "\0"
+"""Begins the mark of an entry without an id."""
 
 Kind = Literal["start", "page", "offset", "cursor", "target"]
 _NUMBERED = frozenset({"page", "offset"})
@@ -175,7 +175,7 @@ class Walk:
         Args:
             place: where the answer was asked for.
             answer: the page.
-            marks: what tells the page's entries apart, one each.
+            marks: what tells the page's entries apart, one each: its id, or else `nameless`.
 
         Raises:
             Misconfigured: the list cannot be followed, may be cut, leaves the host or runs in circles.
@@ -209,9 +209,9 @@ class Walk:
         entries = frozenset(marks)
         lately = self._seen_lately
         self._lately.append(entries)
-        nameless = [mark for mark in marks if mark.startswith(NAMELESS)]
-        named = entries.difference(nameless)
-        self._listed += len(named - lately) + len(nameless) if is_new else 0
+        without_id = [mark for mark in marks if is_nameless(mark)]
+        named = entries.difference(without_id)
+        self._listed += len(named - lately) + len(without_id) if is_new else 0
         self.moved |= is_new and not lately.isdisjoint(named)
         total = self._total(answer)
         # What is smaller than what was listed is no total: some platforms tell a page's own number.
@@ -260,7 +260,7 @@ class Walk:
             case "page" | "offset":
                 return self._numbered(place, count)
             case "last_id":
-                return Place("cursor", marks[-1].removeprefix(NAMELESS)) if marks else None
+                return self._after_last_id(marks)
             case "link_header":
                 written = answer.next_link or None
             case "next_url":
@@ -280,6 +280,15 @@ class Walk:
         """The next number: a page's length proves nothing, as the platform may leave leads out after it has cut."""
         step = 1 if place.kind == "page" else count
         return Place(place.kind, str(int(place.value) + step))
+
+    def _after_last_id(self, marks: Sequence[str]) -> Place | None:
+        """After the last entry that has an id: nothing else of an entry may be kept, or stand in an address."""
+        if not marks:
+            return None
+        last = next((mark for mark in reversed(marks) if not is_nameless(mark)), None)
+        if last is None:
+            raise Misconfigured(f"no id to go on after, on a page of {len(marks)} leads: see oplead.fields.id")
+        return Place("cursor", last)
 
     def _self_described(self, place: Place, answer: Answer, count: int) -> Place | None:
         """Only what an answer says of itself: a next URL, a Link header, a cursor."""
@@ -326,6 +335,19 @@ class Walk:
         # Two slashes before it would make a host of its first part where the place is read again.
         path = "/" + there.path.lstrip("/")
         return Place("target", path + ("?" + query if query else ""))
+
+
+def nameless(item: object) -> str:
+    """The mark of an entry without an id, which gives nothing of it away.
+
+    Two that look alike are two, and neither has come again.
+    """
+    return _NAMELESS + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
+
+
+def is_nameless(mark: str) -> bool:
+    """Whether a mark is that of an entry without an id."""
+    return mark.startswith(_NAMELESS)
 
 
 def _told(body: object, paths: Sequence[str]) -> object:

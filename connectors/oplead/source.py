@@ -19,8 +19,8 @@ from connectors.oplead.dates import read_moment, start_of, write_moment
 from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import find, first, raw, shape, text_of
 from connectors.oplead.latest import Latest
-from connectors.oplead.options import OpleadOptions, SinceFilter
-from connectors.oplead.pages import NAMELESS, Place, Walk
+from connectors.oplead.options import FieldPaths, OpleadOptions, SinceFilter
+from connectors.oplead.pages import Place, Walk, nameless
 from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
 from connectors.pacing import Pacer
 from connectors.ports import Clock
@@ -222,8 +222,7 @@ class OpleadSource:
 
     def _marks(self, items: Sequence[object]) -> list[str]:
         """What tells a page's entries apart: their ids."""
-        ids = [first(item, self._paths.id or ()) for item in items]
-        return [str(own) if own else f"{NAMELESS}{item}" for own, item in zip(ids, items, strict=True)]
+        return [_mark(item, self._paths) for item in items]
 
     def _answers(
         self, walk: Walk, place: Place | None
@@ -357,6 +356,13 @@ class OpleadSource:
 
 def _told(own_id: LeadId | None, why: Unreadable) -> UnreadableLead:
     return UnreadableLead(own_id, str(why))
+
+
+def _mark(item: object, paths: FieldPaths) -> str:
+    try:
+        return read_id(_object(item), paths)
+    except Unreadable:
+        return nameless(item)
 
 
 def _nothing_is_known(_lead: LeadId, _digest: str) -> bool:

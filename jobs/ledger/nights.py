@@ -1,25 +1,50 @@
-"""What each run did at each destination, counted from the moves of deliveries."""
+"""What each run did at each destination, counted from the moves of deliveries, and of corrections."""
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, distinct, exists, func, or_
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from connectors.records import OutcomeClass
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.runs import NIGHTLY, RESOLVING
-from jobs.ledger.tables import Adjustment, AdjustmentTransition, Attempt, Delivery, Run, Transition
+from jobs.ledger.tables import Adjustment, AdjustmentAttempt, AdjustmentTransition, Attempt, Delivery, Run, Transition
 from jobs.rules.notices import Numbers
 
 _ENDED = (0, 1, 3)
 """Exit codes of a run that did what it could; one that was not let in, or broke, is no night."""
 _ARRIVED = (Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
 """Where a delivery stands after a request that may have left it with its platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The tables of what is sent: conversions, or corrections of them."""
+
+    sent: type[Delivery] | type[Adjustment]
+    moves: type[Transition] | type[AdjustmentTransition]
+    moved: Mapped[int]
+    """Which one moved."""
+    attempts: type[Attempt] | type[AdjustmentAttempt]
+    attempted: Mapped[int]
+    """Which one stood there in a request."""
+
+
+CONVERSIONS = Kind(Delivery, Transition, col(Transition.delivery), Attempt, col(Attempt.delivery))
+CORRECTIONS = Kind(
+    Adjustment,
+    AdjustmentTransition,
+    col(AdjustmentTransition.adjustment),
+    AdjustmentAttempt,
+    col(AdjustmentAttempt.adjustment),
+)
 
 
 def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
@@ -45,63 +70,49 @@ def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) 
     return {run: night for run, night in found.items() if night in nights}
 
 
-def numbers(session: Session, account: str, runs_wanted: Collection[int]) -> dict[str, dict[int, Numbers]]:
+def numbers(session: Session, account: str, kind: Kind, runs_wanted: Collection[int]) -> dict[str, dict[int, Numbers]]:
     """What each of these runs did, by destination and run."""
     found: dict[str, dict[int, Numbers]] = defaultdict(dict)
+    to = col(kind.moves.to_fate)
     rows = session.connection().execute(
         sqlalchemy.select(
-            col(Delivery.destination),
-            col(Transition.run),
-            _how_many(_went_out()),
-            _how_many(col(Transition.to_fate) == Fate.ACCEPTED),
-            _how_many(and_(col(Transition.to_fate) == Fate.REJECTED, ~_was_expected())),
-            _how_many(col(Transition.to_fate) == Fate.UNCONFIRMED),
+            col(kind.sent.destination),
+            col(kind.moves.run),
+            _how_many(kind, _went_out(kind)),
+            _how_many(kind, to == Fate.ACCEPTED),
+            _how_many(kind, and_(to == Fate.REJECTED, ~_was_expected(kind))),
+            _how_many(kind, to == Fate.UNCONFIRMED),
         )
-        .join(Delivery, col(Delivery.id) == col(Transition.delivery))
-        .where(col(Transition.account) == account, col(Transition.run).in_(runs_wanted))
-        .group_by(col(Delivery.destination), col(Transition.run))
+        .join(kind.sent, col(kind.sent.id) == kind.moved)
+        .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
+        .group_by(col(kind.sent.destination), col(kind.moves.run))
     )
     for destination, run, sent, accepted, rejected, unconfirmed in rows:
         found[destination][run] = Numbers(sent, accepted, rejected, unconfirmed)
     return found
 
 
-def reached(session: Session, ledger: Ledger) -> set[tuple[str, str]]:
+def reached(session: Session, ledger: Ledger, kind: Kind) -> set[tuple[str, str]]:
     """The destinations and actions that took something, or told that they had, in this run."""
     rows = session.exec(
-        select(Delivery.destination, Delivery.action)
-        .join(Transition, col(Transition.delivery) == col(Delivery.id))
+        select(kind.sent.destination, kind.sent.action)
+        .join(kind.moves, kind.moved == col(kind.sent.id))
         .where(
-            Transition.account == ledger.account,
-            Transition.run == ledger.run,
-            col(Transition.to_fate).in_((Fate.SUBMITTED, Fate.ACCEPTED)),
+            kind.moves.account == ledger.account,
+            kind.moves.run == ledger.run,
+            col(kind.moves.to_fate).in_((Fate.SUBMITTED, Fate.ACCEPTED)),
         )
         .distinct()
     )
     return {(destination, action or "") for destination, action in rows}
 
 
-def corrected(session: Session, ledger: Ledger) -> set[tuple[str, str]]:
-    """The destinations and actions that took a correction, or told that they had, in this run."""
+def in_doubt(session: Session, account: str, kind: Kind) -> dict[str, int]:
+    """How many stand in doubt, by destination."""
     rows = session.exec(
-        select(Adjustment.destination, Adjustment.action)
-        .join(AdjustmentTransition, col(AdjustmentTransition.adjustment) == col(Adjustment.id))
-        .where(
-            AdjustmentTransition.account == ledger.account,
-            AdjustmentTransition.run == ledger.run,
-            col(AdjustmentTransition.to_fate).in_((Fate.SUBMITTED, Fate.ACCEPTED)),
-        )
-        .distinct()
-    )
-    return set(rows)
-
-
-def in_doubt(session: Session, account: str) -> dict[str, int]:
-    """How many deliveries stand in doubt, by destination."""
-    rows = session.exec(
-        select(Delivery.destination, func.count())
-        .where(Delivery.account == account, Delivery.fate == Fate.IN_DOUBT)
-        .group_by(col(Delivery.destination))
+        select(kind.sent.destination, func.count())
+        .where(kind.sent.account == account, kind.sent.fate == Fate.IN_DOUBT)
+        .group_by(col(kind.sent.destination))
     )
     return dict(list(rows))
 
@@ -135,21 +146,22 @@ def last_success(session: Session, account: str) -> datetime | None:
     ).one()
 
 
-def _how_many(moves: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.count(distinct(col(Transition.delivery))).filter(moves)
+def _how_many(kind: Kind, moves: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(distinct(kind.moved)).filter(moves)
 
 
-def _went_out() -> ColumnElement[bool]:
-    sent = and_(col(Transition.from_fate) == Fate.IN_FLIGHT, col(Transition.to_fate).in_(_ARRIVED))
+def _went_out(kind: Kind) -> ColumnElement[bool]:
+    before, to = col(kind.moves.from_fate), col(kind.moves.to_fate)
+    sent = and_(before == Fate.IN_FLIGHT, to.in_(_ARRIVED))
     # A row that was blamed goes back until something sent with it has passed, and is rejected then.
-    blamed = and_(col(Transition.from_fate) == Fate.PENDING, col(Transition.to_fate) == Fate.REJECTED)
+    blamed = and_(before == Fate.PENDING, to == Fate.REJECTED)
     return or_(sent, blamed)
 
 
-def _was_expected() -> ColumnElement[bool]:
+def _was_expected(kind: Kind) -> ColumnElement[bool]:
     """Whether a rejection alarms nobody: as of a lead that is sent by contact data and came without an ad."""
     return exists().where(
-        col(Attempt.delivery) == col(Transition.delivery),
-        col(Attempt.code) == col(Transition.cause),
-        col(Attempt.outcome) == OutcomeClass.DROP_EXPECTED,
+        kind.attempted == kind.moved,
+        col(kind.attempts.code) == col(kind.moves.cause),
+        col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
     )

@@ -108,9 +108,10 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One destination tonight, and on the nights before on which a run took place."""
+    """One destination tonight, and on the nights before on which a run took place: its conversions or corrections."""
 
     name: str
+    """The destination's, or what its corrections are called."""
     tonight: Numbers = Numbers()
     before: tuple[Numbers, ...] = ()
     in_doubt: int = 0
@@ -118,6 +119,17 @@ class Destination:
     """Whether a human decides what becomes of lost answers."""
     rejected_leads: tuple[str, ...] = ()
     rejected_codes: tuple[str, ...] = ()
+    corrects: str | None = None
+    """The destination whose corrections these are; None where they are conversions."""
+
+    @property
+    def where(self) -> str:
+        """The destination's own name."""
+        return self.corrects or self.name
+
+    def counted(self, count: int) -> str:
+        """So many of what goes there."""
+        return _counted(count, "correction" if self.corrects else "conversion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +227,13 @@ def _expiring(facts: Facts, when: When) -> Iterator[Cause]:
 
 
 def _of_destination(found: Destination, facts: Facts, when: When) -> Iterator[Cause]:
+    yield from _of_answers(found, when)
+    # How many corrections a night makes, and how they fare, says nothing of the next one.
+    if not found.corrects:
+        yield from _of_what_is_usual(found, facts, when)
+
+
+def _of_answers(found: Destination, when: When) -> Iterator[Cause]:
     tonight = found.tonight
     if found.in_doubt:
         todo = (
@@ -225,27 +244,33 @@ def _of_destination(found: Destination, facts: Facts, when: When) -> Iterator[Ca
         )
         yield Cause(
             CauseId(Kind.IN_DOUBT, found.name),
-            f"{found.name}: {_conversions(found.in_doubt)} in doubt",
-            f"{_conversions(found.in_doubt)} sent to {found.name}, and the answer was lost. {todo}",
+            f"{found.where}: {found.counted(found.in_doubt)} in doubt",
+            f"{found.counted(found.in_doubt)} sent to {found.where}, and the answer was lost. {todo}",
         )
     if tonight.unconfirmed:
+        where = "`oplead-sync explain` of its lead" if found.corrects else "`oplead-sync status`"
         yield Cause(
             CauseId(Kind.UNCONFIRMED, found.name),
-            f"{found.name}: {_conversions(tonight.unconfirmed)} unconfirmed",
-            f"{_conversions(tonight.unconfirmed)} sent to {found.name}, and nobody will know whether "
+            f"{found.where}: {found.counted(tonight.unconfirmed)} unconfirmed",
+            f"{found.counted(tonight.unconfirmed)} sent to {found.where}, and nobody will know whether "
             f"{'it counts' if tonight.unconfirmed == 1 else 'they count'}. They are not sent again: look at the "
-            "platform's own diagnostics; `oplead-sync status` shows why.",
+            f"platform's own diagnostics; {where} shows why.",
         )
     if _rejects(tonight, when):
         codes = f" ({', '.join(found.rejected_codes)})" if found.rejected_codes else ""
         named = ", ".join(found.rejected_leads[:NAMED])
         more = ", …" if len(found.rejected_leads) > NAMED else ""
+        share = _percent(Fraction(tonight.rejected, tonight.settled))
         yield Cause(
             CauseId(Kind.REJECTED, found.name),
-            f"{found.name} rejects {_percent(Fraction(tonight.rejected, tonight.settled))} of what it settles",
-            f"{tonight.rejected} of {tonight.settled} conversions settled tonight were rejected{codes}.\n"
+            f"{found.where} rejects {share} of {'the corrections' if found.corrects else 'what'} it settles",
+            f"{tonight.rejected} of {found.counted(tonight.settled)} settled tonight were rejected{codes}.\n"
             + (f"`oplead-sync explain LEAD` says why, for lead {named}{more}." if named else "`explain` says why."),
         )
+
+
+def _of_what_is_usual(found: Destination, facts: Facts, when: When) -> Iterator[Cause]:
+    tonight = found.tonight
     usual = _usual_acceptance(found)
     if usual is not None and _has_dropped(tonight, usual, when):
         yield Cause(
@@ -434,7 +459,11 @@ def _both(one: Numbers, other: Numbers) -> Numbers:
 
 
 def _conversions(count: int) -> str:
-    return f"{count} conversion{'' if count == 1 else 's'}"
+    return _counted(count, "conversion")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _percent(share: Fraction) -> str:

@@ -12,7 +12,7 @@ from connectors.oplead.client import Answer, OpleadClient, Refused
 from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.parse import digest_of
+from connectors.oplead.pages import nameless
 from connectors.retrying import ATTEMPTS
 
 Open = Callable[[OpleadOptions], OpleadClient]
@@ -42,7 +42,7 @@ class Listed:
     answer: Answer
     items: tuple[object, ...] = field(repr=False)
     marks: tuple[str, ...] = field(repr=False)
-    """What tells the entries apart, one each: their ids."""
+    """What tells the entries apart, one each: their ids, or else `nameless`."""
 
 
 @dataclass(slots=True)
@@ -152,4 +152,4 @@ class Reader:
 
     def _mark(self, item: object) -> str:
         found = text_of(first(item, self.ids))
-        return found or digest_of({"": item})
+        return found or nameless(item)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.oplead.options import PaginationOptions
+from connectors.oplead.pages import is_nameless
 from connectors.oplead.probe.asking import Asker, Listed, NoMoreQuestions, Reader
 from connectors.oplead.probe.envelope_search import beside, told_total
 from connectors.oplead.probe.names import plain
@@ -189,8 +190,8 @@ class PageSearch:
 
     def _by_last_id(self, told: PaginationOptions) -> Paging | None:
         """Pages that begin after the lead whose id is given."""
-        marks = self._first.marks
-        if self._count < _FEW:
+        marks = [mark for mark in self._first.marks if not is_nameless(mark)]
+        if len(marks) < _FEW:
             return None
         for trial in self._trials.each(pairs_of(_LAST_IDS, marks[-1])):
             if _goes_elsewhere(trial):

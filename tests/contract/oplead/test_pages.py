@@ -526,3 +526,42 @@ def test_a_last_page_that_is_filled_up_from_before_is_the_end(platform, open_sou
 
     assert [["L-1", "L-2"], ["L-3", "L-4"], ["L-5"], ["L-4", "L-5"]] == ids(read)
     assert not read[-1].moved
+
+
+# ── lists that go on after a page's last id ──────────────────────────────────────────────────────
+
+
+AFTER = PaginationOptions(style="last_id", cursor_param="after")
+NAMELESS = {"email": "jean.dupont@example.org", "phone": "0612345678"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [NAMELESS, {"id": None, **NAMELESS}, {"id": {"contact": NAMELESS}}, "jean.dupont@example.org", [{"id": "L-9"}]],
+    ids=["no id", "null", "an object for an id", "text", "a list"],
+)
+def test_a_list_goes_on_after_the_last_entry_that_has_an_id(platform, open_source, lead, broken):
+    """What else stands in an entry is somebody's data: it is neither asked with nor kept."""
+    platform.serve("/v1/leads", {"data": [lead(1), lead(2), broken]})
+    platform.serve("/v1/leads?after=L-2", {"data": [broken, lead(3)]})
+    platform.serve("/v1/leads?after=L-3", {"data": []})
+
+    pages = pull(open_source(pagination=AFTER))
+
+    assert [["L-1", "L-2"], ["L-3"], []] == ids(pages)
+    assert ["cursor:L-2", "cursor:L-3", None] == [page.resume for page in pages]
+    assert ["/v1/leads", "/v1/leads?after=L-2", "/v1/leads?after=L-3"] == platform.asked
+
+
+def test_a_page_without_an_id_to_go_on_after_is_refused(platform, open_source, lead):
+    """By its length alone; the pages before it were read."""
+    platform.serve("/v1/leads", {"data": [lead(1)]})
+    platform.serve("/v1/leads?after=L-1", {"data": [NAMELESS, {"id": {"contact": NAMELESS}}]})
+    walk = open_source(pagination=AFTER).fetch_changes(None, resume=None, is_known=nothing_known)
+    read = [next(walk)]
+
+    with pytest.raises(Misconfigured, match=r"no id to go on after.* 2 leads: see oplead\.fields\.id") as refused:
+        next(walk)
+    assert [["L-1"]] == ids(read)
+    assert "dupont" not in str(refused.value)
+    assert ["/v1/leads", "/v1/leads?after=L-1"] == platform.asked

@@ -338,6 +338,16 @@ def test_pages_after_the_last_id_are_found(probe, strict, param):
     assert (130, 130) == (survey.leads, survey.total)
 
 
+def test_pages_are_asked_for_after_the_last_lead_that_has_an_id(probe, platform):
+    """What stands in for an id that is missing leads nowhere."""
+    listed = [lead(number, id=None) if number == 19 else lead(number) for number in range(130)]
+    survey = probe(List(listed, style="after_id", param="after_id"))
+
+    assert {"style": "last_id", "cursor_param": "after_id"} == survey.suggestion["pagination"]
+    assert "/v1/leads?after_id=L-18" in platform.asked
+    assert not any("%00" in target for target in platform.asked)
+
+
 def test_a_parameter_that_only_leads_elsewhere_is_no_last_id(probe):
     """Whatever id it is given, the same leads come: no night could read the list whole by it."""
     survey = probe(List(leads(130), style="elsewhere", param="after_id"))

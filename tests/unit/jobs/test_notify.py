@@ -270,7 +270,7 @@ def test_the_numbers_of_a_night_are_those_of_its_date_and_of_the_nights_before(t
     told.night()
     told.account.put(lead("C-1"))
     told.night(days=0)
-    (google,) = told.facts.destinations
+    google, _ = told.facts.destinations
 
     assert ([4, 0], 1) == ([night.sent for night in google.before], google.tonight.sent)
 
@@ -282,7 +282,7 @@ def test_rejections_are_counted_but_for_those_to_be_expected(told):
     answers.append(Outcome(OutcomeClass.DROP_EXPECTED, "NO_CLICK"))
     told.account.sink.script.append(fakes.answer(*answers))
     told.night()
-    (google,) = told.facts.destinations
+    google, _ = told.facts.destinations
 
     assert (2, 5, 8) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
     assert Kind.REJECTED in {one.cause.partition(":")[0] for one in told.standing}
@@ -302,6 +302,107 @@ def test_a_lost_answer_is_told_and_clears_with_the_replay(told):
         [one.cause for one in told.standing],
         told.inbox.titles.count("google_ads: 1 conversion in doubt"),
     )
+
+
+# ── corrections ──────────────────────────────────────────────────────────────────────────────────
+
+
+REJECTED = Outcome(OutcomeClass.DROP, "TOO_MANY_ADJUSTMENTS")
+
+
+def corrected(told, count):
+    """So many sales, accepted by the Google Ads API, and worth another amount since."""
+    account = told.account
+    account.book = rulebook(route(field_value=from_field(), target=replace(TARGET, transport="google_ads_api")))
+    account.sink.asynchronous = False
+    names = [f"L-{number}" for number in range(count)]
+    account.put(*map(lead, names))
+    told.night()
+    account.put(*(changed(lead(name), fields={"consent": "oui", "amount": Decimal(1200)}) for name in names))
+
+
+def test_rejected_corrections_are_told_as_such(told):
+    """Apart from what became of conversions that night, by codes and leads of their own."""
+    corrected(told, 10)
+    told.account.put(*[lead(f"M-{number}") for number in range(7)])
+    told.account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.DROP, "BAD")] * 5, *[fakes.DONE] * 2))
+    told.account.sink.adjust_script.append(fakes.answer(*[REJECTED] * 5, *[fakes.DONE] * 5))
+    summary = told.night()
+    google, corrections = told.facts.destinations
+
+    assert (5, 5, 10) == (corrections.tonight.accepted, corrections.tonight.rejected, corrections.tonight.sent)
+    assert (2, 5, 7) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
+    assert {"google_ads": "M", "google_ads corrections": "L"} == {
+        place: one[0] for one, _, place, _ in summary.rejected
+    }
+    assert [
+        ("google_ads rejects 71 % of what it settles", "5 of 7 conversions settled tonight were rejected (BAD)."),
+        (
+            "google_ads rejects 50 % of the corrections it settles",
+            "5 of 10 corrections settled tonight were rejected (TOO_MANY_ADJUSTMENTS).",
+        ),
+    ] == list(zip(told.inbox.titles, [text.partition("\n")[0] for _, text in told.inbox.messages], strict=True))
+    assert "for lead M-0, M-1, M-2, M-3, M-4." in told.inbox.messages[0][1]
+    assert "for lead L-0, L-1, L-2, L-3, L-4." in told.inbox.messages[1][1]
+
+
+def test_the_notice_of_rejected_corrections_stands_until_corrections_arrive(told):
+    """A night without any says nothing of it, nor does a conversion."""
+    corrected(told, 6)
+    told.account.sink.adjust_script.append(fakes.answer(*[REJECTED] * 5, fakes.DONE))
+    told.night()
+    told.account.put(lead("M-1"))
+    told.night()
+    standing = [one.cause for one in told.standing]
+    told.account.put(changed(lead("M-1"), fields={"consent": "oui", "amount": Decimal(1200)}))
+    told.night()
+
+    assert (["rejected: google_ads corrections"], ()) == (standing, told.standing)
+
+
+def test_rejected_corrections_that_were_to_be_expected_alarm_nobody(told):
+    """As it is with conversions."""
+    corrected(told, 6)
+    expected = Outcome(OutcomeClass.DROP_EXPECTED, "NO_CLICK")
+    told.account.sink.adjust_script.append(fakes.answer(*[expected] * 5, fakes.DONE))
+    told.night()
+
+    assert [] == told.inbox.titles
+
+
+def test_a_correction_in_doubt_or_given_up_is_told_as_such(told):
+    """Its answer is lost, and three times more; nobody will know."""
+    corrected(told, 1)
+    told.account.sink.adjust_script.extend([fakes.lost_before] * 40)
+    for _ in range(5):
+        told.night()
+
+    titles = [title for title in told.inbox.titles if "stopped" not in title]
+
+    assert ["google_ads: 1 correction in doubt", "google_ads: 1 correction unconfirmed"] == titles
+    assert "1 correction sent to google_ads, and the answer was lost" in told.inbox.messages[0][1]
+    assert "unconfirmed: google_ads corrections" in {one.cause for one in told.standing}
+
+    told.night()
+
+    assert not {"in doubt", "unconfirmed"} & {one.cause.partition(":")[0] for one in told.standing}
+
+
+def test_nights_without_corrections_and_worse_ones_are_no_alarm(told):
+    """Their number is what becomes of sales, not what is usual."""
+    corrected(told, 6)
+    for number in range(8):
+        told.account.put(
+            *(
+                changed(one, fields={"consent": "oui", "amount": Decimal(2000 + 500 * number)})
+                for one in map(lead, [f"L-{index}" for index in range(6)])
+            )
+        )
+        told.night()
+    usual = [night.sent for night in told.facts.destinations[1].before]
+    told.night()
+
+    assert (7, []) == (usual.count(6), told.inbox.titles)
 
 
 def test_a_surge_and_an_alarm_are_told(told):

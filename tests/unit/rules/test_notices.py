@@ -184,6 +184,42 @@ def test_one_lost_answer_is_enough(doubtful, unconfirmed):
     assert (bool(doubtful), bool(unconfirmed)) == ((Kind.IN_DOUBT, GOOGLE) in told, (Kind.UNCONFIRMED, GOOGLE) in told)
 
 
+CORRECTIONS = "google_ads corrections"
+
+
+def corrections(**over):
+    """What is told of the corrections at Google, where nothing is to be told of its conversions."""
+    of = Destination(CORRECTIONS, corrects=GOOGLE, **over)
+    return found(destinations=(Destination(GOOGLE), of))
+
+
+def test_corrections_are_told_as_such():
+    """Under a cause of their own, so that neither clears the other's."""
+    told = corrections(in_doubt=2, tonight=Numbers(9, 4, 5, 1), rejected_leads=("L-1",), rejected_codes=("TOO_MANY",))
+    titles = {kind: each.title for (kind, _), each in told.items()}
+    texts = {kind: each.text for (kind, _), each in told.items()}
+
+    assert {CORRECTIONS} == {about for _, about in told}
+    assert {
+        Kind.IN_DOUBT: "google_ads: 2 corrections in doubt",
+        Kind.UNCONFIRMED: "google_ads: 1 correction unconfirmed",
+        Kind.REJECTED: "google_ads rejects 50 % of the corrections it settles",
+    } == titles
+    assert "2 corrections sent to google_ads, and the answer was lost" in texts[Kind.IN_DOUBT]
+    assert "1 correction sent to google_ads, and nobody will know" in texts[Kind.UNCONFIRMED]
+    assert "5 of 10 corrections settled tonight were rejected (TOO_MANY).\n" in texts[Kind.REJECTED]
+    assert "for lead L-1." in texts[Kind.REJECTED]
+
+
+@pytest.mark.parametrize("tonight", [Numbers(), Numbers(9, 6, 4)])
+def test_what_is_usual_is_no_measure_of_corrections(tonight):
+    """How many a night makes is what becomes of sales."""
+    before = (Numbers(sent=10, accepted=10),) * 7
+    told = corrections(tonight=tonight, before=before)
+
+    assert not {Kind.ACCEPTANCE, Kind.NOTHING_SENT} & {kind for kind, _ in told}
+
+
 def test_where_a_human_decides_the_notice_says_how():
     """`in_doubt: ask`."""
     assert "`in_doubt: resend`" in found(**at(in_doubt=2, asks_a_human=True))[Kind.IN_DOUBT, GOOGLE].text

@@ -1,0 +1,23 @@
+"""What tells the entries of a page apart that have no id."""
+
+import pytest
+
+from connectors.oplead.pages import is_nameless, nameless
+from connectors.oplead.probe.asking import Reader
+
+ENTRY = {"email": "jean.dupont@example.org", "phone": "0612345678"}
+
+
+@pytest.mark.parametrize("mark", [nameless, Reader(None, ("id",))._mark], ids=["a night's", "the probe's"])
+def test_the_mark_of_an_entry_without_an_id_carries_nothing_of_it(mark):
+    """Only whether it looks like another one."""
+    marks = {mark(ENTRY), mark(dict(ENTRY)), mark({**ENTRY, "phone": "0612345679"})}
+
+    assert 2 == len(marks)
+    assert all(is_nameless(one) for one in marks)
+    assert not any(value in one for one in marks for value in ENTRY.values())
+
+
+def test_an_id_is_not_taken_for_a_nameless_mark():
+    """Nor one for an id."""
+    assert not is_nameless("L-1")
