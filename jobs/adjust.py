@@ -34,21 +34,18 @@ from jobs.receive import Stop
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import (
     STANDS_AGAIN,
-    TOO_LATE,
     Told,
     Wanted,
     corrections_of,
     event_anew,
+    fate_of,
     no_more_of,
     tells_of_person,
     wanted,
 )
-from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
+from jobs.rules.facts import LeadFacts, Route
 from jobs.rules.undone import MAY_COME_BACK
 from jobs.stopping import Heed, go_on
-
-_OVER = {TOO_LATE: Fate.EXPIRED, LEAD_GONE: Fate.CANCELLED}
-"""Where a correction ends that may not go out for these reasons; for any other it is held back."""
 
 
 def adjust(
@@ -204,7 +201,7 @@ class _Intending:
     def _freeze(self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, want: Wanted) -> bool:
         """Freeze a correction's bytes, or put it where it belongs by now."""
         if want.hopeless is not None:
-            return self._keep(row, _OVER.get(want.hopeless, Fate.WITHHELD), want.hopeless)
+            return self._keep(row, fate_of(want.hopeless), want.hopeless)
         if want.until is not None:
             row.not_before = want.until
             return self._keep(row, Fate.PENDING, MAY_COME_BACK)
@@ -215,7 +212,7 @@ class _Intending:
         row.currency = None if want.value is None else route.currency
         correction = self._correction(row, lead, route, holds, want.value)
         if isinstance(correction, str):
-            return self._keep(row, _OVER.get(correction, Fate.WITHHELD), correction)
+            return self._keep(row, fate_of(correction), correction)
         row.event = self.sink.encode_adjustment(correction)
         row.event_sha256 = hashlib.sha256(row.event).hexdigest()
         row.deferred_until = row.code = row.outcome = None

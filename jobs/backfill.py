@@ -129,7 +129,7 @@ class _Picking:
 
     def wants(self, row: Delivery, lead: LeadRow, facts: LeadFacts) -> bool:
         """Whether a delivery is one of them; one without a time gets the one that is taken for it."""
-        route = self._route(row)
+        route = self.book.route(row.conversion, row.destination)
         if route is None:
             return False
         if row.origin != Origin.BASELINE:
@@ -144,10 +144,6 @@ class _Picking:
             return None
         undated = (one for one in facts.changes if one.origin is Origin.BASELINE and one.label == row.label)
         return next((assumed_time(one, lead.updated_at) for one in undated), None)
-
-    def _route(self, row: Delivery) -> Route | None:
-        place = (row.conversion, row.destination)
-        return next((one for one in self.book.routes if (one.conversion, one.destination) == place), None)
 
 
 def settle_told(

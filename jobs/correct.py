@@ -14,12 +14,11 @@ from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Adjustment, Delivery
 from jobs.rulebook import Rulebook
 from jobs.rules.corrections import (
-    NOT_UNDOABLE,
     STANDS_AGAIN,
-    TOO_LATE,
     Cause,
     Told,
     Wanted,
+    fate_of,
     no_more_of,
     tells_of_person,
     wanted,
@@ -58,11 +57,9 @@ def told(delivery: Delivery, made: Sequence[Adjustment]) -> Told:
     """What a platform holds of an accepted delivery, after the corrections that it has taken."""
     worth = None if delivery.value is None else Decimal(delivery.value)
     taken_back = retracted = False
-    certain = True
     for each in made:
         if each.fate not in (Fate.ACCEPTED, Fate.UNCONFIRMED):
             continue
-        certain = each.fate == Fate.ACCEPTED
         taken_back = each.cause == Cause.UNDONE
         retracted = retracted or each.kind == AdjustmentKind.RETRACTION
         worth = worth if each.value is None else Decimal(each.value)
@@ -76,7 +73,6 @@ def told(delivery: Delivery, made: Sequence[Adjustment]) -> Told:
         click=None if delivery.click_id_kind is None else ClickIdKind(delivery.click_id_kind),
         is_taken_back=taken_back,
         is_retracted=retracted,
-        is_certain=certain,
     )
 
 
@@ -92,7 +88,7 @@ class _Correcting:
 
     def look_at(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         """Bring the corrections of one accepted delivery in line."""
-        route = self._route(delivery)
+        route = self.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
         if last is not None and last.fate in adjustments.UNSETTLED - OPEN:
             if route is not None and last.fate == Fate.IN_DOUBT:
@@ -119,10 +115,6 @@ class _Correcting:
         over = no_more_of(lead, needs_personalization=route.limits.needs_personalization)
         if over is not None and tells_of_person(route.limits, doubtful.transport):
             self._move(doubtful, Fate.UNCONFIRMED, over)
-
-    def _route(self, delivery: Delivery) -> Route | None:
-        place = (delivery.conversion, delivery.destination)
-        return next((route for route in self.book.routes if (route.conversion, route.destination) == place), None)
 
     def _follow(
         self,
@@ -168,13 +160,13 @@ class _Correcting:
         self._put(begun, want)
 
     def _put(self, row: Adjustment, want: Wanted) -> None:
-        match want.hopeless:
-            case None:
-                self._move(row, Fate.PENDING, "due" if want.until is None else MAY_COME_BACK)
-            case reason if reason == TOO_LATE:
-                self._move(row, Fate.EXPIRED, TOO_LATE)
-            case _:
-                self._move(row, Fate.WITHHELD if row.fate in OPEN else Fate.SKIPPED, NOT_UNDOABLE)
+        if want.hopeless is None:
+            self._move(row, Fate.PENDING, "due" if want.until is None else MAY_COME_BACK)
+            return
+        fate = fate_of(want.hopeless)
+        # What never waited is kept only so that it can be explained.
+        never_waited = fate is Fate.WITHHELD and row.fate not in OPEN
+        self._move(row, Fate.SKIPPED if never_waited else fate, want.hopeless)
 
     def _move(self, row: Adjustment, to: Fate, cause: str) -> None:
         sendables.move(self.session, self.ledger, row, to, cause, now=self.now)

@@ -41,6 +41,11 @@ class Rulebook:
             return destination
         return f"{destination} (before: {owner} by {transport})"
 
+    def route(self, conversion: str, destination: str) -> Route | None:
+        """The route of a conversion to a destination; None where the settings have none."""
+        place = (conversion, destination)
+        return next((route for route in self.routes if (route.conversion, route.destination) == place), None)
+
     def routes_to(self, destination: DestinationId) -> tuple[Route, ...]:
         """The routes that end at a destination."""
         return tuple(route for route in self.routes if route.destination == destination)

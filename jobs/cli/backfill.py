@@ -92,25 +92,19 @@ class _Backfill:
             connect(self.settings, clock, heed=self.stop.heed) as (book, deps),
         ):
             self._check(book, listed)
-            with self._state() as state, taken(self.settings, state, COMMAND, clock) as ledger:
+            with (
+                state_for(self.settings, dry_run=self.wanted.dry_run) as state,
+                taken(self.settings, state, COMMAND, clock) as ledger,
+            ):
                 code = self._do(ledger, book, deps, listed, clock)
                 finish(ledger, code, now=clock.now())
                 return code
-
-    @contextmanager
-    def _state(self) -> Iterator[Path]:
-        """The account's state; where nothing may change, a copy of it."""
-        if self.wanted.dry_run:
-            with copied(state_of(self.settings)) as copy:
-                yield copy
-        else:
-            yield state_of(self.settings)
 
     def _do(self, ledger: Ledger, book: Rulebook, deps: Deps, listed: list[Listed], clock: Clock) -> int:
         summary = self._read(ledger, book, deps)
         if not summary.pulled.complete:
             return self._broken_off(summary)
-        with copied(ledger.path) as copy, taken(self.settings, copy, COMMAND, clock) as trial:
+        with _copied(ledger.path) as copy, taken(self.settings, copy, COMMAND, clock) as trial:
             preview = self._apply(trial, book, deps, listed, clock)
         if not self.wanted.json:
             print_preview(results(), told(self.settings), preview)
@@ -264,7 +258,17 @@ def listed_in(file: Path) -> Iterator[Listed]:
 
 
 @contextmanager
-def copied(state: Path) -> Iterator[Path]:
+def state_for(settings: Settings, *, dry_run: bool) -> Iterator[Path]:
+    """The account's state; where nothing may change, a copy of it."""
+    if dry_run:
+        with _copied(state_of(settings)) as copy:
+            yield copy
+    else:
+        yield state_of(settings)
+
+
+@contextmanager
+def _copied(state: Path) -> Iterator[Path]:
     """A copy of a state that is gone with the block."""
     with TemporaryDirectory(prefix="oplead-sync-") as folder:
         copy = Path(folder) / "state.db"

@@ -1,17 +1,15 @@
 """`retry`: what platforms rejected, sent anew because a human agreed."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from jobs import agreed, retry
-from jobs.cli.accounts import load_account, secrets_of, state_of, told
+from jobs.cli.accounts import load_account, secrets_of, told
 from jobs.cli.asking import agrees, somebody_must_answer
-from jobs.cli.backfill import check_names, copied
+from jobs.cli.backfill import check_names, state_for
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
 from jobs.cli.guarded import report
 from jobs.cli.logs import start_logging
@@ -61,22 +59,13 @@ def _play(settings: Settings, wanted: Wanted, stop: Stop) -> int:
     with (
         open_clock(settings, stop) as clock,
         connect(settings, clock, heed=stop.heed) as (book, deps),
-        _state(settings, dry_run=wanted.dry_run) as state,
+        state_for(settings, dry_run=wanted.dry_run) as state,
         taken(settings, state, COMMAND, clock) as ledger,
     ):
         check_names(book, wanted.refusals.conversion, wanted.refusals.destination)
         code = _do(ledger, book, deps, settings, wanted)
         finish(ledger, code, now=clock.now())
         return code
-
-
-@contextmanager
-def _state(settings: Settings, *, dry_run: bool) -> Iterator[Path]:
-    if dry_run:
-        with copied(state_of(settings)) as copy:
-            yield copy
-    else:
-        yield state_of(settings)
 
 
 def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: Wanted) -> int:

@@ -68,7 +68,7 @@ def end(session: Session, run: int, exit_code: int, *, night: date | None, now: 
     if ended is None:
         return
     ended.ended_at, ended.exit_code = now, exit_code
-    if night is not None and not _has_night(session, ended.account, night):
+    if night is not None and _first_between(session, ended.account, night, night) is None:
         ended.night = night
     session.add(ended)
 
@@ -94,10 +94,6 @@ def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> dat
     ).all()
     latest = max(asked, default=last.ended_at)
     return next((due for span in sorted(after) if (due := last.ended_at + span) > latest), None)
-
-
-def _has_night(session: Session, account: str, night: date) -> bool:
-    return session.exec(select(Run.id).where(Run.account == account, Run.night == night)).first() is not None
 
 
 def _first_between(session: Session, account: str, first: date, last: date) -> Run | None:

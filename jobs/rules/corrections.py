@@ -18,6 +18,7 @@ from connectors.records import (
     Money,
     Target,
 )
+from jobs.ledger.fates import Fate
 from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
 from jobs.rules.facts import LEAD_GONE, LeadFacts, Route
 from jobs.rules.routing import click_for, identifiers_for
@@ -60,8 +61,6 @@ class Told:
     is_taken_back: bool = False
     """Whether it was retracted, or made worth nothing because it was undone."""
     is_retracted: bool = False
-    is_certain: bool = True
-    """Whether the platform is known to have taken the last correction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +153,11 @@ def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:
     if told.worth and not told.is_taken_back and abs(amount - told.worth) <= told.worth * field.restate_above:
         return None
     return amount
+
+
+def fate_of(reason: str) -> Fate:
+    """Where a correction stands that may not go out for a reason."""
+    return {TOO_LATE: Fate.EXPIRED, LEAD_GONE: Fate.CANCELLED}.get(reason, Fate.WITHHELD)
 
 
 def tells_of_person(limits: Limits, transport: str) -> bool:

@@ -151,10 +151,9 @@ def test_a_stage_by_its_old_name_still_takes_back():
     assert asked(story(reported("perdu", LOST)), undo=undo) is None
 
 
-@pytest.mark.parametrize("certain", [True, False])
-def test_what_was_taken_back_is_not_taken_back_again(certain):
-    """Nor is it where nobody knows whether that arrived."""
-    holds = told(is_taken_back=True, is_retracted=True, is_certain=certain)
+def test_what_was_taken_back_is_not_taken_back_again():
+    """Once is enough."""
+    holds = told(is_taken_back=True, is_retracted=True)
 
     assert asked(story(reported("perdu", LOST)), holds) is None
 
