@@ -57,9 +57,9 @@ def play(monkeypatch):
     """Plays a schedule, one thing after another, until a time; when nights were tried."""
     monkeypatch.setattr(schedule, "ThreadPoolExecutor", lambda _: DebugExecutor())
 
-    def played(until, **account):
+    def played(until, kind=Account, **account):
         clock = FakeClock(START)
-        one = Account(clock, **account)
+        one = kind(clock, **account)
 
         def heed():
             if clock.now() > until:
@@ -234,3 +234,26 @@ def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
     Schedule([Said(clock, works_from=START)], clock, SimpleNamespace(heed=heed), at_once=1).run()
 
     assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
+
+
+class Asked(Account):
+    """One that is asked for outcomes an hour and six hours after its night, which fails at first."""
+
+    def night(self, _night, clock, *, if_missed):
+        """Done, unless it only might have been missed."""
+        self.due = [] if if_missed else [clock.now() + span for span in AFTER_A_NIGHT]
+        return Came(self.due.pop(0) if self.due else None)
+
+    def outcomes(self, clock):
+        """Note it; what was asked late is not asked again."""
+        self.tried.append((clock.now(), False))
+        if clock.now() < self.works_from:
+            return Came(undone=True)
+        return Came(next((due for due in self.due if due > clock.now()), None))
+
+
+def test_outcomes_that_could_not_be_asked_for_are_asked_for_later_and_six_hours_after_as_well(play):
+    """What fails once costs neither of the two."""
+    tried = [at for at, _ in play(DUE + 20 * HOUR, kind=Asked, works_from=DUE + HOUR + timedelta(minutes=10))]
+
+    assert [DUE + timedelta(minutes=minutes) for minutes in (60, 65, 75, 360)] == tried
