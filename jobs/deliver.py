@@ -32,6 +32,8 @@ LONGEST_WAIT = timedelta(minutes=5)
 """A platform's longer delay is not waited for: its deliveries become due after it."""
 REPLAY_RUNS = 3
 """In how many further runs a lost answer is asked for again before nobody will ever know."""
+REPLAYS_APART = timedelta(hours=12)
+"""So long after a replay the next one waits: a night that breaks is tried again within minutes, and by hand."""
 
 
 def deliver(
@@ -142,16 +144,17 @@ class Lane:
         return self.book.way(self.destination, target.transport, target.owner)
 
     def _replays(self) -> dict[Target, list[tuple[int, ...]]]:
-        """Deliveries in doubt, in batches; those asked about often enough are given up."""
+        """Deliveries in doubt whose replay is due, in batches; those asked about often enough are given up."""
         found: dict[Target, list[tuple[int, ...]]] = {}
         with self.ledger.writing() as session:
             for target, waiting in self._doubtful(session).items():
                 left = []
                 for delivery in waiting:
-                    given_up = self._given_up(session, delivery)
+                    asked = sendables.unanswered(session, delivery)
+                    given_up = self._given_up(delivery, asked)
                     if given_up is not None:
                         self._give_up(session, delivery, given_up)
-                    else:
+                    elif not self._was_replayed_lately(asked):
                         left.append(sendables.number(delivery))
                 if not self._asks_a_human:
                     found[target] = [tuple(part) for part in _parts(left, self._batch(target))]
@@ -170,15 +173,20 @@ class Lane:
         """Whether a human decides if bytes whose answer was lost go again."""
         return self.destination in self.book.ask_when_lost
 
-    def _given_up(self, session: Session, doubtful: Sendable) -> str | None:
+    def _given_up(self, doubtful: Sendable, asked: Sequence[datetime]) -> str | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
         since = doubtful.doubtful_since
         if within is not None and since is not None and self.clock.now() - since > within:
             return f"no answer, and after {within // timedelta(hours=1)} h it would count twice"
-        if sendables.runs_in_doubt(session, doubtful) > REPLAY_RUNS:
+        if len(asked) > REPLAY_RUNS:
             return f"no answer in {REPLAY_RUNS} replays"
         return None
+
+    def _was_replayed_lately(self, asked: Sequence[datetime]) -> bool:
+        """Whether a further replay has to wait; the first never does, for most answers are lost with their run."""
+        # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
+        return len(asked) > 1 and abs(self.clock.now() - asked[-1]) < REPLAYS_APART
 
     def _give_up(self, session: Session, doubtful: Sendable, cause: str) -> None:
         sendables.move(session, self.ledger, doubtful, Fate.UNCONFIRMED, cause, now=self.clock.now())

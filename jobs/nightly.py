@@ -158,7 +158,7 @@ class Summary:
             sentence
             for count, sentence in (
                 (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                (doubtful, f"{doubtful} in doubt: an answer was lost; the next run sends the same bytes again"),
+                (doubtful, f"{doubtful} in doubt: an answer was lost; the next night sends the same bytes again"),
                 (
                     len(self.put_off),
                     f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}",

@@ -28,6 +28,8 @@ READ_AGAIN = timedelta(hours=1)
 _LONGEST_SLEEP = timedelta(minutes=5)
 """What a night leaves to be done is seen by then; it is never due sooner after it."""
 _UNTIL_THERE_IS_ROOM = timedelta(seconds=10)
+_SET_BACK = timedelta(minutes=1)
+"""A clock that goes back by more was wrong before; by less it is only kept right."""
 
 _log = structlog.stdlib.get_logger()
 
@@ -37,12 +39,12 @@ class Task(StrEnum):
 
     NIGHT = "night"
     MISSED = "missed night"
-    """Asked once, at the start: what was due while nobody ran."""
+    """Asked at the start, and when the clock was set back: what was due while nobody ran."""
     AGAIN = "night again"
     """Nothing came of it: another run held the account, or it failed."""
     OUTCOMES = "outcomes"
     SETTINGS = "settings"
-    """Whether they may run by now."""
+    """Whether they may run by now; if so, the account is entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,16 @@ class Schedule:
         """
         self._jobs.start(paused=True)
         try:
+            looked = self._clock.now()
             for account in self._accounts:
-                self._enter(account, self._clock.now())
+                self._enter(account, looked)
             while True:
                 self._stop.heed()
-                self._clock.sleep_until(self._do_what_is_due(self._clock.now()))
+                now = self._clock.now()
+                if now < looked - _SET_BACK:
+                    self._enter_anew(looked, now)
+                looked = now
+                self._clock.sleep_until(self._do_what_is_due(now))
         except StoppedBySignal:
             pass
         finally:
@@ -148,6 +155,14 @@ class Schedule:
             return
         self._plan_nights(account, table, now)
         self._add(account, Task.MISSED, now)
+
+    def _enter_anew(self, before: datetime, now: datetime) -> None:
+        """Plan the nights once more that a clock which ran ahead has planned, perhaps months from now."""
+        _log.warning("the clock was set back: nights are planned anew", before=before.isoformat(), now=now.isoformat())
+        for account in self._accounts:
+            # As settings to be read: that waits until the account's work under way has ended. What else is left of
+            # the wrong time, a second try or a pass, does no harm: the ledger knows what was done.
+            self._add(account, Task.SETTINGS, now)
 
     def _plan_nights(self, account: Account, table: Timetable, now: datetime) -> None:
         self._tables[account.key] = table

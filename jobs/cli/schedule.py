@@ -20,7 +20,6 @@ from jobs.cli.nights import Wanted, ask_for_outcomes, do_night_of, log_night
 from jobs.cli.progress import watching
 from jobs.ledger import runs
 from jobs.ledger.engine import LedgerError, open_engine
-from jobs.ledger.lease import LeaseHeldError
 from jobs.ledger.ledger import reading
 from jobs.reporting import as_json
 from jobs.reporting.night import Night, night_json, print_night
@@ -158,8 +157,7 @@ class _Account:
                     _log.info("this night is done already", night=night.isoformat(), run=error.run)
                 return Came(error.next_pass)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
-                report(failure_of(error))
-                return Came(undone=True)
+                return self._failed(error)
             return self._ended(done)
 
     def outcomes(self, clock: Clock) -> Came:
@@ -188,7 +186,7 @@ class _Account:
     @staticmethod
     def _failed(error: Exception) -> Came:
         report(failure_of(error))
-        return Came(undone=isinstance(error, LeaseHeldError))
+        return Came(undone=True)
 
     @contextmanager
     def _bound(self) -> Iterator[None]:

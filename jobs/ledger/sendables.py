@@ -158,17 +158,16 @@ def _rejected(session: Session, kind: type[Sent], ids: SelectOfScalar[int]) -> l
     return list(session.exec(select(kind).where(col(kind.id).in_(ids), *unexpected).order_by(col(kind.id))))
 
 
-def runs_in_doubt(session: Session, delivery: Sendable) -> int:
-    """In how many runs the delivery was sent and nobody learnt what became of it, the first one among them."""
+def unanswered(session: Session, delivery: Sendable) -> list[datetime]:
+    """When each run that sent the delivery, and never learnt what became of it, last did so; the first run first."""
     place, whose = places_of(delivery)
-    runs = select(func.count(func.distinct(Request.run))).join(place, col(place.request) == col(Request.id))
-    return session.exec(
-        runs.where(
-            whose,
-            col(place.request) >= (delivery.doubtful_request or 0),
-            or_(col(Request.state).in_(UNANSWERED), col(place.outcome).in_(SAYING_NOTHING)),
-        )
-    ).one()
+    sent = select(Request.run, Request.sent_at).join(place, col(place.request) == col(Request.id))
+    lost = sent.where(
+        whose,
+        col(place.request) >= (delivery.doubtful_request or 0),
+        or_(col(Request.state).in_(UNANSWERED), col(place.outcome).in_(SAYING_NOTHING)),
+    )
+    return list(dict(session.exec(lost.order_by(col(Request.id))).all()).values())
 
 
 def places_of(sent: Sendable) -> tuple[type[Attempt] | type[AdjustmentAttempt], ColumnElement[bool]]:

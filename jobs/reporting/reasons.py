@@ -219,7 +219,7 @@ FATES: Mapping[Fate, Words] = MappingProxyType(
         Fate.IN_DOUBT: Words(
             "in doubt",
             "It was sent and the answer was lost, so nobody knows yet whether it arrived.",
-            "Nothing to do: the next run sends the same bytes again; with `in_doubt: ask` you decide.",
+            "Nothing to do: the next night sends the same bytes again; with `in_doubt: ask` you decide.",
         ),
         Fate.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
         Fate.REJECTED: Words("rejected", "The platform has refused it.", ""),

@@ -240,7 +240,7 @@ def _of_answers(found: Destination, when: When) -> Iterator[Cause]:
             "`in_doubt: ask` leaves them to you: look one up in the platform's diagnostics; to send them again, which "
             "may count twice, write `in_doubt: resend` within 48 h."
             if found.asks_a_human
-            else "Nothing to do yet: the next run sends the same bytes again, three times at most."
+            else "Nothing to do yet: the next nights send the same bytes again, three times at most."
         )
         yield Cause(
             CauseId(Kind.IN_DOUBT, found.name),

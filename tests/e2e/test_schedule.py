@@ -238,6 +238,24 @@ def test_a_night_that_fails_before_it_is_on_record_is_tried_again(company, hours
     assert at(11, 3, 45) == company.rows(Run)[-1].started_at
 
 
+def test_outcomes_that_could_not_be_asked_for_are_asked_for_again(company, hours):
+    """Whatever kept it from asking: both are had, a little late and six hours after the night."""
+    company.serve(sold(company, 1, at(9, 8)))
+    kept = company.state.with_suffix(".kept")
+    with company.ended(hours.start()) as process:
+        hours.go_to(at(11, 4))
+        company.state.rename(kept)
+        company.state.write_bytes(b"this is no state" * 100)
+        hours.go_to(at(11, 4, 41))
+        kept.rename(company.state)
+        hours.go_to(at(11, 12))
+        stopped(process)
+
+    assert [("run", date(2026, 9, 11), 0), ("resolve", None, 0), ("resolve", None, 0)] == runs(company)
+    assert [at(11, 4, 45), at(11, 9, 30)] == [row.started_at for row in company.rows(Run)][1:]
+    assert {"accepted"} == set(company.fates().values())
+
+
 def test_the_first_start_waits_for_its_time(company, hours):
     """Before an account's first run nothing was missed."""
     hours.go_to(at(10, 5))

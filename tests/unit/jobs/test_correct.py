@@ -17,6 +17,7 @@ from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, rout
 from tests.fakes import LIMITS, NIGHT, Crash
 
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 LOST_ON = NIGHT + DAY / 2
 """The day after the first night."""
 BY_ADS_API = replace(TARGET, transport="google_ads_api")
@@ -298,6 +299,22 @@ def test_an_answer_that_is_lost_three_times_more_is_given_up(sold):
     nights(account, 3)
 
     assert 1 == len(account.rows())
+
+
+def test_replays_of_a_correction_are_a_night_apart(sold):
+    """But for the first: a night that breaks and is tried again must not use them up."""
+    account = sold()
+    goes(account, ("Perdu", LOST_ON))
+    nights(account, 3)
+    account.sink.adjust_script.extend([fakes.lost_before] * 40)
+    sent = []
+    for wait in (DAY, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, DAY):
+        account.clock.time += wait
+        account.night()
+        sent.append(len(account.sink.corrections))
+
+    assert [5, 10, 10, 10, 15] == sent
+    assert ["in_doubt"] == [row.fate for row in account.rows(Adjustment)]
 
 
 def test_a_sale_that_somebody_else_took_back_is_taken_back(sold):

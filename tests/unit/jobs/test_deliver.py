@@ -492,6 +492,34 @@ def test_three_replays_over_three_runs_and_nobody_will_know(account):
     assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
 
 
+def test_three_replays_are_over_three_nights_however_often_a_night_is_tried_again(account):
+    """The first may come at once, for it is most likely to be answered; of the others one night has one."""
+    ready(account)
+    sent = []
+    for _ in range(4):
+        for minutes in (0, 5, 10, 20, 40):
+            account.clock.time += timedelta(minutes=minutes)
+            account.sink.script.clear()
+            lose(account)
+            sent.append(len(account.sink.calls))
+        account.clock.time += DAY - timedelta(minutes=75)
+
+    assert [5, 10, 10, 10, 10, *[15] * 5, *[20] * 5, *[20] * 5] == sent
+    assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
+
+
+def test_a_clock_that_was_set_back_keeps_no_replay_from_going_out(account):
+    """The one before seems to lie months ahead."""
+    ready(account)
+    account.clock.time += 20 * DAY
+    for _ in range(2):
+        lose(account)
+    account.clock.time -= 15 * DAY
+    account.deliver()
+
+    assert {"L-1": "submitted"} == account.fates
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_replays_that_are_too_old_are_replays(account, whole):
     """They say nothing of the first time, and the fourth would say nothing either."""

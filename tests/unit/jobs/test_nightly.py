@@ -285,6 +285,7 @@ def test_whatever_became_unconfirmed_tonight_ends_with_1(account, how):
     if how == "replays":
         for _ in range(3):
             account.sink.script.extend([fakes.lost_after] * 5)
+            account.clock.time += DAY
             account.night()
     elif how == "consent":
         account.put(changed(lead(), fields={"consent": "non"}))

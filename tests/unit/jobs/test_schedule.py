@@ -57,9 +57,9 @@ def play(monkeypatch):
     """Plays a schedule, one thing after another, until a time; when nights were tried."""
     monkeypatch.setattr(schedule, "ThreadPoolExecutor", lambda _: DebugExecutor())
 
-    def played(until, **account):
+    def played(until, kind=Account, **account):
         clock = FakeClock(START)
-        one = Account(clock, **account)
+        one = kind(clock, **account)
 
         def heed():
             if clock.now() > until:
@@ -147,3 +147,113 @@ def test_a_year_of_nights_is_each_local_date_once(monkeypatch, tmp_path):
         nights += sorted(night for each in both for night in each.tried)
 
     assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [one for one in nights if one.year == 2026]
+
+
+class StepsBack(FakeClock):
+    """One that runs ahead at first, and is set right as somebody sleeps for the third time."""
+
+    def __init__(self, start, right):
+        super().__init__(start)
+        self.right = right
+
+    def sleep_until(self, moment):
+        """Move there, or to the right time."""
+        super().sleep_until(moment)
+        if len(self.slept) == 3:
+            self.time = self.right
+
+
+@pytest.fixture
+def record(monkeypatch, tmp_path):
+    """Plays a schedule of an account that has run before, for some days from the time its clock is set right to."""
+    monkeypatch.setattr(schedule, "ThreadPoolExecutor", lambda _: DebugExecutor())
+
+    def recorded(clock, days):
+        path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
+        with held(path, ACCOUNT, "run", pid=1, now=clock.right - HOUR) as one:
+            finish(one, 0, now=clock.right - HOUR)
+
+        def heed():
+            if clock.right + timedelta(days=days) < clock.now() < clock.right + timedelta(days=days + 1):
+                raise StoppedBySignal(15)
+
+        account = Recorded(clock, "one", table, path)
+        Schedule([account], clock, SimpleNamespace(heed=heed), at_once=1).run()
+        return account.tried
+
+    return recorded
+
+
+def test_a_clock_that_is_set_right_costs_no_night(record):
+    """A service that started before the machine knew the time does every night from then on, the missed one first."""
+    tried = record(StepsBack(datetime(2026, 12, 25, 12, tzinfo=UTC), START), 3)
+
+    assert [date(2026, 12, 25), *(date(2026, 9, day) for day in (10, 11, 12, 13))] == tried
+
+
+def test_a_night_that_a_clock_is_set_back_over_is_not_done_twice(record):
+    """It was due, was done, and is due once more."""
+    tried = record(StepsBack(DUE - timedelta(minutes=9), DUE - HOUR), 2)
+
+    assert [date(2026, 9, day) for day in (10, 11, 12)] == tried
+
+
+def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
+    """Its account is entered anew once that has ended; the settings it works by are not read meanwhile."""
+    said = []
+
+    class Slow(DebugExecutor):
+        """Does nothing until told to."""
+
+        def _do_submit_job(self, job, run_times):
+            said.append(f"begins {job.args[1]}")
+            self.end = lambda: super(Slow, self)._do_submit_job(job, run_times)
+
+    class Ending(StepsBack):
+        def sleep_until(self, moment):
+            super().sleep_until(moment)
+            if len(self.slept) == 3:
+                said.append("set right")
+            if len(self.slept) == 6:
+                pool.end()
+                said.append("ended")
+
+    class Said(Account):
+        def read(self):
+            said.append("read")
+            return super().read()
+
+    pool = Slow()
+    monkeypatch.setattr(schedule, "ThreadPoolExecutor", lambda _: pool)
+    clock = Ending(datetime(2026, 12, 25, 12, tzinfo=UTC), START)
+
+    def heed():
+        if len(clock.slept) == 8:
+            raise StoppedBySignal(15)
+
+    Schedule([Said(clock, works_from=START)], clock, SimpleNamespace(heed=heed), at_once=1).run()
+
+    assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
+
+
+class Asked(Account):
+    """One that is asked for outcomes an hour and six hours after its night, which fails at first."""
+
+    def night(self, _night, clock, *, if_missed):
+        """Done, unless it only might have been missed."""
+        self.due = [] if if_missed else [clock.now() + span for span in AFTER_A_NIGHT]
+        return Came(self.due.pop(0) if self.due else None)
+
+    def outcomes(self, clock):
+        """Note it; what was asked late is not asked again."""
+        self.tried.append((clock.now(), False))
+        if clock.now() < self.works_from:
+            return Came(undone=True)
+        return Came(next((due for due in self.due if due > clock.now()), None))
+
+
+def test_outcomes_that_could_not_be_asked_for_are_asked_for_later_and_six_hours_after_as_well(play):
+    """What fails once costs neither of the two."""
+    tried = [at for at, _ in play(DUE + 20 * HOUR, kind=Asked, works_from=DUE + HOUR + timedelta(minutes=10))]
+
+    assert [DUE + timedelta(minutes=minutes) for minutes in (60, 65, 75, 360)] == tried
