@@ -1,8 +1,11 @@
 """`init` writes what it was told or what Oplead shows, and asks where nobody said."""
 
+import shutil
+import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -13,6 +16,7 @@ from connectors.survey import AmountSeen, FewValues, LabelSeen, Survey
 from jobs.cli import init
 from jobs.cli.app import app
 
+ROOT = Path(__file__).parents[3]
 ENOUGH = (
     *("--account", "maison-test", "--stage", "won=Gagné,Vendu", "--stage", "appointment=RDV pris"),
     *("--google-customer-id", "123-456-7890", "--action", "won=11", "--action", "appointment=12"),
@@ -203,6 +207,15 @@ def test_nothing_is_written_over(type_in, tmp_path):
 
     assert (2, {"account": "mine"}) == (result.exit_code, told)
     assert 0 == type_in(*ENOUGH, "--force")[0].exit_code
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_a_clone_has_nothing_where_it_writes():
+    """Its first step is not refused, and changes no file that is tracked."""
+    command = [shutil.which("git"), "-c", "safe.directory=*", "-C", ROOT / "config", "ls-files"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert {"pipeline.example.yaml", "pipeline.schema.json"} == set(listed.split())
 
 
 def test_a_question_that_nobody_answers_names_its_option(type_in, capfd):
