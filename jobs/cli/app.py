@@ -347,12 +347,22 @@ def retry(
 
 
 @app.command()
-def status(config: Config, *, json: Json = False) -> None:
+def status(
+    config: Config,
+    *,
+    reason: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="Name the leads that stand so: a reason or a fate, as consent_unknown."),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Show where every delivery stands, and why."""
     from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.status import show_status  # noqa: PLC0415
+    from jobs.cli.status import show_leads, show_status  # noqa: PLC0415
 
-    raise typer.Exit(guarded(lambda: show_status(config, json_wanted=json)))
+    if reason is None:
+        raise typer.Exit(guarded(lambda: show_status(config, json_wanted=json)))
+    raise typer.Exit(guarded(lambda: show_leads(config, reason, json_wanted=json)))
 
 
 @app.command()

@@ -216,6 +216,7 @@ def test_conversions_that_are_none_for_one_reason_are_explained_once():
         merged_into=None,
         ad_user_data="granted",
         ad_personalization="granted",
+        consent_fields=("leadData.consent", ""),
         click_ids=(),
         click_id_problem=None,
         where={},
