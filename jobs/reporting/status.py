@@ -16,7 +16,7 @@ from jobs.reporting.standing import print_pointer, print_standing
 from jobs.reporting.terminal import counted, day_and_time, facts, number
 from jobs.rules.relabel import Relabel
 
-SHOWN = 10
+SHOWN = 50
 """Unreadable leads named one by one."""
 
 
