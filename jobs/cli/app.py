@@ -213,7 +213,7 @@ def init(
             google_addresses={key: address for key, address in stand_ins.items() if address},
             meta_dataset_id=meta_dataset_id,
             graph_url=graph_url,
-            imported_until=first.day_of(imported_until) if imported_until else None,
+            imported_until=imported_until,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
