@@ -62,7 +62,7 @@ class Told:
         """What was told on a night before and still is so, a sentence each."""
         said = []
         if self.unreadable_before:
-            said.append(f"{self.unreadable_before} leads still cannot be read")
+            said.append(f"{self.unreadable_before} leads still cannot be read: `status` names them")
         names = ", ".join(f"{label!r}" for label, _, clicks in self.labels_before if clicks)
         if names:
             said.append(f"still in neither `stages` nor `ignored_statuses`: {names}")

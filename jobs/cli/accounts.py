@@ -46,7 +46,7 @@ class Opened:
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
-    """The settings files that are meant: files as they are, and of a folder every .yaml and .yml in it, by name.
+    """The settings files that are meant: files as they are, and of a folder every account's in it, by name.
 
     Raises:
         WrongFilesError: a folder holds none.
@@ -64,8 +64,9 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
 
 def _is_settings(file: Path) -> bool:
-    """Whether a file of a folder is an account's; hidden ones are editors' own."""
-    return file.suffix in {".yaml", ".yml"} and not file.name.startswith(".") and file.is_file()
+    """Whether a file of a folder is an account's; hidden ones are editors' own, and an example would send as any."""
+    is_other = file.name.startswith(".") or file.stem.endswith(".example")
+    return file.suffix in {".yaml", ".yml"} and not is_other and file.is_file()
 
 
 def open_accounts(files: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Opened]:

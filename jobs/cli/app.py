@@ -213,7 +213,7 @@ def init(
             google_addresses={key: address for key, address in stand_ins.items() if address},
             meta_dataset_id=meta_dataset_id,
             graph_url=graph_url,
-            imported_until=first.day_of(imported_until) if imported_until else None,
+            imported_until=imported_until,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
@@ -347,12 +347,22 @@ def retry(
 
 
 @app.command()
-def status(config: Config, *, json: Json = False) -> None:
+def status(
+    config: Config,
+    *,
+    reason: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="Name the leads that stand so: a reason or a fate, as consent_unknown."),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Show where every delivery stands, and why."""
     from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.status import show_status  # noqa: PLC0415
+    from jobs.cli.status import show_leads, show_status  # noqa: PLC0415
 
-    raise typer.Exit(guarded(lambda: show_status(config, json_wanted=json)))
+    if reason is None:
+        raise typer.Exit(guarded(lambda: show_status(config, json_wanted=json)))
+    raise typer.Exit(guarded(lambda: show_leads(config, reason, json_wanted=json)))
 
 
 @app.command()

@@ -70,6 +70,10 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
         merged_into=row.merged_into,
         ad_user_data=facts.ad_user_data.value,
         ad_personalization=facts.ad_personalization.value,
+        consent_fields=(
+            settings.consent.ad_user_data.field,
+            settings.consent.ad_personalization.field if settings.consent.ad_personalization else "",
+        ),
         click_ids=tuple(_click(click) for click in facts.click_ids),
         click_id_problem=facts.click_id_problem,
         where=dict(facts.where),

@@ -41,11 +41,13 @@ _USUAL: Mapping[str, frozenset[str]] = {
     "lost": frozenset({"perdu", "sans suite", "abandonne", "lost"}),
 }
 _SAMPLE = 300
+NONE = "-"
+"""What is typed where a question may be answered with nothing: Enter takes the proposal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What was said on the command line; None where it is asked for."""
+    """What was said on the command line; None where it is asked for, and empty where there is none of it."""
 
     account: str | None = None
     timezone: str = "Europe/Paris"
@@ -71,7 +73,27 @@ class Answers:
     """A local stand-in's, by their keys in the file."""
     meta_dataset_id: str | None = None
     graph_url: str | None = None
-    imported_until: date | None = None
+    imported_until: str | None = None
+    """A day as 2026-11-30."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be written as it was said.
+
+        Raises:
+            ValueError: an option cannot be read; the message names it.
+        """
+        checks: tuple[tuple[str, str | None, Callable[[str], object]], ...] = (
+            ("--google-customer-id", self.google_customer_id, _digits(10, 10)),
+            ("--google-login-customer-id", self.google_login_customer_id, _digits(10, 10)),
+            ("--otherwise", self.otherwise, _amount_of),
+            ("--imported-until", self.imported_until, day_of),
+        )
+        for option, said, check in checks:
+            try:
+                if said:
+                    check(said)
+            except ValueError as error:
+                raise ValueError(f"{option}: {error}") from None
 
 
 def write_first_settings(folder: Path, told: Answers, *, force: bool, ask: bool) -> int:
@@ -142,13 +164,15 @@ class _Interview:
             personalization=self._personalization(survey, consent),
             amount=self._amount(survey),
             google=self._google(stages),
-            dataset_id=told.meta_dataset_id
-            or self._optional("Meta's dataset id (Events Manager; empty for none)", _digits(1, 20)),
+            dataset_id=self._optional(
+                told.meta_dataset_id, "Meta's dataset id (Events Manager; - for none)", _digits(1, 20)
+            ),
             graph_url=told.graph_url,
             clock=told.clock,
             auth=None if survey else told.auth,
-            imported_until=told.imported_until
-            or self._day("The last day whose conversions were imported by other means, as 2026-11-30 (empty for none)"),
+            imported_until=self._day(
+                "The last day whose conversions were imported by other means, as 2026-11-30 (- for none)"
+            ),
         )
 
     def _stages(self, seen: Sequence[LabelSeen]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
@@ -190,8 +214,9 @@ class _Interview:
             return text
 
         for stage, meaning in STAGES.items():
-            question = f"Oplead's labels for: {meaning} (with commas between)"
-            typed[stage] = labels_of(self._text(question, f"--stage {stage}=", check))
+            question = f"Oplead's labels for: {meaning} (with commas between; {NONE} for none)"
+            answer = self._text(question, f"--stage {stage}=", check)
+            typed[stage] = () if answer == NONE else labels_of(answer)
         return typed
 
     def _consent(self, survey: Survey | None) -> Consent:
@@ -215,8 +240,9 @@ class _Interview:
         told = self.told
         seen = [each for each in survey.few_values if each.consent and each.path != consent.field] if survey else []
         likely = next((each for each in seen if "perso" in each.path.casefold()), None)
-        path = told.personalization_field or self._optional(
-            "The field that says whether ads may be made personal, where the form asks that apart (empty for none)",
+        path = self._optional(
+            told.personalization_field,
+            "The field that says whether ads may be made personal, where the form asks that apart (- for none)",
             str.strip,
             likely.path if likely else "",
         )
@@ -234,31 +260,34 @@ class _Interview:
     def _amount(self, survey: Survey | None) -> Amount | None:
         told = self.told
         proposed = survey.amounts[0].path if survey and survey.amounts else ""
-        path = told.amount_field or self._optional(
-            "The field with the amount of a sale (empty for none)", str.strip, proposed
+        path = self._optional(
+            told.amount_field, "The field with the amount of a sale (- for none)", str.strip, proposed
         )
         if not path:
             return None
         tax = told.amount_tax or self._text("Is tax in it? included or excluded", "--tax", _tax, default="included")
-        otherwise = told.otherwise or self._optional(
-            "What to send where no amount is typed within three days, as 900 (empty to send nothing)", _amount_of
+        otherwise = self._optional(
+            told.otherwise,
+            "What to send where no amount is typed within three days, as 900 (- to send nothing)",
+            _amount_of,
         )
         return Amount(path, _tax(tax), Decimal(otherwise) if otherwise else None)
 
     def _google(self, stages: Iterable[str]) -> Google | None:
         told = self.told
-        customer = told.google_customer_id or self._optional(
-            "The Google Ads customer id, as 123-456-7890 (empty for none)", _digits(10, 10)
+        customer = self._optional(
+            told.google_customer_id, "The Google Ads customer id, as 123-456-7890 (- for none)", _digits(10, 10)
         )
         if not customer:
             return None
-        manager = told.google_login_customer_id or self._optional(
-            "The manager account that gives access (empty for none)", _digits(10, 10)
+        manager = self._optional(
+            told.google_login_customer_id, "The manager account that gives access (- for none)", _digits(10, 10)
         )
-        actions = dict(told.actions or {})
-        for stage in (stage for stage in stages if stage != "lost" and stage not in actions):
-            question = f"The id of the conversion action for {stage} (ctId= in its address; empty for later)"
-            if action := self._optional(question, _digits(1, 20)):
+        said = told.actions or {}
+        actions = {}
+        for stage in (stage for stage in stages if stage != "lost"):
+            question = f"The id of the conversion action for {stage} (ctId= in its address; - for later)"
+            if action := self._optional(said.get(stage), question, _digits(1, 20)):
                 actions[stage] = action
         return Google(_digits(10, 10)(customer), manager, actions, told.google_addresses)
 
@@ -277,14 +306,17 @@ class _Interview:
             except ValueError as error:
                 results().print(f"  {error}", markup=False)
 
-    def _optional(self, question: str, check: Callable[[str], str], default: str = "") -> str | None:
-        """An answer there may be."""
+    def _optional(self, told: str | None, question: str, check: Callable[[str], str], default: str = "") -> str | None:
+        """An answer there may be; told as an empty one, or typed as `-`, it is none, whatever is proposed."""
+        if told is not None:
+            return told or None
         if not self.ask:
             return default or None
-        return self._text(question, "", lambda text: check(text) if text else "", default=default) or None
+        answer = self._text(question, "", lambda text: "" if text in ("", NONE) else check(text), default=default)
+        return answer or None
 
     def _day(self, question: str) -> date | None:
-        answer = self._optional(question, lambda text: day_of(text).isoformat())
+        answer = self._optional(self.told.imported_until, question, lambda text: day_of(text).isoformat())
         return date.fromisoformat(answer) if answer else None
 
 

@@ -4,13 +4,17 @@ from pathlib import Path
 
 from jobs.alarms import standing_silences, unknown_labels
 from jobs.cli.accounts import load_account, told
-from jobs.cli.exits import Exit
-from jobs.cli.state import looking
+from jobs.cli.exits import Exit, Failure
+from jobs.cli.guarded import report
+from jobs.cli.state import Look, looking
 from jobs.ledger import labels, views
+from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Run
 from jobs.reporting import as_json
+from jobs.reporting.reasons import FATES, REASONS, code_of, names_of
 from jobs.reporting.status import LastRun, Status, print_status, status_json
 from jobs.reporting.terminal import results
+from jobs.reporting.which import Which, print_which
 from jobs.rules.labels import normalise_label
 from jobs.rules.relabel import Relabel
 from jobs.settings import Settings
@@ -48,6 +52,41 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     else:
         print_status(results(), told(settings), status)
     return Exit.DONE
+
+
+def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
+    """Print which leads stand at a fate, or for a reason; one that there is not ends with exit code 2."""
+    settings = load_account(file).settings
+    with looking(settings) as look:
+        there = _kinds(settings, look)
+        meant = {kind for kind in there if called.strip().casefold() in names_of(*kind)}
+        if not meant and not _is_known(called):
+            codes = ", ".join(sorted({code_of(*kind) for kind in there} | {fate for fate, _ in there}))
+            said = f"no lead stands at {called!r}; the reasons and fates there are: {codes or 'none yet'}"
+            return report(Failure(said, Exit.CONFIGURATION))
+        found = views.stands(look.session, settings.account, {fate for fate, _ in meant}, now=look.now)
+        which = Which(
+            settings.account, look.now, called, tuple(each for each in found if (each.fate, each.reason) in meant)
+        )
+    if json_wanted:
+        results().out(as_json.line(which), highlight=False)
+    else:
+        print_which(results(), told(settings), which)
+    return Exit.DONE
+
+
+def _kinds(settings: Settings, look: Look) -> set[tuple[Fate, str]]:
+    """Every fate and reason at which a delivery or a correction stands."""
+    tallies = views.tallies(look.session, settings.account, now=look.now)
+    corrections = views.corrections(look.session, settings.account)
+    return {(tally.fate, tally.reason) for tally in tallies} | {
+        (Fate(row.fate), views.reason_told(row, look.now)) for row in corrections
+    }
+
+
+def _is_known(called: str) -> bool:
+    """Whether something may stand so, though nothing does."""
+    return any(called.strip().casefold() in names for names in (*(names_of(fate, "") for fate in FATES), REASONS))
 
 
 def _told_run(run: Run) -> LastRun:

@@ -2,7 +2,7 @@
 
 import operator
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,8 +15,18 @@ from connectors.records import LeadId
 from jobs.ledger.deliveries import WHY
 from jobs.ledger.fates import Fate
 from jobs.ledger.request_state import RequestState
-from jobs.ledger.sendables import HELD, places_of
-from jobs.ledger.tables import Adjustment, Delivery, LeadRow, Request, Run, Sendable, Transition, UnreadableLeadRow
+from jobs.ledger.sendables import HELD, Sent, places_of, why
+from jobs.ledger.tables import (
+    Adjustment,
+    AdjustmentTransition,
+    Delivery,
+    LeadRow,
+    Request,
+    Run,
+    Sendable,
+    Transition,
+    UnreadableLeadRow,
+)
 
 NEAR_IDS = 5
 _CENTS = Decimal("0.01")
@@ -36,6 +46,21 @@ class Tally:
     """What they are worth together, as far as they have a value."""
     due_at: datetime | None = None
     """When the first of them may go out, where they wait for a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where one conversion of one lead, or a correction of it, stands."""
+
+    lead: str
+    conversion: str
+    destination: str
+    fate: Fate
+    reason: str
+    """As a tally has it."""
+    since: datetime
+    """When it came to its fate; its reason may have become another one meanwhile."""
+    is_correction: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +133,7 @@ def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
     for row in session.exec(select(Delivery).where(*mine, Delivery.fate == Fate.PENDING)):
         due_at = due_time(row)
         waits = due_at is not None and due_at > now
-        reason = (row.reason or "").partition(":")[0] if waits or row.reason == HELD else "due"
-        key = (row.conversion, row.destination, reason)
+        key = (row.conversion, row.destination, reason_told(row, now))
         groups.setdefault(key, []).append((due_at if waits else None, Decimal(row.value or 0)))
     return [
         Tally(
@@ -122,6 +146,50 @@ def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
         )
         for key, rows in groups.items()
     ]
+
+
+def stands(session: Session, account: str, fates: Collection[Fate], *, now: datetime) -> Iterator[Stand]:
+    """Every delivery at one of these fates, then every correction at one, each kind's last to come there first."""
+    deliveries = select(func.max(Transition.at)).where(Transition.delivery == Delivery.id)
+    yield from _stands(session, account, Delivery, deliveries.scalar_subquery(), fates, now=now)
+    corrections = select(func.max(AdjustmentTransition.at)).where(AdjustmentTransition.adjustment == Adjustment.id)
+    yield from _stands(session, account, Adjustment, corrections.scalar_subquery(), fates, now=now)
+
+
+def _stands(
+    session: Session,
+    account: str,
+    kind: type[Sent],
+    since: sqlalchemy.ScalarSelect[datetime],
+    fates: Collection[Fate],
+    *,
+    now: datetime,
+) -> Iterator[Stand]:
+    rows = session.exec(
+        select(kind, since)
+        .where(kind.account == account, col(kind.fate).in_(fates))
+        .order_by(since.desc(), col(kind.id))
+        .execution_options(yield_per=1000)
+    )
+    for row, at in rows:
+        yield Stand(
+            row.lead,
+            row.conversion,
+            row.destination,
+            Fate(row.fate),
+            reason_told(row, now),
+            at,
+            is_correction=isinstance(row, Adjustment),
+        )
+
+
+def reason_told(row: Sendable, now: datetime) -> str:
+    """Why something stands where it does, without a detail; `due` for what goes out next."""
+    if row.fate == Fate.PENDING and row.reason != HELD:
+        due_at = due_time(row)
+        if due_at is None or due_at <= now:
+            return "due"
+    return why(row).partition(":")[0]
 
 
 def due_time(delivery: Sendable) -> datetime | None:

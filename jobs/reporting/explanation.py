@@ -16,6 +16,7 @@ from jobs.ledger.views import Sending
 from jobs.reporting.account import Account
 from jobs.reporting.reasons import FATES, NOTHING, REASONS, ZERO_MAY_BE_FINAL, Words
 from jobs.reporting.terminal import day_and_time, facts, money, table
+from jobs.rules.facts import Answer
 
 ORIGINS: Mapping[str, str] = {
     "reported": "dated by Oplead",
@@ -138,6 +139,8 @@ class Explanation:
     """The lead that Oplead shows where this one was."""
     ad_user_data: str
     ad_personalization: str
+    consent_fields: tuple[str, str]
+    """Where the two answers stand in Oplead; empty where none is asked for."""
     click_ids: tuple[SeenClickId, ...]
     click_id_problem: str | None
     where: Mapping[str, str]
@@ -181,8 +184,8 @@ def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
         ("status", told.label or "none"),
         ("last read", day_and_time(told.seen_at, zone)),
         *_whereabouts(told, zone),
-        ("consent", f"use of its data: {CONSENTS[told.ad_user_data]}"),
-        ("", f"personal ads: {CONSENTS[told.ad_personalization]}"),
+        ("consent", f"use of its data: {_consent(told.ad_user_data, told.consent_fields[0])}"),
+        ("", f"personal ads: {_consent(told.ad_personalization, told.consent_fields[1])}"),
         *[("click id" if position == 0 else "", click) for position, click in enumerate(clicks)],
     ]
     known += [(path, amount) for path, amount in told.amounts.items()]
@@ -206,6 +209,12 @@ def _whereabouts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
         missing = day_and_time(told.missing_since, zone)
         return [("not found", f"in Oplead on {missing}; a second night without it, and it counts as gone{there}")]
     return []
+
+
+def _consent(answer: str, field: str) -> str:
+    """An answer in words; where nobody listed it, which field of the lead to read, for it is kept nowhere else."""
+    read_it = f": read {field} of this lead in Oplead" if answer == Answer.UNKNOWN else ""
+    return CONSENTS[answer] + read_it
 
 
 def _click(click: SeenClickId, zone: ZoneInfo) -> str:

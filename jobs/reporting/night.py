@@ -12,7 +12,7 @@ from jobs.nightly import Summary
 from jobs.notify import Standing
 from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
-from jobs.reporting.standing import print_standing
+from jobs.reporting.standing import print_pointer, print_standing
 from jobs.reporting.terminal import counted, day_and_time, duration, facts, number
 from jobs.reporting.validation import print_verdicts
 
@@ -64,6 +64,8 @@ def print_night(console: Console, account: Account, night: Night) -> None:
         title = "Tonight's deliveries" if night.mode is Mode.RUN else "What the next run would do"
         console.print(f"[bold]{title}[/bold]")
         print_standing(console, account, night.tallies)
+        if night.mode is Mode.RUN:
+            print_pointer(console, night.tallies)
     else:
         console.print(_nothing(night))
     _print_needs(console, night)

@@ -125,7 +125,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "consent_unknown": Words(
             "consent unclear",
             "The consent field holds an answer that the settings list neither as yes nor as no.",
-            "Add the answer to `granted` or `refused` under `consent`, or correct it in Oplead.",
+            "Read the answer in Oplead and add it to `granted` or `refused` under `consent`, or correct it there.",
         ),
         "no_click_id": Words(
             "no usable click id",
@@ -327,6 +327,19 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
     }
 )
 """Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
+
+
+def names_of(fate: Fate, reason: str) -> frozenset[str]:
+    """Everything a person may call a fate and its reason by, in small letters: the codes, and the words of a table."""
+    words = words_for(fate, reason)
+    return frozenset(
+        name.casefold() for name in (fate, FATES[fate].short, reason, reason.removeprefix(_PREFIX), words.short) if name
+    )
+
+
+def code_of(fate: Fate, reason: str) -> str:
+    """The shortest of them that says both: the reason's code, or the fate's where it has none."""
+    return reason.removeprefix(_PREFIX) or fate
 
 
 def words_for(fate: Fate, reason: str) -> Words:

@@ -11,7 +11,7 @@ from rich.table import Table
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Tally
 from jobs.reporting.account import Account
-from jobs.reporting.reasons import FATES, NOTHING, REASONS, Words, words_for
+from jobs.reporting.reasons import FATES, NOTHING, REASONS, Words, code_of, words_for
 from jobs.reporting.terminal import day_and_time, money, number, table
 
 _PLAIN = (FATES[Fate.ACCEPTED], FATES[Fate.SUBMITTED], REASONS["due"])
@@ -25,6 +25,16 @@ def print_standing(console: Console, account: Account, tallies: Sequence[Tally])
     if reasons:
         console.print()
         console.print(reasons_table(reasons))
+
+
+def print_pointer(console: Console, tallies: Sequence[Tally]) -> None:
+    """Print how to have the leads behind the numbers named; nothing where no one would wonder."""
+    codes = dict.fromkeys(
+        code_of(tally.fate, tally.reason) for tally in tallies if words_for(tally.fate, tally.reason) not in _PLAIN
+    )
+    if codes:
+        console.print()
+        console.print(f"Which leads: `oplead-sync status --reason CODE`, as {', '.join(codes)}", markup=False)
 
 
 def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:

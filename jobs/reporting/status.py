@@ -12,11 +12,11 @@ from jobs.ledger.sendables import HELD
 from jobs.ledger.views import Awaited, Tally
 from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
-from jobs.reporting.standing import print_standing
+from jobs.reporting.standing import print_pointer, print_standing
 from jobs.reporting.terminal import counted, day_and_time, facts, number
 from jobs.rules.relabel import Relabel
 
-SHOWN = 10
+SHOWN = 50
 """Unreadable leads named one by one."""
 
 
@@ -70,6 +70,7 @@ def print_status(console: Console, account: Account, status: Status) -> None:
     console.print()
     if status.tallies:
         print_standing(console, account, status.tallies)
+        print_pointer(console, status.tallies)
     else:
         console.print("No lead has reached a conversion's stage yet.")
     if status.silences:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -270,6 +271,29 @@ def test_nights_send_what_changed_and_are_on_record(account):
     assert len(books) == accepted >= 1
     ended = account.query("select command, exit_code, ended_at is not null from run order by id")
     assert [("run", each["exit_code"], 1) for each in (first, second, third)] == ended
+
+
+def test_git_sees_nothing_of_what_a_run_leaves_beside_its_settings(account, tmp_path):
+    """The ledger holds personal data, and lies in the clone where the settings do not say otherwise."""
+    clone = tmp_path / "clone"
+    settings = account.sandbox.write_settings(clone / "config")
+    shutil.copy(ROOT / ".gitignore", clone)
+    git = shutil.which("git")
+    subprocess.run([git, "init", "--quiet", clone], check=True)
+
+    assert oplead_sync("run", "--config", str(settings), environ=account.environ).returncode in (0, 1)
+    with closing(sqlite3.connect(settings.with_name("maison-demo.db"))) as opened:
+        opened.execute("SELECT count(*) FROM lead").fetchone()
+        left = {file.suffix for file in (clone / "config").iterdir()}
+        seen = subprocess.run(
+            [git, "-C", clone, "status", "--porcelain", "--untracked-files=all"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()[1::2]
+
+    assert {".db", ".db-wal", ".db-shm", ".lock", ".pace"} <= left
+    assert {".gitignore", "config/pipeline.yaml", "config/sandbox.env"} == set(seen)
 
 
 def test_a_rehearsal_changes_nothing(account):

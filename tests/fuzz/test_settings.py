@@ -24,7 +24,7 @@ ENVIRON = {
     "BROKEN": f"{SECRET} é\n",
     "EMPTY": "",
 }
-EXAMPLE = (Path(jobs.settings.__file__).parents[2] / "config" / "pipeline.yaml").read_text(encoding="utf-8")
+EXAMPLE = (Path(jobs.settings.__file__).parents[2] / "config" / "pipeline.example.yaml").read_text(encoding="utf-8")
 WITH_META = re.sub(r"(?m)^(\s*)# (meta:|  (?=dataset_id|access_token|contact_data|funnel|in_doubt))", r"\1\2", EXAMPLE)
 WORDS = st.sampled_from(
     [

@@ -57,6 +57,11 @@ def test_every_command_stands_there(text):
     assert [] == [name for name in commands if not re.search(rf"oplead-sync {name}\b", text)]
 
 
+def test_secrets_have_one_place(text):
+    """What one step fills in is what the nights load."""
+    assert {"config/"} == set(re.findall(r"(?:config/|[\s`/])(?=\.env\b)", text))
+
+
 def test_every_link_within_leads_somewhere(text):
     """To a heading of the same page."""
     headings = {

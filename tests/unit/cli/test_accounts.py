@@ -32,10 +32,10 @@ def write(tmp_path):
 
 
 def test_a_folder_stands_for_every_file_in_it(tmp_path, write):
-    """By name; hidden files, other kinds and folders are none."""
+    """By name; hidden files, examples, other kinds and folders are none."""
     paris, lyon = write("paris"), write("lyon")
     (tmp_path / "nice.yml").write_text("")
-    for name in (".paris.yaml", "pipeline.schema.json", "paris.yaml.bak"):
+    for name in (".paris.yaml", "pipeline.example.yaml", "pipeline.schema.json", "paris.yaml.bak"):
         (tmp_path / name).write_text("")
     (tmp_path / "old.yaml").mkdir()
 

@@ -1,8 +1,11 @@
 """`init` writes what it was told or what Oplead shows, and asks where nobody said."""
 
+import shutil
+import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -13,6 +16,7 @@ from connectors.survey import AmountSeen, FewValues, LabelSeen, Survey
 from jobs.cli import init
 from jobs.cli.app import app
 
+ROOT = Path(__file__).parents[3]
 ENOUGH = (
     *("--account", "maison-test", "--stage", "won=Gagné,Vendu", "--stage", "appointment=RDV pris"),
     *("--google-customer-id", "123-456-7890", "--action", "won=11", "--action", "appointment=12"),
@@ -151,6 +155,46 @@ def test_the_second_signal_is_an_option(type_in):
     assert {"field": "rgpd.perso", "granted": ["O"], "refused": ["N", "?"]} == told["consent"]["ad_personalization"]
 
 
+APART = FewValues("rgpd.personnalisation", {"oui": 200, "non": 100}, consent=True)
+
+
+def test_a_proposal_can_be_answered_with_none(type_in):
+    """By `-`, as each question that may be says; Enter would take what was found."""
+    survey = replace(SURVEY, few_values=(*SURVEY.few_values, APART))
+    # Four stages, the account, consent and its two answers; then no second signal, no amount, no Google, Meta, day.
+    typed = ["", "", "", "", "maison-x", "", "", "", *"-----"]
+
+    result, told = type_in(survey=survey, typed="\n".join(typed) + "\n")
+
+    assert 0 == result.exit_code, result.output
+    assert "ad_personalization" not in told["consent"]
+    assert [{"id", "name", "stage"}] * 2 == [set(each) for each in told["conversions"]]
+    assert (5, 0) == (result.output.count("- for none)"), result.output.count("empty"))
+
+
+def test_an_option_without_a_value_means_none(type_in):
+    """Whatever was found, and though somebody could be asked."""
+    survey = replace(SURVEY, few_values=(*SURVEY.few_values, APART))
+    options = ("--personalization-field", "--amount-field", "--google-customer-id", "--meta-dataset-id")
+    none = [part for option in (*options, "--imported-until") for part in (option, "")]
+
+    for asking in ({"typed": "\n" * 8}, {}):
+        result, told = type_in("--account", "maison-x", *none, "--force", survey=survey, **asking)
+
+        assert 0 == result.exit_code, result.output
+        assert "ad_personalization" not in told["consent"]
+        assert [{"id", "name", "stage"}] * 2 == [set(each) for each in told["conversions"]]
+
+
+def test_a_platform_that_was_not_looked_at_may_lack_a_stage(type_in):
+    """Its labels are typed, and `-` says that there are none."""
+    typed = ["RDV pris", "-", "Gagné", "-", "", "", "", *"-----"]
+    result, told = type_in("--account", "maison-x", typed="\n".join(typed) + "\n")
+
+    assert 0 == result.exit_code, result.output
+    assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
+
+
 def test_how_the_key_is_shown_is_an_option(type_in):
     """It is written where nothing was looked at, and a name alone means a header."""
     _, told = type_in(*ENOUGH, "--auth-name", "X-Oplead-Auth", "--auth-prefix", "Token ")
@@ -205,6 +249,15 @@ def test_nothing_is_written_over(type_in, tmp_path):
     assert 0 == type_in(*ENOUGH, "--force")[0].exit_code
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_a_clone_has_nothing_where_it_writes():
+    """Its first step is not refused, and changes no file that is tracked."""
+    command = [shutil.which("git"), "-c", "safe.directory=*", "-C", ROOT / "config", "ls-files"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert {"pipeline.example.yaml", "pipeline.schema.json"} == set(listed.split())
+
+
 def test_a_question_that_nobody_answers_names_its_option(type_in, capfd):
     """In a script nothing waits for a key."""
     result, told = type_in("--stage", "won=Gagné")
@@ -213,10 +266,19 @@ def test_a_question_that_nobody_answers_names_its_option(type_in, capfd):
     assert "--account" in capfd.readouterr().err + result.output
 
 
-@pytest.mark.parametrize("option", [("--stage", "won"), ("--stage", "wonn=Gagné"), ("--imported-until", "hier")])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--stage", "won"),
+        ("--stage", "wonn=Gagné"),
+        ("--imported-until", "hier"),
+        ("--google-customer-id", "12"),
+        ("--otherwise", "beaucoup"),
+    ],
+)
 def test_an_option_that_cannot_be_read_is_usage(type_in, option):
     """Exit code 2, before anything is asked."""
-    assert 2 == type_in(*ENOUGH, *option)[0].exit_code
+    assert 2 == type_in(*ENOUGH, "--amount-field", "montant", *option)[0].exit_code
 
 
 def test_who_leaves_in_the_middle_is_told_that_nothing_was_written(type_in, capfd):

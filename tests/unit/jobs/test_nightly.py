@@ -129,7 +129,7 @@ def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
         codes.append((summary.exit_code, summary.told.unreadable, summary.told.unreadable_before))
 
     assert [(1, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 2)] == codes
-    assert ["2 leads still cannot be read"] == summary.told.standing
+    assert ["2 leads still cannot be read: `status` names them"] == summary.told.standing
 
 
 def test_a_lead_that_was_mended_and_broke_again_is_new_again(account):

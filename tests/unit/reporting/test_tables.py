@@ -130,6 +130,18 @@ def test_a_status_tells_what_comes_next():
     assert "nouveau lead: 2 leads, 1 of them with a click id" in text
 
 
+def test_a_status_names_every_lead_that_cannot_be_read():
+    """It may be a sale that waits for somebody to mend a date; only of very many some are left to JSON."""
+    unreadable = {f"L-{number}": "no time that can be read" for number in range(60)}
+    status = Status("maison-test", NOW, None, (), Awaited(0, 0, None), unreadable, ())
+    text = _printed(80, lambda console: print_status(console, ACCOUNT, status))
+
+    assert [f"L-{number}" for number in range(50)] == [
+        line.split()[0] for line in text.splitlines() if line.startswith("  L-")
+    ]
+    assert "… and 10 more (see --json)" in text
+
+
 def test_json_keeps_amounts_and_times_exact():
     """Amounts are text, times ISO 8601, spans seconds."""
     value = {"amount": Decimal("10.50"), "at": NOW, "span": timedelta(minutes=2), "what": Counter({"b": 1, "a": 2})}
@@ -216,6 +228,7 @@ def test_conversions_that_are_none_for_one_reason_are_explained_once():
         merged_into=None,
         ad_user_data="granted",
         ad_personalization="granted",
+        consent_fields=("leadData.consent", ""),
         click_ids=(),
         click_id_problem=None,
         where={},

@@ -1,0 +1,111 @@
+"""`status --reason` names the leads behind a number, and nothing of a person."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.reporting import which
+from tests.e2e.support.typed import type_in
+
+UNSURE = {"consent": "OK tél", "utm_source": "google"}
+
+
+@pytest.fixture
+def night(company):
+    """A company's night with two leads whose consent nobody listed, one without a click id and one sale that goes."""
+    company.conversion("appointment").pop("implied_by")
+    at = company.START - timedelta(hours=20)
+    told = [
+        company.lead(number, ("Gagné", at), leadData=UNSURE | {"externalID": f"gclid=x{number}"}) for number in (1, 2)
+    ]
+    told += [company.lead(3, ("Gagné", at), leadData={"consent": "oui"}), company.lead(4, ("Gagné", at))]
+    company.serve(*told)
+    return company, type_in(company, "run")
+
+
+@pytest.mark.parametrize("called", ["consent_unknown", "Consent unclear"])
+def test_the_leads_behind_a_reason_are_named(night, called):
+    """By its code or by the words of the table; with where each goes, where it stands and since when."""
+    company, _ = night
+    told = type_in(company, "status", "--reason", called)
+    rows = [line.split() for line in told.out.splitlines() if line.startswith("L-")]
+
+    assert 0 == told.code
+    assert "maison-test · " + called + ": 2 leads" in told.out
+    assert {"L-1", "L-2"} == {row[0] for row in rows}
+    assert "sale held back Thu 10 Sep 2026 05:30 consent unclear" in told.lines
+    assert "OK tél" not in told.out
+
+
+def test_a_fate_is_a_name_too_and_json_has_everything(night):
+    """Held back, for whatever reason; fates and reasons as codes."""
+    company, _ = night
+    (told,) = type_in(company, "status", "--reason", "withheld", "--json").objects
+    first = told["stands"][0]
+
+    assert {("L-1", "consent_unknown"), ("L-2", "consent_unknown"), ("L-3", "no_click_id")} == {
+        (each["lead"], each["reason"]) for each in told["stands"]
+    }
+    assert ("sale", "google_ads", "withheld", False) == tuple(
+        first[name] for name in ("conversion", "destination", "fate", "is_correction")
+    )
+    assert first["since"].startswith("2026-09-10T03:30:")
+
+
+def test_more_than_a_page_is_counted(night, monkeypatch):
+    """Nobody reads hundreds of lines; JSON has them."""
+    monkeypatch.setattr(which, "SHOWN", 2)
+    company, _ = night
+    told = type_in(company, "status", "--reason", "withheld")
+
+    assert 2 == sum(line.startswith("L-") for line in told.out.splitlines())
+    assert "and 1 more (see --json)" in told.out
+    assert "3 leads" in told.out
+
+
+def test_a_code_that_is_none_names_those_there_are(night):
+    """Wrong usage; one that is right, and that nothing stands at, is an answer."""
+    company, _ = night
+    wrong, empty = (type_in(company, "status", "--reason", code) for code in ("consent_unkown", "value_missing"))
+
+    assert 2 == wrong.code
+    for code in ("consent_unknown", "no_click_id", "withheld", "submitted"):
+        assert code in wrong.err
+    assert "value_missing" not in wrong.err
+    assert (0, "maison-test · value_missing: 0 leads") == (empty.code, empty.out.strip())
+
+
+def test_night_and_status_say_how_to_have_them_named(night):
+    """Where there are numbers that anyone may wonder about; a rehearsal leaves nothing that could be asked."""
+    company, run = night
+    said = "Which leads: `oplead-sync status --reason CODE`, as "
+
+    assert said + "consent_unknown, no_click_id" in run.lines
+    assert said in type_in(company, "status").lines
+    assert said not in type_in(company, "run", "--dry-run").lines
+
+
+def test_a_correction_is_named_as_one(night):
+    """A conversion and what was told of it later stand each for itself."""
+    company, _ = night
+    company.later()
+    sold = company.lead(4, ("Gagné", company.START - timedelta(hours=20)), amount="14 000,00 €")
+    company.serve(sold | {"updatedAt": "2026-09-11T01:00:00"})
+    company.night(company.clock.now() + timedelta(days=1))
+    company.later()
+    told = type_in(company, "status", "--reason", "accepted")
+
+    assert ["sale", "sale (correction)"] == [
+        " ".join(line.split()[1:-6]) for line in told.out.splitlines() if line.startswith("L-4")
+    ]
+    assert "accepted: 1 lead\n" in told.out
+
+
+def test_explain_names_the_field_of_an_answer_nobody_listed(night):
+    """The answer itself is kept nowhere: who adds it to the settings reads it in Oplead."""
+    company, _ = night
+    told = type_in(company, "explain", "L-1")
+
+    assert "an answer the settings do not list: read leadData.consent of this lead in Oplead" in told.lines
+    assert "personal ads: not asked: the settings name no field " in told.lines
+    assert "OK tél" not in told.out
