@@ -24,6 +24,7 @@ from jobs.rules.silence import (
     stopped_tonight,
     windows,
 )
+from jobs.unseen import doubting
 
 Labels = list[tuple[str, int, int]]
 """Labels as Oplead writes them, how many leads have each, and how many of those a click id."""
@@ -103,6 +104,9 @@ def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> It
         ad_personalization=wanted.ad_personalization.path if wanted.ad_personalization else None,
         where=wanted.where,
         amounts=wanted.amounts,
+        never_seen={
+            value.path for route in doubting(session, book).routes if (value := route.field_value) and value.never_seen
+        },
     )
     yield from empty_fields(samples.newest(session, account), samples.entered(session, account, valued), fields)
     yield from stopped_clicks(samples.newest_clicked(session, account, since=windows(now)[1][0]))

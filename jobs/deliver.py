@@ -23,6 +23,7 @@ from jobs.rules.isolate import apart
 from jobs.settle import DEFER
 from jobs.stopping import Heed, go_on
 from jobs.trial import Trial
+from jobs.unseen import doubting
 
 __all__ = ["Delivered", "deliver"]
 
@@ -67,6 +68,8 @@ def deliver(
         agreed_only: of what is due, only what a human agreed to in this run.
     """
     done = Delivered()
+    with ledger.reading() as session:
+        book = doubting(session, book)
     for destination, sink in sinks.items():
         if destination not in stopped:
             new_by = None if destination in held else due_by

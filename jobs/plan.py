@@ -26,9 +26,12 @@ from jobs.rules.routing import is_alternative, is_other_way
 from jobs.rules.stages import first_entry
 from jobs.rules.undone import UNDONE
 from jobs.stopping import Heed, go_on
+from jobs.unseen import doubting
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
+MAY_BE_MENDED_ELSEWHERE = ("counted_already", "value_never_seen")
+"""Reasons that other leads give: this one is judged again though it has not changed."""
 LEADS_AT_ONCE = 200
 """Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
 
@@ -108,10 +111,12 @@ def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
 
 def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, heed: Heed = go_on) -> Planned:
     """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
+    with ledger.reading() as session:
+        book = doubting(session, book)
     with closing(Rivals(ledger.account, book.routes)) as rivals:
         with ledger.writing() as session:
             leads.plan_closing(session, ledger.account, now=now)
-            leads.plan_rivals(session, ledger.account)
+            leads.plan_held_for(session, ledger.account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, rivals)
         with ledger.reading() as session:
             planner.find_rivals(session)

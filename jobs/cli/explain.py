@@ -23,6 +23,7 @@ from jobs.rules.intake import ERASED
 from jobs.rules.labels import normalise_label
 from jobs.rules.reconcile import reason_of
 from jobs.settings import Settings
+from jobs.unseen import doubting
 from jobs.wiring import rules_alone
 
 NO_SUCH_CONVERSION = frozenset(
@@ -57,7 +58,7 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
         return labels.written(look.session, settings.account, label, else_as=spelt.get(label))
 
     facts = leads.facts(look.session, settings.account, [lead])[lead]
-    verdicts = tuple(_verdicts(look, rules_alone(settings), facts))
+    verdicts = tuple(_verdicts(look, doubting(look.session, rules_alone(settings)), facts))
     return Explanation(
         account=settings.account,
         lead=row.id,

@@ -174,15 +174,15 @@ def plan_closing(session: Session, account: str, *, now: datetime) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account, closing).values(to_plan=True))
 
 
-def plan_rivals(session: Session, account: str) -> None:
-    """Have leads judged again whose deliveries gave way to another lead's: that one may have fallen away."""
-    gave_way = exists().where(
+def plan_held_for(session: Session, account: str, *reasons: str) -> None:
+    """Have leads judged again whose deliveries are held back for one of these reasons."""
+    held = exists().where(
         col(Delivery.account) == account,
         col(Delivery.lead) == col(LeadRow.id),
         col(Delivery.fate) == Fate.WITHHELD,
-        col(Delivery.reason).startswith("counted_already"),
+        or_(*(col(Delivery.reason).startswith(reason) for reason in reasons)),
     )
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account, gave_way).values(to_plan=True))
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account, held).values(to_plan=True))
 
 
 def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:

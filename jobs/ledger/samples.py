@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind
 from jobs.ledger.fates import Fate
-from jobs.ledger.tables import ClickIdRow, Delivery, LeadRow, Transition
+from jobs.ledger.tables import ClickIdRow, Delivery, LeadRow, StatusChange, Transition
 from jobs.rules.facts import Answer
 from jobs.rules.intake import ERASED
 from jobs.rules.silence import Begun, Sample, Share
@@ -73,6 +73,33 @@ def entered(session: Session, account: str, conversions: Collection[str]) -> lis
         .limit(LATEST)
     )
     return [_sample(row) for row in rows]
+
+
+def amount_stands(session: Session, account: str, path: str) -> bool:
+    """Whether any lead has an amount at a path, read or not."""
+    rows = session.exec(
+        select(LeadRow.facts).where(
+            LeadRow.account == account,
+            LeadRow.digest != "",
+            # Few rows are left to be looked into: a path may also be that of a `where`.
+            col(LeadRow.facts).contains(json.dumps(path, ensure_ascii=False), autoescape=True),
+        ),
+        execution_options={"yield_per": LATEST},
+    )
+    return any(path in json.loads(kept)["amounts"] for kept in rows)
+
+
+def reached(session: Session, account: str, labels: Collection[str] | None, *, enough: int) -> int:
+    """How many leads have, or had, one of these labels, counted up to what is enough; None takes all leads."""
+    leads = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", ~col(LeadRow.excluded))
+    if labels is not None:
+        entry = exists().where(
+            col(StatusChange.account) == account,
+            col(StatusChange.lead) == col(LeadRow.id),
+            col(StatusChange.label).in_(labels),
+        )
+        leads = leads.where(entry)
+    return len(session.exec(leads.limit(enough)).all())
 
 
 def share(session: Session, account: str, span: tuple[datetime, datetime]) -> Share:

@@ -32,9 +32,7 @@ def unmet_findings(found: Sequence[Unmet]) -> Sequence[Finding]:
             f"{one.problem.file}:{one.problem.line}: {one.problem.path}",
             Verdict.FAILED if one.stops else Verdict.DOUBTFUL,
             one.problem.message,
-            "Mend it there; `oplead-sync probe` shows what leads have."
-            if one.stops
-            else "Nothing to do where only few leads have it; `oplead-sync probe` shows what leads have.",
+            one.advice,
         )
         for one in found
     ]

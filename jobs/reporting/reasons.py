@@ -143,6 +143,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The amount stayed empty and the conversion has no value to use instead.",
             "Enter the amount in Oplead, or write `value.otherwise` under the conversion.",
         ),
+        "value_never_seen": Words(
+            "no lead has an amount",
+            "No lead has an amount where `value.field` looks for it, so that path is likely to be wrong.",
+            "Write where the amount stands as `value.field` (`oplead-sync probe` shows it), or a number as `value`.",
+        ),
         "value_unreadable": Words(
             "amount unreadable",
             "The amount in Oplead cannot be read as one number.",

@@ -124,6 +124,8 @@ class FieldAmount:
     wait: timedelta
     restate_above: Decimal = Decimal("0.05")
     """By which share an amount must change to be told again."""
+    never_seen: bool = False
+    """Whether no lead has anything there, though so many should that the path is likely to be wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ def causes(facts: Facts, when: When) -> Iterator[Cause]:
     for silence in facts.silences:
         yield Cause(
             CauseId(Kind.SILENCE, silence.cause),
-            "Conversions may be missing",
+            silence.title,
             f"{silence.told[:1].upper()}{silence.told[1:]}\n`oplead-sync status` shows where everything stands.",
         )
     for version in sorted(facts.versions, key=lambda each: each.name):

@@ -63,6 +63,7 @@ class Silence:
     """Told once however often it is found."""
     told: str
     """What a human is told, without anyone's data."""
+    title: str = "Conversions may be missing"
 
 
 Words = Callable[[str], str]
@@ -167,6 +168,8 @@ class Fields:
     ad_personalization: str | None
     where: Collection[str]
     amounts: Collection[str]
+    never_seen: Collection[str] = ()
+    """Those of the amounts' paths at which no lead has anything, though so many should."""
 
 
 def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fields) -> Iterator[Silence]:
@@ -191,12 +194,20 @@ def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fi
                 yield Silence(f"field:{path}", f"{said}: compare its values with Oplead's")
     sold = entered[:FEWEST_LEADS]
     for path in sorted(fields.amounts):
-        if len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
-            yield _empty(f"the value field {path}", path, len(sold), of="that reached its stage")
+        if path in fields.never_seen:
+            yield Silence(
+                f"field:{path}",
+                f"no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
+                "`otherwise` says; mend the path, or write a number as `value`",
+                "Conversions are held back",
+            )
+        elif len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
+            said = f"the value field {path} is empty on each of the last {len(sold)} that reached its stage"
+            yield Silence(f"field:{path}", f"{said}: is the path right?", "Amounts may be missing")
 
 
-def _empty(what: str, path: str, count: int, *, of: str = "leads") -> Silence:
-    return Silence(f"field:{path}", f"{what} is empty on each of the last {count} {of}: is the path right?")
+def _empty(what: str, path: str, count: int) -> Silence:
+    return Silence(f"field:{path}", f"{what} is empty on each of the last {count} leads: is the path right?")
 
 
 def _is_listed(value: str | None) -> bool:

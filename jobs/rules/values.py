@@ -74,6 +74,8 @@ def value_to_send(
     until = min(at + route.field_value.wait, expires_at - SETTLED_BEFORE_END)
     if now < until:
         return AwaitValue(until)
+    if route.field_value.never_seen:
+        return NoValue("value_never_seen")
     if route.field_value.otherwise is None:
         return NoValue("value_missing")
     return route.field_value.otherwise

@@ -6,13 +6,14 @@ from difflib import get_close_matches
 from pathlib import Path as FilePath
 
 from jobs.rules.labels import normalise_label
-from jobs.settings.document import Document, Tree, read_document
+from jobs.settings.document import Tree, read_document
 from jobs.settings.load import file_text, placed
-from jobs.settings.places import find, leaves, texts, value_at
+from jobs.settings.places import find, leaves, text_at, texts, value_at
 from jobs.settings.problems import Finding, Path, Problem
-from jobs.settings.semantics import PLATFORMS
+from jobs.settings.semantics import CREATED, PLATFORMS
 
 _FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
+_PROBE = "`oplead-sync probe` shows what leads have."
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
 
 
@@ -35,7 +36,9 @@ class Unmet:
 
     problem: Problem
     stops: bool
-    """Whether nothing goes out because of it; else it may only be rare."""
+    """Whether it keeps conversions from going out, or has them go out wrong; else it may only be rare."""
+    advice: str
+    """What to do about it."""
 
 
 def paths_named_in(file: FilePath) -> frozenset[str]:
@@ -66,23 +69,59 @@ def unmet(file: FilePath, seen: Seen) -> list[Unmet]:
         return []
     if not seen.leads:
         return []
-    found = [*_paths(document, seen), *_labels(document.tree, seen)]
-    made = [Unmet(placed([finding], document, str(file))[0], stops) for finding, stops in found]
+    found = [*_paths(document.tree, seen), *_labels(document.tree, seen)]
+    made = [Unmet(placed([finding], document, str(file))[0], stops, advice) for finding, stops, advice in found]
     return sorted(made, key=lambda one: one.problem)
 
 
-def _paths(document: Document, seen: Seen) -> Iterator[tuple[Finding, bool]]:
-    for at, path in _named(document.tree):
-        if seen.filled(path):
+def _paths(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
+    named = _named(tree)
+    found = {path for _, path in named if seen.filled(path)}
+    holders = {one.rpartition(".")[0] for one in seen.paths}
+    leaf_paths = [one for one in seen.paths if one not in holders]
+    # Of the paths that are tried in turn, one that is found is enough.
+    dated = any(path in found for at, path in named if _is_status_date(at))
+    for at, path in named:
+        if path in found:
             continue
-        meant = _meant(path, seen.paths)
+        # What holds others is no answer and no amount.
+        meant = _meant(path, seen.paths if at[0] == "oplead" else leaf_paths)
         hint = f'; did you mean "{meant}"?' if meant else ""
-        said = f'"{path}" is in none of {seen.leads} leads{hint}'
-        # What rests on a lead's answer, or on a condition, does not go out where no lead has any.
-        yield Finding(at, said), at[0] == "consent" or "where" in at
+        said = f'"{path}" is in none of {seen.leads} leads'
+        # What rests on a lead's answer, or on a condition, does not go out where no lead has any; without an amount it
+        # goes out with `otherwise`, and without a date with that of our looking.
+        if at[0] == "consent" or "where" in at or (_is_status_date(at) and not dated):
+            yield Finding(at, said + hint), True, f"Mend it there; {_PROBE}"
+        elif at[0] == "conversions" and _is_reached(value_at(tree, at[:-2]), tree, seen):
+            yield (
+                Finding(at, said + hint),
+                True,
+                f"Write the path of the amount there, or a number as `value`; {_PROBE}",
+            )
+        elif at[0] == "conversions":
+            yield (
+                Finding(at, f"{said}, and none of those has reached its stage{hint}"),
+                False,
+                f"See that it is so; {_PROBE}",
+            )
+        else:
+            yield Finding(at, said + hint), False, f"Mend it there, unless leads may well be without it; {_PROBE}"
 
 
-def _labels(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool]]:
+def _is_status_date(at: Path) -> bool:
+    return at[:3] == ("oplead", "fields", "status_at")
+
+
+def _is_reached(conversion: Tree, tree: Tree, seen: Seen) -> bool:
+    """Whether one of the leads is, or was, in the stage of a conversion."""
+    stages = {text_at(conversion, "stage"), *(name for _, name in texts(((), value_at(conversion, ("implied_by",)))))}
+    labels = {
+        normalise_label(label) for name in stages for _, label in texts(((), value_at(tree, ("stages", name or ""))))
+    }
+    return CREATED in stages or not labels.isdisjoint(map(normalise_label, seen.labels))
+
+
+def _labels(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
     there = {normalise_label(label): label for label in seen.labels}
     stages = value_at(tree, ("stages",))
     named = [one for stage in (stages if isinstance(stages, dict) else ()) for one in find(tree, f"stages.{stage}.*")]
@@ -94,7 +133,8 @@ def _labels(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool]]:
             continue
         close = get_close_matches(normalise_label(label), free, n=1)
         hint = f'; did you mean "{free[close[0]]}"?' if close else ""
-        yield Finding(at, f'no lead has the status "{label}" ({seen.leads} looked at){hint}'), False
+        said = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
+        yield Finding(at, said), False, f"Nothing to do where it is a rare one; {_PROBE}"
 
 
 def _meant(path: str, paths: Iterable[str]) -> str | None:

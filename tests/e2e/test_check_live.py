@@ -467,6 +467,23 @@ def test_what_the_settings_name_and_no_lead_has_is_told_at_its_line(company):
     assert ("look at", 'no lead has the status "Perdu" (2 looked at)') in told.values()
 
 
+def test_an_amount_or_a_status_date_that_no_lead_has_fails_with_what_to_write(company):
+    """One of them is won: its sale would go out at `otherwise`, and dated by our looking."""
+    company.conversion("sale")["value"]["field"] = "montant"
+    company.settings["oplead"] = {"fields": {"status_at": "statutDate"}}
+    code, found, _ = looked(company)
+    told = {subject.rpartition(": ")[2]: rest for subject, rest in found.items()}
+    verdict, said, advice = told["conversions.1.value.field"]
+
+    assert (1, "failed") == (code, verdict)
+    assert '"montant" is in none of 2 leads; did you mean "amount"?' == said
+    assert advice.startswith("Write the path of the amount there")
+    assert ("failed", '"statutDate" is in none of 2 leads; did you mean "statusDate"?') == told[
+        "oplead.fields.status_at"
+    ][:2]
+    assert not [subject for subject, (*_, advice) in found.items() if "only few leads" in advice]
+
+
 def test_a_key_that_oplead_refuses_fails_and_says_what_to_do(company):
     """The platforms are asked all the same."""
     company.environ["OPLEAD_TOKEN"] = "another"

@@ -21,7 +21,10 @@ oplead:
   fields: { status_at: [statusDate, status.date] }
 exclude: { fields: { kind: [Test] } }
 """
-HAVE = {"lead_data.consent_pub": 9, "channel": 30, "amount": 2, "statusDate": 30, "statut": 30, "user_data": 1}
+HAVE = {"lead_data.consent_pub": 9, "channel": 30, "amount": 2, "statusDate": 30, "statut": 30, "user_data": 1} | {
+    "contact": 30,
+    "contact.mail": 30,
+}
 FOUND = {"leadData.Consent_pub": 9, "Channel": 30, "statusDate": 30}
 
 
@@ -38,17 +41,60 @@ def told(tmp_path):
     return read
 
 
+@pytest.fixture
+def advised(tmp_path):
+    """What is told of a file, whether it stops something, and what to do."""
+
+    def read(text):
+        file = tmp_path / "pipeline.yaml"
+        file.write_text(text, encoding="utf-8")
+        seen = Seen(30, list(HAVE), ("Gagné", "Nouveau"), lambda path: FOUND.get(path, 0))
+        return [(one.problem.message, one.stops, one.advice) for one in unmet(file, seen)]
+
+    return read
+
+
 def test_a_path_that_no_lead_has_is_named_with_its_line(told):
-    """Found by the reader's own comparison; what nothing rests on may only be rare."""
+    """Found by the reader's own comparison; what nothing rests on may only be rare, and an amount decides money."""
     paths = [(line, said, stops) for line, said, stops in told() if "is in none of 30 leads" in said]
 
     assert [
         (7, '"perso" is in none of 30 leads', True),
         (11, '"canal" is in none of 30 leads; did you mean "channel"?', True),
-        (12, '"montant" is in none of 30 leads; did you mean "amount"?', False),
+        (12, '"montant" is in none of 30 leads; did you mean "amount"?', True),
         (14, '"status.date" is in none of 30 leads; did you mean "statusDate"?', False),
         (15, '"kind" is in none of 30 leads', False),
     ] == paths
+
+
+def test_what_stops_is_never_said_to_be_nothing(advised):
+    """An amount on no lead though one was sold, and a status date on none, say what to write."""
+    text = FILE.replace("[statusDate, status.date]", "statutDate")
+
+    assert [
+        "Write the path of the amount there, or a number as `value`; `oplead-sync probe` shows what leads have."
+    ] == [advice for said, stops, advice in advised(text) if '"montant"' in said and stops]
+    assert ["Mend it there; `oplead-sync probe` shows what leads have."] == [
+        advice for said, stops, advice in advised(text) if '"statutDate"' in said and stops
+    ]
+    assert not [said for said, _, advice in advised(text) if "is in none" in said and "Nothing to do" in advice]
+
+
+def test_an_amount_says_nothing_while_none_reached_its_stage(told):
+    """Leads that are new have none yet: the path may well be right."""
+    found = [(said, stops) for _, said, stops in told(labels=("Nouveau", "Perdu")) if '"montant"' in said]
+
+    assert [
+        ('"montant" is in none of 30 leads, and none of those has reached its stage; did you mean "amount"?', False)
+    ] == found
+
+
+def test_an_amount_is_looked_for_where_the_conversion_is_implied_or_stands_alone(told):
+    """A later stage implies it; one conversion needs no list."""
+    text = "stages: {quote: [Devis], won: [Gagné]}\nconversions:\n  {id: a, stage: quote, implied_by: won, "
+    text += "value: {field: montant, tax: included}}\n"
+
+    assert [True] == [stops for _, said, stops in told(text) if '"montant"' in said]
 
 
 def test_the_nearest_path_is_told_whatever_its_capitals_and_underscores(told):
