@@ -93,6 +93,8 @@ def _labels(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool]]:
         if not isinstance(label, str) or normalise_label(label) in there:
             continue
         close = get_close_matches(normalise_label(label), free, n=1)
+        if not close and at[0] == "ignored_statuses":
+            continue  # It means nothing, and so few leads may well lack it.
         hint = f'; did you mean "{free[close[0]]}"?' if close else ""
         yield Finding(at, f'no lead has the status "{label}" ({seen.leads} looked at){hint}'), False
 
