@@ -19,7 +19,7 @@ from jobs.cli.accounts import WrongSettingsError
 from jobs.cli.exits import Exit, UnansweredError
 from jobs.cli.sandbox import typed
 from jobs.cli.waiting import open_visible_clock
-from jobs.reporting.terminal import results
+from jobs.reporting.terminal import counted, results
 from jobs.rules.labels import normalise_label
 from jobs.settings.draft import PUBLIC_ADDRESS, Amount, Consent, Draft, Google, environment_text, settings_text
 from jobs.settings.problems import Problem
@@ -107,6 +107,7 @@ def write_first_settings(folder: Path, told: Answers, *, force: bool, ask: bool)
     for file, text in zip(files, (settings_text(draft), environment_text(draft)), strict=True):
         file.write_text(text, encoding="utf-8")
         results().print(f"wrote {file}", markup=False, soft_wrap=True)
+    _say_what_is_ignored(draft)
     _say_what_is_next(files[0], files[1], draft)
     return Exit.DONE
 
@@ -170,6 +171,7 @@ class _Interview:
             graph_url=told.graph_url,
             clock=told.clock,
             auth=None if survey else told.auth,
+            looked_at=survey.leads if survey else 0,
             imported_until=self._day(
                 "The last day whose conversions were imported by other means, as 2026-11-30 (- for none)"
             ),
@@ -416,6 +418,14 @@ def _amount_of(text: str) -> str:
     if not amount.is_finite() or amount <= 0:
         raise ValueError("write a number above 0")
     return f"{amount:f}"
+
+
+def _say_what_is_ignored(draft: Draft) -> None:
+    """Name what nobody was asked about."""
+    if draft.ignored:
+        said = f"ignored_statuses: {', '.join(draft.ignored)}. No stage has them, and they were seen on"
+        seen = f"{said} {counted(draft.looked_at, 'lead')} only: look through them."
+        results().print(seen, markup=False, soft_wrap=True)
 
 
 def _say_what_is_next(settings: Path, environment: Path, draft: Draft) -> None:

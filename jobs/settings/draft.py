@@ -68,6 +68,8 @@ class Draft:
     """How the key is shown, where that was told and not found."""
     imported_until: date | None = None
     """The last day whose conversions were imported by other means."""
+    looked_at: int = 0
+    """On how many leads the ignored labels were seen."""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -148,6 +150,9 @@ def _meaning(draft: Draft) -> Iterator[str]:
     yield "# Your word: [Oplead's labels]. Accents, capitals and hyphens do not matter; `created` is built in."
     yield from block({"stages": draft.stages})
     yield "# Labels that mean nothing here. A label in neither list is reported."
+    if draft.ignored:
+        yield f"# Nobody has chosen these: they are what {draft.looked_at} leads showed beside the stages."
+        yield "# Look through them."
     yield f"ignored_statuses: {listed(draft.ignored)}"
     yield ""
     yield "consent:"

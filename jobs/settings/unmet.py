@@ -132,6 +132,8 @@ def _labels(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
         if not isinstance(label, str) or normalise_label(label) in there:
             continue
         close = get_close_matches(normalise_label(label), free, n=1)
+        if not close and at[0] == "ignored_statuses":
+            continue  # It means nothing, and so few leads may well lack it.
         hint = f'; did you mean "{free[close[0]]}"?' if close else ""
         said = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
         yield Finding(at, said), False, f"Nothing to do where it is a rare one; {_PROBE}"

@@ -94,6 +94,22 @@ def test_what_oplead_shows_is_proposed(type_in):
     assert "no capital letters" in result.output
 
 
+def test_what_becomes_of_the_other_statuses_is_said(type_in, tmp_path):
+    """On the screen and in the file: nobody was asked about them, and few leads were looked at."""
+    result, _ = type_in("--account", "maison-test", "--yes", survey=SURVEY)
+
+    assert "ignored_statuses: Nouveau. No stage has them, and they were seen on 300 leads only: look" in result.output
+    assert "are what 300 leads showed beside the stages" in (tmp_path / "pipeline.yaml").read_text()
+
+
+def test_where_every_status_has_a_stage_nothing_is_said(type_in, tmp_path):
+    """Nor where nothing was looked at."""
+    result, _ = type_in(*ENOUGH)
+
+    assert "ignored_statuses" not in result.output
+    assert "Nobody has chosen" not in (tmp_path / "pipeline.yaml").read_text()
+
+
 def test_a_person_answers_at_a_terminal(type_in):
     """Wrong answers are asked again, a status in two stages too; an empty one takes the proposal."""
     typed = [
