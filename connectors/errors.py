@@ -2,6 +2,7 @@
 
     ConnectorError              never raised itself
     ├── Transient               try again later: timeouts, 429, 5xx, cut connections
+    │   └── Unreachable         nobody answers at the address: it is wrong, or the network is down
     └── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
 
 What a platform says of a single row is data (`records.Outcome`), not an exception.
@@ -21,6 +22,10 @@ class Transient(ConnectorError):
         """Keep the platform's own delay, where it named one."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Unreachable(Transient):
+    """Nobody answers at an address, which the message names with its setting: no such host, or no connection."""
 
 
 class Misconfigured(ConnectorError):

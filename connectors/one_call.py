@@ -50,6 +50,11 @@ def never_connected(error: requests.RequestException) -> bool:
     return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in _causes(error))
 
 
+def nobody_answers(error: BaseException) -> bool:
+    """Whether there is no such host, or no connection to it; one that takes too long may be there."""
+    return any(isinstance(cause, NewConnectionError) for cause in _causes(error))
+
+
 def _bound_body(response: requests.Response, *, timeout: float | tuple[float, float], **_sent: object) -> None:
     """Give the whole body a few timeouts: the timeout alone bounds only the wait for each part of it."""
     for_a_part = timeout[1] if isinstance(timeout, tuple) else timeout

@@ -397,6 +397,8 @@ class NotSent:
     """No connection was made, so nothing can have arrived."""
 
     reason: str
+    unreachable: str = ""
+    """The address, where no connection to it comes about at all."""
 
 
 @dataclass(frozen=True, slots=True)

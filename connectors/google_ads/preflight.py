@@ -21,7 +21,7 @@ from connectors.google_ads.data_manager.sink import DataManagerOptions, DataMana
 from connectors.google_ads.inspection import account, uploads
 from connectors.google_ads.inspection.actions import action_findings, actions_query
 from connectors.google_ads.inspection.reader import NotReadableError, Reader
-from connectors.google_ads.inspection.transports import try_transport
+from connectors.google_ads.inspection.transports import ACCESS, try_transport
 from connectors.ports import ConversionSink
 from connectors.records import Expectation, Finding, Verdict
 
@@ -52,6 +52,8 @@ class GoogleInspector:
     def __init__(self, options: InspectOptions) -> None:
         """Keep how to ask; nothing is read yet, so that what cannot be used becomes a finding."""
         self._options = options
+        self._has_access = True
+        """False once Google said that the account is none, or not to be used by this service account."""
 
     def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
         """Whether key, account, conversion actions and transports are as the settings take them to be.
@@ -64,9 +66,15 @@ class GoogleInspector:
             if findings[0].verdict is Verdict.FAILED:
                 return findings
             reader = self._reader()
-            findings += self._account(reader, expected)
-            findings += self._actions(reader, expected)
-            findings += self._transports(expected)
+            transports = list(self._transports(expected))
+            is_told = any(each.advice == ACCESS for each in transports)
+            findings += [
+                replace(each, advice="") if is_told and each.advice == ACCESS else each
+                for each in self._account(reader, expected)
+            ]
+            if self._has_access:
+                findings += self._actions(reader, expected)
+            findings += transports
         except Misconfigured as error:
             return [Finding("Google access", Verdict.FAILED, str(error), "mend it in the settings or the key file")]
         return findings
@@ -77,6 +85,8 @@ class GoogleInspector:
             reader = self._reader()
         except Misconfigured as error:
             return [Finding("uploads", Verdict.UNREADABLE, str(error))]
+        if not self._has_access:
+            return []
         findings = [*_uploads(reader, uploads.CLIENT), *_uploads(reader, uploads.ACTION)]
         if self._options.transport == "data_manager":
             said = "conversions sent by the Data Manager API may not be among them"
@@ -111,6 +121,7 @@ class GoogleInspector:
         try:
             rows = reader.rows(account.QUERY)
         except NotReadableError as error:
+            self._has_access = not error.concerns_access
             yield _unreadable(subject, error)
             return
         if not rows:

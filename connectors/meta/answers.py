@@ -45,7 +45,8 @@ class GraphError:
         kind = self.meaning.kind
         code = f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
         wait = self.retry_after if kind is OutcomeClass.RETRY else None
-        return Outcome(kind, code, _message(self.meaning.words, self.trace), wait)
+        said = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
+        return Outcome(kind, code, _message(said, self.trace), wait)
 
     def refusal(self, sent: int) -> Refused:
         """The answer to a request of `sent` events."""

@@ -17,6 +17,8 @@ class Meaning:
 
     kind: OutcomeClass
     words: str
+    advice: str = ""
+    """What to do about it, where that is always the same."""
 
 
 INVALID_PARAMETER = 100
@@ -25,7 +27,11 @@ TOKEN = 190
 _SLOW_DOWN = Meaning(OutcomeClass.RETRY, "Meta asks for fewer calls")
 _FOR_A_WHILE = Meaning(OutcomeClass.RETRY, "Meta has a passing trouble")
 NO_PERMISSION = Meaning(OutcomeClass.FIX_CONFIG, "the access token may not do this")
-_NO_DATASET = Meaning(OutcomeClass.FIX_CONFIG, "the dataset does not exist or the access token has no access to it")
+NO_DATASET = Meaning(
+    OutcomeClass.FIX_CONFIG,
+    "the dataset does not exist or the access token has no access to it",
+    "compare meta.dataset_id with Events Manager, and make the access token there, for this dataset",
+)
 _SESSION_OVER = Meaning(OutcomeClass.FIX_CONFIG, "Meta does not take the access token")
 WRONG_SECRET = Meaning(OutcomeClass.FIX_CONFIG, "the app secret is not that of the access token's app")
 _BAD_PARAMETER = Meaning(OutcomeClass.FIX_DATA, "Meta finds something in the request invalid")
@@ -49,7 +55,7 @@ CODES: Mapping[int, Meaning] = {
     **dict.fromkeys(range(200, 300), NO_PERMISSION),
     102: _SESSION_OVER,
     368: Meaning(OutcomeClass.FIX_CONFIG, "Meta has blocked this for a breach of its policies"),
-    803: _NO_DATASET,
+    803: NO_DATASET,
     2635: Meaning(OutcomeClass.FIX_CONFIG, "this version of the Graph API is no longer served"),
 }
 """By code, whatever the subcode; those of 100 and 190 say more."""
@@ -66,7 +72,7 @@ TOKEN_SUBCODES: Mapping[int, Meaning] = {
 """Of code 190."""
 
 PARAMETER_SUBCODES: Mapping[int, Meaning] = {
-    33: _NO_DATASET,
+    33: NO_DATASET,
     # https://github.com/Adsmurai-Google-Tag-Manager-Templates/adsmurai-facebook-conversions-api-client/issues/6
     2804001: Meaning(OutcomeClass.FIX_DATA, "a click id is not in Meta's form"),
     2804003: Meaning(OutcomeClass.EXPIRED, "an event is older than 7 days"),

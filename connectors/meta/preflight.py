@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 
 from connectors.meta.answers import GraphError, read_error, read_object
 from connectors.meta.options import MetaOptions
-from connectors.meta.outcomes import INVALID_PARAMETER, NO_PERMISSION, TOKEN, WRONG_SECRET
+from connectors.meta.outcomes import NO_DATASET, NO_PERMISSION, TOKEN, WRONG_SECRET
 from connectors.meta.wire import Graph
+from connectors.one_call import nobody_answers
 from connectors.records import Expectation, Finding, Verdict
 
+_TOKEN = "Meta access token"  # noqa: S105 - what is looked at
 _HOW_TO_RENEW = (
     "Make a new one in Events Manager (Settings, Generate access token) and put it where access_token points."
 )
-_SAME_ID = "Compare dataset_id with Events Manager. A token made there may send without being allowed to read."
 
 # What no permission to read can explain: sending would fail the same.
 _FAILURES: Mapping[int, str] = {
@@ -48,6 +49,9 @@ class MetaInspector:
         self._dataset_id = options.dataset_id
         self._graph = Graph(options)
         self._token = options.access_token
+        self._address = options.graph_url
+        self._is_over = False
+        """Whether the answer to a question says that every other would be the same."""
 
     def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
         """Whether the token is good and sees the dataset, and conversions have what Meta demands of their event.
@@ -56,8 +60,8 @@ class MetaInspector:
         """
         fields = "id,name,is_unavailable,last_fired_time,owner_business"
         return [
-            self._look(f"Meta dataset {self._dataset_id}", self._read_dataset, self._dataset_id, fields=fields),
-            self._look("Meta access token", _read_token, "debug_token", input_token=self._token),
+            *self._look(f"Meta dataset {self._dataset_id}", self._read_dataset, self._dataset_id, fields=fields),
+            *self._look(_TOKEN, _read_token, "debug_token", input_token=self._token),
             *(_without_price(each) for each in expected if each.target.action == "Purchase" and not each.sends_value),
         ]
 
@@ -68,15 +72,25 @@ class MetaInspector:
         """
         about = f"of Meta dataset {self._dataset_id}"
         return [
-            self._look(f"events {about}", _read_counts, self._dataset_id, "stats", aggregation="event_total_counts"),
-            self._look(f"contact data {about}", _read_contact, self._dataset_id, "stats", aggregation="had_pii"),
+            *self._look(f"events {about}", _read_counts, self._dataset_id, "stats", aggregation="event_total_counts"),
+            *self._look(f"contact data {about}", _read_contact, self._dataset_id, "stats", aggregation="had_pii"),
         ]
 
-    def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Finding:
-        """One call, and what came of it."""
+    def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[Finding]:
+        """One call, and what came of it; none where an earlier one failed as all of them would."""
+        if self._is_over:
+            return
+        found = self._ask(subject, reader, *path, **params)
+        self._is_over = found.verdict is Verdict.FAILED
+        yield found
+
+    def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> Finding:
         try:
             response = self._graph.get(*path, **params)
         except OSError as failure:  # of requests, or a CA bundle that is not where the environment says
+            if nobody_answers(failure):
+                said = f"nobody answers at {self._address}, Meta's address"
+                return Finding(subject, Verdict.FAILED, said, "See meta.graph_url, and that this machine may reach it.")
             return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
         if error := read_error(response):
             return _refused(subject, error)
@@ -108,10 +122,13 @@ def _refused(subject: str, error: GraphError) -> Finding:
     if error.meaning is WRONG_SECRET:
         return Finding(subject, Verdict.FAILED, said, "Take app_secret from the app the token was made for.")
     if error.code in _FAILURES:
-        return Finding(subject, Verdict.FAILED, said, _FAILURES[error.code])
+        concerned = _TOKEN if _FAILURES[error.code] is _HOW_TO_RENEW else subject
+        return Finding(concerned, Verdict.FAILED, said, _FAILURES[error.code])
+    if error.meaning is NO_DATASET:
+        return Finding(subject, Verdict.FAILED, said, f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}.")
     if error.meaning is NO_PERMISSION:
         return _not_seen(subject, f"this access token may send without being allowed to look at it ({code})")
-    return _not_seen(subject, said, _SAME_ID if error.code in {INVALID_PARAMETER, 803} else "")
+    return _not_seen(subject, said)
 
 
 def _read_token(subject: str, answer: Mapping[str, object]) -> Finding:
@@ -137,8 +154,8 @@ def _read_counts(subject: str, answer: Mapping[str, object]) -> Finding:
         return _not_seen(subject, "Meta's answer holds no counts")
     counts = _counted(answer)
     if not counts:
-        advice = "If conversions went out, look at Diagnostics in Events Manager; it shows them after about 20 minutes."
-        return Finding(subject, Verdict.VERIFIED, "Meta has counted none lately", advice)
+        said = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
+        return Finding(subject, Verdict.VERIFIED, said)
     told = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
     return Finding(subject, Verdict.VERIFIED, f"counted by Meta lately: {told}")
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_plus
 import httpx
 
 from connectors.authorities import authorities
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.oplead.flight import in_order
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.wire import read_json
@@ -93,6 +93,8 @@ class OpleadClient:
         base = httpx.URL(options.base_url)
         self.host = base.host
         self.origin = str(base.copy_with(raw_path=b"/")).rstrip("/")
+        self._server = f"{base.scheme}://{base.netloc.decode()}"
+        """The same without a user or password."""
         self.root = base.path.rstrip("/") + options.path_prefix
         self.list_path = self.root + options.leads_path
         self.requests = 0
@@ -213,6 +215,10 @@ class OpleadClient:
         # httpx's errors carry the request, with the address and the token: only their kind goes on.
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
+        except httpx.ConnectError as error:
+            raise Unreachable(
+                f"nobody answers at {self._server} ({type(error).__name__}): see oplead.base_url"
+            ) from None
         except httpx.HTTPError as error:
             raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.ports import Inspects, LeadSource, Shows
 from connectors.records import Expectation, Finding, Lead, UnreadableLead, Verdict
 from jobs.cli.accounts import WrongSettingsError, load_account, told
@@ -27,6 +27,7 @@ OPLEAD = "oplead"
 """Under what stands what was found with Oplead, beside the destinations."""
 LATEST = 200
 """How many of the latest leads are judged by the settings."""
+_REACH = "Mend the address, or see that this machine may reach it."
 _MEND = "Mend it in the settings, or where they point."
 
 
@@ -128,6 +129,8 @@ def look_at_oplead(settings: Settings, file: Path) -> Oplead:
         except Misconfigured as error:
             advice = "Mend that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
             return Oplead([Finding("leads", Verdict.FAILED, str(error), advice)])
+        except Unreachable as error:
+            return Oplead([Finding("leads", Verdict.FAILED, str(error), _REACH)])
         except Transient as error:
             return Oplead([Finding("leads", Verdict.UNREADABLE, str(error), "Try again later.")])
         made = forecast(book, deps, found)

@@ -71,7 +71,7 @@ def _night(loaded: Valid, wanted: Wanted, stop: Stop, *, alone: bool) -> Ended:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
-            _log.info("setting not acted on yet", note=str(note))
+            _log.info("setting noted", note=str(note))
         with watching(settings.account, alone=alone) as watcher:
             play = do_night if wanted.mode is Mode.RUN else try_night
             night = play(settings, watcher, wanted, stop=stop)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
-from jobs.settings.shapes import Digits, Like, OneOrMore, Path_, Slug, Span, StageNames, Strict, Text, YesNo
+from jobs.settings.shapes import ActionId, Like, OneOrMore, Path_, Slug, Span, StageNames, Strict, Text, YesNo
 
 
 class FieldValue(Strict):
@@ -72,7 +72,7 @@ def in_utc(since: datetime | None, zone: ZoneInfo) -> datetime | None:
 class GoogleAction(Strict):
     """A conversion action of Google Ads."""
 
-    id: Digits
+    id: ActionId
     """The conversion action's id, the number after ctId= in its address in Google Ads."""
     click_window_days: Annotated[int, Field(ge=1, le=90)] | None = None
     """The action's click-through window, as Google Ads shows it."""

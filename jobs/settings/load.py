@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from jobs.settings.document import Document, read_document
+from jobs.settings.doubts import doubtful_notes
 from jobs.settings.model import Settings
 from jobs.settings.pending import pending_notes
 from jobs.settings.problems import Finding, Mark, Problem, dotted, one_line
@@ -24,7 +25,7 @@ class Valid:
 
     settings: Settings
     notes: tuple[Problem, ...]
-    """Keys not acted on yet, in the order of the file."""
+    """Keys not acted on yet, and what may be a slip, in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     settings, findings = _check(document, references)
     if settings is None or findings:
         return Invalid(placed(findings, document, str(path)))
-    return Valid(settings, placed(list(pending_notes(document.tree)), document, str(path)))
+    return Valid(settings, placed([*pending_notes(document.tree), *doubtful_notes(document.tree)], document, str(path)))
 
 
 def file_text(path: Path) -> str:

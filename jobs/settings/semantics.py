@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from jobs.rules.labels import normalise_label
 from jobs.settings.document import Tree
+from jobs.settings.model import Settings
 from jobs.settings.places import find, items, leaves, text_at, texts, value_at
 from jobs.settings.problems import Finding, Path, dotted
 from jobs.settings.source import HEADER_NAME
@@ -287,7 +288,8 @@ def _a_schedule_is_daily_or_cron(tree: Tree) -> Iterator[Finding]:
 def _references_stand_where_they_are_read(tree: Tree) -> Iterator[Finding]:
     read = {path for pattern in REFERENCES for path, _ in find(tree, pattern)}
     for path, text in leaves(tree):
-        if "${" in text and path not in read:
+        # Below a key that is none, nothing is read: that key is the mistake.
+        if "${" in text and path not in read and path[0] in Settings.model_fields:
             yield Finding(path, "a ${VARIABLE} stands only for a secret or the credentials; write the value itself")
 
 

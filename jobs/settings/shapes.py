@@ -135,6 +135,14 @@ Digits = Annotated[
     BeforeValidator(digits, json_schema_input_type=str | int),
     Like(r"[0-9]{1,20}", "write the id, digits only"),
 ]
+ActionId = Annotated[
+    str,
+    BeforeValidator(digits, json_schema_input_type=str | int),
+    Like(
+        r"[0-9]{1,20}",
+        "write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag",
+    ),
+]
 Currency = Annotated[
     str,
     Like(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"),

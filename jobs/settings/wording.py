@@ -55,6 +55,8 @@ _SENTENCES = {
     "datetime_type": "write a day as 2026-09-01",
     "time_delta_type": "write a length of time as 3 d, 4 h, 45 min or 30 s",
 }
+_ALSO_CALLED = {"undo_if": "undo_when", "undo_on": "undo_when"}
+"""Keys that people write by their sense; by their letters another one is nearer."""
 _OTHERWISE = "this value cannot be used here"
 
 
@@ -67,7 +69,8 @@ def plain_findings(error: ValidationError, document: Document) -> Iterator[Findi
             key = str(location[-1])
             yield Finding((*path, key), f"this key is missing{_meaning(location)}", document.marks[path])
         elif details["type"] == "extra_forbidden":
-            hint = did_you_mean(str(location[-1]), _fields(location))
+            name = str(location[-1])
+            hint = did_you_mean(_ALSO_CALLED.get(name, name), _fields(location))
             yield Finding(path, f"there is no such key here{hint}")
         elif (value := value_at(document.tree, path)) is None:
             yield Finding(path, "this key has no value: write one, or take the key out")

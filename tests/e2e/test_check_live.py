@@ -190,7 +190,7 @@ GOOGLE_WRONG = {
     "an account nobody gave us": (
         _google(customer_id="5556667777"),
         "transport data_manager",
-        ("would refuse every conversion", "PERMISSION_DENIED"),
+        ("would refuse every conversion", "PERMISSION_DENIED", "customer_id", "login_customer_id"),
     ),
     "an account without its manager": (
         lambda company: company.settings["google_ads"].pop("login_customer_id"),
@@ -296,11 +296,64 @@ def test_what_is_wrong_at_meta_fails_with_what_to_do(company, case):
     code, found = checked(company, without_google(company))
 
     assert 1 == code
-    assert {"Meta dataset 1234567890", "Meta access token"} <= failed(found).keys()
+    assert 1 == len(failed(found)) == len(verdicts(found, "meta"))
     for said in failed(found).values():
         for word in words:
             assert word in said
     assert not [value for value in secrets.values() if value in str(found)]
+
+
+def test_a_dataset_that_is_none_or_not_the_tokens_fails_once(company):
+    """Meta answers alike of both."""
+    company.environ["META_ACCESS_TOKEN"] = TOKENS["2345678901"]
+    file = without_google(company)
+    code, found = checked(company, file)
+
+    assert 1 == code
+    assert ["Meta dataset 1234567890"] == list(failed(found)) == list(verdicts(found, "meta"))
+    assert "ompare meta.dataset_id with Events Manager" in failed(found)["Meta dataset 1234567890"]
+
+
+def test_a_wrong_customer_is_told_of_once(company):
+    """One failed item says what to compare; the questions that could only fail alike are not asked."""
+    company.settings["google_ads"]["customer_id"] = "5556667777"
+    _, found = checked(company, without_meta(company))
+    advised = [advice for told in found.values() for *_, advice in told if "login_customer_id" in advice]
+
+    assert 1 == len(advised)
+    assert not [subject for _, subject in found if subject.startswith(("uploads", "conversion actions"))]
+
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "setting"),
+    [
+        (lambda company: company.settings.update(oplead={"base_url": NOBODY}), "oplead.base_url"),
+        (lambda company: company.settings["google_ads"].update(endpoint=NOBODY), "google_ads.endpoint"),
+        (lambda company: company.settings["meta"].update(graph_url=NOBODY), "meta.graph_url"),
+    ],
+)
+def test_an_address_at_which_nobody_answers_fails_once(company, spoil, setting):
+    """A typing mistake is the likeliest cause: the address and its setting are named, and it is no success."""
+    spoil(company)
+    done = type_in(company, "check", "--live", "--json")
+    (told,) = done.objects
+    every = [*told["oplead"]["findings"], *(each for found in told["findings"].values() for each in found)]
+    wrong = [each for each in every if each["verdict"] == "failed" and NOBODY in each["said"]]
+
+    assert 1 == done.code == len(wrong)
+    assert setting in wrong[0]["said"] + wrong[0]["advice"]
+
+
+def test_a_run_that_cannot_reach_oplead_names_the_address(company):
+    """What is read in the night's mail is enough to mend it."""
+    company.settings["oplead"] = {"base_url": NOBODY}
+    run = type_in(company, "run", "--dry-run", file=without_meta(company))
+
+    assert 3 == run.code
+    assert f"nobody answers at {NOBODY} (ConnectError): see oplead.base_url" in run.lines
 
 
 # ── what cannot be seen ──────────────────────────────────────────────────────────────────────────
@@ -310,9 +363,6 @@ def test_what_is_wrong_at_meta_fails_with_what_to_do(company, case):
     "spoil",
     [
         pytest.param(_switch("meta", "meta_readable", False), id="a token that may only send"),
-        pytest.param(
-            lambda company: company.environ.update(META_ACCESS_TOKEN=TOKENS["2345678901"]), id="another dataset's token"
-        ),
         pytest.param(lambda company: company.fail("meta", "status", status=503, count=9), id="Meta is down"),
         pytest.param(lambda company: company.fail("meta", "html", count=9), id="a proxy answers for Meta"),
         pytest.param(lambda company: company.fail("meta", "cut_before", count=9), id="Meta cuts"),

@@ -48,6 +48,11 @@ Service = TypeVar(
 class NotConnectedError(Exception):
     """No connection came about, so nothing can have arrived."""
 
+    def __init__(self, said: str, unreachable: str = "") -> None:
+        """Keep the address, where no connection to it comes about at all."""
+        super().__init__(said)
+        self.unreachable = unreachable
+
 
 class CallFailedError(Exception):
     """A call ended with an error, of the API's own or of the way to it; it repeats no sentence of either."""
@@ -134,7 +139,7 @@ class AdsClient:
             service = _in_plain_text(service, kind, client)
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
-            _connect(channel, min(self._timeout, _CONNECTING))
+            _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl())
             yield service
         finally:
             channel.close()
@@ -164,8 +169,8 @@ def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClien
     return kind(transport=transport(channel=channel, client_info=_CLIENT_INFO))
 
 
-def _connect(channel: grpc.Channel, seconds: float) -> None:
-    """Wait until the channel can carry a call.
+def _connect(channel: grpc.Channel, seconds: float, address: str) -> None:
+    """Wait until the channel to an address can carry a call.
 
     Only what fails here is certain not to have been sent: once connected, no status tells whether a request left.
     """
@@ -176,7 +181,7 @@ def _connect(channel: grpc.Channel, seconds: float) -> None:
     try:
         while (state := states.get(timeout=max(0.0, deadline - time.monotonic()))) is not _READY:
             if state in _UNREACHABLE:
-                raise NotConnectedError("no connection to the Google Ads API")
+                raise NotConnectedError("no connection to the Google Ads API", address)
     except Empty:
         raise NotConnectedError(f"no connection to the Google Ads API in {seconds:g} s") from None
     finally:

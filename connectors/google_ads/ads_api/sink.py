@@ -132,7 +132,7 @@ class AdsApiSink:
         try:
             answer = call(request, token.value)
         except NotConnectedError as error:
-            return NotSent(str(error))
+            return NotSent(str(error), error.unreachable)
         except CallFailedError as error:
             return self._failed(error, token, sent)
         return read_answer(answer, sent, validate_only=self._options.validate_only)

@@ -32,7 +32,7 @@ from connectors.google_ads.data_manager.outcomes import code_name
 from connectors.google_ads.data_manager.refusals import VendorError, read_error
 from connectors.google_ads.data_manager.status import read_status
 from connectors.google_ads.data_manager.wire import open_session
-from connectors.one_call import checked_address, never_connected
+from connectors.one_call import checked_address, never_connected, nobody_answers
 from connectors.records import (
     Adjustment,
     Answered,
@@ -181,7 +181,9 @@ class DataManagerSink:
             return _refusal(error.response, sent)
         except requests.RequestException as error:
             reason = type(error).__name__
-            return NotSent(f"no connection: {reason}") if never_connected(error) else Lost(reason)
+            if not never_connected(error):
+                return Lost(reason)
+            return NotSent(f"no connection: {reason}", self._endpoint if nobody_answers(error) else "")
         except (ParseError, AttributeError, TypeError, ValueError):
             # What the library raises for an answer that is not its own: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")

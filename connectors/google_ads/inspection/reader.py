@@ -8,12 +8,14 @@ from pathlib import Path
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
+from connectors.google_ads.ads_api.failures import codes_of
 from connectors.google_ads.credentials import (
     ADS_API,
     ServiceAccount,
     TokenRefusedError,
     TokenUnavailableError,
 )
+from connectors.google_ads.inspection.transports import ACCESS, OF_ACCESS
 
 
 class NotReadableError(Exception):
@@ -24,6 +26,11 @@ class NotReadableError(Exception):
         super().__init__(said)
         self.said = said
         self.advice = advice
+
+    @property
+    def concerns_access(self) -> bool:
+        """Whether nothing of the account can be read, whatever is asked."""
+        return self.advice == ACCESS
 
 
 class Reader:
@@ -48,6 +55,8 @@ class Reader:
         try:
             return self._client.search(self._customer_id, query, self._account.token().value)
         except CallFailedError as error:
+            if not OF_ACCESS.isdisjoint(codes_of(error.faults)):
+                raise NotReadableError(f"Google Ads answers {error}", ACCESS) from None
             advice = next((fault.outcome.message for fault in error.faults if fault.outcome.message), "")
             raise NotReadableError(f"Google Ads answers {error}", advice) from None
         except TokenRefusedError as error:

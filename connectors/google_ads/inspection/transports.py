@@ -32,6 +32,17 @@ from connectors.records import (
 NAMES = {"data_manager": "Data Manager API", "google_ads_api": "Google Ads API"}
 """The transports, as a human knows them."""
 
+_ENDPOINTS = {"data_manager": "google_ads.endpoint", "google_ads_api": "google_ads.ads_api_endpoint"}
+"""The setting that holds each one's address."""
+
+OF_ACCESS = frozenset({"PERMISSION_DENIED", "USER_PERMISSION_DENIED", "CUSTOMER_NOT_FOUND"})
+"""What Google answers about an account that it does not know, or that this service account may not use."""
+ACCESS = (
+    "see that google_ads.customer_id is the account that owns the conversion actions, that login_customer_id beside it "
+    "is the manager by which the service account has access (left out where it has access itself), and that the "
+    "service account's e-mail is a user there"
+)
+
 _KEY = DeliveryKey("oplead-sync-check")
 _CLOSED = {"CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", "NOT_ALLOWLISTED"}
 _OF_THE_ROW = {
@@ -69,6 +80,10 @@ def transport_findings(receipt: Receipt, transport: str, *, in_use: bool) -> Ite
     """What the answer says of the transport, and of what else would keep conversions out."""
     subject = f"transport {transport}"
     match receipt:
+        case NotSent(unreachable=address) if address and in_use:
+            said = f"no connection comes about to {address}, the address of the {NAMES[transport]}"
+            advice = f"see {_ENDPOINTS[transport]}, and that this machine may reach it"
+            yield Finding(subject, Verdict.FAILED, said, advice)
         case NotSent(reason) | Lost(reason):
             yield Finding(subject, Verdict.UNREADABLE, f"the {NAMES[transport]} gives no answer: {reason}")
         case Received():
@@ -87,7 +102,8 @@ def _judged(outcome: Outcome, subject: str, transport: str, *, in_use: bool) -> 
         yield _open(subject, transport)
     elif outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
         said = f"the {NAMES[transport]} would refuse every conversion: {told}"
-        yield Finding(subject, Verdict.FAILED, said, "mend what it names, then check again")
+        advice = ACCESS if outcome.code in OF_ACCESS else "mend what it names, then check again"
+        yield Finding(subject, Verdict.FAILED, said, advice)
     else:
         yield Finding(subject, Verdict.UNREADABLE, f"the {NAMES[transport]} answers {told}")
 

@@ -274,7 +274,7 @@ def test_no_server_is_nothing_sent_and_told_at_once(ads):
     ads.api.close()
     begun = time.monotonic()
 
-    assert NotSent("no connection to the Google Ads API") == ads.submit()
+    assert NotSent("no connection to the Google Ads API", ads.api.url) == ads.submit()
     assert time.monotonic() - begun < 4
 
 
@@ -291,7 +291,7 @@ def test_a_server_of_another_kind_is_nothing_sent(ads):
     """It speaks HTTP/1.1, so no call can have begun."""
     ads.use(endpoint=ads.tokens.url)
 
-    assert NotSent("no connection to the Google Ads API") == ads.submit()
+    assert NotSent("no connection to the Google Ads API", ads.tokens.url) == ads.submit()
 
 
 def test_no_answer_in_time_is_in_doubt(ads):

@@ -329,9 +329,10 @@ def test_a_compressed_answer_is_read(google):
 
 def test_a_refused_connection_sent_nothing(google):
     """Nobody listens there."""
-    google.use(endpoint=f"http://127.0.0.1:{_free_port()}")
+    address = f"http://127.0.0.1:{_free_port()}"
+    google.use(endpoint=address)
 
-    assert NotSent("no connection: ConnectionError") == google.submit()
+    assert NotSent("no connection: ConnectionError", address) == google.submit()
 
 
 def test_a_server_without_tls_is_sent_nothing(google):

@@ -123,6 +123,15 @@ def test_rows_are_blamed_only_for_what_rows_can_do(meta):
     assert () == meta.submit().rows
 
 
+def test_a_dataset_that_is_not_there_says_what_to_compare(meta):
+    """A night that stops for it tells a human what to do."""
+    meta.refuse(100, 33)
+    receipt = meta.submit()
+
+    assert receipt.outcome.kind is OutcomeClass.FIX_CONFIG
+    assert "compare meta.dataset_id with Events Manager" in receipt.outcome.message
+
+
 def test_an_event_too_old_is_expired(meta):
     """Without a name of its row: whoever sent the batch halves it."""
     meta.refuse(100, 2804003, error_user_title="Timestamp de l’évènement trop ancien")

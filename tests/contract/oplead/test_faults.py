@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.oplead import AuthOptions
 from connectors.oplead.client import _until
 from connectors.records import LeadId
@@ -55,12 +55,13 @@ def test_a_lasting_fault_gives_up_after_five_attempts(platform, open_source, rep
 
 
 def test_nobody_listening_is_transient(open_source):
-    """A refused connection is tried again like any other fault."""
+    """A refused connection is tried again like any other fault; the address and its setting are named."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        source = open_source(base_url=f"http://127.0.0.1:{unused.getsockname()[1]}")
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        source = open_source(base_url=address)
 
-        with pytest.raises(Transient, match="ConnectError"):
+        with pytest.raises(Unreachable, match=rf"nobody answers at {address} .*: see oplead.base_url"):
             pull(source)
 
 

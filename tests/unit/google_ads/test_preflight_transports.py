@@ -63,6 +63,16 @@ def test_another_fault_fails_the_transport_in_use_only(in_use, verdict):
 
     assert verdict is finding.verdict
     assert "USER_PERMISSION_DENIED (no access)" in finding.said
+    assert in_use is ("customer_id" in finding.advice and "login_customer_id" in finding.advice)
+
+
+@pytest.mark.parametrize(("in_use", "verdict"), [(True, Verdict.FAILED), (False, Verdict.UNREADABLE)])
+def test_an_address_without_a_connection_fails_the_transport_in_use(in_use, verdict):
+    """It is named with its setting: time alone does not mend it."""
+    finding = _finding(NotSent("no connection: ConnectionError", "http://127.0.0.1:9"), in_use=in_use)
+
+    assert verdict is finding.verdict
+    assert in_use is ("http://127.0.0.1:9" in finding.said and "endpoint" in finding.advice)
 
 
 @pytest.mark.parametrize(

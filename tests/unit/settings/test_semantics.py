@@ -176,6 +176,21 @@ def test_the_unspoilt_configuration_is_valid(loaded):
             {"conversions": f"[{{ id: sale, stage: won, name: 'to ${{WHO}}', {ACTION} }}]"},
             "conversions.0.name: a ${VARIABLE} stands only for a secret or the credentials; write the value itself",
         ),
+        (
+            {"metta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }"},
+            'metta: there is no such key here; did you mean "meta"?',
+        ),
+        (
+            {"conversions": f"[{{ id: sale, stage: won, undo_if: [lost], {ACTION} }}]"},
+            'conversions.0.undo_if: there is no such key here; did you mean "undo_when"?',
+        ),
+        (
+            {"conversions": "[{ id: sale, stage: won, google_ads: { conversion_action: AW-987654321 } }]"},
+            (
+                "conversions.0.google_ads.conversion_action: write the number after ctId= in the conversion action's "
+                "address in Google Ads; AW-… names a tag"
+            ),
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(complaints, changes, expected):
