@@ -17,7 +17,7 @@ from jobs.nightly import Summary
 from jobs.reporting import as_json
 from jobs.reporting.account import Account
 from jobs.reporting.explanation import Explanation, Verdict, print_explanation
-from jobs.reporting.night import Night, night_json, print_night
+from jobs.reporting.night import Night, heard, night_json, print_night
 from jobs.reporting.reasons import REASONS
 from jobs.reporting.standing import print_standing
 from jobs.reporting.status import LastRun, Status, print_status
@@ -93,6 +93,21 @@ def test_a_night_says_what_a_human_is_needed_for():
     assert "A human is needed" in text
     assert "[oplead] refuses the token" in text
     assert "took 3 min 0 s" in text
+
+
+def test_rejections_that_are_to_be_expected_are_told_apart():
+    """They end no night with 1, and the line says why none of them does."""
+    summary = Summary("maison-test", 3, NOW)
+    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "CLICK_NOT_FOUND"] = 3
+
+    assert "3 rejected (to be expected: no such click)" == heard(summary)
+    assert 0 == summary.exit_code
+
+    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "INVALID_GCLID"] = 1
+    summary.resolved.unexpected = 1
+
+    assert "4 rejected (3 of them to be expected: no such click)" == heard(summary)
+    assert 1 == summary.exit_code
 
 
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
