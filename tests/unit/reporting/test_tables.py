@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
+from jobs.backfill import Group
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Awaited, Tally
 from jobs.nightly import Summary
 from jobs.reporting import as_json
 from jobs.reporting.account import Account
+from jobs.reporting.backfill import Preview, print_preview
 from jobs.reporting.explanation import Explanation, Verdict, print_explanation
 from jobs.reporting.night import Night, heard, night_json, print_night
 from jobs.reporting.reasons import REASONS
@@ -82,6 +84,19 @@ def test_each_reason_is_explained_once():
     text = _printed(120, lambda console: print_standing(console, ACCOUNT, twice))
 
     assert 1 == text.count("so the ad cannot be found")
+
+
+def test_a_preview_says_how_many_are_held_back_for_each_reason():
+    """Whatever conversion they are of; and what becomes of those that are neither sent nor held back."""
+    group = Group("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
+    held = (TALLIES[0], Tally("visit", "google_ads", Fate.WITHHELD, "no_click_id", 3, Decimal(0)))
+    held += (Tally("sale", "google_ads", Fate.WITHHELD, "consent_missing", 4, Decimal(0)),)
+    text = _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,), held)))
+    rows = [line.split() for line in text.splitlines()]
+
+    assert ["no", "usable", "click", "id", "37"] in [row[:5] for row in rows]
+    assert ["consent", "not", "asked", "4"] in [row[:4] for row in rows]
+    assert "2 conversions left as is: it cannot be decided yet" in text
 
 
 def test_a_night_says_what_a_human_is_needed_for():
