@@ -193,6 +193,7 @@ class _Backfill:
             "from": asked and as_json.plain(asked.start),
             "before": asked and as_json.plain(asked.end),
             "groups": as_json.plain(preview.groups),
+            "stands": as_json.plain(preview.tallies),
             "undated": as_json.plain(preview.picked.undated if preview.picked else []),
             "already_sent": as_json.plain(preview.told),
         }

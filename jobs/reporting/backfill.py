@@ -13,7 +13,7 @@ from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.night import heard, sent
 from jobs.reporting.reasons import words_for
-from jobs.reporting.standing import explained_reasons, print_standing, reasons_table
+from jobs.reporting.standing import explained_reasons, how_many_each, print_pointer, print_standing, reasons_table
 from jobs.reporting.terminal import counted, facts, number, table
 from jobs.retry import Chosen
 
@@ -84,22 +84,28 @@ def print_preview(console: Console, account: Account, preview: Preview) -> None:
         reasons = explained_reasons(preview.tallies)
         if reasons:
             console.print()
-            console.print(reasons_table(reasons))
+            console.print(reasons_table(reasons, how_many_each(preview.tallies)))
     elif preview.picked is not None:
         console.print("Nothing of that time is left to be sent by a backfill.")
-    lines = [*_late(preview), *_undated(account, preview), *_told(preview)]
+    lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_told(preview)]
     if lines:
         console.print()
         console.print(facts([("•", line) for line in lines]))
 
 
-_COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left")
+_COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
 
 
 def _late(preview: Preview) -> list[str]:
     late = preview.sum_of("expired")
     said = f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
     return [said] if late else []
+
+
+def _left(preview: Preview) -> list[str]:
+    left = preview.sum_of("left")
+    why = "it cannot be decided yet, or the platform was told of it another way; nothing is sent for it"
+    return [f"{counted(left, 'conversion')} left as is: {why}"] if left else []
 
 
 def _undated(account: Account, preview: Preview) -> list[str]:
@@ -154,6 +160,7 @@ def print_sent(console: Console, account: Account, summary: Summary, tallies: Se
     if tallies:
         console.print()
         print_standing(console, account, tallies)
+        print_pointer(console, tallies)
     print_needs(console, summary)
 
 

@@ -180,7 +180,7 @@ def _corrected(summary: Summary) -> str:
 def heard(summary: Summary) -> str:
     """What platforms answered."""
     said = [
-        f"{number(count)} {fate.value.replace('_', ' ')}"
+        f"{number(count)} {fate.value.replace('_', ' ')}{_expected(summary, count) if fate is Fate.REJECTED else ''}"
         for fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
         if (count := moved(summary, fate))
     ]
@@ -188,6 +188,15 @@ def heard(summary: Summary) -> str:
     if pending:
         said.append(f"{counted(pending, 'request')} not answered yet")
     return ", ".join(said) or "nothing was waiting for an answer"
+
+
+def _expected(summary: Summary, rejected: int) -> str:
+    """How many of these rejections need nobody; nothing where each needs someone."""
+    unexpected = summary.delivered.unexpected + summary.corrected.unexpected + summary.resolved.unexpected
+    if unexpected >= rejected:
+        return ""
+    part = f"{number(rejected - unexpected)} of them " if unexpected else ""
+    return f" ({part}to be expected: no such click)"
 
 
 def _unreadable(summary: Summary) -> list[str]:

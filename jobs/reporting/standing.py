@@ -1,6 +1,7 @@
 """Where deliveries stand, as a table, with what each reason means and what to do about it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -65,13 +66,23 @@ def explained_reasons(tallies: Sequence[Tally]) -> list[Words]:
     return list(found.values())
 
 
-def reasons_table(reasons: Sequence[Words]) -> Table:
-    """What each reason means and what to do."""
-    made = table("Why", "What it means", "What to do")
+def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None = None) -> Table:
+    """What each reason means and what to do; with numbers, by the reasons' short words, how many stand so."""
+    numbers = () if how_many is None else ("How many",)
+    made = table("Why", *numbers, "What it means", "What to do", numbers=numbers)
     made.columns[0].min_width = 16
     for words in reasons:
-        made.add_row(words.short, words.means, words.todo or NOTHING)
+        counts = () if how_many is None else (number(how_many[words.short]),)
+        made.add_row(words.short, *counts, words.means, words.todo or NOTHING)
     return made
+
+
+def how_many_each(tallies: Sequence[Tally]) -> Counter[str]:
+    """How many stand for each reason, by its short words."""
+    counts: Counter[str] = Counter()
+    for tally in tallies:
+        counts[words_for(tally.fate, tally.reason).short] += tally.count
+    return counts
 
 
 def _stands(tally: Tally, zone: ZoneInfo) -> str:

@@ -65,9 +65,10 @@ def test_what_would_be_sent_is_shown_by_age(past, company):
     )
     before = company.rows_of("delivery"), company.rows_of("run"), company.rows_of("cursor")
     typed = backfill(company, "--dry-run", yes=False)
+    (told,) = backfill(company, "--dry-run", "--json", yes=False).objects
     shown = {
         (group["conversion"], group["age"]): [group[name] for name in ("sent", "waits", "withheld", "expired")]
-        for group in backfill(company, "--dry-run", "--json", yes=False).objects[0]["groups"]
+        for group in told["groups"]
     }
 
     assert 0 == typed.code
@@ -77,6 +78,8 @@ def test_what_would_be_sent_is_shown_by_age(past, company):
         ("sale", "0-7"): [2, 0, 1, 0],
         ("sale", "8-30"): [0, 0, 0, 1],
     } == shown
+    assert ["consent_missing"] * 2 == [each["reason"] for each in told["stands"] if each["fate"] == "withheld"]
+    assert "consent not asked 2 " in typed.lines
     assert "2 conversions can no longer be sent" in typed.lines
     assert "Nothing was sent or changed." in typed.lines
     assert before == (company.rows_of("delivery"), company.rows_of("run"), company.rows_of("cursor"))

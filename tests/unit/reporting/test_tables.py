@@ -11,13 +11,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
+from jobs.backfill import Group
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Awaited, Tally
 from jobs.nightly import Summary
 from jobs.reporting import as_json
 from jobs.reporting.account import Account
+from jobs.reporting.backfill import Preview, print_preview
 from jobs.reporting.explanation import Explanation, Verdict, print_explanation
-from jobs.reporting.night import Night, night_json, print_night
+from jobs.reporting.night import Night, heard, night_json, print_night
 from jobs.reporting.reasons import REASONS
 from jobs.reporting.standing import print_standing
 from jobs.reporting.status import LastRun, Status, print_status
@@ -84,6 +86,19 @@ def test_each_reason_is_explained_once():
     assert 1 == text.count("so the ad cannot be found")
 
 
+def test_a_preview_says_how_many_are_held_back_for_each_reason():
+    """Whatever conversion they are of; and what becomes of those that are neither sent nor held back."""
+    group = Group("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
+    held = (TALLIES[0], Tally("visit", "google_ads", Fate.WITHHELD, "no_click_id", 3, Decimal(0)))
+    held += (Tally("sale", "google_ads", Fate.WITHHELD, "consent_missing", 4, Decimal(0)),)
+    text = _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,), held)))
+    rows = [line.split() for line in text.splitlines()]
+
+    assert ["no", "usable", "click", "id", "37"] in [row[:5] for row in rows]
+    assert ["consent", "not", "asked", "4"] in [row[:4] for row in rows]
+    assert "2 conversions left as is: it cannot be decided yet" in text
+
+
 def test_a_night_says_what_a_human_is_needed_for():
     """What stopped and what is unreadable stands under the table."""
     summary = Summary("maison-test", 3, NOW, source_stopped="[oplead] refuses the token")
@@ -93,6 +108,21 @@ def test_a_night_says_what_a_human_is_needed_for():
     assert "A human is needed" in text
     assert "[oplead] refuses the token" in text
     assert "took 3 min 0 s" in text
+
+
+def test_rejections_that_are_to_be_expected_are_told_apart():
+    """They end no night with 1, and the line says why none of them does."""
+    summary = Summary("maison-test", 3, NOW)
+    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "CLICK_NOT_FOUND"] = 3
+
+    assert "3 rejected (to be expected: no such click)" == heard(summary)
+    assert 0 == summary.exit_code
+
+    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "INVALID_GCLID"] = 1
+    summary.resolved.unexpected = 1
+
+    assert "4 rejected (3 of them to be expected: no such click)" == heard(summary)
+    assert 1 == summary.exit_code
 
 
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
