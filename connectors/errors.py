@@ -4,6 +4,7 @@
     ├── Transient               try again later: timeouts, 429, 5xx, cut connections
     │   └── Unreachable         nobody answers at the address: it is wrong, or the network is down
     └── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
+        └── KeyRefused          the key itself, or the way it is shown
 
 What a platform says of a single row is data (`records.Outcome`), not an exception.
 """
@@ -30,3 +31,7 @@ class Unreachable(Transient):
 
 class Misconfigured(ConnectorError):
     """Nothing will pass until a human changes something; the message says what."""
+
+
+class KeyRefused(Misconfigured):
+    """The platform does not take the key, or not as it is shown."""

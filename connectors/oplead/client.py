@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_plus
 import httpx
 
 from connectors.authorities import authorities
-from connectors.errors import Misconfigured, Transient, Unreachable
+from connectors.errors import KeyRefused, Misconfigured, Transient, Unreachable
 from connectors.oplead.flight import in_order
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.wire import read_json
@@ -32,6 +32,8 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _WHOLE_ANSWER = 4  # times the read timeout; an answer that drips for longer than this is none
 _LONG_WAIT = timedelta(seconds=5)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_BAD_QUESTION = frozenset({400, 422})
+"""What a platform answers to a parameter that it does not take."""
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _DELAY = re.compile(r"\d{1,9}", re.ASCII)
@@ -48,7 +50,7 @@ class Refused(Misconfigured):
         """Only ever compared: it may repeat what was asked."""
 
 
-class TokenRefused(Misconfigured):
+class TokenRefused(KeyRefused):
     """Oplead refuses the token, or the way it is shown."""
 
     def __init__(self, message: str, status: int) -> None:
@@ -241,8 +243,13 @@ class OpleadClient:
                 self._pacer.throttled()
             delay = _retry_after(response, self._clock.now())
             return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
-        message = f"Oplead answered {status} on {path}: see oplead.base_url, oplead.path_prefix and the paths after it"
-        return Refused(message, status, content)
+        see = "oplead.base_url, oplead.path_prefix and the paths after it"
+        if status in _BAD_QUESTION and path == self.list_path:
+            see = (
+                "oplead.pagination, oplead.since_filter and oplead.extra_query, for it may not take a parameter of the "
+                f"list; then {see}"
+            )
+        return Refused(f"Oplead answered {status} on {path}: see {see}", status, content)
 
 
 def _is_everyones(failure: BaseException) -> bool:

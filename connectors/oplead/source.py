@@ -241,7 +241,8 @@ class OpleadSource:
             yield answer.served_at, items, place
 
     def _page(self, items: Sequence[object], is_known: IsKnown) -> LeadPage:
-        entries = [self._entry(item, is_known) for item in items]
+        no_leads = not any(isinstance(item, Mapping) for item in items)
+        entries = [self._entry(item, is_known, no_leads=no_leads) for item in items]
         bare = [entry.id for entry in entries if isinstance(entry, _Entry) and self._leaves_details_out(entry)]
         with closing(self._own_pages(bare)) as pages:
             read = [self._whole(entry, pages) if isinstance(entry, _Entry) else entry for entry in entries]
@@ -253,11 +254,11 @@ class OpleadSource:
             resume=None,
         )
 
-    def _entry(self, item: object, is_known: IsKnown) -> _Entry | LeadId | UnreadableLead:
+    def _entry(self, item: object, is_known: IsKnown, *, no_leads: bool) -> _Entry | LeadId | UnreadableLead:
         """A list's entry to be read, its id where it is known already, or why it cannot be read."""
         own_id = None
         try:
-            entry = _object(item)
+            entry = _object(item, no_leads=no_leads)
             own_id = read_id(entry, self._paths)
             digest = digest_of(entry)
             return own_id if is_known(own_id, digest) else _Entry(entry, own_id, digest)
@@ -369,9 +370,11 @@ def _nothing_is_known(_lead: LeadId, _digest: str) -> bool:
     return False
 
 
-def _object(item: object) -> Mapping[str, object]:
+def _object(item: object, *, no_leads: bool) -> Mapping[str, object]:
+    """An entry of the list; where all its page has is something else, it is likely to be another list."""
     if not isinstance(item, Mapping):
-        raise Unreadable(f"an entry of the list is no object ({shape(item)}): see oplead.pagination.items")
+        hint = ": see oplead.pagination.items" if no_leads else ""
+        raise Unreadable(f"an entry of the list is no object ({shape(item)}){hint}")
     return item
 
 

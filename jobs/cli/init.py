@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import LabelSeen, Survey
 from jobs.cli.accounts import WrongSettingsError
 from jobs.cli.exits import Exit, UnansweredError
@@ -117,7 +117,8 @@ def _look(told: Answers) -> Survey | None:
     token = os.environ.get("OPLEAD_TOKEN", "").strip()
     look = _where_to_look(told, token)
     if not token:
-        results().print("OPLEAD_TOKEN is not set, so Oplead is not asked; `probe` can do so later.")
+        said = "OPLEAD_TOKEN is not set, so Oplead is not asked and nothing is proposed. To have it looked at, end this"
+        results().print(f"{said} (Ctrl-C), set the variable to the client admin's API key, and call `init` again.")
         return None
     clock = str(look.clock) if look.clock else None
     try:
@@ -126,6 +127,12 @@ def _look(told: Answers) -> Survey | None:
             survey_of(look.oplead, ZoneInfo(told.timezone), look.click_ids, time) as source,
         ):
             survey = source.survey(leads=_SAMPLE)
+    except KeyRefused:
+        raise UnansweredError(
+            "Oplead refuses the key in OPLEAD_TOKEN: set it to the client admin's API key (gear, API, tab API Oplead), "
+            "or say how Oplead wants it shown by --auth, --auth-name and --auth-prefix. Without OPLEAD_TOKEN, `init` "
+            "asks Oplead nothing"
+        ) from None
     except ConnectorError as error:
         results().print(f"Oplead could not be looked at: {error}", markup=False, soft_wrap=True)
         return None

@@ -53,9 +53,22 @@ def print_forecast(console: Console, account: Account, made: Forecast) -> None:
 def _unreadable(made: Forecast) -> list[Finding]:
     if not made.unreadable:
         return []
-    reasons = list(dict.fromkeys(lead.reason for lead in made.unreadable))[:_NAMED]
-    said = f"{number(len(made.unreadable))} cannot be read: {'; '.join(reasons)}"
-    return [Finding("unreadable leads", Verdict.FAILED, said, "Write where it stands, or mend the leads in Oplead.")]
+    count = len(made.unreadable)
+    by_reason: dict[str, list[str]] = {}
+    for lead in made.unreadable:
+        by_reason.setdefault(lead.reason, []).append(lead.id or "without an id")
+    told = [f"{reason} ({_some(ids)})" for reason, ids in list(by_reason.items())[:_NAMED]]
+    said = f"{number(count)} cannot be read: {'; '.join(told)}"
+    if count >= made.leads:
+        advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
+        return [Finding("unreadable leads", Verdict.FAILED, said, advice)]
+    advice = "Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned."
+    return [Finding("unreadable leads", Verdict.DOUBTFUL, said, advice)]
+
+
+def _some(ids: Sequence[str]) -> str:
+    """The first few leads, by id."""
+    return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
 
 
 def _unknown_labels(made: Forecast) -> list[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.oplead.client import Answer, TokenRefused
 from connectors.oplead.options import AuthOptions, OpleadOptions
 from connectors.oplead.probe.asking import Asker, Bound, Declined, Open
@@ -123,11 +123,11 @@ def _next(left: Iterator[T], otherwise: Misconfigured) -> T:
 def _refused_token(tried: _Tried, options: OpleadOptions) -> Misconfigured:
     ways = ", ".join(dict.fromkeys(said_of(style) for style in _auths(options.auth)))
     if tried.forbidden:
-        return Misconfigured(
+        return KeyRefused(
             f"Oplead knows the token but lets it read no leads (403, sent as {tried.forbidden[0]}): write the client "
             "admin's API key as oplead.token; other keys see only some leads"
         )
-    return Misconfigured(
+    return KeyRefused(
         "Oplead refuses the token in every usual way it can be shown: write the client admin's API key as "
         "oplead.token (gear, API, tab API Oplead), or, if Oplead names another way than these, write it as "
         f"oplead.auth. Tried: {ways}"

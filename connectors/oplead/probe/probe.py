@@ -228,6 +228,8 @@ def _records(options: OpleadOptions, places: FieldPaths, leads: Sequence[object]
             reasons.append(str(error))
     if reasons:
         commonest = max(sorted(set(reasons)), key=reasons.count)
+        if not any(isinstance(lead, Mapping) for lead in leads):
+            commonest += ": see oplead.pagination.items"
         told = f"{len(reasons)} of {len(leads)} leads cannot be read, most for this: {commonest}"
         (notes.undecided if len(reasons) > _MOST_UNREADABLE * len(leads) else notes.suspicions).append(told)
     return records
@@ -235,7 +237,7 @@ def _records(options: OpleadOptions, places: FieldPaths, leads: Sequence[object]
 
 def _record(options: OpleadOptions, paths: FieldPaths, lead: object) -> Lead:
     if not isinstance(lead, Mapping):
-        raise Unreadable("an entry of the list is no object: see oplead.pagination.items")
+        raise Unreadable("an entry of the list is no object")
     return parse_lead(
         lead,
         id=read_id(lead, paths),

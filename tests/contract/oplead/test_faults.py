@@ -112,6 +112,18 @@ def test_a_refused_token_stops_at_once(platform, open_source, reply, clock, stat
     assert [] == clock.slept
 
 
+@pytest.mark.parametrize(("status", "parameters"), [(400, True), (422, True), (404, False)])
+def test_a_refused_question_names_the_settings_of_its_parameters(platform, open_source, reply, status, parameters):
+    """The address is right where a platform says that it was asked wrongly."""
+    platform.serve("/v1/leads", reply(status=status))
+
+    with pytest.raises(Misconfigured) as caught:
+        pull(open_source())
+
+    assert "oplead.base_url" in str(caught.value)
+    assert [parameters] * 2 == [name in str(caught.value) for name in ("oplead.pagination", "oplead.since_filter")]
+
+
 @pytest.mark.parametrize("status", [302, 400, 404, 422])
 def test_any_other_refusal_names_path_and_status(platform, open_source, reply, status):
     """A redirect is one of them: the token does not follow it."""

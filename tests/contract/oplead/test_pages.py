@@ -372,6 +372,16 @@ def test_entries_without_an_id_that_look_alike_do_not_tell_that_the_list_moved(p
     assert [(False, 0)] * 3 == [(page.moved, page.missing) for page in read]
 
 
+@pytest.mark.parametrize(("others", "points_at_the_list"), [(0, True), (1, False)])
+def test_only_a_list_of_no_leads_at_all_may_be_another_list(platform, open_source, lead, *, others, points_at_the_list):
+    """One entry that is no lead stands among leads: the list is the right one."""
+    platform.serve("/v1/leads", {"data": ["Fiche archivée", *(lead(number + 1) for number in range(others))]})
+    ((unreadable,),) = [page.unreadable for page in pull(open_source())]
+
+    assert unreadable.reason.startswith("an entry of the list is no object (text, 14 characters)")
+    assert points_at_the_list is ("oplead.pagination.items" in unreadable.reason)
+
+
 @pytest.mark.parametrize(("totals", "moved"), [((4, 4), False), ((4, 5), True), ((5, 4), True)])
 def test_a_total_that_changes_tells_that_the_list_moved(platform, open_source, lead, totals, moved):
     """A lead that went away leaves no other trace than this, and what was behind it is passed over."""

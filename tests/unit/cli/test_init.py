@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from connectors.errors import Misconfigured
+from connectors.errors import KeyRefused, Misconfigured
 from connectors.survey import AmountSeen, FewValues, LabelSeen, Survey
 from jobs.cli import init
 from jobs.cli.app import app
@@ -149,6 +149,16 @@ def test_a_platform_that_refuses_is_told_of_and_the_file_written(type_in):
     assert 0 == result.exit_code
     assert "refuses the token" in result.output
     assert {"token": "${OPLEAD_TOKEN}"} == told["oplead"]
+
+
+def test_a_refused_key_is_told_by_what_init_knows_and_nothing_is_asked(type_in):
+    """There is no settings file yet whose keys it could name."""
+    result, told = type_in(*ENOUGH, survey=KeyRefused("write the client admin's API key as oplead.token"))
+
+    assert (2, None) == (result.exit_code, told)
+    assert "OPLEAD_TOKEN" in result.output
+    assert "--auth-name" in result.output
+    assert "oplead.token" not in result.output
 
 
 def test_the_second_signal_is_found_where_it_is_asked_apart(type_in):

@@ -63,12 +63,32 @@ def test_what_a_human_should_mend_is_told(account):
     told = {finding.subject: (finding.verdict, finding.said) for finding in forecast_findings(made)}
 
     assert (Verdict.VERIFIED, "the latest 2 leads can be read") == told["leads"]
-    assert (Verdict.FAILED, "1 cannot be read: no creation time: see oplead.fields.created_at") == told[
+    assert (Verdict.DOUBTFUL, "1 cannot be read: no creation time: see oplead.fields.created_at (L-3)") == told[
         "unreadable leads"
     ]
     assert Verdict.FAILED is told["statuses"][0]
     assert "Chaud (1)" in told["statuses"][1]
     assert Verdict.FAILED is told["conversions"][0]
+
+
+def test_few_leads_that_cannot_be_read_are_named_and_fail_nothing(account):
+    """A night goes on without them; from half of them on, the settings are likely to be wrong."""
+    bad = [UnreadableLead(f"L-{number}", "no creation time") for number in range(4)]
+    bad.append(UnreadableLead(None, "an entry of the list is no object (text, 14 characters)"))
+    good = [lead(f"G-{number}") for number in range(6)]
+
+    def told(*leads):
+        made = forecast_findings(found(account, *leads))
+        return next((one.verdict, one.said) for one in made if one.subject == "unreadable leads")
+
+    assert (
+        Verdict.DOUBTFUL,
+        (
+            "5 cannot be read: no creation time (L-0, L-1, L-2, …); "
+            "an entry of the list is no object (text, 14 characters) (without an id)"
+        ),
+    ) == told(*good, *bad)
+    assert Verdict.FAILED is told(*good[:5], *bad)[0]
 
 
 def test_no_lead_at_all_points_at_the_key(account):
