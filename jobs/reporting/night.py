@@ -201,7 +201,8 @@ def _expected(summary: Summary, rejected: int) -> str:
 
 def _unreadable(summary: Summary) -> list[str]:
     """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
-    found = summary.pulled.unreadable if summary.told.unreadable else []
+    # A night that reads the list twice meets each twice.
+    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.told.unreadable else []
     said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
     return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
