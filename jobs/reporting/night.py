@@ -31,6 +31,8 @@ _TRIED = {
     Mode.REHEARSAL: "rehearsal, nothing was sent or changed",
     Mode.VALIDATION: "validation, nothing counts or changes",
 }
+MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
+"""The heading of rows that are more than what was sent: outcomes of other nights are learnt in this one."""
 _SHOWN = 10
 """Unreadable leads named one by one."""
 
@@ -61,7 +63,7 @@ def print_night(console: Console, account: Account, night: Night) -> None:
     if night.mode is Mode.VALIDATION:
         print_verdicts(console, account, summary)
     elif night.tallies:
-        title = "Tonight's deliveries" if night.mode is Mode.RUN else "What the next run would do"
+        title = MOVED if night.mode is Mode.RUN else "What the next run would do"
         console.print(f"[bold]{title}[/bold]")
         print_standing(console, account, night.tallies)
         if night.mode is Mode.RUN:

@@ -107,6 +107,7 @@ def test_a_night_says_what_a_human_is_needed_for():
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
 
     assert "A human is needed" in text
+    assert "sent before and heard of now" in text
     assert "[oplead] refuses the token" in text
     assert "took 3 min 0 s" in text
 
