@@ -74,11 +74,14 @@ class Pulled:
             if count
         ]
 
-    def count(self, page: LeadPage, kept: Kept) -> None:
-        """Add a page of the list."""
+    def count(self, page: LeadPage, kept: Kept, *, before: LeadPage | None) -> None:
+        """Add a page of the list, without what the page before showed: a list may end on one page again and again."""
         self.pages += 1
-        self.seen += len(page.leads) + len(page.unchanged)
-        self._count(page, kept)
+        there = _ids(page)
+        new = there - _ids(before)
+        self.seen += len(new)
+        repeats = before is not None and there and not new
+        self._count(replace(page, unreadable=()) if repeats else page, kept)
 
     def count_own(self, page: LeadPage, kept: Kept) -> None:
         """Add leads that were read by their own pages."""
@@ -92,6 +95,11 @@ class Pulled:
         self.unreadable += page.unreadable
         self.moved |= page.moved
         self.missing = page.missing
+
+
+def _ids(page: LeadPage | None) -> set[LeadId]:
+    """The leads of a page that can be read."""
+    return set() if page is None else {*(lead.id for lead in page.leads), *page.unchanged}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +180,12 @@ class _Pulling:
 
     def read_list(self, since: datetime | None, resume: str | None) -> bool:
         """Read pages to the last; False where a budget ends it before."""
-        page: LeadPage | None = None
+        page = before = None
         for page in self.source.fetch_changes(since, resume=resume, is_known=self._is_known):
             self._set_clock(page, first=self.done.pages == 0)
-            if not self._keep(page):
+            if not self._keep(page, before):
                 return False
+            before = page
             if page.resume is not None and self.clock.now() > self.until:
                 return False
         return page is None or page.resume is None
@@ -200,8 +209,11 @@ class _Pulling:
         if first:
             self.own_pages.started = page.served_at
 
-    def _keep(self, page: LeadPage) -> bool:
-        """Keep a page, and have the next pull go on after it; False where its new leads could not all be read."""
+    def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
+        """Keep a page that follows another, and have the next pull go on after it.
+
+        False where its new leads could not all be read.
+        """
         started = self.own_pages.started
         listed = page
         if self.style is Style.DETAILS:
@@ -220,7 +232,7 @@ class _Pulling:
             session.add(place)
             when = Times(started, page.served_at or started, self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
-        self.done.count(listed, kept)
+        self.done.count(listed, kept, before=before)
         return True
 
     def _unchanged_tests(self, listed: Sequence[LeadId]) -> set[LeadId]:

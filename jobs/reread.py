@@ -83,11 +83,12 @@ class _Reading:
     def read_list(self, resume: str | None) -> bool:
         """Read pages to the last; False where a budget ends it before."""
         since = self.wish.reads_from if self.style is Style.SINCE else None
-        page: LeadPage | None = None
+        page = before = None
         for page in self.source.fetch_changes(since, resume=resume, is_known=self._is_known):
             self._set_clock(page, first=self.done.pages == 0)
-            if not self._keep(page):
+            if not self._keep(page, before):
                 return False
+            before = page
             if page.resume is not None and self.clock.now() > self.until:
                 return False
         return page is None or page.resume is None
@@ -120,8 +121,11 @@ class _Reading:
                 )
             return bool(excluded.unchanged(session, account, {lead: digest}))
 
-    def _keep(self, page: LeadPage) -> bool:
-        """Keep a page, and have an interrupted reading go on after it; False where its leads could not all be read."""
+    def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
+        """Keep a page that follows another, and have an interrupted reading go on after it.
+
+        False where its leads could not all be read.
+        """
         started = self.own_pages.started
         listed = page
         if self.style is Style.DETAILS:
@@ -133,7 +137,7 @@ class _Reading:
             backfills.note_page(session, self.ledger, page.resume)
             when = Times(started, page.served_at or started, self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
-        self.done.count(listed, kept)
+        self.done.count(listed, kept, before=before)
         return True
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:

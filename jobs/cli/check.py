@@ -3,19 +3,22 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.ports import Inspects, LeadSource, Shows
 from connectors.records import Expectation, Finding, Lead, UnreadableLead, Verdict
 from jobs.cli.accounts import WrongSettingsError, load_account, told
 from jobs.cli.exits import Exit, worst
+from jobs.cli.state import starts_of
 from jobs.cli.waiting import open_visible_clock
 from jobs.forecast import Forecast, forecast
 from jobs.reporting import as_json
 from jobs.reporting.findings import print_findings
 from jobs.reporting.forecast import forecast_findings, print_forecast, unmet_findings
-from jobs.reporting.terminal import results
+from jobs.reporting.terminal import day_and_time, results
 from jobs.routes import expectations
 from jobs.settings import Settings, Valid
 from jobs.settings.unmet import Seen, unmet
@@ -45,6 +48,8 @@ class Checked:
 
     file: Path
     loaded: Valid
+    begun: Mapping[tuple[str, str], datetime]
+    """Since when each conversion counts at each destination, where a run has settled it."""
     findings: Findings | None = None
     """What the platforms know, by destination; None where they were not asked."""
     oplead: Oplead | None = None
@@ -64,7 +69,8 @@ class Checked:
     @property
     def assumed(self) -> Sequence[str]:
         """What is taken for granted all the same."""
-        return list(assumptions(self.loaded.settings, [each for found in self.everything.values() for each in found]))
+        found = [each for found in self.everything.values() for each in found]
+        return list(assumptions(self.loaded.settings, found, self.begun))
 
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
@@ -86,7 +92,9 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
             continue
         settings = loaded.settings
         checked = (
-            Checked(file, loaded, look_up(settings), look_at_oplead(settings, file)) if live else Checked(file, loaded)
+            Checked(file, loaded, starts_of(settings), look_up(settings), look_at_oplead(settings, file))
+            if live
+            else Checked(file, loaded, starts_of(settings))
         )
         codes.append(checked.exit_code)
         if json_wanted:
@@ -147,12 +155,15 @@ def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> Seen:
     return Seen(source.shown, source.shown_paths, labels, source.filled)
 
 
-def assumptions(settings: Settings, found: Iterable[Finding] = ()) -> Iterator[str]:
+def assumptions(
+    settings: Settings, found: Iterable[Finding], begun: Mapping[tuple[str, str], datetime]
+) -> Iterator[str]:
     """What a run takes for granted because the settings do not say it, a sentence each.
 
     Args:
         settings: the account's.
         found: what Google was asked, which settles some of it.
+        begun: since when each conversion counts at each destination, where a run has settled it.
     """
     read = {finding.subject for finding in found if finding.settles == "click_window_days"}
     for conversion in settings.conversions:
@@ -166,11 +177,22 @@ def assumptions(settings: Settings, found: Iterable[Finding] = ()) -> Iterator[s
                 "90 days; if Google Ads shows another, write it as click_window_days"
             )
         if conversion.since is None:
-            yield f"{conversion.id}: counts from the first run that sees it; older changes are not sent (see `since`)"
+            times = {at: destination for (name, destination), at in begun.items() if name == conversion.id}
+            start = _start(times, settings.zone)
+            yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
         if conversion.value is None:
             yield f"{conversion.id}: is sent without a value"
     if settings.consent.missing == "assume_granted":
         yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
+
+
+def _start(times: Mapping[datetime, str], zone: ZoneInfo) -> str:
+    """From when a conversion counts, by the times that runs have settled and where each was."""
+    if not times:
+        return "the first run that sees it"
+    if len(times) == 1:
+        return f"{day_and_time(min(times), zone)}, when a run first saw it"
+    return ", ".join(f"{day_and_time(at, zone)} ({times[at]})" for at in sorted(times)) + ", when runs first saw it"
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:

@@ -1,7 +1,7 @@
 """Opens an account's state to look at it, without keeping a run from writing it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +9,8 @@ from sqlmodel import Session
 
 from connectors.errors import Misconfigured
 from jobs.cli.accounts import state_of
-from jobs.ledger import views
-from jobs.ledger.engine import open_engine
+from jobs.ledger import starts, views
+from jobs.ledger.engine import LedgerError, open_engine
 from jobs.ledger.ledger import reading
 from jobs.settings import Settings
 from jobs.wiring import open_clock
@@ -31,11 +31,25 @@ def looking(settings: Settings) -> Iterator[Look]:
     Raises:
         LedgerError: there is none, or it cannot be read.
     """
+    with _opened(settings) as session:
+        yield Look(session, _present(settings, session))
+
+
+def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
+    """Since when each conversion counts at each destination, as runs have settled it; empty where none has."""
+    # Without a state none has, and of one that cannot be read a run tells.
+    with suppress(LedgerError), _opened(settings) as session:
+        return {route: start.conversion for route, start in starts.load(session, settings.account).items()}
+    return {}
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Session]:
     path = state_of(settings)
     engine = open_engine(path, for_writing=False)
     try:
         with reading(engine, path) as session:
-            yield Look(session, _present(settings, session))
+            yield session
     finally:
         engine.dispose()
 

@@ -31,6 +31,8 @@ _TRIED = {
     Mode.REHEARSAL: "rehearsal, nothing was sent or changed",
     Mode.VALIDATION: "validation, nothing counts or changes",
 }
+MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
+"""The heading of rows that are more than what was sent: outcomes of other nights are learnt in this one."""
 _SHOWN = 10
 """Unreadable leads named one by one."""
 
@@ -61,7 +63,7 @@ def print_night(console: Console, account: Account, night: Night) -> None:
     if night.mode is Mode.VALIDATION:
         print_verdicts(console, account, summary)
     elif night.tallies:
-        title = "Tonight's deliveries" if night.mode is Mode.RUN else "What the next run would do"
+        title = MOVED if night.mode is Mode.RUN else "What the next run would do"
         console.print(f"[bold]{title}[/bold]")
         print_standing(console, account, night.tallies)
         if night.mode is Mode.RUN:
@@ -201,7 +203,8 @@ def _expected(summary: Summary, rejected: int) -> str:
 
 def _unreadable(summary: Summary) -> list[str]:
     """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
-    found = summary.pulled.unreadable if summary.told.unreadable else []
+    # A night that reads the list twice meets each twice.
+    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.told.unreadable else []
     said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
     return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 

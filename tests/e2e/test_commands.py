@@ -237,6 +237,18 @@ def test_check_says_what_is_assumed(account):
     assert "note: " in result.stdout
     assert "click window of conversion action 987654321 is taken as 90 days" in result.stdout
     assert "987654322" not in result.stdout
+    assert "sale: counts from the first run that sees it" in result.stdout
+
+
+def test_check_says_since_when_conversions_count_once_a_run_has_settled_it(played):
+    """What a run has settled is assumed no more; the sandbox need not be open for it."""
+    assumed = json.loads(played("check", "--json").stdout)["assumed"]
+
+    assert (
+        "sale: counts from Tue 1 Sep 2026 05:30, when a run first saw it; older changes are not sent (see `since`)"
+        in assumed
+    )
+    assert not [said for said in assumed if "the first run that sees it" in said]
 
 
 def test_check_names_the_place_of_every_problem(account):

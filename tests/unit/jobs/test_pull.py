@@ -41,6 +41,26 @@ def test_every_page_is_kept_and_counted(account):
     assert 5 == len(account.rows(LeadRow))
 
 
+def test_what_a_page_shows_again_is_not_counted_again(account, monkeypatch):
+    """Some platforms answer with their last page for every later one; entries without an id on other pages count."""
+    five(account)
+    page = account.source.fetch_changes
+    spoilt = (UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id"))
+
+    def repeated(since, *, resume, is_known):
+        first, second, third = page(since, resume=resume, is_known=is_known)
+        yield replace(first, unreadable=spoilt)
+        yield replace(second, unreadable=spoilt[1:])
+        yield replace(third, resume="4", unreadable=spoilt)
+        yield replace(third, leads=(), unchanged=tuple(lead.id for lead in third.leads), unreadable=spoilt)
+
+    monkeypatch.setattr(account.source, "fetch_changes", repeated)
+    done = pull(account)
+
+    assert (4, 5) == (done.pages, done.seen)
+    assert ["L-9", None, None, "L-9", None] == [one.id for one in done.unreadable]
+
+
 @pytest.mark.parametrize("error", [Transient("503"), Crash()])
 def test_an_interrupted_pull_goes_on_at_its_page(account, error):
     """What was read until then is kept, a transaction a page; no page is read twice."""

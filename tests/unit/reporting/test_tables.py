@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
+from connectors.records import UnreadableLead
 from jobs.backfill import Group
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Awaited, Tally
@@ -19,7 +20,7 @@ from jobs.reporting import as_json
 from jobs.reporting.account import Account
 from jobs.reporting.backfill import Preview, print_preview
 from jobs.reporting.explanation import Explanation, Verdict, print_explanation
-from jobs.reporting.night import Night, heard, night_json, print_night
+from jobs.reporting.night import Mode, Night, heard, night_json, print_night
 from jobs.reporting.reasons import REASONS
 from jobs.reporting.standing import print_standing
 from jobs.reporting.status import LastRun, Status, print_status
@@ -106,8 +107,20 @@ def test_a_night_says_what_a_human_is_needed_for():
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
 
     assert "A human is needed" in text
+    assert "sent before and heard of now" in text
     assert "[oplead] refuses the token" in text
     assert "took 3 min 0 s" in text
+
+
+def test_a_rehearsal_names_each_lead_that_cannot_be_read_once():
+    """However often the list showed it; those without an id that look alike are one line, as on record."""
+    summary = Summary("maison-test", 3, NOW)
+    summary.told.unreadable = 2
+    summary.pulled.unreadable = [UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id")] * 2
+    night = Night(summary, NOW, (), Mode.REHEARSAL)
+    text = _printed(120, lambda console: print_night(console, ACCOUNT, night))
+
+    assert (1, 1) == (text.count("lead L-9 could not be read: no date"), text.count("lead without an id"))
 
 
 def test_rejections_that_are_to_be_expected_are_told_apart():

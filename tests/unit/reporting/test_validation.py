@@ -13,7 +13,7 @@ from connectors.records import UnreadableLead
 from jobs.ledger.fates import Fate
 from jobs.nightly import Summary
 from jobs.reporting.account import Account
-from jobs.reporting.night import Mode, Night, night_json, print_night
+from jobs.reporting.night import MOVED, Mode, Night, night_json, print_night
 from jobs.reporting.validation import print_verdicts
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -88,7 +88,7 @@ def test_a_validated_night_shows_verdicts_in_place_of_deliveries():
 
     assert "validation, nothing counts or changes" in text
     assert "What would be sent, checked" in text
-    assert "Tonight's deliveries" not in text
+    assert MOVED not in text
     assert not {"sent", "heard"} & {line.split()[0] for line in text.splitlines() if line.startswith("  ")}
 
 
