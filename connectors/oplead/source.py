@@ -361,7 +361,7 @@ def _told(own_id: LeadId | None, why: Unreadable) -> UnreadableLead:
 
 def _mark(item: object, paths: FieldPaths) -> str:
     try:
-        return read_id(_object(item), paths)
+        return read_id(_object(item, no_leads=False), paths)
     except Unreadable:
         return nameless(item)
 
