@@ -442,7 +442,7 @@ def _say_what_is_next(settings: Path, environment: Path, draft: Draft) -> None:
     steps = [
         f"copy {environment} to {copied} and fill in {', '.join(draft.variables)}",
         f"set -a; . {copied}; set +a",
-        *([] if draft.oplead else [f"{command} probe --config {file}            what to write under oplead"]),
+        f"{command} probe --config {file}            what Oplead answers, what looks wrong in it, what to write of it",
         f"{command} check --config {file}            what is missing still, by line",
         f"{command} check --live --config {file}     what Oplead, Google and Meta say",
         f"{command} run --dry-run --config {file}    what a night would send",

@@ -1,7 +1,12 @@
 """A human is told by the installed command: once of each cause, again when it comes back, never of a person."""
 
 import json
+import re
+import shlex
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +54,16 @@ def samples(company):
     text = (company.directory / "run" / "oplead.prom").read_text(encoding="utf-8")
     lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in lines}
+
+
+def test_an_address_can_be_tried_as_the_readme_says(receiver):
+    """By the command that is installed beside ours, before any night has something to tell."""
+    root = Path(__file__).parents[2]
+    (typed,) = re.findall(r"^\.venv/bin/(apprise .*)$", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    name, *arguments = shlex.split(typed.replace("$NOTIFY_URL", f"json://{receiver.address}/hook-t0ken"))
+    subprocess.run([Path(sys.executable).with_name(name), *arguments], check=True, timeout=60, capture_output=True)
+
+    assert [("oplead-sync", "It arrives.")] == receiver.taken
 
 
 def test_a_destination_that_stays_stopped_is_told_once_and_again_when_it_comes_back(told, receiver):

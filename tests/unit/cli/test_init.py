@@ -1,5 +1,6 @@
 """`init` writes what it was told or what Oplead shows, and asks where nobody said."""
 
+import re
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -100,6 +101,15 @@ def test_what_becomes_of_the_other_statuses_is_said(type_in, tmp_path):
 
     assert "ignored_statuses: Nouveau. No stage has them, and they were seen on 300 leads only: look" in result.output
     assert "are what 300 leads showed beside the stages" in (tmp_path / "pipeline.yaml").read_text()
+
+
+@pytest.mark.parametrize("survey", [SURVEY, None])
+def test_what_comes_next_is_every_step_of_the_readme(type_in, survey):
+    """Whatever was found already: probe also tells what looks wrong."""
+    result, _ = type_in(*ENOUGH, survey=survey)
+    steps = re.findall(r"^  \d\. .*?\b(copy|set|probe|check|run)\b", result.output, re.MULTILINE)
+
+    assert ["copy", "set", "probe", "check", "check", "run"] == steps
 
 
 def test_where_every_status_has_a_stage_nothing_is_said(type_in, tmp_path):
