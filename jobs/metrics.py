@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.ledger import deliveries, nights
+from jobs.ledger import nights, sendables
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.tables import Delivery
 from jobs.ledger.views import Tally
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def measure(ledger: Ledger, tallies: Iterable[Tally], *, exit_code: int, now: da
             exit_code,
             nights.last_success(session, ledger.account),
             moved,
-            deliveries.open_or_awaited(session, ledger.account),
+            sendables.open_or_awaited(session, ledger.account, Delivery),
             nights.oldest_due(session, ledger.account, now=now),
         )
 

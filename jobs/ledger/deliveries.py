@@ -11,7 +11,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import DestinationId, LeadId, OutcomeClass
 from jobs.ledger import labels
-from jobs.ledger.fates import FROZEN, Fate
+from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import went_out
 from jobs.ledger.sendables import HELD, MAY_COUNT_TWICE, SETTLED_BY_PLATFORM, move, record_move
@@ -135,14 +135,6 @@ def _guarded() -> ColumnElement[bool]:
         col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), went_out()
     )
     return and_(~went, col(Delivery.agreed_in).is_(None))
-
-
-def open_or_awaited(session: Session, account: str) -> int:
-    """How many deliveries will still move without anyone doing anything."""
-    moving = (Fate.PENDING, *FROZEN)
-    return session.exec(
-        select(func.count()).select_from(Delivery).where(Delivery.account == account, col(Delivery.fate).in_(moving))
-    ).one()
 
 
 def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str]]:

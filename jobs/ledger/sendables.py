@@ -128,6 +128,13 @@ def all_in_doubt(session: Session, account: str) -> list[Sendable]:
     ]
 
 
+def open_or_awaited(session: Session, account: str, kind: type[Sendable]) -> int:
+    """How many will still move without anyone doing anything."""
+    moving = (Fate.PENDING, *FROZEN)
+    wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.fate).in_(moving))
+    return session.exec(wanted).one()
+
+
 def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
     """How many deliveries and corrections this run has moved to a fate."""
     return sum(

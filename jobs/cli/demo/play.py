@@ -21,8 +21,9 @@ from jobs.cli.guarded import report
 from jobs.cli.nights import Wanted, do_night
 from jobs.cli.progress import unwatched
 from jobs.cli.state import looking
-from jobs.ledger import adjustments, deliveries
+from jobs.ledger import sendables
 from jobs.ledger.fates import Fate
+from jobs.ledger.tables import Adjustment, Delivery
 from jobs.reporting.night import Night, moved
 from jobs.reporting.terminal import facts, number, results
 from jobs.settings import Settings
@@ -124,8 +125,8 @@ class _Show:
 
     def _left(self) -> int:
         with looking(self.settings) as look:
-            account = self.settings.account
-            return sum(each.open_or_awaited(look.session, account) for each in (deliveries, adjustments))
+            kinds = (Delivery, Adjustment)
+            return sum(sendables.open_or_awaited(look.session, self.settings.account, kind) for kind in kinds)
 
 
 def _next_night(now: datetime, zone: ZoneInfo) -> datetime:
