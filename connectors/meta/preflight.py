@@ -77,11 +77,11 @@ class MetaInspector:
         ]
 
     def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[Finding]:
-        """One call, and what came of it; none where an earlier one failed as all of them would."""
+        """One call, and what came of it; none where an earlier one was refused as all of them would be."""
         if self._is_over:
             return
         found = self._ask(subject, reader, *path, **params)
-        self._is_over = found.verdict is Verdict.FAILED
+        self._is_over = found.verdict in (Verdict.FAILED, Verdict.DOUBTFUL)
         yield found
 
     def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> Finding:
@@ -125,7 +125,9 @@ def _refused(subject: str, error: GraphError) -> Finding:
         concerned = _TOKEN if _FAILURES[error.code] is _HOW_TO_RENEW else subject
         return Finding(concerned, Verdict.FAILED, said, _FAILURES[error.code])
     if error.meaning is NO_DATASET:
-        return Finding(subject, Verdict.FAILED, said, f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}.")
+        # Meta answers the same of a dataset that is none and of a token that may send and not look.
+        advice = f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}; one that may only send shows the same."
+        return Finding(subject, Verdict.DOUBTFUL, said, advice)
     if error.meaning is NO_PERMISSION:
         return _not_seen(subject, f"this access token may send without being allowed to look at it ({code})")
     return _not_seen(subject, said)

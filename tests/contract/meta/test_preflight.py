@@ -86,8 +86,8 @@ def test_a_dataset_that_never_received_says_so(meta):
         (3, None, Verdict.UNREADABLE),
         (10, None, Verdict.UNREADABLE),
         (200, None, Verdict.UNREADABLE),
-        (100, 33, Verdict.FAILED),
-        (803, None, Verdict.FAILED),
+        (100, 33, Verdict.DOUBTFUL),
+        (803, None, Verdict.DOUBTFUL),
         (100, None, Verdict.UNREADABLE),
         (4, None, Verdict.UNREADABLE),
         (2, None, Verdict.UNREADABLE),
@@ -95,12 +95,12 @@ def test_a_dataset_that_never_received_says_so(meta):
     ],
 )
 def test_only_what_would_stop_sending_too_has_failed(meta, code, subcode, verdict):
-    """No right to read says nothing against sending; what fails is told once, and nothing more is asked."""
+    """No right to read says nothing against sending; what fails, or may, is told once, and nothing more is asked."""
     meta.refuse(code, subcode)
     inspector = meta.inspector
     findings = [*inspector.preflight([]), *inspector.diagnose()]
 
-    assert [verdict] * (1 if verdict is Verdict.FAILED else 4) == [finding.verdict for finding in findings]
+    assert [verdict] * (4 if verdict is Verdict.UNREADABLE else 1) == [finding.verdict for finding in findings]
     assert all(str(code) in finding.said for finding in findings)
     assert verdict is Verdict.UNREADABLE or all(finding.advice for finding in findings)
 
