@@ -20,6 +20,7 @@ ALLOWED = {
     "routes.py",
     "settings/conversions.py",
     "settings/digests.py",
+    "settings/doubts.py",
     "settings/draft.py",
     "settings/model.py",
     "settings/remotes.py",
