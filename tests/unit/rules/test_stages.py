@@ -6,7 +6,7 @@ import pytest
 
 from jobs.rules.facts import Change, Origin, Starts
 from jobs.rules.stages import first_entry
-from tests.builders import CREATED, PARIS, START, WON, facts, reported, route
+from tests.builders import CREATED, PARIS, START, WON, facts, reported, route, starts
 from tests.fakes import NIGHT
 
 KEY = "0" * 40
@@ -100,3 +100,13 @@ def test_a_creation_is_entered_once_and_never_again():
     first, again = (first_entry(created, facts(), Starts(START), KEY, after=after) for after in (None, CREATED))
 
     assert (CREATED, None) == (first.at, again)
+
+
+def test_a_label_added_later_counts_as_outside_before_its_own_start():
+    """A lead that was there then enters the stage by the label it reaches next; without one, that entry is all."""
+    added = starts(START, signe=WON + DAY)
+    both = {"labels": frozenset({"gagne", "signe"})}
+    first, later = reported("signe", WON), reported("gagne", WON + 2 * DAY)
+
+    assert later.at == first_entry(route(**both), facts(changes=(first, later)), added, KEY, after=None).at
+    assert first.at == first_entry(route(**both), facts(changes=(first,)), added, KEY, after=None).at
