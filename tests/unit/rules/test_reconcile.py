@@ -4,7 +4,7 @@ import pytest
 
 from connectors.records import OutcomeClass
 from jobs.ledger.fates import ENTRY, MOVES, Fate
-from jobs.rules.decide import Expire, NotConcerned, Send, Skip, Wait, Withhold
+from jobs.rules.decide import CallOff, Expire, NotConcerned, Send, Skip, Wait, Withhold
 from jobs.rules.reconcile import Standing, reason_of, reconcile
 from tests.fakes import NIGHT
 
@@ -15,6 +15,7 @@ DECISIONS = {
     "withhold": Withhold("no_click_id", None, None),
     "refused": Withhold("consent_refused", None, None),
     "expire": Expire("window_closed", None, NIGHT),
+    "call off": CallOff("undone", None, NIGHT),
     "wait": Wait("value_awaited", NIGHT, None, NIGHT),
     "send": Send(None, None, NIGHT, None),
 }
@@ -26,6 +27,7 @@ TABLE = {
         "withhold": Fate.WITHHELD,
         "refused": Fate.WITHHELD,
         "expire": Fate.EXPIRED,
+        "call off": Fate.CANCELLED,
         "wait": Fate.PENDING,
         "send": Fate.PENDING,
     },
@@ -35,6 +37,7 @@ TABLE = {
         "withhold": Fate.WITHHELD,
         "refused": Fate.WITHHELD,
         "expire": Fate.EXPIRED,
+        "call off": None,
         "wait": Fate.PENDING,
         "send": Fate.PENDING,
     },
@@ -44,6 +47,7 @@ TABLE = {
         "withhold": Fate.WITHHELD,
         "refused": Fate.CANCELLED,
         "expire": Fate.EXPIRED,
+        "call off": Fate.CANCELLED,
         "wait": Fate.PENDING,
         "send": Fate.PENDING,
     },
@@ -53,6 +57,7 @@ TABLE = {
         "withhold": Fate.WITHHELD,
         "refused": Fate.WITHHELD,
         "expire": Fate.EXPIRED,
+        "call off": Fate.CANCELLED,
         "wait": Fate.PENDING,
         "send": Fate.PENDING,
     },
