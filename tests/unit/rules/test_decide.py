@@ -262,3 +262,10 @@ def test_nothing_undoes_what_the_settings_do_not_name():
 def test_what_is_lost_and_too_old_is_too_old():
     """That is final."""
     assert isinstance(judged(lost(), now=NIGHT + 300 * DAY, undo=UNDO), Expire)
+
+
+def test_what_stood_there_at_that_very_instant_did_not_follow():
+    """A lead that is created as lost was never anything else: its creation counts as for any other."""
+    lead = facts(changes=(reported("perdu", CREATED),))
+
+    assert isinstance(judged(lead, now=CREATED + 5 * DAY, undo=UNDO, on_creation=True, labels=frozenset()), Send)
