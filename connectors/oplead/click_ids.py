@@ -40,6 +40,7 @@ _LABELLED = re.compile(
     r"(?P<value>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[^&;|,\s?#\"'<>]*)",
     re.ASCII | re.IGNORECASE,
 )
+_QUOTE_IN_ADDRESS = re.compile(r"['\"][^\s,;<>()]*@", re.ASCII)
 # fb.subdomainIndex.creationTime.fbclid, creationTime in milliseconds:
 # https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc
 _FBC = re.compile(r"fb\.[0-2]\.(?P<ms>\d{13})\.(?!\d+$)[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
@@ -170,7 +171,8 @@ def _whole(labelled: re.Match[str]) -> str:
     """
     rest = labelled.string[labelled.end() : labelled.end() + 2]
     is_cut, goes_on = labelled["quote"] and not rest, rest[:1] in {"'", '"'} and rest[1:].isalnum()
-    return "'" + labelled["value"] if is_cut or goes_on else labelled["value"]
+    is_address = not labelled["quote"] and _QUOTE_IN_ADDRESS.match(labelled.string, labelled.end())
+    return "'" + labelled["value"] if is_cut or goes_on or is_address else labelled["value"]
 
 
 def _loose(name: str) -> str:
@@ -217,8 +219,9 @@ def _as_labelled(kind: ClickIdKind, text: str) -> ClickId | str:
 
 
 def _as_bare(text: str, rules: _Rules) -> ClickId | str:
-    if _META_LEAD.fullmatch(text) and rules.bare_digits == "lead_id":
-        return ClickId(ClickIdKind.LEAD_ID, text)
+    match = _META_LEAD.fullmatch(text)
+    if match and (match["prefix"] or rules.bare_digits == "lead_id"):
+        return ClickId(ClickIdKind.LEAD_ID, match["digits"])
     if reason := _no_click_id(text):
         return reason
     if not _PLAUSIBLE_BARE.fullmatch(text):

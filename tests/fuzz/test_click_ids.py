@@ -127,6 +127,7 @@ def has_its_form(one):
 @given(VALUES, RULES)
 @example([[[[["gclid=Cj0KCQjwAbC-dEf_1234567890"]]]]], REJECT)
 @example(True, REJECT)
+@example("l%3A000000000000000", REJECT | {"bare_digits": "lead_id"})
 def test_every_id_is_in_the_input_and_nothing_is_passed_over(value, rules):
     """Its case is as it was, its kind is written beside it or decided by the rules; else it is said why not."""
     ids, problem = read(value, **rules)
@@ -200,6 +201,8 @@ def test_a_bare_id_is_never_of_two_minds(written, utm_source, bare):
 
 
 @FUZZ
+@example("00000A'@A.ac")
+@example("00000A'&b@A.ac")
 @given(st.uuids() | EMAILS | st.integers(0, 10**14 - 1) | st.dates() | st.floats(10**14, 10**20))
 def test_somebody_elses_reference_is_no_click_id(reference):
     """UUIDs, e-mails, numbers, dates, numbers a spreadsheet has spoilt: whatever the rules, with a label or without."""
