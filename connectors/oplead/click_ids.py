@@ -242,7 +242,7 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
         return "an Oplead channel identifier"
     if _METAS_START.match(text):
         return "Meta's form under another's name, cut short, or with a time that cannot be"
-    if text.casefold() in _PLACEHOLDERS:
+    if text.casefold() in _PLACEHOLDERS or _loose(text) in _KNOWN:
         return "a placeholder"
     if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):
         return f"a number or date ({shape(text)})"

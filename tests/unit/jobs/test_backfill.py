@@ -573,3 +573,9 @@ def test_a_night_may_come_first(old):
         run_night(ledger, account.book, deps_of(account))
 
     assert {"L-1": "skipped"} == account.fates
+
+
+def test_the_time_asked_for_ends_before_its_last_instant():
+    """So that two backfills of neighbouring times share none."""
+    assert (True, True, False) == tuple(RANGE.covers(at) for at in (FROM, TO - timedelta(microseconds=1), TO))
+    assert not RANGE.covers(None)
