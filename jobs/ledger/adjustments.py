@@ -1,6 +1,6 @@
 """Corrections of accepted deliveries, asked for by their leads and by what is due."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, update
@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import AdjustmentKind, LeadId, Target
 from jobs.ledger.fates import FROZEN, OPEN, Fate
-from jobs.ledger.sendables import HELD
+from jobs.ledger.sendables import HELD, time_has_come
 from jobs.ledger.tables import Adjustment, AdjustmentAttempt, AdjustmentTransition, LeadRow
 
 UNSETTLED = OPEN | FROZEN
@@ -130,14 +130,8 @@ def _due(account: str, destination: str, now: datetime) -> tuple[ColumnElement[b
         col(Adjustment.account) == account,
         col(Adjustment.destination) == destination,
         col(Adjustment.fate) == Fate.PENDING,
-        *_time_has_come(now),
+        *time_has_come(Adjustment, now),
     )
-
-
-def _time_has_come(now: datetime) -> Iterator[ColumnElement[bool]]:
-    """Whether both times have come that a correction waits for: the rules' and the platform's."""
-    for at in (col(Adjustment.not_before), col(Adjustment.deferred_until)):
-        yield or_(at.is_(None), at <= now)
 
 
 def _parts(target: Target) -> tuple[str, str, str, str]:
@@ -146,7 +140,7 @@ def _parts(target: Target) -> tuple[str, str, str, str]:
 
 def _may_go(new_by: datetime | None) -> ColumnElement[bool]:
     """Whether a correction was tried before, or was due by then for the first time; None lets no new one go."""
-    return _tried() if new_by is None else or_(_tried(), and_(*_time_has_come(new_by)))
+    return _tried() if new_by is None else or_(_tried(), and_(*time_has_come(Adjustment, new_by)))
 
 
 def _tried() -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ from jobs.ledger import labels
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import went_out
-from jobs.ledger.sendables import HELD, MAY_COUNT_TWICE, SETTLED_BY_PLATFORM, move, record_move
+from jobs.ledger.sendables import HELD, MAY_COUNT_TWICE, SETTLED_BY_PLATFORM, move, record_move, time_has_come
 from jobs.ledger.tables import (
     Attempt,
     Delivery,
@@ -80,7 +80,7 @@ def due(
     return list(
         session.exec(
             select(Delivery)
-            .where(*wanted, again if new_by is None else or_(again, and_(*_time_has_come(new_by))))
+            .where(*wanted, again if new_by is None else or_(again, and_(*time_has_come(Delivery, new_by))))
             .order_by(col(Delivery.at), col(Delivery.id))
             .limit(limit)
         )
@@ -115,15 +115,9 @@ def _due(
         col(Delivery.destination) == destination,
         col(Delivery.fate) == Fate.PENDING,
         col(Delivery.conversion).in_(conversions),
-        *_time_has_come(now),
+        *time_has_come(Delivery, now),
         ~labels.waiting(col(Delivery.lead), account),
     )
-
-
-def _time_has_come(now: datetime) -> Iterator[ColumnElement[bool]]:
-    """Whether both times have come that a delivery waits for: the plan's and the platform's."""
-    for at in (col(Delivery.not_before), col(Delivery.deferred_until)):
-        yield or_(at.is_(None), at <= now)
 
 
 def _guarded() -> ColumnElement[bool]:

@@ -1,5 +1,6 @@
 """What is sent, conversions and corrections alike: moved along the table of fates, and found by where it stands."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeVar, assert_never
 
@@ -163,6 +164,12 @@ def _rejecting(
 def _rejected(session: Session, kind: type[Sent], ids: SelectOfScalar[int]) -> list[Sent]:
     unexpected = (kind.fate == Fate.REJECTED, kind.outcome != OutcomeClass.DROP_EXPECTED)
     return list(session.exec(select(kind).where(col(kind.id).in_(ids), *unexpected).order_by(col(kind.id))))
+
+
+def time_has_come(kind: type[Sendable], now: datetime) -> Iterator[ColumnElement[bool]]:
+    """Whether both times have come that one waits for: the rules' and the platform's."""
+    for at in (col(kind.not_before), col(kind.deferred_until)):
+        yield or_(at.is_(None), at <= now)
 
 
 def unanswered(session: Session, delivery: Sendable) -> list[datetime]:
