@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from connectors.records import DestinationId
-from jobs.ledger import adjustments, deliveries, requests
+from jobs.ledger import adjustments, deliveries, requests, sendables
 from jobs.ledger.ledger import Ledger
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import corrections_of
@@ -21,8 +21,7 @@ def hold_surges(
     """
     found: dict[DestinationId, Surge] = {}
     with ledger.writing() as session:
-        deliveries.release(session, ledger.account)
-        adjustments.release(session, ledger.account)
+        sendables.release(session, ledger.account)
         for destination in () if accepted else sinks:
             allowed = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}

@@ -82,12 +82,6 @@ def hold(session: Session, account: str, destination: str, *, now: datetime) -> 
     session.exec(update(Adjustment).where(*wanted).values(reason=HELD).execution_options(synchronize_session=False))
 
 
-def release(session: Session, account: str) -> None:
-    """Note that no correction waits for a human any more."""
-    held = (col(Adjustment.account) == account, col(Adjustment.fate) == Fate.PENDING, col(Adjustment.reason) == HELD)
-    session.exec(update(Adjustment).where(*held).values(reason="due"))
-
-
 def look_at_closed(session: Session, account: str, *, now: datetime) -> None:
     """Have leads looked at whose corrections wait, and whose time for them is over."""
     closed = select(Adjustment.lead).where(

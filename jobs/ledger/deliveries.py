@@ -101,12 +101,6 @@ def hold(session: Session, account: str, destination: str, conversions: Collecti
     )
 
 
-def release(session: Session, account: str) -> None:
-    """Note that no delivery waits for a human any more."""
-    held = (col(Delivery.account) == account, col(Delivery.fate) == Fate.PENDING, col(Delivery.reason) == HELD)
-    session.exec(update(Delivery).where(*held).values(reason="due"))
-
-
 def _due(
     account: str, destination: str, conversions: Collection[str], now: datetime
 ) -> tuple[ColumnElement[bool], ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeVar, assert_never
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, func, or_, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -170,6 +170,14 @@ def time_has_come(kind: type[Sendable], now: datetime) -> Iterator[ColumnElement
     """Whether both times have come that one waits for: the rules' and the platform's."""
     for at in (col(kind.not_before), col(kind.deferred_until)):
         yield or_(at.is_(None), at <= now)
+
+
+def release(session: Session, account: str) -> None:
+    """Note that no delivery and no correction waits for a human any more."""
+    kinds: tuple[type[Sendable], ...] = (Delivery, Adjustment)
+    for kind in kinds:
+        held = (col(kind.account) == account, col(kind.fate) == Fate.PENDING, col(kind.reason) == HELD)
+        session.exec(update(kind).where(*held).values(reason="due"))
 
 
 def unanswered(session: Session, delivery: Sendable) -> list[datetime]:
