@@ -1,51 +1,73 @@
 # `make demo` and `make test` are all one needs to know.
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test fuzz chaos check bench format schema install help
+.PHONY: demo test fuzz chaos check bench format schema install develop lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
 
-test: install ## run every test
-	$(BIN)/pytest -q -n 2 --dist loadgroup
+TESTS ?= tests
+test: develop ## run every test, or those in TESTS
+	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
 
 FUZZ_SECONDS ?= 600
-fuzz: install ## invent bad input for ten minutes, or FUZZ_SECONDS
+fuzz: develop ## invent bad input for ten minutes, or FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -q --timeout 0 tests/fuzz
 
 CHAOS_KILLS ?= 220
-chaos: install ## kill the job more than 200 times, or CHAOS_KILLS, over nights in which everything fails
+chaos: develop ## kill the job more than 200 times, or CHAOS_KILLS, over nights in which everything fails
 	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py
 
-check: install ## format, lint, types, import contracts, dependencies; writes nothing
+check: develop ## format, lint, types, import contracts, dependencies; writes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: install ## how long a night takes here, in seconds
+bench: develop ## how long a night takes here, in seconds
 	$(BIN)/python tests/bench.py
 
-format: install ## write what `check` would complain of, where that can be mended
+format: develop ## write what `check` would complain of, where that can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schema: install ## write the settings' JSON schema anew
+schema: develop ## write the settings' JSON schema anew
 	$(BIN)/python -m jobs.settings.schema
 
-install: .venv/installed ## put everything into .venv, byte-compiled
+install: $(VENV)/installed ## put what runs into .venv, byte-compiled
 
+develop: $(VENV)/developing ## put the tools of `test` and `check` beside it
+
+# The locks are closed, so pip has nothing to resolve: left to it, the extra of a pinned package
+# (`coverage[toml]`) would be looked up anew and refused as soon as an index has a newer release.
 # pip compiles what it installs, whatever PYTHONDONTWRITEBYTECODE says: SDKs load in a third of the time.
-.venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
+
+$(VENV)/installed: requirements.lock requirements-build.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("oplead-sync needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(PIP) --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q jobs connectors
 	touch $@
+
+$(VENV)/developing: $(VENV)/installed requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
+
+# Pins stay as they are unless asked: LOCK=--upgrade moves all, LOCK="--upgrade-package NAME" one.
+LOCK ?=
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url $(LOCK)
+lock: develop ## write the locks anew, after a change of the dependencies in pyproject.toml
+	$(COMPILE) -o requirements.lock pyproject.toml
+	$(COMPILE) -o requirements-build.lock --group build
+	$(COMPILE) -o requirements-dev.lock -c requirements.lock -c requirements-build.lock --group dev pyproject.toml
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

@@ -1,0 +1,156 @@
+"""The locks hold everything that is needed and nothing else, so that installing them leaves pip nothing to resolve.
+
+Read from the metadata of what is installed, for Python 3.11 and 3.13. What a lock has for other systems only is not
+installed here; its own requirements are read where the suite runs on that Python or system.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+RUNTIME, BUILD, DEVELOPMENT = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
+LOCKS = (RUNTIME, BUILD, DEVELOPMENT)
+PYTHONS = ("3.11", "3.13")
+SYSTEMS = {"linux": "posix", "darwin": "posix", "win32": "nt"}
+
+
+def roots(lock: str) -> Iterator[Requirement]:
+    """What pyproject.toml asks for, and a lock answers."""
+    if lock != BUILD:
+        yield from map(Requirement, PROJECT["project"]["dependencies"])
+    for group in {RUNTIME: [], BUILD: ["build"], DEVELOPMENT: ["build", "dev"]}[lock]:
+        yield from (Requirement(line) for line in PROJECT["dependency-groups"][group] if isinstance(line, str))
+
+
+def locked(lock: str) -> dict[str, Requirement]:
+    """The lines of a lock, by package."""
+    lines = (ROOT / lock).read_text().replace("\\\n", " ").splitlines()
+    pins = [Requirement(re.sub(r"--hash=\S+", "", line)) for line in lines if re.match(r"[a-z0-9]", line)]
+    return {canonicalize_name(pin.name): pin for pin in pins}
+
+
+def environment(python: str, system: str = "linux") -> dict[str, str]:
+    """Where a marker is asked whether it holds."""
+    full = f"{python}.0"
+    here = dict(default_environment())
+    return here | {
+        "python_version": python,
+        "python_full_version": full,
+        "implementation_version": full,
+        "sys_platform": system,
+        "os_name": SYSTEMS[system],
+        "platform_system": {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}[system],
+    }
+
+
+def holds(requirement: Requirement, where: dict[str, str], extras: Iterable[str] = ()) -> bool:
+    """Whether a requirement concerns an environment, for one of the extras asked for."""
+    return requirement.marker is None or any(
+        requirement.marker.evaluate(where | {"extra": extra}) for extra in ("", *extras)
+    )
+
+
+def requirements_of(name: str) -> list[Requirement]:
+    """What an installed package asks for; nothing of one that is not for this Python or system."""
+    try:
+        return [Requirement(line) for line in distribution(name).requires or ()]
+    except PackageNotFoundError:
+        return []
+
+
+def reached(lock: str, where: dict[str, str]) -> tuple[set[str], list[str]]:
+    """Every package that the roots lead to, and what the lock lacks of it."""
+    pins, seen, lacking = locked(lock), set[tuple[str, frozenset[str]]](), list[str]()
+    asked = [(requirement, "pyproject.toml") for requirement in roots(lock) if holds(requirement, where)]
+    while asked:
+        requirement, by = asked.pop()
+        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        pin = pins.get(name)
+        version = next(iter(pin.specifier)).version if pin else None
+        if pin is None or not holds(pin, where) or not requirement.specifier.contains(version, prereleases=True):
+            lacking.append(f"{by} asks for {requirement}, the lock has {pin}")
+        elif (name, extras) not in seen:
+            seen.add((name, extras))
+            asked += [(each, name) for each in requirements_of(name) if holds(each, where, extras)]
+    return {name for name, _ in seen}, lacking
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_every_requirement_of_what_it_holds(lock, python):
+    """With extras: pip would look for them beyond the lock as soon as an index has a newer release."""
+    _, lacking = reached(lock, environment(python))
+
+    assert lacking == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_nothing_that_nobody_asks_for(lock):
+    """On any system it is made for."""
+    needed = {
+        name for python in PYTHONS for system in SYSTEMS for name in reached(lock, environment(python, system))[0]
+    }
+
+    assert locked(lock).keys() - needed == set()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_line_of_a_lock_is_one_version_with_hashes(lock):
+    """Else `--require-hashes` refuses it."""
+    text = (ROOT / lock).read_text()
+    blocks = re.split(r"\n(?=[a-z0-9])", text[text.index("\n" + next(iter(locked(lock)))) + 1 :])
+
+    assert all(re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+ ", block) for block in blocks)
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert len(locked(lock)) == len(blocks)
+
+
+def test_the_locks_agree():
+    """What is tested is what runs."""
+    runtime, build, development = map(locked, LOCKS)
+
+    assert runtime | build == {name: development[name] for name in runtime | build}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_what_is_installed_is_what_is_locked(lock):
+    """Versions to the letter."""
+    here = dict(default_environment())
+    pins = {name: pin for name, pin in locked(lock).items() if holds(pin, here)}
+
+    assert {name: str(pin.specifier) for name, pin in pins.items()} == {
+        name: f"=={distribution(name).version}" for name in pins
+    }
+
+
+def test_a_user_gets_no_test_tools():
+    """`make demo` and `make install` leave pytest and the linters out."""
+    tools = {"pytest", "mypy", "ruff", "hypothesis", "uv"}
+
+    assert tools.isdisjoint(locked(RUNTIME).keys() | locked(BUILD).keys())
+
+
+def test_pip_never_resolves():
+    """Each install in the Makefile takes what it is given."""
+    makefile = (ROOT / "Makefile").read_text()
+    pip = re.search(r"^PIP = (.*)$", makefile, re.MULTILINE)[1]
+    calls = re.findall(r"^\t\$\(PIP\) (.*)$", makefile, re.MULTILINE)
+
+    assert "--no-deps" in pip
+    assert "pip install" not in makefile.replace(f"PIP = {pip}", "")
+    assert calls
+    assert all("--require-hashes" in call or "--no-build-isolation" in call for call in calls)
+
+
+def test_no_lock_names_an_index():
+    """Whoever installs chooses where from."""
+    assert not any(re.search(r"https?://|--index|--find-links", (ROOT / lock).read_text()) for lock in LOCKS)
