@@ -97,10 +97,12 @@ def held(
 
 
 def _expect_none_before(lock: Lock, path: Path) -> None:
-    if lock.epoch:
+    """Refuse to begin anew beside the traces of runs that were made here."""
+    if lock.epoch and not has_state(path):
         raise LedgerError(
-            f"{path}: this account has run here {lock.epoch} times, and its state is gone: restore it from a backup. "
-            f"To begin anew all the same, delete {lock.path.name} beside it first: what was sent is then not known."
+            f"{path}: the state is gone, and this account has run here before (run {lock.epoch} was the last): restore "
+            f"it from a backup. To begin anew all the same, delete {lock.path.name} beside it; what was sent is then "
+            "not known."
         )
 
 
@@ -108,9 +110,9 @@ def _expect_not_restored(lease: Lease, reached: int, path: Path) -> None:
     """Refuse a copy that was made before the last run: what was sent since is not in it, and would go again."""
     if lease.epoch < reached:
         raise LedgerError(
-            f"{path}: this state is a copy from before the last run: it knows of {lease.epoch} runs, and {reached} "
-            "were made here. Bring the newer one back if there is one. Else what was sent since goes again: Google counts "
-            f"it once, Meta may count it twice. To go on with this copy, delete {lock_of(path).name} beside it."
+            f"{path}: this state is a copy from before the last run: it ends with run {lease.epoch}, and run {reached} "
+            "was made here. Bring the newer one back if there is one. Else what was sent since goes again: Google "
+            f"counts it once, Meta may count it twice. To go on with this copy, delete {lock_of(path).name} beside it."
         )
 
 
