@@ -1,11 +1,11 @@
 """The command line: each command's arguments, and nothing else, so that `--help` has nothing heavy to load."""
 
-import sys
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from jobs.cli.output import unfailing_output
 
 app = typer.Typer(
     name="oplead-sync",
@@ -49,11 +49,8 @@ stopped; 70 a bug; 75 another run holds the account; 128 + n stopped by signal n
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A conversion's name must not end the night because a mail's encoding has no é.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    app()
+    with unfailing_output():
+        app()
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
