@@ -69,7 +69,7 @@ def open_privately(path: Path, mode: str) -> IO[Any]:
     SQLite gives a ledger's side files the ledger's own rights.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return open(path, mode, opener=_privately)
+    return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_privately)
 
 
 def _privately(name: str, flags: int) -> int:

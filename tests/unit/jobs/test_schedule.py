@@ -266,3 +266,57 @@ def test_outcomes_that_could_not_be_asked_for_are_asked_for_later_and_six_hours_
     tried = [at for at, _ in play(DUE + 20 * HOUR, kind=Asked, works_from=DUE + HOUR + timedelta(minutes=10))]
 
     assert [DUE + timedelta(minutes=minutes) for minutes in (60, 65, 75, 360)] == tried
+
+
+class Signs:
+    """Whoever watches the service, and how often it wants to hear of it."""
+
+    every = timedelta(minutes=1)
+
+    def __init__(self):
+        self.heard = []
+
+    def ready(self):
+        """The loop has begun."""
+        self.heard.append("ready")
+
+    def beat(self):
+        """It goes on."""
+        self.heard.append("beat")
+
+    def stopping(self):
+        """It ends."""
+        self.heard.append("stopping")
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Plays ten minutes without work; what was heard of them."""
+    monkeypatch.setattr(schedule, "ThreadPoolExecutor", lambda _: DebugExecutor())
+
+    def played(quiet=lambda: QUIET):
+        clock, signs = FakeClock(START), Signs()
+
+        def heed():
+            if clock.now() >= START + timedelta(minutes=10):
+                raise StoppedBySignal(15)
+
+        account = Account(clock, works_from=START)
+        Schedule([account], clock, asking(heed, quiet), at_once=1, signs=signs).run()
+        return signs.heard
+
+    return played
+
+
+def test_a_service_that_waits_shows_each_minute_that_it_lives(watched):
+    """From its beginning to its end, by the loop itself."""
+    heard = watched()
+
+    assert ("ready", "stopping") == (heard[0], heard[-1])
+    assert ["beat"] * 10 == heard[1:-1]
+
+
+def test_work_that_hangs_is_not_called_alive(watched):
+    """The loop goes round, but what it began has not asked for half an hour whether to go on."""
+    assert ["ready", "stopping"] == watched(lambda: timedelta(minutes=30))
+    assert 10 == watched(lambda: timedelta(minutes=29)).count("beat")
