@@ -128,7 +128,7 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
 
 
 # One engine a path: what SQLAlchemy compiles is kept for each engine's dialect, also after the engine is gone.
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000})
 

@@ -1,21 +1,24 @@
 """The state's file: what is committed stays, and what cannot be used says what to do."""
 
 import contextlib
+import gc
 import sqlite3
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Dialect, Engine, create_engine, text
 from sqlmodel import Session, SQLModel
 
 from jobs.ledger import engine as engine_module
 from jobs.ledger.engine import LedgerError, copy_state, create_state, has_state, open_engine
-from jobs.ledger.ledger import reading
+from jobs.ledger.ledger import finish, reading
 from jobs.ledger.tables import ConfigDigest
 from tests import quick
+from tests.builders import hold
 from tests.unit.ledger.test_migrations import make
 
 
@@ -286,3 +289,30 @@ def test_states_are_made_side_by_side(tmp_path):
 
     for path in paths:
         open_engine(path, for_writing=False).dispose()
+
+
+@pytest.fixture
+def compiling(monkeypatch):
+    """States compile for themselves, as they do outside of tests."""
+    monkeypatch.setattr(engine_module, "create_engine", create_engine)
+    engine_module._engine.cache_clear()
+    yield
+    engine_module._engine.cache_clear()
+
+
+@pytest.mark.usefixtures("compiling")
+def test_a_service_does_not_grow_by_its_nights(path, clock):
+    """What SQLAlchemy compiles is kept by dialect, for good: there is one for a path, however often it is opened."""
+
+    def alive(nights):
+        for _ in range(nights):
+            with hold(path, clock) as ledger:
+                with ledger.writing() as session:
+                    session.merge(ConfigDigest(account="a", kind="count", digest=str(ledger.run)))
+                finish(ledger, 0, now=clock.now())
+        gc.collect()
+        return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, (Engine, Dialect)))
+
+    first = alive(2)
+
+    assert first == alive(10)
