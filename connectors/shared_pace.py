@@ -27,7 +27,7 @@ _UNKNOWN = "unknown"
 def pace_file(folder: Path, address: str, token: str) -> Path:
     """The file of the platform at `address` asked with `token`, neither of which can be read from its name."""
     digest = hashlib.sha256(f"{address}\0{token}".encode(errors="replace")).hexdigest()
-    return folder / f"oplead-{digest[:16]}.pace"
+    return folder / f"oplead-sync-{digest[:16]}.pace"
 
 
 class SharedPace:
@@ -115,7 +115,8 @@ class SharedPace:
 
 
 def _privately(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_CREAT, 0o600)
+    # Its name is ours; what a link of that name leads to is not.
+    return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def _plain(trace: Trace) -> dict[str, object]:

@@ -1,14 +1,13 @@
 """What the settings would make of a handful of leads: a rehearsal on an empty state that leaves nothing behind."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from jobs.ledger import views
+from jobs.ledger.copies import throwaway
 from jobs.ledger.ledger import held
 from jobs.ledger.views import Tally
 from jobs.nightly import Deps, rehearse
@@ -35,12 +34,13 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
         tuple(one for one in found if isinstance(one, UnreadableLead)),
     )
     always = replace(book, routes=tuple(replace(route, since=_ALWAYS) for route in book.routes))
-    with tempfile.TemporaryDirectory(prefix="oplead-sync-") as folder:
-        state = Path(folder) / "state.db"
-        with held(state, book.account, "forecast", pid=os.getpid(), now=deps.clock.now()) as ledger:
-            summary = rehearse(ledger, always, replace(deps, source=given))
-            with ledger.reading() as session:
-                tallies = views.tallies(session, ledger.account, now=deps.clock.now())
+    with (
+        throwaway() as state,
+        held(state, book.account, "forecast", pid=os.getpid(), now=deps.clock.now()) as ledger,
+    ):
+        summary = rehearse(ledger, always, replace(deps, source=given))
+        with ledger.reading() as session:
+            tallies = views.tallies(session, ledger.account, now=deps.clock.now())
     return Forecast(len(given.leads), given.unreadable, tuple(summary.unknown_labels), tallies)
 
 

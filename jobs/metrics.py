@@ -1,5 +1,9 @@
 """A run's numbers for Prometheus, as a textfile for its node exporter."""
 
+import errno
+import os
+import stat
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
 _PREFIX = "oplead_sync"
+_FIRST_WORDS = f"# HELP {_PREFIX}_".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,38 @@ def measure(ledger: Ledger, tallies: Iterable[Tally], *, exit_code: int, now: da
 def write_metrics(measured: Measured, path: Path) -> None:
     """Put the numbers in place of those of the run before, at once or not at all.
 
-    Raises OSError where the file cannot be written.
+    The file is its owner's alone until somebody gives it other rights, which it then keeps.
+
+    Raises OSError where the file cannot be written, or is not one of these.
     """
-    from prometheus_client import CollectorRegistry, write_to_textfile  # noqa: PLC0415 - only for those who want it
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only for those who want it
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(measured))
-    write_to_textfile(str(path), registry)
+    rights = _rights_of(path)
+    descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(generate_latest(registry))
+            os.fchmod(file.fileno(), stat.S_IMODE(rights.st_mode) if rights else 0o600)
+            if rights and rights.st_gid != os.getegid():
+                os.fchown(file.fileno(), -1, rights.st_gid)
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _rights_of(path: Path) -> os.stat_result | None:
+    """Those of the file that is there; None where none is."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_FIRST_WORDS))
+            if begins not in (_FIRST_WORDS, b""):
+                raise FileExistsError(errno.EEXIST, "it holds something else, and was left as it is", str(path))
+            return os.fstat(file.fileno())
+    except FileNotFoundError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,8 @@ READ_AGAIN = timedelta(hours=1)
 """After this long, settings that must not run are looked at again."""
 _LONGEST_SLEEP = timedelta(minutes=5)
 """What a night leaves to be done is seen by then; it is never due sooner after it."""
+_LONGEST_SILENCE = timedelta(minutes=30)
+"""Work that has not asked for so long whether to stop hangs: it asks before each request and while it waits."""
 _UNTIL_THERE_IS_ROOM = timedelta(seconds=10)
 _SET_BACK = timedelta(minutes=1)
 """A clock that goes back by more was wrong before; by less it is only kept right."""
@@ -80,6 +82,23 @@ class Account(Protocol):
         """Ask for outcomes, and send what has come due."""
 
 
+class Signs(Protocol):
+    """Whoever watches this service. Nothing it does raises."""
+
+    @property
+    def every(self) -> timedelta | None:
+        """How often it wants a sign of life; None where it wants none."""
+
+    def ready(self) -> None:
+        """The loop has begun."""
+
+    def beat(self) -> None:
+        """It goes on."""
+
+    def stopping(self) -> None:
+        """It has been asked to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """What is under way for an account."""
@@ -97,7 +116,9 @@ class Schedule:
     due.
     """
 
-    def __init__(self, accounts: Sequence[Account], clock: Clock, stop: Stop, *, at_once: int) -> None:
+    def __init__(
+        self, accounts: Sequence[Account], clock: Clock, stop: Stop, *, at_once: int, signs: Signs | None = None
+    ) -> None:
         """Nothing is due before `run`.
 
         Args:
@@ -105,11 +126,13 @@ class Schedule:
             clock: the loop's own, of the same time as the accounts'.
             stop: ends the loop.
             at_once: how many accounts are at work at a time.
+            signs: told by this loop that it goes on, and its work with it.
         """
         self._accounts = accounts
         self._clock = clock
         self._stop = stop
         self._at_once = at_once
+        self._signs = signs
         self._pool: Any = ThreadPoolExecutor(at_once)
         self._jobs: Any = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -135,8 +158,11 @@ class Schedule:
             looked = self._clock.now()
             for account in self._accounts:
                 self._enter(account, looked)
+            if self._signs:
+                self._signs.ready()
             while True:
                 self._stop.heed()
+                self._show_life()
                 now = self._clock.now()
                 if now < looked - _SET_BACK:
                     self._enter_anew(looked, now)
@@ -145,7 +171,14 @@ class Schedule:
         except StoppedBySignal:
             pass
         finally:
+            if self._signs:
+                self._signs.stopping()
             self._jobs.shutdown(wait=True)
+
+    def _show_life(self) -> None:
+        """Say that the loop goes on, unless work of its own hangs."""
+        if self._signs and self._stop.quiet_for() < _LONGEST_SILENCE:
+            self._signs.beat()
 
     def _enter(self, account: Account, now: datetime) -> None:
         """Plan an account's nights, and see whether one was missed."""
@@ -183,7 +216,8 @@ class Schedule:
 
     def _do_what_is_due(self, now: datetime) -> datetime:
         """Begin what is due and has room; when to look again."""
-        until = now + _LONGEST_SLEEP
+        every = self._signs.every if self._signs else None
+        until = now + min(_LONGEST_SLEEP, every or _LONGEST_SLEEP)
         for job in self._jobs.get_jobs():
             account, task = job.args
             if job.next_run_time > now:
@@ -240,7 +274,8 @@ class Schedule:
         """Do one task, on a thread of the pool."""
         clock = self._at_work[account.key].clock
         try:
-            came = self._do(account, task, clock)
+            with self._stop.at_work():
+                came = self._do(account, task, clock)
             now = clock.now()
         except StoppedBySignal:
             return

@@ -4,13 +4,16 @@ import os
 import select
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from types import FrameType
 
 Heed = Callable[[], None]
 """Asked before each request and each intent; raises StoppedBySignal where the command was asked to stop."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HINT = b"stopping as soon as the request under way is answered; once more leaves at once\n"
 
 
@@ -32,6 +35,7 @@ class Stop:
         # A pipe that nobody empties: a signal's handler may write to it whatever locks the main thread holds, and it
         # wakes every thread that waits.
         self._ear, self._bell = os.pipe()
+        self._heeded: dict[int, float] = {}
 
     def close(self) -> None:
         """Let go of the pipe, once no thread naps any more."""
@@ -49,8 +53,26 @@ class Stop:
         Raises:
             StoppedBySignal: it must not.
         """
+        me = threading.get_ident()
+        if me in self._heeded:
+            self._heeded[me] = time.monotonic()
         if self.number is not None:
             raise StoppedBySignal(self.number)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Have this thread counted among those at work while the block runs, which show by heeding that they go on."""
+        me = threading.get_ident()
+        self._heeded[me] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._heeded[me]
+
+    def quiet_for(self) -> timedelta:
+        """For how long the quietest thread at work has not heeded; zero where none is at work."""
+        last = min(list(self._heeded.values()), default=None)
+        return timedelta() if last is None else timedelta(seconds=time.monotonic() - last)
 
     def nap(self, seconds: float) -> None:
         """Sleep, but no longer than until somebody asks to stop.
@@ -69,9 +91,14 @@ def go_on() -> None:
     """Nobody asks to stop."""
 
 
+def heard() -> tuple[signal.Signals, ...]:
+    """The signals that ask for a stop; not SIGHUP where whoever started the command said `nohup`."""
+    return tuple(each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN)
+
+
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Have the first Ctrl-C or SIGTERM ask for a stop while the block runs, and the next one leave at once.
+    """Have the first Ctrl-C, SIGTERM or SIGHUP ask for a stop while the block runs, and the next one leave at once.
 
     Leaving at once is as safe as being killed: what was about to be sent is on record, and is replayed.
     """
@@ -81,10 +108,12 @@ def stoppable() -> Iterator[Stop]:
         if stop.number is not None:
             os._exit(128 + number)
         stop.ask(number)
-        if sys.stderr.isatty():
-            os.write(2, _HINT)
+        # A terminal that has hung up takes no hint.
+        with suppress(OSError):
+            if sys.stderr.isatty():
+                os.write(2, _HINT)
 
-    before = {number: signal.signal(number, asked) for number in SIGNALS}
+    before = {number: signal.signal(number, asked) for number in heard()}
     try:
         yield stop
     finally:

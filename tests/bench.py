@@ -20,6 +20,7 @@ from connectors.sandbox.population import Population
 from connectors.sandbox.sandbox import Sandbox
 from connectors.shared_pace import SharedPace
 from jobs import wiring
+from jobs.ledger.engine import create_state
 from jobs.ledger.ledger import held
 from jobs.nightly import run_night
 from jobs.settings.load import Valid, load
@@ -119,13 +120,14 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
         loaded = load(file, dict(row.split("=", 1) for row in (folder / "sandbox.env").read_text().splitlines()))
         if not isinstance(loaded, Valid):
             raise SystemExit(str(loaded))
-        seconds = []
+        seconds, state = [], folder / "state.db"
+        create_state(state)
         for _ in range(2):
             began = time.perf_counter()
             with (
                 wiring.open_clock(loaded.settings) as clock,
                 wiring.connect(loaded.settings, clock) as (book, deps),
-                held(folder / "state.db", loaded.settings.account, "bench", pid=os.getpid(), now=clock.now()) as ledger,
+                held(state, loaded.settings.account, "bench", pid=os.getpid(), now=clock.now()) as ledger,
             ):
                 run_night(ledger, book, deps)
             seconds.append(time.perf_counter() - began)

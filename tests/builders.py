@@ -27,6 +27,7 @@ from jobs.pull import Pulled, Reach, Style, pull
 from jobs.rulebook import Rulebook
 from jobs.rules.facts import Answer, Change, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts
 from jobs.rules.intake import ConsentField, Extraction
+from tests import quick
 from tests.fakes import LIMITS, NIGHT
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -186,7 +187,7 @@ def read(ledger, source, book, sinks, clock, *, reach=REACH):
 
 def hold(path, clock):
     """Hold the account's state for a run of its own."""
-    return held(path, ACCOUNT, "test", pid=1, now=clock.now())
+    return held(quick.with_state(path), ACCOUNT, "test", pid=1, now=clock.now())
 
 
 class ReusedState:
@@ -196,7 +197,7 @@ class ReusedState:
     """
 
     def __init__(self, folder):
-        self.path = folder / "state.db"
+        self.path = quick.with_state(folder / "state.db")
         self.engine = open_engine(self.path, for_writing=True)
         self.engine.dispose()
         self._empty = shutil.copy(self.path, folder / "empty.db")

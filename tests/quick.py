@@ -1,7 +1,9 @@
-"""What spares tests work that proves nothing: a key that loads fast, and statements compiled once a process."""
+"""What spares tests work that proves nothing: a key that loads fast, statements and a state made once a process."""
 
 import functools
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -10,6 +12,7 @@ from sqlalchemy import create_engine
 from connectors.sandbox import oauth
 from connectors.sandbox.sandbox import KEY_FILE
 from jobs.ledger import engine as engine_module
+from jobs.ledger.engine import create_state
 
 
 @functools.cache
@@ -24,6 +27,24 @@ def with_key(folder):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / KEY_FILE).write_text(key_file())
     return folder
+
+
+@functools.cache
+def _empty_state():
+    """The bytes of a state on which nothing ran yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.db"
+        create_state(path)
+        return path.read_bytes()
+
+
+def with_state(path):
+    """Where a state lies, made where there is none, as `run --first-run` makes it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_empty_state())
+        path.chmod(0o600)
+    return path
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from connectors.sandbox.http import Server
 from connectors.sandbox.meta import Meta
 from connectors.sandbox.oauth import OAuth
 from connectors.sandbox.oplead import Oplead
+from connectors.sandbox.origin import for_own_pages
 from connectors.sandbox.population import Population
 from connectors.sandbox.rules import Rule
 
@@ -173,12 +174,12 @@ class Sandbox:
 
     def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
         handlers = {
-            "clock": self.clock.handle,
+            "clock": for_own_pages(self.clock.handle),
             "oplead": self.oplead.handle,
             "oauth": self.oauth.handle,
             "data_manager": self.data_manager.handle,
             "meta": self.meta.handle,
-            "control": self.control.handle,
+            "control": for_own_pages(self.control.handle),
         }
         certificates = {"google_ads": None, "google_ads_tls": self._certificate}
         served = {

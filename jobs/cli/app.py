@@ -1,11 +1,11 @@
 """The command line: each command's arguments, and nothing else, so that `--help` has nothing heavy to load."""
 
-import sys
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from jobs.cli.output import unfailing_output
 
 app = typer.Typer(
     name="oplead-sync",
@@ -26,6 +26,12 @@ Configs = Annotated[
 AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many accounts are at work at a time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; send and change nothing.")]
+FirstRun = Annotated[
+    bool,
+    typer.Option(
+        "--first-run", help="This account never ran before: make its state. Without it, a state that is gone is told."
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
 Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
@@ -43,11 +49,8 @@ stopped; 70 a bug; 75 another run holds the account; 128 + n stopped by signal n
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A conversion's name must not end the night because a mail's encoding has no é.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    app()
+    with unfailing_output():
+        app()
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
@@ -83,6 +86,7 @@ def run(
     accept_surge: Annotated[
         bool, typer.Option("--accept-surge", help="Send also where far more is due than a night usually sends.")
     ] = False,
+    first_run: FirstRun = False,
     at_once: AtOnce = 4,
     json: Json = False,
 ) -> None:
@@ -99,24 +103,33 @@ def run(
         raise typer.BadParameter("choose one: --dry-run asks no platform, --validate-only does")
     if (dry_run or validate_only) and span(wait):
         raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
+    if (dry_run or validate_only) and first_run:
+        raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    raise typer.Exit(run_accounts(config, Wanted(mode, span(wait), accept_surge), at_once=at_once, json_wanted=json))
+    wanted = Wanted(mode, span(wait), accept_surge, first_run)
+    raise typer.Exit(run_accounts(config, wanted, at_once=at_once, json_wanted=json))
 
 
 @app.command(epilog="Exit codes: 0 stopped as asked; 2 no account's nights can be done; 70 a bug.")
 def schedule(
     config: Configs,
     *,
+    first_run: FirstRun = False,
+    health: Annotated[
+        Path | None,
+        typer.Option("--health", metavar="FILE", help="Touched every minute while nights are done, or waited for."),
+    ] = None,
     at_once: AtOnce = 4,
     json: Json = False,
 ) -> None:
     """Do every night when it is due.
 
-    Runs until Ctrl-C or SIGTERM, by each file's `schedule`; outcomes are asked for an hour and six hours after a night.
+    Runs until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; outcomes are asked for an hour and six hours after
+    a night. systemd is told what it asks for (Type=notify, WatchdogSec).
     """
-    from jobs.cli.schedule import schedule_accounts  # noqa: PLC0415
+    from jobs.cli.schedule import Service, schedule_accounts  # noqa: PLC0415
 
-    raise typer.Exit(schedule_accounts(config, at_once=at_once, json_wanted=json))
+    raise typer.Exit(schedule_accounts(config, Service(at_once, json, first_run, health)))
 
 
 @app.command()

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -19,13 +18,14 @@ from jobs.backfill import Listed
 from jobs.cli.accounts import load_account, secrets_of, state_of, told
 from jobs.cli.asking import agrees, somebody_must_answer
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
+from jobs.cli.first_run import expect_state
 from jobs.cli.guarded import report
 from jobs.cli.logs import start_logging
 from jobs.cli.nights import taken
 from jobs.cli.progress import WatchedSource, watching
 from jobs.ledger import views
 from jobs.ledger.backfills import Asked
-from jobs.ledger.engine import copy_state
+from jobs.ledger.copies import throwaway
 from jobs.ledger.ledger import Ledger, finish
 from jobs.nightly import Deps, Step, Summary, begin
 from jobs.plan import erase_idle, plan
@@ -104,7 +104,7 @@ class _Backfill:
         summary = self._read(ledger, book, deps)
         if not summary.pulled.complete:
             return self._broken_off(summary)
-        with _copied(ledger.path) as copy, taken(self.settings, copy, COMMAND, clock) as trial:
+        with throwaway(ledger.path) as copy, taken(self.settings, copy, COMMAND, clock) as trial:
             preview = self._apply(trial, book, deps, listed, clock)
         if not self.wanted.json:
             print_preview(results(), told(self.settings), preview)
@@ -262,19 +262,11 @@ def listed_in(file: Path) -> Iterator[Listed]:
 def state_for(settings: Settings, *, dry_run: bool) -> Iterator[Path]:
     """The account's state; where nothing may change, a copy of it."""
     if dry_run:
-        with _copied(state_of(settings)) as copy:
+        with throwaway(state_of(settings)) as copy:
             yield copy
     else:
+        expect_state(settings)
         yield state_of(settings)
-
-
-@contextmanager
-def _copied(state: Path) -> Iterator[Path]:
-    """A copy of a state that is gone with the block."""
-    with TemporaryDirectory(prefix="oplead-sync-") as folder:
-        copy = Path(folder) / "state.db"
-        copy_state(state, copy)
-        yield copy
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

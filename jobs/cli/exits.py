@@ -8,7 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from types import FrameType
 
-from jobs.stopping import SIGNALS, StoppedBySignal
+from jobs.stopping import StoppedBySignal, heard
 
 
 class Exit(IntEnum):
@@ -62,12 +62,12 @@ class WrongUsageError(Exception):
 
 
 def stop_by_signal() -> None:
-    """Let Ctrl-C and SIGTERM end the command by an exception, so that transactions, locks and servers are closed."""
+    """Let a signal that asks to stop end the command by an exception, so that transactions and servers are closed."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise StoppedBySignal(number)
 
-    for each in SIGNALS:
+    for each in heard():
         signal.signal(each, stop)
 
 

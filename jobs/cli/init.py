@@ -19,6 +19,7 @@ from jobs.cli.accounts import WrongSettingsError
 from jobs.cli.exits import Exit, UnansweredError
 from jobs.cli.sandbox import typed
 from jobs.cli.waiting import open_visible_clock
+from jobs.ledger.files import open_privately
 from jobs.reporting.terminal import counted, results
 from jobs.rules.labels import normalise_label
 from jobs.settings.draft import PUBLIC_ADDRESS, Amount, Consent, Draft, Google, environment_text, settings_text
@@ -105,7 +106,8 @@ def write_first_settings(folder: Path, told: Answers, *, force: bool, ask: bool)
     draft = _Interview(told, ask=ask).draft(_look(told))
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in zip(files, (settings_text(draft), environment_text(draft)), strict=True):
-        file.write_text(text, encoding="utf-8")
+        with open_privately(file, "w") as written:
+            written.write(text)
         results().print(f"wrote {file}", markup=False, soft_wrap=True)
     _say_what_is_ignored(draft)
     _say_what_is_next(files[0], files[1], draft)
@@ -446,6 +448,7 @@ def _say_what_is_next(settings: Path, environment: Path, draft: Draft) -> None:
         f"{command} check --config {file}            what is missing still, by line",
         f"{command} check --live --config {file}     what Oplead, Google and Meta say",
         f"{command} run --dry-run --config {file}    what a night would send",
+        f"{command} run --first-run --config {file}  the first night; --first-run this once and never again",
     ]
     console.print("Next:")
     for number, step in enumerate(steps, start=1):

@@ -1,7 +1,6 @@
 """One night of one account, on record from its start to its exit code; `run`, `schedule` and `demo` share it."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,10 +14,12 @@ from connectors.errors import ConnectorError
 from connectors.ports import Clock
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import failure_of
+from jobs.cli.first_run import expect_state
 from jobs.cli.progress import WatchedSource, Watcher
 from jobs.cli.telling import tell, watched
 from jobs.ledger import views
-from jobs.ledger.engine import LedgerError, copy_state
+from jobs.ledger.copies import sweep, throwaway
+from jobs.ledger.engine import LedgerError, has_state
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger, finish, held
 from jobs.ledger.runs import NIGHTLY, RESOLVING
@@ -40,6 +41,10 @@ class Wanted:
     """How long to wait for outcomes."""
     accept_surge: bool = False
     """Whether more may go out than usual."""
+    first_run: bool = False
+    """Whether the account never ran before, so that its state is made."""
+    others: frozenset[str] = frozenset()
+    """Accounts known to be others: their states are not taken for this one's under an older name."""
 
 
 def do_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Stop | None = None) -> Night:
@@ -73,9 +78,11 @@ def do_night_of(
         unless: asked with the account in hand; what it raises leaves no trace of the run.
     """
     with watched(settings) as codes:
+        expect_state(settings, first_run=wanted.first_run, others=wanted.others)
+        sweep()
         with (
             connect(settings, clock, heed=heed) as (book, deps),
-            taken(settings, state_of(settings), NIGHTLY, clock, unless) as ledger,
+            taken(settings, state_of(settings), NIGHTLY, clock, unless, first_run=wanted.first_run) as ledger,
         ):
             seen = _seen(deps, watcher, wanted)
             summary = run_night(ledger, book, seen, watch=watcher.step)
@@ -101,20 +108,20 @@ def try_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Sto
     """What the night would do, found out on a copy of the state that is gone afterwards."""
     validating = wanted.mode is Mode.VALIDATION
     heed = go_on if stop is None else stop.heed
+    if not has_state(state_of(settings)):
+        _log.warning("there is no state yet: what follows is what a first run would do", state=str(state_of(settings)))
     with (
-        tempfile.TemporaryDirectory(prefix="oplead-sync-") as folder,
+        throwaway(state_of(settings)) as copy,
         open_clock(settings, stop) as clock,
         connect(settings, clock, validate_only=validating, heed=heed) as (book, deps),
+        taken(settings, copy, wanted.mode, clock) as ledger,
     ):
-        copy = Path(folder) / "state.db"
-        copy_state(state_of(settings), copy)
-        with taken(settings, copy, wanted.mode, clock) as ledger:
-            tried = validate if validating else rehearse
-            summary = tried(ledger, book, _seen(deps, watcher, wanted), watch=watcher.step)
-            now = clock.now()
-            with ledger.reading() as session:
-                standing = views.tallies(session, ledger.account, now=now)
-                moved = views.tallies(session, ledger.account, now=now, run=ledger.run)
+        tried = validate if validating else rehearse
+        summary = tried(ledger, book, _seen(deps, watcher, wanted), watch=watcher.step)
+        now = clock.now()
+        with ledger.reading() as session:
+            standing = views.tallies(session, ledger.account, now=now)
+            moved = views.tallies(session, ledger.account, now=now, run=ledger.run)
     open_ones = [tally for tally in standing if tally.fate in (Fate.PENDING, Fate.IN_DOUBT, Fate.WITHHELD)]
     expired = [tally for tally in moved if tally.fate in (Fate.EXPIRED, Fate.CANCELLED)]
     return Night(summary, now, views.ordered([*open_ones, *expired]), wanted.mode)
@@ -154,10 +161,17 @@ def _seen(deps: Deps, watcher: Watcher, wanted: Wanted) -> Deps:
 
 @contextmanager
 def taken(
-    settings: Settings, state: Path, command: str, clock: Clock, unless: Callable[[Session], None] | None = None
+    settings: Settings,
+    state: Path,
+    command: str,
+    clock: Clock,
+    unless: Callable[[Session], None] | None = None,
+    *,
+    first_run: bool = False,
 ) -> Iterator[Ledger]:
     """The account, held for one run; a run that breaks is on record with the exit code it ends with."""
-    with held(state, settings.account, command, pid=os.getpid(), now=clock.now(), unless=unless) as ledger:
+    now = clock.now()
+    with held(state, settings.account, command, pid=os.getpid(), now=now, first_run=first_run, unless=unless) as ledger:
         try:
             yield ledger
         except BaseException as error:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def run_accounts(paths: Sequence[Path], wanted: Wanted, *, at_once: int, json_wa
         for account in accounts:
             redaction.learn(account.secrets)
         alone = len(accounts) == 1
+        wanted = replace(wanted, others=frozenset(account.name for account in accounts))
         ended: list[Ended] = []
         for one in side_by_side(
             [partial(_account, account, wanted, stop, alone=alone) for account in accounts], at_once=at_once

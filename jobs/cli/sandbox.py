@@ -66,7 +66,10 @@ def print_addresses(stage: Stage) -> None:
     console.print("In another terminal:")
     # The settings written for it are those of its own way to speak.
     is_own = stage.sandbox.oplead.tells_shape and stage.sandbox.oplead.shape == Shape()
-    first = "run" if is_own else "probe"
+    first = "probe"
+    if is_own:
+        # A folder that was played in has its account's state.
+        first = "run" if any(stage.settings.parent.glob("*.db")) else "run --first-run"
     console.print(f"  {next_command(stage.settings, first)}", markup=False, soft_wrap=True)
     console.print("Or with settings of your own:")
     console.print(f"  {_first_settings(stage)}", markup=False, soft_wrap=True)

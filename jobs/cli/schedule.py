@@ -11,15 +11,17 @@ from pathlib import Path
 import structlog
 from sqlmodel import Session
 
+from connectors.liveness import Liveness
 from connectors.ports import Clock
 from jobs.cli.accounts import Opened, clash_of, files_of, open_account, open_accounts, state_of, told
 from jobs.cli.exits import Exit, Failure, failure_of, worst
+from jobs.cli.first_run import expect_state
 from jobs.cli.guarded import report
 from jobs.cli.logs import Redaction, start_logging
 from jobs.cli.nights import Wanted, ask_for_outcomes, do_night_of, log_night
 from jobs.cli.progress import watching
 from jobs.ledger import runs
-from jobs.ledger.engine import LedgerError, open_engine
+from jobs.ledger.engine import LedgerError, has_state, open_engine
 from jobs.ledger.ledger import reading
 from jobs.reporting import as_json
 from jobs.reporting.night import Night, night_json, print_night
@@ -34,19 +36,39 @@ _A_DAY = 86_400.0  # seconds; the loop may wait for a night's work as long as th
 _log = structlog.stdlib.get_logger()
 
 
-def schedule_accounts(paths: Sequence[Path], *, at_once: int, json_wanted: bool) -> int:
-    """Do every account's nights until Ctrl-C or SIGTERM, then 0; an account that fails keeps no other from its own."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How the nights are to be done."""
+
+    at_once: int = 4
+    json: bool = False
+    first_run: bool = False
+    """Whether none of the accounts ran before, so that their states are made."""
+    health: Path | None = None
+    """A file whose age tells when the service was last alive."""
+
+
+def schedule_accounts(paths: Sequence[Path], service: Service) -> int:
+    """Do every account's nights until a signal asks to stop, then 0; an account that fails keeps no other from its own.
+
+    With `first_run` none of them may have a state yet.
+    """
     redaction = start_logging(as_json=not sys.stderr.isatty())
     with stoppable() as stop:
         try:
-            shared = _Shared(stop, redaction, json_wanted=json_wanted)
-            shared.accounts = [_Account(opened, shared) for opened in open_accounts(files_of(paths))]
+            shared = _Shared(stop, redaction, json_wanted=service.json)
+            shared.accounts = [
+                _Account(opened, shared, first_run=service.first_run) for opened in open_accounts(files_of(paths))
+            ]
+            for settings in [each.settings for each in shared.accounts if service.first_run and each.may_run]:
+                expect_state(settings, first_run=True, others=shared.names)
             first = next((each.settings for each in shared.accounts if not each.failures()), None)
             if first is None:
                 return worst(report(failure) for each in shared.accounts for failure in each.failures())
             shared.clock = str(first.clock) if first.clock else None
             with open_clock(first, stop, patience=_A_DAY) as clock:
-                Schedule(shared.accounts, clock, stop, at_once=at_once).run()
+                signs = Liveness(service.health)
+                Schedule(shared.accounts, clock, stop, at_once=service.at_once, signs=signs).run()
         except StoppedBySignal:
             pass
         except Exception as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
@@ -77,18 +99,34 @@ class _Shared:
     """The address of the sandbox's clock that all of them go by; None for the machine's."""
     printing: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What the accounts are called."""
+        return frozenset(each.name for each in self.accounts)
+
 
 class _Account:
     """A settings file and its nights, as the loop has them done; whatever fails is told here."""
 
-    def __init__(self, opened: Opened, shared: _Shared) -> None:
+    def __init__(self, opened: Opened, shared: _Shared, *, first_run: bool) -> None:
         self._opened = opened
         self._shared = shared
+        self._first_run = first_run
 
     @property
     def key(self) -> str:
         """The file: an account's name may be mended."""
         return str(self._opened.file)
+
+    @property
+    def name(self) -> str:
+        """The account's."""
+        return self._opened.name
+
+    @property
+    def may_run(self) -> bool:
+        """Whether what stands in the file may."""
+        return not isinstance(self._opened.found, Failure)
 
     @property
     def settings(self) -> Settings:
@@ -111,7 +149,18 @@ class _Account:
         address = str(found.settings.clock) if found.settings.clock else None
         if self._shared.clock is not None and address != self._shared.clock:
             said.append("clock: the accounts of one schedule go by one clock; write the others' here, or none")
-        return [Failure(f"{self._opened.file}: {each}", Exit.CONFIGURATION) for each in said]
+        if said:
+            return [Failure(f"{self._opened.file}: {each}", Exit.CONFIGURATION) for each in said]
+        try:
+            expect_state(found.settings, first_run=self._makes_state(), others=self._shared.names)
+        except LedgerError as error:
+            return [failure_of(error)]
+        return []
+
+    def _makes_state(self) -> bool:
+        """Whether the account's state is to be made: one that was there once and is gone is lost."""
+        self._first_run = self._first_run and not has_state(state_of(self.settings))
+        return self._first_run
 
     def read(self) -> Timetable | None:
         """Read the file anew, as marketing may have changed it; None where it must not run, which is told."""
@@ -151,7 +200,8 @@ class _Account:
                 with watching(settings.account, alone=False) as watcher:
                     if if_missed:
                         _log.info("looking for a missed night", night=night.isoformat())
-                    done = do_night_of(settings, watcher, Wanted(), clock, heed=heed, night=night, unless=unless)
+                    wanted = Wanted(first_run=self._makes_state(), others=self._shared.names)
+                    done = do_night_of(settings, watcher, wanted, clock, heed=heed, night=night, unless=unless)
             except runs.NightDoneError as error:
                 if error.run is not None and not if_missed:
                     _log.info("this night is done already", night=night.isoformat(), run=error.run)

@@ -1,16 +1,16 @@
 """Opens an account's SQLite file so that what is committed stays committed."""
 
 import errno
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
+from jobs.ledger.files import Found, look, open_privately
 from jobs.ledger.upgrade import CannotUpgradeError, bring_up_to_date
 
 BUSY_MS = 5_000
@@ -31,47 +31,72 @@ class LedgerError(Exception):
     """The state cannot be used; the message says what to do, and nothing was lost."""
 
 
+class NoStateError(LedgerError):
+    """There is no state where one should be; the message says how to get it back, or how to begin."""
+
+
 def open_engine(path: Path, *, for_writing: bool) -> Engine:
-    """Open the state at `path`; for writing it is made and brought up to date where needed.
+    """Open the state at `path`; for writing it is brought up to date where needed. It is never made by this.
 
     Raises:
-        LedgerError: it is missing or outdated (for reading only), corrupt, locked, read-only, on a full disk, or
-            from a newer version.
+        NoStateError: there is none.
+        LedgerError: it is somebody else's file, outdated (for reading only), corrupt, locked, read-only, on a full
+            disk, or from a newer version.
     """
-    if not for_writing and not path.exists():
-        raise LedgerError(f"{path}: there is no state yet; it is made by the first `oplead-sync run`")
+    if not has_state(path):
+        raise missing(path)
+    return _up_to_date(path, may_change=for_writing)
+
+
+def create_state(path: Path) -> None:
+    """Make an account's state where there is none.
+
+    Raises:
+        LedgerError: something lies there, or it cannot be made.
+    """
+    if has_state(path):
+        raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
     with explained(path):
-        if for_writing:
-            open_privately(path, "ab").close()
-        engine = _engine(path)
-        try:
-            with engine.connect() as connection:
-                bring_up_to_date(connection, may_change=for_writing)
-        except CannotUpgradeError as error:
-            engine.dispose()
-            raise LedgerError(f"{path}: {error}") from None
-        except BaseException:
-            engine.dispose()
-            raise
-    return engine
+        open_privately(path, "ab").close()
+    _up_to_date(path, may_change=True).dispose()
 
 
-def open_privately(path: Path, mode: str) -> IO[Any]:
-    """Open a file that is its owner's alone where it is made here; SQLite gives its side files the same rights."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))
+def has_state(path: Path) -> bool:
+    """Whether the account's state lies there, of whatever version.
+
+    Raises:
+        LedgerError: somebody else's file does, or it cannot be read.
+    """
+    with explained(path):
+        found = look(path)
+    if found is Found.FOREIGN:
+        raise LedgerError(f"{path}: it is not a state of oplead-sync; check `state:` in the settings")
+    return found is Found.LEDGER
+
+
+def missing(path: Path) -> NoStateError:
+    """What to do where there is no state."""
+    return NoStateError(
+        f"{path}: there is no state here. If there was one, bring it back first (mount its volume, or restore its "
+        "backup): without it nobody knows what was sent. Only if this account never ran before, make it by "
+        "`oplead-sync run --first-run`."
+    )
 
 
 def copy_state(source: Path, target: Path) -> None:
-    """A consistent copy of a state another process may be writing; an absent one gives none."""
-    if not source.exists():
+    """A consistent copy of a state another process may be writing; a new one where there is none.
+
+    Raises:
+        LedgerError: somebody else's file lies there, or it cannot be read.
+    """
+    if not has_state(source):
+        create_state(target)
         return
-    with (
-        explained(source),
-        closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
-        closing(sqlite3.connect(target)) as new,
-    ):
-        old.backup(new)
+    with explained(source):
+        open_privately(target, "ab").close()
+        address = f"{source.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
 
 
 @contextmanager
@@ -87,6 +112,23 @@ def explained(path: Path) -> Iterator[None]:
         raise LedgerError(f"{path}: cannot use the state: {error.strerror or error}; {advice}") from None
 
 
+def _up_to_date(path: Path, *, may_change: bool) -> Engine:
+    with explained(path):
+        engine = _engine(path)
+        try:
+            with engine.connect() as connection:
+                bring_up_to_date(connection, may_change=may_change)
+        except CannotUpgradeError as error:
+            engine.dispose()
+            raise LedgerError(f"{path}: {error}") from None
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
+
+
+# One engine a path: what SQLAlchemy compiles is kept for each engine's dialect, also after the engine is gone.
+@lru_cache(maxsize=1024)
 def _engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000})
 

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from jobs.ledger import runs
-from jobs.ledger.engine import LedgerError, explained, open_engine
-from jobs.ledger.lease import exclusive
+from jobs.ledger.engine import LedgerError, create_state, explained, has_state, missing, open_engine
+from jobs.ledger.lease import Lock, exclusive, lock_of
 from jobs.ledger.tables import Lease, Run
 
 
@@ -66,24 +66,54 @@ def held(
     *,
     pid: int,
     now: datetime,
+    first_run: bool = False,
     unless: Callable[[Session], None] | None = None,
 ) -> Iterator[Ledger]:
     """Take the account for one run and let go of it at the end.
 
-    `unless` is asked before the run is recorded; where it raises there was no run.
+    With `first_run` its state is made, and must not be there; else it must. `unless` is asked before the run is
+    recorded; where it raises there was no run.
 
     Raises:
         LeaseHeldError: another run holds it.
-        LedgerError: the state cannot be used.
+        NoStateError: there is no state, and none is to be made.
+        LedgerError: the state cannot be used, or is older than the one that was last used here.
     """
     with ExitStack() as stack:
         # Only what concerns the state is explained as such: the block's own failures pass through as they are.
         with explained(path):
-            stack.enter_context(exclusive(path, now=now))
+            # Before anything is written: what is missing may be a volume.
+            if not first_run and not has_state(path):
+                raise missing(path)
+            lock = stack.enter_context(exclusive(path, now=now))
+            if first_run:
+                _expect_none_before(lock, path)
+                create_state(path)
             engine = open_engine(path, for_writing=True)
             stack.callback(engine.dispose)
-            ledger = _begin(engine, path, account, command, pid=pid, now=now, unless=unless)
+            ledger = _begin(engine, path, account, command, pid=pid, now=now, unless=unless, reached=lock.epoch)
+            lock.remember(ledger.epoch)
         yield ledger
+
+
+def _expect_none_before(lock: Lock, path: Path) -> None:
+    """Refuse to begin anew beside the traces of runs that were made here."""
+    if lock.epoch and not has_state(path):
+        raise LedgerError(
+            f"{path}: the state is gone, and this account has run here before (run {lock.epoch} was the last): restore "
+            f"it from a backup. To begin anew all the same, delete {lock.path.name} beside it; what was sent is then "
+            "not known."
+        )
+
+
+def _expect_not_restored(lease: Lease, reached: int, path: Path) -> None:
+    """Refuse a copy that was made before the last run: what was sent since is not in it, and would go again."""
+    if lease.epoch < reached:
+        raise LedgerError(
+            f"{path}: this state is a copy from before the last run: it ends with run {lease.epoch}, and run {reached} "
+            "was made here. Bring the newer one back if there is one. Else what was sent since goes again: Google "
+            f"counts it once, Meta may count it twice. To go on with this copy, delete {lock_of(path).name} beside it."
+        )
 
 
 def _begin(
@@ -95,8 +125,12 @@ def _begin(
     pid: int,
     now: datetime,
     unless: Callable[[Session], None] | None = None,
+    reached: int = 0,
 ) -> Ledger:
-    """Raise the account's epoch, so that whoever held it before can no longer write, and record the run."""
+    """Raise the account's epoch, so that whoever held it before can no longer write, and record the run.
+
+    `reached` is the epoch its state is known to have come to.
+    """
     with Session(engine, expire_on_commit=False) as session, session.begin():
         others = [name for name in session.exec(select(Lease.account)) if name != account]
         if others and session.get(Lease, account) is None:
@@ -104,9 +138,10 @@ def _begin(
                 f"{path}: this state holds account {others[0]!r}, not {account!r}. Renamed? The account's name is part "
                 "of every key: write the old one again. A new account needs a `state:` of its own."
             )
+        lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
+        _expect_not_restored(lease, reached, path)
         if unless is not None:
             unless(session)
-        lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
         lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
         run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
         session.add_all((lease, run))

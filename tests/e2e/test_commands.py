@@ -61,6 +61,7 @@ class Account:
         self.settings = self.sandbox.write_settings()
         written = self.settings.with_name("sandbox.env").read_text().splitlines()
         self.environ = dict(line.split("=", 1) for line in written)
+        quick.with_state(self.state)
         return self
 
     def __exit__(self, *_):

@@ -97,3 +97,51 @@ def test_the_first_signal_asks(number):
             stop.heed()
 
     assert before == signal.getsignal(number)
+
+
+def test_how_long_work_has_been_quiet_is_known(stop, monkeypatch):
+    """It is the quietest thread's, and only while it is at work."""
+    now = [1_000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    begun, go = threading.Barrier(2, timeout=10), threading.Event()
+
+    def hang():
+        with stop.at_work():
+            begun.wait()
+            go.wait(10)
+
+    thread = threading.Thread(target=hang, daemon=True)
+    thread.start()
+    begun.wait()
+    with stop.at_work():
+        now[0] += 60
+        stop.heed()
+        quiet = stop.quiet_for()
+        go.set()
+        thread.join(10)
+        now[0] += 5
+        alone = stop.quiet_for()
+
+    assert (timedelta(seconds=60), timedelta(seconds=5), timedelta()) == (quiet, alone, stop.quiet_for())
+
+
+def test_a_terminal_that_hangs_up_asks_to_stop():
+    """SIGHUP is a stop like SIGTERM."""
+    with stoppable() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+        with pytest.raises(StoppedBySignal) as caught:
+            stop.nap(FOR_EVER)
+
+    assert signal.SIGHUP == caught.value.number
+
+
+def test_nohup_is_respected():
+    """Whoever started the command wants it to go on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            stop.nap(0)
+    finally:
+        signal.signal(signal.SIGHUP, before)

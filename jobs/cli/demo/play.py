@@ -114,7 +114,7 @@ class _Show:
         trouble = troubles(transport).get(played)
         if trouble is not None:
             trouble.begin(evening)
-        night = do_night(self.settings, unwatched(), Wanted(wait=WAIT))
+        night = do_night(self.settings, unwatched(), Wanted(wait=WAIT, first_run=played == 0))
         if trouble is not None:
             trouble.end(evening)
         self.stage.sandbox.faults.clear()

@@ -10,6 +10,7 @@ from pathlib import Path
 from connectors.sandbox.oplead_shape import drawn_shape, shape_of
 from connectors.sandbox.population import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
+from jobs.cli.exits import WrongUsageError
 from jobs.ledger.lease import LeaseHeldError, exclusive
 
 LEADS_FILE = "leads.json"
@@ -48,6 +49,7 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
 
     Raises:
         LeaseHeldError: a sandbox is open in that folder already.
+        WrongUsageError: the folder holds files of somebody else that it would write over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -58,6 +60,8 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
                 f"{folder}: a sandbox is open here already; close it, or name another folder"
             ) from None
         is_new = not (folder / STATE_FILE).exists()
+        if is_new:
+            _expect_nothing_of_others(folder)
         cast = _cast(folder, cast)
         population = _population(cast)
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
@@ -69,6 +73,13 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
             sandbox.oplead.shape = shape_of(cast.positions)
         settings = _settings(sandbox, google_transport)
         yield Stage(sandbox, population, settings, _environ(settings.with_name(ENVIRONMENT_FILE)))
+
+
+def _expect_nothing_of_others(folder: Path) -> None:
+    """A sandbox that was killed before it was ever saved has written its leads before its settings."""
+    settings = folder / SETTINGS_FILE
+    if settings.exists() and not (folder / LEADS_FILE).exists():
+        raise WrongUsageError(f"{settings} is no sandbox's and would be written over: name another folder")
 
 
 def _cast(folder: Path, cast: Cast) -> Cast:

@@ -25,9 +25,11 @@ from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs import wiring
 from jobs.ledger import tables
 from jobs.ledger.engine import open_engine
+from jobs.ledger.lease import lock_of
 from jobs.ledger.ledger import finish, held
 from jobs.nightly import run_night
 from jobs.settings import Valid, load
+from tests import quick
 from tests.e2e.support import books
 from tests.e2e.support.traffic import ADJUST, GRAPH, INGEST, UPLOAD, Traffic
 
@@ -149,7 +151,8 @@ class Company:
         """Bind a sandbox under `directory`, whose service account has the key file text `key`."""
         self.directory = directory
         self.state = directory / "run" / "state.db"
-        self.lock = directory / "run" / "state.db.lock"
+        self.lock = lock_of(self.state)
+        quick.with_state(self.state)
         self.settings = copy.deepcopy(SETTINGS)
         self.max_per_run = None
         self.traffic = Traffic()

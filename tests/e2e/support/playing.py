@@ -198,7 +198,7 @@ def _run(settings, state):
     with (
         wiring.open_clock(settings) as clock,
         wiring.connect(settings, clock) as (book, deps),
-        held(state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+        held(quick.with_state(state), settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
     ):
         return run_night(ledger, book, deps)
 

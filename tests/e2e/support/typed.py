@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from jobs.cli.app import app
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)

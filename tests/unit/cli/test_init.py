@@ -1,7 +1,9 @@
 """`init` writes what it was told or what Oplead shows, and asks where nobody said."""
 
+import os
 import re
 import shutil
+import stat
 import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
@@ -109,7 +111,19 @@ def test_what_comes_next_is_every_step_of_the_readme(type_in, survey):
     result, _ = type_in(*ENOUGH, survey=survey)
     steps = re.findall(r"^  \d\. .*?\b(copy|set|probe|check|run)\b", result.output, re.MULTILINE)
 
-    assert ["copy", "set", "probe", "check", "check", "run"] == steps
+    assert ["copy", "set", "probe", "check", "check", "run", "run"] == steps
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_only_its_owner_reads_what_is_written(type_in, tmp_path, umask):
+    """Whatever the umask: keys are typed beside it."""
+    before = os.umask(umask)
+    try:
+        type_in(*ENOUGH)
+    finally:
+        os.umask(before)
+
+    assert {0o600} == {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("pipeline.yaml", ".env.example")}
 
 
 def test_where_every_status_has_a_stage_nothing_is_said(type_in, tmp_path):

@@ -1,5 +1,7 @@
 """A night's numbers, as Prometheus reads them."""
 
+import os
+import stat
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -68,11 +70,45 @@ def test_numbers_that_cannot_be_written_leave_those_of_before_whole(tmp_path, mo
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.rename", fail)
+    monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="No space left"):
         write_metrics(measured(exit_code=3), path)
 
     assert (before, [path]) == (path.read_text(encoding="utf-8"), list(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_the_numbers_are_their_owners_alone(tmp_path, umask):
+    """Whatever the umask."""
+    path = tmp_path / "oplead.prom"
+    before = os.umask(umask)
+    try:
+        write_metrics(measured(), path)
+    finally:
+        os.umask(before)
+
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+
+
+def test_whoever_may_read_the_numbers_may_go_on(tmp_path):
+    """A collector of another user's was given the right once."""
+    path = tmp_path / "oplead.prom"
+    write_metrics(measured(), path)
+    path.chmod(0o640)
+    write_metrics(measured(exit_code=3), path)
+
+    assert 0o640 == stat.S_IMODE(path.stat().st_mode)
+    assert 3 == read(path)["exit_code",]
+
+
+def test_what_is_no_file_of_numbers_is_left_as_it_is(tmp_path):
+    """Somebody mistyped `metrics`."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text("[project]")
+    with pytest.raises(FileExistsError, match="it holds something else, and was left as it is"):
+        write_metrics(measured(), path)
+
+    assert ("[project]", [path]) == (path.read_text(), list(tmp_path.iterdir()))
 
 
 def test_a_night_that_stopped_keeps_when_the_last_good_one_ended(account):

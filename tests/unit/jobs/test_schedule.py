@@ -15,12 +15,21 @@ from jobs.ledger.ledger import finish, held
 from jobs.schedule import AFTER_A_NIGHT, Came, Schedule
 from jobs.stopping import StoppedBySignal
 from jobs.timetable import daily
+from tests import quick
 from tests.builders import ACCOUNT
 from tests.fakes import FakeClock
 
 START = datetime(2026, 9, 10, 12, tzinfo=UTC)
 DUE = datetime(2026, 9, 11, 5, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+QUIET = timedelta()
+
+
+def asking(heed, quiet=lambda: QUIET):
+    """A stop that is asked whether to go on, and how long its work has been quiet."""
+    return SimpleNamespace(heed=heed, at_work=nullcontext, quiet_for=quiet)
+
+
 MINUTES = [0, 5, 15, 35, 75, 135, 195, 255]
 
 
@@ -65,7 +74,7 @@ def play(monkeypatch):
             if clock.now() > until:
                 raise StoppedBySignal(15)
 
-        Schedule([one], clock, SimpleNamespace(heed=heed), at_once=1).run()
+        Schedule([one], clock, asking(heed), at_once=1).run()
         return one.tried
 
     return played
@@ -118,7 +127,7 @@ class Recorded(Account):
 
         with (
             suppress(runs.NightDoneError),
-            held(self.path, ACCOUNT, "run", pid=1, now=clock.now(), unless=unless) as one,
+            held(quick.with_state(self.path), ACCOUNT, "run", pid=1, now=clock.now(), unless=unless) as one,
         ):
             finish(one, 0, now=clock.now(), night=night)
             self.tried.append(night)
@@ -143,7 +152,7 @@ def test_a_year_of_nights_is_each_local_date_once(monkeypatch, tmp_path):
                 raise StoppedBySignal(15)
 
         both = [Recorded(clock, key, table, path) for key in ("one", "other")]
-        Schedule(both, clock, SimpleNamespace(heed=heed), at_once=2).run()
+        Schedule(both, clock, asking(heed), at_once=2).run()
         nights += sorted(night for each in both for night in each.tried)
 
     assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [one for one in nights if one.year == 2026]
@@ -170,7 +179,7 @@ def record(monkeypatch, tmp_path):
 
     def recorded(clock, days):
         path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
-        with held(path, ACCOUNT, "run", pid=1, now=clock.right - HOUR) as one:
+        with held(quick.with_state(path), ACCOUNT, "run", pid=1, now=clock.right - HOUR) as one:
             finish(one, 0, now=clock.right - HOUR)
 
         def heed():
@@ -178,7 +187,7 @@ def record(monkeypatch, tmp_path):
                 raise StoppedBySignal(15)
 
         account = Recorded(clock, "one", table, path)
-        Schedule([account], clock, SimpleNamespace(heed=heed), at_once=1).run()
+        Schedule([account], clock, asking(heed), at_once=1).run()
         return account.tried
 
     return recorded
@@ -231,7 +240,7 @@ def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
         if len(clock.slept) == 8:
             raise StoppedBySignal(15)
 
-    Schedule([Said(clock, works_from=START)], clock, SimpleNamespace(heed=heed), at_once=1).run()
+    Schedule([Said(clock, works_from=START)], clock, asking(heed), at_once=1).run()
 
     assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
 
@@ -257,3 +266,57 @@ def test_outcomes_that_could_not_be_asked_for_are_asked_for_later_and_six_hours_
     tried = [at for at, _ in play(DUE + 20 * HOUR, kind=Asked, works_from=DUE + HOUR + timedelta(minutes=10))]
 
     assert [DUE + timedelta(minutes=minutes) for minutes in (60, 65, 75, 360)] == tried
+
+
+class Signs:
+    """Whoever watches the service, and how often it wants to hear of it."""
+
+    every = timedelta(minutes=1)
+
+    def __init__(self):
+        self.heard = []
+
+    def ready(self):
+        """The loop has begun."""
+        self.heard.append("ready")
+
+    def beat(self):
+        """It goes on."""
+        self.heard.append("beat")
+
+    def stopping(self):
+        """It ends."""
+        self.heard.append("stopping")
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Plays ten minutes without work; what was heard of them."""
+    monkeypatch.setattr(schedule, "ThreadPoolExecutor", lambda _: DebugExecutor())
+
+    def played(quiet=lambda: QUIET):
+        clock, signs = FakeClock(START), Signs()
+
+        def heed():
+            if clock.now() >= START + timedelta(minutes=10):
+                raise StoppedBySignal(15)
+
+        account = Account(clock, works_from=START)
+        Schedule([account], clock, asking(heed, quiet), at_once=1, signs=signs).run()
+        return signs.heard
+
+    return played
+
+
+def test_a_service_that_waits_shows_each_minute_that_it_lives(watched):
+    """From its beginning to its end, by the loop itself."""
+    heard = watched()
+
+    assert ("ready", "stopping") == (heard[0], heard[-1])
+    assert ["beat"] * 10 == heard[1:-1]
+
+
+def test_work_that_hangs_is_not_called_alive(watched):
+    """The loop goes round, but what it began has not asked for half an hour whether to go on."""
+    assert ["ready", "stopping"] == watched(lambda: timedelta(minutes=30))
+    assert 10 == watched(lambda: timedelta(minutes=29)).count("beat")

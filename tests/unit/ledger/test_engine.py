@@ -1,26 +1,31 @@
 """The state's file: what is committed stays, and what cannot be used says what to do."""
 
 import contextlib
+import gc
 import sqlite3
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Dialect, Engine, create_engine, text
 from sqlmodel import Session, SQLModel
 
 from jobs.ledger import engine as engine_module
-from jobs.ledger.engine import LedgerError, copy_state, open_engine
-from jobs.ledger.ledger import reading
+from jobs.ledger.engine import LedgerError, copy_state, create_state, has_state, open_engine
+from jobs.ledger.ledger import finish, reading
 from jobs.ledger.tables import ConfigDigest
+from tests import quick
+from tests.builders import hold
+from tests.unit.ledger.test_migrations import make
 
 
 @contextlib.contextmanager
 def opened(path, *, for_writing=True):
-    """An engine that is closed at the end."""
-    engine = open_engine(path, for_writing=for_writing)
+    """An engine of a state that is there, closed at the end."""
+    engine = open_engine(quick.with_state(path), for_writing=for_writing)
     try:
         yield engine
     finally:
@@ -36,8 +41,8 @@ def raw(path):
 
 def refused(path, *, for_writing=True):
     """What an operator is told."""
-    with pytest.raises(LedgerError) as caught, opened(path, for_writing=for_writing):
-        pass
+    with pytest.raises(LedgerError) as caught:
+        open_engine(path, for_writing=for_writing)
     return str(caught.value)
 
 
@@ -125,8 +130,9 @@ def test_opening_again_changes_nothing(path):
 def test_a_missing_folder_is_made(tmp_path):
     """`state/` beside the settings need not exist."""
     path = tmp_path / "state" / "deeper" / "account.db"
-    with opened(path):
-        assert path.exists()
+    create_state(path)
+
+    assert path.exists()
 
 
 def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
@@ -143,8 +149,7 @@ def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
 
 def test_an_older_state_is_not_changed_by_reading(path):
     """Only a run brings it up to date."""
-    with raw(path) as connection:
-        connection.execute("CREATE TABLE something (x)")
+    make(path, "0004")
     said = refused(path, for_writing=False)
 
     assert "the next `oplead-sync run` brings it up to date" in said
@@ -152,7 +157,7 @@ def test_an_older_state_is_not_changed_by_reading(path):
 
 def test_a_missing_state_is_not_made_by_reading(path):
     """`status` before the first run."""
-    assert "it is made by the first `oplead-sync run`" in refused(path, for_writing=False)
+    assert "make it by `oplead-sync run --first-run`" in refused(path, for_writing=False)
     assert not path.exists()
 
 
@@ -244,11 +249,12 @@ def test_a_copy_is_whole_while_the_state_is_written(path, tmp_path):
     assert [("kept",)] == found
 
 
-def test_a_copy_of_nothing_is_nothing(path, tmp_path):
-    """A rehearsal before the first run begins empty."""
+def test_a_copy_of_nothing_is_empty(path, tmp_path):
+    """A rehearsal before the first run begins with a state of its own, and makes none."""
     copy_state(path, tmp_path / "copy.db")
 
-    assert not (tmp_path / "copy.db").exists()
+    assert has_state(tmp_path / "copy.db")
+    assert not path.exists()
 
 
 def fill_the_disk(engine):
@@ -279,8 +285,34 @@ def test_states_are_made_side_by_side(tmp_path):
     """Accounts that begin together do not get into each other's tables: alembic's own variables are the process's."""
     paths = [tmp_path / f"{number}.db" for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        for engine in pool.map(lambda path: open_engine(path, for_writing=True), paths):
-            engine.dispose()
+        list(pool.map(create_state, paths))
 
     for path in paths:
         open_engine(path, for_writing=False).dispose()
+
+
+@pytest.fixture
+def compiling(monkeypatch):
+    """States compile for themselves, as they do outside of tests."""
+    monkeypatch.setattr(engine_module, "create_engine", create_engine)
+    engine_module._engine.cache_clear()
+    yield
+    engine_module._engine.cache_clear()
+
+
+@pytest.mark.usefixtures("compiling")
+def test_a_service_does_not_grow_by_its_nights(path, clock):
+    """What SQLAlchemy compiles is kept by dialect, for good: there is one for a path, however often it is opened."""
+
+    def alive(nights):
+        for _ in range(nights):
+            with hold(path, clock) as ledger:
+                with ledger.writing() as session:
+                    session.merge(ConfigDigest(account="a", kind="count", digest=str(ledger.run)))
+                finish(ledger, 0, now=clock.now())
+        gc.collect()
+        return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, (Engine, Dialect)))
+
+    first = alive(2)
+
+    assert first == alive(10)

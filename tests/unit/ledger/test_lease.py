@@ -8,9 +8,10 @@ import textwrap
 import pytest
 
 from jobs.ledger.engine import LedgerError
-from jobs.ledger.lease import LeaseHeldError
+from jobs.ledger.lease import LeaseHeldError, lock_of
 from jobs.ledger.ledger import LeaseLostError, finish
 from jobs.ledger.tables import ConfigDigest, Lease, Run
+from tests import quick
 from tests.builders import ACCOUNT, hold
 from tests.fakes import NIGHT
 
@@ -29,6 +30,7 @@ HOLDER = """
 @pytest.fixture
 def holder(path):
     """Another process that holds the account; killed at the end."""
+    quick.with_state(path)
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(HOLDER), str(path)], stdout=subprocess.PIPE, text=True
     )
@@ -76,7 +78,7 @@ def test_within_one_process_a_second_run_is_refused_too(path, clock):
 @pytest.mark.usefixtures("ledger")
 def test_a_lock_file_without_sense_still_locks(path, clock):
     """Who holds it is then not said."""
-    path.with_name(path.name + ".lock").write_text("{")
+    lock_of(path).write_text("{")
     with pytest.raises(LeaseHeldError, match=r"another run holds this account$"), hold(path, clock):
         pass
 

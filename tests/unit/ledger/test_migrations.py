@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 
 from jobs.ledger import upgrade
 from jobs.ledger.engine import LedgerError, open_engine
+from tests import quick
 
 CONFIG = Config()
 CONFIG.set_main_option("script_location", str(upgrade.MIGRATIONS))
@@ -44,7 +45,7 @@ def test_the_files_begin_with_their_revisions_in_order():
 def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
     """It is only asked for its revision, whether to be read or written."""
     path = tmp_path / "state.db"
-    open_engine(path, for_writing=True).dispose()
+    quick.with_state(path)
     code = (
         "import sys; from pathlib import Path; from jobs.ledger.engine import open_engine\n"
         f"for writing in (False, True): open_engine(Path({str(path)!r}), for_writing=writing).dispose()\n"

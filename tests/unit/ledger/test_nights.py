@@ -8,6 +8,7 @@ from jobs.ledger import nights
 from jobs.ledger.ledger import held
 from jobs.ledger.runs import RESOLVING
 from jobs.ledger.tables import Run
+from tests import quick
 from tests.builders import ACCOUNT, PARIS
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -18,7 +19,7 @@ NOW = FIRST + 9 * DAY
 
 def dates(path, *runs):
     """The dates of these runs and of one that begins now; None for those that belong to none."""
-    with held(path, ACCOUNT, "run", pid=1, now=NOW) as ledger:
+    with held(quick.with_state(path), ACCOUNT, "run", pid=1, now=NOW) as ledger:
         with ledger.writing() as session:
             present = session.get(Run, ledger.run)
             session.delete(present)

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from jobs.ledger import runs
 from jobs.ledger.ledger import finish, held
 from jobs.ledger.tables import Run
+from tests import quick
 from tests.builders import ACCOUNT
 
 HOUR = timedelta(hours=1)
@@ -20,7 +21,7 @@ def play(path, clock):
     """Runs a command to its exit code: `play("run", 0, night)`; without a code it dies."""
 
     def played(command, exit_code=None, night=None):
-        with held(path, ACCOUNT, command, pid=1, now=clock.now()) as ledger:
+        with held(quick.with_state(path), ACCOUNT, command, pid=1, now=clock.now()) as ledger:
             if exit_code is not None:
                 finish(ledger, exit_code, now=clock.now(), night=night)
             with ledger.reading() as session:
@@ -34,7 +35,10 @@ def ask(path, clock):
     """Asks about the runs so far."""
 
     def asked(question, *more, **named):
-        with held(path, ACCOUNT, "look", pid=1, now=clock.now()) as ledger, ledger.writing() as session:
+        with (
+            held(quick.with_state(path), ACCOUNT, "look", pid=1, now=clock.now()) as ledger,
+            ledger.writing() as session,
+        ):
             session.delete(session.get(Run, ledger.run))
             session.flush()
             return question(session, ACCOUNT, *more, **named)

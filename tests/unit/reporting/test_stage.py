@@ -7,10 +7,20 @@ from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead_shape import Shape, drawn_shape
 from jobs.cli.demo.stage import Cast, staged
+from jobs.cli.exits import WrongUsageError
 from jobs.cli.sandbox import cast_of
 from jobs.ledger.lease import LeaseHeldError
 
 FEW = Cast(leads=5)
+
+
+def test_somebodys_settings_are_not_written_over(tmp_path):
+    """A sandbox begun in the folder of an account."""
+    (tmp_path / "pipeline.yaml").write_text("account: maison-durand")
+    with pytest.raises(WrongUsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
+        pass
+
+    assert "account: maison-durand" == (tmp_path / "pipeline.yaml").read_text()
 
 
 def test_a_second_sandbox_in_one_folder_is_refused(tmp_path):

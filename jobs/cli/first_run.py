@@ -1,0 +1,53 @@
+"""Whether an account may run: its state is there, or it never ran before and is told to begin."""
+
+from jobs.cli.accounts import state_of
+from jobs.ledger.engine import LedgerError, has_state, missing
+from jobs.ledger.neighbours import Neighbour, neighbours
+from jobs.settings import Settings
+
+
+def expect_state(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
+    """Return where the account's state is there, or with `first_run` where it is to be made and may be.
+
+    Args:
+        settings: the account.
+        first_run: whether a human says that it never ran before.
+        others: accounts that are known to be others, so that their states are not taken for this one's.
+
+    Raises:
+        LedgerError: it is lost, or lies beside under another name; the message says what to do.
+    """
+    path = state_of(settings)
+    if has_state(path):
+        if first_run:
+            raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
+        return
+    for one in neighbours(path):
+        said = _kinship(one, settings, others)
+        if said:
+            raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {said}")
+    if not first_run:
+        raise missing(path)
+
+
+def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str | None:
+    """Why another state is probably this account's; None where it is not."""
+    if one.account == settings.account:
+        return (
+            "one of this account. Name it under `state:`, or move it here; a backup that is not to be used belongs "
+            "into another folder"
+        )
+    shared = one.owners & owners_of(settings)
+    if not shared or one.account in others:
+        return None
+    return (
+        f"that of account {one.account!r}, which sends to {', '.join(sorted(shared))} too. Renamed? The account's name "
+        f"is part of every key, and everything would go out again: write `account: {one.account}`. Are they two "
+        "accounts? Then name the settings of both in one command for the first run"
+    )
+
+
+def owners_of(settings: Settings) -> frozenset[str]:
+    """The Google customers and Meta datasets that an account sends to."""
+    customers = {google.customer_id for google in settings.google_ads}
+    return frozenset(customers | {meta.dataset_id for meta in settings.meta})

@@ -1,0 +1,25 @@
+"""Have a state's file say in its header that it is one of ours."""
+
+from alembic import op
+
+from jobs.ledger.files import APPLICATION_ID
+
+revision = '0015'
+down_revision = '0012'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Go to this revision."""
+    _mark(APPLICATION_ID)
+
+
+def downgrade() -> None:
+    """Go back to the one before."""
+    _mark(0)
+
+
+def _mark(number: int) -> None:
+    if op.get_bind().dialect.name == 'sqlite':
+        op.execute(f'PRAGMA application_id = {number}')

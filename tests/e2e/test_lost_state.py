@@ -1,0 +1,203 @@
+"""A state that is not there is told, and never begun anew by itself: without it nobody knows what was sent."""
+
+import json
+import shutil
+from datetime import timedelta
+
+import pytest
+
+from jobs.ledger.engine import has_state
+from tests.e2e.support.typed import type_in
+
+DAY = timedelta(days=1)
+NO_STATE = "there is no state here. If there was one, bring it back first"
+
+
+def sold(company, number):
+    """A lead that was sold yesterday."""
+    return company.lead(number, ("Gagné", company.clock.now() - DAY), clicks=company.both(number))
+
+
+@pytest.fixture
+def unmounted(company):
+    """A company after a night, whose volume is not mounted: the folder of its state is there and empty."""
+    company.serve(sold(company, 1))
+    company.night()
+    company.later()
+    company.settings["schedule"] = {"daily": "05:30"}
+    company.state = company.directory / "mnt" / "state.db"
+    company.state.parent.mkdir()
+    return company
+
+
+def asked(company):
+    """Requests to any platform."""
+    return [path for server, path, _ in company.arrivals if server not in ("clock", "control")]
+
+
+@pytest.mark.parametrize("command", [("run",), ("backfill", "--already-sent", "list", "--yes"), ("retry", "--yes")])
+def test_no_state_is_no_first_night(unmounted, command):
+    """It ends with 2 and says what to do; nobody is asked, nothing is sent, nothing is made."""
+    (unmounted.directory / "list").write_text("L-1\n")
+    before = asked(unmounted)
+    words = [str(unmounted.directory / "list") if word == "list" else word for word in command]
+    done = type_in(unmounted, *words)
+
+    assert 2 == done.code
+    assert f"{unmounted.state}: {NO_STATE}" in done.err
+    assert before == asked(unmounted)
+    assert [] == list(unmounted.state.parent.iterdir())
+
+
+def test_a_schedule_without_a_state_does_not_begin(unmounted):
+    """A service after a reboot."""
+    done = type_in(unmounted, "schedule")
+
+    assert 2 == done.code
+    assert NO_STATE in done.err
+    assert [] == list(unmounted.state.parent.iterdir())
+
+
+def test_looking_needs_no_state(unmounted):
+    """A rehearsal says that there is none, and leaves nothing; a check does not ask for it."""
+    rehearsed = type_in(unmounted, "run", "--dry-run")
+    checked = type_in(unmounted, "check")
+    status = type_in(unmounted, "status")
+
+    assert (0, 0, 2) == (rehearsed.code, checked.code, status.code)
+    assert "there is no state yet: what follows is what a first run would do" in rehearsed.err
+    assert NO_STATE in status.err
+    assert [] == [file for file in unmounted.state.parent.iterdir() if file.suffix != ".pace"]
+
+
+def test_a_first_run_is_asked_for_once(company):
+    """It makes the state; typed again it is refused, so that it stays in no crontab."""
+    company.state.unlink()
+    first = type_in(company, "run", "--first-run")
+    again = type_in(company, "run", "--first-run")
+    plain = type_in(company, "run")
+
+    assert (0, 2, 0) == (first.code, again.code, plain.code)
+    assert "has its state already; leave --first-run out" in again.err
+
+
+def test_a_schedule_told_a_first_run_wants_no_state_to_be_there(company):
+    """Before it does anything."""
+    company.settings["schedule"] = {"daily": "05:30"}
+    done = type_in(company, "schedule", "--first-run")
+
+    assert 2 == done.code
+    assert "leave --first-run out" in done.err
+
+
+def test_a_deleted_state_is_not_begun_anew(company):
+    """Not even when told to: its lock remembers that it was there."""
+    company.serve(sold(company, 1))
+    company.night()
+    company.state.unlink()
+    done = type_in(company, "run", "--first-run")
+
+    assert 2 == done.code
+    assert "this account has run here before (run 1 was the last): restore it from a backup" in done.err
+    assert not has_state(company.state)
+
+
+def test_a_restored_backup_sends_nothing_before_a_human_agrees(company):
+    """What was sent since is not in it; Meta would count it twice."""
+    company.use_meta_alone()
+    company.night()
+    backup = shutil.copy(company.state, company.state.with_name("backup"))
+    company.serve(sold(company, 1))
+    company.later()
+    sent = len(company.posts)
+    shutil.copy(backup, company.state)
+    refused = type_in(company, "run")
+
+    assert (2, sent) == (refused.code, len(company.posts))
+    assert f"delete {company.lock.name} beside it" in refused.err
+
+    company.lock.unlink()
+    agreed = type_in(company, "run")
+
+    assert 0 == agreed.code
+    assert len(company.posts) > sent
+
+
+# ── an account that was renamed ──────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def renamed(company):
+    """A company that has sent to Meta, under a name that its settings no longer have."""
+    company.use_meta_alone()
+    company.conversion("appointment").pop("implied_by")
+    company.serve(sold(company, 1))
+    company.night()
+    assert 1 == len(company.posts)
+    company.settings["account"] = "maison-neuve"
+    company.state = company.state.with_name("maison-neuve.db")
+    return company
+
+
+@pytest.mark.parametrize("more", [[], ["--first-run"]])
+def test_a_renamed_account_sends_nothing_again(renamed, more):
+    """Its name is part of every key; the state of the old name lies beside, with the same dataset."""
+    done = type_in(renamed, "run", *more)
+
+    assert 2 == done.code
+    assert "there is no state here, but state.db beside it is that of account 'maison-test'" in done.err
+    assert "write `account: maison-test`" in done.err
+    assert 1 == len(renamed.posts)
+    assert not renamed.state.exists()
+
+
+def test_the_old_name_goes_on(renamed):
+    """As it is told."""
+    renamed.settings["account"] = "maison-test"
+    renamed.state = renamed.state.with_name("state.db")
+
+    assert 0 == type_in(renamed, "run").code
+    assert 1 == len(renamed.posts)
+
+
+def test_another_name_in_the_same_state_is_refused(renamed):
+    """Where `state:` names the file."""
+    renamed.state = renamed.state.with_name("state.db")
+    done = type_in(renamed, "run")
+
+    assert 2 == done.code
+    assert "this state holds account 'maison-test', not 'maison-neuve'" in done.err
+    assert 1 == len(renamed.posts)
+
+
+def test_an_account_that_tells_others_is_another(renamed):
+    """Beside each other lie those of an agency."""
+    renamed.settings["meta"]["dataset_id"] = "9876543210987"
+    done = type_in(renamed, "run", "--dry-run")
+    first = type_in(renamed, "run", "--first-run")
+
+    assert 0 == done.code
+    assert "beside it" not in first.err
+
+
+def test_two_accounts_of_one_dataset_are_named_together(renamed, tmp_path):
+    """That both have their settings shows that neither is the other under an old name."""
+    new = json.loads(renamed.config.read_text())
+    new_file = tmp_path / "new.yaml"
+    new_file.write_text(json.dumps(new))
+    renamed.settings["account"] = "maison-test"
+    renamed.state = renamed.state.with_name("state.db")
+    done = type_in(renamed, "run", "--first-run", "--config", str(new_file))
+
+    # The one that is there already is told to go without the option.
+    assert 2 == done.code
+    assert has_state(renamed.state.with_name("maison-neuve.db"))
+
+
+def test_a_state_that_was_moved_is_named(renamed):
+    """Under the same account's name."""
+    renamed.settings["account"] = "maison-test"
+    done = type_in(renamed, "run", "--first-run")
+
+    assert 2 == done.code
+    assert "state.db beside it is one of this account. Name it under `state:`" in done.err
