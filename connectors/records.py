@@ -403,9 +403,11 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Something was sent and no answer we can read came back: it may have been taken or not."""
+    """Something was sent and no answer came back that says what became of it: it may have been taken or not."""
 
     reason: str
+    retry_after: timedelta | None = None
+    """The platform's own delay, where even such an answer names one."""
 
 
 Receipt = Received | Answered | Refused | NotSent | Lost
@@ -426,13 +428,21 @@ class PartlyRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Miscounted:
+    """The platform has finished with another number of rows than were sent, so that it speaks for none of them."""
+
+    counted: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten:
     """The platform no longer knows the request; its outcome will never be told."""
 
     code: str
 
 
-Resolution = Answered | StillPending | PartlyRefused | Forgotten
+Resolution = Answered | StillPending | PartlyRefused | Miscounted | Forgotten
 
 
 # ── what a platform knows of our configuration ───────────────────────────────────────────────────

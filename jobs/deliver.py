@@ -1,6 +1,6 @@
 """Sends what is due: the intent is committed before each wire call, the receipt after it."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +16,10 @@ from jobs.ledger import deliveries, leads, requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import Delivery, Sendable
-from jobs.receive import Again, Delivered, Follow, Next, Receiving, Stop, words
+from jobs.receive import SAID, Again, Delivered, Follow, Next, Receiving, Stop, words
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
-from jobs.rules.isolate import apart
+from jobs.rules.isolate import apart, halves, one_first
 from jobs.settle import DEFER
 from jobs.stopping import Heed, go_on
 from jobs.trial import Trial
@@ -29,6 +29,8 @@ __all__ = ["Delivered", "deliver"]
 
 ATTEMPTS = 5
 """How often one batch is tried in one run."""
+UNHEARD = 3
+"""Parts in a row that no answer came to, after which a platform is left alone for the run."""
 LONGEST_WAIT = timedelta(minutes=5)
 """A platform's longer delay is not waited for: its deliveries become due after it."""
 REPLAY_RUNS = 3
@@ -100,23 +102,41 @@ class Lane:
     heed: Heed
     agreed_only: bool = False
     """Whether of what is due only that goes out which a human agreed to in this run."""
+    unheard: int = 0
+    """How many parts in a row no answer came to."""
+    silence: str = ""
+    """What came instead of the last answer that did not come."""
+    answers: bool = False
+    """Whether anything was answered in this run."""
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target."""
+        silent: tuple[Target, Stop] | None = None
         for target, batch in self._batches():
             if self._is_off(target):
                 continue
             stop = self._send(target, batch)
             if stop is not None and self._is_stopped(stop, target):
                 return
+            if stop is not None and stop.whole_destination:
+                self.unheard = 0  # what is silent there says nothing of where it goes on
+            silent = (target, self._silent()) if self.unheard and not self.answers else None
+        if silent is not None:
+            self._is_stopped(silent[1], silent[0])
 
     def _batches(self) -> Iterator[tuple[Target, tuple[int, ...]]]:
-        """What to send next, asked for again after each batch."""
-        for target, batches in self._replays().items() if self.replays else ():
-            yield from ((target, batch) for batch in batches)
+        """What to send next, asked for again after each batch.
+
+        What is in doubt goes first, until a part of it gets no answer again: then what is due goes before the rest,
+        so that a few that never get one hold up nothing else.
+        """
+        replays = deque(self._replays() if self.replays else ())
+        while replays and not self.unheard:
+            yield replays.popleft()
         for target, due in self._targets().items():
             while not self._is_off(target) and (batch := due()):
                 yield target, batch
+        yield from replays
 
     def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
         """Where something goes that is due, and what is next there."""
@@ -146,22 +166,29 @@ class Lane:
         """What a stop of everything that goes like this is called."""
         return self.book.way(self.destination, target.transport, target.owner)
 
-    def _replays(self) -> dict[Target, list[tuple[int, ...]]]:
-        """Deliveries in doubt whose replay is due, in batches; those asked about often enough are given up."""
-        found: dict[Target, list[tuple[int, ...]]] = {}
+    def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
+        """Deliveries in doubt whose replay is due, in batches; those asked about often enough are given up.
+
+        What was last sent together goes together again, and what was sent longest ago goes first: so a batch that was
+        taken apart stays apart, and every part has its turn, however many nights that takes.
+        """
+        found: dict[tuple[int, Target], list[int]] = {}
         with self.ledger.writing() as session:
             for target, waiting in self._doubtful(session).items():
-                left = []
                 for delivery in waiting:
                     asked = sendables.unanswered(session, delivery)
                     given_up = self._given_up(delivery, asked)
                     if given_up is not None:
                         self._give_up(session, delivery, given_up)
-                    elif not self._was_replayed_lately(asked):
-                        left.append(sendables.number(delivery))
-                if not self._asks_a_human:
-                    found[target] = [tuple(part) for part in _parts(left, self._batch(target))]
-        return found
+                    elif not self._has_to_wait(delivery, asked):
+                        together = sendables.last_request(session, delivery), target
+                        found.setdefault(together, []).append(sendables.number(delivery))
+        return [
+            (target, tuple(part))
+            for (_, target), left in sorted(found.items())
+            for part in _parts(left, self._batch(target))
+            if not self._asks_a_human
+        ]
 
     def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
         """What an answer was lost about, by where it was sent."""
@@ -186,8 +213,13 @@ class Lane:
             return f"no answer in {REPLAY_RUNS} replays"
         return None
 
-    def _was_replayed_lately(self, asked: Sequence[datetime]) -> bool:
-        """Whether a further replay has to wait; the first never does, for most answers are lost with their run."""
+    def _has_to_wait(self, doubtful: Sendable, asked: Sequence[datetime]) -> bool:
+        """Whether a replay has to wait: for the platform's own delay, or for the replay before.
+
+        The first never waits for another, for most answers are lost with their run.
+        """
+        if doubtful.deferred_until is not None and self.clock.now() < doubtful.deferred_until:
+            return True
         # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
         return len(asked) > 1 and abs(self.clock.now() - asked[-1]) < REPLAYS_APART
 
@@ -213,14 +245,22 @@ class Lane:
         """Send one batch, splitting it where it is refused for some of its rows."""
         trial = Trial()
         waiting = self._without_twins(batch)
+        tries = ATTEMPTS
         while waiting:
-            part = waiting.pop(0)
-            follow = self._try(target, part, trial)
+            # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
+            part, *waiting = one_first(waiting) if self.unheard else waiting
+            follow = self._try(target, part, trial, 1 if self.unheard else tries)
             match follow:
                 case Stop():
                     return follow
                 case Next():
                     waiting = trial.next([*follow.batches, *waiting])
+                case Again():
+                    self.unheard, self.silence = self.unheard + 1, follow.why
+                    if self.unheard >= UNHEARD or self._asks_a_human:
+                        return self._silent()
+                    tries = 1
+                    waiting += halves(follow.batch)
                 case _:
                     assert_never(follow)
             if trial.is_general:
@@ -231,6 +271,16 @@ class Lane:
         with self.ledger.writing() as session:
             self._receiving(session, trial).convict(trial.found_guilty())
         return None
+
+    def _silent(self) -> Stop:
+        """That no answer comes: from the whole destination once it came to several parts in a row, or to all there was.
+
+        Where a human decides about lost answers, they are told of those and need no alarm, and the target is left
+        alone for the run.
+        """
+        asks = self._asks_a_human
+        whole = self.unheard >= UNHEARD or not asks
+        return Stop(f"{self.silence}, at every try", whole_destination=whole, alarm=not asks)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The batch in parts none of which has two rows of one click and second.
@@ -248,8 +298,11 @@ class Lane:
         }
         return apart(batch, marks)
 
-    def _try(self, target: Target, batch: tuple[int, ...], trial: Trial) -> Next | Stop:
-        """Send one batch, again where the platform may take it later."""
+    def _try(self, target: Target, batch: tuple[int, ...], trial: Trial, tries: int) -> Next | Stop | Again:
+        """Send one batch, again where the platform may take it later.
+
+        `Again` comes back where none of so many tries had an answer.
+        """
         follow: Follow = Next()
         beside = 0
         for attempt in range(ATTEMPTS):
@@ -261,7 +314,11 @@ class Lane:
             self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
             with self.ledger.writing() as session:
                 follow = self._receiving(session, trial).receive(intent, receipt)
+            if isinstance(receipt, SAID):
+                self.unheard, self.answers = 0, True
             if not isinstance(follow, Again):
+                return follow
+            if follow.unheard and self._asks_a_human:
                 return follow
             batch = follow.batch
             beside += follow.beside or 0
@@ -269,6 +326,8 @@ class Lane:
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
                 return Stop(f"{follow.why}; it asks for {wait}", whole_destination=True)
+            if follow.unheard and attempt + 1 >= tries:
+                return follow
             if attempt < ATTEMPTS - 1:
                 self.clock.sleep_until(self.clock.now() + wait)
             elif follow.beside is not None:
@@ -299,7 +358,6 @@ class Lane:
             self.sink.limits,
             trial,
             self.done,
-            asks_a_human=self._asks_a_human,
             now=self.clock.now(),
         )
 

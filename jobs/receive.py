@@ -72,6 +72,8 @@ class Again:
     batch: tuple[int, ...]
     beside: int | None = None
     """How many rows of the same request were answered for good; None where the whole request was put off."""
+    unheard: bool = False
+    """Whether no answer came that says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Stop:
 
 
 Follow = Next | Again | Stop
+SAID = (Received, Answered, Refused)
+"""Receipts that show that a platform answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,6 @@ class Receiving:
     limits: Limits
     trial: Trial
     done: Delivered
-    asks_a_human: bool
-    """Whether a human decides if bytes whose answer was lost go again."""
     now: datetime
 
     def receive(self, intent: Intent, receipt: Receipt) -> Follow:
@@ -120,7 +122,7 @@ class Receiving:
                 return Again(receipt.reason, None, intent.numbers)
             case Lost():
                 request.state, request.message = RequestState.LOST, receipt.reason
-                return self._lost(request, intent, rows, receipt.reason)
+                return self._lost(request, intent, rows, receipt)
         assert_never(receipt)
 
     def convict(self, at_fault: Sequence[Suspect]) -> None:
@@ -198,13 +200,11 @@ class Receiving:
             return Again(words(outcome), outcome.retry_after, intent.numbers)
         return Stop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
-    def _lost(self, request: Request, intent: Intent, rows: Rows, reason: str) -> Follow:
+    def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> Again:
         for _, row in rows:
             sendables.doubt(row, intent.request, since=request.sent_at)
-            self._move(row, Fate.IN_DOUBT, reason)
-        if self.asks_a_human:
-            return Stop(reason, whole_destination=False, alarm=False)
-        return Again(reason, None, intent.numbers)
+            self._move(row, Fate.IN_DOUBT, lost.reason)
+        return Again(lost.reason, lost.retry_after, intent.numbers, unheard=True)
 
     def _settle(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
         fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)

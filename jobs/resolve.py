@@ -13,6 +13,7 @@ from connectors.records import (
     Answered,
     DestinationId,
     Forgotten,
+    Miscounted,
     Outcome,
     OutcomeClass,
     PartlyRefused,
@@ -24,6 +25,7 @@ from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.request_state import RequestState
 from jobs.ledger.tables import Place, Request, Sendable
+from jobs.receive import words as said
 from jobs.rulebook import Rulebook, Sinks
 from jobs.settle import STOPPING, in_time, settle
 from jobs.stopping import Heed, go_on
@@ -107,6 +109,9 @@ class _Settling:
             case PartlyRefused():
                 words = f"{resolution.refused} of {resolution.total} refused: {', '.join(resolution.codes)}"
                 self._unconfirmed(request, [row for _, row in rows], words)
+            case Miscounted():
+                words = f"the platform counted {resolution.counted} of {resolution.total}"
+                self._unconfirmed(request, [row for _, row in rows], words)
             case Forgotten():
                 self._unconfirmed(request, [row for _, row in rows], resolution.code)
             case _:
@@ -126,7 +131,7 @@ class _Settling:
         self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
         if outcome.kind in STOPPING:
             name = f"{row.destination}/{row.action}" if outcome.of_target else row.destination
-            self.done.stopped[name] = outcome.code
+            self.done.stopped[name] = said(outcome)
 
     def _unconfirmed(self, request: Request, rows: list[Sendable], words: str) -> None:
         """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 
 import requests
 
@@ -30,6 +31,7 @@ _LONGEST_WAIT = timedelta(days=7)
 class GraphError:
     """An error of Meta's own, reduced to codes and numbers."""
 
+    http: int
     code: int
     subcode: int | None
     meaning: Meaning
@@ -43,15 +45,25 @@ class GraphError:
     def outcome(self) -> Outcome:
         """What it means for the whole request, or for the events it blames."""
         kind = self.meaning.kind
-        code = f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
         wait = self.retry_after if kind is OutcomeClass.RETRY else None
         said = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
-        return Outcome(kind, code, _message(said, self.trace), wait)
+        return Outcome(kind, self._codes, _message(said, self.trace), wait)
 
-    def refusal(self, sent: int) -> Refused:
+    def receipt(self, sent: int) -> Refused | Lost:
         """The answer to a request of `sent` events."""
+        if self.says_nothing:
+            return Lost(f"HTTP {self.http} with Meta's error {self._codes}", self.retry_after)
         of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
         return Refused(self.outcome, tuple(row for row in self.rows if row < sent) if of_rows else ())
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
+        return self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.meaning.kind is OutcomeClass.UNKNOWN
+
+    @property
+    def _codes(self) -> str:
+        return f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
 
 
 def receipt(response: requests.Response, sent: int) -> Receipt:
@@ -60,7 +72,7 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
     Received is all Meta tells: neither matched to a person nor attributed to an ad.
     """
     if error := read_error(response):
-        return error.refusal(sent)
+        return error.receipt(sent)
     answer = read_object(response)
     if answer is None:
         return Lost(f"HTTP {response.status_code} with an answer that cannot be read")
@@ -92,6 +104,7 @@ def read_error(response: requests.Response) -> GraphError | None:
     subcode = _number(error.get("error_subcode"))
     texts = [text for key in ("message", "error_user_msg", "error_data") if (text := _text(error.get(key)))]
     return GraphError(
+        http=response.status_code,
         code=code,
         subcode=subcode,
         meaning=meaning_of(

@@ -26,6 +26,7 @@ TOKEN = 190
 
 _SLOW_DOWN = Meaning(OutcomeClass.RETRY, "Meta asks for fewer calls")
 _FOR_A_WHILE = Meaning(OutcomeClass.RETRY, "Meta has a passing trouble")
+_TROUBLE = Meaning(OutcomeClass.UNKNOWN, "Meta has a trouble of its own and does not say what it had taken before")
 NO_PERMISSION = Meaning(OutcomeClass.FIX_CONFIG, "the access token may not do this")
 NO_DATASET = Meaning(
     OutcomeClass.FIX_CONFIG,
@@ -39,10 +40,11 @@ _UNKNOWN_REFUSAL = Meaning(OutcomeClass.FIX_CONFIG, "Meta refuses for a reason t
 _OF_MESSAGING = Meaning(OutcomeClass.BUG, "an error about messaging, which is never sent")
 
 CODES: Mapping[int, Meaning] = {
-    1: _FOR_A_WHILE,
-    2: _FOR_A_WHILE,
-    # https://github.com/rudderlabs/rudder-transformer
-    5000: _FOR_A_WHILE,
+    1: _TROUBLE,
+    2: _TROUBLE,
+    # "Unknown error code": https://github.com/rudderlabs/rudder-transformer
+    5000: _TROUBLE,
+    21009: Meaning(OutcomeClass.RETRY, "what was asked for is not ready yet"),
     # https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     4: _SLOW_DOWN,
     17: _SLOW_DOWN,
@@ -95,7 +97,10 @@ PARAMETER_SUBCODES: Mapping[int, Meaning] = {
 
 
 def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: bool) -> Meaning:
-    """What a refusal means: nothing of it was processed, so whatever is not known needs a human, never a guess.
+    """What an error means that came with a status below 500; whatever is not known needs a human, never a guess.
+
+    What Meta calls transient says when to come back, not whether the events were taken. So it has a refusal that is
+    known wait instead of stopping anything, and leaves the answer lost where the code is not known to be a refusal.
 
     Args:
         code: the error's own.
@@ -104,8 +109,13 @@ def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: 
         blames_secret: whether it names `appsecret_proof`, which has no code of its own:
             https://github.com/facebook/facebook-python-business-sdk/issues/528
     """
-    if passing and CODES.get(code) is not _SLOW_DOWN:
-        return _FOR_A_WHILE
+    meaning = _meaning_of(code, subcode, blames_secret=blames_secret)
+    if not passing or meaning.kind in (OutcomeClass.RETRY, OutcomeClass.UNKNOWN):
+        return meaning
+    return _TROUBLE if meaning is _UNKNOWN_REFUSAL else _FOR_A_WHILE
+
+
+def _meaning_of(code: int, subcode: int | None, *, blames_secret: bool) -> Meaning:
     if code == INVALID_PARAMETER and blames_secret:
         return WRONG_SECRET
     if code == INVALID_PARAMETER:

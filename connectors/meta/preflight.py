@@ -119,6 +119,8 @@ class MetaInspector:
 def _refused(subject: str, error: GraphError) -> Finding:
     code = f"Meta's code {error.outcome.code}"
     said = f"{error.meaning.words} ({code})"
+    if error.says_nothing:
+        return _not_seen(subject, f"Meta has a trouble of its own (HTTP {error.http}, {code})")
     if error.meaning is WRONG_SECRET:
         return Finding(subject, Verdict.FAILED, said, "Take app_secret from the app the token was made for.")
     if error.code in _FAILURES:

@@ -35,6 +35,8 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "violations_named": ("first", "all"),
     "processing_minutes": (20,),
     "zero_is_final": (True, False),
+    "failed_word": ("FAILED", "FAILURE"),
+    "records_counted": ("all", "one less"),
 }
 """What could change a fate and is not certain: the positions, default first; any number of minutes fits."""
 _PROBLEM = "There was a problem with the request."
@@ -213,7 +215,14 @@ class DataManager:
         indices = self.switches["record_indices"]
         outcomes = taken.outcomes or (None,) * len(taken.destinations)
         entries = [
-            told(destination, outcome, indices=indices, numeric=numeric)
+            told(
+                destination,
+                outcome,
+                indices=indices,
+                numeric=numeric,
+                failed_word=self.switches["failed_word"],
+                missing=int(self.switches["records_counted"] == "one less"),
+            )
             for destination, outcome in zip(taken.destinations, outcomes, strict=True)
         ]
         return json_response(200, {"requestStatusPerDestination": entries})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from connectors.sandbox.data_manager_rules import LOGIN_ACCOUNT, Answered
+from connectors.sandbox.data_manager_rules import FAILING, LOGIN_ACCOUNT, Answered
 from connectors.sandbox.http import Response, json_response
 
 _TYPE = "type.googleapis.com/google.rpc"
@@ -90,6 +90,16 @@ def refusal(
         details.append({"@type": f"{_TYPE}.BadRequest", "fieldViolations": named})
     error = {"code": code.http, "message": message, "status": code.name, "details": details}
     return json_response(code.http, {"error": error})
+
+
+_FAILING = {503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED", 499: "CANCELLED", 409: "ABORTED"}
+
+
+def failed(status: int) -> Response:
+    """The answer of an API that failed, whatever it had taken before."""
+    code = Code(status, _FAILING.get(status, "INTERNAL"))
+    reason = code.name if code == DEADLINE_EXCEEDED else FAILING.answer
+    return refusal(code, reason, "Internal error encountered.", "t-failed")
 
 
 def unreadable(path: str, *, indexed: bool) -> Response:

@@ -68,6 +68,12 @@ LOGIN_ACCOUNT = _rule(
     "observed",
     _DESTINATIONS,
 )
+FAILING = _rule(
+    "A server that fails says so as a google.rpc.Status, and may have taken the events before (fault failed_after).",
+    "INTERNAL_ERROR",
+    "inferred",
+    _ERRORS,
+)
 FAST_FAIL = _rule(
     "One bad row refuses the whole request: nothing of it is processed.",
     "",
@@ -401,6 +407,18 @@ DESTINATION_STATUS = _rule(
     "",
     "documented",
     _DIAGNOSTICS,
+)
+FAILURE_WORD = _rule(
+    "FAILED is the enum's word; the guide's, FAILURE, comes by switch (failed_word).",
+    "",
+    "documented",
+    _DIAGNOSTICS,
+)
+RECORDS_COUNTED = _rule(
+    "recordCount tells how many events the request held, however each fared; by switch (records_counted) one less.",
+    "",
+    "read in the library",
+    _RETRIEVE,
 )
 RECORD_INDICES = _rule(
     "Each reason names its rows, counted from 0 in the request (switch record_indices).",

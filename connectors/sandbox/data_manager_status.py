@@ -32,7 +32,15 @@ class Outcome:
         return "FAILED" if failures == self.records else "PARTIAL_SUCCESS"
 
 
-def told(destination: Destination, outcome: Outcome | None, *, indices: object, numeric: bool) -> dict[str, object]:
+def told(
+    destination: Destination,
+    outcome: Outcome | None,
+    *,
+    indices: object,
+    numeric: bool,
+    failed_word: object = "FAILED",
+    missing: int = 0,
+) -> dict[str, object]:
     """One entry of the answer; `outcome` None while the request is processing.
 
     Args:
@@ -40,18 +48,20 @@ def told(destination: Destination, outcome: Outcome | None, *, indices: object, 
         outcome: what its rows came to.
         indices: the switch: `recordIndices` left out, as numbers, or as "strings", JSON's form of int64.
         numeric: enums as numbers.
+        failed_word: the switch: what FAILED is called, where enums are words.
+        missing: how many records fewer are counted than there were.
     """
     status = outcome.status if outcome else "PROCESSING"
     entry: dict[str, object] = {
         "destination": _destination(destination, numeric=numeric),
-        "requestStatus": STATUSES[status] if numeric else status,
+        "requestStatus": STATUSES[status] if numeric else (failed_word if status == "FAILED" else status),
     }
     if outcome is None:
         return entry
     if outcome.failed:
         counts = [_count(reason, rows, indices=indices, numeric=numeric) for reason, rows in outcome.failed.items()]
         entry["errorInfo"] = {"errorCounts": counts}
-    return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records)}}
+    return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records - missing)}}
 
 
 def _count(reason: str, rows: tuple[int, ...], *, indices: object, numeric: bool) -> dict[str, object]:

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """The connection closes before the platform has done anything."""
     CUT_AFTER = "cut_after"
     """The platform does its work, then the connection closes without an answer."""
+    FAILED_AFTER = "failed_after"
+    """The platform does its work, then answers that it failed, with a status and in its own form."""
     TRUNCATED = "truncated"
     """The platform does its work; half of the answer's body arrives."""
     LATENCY = "latency"
@@ -41,13 +43,13 @@ class Fault:
     path: str = ""
     """Takes only requests whose path begins so."""
     status: int | None = None
-    """The code of `status` (default 503) and `html` (default 200)."""
+    """The code of `status` (default 503), `html` (default 200) and `failed_after` (default 500)."""
     retry_after: int | None = None
     """Seconds of a Retry-After header."""
     seconds: float = 1.0
     """Real seconds of `hang` and `latency`."""
     body: str = ""
-    """What `status` says; empty where unset."""
+    """What `status` says, empty where unset; and `failed_after`, where it is not to be the platform's own error."""
 
     def __post_init__(self) -> None:
         """Refuse what could not be carried out."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connectors.sandbox.google_ads_rules import Answered
+from connectors.sandbox.google_ads_rules import FAILING, Answered
 
 Place = tuple[tuple[str, int | None], ...]
 """A path from the request to a field: names, each with its index where the field is a list."""
@@ -62,6 +62,11 @@ class Refusal:
         """The refusal of a request that breaks this rule."""
         problem = Problem.of(rule, *place)
         return cls(rule.status, rule.rule, (problem,) if rule.family else ())
+
+
+def failed(number: int | None) -> Refusal:
+    """The failure of a call that may have been recorded before, by the HTTP-like number it stands for."""
+    return Refusal(planted(500 if number is None else number, None).status, FAILING.rule, (Problem.of(FAILING),))
 
 
 def planted(number: int | None, retry_after: int | None) -> Refusal:

@@ -146,6 +146,13 @@ QUOTA_DETAILS = _promise(
     "documented",
     _QUOTAS,
 )
+FAILING = _call(
+    "A server that fails says so in a GoogleAdsFailure, and may have recorded rows before (fault failed_after).",
+    "inferred",
+    _ERRORS,
+    "internal_error.INTERNAL_ERROR",
+    "INTERNAL",
+)
 REQUEST_ID = _promise("Every answer names a request id in its trailing metadata.", "read in the library", _PARTIAL)
 
 # The upload as a whole.

@@ -17,7 +17,7 @@ import grpc  # type: ignore[import-untyped]  # it ships no types
 
 from connectors.sandbox.certificate import Certificate
 from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google_ads_errors import CODES, Refusal, planted
+from connectors.sandbox.google_ads_errors import CODES, Refusal, failed, planted
 from connectors.sandbox.log import Entry, Log
 
 NAME = "google_ads"
@@ -49,7 +49,8 @@ class GoogleAdsServer:
     """One gRPC port of the Google Ads API.
 
     Planted faults read as over HTTP: a status becomes the gRPC code of the same sense, a cut connection UNAVAILABLE,
-    a truncated answer INTERNAL, an HTML page UNKNOWN. Only a 429 comes with a GoogleAdsFailure.
+    a truncated answer INTERNAL, an HTML page UNKNOWN. A 429 comes with a GoogleAdsFailure, and so does what fails
+    after its work.
     """
 
     def __init__(
@@ -125,6 +126,8 @@ class GoogleAdsServer:
         status = CODES[answer.status] if isinstance(answer, Refusal) else CODES["OK"]
         if fault is not None and fault.kind in _BROKEN_OFF:
             answer = _BROKEN if fault.kind is Kind.CUT_AFTER else Refusal("INTERNAL", "The answer was cut short.")
+        if fault is not None and fault.kind is Kind.FAILED_AFTER:
+            answer = failed(fault.status)
         unseen = fault is not None and fault.kind in _UNSEEN
         name = None if fault is None else fault.kind.value
         self.log.record(Entry("POST", path, {}, self._now().isoformat(), None if unseen else status, name))

@@ -65,6 +65,11 @@ def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHI
 Handler = Callable[[Request], Response]
 
 
+def nameless(status: int) -> Response:
+    """The error of a server that has no form of its own for it."""
+    return json_response(status, {"error": "internal error"})
+
+
 def no_page(pages: Iterable[tuple[str, str]], path: str) -> Response:
     """The refusal of a request that no (method, path) page answers: 405, or 404 where the path is unknown."""
     known = any(path == page for _, page in pages)
@@ -82,6 +87,7 @@ class Server:
         now: Callable[[], datetime],
         *,
         closed: Callable[[socket.socket], None] = lambda _: None,
+        failed: Callable[[int], Response] = nameless,
         port: int = 0,
     ) -> None:
         """Bind the port, without serving yet.
@@ -92,6 +98,7 @@ class Server:
             faults: asked before each request.
             now: the sandbox clock, for the Date header and the log.
             closed: told of each connection once it is over.
+            failed: how the platform words an error of its own, by its status.
             port: tried first; any free one where it is taken.
         """
         self.name = name
@@ -99,6 +106,7 @@ class Server:
         self.faults = faults
         self.now = now
         self.closed = closed
+        self.failed = failed
         self.stopping = Event()
         self.log = Log()
         self._listener = _listen(self, port)
@@ -261,6 +269,8 @@ class _Connection(BaseHTTPRequestHandler):
         if fault.kind in (Kind.STATUS, Kind.HTML):
             return _planted(fault)
         response = self._handle(request)
+        if fault.kind is Kind.FAILED_AFTER:
+            return _failed(fault, self._server.failed)
         if fault.kind is Kind.TRUNCATED:
             return replace(response, body=response.body[: len(response.body) // 2])
         return response
@@ -297,9 +307,21 @@ class _Connection(BaseHTTPRequestHandler):
         """Keep quiet: the server has its own log."""
 
 
+def _failed(fault: Fault, failed: Callable[[int], Response]) -> Response:
+    """The answer of a `failed_after` fault."""
+    response = failed(fault.status or 500)
+    if fault.body:
+        response = replace(response, body=fault.body.encode())
+    return replace(response, headers={**response.headers, **_later(fault)})
+
+
+def _later(fault: Fault) -> Mapping[str, str]:
+    return {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+
+
 def _planted(fault: Fault) -> Response:
     """The answer of a `status` or `html` fault."""
-    later = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    later = _later(fault)
     if fault.kind is Kind.HTML:
         page = b"<!DOCTYPE html><html><body><h1>Service unavailable</h1></body></html>"
         return Response(fault.status or 200, page, {"Content-Type": "text/html", **later})

@@ -22,6 +22,7 @@ from connectors.sandbox.meta_errors import (
     refusal_response,
     refused,
     throttled_response,
+    warned,
 )
 from connectors.sandbox.meta_rules import RULES
 from connectors.sandbox.meta_wire import Call, Event, events, read
@@ -39,6 +40,7 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "meta_readable": (True, False),
     "meta_received": ("all", "none"),
     "meta_throttle_minutes": (0,),
+    "meta_version_ends": (False, True),
 }
 """What could change a fate and is not certain: the positions, default first.
 
@@ -74,9 +76,10 @@ class Meta:
         with self._lock:
             self._counts["requests"] += 1
             try:
-                return self._answer(read(request))
+                answer = self._answer(read(request))
             except RefusedError as error:
-                return self._refuse(error.refusal)
+                answer = self._refuse(error.refusal)
+            return warned(answer) if self.switches["meta_version_ends"] else answer
 
     def switch(self, name: str, value: object) -> None:
         """Turn one switch; ValueError where it has no such position."""

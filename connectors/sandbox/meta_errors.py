@@ -4,10 +4,10 @@ https://developers.facebook.com/docs/graph-api/guides/error-handling
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.sandbox.http import Response, json_response
-from connectors.sandbox.meta_rules import OWN_DATASET, PROOF, SHAPE, THROTTLED, TOKEN_KNOWN, Answered
+from connectors.sandbox.meta_rules import FAILING, OWN_DATASET, PROOF, SHAPE, THROTTLED, TOKEN_KNOWN, Answered
 
 _BUSINESS = "900100200300400"
 _VENDOR_WORDS = {
@@ -80,6 +80,21 @@ def throttled_response(minutes: int, trace: str) -> Response:
     message = _message(Refusal(THROTTLED))
     error = {"message": message, "type": THROTTLED.kind, "code": THROTTLED.code, "fbtrace_id": trace}
     return json_response(THROTTLED.status, {"error": error}, headers)
+
+
+def warned(response: Response) -> Response:
+    """The same answer with the warning that its version of the API is near its end, or over.
+
+    https://developers.facebook.com/docs/marketing-api/overview/versioning
+    """
+    warning = "The call has been auto-upgraded to v27.0 as v26.0 will be deprecated."
+    return replace(response, headers={**response.headers, "X-Ad-Api-Version-Warning": warning})
+
+
+def failed_response(status: int) -> Response:
+    """The answer of a Meta that failed, whatever it had taken before."""
+    error = {"message": FAILING.title, "type": FAILING.kind, "is_transient": True, "code": FAILING.code}
+    return json_response(status, {"error": {**error, "fbtrace_id": "Asandboxfailed"}})
 
 
 def _message(refusal: Refusal) -> str:

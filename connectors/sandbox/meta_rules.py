@@ -22,7 +22,7 @@ _DEDUPLICATION = f"{_CAPI}/deduplicate-pixel-and-server-events"
 _ENDPOINT = "https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events/"
 _DATASET = "https://developers.facebook.com/docs/marketing-api/reference/ads-pixel"
 _GRAPH_ERRORS = "https://developers.facebook.com/docs/graph-api/guides/error-handling"
-_CHANGELOG = "https://developers.facebook.com/docs/graph-api/changelog"
+_VERSIONS = "https://developers.facebook.com/docs/marketing-api"
 _RATES = "https://developers.facebook.com/documentation/ads-commerce/marketing-api/overview/rate-limiting"
 _DEBUG_TOKEN = "https://developers.facebook.com/docs/graph-api/reference/debug_token"  # noqa: S105 - an address
 _SHAPE_SEEN = "https://github.com/facebookincubator/ConversionsAPI-Tag-for-GoogleTagManager/issues/20"
@@ -71,7 +71,15 @@ def _row(rule: str, evidence: Evidence, source: str, title: str, french: str, *,
 
 # Reaching the platform.
 VERSION = _request(
-    "Versions v23.0 to v26.0 answer; an older one has ended.", "inferred", f"{_CHANGELOG}#graph-api-versions", 2635
+    "Versions v23.0 to v26.0 answer; an older one has ended.",
+    "inferred",
+    f"{_VERSIONS}/marketing-api-changelog/versions",
+    2635,
+)
+VERSION_ENDS = _promise(
+    "By switch (meta_version_ends), every answer carries X-Ad-Api-Version-Warning, as near a version's end.",
+    "documented",
+    f"{_VERSIONS}/overview/versioning",
 )
 KNOWN_PATH = _request(
     "POST /{dataset}/events, GET /{dataset}, GET /{dataset}/stats and GET /debug_token answer, behind a version.",
@@ -114,6 +122,15 @@ THROTTLED = _request(
     "documented",
     _RATES,
     80004,
+)
+FAILING = Answered(
+    "meta",
+    "A server that fails says so in Meta's own form, and may have counted the events before (fault failed_after).",
+    "inferred",
+    _GRAPH_ERRORS,
+    2,
+    title="An unexpected error has occurred. Please retry your request later.",
+    status=500,
 )
 
 # The upload as a whole.

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from connectors.sandbox import (
+    data_manager_errors,
     data_manager_rules,
     demo,
     google_ads_adjustment_rules,
     google_ads_rules,
     meta,
+    meta_errors,
     oauth,
     oplead,
 )
@@ -24,7 +26,7 @@ from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import Google
 from connectors.sandbox.google_ads import GoogleAds
 from connectors.sandbox.google_ads_server import GoogleAdsServer
-from connectors.sandbox.http import Server
+from connectors.sandbox.http import Server, nameless
 from connectors.sandbox.meta import Meta
 from connectors.sandbox.oauth import OAuth
 from connectors.sandbox.oplead import Oplead
@@ -181,9 +183,18 @@ class Sandbox:
             "meta": self.meta.handle,
             "control": for_own_pages(self.control.handle),
         }
+        failures = {"data_manager": data_manager_errors.failed, "meta": meta_errors.failed_response}
         certificates = {"google_ads": None, "google_ads_tls": self._certificate}
         served = {
-            name: Server(name, handler, self.faults, self.clock.now, closed=self.clock.closed, port=ports.get(name, 0))
+            name: Server(
+                name,
+                handler,
+                self.faults,
+                self.clock.now,
+                closed=self.clock.closed,
+                failed=failures.get(name, nameless),
+                port=ports.get(name, 0),
+            )
             for name, handler in handlers.items()
         }
         called = {

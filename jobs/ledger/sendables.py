@@ -192,6 +192,12 @@ def unanswered(session: Session, delivery: Sendable) -> list[datetime]:
     return list(dict(session.exec(lost.order_by(col(Request.id))).all()).values())
 
 
+def last_request(session: Session, sent: Sendable) -> int:
+    """The request it was last sent in; 0 where it never was."""
+    place, whose = places_of(sent)
+    return session.exec(select(func.max(place.request)).where(whose)).one() or 0
+
+
 def places_of(sent: Sendable) -> tuple[type[Attempt] | type[AdjustmentAttempt], ColumnElement[bool]]:
     """The table of its places in requests, and which of them are its own."""
     match sent:

@@ -278,6 +278,16 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "INVALID_OPERATING_ACCOUNT_FOR_CLICK": _FOREIGN_CLICK,
         "CONVERSION_PRECEDES_CLICK": _BEFORE_CLICK,
         "EVENT_TOO_OLD": _TOO_LATE,
+        "DENIED_CONSENT": Words(
+            "consent denied at Google",
+            "Google takes consent for this lead's data for denied: by what was sent, or by a default of the account.",
+            "Compare `consent` with the consent defaults of the Google Ads account: where none was sent, these decide.",
+        ),
+        "UNKNOWN_CONSENT": Words(
+            "consent unclear to Google",
+            "Google cannot tell whether this lead's data may be used, by what was sent and by the account's settings.",
+            "Give `consent.ad_user_data` a field, or set the consent defaults of the Google Ads account.",
+        ),
         "DUPLICATE_TRANSACTION_ID": _THERE_ALREADY,
         # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
         "EVENT_NOT_FOUND": _UNKNOWN_CLICK,
@@ -328,6 +338,11 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
             "closed to your project",
             "The Google Ads API takes uploads only of Google Cloud projects that used it before June 2026.",
             "Write `transport: data_manager` under `google_ads`, then ask `check --live`.",
+        ),
+        f"{_PREFIX}NO_CONSENT": Words(
+            "advertiser's consent",
+            "The advertiser has not consented to Google's core platform services: a setting of the account.",
+            "Whoever manages the Google Ads account gives that consent in its settings; then it goes out by itself.",
         ),
     }
 )

@@ -48,6 +48,18 @@ def isolate(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list
     return [], [batch[:middle], batch[middle:]]
 
 
+def halves(part: Sequence[T]) -> list[tuple[T, ...]]:
+    """A part that never gets an answer, in two; nothing where it is one row, which is then the one."""
+    _, smaller = isolate(part, ())
+    return [tuple(each) for each in smaller]
+
+
+def one_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
+    """The same parts in the same order, the first row of all alone."""
+    (one, *rest), *others = waiting
+    return [part for part in ((one,), tuple(rest), *map(tuple, others)) if part]
+
+
 def sample(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
     """The batches to send next, a few rows from all over them alone and first."""
     rows = [row for batch in waiting for row in batch]

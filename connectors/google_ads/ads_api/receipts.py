@@ -23,6 +23,12 @@ _AT_THE_DOOR = {
 _INSIDE = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRENT_MODIFICATION"}
 """Troubles in Google's own works, after which nobody knows what was recorded: asked again, they say so."""
 
+_SAYING_NOTHING = {"CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+"""Statuses of a server that failed, perhaps after it had recorded everything, whatever else it says.
+
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+"""
+
 
 def read_answer(answer: UploadAnswer, sent: int, *, validate_only: bool) -> Receipt:
     """The outcome of each of `sent` rows, by the partial failure alone: results may echo refused rows too.
@@ -45,12 +51,12 @@ def read_answer(answer: UploadAnswer, sent: int, *, validate_only: bool) -> Rece
 def read_failure(error: CallFailedError, sent: int) -> Receipt:
     """Why nothing was processed, where the API or what stands before it says so; else nobody knows what was.
 
-    Only an error the API itself explains returns rows to where they were: a status alone may come from anywhere
-    on the way, after the request was processed.
+    Only an error the API itself explains, by a status that refuses, returns rows to where they were: a status alone
+    may come from anywhere on the way, after the request was processed.
     """
     if error.faults:
         refusal = _refusal(error.faults, sent)
-        if refusal.outcome.code in _INSIDE:
+        if refusal.outcome.code in _INSIDE or error.status in _SAYING_NOTHING:
             return Lost(refusal.outcome.code)
         return replace(refusal, outcome=_with_id(refusal.outcome, error.request_id))
     if words := _AT_THE_DOOR.get(error.status):

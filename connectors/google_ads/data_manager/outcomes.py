@@ -31,11 +31,7 @@ ERROR_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "PERMISSION_DENIED",
         "TERMS_AND_CONDITIONS_NOT_SIGNED",
     ),
-    OutcomeClass.RETRY: (
-        "DEADLINE_EXCEEDED",
-        "INTERNAL_ERROR",
-        "RESOURCE_EXHAUSTED",
-    ),
+    OutcomeClass.RETRY: ("RESOURCE_EXHAUSTED",),
     OutcomeClass.DEFER: ("CONVERSION_ACTION_TOO_RECENTLY_CREATED",),
     OutcomeClass.FIX_DATA: (
         "EVENT_TIME_INVALID",  # too old or in the future: it does not say which
@@ -53,7 +49,9 @@ ERROR_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "TOO_MANY_USER_IDENTIFIERS",
     ),
     OutcomeClass.UNKNOWN: (
+        "DEADLINE_EXCEEDED",
         "ERROR_REASON_UNSPECIFIED",
+        "INTERNAL_ERROR",
         "INVALID_ARGUMENT",  # the generic one, beside which a field violation may say more
     ),
     OutcomeClass.BUG: (
@@ -186,7 +184,6 @@ PROCESSING_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
     OutcomeClass.DROP: (
         "PROCESSING_ERROR_REASON_DENIED_CONSENT",
         "PROCESSING_ERROR_REASON_INVALID_CLICK",
-        "PROCESSING_ERROR_REASON_NO_CONSENT",
         "PROCESSING_ERROR_REASON_UNKNOWN_CONSENT",
     ),
     OutcomeClass.FIX_DATA: (
@@ -204,6 +201,8 @@ PROCESSING_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
     OutcomeClass.FIX_CONFIG: (
         "PROCESSING_ERROR_REASON_DESTINATION_ACCOUNT_ENHANCED_CONVERSIONS_TERMS_NOT_SIGNED",
         "PROCESSING_ERROR_REASON_EXTERNAL_ATTRIBUTION_DATA_MISSING",
+        # The advertiser has not consented to Google's core platform services: an account setting, no row's.
+        "PROCESSING_ERROR_REASON_NO_CONSENT",
         "PROCESSING_ERROR_REASON_ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
     ),
     OutcomeClass.UNKNOWN: ("PROCESSING_ERROR_REASON_UNSPECIFIED",),
@@ -242,6 +241,13 @@ OF_THE_ACTION = frozenset(
 )
 """Reasons that blame the conversion action: others of the same account may go on."""
 
+WORDS: Mapping[str, str] = {
+    "PROCESSING_ERROR_REASON_NO_CONSENT": "the advertiser has not consented to Google's core platform services: "
+    "whoever manages the Google Ads account gives that consent in its settings",
+}
+"""What to say of a code to a human; the API's own sentences may quote what was sent."""
+TROUBLES = frozenset({"DEADLINE_EXCEEDED", "INTERNAL_ERROR"})
+"""Reasons after which nobody can tell whether the request was processed."""
 
 _CLASSES = {
     reason: kind
@@ -261,7 +267,7 @@ def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = 
     kind = class_of(code) or OutcomeClass.UNKNOWN
     if kind is OutcomeClass.DEFER:
         retry_after = max(DEFERRAL, retry_after or DEFERRAL)
-    return Outcome(kind, code, message, retry_after, of_target=code in OF_THE_ACTION)
+    return Outcome(kind, code, message or WORDS.get(code, ""), retry_after, of_target=code in OF_THE_ACTION)
 
 
 def code_name(value: object, codes: type[IntEnum]) -> str | None:

@@ -12,8 +12,8 @@ from http import HTTPStatus
 
 import requests
 
-from connectors.google_ads.data_manager.outcomes import class_of, outcome_of
-from connectors.records import Outcome, OutcomeClass, Refused
+from connectors.google_ads.data_manager.outcomes import TROUBLES, class_of, outcome_of
+from connectors.records import Lost, Outcome, OutcomeClass, Refused
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")
 _REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}")
@@ -30,12 +30,14 @@ _STATUSES = {
     "PERMISSION_DENIED": OutcomeClass.FIX_CONFIG,
     "NOT_FOUND": OutcomeClass.FIX_CONFIG,
     "RESOURCE_EXHAUSTED": OutcomeClass.RETRY,
-    "UNAVAILABLE": OutcomeClass.RETRY,
-    "INTERNAL": OutcomeClass.RETRY,
-    "DEADLINE_EXCEEDED": OutcomeClass.RETRY,
-    "UNIMPLEMENTED": OutcomeClass.FIX_CONFIG,
+    "ABORTED": OutcomeClass.RETRY,  # a conflict with another call: nothing of this one stands
 }
-"""The canonical status, where Google's front door names a reason of its own (SERVICE_DISABLED)."""
+"""The canonical status, where Google's front door names a reason of its own (SERVICE_DISABLED).
+
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+"""
+_SAYING_NOTHING = {"CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+"""Statuses that may come after the events were taken, with whatever number of HTTP's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,16 @@ class VendorError:
             return replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=of_target)
         return outcome
 
-    def refusal(self, sent: int) -> Refused:
-        """The answer to a request of `sent` events; it blames only rows that share its code."""
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
+        has_failed = self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in _SAYING_NOTHING
+        return has_failed or self.outcome.code in TROUBLES
+
+    def receipt(self, sent: int) -> Refused | Lost:
+        """The answer to a request of `sent` events; a refusal blames only rows that share its code."""
+        if self.says_nothing:
+            return Lost(f"HTTP {self.http} {self.code}", self.retry_after)
         rows = {each.row for each in self._blamed()}
         return Refused(self.outcome, tuple(sorted(row for row in rows if row is not None and row < sent)))
 
@@ -109,7 +119,7 @@ class VendorError:
         """
         if kind := _STATUSES.get(self.status):
             return kind
-        if not HTTPStatus.BAD_REQUEST <= self.http < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if self.http < HTTPStatus.BAD_REQUEST:
             return OutcomeClass.UNKNOWN
         is_plain = self.status == "INVALID_ARGUMENT" and self.code in _GENERIC
         if is_plain or any(each.in_events for each in self._blamed()):

@@ -210,12 +210,13 @@ class DataManagerSink:
         refusal = read_error(response)
         if refusal is None:
             raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
-        if reason := next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None):
+        reason = next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None)
+        if reason is not None and not refusal.says_nothing:
             return Forgotten(reason)
         raise self._problem(refusal)
 
     def _problem(self, error: VendorError) -> Transient | Misconfigured:
-        if error.outcome.kind is OutcomeClass.FIX_CONFIG:
+        if error.outcome.kind is OutcomeClass.FIX_CONFIG and not error.says_nothing:
             return Misconfigured(f"Google refuses customer {self._customer}: {error.code} ({error.outcome.message})")
         return Transient(f"Google cannot tell a request's status: {error.code}", retry_after=error.retry_after)
 
@@ -246,7 +247,7 @@ def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -
 
 def _refusal(response: requests.Response, sent: int) -> Receipt:
     error = read_error(response)
-    return error.refusal(sent) if error else Lost(f"HTTP {response.status_code} without an error of the API's")
+    return error.receipt(sent) if error else Lost(f"HTTP {response.status_code} without an error of the API's")
 
 
 def _keep_bodies_out_of_logs() -> None:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from google.ads.datamanager_v1 import ProcessingErrorReason, RequestStatusPerDestination
 
 from connectors.google_ads.data_manager.outcomes import code_name, outcome_of
-from connectors.records import Answered, Outcome, OutcomeClass, PartlyRefused, StillPending
+from connectors.records import Answered, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
 
 DONE = Outcome(OutcomeClass.DONE, "SUCCESS")
 
 _UNSPECIFIED = "PROCESSING_ERROR_REASON_UNSPECIFIED"
+_STATUSES = {"SUCCESS": "SUCCESS", "PARTIAL_SUCCESS": "PARTIAL_SUCCESS", "FAILED": "FAILED", "FAILURE": "FAILED"}
+"""The final statuses: FAILED by the enum, FAILURE by https://developers.google.com/data-manager/api/devguides/diagnostics."""
 _REJECTED = (OutcomeClass.FIX_DATA, OutcomeClass.DROP, OutcomeClass.DROP_EXPECTED)
 """The classes that refuse a row, first the one a human should hear of."""
 
@@ -35,9 +37,10 @@ class ErrorCount:
         return in_range and len(set(self.indices)) == len(self.indices) == self.count
 
 
-def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyRefused:
+def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyRefused | Miscounted:
     """The outcome of a request of `rows` events to one destination.
 
+    It counts every event it was sent, however each fared; where it counts others than we sent, it speaks of none.
     Raises ValueError for an answer of another shape.
     """
     match payload:
@@ -45,10 +48,14 @@ def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyR
             pass
         case _:
             raise ValueError("not the status of a request to one destination")
-    status = code_name(destination.get("requestStatus"), RequestStatusPerDestination.RequestStatus)
+    said = code_name(destination.get("requestStatus"), RequestStatusPerDestination.RequestStatus)
+    status = _STATUSES.get(said or "")
     counts = [count for count in _error_counts(destination) if count.count]
-    if status not in {"SUCCESS", "FAILED", "PARTIAL_SUCCESS"}:
+    if status is None:
         return StillPending()
+    counted = _counted(destination)
+    if counted is not None and counted != rows:
+        return Miscounted(counted, rows)
     if status == "SUCCESS" and not counts:
         return Answered((DONE,) * rows)
     return _by_row(status, counts, rows) or _as_a_whole(status, counts, rows)
@@ -82,9 +89,19 @@ def _shared(counts: Sequence[ErrorCount]) -> Outcome:
     if len(outcomes) == 1:
         return outcomes[0]
     kinds = {outcome.kind for outcome in outcomes}
-    are_rejections = kinds <= set(_REJECTED)
-    kind = next((kind for kind in _REJECTED if kind in kinds and are_rejections), OutcomeClass.UNKNOWN)
+    # None was taken, so all may wait for a setting that is wrong for some.
+    known = (OutcomeClass.FIX_CONFIG, *_REJECTED)
+    kind = next((kind for kind in known if kind in kinds and kinds <= set(known)), OutcomeClass.UNKNOWN)
     return Outcome(kind, " + ".join(outcome.code for outcome in outcomes) or "FAILED")
+
+
+def _counted(destination: dict[str, object]) -> int | None:
+    """How many events the platform says it was sent; None where it does not say."""
+    match destination.get("eventsIngestionStatus"):
+        case {"recordCount": count}:
+            return _whole(count)
+        case _:
+            return None
 
 
 def _error_counts(destination: dict[str, object]) -> list[ErrorCount]:
@@ -110,4 +127,4 @@ def _whole(value: object) -> int:
     """An int64, which JSON writes as text."""
     if isinstance(value, int | str):
         return int(value)
-    raise ValueError("an error count that is no number")
+    raise ValueError("a count that is no number")

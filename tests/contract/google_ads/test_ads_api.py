@@ -210,6 +210,25 @@ def test_trouble_inside_google_is_a_lost_answer(ads, status, number, reason):
     assert Lost(reason) == ads.submit()
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    ],
+)
+@pytest.mark.parametrize(("family", "number"), [("quota_error", 4), ("authorization_error", 2), ("database_error", 3)])
+def test_a_failing_server_says_nothing_whatever_error_it_words(ads, status, family, number):
+    """It may have recorded everything before it failed: neither a refusal, nor a setting to mend."""
+    ads.api.fail(status, error(family, number))
+
+    assert isinstance(ads.submit(), Lost)
+
+
 def test_words_of_the_vendor_are_not_repeated(ads):
     """They may quote what was sent."""
     ads.api.fail(grpc.StatusCode.INVALID_ARGUMENT, error("field_error", 4, row=0), request_id="jean@example.fr")

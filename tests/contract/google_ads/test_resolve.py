@@ -3,12 +3,13 @@
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.records import Answered, Forgotten, Outcome, OutcomeClass, PartlyRefused, StillPending
+from connectors.records import Answered, Forgotten, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
 
 DONE = Outcome(OutcomeClass.DONE, "SUCCESS")
 NO_CLICK = "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND"
 BAD_GCLID = "PROCESSING_ERROR_REASON_INVALID_GCLID"
 DUPLICATE = "PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID"
+NO_CONSENT = "PROCESSING_ERROR_REASON_NO_CONSENT"
 
 
 def test_the_question_is_one_authorised_get(google):
@@ -24,10 +25,46 @@ def test_the_question_is_one_authorised_get(google):
 
 
 def test_success_accepts_every_row(google):
-    """All records were processed without an error."""
-    google.api.say(_status("SUCCESS"))
+    """All records were processed without an error, whether or not their number is told."""
+    told = []
+    for counted in (None, 3, "3"):
+        google.api.say(_status("SUCCESS", counted=counted))
+        told.append(google.resolve(rows=3))
 
-    assert Answered((DONE, DONE, DONE)) == google.resolve(rows=3)
+    assert [Answered((DONE, DONE, DONE))] * 3 == told
+
+
+@pytest.mark.parametrize("counted", [0, "0", "2", 4, "4"])
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [
+        ("SUCCESS", []),
+        ("PARTIAL_SUCCESS", [(NO_CLICK, 1, [0])]),
+        ("FAILED", [(NO_CLICK, 3, [0, 1, 2])]),
+        ("FAILURE", []),
+    ],
+)
+def test_another_number_of_events_speaks_for_none(google, status, counts, counted):
+    """It counts all it was sent, however each fared: with another number nobody knows whose outcome is told."""
+    google.api.say(_status(status, *counts, counted=counted))
+
+    assert Miscounted(int(counted), 3) == google.resolve(rows=3)
+
+
+def test_failure_is_failed(google):
+    """The diagnostics page writes FAILURE for what the enum calls FAILED."""
+    google.api.say(_status("FAILURE", (BAD_GCLID, 2, None)))
+
+    assert Answered((Outcome(OutcomeClass.FIX_DATA, BAD_GCLID),) * 2) == google.resolve(rows=2)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "PARTIAL_SUCCESS"])
+def test_an_advertiser_who_gave_google_no_consent_has_a_setting_to_mend(google, status):
+    """It is about the account, not the lead: rows wait, and none is refused for good."""
+    google.api.say(_status(status, (NO_CONSENT, 1, [0])))
+    outcome, *_ = google.resolve(rows=1 if status == "FAILED" else 2).outcomes
+
+    assert (OutcomeClass.FIX_CONFIG, NO_CONSENT) == (outcome.kind, outcome.code)
 
 
 @pytest.mark.parametrize("status", ["PROCESSING", 2, "REQUEST_STATUS_UNKNOWN", None, "A_STATUS_OF_NEXT_YEAR"])
@@ -98,6 +135,8 @@ def test_all_refused_for_one_reason(google):
     ("reasons", "kind"),
     [
         ((NO_CLICK, BAD_GCLID), OutcomeClass.FIX_DATA),
+        ((NO_CLICK, NO_CONSENT), OutcomeClass.FIX_CONFIG),
+        ((NO_CONSENT, DUPLICATE), OutcomeClass.UNKNOWN),
         ((NO_CLICK, DUPLICATE), OutcomeClass.UNKNOWN),
         (("A_REASON_OF_NEXT_YEAR", NO_CLICK), OutcomeClass.UNKNOWN),
     ],
@@ -141,6 +180,15 @@ def test_a_request_that_is_not_found_is_forgotten(google, http, status, *, reaso
         google.refuse(http, status, reason=reason)
 
     assert Forgotten(reason) == google.resolve()
+
+
+@pytest.mark.parametrize("reason", ["REQUEST_TOO_OLD", "INVALID_REQUEST_ID", "PERMISSION_DENIED", "INTERNAL_ERROR"])
+def test_a_failing_server_forgets_no_request_and_blames_no_setting(google, reason):
+    """Its outcome can still be asked for."""
+    google.refuse(503, "UNAVAILABLE", reason=reason)
+
+    with pytest.raises(Transient):
+        google.resolve()
 
 
 def test_an_address_where_nothing_lives_forgets_no_request(google):
@@ -242,13 +290,13 @@ def test_a_token_server_out_of_reach_is_asked_later(google):
         google.resolve()
 
 
-def _status(status: object, *counts: tuple[object, object, object]) -> dict[str, object]:
+def _status(status: object, *counts: tuple[object, object, object], counted: object = None) -> dict[str, object]:
     """An answer about one destination; defaults are left out as JSON leaves them out."""
     listed = [
         {"reason": reason, "recordCount": count} | ({} if indices is None else {"recordIndices": indices})
         for reason, count, indices in counts
     ]
-    destination = {"eventsIngestionStatus": {"recordCount": "4"}}
+    destination = {} if counted is None else {"eventsIngestionStatus": {"recordCount": counted}}
     destination |= {} if status is None else {"requestStatus": status}
     destination |= {"errorInfo": {"errorCounts": listed}} if listed else {}
     return {"requestStatusPerDestination": [destination]}

@@ -143,13 +143,9 @@ def test_a_fault_of_the_destination_outweighs_the_rows(google):
         (400, "INVALID_ARGUMENT", "TOO_MANY_EVENTS", OutcomeClass.BUG),
         (400, "INVALID_ARGUMENT", "A_REASON_OF_NEXT_YEAR", OutcomeClass.FIX_CONFIG),
         (400, "FAILED_PRECONDITION", None, OutcomeClass.FIX_CONFIG),
-        (409, "ABORTED", "ERROR_REASON_UNSPECIFIED", OutcomeClass.FIX_CONFIG),
-        (501, "UNIMPLEMENTED", None, OutcomeClass.FIX_CONFIG),
-        (500, "UNKNOWN", None, OutcomeClass.UNKNOWN),
-        (500, "DATA_LOSS", "A_REASON_OF_NEXT_YEAR", OutcomeClass.UNKNOWN),
+        (409, "ABORTED", "ERROR_REASON_UNSPECIFIED", OutcomeClass.RETRY),
+        (409, "ABORTED", None, OutcomeClass.RETRY),
         (429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", OutcomeClass.RETRY),
-        (500, "INTERNAL", "INTERNAL_ERROR", OutcomeClass.RETRY),
-        (503, "UNAVAILABLE", None, OutcomeClass.RETRY),
     ],
 )
 def test_a_refusal_of_the_whole_request_has_the_class_of_its_reason(google, http, status, reason, kind):
@@ -157,6 +153,37 @@ def test_a_refusal_of_the_whole_request_has_the_class_of_its_reason(google, http
     google.refuse(http, status, reason=reason)
 
     assert (kind, reason or status) == _what(google.submit())
+
+
+@pytest.mark.parametrize(
+    ("http", "status", "reason"),
+    [
+        (500, "INTERNAL", "INTERNAL_ERROR"),
+        (500, "INTERNAL", None),
+        (500, "INTERNAL", "ERROR_REASON_UNSPECIFIED"),
+        (500, "INTERNAL", "PERMISSION_DENIED"),
+        (500, "UNKNOWN", None),
+        (500, "DATA_LOSS", "A_REASON_OF_NEXT_YEAR"),
+        (501, "UNIMPLEMENTED", None),
+        (502, "INVALID_ARGUMENT", "INVALID_FORMAT"),
+        (503, "UNAVAILABLE", None),
+        (503, "UNAVAILABLE", "RATE_LIMIT_EXCEEDED"),
+        (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
+        (499, "CANCELLED", None),
+        (499, "CANCELLED", "ERROR_REASON_UNSPECIFIED"),
+        # a status of failing servers with a number of something else
+        (400, "INTERNAL", None),
+        (400, "INVALID_ARGUMENT", "INTERNAL_ERROR"),
+        (400, "INVALID_ARGUMENT", "DEADLINE_EXCEEDED"),
+    ],
+)
+def test_a_failing_server_says_nothing_whatever_error_it_words(google, http, status, reason):
+    """It may have taken every event before it failed: neither a refusal, nor a setting to mend."""
+    google.refuse(http, status, google.violations(("events[0]", reason)), reason=reason)
+    receipt = google.submit(rows=2)
+
+    assert isinstance(receipt, Lost)
+    assert f"HTTP {http}" in receipt.reason
 
 
 @pytest.mark.parametrize("reason", [None, "INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"])
@@ -230,9 +257,16 @@ def test_the_delay_is_the_platforms_own(google):
 )
 def test_the_delay_may_stand_in_a_header(google, headers):
     """Retry-After in seconds or as a date, read against the answer's own clock."""
-    google.refuse(503, "UNAVAILABLE", headers=headers)
+    google.refuse(429, "RESOURCE_EXHAUSTED", headers=headers)
 
     assert timedelta(seconds=30) == google.submit().outcome.retry_after
+
+
+def test_a_lost_answer_keeps_the_delay_it_names(google):
+    """A server in trouble that says when to come back is left alone until then."""
+    google.refuse(503, "UNAVAILABLE", headers={"Retry-After": "30"})
+
+    assert Lost("HTTP 503 UNAVAILABLE", timedelta(seconds=30)) == google.submit()
 
 
 def test_an_action_too_young_is_left_alone_for_six_hours(google):

@@ -148,12 +148,60 @@ def test_any_error_data_leaves_the_error_readable(meta, error_data):
     assert "190/467" == meta.submit().outcome.code
 
 
-@pytest.mark.parametrize("http", [200, 400, 403, 500, 503])
-def test_metas_own_error_is_read_whatever_the_status(meta, http):
-    """A refusal that can be read processed nothing, even from a failing server."""
+@pytest.mark.parametrize("http", [200, 400, 403, 499])
+def test_metas_own_error_is_read_whatever_the_status_below_500(meta, http):
+    """A refusal that can be read processed nothing."""
     meta.refuse(803, http=http)
 
     assert OutcomeClass.FIX_CONFIG is meta.submit().outcome.kind
+
+
+@pytest.mark.parametrize("http", [500, 501, 502, 503, 504, 529, 599])
+@pytest.mark.parametrize(
+    ("code", "subcode"),
+    [
+        (1, None),
+        (2, None),
+        (4, None),
+        (100, 33),
+        (100, 2804019),
+        (190, 463),
+        (803, None),
+        (21009, None),
+        (999999, None),
+    ],
+)
+def test_a_failing_server_says_nothing_whatever_error_it_words(meta, http, code, subcode):
+    """It may have taken every event before it failed: neither a refusal, nor a setting to mend."""
+    meta.refuse(code, subcode, http=http)
+    shown = code if subcode is None else f"{code}/{subcode}"
+
+    assert Lost(f"HTTP {http} with Meta's error {shown}") == meta.submit()
+
+
+@pytest.mark.parametrize("http", [200, 400, 403, 429, 500, 503])
+@pytest.mark.parametrize("code", [1, 2, 5000])
+@pytest.mark.parametrize("transient", [True, False])
+def test_an_unknown_trouble_of_metas_is_a_lost_answer(meta, http, code, transient):
+    """Whatever the status, and whether or not it is called transient: nobody knows what was taken."""
+    meta.refuse(code, http=http, is_transient=transient)
+
+    assert Lost(f"HTTP {http} with Meta's error {code}") == meta.submit()
+
+
+def test_a_lost_answer_keeps_the_delay_it_names(meta):
+    """A server in trouble that says when to come back is left alone until then."""
+    usage = '{"1": [{"estimated_time_to_regain_access": 7}]}'
+    meta.refuse(2, http=500, headers={"X-Business-Use-Case-Usage": usage})
+
+    assert timedelta(minutes=7) == meta.submit().retry_after
+
+
+def test_what_is_not_ready_yet_is_tried_again(meta):
+    """It is refused for now; no setting is wrong."""
+    meta.refuse(21009)
+
+    assert OutcomeClass.RETRY is meta.submit().outcome.kind
 
 
 def test_nothing_of_metas_words_is_kept(meta):

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from connectors.sandbox import data_manager_errors
 from connectors.sandbox import data_manager_rules as rules
 from connectors.sandbox.data_manager import DataManager
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.faults import Fault, Faults, Kind
 from connectors.sandbox.google import Google
 from connectors.sandbox.google_accounts import Account, Action
 from connectors.sandbox.http import Response, Server
@@ -79,6 +80,7 @@ class Wire:
         self.google = Google(ACCOUNTS)
         self.platform = DataManager(lambda: self.now, lambda _: self.valid, self.google)
         self.platform.register_clicks(CLICKS)
+        self.faults = server.faults
         server.handler = self.platform.handle
         self.address = urlsplit(server.url).netloc
 
@@ -106,7 +108,8 @@ class Wire:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One socket for all."""
-    with Server("data_manager", lambda _: Response(500), Faults(), lambda: NOON) as serving:
+    failed = data_manager_errors.failed
+    with Server("data_manager", lambda _: Response(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 
 
@@ -590,6 +593,45 @@ def per_destination(wire: Wire) -> None:
     ]
 
 
+def failing(wire: Wire) -> None:
+    """rules.FAILING."""
+    wire.faults.plant(Fault("data_manager", Kind.FAILED_AFTER))
+    wire.faults.plant(Fault("data_manager", Kind.FAILED_AFTER, status=504))
+    answers = [wire.ingest(GOOD), wire.ingest(GOOD)]
+    wire.now += timedelta(hours=1)
+
+    assert [(500, "INTERNAL", rules.FAILING.answer), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")] == [
+        (status, body["error"]["status"], body["error"]["details"][0]["reason"]) for status, body in answers
+    ]
+    assert [(1, 1), (1, 1)] == [(line["accepted"], line["replays"]) for line in wire.platform.book()]
+
+
+def failure_word(wire: Wire) -> None:
+    """rules.FAILURE_WORD."""
+    body = copy.deepcopy(GOOD)
+    body["events"] = [{**body["events"][0], "adIdentifiers": {"gclid": "unheard-of"}}]
+    _, taken = wire.ingest(body)
+    wire.now += timedelta(hours=1)
+    words = []
+    for position in ("FAILED", "FAILURE"):
+        wire.platform.switch("failed_word", position)
+        words.append(wire.status(taken["requestId"])["requestStatus"])
+
+    assert ["FAILED", "FAILURE"] == words
+
+
+def records_counted(wire: Wire) -> None:
+    """rules.RECORDS_COUNTED."""
+    _, taken = wire.ingest(GOOD)
+    wire.now += timedelta(hours=1)
+    counts = []
+    for position in ("all", "one less"):
+        wire.platform.switch("records_counted", position)
+        counts.append(wire.status(taken["requestId"])["eventsIngestionStatus"]["recordCount"])
+
+    assert ["2", "1"] == counts
+
+
 def indices(wire: Wire) -> None:
     """rules.RECORD_INDICES."""
     body = copy.deepcopy(GOOD)
@@ -652,6 +694,9 @@ STORIES: dict[rules.Answered, Callable[[Wire], None]] = {
     rules.PROCESSING_TIME: not_yet,
     rules.DESTINATION_STATUS: per_destination,
     rules.RECORD_INDICES: indices,
+    rules.FAILING: failing,
+    rules.FAILURE_WORD: failure_word,
+    rules.RECORDS_COUNTED: records_counted,
     rules.REQUEST_NAMED: unnamed_request,
     rules.REQUEST_KNOWN: unknown_request,
     rules.REQUEST_AGE: forgotten_request,

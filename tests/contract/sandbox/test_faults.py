@@ -176,6 +176,17 @@ def test_cut_after_lets_the_platform_accept(ask, platform, url):
     assert [request.body for request in platform.asked] == [b"body"]
 
 
+def test_failed_after_lets_the_platform_accept_and_says_that_it_failed(ask, platform, url):
+    """The work is done; the answer is an error, with the status, the delay and the words asked for."""
+    platform.plant(Kind.FAILED_AFTER)
+    platform.plant(Kind.FAILED_AFTER, status=503, retry_after=7, body='{"error": "busy"}')
+    first, second = ask(url, "POST /", b"a"), ask(url, "POST /", b"b")
+
+    assert [b"a", b"b"] == [request.body for request in platform.asked]
+    assert (500, {"error": "internal error"}) == (first.status, first.json())
+    assert (503, {"error": "busy"}, "7") == (second.status, second.json(), second.headers["retry-after"])
+
+
 def test_truncated_is_half_of_the_body(ask, platform, url):
     """The work is done, and the JSON does not end."""
     platform.plant(Kind.TRUNCATED)

@@ -401,6 +401,20 @@ def story(*told):
     return keep
 
 
+@story(rules.FAILING)
+def failing(wire):
+    """The row is counted, and the call has failed; asked again, the platform says that it has it."""
+    wire.faults.plant(Fault("google_ads", Kind.FAILED_AFTER))
+    wire.faults.plant(Fault("google_ads", Kind.FAILED_AFTER, status=503))
+    first, second, again = (wire.upload(good()) for _ in range(3))
+
+    assert [("INTERNAL", "INTERNAL_ERROR"), ("UNAVAILABLE", "INTERNAL_ERROR")] == [
+        (each.code, each.failed[0][2]) for each in (first, second)
+    ]
+    assert "ORDER_ID_ALREADY_IN_USE" in {told[2] for told in again.failed}
+    assert 1 == sum(line["transaction_id"] == "good-0" for line in wire.platform.book())
+
+
 @story(rules.NO_DEVELOPER_TOKEN, rules.REQUEST_ID, rules.JOB_ID_GIVEN, rules.CONSENT_UNJUDGED)
 def taken(wire):
     """A good upload needs no developer token, and has a request id and a job."""

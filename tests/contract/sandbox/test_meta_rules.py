@@ -11,8 +11,9 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from connectors.sandbox import meta_errors
 from connectors.sandbox import meta_rules as rules
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.faults import Fault, Faults, Kind
 from connectors.sandbox.http import Response, Server
 from connectors.sandbox.meta import APP_SECRETS, TOKENS, Meta
 
@@ -47,6 +48,7 @@ class Wire:
     def __init__(self, server: Server) -> None:
         self.now = NOON
         self.platform = Meta(lambda: self.now)
+        self.faults = server.faults
         server.handler = self.platform.handle
         self.address = urlsplit(server.url).netloc
 
@@ -80,7 +82,8 @@ class Wire:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One socket for all."""
-    with Server("meta", lambda _: Response(500), Faults(), lambda: NOON) as serving:
+    failed = meta_errors.failed_response
+    with Server("meta", lambda _: Response(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 
 
@@ -492,6 +495,26 @@ def received_none(wire: Wire) -> None:
     assert ([], 1) == (book, len(wire.platform.book()))
 
 
+def failing(wire: Wire) -> None:
+    """rules.FAILING."""
+    wire.faults.plant(Fault("meta", Kind.FAILED_AFTER, count=2))
+    wire.faults.plant(Fault("meta", Kind.FAILED_AFTER, status=503, body='{"error": {"code": 1}}'))
+    answers = [wire.send(SALE), wire.send(LEAD), wire.send(LEAD)]
+
+    assert [(500, 2), (500, 2), (503, 1)] == [(status, body["error"]["code"]) for status, body in answers]
+    assert [(1, 0), (1, 1)] == [(line["accepted"], line["replays"]) for line in wire.platform.book()]
+
+
+def near_its_end(wire: Wire) -> None:
+    """rules.VERSION_ENDS."""
+    wire.switch(meta_version_ends=True)
+    line, right = f"POST /v26.0/{DATASET}/events", {"Authorization": f"Bearer {TOKEN}"}
+    told = [wire.raw(line, {"data": rows}, right) for rows in ([SALE], [])]
+
+    assert [200, 400] == [status for status, _, _ in told]
+    assert all("v26.0 will be deprecated" in headers["X-Ad-Api-Version-Warning"] for _, _, headers in told)
+
+
 def with_test_code(wire: Wire) -> None:
     """rules.TEST_EVENTS."""
     wire.send(LEAD, test_event_code="TEST12345")
@@ -647,6 +670,8 @@ STORIES: dict[rules.Answered, Callable[[Wire], None]] = {
     rules.LANGUAGE: french,
     rules.RECEIVED: received,
     rules.RECEIVED_NONE: received_none,
+    rules.FAILING: failing,
+    rules.VERSION_ENDS: near_its_end,
     rules.TEST_EVENTS: with_test_code,
     rules.ASCII_NAME: ascii_names,
     rules.PLANTED: planted,

@@ -637,7 +637,10 @@ def test_an_unknown_answer_is_doubt_not_success(account):
 def test_replays_keep_to_the_batch_limit(account):
     """Also where the platform takes fewer rows than it did."""
     ready(account, 5)
-    lose(account)
+    account.sink.script.append(fakes.crash_after)
+    with pytest.raises(Crash):
+        account.deliver()
+    account.prepare()
     account.sink.limits = replace(account.sink.limits, batch=2)
     account.sink.calls.clear()
     account.deliver()

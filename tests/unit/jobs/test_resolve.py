@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.records import Answered, Forgotten, Outcome, OutcomeClass, PartlyRefused, StillPending
+from connectors.records import Answered, Forgotten, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
 from jobs.ledger.tables import Attempt, Request
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, TARGET, changed, lead, route, rulebook
@@ -158,6 +158,28 @@ def test_refused_rows_nobody_can_tell_apart_are_all_unconfirmed(account):
     assert {words} == {row.code for row in account.rows()}
     assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
     assert ["unresolved"] == account.requests
+
+
+@pytest.mark.parametrize("counted", [0, 2, 4])
+def test_another_number_of_rows_leaves_all_unconfirmed(account, counted):
+    """A success for others than were sent is none for these; a human is told the numbers."""
+    submitted(account, 3)
+    done = saying(account, Miscounted(counted, 3))
+    words = f"the platform counted {counted} of 3"
+
+    assert {"unconfirmed"} == set(account.fates.values())
+    assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
+    assert ["unresolved"] == account.requests
+
+
+def test_a_setting_found_wrong_later_stops_in_words(account):
+    """The rows wait, and the human it needs is told what the platform's code means."""
+    submitted(account, 2)
+    outcome = Outcome(OutcomeClass.FIX_CONFIG, "NO_CONSENT", "give it in Google Ads")
+    done = saying(account, Answered((outcome, outcome)))
+
+    assert {"pending"} == set(account.fates.values())
+    assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == done.stopped
 
 
 def test_a_request_the_platform_forgot_is_unconfirmed(account):

@@ -8,7 +8,8 @@ import pytest
 from connectors.meta.outcomes import CODES, PARAMETER_SUBCODES, TOKEN_SUBCODES, meaning_of
 from connectors.records import OutcomeClass
 
-RETRY = [1, 2, 4, 17, 32, 341, 613, 5000, 80000, 80004, 80014]
+RETRY = [4, 17, 32, 341, 613, 21009, 80000, 80004, 80014]
+SAYING_NOTHING = [1, 2, 5000]
 FIX_CONFIG = [3, 10, 102, 190, 200, 250, 299, 368, 803, 2635]
 BAD_ROWS = [2804001, 2804004, 2804008, 2804009, 2804010, 2804011, 2804019, 2804023, 2804036, 2804050]
 NOT_UNDERSTOOD = [None, 1234, 2804007, 2804014, 2804017, 2804048, 1487390]
@@ -23,6 +24,7 @@ def _kind(code: int, subcode: int | None = None, *, passing: bool = False, secre
     ("code", "subcode", "kind"),
     [
         *((code, None, OutcomeClass.RETRY) for code in RETRY),
+        *((code, subcode, OutcomeClass.UNKNOWN) for code in SAYING_NOTHING for subcode in (None, 99, 33)),
         *((code, None, OutcomeClass.FIX_CONFIG) for code in FIX_CONFIG),
         *((190, subcode, OutcomeClass.FIX_CONFIG) for subcode in (458, 459, 460, 463, 464, 467, 492, 999)),
         *((100, subcode, OutcomeClass.FIX_DATA) for subcode in (*BAD_ROWS, *NOT_UNDERSTOOD)),
@@ -45,10 +47,18 @@ def test_an_unknown_error_stops_and_is_no_success(code):
     assert OutcomeClass.FIX_CONFIG is _kind(code)
 
 
-@pytest.mark.parametrize("code", [100, 190, 10, 999999])
-def test_what_meta_calls_transient_is_tried_again(code):
-    """Whatever its code."""
-    assert OutcomeClass.RETRY is _kind(code, passing=True)
+@pytest.mark.parametrize(
+    ("code", "subcode"), [(100, None), (100, 33), (100, 2804001), (190, None), (10, None), (4, None)]
+)
+def test_a_known_refusal_that_meta_calls_transient_is_tried_again(code, subcode):
+    """Nothing was taken, as ever by that code; it stops nothing and blames no row."""
+    assert OutcomeClass.RETRY is _kind(code, subcode, passing=True)
+
+
+@pytest.mark.parametrize("code", [1, 2, 5000, 999999, 0, -1])
+def test_what_is_no_known_refusal_and_called_transient_says_nothing(code):
+    """Transient tells when to come back, not whether the events were taken before."""
+    assert OutcomeClass.UNKNOWN is _kind(code, passing=True)
 
 
 def test_throttling_stays_throttling_when_it_is_transient():
@@ -62,10 +72,10 @@ def test_a_wrong_app_secret_is_a_setting():
 
 
 def test_no_error_is_ever_done():
-    """A refusal processed nothing."""
+    """Nor does one prove that an event is there already."""
     meanings = [*CODES.values(), *PARAMETER_SUBCODES.values(), *TOKEN_SUBCODES.values()]
 
-    assert not {OutcomeClass.DONE, OutcomeClass.DUPLICATE, OutcomeClass.UNKNOWN} & {each.kind for each in meanings}
+    assert not {OutcomeClass.DONE, OutcomeClass.DUPLICATE} & {each.kind for each in meanings}
 
 
 def test_every_meaning_has_words():

@@ -116,6 +116,22 @@ def test_two_things_that_one_interface_says_are_told_apart(codes):
     assert 2 == len({words_for(Fate.REJECTED, code).short for code in codes})
 
 
+def test_a_consent_that_google_denies_may_be_the_accounts_default():
+    """Whoever reads only the lead's answer would look in vain."""
+    words = words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_DENIED_CONSENT")
+
+    assert "default" in words.means
+    assert "consent defaults of the Google Ads account" in words.todo
+
+
+def test_a_consent_the_advertiser_owes_is_no_leads():
+    """It waits, and the words name whose it is."""
+    words = words_for(Fate.PENDING, "PROCESSING_ERROR_REASON_NO_CONSENT")
+
+    assert "advertiser has not consented" in words.means
+    assert "goes out by itself" in words.todo
+
+
 def test_a_platforms_unknown_code_is_shown_whole():
     """A code nobody has put in words can still be looked up."""
     words = words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")

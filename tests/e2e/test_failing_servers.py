@@ -1,0 +1,151 @@
+"""Platforms that take every request and answer that they failed, in their own form, four nights long.
+
+No conversion counts twice without being told, and the ledger says of none what is not so.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD
+
+A_DAY = timedelta(days=1)
+NIGHTS = 4
+SALES = 3
+FOREVER = 10_000
+MOST_REQUESTS = 7
+"""To a platform that answers none: five tries of one part, and one row each of two others."""
+UNHEARD = ("in_doubt", "unconfirmed")
+"""What may be told of a conversion that was counted though nobody said so."""
+
+
+def of_meta(code, subcode=None, **more):
+    """An error as Meta words it."""
+    error = {"message": "An error occurred", "type": "OAuthException", "code": code, "fbtrace_id": "Ainvented"} | more
+    return json.dumps({"error": error | ({"error_subcode": subcode} if subcode else {})})
+
+
+def of_google(code, status, reason):
+    """An error as the Data Manager words it."""
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}
+    return json.dumps({"error": {"code": code, "message": "An error occurred", "status": status, "details": [info]}})
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One of the ways out: how its server fails, and where to look."""
+
+    server: str
+    path: str
+    destination: str
+    failure: dict
+    deduplicates: bool = True
+
+
+INTERFACES = {
+    "data manager, 500": Interface("data_manager", INGEST, "google_ads", {}),
+    "data manager, 503": Interface("data_manager", INGEST, "google_ads", {"status": 503}),
+    "data manager, 504": Interface("data_manager", INGEST, "google_ads", {"status": 504}),
+    "data manager, 499": Interface("data_manager", INGEST, "google_ads", {"status": 499}),
+    "data manager, 500 with a refusal": Interface(
+        "data_manager", INGEST, "google_ads", {"body": of_google(500, "INVALID_ARGUMENT", "INVALID_FORMAT")}
+    ),
+    "data manager, 500 with a setting": Interface(
+        "data_manager", INGEST, "google_ads", {"body": of_google(500, "PERMISSION_DENIED", "PERMISSION_DENIED")}
+    ),
+    "google ads api, 500": Interface("google_ads", UPLOAD, "google_ads", {}),
+    "google ads api, 503": Interface("google_ads", UPLOAD, "google_ads", {"status": 503}),
+    "google ads api, 504": Interface("google_ads", UPLOAD, "google_ads", {"status": 504}),
+    "meta, 500": Interface("meta", GRAPH, "meta", {}),
+    "meta, 500, no deduplication": Interface("meta", GRAPH, "meta", {}, deduplicates=False),
+    "meta, 503 with a limit": Interface("meta", GRAPH, "meta", {"status": 503, "body": of_meta(4)}, deduplicates=False),
+    "meta, 500 with a setting": Interface("meta", GRAPH, "meta", {"body": of_meta(190, 463)}, deduplicates=False),
+    "meta, 500 with a refusal": Interface("meta", GRAPH, "meta", {"body": of_meta(100, 2804001)}, deduplicates=False),
+    "meta, 500 not ready": Interface("meta", GRAPH, "meta", {"body": of_meta(21009)}, deduplicates=False),
+    "meta, 400 with code 1": Interface("meta", GRAPH, "meta", {"status": 400, "body": of_meta(1)}, deduplicates=False),
+    "meta, 200 with code 2": Interface(
+        "meta", GRAPH, "meta", {"status": 200, "body": of_meta(2, is_transient=True)}, deduplicates=False
+    ),
+}
+
+
+@pytest.fixture(params=INTERFACES.values(), ids=INTERFACES)
+def way(request):
+    """One of the ways out."""
+    return request.param
+
+
+@pytest.fixture
+def company(company, way):
+    """A company that sends this way alone."""
+    if way.destination == "meta":
+        company.use_meta_alone()
+        company.sandbox.meta.switch("meta_deduplication", way.deduplicates)
+    elif way.server == "google_ads":
+        company.use_ads_api()
+    return company
+
+
+def sold(company, night, way):
+    """Have leads that were won the day before, each with an appointment and a sale to be told."""
+    yesterday = company.clock.now() - A_DAY
+    for number in range(night * SALES, (night + 1) * SALES):
+        click = company.fbclid(number) if way.destination == "meta" else company.gclid(number)
+        kind = "fbclid" if way.destination == "meta" else "gclid"
+        created = yesterday - timedelta(days=2)
+        company.serve(company.lead(number, ("Gagné", yesterday), created=created, clicks=f"{kind}={click}"))
+
+
+def is_told_truly(company, way):
+    """Book and ledger agree, delivery by delivery, and whatever counts twice is flagged."""
+    rows, times = company.deliveries(way.destination), Counter(company.taken(way.destination))
+    assert [] == company.disagreements(unheard=UNHEARD)
+    assert {name for name, count in times.items() if count > 1} <= {
+        name for name, row in rows.items() if row.may_count_twice
+    }
+    untouched = {name for name, row in rows.items() if row.fate in ("pending", "expired", "rejected", "withheld")}
+    assert set() == untouched & set(times)
+
+
+def test_four_nights_of_a_platform_that_takes_all_and_says_that_it_failed(company, way):
+    """Nothing is untrue on any night, and all is told once the platform answers again."""
+    company.fail(way.server, "failed_after", path=way.path, count=FOREVER, **way.failure)
+    asked = 0
+    for night in range(NIGHTS):
+        company.clock.advance(company.START + night * A_DAY)
+        sold(company, night, way)
+        summary = company.night()
+        requests = len(company.times(way.server, way.path))
+
+        assert 0 < summary.exit_code
+        assert requests - asked <= MOST_REQUESTS
+        assert 0 < summary.in_doubt
+        is_told_truly(company, way)
+        asked = requests
+
+    company.heal()
+    company.later(A_DAY)
+    company.later()
+    is_told_truly(company, way)
+
+    fates = Counter(company.fates(way.destination).values())
+    assert {"accepted", "unconfirmed"} >= set(fates)
+    assert 2 * NIGHTS * SALES == fates.total()
+    assert fates["accepted"] > fates["unconfirmed"]
+
+
+def test_a_night_of_such_a_platform_ends_well_on_the_next(company, way):
+    """Within the time in which the same bytes may go again, everything ends as accepted, once, or flagged."""
+    sold(company, 0, way)
+    company.fail(way.server, "failed_after", path=way.path, count=FOREVER, **way.failure)
+    company.night()
+    company.heal()
+    company.later(A_DAY)
+    company.later()
+
+    is_told_truly(company, way)
+    assert {"accepted"} == set(company.fates(way.destination).values())
+    assert [] == company.disagreements()
