@@ -17,7 +17,7 @@ from jobs.reporting.explanation import Corrected, Explanation, Move, SeenChange,
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.reporting.terminal import results
 from jobs.rulebook import Rulebook
-from jobs.rules.decide import Decision, NotConcerned, Send
+from jobs.rules.decide import Decision, Expire, NotConcerned, Send
 from jobs.rules.facts import LEAD_GONE, KnownClickId, LeadFacts, Route, Starts, Unreadable
 from jobs.rules.intake import ERASED
 from jobs.rules.labels import normalise_label
@@ -147,6 +147,7 @@ def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
         history=tuple(Move(each.at, each.to_fate, each.cause) for each in views.history(look.session, number)),
         requests=tuple(views.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
+        held_for=row.held_for,
     )
 
 
@@ -186,6 +187,7 @@ def _judged(route: Route, decision: Decision) -> Verdict:
         stands="nothing to send" if reason in NO_SUCH_CONVERSION else REASONS[reason].short,
         reason=reason,
         words=REASONS[reason],
+        held_for=decision.held_for if isinstance(decision, Expire) else None,
     )
 
 

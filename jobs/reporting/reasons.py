@@ -188,7 +188,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "window_closed": Words(
             "too late",
             "More time has passed since the click, or since it happened, than the platform takes conversions for.",
-            "Nothing to do for this lead: `explain` tells whether it was held back, or came late from Oplead.",
+            "Nothing to do for this lead; where it was held for something until then, mend that for those to come.",
         ),
         "lead gone": Words(
             "lead gone",
@@ -334,12 +334,16 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
 """Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
 
 
-def names_of(fate: Fate, reason: str) -> frozenset[str]:
-    """Everything a person may call a fate and its reason by, in small letters: the codes, and the words of a table."""
+def names_of(fate: Fate, reason: str, held_for: str | None = None) -> frozenset[str]:
+    """Everything a person may call a fate and its reason by, in small letters: the codes, and the words of a table.
+
+    What expired is called by what it was held for, too.
+    """
     words = words_for(fate, reason)
-    return frozenset(
+    names = frozenset(
         name.casefold() for name in (fate, FATES[fate].short, reason, reason.removeprefix(_PREFIX), words.short) if name
     )
+    return names if held_for is None else names | {held_for.casefold(), words_held_for(held_for).short.casefold()}
 
 
 def code_of(fate: Fate, reason: str) -> str:
@@ -360,6 +364,18 @@ def words_for(fate: Fate, reason: str) -> Words:
             return _CLOSED[reason]
         return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
     return _by_platform(fate, reason)
+
+
+def words_held_for(code: str) -> Words:
+    """How it is said what a delivery was held for until it expired."""
+    return words_for(Fate.WITHHELD, code)
+
+
+def stands_why(fate: Fate, reason: str, held_for: str | None = None) -> str:
+    """Why something stands where it does, in a few words; nothing where its fate says it all."""
+    words = words_for(fate, reason)
+    short = "" if words is FATES[fate] else words.short
+    return short if held_for is None else f"{short}, held for: {words_held_for(held_for).short}"
 
 
 def _with_detail(words: Words, detail: str) -> Words:

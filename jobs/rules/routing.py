@@ -28,14 +28,19 @@ def is_alternative(route: Route, other: Route) -> bool:
 
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
     """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
+    return _preferred(route, [click for click in lead.click_ids if not click.value.startswith(ERASED)], at)
+
+
+def spent_click(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
+    """The one that would have been sent, had it not been erased when its window closed."""
+    return _preferred(route, [click for click in lead.click_ids if click.value.startswith(ERASED)], at)
+
+
+def _preferred(route: Route, known: Sequence[KnownClickId], at: datetime) -> KnownClickId | None:
     alike = route.limits.interchangeable
     for kind in route.limits.click_ids:
         kinds = alike if kind in alike else {kind}
-        clicks = [
-            click
-            for click in lead.click_ids
-            if click.kind in kinds and click.clicked_at <= at and not click.value.startswith(ERASED)
-        ]
+        clicks = [click for click in known if click.kind in kinds and click.clicked_at <= at]
         clicks = [click for click in clicks if not _is_part_of_another(click, clicks)]
         if clicks:
             return max(clicks, key=lambda click: (click.clicked_at, click.value))

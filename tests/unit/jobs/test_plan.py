@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
+from jobs.ledger import deliveries
 from jobs.pull import Style
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -151,6 +152,66 @@ def test_a_withheld_conversion_expires_when_its_window_closes(account):
     account.prepare()
 
     assert ({"L-1": "withheld"}, {"L-1": "expired"}) == (before, account.fates)
+
+
+def test_what_expires_keeps_what_held_it_until_then(account):
+    """Though its cause was mended once it was too late."""
+    account.put(lead(fields={"consent": ""}))
+    account.prepare()
+    account.clock.time = CREATED + timedelta(days=91)
+    account.put(changed(lead(), fields={"consent": "oui"}))
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", "consent_missing") == (row.fate, row.reason, row.held_for)
+
+
+def test_what_is_first_judged_too_late_keeps_what_would_have_held_it(account):
+    """Beside one that nothing but its lateness stopped."""
+    account.clock.time = CREATED + timedelta(days=91)
+    account.put(lead("L-1", fields={"consent": "non"}), lead("L-2"))
+    account.prepare()
+
+    assert {"L-1": "consent_refused", "L-2": None} == {row.lead: row.held_for for row in account.rows()}
+
+
+def test_what_was_to_go_out_and_expires_was_held_by_nothing(account):
+    """No night was there to send it."""
+    account.put(lead())
+    account.prepare()
+    account.clock.time = CREATED + timedelta(days=91)
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", None) == (row.fate, row.reason, row.held_for)
+
+
+@pytest.mark.parametrize("between", [0, 1])
+def test_what_the_settings_no_longer_have_expires_as_too_late_like_any_other(account, between):
+    """What held it is told beside that."""
+    account.put(lead())
+    account.prepare()
+    account.book = rulebook(other(), rules_digest="r2")
+    for _ in range(between):
+        account.prepare()
+    account.clock.time = CREATED + timedelta(days=91)
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", "not_configured") == (row.fate, row.reason, row.held_for)
+
+
+def test_what_a_surge_held_until_it_was_too_late_says_so(account):
+    """Nobody let it go."""
+    account.put(lead())
+    account.prepare()
+    with account.hold() as ledger, ledger.writing() as session:
+        deliveries.hold(session, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
+    account.clock.time = CREATED + timedelta(days=91)
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", "surge") == (row.fate, row.reason, row.held_for)
 
 
 def test_consent_withdrawn_cancels_what_is_pending(account):

@@ -8,6 +8,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Consent, Event, Identifier, IdentifierKind, Money, Signal
 from jobs.rules.decide import CallOff, Expire, NotConcerned, Send, Skip, Wait, Withhold, decide
 from jobs.rules.facts import Answer, Change, Origin, Undo, Unreadable
+from jobs.rules.intake import ERASED
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, click, facts, from_field, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -182,6 +183,44 @@ def test_a_closed_window_outlives_every_other_fault():
     lead = facts(ad_user_data=Answer.REFUSED, click_ids=())
 
     assert Expire is type(judged(lead, now=CREATED + 90 * DAY + timedelta(microseconds=1)))
+
+
+@pytest.mark.parametrize(
+    ("lead", "over", "expected"),
+    [
+        ({}, {}, None),
+        ({"changes": (reported("gagne", CREATED - timedelta(microseconds=1)),)}, {}, "time"),
+        ({"ad_user_data": Answer.MISSING, "click_ids": ()}, {}, "consent_missing"),
+        ({"ad_user_data": Answer.REFUSED}, {}, "consent_refused"),
+        ({"ad_user_data": Answer.UNKNOWN}, {}, "consent_unknown"),
+        ({"click_ids": ()}, {}, "no_click_id"),
+        ({"click_ids": (), "click_id_problem": "a UUID"}, {}, "no_click_id"),
+        ({"click_ids": ()}, {"contact_only": True}, "no_identifier"),
+        ({"click_ids": (), "identifiers": HASHES}, {"contact_only": True}, None),
+        ({}, {"field_value": from_field()}, "value_missing"),
+        ({}, {"field_value": from_field(otherwise=Decimal(500))}, None),
+        (
+            {"amounts": {"amount": Unreadable("text, 8 characters")}},
+            {"field_value": from_field(otherwise=Decimal(500))},
+            "value_unreadable",
+        ),
+    ],
+)
+def test_what_comes_too_late_tells_what_else_stood_in_its_way(lead, over, expected):
+    """By code, in the same order; None where it would have gone out, had it come in time."""
+    decision = judged(facts(**lead), now=NIGHT + 300 * DAY, **over)
+
+    assert Expire("window_closed", decision.entry, decision.closes_at, expected) == decision
+
+
+def test_a_click_id_that_was_erased_at_its_windows_end_is_not_told_as_missing():
+    """Nobody is to look for an error in the form: the lead had one, and it is too old."""
+    at = CREATED + 100 * DAY
+    old = click(f"{ERASED}{'0' * 64}", CREATED - 2 * DAY)
+    lead = facts(changes=(reported("gagne", at, seen=at),), click_ids=(old,), seen_at=at)
+    decision = judged(lead, now=at)
+
+    assert Expire("window_closed", decision.entry, CREATED + 88 * DAY, None) == decision
 
 
 def test_a_cancelled_delivery_needs_a_later_entry():
