@@ -41,6 +41,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "A lead of one of Meta's own forms is told as a stage of `meta.funnel`, any other as a conversion.",
             "Nothing to do.",
         ),
+        "another_platform": Words(
+            "another platform's ad",
+            "The lead came by another platform's ad.",
+            "Nothing to do; should a click id of this platform come up, it counts here too.",
+        ),
         "told_elsewhere": Words(
             "told elsewhere",
             "The platform was told of it already: another way, or at another destination before the lead was moved.",
@@ -379,12 +384,7 @@ def stands_why(fate: Fate, reason: str, held_for: str | None = None) -> str:
 
 
 def _with_detail(words: Words, detail: str) -> Words:
-    if not detail:
-        return words
-    # Another platform's click id tells of that platform's ad, and no form is to blame; fbp only names a browser.
-    is_elsewhere = words is REASONS["no_click_id"] and detail.startswith("only ") and detail != "only fbp"
-    todo = "Nothing to do: it came by another platform's ad." if is_elsewhere else words.todo
-    return Words(words.short, f"{words.means} Found: {detail}.", todo)
+    return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
 
 
 def _by_platform(fate: Fate, code: str) -> Words:

@@ -8,7 +8,14 @@ from typing import assert_never
 from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money
 from jobs.rules.consent import Withheld, consent_to_send
 from jobs.rules.facts import KnownClickId, LeadFacts, Origin, Reopened, Route, Starts
-from jobs.rules.routing import click_for, goes_this_way, identifiers_for, spent_click
+from jobs.rules.routing import (
+    ANOTHER_PLATFORM,
+    click_for,
+    goes_this_way,
+    identifiers_for,
+    others_ids,
+    spent_click,
+)
 from jobs.rules.stages import Entry, first_entry
 from jobs.rules.timing import AHEAD
 from jobs.rules.undone import MAY_COME_BACK, UNDONE, left
@@ -21,6 +28,7 @@ class NotConcerned:
     """There is no such conversion: nothing is kept, `explain` works it out again."""
 
     reason: str
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,9 @@ def decide(
         return NotConcerned("where_does_not_match")
     if not goes_this_way(route, lead):
         return NotConcerned("another_way")
+    others = others_ids(route, lead)
+    if others:
+        return NotConcerned(ANOTHER_PLATFORM, f"only {', '.join(others)}")
     entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
         return NotConcerned("stage_not_reached")
@@ -218,7 +229,7 @@ def _unrecognised(route: Route, lead: LeadFacts) -> tuple[str, str | None]:
     """Why the platform could not tell whose conversion it is."""
     if route.contact_only:
         return "no_identifier", lead.click_id_problem
-    return "no_click_id", lead.click_id_problem or _other_ids(route, lead)
+    return "no_click_id", lead.click_id_problem
 
 
 def meets(route: Route, lead: LeadFacts) -> bool:
@@ -246,8 +257,3 @@ def _before_start(entry: Entry, starts: Starts, reopened: Reopened | None) -> st
     if reopened is not None:
         start = min(start, reopened.counts_from)
     return "before_since" if entry.at < start else None
-
-
-def _other_ids(route: Route, lead: LeadFacts) -> str | None:
-    kinds = sorted({click.kind.value for click in lead.click_ids if click.kind not in route.limits.click_ids})
-    return f"only {', '.join(kinds)}" if kinds else None

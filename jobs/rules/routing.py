@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from connectors.records import Identifier
+from connectors.records import ClickIdKind, Identifier
 from jobs.rules.facts import KnownClickId, LeadFacts, Route
 from jobs.rules.intake import ERASED
+
+ANOTHER_PLATFORM = "another_platform"
+"""The reason of what is no business of a destination: its lead came by another platform's ad."""
+_OF_A_BROWSER = frozenset({ClickIdKind.FBP})
+"""They name a browser that has been to the site, whatever led it there."""
 
 
 def goes_this_way(route: Route, lead: LeadFacts) -> bool:
@@ -24,6 +29,18 @@ def is_alternative(route: Route, other: Route) -> bool:
     """Whether another route takes the same conversion to another destination of the same platform."""
     elsewhere = route.conversion == other.conversion and route.destination != other.destination
     return elsewhere and route.limits.click_ids == other.limits.click_ids
+
+
+def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
+    """The kinds of click ids by which a lead belongs to other platforms and not to this route's; mostly none.
+
+    One whose own id could not be read may be this platform's, and so may one without any: they are mended, not told
+    as somebody else's. Where contact data alone will do, every lead is welcome.
+    """
+    kinds = {click.kind for click in lead.click_ids} - _OF_A_BROWSER
+    if route.contact_only or lead.click_id_problem is not None or not kinds.isdisjoint(route.limits.click_ids):
+        return ()
+    return tuple(sorted(kinds))
 
 
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:

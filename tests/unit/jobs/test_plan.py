@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
-from jobs.ledger import deliveries
+from jobs.ledger import backfills, deliveries, samples
 from jobs.pull import Style
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -139,6 +139,64 @@ def test_what_is_withheld_goes_out_once_its_cause_is_mended(account):
         reasons.append((account.fates["L-1"], account.reasons["L-1"]))
 
     assert [("withheld", "consent_missing"), ("withheld", "no_click_id"), ("pending", "due")] == reasons
+
+
+def clicked(*kinds):
+    """A lead with a click id of each of these kinds, as old as itself."""
+    return lead(click_ids=tuple(ClickId(kind, f"of {kind}", CREATED) for kind in kinds))
+
+
+BY_ANOTHERS, BY_OURS = clicked(ClickIdKind.FBCLID), clicked(ClickIdKind.GCLID)
+
+
+def test_a_lead_of_another_platforms_ad_has_no_delivery(account):
+    """Until an id of this platform's comes up: then it goes out like any other."""
+    account.put(BY_ANOTHERS)
+    account.prepare()
+    before = account.rows()
+    account.put(BY_OURS)
+    account.prepare()
+
+    assert ([], {"L-1": "pending"}) == (before, account.fates)
+
+
+def test_what_was_held_for_want_of_a_click_id_counts_no_more_once_another_platforms_comes_up(account):
+    """It is on record, and in no number of those that could have gone out; with an id of its own it is back."""
+    stood = []
+    for found in (clicked(), BY_ANOTHERS, BY_OURS):
+        account.put(found)
+        account.prepare()
+        stood.append((account.fates["L-1"], account.reasons["L-1"]))
+    with account.hold() as ledger, ledger.reading() as session:
+        begun = samples.begun(session, ledger.account, run=ledger.run, since=START)
+
+    assert [("withheld", "no_click_id"), ("skipped", "another_platform: only fbclid"), ("pending", "due")] == stood
+    assert 1 == sum(map(len, begun))
+
+
+def test_what_turned_out_to_be_another_platforms_is_in_no_alarm(account):
+    """Neither among what was stopped nor among what qualified; nor does a backfill take it up."""
+    for found in (clicked(), BY_ANOTHERS):
+        account.put(found)
+        account.prepare()
+    asked = backfills.Asked(START, NIGHT)
+    with account.hold() as ledger, ledger.reading() as session:
+        begun = samples.begun(session, ledger.account, run=ledger.run, since=START)
+        skipped = backfills.skipped(session, ledger.account, asked, after=0, limit=9)
+
+    assert (([], []), []) == (begun, skipped)
+
+
+def test_a_destination_that_takes_everybody_from_now_on_has_another_platforms_leads_too(account):
+    """`audience: all`; and a destination that ceases to takes them for another's again."""
+    account.put(BY_ANOTHERS)
+    fates = []
+    for digest, everybody in (("r1", False), ("r2", True), ("r3", False)):
+        account.book = rulebook(route(contact_only=everybody), rules_digest=digest)
+        account.prepare()
+        fates.append(account.fates)
+
+    assert [{}, {"L-1": "pending"}, {"L-1": "skipped"}] == fates
 
 
 def test_a_withheld_conversion_expires_when_its_window_closes(account):

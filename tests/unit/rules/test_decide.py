@@ -128,14 +128,48 @@ def test_a_baseline_never_becomes_a_conversion_by_waiting():
     assert {"baseline"} == {judged(lead, now=NIGHT + days * DAY).reason for days in range(20)}
 
 
-def test_a_lead_without_a_click_id_says_what_it_has_instead():
-    """Another platform's id, or the reason its own could not be read."""
-    other = facts(click_ids=(click(kind=ClickIdKind.MSCLKID), click(kind=ClickIdKind.FBCLID)))
+def test_a_lead_without_a_click_id_says_why_its_own_could_not_be_read():
+    """That may be mended, and so may none at all."""
     unread = facts(click_ids=(), click_id_problem="a UUID")
 
-    assert [("no_click_id", "only fbclid, msclkid"), ("no_click_id", "a UUID"), ("no_click_id", None)] == [
-        (decision.reason, decision.detail) for decision in map(judged, (other, unread, facts(click_ids=())))
+    assert [("no_click_id", "a UUID"), ("no_click_id", None)] == [
+        (decision.reason, decision.detail) for decision in map(judged, (unread, facts(click_ids=())))
     ]
+
+
+FBCLID, FBP = click(kind=ClickIdKind.FBCLID), click(kind=ClickIdKind.FBP)
+
+
+@pytest.mark.parametrize(
+    ("clicks", "expected"),
+    [
+        ((FBCLID,), "only fbclid"),
+        ((click(kind=ClickIdKind.MSCLKID), FBCLID), "only fbclid, msclkid"),
+        ((click(kind=ClickIdKind.TTCLID),), "only ttclid"),
+        ((click(f"{ERASED}{'0' * 64}", kind=ClickIdKind.FBCLID), FBP), "only fbclid"),
+    ],
+)
+@pytest.mark.parametrize("mended", [{}, {"changes": ()}, {"changes": (reported("gagne", CREATED - 50 * DAY),)}])
+def test_a_lead_of_another_platforms_ad_is_no_business_of_this_one(clicks, expected, mended):
+    """Wherever it stands, and whenever it came there: there is no such conversion, and nothing to be mended."""
+    assert NotConcerned("another_platform", expected) == judged(facts(click_ids=clicks, **mended))
+
+
+@pytest.mark.parametrize(
+    ("lead", "over", "expected"),
+    [
+        ({"click_ids": (click(), FBCLID)}, {}, Send),
+        ({"click_ids": ()}, {}, Withhold),
+        ({"click_ids": (FBP,)}, {}, Withhold),
+        ({"click_ids": (FBCLID,), "click_id_problem": "cut short"}, {}, Withhold),
+        ({"click_ids": (FBCLID, click(when=NIGHT))}, {}, Withhold),
+        ({"click_ids": (FBCLID,), "identifiers": HASHES}, {"contact_only": True}, Send),
+        ({"click_ids": (FBCLID,)}, {"contact_only": True}, Withhold),
+    ],
+)
+def test_a_lead_that_may_be_this_platforms_is_its_business(lead, over, expected):
+    """It has an id of its own, late or unreadable though it be, or none at all; or contact data would do."""
+    assert expected is type(judged(facts(**lead), **over))
 
 
 def test_contact_data_stands_in_where_the_route_allows_it():
