@@ -140,7 +140,8 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "no_identifier": Words(
             "nothing to recognise it by",
-            "The lead has neither a click id of this platform nor an e-mail or phone that can be used.",
+            "The lead has neither a click id of this platform nor an e-mail or phone that can be used, "
+            "nor, for Meta, first and last name with a postcode or town.",
             "Have the form store the click id (gclid, fbclid) and a valid e-mail address or phone.",
         ),
         "value_missing": Words(
@@ -155,7 +156,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "value_unreadable": Words(
             "amount unreadable",
-            "The amount in Oplead cannot be read as one number.",
+            "The amount in Oplead cannot be read as one number; `value.otherwise` stands in for a missing one only.",
             "Correct it in Oplead: 12 500,00 is read, words are not.",
         ),
         "time": Words(

@@ -343,7 +343,8 @@ def test_a_dropped_delivery_is_never_sent_again(account):
 def test_contact_hashes_stay_only_for_what_is_still_to_be_sent(account):
     """Accepted, expired, cancelled: erased with the next plan. What is submitted may still come back."""
     account.book = rulebook(route(attach_contact=True))
-    account.put(lead("L-1"), lead("L-2", label="Nouveau", history=()), lead("L-3", click_ids=()))
+    misdated = (StatusEntry("Gagné", Moment(CREATED - DAY)),)
+    account.put(lead("L-1"), lead("L-2", label="Nouveau", history=()), lead("L-3", history=misdated))
     account.prepare()
     before = account.hashed
     account.deliver()
