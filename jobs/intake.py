@@ -1,5 +1,6 @@
 """What the ledger keeps of leads that were read: the rules' facts and each sink's hashes; test leads stay out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from connectors.records import DestinationId, Identifier, Lead, LeadPage
 from jobs.ledger import excluded, leads
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import may_keep_contact
-from jobs.rules.facts import Answer, LeadFacts
+from jobs.rules.facts import Answer, KnownClickId, LeadFacts
 from jobs.rules.intake import amounts, answer, new_click_ids, where_facts
 from jobs.rules.labels import normalise_label
 from jobs.rules.timing import Seen, observe
@@ -74,7 +75,8 @@ class Intake:
         wanted = self.book.extraction
         user_data = answer(wanted.ad_user_data, lead)
         personalization = answer(wanted.ad_personalization, lead)
-        changes = known.changes if known else ()
+        changes, clicks = (known.changes, known.click_ids) if known else ((), ())
+        new_clicks = new_click_ids(clicks, lead, previously=_clicks_since(known, previously))
         return leads.Reading(
             lead=lead,
             label=None if lead.label is None else normalise_label(lead.label),
@@ -88,19 +90,19 @@ class Intake:
                 seen=Seen(previously, when.started, max(when.served, when.ended)),
                 zone=self.book.zone,
             ),
-            click_ids=new_click_ids(
-                known.click_ids if known else (), lead, previously=_clicks_since(known, previously)
-            ),
-            identifiers={} if excluded else self._identifiers(lead, user_data, personalization),
+            click_ids=new_clicks,
+            identifiers={} if excluded else self._identifiers(lead, user_data, personalization, [*clicks, *new_clicks]),
             excluded=excluded,
         )
 
     def _identifiers(
-        self, lead: Lead, user_data: Answer, personalization: Answer
+        self, lead: Lead, user_data: Answer, personalization: Answer, clicks: Sequence[KnownClickId]
     ) -> dict[DestinationId, tuple[Identifier, ...]]:
         """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
         wanted = {
-            route.destination for route in self.book.routes if may_keep_contact(route, user_data, personalization)
+            route.destination
+            for route in self.book.routes
+            if may_keep_contact(route, user_data, personalization, clicks)
         }
         return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
 

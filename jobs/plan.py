@@ -17,7 +17,7 @@ from jobs.ledger.tables import ConfigDigest, Delivery
 from jobs.once import Rivals
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.consent import is_withdrawn
-from jobs.rules.decide import Decision, NotConcerned, Send, Wait, decide, meets
+from jobs.rules.decide import Decision, Expire, NotConcerned, Send, Wait, decide, meets
 from jobs.rules.facts import LEAD_GONE, LeadFacts, Origin, Reopened, Route, Starts
 from jobs.rules.keys import delivery_key
 from jobs.rules.once import give_way, marks
@@ -263,9 +263,11 @@ class _Planner:
         if orphan.fate == Fate.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
             sendables.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
         elif orphan.fate in OPEN:
-            closed = orphan.expires_at is not None and orphan.expires_at < self.now
             fate, cause = (Fate.CANCELLED, LEAD_GONE) if lead.gone else (Fate.WITHHELD, "not_configured")
-            sendables.move(session, self.ledger, orphan, Fate.EXPIRED if closed else fate, cause, now=self.now)
+            if orphan.expires_at is not None and orphan.expires_at < self.now:
+                orphan.held_for = _held_for(orphan, NotConcerned(cause))
+                fate, cause = Fate.EXPIRED, "window_closed"
+            sendables.move(session, self.ledger, orphan, fate, cause, now=self.now)
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
@@ -366,12 +368,20 @@ def bring_in_line(
     delivery.tax = route.field_value.tax if route.field_value else None
     if isinstance(decision, Send):
         _describe(delivery, decision)
-    reason = "window_closed" if fate is Fate.EXPIRED else reason_of(decision)
-    detail = getattr(decision, "detail", None)
+    reason, detail = reason_of(decision), getattr(decision, "detail", None)
+    if fate is Fate.EXPIRED:
+        delivery.held_for, reason, detail = _held_for(delivery, decision), "window_closed", None
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
     if fate is Fate.CANCELLED and reason not in (LEAD_GONE, UNDONE):
         cause = "consent withdrawn"
     sendables.move(session, ledger, delivery, fate, cause, now=now)
+
+
+def _held_for(delivery: Delivery, decision: Decision) -> str | None:
+    """What a delivery that expires was held for until now; of one that was not held, what stands in its way now."""
+    if delivery.fate == Fate.WITHHELD or (delivery.fate == Fate.PENDING and delivery.reason == sendables.HELD):
+        return (delivery.reason or "").partition(":")[0] or None
+    return decision.held_for if isinstance(decision, Expire) else reason_of(decision)
 
 
 def _describe(delivery: Delivery, decision: Send) -> None:

@@ -17,19 +17,19 @@ from jobs.reporting.explanation import Corrected, Explanation, Move, SeenChange,
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.reporting.terminal import results
 from jobs.rulebook import Rulebook
-from jobs.rules.decide import Decision, NotConcerned, Send
+from jobs.rules.decide import Decision, Expire, NotConcerned
 from jobs.rules.facts import LEAD_GONE, KnownClickId, LeadFacts, Route, Starts, Unreadable
 from jobs.rules.intake import ERASED
 from jobs.rules.labels import normalise_label
 from jobs.rules.reconcile import reason_of
+from jobs.rules.routing import ANOTHER_PLATFORM
 from jobs.settings import Settings
 from jobs.unseen import doubting
 from jobs.wiring import rules_alone
 
-NO_SUCH_CONVERSION = frozenset(
-    {"stage_not_reached", "where_does_not_match", "another_way", "told_elsewhere", "excluded", LEAD_GONE}
-)
-"""Reasons for which there is no delivery."""
+_NOTHING = ("stage_not_reached", "where_does_not_match", "another_way", "told_elsewhere", "excluded", LEAD_GONE)
+NO_SUCH_CONVERSION = {**dict.fromkeys(_NOTHING, "nothing to send"), ANOTHER_PLATFORM: "not applicable"}
+"""Reasons for which there is no delivery, and what is said of it."""
 _ENDS = 6
 _SHORTEST = 16
 """A click id of fewer characters shows only its beginning."""
@@ -147,6 +147,7 @@ def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
         history=tuple(Move(each.at, each.to_fate, each.cause) for each in views.history(look.session, number)),
         requests=tuple(views.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
+        held_for=row.held_for,
     )
 
 
@@ -178,14 +179,16 @@ def _corrected(look: Look, row: Adjustment) -> Corrected:
 
 def _judged(route: Route, decision: Decision) -> Verdict:
     """The rules' verdict now, where there is no delivery."""
-    reason = "due" if isinstance(decision, Send) else reason_of(decision) or "due"
+    code, detail = reason_of(decision) or "due", getattr(decision, "detail", None)
+    reason = f"{code}: {detail}" if detail else code
     return Verdict(
         conversion=route.conversion,
         destination=route.destination,
         fate=None,
-        stands="nothing to send" if reason in NO_SUCH_CONVERSION else REASONS[reason].short,
+        stands=NO_SUCH_CONVERSION.get(code, REASONS[code].short),
         reason=reason,
-        words=REASONS[reason],
+        words=words_for(Fate.WITHHELD, reason),
+        held_for=decision.held_for if isinstance(decision, Expire) else None,
     )
 
 

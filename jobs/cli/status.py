@@ -1,5 +1,6 @@
 """`status`: where every delivery of an account stands."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jobs.alarms import standing_silences, unknown_labels
@@ -61,12 +62,15 @@ def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
         there = _kinds(settings, look)
         meant = {kind for kind in there if called.strip().casefold() in names_of(*kind)}
         if not meant and not _is_known(called):
-            codes = ", ".join(sorted({code_of(*kind) for kind in there} | {fate for fate, _ in there}))
+            codes = ", ".join(sorted(set(_codes(there))))
             said = f"no lead stands at {called!r}; the reasons and fates there are: {codes or 'none yet'}"
             return report(Failure(said, Exit.CONFIGURATION))
-        found = views.stands(look.session, settings.account, {fate for fate, _ in meant}, now=look.now)
+        found = views.stands(look.session, settings.account, {fate for fate, _, _ in meant}, now=look.now)
         which = Which(
-            settings.account, look.now, called, tuple(each for each in found if (each.fate, each.reason) in meant)
+            settings.account,
+            look.now,
+            called,
+            tuple(each for each in found if (each.fate, each.reason, each.held_for) in meant),
         )
     if json_wanted:
         results().out(as_json.line(which), highlight=False)
@@ -75,13 +79,25 @@ def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-def _kinds(settings: Settings, look: Look) -> set[tuple[Fate, str]]:
+_Kind = tuple[Fate, str, str | None]
+"""A fate, its reason, and what something was held for until it expired."""
+
+
+def _kinds(settings: Settings, look: Look) -> set[_Kind]:
     """Every fate and reason at which a delivery or a correction stands."""
     tallies = views.tallies(look.session, settings.account, now=look.now)
     corrections = views.corrections(look.session, settings.account)
-    return {(tally.fate, tally.reason) for tally in tallies} | {
-        (Fate(row.fate), views.reason_told(row, look.now)) for row in corrections
+    return {(tally.fate, tally.reason, tally.held_for) for tally in tallies} | {
+        (Fate(row.fate), views.reason_told(row, look.now), None) for row in corrections
     }
+
+
+def _codes(kinds: Iterable[_Kind]) -> Iterator[str]:
+    """Everything that may be asked for, each once or more often."""
+    for fate, reason, held_for in kinds:
+        yield from (fate, code_of(fate, reason))
+        if held_for is not None:
+            yield held_for
 
 
 def _is_known(called: str) -> bool:

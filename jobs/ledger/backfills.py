@@ -13,6 +13,7 @@ from jobs.ledger.fates import OPEN, Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.tables import BackfillPlace, Delivery, LeadRow
 from jobs.rules.facts import Origin
+from jobs.rules.routing import ANOTHER_PLATFORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def skipped(session: Session, account: str, asked: Asked, *, after: int, limit: 
             Delivery.account == account,
             Delivery.fate == Fate.SKIPPED,
             Delivery.reason != deliveries.TOLD_BY_OTHERS,
+            ~col(Delivery.reason).startswith(ANOTHER_PLATFORM),
             col(Delivery.id) > after,
             *_kind(asked),
             or_(

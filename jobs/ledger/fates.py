@@ -11,7 +11,8 @@ class Fate(StrEnum):
     """Where a delivery stands."""
 
     SKIPPED = "skipped"
-    """Stood before the conversion's start, or told by other means; kept so that it can be explained."""
+    """Stood before the conversion's start, told by other means, or found to be another platform's; kept so that it can
+    be explained."""
     PENDING = "pending"
     WITHHELD = "withheld"
     """Not sent for a reason that may still mend."""
@@ -28,7 +29,7 @@ class Fate(StrEnum):
     """The platform will never tell, or not for this row."""
 
 
-# Back to `skipped` goes only what a human says the platform has by other means.
+# Back to `skipped` goes what a human says the platform has by other means, and what proves to be another platform's.
 MOVES: Mapping[Fate, frozenset[Fate]] = {
     Fate.SKIPPED: frozenset({Fate.PENDING, Fate.WITHHELD, Fate.EXPIRED}),
     # A refusal that blames a row stands once something sent with it has passed; until then the row is as it was.

@@ -28,6 +28,8 @@ def begun(session: Session, account: str, *, run: int, since: datetime) -> tuple
             Transition.account == account,
             col(Transition.from_fate).is_(None),
             Transition.to_fate != Fate.SKIPPED,
+            # One that proved to be another platform's, or told by other means, never qualified here.
+            Delivery.fate != Fate.SKIPPED,
             Transition.at >= since,
             Transition.run <= run,
         )

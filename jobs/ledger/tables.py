@@ -271,6 +271,8 @@ class Delivery(SQLModel, table=True):
     key: str
     fate: str
     reason: str | None = None
+    held_for: str | None = None
+    """Of an expired one: by code, what it was held for until its time ran out, or would have been; None for nothing."""
     not_before: datetime | None = None
     """When a pending delivery is due."""
     deferred_until: datetime | None = None

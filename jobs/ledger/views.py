@@ -46,6 +46,8 @@ class Tally:
     """What they are worth together, as far as they have a value."""
     due_at: datetime | None = None
     """When the first of them may go out, where they wait for a time."""
+    held_for: str | None = None
+    """What they were held for until their time ran out, by code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Stand:
     since: datetime
     """When it came to its fate; its reason may have become another one meanwhile."""
     is_correction: bool
+    held_for: str | None = None
+    """What it was held for until its time ran out, by code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,12 @@ def tallies(
 def ordered(found: Iterable[Tally]) -> tuple[Tally, ...]:
     """By conversion and destination, then as fates follow one another, the most frequent reason first."""
     order = list(Fate)
-    key = operator.attrgetter("conversion", "destination")
-    return tuple(sorted(found, key=lambda each: (*key(each), order.index(each.fate), -each.count, each.reason)))
+    place = operator.attrgetter("conversion", "destination")
+
+    def key(each: Tally) -> tuple[str | int, ...]:
+        return (*place(each), order.index(each.fate), -each.count, each.reason, each.held_for or "")
+
+    return tuple(sorted(found, key=key))
 
 
 def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[Tally]:
@@ -112,19 +120,20 @@ def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
     # A value is text with two decimals, so that it adds up exactly.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, WHY, func.count(), cents)
+        sqlalchemy.select(*place, WHY, col(Delivery.held_for), func.count(), cents)
         .where(*mine, col(Delivery.fate) != Fate.PENDING)
-        .group_by(*place, WHY)
+        .group_by(*place, WHY, col(Delivery.held_for))
     )
-    counts: Counter[tuple[str, str, str, str]] = Counter()
-    worth: Counter[tuple[str, str, str, str]] = Counter()
-    for conversion, destination, fate, reason, count, sum_of_cents in rows:
-        key = (conversion, destination, fate, (reason or "").partition(":")[0])
+    counts: Counter[tuple[str, str, str, str, str | None]] = Counter()
+    worth: Counter[tuple[str, str, str, str, str | None]] = Counter()
+    for conversion, destination, fate, reason, held_for, count, sum_of_cents in rows:
+        key = (conversion, destination, fate, (reason or "").partition(":")[0], held_for)
         counts[key] += count
         worth[key] += sum_of_cents or 0
     return [
-        Tally(conversion, destination, Fate(fate), reason, count, worth[conversion, destination, fate, reason] * _CENTS)
-        for (conversion, destination, fate, reason), count in counts.items()
+        Tally(conversion, destination, Fate(fate), reason, count, worth[key] * _CENTS, held_for=held_for)
+        for key, count in counts.items()
+        for conversion, destination, fate, reason, held_for in [key]
     ]
 
 
@@ -180,6 +189,7 @@ def _stands(
             reason_told(row, now),
             at,
             is_correction=isinstance(row, Adjustment),
+            held_for=row.held_for if isinstance(row, Delivery) else None,
         )
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Sending
 from jobs.reporting.account import Account
-from jobs.reporting.reasons import FATES, NOTHING, REASONS, ZERO_MAY_BE_FINAL, Words
+from jobs.reporting.reasons import FATES, NOTHING, REASONS, ZERO_MAY_BE_FINAL, Words, words_held_for
 from jobs.reporting.terminal import day_and_time, facts, money, table
 from jobs.rules.facts import Answer
 
@@ -119,6 +119,8 @@ class Verdict:
     history: tuple[Move, ...] = ()
     requests: tuple[Sending, ...] = ()
     corrections: tuple[Corrected, ...] = ()
+    held_for: str | None = None
+    """What it was held for until its time ran out, by code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +237,12 @@ def _print_verdict(console: Console, account: Account, alike: Sequence[Verdict])
     """Print what is said of one conversion, or of several that are for one reason."""
     verdict, words = alike[0], alike[0].words
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
-    console.print(f"[bold]{escape(places)}: {verdict.stands}[/bold]")
+    held_for = None if verdict.held_for is None else words_held_for(verdict.held_for)
+    stands = verdict.stands if held_for is None else f"{verdict.stands}, held for: {held_for.short}"
+    console.print(f"[bold]{escape(places)}: {stands}[/bold]")
     console.print(Padding(escape(words.means), (0, 0, 0, 2)))
+    if held_for is not None:
+        console.print(Padding(escape(held_for.means), (0, 0, 0, 2)))
     if words.todo and words.todo != NOTHING:
         todo = words.todo if words.todo.startswith("Nothing") else f"What to do: {words.todo}"
         console.print(Padding(escape(todo), (0, 0, 0, 2)))

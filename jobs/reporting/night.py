@@ -33,6 +33,8 @@ _TRIED = {
 }
 MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
 """The heading of rows that are more than what was sent: outcomes of other nights are learnt in this one."""
+_BEFORE = ("before_since", "baseline")
+"""Reasons of what stands before its conversion's start."""
 _SHOWN = 10
 """Unreadable leads named one by one."""
 
@@ -86,7 +88,9 @@ def _nothing(night: Night) -> str:
     if night.mode is Mode.RUN:
         return "No delivery moved."
     standing = night.summary.standing
-    before = sum(count for (_, _, fate, _), count in standing.items() if fate == Fate.SKIPPED)
+    before = sum(
+        count for (_, _, fate, reason), count in standing.items() if fate == Fate.SKIPPED and reason in _BEFORE
+    )
     why = f": {number(before)} changes stand before their conversion's start (see `since`)" if before else ""
     return f"Nothing would be sent{why}."
 

@@ -41,6 +41,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "A lead of one of Meta's own forms is told as a stage of `meta.funnel`, any other as a conversion.",
             "Nothing to do.",
         ),
+        "another_platform": Words(
+            "another platform's ad",
+            "The lead came by another platform's ad.",
+            "Nothing to do; should a click id of this platform come up, it counts here too.",
+        ),
         "told_elsewhere": Words(
             "told elsewhere",
             "The platform was told of it already: another way, or at another destination before the lead was moved.",
@@ -135,7 +140,8 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "no_identifier": Words(
             "nothing to recognise it by",
-            "The lead has neither a click id of this platform nor an e-mail or phone that can be used.",
+            "The lead has neither a click id of this platform nor an e-mail or phone that can be used, "
+            "nor, for Meta, first and last name with a postcode or town.",
             "Have the form store the click id (gclid, fbclid) and a valid e-mail address or phone.",
         ),
         "value_missing": Words(
@@ -150,7 +156,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "value_unreadable": Words(
             "amount unreadable",
-            "The amount in Oplead cannot be read as one number.",
+            "The amount in Oplead cannot be read as one number; `value.otherwise` stands in for a missing one only.",
             "Correct it in Oplead: 12 500,00 is read, words are not.",
         ),
         "time": Words(
@@ -188,7 +194,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "window_closed": Words(
             "too late",
             "More time has passed since the click, or since it happened, than the platform takes conversions for.",
-            "Nothing to do for this lead: `explain` tells whether it was held back, or came late from Oplead.",
+            "Nothing to do for this lead; where it was held for something until then, mend that for those to come.",
         ),
         "lead gone": Words(
             "lead gone",
@@ -349,12 +355,16 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
 """Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
 
 
-def names_of(fate: Fate, reason: str) -> frozenset[str]:
-    """Everything a person may call a fate and its reason by, in small letters: the codes, and the words of a table."""
+def names_of(fate: Fate, reason: str, held_for: str | None = None) -> frozenset[str]:
+    """Everything a person may call a fate and its reason by, in small letters: the codes, and the words of a table.
+
+    What expired is called by what it was held for, too.
+    """
     words = words_for(fate, reason)
-    return frozenset(
+    names = frozenset(
         name.casefold() for name in (fate, FATES[fate].short, reason, reason.removeprefix(_PREFIX), words.short) if name
     )
+    return names if held_for is None else names | {held_for.casefold(), words_held_for(held_for).short.casefold()}
 
 
 def code_of(fate: Fate, reason: str) -> str:
@@ -377,13 +387,20 @@ def words_for(fate: Fate, reason: str) -> Words:
     return _by_platform(fate, reason)
 
 
+def words_held_for(code: str) -> Words:
+    """How it is said what a delivery was held for until it expired."""
+    return words_for(Fate.WITHHELD, code)
+
+
+def stands_why(fate: Fate, reason: str, held_for: str | None = None) -> str:
+    """Why something stands where it does, in a few words; nothing where its fate says it all."""
+    words = words_for(fate, reason)
+    short = "" if words is FATES[fate] else words.short
+    return short if held_for is None else f"{short}, held for: {words_held_for(held_for).short}"
+
+
 def _with_detail(words: Words, detail: str) -> Words:
-    if not detail:
-        return words
-    # Another platform's click id tells of that platform's ad, and no form is to blame; fbp only names a browser.
-    is_elsewhere = words is REASONS["no_click_id"] and detail.startswith("only ") and detail != "only fbp"
-    todo = "Nothing to do: it came by another platform's ad." if is_elsewhere else words.todo
-    return Words(words.short, f"{words.means} Found: {detail}.", todo)
+    return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
 
 
 def _by_platform(fate: Fate, code: str) -> Words:

@@ -12,7 +12,16 @@ from rich.table import Table
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Tally
 from jobs.reporting.account import Account
-from jobs.reporting.reasons import FATES, NOTHING, REASONS, Words, code_of, words_for
+from jobs.reporting.reasons import (
+    FATES,
+    NOTHING,
+    REASONS,
+    Words,
+    code_of,
+    stands_why,
+    words_for,
+    words_held_for,
+)
 from jobs.reporting.terminal import day_and_time, money, number, table
 
 _PLAIN = (FATES[Fate.ACCEPTED], FATES[Fate.SUBMITTED], REASONS["due"])
@@ -31,7 +40,11 @@ def print_standing(console: Console, account: Account, tallies: Sequence[Tally])
 def print_pointer(console: Console, tallies: Sequence[Tally]) -> None:
     """Print how to have the leads behind the numbers named; nothing where no one would wonder."""
     codes = dict.fromkeys(
-        code_of(tally.fate, tally.reason) for tally in tallies if words_for(tally.fate, tally.reason) not in _PLAIN
+        code
+        for tally in tallies
+        if words_for(tally.fate, tally.reason) not in _PLAIN
+        for code in (code_of(tally.fate, tally.reason), tally.held_for)
+        if code is not None
     )
     if codes:
         console.print()
@@ -46,7 +59,8 @@ def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
         made.add_section()
         alike: dict[tuple[str, str], list[Tally]] = {}
         for tally in found:
-            alike.setdefault((_stands(tally, account.zone), _why(tally)), []).append(tally)
+            why = stands_why(tally.fate, tally.reason, tally.held_for)
+            alike.setdefault((_stands(tally, account.zone), why), []).append(tally)
         names = [account.conversion(conversion), *([f"→ {destination}"] if with_destination else [])]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
         for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
@@ -57,13 +71,14 @@ def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
 
 def explained_reasons(tallies: Sequence[Tally]) -> list[Words]:
     """The words of every reason in a table, each once, in the order it has them."""
-    found = {
-        words.short: words
-        for tally in tallies
-        for words in [words_for(tally.fate, tally.reason)]
-        if words not in _PLAIN
-    }
+    found = {words.short: words for tally in tallies for words in _words(tally) if words not in _PLAIN}
     return list(found.values())
+
+
+def _words(tally: Tally) -> list[Words]:
+    """Those of its reason, and of what it was held for."""
+    held_for = [] if tally.held_for is None else [words_held_for(tally.held_for)]
+    return [words_for(tally.fate, tally.reason), *held_for]
 
 
 def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None = None) -> Table:
@@ -78,10 +93,11 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
 
 
 def how_many_each(tallies: Sequence[Tally]) -> Counter[str]:
-    """How many stand for each reason, by its short words."""
+    """How many stand for each reason, by its short words; what expired stands for what it was held for, too."""
     counts: Counter[str] = Counter()
     for tally in tallies:
-        counts[words_for(tally.fate, tally.reason).short] += tally.count
+        for words in _words(tally):
+            counts[words.short] += tally.count
     return counts
 
 
@@ -89,8 +105,3 @@ def _stands(tally: Tally, zone: ZoneInfo) -> str:
     if tally.due_at is None:
         return FATES[tally.fate].short
     return f"waiting, first until {day_and_time(tally.due_at, zone)}"
-
-
-def _why(tally: Tally) -> str:
-    words = words_for(tally.fate, tally.reason)
-    return "" if words is FATES[tally.fate] else words.short

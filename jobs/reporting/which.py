@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from jobs.ledger.views import Stand
 from jobs.reporting.account import Account
-from jobs.reporting.reasons import FATES, words_for
+from jobs.reporting.reasons import FATES, stands_why, words_for, words_held_for
 from jobs.reporting.standing import reasons_table
 from jobs.reporting.terminal import counted, day_and_time, number, table
 
@@ -38,19 +38,19 @@ def print_which(console: Console, account: Account, which: Which) -> None:
     made = table("Lead", "Conversion", *(["Destination"] if several else []), "Stands", "Since", "Why")
     for each in shown:
         name = account.conversion(each.conversion)
-        words = words_for(each.fate, each.reason)
         made.add_row(
             escape(each.lead),
             f"{name} (correction)" if each.is_correction else name,
             *([each.destination] if several else []),
             FATES[each.fate].short,
             day_and_time(each.since, account.zone),
-            "" if words is FATES[each.fate] else words.short,
+            stands_why(each.fate, each.reason, each.held_for),
         )
     console.print(made)
     if len(which.stands) > SHOWN:
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()
-    found = {words.short: words for words in (words_for(each.fate, each.reason) for each in which.stands)}
-    console.print(reasons_table(list(found.values())))
+    reasons = [words_for(each.fate, each.reason) for each in which.stands]
+    reasons += [words_held_for(each.held_for) for each in which.stands if each.held_for is not None]
+    console.print(reasons_table(list({words.short: words for words in reasons}.values())))
     console.print("`oplead-sync explain LEAD` tells the whole story of one.")

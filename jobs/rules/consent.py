@@ -1,9 +1,11 @@
 """Whether a lead's data may be used for ads, by its two consent signals."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from connectors.records import Consent, Signal
-from jobs.rules.facts import Answer, LeadFacts, Route
+from jobs.rules.facts import Answer, KnownClickId, LeadFacts, Route
+from jobs.rules.intake import ERASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,30 @@ def is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
     return lead.ad_user_data is Answer.REFUSED or refused_ads
 
 
-def may_keep_contact(route: Route, ad_user_data: Answer, ad_personalization: Answer) -> bool:
-    """Whether hashes of a lead's contact data may be kept for a route: it uses them and the lead allows it."""
+def may_keep_contact(
+    route: Route, ad_user_data: Answer, ad_personalization: Answer, clicks: Iterable[KnownClickId]
+) -> bool:
+    """Whether hashes of a lead's contact data may be kept for a route: it can use them and the lead allows it.
+
+    A hash of a phone is soon guessed, so none waits for a click id that may never come: a lead that gains one has
+    changed, and is read whole.
+
+    Args:
+        route: where they would go.
+        ad_user_data: one answer of the lead.
+        ad_personalization: the other.
+        clicks: every click id of the lead that is known.
+    """
     refused = route.limits.needs_personalization and ad_personalization is Answer.REFUSED
-    if not route.uses_contact or refused:
+    if refused or not _can_use_contact(route, clicks):
         return False
     signal = _signal(ad_user_data, assume=route.assume_consent)
     return not isinstance(signal, Withheld) and signal is not Signal.DENIED
+
+
+def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
+    beside = route.limits.contact_beside if route.attach_contact else frozenset()
+    return route.contact_only or any(click.kind in beside and not click.value.startswith(ERASED) for click in clicks)
 
 
 def _signal(answer: Answer, *, assume: bool) -> Signal | Withheld | None:

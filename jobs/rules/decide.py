@@ -5,15 +5,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from connectors.records import ClickId, DeliveryKey, Event, Money
+from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money
 from jobs.rules.consent import Withheld, consent_to_send
-from jobs.rules.facts import LeadFacts, Origin, Reopened, Route, Starts
-from jobs.rules.routing import click_for, goes_this_way, identifiers_for
+from jobs.rules.facts import KnownClickId, LeadFacts, Origin, Reopened, Route, Starts
+from jobs.rules.routing import (
+    ANOTHER_PLATFORM,
+    click_for,
+    goes_this_way,
+    identifiers_for,
+    others_ids,
+    spent_click,
+)
 from jobs.rules.stages import Entry, first_entry
 from jobs.rules.timing import AHEAD
 from jobs.rules.undone import MAY_COME_BACK, UNDONE, left
 from jobs.rules.values import AwaitValue, NoValue, value_to_send
-from jobs.rules.windows import window
+from jobs.rules.windows import Window, window
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,7 @@ class NotConcerned:
     """There is no such conversion: nothing is kept, `explain` works it out again."""
 
     reason: str
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ class Expire:
     reason: str
     entry: Entry
     closes_at: datetime
+    held_for: str | None = None
+    """The reason for which it would have been withheld in time; None where it came too late and that was all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ def decide(
 
     The order of questions is part of the meaning: does it concern us, did it happen after its start, is there still
     time, is its time believable, is it allowed, can the person be recognised, is it too early, what is it worth, does
-    it still stand.
+    it still stand. Where there is no time left, what else stood in its way is told beside that.
 
     Args:
         route: the conversion at the destination.
@@ -111,6 +121,9 @@ def decide(
         return NotConcerned("where_does_not_match")
     if not goes_this_way(route, lead):
         return NotConcerned("another_way")
+    others = others_ids(route, lead)
+    if others:
+        return NotConcerned(ANOTHER_PLATFORM, f"only {', '.join(others)}")
     entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
         return NotConcerned("stage_not_reached")
@@ -130,9 +143,39 @@ def _judge(
 ) -> Expire | Withhold | Wait | Send:
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
-    time_left = window(route, lead, entry.at, click, by_contact=click is None and bool(identifiers))
-    if now > time_left.closes_at:
-        return Expire("window_closed", entry, time_left.closes_at)
+    spent = None if click or identifiers else spent_click(route, lead, entry.at)
+    time_left = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
+    is_late = now > time_left.closes_at
+    known_by = _KnownBy(click, identifiers, was_known=is_late and spent is not None)
+    decision = _in_time(route, lead, key, entry, known_by=known_by, time_left=time_left, now=now)
+    if not is_late:
+        return decision
+    held_for = decision.reason if isinstance(decision, Withhold) else None
+    return Expire("window_closed", entry, time_left.closes_at, held_for)
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownBy:
+    """By what the platform can tell whose conversion it is."""
+
+    click: KnownClickId | None
+    identifiers: tuple[Identifier, ...]
+    was_known: bool
+    """Whether it could have been told by an id that was erased when its window closed."""
+
+
+def _in_time(
+    route: Route,
+    lead: LeadFacts,
+    key: DeliveryKey,
+    entry: Entry,
+    *,
+    known_by: _KnownBy,
+    time_left: Window,
+    now: datetime,
+) -> Withhold | Wait | Send:
+    """The decision, as if the window were open still."""
+    click, identifiers = known_by.click, known_by.identifiers
 
     def withhold(reason: str, detail: str | None = None) -> Withhold:
         return Withhold(reason, entry, time_left.closes_at, detail)
@@ -142,7 +185,7 @@ def _judge(
     consent = consent_to_send(route, lead)
     if isinstance(consent, Withheld):
         return withhold(consent.reason)
-    if click is None and not identifiers:
+    if click is None and not identifiers and not known_by.was_known:
         return withhold(*_unrecognised(route, lead))
     value = value_to_send(route, lead, entry.at, time_left.closes_at, now)
     match value:
@@ -186,7 +229,7 @@ def _unrecognised(route: Route, lead: LeadFacts) -> tuple[str, str | None]:
     """Why the platform could not tell whose conversion it is."""
     if route.contact_only:
         return "no_identifier", lead.click_id_problem
-    return "no_click_id", lead.click_id_problem or _other_ids(route, lead)
+    return "no_click_id", lead.click_id_problem
 
 
 def meets(route: Route, lead: LeadFacts) -> bool:
@@ -214,8 +257,3 @@ def _before_start(entry: Entry, starts: Starts, reopened: Reopened | None) -> st
     if reopened is not None:
         start = min(start, reopened.counts_from)
     return "before_since" if entry.at < start else None
-
-
-def _other_ids(route: Route, lead: LeadFacts) -> str | None:
-    kinds = sorted({click.kind.value for click in lead.click_ids if click.kind not in route.limits.click_ids})
-    return f"only {', '.join(kinds)}" if kinds else None

@@ -365,9 +365,9 @@ def is_gone(cause: CauseId, facts: Facts, when: When) -> bool:
 def _speaks_again(cause: str, facts: Facts) -> bool:
     kind, _, about = cause.partition(":")
     if kind == "stopped":
-        ours = [each for each in facts.begun if not each.is_elsewheres]
-        hit = sum(each.code == about for each in ours)
-        return bool(ours) and (hit == 0 or (len(ours) >= FEWEST and 2 * hit < len(ours)))
+        begun = facts.begun
+        hit = sum(each.code == about for each in begun)
+        return bool(begun) and (hit == 0 or (len(begun) >= FEWEST and 2 * hit < len(begun)))
     if kind == "where":
         conversion, _, destination = about.partition(":")
         return (conversion, destination) in facts.let_in or destination not in facts.places

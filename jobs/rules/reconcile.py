@@ -6,6 +6,7 @@ from typing import assert_never
 from connectors.records import OutcomeClass
 from jobs.ledger.fates import Fate
 from jobs.rules.decide import CallOff, Decision, Expire, NotConcerned, Send, Skip, Wait, Withhold
+from jobs.rules.routing import ANOTHER_PLATFORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,16 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
     wanted = _wanted(decision)
     if standing is None:
         return wanted
+    is_anothers = isinstance(decision, NotConcerned) and decision.reason == ANOTHER_PLATFORM
     match standing.fate:
         case Fate.SKIPPED:
+            if standing.told_by_others or wanted is Fate.CANCELLED:
+                return None
             # A start moved back in the settings brings it to life, or a human who has it sent.
-            return None if standing.told_by_others or wanted is Fate.CANCELLED else wanted
+            return Fate.SKIPPED if is_anothers else wanted
         case Fate.PENDING | Fate.WITHHELD:
-            open_or_expired = _still_open(wanted, closed=standing.closed)
+            # What turns out to be another platform's is no loss of this one's: it counts no more, until it has an id.
+            open_or_expired = Fate.SKIPPED if is_anothers else _still_open(wanted, closed=standing.closed)
             # What is withheld is not sent without consent either way, and may be given again.
             called_off = standing.gone or (standing.withdrawn and standing.fate is Fate.PENDING)
             return Fate.CANCELLED if called_off and open_or_expired is not Fate.EXPIRED else open_or_expired

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from connectors.records import Identifier
+from connectors.records import ClickIdKind, Identifier
 from jobs.rules.facts import KnownClickId, LeadFacts, Route
 from jobs.rules.intake import ERASED
+
+ANOTHER_PLATFORM = "another_platform"
+"""The reason of what is no business of a destination: its lead came by another platform's ad."""
+_OF_A_BROWSER = frozenset({ClickIdKind.FBP})
+"""They name a browser that has been to the site, whatever led it there."""
 
 
 def goes_this_way(route: Route, lead: LeadFacts) -> bool:
@@ -26,16 +31,33 @@ def is_alternative(route: Route, other: Route) -> bool:
     return elsewhere and route.limits.click_ids == other.limits.click_ids
 
 
+def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
+    """The kinds of click ids by which a lead belongs to other platforms and not to this route's; mostly none.
+
+    One whose own id could not be read may be this platform's, and so may one without any: they are mended, not told
+    as somebody else's. Where contact data alone will do, every lead is welcome.
+    """
+    kinds = {click.kind for click in lead.click_ids} - _OF_A_BROWSER
+    if route.contact_only or lead.click_id_problem is not None or not kinds.isdisjoint(route.limits.click_ids):
+        return ()
+    return tuple(sorted(kinds))
+
+
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
     """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
+    return _preferred(route, [click for click in lead.click_ids if not click.value.startswith(ERASED)], at)
+
+
+def spent_click(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
+    """The one that would have been sent, had it not been erased when its window closed."""
+    return _preferred(route, [click for click in lead.click_ids if click.value.startswith(ERASED)], at)
+
+
+def _preferred(route: Route, known: Sequence[KnownClickId], at: datetime) -> KnownClickId | None:
     alike = route.limits.interchangeable
     for kind in route.limits.click_ids:
         kinds = alike if kind in alike else {kind}
-        clicks = [
-            click
-            for click in lead.click_ids
-            if click.kind in kinds and click.clicked_at <= at and not click.value.startswith(ERASED)
-        ]
+        clicks = [click for click in known if click.kind in kinds and click.clicked_at <= at]
         clicks = [click for click in clicks if not _is_part_of_another(click, clicks)]
         if clicks:
             return max(clicks, key=lambda click: (click.clicked_at, click.value))

@@ -49,11 +49,6 @@ class Begun:
         """The reason without its detail."""
         return self.reason and self.reason.partition(":")[0]
 
-    @property
-    def is_elsewheres(self) -> bool:
-        """Whether it carries another platform's click id alone, which says nothing of this one."""
-        return self.reason is not None and ": only " in self.reason
-
 
 @dataclass(frozen=True, slots=True)
 class Silence:
@@ -81,12 +76,11 @@ def stopped_tonight(tonight: Sequence[Begun], before: Sequence[Begun], *, words:
         before: what qualified on the nights before, oldest first.
         words: says a reason.
     """
-    ours = [each for each in tonight if not each.is_elsewheres]
-    nothing_goes = all(each.reason is not None for each in ours)
+    nothing_goes = all(each.reason is not None for each in tonight)
     found: dict[tuple[str, bool], list[str]] = {}
-    for place in sorted({each.destination for each in ours}):
-        here = [each for each in ours if each.destination == place]
-        earlier = [each for each in before if each.destination == place and not each.is_elsewheres]
+    for place in sorted({each.destination for each in tonight}):
+        here = [each for each in tonight if each.destination == place]
+        earlier = [each for each in before if each.destination == place]
         stop = _stop(here, earlier, nothing_goes=nothing_goes)
         if stop is not None:
             count = sum(each.code == stop[0] for each in here)

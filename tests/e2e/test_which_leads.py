@@ -109,3 +109,56 @@ def test_explain_names_the_field_of_an_answer_nobody_listed(night):
     assert "an answer the settings do not list: read leadData.consent of this lead in Oplead" in told.lines
     assert "personal ads: not asked: the settings name no field " in told.lines
     assert "OK tél" not in told.out
+
+
+# ── what expired ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def late(company):
+    """A night at Meta's alone: one lead that said no and one that came late, both too old; one that said no lately."""
+    company.use_meta_alone()
+    company.settings["conversions"] = [company.conversion("appointment")]
+    for number, days, consent in ((1, 8, "non"), (2, 8, "oui"), (3, 1, "non")):
+        made = company.START - timedelta(days=days)
+        click = {"externalID": f"fbclid={company.fbclid(number)}", "consent": consent}
+        company.serve(company.lead(number, ("RDV pris", made), created=made - timedelta(hours=1), leadData=click))
+    return company, type_in(company, "run")
+
+
+def test_what_expired_is_found_by_what_it_was_held_for(late):
+    """Beside what the same reason still holds back; what only came late is not among it."""
+    company, _ = late
+    (told,) = type_in(company, "status", "--reason", "consent_refused", "--json").objects
+    shown = type_in(company, "status", "--reason", "Consent refused")
+
+    assert {
+        ("L-1", "expired", "window_closed", "consent_refused"),
+        ("L-3", "withheld", "consent_refused", None),
+    } == {tuple(each[name] for name in ("lead", "fate", "reason", "held_for")) for each in told["stands"]}
+    assert "too late, held for: consent refused" in shown.lines
+    assert 2 == len(type_in(company, "status", "--reason", "window_closed", "--json").objects[0]["stands"])
+
+
+def test_what_expired_is_counted_by_what_it_was_held_for(late):
+    """By the night's report and by `status`, for people and for machines; the code that finds them stands below."""
+    company, run = late
+    (status,) = type_in(company, "status", "--json").objects
+    told = {(each["reason"], each["held_for"], each["count"]) for each in status["tallies"]}
+
+    assert {("window_closed", "consent_refused", 1), ("window_closed", None, 1), ("consent_refused", None, 1)} == told
+    for shown in (run, type_in(company, "status")):
+        assert "too late, held for: consent refused" in shown.lines
+        assert "as consent_refused, window_closed" in shown.lines
+
+
+def test_explain_tells_what_an_expired_one_was_held_for(late):
+    """In the heading, with what that means; JSON has its code."""
+    company, _ = late
+    held, came_late = (type_in(company, "explain", lead) for lead in ("L-1", "L-2"))
+    (told,) = type_in(company, "explain", "L-1", "--json").objects
+
+    assert "meta: expired, held for: consent refused" in held.lines
+    assert "The lead said no to the use of its data for advertising." in held.lines
+    assert "meta: expired " in came_late.lines
+    assert ["consent_refused"] == [each["held_for"] for each in told["verdicts"] if each["fate"] == "expired"]

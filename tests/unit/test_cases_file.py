@@ -59,7 +59,7 @@ OUR_REASONS = {
         "value_unreadable",
         "value_missing",
     },
-    "skipped": {"before_since", "baseline"},
+    "skipped": {"before_since", "baseline", "another_platform"},
 }
 PLATFORMS_OWN = re.compile(r"[A-Z][A-Z0-9_]+|100/2804\d{3}")
 VENDOR_REASONS = {

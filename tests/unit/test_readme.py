@@ -70,3 +70,26 @@ def test_every_link_within_leads_somewhere(text):
     }
 
     assert set() == set(re.findall(r"\]\(#([^)]+)\)", text)) - headings
+
+
+def rows(text, code):
+    """The rows of tables that are about a key or a reason."""
+    return [line for line in text.splitlines() if line.startswith("| ") and f"`{code}`" in line.split(" | ")[0]]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("value.otherwise", "`value_unreadable`"),
+        ("value_unreadable", "`otherwise`"),
+        ("no_identifier", "Meta"),
+        ("no_identifier", "postcode|code postal"),
+        ("another_platform", "only gclid"),
+        ("window_closed", "`status --reason consent_refused`"),
+    ],
+)
+def test_what_is_easily_taken_amiss_is_said(text, code, said):
+    """An amount that cannot be read is no missing one; and a name with a postcode is enough for Meta."""
+    (row,) = rows(text, code)
+
+    assert re.search(said, row)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
+from jobs.ledger import backfills, deliveries, samples
 from jobs.pull import Style
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -140,6 +141,64 @@ def test_what_is_withheld_goes_out_once_its_cause_is_mended(account):
     assert [("withheld", "consent_missing"), ("withheld", "no_click_id"), ("pending", "due")] == reasons
 
 
+def clicked(*kinds):
+    """A lead with a click id of each of these kinds, as old as itself."""
+    return lead(click_ids=tuple(ClickId(kind, f"of {kind}", CREATED) for kind in kinds))
+
+
+BY_ANOTHERS, BY_OURS = clicked(ClickIdKind.FBCLID), clicked(ClickIdKind.GCLID)
+
+
+def test_a_lead_of_another_platforms_ad_has_no_delivery(account):
+    """Until an id of this platform's comes up: then it goes out like any other."""
+    account.put(BY_ANOTHERS)
+    account.prepare()
+    before = account.rows()
+    account.put(BY_OURS)
+    account.prepare()
+
+    assert ([], {"L-1": "pending"}) == (before, account.fates)
+
+
+def test_what_was_held_for_want_of_a_click_id_counts_no_more_once_another_platforms_comes_up(account):
+    """It is on record, and in no number of those that could have gone out; with an id of its own it is back."""
+    stood = []
+    for found in (clicked(), BY_ANOTHERS, BY_OURS):
+        account.put(found)
+        account.prepare()
+        stood.append((account.fates["L-1"], account.reasons["L-1"]))
+    with account.hold() as ledger, ledger.reading() as session:
+        begun = samples.begun(session, ledger.account, run=ledger.run, since=START)
+
+    assert [("withheld", "no_click_id"), ("skipped", "another_platform: only fbclid"), ("pending", "due")] == stood
+    assert 1 == sum(map(len, begun))
+
+
+def test_what_turned_out_to_be_another_platforms_is_in_no_alarm(account):
+    """Neither among what was stopped nor among what qualified; nor does a backfill take it up."""
+    for found in (clicked(), BY_ANOTHERS):
+        account.put(found)
+        account.prepare()
+    asked = backfills.Asked(START, NIGHT)
+    with account.hold() as ledger, ledger.reading() as session:
+        begun = samples.begun(session, ledger.account, run=ledger.run, since=START)
+        skipped = backfills.skipped(session, ledger.account, asked, after=0, limit=9)
+
+    assert (([], []), []) == (begun, skipped)
+
+
+def test_a_destination_that_takes_everybody_from_now_on_has_another_platforms_leads_too(account):
+    """`audience: all`; and a destination that ceases to takes them for another's again."""
+    account.put(BY_ANOTHERS)
+    fates = []
+    for digest, everybody in (("r1", False), ("r2", True), ("r3", False)):
+        account.book = rulebook(route(contact_only=everybody), rules_digest=digest)
+        account.prepare()
+        fates.append(account.fates)
+
+    assert [{}, {"L-1": "pending"}, {"L-1": "skipped"}] == fates
+
+
 def test_a_withheld_conversion_expires_when_its_window_closes(account):
     """Though nothing of its lead has changed."""
     account.put(lead(fields={"consent": ""}))
@@ -151,6 +210,66 @@ def test_a_withheld_conversion_expires_when_its_window_closes(account):
     account.prepare()
 
     assert ({"L-1": "withheld"}, {"L-1": "expired"}) == (before, account.fates)
+
+
+def test_what_expires_keeps_what_held_it_until_then(account):
+    """Though its cause was mended once it was too late."""
+    account.put(lead(fields={"consent": ""}))
+    account.prepare()
+    account.clock.time = CREATED + timedelta(days=91)
+    account.put(changed(lead(), fields={"consent": "oui"}))
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", "consent_missing") == (row.fate, row.reason, row.held_for)
+
+
+def test_what_is_first_judged_too_late_keeps_what_would_have_held_it(account):
+    """Beside one that nothing but its lateness stopped."""
+    account.clock.time = CREATED + timedelta(days=91)
+    account.put(lead("L-1", fields={"consent": "non"}), lead("L-2"))
+    account.prepare()
+
+    assert {"L-1": "consent_refused", "L-2": None} == {row.lead: row.held_for for row in account.rows()}
+
+
+def test_what_was_to_go_out_and_expires_was_held_by_nothing(account):
+    """No night was there to send it."""
+    account.put(lead())
+    account.prepare()
+    account.clock.time = CREATED + timedelta(days=91)
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", None) == (row.fate, row.reason, row.held_for)
+
+
+@pytest.mark.parametrize("between", [0, 1])
+def test_what_the_settings_no_longer_have_expires_as_too_late_like_any_other(account, between):
+    """What held it is told beside that."""
+    account.put(lead())
+    account.prepare()
+    account.book = rulebook(other(), rules_digest="r2")
+    for _ in range(between):
+        account.prepare()
+    account.clock.time = CREATED + timedelta(days=91)
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", "not_configured") == (row.fate, row.reason, row.held_for)
+
+
+def test_what_a_surge_held_until_it_was_too_late_says_so(account):
+    """Nobody let it go."""
+    account.put(lead())
+    account.prepare()
+    with account.hold() as ledger, ledger.writing() as session:
+        deliveries.hold(session, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
+    account.clock.time = CREATED + timedelta(days=91)
+    account.prepare()
+    (row,) = account.rows()
+
+    assert ("expired", "window_closed", "surge") == (row.fate, row.reason, row.held_for)
 
 
 def test_consent_withdrawn_cancels_what_is_pending(account):
@@ -224,7 +343,8 @@ def test_a_dropped_delivery_is_never_sent_again(account):
 def test_contact_hashes_stay_only_for_what_is_still_to_be_sent(account):
     """Accepted, expired, cancelled: erased with the next plan. What is submitted may still come back."""
     account.book = rulebook(route(attach_contact=True))
-    account.put(lead("L-1"), lead("L-2", label="Nouveau", history=()), lead("L-3", click_ids=()))
+    misdated = (StatusEntry("Gagné", Moment(CREATED - DAY)),)
+    account.put(lead("L-1"), lead("L-2", label="Nouveau", history=()), lead("L-3", history=misdated))
     account.prepare()
     before = account.hashed
     account.deliver()

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.records import Contact, Moment, StatusEntry, UnreadableLead
+from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.tables import ClickIdRow, Cursor, LeadRow, StatusChange, UnreadableLeadRow
 from jobs.pull import Style
-from tests.builders import ACCOUNT, REACH, changed, lead, read, route, rulebook
+from tests.builders import ACCOUNT, CREATED, REACH, changed, lead, read, route, rulebook
 from tests.fakes import NIGHT, Crash
 
 DAY = timedelta(days=1)
@@ -241,6 +241,33 @@ def test_a_route_without_contact_data_has_none_kept(account):
     pull(account)
 
     assert set() == account.hashed
+
+
+@pytest.mark.parametrize("found", [(), (ClickId(ClickIdKind.FBCLID, "F", CREATED),)])
+def test_a_lead_without_a_click_id_has_no_hash_until_one_comes_up(account, found):
+    """No delivery could use it; the lead that gains one has changed, is read whole, and goes out with its e-mail."""
+    account.book = rulebook(route(attach_contact=True))
+    account.put(lead(click_ids=found))
+    pull(account)
+    before = account.hashed
+    account.put(lead(click_ids=(*found, ClickId(ClickIdKind.GCLID, "G", CREATED))))
+    pull(account)
+    after = account.hashed
+    account.night()
+    ((body,),) = account.sink.bodies.values()
+
+    assert (set(), {"L-1"}) == (before, after)
+    assert b'"identifiers": [["email"' in body
+
+
+def test_a_click_id_that_oplead_has_no_more_still_has_its_hash_kept(account):
+    """Ids accumulate, and what goes out beside one does too."""
+    account.book = rulebook(route(attach_contact=True))
+    for clicks in (lead().click_ids, ()):
+        account.put(changed(lead(), click_ids=clicks))
+        pull(account)
+
+    assert {"L-1"} == account.hashed
 
 
 def test_a_change_reported_while_a_pull_was_interrupted_is_believed(account):

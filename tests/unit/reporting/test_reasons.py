@@ -12,6 +12,7 @@ from jobs.ledger.sendables import HELD, MAY_COUNT_TWICE
 from jobs.reporting.reasons import FATES, REASONS, words_for
 from jobs.rules.corrections import NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE
 from jobs.rules.facts import LEAD_GONE
+from jobs.rules.routing import ANOTHER_PLATFORM
 from jobs.rules.undone import MAY_COME_BACK, UNDONE
 
 ROOT = Path(jobs.__file__).parent
@@ -46,7 +47,7 @@ def test_every_reason_has_words_and_every_word_a_reason():
     undone = {MAY_COME_BACK, UNDONE}
     of_corrections = {NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE}
 
-    of_deliveries = {HELD, LEAD_GONE, TOLD_BY_OTHERS, MAY_COUNT_TWICE}
+    of_deliveries = {HELD, LEAD_GONE, TOLD_BY_OTHERS, MAY_COUNT_TWICE, ANOTHER_PLATFORM}
 
     assert _given() | ALSO | of_deliveries | undone | of_corrections == set(REASONS)
 
@@ -75,28 +76,10 @@ def test_words_are_sentences_for_people(words):
 
 def test_a_detail_is_told_with_its_reason():
     """What was found instead of a click id stands behind the reason's own words."""
-    words = words_for(Fate.WITHHELD, "no_click_id: only fbclid")
+    words = words_for(Fate.WITHHELD, "no_click_id: a UUID")
 
     assert REASONS["no_click_id"].short == words.short
-    assert words.means.endswith("Found: only fbclid.")
-
-
-@pytest.mark.parametrize(
-    ("detail", "blamed"),
-    [
-        ("only gclid", False),
-        ("only fbp, lead_id", False),
-        ("only fbp", True),
-        ("an e-mail address", True),
-        ("", True),
-    ],
-)
-def test_a_form_is_blamed_only_where_it_may_be_at_fault(detail, blamed):
-    """A lead with another platform's click id came by that platform's ad: nobody is to look for an error."""
-    todo = words_for(Fate.WITHHELD, f"no_click_id: {detail}" if detail else "no_click_id").todo
-
-    assert blamed == ("Have the form store the click id" in todo)
-    assert blamed != todo.startswith("Nothing to do")
+    assert words.means.endswith("Found: a UUID.")
 
 
 def test_a_platforms_known_code_is_put_in_words():

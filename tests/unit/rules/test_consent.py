@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.records import Consent, Signal
+from connectors.records import ClickIdKind, Consent, Signal
 from jobs.rules.consent import Withheld, consent_to_send, may_keep_contact
 from jobs.rules.facts import Answer
-from tests.builders import facts, route
+from jobs.rules.intake import ERASED
+from tests.builders import click, facts, route
 from tests.fakes import LIMITS
 
 GRANTED, DENIED = Signal.GRANTED, Signal.DENIED
@@ -59,21 +60,36 @@ def test_only_silence_may_be_assumed_to_be_consent(answer, expected):
 @pytest.mark.parametrize("answer", [Answer.REFUSED, Answer.MISSING, Answer.UNKNOWN])
 def test_contact_data_is_kept_only_with_consent(answer):
     """Without it not even a hash touches the disk."""
-    assert not may_keep_contact(route(attach_contact=True), answer, Answer.NOT_ASKED)
+    assert not may_keep_contact(route(attach_contact=True), answer, Answer.NOT_ASKED, (click(),))
+
+
+FBCLID, SPENT = click(kind=ClickIdKind.FBCLID), click(f"{ERASED}{'0' * 64}")
 
 
 @pytest.mark.parametrize(
-    ("over", "expected"),
-    [({}, False), ({"attach_contact": True}, True), ({"contact_only": True}, True)],
+    ("over", "clicks", "expected"),
+    [
+        ({}, (click(),), False),
+        ({"attach_contact": True}, (click(),), True),
+        ({"attach_contact": True}, (FBCLID, click()), True),
+        ({"attach_contact": True}, (), False),
+        ({"attach_contact": True}, (FBCLID,), False),
+        ({"attach_contact": True}, (SPENT,), False),
+        # Beside this one the platform of these tests takes none.
+        ({"attach_contact": True}, (click(kind=ClickIdKind.GBRAID),), False),
+        ({"contact_only": True}, (), True),
+    ],
 )
-def test_contact_data_is_kept_only_for_a_route_that_uses_it(over, expected):
-    """By click id alone none is needed."""
-    assert expected == may_keep_contact(route(**over), Answer.GRANTED, Answer.NOT_ASKED)
+def test_contact_data_is_kept_only_for_a_route_that_can_use_it(over, clicks, expected):
+    """Where it goes beside a click id only, it is kept where there is one."""
+    assert expected == may_keep_contact(route(**over), Answer.GRANTED, Answer.NOT_ASKED, clicks)
 
 
 def test_contact_data_may_be_kept_where_silence_is_assumed_to_be_consent():
     """The same answer rules what is sent and what is kept."""
-    assert may_keep_contact(route(attach_contact=True, assume_consent=True), Answer.MISSING, Answer.NOT_ASKED)
+    trusting = route(attach_contact=True, assume_consent=True)
+
+    assert may_keep_contact(trusting, Answer.MISSING, Answer.NOT_ASKED, (click(),))
 
 
 @pytest.mark.parametrize(("needs", "expected"), [(True, False), (False, True)])
@@ -81,4 +97,4 @@ def test_contact_data_is_not_kept_for_a_platform_that_may_never_have_it(needs, e
     """One that personalises always gets nothing of a lead that refused that."""
     strict = route(attach_contact=True, limits=replace(LIMITS, needs_personalization=needs))
 
-    assert expected == may_keep_contact(strict, Answer.GRANTED, Answer.REFUSED)
+    assert expected == may_keep_contact(strict, Answer.GRANTED, Answer.REFUSED, (click(),))

@@ -8,6 +8,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Consent, Event, Identifier, IdentifierKind, Money, Signal
 from jobs.rules.decide import CallOff, Expire, NotConcerned, Send, Skip, Wait, Withhold, decide
 from jobs.rules.facts import Answer, Change, Origin, Undo, Unreadable
+from jobs.rules.intake import ERASED
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, click, facts, from_field, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -127,14 +128,48 @@ def test_a_baseline_never_becomes_a_conversion_by_waiting():
     assert {"baseline"} == {judged(lead, now=NIGHT + days * DAY).reason for days in range(20)}
 
 
-def test_a_lead_without_a_click_id_says_what_it_has_instead():
-    """Another platform's id, or the reason its own could not be read."""
-    other = facts(click_ids=(click(kind=ClickIdKind.MSCLKID), click(kind=ClickIdKind.FBCLID)))
+def test_a_lead_without_a_click_id_says_why_its_own_could_not_be_read():
+    """That may be mended, and so may none at all."""
     unread = facts(click_ids=(), click_id_problem="a UUID")
 
-    assert [("no_click_id", "only fbclid, msclkid"), ("no_click_id", "a UUID"), ("no_click_id", None)] == [
-        (decision.reason, decision.detail) for decision in map(judged, (other, unread, facts(click_ids=())))
+    assert [("no_click_id", "a UUID"), ("no_click_id", None)] == [
+        (decision.reason, decision.detail) for decision in map(judged, (unread, facts(click_ids=())))
     ]
+
+
+FBCLID, FBP = click(kind=ClickIdKind.FBCLID), click(kind=ClickIdKind.FBP)
+
+
+@pytest.mark.parametrize(
+    ("clicks", "expected"),
+    [
+        ((FBCLID,), "only fbclid"),
+        ((click(kind=ClickIdKind.MSCLKID), FBCLID), "only fbclid, msclkid"),
+        ((click(kind=ClickIdKind.TTCLID),), "only ttclid"),
+        ((click(f"{ERASED}{'0' * 64}", kind=ClickIdKind.FBCLID), FBP), "only fbclid"),
+    ],
+)
+@pytest.mark.parametrize("mended", [{}, {"changes": ()}, {"changes": (reported("gagne", CREATED - 50 * DAY),)}])
+def test_a_lead_of_another_platforms_ad_is_no_business_of_this_one(clicks, expected, mended):
+    """Wherever it stands, and whenever it came there: there is no such conversion, and nothing to be mended."""
+    assert NotConcerned("another_platform", expected) == judged(facts(click_ids=clicks, **mended))
+
+
+@pytest.mark.parametrize(
+    ("lead", "over", "expected"),
+    [
+        ({"click_ids": (click(), FBCLID)}, {}, Send),
+        ({"click_ids": ()}, {}, Withhold),
+        ({"click_ids": (FBP,)}, {}, Withhold),
+        ({"click_ids": (FBCLID,), "click_id_problem": "cut short"}, {}, Withhold),
+        ({"click_ids": (FBCLID, click(when=NIGHT))}, {}, Withhold),
+        ({"click_ids": (FBCLID,), "identifiers": HASHES}, {"contact_only": True}, Send),
+        ({"click_ids": (FBCLID,)}, {"contact_only": True}, Withhold),
+    ],
+)
+def test_a_lead_that_may_be_this_platforms_is_its_business(lead, over, expected):
+    """It has an id of its own, late or unreadable though it be, or none at all; or contact data would do."""
+    assert expected is type(judged(facts(**lead), **over))
 
 
 def test_contact_data_stands_in_where_the_route_allows_it():
@@ -182,6 +217,44 @@ def test_a_closed_window_outlives_every_other_fault():
     lead = facts(ad_user_data=Answer.REFUSED, click_ids=())
 
     assert Expire is type(judged(lead, now=CREATED + 90 * DAY + timedelta(microseconds=1)))
+
+
+@pytest.mark.parametrize(
+    ("lead", "over", "expected"),
+    [
+        ({}, {}, None),
+        ({"changes": (reported("gagne", CREATED - timedelta(microseconds=1)),)}, {}, "time"),
+        ({"ad_user_data": Answer.MISSING, "click_ids": ()}, {}, "consent_missing"),
+        ({"ad_user_data": Answer.REFUSED}, {}, "consent_refused"),
+        ({"ad_user_data": Answer.UNKNOWN}, {}, "consent_unknown"),
+        ({"click_ids": ()}, {}, "no_click_id"),
+        ({"click_ids": (), "click_id_problem": "a UUID"}, {}, "no_click_id"),
+        ({"click_ids": ()}, {"contact_only": True}, "no_identifier"),
+        ({"click_ids": (), "identifiers": HASHES}, {"contact_only": True}, None),
+        ({}, {"field_value": from_field()}, "value_missing"),
+        ({}, {"field_value": from_field(otherwise=Decimal(500))}, None),
+        (
+            {"amounts": {"amount": Unreadable("text, 8 characters")}},
+            {"field_value": from_field(otherwise=Decimal(500))},
+            "value_unreadable",
+        ),
+    ],
+)
+def test_what_comes_too_late_tells_what_else_stood_in_its_way(lead, over, expected):
+    """By code, in the same order; None where it would have gone out, had it come in time."""
+    decision = judged(facts(**lead), now=NIGHT + 300 * DAY, **over)
+
+    assert Expire("window_closed", decision.entry, decision.closes_at, expected) == decision
+
+
+def test_a_click_id_that_was_erased_at_its_windows_end_is_not_told_as_missing():
+    """Nobody is to look for an error in the form: the lead had one, and it is too old."""
+    at = CREATED + 100 * DAY
+    old = click(f"{ERASED}{'0' * 64}", CREATED - 2 * DAY)
+    lead = facts(changes=(reported("gagne", at, seen=at),), click_ids=(old,), seen_at=at)
+    decision = judged(lead, now=at)
+
+    assert Expire("window_closed", decision.entry, CREATED + 88 * DAY, None) == decision
 
 
 def test_a_cancelled_delivery_needs_a_later_entry():

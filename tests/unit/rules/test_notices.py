@@ -324,7 +324,6 @@ def begun(*reasons):
         (NO_CONSENT, {"begun": begun("consent_missing")}, Seen.UNKNOWN),
         (NO_CONSENT, {"begun": begun(None)}, Seen.GONE),
         (NO_CONSENT, {"begun": begun("consent_missing", None, None, None, None)}, Seen.GONE),
-        (NO_CONSENT, {"begun": begun("no_click_id: only fbc")}, Seen.UNKNOWN),
         (WHERE, {}, Seen.UNKNOWN),
         (WHERE, {"let_in": frozenset({("sale", GOOGLE)})}, Seen.GONE),
         (CauseId(Kind.SILENCE, "click share"), {}, Seen.GONE),

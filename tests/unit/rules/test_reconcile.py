@@ -11,6 +11,7 @@ from tests.fakes import NIGHT
 # Only their kind and reason count here.
 DECISIONS = {
     "nothing": NotConcerned("stage_not_reached"),
+    "another's": NotConcerned("another_platform", "only fbclid"),
     "skip": Skip("before_since", None),
     "withhold": Withhold("no_click_id", None, None),
     "refused": Withhold("consent_refused", None, None),
@@ -23,6 +24,7 @@ ALONE = dict.fromkeys(DECISIONS)
 TABLE = {
     None: {
         "nothing": None,
+        "another's": None,
         "skip": Fate.SKIPPED,
         "withhold": Fate.WITHHELD,
         "refused": Fate.WITHHELD,
@@ -33,6 +35,7 @@ TABLE = {
     },
     Fate.SKIPPED: {
         "nothing": None,
+        "another's": Fate.SKIPPED,
         "skip": Fate.SKIPPED,
         "withhold": Fate.WITHHELD,
         "refused": Fate.WITHHELD,
@@ -43,6 +46,7 @@ TABLE = {
     },
     Fate.PENDING: {
         "nothing": Fate.WITHHELD,
+        "another's": Fate.SKIPPED,
         "skip": Fate.WITHHELD,
         "withhold": Fate.WITHHELD,
         "refused": Fate.CANCELLED,
@@ -53,6 +57,7 @@ TABLE = {
     },
     Fate.WITHHELD: {
         "nothing": Fate.WITHHELD,
+        "another's": Fate.SKIPPED,
         "skip": Fate.WITHHELD,
         "withhold": Fate.WITHHELD,
         "refused": Fate.WITHHELD,
@@ -93,6 +98,13 @@ def test_every_decision_is_a_move_the_ledger_takes(fate, name):
     allowed = ENTRY if fate is None else {fate, *MOVES[fate]}
 
     assert to is None or to in allowed
+
+
+@pytest.mark.parametrize("fate", [Fate.PENDING, Fate.WITHHELD])
+def test_what_is_another_platforms_is_not_told_as_too_late(fate):
+    """It never was this one's; and what a human says the platform has by other means stays so."""
+    assert Fate.SKIPPED == reconcile(Standing(fate, closed=True), DECISIONS["another's"])
+    assert None is reconcile(Standing(Fate.SKIPPED, told_by_others=True), DECISIONS["another's"])
 
 
 @pytest.mark.parametrize("kind", list(OutcomeClass))

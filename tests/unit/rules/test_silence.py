@@ -20,7 +20,6 @@ from jobs.rules.silence import (
 )
 
 CONSENT, CLICK, GOES = "consent_missing", "no_click_id", None
-OTHER = "no_click_id: only fbclid"
 BARE = "no_click_id: a bare value, and no utm_source tells whose"
 
 
@@ -50,12 +49,9 @@ HALF = "one reason stops at least half of tonight's conversions"
         ([CONSENT] * 4, [GOES, CONSENT], [f"{NONE}: {CONSENT}"]),
         ([CLICK] * 5, [], [f"{NONE}: {CLICK}"]),
         ([BARE] * 5, [], [f"{NONE}: {CLICK}"]),
-        ([OTHER] * 9, [], []),
-        ([OTHER] * 9 + [GOES], [], []),
         ([CONSENT] * 5 + [GOES] * 5, [], [f"{HALF}: {CONSENT}"]),
         ([CONSENT] * 5 + [GOES] * 6, [], []),
         ([CONSENT] * 4 + [GOES] * 4, [], []),
-        ([CONSENT] * 5 + [GOES] * 5 + [OTHER] * 20, [], [f"{HALF}: {CONSENT}"]),
         ([CLICK] * 5 + [GOES] * 5, [], [f"{HALF}: {CLICK}"]),
         ([CLICK] * 5 + [GOES] * 5, [CLICK] * 5 + [GOES] * 9, []),
         ([CLICK] * 5 + [GOES] * 5, [CLICK] * 3 + [GOES] * 9, [f"{HALF}: {CLICK}"]),
@@ -77,16 +73,16 @@ def test_one_cause_at_two_destinations_is_told_once():
 
 def test_leads_without_an_ad_are_no_silence_of_one_platform():
     """Meta got nothing tonight because nobody came by it: Google got its own."""
-    tonight = begun(CLICK, CLICK, *[GOES] * 3) + begun(CLICK, CLICK, *[OTHER] * 3, destination="meta")
+    tonight = begun(CLICK, CLICK, *[GOES] * 3) + begun(CLICK, CLICK, destination="meta")
     before = begun(*[CLICK] * 9, destination="meta")
 
     assert [] == told(tonight, before)
 
 
-@given(st.lists(st.sampled_from([GOES, CONSENT, CLICK, OTHER, BARE]), max_size=30))
+@given(st.lists(st.sampled_from([GOES, CONSENT, CLICK, BARE]), max_size=30))
 def test_fewer_than_five_stopped_are_never_an_alarm(reasons):
     """Chance wakes nobody."""
-    stopped = [reason for reason in reasons if reason not in (GOES, OTHER)]
+    stopped = [reason for reason in reasons if reason is not GOES]
 
     assert len(stopped) >= 5 or [] == told(begun(*reasons))
 
