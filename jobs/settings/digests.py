@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from jobs.settings.conversions import FieldValue
 from jobs.settings.model import Settings
 
-RULES = 2
+RULES = 3
 """Raised by a release that judges leads otherwise than the one before, so that all are judged again."""
 
 Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]

@@ -1,0 +1,97 @@
+"""Countries as forms, exports and people spell them."""
+
+import phonenumbers
+import pytest
+from phonenumbers.geodata.locale import LOCALE_DATA
+
+from connectors import countries
+from connectors.countries import HOME, region_of, says_nothing
+
+
+@pytest.mark.parametrize(
+    ("typed", "region"),
+    [
+        *((spelling, "FR") for spelling in ("FR", "fr", " Fr ", "FRA", "fra", "250", "F", "France", "FRANCE", "+33")),
+        *((spelling, "FR") for spelling in ("0033", "33", "fr-FR", "fr_FR", "fr_FR.UTF-8", "fr-fr", "en-FR")),
+        *((spelling, "FR") for spelling in ("France métropolitaine", "FRANCE METROPOLITAINE", "République française")),
+        *((spelling, "FR") for spelling in ("France (FR)", "FR - France", "FR/France", "\u200bFrance\u00a0", "Corse")),
+        *((spelling, "RE") for spelling in ("Réunion", "REUNION", "La Réunion", "Île de la Réunion", "REU", "638")),
+        *((spelling, "GF") for spelling in ("Guyane", "Guyane française", "French Guiana")),
+        ("Martinique", "MQ"),
+        ("Guadeloupe", "GP"),
+        ("Mayotte", "YT"),
+        ("Saint-Martin", "MF"),
+        ("St Barthélemy", "BL"),
+        ("Nouvelle-Calédonie", "NC"),
+        *((spelling, "BE") for spelling in ("Belgique", "Belgium", "België", "BEL", "056", "B", "fr-BE", "fr_BE")),
+        *((spelling, "CH") for spelling in ("Suisse", "Switzerland", "Schweiz", "CHE", "de-CH")),
+        *((spelling, "LU") for spelling in ("Luxembourg", "Grand-Duché de Luxembourg", "L")),
+        *((spelling, "GB") for spelling in ("Royaume-Uni", "UK", "U.K.", "GBR", "Angleterre", "United Kingdom")),
+        *((spelling, "US") for spelling in ("États-Unis", "Etats Unis", "USA", "U.S.A.", "en-US", "United States")),
+        *((spelling, "DE") for spelling in ("Allemagne", "L'Allemagne", "Deutschland", "D")),
+        ("Côte d’Ivoire", "CI"),
+        ("Maroc", "MA"),
+        ("Namibie", "NA"),
+        ("NA", "NA"),
+        ("Kosovo", "XK"),
+    ],
+)
+def test_a_country_in_any_spelling(typed, region):
+    """Codes of ISO and cars, names in French and English, locales, dialling codes."""
+    assert region == region_of(typed)
+    assert not says_nothing(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *(None, "", " ", "-", "--", "?", ".", "/", "0", "n/a", "N/A", "#N/A", "n.a.", "N.C.", "null", "<null>"),
+        *("None", "NaN", "undefined", "inconnu", "Inconnue", "néant", "vide", "(vide)", "aucun"),
+        *("non renseigné", "Non communiquée", "\u200b", "\u00a0"),
+    ],
+)
+def test_what_stands_for_a_blank_is_the_accounts_country(typed):
+    """A dash is no foreign country."""
+    assert HOME == region_of(typed)
+    assert says_nothing(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("XYZ", "XX", "ZZ", "Syldavie", "étranger", "autre", "Europe", "999", "+999", "+1", "32", "75015"),
+        *("fr-be", "BE_FR", "France / Belgique", "Paris", "d'", "le", "x" * 10_000, "- " * 60),
+    ],
+)
+def test_what_names_no_country_is_not_guessed(typed):
+    """Nor is what may be two: `+1` is America's and Canada's, `fr-be` a language's or a country's."""
+    assert region_of(typed) is None
+
+
+def test_every_country_is_known_by_iso_and_by_name():
+    """The codes against another library's list; each name, in French and English, for one country alone."""
+    pycountry = pytest.importorskip("pycountry", reason="comes with Meta's library")
+    for country in pycountry.countries:
+        if country.alpha_2 in phonenumbers.SUPPORTED_REGIONS:
+            codes = (country.alpha_2, country.alpha_3, country.numeric, country.alpha_3.lower())
+            assert {country.alpha_2} == {region_of(code) for code in codes}
+    missing = phonenumbers.SUPPORTED_REGIONS - set(countries._names().values()) - {"AC", "TA", "XK"}
+    assert set() == missing
+
+
+def test_no_name_means_two_countries():
+    """Were there one, the later would take the earlier's phones."""
+    names = countries._names()
+    for language in ("fr", "en"):
+        for region in LOCALE_DATA.keys() & phonenumbers.SUPPORTED_REGIONS:
+            told = LOCALE_DATA[region][language]
+            while told.startswith("*"):
+                told = LOCALE_DATA[region][told[1:]]
+            assert names[countries._key(told)] == region == region_of(told)
+
+
+@pytest.mark.timeout(10)
+def test_a_letter_is_no_country():
+    """However long: nobody searches it."""
+    assert region_of("Île de " * 1_000_000) is None
+    assert not says_nothing("-" * 10_000_000)
