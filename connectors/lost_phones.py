@@ -22,7 +22,8 @@ def lost_phones(contacts: Sequence[Contact]) -> str | None:
         return None
     reasons = Counter(_reasons(lost))
     told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    return f"{len(lost)} of {len(contacts)} leads have a phone that cannot be read: {told}"
+    have = "has" if len(lost) == 1 else "have"
+    return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {told}"
 
 
 def _lost(contact: Contact) -> str | None:

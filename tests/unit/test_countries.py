@@ -4,8 +4,8 @@ import phonenumbers
 import pytest
 from phonenumbers.geodata.locale import LOCALE_DATA
 
-from connectors import countries
 from connectors.countries import HOME, region_of, says_nothing
+from connectors.country_table import TABLE
 
 
 @pytest.mark.parametrize(
@@ -68,26 +68,32 @@ def test_what_names_no_country_is_not_guessed(typed):
     assert region_of(typed) is None
 
 
-def test_every_country_is_known_by_iso_and_by_name():
-    """The codes against another library's list; each name, in French and English, for one country alone."""
+def test_every_country_is_known_by_its_codes():
+    """Of ISO 3166, by another library's list."""
     pycountry = pytest.importorskip("pycountry", reason="comes with Meta's library")
     for country in pycountry.countries:
         if country.alpha_2 in phonenumbers.SUPPORTED_REGIONS:
             codes = (country.alpha_2, country.alpha_3, country.numeric, country.alpha_3.lower())
             assert {country.alpha_2} == {region_of(code) for code in codes}
-    missing = phonenumbers.SUPPORTED_REGIONS - set(countries._names().values()) - {"AC", "TA", "XK"}
-    assert set() == missing
 
 
-def test_no_name_means_two_countries():
-    """Were there one, the later would take the earlier's phones."""
-    names = countries._names()
-    for language in ("fr", "en"):
-        for region in LOCALE_DATA.keys() & phonenumbers.SUPPORTED_REGIONS:
-            told = LOCALE_DATA[region][language]
-            while told.startswith("*"):
-                told = LOCALE_DATA[region][told[1:]]
-            assert names[countries._key(told)] == region == region_of(told)
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_country_is_known_by_its_name(language):
+    """Each in the phone library's own list is that country's, and no other's."""
+    for region in LOCALE_DATA.keys() & phonenumbers.SUPPORTED_REGIONS:
+        name = LOCALE_DATA[region][language]
+        while name.startswith("*"):  # the same as in another language
+            name = LOCALE_DATA[region][name[1:]]
+        assert region == region_of(name) == region_of(name.upper())
+
+
+def test_no_name_or_code_means_two_countries():
+    """The later would take the earlier's phones."""
+    rows = [line.split(" ", 3) for line in TABLE.strip().splitlines()]
+    spellings = [spelling for row in rows for spelling in (*row[:3], *row[3].split(", ")) if spelling != "-"]
+
+    assert len(spellings) == len(set(spellings))
+    assert {"AC", "TA"} == phonenumbers.SUPPORTED_REGIONS - {row[0] for row in rows}
 
 
 @pytest.mark.timeout(10)

@@ -66,5 +66,5 @@ def test_each_phone_has_its_hash_or_is_told_as_lost(country, phone):
         assert told is None
     else:
         reason = "country unknown" if plan is UNKNOWN else "not a valid number"
-        assert told.startswith("1 of 1 leads have a phone that cannot be read: ")
+        assert told.startswith("1 of 1 leads has a phone that cannot be read: ")
         assert reason in told
