@@ -7,7 +7,9 @@ from contextlib import suppress
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+
+from connectors.countries import region_of
 
 LONGEST_FIELD = 1000
 """Characters; what is longer is somebody's letter, and reading it could take for ever."""
@@ -17,20 +19,29 @@ _SEVERAL_PHONES = re.compile(r"/|\s-\s")
 """Separators that may also stand inside one number (06/12/34/56/78): tried only where the whole is none."""
 _BRACKETED = re.compile(r"<([^<>]*)>")
 
-# One numbering plan for all of France: the first four digits tell an overseas number from a mainland one, and which
-# country code it has abroad. https://www.arcep.fr/la-regulation/grands-dossiers-thematiques-transverses/la-numerotation.html
-_OVERSEAS = {
-    **dict.fromkeys(("0590", "0690", "0691"), "GP"),
-    **dict.fromkeys(("0594", "0694"), "GF"),
-    **dict.fromkeys(("0596", "0696", "0697"), "MQ"),
-    **dict.fromkeys(("0262", "0263", "0692", "0693"), "RE"),
-    **dict.fromkeys(("0269", "0639"), "YT"),
-    "0508": None,  # Saint-Pierre-et-Miquelon, whose six digits cannot be told from the prefix
-    "0976": None,  # an overseas internet box: its number does not say where
-}
-_FRENCH = {"FR", "FRANCE", "GP", "GF", "MQ", "RE", "YT"}
+_LABELS = frozenset(
+    {
+        *("bur", "bureau", "cell", "dom", "domicile", "fixe", "gsm", "home", "maison", "mob", "mobile", "n", "no"),
+        *("num", "numero", "office", "perso", "personnel", "phone", "port", "portable", "principal", "pro"),
+        *("professionnel", "secondaire", "tel", "telephone", "travail", "whatsapp", "work"),
+    }
+)
+"""Words that may stand before or after a number and say nothing else of it; any other may, so it is not guessed at."""
+_SPREADSHEET = re.compile(r"(\+?[0-9]{8,})[.,]0{1,2}")
+"""A number that a spreadsheet took for an amount."""
+_FEWEST_WITHOUT_PLUS = 11
+"""Digits with their country code; fewer may be a national number with a slip in it."""
+
+# One numbering plan for all of France: which part of it a number is of abroad, the library's metadata says.
+_ONE_PLAN = {"FR", "GP", "GF", "MQ", "RE", "YT", "BL", "MF"}
 _FRANCE_CODE = 33
-_DIGITS_OF_A_NUMBER = 10
+_OVERSEAS_CODES = (590, 594, 596, 262)
+"""Guadeloupe's (with Saint-Martin and Saint-Barthélemy), Guyane's, Martinique's, La Réunion's (with Mayotte)."""
+_WIDE = {"976": 594, "939": 590}
+"""Who has the rest of a range that is given out by blocks: the metadata names it beside the one that has the block."""
+_NEVER_MAINLAND = frozenset({"262", "263", "269", "508", "590", "594", "596", "976"})
+"""What stays is given to nobody, though the metadata takes it for the mainland's, or cannot be told (508).
+https://www.arcep.fr/la-regulation/grands-dossiers-thematiques-transverses/la-numerotation.html"""
 _PERSONAL = {
     PhoneNumberType.FIXED_LINE,
     PhoneNumberType.MOBILE,
@@ -94,11 +105,10 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
 
     Args:
         values: numbers as typed; a field may hold several.
-        country: the person's country, an ISO 3166 code or "France"; France where it is absent. Where it is
-            anything else, only numbers typed with their country code can be read.
+        country: the person's country as typed, the account's where it says nothing. Where it is one nobody knows, only
+            numbers typed with their country code can be read.
     """
-    code = tidy(country or "FR").upper()
-    region = "FR" if code in _FRENCH else code if code in phonenumbers.SUPPORTED_REGIONS else None
+    region = region_of(country)
     found = (number for value in _short(values) for number in _numbers(tidy(value.replace("\n", ";")), region))
     return tuple(dict.fromkeys(found))
 
@@ -111,24 +121,62 @@ def _numbers(value: str, region: str | None) -> Iterator[str]:
 
 
 def _valid_phone(text: str, region: str | None) -> str | None:
-    typed = re.sub(r"^\s*tel:", "", text, flags=re.IGNORECASE)
-    if any(character.isalpha() for character in typed):
-        return None  # phonenumbers would dial letters: 0800 FLEURS, 0612345678 bureau, 6.1E+08
+    typed = _without_label(text)
+    if typed is None:
+        return None
+    typed = _SPREADSHEET.sub(r"\1", typed) if _SPREADSHEET.fullmatch(typed) else typed
     if region is None:  # a country nobody can name still dials abroad by 00, as all around France do
         typed = re.sub(r"^\s*00", "+", typed)
-    if region == "FR":
-        region = _OVERSEAS.get(_first_digits(typed), region)
+    number = _read(typed, "FR" if region in _ONE_PLAN else region) or _read(_with_plus(typed), None)
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164) if number else None
+
+
+def _without_label(text: str) -> str | None:
+    """The number without `Tél. :` before or `(bureau)` after it; None where other letters stand.
+
+    The library would dial letters: 0800 FLEURS, 6.1E+08.
+    """
+    if not any(character.isalpha() for character in text):
+        return text.strip()
+    places = [at for at, character in enumerate(text) if character.isdigit() or character == "+"]
+    first, end = (places[0], places[-1] + 1) if places else (0, 0)
+    beside = unicodedata.normalize("NFKD", f"{text[:first]} {text[end:]}").casefold()
+    words = re.findall(r"[^\W\d_]+", "".join(one for one in beside if unicodedata.category(one) != "Mn"))
+    inside = any(character.isalpha() for character in text[first:end])
+    return text[first:end] if not inside and _LABELS.issuperset(words) else None
+
+
+def _with_plus(typed: str) -> str:
+    """A number that begins with its country code, without the plus; nothing where it may be a national one."""
+    digits = "".join(character for character in typed if character.isdigit())
+    whole = len(digits) >= _FEWEST_WITHOUT_PLUS and digits[0] != "0" and "+" not in typed
+    return f"+{digits}" if whole else ""
+
+
+def _read(typed: str, region: str | None) -> PhoneNumber | None:
+    """The number, if a person may have it."""
     try:
-        number = phonenumbers.parse(typed, region)
+        number = phonenumbers.parse(typed, region, keep_raw_input=True)
     except NumberParseException:
         return None
-    personal = phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) in _PERSONAL
-    # +33 596… is valid for phonenumbers and nobody's: Martinique is +596.
-    misplaced = number.country_code == _FRANCE_CODE and f"0{number.national_number}"[:4] in _OVERSEAS
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164) if personal and not misplaced else None
+    if number.country_code != _FRANCE_CODE:
+        return number if _is_personal(number) else None
+    overseas = _overseas(number)
+    if overseas or str(number.national_number)[:3] in _NEVER_MAINLAND:
+        # +33 596… is valid for phonenumbers and nobody's: Martinique is +596.
+        national = number.country_code_source == CountryCodeSource.FROM_DEFAULT_COUNTRY
+        return overseas[0] if national and len(overseas) == 1 else None
+    return number if _is_personal(number) else None
 
 
-def _first_digits(typed: str) -> str:
-    """The four that tell where a French number is from, with the 0 that a spreadsheet may have eaten."""
-    digits = re.sub(r"\D", "", typed)
-    return digits.zfill(_DIGITS_OF_A_NUMBER)[:4] if len(digits) == _DIGITS_OF_A_NUMBER - 1 else digits[:4]
+def _overseas(number: PhoneNumber) -> list[PhoneNumber]:
+    """What a number of the French plan is abroad, where the metadata gives it to a part overseas."""
+    national = number.national_number
+    there = [PhoneNumber(country_code=code, national_number=national) for code in _OVERSEAS_CODES]
+    found = [each for each in there if _is_personal(each)]
+    rest = _WIDE.get(str(national)[:3])
+    return [each for each in found if each.country_code != rest] or found
+
+
+def _is_personal(number: PhoneNumber) -> bool:
+    return phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) in _PERSONAL

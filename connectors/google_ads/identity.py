@@ -11,6 +11,11 @@ from connectors.records import Contact, Identifier, IdentifierKind
 MOST_IDENTIFIERS = 10
 """Per event. https://developers.google.com/data-manager/api/devguides/limits"""
 
+# No address (names, postcode, country). The Data Manager API's messages have one, and its guide shows it in an event:
+# https://developers.google.com/data-manager/api/devguides/events/send-events. But no page says that a click conversion
+# is matched by it, the Google Ads API refuses it for one, and postcode and country travel unhashed: they would stand in
+# the ledger and in frozen bytes, where only hashes of contact data do. Would change it: Google's word that matching of
+# offline conversions uses it, and an owner who takes a readable postcode on disk for it.
 _DOTLESS = {"gmail.com", "googlemail.com"}
 
 

@@ -8,9 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-import phonenumbers
-
 from connectors.contact import LONGEST_FIELD, clean_emails, clean_phones
+from connectors.countries import FRENCH_POST, region_of, says_nothing
 from connectors.records import Contact, Identifier, IdentifierKind
 
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}
@@ -22,9 +21,26 @@ _ARRONDISSEMENT = re.compile(
     r"\d+\s*(?:er|re|ère|nd|nde|e|è|eme|ème|ième|ieme)?\b|\barr(?:t|dt|ondissement)?\b|\bcedex\b"
 )
 _ROMAN_ARRONDISSEMENT = re.compile(r"\b(?P<city>paris|lyon|marseille)\s+[xvi]+\s*(?:er|e|è|eme|ème)\b")
-_FRENCH_POSTCODE = re.compile(r"(?:fr?)?(?P<digits>[0-9]{4,5})", re.ASCII)
+_CEDEX = re.compile(r"\s*cedex\b.*", re.DOTALL)
+_POSTCODES = {
+    **dict.fromkeys(FRENCH_POST, re.compile(r"(?:fr?)?(?P<told>[0-9]{5})")),
+    "FR": re.compile(r"(?:fr?)?(?P<told>[0-9]{4,5})"),
+    "BE": re.compile(r"(?:be?)?(?P<told>[0-9]{4})"),
+    "CH": re.compile(r"(?:ch)?(?P<told>[0-9]{4})"),
+    "LU": re.compile(r"(?:lu?)?(?P<told>[0-9]{4})"),
+    "DE": re.compile(r"(?:de?)?(?P<told>[0-9]{5})"),
+    "ES": re.compile(r"(?:es?)?(?P<told>[0-9]{5})"),
+    "IT": re.compile(r"(?:it?)?(?P<told>[0-9]{5})"),
+    "MC": re.compile(r"(?:mc)?(?P<told>[0-9]{5})"),
+    "US": re.compile(r"(?:us)?(?P<told>[0-9]{5})(?:[0-9]{4})?"),
+    # Area, district and sector: SW1A 1AA is in the sector SW1A 1.
+    "GB": re.compile(r"(?P<told>[a-z]{1,2}[0-9][0-9a-z]?[0-9])[a-z]{2}"),
+}
+"""Postcodes without spaces and dashes, with the country's sign before them where people write one; what Meta is told of
+each: five digits in the United States, the sector in the United Kingdom."""
+_OTHER_POSTCODE = re.compile(r"(?P<told>(?=[a-z]*[0-9])[0-9a-z]{3,10})")
+_NO_COUNTRY = re.compile(r"(?P<told>[0-9]{5})")
 _DIGITS_OF_A_POSTCODE = 5
-_FRANCE = {"fr", "fra", "france"}
 
 
 def identify(contact: Contact) -> tuple[Identifier, ...]:
@@ -33,9 +49,9 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
     Enough is an e-mail, a phone, or first and last name with a postcode or city: Meta refuses less, and with it the
     whole request. https://developers.facebook.com/documentation/ads-commerce/conversions-api/best-practices
     """
-    country = _country(contact.country)
-    french = country == "fr" or not (contact.country or "").strip()
-    postcode = _postcode(contact.postcode, french=french)
+    region = region_of(contact.country)
+    postcode = _postcode(contact.postcode, region)
+    assumed = says_nothing(contact.country) and not postcode
     found: dict[IdentifierKind, Iterable[str | None]] = {
         IdentifierKind.EMAIL: (address.lower() for address in clean_emails(contact.emails)),
         IdentifierKind.PHONE: (
@@ -45,7 +61,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
         IdentifierKind.LAST_NAME: (_name(contact.last_name),),
         IdentifierKind.CITY: (_city(contact.city),),
         IdentifierKind.POSTCODE: (postcode,),
-        IdentifierKind.COUNTRY: (country or ("fr" if french and postcode else None),),
+        IdentifierKind.COUNTRY: (None if assumed or region is None else region.lower(),),
     }
     hashes = [Identifier(kind, _sha256(text)) for kind, texts in found.items() for text in texts if text]
     return tuple(dict.fromkeys(hashes)) if is_enough({each.kind for each in hashes}) else ()
@@ -84,22 +100,20 @@ def _city(typed: str | None) -> str | None:
     return None if letters in _NO_NAME else letters
 
 
-def _postcode(typed: str | None, *, french: bool) -> str | None:
-    """Five digits; a French one typed with its country, with a space, or robbed of its first 0 by a spreadsheet."""
-    compact = re.sub(r"[\s-]", "", _lower(typed))
-    match = _FRENCH_POSTCODE.fullmatch(compact)
-    if match is None or (len(match["digits"]) < _DIGITS_OF_A_POSTCODE and not french):
+def _postcode(typed: str | None, region: str | None) -> str | None:
+    """Lower case, without spaces, dashes, Cedex and the country's sign, in the form its country has.
+
+    A French one gets back the first 0 that a spreadsheet took; where nobody knows the country, five digits do.
+    """
+    compact = re.sub(r"[\s-]", "", _CEDEX.sub("", _lower(typed)))
+    shape = _NO_COUNTRY if region is None else _POSTCODES.get(region, _OTHER_POSTCODE)
+    match = shape.fullmatch(compact)
+    if match is None:
         return None
-    digits = match["digits"].zfill(_DIGITS_OF_A_POSTCODE)
+    if region is not None and region not in FRENCH_POST:
+        return match["told"]
+    digits = match["told"].zfill(_DIGITS_OF_A_POSTCODE)
     return None if digits.startswith("00") else digits
-
-
-def _country(typed: str | None) -> str | None:
-    """The two letters of ISO 3166, in lower case."""
-    text = _lower(typed).strip()
-    if text in _FRANCE:
-        return "fr"
-    return text if text.upper() in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _lower(typed: str | None) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from connectors.countries import region_of, says_nothing
 from connectors.oplead.candidates import CANDIDATES
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.dates import read_moment, start_of
@@ -191,8 +192,21 @@ def _contact(item: Mapping[str, object], paths: FieldPaths) -> Contact:
         last_name=_text(item, paths.last_name),
         postcode=_text(item, paths.postcode),
         city=_text(item, paths.city),
-        country=next(iter(texts(item, paths.country or (), _COUNTRY_TEXT)), None),
+        country=_country(item, paths),
     )
+
+
+def _country(item: Mapping[str, object], paths: FieldPaths) -> str | None:
+    """The first spelling that names a country, else the first: a code of Oplead's own may stand beside the name."""
+    told = next(iter(texts(item, paths.country or (), _COUNTRY_TEXT)), None)
+    if told is None or _names_a_country(told):
+        return told
+    every = (text for key in _COUNTRY_TEXT for text in texts(item, paths.country or (), (key,)))
+    return next(filter(_names_a_country, every), told)
+
+
+def _names_a_country(text: str) -> bool:
+    return not says_nothing(text) and region_of(text) is not None
 
 
 def _wanted(item: Mapping[str, object], path: str) -> str | Decimal | None:

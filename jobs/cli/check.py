@@ -8,8 +8,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured, Transient, Unreachable
+from connectors.lost_phones import lost_phones
 from connectors.ports import Inspects, LeadSource, Shows
-from connectors.records import Expectation, Finding, Lead, UnreadableLead, Verdict
+from connectors.records import Contact, Expectation, Finding, Lead, UnreadableLead, Verdict
 from jobs.cli.accounts import WrongSettingsError, load_account, told
 from jobs.cli.exits import Exit, worst
 from jobs.cli.state import starts_of
@@ -17,9 +18,10 @@ from jobs.cli.waiting import open_visible_clock
 from jobs.forecast import Forecast, forecast
 from jobs.reporting import as_json
 from jobs.reporting.findings import print_findings
-from jobs.reporting.forecast import forecast_findings, print_forecast, unmet_findings
+from jobs.reporting.forecast import forecast_findings, phone_findings, print_forecast, unmet_findings
 from jobs.reporting.terminal import day_and_time, results
 from jobs.routes import expectations
+from jobs.rulebook import Rulebook
 from jobs.settings import Settings, Valid
 from jobs.settings.unmet import Seen, unmet
 from jobs.wiring import connect, inspectors, rules_alone
@@ -143,7 +145,14 @@ def look_at_oplead(settings: Settings, file: Path) -> Oplead:
             return Oplead([Finding("leads", Verdict.UNREADABLE, str(error), "Try again later.")])
         made = forecast(book, deps, found)
         named = unmet(file, _seen(deps.source, found))
-        return Oplead([*forecast_findings(made), *unmet_findings(named)], made)
+        phones = phone_findings(lost_phones(_contacts(book, found)))
+        return Oplead([*forecast_findings(made), *phones, *unmet_findings(named)], made)
+
+
+def _contacts(book: Rulebook, found: Sequence[Lead | UnreadableLead]) -> Sequence[Contact]:
+    """The contact data that a platform would get; none where the settings send none."""
+    wanted = any(route.uses_contact for route in book.routes)
+    return [one.contact for one in found if isinstance(one, Lead)] if wanted else []
 
 
 def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> Seen:

@@ -38,6 +38,12 @@ def unmet_findings(found: Sequence[Unmet]) -> Sequence[Finding]:
     ]
 
 
+def phone_findings(lost: str | None) -> Sequence[Finding]:
+    """What is said of phones that reach no platform, though the settings send contact data."""
+    advice = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
+    return [Finding("phones", Verdict.DOUBTFUL, lost, advice)] if lost else []
+
+
 def print_forecast(console: Console, account: Account, made: Forecast) -> None:
     """Print what the settings would do to them, as if all of their past counted."""
     if not made.leads:

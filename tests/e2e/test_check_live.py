@@ -552,3 +552,16 @@ def test_a_status_nobody_named_fails_where_its_leads_carry_click_ids(company):
 
     assert (1, "failed") == (code, found["statuses"][0])
     assert "chaud (1)" in found["statuses"][1].casefold()
+
+
+def test_phones_that_no_platform_will_get_are_told(company):
+    """Contact data goes out, and one lead's phone lacks a digit: to look at, with what to do."""
+    company.serve(lead(4, contact={"email": "lead.4@example.com", "phone": "06 12 34 56"}))
+    code, found, _ = looked(company)
+    company.sandbox.oplead.delete("L-4")
+    verdict, said, advice = found["phones"]
+
+    assert (0, "look at") == (code, verdict)
+    assert "1 of 3 leads has a phone that cannot be read: not a valid number of a person 1" == said
+    assert "oplead.fields.country" in advice
+    assert "phones" not in looked(company)[1]

@@ -47,7 +47,9 @@ def spoilt(samples, alphabet):
 PHONE = spoilt(PHONES, "0123456789+ .-/()\n;")
 EMAIL = spoilt(EMAILS, string.ascii_letters + "@.<> ;,/+é\n")
 COUNTRY = (
-    st.none() | st.sampled_from(["FR", "fr ", "France", "", "GP", "RE", "BE", "US", "IT", "Belgique", "ZZ"]) | TEXT
+    st.none()
+    | st.sampled_from(["FR", "fr ", "France", "", "GP", "RE", "BE", "US", "IT", "Belgique", "ZZ", "250", "fr-FR", "-"])
+    | spoilt(["France métropolitaine", "FRA", "n/a", "Réunion", "L'Italie", "+33"], "FRAfra0+-_/ .")
 )
 NAME = (
     st.none() | TEXT | st.sampled_from(["M. et Mme Durand", "Le\u0301a", "Paris 12e", "CEDEX 7", "75 012", "1er", "NC"])

@@ -1,7 +1,9 @@
 """Contact data as French CRMs hold it, made clean or dropped."""
 
+import phonenumbers
 import pytest
 
+from connectors import contact
 from connectors.contact import clean_emails, clean_phones, tidy
 
 
@@ -68,7 +70,22 @@ def test_an_address_given_twice_is_one():
         ("0800 123 456", []),
         ("0892 123 456", []),
         ("0 800 FLEURS", []),
-        ("0612345678 bureau", []),
+        ("0612345678 bureau", ["+33612345678"]),
+        ("06 12 34 56 78 (perso)", ["+33612345678"]),
+        ("Tél. : 06 12 34 56 78", ["+33612345678"]),
+        ("TÉLÉPHONE PORTABLE 06 12 34 56 78", ["+33612345678"]),
+        ("n° 06 12 34 56 78 - pro", ["+33612345678"]),
+        ("Tel (06) 12 34 56 78", ["+33612345678"]),
+        ("bureau 01 42 68 53 00 / perso 06 12 34 56 78", ["+33142685300", "+33612345678"]),
+        ("0612345678 mari", []),
+        ("bureau 01 42 68 53 00 perso 06 12 34 56 78", []),
+        ("0612345678 poste 12", []),
+        ("0612345678.0", ["+33612345678"]),
+        ("612345678,00", ["+33612345678"]),
+        ("33612345678.0", ["+33612345678"]),
+        ("590690001234", ["+590690001234"]),
+        ("41 79 123 45 67", ["+41791234567"]),
+        ("3726123456", []),  # Estonian with a plus, a slip of a French one as likely
         ("6.12345678E+08", []),
         ("06 12 34 56", []),
         ("06 12 34 56 78 90", []),
@@ -95,6 +112,34 @@ def test_a_phone_field(typed, clean):
         ("0692 12 34 56", "+262692123456"),
         ("0269 60 12 34", "+262269601234"),
         ("0639 69 12 34", "+262639691234"),
+        ("0590 29 12 34", "+590590291234"),
+        ("0590 87 12 34", "+590590871234"),
+        ("0709 00 12 34", "+590709001234"),
+        ("0709 30 12 34", "+594709301234"),
+        ("0709 10 12 34", "+596709101234"),
+        ("0709 20 12 34", "+262709201234"),
+        ("0709 35 12 34", "+262709351234"),
+        ("0976 01 23 45", "+590976012345"),
+        ("0976 50 12 34", "+594976501234"),
+        ("0976 60 12 34", "+596976601234"),
+        ("0976 30 12 34", "+262976301234"),
+        ("0976 90 12 34", "+262976901234"),
+        ("0939 50 12 34", "+590939501234"),
+        ("0939 60 12 34", "+594939601234"),
+        ("0939 70 12 34", "+596939701234"),
+        ("0939 80 12 34", "+262939801234"),
+        ("0939 90 12 34", "+262939901234"),
+        ("0947 50 12 34", "+590947501234"),
+        ("0947 60 12 34", "+594947601234"),
+        ("0947 70 12 34", "+596947701234"),
+        ("0947 90 12 34", "+262947901234"),
+        ("0268 80 12 34", "+262268801234"),
+        ("0268 90 12 34", "+262268901234"),
+        ("0598 70 12 34", "+590598701234"),
+        ("0598 80 12 34", "+594598801234"),
+        ("0598 90 12 34", "+596598901234"),
+        ("0939 00 12 34", "+33939001234"),
+        ("0598 00 12 34", "+33598001234"),
     ],
 )
 def test_its_first_digits_tell_an_overseas_number(typed, clean):
@@ -102,10 +147,27 @@ def test_its_first_digits_tell_an_overseas_number(typed, clean):
     assert (clean,) == clean_phones([typed], country="France")
 
 
-@pytest.mark.parametrize("typed", ["0976 12 34 56", "0508 41 12 34", "+33 596 50 12 34", "+33 692 12 34 56"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("0508 41 12 34", "0269 20 12 34", "+33 596 50 12 34", "+33 692 12 34 56"),
+        *("+33 939 50 12 34", "33 976 01 23 45", "0033 268 80 12 34", "+33 (0)598 70 12 34"),
+    ],
+)
 def test_a_number_that_belongs_to_nobody_is_dropped(typed):
-    """An overseas internet box does not say where it stands; +33 leads to no overseas number."""
+    """+33 leads to no overseas number."""
     assert () == clean_phones([typed], country=None)
+
+
+RANGES = ("262", "263", "268", "269", "590", "594", "596", "598", "639", "709", "939", "947", "976")
+
+
+@pytest.mark.parametrize("prefix", [*RANGES, *(str(each) for each in range(690, 698))])
+def test_each_block_of_the_french_plan_is_in_one_part_of_france(prefix):
+    """The metadata gives some blocks to two: new ones must be settled before a number is lost for them."""
+    for block in range(1000):
+        number = phonenumbers.PhoneNumber(country_code=33, national_number=int(f"{prefix}{block:03}111"))
+        assert len(contact._overseas(number)) <= 1
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\u200c", "\u200d", "\u2060", "\u200e", "\ufeff"])
@@ -138,9 +200,14 @@ def test_accents_composed_and_decomposed_are_one_text():
         ("0470 12 34 56", "be ", ["+32470123456"]),
         ("0612345678", "fr", ["+33612345678"]),
         ("0612345678", "", ["+33612345678"]),
-        ("0470 12 34 56", "Belgique", []),
-        ("+32 470 12 34 56", "Belgique", ["+32470123456"]),
-        ("0032 470 12 34 56", "Belgique", ["+32470123456"]),
+        ("0470 12 34 56", "Belgique", ["+32470123456"]),
+        ("0470 12 34 56", "Syldavie", []),
+        ("+32 470 12 34 56", "Syldavie", ["+32470123456"]),
+        ("0032 470 12 34 56", "Syldavie", ["+32470123456"]),
+        ("32 470 12 34 56", "Syldavie", ["+32470123456"]),
+        ("06 12 34 56 78", "Martinique", ["+33612345678"]),
+        ("0696 12 34 56", "MQ", ["+596696123456"]),
+        ("41 12 34", "Saint-Pierre-et-Miquelon", ["+508411234"]),
     ],
 )
 def test_the_country_decides_how_a_national_number_is_read(typed, country, clean):

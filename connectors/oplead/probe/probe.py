@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from connectors.errors import Misconfigured
+from connectors.lost_phones import lost_phones
 from connectors.oplead.candidates import with_candidates
 from connectors.oplead.client import TIMEOUT, OpleadClient
 from connectors.oplead.fields import find
@@ -145,6 +146,8 @@ class OpleadProbe:
         options, pull = settle(options, found, notes, self._source)
         paths = with_candidates(places.fields)
         notes.suspicions.extend(suspicions_of(records, whole, paths.click_id or ()))
+        if lost := lost_phones([record.contact for record in records]):
+            notes.suspicions.append(f"{lost}.")
         empty = [path for path, node in tree.items() if not node.filled and not node.is_listed]
         if empty and len(whole) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")

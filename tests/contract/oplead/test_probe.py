@@ -702,3 +702,16 @@ def test_nobodys_data_is_told(probe):
     assert survey.leads == 60
     for secret in (*PEOPLE, *given.split(), mail.partition("@")[0], TOKEN, phone.replace(" ", "")):
         assert secret not in repr(survey)
+
+
+def test_phones_that_cannot_be_read_are_counted(probe):
+    """By what they are lost to, in a sentence."""
+    people = [lead(number, country="France métropolitaine") for number in range(30)]
+    for number, one in enumerate(people):
+        one["country"] = "Syldavie" if number < 4 else one["country"]
+        one["contact"] = {**one["contact"], "phone": "06 12 34 56" if number == 4 else "06 12 34 56 78"}
+
+    (told,) = [said for said in probe(List(people)).suspicions if "phone" in said]
+
+    assert told.startswith("5 of 30 leads have a phone that cannot be read: ")
+    assert told.endswith("country 'Syldavie' unknown 4, not a valid number of a person 1.")

@@ -273,3 +273,20 @@ def test_what_is_no_json_is_a_value_error(content):
     """HTML, cut short, wrongly encoded or nested without end."""
     with pytest.raises(ValueError):  # noqa: PT011 the message is the library's
         read_json(content)
+
+
+@pytest.mark.parametrize(
+    ("item", "country"),
+    [
+        ({"country": "FR"}, "FR"),
+        ({"country": {"code": "75", "name": "Belgique"}}, "Belgique"),
+        ({"country": {"code": "BE", "name": "Belgique"}}, "BE"),
+        ({"country": "-", "contact": {"country": "Suisse"}}, "Suisse"),
+        ({"country": {"code": "75", "name": "Syldavie"}}, "75"),
+        ({"country": "n/a"}, "n/a"),
+        ({}, None),
+    ],
+)
+def test_the_spelling_that_names_a_country_is_taken(item, country):
+    """A code of the CRM's own beside it names none, nor does a dash."""
+    assert country == parse(**item).contact.country
