@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
 from pydantic import BaseModel, SecretStr
 
 from jobs.cli.exits import Exit, Failure, failure_of
 from jobs.reporting.account import Account
 from jobs.settings import Invalid, Problem, Settings, Valid, load
+from jobs.settings.env_file import EnvFile
 
+_log = structlog.stdlib.get_logger()
 _SQLITE = "sqlite:///"
 
 
@@ -107,9 +110,20 @@ def load_account(file: Path, environ: Mapping[str, str] = os.environ) -> Valid:
         WrongSettingsError: it must not run.
     """
     loaded = load(file, environ)
+    say_what_env_file_gives(loaded.env_file)
     if isinstance(loaded, Invalid):
         raise WrongSettingsError(loaded.problems)
     return loaded
+
+
+def say_what_env_file_gives(env_file: EnvFile | None) -> None:
+    """Log, by name, which variables come from the `.env` beside the settings, and what is wrong with that file."""
+    if env_file is None:
+        return
+    if env_file.taken:
+        _log.info(f"{env_file.path}: read for {', '.join(env_file.taken)}")
+    for warning in env_file.warnings:
+        _log.warning(warning)
 
 
 def told(settings: Settings) -> Account:

@@ -423,7 +423,27 @@ def test_a_missing_secret_is_told_by_the_name_of_its_variable(account):
     """Operations learns which variable to set."""
     del account.environ["OPLEAD_TOKEN"]
 
-    _assert_told(account("run"), 2, "OPLEAD_TOKEN is not set", "oplead.token")
+    line = f"OPLEAD_TOKEN=…  into {account.settings.with_name('.env')}"
+
+    _assert_told(account("run"), 2, "OPLEAD_TOKEN is not set", "oplead.token", line)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "status", "probe"])
+def test_secrets_beside_the_settings_are_read_and_told_by_name(account, command):
+    """A forgotten `set -a` costs nobody a night; what others may read is told, and no value is shown."""
+    file = account.settings.with_name(".env")
+    account.begin()
+    file.write_text("".join(f"{name}={value}\n" for name, value in account.environ.items()))
+    file.chmod(0o644)
+    secret = account.environ["OPLEAD_TOKEN"]
+    account.environ.clear()
+    result = account(command)
+
+    assert result.returncode != 2, result.stderr
+    assert f"{file}: read for " in result.stderr
+    assert "OPLEAD_TOKEN" in result.stderr
+    assert f"chmod 600 {file}" in result.stderr
+    assert secret not in result.stdout + result.stderr
 
 
 def test_unreadable_yaml_is_told_with_its_line(account):
