@@ -93,13 +93,20 @@ def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
     for other in others:
         if other is one or not isinstance(other.found, Valid):
             continue
-        if one.found.settings.account == other.found.settings.account:
-            what = f"account {one.name!r}, which needs a name of its own in each"
-        elif state_of(one.found.settings).resolve() == state_of(other.found.settings).resolve():
-            what = "the same `state:`; write another in one of them"
-        else:
-            continue
-        return Failure(f"{one.file} and {other.file} both hold {what}", Exit.CONFIGURATION)
+        what = _shared_by(one.found.settings, other.found.settings)
+        if what is not None:
+            return Failure(f"{one.file} and {other.file} both hold {what}", Exit.CONFIGURATION)
+    return None
+
+
+def _shared_by(one: Settings, other: Settings) -> str | None:
+    """What two accounts would overwrite for each other."""
+    if one.account == other.account:
+        return f"account {one.account!r}, which needs a name of its own in each"
+    if state_of(one).resolve() == state_of(other).resolve():
+        return "the same `state:`; write another in one of them"
+    if one.metrics and other.metrics and one.metrics.resolve() == other.metrics.resolve():
+        return "the same `metrics:`; write another in one of them"
     return None
 
 

@@ -233,7 +233,8 @@ def test_check_says_what_is_assumed(account):
     result = account("check")
 
     assert 0 == result.returncode
-    assert "this may run" in result.stdout
+    assert f"{account.settings}: may run (no mistakes in the file)" == result.stdout.splitlines()[-1]
+    assert "checked: the file; not checked: Oplead, google_ads, meta (--live asks them)" in result.stdout
     assert "note: " in result.stdout
     assert "click window of conversion action 987654321 is taken as 90 days" in result.stdout
     assert "987654322" not in result.stdout
@@ -260,7 +261,8 @@ def test_check_names_the_place_of_every_problem(account):
 
     assert 2 == result.returncode
     assert len(lines) >= 3
-    assert all(re.match(rf"{re.escape(str(account.settings))}:\d+:\d+: \S", line) for line in lines)
+    assert f"{account.settings}: must not run ({len(lines) - 2} problems, named above)" == lines[-1]
+    assert all(re.match(rf"{re.escape(str(account.settings))}:\d+:\d+: \S", line) for line in lines[:-2])
     assert any("curency" in line for line in lines)
 
 
