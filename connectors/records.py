@@ -462,6 +462,8 @@ class Finding:
     """What to do about it; empty where there is nothing to do."""
     settles: str = ""
     """The setting that need not be taken for granted any more, now that this is known."""
+    is_notable: bool = False
+    """Whether a person wants to read it even where all is well."""
 
 
 @dataclass(frozen=True, slots=True)
