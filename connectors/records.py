@@ -399,6 +399,8 @@ class NotSent:
     reason: str
     unreachable: str = ""
     """The address, where no connection to it comes about at all."""
+    is_unknown_host: bool = False
+    """Whether there is no host of its name, so that trying again in a moment is pointless."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import assert_never
 from sqlmodel import Session
 
 from connectors.ports import Clock, ConversionSink
-from connectors.records import DestinationId, LeadId, Receipt, Refused, Target
+from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.intend import Intending, Intent
 from jobs.ledger import deliveries, leads, requests, sendables
 from jobs.ledger.fates import Fate
@@ -263,6 +263,8 @@ class Lane:
                 follow = self._receiving(session, trial).receive(intent, receipt)
             if not isinstance(follow, Again):
                 return follow
+            if isinstance(receipt, NotSent) and receipt.is_unknown_host:
+                return Stop(follow.why, whole_destination=True)
             batch = follow.batch
             beside += follow.beside or 0
             wait = follow.wait or timedelta(seconds=min(60, 2**attempt) * (0.5 + self.jitter() / 2))
