@@ -3,6 +3,7 @@
     ConnectorError              never raised itself
     ├── Transient               try again later: timeouts, 429, 5xx, cut connections
     │   └── Unreachable         nobody answers at the address: it is wrong, or the network is down
+    │       └── UnknownHost     there is no host of this name: asking again at once does not help
     └── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
         └── KeyRefused          the key itself, or the way it is shown
 
@@ -27,6 +28,10 @@ class Transient(ConnectorError):
 
 class Unreachable(Transient):
     """Nobody answers at an address, which the message names with its setting: no such host, or no connection."""
+
+
+class UnknownHost(Unreachable):
+    """A name server says that there is no such host; a night that meets it goes on tomorrow."""
 
 
 class Misconfigured(ConnectorError):

@@ -399,6 +399,8 @@ class NotSent:
     reason: str
     unreachable: str = ""
     """The address, where no connection to it comes about at all."""
+    is_unknown_host: bool = False
+    """Whether there is no host of its name, so that trying again in a moment is pointless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,6 +474,8 @@ class Finding:
     """What to do about it; empty where there is nothing to do."""
     settles: str = ""
     """The setting that need not be taken for granted any more, now that this is known."""
+    is_notable: bool = False
+    """Whether a person wants to read it even where all is well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from connectors.errors import Transient
+from connectors.errors import Transient, UnknownHost
 from connectors.ports import Clock
 
 ATTEMPTS = 5
@@ -30,11 +30,13 @@ def retry_read(read: Callable[[], T], *, clock: Clock, jitter: Callable[[], floa
         jitter: numbers from 0 to 1, where 1 is the whole wait.
 
     Raises:
-        Transient: the last one, with the platform's own delay where it named one.
+        Transient: the last one, with the platform's own delay where it named one; an UnknownHost at once.
     """
     for attempt in range(1, ATTEMPTS):
         try:
             return read()
+        except UnknownHost:
+            raise
         except Transient as failure:
             asked = failure.retry_after
             if asked is not None and asked > LONGEST_ASKED_FOR:

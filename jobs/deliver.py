@@ -10,7 +10,7 @@ from typing import assert_never
 from sqlmodel import Session
 
 from connectors.ports import Clock, ConversionSink
-from connectors.records import DestinationId, LeadId, Receipt, Refused, Target
+from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.intend import Intending, Intent
 from jobs.ledger import deliveries, leads, requests, sendables
 from jobs.ledger.fates import Fate
@@ -318,6 +318,8 @@ class Lane:
                 self.unheard, self.answers = 0, True
             if not isinstance(follow, Again):
                 return follow
+            if isinstance(receipt, NotSent) and receipt.is_unknown_host:
+                return Stop(follow.why, whole_destination=True)
             if follow.unheard and self._asks_a_human:
                 return follow
             batch = follow.batch

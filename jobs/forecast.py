@@ -33,7 +33,12 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
         tuple(one for one in found if isinstance(one, Lead)),
         tuple(one for one in found if isinstance(one, UnreadableLead)),
     )
-    always = replace(book, routes=tuple(replace(route, since=_ALWAYS) for route in book.routes))
+    always = replace(
+        book,
+        routes=tuple(replace(route, since=_ALWAYS) for route in book.routes),
+        # So much of the past is never one night's: the surge guard has nothing to say here.
+        max_per_run={route.destination: len(found) * len(book.routes) + 1 for route in book.routes},
+    )
     with (
         throwaway() as state,
         held(state, book.account, "forecast", pid=os.getpid(), now=deps.clock.now()) as ledger,

@@ -13,6 +13,7 @@ from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
 from connectors.errors import Misconfigured
+from connectors.host_names import is_unknown_host
 from connectors.one_call import checked_address, restrain
 
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
@@ -92,7 +93,8 @@ class ServiceAccount:
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle where the environment says
-            raise TokenUnavailableError("the token server could not be reached") from error
+            why = ": there is no host of its name" if is_unknown_host(error) else ""
+            raise TokenUnavailableError(f"the token server could not be reached{why}") from error
         except (TypeError, ValueError) as error:
             raise TokenUnavailableError("the token server's answer cannot be read") from error
 

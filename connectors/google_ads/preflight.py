@@ -18,8 +18,7 @@ from connectors.google_ads.credentials import (
     TokenUnavailableError,
 )
 from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
-from connectors.google_ads.inspection import account, uploads
-from connectors.google_ads.inspection.actions import action_findings, actions_query
+from connectors.google_ads.inspection import account, actions, bidding, uploads
 from connectors.google_ads.inspection.reader import NotReadableError, Reader
 from connectors.google_ads.inspection.transports import ACCESS, try_transport
 from connectors.ports import ConversionSink
@@ -141,14 +140,17 @@ class GoogleInspector:
         if not numbers:
             return
         try:
-            found = {
-                str(row.conversion_action.id): row.conversion_action for row in reader.rows(actions_query(numbers))
-            }
+            found = {str(row.conversion_action.id): row.conversion_action for row in reader.rows(actions.QUERY)}
         except NotReadableError as error:
             yield _unreadable("conversion actions", error)
             return
+        goals = _goals(reader)
         for action in numbers:
-            yield from action_findings(found.get(action), action, self._options.customer_id, by_action[action])
+            expects = by_action[action]
+            yield from actions.action_findings(found.get(action), action, self._options.customer_id, expects)
+            if action in found:
+                yield bidding.standing(found[action], [each.conversion for each in expects], goals)
+        yield from bidding.bidding_findings(found.values(), by_action, goals)
 
     def _transports(self, expected: Sequence[Expectation]) -> Iterator[Finding]:
         """Try both with the first conversion's action; without any there is nothing to name."""
@@ -168,6 +170,14 @@ class GoogleInspector:
                 AdsApiOptions(*common, told.ads_api_endpoint, told.timeout, validate_only=True)
             ),
         }
+
+
+def _goals(reader: Reader) -> bidding.Goals | None:
+    """The account's goals; None where this access cannot read them."""
+    try:
+        return bidding.goals_of(row.customer_conversion_goal for row in reader.rows(bidding.GOALS_QUERY))
+    except NotReadableError:
+        return None
 
 
 def _uploads(reader: Reader, summary: uploads.Summary) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import requests
 
+from connectors.host_names import is_unknown_host
 from connectors.meta import checks, encode, identity, limits
 from connectors.meta.answers import receipt
 from connectors.meta.options import MetaOptions
@@ -92,6 +93,8 @@ class MetaSink:
             response = self._graph.post_events(dataset_id, events)
         except requests.RequestException as error:
             reason = type(error).__name__  # its message may hold the address, its request the events
+            if is_unknown_host(error):
+                return NotSent("there is no host of the name in meta.graph_url", is_unknown_host=True)
             return NotSent(f"no connection: {reason}") if never_connected(error) else Lost(reason)
         except OSError as error:  # no CA bundle where the environment says; what requests sends through it wraps
             return NotSent(type(error).__name__)

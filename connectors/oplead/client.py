@@ -18,7 +18,8 @@ from urllib.parse import quote, unquote_plus
 import httpx
 
 from connectors.authorities import authorities
-from connectors.errors import KeyRefused, Misconfigured, Transient, Unreachable
+from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost, Unreachable
+from connectors.host_names import is_unknown_host
 from connectors.oplead.flight import in_order
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.wire import read_json
@@ -218,6 +219,8 @@ class OpleadClient:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
         except httpx.ConnectError as error:
+            if is_unknown_host(error):
+                raise UnknownHost(f"there is no host of the name in {self._server}: see oplead.base_url") from None
             raise Unreachable(
                 f"nobody answers at {self._server} ({type(error).__name__}): see oplead.base_url"
             ) from None
@@ -254,6 +257,8 @@ class OpleadClient:
 
 def _is_everyones(failure: BaseException) -> bool:
     """Whether a failure is not one page's: every other page would fail alike."""
+    if isinstance(failure, UnknownHost):
+        return True
     if isinstance(failure, Transient):
         return failure.retry_after is not None and failure.retry_after > LONGEST_ASKED_FOR
     return not isinstance(failure, Refused)

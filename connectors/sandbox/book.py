@@ -30,6 +30,8 @@ class Acceptance:
     """What it is told apart by, where that is not its transaction id."""
     click: str = ""
     """The click id behind it, kept only where the API tells events apart by it."""
+    known_by: tuple[str, ...] = ()
+    """The click ids and hashes it came with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class Book:
     def lines(self) -> list[dict[str, object]]:
         """The book as JSON, in the order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
+
+    def known_by(self) -> dict[str, tuple[str, ...]]:
+        """What each conversion came with, by its transaction id."""
+        return {line.first.transaction_id: tuple(line.first.known_by) for line in self._lines.values()}
 
     def dump(self) -> list[dict[str, Any]]:
         """Everything, to be given to `load` later."""

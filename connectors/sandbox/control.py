@@ -1,5 +1,6 @@
 """The hand on the sandbox: what a person or a test may look at, plant and change."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,10 @@ from connectors.sandbox.oauth import OAuth
 from connectors.sandbox.oplead import Oplead
 from connectors.sandbox.oplead_shape import AXES
 from connectors.sandbox.page import render
+from connectors.sandbox.page_leads import leads_behind
 
+_EVERY = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+"""Seconds after which the page may ask to be loaded again."""
 FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
 """The servers that may fail, `google_ads` by both its ports; clock and control never do."""
 
@@ -117,8 +121,17 @@ class Control:
         told = {name: value for each in self._switched() for name, value in each.switches.items()}
         return {name: value for name, value in told.items() if name not in untold}
 
-    def _page(self, _: Request) -> Response:
-        return Response(200, render(self.state()).encode(), {"Content-Type": "text/html; charset=UTF-8"})
+    def _page(self, request: Request) -> Response:
+        each = self._platforms
+        known_by = {**each.data_manager.known_by(), **each.meta.known_by()}
+        every = request.query.get("every", ("",))[0]
+        told = {
+            **self.state(),
+            "behind": leads_behind(known_by, each.oplead.leads()),
+            "names": each.data_manager.names(),
+            "every": int(every) if _EVERY.fullmatch(every) else 0,
+        }
+        return Response(200, render(told).encode(), {"Content-Type": "text/html; charset=UTF-8"})
 
     def _requests(self, _: Request) -> Response:
         return json_response(200, {name: server.log.dump() for name, server in self.servers.items()})

@@ -118,6 +118,18 @@ class DataManager:
             self._store.settle(self._now())
             return self._google.book.lines()
 
+    def known_by(self) -> dict[str, tuple[str, ...]]:
+        """The click ids and hashes of every conversion in the book, by transaction id."""
+        with self._lock:
+            self._store.settle(self._now())
+            return self._google.book.known_by()
+
+    def names(self) -> dict[str, str]:
+        """What each conversion action is called."""
+        return {
+            number: one.name for account in self._google.accounts.values() for number, one in account.actions.items()
+        }
+
     def state(self) -> dict[str, object]:
         """Counts, book and latest refusals as of now, as JSON."""
         with self._lock:

@@ -138,6 +138,7 @@ class Store:
             digest=event.digest,
             request=taken.id,
             at=taken.due.isoformat(),
+            known_by=(*event.click_ids.values(), *(event.identifiers or ())),
         )
 
     def dump(self) -> dict[str, Any]:

@@ -12,6 +12,8 @@ class Action:
     kind: str = "UPLOAD_CLICKS"
     name: str = "Conversion"
     category: str = "QUALIFIED_LEAD"
+    origin: str = "WEBSITE"
+    primary: bool = True
     status: str = "ENABLED"
     click_window_days: int = 90
     one_per_click: bool = False
@@ -29,6 +31,8 @@ class Account:
     enabled: bool = True
     currency: str = "EUR"
     time_zone: str = "Europe/Paris"
+    no_default_goals: frozenset[str] = frozenset()
+    """The categories whose goal is none of the account's defaults."""
 
 
 DEFAULT_ACCOUNTS: Mapping[str, Account] = {

@@ -88,6 +88,7 @@ def acceptance(row: Conversion, index: int, aim: Target, arrival: Arrival) -> Ac
         api="google_ads",
         key="" if row.order_id else f"{click} {time}" if click else f"{arrival.request} {index}",
         click=click,
+        known_by=(*row.clicks.values(), *(value for _, value in row.identifiers)),
     )
 
 

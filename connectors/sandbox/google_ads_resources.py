@@ -1,4 +1,4 @@
-"""The Google Ads API's answers in GAQL: customers, conversion actions and upload summaries as v26 shows them.
+"""The Google Ads API's answers in GAQL: customers, conversion actions, goals and upload summaries as v26 shows them.
 
 The vendor's `GoogleAdsRow` says which fields there are: one that v26 removed is refused by itself.
 """
@@ -182,7 +182,8 @@ def _action(view: View, number: str) -> Any:
     action.id = int(number)
     action.name = known.name
     action.owner_customer = f"customers/{view.customer}"
-    action.primary_for_goal = True
+    action.primary_for_goal = known.primary
+    action.include_in_conversions_metric = known.primary and known.category not in view.account.no_default_goals
     action.click_through_lookback_window_days = known.click_window_days
     action.value_settings.default_value = 1.0
     action.value_settings.always_use_default_value = known.always_default_value
@@ -190,10 +191,27 @@ def _action(view: View, number: str) -> Any:
         "status": known.status,
         "type_": known.kind,
         "category": known.category,
+        "origin": known.origin,
         "counting_type": "ONE_PER_CLICK" if known.one_per_click else "MANY_PER_CLICK",
     }
     for field, name in named.items():
         setattr(action, field, _number(action, field, name))
+    return row
+
+
+def _goals(view: View) -> list[Any]:
+    return [
+        _goal(view, *goal) for goal in sorted({(one.category, one.origin) for one in view.account.actions.values()})
+    ]
+
+
+def _goal(view: View, category: str, origin: str) -> Any:
+    row = _customer(view)
+    goal = row.customer_conversion_goal
+    goal.resource_name = f"customers/{view.customer}/customerConversionGoals/{category}~{origin}"
+    goal.category = _number(goal, "category", category)
+    goal.origin = _number(goal, "origin", origin)
+    goal.biddable = category not in view.account.no_default_goals
     return row
 
 
@@ -262,6 +280,7 @@ def _number(message: Any, field: str, name: str) -> int:
 _RESOURCES: Mapping[str, Callable[[View], list[Any]]] = {
     "customer": _customers,
     "conversion_action": _actions,
+    "customer_conversion_goal": _goals,
     "offline_conversion_upload_client_summary": _client_summaries,
     "offline_conversion_upload_conversion_action_summary": _action_summaries,
 }

@@ -459,7 +459,7 @@ CONSENT_UNJUDGED = _promise(
 GAQL_SELECT = _call("A query begins with SELECT and its fields.", "documented", _GAQL, "query_error.EXPECTED_SELECT")
 GAQL_FROM = _call("A query has FROM and its resource.", "documented", _GAQL, "query_error.EXPECTED_FROM")
 GAQL_RESOURCE = _call(
-    "The resource is one the sandbox has: customer, conversion_action, or an upload summary.",
+    "The resource is one the sandbox has: customer, conversion_action, customer_conversion_goal, or an upload summary.",
     "documented",
     _GAQL,
     "query_error.BAD_RESOURCE_TYPE_IN_FROM_CLAUSE",
@@ -511,6 +511,12 @@ GAQL_SELECTED = _promise(
     "A row has the fields that were selected and its resource_name.",
     "documented",
     f"{_DOCS}/query/overview",
+)
+GOALS = _promise(
+    "There is a customer conversion goal for each category and origin that an action has; it is biddable unless the "
+    "account takes it out of its defaults, and include_in_conversions_metric follows it and primary_for_goal.",
+    "documented",
+    f"{_DOCS}/conversions/goals/customer-goals",
 )
 SUMMARIES = _promise(
     "Upload summaries count this API's uploads only, at once: seven days and seven jobs; alerts and status are "

@@ -119,6 +119,11 @@ class Meta:
         with self._lock:
             return self._book.lines()
 
+    def known_by(self) -> dict[str, tuple[str, ...]]:
+        """The click ids and hashes of every event in the book, by event id."""
+        with self._lock:
+            return self._book.known_by()
+
     def state(self) -> dict[str, object]:
         """Book, counts and latest refusals, as JSON."""
         with self._lock:

@@ -1,6 +1,6 @@
 """What Meta has counted: one line for each dataset, event name and event id, and what deduplication dropped."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,8 @@ class Acceptance:
     """What the customer is matched by: the keys of `user_data`."""
     digest: str
     at: str
+    known_by: tuple[str, ...] = ()
+    """The click ids and hashes it came with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ class Book:
     def lines(self) -> list[dict[str, object]]:
         """The book as JSON, in the order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
+
+    def known_by(self) -> dict[str, tuple[str, ...]]:
+        """What each event came with, by its event id."""
+        return {line.counted.event_id: tuple(line.counted.known_by) for line in self._lines.values()}
 
     def of(self, dataset: str) -> list[Line]:
         """One dataset's lines."""
@@ -128,7 +134,13 @@ def acceptance(event: Event, dataset: str, now: datetime) -> Acceptance:
         keys=tuple(sorted(user)),
         digest=event.digest,
         at=now.isoformat(),
+        known_by=tuple(_identifiers(user)),
     )
+
+
+def _identifiers(user: Mapping[str, object]) -> Iterator[str]:
+    for each in user.values():
+        yield from (str(one) for one in (each if isinstance(each, list) else [each]))
 
 
 def _is_crm(fields: Mapping[str, object], custom: Mapping[str, object]) -> bool:

@@ -24,13 +24,16 @@ from connectors.sandbox.page_tables import (
 
 _PLATFORMS = {"data_manager": "Data Manager", "google_ads": "Google Ads API", "meta": "Meta"}
 """The platforms that refuse, by their name in the state."""
+_SECONDS = 5
+"""How often a page that refreshes itself does."""
 _ALIKE = ("platform", "when", "reason", "code", "subcode", "field", "action")
 
 
 def render(state: Mapping[str, object]) -> str:
     """The page for a state as `GET /state.json` tells it: one HTML document that needs nothing else."""
-    google = rows_of(mapping_of(state.get("data_manager")).get("book"))
-    meta = rows_of(mapping_of(state.get("meta")).get("book"))
+    google = _with_people(state, rows_of(mapping_of(state.get("data_manager")).get("book")), "transaction_id")
+    meta = _with_people(state, rows_of(mapping_of(state.get("meta")).get("book")), "event_id")
+    every = number_of(state.get("every"))
     sections = [
         _figures(state, google, meta),
         table("Refused, and why", "Nothing has been refused.", _tally(_refused(state)), REFUSED),
@@ -41,7 +44,24 @@ def render(state: Mapping[str, object]) -> str:
         table("Servers", "No server is running.", _servers(state), SERVERS),
         table("Switches", "There are no switches.", _pairs(mapping_of(state.get("switches"))), SWITCHES),
     ]
-    return _DOCUMENT.format(style=STYLE, now=moment(state.get("now"), 19), body="\n".join(sections))
+    refresh = f'<meta http-equiv="refresh" content="{every}">' if every else ""
+    now = moment(state.get("now"), 19)
+    return _DOCUMENT.format(style=STYLE, now=now, refresh=refresh, links=_links(every), body="\n".join(sections))
+
+
+def _links(every: int) -> str:
+    """How to see what has happened since."""
+    other = '<a href="./">stop</a>' if every else f'<a href="?every={_SECONDS}">every {_SECONDS} s</a>'
+    return f'<a href="">Refresh</a> ({other})'
+
+
+def _with_people(state: Mapping[str, object], book: Sequence[Row], key: str) -> list[Row]:
+    """The lines with the lead behind each and its action's name, as far as they are known."""
+    behind, names = mapping_of(state.get("behind")), mapping_of(state.get("names"))
+    return [
+        {**line, "lead": behind.get(str(line.get(key)), ""), "name": names.get(str(line.get("action")), "")}
+        for line in book
+    ]
 
 
 _DOCUMENT = """<!DOCTYPE html>
@@ -49,6 +69,7 @@ _DOCUMENT = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+{refresh}
 <title>oplead-sync sandbox</title>
 <link rel="icon" href="data:,">
 <style>{style}</style>
@@ -57,6 +78,7 @@ _DOCUMENT = """<!DOCTYPE html>
 <header>
 <h1>Sandbox</h1>
 <p class="clock"><span>It is</span> <time>{now}</time></p>
+<p class="refresh">{links}</p>
 <p>Oplead, Google and Meta, played on this machine: nothing leaves it. All times are UTC.</p>
 </header>
 <main>

@@ -107,6 +107,11 @@ def _click(row: Row) -> str:
     return text(row.get("click_kind", "")) + ("" if row.get("matched") else " <small>no click known</small>")
 
 
+def _action(row: Row) -> str:
+    number = text(row.get("action", ""))
+    return f"{text(row['name'])} <small>{number}</small>" if row.get("name") else number
+
+
 def _api(row: Row) -> str:
     name = str(row.get("api", "data_manager"))
     return text({"data_manager": "Data Manager", "google_ads": "Google Ads API"}.get(name, name))
@@ -133,18 +138,19 @@ def _kind(row: Row) -> str:
 
 
 GOOGLE: Sequence[Column] = (
-    ("Transaction", _code("transaction_id")),
+    ("Lead", _code("lead")),
+    ("Conversion", _action),
     ("By", _api),
-    ("Action", _plain("action")),
     ("Happened", _moment("event_time")),
     ("Value", _value),
     ("Known by", _click),
     ("Sent again", _again),
     ("Accepted", _moment("accepted_at")),
+    ("Transaction", _code("transaction_id")),
 )
 META: Sequence[Column] = (
-    ("Event id", _code("event_id")),
-    ("Event", _plain("event_name")),
+    ("Lead", _code("lead")),
+    ("Conversion", _plain("event_name")),
     ("As", _plain("profile")),
     ("Happened", _moment("event_time")),
     ("Value", _value),
@@ -152,6 +158,7 @@ META: Sequence[Column] = (
     ("Counted", _counted),
     ("Sent again", _again),
     ("Accepted", _moment("accepted_at")),
+    ("Event id", _code("event_id")),
 )
 REFUSED: Sequence[Column] = (
     ("Reason", _reason),

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
 from pydantic import BaseModel, SecretStr
 
 from jobs.cli.exits import Exit, Failure, failure_of
 from jobs.reporting.account import Account
 from jobs.settings import Invalid, Problem, Settings, Valid, load
+from jobs.settings.env_file import EnvFile
 
+_log = structlog.stdlib.get_logger()
 _SQLITE = "sqlite:///"
 
 
@@ -90,13 +93,20 @@ def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
     for other in others:
         if other is one or not isinstance(other.found, Valid):
             continue
-        if one.found.settings.account == other.found.settings.account:
-            what = f"account {one.name!r}, which needs a name of its own in each"
-        elif state_of(one.found.settings).resolve() == state_of(other.found.settings).resolve():
-            what = "the same `state:`; write another in one of them"
-        else:
-            continue
-        return Failure(f"{one.file} and {other.file} both hold {what}", Exit.CONFIGURATION)
+        what = _shared_by(one.found.settings, other.found.settings)
+        if what is not None:
+            return Failure(f"{one.file} and {other.file} both hold {what}", Exit.CONFIGURATION)
+    return None
+
+
+def _shared_by(one: Settings, other: Settings) -> str | None:
+    """What two accounts would overwrite for each other."""
+    if one.account == other.account:
+        return f"account {one.account!r}, which needs a name of its own in each"
+    if state_of(one).resolve() == state_of(other).resolve():
+        return "the same `state:`; write another in one of them"
+    if one.metrics and other.metrics and one.metrics.resolve() == other.metrics.resolve():
+        return "the same `metrics:`; write another in one of them"
     return None
 
 
@@ -107,9 +117,20 @@ def load_account(file: Path, environ: Mapping[str, str] = os.environ) -> Valid:
         WrongSettingsError: it must not run.
     """
     loaded = load(file, environ)
+    say_what_env_file_gives(loaded.env_file)
     if isinstance(loaded, Invalid):
         raise WrongSettingsError(loaded.problems)
     return loaded
+
+
+def say_what_env_file_gives(env_file: EnvFile | None) -> None:
+    """Log, by name, which variables come from the `.env` beside the settings, and what is wrong with that file."""
+    if env_file is None:
+        return
+    if env_file.taken:
+        _log.info(f"{env_file.path}: read for {', '.join(env_file.taken)}")
+    for warning in env_file.warnings:
+        _log.warning(warning)
 
 
 def told(settings: Settings) -> Account:

@@ -91,7 +91,7 @@ class _Backfill:
             open_clock(self.settings, self.stop) as clock,
             connect(self.settings, clock, heed=self.stop.heed) as (book, deps),
         ):
-            self._check(book, listed)
+            self._check(book, listed, clock.now())
             with (
                 state_for(self.settings, dry_run=self.wanted.dry_run) as state,
                 taken(self.settings, state, COMMAND, clock) as ledger,
@@ -213,8 +213,14 @@ class _Backfill:
             self.wanted.assume_time,
         )
 
-    def _check(self, book: Rulebook, listed: list[Listed]) -> None:
+    def _check(self, book: Rulebook, listed: list[Listed], now: datetime) -> None:
         check_names(book, self.wanted.conversion, self.wanted.destination)
+        if self._asked is not None and self._asked.start > now:
+            today = now.astimezone(self.settings.zone).date()
+            raise WrongUsageError(
+                f"--from {self.wanted.first} lies in the future, and nothing has happened there yet; "
+                f"write a day up to {today}. What happens from now on goes out with the nights"
+            )
         known = {route.conversion for route in book.routes}
         unknown = sorted({one.conversion for one in listed if one.conversion is not None} - known)
         if unknown:

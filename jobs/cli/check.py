@@ -1,35 +1,47 @@
 """`check`: whether configuration files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.lost_phones import lost_phones
 from connectors.ports import Inspects, LeadSource, Shows
 from connectors.records import Contact, Expectation, Finding, Lead, UnreadableLead, Verdict
-from jobs.cli.accounts import WrongSettingsError, load_account, told
-from jobs.cli.exits import Exit, worst
+from jobs.cli.accounts import open_accounts, told
+from jobs.cli.assumed import assumptions
+from jobs.cli.exits import Exit, Failure, worst
 from jobs.cli.state import starts_of
 from jobs.cli.waiting import open_visible_clock
 from jobs.forecast import Forecast, forecast
 from jobs.reporting import as_json
+from jobs.reporting.conclusion import Conclusion, print_conclusions
+from jobs.reporting.corrections import corrections_on
 from jobs.reporting.findings import print_findings
-from jobs.reporting.forecast import forecast_findings, phone_findings, print_forecast, unmet_findings
-from jobs.reporting.terminal import day_and_time, results
+from jobs.reporting.forecast import (
+    consent_findings,
+    forecast_findings,
+    phone_findings,
+    print_forecast,
+    print_labels,
+    unmet_findings,
+)
+from jobs.reporting.terminal import results
 from jobs.routes import expectations
 from jobs.rulebook import Rulebook
-from jobs.settings import Settings, Valid
+from jobs.seen import LabelSeen, answers_seen, labels_seen
+from jobs.settings import Problem, Settings, Valid
+from jobs.settings.future import future_notes, starts_in
 from jobs.settings.unmet import Seen, unmet
-from jobs.wiring import connect, inspectors, rules_alone
+from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
 Findings = Mapping[str, Sequence[Finding]]
 """What was looked up, by destination."""
 OPLEAD = "oplead"
 """Under what stands what was found with Oplead, beside the destinations."""
+_TITLES = {OPLEAD: "Oplead"}
 LATEST = 200
 """How many of the latest leads are judged by the settings."""
 _REACH = "Mend the address, or see that this machine may reach it."
@@ -42,6 +54,8 @@ class Oplead:
 
     findings: Sequence[Finding]
     forecast: Forecast | None = None
+    labels: Sequence[LabelSeen] = ()
+    """Which statuses each stage meets on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,8 @@ class Checked:
     loaded: Valid
     begun: Mapping[tuple[str, str], datetime]
     """Since when each conversion counts at each destination, where a run has settled it."""
+    ahead: Sequence[Problem] = ()
+    """Starts that lie in the future."""
     findings: Findings | None = None
     """What the platforms know, by destination; None where they were not asked."""
     oplead: Oplead | None = None
@@ -69,6 +85,32 @@ class Checked:
         return Exit.ATTENTION if any(finding.verdict is Verdict.FAILED for finding in found) else Exit.DONE
 
     @property
+    def notes(self) -> Sequence[Problem]:
+        """What the file may not have been meant to say."""
+        return sorted([*self.loaded.notes, *self.ahead])
+
+    @property
+    def corrections(self) -> Sequence[str]:
+        """What is corrected of conversions once they are accepted."""
+        settings = self.loaded.settings
+        return list(corrections_on(settings, rules_alone(settings)))
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """Whether it may run, and what that was concluded from."""
+        settings = self.loaded.settings
+        remotes = [OPLEAD, *(one.id for one in (*settings.google_ads, *settings.meta))]
+        seen = [name for name in remotes if _is_seen(self.everything.get(name, ()))]
+        return Conclusion(
+            self.file,
+            self.exit_code,
+            checked=("the file", *(_TITLES.get(name, name) for name in seen)),
+            unchecked=tuple(_TITLES.get(name, name) for name in remotes if name not in seen),
+            failed=sum(one.verdict is Verdict.FAILED for found in self.everything.values() for one in found),
+            is_live=self.findings is not None,
+        )
+
+    @property
     def assumed(self) -> Sequence[str]:
         """What is taken for granted all the same."""
         found = [each for found in self.everything.values() for each in found]
@@ -84,26 +126,44 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
         json_wanted: whether a machine reads it.
         verbose: whether a person wants to see what is well, too.
     """
-    codes = []
-    for file in files:
-        try:
-            loaded = load_account(file)
-        except WrongSettingsError as wrong:
-            codes.append(Exit.CONFIGURATION)
-            _print_wrong(file, wrong, json_wanted=json_wanted)
+    concluded = []
+    for opened in open_accounts(files):
+        if isinstance(opened.found, Failure):
+            problems = opened.found.message.splitlines()
+            concluded.append(Conclusion(opened.file, Exit.CONFIGURATION, failed=len(problems)))
+            _print_wrong(opened.file, problems, json_wanted=json_wanted)
             continue
-        settings = loaded.settings
-        checked = (
-            Checked(file, loaded, starts_of(settings), look_up(settings), look_at_oplead(settings, file))
-            if live
-            else Checked(file, loaded, starts_of(settings))
-        )
-        codes.append(checked.exit_code)
+        checked = check_account(opened.file, opened.found, live=live)
+        concluded.append(checked.conclusion)
         if json_wanted:
             _print_json(checked)
         else:
             _print(checked, verbose=verbose)
-    return worst(codes)
+    if not json_wanted:
+        print_conclusions(results(), concluded)
+    return worst(one.exit_code for one in concluded)
+
+
+def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
+    """What there is to say of a file that may run."""
+    settings = loaded.settings
+    now = _now(settings) if starts_in(settings) else None
+    ahead = future_notes(file, settings, now) if now else ()
+    if not live:
+        return Checked(file, loaded, starts_of(settings), ahead)
+    return Checked(file, loaded, starts_of(settings), ahead, look_up(settings), look_at_oplead(settings, file))
+
+
+def _now(settings: Settings) -> datetime | None:
+    """The account's present; None where its sandbox's clock has ended."""
+    with suppress(Misconfigured), open_clock(settings) as clock:
+        return clock.now()
+    return None
+
+
+def _is_seen(found: Sequence[Finding]) -> bool:
+    """Whether anything could be seen of it."""
+    return any(one.verdict is not Verdict.UNREADABLE for one in found)
 
 
 def look_up(settings: Settings) -> Findings:
@@ -145,14 +205,19 @@ def look_at_oplead(settings: Settings, file: Path) -> Oplead:
             return Oplead([Finding("leads", Verdict.UNREADABLE, str(error), "Try again later.")])
         made = forecast(book, deps, found)
         named = unmet(file, _seen(deps.source, found))
-        phones = phone_findings(lost_phones(_contacts(book, found)))
-        return Oplead([*forecast_findings(made), *phones, *unmet_findings(named)], made)
+        leads = [one for one in found if isinstance(one, Lead)]
+        told_of = [
+            *forecast_findings(made),
+            *phone_findings(lost_phones(_contacts(book, leads))),
+            *consent_findings(answers_seen(book, leads)),
+            *unmet_findings(named),
+        ]
+        return Oplead(told_of, made, labels_seen(settings, leads))
 
 
-def _contacts(book: Rulebook, found: Sequence[Lead | UnreadableLead]) -> Sequence[Contact]:
+def _contacts(book: Rulebook, leads: Sequence[Lead]) -> Sequence[Contact]:
     """The contact data that a platform would get; none where the settings send none."""
-    wanted = any(route.uses_contact for route in book.routes)
-    return [one.contact for one in found if isinstance(one, Lead)] if wanted else []
+    return [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
 
 
 def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> Seen:
@@ -164,65 +229,30 @@ def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> Seen:
     return Seen(source.shown, source.shown_paths, labels, source.filled)
 
 
-def assumptions(
-    settings: Settings, found: Iterable[Finding], begun: Mapping[tuple[str, str], datetime]
-) -> Iterator[str]:
-    """What a run takes for granted because the settings do not say it, a sentence each.
-
-    Args:
-        settings: the account's.
-        found: what Google was asked, which settles some of it.
-        begun: since when each conversion counts at each destination, where a run has settled it.
-    """
-    read = {finding.subject for finding in found if finding.settles == "click_window_days"}
-    for conversion in settings.conversions:
-        google = conversion.google_ads
-        if google is None or not settings.google_ads or google.conversion_action.click_window_days is not None:
-            pass
-        elif f"conversion action {google.conversion_action.id}" not in read:
-            # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
-            yield (
-                f"{conversion.id}: the click window of conversion action {google.conversion_action.id} is taken as "
-                "90 days; if Google Ads shows another, write it as click_window_days"
-            )
-        if conversion.since is None:
-            times = {at: destination for (name, destination), at in begun.items() if name == conversion.id}
-            start = _start(times, settings.zone)
-            yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
-        if conversion.value is None:
-            yield f"{conversion.id}: is sent without a value"
-    if settings.consent.missing == "assume_granted":
-        yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
-
-
-def _start(times: Mapping[datetime, str], zone: ZoneInfo) -> str:
-    """From when a conversion counts, by the times that runs have settled and where each was."""
-    if not times:
-        return "the first run that sees it"
-    if len(times) == 1:
-        return f"{day_and_time(min(times), zone)}, when a run first saw it"
-    return ", ".join(f"{day_and_time(at, zone)} ({times[at]})" for at in sorted(times)) + ", when runs first saw it"
-
-
 def _print(checked: Checked, *, verbose: bool) -> None:
     console = results()
-    console.print(f"{checked.file}: this may run", markup=False, soft_wrap=True)
+    account = told(checked.loaded.settings)
+    console.print(f"{checked.file}: account {account.name}, no mistakes in the file", markup=False, soft_wrap=True)
+    lines = [("note", str(note)) for note in checked.notes]
+    lines += [("assumed", each) for each in checked.assumed] + [("corrected", each) for each in checked.corrections]
+    for kind, said in lines:
+        console.print(f"  {kind}: {said}", markup=False, soft_wrap=True)
+    if checked.oplead and checked.oplead.forecast:
+        print_labels(console, checked.loaded.settings, checked.oplead.labels, leads=checked.oplead.forecast.leads)
+        print_forecast(console, account, checked.oplead.forecast)
     if checked.everything:
         print_findings(console, checked.everything, verbose=verbose)
-    for note in checked.loaded.notes:
-        console.print(f"  note: {note}", markup=False, soft_wrap=True)
-    for assumption in checked.assumed:
-        console.print(f"  assumed: {assumption}", markup=False, soft_wrap=True)
-    if checked.oplead and checked.oplead.forecast:
-        print_forecast(console, told(checked.loaded.settings), checked.oplead.forecast)
 
 
 def _print_json(checked: Checked) -> None:
     document = {
         "config": str(checked.file),
         "account": checked.loaded.settings.account,
-        "notes": [str(note) for note in checked.loaded.notes],
+        "notes": [str(note) for note in checked.notes],
         "assumed": checked.assumed,
+        "corrections": checked.corrections,
+        "checked": checked.conclusion.checked,
+        "unchecked": checked.conclusion.unchecked,
         **({} if checked.findings is None else {"findings": checked.findings}),
         **({} if checked.oplead is None else {"oplead": checked.oplead}),
         "exit_code": checked.exit_code.value,
@@ -230,8 +260,7 @@ def _print_json(checked: Checked) -> None:
     results().out(as_json.line(document), highlight=False)
 
 
-def _print_wrong(file: Path, wrong: WrongSettingsError, *, json_wanted: bool) -> None:
-    problems = [str(problem) for problem in wrong.problems]
+def _print_wrong(file: Path, problems: Sequence[str], *, json_wanted: bool) -> None:
     if json_wanted:
         document = {"config": str(file), "problems": problems, "exit_code": Exit.CONFIGURATION.value}
         results().out(as_json.line(document), highlight=False)

@@ -442,8 +442,7 @@ def _say_what_is_next(settings: Path, environment: Path, draft: Draft) -> None:
     command, file = typed(), str(settings)
     copied = environment.with_name(".env")
     steps = [
-        f"copy {environment} to {copied} and fill in {', '.join(draft.variables)}",
-        f"set -a; . {copied}; set +a",
+        f"copy {environment} to {copied}, chmod 600 {copied}, and fill in {', '.join(draft.variables)}",
         f"{command} probe --config {file}            what Oplead answers, what looks wrong in it, what to write of it",
         f"{command} check --config {file}            what is missing still, by line",
         f"{command} check --live --config {file}     what Oplead, Google and Meta say",

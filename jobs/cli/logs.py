@@ -14,6 +14,8 @@ _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
 _LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
 """They log addresses, headers or bodies below WARNING."""
+_TOLD_TO_PEOPLE = "jobs.cli.accounts"
+"""It says where the settings' secrets were found: whoever sits at a terminal wants to know that, too."""
 
 
 class Redaction:
@@ -89,6 +91,7 @@ def start_logging(*, as_json: bool) -> Redaction:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO if as_json else logging.WARNING)
+    logging.getLogger(_TOLD_TO_PEOPLE).setLevel(logging.INFO)
     for name in _LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     return redaction

@@ -45,7 +45,7 @@ def print_findings(console: Console, found: Mapping[str, Sequence[Finding]], *, 
 
 
 def _is_well(finding: Finding) -> bool:
-    return finding.verdict is Verdict.VERIFIED and not finding.advice
+    return finding.verdict is Verdict.VERIFIED and not finding.advice and not finding.is_notable
 
 
 def _told(destination: str, finding: Finding) -> str:

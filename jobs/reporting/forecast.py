@@ -1,17 +1,26 @@
 """What would become of the latest leads: for a person who is about to go live."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import groupby
 
 from rich.console import Console
+from rich.markup import escape
 
 from connectors.records import Finding, Verdict
 from jobs.forecast import Forecast
 from jobs.ledger.fates import Fate
 from jobs.reporting.account import Account
 from jobs.reporting.standing import print_standing
-from jobs.reporting.terminal import counted, number
+from jobs.reporting.terminal import counted, number, table
+from jobs.routes import IGNORED
+from jobs.seen import AnswersSeen, LabelSeen
+from jobs.settings import Settings
 from jobs.settings.unmet import Unmet
 
+_UNLISTED = Fraction(1, 5)
+"""More than this share of answers in no list is told."""
+_STAGES = {None: "in no stage", IGNORED: "ignored"}
 _NAMED = 3
 """Unreadable leads, and labels, that a sentence names."""
 
@@ -56,6 +65,42 @@ def print_forecast(console: Console, account: Account, made: Forecast) -> None:
         console.print("None of them has reached a stage that counts.")
 
 
+def consent_findings(seen: Sequence[AnswersSeen]) -> Sequence[Finding]:
+    """Where so many answers are in no list that a spelling is likely to be missing."""
+    return [
+        Finding(
+            f"consent at {one.path}",
+            Verdict.DOUBTFUL,
+            f"{number(one.unlisted_count)} of {counted(one.answered, 'answer')} neither granted nor refused: "
+            f"{_shapes(one.unlisted)}",
+            "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
+        )
+        for one in seen
+        if one.unlisted_count > _UNLISTED * one.answered
+    ]
+
+
+def _shapes(unlisted: Mapping[str, int]) -> str:
+    """How many answers have each shape."""
+    named = [f"<{shape}> {number(count)}" for shape, count in list(unlisted.items())[:_NAMED]]
+    return ", ".join([*named, *(["…"] if len(unlisted) > _NAMED else [])])
+
+
+def print_labels(console: Console, settings: Settings, seen: Sequence[LabelSeen], *, leads: int) -> None:
+    """Print each stage with its statuses, how many leads have them, and one to look up in Oplead."""
+    if not leads:
+        return
+    console.print(f"\n[bold]What your stages meet on the latest {counted(leads, 'lead')}[/bold]")
+    made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
+    for stage, labels in groupby(seen, lambda one: one.stage):
+        made.add_section()
+        named = [conversion.id for conversion in settings.conversions if stage and stage == conversion.stage]
+        for at, one in enumerate(labels):
+            first = (_STAGES.get(stage, escape(stage or "")), escape(", ".join(named))) if at == 0 else ("", "")
+            made.add_row(*first, escape(one.label), number(one.now), number(one.ever), escape(one.example or "-"))
+    console.print(made)
+
+
 def _unreadable(made: Forecast) -> list[Finding]:
     if not made.unreadable:
         return []
@@ -94,4 +139,4 @@ def _nothing_goes(made: Forecast) -> list[Finding]:
         return []
     count = number(sum(tally.count for tally in held))
     said = f"{count} qualify and none could be sent"
-    return [Finding("conversions", Verdict.FAILED, said, "The table below says why, and what to do.")]
+    return [Finding("conversions", Verdict.FAILED, said, "The table above says why, and what to do.")]

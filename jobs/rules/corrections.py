@@ -150,7 +150,10 @@ def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:
     amount = lead.amounts.get(field.path)
     if not isinstance(amount, Decimal):
         return field.otherwise if told.is_taken_back and amount is None else None
-    if told.worth and not told.is_taken_back and abs(amount - told.worth) <= told.worth * field.restate_above:
+    if told.is_taken_back:
+        return amount
+    above = field.restate_above
+    if above is None or (told.worth and abs(amount - told.worth) <= told.worth * above):
         return None
     return amount
 

@@ -122,8 +122,8 @@ class FieldAmount:
     tax: str
     otherwise: Decimal | None
     wait: timedelta
-    restate_above: Decimal = Decimal("0.05")
-    """By which share an amount must change to be told again."""
+    restate_above: Decimal | None = Decimal("0.05")
+    """By which share an amount must change to be told again; None where it is never told again."""
     never_seen: bool = False
     """Whether no lead has anything there, though so many should that the path is likely to be wrong."""
 

@@ -21,12 +21,14 @@ class FieldValue(Strict):
     """The value of a conversion whose amount is still missing after `wait_for_value`."""
     wait_for_value: Span = timedelta(days=3)
     """How long a conversion waits for its amount."""
-    restate_above: Annotated[str, Like(r"[0-9]{1,3} ?%", "write a percentage, as 5 %")] = "5 %"
-    """By how much an amount must change to be corrected afterwards."""
+    restate_above: Annotated[str, Like(r"[0-9]{1,3} ?%|off", "write a percentage, as 5 %, or off")] = "5 %"
+    """By how much an amount must change to be corrected afterwards; `off` corrects no amount."""
 
     @property
-    def restated_above(self) -> Decimal:
-        """The same as a share."""
+    def restated_above(self) -> Decimal | None:
+        """The same as a share; None where no amount is corrected."""
+        if self.restate_above == "off":
+            return None
         return Decimal(self.restate_above.removesuffix("%").strip()) / 100
 
 

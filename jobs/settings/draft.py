@@ -108,7 +108,7 @@ def settings_text(draft: Draft) -> str:
 
 def environment_text(draft: Draft) -> str:
     """The text of `.env.example`: what the settings refer to, without a value."""
-    lines = ["# Copy to .env, fill in, keep out of version control.", ""]
+    lines = ["# Copy to .env beside the settings, chmod 600, fill in; every command reads it there.", ""]
     for name, meaning in draft.variables.items():
         lines += [f"# {meaning}", f"{name}=", ""]
     return "\n".join(lines)

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from jobs.settings.document import Document, read_document
 from jobs.settings.doubts import doubtful_notes
+from jobs.settings.env_file import EnvFile, read_env_file
 from jobs.settings.model import Settings
 from jobs.settings.pending import pending_notes
+from jobs.settings.places import leaves
 from jobs.settings.problems import Finding, Mark, Problem, dotted, one_line
 from jobs.settings.references import References
 from jobs.settings.remotes import clock_findings
@@ -26,6 +28,8 @@ class Valid:
     settings: Settings
     notes: tuple[Problem, ...]
     """Keys not acted on yet, and what may be a slip, in the order of the file."""
+    env_file: EnvFile | None = None
+    """The `.env` beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Invalid:
     """A configuration that must not run, and all that is wrong with it, in the order of the file."""
 
     problems: tuple[Problem, ...]
+    env_file: EnvFile | None = None
+    """The `.env` beside it."""
 
 
 Loaded = Valid | Invalid
@@ -43,18 +49,21 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
 
     Args:
         path: the YAML file; relative paths in it start at its folder.
-        environ: where `${VARIABLE}` is looked up; no problem or note ever repeats one of its values.
+        environ: where `${VARIABLE}` is looked up first, then in `.env` beside the file; no problem or note ever
+            repeats a value of either.
     """
     try:
         text = file_text(path)
     except ValueError as error:
         return Invalid((Problem(str(path), 1, 1, "", str(error)),))
     document = read_document(text)
-    references = References(environ, path.parent)
+    references = References(environ, path.parent, read_env_file(path.parent))
+    env_file = references.used_env_file(text for _, text in leaves(document.tree))
     settings, findings = _check(document, references)
     if settings is None or findings:
-        return Invalid(placed(findings, document, str(path)))
-    return Valid(settings, placed([*pending_notes(document.tree), *doubtful_notes(document.tree)], document, str(path)))
+        return Invalid(placed(findings, document, str(path)), env_file)
+    notes = [*pending_notes(document.tree), *doubtful_notes(document.tree)]
+    return Valid(settings, placed(notes, document, str(path)), env_file)
 
 
 def file_text(path: Path) -> str:

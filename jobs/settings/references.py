@@ -1,9 +1,11 @@
 """How a secret is named instead of written: `${VARIABLE}` or `file:/path`, never the secret itself."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from jobs.settings.env_file import EnvFile
 
 LONGEST_SECRET_BYTES = 65_536
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -17,6 +19,8 @@ class References:
 
     environ: Mapping[str, str] = field(repr=False)
     folder: Path
+    env_file: EnvFile | None = None
+    """Where variables are looked up that `environ` does not hold."""
 
     def secret(self, text: str) -> str:
         """The secret behind a reference, without surrounding white space.
@@ -26,7 +30,7 @@ class References:
                 never holds any part of the secret.
         """
         if variable := _VARIABLE.fullmatch(text.strip()):
-            found, source = self._variable(variable[1]), f"the environment variable {variable[1]}"
+            found, source = self._variable(variable[1]), self._source(variable[1])
         elif text.startswith("file:"):
             found, source = self._file(text.removeprefix("file:")), "the file named here"
         else:
@@ -46,17 +50,34 @@ class References:
         """
         variable = _VARIABLE.fullmatch(text.strip())
         found = self._variable(variable[1]) if variable else text.strip().removeprefix("file:")
-        source = f"the environment variable {variable[1]}" if variable else "this"
+        source = self._source(variable[1]) if variable else "this"
         if not found:
             raise ValueError(f"{source} is empty; put the path of the key file there")
         if found.startswith("{") or "PRIVATE KEY" in found or "\0" in found:
             raise ValueError(f"{source} must be the path of the key file, not what the file holds")
         return (self.folder / found).absolute()
 
+    def used_env_file(self, texts: Iterable[str]) -> EnvFile | None:
+        """The file beside the settings, with which of the variables named in `texts` it gives."""
+        named = {variable[1] for text in texts if (variable := _VARIABLE.fullmatch(text.strip()))}
+        taken = sorted(name for name in named if name not in self.environ and self._filed(name) is not None)
+        return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
+
     def _variable(self, name: str) -> str:
-        if name not in self.environ:
-            raise ValueError(f"the environment variable {name} is not set")
-        return self.environ[name].strip()
+        found = self.environ.get(name, self._filed(name))
+        if found is None:
+            how = self.env_file.how_to_set(name) if self.env_file else f"type  export {name}=…"
+            raise ValueError(f"the environment variable {name} is not set: {how}")
+        return found.strip()
+
+    def _filed(self, name: str) -> str | None:
+        return self.env_file.values.get(name) if self.env_file else None
+
+    def _source(self, name: str) -> str:
+        """Where a variable was found, for a message."""
+        if self.env_file is None or name in self.environ:
+            return f"the environment variable {name}"
+        return f"{name} in {self.env_file.path}"
 
     def _file(self, name: str) -> str:
         try:

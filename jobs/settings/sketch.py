@@ -9,8 +9,10 @@ from pydantic import Field, SecretStr, ValidationError
 
 from jobs.settings.addresses import Address
 from jobs.settings.document import Tree, read_document
+from jobs.settings.env_file import EnvFile, read_env_file
 from jobs.settings.load import Invalid, file_text, placed
 from jobs.settings.model import ClickIds, ConsentRule, Oplead, Zone
+from jobs.settings.places import leaves
 from jobs.settings.problems import Finding, Problem, dotted
 from jobs.settings.references import References
 from jobs.settings.remotes import clock_findings
@@ -49,6 +51,8 @@ class Sketch:
     """The `oplead` section as it was typed, its token a reference."""
     state_folder: Path | None = None
     """Where the account's commands share their pace; None where the file does not tell yet."""
+    env_file: EnvFile | None = None
+    """The `.env` beside the file."""
 
 
 def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
@@ -61,7 +65,8 @@ def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
         document = read_document(file_text(path))
     except ValueError as error:
         return Invalid((Problem(str(path), 1, 1, "", str(error)),))
-    tree, references = document.tree, References(environ, path.parent)
+    tree, references = document.tree, References(environ, path.parent, read_env_file(path.parent))
+    env_file = references.used_env_file(text for _, text in leaves(tree))
     if not isinstance(tree, dict):
         findings = list(document.findings) or [Finding((), "write keys, each as key: value, as oplead: …")]
         return Invalid(placed(findings, document, str(path)))
@@ -73,11 +78,11 @@ def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
     except ValidationError as error:
         findings += plain_findings(error, document)
     if look is None or findings:
-        return Invalid(placed(findings, document, str(path)))
+        return Invalid(placed(findings, document, str(path)), env_file)
     for name in _WELCOME:
         look = _with(look, name, tree, needed, references)
     section = tree["oplead"]
-    return Sketch(look, section if isinstance(section, dict) else {}, _state_folder(tree, path))
+    return Sketch(look, section if isinstance(section, dict) else {}, _state_folder(tree, path), env_file)
 
 
 def sketch_of(

@@ -263,6 +263,10 @@ def test_an_undated_change_goes_out_by_the_explicit_choice(past, company):
         (("backfill", "--from", "2026-09-01"), "write --from DAY and --to DAY"),
         (("backfill", "--from", "1/9/2026", "--to", "2026-09-02"), "write a day as 2026-09-01"),
         (("backfill", "--from", "2026-09-03", "--to", "2026-09-02", "--yes"), "--from is after --to"),
+        (
+            ("backfill", "--from", "2027-09-01", "--to", "2027-09-02", "--yes"),
+            "--from 2027-09-01 lies in the future, and nothing has happened there yet; write a day up to 2026-09-",
+        ),
         (("backfill", *RANGE, "--yes", "--conversion", "sales"), "the settings have appointment, sale"),
         (("backfill", *RANGE, "--yes", "--destination", "meta"), "the settings have google_ads"),
         (("backfill", *RANGE, "--json"), "write --yes to agree"),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -152,7 +153,10 @@ def test_people_read_verdicts_and_what_to_do(company):
     told = " ".join(out.split())
 
     assert (1, "") == (code, err)
-    assert "this may run" in told
+    assert "may run" not in told
+    assert "checked: the file, Oplead, google_ads, meta" in told
+    assert "needs a human first (1 failed: mend what is named above, then check again)" in out.splitlines()[-1]
+    assert told.index("write currency: EUR") < told.index("needs a human first")
     assert "google_ads: currency: " in told
     assert "(--verbose lists them)" in told
     assert "amounts are sent in USD and the account is in EUR" in told
@@ -431,11 +435,54 @@ def test_each_file_is_told_and_the_gravest_wins(company):
         assert {"meta"} == told[str(file)]["findings"].keys()
 
 
+def test_what_a_run_of_the_folder_refuses_is_found(company):
+    """Two files of one account: neither may run, and neither is looked up; a third may."""
+    folder = company.config.with_name("accounts")
+    folder.mkdir()
+    told = json.loads(company.config.read_text(encoding="utf-8"))
+    for name, account in (("a", "paris"), ("b", "paris"), ("c", "lyon")):
+        text = json.dumps(told | {"account": account, "state": f"sqlite:///{name}.db"})
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    done = type_in(company, "check", file=folder)
+    machine = type_in(company, "check", "--live", "--json", file=folder)
+    run = type_in(company, "run", "--dry-run", file=folder)
+    clash = f"{folder / 'a.yaml'} and {folder / 'b.yaml'} both hold account 'paris', which needs a name of its own"
+    shutil.rmtree(folder)
+
+    assert 2 == done.code == machine.code == run.code
+    assert clash in done.out
+    assert clash in run.err
+    assert "3 files: 2 must not run, 1 may run" == done.out.splitlines()[-1]
+    assert [2, 2, 0] == [one["exit_code"] for one in machine.objects]
+    assert ["findings" in one for one in machine.objects] == [False, False, True]
+
+
+def test_consent_answers_in_no_list_are_looked_at(company):
+    """One of three leads answers in a word that no list has."""
+    company.serve(lead(3, ("Nouveau", WON), leadData={"consent": "Peut-être"}))
+    _, found, _ = looked(company)
+    company.sandbox.oplead.delete("L-3")
+    verdict, said, advice = found["consent at leadData.consent"]
+
+    assert ("look at", "1 of 3 answers neither granted nor refused: <text, 9 characters> 1") == (verdict, said)
+    assert "probe" in advice
+
+
+def test_a_start_in_the_future_is_noted(company):
+    """By the sandbox's clock, at its line."""
+    company.conversion("sale")["since"] = "2031-01-01"
+    done = type_in(company, "check")
+
+    assert 0 == done.code
+    assert "conversions.1.since: 2031-01-01 lies in the future" in done.out
+
+
 def test_one_failed_account_of_two_is_1(company):
     """The good one does not hide it."""
     company.settings["meta"]["app_secret"] = "${META_APP_SECRET}"
     company.environ["META_APP_SECRET"] = APP_SECRETS["2345678901"]
-    bad = without_google(company).rename(company.config.with_name("bad.yaml"))
+    told = json.loads(without_google(company).read_text(encoding="utf-8"))
+    bad = _beside(company, "bad.yaml", told | {"account": "maison-other", "state": "sqlite:///other.db"})
     del company.settings["meta"]["app_secret"]
     good = without_google(company)
     done = type_in(company, "check", "--live", "--json", "--config", str(bad), file=good)
@@ -445,14 +492,17 @@ def test_one_failed_account_of_two_is_1(company):
 
 
 def test_without_live_no_platform_is_asked(company):
-    """Plain `check` reads the file and nothing else; its JSON has no findings."""
-    before = {name: len(company.asked(name)) for name in company.sandbox.addresses}
+    """Plain `check` reads the file, and the clock where it has a date; its JSON has no findings."""
+    platforms = company.sandbox.addresses.keys() - {"clock"}
+    before = {name: len(company.asked(name)) for name in platforms}
     done = type_in(company, "check", "--json")
     (told,) = done.objects
 
     assert (0, 0) == (done.code, told["exit_code"])
     assert "findings" not in told
-    assert before == {name: len(company.asked(name)) for name in company.sandbox.addresses}
+    assert before == {name: len(company.asked(name)) for name in platforms}
+    assert ["the file"] == told["checked"]
+    assert ["Oplead", "google_ads", "meta"] == told["unchecked"]
 
 
 # ── what it leaves ───────────────────────────────────────────────────────────────────────────────

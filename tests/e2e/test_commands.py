@@ -234,7 +234,8 @@ def test_check_says_what_is_assumed(account):
     result = account("check")
 
     assert 0 == result.returncode
-    assert "this may run" in result.stdout
+    assert f"{account.settings}: may run (no mistakes in the file)" == result.stdout.splitlines()[-1]
+    assert "checked: the file; not checked: Oplead, google_ads, meta (--live asks them)" in result.stdout
     assert "note: " in result.stdout
     assert "click window of conversion action 987654321 is taken as 90 days" in result.stdout
     assert "987654322" not in result.stdout
@@ -261,7 +262,8 @@ def test_check_names_the_place_of_every_problem(account):
 
     assert 2 == result.returncode
     assert len(lines) >= 3
-    assert all(re.match(rf"{re.escape(str(account.settings))}:\d+:\d+: \S", line) for line in lines)
+    assert f"{account.settings}: must not run ({len(lines) - 2} problems, named above)" == lines[-1]
+    assert all(re.match(rf"{re.escape(str(account.settings))}:\d+:\d+: \S", line) for line in lines[:-2])
     assert any("curency" in line for line in lines)
 
 
@@ -424,7 +426,27 @@ def test_a_missing_secret_is_told_by_the_name_of_its_variable(account):
     """Operations learns which variable to set."""
     del account.environ["OPLEAD_TOKEN"]
 
-    _assert_told(account("run"), 2, "OPLEAD_TOKEN is not set", "oplead.token")
+    line = f"OPLEAD_TOKEN=…  into {account.settings.with_name('.env')}"
+
+    _assert_told(account("run"), 2, "OPLEAD_TOKEN is not set", "oplead.token", line)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "status", "probe"])
+def test_secrets_beside_the_settings_are_read_and_told_by_name(account, command):
+    """A forgotten `set -a` costs nobody a night; what others may read is told, and no value is shown."""
+    file = account.settings.with_name(".env")
+    account.begin()
+    file.write_text("".join(f"{name}={value}\n" for name, value in account.environ.items()))
+    file.chmod(0o644)
+    secret = account.environ["OPLEAD_TOKEN"]
+    account.environ.clear()
+    result = account(command)
+
+    assert result.returncode != 2, result.stderr
+    assert f"{file}: read for " in result.stderr
+    assert "OPLEAD_TOKEN" in result.stderr
+    assert f"chmod 600 {file}" in result.stderr
+    assert secret not in result.stdout + result.stderr
 
 
 def test_unreadable_yaml_is_told_with_its_line(account):

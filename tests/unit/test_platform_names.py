@@ -8,6 +8,7 @@ JOBS = Path(__file__).parents[2] / "jobs"
 NAMED = re.compile(r"google|(?<!ti)meta(?!data)|facebook", re.IGNORECASE)
 ALLOWED = {
     "cli/app.py",
+    "cli/assumed.py",
     "cli/check.py",
     "cli/demo/play.py",
     "cli/demo/proof.py",
@@ -22,6 +23,7 @@ ALLOWED = {
     "settings/digests.py",
     "settings/doubts.py",
     "settings/draft.py",
+    "settings/future.py",
     "settings/model.py",
     "settings/remotes.py",
     "settings/semantics.py",

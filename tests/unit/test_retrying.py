@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, UnknownHost
 from connectors.retrying import retry_read
 
 
@@ -43,6 +43,18 @@ def test_an_answer_is_returned_at_once():
     clock = StillClock()
 
     assert 7 == retry_read(lambda: 7, clock=clock)
+    assert [] == clock.slept
+
+
+def test_a_host_that_does_not_exist_is_told_at_once():
+    """No wait makes its name right; the night ends as with any source that failed."""
+    clock = StillClock()
+    read, left = scripted(UnknownHost("no host"), "never")
+
+    with pytest.raises(Transient, match="no host"):
+        retry_read(read, clock=clock)
+
+    assert ["never"] == left
     assert [] == clock.slept
 
 

@@ -23,6 +23,7 @@ from connectors.google_ads.credentials import (
     TokenRefusedError,
     TokenUnavailableError,
 )
+from connectors.host_names import is_unknown_host
 from connectors.records import (
     Adjustment,
     Contact,
@@ -128,7 +129,7 @@ class AdsApiSink:
             refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
             return Refused(refused, unasked=True)
         except TokenUnavailableError as error:
-            return NotSent(str(error))
+            return NotSent(str(error), is_unknown_host=is_unknown_host(error))
         try:
             answer = call(request, token.value)
         except NotConnectedError as error:

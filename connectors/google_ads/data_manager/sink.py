@@ -32,6 +32,7 @@ from connectors.google_ads.data_manager.outcomes import code_name
 from connectors.google_ads.data_manager.refusals import VendorError, read_error
 from connectors.google_ads.data_manager.status import read_status
 from connectors.google_ads.data_manager.wire import open_session
+from connectors.host_names import is_unknown_host
 from connectors.one_call import checked_address, never_connected, nobody_answers
 from connectors.records import (
     Adjustment,
@@ -131,7 +132,7 @@ class DataManagerSink:
             refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
             return Refused(refused, unasked=True)
         except TokenUnavailableError as error:
-            return NotSent(str(error))
+            return NotSent(str(error), is_unknown_host=is_unknown_host(error))
         return self._send(request, token, len(batch))
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
@@ -183,6 +184,10 @@ class DataManagerSink:
             reason = type(error).__name__
             if not never_connected(error):
                 return Lost(reason)
+            if is_unknown_host(error):
+                return NotSent(
+                    f"there is no host of the name in {self._endpoint}", self._endpoint, is_unknown_host=True
+                )
             return NotSent(f"no connection: {reason}", self._endpoint if nobody_answers(error) else "")
         except (ParseError, AttributeError, TypeError, ValueError):
             # What the library raises for an answer that is not its own: HTML, empty, JSON of another shape.

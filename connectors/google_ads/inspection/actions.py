@@ -1,6 +1,6 @@
 """What each conversion action must be like for conversions to be taken in and counted as meant."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from google.ads.googleads.v26.enums.types import (
@@ -21,18 +21,18 @@ _Type = ConversionActionTypeEnum.ConversionActionType
 _Counting = ConversionActionCountingTypeEnum.ConversionActionCountingType
 
 
-def actions_query(ids: Iterable[str]) -> str:
-    """The question about these conversion actions, each id in digits.
+QUERY = (
+    "SELECT conversion_action.id, conversion_action.name, conversion_action.type, conversion_action.status,"
+    " conversion_action.category, conversion_action.origin, conversion_action.primary_for_goal,"
+    " conversion_action.counting_type, conversion_action.owner_customer,"
+    " conversion_action.click_through_lookback_window_days,"
+    " conversion_action.value_settings.always_use_default_value"
+    " FROM conversion_action"
+)
+"""Of every action, for others may count the same leads.
 
-    https://developers.google.com/google-ads/api/fields/v26/conversion_action
-    """
-    fields = (
-        "SELECT conversion_action.id, conversion_action.type, conversion_action.status,"
-        " conversion_action.counting_type, conversion_action.owner_customer,"
-        " conversion_action.click_through_lookback_window_days,"
-        " conversion_action.value_settings.always_use_default_value"
-    )
-    return f"{fields} FROM conversion_action WHERE conversion_action.id IN ({', '.join(ids)})"
+https://developers.google.com/google-ads/api/fields/v26/conversion_action
+"""
 
 
 def action_findings(

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode
 
-from connectors.errors import Transient
+from connectors.errors import Transient, UnknownHost
 from connectors.oplead.client import Answer, OpleadClient, Refused
 from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import first, text_of
@@ -121,6 +121,8 @@ class Asker:
         except Refused as refusal:
             self._bound.failures = 0
             return Declined(refusal.status, refusal.said)
+        except UnknownHost:
+            raise
         except Transient:
             self._bound.failed()
             if self._bound.failures % _FAILURES_IN_A_ROW == 0:

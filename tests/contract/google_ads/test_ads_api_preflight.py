@@ -1,13 +1,16 @@
 """What is looked up with Google, asked of both APIs played on this machine."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import grpc
 import pytest
 from google.ads.googleads.v26.enums.types import (
+    ConversionActionCategoryEnum,
     ConversionActionCountingTypeEnum,
     ConversionActionStatusEnum,
     ConversionActionTypeEnum,
+    ConversionOriginEnum,
     ConversionTrackingStatusEnum,
     EnhancedConversionsConfigEnum,
     OfflineConversionDiagnosticStatusEnum,
@@ -34,9 +37,15 @@ CUSTOMER = GoogleAdsRow(
         },
     }
 )
+_Category = ConversionActionCategoryEnum.ConversionActionCategory
+_WEBSITE = ConversionOriginEnum.ConversionOrigin.WEBSITE
 ACTION = GoogleAdsRow(
     conversion_action={
         "id": 987654321,
+        "name": "Vente signée",
+        "category": _Category.CONVERTED_LEAD,
+        "origin": _WEBSITE,
+        "primary_for_goal": True,
         "type_": ConversionActionTypeEnum.ConversionActionType.UPLOAD_CLICKS,
         "status": ConversionActionStatusEnum.ConversionActionStatus.ENABLED,
         "counting_type": ConversionActionCountingTypeEnum.ConversionActionCountingType.MANY_PER_CLICK,
@@ -45,6 +54,10 @@ ACTION = GoogleAdsRow(
         "value_settings": {"always_use_default_value": False},
     }
 )
+GOALS = [
+    GoogleAdsRow(customer_conversion_goal={"category": category, "origin": _WEBSITE, "biddable": biddable})
+    for category, biddable in ((_Category.CONVERTED_LEAD, True), (_Category.CONTACT, False))
+]
 SUMMARY = {
     "client": OfflineEventUploadClientEnum.OfflineEventUploadClient.GOOGLE_ADS_API,
     "status": OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus.NEEDS_ATTENTION,
@@ -65,7 +78,7 @@ def _expected(action: str = "987654321") -> Expectation:
 def inspector(ads, google):
     """Both APIs, answering well until told otherwise."""
     google.api.say({})
-    ads.api.rows = {"customer": [CUSTOMER], "conversion_action": [ACTION]}
+    ads.api.rows = {"customer": [CUSTOMER], "conversion_action": [ACTION], "customer_conversion_goal": GOALS}
 
     def made(**changed: object) -> Inspects:
         plain = {
@@ -185,6 +198,102 @@ def test_a_missing_key_file_is_a_finding(inspector, tmp_path):
 
     assert [Verdict.FAILED, Verdict.UNREADABLE] == [each.verdict for each in findings]
     assert all("nowhere.json cannot be read" in each.said for each in findings)
+
+
+def action(number, **changed):
+    """Another action like the first."""
+    row = GoogleAdsRow.deserialize(GoogleAdsRow.serialize(ACTION))
+    for name, value in {"id": number, "name": f"Action {number}", **changed}.items():
+        setattr(row.conversion_action, name, value)
+    return row
+
+
+STANDING = {
+    "bid on": ({}, "primary, and bidding learns from it", Verdict.VERIFIED),
+    "secondary": (
+        {"primary_for_goal": False},
+        "secondary, so bidding does not learn from it",
+        Verdict.VERIFIED,
+    ),
+    "of no default goal": (
+        {"category": _Category.CONTACT},
+        "primary, but its goal is no account default: only campaigns that choose it learn from it",
+        Verdict.VERIFIED,
+    ),
+    "of a goal nobody shows": (
+        {"category": _Category.SIGNUP},
+        "primary; whether its goal is an account default is not shown",
+        Verdict.UNREADABLE,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STANDING)
+def test_an_actions_standing_is_told(inspector, ads, case):
+    """Whether bidding learns from it, how it counts, of which category and window; always shown."""
+    changed, words, verdict = STANDING[case]
+    ads.api.rows["conversion_action"] = [action(987654321, **changed)]
+    category = changed.get("category", _Category.CONVERTED_LEAD).name.lower().replace("_", " ")
+    (told,) = [each for each in inspector().preflight([_expected()]) if each.is_notable]
+
+    assert ("conversion action 987654321", verdict) == (told.subject, told.verdict)
+    counted = "counts every conversion of a click; clicks count for 90 days"
+    assert f"“Action 987654321” ({category}), for sale: {words}; {counted}" == told.said
+
+
+def test_what_google_does_not_say_of_an_action_is_not_made_up(inspector, ads):
+    """An old answer without the field, and goals that this access cannot read."""
+    bare = GoogleAdsRow(conversion_action={"id": 987654321, "status": ACTION.conversion_action.status})
+    ads.api.rows |= {"conversion_action": [bare]}
+    del ads.api.rows["customer_conversion_goal"]
+    ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 2))
+    findings = inspector().preflight([_expected()])
+    (told,) = [each for each in findings if each.is_notable]
+
+    assert Verdict.UNREADABLE is told.verdict
+    assert "Google Ads does not say whether it is primary; how it counts is not shown" in told.said
+    assert "bidding" not in {each.subject for each in findings}
+
+
+def bidding(inspector, ads, *others, **changed):
+    """What is said of bidding as a whole, the settings sending the first action."""
+    ads.api.rows["conversion_action"] = [action(987654321, **changed), *others]
+    return [each for each in inspector().preflight([_expected()]) if each.subject == "bidding"]
+
+
+def test_a_form_and_a_sale_that_both_steer_bidding_are_looked_at(inspector, ads):
+    """Also where the form's action is none of ours; what is no step of a lead's is not counted among them."""
+    form = action(12, category=_Category.SUBMIT_LEAD_FORM)
+    goal = GoogleAdsRow(
+        customer_conversion_goal={"category": _Category.SUBMIT_LEAD_FORM, "origin": _WEBSITE, "biddable": True}
+    )
+    ads.api.rows["customer_conversion_goal"] = [*GOALS, goal]
+    (told,) = bidding(inspector, ads, form)
+
+    assert Verdict.DOUBTFUL is told.verdict
+    assert "sale “Action 987654321” (converted lead); “Action 12” (submit lead form), which is not sent" in told.said
+    assert "secondary" in told.advice
+    assert [] == bidding(inspector, ads, action(12, category=_Category.SUBMIT_LEAD_FORM, primary_for_goal=False))
+    assert [] == bidding(inspector, ads, action(12, category=_Category.PAGE_VIEW))
+    removed = ConversionActionStatusEnum.ConversionActionStatus.REMOVED
+    assert [] == bidding(inspector, ads, action(12, category=_Category.SUBMIT_LEAD_FORM, status=removed))
+
+
+def test_two_of_ours_that_both_steer_bidding_are_looked_at(inspector, ads):
+    """An appointment and the sale after it count one lead twice."""
+    ads.api.rows["conversion_action"] = [action(987654321), action(987654322)]
+    expected = [_expected(), replace(_expected("987654322"), conversion="appointment")]
+    (told,) = [each for each in inspector().preflight(expected) if each.subject == "bidding"]
+
+    assert Verdict.DOUBTFUL is told.verdict
+    assert "sale “Action 987654321” (converted lead); appointment “Action 987654322” (converted lead)" in told.said
+
+
+def test_conversions_that_bidding_never_learns_from_are_looked_at(inspector, ads):
+    """They would be sent for nothing."""
+    (told,) = bidding(inspector, ads, primary_for_goal=False)
+
+    assert (Verdict.DOUBTFUL, "it learns from none of these conversions") == (told.verdict, told.said)
 
 
 def test_without_conversions_the_account_is_looked_at(inspector, ads):

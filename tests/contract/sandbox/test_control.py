@@ -274,6 +274,13 @@ def test_the_page_shows_the_sandbox(control):
     assert b"Sandbox" in answer.body
 
 
+def test_the_page_loads_itself_again_where_asked(control):
+    """Only for a number of seconds that makes sense."""
+    marks = [b'http-equiv="refresh"' in control(f"GET /?every={every}").body for every in ("5", "0", "x", "99999")]
+
+    assert [True, False, False, False] == marks
+
+
 def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
     """Whoever copies a line from the page into a terminal is understood."""
     page = unescape(re.sub(r"<[^>]*>", "", control("GET /").body.decode()))

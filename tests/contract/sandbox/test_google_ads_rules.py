@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -535,6 +536,43 @@ def selected(wire):
     assert (987654399, "EUR", "") == (found.id, rows[0].customer.currency_code, found.name)
     assert action("987654399") == found.resource_name
     assert "WEBPAGE" == found.DESCRIPTOR.fields_by_name["type_"].enum_type.values_by_number[found.type_].name
+
+
+@story(rules.GOALS)
+def goals(wire):
+    """One a category, all of them biddable until the account says otherwise; the actions' metric follows."""
+
+    def told():
+        _, _, rows = wire.ask(
+            """
+            SELECT customer_conversion_goal.category, customer_conversion_goal.origin, customer_conversion_goal.biddable
+            FROM customer_conversion_goal
+            """
+        )
+        found = [row.customer_conversion_goal for row in rows]
+        named = {each.resource_name.rpartition("/")[2]: each.biddable for each in found}
+        assert len(named) == len(found)
+        assert {2} == {each.origin for each in found}
+        return named
+
+    def counted():
+        _, _, rows = wire.ask(
+            """
+            SELECT conversion_action.primary_for_goal, conversion_action.include_in_conversions_metric
+            FROM conversion_action WHERE conversion_action.id = 987654322
+            """
+        )
+        (one,) = (row.conversion_action for row in rows)
+        return one.primary_for_goal, one.include_in_conversions_metric
+
+    assert told()["QUALIFIED_LEAD~WEBSITE"]
+    assert (True, True) == counted()
+
+    shy = replace(ACCOUNTS[CUSTOMER], no_default_goals=frozenset({"QUALIFIED_LEAD"}))
+    wire.google.accounts = {**ACCOUNTS, CUSTOMER: shy}
+
+    assert not told()["QUALIFIED_LEAD~WEBSITE"]
+    assert (True, False) == counted()
 
 
 @story(rules.SUMMARIES)

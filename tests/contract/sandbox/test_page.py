@@ -1,8 +1,10 @@
 """The sandbox's page: everything on it, nothing from elsewhere, nothing unescaped."""
 
+import hashlib
 from html.parser import HTMLParser
 
 from connectors.sandbox.page import render
+from connectors.sandbox.page_leads import leads_behind
 from connectors.sandbox.page_tables import SHOWN
 
 LINE = {
@@ -147,13 +149,51 @@ def test_like_refusals_share_a_row():
 
 
 def test_the_page_needs_nothing_else():
-    """No script, no image, no address but an empty icon."""
+    """No script, no image, no address but an empty icon and its own."""
     outline = read(STATE)
 
-    assert ["data:,"] == outline.links
+    assert ["data:,", "", "?every=5"] == outline.links
     assert set() == {"script", "img", "iframe", "form"} & set(outline.tags)
     assert "url(" not in render(STATE)
     assert "@import" not in render(STATE)
+
+
+def test_whose_conversion_it_is_and_what_it_is_called():
+    """A line leads with what a person looks for; where it is not known it says so."""
+    state = STATE | {"behind": {"sale-1": "L-7", "meta-1": "L-<8>"}, "names": {"987654322": "Vente signée"}}
+    text = " ".join(read(state).text)
+
+    for expected in ("L-7", "L-<8>", "Vente signée", "987654322"):
+        assert expected in text
+    assert "L-7" not in " ".join(read(STATE).text)
+
+
+def test_the_page_can_load_itself_again():
+    """Only where asked; a link stops it."""
+    assert 'http-equiv="refresh"' not in render(STATE)
+    assert '<meta http-equiv="refresh" content="5">' in render(STATE | {"every": 5})
+    assert ["data:,", "", "./"] == read(STATE | {"every": 5}).links
+
+
+def test_the_lead_behind_a_conversion_is_found_by_what_it_was_sent_with():
+    """By click id, alone or within Meta's fbc, by lead id or by a hashed e-mail."""
+    leads = {
+        "L-1": {"leadData": {"externalID": "gclid=Cj0-abc_1&fbclid=IwAR.x"}},
+        "L-2": {"leadData": {"externalID": "lead_id: l:123456789012345"}, "contact": {"email": " Jean@Example.com"}},
+        "L-3": {"leadData": {"externalID": ["fbclid", "IwAR-y"]}},
+        "L-4": None,
+    }
+    hashed = hashlib.sha256(b"jean@example.com").hexdigest()
+    known_by = {
+        "a": ("Cj0-abc_1",),
+        "b": (hashed,),
+        "c": ("fb.1.1769000000000.IwAR-y", hashed),
+        "d": ("123456789012345",),
+        "e": ("cj0-abc_1",),
+        "f": (),
+    }
+
+    assert {"a": "L-1", "b": "L-2", "c": "L-3", "d": "L-2"} == leads_behind(known_by, leads)
 
 
 def test_what_came_from_outside_is_escaped():

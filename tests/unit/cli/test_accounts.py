@@ -11,6 +11,7 @@ SETTINGS = """
 account: {account}
 currency: EUR
 state: sqlite:///{state}
+metrics: {metrics}
 oplead: {{ token: "${{OPLEAD_TOKEN}}" }}
 stages: {{ won: [Gagné] }}
 consent: {{ ad_user_data: {{ field: c, granted: [oui], refused: [non] }} }}
@@ -23,9 +24,10 @@ conversions: [{{ id: sale, stage: won, value: 60, meta: {{ event: Purchase }} }}
 def write(tmp_path):
     """Writes an account's file: `write("paris")`."""
 
-    def write(name, *, account=None, state=None):
+    def write(name, **told):
         file = tmp_path / f"{name}.yaml"
-        file.write_text(SETTINGS.format(account=account or name, state=state or f"{name}.db"))
+        plain = {"account": name, "state": f"{name}.db", "metrics": f"{name}.prom"}
+        file.write_text(SETTINGS.format(**plain | told))
         return file
 
     return write
@@ -69,9 +71,10 @@ def test_accounts_that_keep_out_of_each_others_way_may_all_run(write):
     [
         ({"account": "paris"}, "account 'paris'"),
         ({"state": "paris.db"}, "the same `state:`"),
+        ({"metrics": "paris.prom"}, "the same `metrics:`"),
     ],
 )
-def test_accounts_that_would_write_each_others_state_are_refused(write, second, what):
+def test_accounts_that_would_write_each_others_files_are_refused(write, second, what):
     """Both, naming both; a third one runs."""
     paris, other, third = write("paris"), write("other", **second), write("third")
     found = [each.found for each in open_accounts([paris, other, third], ENVIRON)]

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
+from connectors.records import ClickId, ClickIdKind, Moment, NotSent, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger.tables import Attempt, Request
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, read, route, rulebook
@@ -309,6 +309,22 @@ def test_only_rows_that_should_be_retried_are(account):
 
     assert [2, 1] == [len(call.events) for call in account.sink.calls]
     assert {"accepted"} == set(account.fates.values())
+
+
+def test_a_host_that_does_not_exist_stops_its_destination_at_once(account):
+    """No wait makes its name right: one try, nothing lost, and the next run begins anew."""
+    ready(account, 2)
+    account.sink.script.append(lambda _sink, _batch: NotSent("there is no host of the name in X", is_unknown_host=True))
+    before = account.clock.now()
+    done = account.deliver()
+
+    assert {GOOGLE: "there is no host of the name in X"} == done.stopped
+    assert ({"pending"}, before) == (set(account.fates.values()), account.clock.now())
+    assert 1 == len(account.sink.calls)
+
+    account.deliver()
+
+    assert {"submitted"} == set(account.fates.values())
 
 
 # ── stopped ──────────────────────────────────────────────────────────────────────────────────────

@@ -96,3 +96,10 @@ def test_no_lead_at_all_points_at_the_key(account):
     (finding,) = forecast_findings(found(account))
 
     assert (Verdict.FAILED, True) == (finding.verdict, "client admin" in finding.advice)
+
+
+def test_a_whole_past_is_no_surge(account):
+    """The forecast is no night: what a night would hold for being many is not held here."""
+    made = found(account, *(lead(f"L-{number}") for number in range(120)))
+
+    assert {("pending", "due"): 120} == stands(made)

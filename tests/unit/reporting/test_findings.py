@@ -54,6 +54,15 @@ def test_what_is_well_is_one_line():
     assert "  verified      google_ads: counting: it counts one of a click" in lines
 
 
+def test_what_people_want_to_read_is_told_though_all_is_well():
+    """It is not folded, and not counted among what is."""
+    notable = Finding("conversion action 12", Verdict.VERIFIED, "primary", is_notable=True)
+    lines = [line.rstrip() for line in _printed([FOUND[0], notable], verbose=False).splitlines()]
+
+    assert "  verified  google_ads: conversion action 12: primary" in lines
+    assert "  verified  google_ads 1 (--verbose lists them)" in lines
+
+
 def test_every_finding_has_its_verdict_and_what_to_do_below_it():
     """Advice stands on a line of its own, and only where there is any."""
     lines = [line.rstrip() for line in _printed(FOUND).splitlines()]

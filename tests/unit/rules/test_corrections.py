@@ -190,6 +190,17 @@ def test_a_fixed_value_is_never_told_again():
     assert asked(story(), told(worth=Decimal(60))) is None
 
 
+@pytest.mark.parametrize("worth", [Decimal(1000), Decimal(0), None], ids=str)
+def test_no_amount_is_told_again_where_that_is_off(worth):
+    """However far it moved, and also where none was told; what was made worth nothing gets its value back."""
+    off = {"fixed_value": None, "field_value": from_field(restate_above=None)}
+    lead = replace(story(), amounts={"amount": Decimal(8400)})
+    back = replace(story(reported("perdu", LOST), reported("gagne", LOST + DAY)), amounts=lead.amounts)
+
+    assert asked(lead, told(worth=worth), **off) is None
+    assert Cause.WON_AGAIN is asked(back, told("data_manager", worth=Decimal(0), is_taken_back=True), **off).cause
+
+
 def test_a_lost_sale_is_not_given_another_amount():
     """What takes it back comes first."""
     lead = replace(story(reported("perdu", LOST)), amounts={"amount": Decimal(2000)})

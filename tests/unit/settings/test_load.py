@@ -41,17 +41,20 @@ EXPECTED = [
     "8:10: stages.lost.0: this label stands in the stage won already (accents and case do not matter)",
     "9:3: stages.lost: this key stands here twice, first on line 8",
     "13:3: google_ads.customer_id: write the ten digits Google Ads shows at the top right, as 123-456-7890",
-    "14:3: google_ads.credentials: the environment variable NO_SUCH_VARIABLE is not set",
+    (
+        "14:3: google_ads.credentials: the environment variable NO_SUCH_VARIABLE is not set: write the line  "
+        "NO_SUCH_VARIABLE=…  into .env, or type  export NO_SUCH_VARIABLE=…"
+    ),
     '17:5: conversions.0.stage: there is no stage of this name; did you mean "won"?',
     "18:5: conversions.0.value.tax: this key is missing: Whether that amount has tax in it: included or excluded.",
 ]
 
 
 def lines(answer, path):
-    """The problems without the file's name."""
+    """The problems without the file's name and folder."""
     assert isinstance(answer, Invalid)
 
-    return [str(problem).removeprefix(f"{path}:") for problem in answer.problems]
+    return [str(problem).removeprefix(f"{path}:").replace(f"{path.parent}/", "") for problem in answer.problems]
 
 
 def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(tmp_path):
