@@ -126,7 +126,7 @@ def read_error(response: requests.Response) -> VendorError | None:
     """The error the API itself gave; None where the answer is not its own (HTML, empty, another shape)."""
     try:
         payload = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     error = payload.get("error") if isinstance(payload, dict) else None
     status = _text(error.get("status"), _CODE) if isinstance(error, dict) else None
@@ -167,7 +167,7 @@ def _header_delay(headers: Mapping[str, str]) -> timedelta | None:
     value = headers.get("Retry-After", "")
     try:
         until = parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return _seconds(value)
     return max(until, timedelta(0))
 
