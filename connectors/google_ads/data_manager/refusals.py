@@ -16,7 +16,8 @@ from connectors.google_ads.data_manager.outcomes import class_of, outcome_of
 from connectors.records import Outcome, OutcomeClass, Refused
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")
-_REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}")
+REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}", re.ASCII)
+"""What an id of theirs may be, so that it can be kept and shown."""
 _PATH = re.compile(r"[\w./\[\]]{1,200}")
 _ROW = re.compile(r"\bevents[\[./](\d+)")
 """`events[3].user_data`, `events.events[3]`, `events.3`: how a path names a row is not documented."""
@@ -138,7 +139,7 @@ def read_error(response: requests.Response) -> VendorError | None:
         status=status,
         reason=_text(details.get("ErrorInfo", {}).get("reason"), _CODE),
         violations=tuple(_violations(details.get("BadRequest", {}))),
-        request_id=_text(details.get("RequestInfo", {}).get("requestId"), _REQUEST_ID),
+        request_id=_text(details.get("RequestInfo", {}).get("requestId"), REQUEST_ID),
         retry_after=_delay(details.get("RetryInfo", {})) or _header_delay(response.headers),
     )
 

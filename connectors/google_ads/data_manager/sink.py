@@ -31,7 +31,7 @@ from connectors.google_ads.credentials import (
 )
 from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name
-from connectors.google_ads.data_manager.refusals import VendorError, read_error
+from connectors.google_ads.data_manager.refusals import REQUEST_ID, VendorError, read_error
 from connectors.google_ads.data_manager.status import read_status
 from connectors.google_ads.data_manager.wire import open_session
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, never_connected, nobody_answers
@@ -242,6 +242,8 @@ def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -
         if request.validate_only:  # it gives none, as nothing is left to ask about
             return Answered((VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
+    if not REQUEST_ID.fullmatch(answer.request_id):  # it is kept, shown and asked by
+        return Lost("an answer whose request id is none")
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
     return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
