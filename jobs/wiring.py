@@ -15,6 +15,7 @@ from connectors.records import DestinationId
 from jobs.nightly import Deps
 from jobs.notify import Address
 from jobs.pull import Reach, Style
+from jobs.right_clock import CLOCKS_WITHIN
 from jobs.routes import compile_rules
 from jobs.rulebook import Rulebook
 from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
@@ -167,6 +168,7 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock, heed: Heed) -> "Op
         clock=clock,
         pacer=pacer_for(told, clock, folder=pace_folder(settings), heed=heed),
         heed=heed,
+        clocks_within=CLOCKS_WITHIN,
     )
 
 

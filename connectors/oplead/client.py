@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_plus
 import httpx
 
 from connectors.bounded import Heed
-from connectors.errors import KeyRefused, Misconfigured, Transient, Unreachable
+from connectors.errors import KeyRefused, Misconfigured, Transient, Unreachable, WrongClock
 from connectors.oplead.flight import in_order
 from connectors.oplead.lines import Lines
 from connectors.oplead.options import OpleadOptions
@@ -89,8 +89,18 @@ class OpleadClient:
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
         heed: Heed | None = None,
+        clocks_within: timedelta | None = None,
     ) -> None:
-        """Open nothing yet; `heed` is asked while an answer is waited for, and what it raises ends the wait.
+        """Open nothing yet.
+
+        Args:
+            options: the platform.
+            clock: ours, and the only way to wait.
+            pacer: shared by everything that asks this platform.
+            timeout: in real seconds.
+            jitter: numbers from 0 to 1 that spread the retries.
+            heed: asked while an answer is waited for; what it raises ends the wait.
+            clocks_within: how far Oplead's clock may be from ours; None where it may be anything.
 
         Raises:
             Misconfigured: the token cannot be sent the way the settings say.
@@ -113,6 +123,7 @@ class OpleadClient:
         self._pacer = pacer
         self._jitter = jitter
         self._heed = heed
+        self._clocks_within = clocks_within
         self._lines = Lines(base, _headers(options), timeout, heed)
         self._largest_page = options.largest_page_mb * _MB
         self._largest_own_page = self._largest_page // _WAITING_PAGES
@@ -197,6 +208,7 @@ class OpleadClient:
             response, content = self._exchange(target, path, most)
         finally:
             self._pacer.give_back()
+        self._compare_clocks(response)
         if not response.is_success:
             raise self._failure(response, path, content)
         try:
@@ -234,6 +246,23 @@ class OpleadClient:
             ) from None
         except ValueError as error:
             raise Transient(f"Oplead's answer on {path} cannot be unpacked ({error})") from None
+
+    def _compare_clocks(self, response: httpx.Response) -> None:
+        """Any answer tells its time, a refusal too (RFC 9110, 6.6.1); one out of a cache also its age (RFC 9111, 5.1).
+
+        Raises:
+            WrongClock: it is not ours.
+        """
+        told = _date(response)
+        if told is None or self._clocks_within is None:
+            return
+        age = response.headers.get("Age", "").strip()
+        apart = self._clock.now() - told - timedelta(seconds=int(age) if _DELAY.fullmatch(age) else 0)
+        if abs(apart) > self._clocks_within:
+            raise WrongClock(
+                f"this machine's clock says {_minute(self._clock.now())}, and Oplead's {_minute(told)}: set the one "
+                "that is wrong. Until they agree nothing is read or sent, and nothing expires"
+            )
 
     def _address(self, target: str) -> str:
         _, _, query = target.partition("?")
@@ -322,6 +351,10 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
         return timedelta(seconds=int(written))
     until = _http_date(written)
     return max(until - (_date(response) or now), timedelta()) if until else None
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _http_date(written: str) -> datetime | None:

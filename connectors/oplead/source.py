@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from types import TracebackType
 from typing import Self
@@ -62,6 +62,7 @@ class OpleadSource:
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
         heed: Heed | None = None,
+        clocks_within: timedelta | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -73,6 +74,7 @@ class OpleadSource:
             timeout: in real seconds.
             jitter: numbers from 0 to 1 that spread the retries.
             heed: asked while an answer is waited for; it may raise, to end the wait.
+            clocks_within: how far Oplead's clock may be from ours; beyond it every method raises WrongClock.
 
         Raises:
             Misconfigured: the token cannot be sent the way the options say.
@@ -80,7 +82,15 @@ class OpleadSource:
         self._options = options
         self._paths = with_candidates(options.fields)
         self._wanted = wanted_fields
-        self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter, heed=heed)
+        self._client = OpleadClient(
+            options,
+            clock=clock,
+            pacer=pacer,
+            timeout=timeout,
+            jitter=jitter,
+            heed=heed,
+            clocks_within=clocks_within,
+        )
         self._clock = clock
         self._shown: list[Mapping[str, object]] | None = None
         self._failed_before: type[Exception] | None = None

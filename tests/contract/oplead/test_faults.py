@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.errors import Misconfigured, Transient, Unreachable
+from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.oplead import AuthOptions
 from connectors.records import LeadId
 
@@ -158,3 +158,60 @@ def test_a_token_that_cannot_be_sent_is_refused_at_once(open_source, auth, token
     """The setting is named before anything goes out."""
     with pytest.raises(Misconfigured, match=setting):
         open_source(auth=auth, token=token)
+
+
+HOURS = timedelta(hours=2)
+FAR_DATES = {
+    "a year ahead": "Wed, 21 Jul 2027 03:30:00 GMT",
+    "a year behind": "Mon, 21 Jul 2025 03:30:00 GMT",
+    "more than two hours": "Tue, 21 Jul 2026 05:31:00 GMT",
+    "three years": "Sat, 21 Jul 2029 03:30:00 GMT",
+    "the last there is": "Fri, 31 Dec 9999 23:59:59 GMT",
+    "the first": "Thu, 01 Jan 1970 00:00:00 GMT",
+}
+
+
+@pytest.mark.parametrize("date", FAR_DATES.values(), ids=FAR_DATES)
+@pytest.mark.parametrize("status", [200, 401, 404, 429, 503])
+def test_a_clock_far_from_ours_is_told_with_both_times(platform, open_source, lead, reply, *, date, status):
+    """By any answer, and no page is given: the cursor cannot follow it."""
+    platform.serve("/v1/leads", reply([lead(1)], status=status, headers={"Date": date}))
+
+    with pytest.raises(WrongClock, match=r"2026-07-21 03:30 UTC, and Oplead's \d{4}-"):
+        pull(open_source(clocks_within=HOURS))
+    assert 1 == len(platform.asked)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Date": "Tue, 21 Jul 2026 05:30:00 GMT"},
+        {"Date": "Tue, 21 Jul 2026 01:30:00 GMT"},
+        {"Date": "Mon, 20 Jul 2026 03:30:00 GMT", "Age": "86400"},
+        {"Date": "yesterday"},
+        {"Date": "Tue, 21 Jul 99999 03:30:00 GMT"},
+        {"Date": ""},
+    ],
+)
+def test_a_clock_near_ours_or_none_is_believed(platform, open_source, lead, reply, headers):
+    """One out of a cache is as old as it says."""
+    platform.serve("/v1/leads", reply([lead(1)], headers=headers))
+
+    assert 1 == len(pull(open_source(clocks_within=HOURS)))
+
+
+def test_leads_own_pages_tell_the_time_too(platform, open_source, lead, reply):
+    """A clock may be set while a night reads."""
+    for number in range(8):
+        platform.serve(f"/v1/leads/L-{number}", reply(lead(number), headers={"Date": FAR_DATES["a year ahead"]}))
+
+    with pytest.raises(WrongClock):
+        list(open_source(clocks_within=HOURS).fetch_each([LeadId(f"L-{number}") for number in range(8)]))
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -1200", "Mon, 01 Jan 0001 00:00:00 +1200", "-1"])
+def test_a_date_beyond_the_calendar_is_none(platform, open_source, lead, reply, date):
+    """In its own header, and as a time to come back at."""
+    platform.serve("/v1/leads", reply(status=429, headers={"Date": date, "Retry-After": date}), [lead(1)])
+
+    assert 1 == len(pull(open_source()))
