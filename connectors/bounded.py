@@ -1,19 +1,39 @@
 """A call that is waited for no longer than it may take, whatever a library does meanwhile."""
 
+import time
 from collections.abc import Callable
+from contextvars import copy_context
 from threading import Thread
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
+Heed = Callable[[], object]
+"""A cancel token: returns where work may go on, raises where somebody asked to stop."""
+
+_HEEDED_EVERY = 0.5  # seconds; how long somebody who asks us to stop may wait for us to hear it
 
 
-def bounded(call: Callable[[], Answer], seconds: float) -> Answer:
+def bounded(
+    call: Callable[[], Answer],
+    seconds: float,
+    *,
+    heed: Heed | None = None,
+    grace: float = 0.0,
+    abort: Callable[[], object] | None = None,
+) -> Answer:
     """What the call returns or raises, where it does so within `seconds`.
 
     A call that takes longer goes on in a thread of its own, which does not keep the process from ending.
 
+    Args:
+        call: made in another thread.
+        seconds: the deadline of all of it.
+        heed: asked twice a second; once it raises, only `grace` is left of the time.
+        grace: seconds that an answer may still take after a stop was asked for.
+        abort: ends the call from outside, so that its thread ends too.
+
     Raises:
-        TimeoutError: it has not come back.
+        TimeoutError: it has not come back, in time or before the stop.
     """
     answers: list[Answer] = []
     errors: list[BaseException] = []
@@ -24,12 +44,32 @@ def bounded(call: Callable[[], Answer], seconds: float) -> Answer:
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             errors.append(error)
 
-    thread = Thread(target=make, daemon=True)
+    thread = Thread(target=copy_context().run, args=(make,), daemon=True)
     thread.start()
-    thread.join(seconds)
+    try:
+        _wait(thread, seconds, heed, grace)
+    finally:
+        if abort is not None and thread.is_alive():
+            abort()
     # Looked at in this order: a call that ends just now has left its answer before its thread is over.
     if errors:
         raise errors[0]
     if answers:
         return answers[0]
     raise TimeoutError
+
+
+def _wait(thread: Thread, seconds: float, heed: Heed | None, grace: float) -> None:
+    deadline = time.monotonic() + seconds
+    while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
+        thread.join(min(left, _HEEDED_EVERY))
+        if heed is not None and _is_stopped(heed):
+            heed, deadline = None, min(deadline, time.monotonic() + grace)
+
+
+def _is_stopped(heed: Heed) -> bool:
+    try:
+        heed()
+    except BaseException:  # noqa: BLE001 - a stop is told by any; whoever waits for the call asks again
+        return True
+    return False

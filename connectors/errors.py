@@ -4,8 +4,9 @@
     ├── Transient               try again later: timeouts, 429, 5xx, cut connections
     │   └── Unreachable         nobody answers at the address: it is wrong, or the network is down
     │       └── UnknownHost     there is no host of this name: asking again at once does not help
-    └── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
-        └── KeyRefused          the key itself, or the way it is shown
+    ├── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
+    │   └── KeyRefused          the key itself, or the way it is shown
+    └── WrongClock              nobody can tell what is too late: judge, send and keep nothing
 
 What a platform says of a single row is data (`records.Outcome`), not an exception.
 """
@@ -40,3 +41,7 @@ class Misconfigured(ConnectorError):
 
 class KeyRefused(Misconfigured):
     """The platform does not take the key, or not as it is shown."""
+
+
+class WrongClock(ConnectorError):
+    """This machine's clock and a platform's are too far apart to tell what is too late; the message shows both."""

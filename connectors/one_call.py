@@ -1,18 +1,25 @@
-"""Sessions of `requests` that make one call and no other: no retry, no redirect, bounded waits."""
+"""Sessions of `requests` that make one call and no other: no retry, no redirect, bounded in time and size."""
 
+import socket
 import ssl
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, ProxyError, ReadTimeout
-from urllib3 import HTTPResponse
+from urllib3 import HTTPConnectionPool, HTTPResponse
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
+from connectors.bounded import Heed, bounded
 from connectors.errors import Misconfigured
+
+Answer = TypeVar("Answer")
 
 _NO_HANDSHAKE = {
     "NO_PROTOCOLS_AVAILABLE",
@@ -23,8 +30,16 @@ _NO_HANDSHAKE = {
 }
 """OpenSSL's reasons that only arise before the first byte of a request."""
 
-_WHOLE_ANSWER = 4  # times the timeout; a body that drips for longer than this is none
+UPLOAD_GRACE = 5.0
+"""Seconds that an upload's answer may still take after a stop was asked for: without it nobody knows what counts."""
+LARGEST_ANSWER = 4 * 1024 * 1024
+"""Bytes, unpacked; an answer that blames two thousand events is a tenth of it."""
+_WAITS = 4  # an exchange may take as long as so many waits: to connect, to send, for the head, for the body
 _PART = 65_536  # bytes
+
+
+class AnswerTooLarge(requests.RequestException):
+    """An answer larger than any that is meant."""
 
 
 def checked_address(url: str, what: str) -> str:
@@ -39,10 +54,36 @@ def checked_address(url: str, what: str) -> str:
 
 
 def restrain(session: requests.Session, url: str) -> None:
-    """Follow no redirect, wait for no dripping answer, use no proxy of the environment towards this machine."""
-    session.hooks["response"].append(_bound_body)  # type: ignore[arg-type]  # the stubs leave out the options
+    """Follow no redirect, read no endless answer, use no proxy of the environment towards this machine."""
+    session.hooks["response"].append(_bound_body)
     session.max_redirects = 0
     session.trust_env = not is_loopback(url)
+    session.mount(_EVERYWHERE, _Line())
+    session.mount("http://", session.get_adapter(_EVERYWHERE))
+
+
+def exchange(
+    session: requests.Session,
+    call: Callable[[], Answer],
+    timeout: float | tuple[float, float],
+    *,
+    heed: Heed | None,
+    grace: float = 0.0,
+) -> Answer:
+    """What a call by a restrained session returns or raises, from connecting to the last byte of the answer.
+
+    All of it may take four times as long as one wait (`timeout`, in seconds), and ends `grace` seconds after `heed`
+    raises: a timeout bounds only the wait for each part, and a head may come byte by byte, or after hints without end.
+
+    Raises:
+        ReadTimeout: no whole answer came; what was asked may have arrived.
+    """
+    line = cast(_Line, session.get_adapter(_EVERYWHERE))
+    wait = max(timeout) if isinstance(timeout, tuple) else timeout
+    try:
+        return bounded(call, wait * _WAITS, heed=heed, grace=grace, abort=line.cut)
+    except TimeoutError:
+        raise ReadTimeout("no whole answer in time") from None
 
 
 def never_connected(error: requests.RequestException) -> bool:
@@ -55,18 +96,57 @@ def nobody_answers(error: BaseException) -> bool:
     return any(isinstance(cause, NewConnectionError) for cause in _causes(error))
 
 
-def _bound_body(response: requests.Response, *, timeout: float | tuple[float, float], **_sent: object) -> None:
-    """Give the whole body a few timeouts: the timeout alone bounds only the wait for each part of it."""
-    for_a_part = timeout[1] if isinstance(timeout, tuple) else timeout
-    deadline = time.monotonic() + for_a_part * _WHOLE_ANSWER
-    response.raw.stream = partial(_parts, response.raw, deadline)  # type: ignore[method-assign]  # requests reads by it
+_EVERYWHERE = "https://"
 
 
-def _parts(raw: HTTPResponse, deadline: float, _size: int, *, decode_content: bool) -> Iterator[bytes]:
-    while part := raw.read1(_PART, decode_content=decode_content):
-        if time.monotonic() > deadline:
+class _Line(HTTPAdapter):
+    """A session's connections, which may be cut while its call is under way in another thread.
+
+    A handshake that is under way is left to its own timeouts: its socket is the TLS library's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sockets: list[socket.socket] = []
+        self._is_cut = False
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        """The pool requests takes each connection from; made for being overridden."""
+        pool = cast(HTTPConnectionPool, super().get_connection_with_tls_context(*args, **kwargs))
+        pool.ConnectionCls = partial(self._connection, pool.ConnectionCls)  # type: ignore[assignment, arg-type]  # only ever called
+        return pool
+
+    def cut(self) -> None:
+        """End every connection there is, and make no other."""
+        self._is_cut = True
+        for line in self._sockets:
+            with suppress(OSError):  # it has ended already
+                line.shutdown(socket.SHUT_RDWR)
+
+    def _connection(self, kind: type[HTTPConnection], *args: Any, **kwargs: Any) -> HTTPConnection:
+        connection = kind(*args, **kwargs)
+        connection.connect = partial(self._connect, connection, connection.connect)  # type: ignore[method-assign]
+        return connection
+
+    def _connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:
+        """Keep the socket: the connection itself forgets it as soon as the head of its last answer is there."""
+        connect()
+        self._sockets.append(cast(socket.socket, connection.sock))
+        if self._is_cut:
+            self.cut()
+
+
+def _bound_body(response: requests.Response, **_sent: object) -> None:
+    response.raw.stream = partial(_parts, response.raw)  # type: ignore[method-assign]  # requests reads by it
+
+
+def _parts(raw: HTTPResponse, _size: int, *, decode_content: bool) -> Iterator[bytes]:
+    read = 0
+    while part := raw.read1(_PART, decode_content=decode_content):  # unpacks no more than that at a time
+        read += len(part)
+        if read > LARGEST_ANSWER:
             raw.close()
-            raise ReadTimeout("the answer drips")
+            raise AnswerTooLarge
         yield part
 
 

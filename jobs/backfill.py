@@ -21,6 +21,7 @@ from jobs.ledger.tables import Delivery, LeadRow
 from jobs.nightly import Deps, Summary
 from jobs.plan import plan
 from jobs.reread import Wish, reread
+from jobs.right_clock import confirmed
 from jobs.rulebook import Rulebook
 from jobs.rules.facts import LeadFacts, Origin, Route
 from jobs.rules.timing import assumed_time
@@ -89,7 +90,8 @@ def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: Asked, summary: Summ
     wish = Wish(asked.start - EARLIER, asked.end, fresh)
     intake = Intake(book, deps.sinks)
     try:
-        reread(ledger, deps.source, intake, deps.clock, reach=deps.reach, wish=wish, done=summary.pulled)
+        with confirmed(ledger, summary.started_at):
+            reread(ledger, deps.source, intake, deps.clock, reach=deps.reach, wish=wish, done=summary.pulled)
     except (Misconfigured, Transient) as error:
         summary.source_stopped = str(error)
     plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())

@@ -27,6 +27,7 @@ from jobs.plan import Planned, adopt_settings, erase_idle, plan
 from jobs.pull import Pulled, Reach, Style, pull
 from jobs.recover import recover
 from jobs.resolve import Resolved, resolve
+from jobs.right_clock import confirmed, expect_plausible
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import corrections_of
 from jobs.rules.surge import Surge
@@ -188,9 +189,10 @@ def run_night(
     Raises:
         StoppedBySignal: somebody asked to stop; what was sent is on record.
         RenamedError: a conversion seems renamed; nothing was done.
+        WrongClock: nobody can tell what time it is, and so what is too late; nothing was judged or sent.
         LedgerError: the state cannot be written; what was committed is safe.
     """
-    summary = _read(ledger, book, deps, watch) if reading else begin(ledger, book, deps)
+    summary = _read(ledger, book, deps, watch) if reading else _begin_unread(ledger, book, deps)
     summary.only_outcomes = not reading
     with watch(Step.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
@@ -306,11 +308,18 @@ def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
     return summary
 
 
+def _begin_unread(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
+    """Begin a run that reads no lead, and so cannot ask the source what time it is."""
+    expect_plausible(ledger, deps.clock.now())
+    return begin(ledger, book, deps)
+
+
 def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
     summary = begin(ledger, book, deps)
     with watch(Step.PULL):
         try:
-            _pull(ledger, book, deps, summary)
+            with confirmed(ledger, summary.started_at):
+                _pull(ledger, book, deps, summary)
         except (Misconfigured, Transient) as error:
             summary.source_stopped = str(error)
     return summary

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from connectors.plain_text import plain
 from connectors.ports import Notifies
 from connectors.records import DestinationId
 from jobs.ledger import nights, notices, samples
@@ -99,7 +100,9 @@ def send_owed(ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: date
         for row in owed:
             if mark not in notices.undelivered(row):
                 continue
-            is_down = is_down or not address.by.tell(f"{ledger.account}: {row.title}", _text(row, zone))
+            is_down = is_down or not address.by.tell(
+                plain(f"{ledger.account}: {row.title}"), plain(_text(row, zone), keep="\n")
+            )
             if is_down:
                 failed.append(Undelivered(address.place, row.title))
                 continue

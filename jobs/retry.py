@@ -16,6 +16,7 @@ from jobs.ledger.tables import Adjustment, Delivery, Sendable
 from jobs.nightly import Deps, Summary
 from jobs.own_pages import OwnPages
 from jobs.plan import plan
+from jobs.right_clock import confirmed
 from jobs.rulebook import Rulebook
 
 MOST = 1000
@@ -135,7 +136,8 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], 
         afresh=True,
     )
     try:
-        asked = own_pages.read(wanted)
+        with confirmed(ledger, summary.started_at):
+            asked = own_pages.read(wanted)
     except (Misconfigured, Transient) as error:
         summary.source_stopped = str(error)
         return set()

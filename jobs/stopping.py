@@ -14,7 +14,7 @@ from types import FrameType
 Heed = Callable[[], None]
 """Asked before each request and each intent; raises StoppedBySignal where the command was asked to stop."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_HINT = b"stopping as soon as the request under way is answered; once more leaves at once\n"
+_HINT = b"stopping: an upload under way has five seconds to be answered; once more leaves at once\n"
 
 
 class StoppedBySignal(KeyboardInterrupt):

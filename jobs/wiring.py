@@ -15,6 +15,7 @@ from connectors.records import DestinationId
 from jobs.nightly import Deps
 from jobs.notify import Address
 from jobs.pull import Reach, Style
+from jobs.right_clock import CLOCKS_WITHIN
 from jobs.routes import compile_rules
 from jobs.rulebook import Rulebook
 from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
@@ -52,10 +53,10 @@ def connect(
     """
     sinks = {
         **{
-            DestinationId(google.id): _google_sink(google, validate_only=validate_only)
+            DestinationId(google.id): _google_sink(google, validate_only=validate_only, heed=heed)
             for google in settings.google_ads
         },
-        **{DestinationId(meta.id): _meta_sink(meta, validate_only=validate_only) for meta in settings.meta},
+        **{DestinationId(meta.id): _meta_sink(meta, validate_only=validate_only, heed=heed) for meta in settings.meta},
     }
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     with ExitStack() as doors:
@@ -101,7 +102,7 @@ def rules_alone(settings: Settings) -> Rulebook:
 # SDKs are heavy and slow to load: each connector is imported only where an account uses it.
 
 
-def _google_sink(google: GoogleAds, *, validate_only: bool) -> ConversionSink:
+def _google_sink(google: GoogleAds, *, validate_only: bool, heed: Heed) -> ConversionSink:
     from connectors.google_ads.sink import GoogleOptions, GoogleSink  # noqa: PLC0415
 
     return GoogleSink(
@@ -113,14 +114,15 @@ def _google_sink(google: GoogleAds, *, validate_only: bool) -> ConversionSink:
             data_manager_endpoint=str(google.endpoint),
             ads_api_endpoint=str(google.ads_api_endpoint),
             validate_only=validate_only,
-        )
+        ),
+        heed=heed,
     )
 
 
-def _meta_sink(meta: Meta, *, validate_only: bool) -> ConversionSink:
+def _meta_sink(meta: Meta, *, validate_only: bool, heed: Heed) -> ConversionSink:
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
-    return MetaSink(_meta_options(meta, validate_only=validate_only))
+    return MetaSink(_meta_options(meta, validate_only=validate_only), heed=heed)
 
 
 def _meta_options(meta: Meta, *, validate_only: bool) -> "MetaOptions":
@@ -165,6 +167,8 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock, heed: Heed) -> "Op
         wanted_fields=book.extraction.paths,
         clock=clock,
         pacer=pacer_for(told, clock, folder=pace_folder(settings), heed=heed),
+        heed=heed,
+        clocks_within=CLOCKS_WITHIN,
     )
 
 
@@ -211,6 +215,7 @@ def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "Oplead
         extra_query=told.extra_query,
         in_flight=told.in_flight,
         max_requests=told.max_requests,
+        largest_page_mb=told.largest_page_mb,
         auth=platform.AuthOptions(**told.auth.model_dump()),
         pagination=platform.PaginationOptions(**told.pagination.model_dump()),
         since_filter=platform.SinceFilter(**told.since_filter.model_dump())

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from google.auth.transport import Response
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured
 from connectors.host_names import is_unknown_host
-from connectors.one_call import checked_address, restrain
+from connectors.one_call import checked_address, exchange, restrain
 
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
 ADS_API = "https://www.googleapis.com/auth/adwords"
@@ -59,8 +61,8 @@ class Bearer(Credentials):
 class ServiceAccount:
     """One service account; it keeps its token for as long as it is good."""
 
-    def __init__(self, key_file: Path, scope: str, *, timeout: float) -> None:
-        """Read the key file; `timeout` bounds each wait for the token server, in seconds.
+    def __init__(self, key_file: Path, scope: str, *, timeout: float, heed: Heed | None = None) -> None:
+        """Read the key file; `timeout` bounds each wait for the token server, in seconds, and `heed` may end it.
 
         Raises Misconfigured where the file is missing, unreadable or no service account's key.
         """
@@ -68,6 +70,7 @@ class ServiceAccount:
         token_url = str(self._credentials._token_uri)  # noqa: SLF001 - it has no public name
         self._token_url = checked_address(token_url, f"{key_file}: token_uri")
         self._timeout = timeout
+        self._heed = heed
 
     def token(self) -> Token:
         """A token good for some minutes, asked for in one call where the last one is not.
@@ -89,13 +92,15 @@ class ServiceAccount:
 
     def _refresh(self, session: requests.Session) -> None:
         try:
-            self._credentials.refresh(_AskOnce(session, self._timeout))  # type: ignore[no-untyped-call]
+            ask = _AskOnce(session, self._timeout)
+            refresh = partial(self._credentials.refresh, ask)
+            exchange(session, refresh, self._timeout, heed=self._heed)
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle where the environment says
             why = ": there is no host of its name" if is_unknown_host(error) else ""
             raise TokenUnavailableError(f"the token server could not be reached{why}") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise TokenUnavailableError("the token server's answer cannot be read") from error
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol, assert_never
 
+from connectors.bounded import Heed
 from connectors.ports import Adjusts, ConversionSink
 from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
 
@@ -41,12 +42,12 @@ class GoogleSink:
     interface's library is loaded only where there is something of it left.
     """
 
-    def __init__(self, options: GoogleOptions) -> None:
-        """Make the present interface ready.
+    def __init__(self, options: GoogleOptions, *, heed: Heed | None = None) -> None:
+        """Make the present interface ready. A call ends soon after `heed` raises.
 
         Raises Misconfigured where the key file or an address cannot be used.
         """
-        self._by: Callable[[Transport], _Carrier] = cache(lambda transport: _carrier(options, transport))
+        self._by: Callable[[Transport], _Carrier] = cache(lambda transport: _carrier(options, transport, heed))
         self._present = self._by(options.transport)
 
     @property
@@ -86,7 +87,7 @@ def _transport(target: Target) -> Transport:
     return "google_ads_api" if target.transport == "google_ads_api" else "data_manager"
 
 
-def _carrier(options: GoogleOptions, transport: Transport) -> _Carrier:
+def _carrier(options: GoogleOptions, transport: Transport, heed: Heed | None) -> _Carrier:
     # Each vendor library is heavy and slow to load.
     match transport:
         case "data_manager":
@@ -99,7 +100,8 @@ def _carrier(options: GoogleOptions, transport: Transport) -> _Carrier:
                     key_file=options.key_file,
                     endpoint=options.data_manager_endpoint,
                     validate_only=options.validate_only,
-                )
+                ),
+                heed=heed,
             )
         case "google_ads_api":
             from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink  # noqa: PLC0415
@@ -111,6 +113,7 @@ def _carrier(options: GoogleOptions, transport: Transport) -> _Carrier:
                     key_file=options.key_file,
                     endpoint=options.ads_api_endpoint,
                     validate_only=options.validate_only,
-                )
+                ),
+                heed=heed,
             )
     assert_never(transport)

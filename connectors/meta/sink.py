@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import requests
 
+from connectors.bounded import Heed
 from connectors.host_names import is_unknown_host
 from connectors.meta import checks, encode, identity, limits
 from connectors.meta.answers import receipt
@@ -39,13 +40,13 @@ _CHECKED = Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", "Meta has no validation
 class MetaSink:
     """The `ConversionSink` of one Meta dataset; each call stands on its own connection."""
 
-    def __init__(self, options: MetaOptions) -> None:
-        """Make ready to send; nothing is called.
+    def __init__(self, options: MetaOptions, *, heed: Heed | None = None) -> None:
+        """Make ready to send; nothing is called. A call ends soon after `heed` raises.
 
         Raises Misconfigured where the address, dataset, version or token cannot work.
         """
         self._options = options
-        self._graph = Graph(options)
+        self._graph = Graph(options, heed=heed)
 
     @property
     def limits(self) -> Limits:

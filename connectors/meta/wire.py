@@ -14,9 +14,10 @@ from facebook_business.adobjects.adspixel import AdsPixel  # type: ignore[import
 from facebook_business.api import FacebookAdsApi  # type: ignore[import-untyped]
 from facebook_business.session import FacebookSession  # type: ignore[import-untyped]
 
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured
 from connectors.meta.options import MetaOptions
-from connectors.one_call import checked_address, restrain
+from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, restrain
 
 _DATASET = re.compile(r"[0-9]{1,20}")
 _VERSION = re.compile(r"v[0-9]+\.[0-9]+")
@@ -30,11 +31,12 @@ class Graph:
     may be dead and make a request look sent.
     """
 
-    def __init__(self, options: MetaOptions) -> None:
-        """Check how the dataset is to be reached; nothing is called.
+    def __init__(self, options: MetaOptions, *, heed: Heed | None = None) -> None:
+        """Check how the dataset is to be reached; nothing is called. A call ends soon after `heed` raises.
 
         Raises Misconfigured where that cannot work.
         """
+        self._heed = heed
         _keep_addresses_out_of_logs()
         self._url = checked_address(options.graph_url, "Meta's Graph address")
         self._options = _checked(options)
@@ -48,7 +50,8 @@ class Graph:
         with self._session() as session:
             token = {"access_token": session.access_token, **_proof(session)}
             pixel = AdsPixel(dataset_id, api=self._api(session))
-            return _answer_to(lambda: pixel.create_event(params={"data": list(events), **token}))
+            params = {"data": list(events), **token}
+            return self._answer_to(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
 
     def get(self, *path: str, **params: str) -> requests.Response:
         """Read something; the token travels in a header.
@@ -57,7 +60,13 @@ class Graph:
         """
         with self._session() as session:
             session.requests.headers["Authorization"] = f"Bearer {session.access_token}"
-            return _answer_to(lambda: self._api(session).call("GET", path, params={**params, **_proof(session)}))
+            asked = {**params, **_proof(session)}
+            return self._answer_to(session, lambda: self._api(session).call("GET", path, params=asked))
+
+    def _answer_to(
+        self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0.0
+    ) -> requests.Response:
+        return exchange(session.requests, lambda: _answer_to(call), self._options.timeout, heed=self._heed, grace=grace)
 
     @contextmanager
     def _session(self) -> Iterator[FacebookSession]:

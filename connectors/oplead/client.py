@@ -3,7 +3,6 @@
 import logging
 import random
 import re
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,22 +16,24 @@ from urllib.parse import quote, unquote_plus
 
 import httpx
 
-from connectors.authorities import authorities
-from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost, Unreachable
+from connectors.bounded import Heed
+from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost, Unreachable, WrongClock
 from connectors.host_names import is_unknown_host
 from connectors.oplead.flight import in_order
+from connectors.oplead.lines import Lines
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.wire import read_json
 from connectors.pacing import Pacer
 from connectors.ports import Clock
 from connectors.records import LeadId
 from connectors.retrying import LONGEST_ASKED_FOR, retry_read
+from connectors.unpacked import PACKINGS, TooLargeError
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds: to connect, and for each part of an answer."""
-_WHOLE_ANSWER = 4  # times the read timeout; an answer that drips for longer than this is none
+_MB = 1024 * 1024
+_WAITING_PAGES = 16  # so many own pages may have come and wait for one before them
 _LONG_WAIT = timedelta(seconds=5)
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _BAD_QUESTION = frozenset({400, 422})
 """What a platform answers to a parameter that it does not take."""
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
@@ -60,6 +61,10 @@ class TokenRefused(KeyRefused):
         self.status = status
 
 
+class TooLarge(Misconfigured):
+    """An answer is larger than the settings allow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What Oplead answered, where that stands (without the token), and when, by its own clock."""
@@ -84,8 +89,19 @@ class OpleadClient:
         pacer: Pacer,
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
+        heed: Heed | None = None,
+        clocks_within: timedelta | None = None,
     ) -> None:
         """Open nothing yet.
+
+        Args:
+            options: the platform.
+            clock: ours, and the only way to wait.
+            pacer: shared by everything that asks this platform.
+            timeout: in real seconds.
+            jitter: numbers from 0 to 1 that spread the retries.
+            heed: asked while an answer is waited for; what it raises ends the wait.
+            clocks_within: how far Oplead's clock may be from ours; None where it may be anything.
 
         Raises:
             Misconfigured: the token cannot be sent the way the settings say.
@@ -107,15 +123,11 @@ class OpleadClient:
         self._clock = clock
         self._pacer = pacer
         self._jitter = jitter
-        self._patience = (timeout.read or 30.0) * _WHOLE_ANSWER
-        # Redirects are refused: the token would follow them.
-        self._http = httpx.Client(
-            headers=_headers(options),
-            timeout=timeout,
-            follow_redirects=False,
-            trust_env=base.host not in LOOPBACK,
-            verify=authorities(str(base)),
-        )
+        self._heed = heed
+        self._clocks_within = clocks_within
+        self._lines = Lines(base, _headers(options), timeout, heed)
+        self._largest_page = options.largest_page_mb * _MB
+        self._largest_own_page = self._largest_page // _WAITING_PAGES
 
     def __enter__(self) -> Self:
         """Use it in a `with`, so that its connections end with the block."""
@@ -129,7 +141,7 @@ class OpleadClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._lines.close()
 
     def lead_path(self, lead_id: LeadId) -> str:
         """The path of one lead, its id percent-encoded."""
@@ -145,7 +157,7 @@ class OpleadClient:
             Misconfigured: the token is refused (401, 403), or the address is none.
             Transient: it kept failing after bounded retries.
         """
-        return self._settled(target, ())
+        return self._settled(target, self._largest_page, ())
 
     def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], Answer]], None, None]:
         """Each lead's own page in order, several asked for at once: what gives the answer, or raises as `get` does.
@@ -155,7 +167,7 @@ class OpleadClient:
         run it to its end.
         """
         pages = in_order(
-            lambda lead: self._answer(self.lead_path(lead)),
+            lambda lead: self._answer(self.lead_path(lead), self._largest_own_page),
             ids,
             at_once=self._options.in_flight,
             may_begin=self._may_begin,
@@ -164,11 +176,11 @@ class OpleadClient:
         )
         with closing(pages):
             for lead, page in pages:
-                yield lead, partial(self._settled, self.lead_path(lead), (page.result,))
+                yield lead, partial(self._settled, self.lead_path(lead), self._largest_own_page, (page.result,))
 
-    def _settled(self, target: str, made: tuple[Callable[[], Answer], ...]) -> Answer:
+    def _settled(self, target: str, most: int, made: tuple[Callable[[], Answer], ...]) -> Answer:
         """The answer, asked for again where that may help after the attempts that were made already."""
-        again: Callable[[], Answer] = partial(self._attempt, target)
+        again: Callable[[], Answer] = partial(self._attempt, target, most)
         attempts = chain(made, repeat(again))
 
         def attempt() -> Answer:
@@ -176,9 +188,9 @@ class OpleadClient:
 
         return retry_read(attempt, clock=self._clock, jitter=self._jitter)
 
-    def _attempt(self, target: str) -> Answer:
+    def _attempt(self, target: str, most: int) -> Answer:
         self._may_begin(0)
-        return self._answer(target)
+        return self._answer(target, most)
 
     def _may_begin(self, under_way: int) -> bool:
         """Take a slot for one request, waiting for it; a long wait only with nothing under way."""
@@ -190,13 +202,14 @@ class OpleadClient:
         self.requests += 1
         return True
 
-    def _answer(self, target: str) -> Answer:
-        """One request, whose slot was taken before."""
+    def _answer(self, target: str, most: int) -> Answer:
+        """One request, whose slot was taken before; its answer has `most` bytes at most."""
         path = target.partition("?")[0]
         try:
-            response, content = self._exchange(target, path)
+            response, content = self._exchange(target, path, most)
         finally:
             self._pacer.give_back()
+        self._compare_clocks(response)
         if not response.is_success:
             raise self._failure(response, path, content)
         try:
@@ -211,10 +224,9 @@ class OpleadClient:
             totals=dict(_totals(response, self._options.pagination.total_header)),
         )
 
-    def _exchange(self, target: str, path: str) -> tuple[httpx.Response, bytes]:
+    def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:
         try:
-            with self._http.stream("GET", self._address(target)) as response:
-                return response, b"".join(_until(response.iter_bytes(), time.monotonic() + self._patience))
+            return self._lines.get(self._address(target), most=most)
         # httpx's errors carry the request, with the address and the token: only their kind goes on.
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
@@ -226,6 +238,34 @@ class OpleadClient:
             ) from None
         except httpx.HTTPError as error:
             raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
+        except TimeoutError:
+            if self._heed is not None:
+                self._heed()
+            raise Transient(f"Oplead gave no whole answer on {path} in {self._lines.seconds:g} s") from None
+        except TooLargeError:
+            raise TooLarge(
+                f"Oplead's answer on {path} has more than {most / _MB:g} MB: ask for fewer leads at once "
+                "(oplead.pagination.size), or raise oplead.largest_page_mb"
+            ) from None
+        except ValueError as error:
+            raise Transient(f"Oplead's answer on {path} cannot be unpacked ({error})") from None
+
+    def _compare_clocks(self, response: httpx.Response) -> None:
+        """Any answer tells its time, a refusal too (RFC 9110, 6.6.1); one out of a cache also its age (RFC 9111, 5.1).
+
+        Raises:
+            WrongClock: it is not ours.
+        """
+        told = _date(response)
+        if told is None or self._clocks_within is None:
+            return
+        age = response.headers.get("Age", "").strip()
+        apart = self._clock.now() - told - timedelta(seconds=int(age) if _DELAY.fullmatch(age) else 0)
+        if abs(apart) > self._clocks_within:
+            raise WrongClock(
+                f"this machine's clock says {_minute(self._clock.now())}, and Oplead's {_minute(told)}: set the one "
+                "that is wrong. Until they agree nothing is read or sent, and nothing expires"
+            )
 
     def _address(self, target: str) -> str:
         _, _, query = target.partition("?")
@@ -261,7 +301,7 @@ def _is_everyones(failure: BaseException) -> bool:
         return True
     if isinstance(failure, Transient):
         return failure.retry_after is not None and failure.retry_after > LONGEST_ASKED_FOR
-    return not isinstance(failure, Refused)
+    return not isinstance(failure, Refused | TooLarge)
 
 
 def _always(options: OpleadOptions) -> Iterator[tuple[str, str]]:
@@ -289,21 +329,13 @@ def _check(options: OpleadOptions) -> None:
 
 
 def _headers(options: OpleadOptions) -> httpx.Headers:
-    headers = httpx.Headers({"Accept": "application/json", "User-Agent": "oplead-sync"})
+    headers = httpx.Headers({"Accept": "application/json", "Accept-Encoding": PACKINGS, "User-Agent": "oplead-sync"})
     headers.update(options.extra_headers)
     if options.auth.style == "bearer":
         headers["Authorization"] = f"Bearer {options.token}"
     elif options.auth.style == "header" and options.auth.name:
         headers[options.auth.name] = options.auth.prefix + options.token
     return headers
-
-
-def _until(chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
-    """The chunks, while they come in time: the read timeout alone bounds only the wait for each."""
-    for chunk in chunks:
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer drips")
-        yield chunk
 
 
 def _totals(response: httpx.Response, named: str | None) -> Iterator[tuple[str, int]]:
@@ -324,6 +356,10 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
         return timedelta(seconds=int(written))
     until = _http_date(written)
     return max(until - (_date(response) or now), timedelta()) if until else None
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _http_date(written: str) -> datetime | None:

@@ -106,6 +106,8 @@ class OpleadOptions:
     """How many of leads' own pages may be asked for at once."""
     max_requests: int | None = None
     """After so many requests a night's reading stops at a page's end, as it does when its time is up."""
+    largest_page_mb: int = 64
+    """A page with more is refused unread; of a lead's own page a sixteenth, for so many may wait at once."""
     auth: AuthOptions = AuthOptions()
     pagination: PaginationOptions = PaginationOptions()
     since_filter: SinceFilter | None = None

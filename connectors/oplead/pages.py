@@ -39,6 +39,7 @@ _NOT_FOUND = 404
 _NAMELESS = "\0"
 """Begins the mark of an entry without an id."""
 
+_LONGEST_PLACE = 4_000  # characters of an address that servers take
 Kind = Literal["start", "page", "offset", "cursor", "target"]
 _NUMBERED = frozenset({"page", "offset"})
 _KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
@@ -360,6 +361,10 @@ def _text(value: object) -> str:
     text = text_of(value) if isinstance(value, str | Decimal) else None
     if text is None:
         raise Misconfigured(f"no next page can be read ({shape(value)}): see oplead.pagination.next")
+    if len(text) > _LONGEST_PLACE:
+        raise Misconfigured(
+            f"the next page's place has {len(text)} characters, more than a request may: see oplead.pagination"
+        )
     return text
 
 

@@ -14,6 +14,7 @@ from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.dates import read_moment, start_of
 from connectors.oplead.fields import find, first, raw, shape, text_of, texts
 from connectors.oplead.options import ClickIdRules, FieldPaths
+from connectors.plain_text import plain
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 
 _ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
@@ -22,6 +23,9 @@ _ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
 _CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
 _COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
+_LONGEST_LABEL = 200
+_LONGEST_HISTORY = 1_000  # entries: what is done with them is done for each stage of each conversion
+_LARGEST_LEAD = 1024 * 1024  # characters of its JSON
 _DEEPEST = 100  # levels; Python itself gives up at some hundreds
 
 
@@ -46,10 +50,12 @@ def digest_of(item: Mapping[str, object]) -> str:
     """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order.
 
     Raises:
-        Unreadable: it is nested too deeply.
+        Unreadable: it is nested too deeply, or larger than any lead.
     """
     _check_depth(item)
     canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if len(canonical) > _LARGEST_LEAD:
+        raise Unreadable(f"its JSON has {len(canonical)} characters, more than any lead's")
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -80,14 +86,15 @@ def parse_lead(
         wanted: the paths whose values go into `Lead.fields`.
 
     Raises:
-        Unreadable: it has no creation time, holds a time that cannot be read, or is nested too deeply.
+        Unreadable: it has no creation time, holds a time that cannot be read, is nested too deeply, or has too much
+            of a history.
     """
     _check_depth(item)
     created_at = _moment(item, paths.created_at, "created_at", zone)
     if created_at is None:
         raise Unreadable("no creation time: see oplead.fields.created_at")
     updated_at = _moment(item, paths.updated_at, "updated_at", zone)
-    label = text_of(first(item, paths.status or ()))
+    label = _label(text_of(first(item, paths.status or ())))
     utm = Utm(*(_text(item, one) for one in (paths.utm_source, paths.utm_medium, paths.utm_campaign)))
     ids, problem = _click_ids(item, paths, click_ids, utm.source, zone)
     return Lead(
@@ -150,14 +157,25 @@ def _entries(item: Mapping[str, object], paths: FieldPaths, zone: ZoneInfo) -> l
     path = next((path for path in paths.history or () if find(item, path)), None)
     if path is None:
         return []
+    entries = find(item, path)
+    if len(entries) > _LONGEST_HISTORY:
+        raise Unreadable(f"{path} has {len(entries)} entries, more than {_LONGEST_HISTORY:,}")
     # A lead's general history tells of documents and calls too: there, only what names a status is one.
     names = _ENTRY_STATUS if path == "history" and paths.history == CANDIDATES.history else _ENTRY_LABEL
     read = (
-        (text_of(first(entry, names)), _moment(entry, _ENTRY_TIME, "history", zone))
-        for entry in find(item, path)
+        (_label(text_of(first(entry, names))), _moment(entry, _ENTRY_TIME, "history", zone))
+        for entry in entries
         if isinstance(entry, Mapping) and first(entry, names) is not None
     )
     return [StatusEntry(label, at) for label, at in read if label and at]
+
+
+def _label(text: str | None) -> str | None:
+    """A status as it may be kept and shown: without control characters, and cut where it is longer than any."""
+    if text is None:
+        return None
+    label = plain(text).strip()
+    return (label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…") or None
 
 
 def _click_ids(

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from types import TracebackType
 from typing import Self
@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.candidates import with_candidates
-from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused
+from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused, TooLarge
 from connectors.oplead.dates import read_moment, start_of, write_moment
 from connectors.oplead.envelope import find_items
 from connectors.oplead.fields import find, first, raw, shape, text_of
@@ -60,6 +61,8 @@ class OpleadSource:
         pacer: Pacer,
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
+        heed: Heed | None = None,
+        clocks_within: timedelta | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -70,6 +73,8 @@ class OpleadSource:
             pacer: shared by everything that asks this platform.
             timeout: in real seconds.
             jitter: numbers from 0 to 1 that spread the retries.
+            heed: asked while an answer is waited for; it may raise, to end the wait.
+            clocks_within: how far Oplead's clock may be from ours; beyond it every method raises WrongClock.
 
         Raises:
             Misconfigured: the token cannot be sent the way the options say.
@@ -77,7 +82,15 @@ class OpleadSource:
         self._options = options
         self._paths = with_candidates(options.fields)
         self._wanted = wanted_fields
-        self._client = OpleadClient(options, clock=clock, pacer=pacer, timeout=timeout, jitter=jitter)
+        self._client = OpleadClient(
+            options,
+            clock=clock,
+            pacer=pacer,
+            timeout=timeout,
+            jitter=jitter,
+            heed=heed,
+            clocks_within=clocks_within,
+        )
         self._clock = clock
         self._shown: list[Mapping[str, object]] | None = None
         self._failed_before: type[Exception] | None = None
@@ -308,7 +321,7 @@ class OpleadSource:
                 failed_before, self._failed_before = self._failed_before, None
                 try:
                     page = self._own_page(own_id, answer)
-                except (Transient, Refused, _NoLeadError) as error:
+                except (Transient, Refused, TooLarge, _NoLeadError) as error:
                     if failed_before is type(error) or (isinstance(error, Transient) and error.retry_after):
                         raise
                     self._failed_before = type(error)

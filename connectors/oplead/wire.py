@@ -4,6 +4,7 @@ import json
 import re
 from decimal import Decimal, DecimalException
 
+_LONGEST_NUMBER = 100  # characters; one with more is nobody's amount or id, and costs more than it tells
 _FLOAT_DIGITS = 14  # a number this long in exponent form has been through floating point and lost digits
 _ESCAPE = re.compile(
     r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}"  # both halves of a character
@@ -37,6 +38,8 @@ def _whole(content: bytes | str) -> str:
 
 
 def _number(literal: str) -> Decimal | str:
+    if len(literal) > _LONGEST_NUMBER:
+        return literal
     try:
         number = Decimal(literal)
     except DecimalException:  # an exponent beyond any number

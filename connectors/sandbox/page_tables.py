@@ -6,6 +6,8 @@ from html import escape
 SHOWN = 50
 """How many of the latest rows a table shows."""
 
+_SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+
 Row = Mapping[str, object]
 Cell = Callable[[Row], str]
 Column = tuple[str, Cell]
@@ -29,8 +31,8 @@ def table(title: str, empty: str, rows: Sequence[Row], columns: Sequence[Column]
 
 
 def text(value: object) -> str:
-    """Anything as text that holds no markup."""
-    return escape(str(value))
+    """Anything as text that holds no markup, and nothing that steers a terminal or turns a line around."""
+    return escape("".join(each for each in str(value) if each.isprintable() or each in _SPACES))
 
 
 def moment(at: object, length: int = 16) -> str:

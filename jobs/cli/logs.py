@@ -8,6 +8,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from connectors.plain_text import plain
 from jobs.cli.exits import places
 
 _HIDDEN = "[secret]"
@@ -83,6 +84,7 @@ def start_logging(*, as_json: bool) -> Redaction:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _without_exception_data,
                 redaction,
+                _plainly,
                 _what_matters_first,
                 renderer,
             ],
@@ -104,6 +106,20 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
     if isinstance(error, BaseException):
         event["error"], event["trace"] = type(error).__name__, list(places(error))
     return event
+
+
+def _plainly(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """The event without control characters, the line ends of our own sentences aside."""
+    return {key: _plain(value) for key, value in event.items()}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case str():
+            return plain(value, keep="\n")
+        case list() | tuple():
+            return [_plain(each) for each in value]
+    return value
 
 
 def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:

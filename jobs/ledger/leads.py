@@ -83,6 +83,14 @@ def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[Le
     return {LeadId(lead): seen_at for lead, seen_at in rows}
 
 
+def last_read(session: Session, account: str) -> datetime | None:
+    """When a lead was last seen, or where the next pull begins if that is later; None before the first lead."""
+    seen = session.exec(select(func.max(LeadRow.seen_at)).where(LeadRow.account == account)).one()
+    place = session.get(Cursor, account)
+    since = None if place is None else place.since
+    return max((moment for moment in (seen, since) if moment is not None), default=None)
+
+
 def store(session: Session, account: str, readings: Sequence[Reading], *, seen_at: datetime) -> None:
     """Keep readings of leads, and have them planned; status changes and click ids only ever accumulate."""
     labels_seen.note(session, account, readings, seen_at=seen_at)

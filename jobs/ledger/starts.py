@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from jobs.ledger import labels as labels_seen
@@ -45,6 +45,11 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
         if since is not None:
             known.since = since
         session.add(known)
+
+
+def take_back(session: Session, account: str, *, since: datetime) -> None:
+    """Forget what a run took for a start that began at `since`, by a clock that was wrong."""
+    session.exec(delete(Start).where(col(Start.account) == account, col(Start.since) == since))
 
 
 def rename(session: Session, account: str, *, old: str, new: str) -> None:

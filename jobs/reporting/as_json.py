@@ -8,12 +8,15 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
 
+from connectors import plain_text
+
 _PLACE = ("conversion", "destination", "fate", "reason")
 
 
 def line(value: object) -> str:
     """One JSON object on one line."""
-    return json.dumps(plain(value), ensure_ascii=False)
+    # JSON escapes neither C1 nor bidi characters, and this may be read at a terminal.
+    return plain_text.plain(json.dumps(plain(value), ensure_ascii=False))
 
 
 def plain(value: object) -> object:

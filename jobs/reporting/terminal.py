@@ -2,24 +2,36 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
+
+from connectors.plain_text import plain
 
 PLAIN_WIDTH = 120
 """Columns where nobody's terminal says how many there are."""
 
 
+class _PlainConsole(Console):
+    """A console that writes no control character but its own: platforms' words may hold some."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """What is printed, in pieces."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(plain(piece.text, keep="\n"), piece.style)
+
+
 def results() -> Console:
     """Where results are printed: stdout, and nothing else goes there."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
-    return Console(width=width, highlight=False)
+    return _PlainConsole(width=width, highlight=False)
 
 
 def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:

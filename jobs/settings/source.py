@@ -161,6 +161,8 @@ class Oplead(Strict):
     """How long a pull may take."""
     max_requests: PositiveInt | None = None
     """After so many requests a pull stops at a page's end; the next one goes on there."""
+    largest_page_mb: PositiveInt = Field(default=64, le=1024)
+    """How many megabytes a page of the list may have, unpacked; a larger one is refused unread."""
 
     @property
     def pull_style(self) -> Literal["since", "list", "details"]:

@@ -508,3 +508,29 @@ def test_a_source_that_fails_on_a_later_page(company):
     company.later()
 
     settled(company, 1, 150)
+
+
+YEAR_OFF = """
+from datetime import timedelta
+from connectors.clock import SandboxClock
+now = SandboxClock.now
+SandboxClock.now = lambda clock: now(clock) + timedelta(days={days})
+"""
+
+
+@pytest.mark.parametrize("days", [365, -365])
+def test_a_machine_whose_clock_is_a_year_off_for_one_night(company, days):
+    """The command says so and ends with 2; nothing has expired, and the next night goes on as if it had not been."""
+    company.serve(sold(company, 1))
+    company.sandbox.oauth.switch("refuse_tokens", True)
+    company.night()
+    fates, cursor, starts = (company.fates(), company.rows_of("cursor"), company.rows_of("start"))
+
+    code, _, told = company.command("run", prelude=YEAR_OFF.format(days=days))
+
+    assert (2, True, True) == (code, "this machine's clock says" in told, "2026-09-10" in told)
+    assert (fates, cursor, starts) == (company.fates(), company.rows_of("cursor"), company.rows_of("start"))
+    company.sandbox.oauth.switch("refuse_tokens", False)
+    company.later()
+    company.later()
+    settled(company, 1)

@@ -40,6 +40,7 @@ WRITTEN = {
     "fields": {"id": ["ref"]},
     "in_flight": 2,
     "max_requests": 77,
+    "largest_page_mb": 9,
 }
 
 

@@ -4,10 +4,11 @@ https://developers.google.com/google-ads/api/docs/client-libs/python
 """
 
 import logging
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
+from functools import partial
+from itertools import islice
+from queue import SimpleQueue
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -30,16 +31,20 @@ from google.ads.googleads.v26.services.types import (
 )
 from google.api_core.exceptions import GoogleAPICallError
 
+from connectors.bounded import Heed, bounded
 from connectors.google_ads.ads_api.failures import Fault, codes_of, faults_in_metadata, faults_of
 from connectors.google_ads.credentials import Bearer
-from connectors.one_call import checked_address
+from connectors.one_call import UPLOAD_GRACE, checked_address
 
 VERSION = "v26"
 """Of the API. Left out, it would change with the library."""
 
 _CONNECTING = 20.0  # seconds: what gRPC gives one attempt to connect
+_BESIDE = 10.0  # seconds beyond the deadline that gRPC itself holds to
+_MOST_ROWS = 10_000  # of an answer to a query; ours find some dozens
 _LOGGER = "google.ads.googleads"
 
+Answer = TypeVar("Answer")
 Service = TypeVar(
     "Service", ConversionAdjustmentUploadServiceClient, ConversionUploadServiceClient, GoogleAdsServiceClient
 )
@@ -68,8 +73,10 @@ class CallFailedError(Exception):
 class AdsClient:
     """The calls this project makes, with a token in hand."""
 
-    def __init__(self, endpoint: str, login_customer_id: str | None, *, timeout: float) -> None:
-        """Keep how to call; `timeout` bounds each call, in seconds.
+    def __init__(
+        self, endpoint: str, login_customer_id: str | None, *, timeout: float, heed: Heed | None = None
+    ) -> None:
+        """Keep how to call; `timeout` bounds each call, in seconds, which ends soon after `heed` raises.
 
         Raises Misconfigured unless the endpoint is https, or http to this machine.
         """
@@ -77,6 +84,7 @@ class AdsClient:
         self._address = urlsplit(checked_address(endpoint, "the Google Ads API endpoint"))
         self._login_customer_id = login_customer_id
         self._timeout = timeout
+        self._heed = heed
 
     def upload(self, request: UploadClickConversionsRequest, token: str) -> UploadClickConversionsResponse:
         """Upload conversions.
@@ -86,9 +94,7 @@ class AdsClient:
             CallFailedError: the call ended with an error.
         """
         with _translated(), self._service(ConversionUploadServiceClient, token) as service:
-            return service.upload_click_conversions(
-                request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
-            )
+            return self._answer_to(service, service.upload_click_conversions, request, token)
 
     def adjust(self, request: UploadConversionAdjustmentsRequest, token: str) -> UploadConversionAdjustmentsResponse:
         """Upload corrections of conversions.
@@ -98,9 +104,7 @@ class AdsClient:
             CallFailedError: the call ended with an error.
         """
         with _translated(), self._service(ConversionAdjustmentUploadServiceClient, token) as service:
-            return service.upload_conversion_adjustments(
-                request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
-            )
+            return self._answer_to(service, service.upload_conversion_adjustments, request, token)
 
     def search(self, customer_id: str, query: str, token: str) -> list[GoogleAdsRow]:
         """The rows a query in the Google Ads query language finds.
@@ -114,7 +118,16 @@ class AdsClient:
             parts = service.search_stream(
                 request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
             )
-            return [row for part in parts for row in part.results]
+            return list(islice((row for part in parts for row in part.results), _MOST_ROWS))
+
+    def _answer_to(self, service: Service, call: Callable[..., Answer], request: object, token: str) -> Answer:
+        """An upload's answer, or that it was called off: gRPC bounds a whole call, and hears of no stop."""
+        upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
+        channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
+        try:
+            return bounded(upload, self._timeout + _BESIDE, heed=self._heed, grace=UPLOAD_GRACE, abort=channel.close)
+        except TimeoutError:
+            raise CallFailedError("CANCELLED", (), None) from None
 
     @property
     def _is_plain(self) -> bool:
@@ -139,7 +152,7 @@ class AdsClient:
             service = _in_plain_text(service, kind, client)
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
-            _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl())
+            _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._heed)
             yield service
         finally:
             channel.close()
@@ -169,23 +182,26 @@ def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClien
     return kind(transport=transport(channel=channel, client_info=_CLIENT_INFO))
 
 
-def _connect(channel: grpc.Channel, seconds: float, address: str) -> None:
+def _connect(channel: grpc.Channel, seconds: float, address: str, heed: Heed | None) -> None:
     """Wait until the channel to an address can carry a call.
 
     Only what fails here is certain not to have been sent: once connected, no status tells whether a request left.
     """
     states: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
-    note = states.put
-    deadline = time.monotonic() + seconds
+    note, give_up = states.put, partial(states.put, grpc.ChannelConnectivity.SHUTDOWN)
     channel.subscribe(note, try_to_connect=True)
     try:
-        while (state := states.get(timeout=max(0.0, deadline - time.monotonic()))) is not _READY:
-            if state in _UNREACHABLE:
-                raise NotConnectedError("no connection to the Google Ads API", address)
-    except Empty:
+        bounded(partial(_await_ready, states, address), seconds, heed=heed, abort=give_up)
+    except TimeoutError:
         raise NotConnectedError(f"no connection to the Google Ads API in {seconds:g} s") from None
     finally:
         channel.unsubscribe(note)
+
+
+def _await_ready(states: "SimpleQueue[grpc.ChannelConnectivity]", address: str) -> None:
+    while (state := states.get()) is not _READY:
+        if state in _UNREACHABLE:
+            raise NotConnectedError("no connection to the Google Ads API", address)
 
 
 _READY = grpc.ChannelConnectivity.READY

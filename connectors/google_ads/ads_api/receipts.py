@@ -13,7 +13,7 @@ DONE = Outcome(OutcomeClass.DONE, "SUCCESS")
 VALIDATED = Outcome(OutcomeClass.DONE, "VALIDATED")
 """What would have been taken in, had it not been for validation only."""
 
-_REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}")
+_REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}", re.ASCII)
 _AT_THE_DOOR = {
     "PERMISSION_DENIED": "Google refuses this Cloud project: is the Google Ads API enabled in it?",
     "UNAUTHENTICATED": "Google refuses the token",

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from google.ads.googleads.v26.services.types import UploadClickConversionsRequest, UploadConversionAdjustmentsRequest
 
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured
 from connectors.google_ads import identity, limits
 from connectors.google_ads.ads_api import adjust, encode
@@ -65,14 +66,14 @@ class AdsApiOptions:
 class AdsApiSink:
     """The `ConversionSink` of the Google Ads API, which also `Adjusts`; each call stands on its own connection."""
 
-    def __init__(self, options: AdsApiOptions) -> None:
-        """Read the key file.
+    def __init__(self, options: AdsApiOptions, *, heed: Heed | None = None) -> None:
+        """Read the key file. A call ends soon after `heed` raises.
 
         Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
         """
         self._options = options
-        self._client = AdsClient(options.endpoint, options.login_customer_id, timeout=options.timeout)
-        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
+        self._client = AdsClient(options.endpoint, options.login_customer_id, timeout=options.timeout, heed=heed)
+        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout, heed=heed)
 
     @property
     def limits(self) -> Limits:

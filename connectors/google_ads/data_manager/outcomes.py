@@ -274,4 +274,4 @@ def code_name(value: object, codes: type[IntEnum]) -> str | None:
     """A code's name, which an answer may give as its number instead; None for what is neither."""
     if isinstance(value, int):
         return next((code.name for code in codes if code == value), f"{codes.__name__}_{value}")
-    return value if isinstance(value, str) and value.isidentifier() else None
+    return value if isinstance(value, str) and value.isidentifier() and len(value) <= 120 else None  # noqa: PLR2004 - longer than any

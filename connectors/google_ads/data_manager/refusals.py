@@ -16,7 +16,8 @@ from connectors.google_ads.data_manager.outcomes import TROUBLES, class_of, outc
 from connectors.records import Lost, Outcome, OutcomeClass, Refused
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")
-_REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}")
+REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}", re.ASCII)
+"""What an id of theirs may be, so that it can be kept and shown."""
 _PATH = re.compile(r"[\w./\[\]]{1,200}")
 _ROW = re.compile(r"\bevents[\[./](\d+)")
 """`events[3].user_data`, `events.events[3]`, `events.3`: how a path names a row is not documented."""
@@ -136,7 +137,7 @@ def read_error(response: requests.Response) -> VendorError | None:
     """The error the API itself gave; None where the answer is not its own (HTML, empty, another shape)."""
     try:
         payload = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     error = payload.get("error") if isinstance(payload, dict) else None
     status = _text(error.get("status"), _CODE) if isinstance(error, dict) else None
@@ -148,7 +149,7 @@ def read_error(response: requests.Response) -> VendorError | None:
         status=status,
         reason=_text(details.get("ErrorInfo", {}).get("reason"), _CODE),
         violations=tuple(_violations(details.get("BadRequest", {}))),
-        request_id=_text(details.get("RequestInfo", {}).get("requestId"), _REQUEST_ID),
+        request_id=_text(details.get("RequestInfo", {}).get("requestId"), REQUEST_ID),
         retry_after=_delay(details.get("RetryInfo", {})) or _header_delay(response.headers),
     )
 
@@ -177,7 +178,7 @@ def _header_delay(headers: Mapping[str, str]) -> timedelta | None:
     value = headers.get("Retry-After", "")
     try:
         until = parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return _seconds(value)
     return max(until, timedelta(0))
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.transport.requests import AuthorizedSession
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import identity, limits
 from connectors.google_ads.credentials import (
@@ -29,11 +31,11 @@ from connectors.google_ads.credentials import (
 )
 from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name
-from connectors.google_ads.data_manager.refusals import VendorError, read_error
+from connectors.google_ads.data_manager.refusals import REQUEST_ID, VendorError, read_error
 from connectors.google_ads.data_manager.status import read_status
 from connectors.google_ads.data_manager.wire import open_session
 from connectors.host_names import is_unknown_host
-from connectors.one_call import checked_address, never_connected, nobody_answers
+from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, never_connected, nobody_answers
 from connectors.records import (
     Adjustment,
     Answered,
@@ -84,15 +86,16 @@ class DataManagerOptions:
 class DataManagerSink:
     """The `ConversionSink` of the Data Manager API, which also `Adjusts`; each call stands on its own connection."""
 
-    def __init__(self, options: DataManagerOptions) -> None:
-        """Read the key file.
+    def __init__(self, options: DataManagerOptions, *, heed: Heed | None = None) -> None:
+        """Read the key file. A call ends soon after `heed` raises.
 
         Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
         """
         _keep_bodies_out_of_logs()
         self._options = options
         self._endpoint = checked_address(options.endpoint, "the Data Manager endpoint")
-        self._account = ServiceAccount(options.key_file, DATA_MANAGER, timeout=options.timeout)
+        self._account = ServiceAccount(options.key_file, DATA_MANAGER, timeout=options.timeout, heed=heed)
+        self._heed = heed
 
     @property
     def limits(self) -> Limits:
@@ -189,7 +192,7 @@ class DataManagerSink:
                     f"there is no host of the name in {self._endpoint}", self._endpoint, is_unknown_host=True
                 )
             return NotSent(f"no connection: {reason}", self._endpoint if nobody_answers(error) else "")
-        except (ParseError, AttributeError, TypeError, ValueError):
+        except (ParseError, AttributeError, TypeError, ValueError, RecursionError):
             # What the library raises for an answer that is not its own: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")
 
@@ -197,20 +200,20 @@ class DataManagerSink:
         """The one call, by the transport's own method: the client above it would add retries."""
         session = open_session(self._endpoint, token.value)
         with closing(_Transport(self._endpoint, session)) as transport:
-            return transport.ingest_events(request, retry=None, timeout=self._options.timeout)  # type: ignore[call-arg]
+            timeout = self._options.timeout
+            ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
+            return exchange(session, ingest, timeout, heed=self._heed, grace=UPLOAD_GRACE)
 
     def _retrieve(self, session: AuthorizedSession, ticket: str) -> requests.Response:
-        return session.get(
-            f"{self._endpoint}/v1/requestStatus:retrieve",
-            params={"requestId": ticket},
-            timeout=self._options.timeout,
-        )
+        address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
+        retrieve = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
+        return exchange(session, retrieve, timeout, heed=self._heed)
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:
             try:
                 return read_status(response.json(), rows)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise Transient("a request's status cannot be read") from error
         refusal = read_error(response)
         if refusal is None:
@@ -245,6 +248,8 @@ def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -
         if request.validate_only:  # it gives none, as nothing is left to ask about
             return Answered((VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
+    if not REQUEST_ID.fullmatch(answer.request_id):  # it is kept, shown and asked by
+        return Lost("an answer whose request id is none")
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
     return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import LOOPBACK, Answer
+from connectors.oplead.client import Answer
+from connectors.oplead.lines import LOOPBACK
 from connectors.oplead.probe.asking import Asker
 from connectors.ports import Clock
 

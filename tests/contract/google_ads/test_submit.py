@@ -527,3 +527,11 @@ def test_an_empty_answer_to_a_real_request_is_lost(google):
     google.api.say({})
 
     assert Lost("an answer without a request id") == google.submit()
+
+
+@pytest.mark.parametrize("ticket", ["req\x1b]0;owned\x07", "req\u202e", "r" * 201, "req 1"])
+def test_an_id_that_cannot_be_shown_or_asked_by_is_none(google, ticket):
+    """What was taken in is asked again by the same bytes, which counts once."""
+    google.api.say({"requestId": ticket})
+
+    assert Lost("an answer whose request id is none") == google.submit()

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from zoneinfo import ZoneInfo
 
@@ -129,7 +129,13 @@ def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
     """Open a source on the platform with these options; closed with the test."""
     opened: list[OpleadSource] = []
 
-    def open_one(*, wanted: frozenset[str] = frozenset(), per_minute: int = 90, **options: object) -> OpleadSource:
+    def open_one(
+        *,
+        wanted: frozenset[str] = frozenset(),
+        per_minute: int = 90,
+        clocks_within: timedelta | None = None,
+        **options: object,
+    ) -> OpleadSource:
         given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": platform.url, **options}
         source = OpleadSource(
             OpleadOptions(**given),
@@ -138,6 +144,7 @@ def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
             pacer=Pacer(clock, per_minute),
             timeout=httpx.Timeout(0.3),
             jitter=lambda: 1.0,
+            clocks_within=clocks_within,
         )
         opened.append(source)
         return source

@@ -1,15 +1,12 @@
 """What becomes of every way in which the platform can fail, over a real socket."""
 
 import socket
-import time
 from datetime import timedelta
 
-import httpx
 import pytest
 
-from connectors.errors import Misconfigured, Transient, Unreachable
+from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.oplead import AuthOptions
-from connectors.oplead.client import _until
 from connectors.records import LeadId
 
 
@@ -135,12 +132,6 @@ def test_any_other_refusal_names_path_and_status(platform, open_source, reply, s
     assert ["/v1/leads"] == platform.asked
 
 
-def test_an_answer_that_drips_is_cut():
-    """The read timeout bounds each part only; the whole is bounded too."""
-    with pytest.raises(httpx.ReadTimeout):
-        list(_until(iter([b"{"]), time.monotonic() - 1))
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault):
     """Whatever fails, neither the token nor the answer is in the message."""
@@ -148,7 +139,7 @@ def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault)
     source = open_source(auth=AuthOptions("query", "key"))
 
     with pytest.raises(Transient) as caught:
-        source._client._attempt("/v1/leads")
+        source._client.get("/v1/leads")
 
     shown = f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
     assert not any(secret in shown for secret in ("tok-", "key=", "jane", "html", "L-1"))
@@ -167,3 +158,60 @@ def test_a_token_that_cannot_be_sent_is_refused_at_once(open_source, auth, token
     """The setting is named before anything goes out."""
     with pytest.raises(Misconfigured, match=setting):
         open_source(auth=auth, token=token)
+
+
+HOURS = timedelta(hours=2)
+FAR_DATES = {
+    "a year ahead": "Wed, 21 Jul 2027 03:30:00 GMT",
+    "a year behind": "Mon, 21 Jul 2025 03:30:00 GMT",
+    "more than two hours": "Tue, 21 Jul 2026 05:31:00 GMT",
+    "three years": "Sat, 21 Jul 2029 03:30:00 GMT",
+    "the last there is": "Fri, 31 Dec 9999 23:59:59 GMT",
+    "the first": "Thu, 01 Jan 1970 00:00:00 GMT",
+}
+
+
+@pytest.mark.parametrize("date", FAR_DATES.values(), ids=FAR_DATES)
+@pytest.mark.parametrize("status", [200, 401, 404, 429, 503])
+def test_a_clock_far_from_ours_is_told_with_both_times(platform, open_source, lead, reply, *, date, status):
+    """By any answer, and no page is given: the cursor cannot follow it."""
+    platform.serve("/v1/leads", reply([lead(1)], status=status, headers={"Date": date}))
+
+    with pytest.raises(WrongClock, match=r"2026-07-21 03:30 UTC, and Oplead's \d{4}-"):
+        pull(open_source(clocks_within=HOURS))
+    assert 1 == len(platform.asked)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Date": "Tue, 21 Jul 2026 05:30:00 GMT"},
+        {"Date": "Tue, 21 Jul 2026 01:30:00 GMT"},
+        {"Date": "Mon, 20 Jul 2026 03:30:00 GMT", "Age": "86400"},
+        {"Date": "yesterday"},
+        {"Date": "Tue, 21 Jul 99999 03:30:00 GMT"},
+        {"Date": ""},
+    ],
+)
+def test_a_clock_near_ours_or_none_is_believed(platform, open_source, lead, reply, headers):
+    """One out of a cache is as old as it says."""
+    platform.serve("/v1/leads", reply([lead(1)], headers=headers))
+
+    assert 1 == len(pull(open_source(clocks_within=HOURS)))
+
+
+def test_leads_own_pages_tell_the_time_too(platform, open_source, lead, reply):
+    """A clock may be set while a night reads."""
+    for number in range(8):
+        platform.serve(f"/v1/leads/L-{number}", reply(lead(number), headers={"Date": FAR_DATES["a year ahead"]}))
+
+    with pytest.raises(WrongClock):
+        list(open_source(clocks_within=HOURS).fetch_each([LeadId(f"L-{number}") for number in range(8)]))
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -1200", "Mon, 01 Jan 0001 00:00:00 +1200", "-1"])
+def test_a_date_beyond_the_calendar_is_none(platform, open_source, lead, reply, date):
+    """In its own header, and as a time to come back at."""
+    platform.serve("/v1/leads", reply(status=429, headers={"Date": date, "Retry-After": date}), [lead(1)])
+
+    assert 1 == len(pull(open_source()))

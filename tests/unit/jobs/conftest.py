@@ -36,12 +36,12 @@ class Account:
         for lead in leads:
             self.source.put(lead)
 
-    def night(self):
-        """The whole job; its summary."""
+    def night(self, *, reading=True):
+        """The whole job, or what follows a night; its summary."""
         self.source.made = 0
         deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.reach)
         with self.hold() as ledger:
-            return run_night(ledger, self.book, deps)
+            return run_night(ledger, self.book, deps, reading=reading)
 
     def prepare(self):
         """Read and plan, and send nothing; what was planned."""

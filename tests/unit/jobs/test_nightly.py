@@ -1,12 +1,14 @@
 """A night from its first page to its exit code."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
-from jobs.ledger.tables import Run
+from jobs.ledger.tables import Run, Start
 from jobs.nightly import Deps, await_outcomes, rehearse, run_night
 from jobs.plan import RenamedError
 from tests import fakes
@@ -327,3 +329,65 @@ def test_what_is_put_off_for_a_second_time_when_asked_for_needs_a_look(account, 
     assert nights == list(map(len, told))
     assert "1 put off by the platform again (lead L-1)" in told[3][0]
     assert 0 == account.night().exit_code
+
+
+# ── clocks that are wrong ────────────────────────────────────────────────────────────────────────
+
+YEAR = 365 * DAY
+WRONG = "Oplead's clock says otherwise"
+
+
+@pytest.fixture
+def waiting(account):
+    """A conversion that is withheld, one that is in doubt, and one that is to be asked about."""
+    account.put(lead("L-1", click_ids=()), lead("L-2"))
+    account.night()
+    account.clock.time += DAY
+    account.put(lead("L-3"))
+    account.sink.script.extend([fakes.lost_after] * 5)
+    account.night()
+    account.clock.time += DAY
+    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "in_doubt"} == account.fates
+    return account
+
+
+@pytest.mark.parametrize("wrong", [YEAR, -YEAR])
+@pytest.mark.parametrize("reading", [True, False], ids=["a night", "asking for outcomes"])
+@pytest.mark.parametrize("error", [WrongClock(WRONG), Unreachable("no route")], ids=["told by Oplead", "not told"])
+def test_a_clock_a_year_off_for_one_night_changes_nothing(waiting, wrong, reading, error):
+    """Neither is anything sent; what was read before tells where Oplead cannot."""
+    fates, calls, right = waiting.fates, len(waiting.sink.calls), waiting.clock.time
+    waiting.clock.time += wrong
+    waiting.source.fails = {0: error}
+
+    with pytest.raises(WrongClock):
+        waiting.night(reading=reading)
+
+    assert (fates, calls) == (waiting.fates, len(waiting.sink.calls))
+    waiting.clock.time, waiting.source.fails = right, {}
+    waiting.night()
+    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "submitted"} == waiting.fates
+
+
+def test_a_first_run_by_a_wrong_clock_takes_no_start_from_it(account):
+    """Else everything would lie before its start for a year."""
+    account.book = replace(account.book, routes=tuple(replace(each, since=None) for each in account.book.routes))
+    account.clock.time = NIGHT + YEAR
+    account.source.fails = {0: WrongClock(WRONG)}
+    with pytest.raises(WrongClock):
+        account.night()
+
+    account.clock.time = NIGHT
+    account.night()
+
+    with account.hold() as ledger, ledger.reading() as session:
+        assert {NIGHT} == {each.since for each in session.exec(select(Start))}
+
+
+def test_a_source_that_cannot_be_asked_for_some_days_holds_nothing_up(waiting):
+    """The clock is believed meanwhile."""
+    waiting.clock.time += 2 * DAY
+    waiting.source.fails = {0: Unreachable("no route")}
+
+    assert 3 == waiting.night().exit_code
+    assert "submitted" == waiting.fates["L-3"]

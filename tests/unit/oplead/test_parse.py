@@ -290,3 +290,39 @@ def test_what_is_no_json_is_a_value_error(content):
 def test_the_spelling_that_names_a_country_is_taken(item, country):
     """A code of the CRM's own beside it names none, nor does a dash."""
     assert country == parse(**item).contact.country
+
+
+@pytest.mark.parametrize(("entries", "read"), [(1_000, True), (1_001, False), (100_000, False)])
+def test_a_history_without_end_is_no_leads(entries, read):
+    """Each entry is weighed for each stage; which of them count is not for us to guess."""
+    entry = {"status": "Nouveau", "date": "2026-06-01T10:00:00Z"}
+    item = {"id": "L-1", "createdAt": "2026-06-01T09:00:00Z", "statusHistory": [entry] * entries}
+
+    if read:
+        assert entries == len(parse(**item).history)
+    else:
+        with pytest.raises(Unreadable, match=f"statusHistory has {entries} entries"):
+            parse(**item)
+
+
+def test_a_lead_larger_than_any_is_refused():
+    """Before anything of it is read."""
+    with pytest.raises(Unreadable, match="more than any lead"):
+        digest_of({"id": "L-1", "notes": ["x" * 1_000] * 2_000})
+
+
+def test_a_label_is_kept_as_it_can_be_shown():
+    """Without what steers a terminal, and no longer than any."""
+    link, title = "\x1b]8;;http://x.example\x1b\\", "\x1b]0;owned\x07"
+    history = [{"status": f"RDV\u202e{title}", "date": "2026-06-02T10:00:00Z"}]
+
+    lead = parse(id="L-1", createdAt="2026-06-01T09:00:00Z", status=f"{link}Gagné\x9b", statusHistory=history)
+    long = parse(id="L-1", createdAt="2026-06-01T09:00:00Z", status="x" * 300)
+
+    assert ("]8;;http://x.example\\Gagné", "RDV]0;owned") == (lead.label, lead.history[0].label)
+    assert "x" * 200 + "…" == long.label
+
+
+def test_a_number_of_a_million_digits_stays_text():
+    """It is nobody's amount, and arithmetic on it would take minutes."""
+    assert "9" * 1_000_000 == read_json("9" * 1_000_000)
