@@ -158,6 +158,7 @@ def probe(platform, clock, reply):
             pacer=Pacer(clock, rate),
             per_minute=rate,
             readable=lambda written: str(written) != "sur devis",
+            fold=str.casefold,
             timeout=httpx.Timeout(5.0),
             jitter=lambda: 1.0,
         ).survey(leads=count)
@@ -429,6 +430,16 @@ def test_longer_pages_are_asked_for_where_that_saves_requests(probe):
     assert 250 == survey.total
 
 
+@pytest.mark.parametrize("count", [250, 105, 110])
+@pytest.mark.parametrize("param", ["cursor", "page_token"])
+def test_longer_pages_are_asked_for_by_a_cursor_too(probe, param, count):
+    """However few leads the second long page has left: the length goes along with every cursor."""
+    survey = probe(List(leads(count), size=20, style="cursor", param=param, size_param="limit"))
+
+    assert ("limit", 100) == tuple(survey.suggestion["pagination"].get(key) for key in ("size_param", "size"))
+    assert count == survey.total
+
+
 @pytest.mark.parametrize("count", [20, 50, 100, 25])
 def test_a_list_that_may_be_cut_is_left_undecided(probe, count):
     """A usual length of a page, and nothing tells of another: the setting to write is named."""
@@ -660,7 +671,7 @@ def test_fields_under_other_names_are_found(probe):
         "status": "statut",
         "click_id": "suivi.gclid",
         "email": "client.courriel",
-        "phone": ["client.telephone", "client.portable"],
+        "phone": ["client.portable", "client.telephone"],
         "last_name": "client.nom",
     } == survey.suggestion["fields"]
 
