@@ -234,6 +234,12 @@ def test_a_key_that_may_not_read_leads_is_told_apart(probe, platform, reply):
         probe(listed)
 
 
+@pytest.mark.parametrize("prefix", ["/crm/api/v1", "/crm/v1", "/crm"])
+def test_the_start_of_the_path_is_found_below_the_one_that_is_said(probe, prefix):
+    """An address may be told without its last part."""
+    assert prefix == probe(List(leads(30), prefix=prefix), path_prefix="/crm").suggestion["path_prefix"]
+
+
 @pytest.mark.parametrize("prefix", ["", "/api", "/api/v1"])
 def test_the_start_of_the_path_is_found(probe, prefix):
     """A 404 means another prefix, also where the token goes otherwise than configured."""
