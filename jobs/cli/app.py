@@ -11,7 +11,6 @@ app = typer.Typer(
     name="oplead-sync",
     help="Tells Google Ads and Meta, every night, what became of the leads in Oplead.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
