@@ -38,8 +38,11 @@ class LabelSeen:
     """A status label, and how many leads have it."""
 
     label: str
+    """As most leads spell it; spellings that count as one label are one."""
     leads: int
     with_click_id: int
+    masked: bool = False
+    """Whether `label` is only a shape in angle brackets, for it may be somebody's data: never to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class FewValues:
     """Each value, or its shape in angle brackets, and how many leads have it; `""` counts those without."""
     consent: bool
     """Whether its name or its values are those of a consent."""
+    granted: tuple[str, ...] = ()
+    """Of a consent's values those that usually mean yes, commonest first."""
+    refused: tuple[str, ...] = ()
+    """And those that usually mean no."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,7 @@ def survey_of(
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.facts import Unreadable  # noqa: PLC0415
+    from jobs.rules.labels import normalise_label  # noqa: PLC0415
     from jobs.rules.values import read_amount  # noqa: PLC0415
 
     yield OpleadProbe(
@@ -197,6 +198,7 @@ def survey_of(
         per_minute=oplead.rate,
         named=named,
         readable=lambda written: not isinstance(read_amount(written), Unreadable),
+        fold=normalise_label,
     )
 
 

@@ -11,7 +11,6 @@ app = typer.Typer(
     name="oplead-sync",
     help="Tells Google Ads and Meta, every night, what became of the leads in Oplead.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -33,6 +32,10 @@ FirstRun = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]
+PathPrefix = Annotated[
+    str | None,
+    typer.Option("--path-prefix", metavar="PATH", help="How Oplead's paths begin, as /v1; found by looking if usual."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
 Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
 
@@ -141,7 +144,10 @@ def init(
     account: Annotated[str | None, typer.Option(help="A short name, as maison-durand.")] = None,
     timezone: Annotated[str, typer.Option(help="The zone of Oplead's times.")] = "Europe/Paris",
     currency: Annotated[str, typer.Option(help="The currency of all values.")] = "EUR",
-    base_url: Annotated[str, typer.Option(help="Oplead's address.")] = "https://api.oplead.com",
+    base_url: Annotated[
+        str, typer.Option(help="Oplead's address; one of its documentation or of its list will do.")
+    ] = "https://api.oplead.com",
+    path_prefix: PathPrefix = None,
     clock: Annotated[str | None, typer.Option(metavar="URL", help="A sandbox's clock, on this machine.")] = None,
     auth: Annotated[
         Literal["bearer", "header", "query", "none"] | None,
@@ -184,6 +190,10 @@ def init(
     ] = None,
     meta_dataset_id: Annotated[str | None, typer.Option(help="Meta's dataset, digits.")] = None,
     graph_url: Annotated[str | None, typer.Option(metavar="URL", help="A stand-in for Meta's Graph API.")] = None,
+    contact_data: Annotated[
+        Literal["attach", "none"] | None,
+        typer.Option(help="Whether hashed e-mail and phone go beside the click id."),
+    ] = None,
     imported_until: Annotated[
         str | None, typer.Option(metavar="DAY", help="Conversions up to this day were imported by other means.")
     ] = None,
@@ -194,20 +204,22 @@ def init(
 
     Asks the few questions that matter; with OPLEAD_TOKEN set it looks at Oplead first and proposes the answers.
     """
+    from jobs.cli import answers  # noqa: PLC0415
     from jobs.cli import init as first  # noqa: PLC0415
+    from jobs.cli.answers import labels_of  # noqa: PLC0415
     from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.init import labels_of  # noqa: PLC0415
 
     shown = {"style": auth or "header", "name": auth_name, "prefix": auth_prefix}
     stand_ins = {"endpoint": endpoint, "ads_api_endpoint": ads_api_endpoint}
     try:
-        stages = {name: labels_of(labels) for name, labels in first.pairs_of(stage)} if stage else None
-        first.refuse_shared_labels(stages or {})
-        told = first.Answers(
+        stages = {name: labels_of(labels) for name, labels in answers.pairs_of(stage)} if stage else None
+        answers.refuse_shared_labels(stages or {})
+        told = answers.Answers(
             account=account,
             timezone=timezone,
             currency=currency,
             base_url=base_url,
+            path_prefix=path_prefix,
             clock=clock,
             auth={key: said for key, said in shown.items() if said} if auth or auth_name or auth_prefix else None,
             stages=stages,
@@ -222,10 +234,11 @@ def init(
             otherwise=otherwise,
             google_customer_id=google_customer_id,
             google_login_customer_id=google_login_customer_id,
-            actions=dict(first.pairs_of(action or [])),
+            actions=dict(answers.pairs_of(action or [])),
             google_addresses={key: address for key, address in stand_ins.items() if address},
             meta_dataset_id=meta_dataset_id,
             graph_url=graph_url,
+            contact_data=contact_data,
             imported_until=imported_until,
         )
     except ValueError as error:
@@ -263,6 +276,7 @@ def probe(
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Without a file: Oplead's address.")
     ] = None,
+    path_prefix: PathPrefix = None,
     token_file: Annotated[
         Path | None,
         typer.Option("--token-file", metavar="FILE", help="Without a file: where the key is; else OPLEAD_TOKEN."),
@@ -281,13 +295,13 @@ def probe(
     from jobs.cli.probe import from_file, from_options  # noqa: PLC0415
     from jobs.cli.probe import probe as look  # noqa: PLC0415
 
-    if config is not None and any(told is not None for told in (base_url, token_file, clock)):
+    if config is not None and any(told is not None for told in (base_url, path_prefix, token_file, clock)):
         raise typer.BadParameter(
-            "a file says these itself: write either --config, or --base-url, --token-file and --clock"
+            "a file says these itself: write either --config, or --base-url, --path-prefix, --token-file and --clock"
         )
 
     def asked() -> int:
-        told = from_options(base_url, token_file, clock) if config is None else from_file(config)
+        told = from_options(base_url, path_prefix, token_file, clock) if config is None else from_file(config)
         return look(told, file=config, leads=leads, json_wanted=json)
 
     raise typer.Exit(guarded(asked))

@@ -68,7 +68,11 @@ def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> Sketch:
 
 
 def from_options(
-    base_url: str | None, token_file: Path | None, clock: str | None, environ: Mapping[str, str] = os.environ
+    base_url: str | None,
+    path_prefix: str | None,
+    token_file: Path | None,
+    clock: str | None,
+    environ: Mapping[str, str] = os.environ,
 ) -> Sketch:
     """What the command line says.
 
@@ -82,7 +86,7 @@ def from_options(
         where = "--token-file" if token_file else _TOKEN
         raise WrongSettingsError((Problem("probe", 1, 1, where, str(error)),)) from None
     try:
-        return sketch_of(base_url, token, reference, clock=clock)
+        return sketch_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
         raise WrongSettingsError((Problem("probe", 1, 1, "", str(error)),)) from None
 

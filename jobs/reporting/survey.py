@@ -38,7 +38,8 @@ class Looked:
     def unmapped(self) -> tuple[str, ...]:
         """The labels that no stage and no ignored status names."""
         stages = self.stages
-        return () if stages is None else tuple(one.label for one in self.survey.labels if one.label not in stages)
+        shown = [one.label for one in self.survey.labels if not one.masked]
+        return () if stages is None else tuple(label for label in shown if label not in stages)
 
 
 def looked_json(looked: Looked) -> str:
@@ -75,11 +76,10 @@ def print_looked(console: Console, looked: Looked) -> None:
 
 def _opening(looked: Looked) -> str:
     survey = looked.survey
-    of_all = "" if survey.total is None else f" of {number(survey.total)}"
-    return (
-        f"{looked.address}: {number(survey.leads)}{of_all} leads looked at, with "
-        f"{counted(survey.requests, 'request')}; nothing was changed there."
-    )
+    seen = counted(survey.leads, "lead")
+    if survey.total is not None:
+        seen = f"{number(survey.leads)} of {counted(survey.total, 'lead')}"
+    return f"{looked.address}: {seen} looked at, with {counted(survey.requests, 'request')}; nothing was changed there."
 
 
 def _time(looked: Looked) -> Iterator[str]:
@@ -90,7 +90,8 @@ def _time(looked: Looked) -> Iterator[str]:
         return
     first, nightly = (_span(minutes) for minutes in (survey.minutes_first, survey.minutes_nightly))
     yield (
-        f"Time: {first} to read everything once, {nightly} in a usual night, at {looked.per_minute} requests a minute."
+        f"Time: {first} to read everything once, {nightly} in a usual night, at "
+        f"{counted(looked.per_minute, 'request')} a minute."
     )
 
 
@@ -117,7 +118,8 @@ def _print_labels(console: Console, looked: Looked) -> None:
     columns = ("Status", "Leads", "With click id")
     made = table(*columns, *(() if looked.stages is None else ("Stage",)), numbers=columns[1:])
     for seen in looked.survey.labels:
-        stage = () if looked.stages is None else (escape(looked.stages.get(seen.label, "in no stage")),)
+        unknown = "not shown" if seen.masked else "in no stage"
+        stage = () if looked.stages is None else (escape(looked.stages.get(seen.label, unknown)),)
         made.add_row(escape(seen.label), number(seen.leads), number(seen.with_click_id), *stage)
     console.print(made)
     if looked.unmapped:
@@ -125,6 +127,9 @@ def _print_labels(console: Console, looked: Looked) -> None:
         console.print(Padding(escape(said), (0, 0, 0, 2)))
     elif looked.stages is None:
         console.print("  These are the words to write under stages and ignored_statuses.")
+    if masked := sum(seen.leads for seen in looked.survey.labels if seen.masked):
+        said = f"Not shown: {counted(masked, 'lead')} whose status may be somebody's data. Read it in Oplead."
+        console.print(Padding(escape(said), (0, 0, 0, 2)))
 
 
 def _print_sources(console: Console, sources: Sequence[SourceSeen]) -> None:

@@ -2,8 +2,40 @@
 
 from ipaddress import ip_address
 from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, AnyUrl
+
+_DOCUMENTATION = frozenset(
+    {"documentation", "docs", "doc", "swagger", "swagger-ui", "api-docs", "apidoc", "redoc", "openapi"}
+)
+_FILES = (".html", ".json", ".yaml", ".yml")
+_LEADS = frozenset({"leads", "lead"})
+
+
+def taken_apart(address: str) -> tuple[str, str | None]:
+    """An address as people copy it, from documentation or of the list itself: the host's, and how its paths begin.
+
+    None where it does not tell how they begin. Oplead's guide names a page of documentation:
+    https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead
+    """
+    try:
+        told = urlsplit(address)
+    except ValueError:
+        return address, None
+    names = [name for name in told.path.split("/") if name]
+    ends = (place for place, name in enumerate(names) if _is_documented(name) or name in _LEADS)
+    end = next(ends, None)
+    if not names:
+        return address, None
+    query, fragment = (told.query, told.fragment) if end is None else ("", "")
+    start = "".join(f"/{name}" for name in names[:end])
+    is_page = end is not None and names[end] not in _LEADS
+    return urlunsplit((told.scheme, told.netloc, "", query, fragment)), None if is_page and not start else start
+
+
+def _is_documented(name: str) -> bool:
+    return name.casefold() in _DOCUMENTATION or name.casefold().endswith(_FILES)
 
 
 def is_loopback(url: AnyUrl) -> bool:

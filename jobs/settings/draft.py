@@ -66,6 +66,14 @@ class Draft:
     """A sandbox's."""
     auth: Mapping[str, str] | None = None
     """How the key is shown, where that was told and not found."""
+    path_prefix: str | None = None
+    """What Oplead's paths begin with, where that was told and not found."""
+    contact_data: Literal["attach", "none"] = "none"
+    """Whether hashed contact data goes beside a click id."""
+    left_out: Sequence[str] = ()
+    """The shapes of statuses that cannot be written, for they may be somebody's data."""
+    schema: str | None = None
+    """Where the schema lies that editors complete the file by."""
     imported_until: date | None = None
     """The last day whose conversions were imported by other means."""
     looked_at: int = 0
@@ -101,6 +109,10 @@ _WORTH = (
 )
 
 
+WORTH_TELLING = frozenset(worth.stage for worth in _WORTH)
+"""The stages that make a conversion; without one of them there is nothing to send."""
+
+
 def settings_text(draft: Draft) -> str:
     """The text of `pipeline.yaml`, with a comment wherever somebody may want to write something else."""
     return "\n".join(_lines(draft)) + "\n"
@@ -115,6 +127,8 @@ def environment_text(draft: Draft) -> str:
 
 
 def _lines(draft: Draft) -> Iterator[str]:
+    if draft.schema:
+        yield f"# yaml-language-server: $schema={draft.schema}"
     yield "# Check every change before it counts:  oplead-sync check --config <this file>"
     yield "# Secrets never stand here: write ${VARIABLE}, or file:/path/of/a/file."
     yield ""
@@ -126,7 +140,7 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield ""
     yield from _oplead(draft)
     yield from _meaning(draft)
-    yield from _google(draft.google)
+    yield from _google(draft)
     yield from _meta(draft)
     yield from _conversions(draft)
 
@@ -136,6 +150,8 @@ def _oplead(draft: Draft) -> Iterator[str]:
     yield "  token: ${OPLEAD_TOKEN}   # the client admin's key: other keys see only some leads"
     if draft.base_url != PUBLIC_ADDRESS:
         yield f"  base_url: {scalar(draft.base_url)}"
+    if draft.path_prefix is not None:
+        yield f"  path_prefix: {scalar(draft.path_prefix)}"
     if draft.auth and "auth" not in draft.oplead:
         yield from block({"auth": draft.auth}, 1)
     if draft.oplead:
@@ -151,8 +167,12 @@ def _meaning(draft: Draft) -> Iterator[str]:
     yield from block({"stages": draft.stages})
     yield "# Labels that mean nothing here. A label in neither list is reported."
     if draft.ignored:
-        yield f"# Nobody has chosen these: they are what {draft.looked_at} leads showed beside the stages."
+        seen = "1 lead" if draft.looked_at == 1 else f"{draft.looked_at} leads"
+        yield f"# Nobody has chosen these: they are what {seen} showed beside the stages."
         yield "# Look through them."
+    for shape in draft.left_out:
+        yield f"# Left out, for it may be somebody's data: {shape.strip('<>')}. Read it in Oplead; if it is a status,"
+        yield "# write it under a stage or here."
     yield f"ignored_statuses: {listed(draft.ignored)}"
     yield ""
     yield "consent:"
@@ -171,7 +191,13 @@ def _signal(consent: Consent) -> Mapping[str, Written]:
     return {"field": consent.field, "granted": consent.granted, "refused": consent.refused}
 
 
-def _google(google: Google | None) -> Iterator[str]:
+def _contact_data(draft: Draft) -> str:
+    meaning = "attach sends hashed contact data beside the id, where the person agreed to it"
+    return f"  contact_data: {draft.contact_data}   # {meaning}"
+
+
+def _google(draft: Draft) -> Iterator[str]:
+    google = draft.google
     if google is None:
         return
     yield "google_ads:"
@@ -180,7 +206,7 @@ def _google(google: Google | None) -> Iterator[str]:
         yield f"  login_customer_id: {scalar(google.login_customer_id)}   # the manager account that gives access"
     yield "  credentials: ${GOOGLE_ADS_KEY_FILE}"
     yield from block(google.addresses, 1)
-    yield "  # contact_data: attach   # hashed e-mail and phone beside the click id, where the person agreed to it"
+    yield _contact_data(draft)
     yield ""
 
 
@@ -192,7 +218,7 @@ def _meta(draft: Draft) -> Iterator[str]:
     yield "  access_token: ${META_ACCESS_TOKEN}"
     if draft.graph_url:
         yield f"  graph_url: {scalar(draft.graph_url)}"
-    yield "  # contact_data: attach   # hashed contact data beside the id, where the person agreed to it"
+    yield _contact_data(draft)
     names = {"created": "lead_received", "appointment": "appointment_set", "quote_sent": "quote_sent", "won": "sale"}
     funnel = {stage: name for stage, name in names.items() if stage in ("created", *draft.stages)}
     if len(funnel) > 1:

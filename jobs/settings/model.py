@@ -106,6 +106,9 @@ class ClickIds(Strict):
     """Whether 15 to 17 digits alone are a Meta lead id."""
 
 
+Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
+
+
 class ConsentSignal(Strict):
     """A field of the lead that says whether one use of its data is allowed."""
 
@@ -113,8 +116,8 @@ class ConsentSignal(Strict):
     """Where the answer stands in a lead, as leadData.consent."""
     granted: OneOrMore
     """The answers that mean yes."""
-    refused: OneOrMore
-    """The answers that mean no."""
+    refused: Annotated[tuple[Text, ...], Several]
+    """The answers that mean no; [] where the form only knows yes, as a box to tick does."""
 
 
 class ConsentRule(Strict):
@@ -128,9 +131,6 @@ class ConsentRule(Strict):
     """What an absent answer means."""
     because: Annotated[str, Field(min_length=10, max_length=300)] | None = None
     """Why an absent answer may be read as yes; required to assume it."""
-
-
-Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
 
 
 class Exclude(Strict):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError
 
-from jobs.settings.addresses import Address
+from jobs.settings.addresses import Address, taken_apart
 from jobs.settings.document import Tree, read_document
 from jobs.settings.env_file import EnvFile, read_env_file
 from jobs.settings.load import Invalid, file_text, placed
@@ -90,22 +90,24 @@ def sketch_of(
     token: str,
     reference: str,
     *,
+    path_prefix: str | None = None,
     clock: str | None = None,
     auth: Mapping[str, str] | None = None,
 ) -> Sketch:
     """What is known without any file.
 
     Args:
-        base_url: Oplead's address, the public one where None.
+        base_url: Oplead's address, the public one where None; one of its documentation or of its list will do.
         token: the key itself.
         reference: how a settings file would name it.
+        path_prefix: what its paths begin with; where None, what the address tells of it.
         clock: the address of a sandbox's clock.
         auth: how the key is shown, as `oplead.auth` says it.
 
     Raises:
         ValueError: an address is none, or a clock is given for a platform that is not on this machine.
     """
-    given: dict[str, Tree] = {} if base_url is None else {"base_url": base_url}
+    given = _located(base_url, path_prefix)
     if auth:
         given["auth"] = dict(auth)
     known: dict[str, Tree] = {} if clock is None else {"clock": clock}
@@ -119,6 +121,17 @@ def sketch_of(
         why = said.get("ctx", {}).get("error", "write an address as https://host")
         raise ValueError(f"{dotted(said['loc'])}: {why}") from None
     return Sketch(look, {"token": reference, **given})
+
+
+def _located(base_url: str | None, path_prefix: str | None) -> dict[str, Tree]:
+    """The address and the start of the paths, as the `oplead` section has them."""
+    if base_url is None:
+        return {} if path_prefix is None else {"path_prefix": path_prefix}
+    host, start = taken_apart(base_url)
+    if path_prefix is None:
+        return {"base_url": host} if start is None else {"base_url": host, "path_prefix": start}
+    whole = base_url.rstrip("/")
+    return {"base_url": whole if whole == f"{host}{start or ''}" else host, "path_prefix": path_prefix}
 
 
 def _with(look: Look, name: str, tree: Mapping[str, Tree], needed: Mapping[str, Tree], references: References) -> Look:

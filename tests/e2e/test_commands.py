@@ -193,6 +193,37 @@ print("asked about:", *command.commands)
     assert "--validate-only" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("shell", "typed", "completed"),
+    [
+        ("bash", {"COMP_WORDS": "oplead-sync pro", "COMP_CWORD": "1"}, "probe"),
+        ("bash", {"COMP_WORDS": "oplead-sync run --dry", "COMP_CWORD": "2"}, "--dry-run"),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "oplead-sync expl"}, "explain"),
+    ],
+)
+def test_a_shell_completes_commands_and_options(shell, typed, completed):
+    """As its script asks for it."""
+    result = oplead_sync(environ={"_OPLEAD_SYNC_COMPLETE": f"complete_{shell}", **typed})
+
+    assert (0, True) == (result.returncode, completed in result.stdout), result.stderr
+
+
+def test_completion_is_installed_where_a_shell_looks(tmp_path):
+    """By one option, under the home folder; the script names the command."""
+    # bash is told by the process that calls, not by a variable alone.
+    result = subprocess.run(
+        ["/bin/bash", "-c", f"'{COMMAND}' --install-completion; exit $?"],
+        env=_environ({"HOME": str(tmp_path), "SHELL": "/bin/bash"}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert 0 == result.returncode, result.stderr
+    assert "oplead-sync" in (tmp_path / ".bash_completions" / "oplead-sync.sh").read_text()
+
+
 def test_version_is_printed():
     """`--version` says which one is installed."""
     result = oplead_sync("--version")

@@ -7,6 +7,7 @@ from pathlib import Path
 JOBS = Path(__file__).parents[2] / "jobs"
 NAMED = re.compile(r"google|(?<!ti)meta(?!data)|facebook", re.IGNORECASE)
 ALLOWED = {
+    "cli/answers.py",
     "cli/app.py",
     "cli/assumed.py",
     "cli/check.py",
@@ -15,6 +16,7 @@ ALLOWED = {
     "cli/demo/stage.py",
     "cli/demo/troubles.py",
     "cli/init.py",
+    "cli/interview.py",
     "cli/logs.py",
     "cli/sandbox.py",
     "reporting/reasons.py",

@@ -110,8 +110,9 @@ def _auths(configured: AuthOptions) -> Iterator[AuthOptions]:
 
 
 def _prefixes(configured: str) -> Iterator[str]:
-    yield configured
-    yield from (prefix for prefix in _PREFIXES if prefix != configured)
+    """As configured, then the usual ones below an unusual one, then those by themselves."""
+    below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
+    yield from dict.fromkeys((configured, *below, *_PREFIXES))
 
 
 def _next(left: Iterator[T], otherwise: Misconfigured) -> T:

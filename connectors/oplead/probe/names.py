@@ -64,18 +64,27 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 SEVERAL = frozenset({"phone", "email"})
 """What a person may have more than one of."""
+MOBILE, FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
+"""What the name of a mobile or of a fixed phone has in it."""
 CONTACT = frozenset({"email", "phone", "first_name", "last_name", "postcode", "city", "country"})
 NEEDED = ("id", "created_at", "status", "click_id")
 """Without these nothing can be sent."""
 
 CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
 """What a consent's name has in it."""
-CONSENT_WORDS = frozenset(
-    {"accepte", "acceptee", "accepted", "refuse", "refusee", "refused", "granted", "denied", "optin", "optout"}
-    | {"consenti", "jaccepte", "jerefuse", "consent", "noconsent"}
+OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
+"""What the name of a field has in it whose yes is a refusal."""
+_AGREED = frozenset(
+    {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
 )
+_DECLINED = frozenset(
+    {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
+)
+CONSENT_WORDS = _AGREED | _DECLINED
 """Answers that only a consent has, by their plain spelling."""
-ANSWERS = CONSENT_WORDS | {"oui", "non", "yes", "no", "true", "false", "1", "0", "o", "n", "y", "vrai", "faux"}
+GRANTED = _AGREED | {"oui", "o", "yes", "y", "true", "vrai", "1"}
+REFUSED = _DECLINED | {"non", "n", "no", "false", "faux", "0"}
+ANSWERS = GRANTED | REFUSED
 """Answers that may be shown as they stand."""
 CHANNELS = frozenset(
     {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}

@@ -239,16 +239,21 @@ class PageSearch:
     def _goes_on(self, options: PaginationOptions, page: Listed, *, described: bool) -> bool:
         """Whether longer pages can be followed: the next begins where the first one ends, and the end can be told.
 
-        A next address may drop the length; a list that serves its last page again must not have only one.
+        A next address may drop the length, while beside a cursor it is written again; a list that serves its last page
+        again must not have only one.
         """
         try:
+            place = follows(options, self._asker, page)
             following = second(options, self._asker, self._reader, page)
         except Misconfigured:
             return False
         if not isinstance(following, Listed):
             return True
         effect = effect_of(page, following)
-        return effect is Effect.OTHER and len(following.items) > self._count if described else effect in _ELSEWHERE
+        if not described:
+            return effect in _ELSEWHERE
+        carried = place is not None and place.kind == "cursor"
+        return effect is Effect.OTHER and (carried or len(following.items) > self._count)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.fields import find, first, raw, text_of
 from connectors.oplead.options import ClickIdRules, FieldPaths
 from connectors.oplead.parse import Unreadable, parse_lead
-from connectors.oplead.probe.names import CONTACT, NAMES, NEEDED, SEVERAL, plain
+from connectors.oplead.probe.names import CONTACT, FIXED, MOBILE, NAMES, NEEDED, SEVERAL, plain
 from connectors.oplead.probe.tree import Node, Tree, is_date
 from connectors.records import LeadId
 from connectors.survey import FieldMatch
@@ -97,13 +97,35 @@ def _place(seen: _Leads, field: str, told: tuple[str, ...] | None) -> tuple[tupl
     if label is not None:
         return (label,), label
     if best is not None:
-        return told, best
+        every = _every_field(seen, field, candidates) if field in SEVERAL and told is None else ()
+        return every or told, best
     named = list(_named(seen, field))
     if not named:
         return told, None
     beside = named[0].rpartition(".")[0]
-    several = tuple(path for path in named if path.rpartition(".")[0] == beside)
-    return several if field in SEVERAL else (named[0],), named[0]
+    several = [path for path in named if path.rpartition(".")[0] == beside]
+    return tuple(_mobile_first(several)) if field in SEVERAL else (named[0],), named[0]
+
+
+def _every_field(seen: _Leads, field: str, candidates: Sequence[str]) -> tuple[str, ...]:
+    """The filled candidates and the fields beside them that mean the same; nothing where the candidates are all.
+
+    Only beside them: elsewhere it may be somebody else's.
+    """
+    found = [_as_it_stands(seen.tree, path) or path for path in candidates if _filled(seen, path)]
+    parents = {path.rpartition(".")[0] for path in found}
+    more = [path for path in _named(seen, field) if path not in found and path.rpartition(".")[0] in parents]
+    return tuple(_mobile_first([*found, *more])) if more else ()
+
+
+def _mobile_first(paths: Sequence[str]) -> list[str]:
+    """Mobile numbers are whose they are, and the platforms know most people by them; fixed ones come last."""
+
+    def rank(path: str) -> int:
+        name = plain(path.rpartition(".")[2])
+        return 0 if any(part in name for part in MOBILE) else 2 if any(part in name for part in FIXED) else 1
+
+    return sorted(paths, key=rank)
 
 
 def _best(seen: _Leads, field: str, paths: Sequence[str]) -> str | None:
@@ -128,6 +150,9 @@ def _fits(seen: _Leads, field: str, path: str) -> bool:
         return any(text_of(value) is not None for value in values)
     if field == "email":
         return any("@" in text for value in values if (text := text_of(value, ("value", "email", "address"))))
+    if field == "phone":
+        texts = [text for value in values if (text := text_of(value, ("value", "number", "phone"))) is not None]
+        return sum(any(letter.isdigit() for letter in text) for text in texts) >= _MOST * len(values)
     if field == "history":
         return any(_has_history(lead, path, seen) for lead in seen.leads)
     return True

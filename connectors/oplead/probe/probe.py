@@ -30,7 +30,15 @@ from connectors.oplead.probe.settling import Found, Notes, reads_own_pages, sett
 from connectors.oplead.probe.standing import refuse_standing_clock
 from connectors.oplead.probe.suggestion import Pull, suggestion_of
 from connectors.oplead.probe.tree import key_paths, tree_of
-from connectors.oplead.probe.values import Readable, amounts_of, few_values_of, labels_of, loosely, past_labels_of
+from connectors.oplead.probe.values import (
+    Fold,
+    Readable,
+    amounts_of,
+    few_values_of,
+    labels_of,
+    loosely,
+    past_labels_of,
+)
 from connectors.oplead.source import OpleadSource
 from connectors.pacing import Pacer
 from connectors.ports import Clock
@@ -58,6 +66,7 @@ class OpleadProbe:
         pacer: Pacer,
         per_minute: int,
         readable: Readable,
+        fold: Fold,
         named: frozenset[str] = frozenset(),
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
@@ -70,6 +79,7 @@ class OpleadProbe:
             pacer: shared by everything that asks this platform.
             per_minute: the allowed rate, by which the cost of a night is told.
             readable: whether an amount would be read.
+            fold: what labels and answers are compared by.
             named: paths that the settings name, to be counted.
             timeout: in real seconds.
             jitter: numbers from 0 to 1 that spread the retries.
@@ -79,6 +89,7 @@ class OpleadProbe:
         self._pacer = CountingPacer(pacer)
         self._per_minute = per_minute
         self._readable = readable
+        self._fold = fold
         self._named = named
         self._timeout = timeout
         self._jitter = jitter
@@ -161,10 +172,10 @@ class OpleadProbe:
             requests=self._pacer.asked,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=labels_of(records, everyone),
-            past_labels=past_labels_of(everyone),
+            labels=labels_of(records, everyone, self._fold),
+            past_labels=past_labels_of(everyone, self._fold),
             named={path: sum(bool(find(lead, path)) for lead in whole) for path in sorted(self._named)},
-            few_values=few_values_of(tree, whole, known),
+            few_values=few_values_of(tree, whole, known, self._fold),
             amounts=amounts_of(tree, whole, self._readable, known),
             sources=sources_of(records),
             how=tuple(notes.how),

@@ -18,7 +18,11 @@ _MOST_PATHS = 400
 _NAME = re.compile(r"[^\W\d][\w@$:-]{0,60}|_[\w-]{1,60}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _PHONE = re.compile(r"(?:\+|00)?[\d\s().-]{9,20}")
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
+_NUMBER = re.compile(
+    # As French people type amounts, too: 1 231, 3 780,00 €, 900 EUR HT; the spaces may be no-break ones.
+    r"-?(?:\d+|\d{1,3}(?:[ \u00a0\u2007\u2009\u202f]\d{3})+)(?:[.,]\d+)?(?:\s?(?:€|eur(?:os?)?))?(?:\s?(?:ttc|ht))?",
+    re.IGNORECASE,
+)
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _PAIR_NAMES = ("name", "key", "code", "label")
 _PHP = frozenset({"date", "timezone", "timezonetype"})

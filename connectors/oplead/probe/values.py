@@ -1,74 +1,100 @@
 """What stands in the leads, told without showing anybody's data: statuses, few-valued fields, amounts. Pure."""
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from connectors.oplead.fields import find, shape, text_of
-from connectors.oplead.probe.names import AMOUNT_PARTS, ANSWERS, CHANNELS, CONSENT_PARTS, CONSENT_WORDS, plain
+from connectors.oplead.probe.names import (
+    AMOUNT_PARTS,
+    ANSWERS,
+    CHANNELS,
+    CONSENT_PARTS,
+    CONSENT_WORDS,
+    GRANTED,
+    OTHER_WAY_ROUND,
+    REFUSED,
+    plain,
+)
 from connectors.oplead.probe.tree import Node, Tree
 from connectors.records import Lead
 from connectors.survey import AmountSeen, FewValues, LabelSeen
 
 Readable = Callable[[str | Decimal], bool]
 """Whether an amount can be read without taking it for another."""
+Fold = Callable[[str], str]
+"""What a label or an answer is compared by: those that give one text count as one."""
 
 _FEW = 12
 _ENOUGH = 10
 _LONGEST_LABEL, _LONGEST_CHANNEL = 60, 40
 _MOST_LABELS = 40
 _DIGITS_OF_SOMEBODY = re.compile(r"(?:\d[\s.-]?){5,}")
-_NUMBER = re.compile(r"-?\d{1,6}(?:[.,]\d{1,4})?")
+_NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eur))?", re.IGNORECASE)
 _HAS_AMOUNT = re.compile(r"\d")
 _NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
 _SHARED = 2
 """A channel that only one lead has may be anything."""
 
 
-def labels_of(leads: Sequence[Lead], listed: Sequence[Lead] = ()) -> tuple[LabelSeen, ...]:
+def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[LabelSeen, ...]:
     """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
 
     Args:
         leads: the leads looked at whole, which are counted.
         listed: these and others, of which the list alone is known: their labels are told and not counted.
+        fold: tells which spellings are one label.
     """
     counts = Counter(lead.label for lead in leads if lead.label is not None)
     with_ids = Counter(lead.label for lead in leads if lead.label is not None and lead.click_ids)
     for lead in listed:
         if lead.label is not None:
             counts[lead.label] += 0
-    no_labels = len(counts) > _MOST_LABELS and len(counts) > max(len(leads), len(listed)) / 3
-    shown: Counter[str] = Counter()
-    shown_ids: Counter[str] = Counter()
+    spelt = _spellings(counts, fold)
+    different = len({*spelt.values()})
+    no_labels = different > _MOST_LABELS and different > max(len(leads), len(listed)) / 3
+    shown: Counter[tuple[str, bool]] = Counter()
+    shown_ids: Counter[tuple[str, bool]] = Counter()
     for label, count in counts.items():
-        name = f"<{shape(label)}>" if no_labels or not _may_be_shown(label, _LONGEST_LABEL) else label
-        shown[name] += count
-        shown_ids[name] += with_ids[label]
-    return tuple(LabelSeen(label, count, shown_ids[label]) for label, count in shown.most_common())
+        masked = no_labels or not _may_be_shown(spelt[label], _LONGEST_LABEL)
+        name = f"<{shape(spelt[label])}>" if masked else spelt[label]
+        shown[name, masked] += count
+        shown_ids[name, masked] += with_ids[label]
+    return tuple(LabelSeen(one[0], count, shown_ids[one], masked=one[1]) for one, count in shown.most_common())
 
 
-def past_labels_of(leads: Sequence[Lead]) -> tuple[str, ...]:
+def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
     """The labels of histories that no lead has now and that may be shown."""
-    present = {lead.label for lead in leads}
-    past = {entry.label for lead in leads for entry in lead.history} - present
-    shown = sorted(label for label in past if label is not None and _may_be_shown(label, _LONGEST_LABEL))
+    present = {fold(lead.label) for lead in leads if lead.label is not None}
+    past = Counter(entry.label for lead in leads for entry in lead.history if fold(entry.label) not in present)
+    shown = sorted(label for label in {*_spellings(past, fold).values()} if _may_be_shown(label, _LONGEST_LABEL))
     return tuple(shown) if len(shown) <= _MOST_LABELS else ()
 
 
-def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str]) -> tuple[FewValues, ...]:
+def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
+    """Each text in the spelling that most leads have of it, with plain spaces and whole accents."""
+    best: dict[str, str] = {}
+    for text in sorted(counts, key=lambda text: -counts[text]):
+        best.setdefault(fold(text), unicodedata.normalize("NFC", " ".join(text.split())))
+    return {text: best[fold(text)] for text in counts}
+
+
+def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], fold: Fold) -> tuple[FewValues, ...]:
     """The fields with only a few different values, consents first.
 
     Args:
         tree: the leads taken apart.
         leads: the same leads.
         skipped: paths whose meaning is known, contact data above all.
+        fold: tells which spellings are one value.
     """
     every = [
         one
         for path, node in tree.items()
         if not node.is_listed and not _is_below(path, skipped) and not _is_amount_name(path)
-        if (one := _few(path, node, leads)) is not None
+        if (one := _few(path, node, leads, fold)) is not None
     ]
     return tuple(sorted(every, key=lambda one: not one.consent))
 
@@ -85,9 +111,8 @@ def amounts_of(
     )
 
 
-def _few(path: str, node: Node, leads: Sequence[object]) -> FewValues | None:
-    texts = [_one_text(lead, path) for lead in leads]
-    counts = Counter(text for text in texts if text)
+def _few(path: str, node: Node, leads: Sequence[object], fold: Fold) -> FewValues | None:
+    counts = _folded([text for lead in leads if (text := _one_text(lead, path))], fold)
     by_name = any(part in plain(path.rpartition(".")[2]) for part in CONSENT_PARTS)
     if not counts or node.holds_more:
         return None
@@ -103,7 +128,19 @@ def _few(path: str, node: Node, leads: Sequence[object]) -> FewValues | None:
         return None
     if empty := len(leads) - counts.total():
         shown[""] = empty
-    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent)
+    proposes = consent and not any(part in plain(path.rpartition(".")[2]) for part in OTHER_WAY_ROUND)
+    granted, refused = (tuple(_meaning(shown, words)) if proposes else () for words in (GRANTED, REFUSED))
+    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
+
+
+def _folded(texts: Sequence[str], fold: Fold) -> Counter[str]:
+    """How often each text stands there, the spellings of one text counted as one."""
+    spelt = _spellings(Counter(texts), fold)
+    return Counter(spelt[text] for text in texts)
+
+
+def _meaning(shown: Counter[str], words: frozenset[str]) -> Iterable[str]:
+    return (text for text, _ in shown.most_common() if plain(text) in words)
 
 
 def _share(counts: Counter[str], words: frozenset[str]) -> float:

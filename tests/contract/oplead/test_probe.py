@@ -158,6 +158,7 @@ def probe(platform, clock, reply):
             pacer=Pacer(clock, rate),
             per_minute=rate,
             readable=lambda written: str(written) != "sur devis",
+            fold=str.casefold,
             timeout=httpx.Timeout(5.0),
             jitter=lambda: 1.0,
         ).survey(leads=count)
@@ -231,6 +232,12 @@ def test_a_key_that_may_not_read_leads_is_told_apart(probe, platform, reply):
 
     with pytest.raises(Misconfigured, match=r"lets it read no leads \(403, sent as Authorization: Bearer TOKEN\)"):
         probe(listed)
+
+
+@pytest.mark.parametrize("prefix", ["/crm/api/v1", "/crm/v1", "/crm"])
+def test_the_start_of_the_path_is_found_below_the_one_that_is_said(probe, prefix):
+    """An address may be told without its last part."""
+    assert prefix == probe(List(leads(30), prefix=prefix), path_prefix="/crm").suggestion["path_prefix"]
 
 
 @pytest.mark.parametrize("prefix", ["", "/api", "/api/v1"])
@@ -427,6 +434,16 @@ def test_longer_pages_are_asked_for_where_that_saves_requests(probe):
 
     assert {"style": "page", "size_param": "per_page", "size": 100} == survey.suggestion["pagination"]
     assert 250 == survey.total
+
+
+@pytest.mark.parametrize("count", [250, 105, 110])
+@pytest.mark.parametrize("param", ["cursor", "page_token"])
+def test_longer_pages_are_asked_for_by_a_cursor_too(probe, param, count):
+    """However few leads the second long page has left: the length goes along with every cursor."""
+    survey = probe(List(leads(count), size=20, style="cursor", param=param, size_param="limit"))
+
+    assert ("limit", 100) == tuple(survey.suggestion["pagination"].get(key) for key in ("size_param", "size"))
+    assert count == survey.total
 
 
 @pytest.mark.parametrize("count", [20, 50, 100, 25])
@@ -660,7 +677,7 @@ def test_fields_under_other_names_are_found(probe):
         "status": "statut",
         "click_id": "suivi.gclid",
         "email": "client.courriel",
-        "phone": ["client.telephone", "client.portable"],
+        "phone": ["client.portable", "client.telephone"],
         "last_name": "client.nom",
     } == survey.suggestion["fields"]
 

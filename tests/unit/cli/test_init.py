@@ -5,71 +5,40 @@ import re
 import shutil
 import stat
 import subprocess
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
 from connectors.errors import KeyRefused, Misconfigured
-from connectors.survey import AmountSeen, FewValues, LabelSeen, Survey
-from jobs.cli import init
-from jobs.cli.app import app
+from connectors.survey import AmountSeen, FewValues, KeyPath, LabelSeen, Survey
 
 ROOT = Path(__file__).parents[3]
 ENOUGH = (
     *("--account", "maison-test", "--stage", "won=Gagné,Vendu", "--stage", "appointment=RDV pris"),
     *("--google-customer-id", "123-456-7890", "--action", "won=11", "--action", "appointment=12"),
 )
+META = ("--meta-dataset-id", "77")
 SURVEY = Survey(
     leads=300,
     total=None,
     requests=12,
+    paths=(KeyPath("rgpd.pub", 300, ("text",)), KeyPath("montant", 40, ("number",)), KeyPath("ville", 299, ("text",))),
     labels=(LabelSeen("Gagné", 40, 20), LabelSeen("Nouveau", 200, 90), LabelSeen("RDV pris", 60, 30)),
-    few_values=(FewValues("rgpd.pub", {"oui": 250, "non": 50}, consent=True),),
+    few_values=(FewValues("rgpd.pub", {"oui": 250, "non": 50}, consent=True, granted=("oui",), refused=("non",)),),
     amounts=(AmountSeen("montant", 38, 2, 260),),
     suspicions=("12 click ids have no capital letters",),
     suggestion={"auth": {"style": "header", "name": "X-API-KEY"}},
 )
 
 
-class Looked:
-    """A platform that shows a survey, or refuses."""
-
-    def __init__(self, survey):
-        """Keep it."""
-        self.found = survey
-
-    def survey(self, *, leads):
-        """What was found."""
-        assert leads
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
-
-
-@pytest.fixture
-def type_in(tmp_path, monkeypatch):
-    """Runs `init` with a platform behind it; gives the result and what the settings file says."""
-
-    def run(*arguments, survey=None, typed=None):
-        if survey is not None:
-            monkeypatch.setenv("OPLEAD_TOKEN", "sk-1")
-
-        @contextmanager
-        def survey_of(*_):
-            yield Looked(survey)
-
-        monkeypatch.setattr(init, "survey_of", survey_of)
-        monkeypatch.setattr(init, "is_interactive", lambda: typed is not None)
-        result = CliRunner().invoke(app, ["init", "--dir", str(tmp_path), *arguments], input=typed)
-        file = tmp_path / "pipeline.yaml"
-        return result, YAML(typ="safe", pure=True).load(file.read_text()) if file.exists() else None
-
-    return run
+APART = FewValues("rgpd.personnalisation", {"oui": 200, "non": 100}, consent=True, granted=("oui",), refused=("non",))
+APART_TOO = replace(
+    SURVEY,
+    few_values=(*SURVEY.few_values, APART),
+    paths=(*SURVEY.paths, KeyPath("rgpd.personnalisation", 300, ("text",))),
+)
 
 
 def test_options_alone_are_enough(type_in):
@@ -86,7 +55,7 @@ def test_options_alone_are_enough(type_in):
 
 def test_what_oplead_shows_is_proposed(type_in):
     """Labels find their stages, the others are ignored; consent, amount and access are as they were found."""
-    result, told = type_in("--account", "maison-test", "--yes", survey=SURVEY)
+    result, told = type_in("--account", "maison-test", "--yes", *META, survey=SURVEY)
 
     assert 0 == result.exit_code, result.output
     assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
@@ -99,7 +68,7 @@ def test_what_oplead_shows_is_proposed(type_in):
 
 def test_what_becomes_of_the_other_statuses_is_said(type_in, tmp_path):
     """On the screen and in the file: nobody was asked about them, and few leads were looked at."""
-    result, _ = type_in("--account", "maison-test", "--yes", survey=SURVEY)
+    result, _ = type_in("--account", "maison-test", "--yes", *META, survey=SURVEY)
 
     assert "ignored_statuses: Nouveau. No stage has them, and they were seen on 300 leads only: look" in result.output
     assert "are what 300 leads showed beside the stages" in (tmp_path / "pipeline.yaml").read_text()
@@ -136,33 +105,17 @@ def test_where_every_status_has_a_stage_nothing_is_said(type_in, tmp_path):
 
 def test_a_person_answers_at_a_terminal(type_in):
     """Wrong answers are asked again, a status in two stages too; an empty one takes the proposal."""
-    typed = [
-        "3",
-        "0",
-        "3",
-        "1",
-        "",
-        "Maison X",
-        "maison-x",
-        "",
-        "",
-        "",
-        "",
-        "",
-        "excluded",
-        "900",
-        "12",
-        "1234567890",
-        "",
-    ]
-    typed += ["11", "12", "", ""]
+    statuses = ["c", "-", "c", "a", "", ""]
+    consent = ["", "", "", "", "-"]
+    amount = ["", "excluded", "3 780,00 €"]
+    typed = [*statuses, "Maison X", "maison-x", *consent, *amount, "12", "1234567890", "-", "11", "12", "-", "", ""]
 
     result, told = type_in(survey=SURVEY, typed="\n".join(typed) + "\n")
 
     assert 0 == result.exit_code, result.output
     assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
     assert "maison-x" == told["account"]
-    assert {"field": "montant", "tax": "excluded", "otherwise": 900} == told["conversions"][1]["value"]
+    assert {"field": "montant", "tax": "excluded", "otherwise": 3780} == told["conversions"][1]["value"]
     assert ["11", "12"] == [str(each["google_ads"]["conversion_action"]) for each in told["conversions"]]
 
 
@@ -187,10 +140,7 @@ def test_a_refused_key_is_told_by_what_init_knows_and_nothing_is_asked(type_in):
 
 def test_the_second_signal_is_found_where_it_is_asked_apart(type_in):
     """Its answers are the first one's, unless told."""
-    apart = FewValues("rgpd.personnalisation", {"oui": 200, "non": 100}, consent=True)
-    survey = replace(SURVEY, few_values=(*SURVEY.few_values, apart))
-
-    _, told = type_in("--account", "maison-test", "--yes", survey=survey)
+    _, told = type_in("--account", "maison-test", "--yes", *META, survey=APART_TOO)
 
     expected = {"field": "rgpd.personnalisation", "granted": ["oui"], "refused": ["non"]}
     assert expected == told["consent"]["ad_personalization"]
@@ -205,40 +155,37 @@ def test_the_second_signal_is_an_option(type_in):
     assert {"field": "rgpd.perso", "granted": ["O"], "refused": ["N", "?"]} == told["consent"]["ad_personalization"]
 
 
-APART = FewValues("rgpd.personnalisation", {"oui": 200, "non": 100}, consent=True)
-
-
 def test_a_proposal_can_be_answered_with_none(type_in):
     """By `-`, as each question that may be says; Enter would take what was found."""
-    survey = replace(SURVEY, few_values=(*SURVEY.few_values, APART))
-    # Four stages, the account, consent and its two answers; then no second signal, no amount, no Google, Meta, day.
-    typed = ["", "", "", "", "maison-x", "", "", "", *"-----"]
+    # Four stages and that they are right, the account, consent, its two answers and that they are right.
+    told_first = ["", "", "", "", "", "maison-x", "", "", "", ""]
+    # No second signal, no amount, no Google; a dataset, no contact data, no day.
+    typed = [*told_first, "-", "-", "-", "77", "", "-"]
 
-    result, told = type_in(survey=survey, typed="\n".join(typed) + "\n")
+    result, told = type_in(survey=APART_TOO, typed="\n".join(typed) + "\n")
 
     assert 0 == result.exit_code, result.output
     assert "ad_personalization" not in told["consent"]
-    assert [{"id", "name", "stage"}] * 2 == [set(each) for each in told["conversions"]]
+    assert [{"id", "name", "stage", "meta"}] * 2 == [set(each) for each in told["conversions"]]
     assert (5, 0) == (result.output.count("- for none)"), result.output.count("empty"))
 
 
 def test_an_option_without_a_value_means_none(type_in):
     """Whatever was found, and though somebody could be asked."""
-    survey = replace(SURVEY, few_values=(*SURVEY.few_values, APART))
-    options = ("--personalization-field", "--amount-field", "--google-customer-id", "--meta-dataset-id")
-    none = [part for option in (*options, "--imported-until") for part in (option, "")]
+    options = ("--personalization-field", "--amount-field", "--google-customer-id", "--imported-until")
+    none = [part for option in options for part in (option, "")]
 
-    for asking in ({"typed": "\n" * 8}, {}):
-        result, told = type_in("--account", "maison-x", *none, "--force", survey=survey, **asking)
+    for asking in ({"typed": "\n" * 10}, {}):
+        result, told = type_in("--account", "maison-x", *META, *none, "--force", survey=APART_TOO, **asking)
 
         assert 0 == result.exit_code, result.output
         assert "ad_personalization" not in told["consent"]
-        assert [{"id", "name", "stage"}] * 2 == [set(each) for each in told["conversions"]]
+        assert [{"id", "name", "stage", "meta"}] * 2 == [set(each) for each in told["conversions"]]
 
 
 def test_a_platform_that_was_not_looked_at_may_lack_a_stage(type_in):
     """Its labels are typed, and `-` says that there are none."""
-    typed = ["RDV pris", "-", "Gagné", "-", "", "", "", *"-----"]
+    typed = ["RDV pris", "-", "Gagné", "-", "", "", "", "-", "-", "-", "77", "", "-"]
     result, told = type_in("--account", "maison-x", typed="\n".join(typed) + "\n")
 
     assert 0 == result.exit_code, result.output

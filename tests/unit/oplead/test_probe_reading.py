@@ -17,6 +17,7 @@ from connectors.oplead.probe.suggestion import suggestion_of
 from connectors.oplead.probe.tree import key_paths, kind_of, tree_of
 from connectors.oplead.probe.values import amounts_of, few_values_of, labels_of
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
+from jobs.rules.labels import normalise_label
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -69,6 +70,12 @@ def test_paths_are_told_with_how_often_they_are_filled():
         (Decimal(1783245600), "date, in seconds or milliseconds"),
         (Decimal("12.5"), "number"),
         ("69003", "number"),
+        ("1 231", "number"),
+        ("3 780,00 €", "number"),
+        ("3\u202f780,00\u00a0€", "number"),
+        ("12\u00a0500 EUR TTC", "number"),
+        ("900 €", "number"),
+        ("06 39 98", "text"),
         (True, "true or false"),
         ("Jeanne", "text"),
     ],
@@ -149,6 +156,29 @@ def test_a_reference_in_the_click_id_field_gives_way_to_real_click_ids():
     assert ("gclid",) == places_of(leads).fields.click_id
 
 
+def test_every_phone_field_is_proposed_the_mobile_one_first():
+    """Beside a usual one too; what only sounds like a phone, and what may be somebody else's, stay out."""
+    client = {"phone": "01 39 98 12 34", "telephoneFixe": "", "tel_portable": "06 39 98 12 34", "fixe": "oui"}
+    other = {"commercial": {"mobile": "06 39 98 00 01"}, "conjoint": {"mobile": "06 39 98 00 02"}}
+    leads = [{"id": "1", "contact": client, **other}]
+    leads.append({"id": "2", "contact": {**client, "telephoneFixe": "01 39 98 77 88"}, **other})
+
+    expected = ("contact.tel_portable", "contact.phone", "contact.telephoneFixe")
+    assert expected == places_of(leads).fields.phone
+
+
+def test_usual_phone_fields_alone_need_no_setting():
+    """They are all read as they are."""
+    assert places_of([{"id": "1", "contact": {"mobile": "0639981234", "landline": "0139981234"}}]).fields.phone is None
+
+
+def test_phone_fields_that_are_written_stay_as_they_are():
+    """Somebody may have left one out on purpose."""
+    lead = {"id": "1", "mobile": "0639981234", "telFixe": "0139981234"}
+
+    assert ("telFixe",) == places_of([lead], FieldPaths(phone=("telFixe",))).fields.phone
+
+
 def test_click_ids_at_two_places_are_both_read():
     """Each kind in a field of its own."""
     leads = [{"leadData": {"externalID": f"gclid=Cj0KCQjwAbcd{n:04}"}} for n in range(5)]
@@ -169,9 +199,14 @@ def test_a_missing_field_names_the_setting_and_what_there_is():
 # ── values ───────────────────────────────────────────────────────────────────────────────────────
 
 
+def labels(leads, listed=()):
+    """The status labels, told alike as the rules tell them."""
+    return labels_of(leads, listed, normalise_label)
+
+
 def test_labels_are_counted_with_their_click_ids():
     """Commonest first."""
-    seen = labels_of([read(), read(click_id="Cj0KCQjwA"), read(label="Perdu"), read(label=None)])
+    seen = labels([read(), read(click_id="Cj0KCQjwA"), read(label="Perdu"), read(label=None)])
 
     assert [("Gagné", 2, 1), ("Perdu", 1, 0)] == [(one.label, one.leads, one.with_click_id) for one in seen]
 
@@ -179,18 +214,48 @@ def test_labels_are_counted_with_their_click_ids():
 @pytest.mark.parametrize("text", ["Rappeler jeanne@example.org", "Rappeler au 06 39 98 12 34", "x" * 61])
 def test_what_is_no_label_is_shown_by_its_shape(text):
     """Somebody's note in the status field stays there."""
-    assert [f"<text, {len(text)} characters>"] == [one.label for one in labels_of([read(label=text)])]
+    assert [f"<text, {len(text)} characters>"] == [one.label for one in labels([read(label=text)])]
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f", "\u2009", "\t", "  "])
+def test_a_space_of_any_kind_hides_no_label(space):
+    """A no-break space is a space: the label is shown, and written, with a plain one."""
+    found = labels([read(label=f"Devis{space}à relancer")])
+
+    assert [("Devis à relancer", False)] == [(one.label, one.masked) for one in found]
+
+
+def test_spellings_of_one_label_are_one_label():
+    """Capitals, accents in two parts, hyphens and spaces: shown once, as most leads spell it, all counts summed."""
+    spellings = ["Gagné"] * 3 + ["GAGNÉ", "Gagne\u0301", "gagné", "gagne"]
+    leads = [read(label=label, click_id=f"Cj0KCQjw{n}") for n, label in enumerate(spellings)]
+    leads.append(read(label="Gagne\u0301 "))
+
+    assert [("Gagné", 8, 7)] == [(one.label, one.leads, one.with_click_id) for one in labels(leads)]
+    assert [("Gagné", 1, 0)] == [(one.label, one.leads, one.with_click_id) for one in labels([leads[-1]])]
+
+
+def test_a_label_that_only_the_list_shows_is_folded_too():
+    """It is told and not counted."""
+    found = labels([read(label="Perdu")], [read(label="PERDU"), read(label="Nouveau")])
+
+    assert [("Perdu", 1), ("Nouveau", 0)] == [(one.label, one.leads) for one in found]
+
+
+def test_what_stands_for_a_label_that_is_not_shown_says_so():
+    """Nobody takes its shape for the label."""
+    assert [True] == [one.masked for one in labels([read(label="Rappeler jeanne@example.org")])]
 
 
 def test_free_text_in_the_status_field_is_no_label():
     """Nearly every lead has another one."""
-    assert all(one.label.startswith("<") for one in labels_of([read(label=f"note {'i' * n}") for n in range(50)]))
+    assert all(one.label.startswith("<") for one in labels([read(label=f"note {'i' * n}") for n in range(50)]))
 
 
 def test_consents_are_found_by_name_or_by_answers():
     """Known answers are shown; any other text by its shape."""
     leads = [{"rgpd": "oui", "choix": "Accepté"}] * 9 + [{"rgpd": "Jeanne D.", "choix": "Refusé"}, {}]
-    found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset())}
+    found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
 
     assert {"oui": 9, "<text, 9 characters>": 1, "": 1} == found["rgpd"].values
     assert {"Accepté": 9, "Refusé": 1, "": 1} == found["choix"].values
@@ -198,10 +263,30 @@ def test_consents_are_found_by_name_or_by_answers():
     assert found["choix"].consent
 
 
+def test_spellings_of_one_answer_are_one_answer():
+    """Counted together, and told which usually mean yes and which no; what means neither stands in neither."""
+    answers = ["true"] * 4 + ["oui"] * 3 + ["OUI", "Oui"] + ["1"] * 2 + ["NON", "0", "peut-être", ""]
+    leads = [{"consent": one} for one in answers]
+    (found,) = few_values_of(tree_of(leads), leads, frozenset(), normalise_label)
+
+    assert {"oui": 5, "true": 4, "1": 2, "NON": 1, "0": 1, "<text, 9 characters>": 1, "": 1} == found.values
+    assert (("oui", "true", "1"), ("NON", "0")) == (found.granted, found.refused)
+
+
+@pytest.mark.parametrize("name", ["optOut", "refus_rgpd", "opposition_consent"])
+def test_answers_of_a_field_that_asks_the_other_way_round_are_not_proposed(name):
+    """`optOut: true` is a refusal: somebody has to say so."""
+    leads = [{name: "true", "autre_optin": "refusé"}] * 9 + [{name: "accepté", "autre_optin": "accepté"}]
+    found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
+
+    assert ((), ()) == (found[name].granted, found[name].refused)
+    assert (("accepté",), ("refusé",)) == (found["autre_optin"].granted, found["autre_optin"].refused)
+
+
 def test_channels_are_shown_and_other_texts_are_not():
     """A channel is a business fact; a few-valued text of another name may be anybody's."""
     leads = [{"canal": "Site web", "conseiller": "Jeanne", "archived": False}] * 20 + [{"canal": "Jeanne"}]
-    found = {one.path: one.values for one in few_values_of(tree_of(leads), leads, frozenset())}
+    found = {one.path: one.values for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
 
     assert {"Site web": 20, "<text, 6 characters>": 1} == found["canal"]
     assert {"false": 20, "": 1} == found["archived"]

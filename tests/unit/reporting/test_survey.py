@@ -67,6 +67,24 @@ def test_unmapped_statuses_are_named():
     assert "the words to write under stages" in printed(looked(stages=None))
 
 
+def test_what_stands_for_a_status_is_not_told_to_be_written():
+    """A shape in the settings would be a label that no lead has."""
+    seen = (*SURVEY.labels, LabelSeen("<text, 27 characters>", 3, 1, masked=True))
+    one = looked(survey=replace(SURVEY, labels=seen))
+    text = " ".join(printed(one, 120).split())
+
+    assert ("À requalifier",) == one.unmapped
+    assert "ignored_statuses: À requalifier Not shown" in text
+    assert "3 leads whose status may be somebody's data" in text
+
+
+def test_one_is_told_as_one():
+    """Not as several."""
+    text = printed(looked(survey=replace(SURVEY, leads=1, total=1, requests=1)), 120)
+
+    assert "1 of 1 lead looked at, with 1 request;" in text
+
+
 def test_a_status_without_a_date_is_said_to_be_dated_by_observation():
     """Not where a history tells."""
     undated = replace(SURVEY, fields=(FieldMatch("status_at", None, 0), FieldMatch("history", None, 0)))
@@ -93,4 +111,4 @@ def test_json_holds_everything():
     told = json.loads(looked_json(looked()))
 
     assert (["À requalifier"], False, "oplead:\n  token: x") == (told["unmapped"], told["usable"], told["settings"])
-    assert {"label": "Gagné", "leads": 60, "with_click_id": 54} == told["survey"]["labels"][0]
+    assert {"label": "Gagné", "leads": 60, "with_click_id": 54, "masked": False} == told["survey"]["labels"][0]

@@ -56,6 +56,51 @@ def test_what_looking_needs_must_be_right(read, text, path):
     assert path in [problem.path for problem in told.problems]
 
 
+@pytest.mark.parametrize(
+    ("address", "base_url", "prefix"),
+    [
+        ("https://api.oplead.com", "https://api.oplead.com/", "/v1"),
+        ("https://api.oplead.com/documentation/index.html", "https://api.oplead.com/", "/v1"),
+        (
+            "https://api.oplead.com/documentation/index.html?urls.primaryName=v1#/leads",
+            "https://api.oplead.com/",
+            "/v1",
+        ),
+        ("https://crm.example/api/v2/documentation", "https://crm.example/", "/api/v2"),
+        ("https://crm.example/api/v2/swagger.json", "https://crm.example/", "/api/v2"),
+        ("https://crm.example:8443/api/v2/leads", "https://crm.example:8443/", "/api/v2"),
+        ("https://crm.example/api/v2/leads/{id}", "https://crm.example/", "/api/v2"),
+        ("https://crm.example/api/v2/leads?page=2", "https://crm.example/", "/api/v2"),
+        ("https://crm.example/api/v2/", "https://crm.example/", "/api/v2"),
+        ("https://crm.example/leads", "https://crm.example/", ""),
+    ],
+)
+def test_an_address_as_it_is_documented_is_taken_apart(address, base_url, prefix):
+    """Of a page of documentation, of the list or of the whole: the host is one thing, the start of the path another."""
+    oplead = sketch_of(address, "tok-0123456789", "${OPLEAD_TOKEN}").look.oplead
+
+    assert (base_url, prefix) == (str(oplead.base_url), oplead.path_prefix)
+
+
+def test_the_start_of_the_path_can_be_said():
+    """Then an address keeps its own path, but for that of a documented page."""
+    said = [
+        sketch_of(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").look.oplead for path in PATHS
+    ]
+
+    expected = [("https://h.example/crm", "/v3"), ("https://h.example/", "/v3")]
+    assert expected == [(str(one.base_url), one.path_prefix) for one in said]
+
+
+PATHS = ("/crm", "/docs/index.html")
+
+
+def test_a_start_of_the_path_that_is_none_is_refused():
+    """With what to write."""
+    with pytest.raises(ValueError, match=r"oplead\.path_prefix: write the start of the path, as /v1"):
+        sketch_of(None, "tok-0123456789", "", path_prefix="v3")
+
+
 def test_an_address_is_refused_as_in_a_file():
     """Plain http is for this machine only."""
     with pytest.raises(ValueError, match="plain http"):

@@ -1,0 +1,276 @@
+"""`init` with a marketer at the terminal: what may be mistaken is said, and can be taken back."""
+
+from dataclasses import replace
+
+import pytest
+
+from connectors.survey import AmountSeen, FewValues, KeyPath, LabelSeen
+from tests.unit.cli.test_init import APART_TOO, ENOUGH, META, SURVEY
+
+CODES = replace(
+    SURVEY, labels=(LabelSeen("1", 90, 50), LabelSeen("6", 30, 9), LabelSeen("4", 12, 6), LabelSeen("7", 7, 3))
+)
+CONSENT, NOTHING, DATASET, NO_CONTACT = ("", "", "", ""), "-", "77", "none"
+"""Enter for the field, its two answers and that they are right."""
+END = (*CONSENT, NOTHING, NOTHING, NOTHING, DATASET, NO_CONTACT, NOTHING)
+"""Consent as proposed, no second signal, no amount, no Google, a dataset, no contact data, no day."""
+
+
+def lines(*typed):
+    """What is typed, an answer a line."""
+    return "\n".join(typed) + "\n"
+
+
+# ── statuses ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_status_that_is_a_number_is_not_mistaken_for_a_place_in_the_menu(type_in):
+    """Choices have letters; a status that is typed means itself, and the answer is repeated."""
+    typed = lines("4", "-", "d", "5", "b", "y", "maison-x", *END)
+    result, told = type_in(survey=CODES, typed=typed)
+
+    assert 0 == result.exit_code, result.output
+    assert {"appointment": ["4"], "won": ["7"], "lost": ["6"]} == told["stages"]
+    assert "appointment = code 4, 12 leads" in result.output
+    assert "won = code 7, 7 leads" in result.output
+    assert "5 is no letter of the list and no status" in result.output
+    assert ["a  code 1", "b  code 6", "c  code 4", "d  code 7"] == [
+        line.strip().partition("  (")[0] for line in result.output.splitlines() if "with a click id)" in line
+    ]
+
+
+def test_a_status_that_is_a_letter_is_no_choice_of_another_one(type_in):
+    """`b` means the status B, whatever its place."""
+    letters = replace(SURVEY, labels=(LabelSeen("Neu", 9, 1), LabelSeen("Alt", 8, 1), LabelSeen("B", 7, 1)))
+    result, told = type_in(survey=letters, typed=lines("-", "-", "b", "c", "y", "maison-x", *END))
+
+    assert {"won": ["B"], "lost": ["Alt"]} == told["stages"], result.output
+
+
+def test_an_answer_can_be_taken_back(type_in):
+    """Several in turn, the first one's end is told, and what was answered before stays."""
+    typed = lines("<", "a", "b", "<", "<", "-", "c", "d", "-", "y", "Maison", "<", "y", "maison-x", *END)
+    result, told = type_in(survey=CODES, typed=typed)
+
+    assert 0 == result.exit_code, result.output
+    assert {"quote_sent": ["4"], "won": ["7"]} == told["stages"]
+    assert 1 == result.output.count("this is the first question")
+
+
+def test_the_whole_mapping_is_confirmed(type_in):
+    """With what is left over; a no begins the statuses anew."""
+    typed = lines("a", "-", "d", "-", "n", "c", "-", "d", "b", "", "maison-x", *END)
+    result, told = type_in(survey=CODES, typed=typed)
+
+    assert {"appointment": ["4"], "won": ["7"], "lost": ["6"]} == told["stages"], result.output
+    whole = result.output.rpartition("So this is what your statuses mean:")[2]
+    named = dict(line.split(maxsplit=1) for line in whole.splitlines()[1:6])
+    expected = ["code 4, 12 leads", "none", "code 7, 7 leads", "code 6, 30 leads", "code 1, 90 leads"]
+    assert expected == [named[key] for key in ("appointment", "quote_sent", "won", "lost", "ignored")]
+
+
+def test_somebody_who_finds_nothing_to_tell_is_asked_again(type_in):
+    """Without a stage that is worth telling no conversion can be written; in a script that is usage."""
+    typed = lines("-", "-", "-", "a", "y", "c", "-", "-", "-", "y", "maison-x", *END)
+    result, told = type_in(survey=CODES, typed=typed)
+
+    assert {"appointment": ["4"]} == told["stages"], result.output
+    assert "there is nothing to tell of" in result.output
+    assert 2 == type_in("--account", "m", "--force", *META, survey=CODES)[0].exit_code
+
+
+def test_a_mask_is_never_written(type_in, tmp_path):
+    """Neither as a choice nor as what is ignored, and the file says that something was left out."""
+    seen = (*SURVEY.labels, LabelSeen("<text, 16 characters>", 3, 1, masked=True), LabelSeen("—", 2, 0))
+    result, told = type_in("--account", "maison-x", *META, survey=replace(SURVEY, labels=seen))
+
+    assert 0 == result.exit_code, result.output
+    assert ["Nouveau"] == told["ignored_statuses"]
+    text = (tmp_path / "pipeline.yaml").read_text()
+    assert "# Left out, for it may be somebody's data: text, 16 characters." in text
+    assert "<text" not in text
+
+
+@pytest.mark.parametrize("option", ["--stage", "--granted", "--personalization-refused"])
+def test_a_mask_that_is_copied_is_refused(type_in, option):
+    """It is no label and no answer."""
+    mask = "<text, 16 characters>"
+    result, told = type_in(*ENOUGH, option, f"lost={mask}" if option == "--stage" else mask)
+
+    assert (2, None) == (result.exit_code, told)
+    assert "write the text itself" in result.output
+
+
+# ── consent and amount ───────────────────────────────────────────────────────────────────────────
+
+MANY = FewValues(
+    "rgpd.pub",
+    {"true": 89, "oui": 96, "1": 31, "non": 20, "<text, 9 characters>": 4, "": 60},
+    consent=True,
+    granted=("oui", "true", "1"),
+    refused=("non",),
+)
+
+
+def test_every_answer_that_means_yes_is_proposed(type_in):
+    """Shown with its leads, and what stands in neither list, too."""
+    typed = lines("", "", "", "", "", "maison-x", *END)
+    result, told = type_in(survey=replace(SURVEY, few_values=(MANY,)), typed=typed)
+
+    expected = {"field": "rgpd.pub", "granted": ["oui", "true", "1"], "refused": ["non"]}
+    assert expected == told["consent"]["ad_user_data"], result.output
+    assert "yes: oui 96, true 89, 1 31" in result.output
+    assert "in neither list, so not sent: <text, 9 characters> 4, no answer 60" in result.output
+
+
+def test_no_answer_is_invented(type_in):
+    """A box that is ticked or not knows no no; the file may run with that."""
+    ticked = FewValues("rgpd.pub", {"1": 200, "": 100}, consent=True, granted=("1",), refused=())
+    result, told = type_in("--account", "maison-x", *META, survey=replace(SURVEY, few_values=(ticked,)))
+
+    assert 0 == result.exit_code, result.output
+    assert {"field": "rgpd.pub", "granted": ["1"], "refused": []} == told["consent"]["ad_user_data"]
+
+
+def test_a_consent_that_nobody_can_tell_is_asked_for(type_in):
+    """In a script it is usage: neither a field nor a yes is made up."""
+    neither = FewValues("rgpd.pub", {"<text, 9 characters>": 300}, consent=True)
+    without_yes = type_in("--account", "m", *META, survey=replace(SURVEY, few_values=(neither,)))
+    without_field = type_in("--account", "m", *META, survey=replace(SURVEY, few_values=()))
+
+    assert [(2, None), (2, None)] == [(result.exit_code, told) for result, told in (without_yes, without_field)]
+    assert "--granted" in without_yes[0].output
+    assert "--consent-field" in without_field[0].output
+
+
+def test_an_answer_on_no_lead_is_confirmed(type_in):
+    """Enter then means no; what is told by an option is asked about, too."""
+    typed = lines("", "", "", "", "", "maison-x", "", "", "", "oui", "non", "y", *END[4:])
+    result, told = type_in("--granted", "accord", survey=SURVEY, typed=typed)
+
+    assert ["oui"] == told["consent"]["ad_user_data"]["granted"], result.output
+    assert "yes: accord 0" in result.output
+
+
+def test_a_field_that_no_lead_has_is_confirmed(type_in):
+    """With how many were looked at, and what may have been meant; a no asks again."""
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING)
+    after = ("included", NOTHING, NOTHING, DATASET, NO_CONTACT, NOTHING)
+    result, told = type_in(survey=SURVEY, typed=lines(*before, "montantt", "", "ville", *after))
+
+    assert "ville" == told["conversions"][1]["value"]["field"], result.output
+    assert 'amount: 0 of 300 leads hold something at montantt; did you mean "montant"?' in result.output
+    assert "amount: 299 of 300 leads hold something at ville" in result.output
+    kept, told = type_in("--force", survey=SURVEY, typed=lines(*before, "montantt", "y", *after))
+    assert "montantt" == told["conversions"][1]["value"]["field"], kept.output
+
+
+def test_how_many_leads_hold_what_an_option_says_is_told(type_in):
+    """Nobody is there to be asked, so it is only said."""
+    one = replace(SURVEY, leads=1, amounts=(AmountSeen("montant", 0, 1, 0),), paths=(KeyPath("montant", 1, ("text",)),))
+    result, _ = type_in("--account", "maison-x", *META, "--amount-field", "prix", survey=SURVEY)
+    single, _ = type_in("--account", "maison-x", *META, "--force", survey=one)
+
+    assert "amount: 0 of 300 leads hold something at prix" in result.output
+    assert "amount: 1 of 1 lead holds something at montant; 1 cannot be read as an amount" in single.output
+
+
+# ── where it goes ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_without_a_platform_is_not_written(type_in):
+    """Conversions would go nowhere: it is asked again, and in a script it is usage."""
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING)
+    again = lines(*before, "-", "-", "-", "77", "none", "-")
+    result, told = type_in(survey=SURVEY, typed=again)
+    assert ("77", 1) == (told["meta"]["dataset_id"], result.output.count("conversions would go nowhere")), result.output
+
+    for none in ((), ("--google-customer-id", "", "--meta-dataset-id", "")):
+        result, _ = type_in("--account", "maison-x", "--force", *none, survey=SURVEY)
+        assert 2 == result.exit_code
+        assert "--google-customer-id or --meta-dataset-id" in result.output
+    typed = lines(*before)
+    result, _ = type_in("--google-customer-id", "", *("--meta-dataset-id", ""), "--force", survey=SURVEY, typed=typed)
+    assert 2 == result.exit_code
+
+
+@pytest.mark.parametrize("said", ["attach", "none"])
+def test_contact_data_is_asked_for_with_what_it_brings_and_needs(type_in, said):
+    """And written, whichever it is."""
+    before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING)
+    google = ("1234567890", "-", "11", "12", "77")
+    result, told = type_in(survey=SURVEY, typed=lines(*before, *google, "yes", said, "-"))
+
+    assert [said, said] == [told[name]["contact_data"] for name in ("google_ads", "meta")], result.output
+    assert "Google advises sending both" in result.output
+    assert "customer data terms" in result.output
+    assert "write attach or none" in result.output
+
+
+def test_contact_data_is_an_option(type_in):
+    """And nothing of it goes along where nobody said so."""
+    assert "none" == type_in(*ENOUGH)[1]["google_ads"]["contact_data"]
+    assert "attach" == type_in(*ENOUGH, "--contact-data", "attach", "--force")[1]["google_ads"]["contact_data"]
+
+
+# ── the end ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_check_says_of_the_file_is_the_end(type_in, monkeypatch):
+    """What was left for later is named and needs nobody yet; once it is there, nothing is wrong."""
+    monkeypatch.setenv("META_ACCESS_TOKEN", "EAAB")
+    result, _ = type_in("--account", "maison-x", *META, survey=SURVEY)
+    left, _ = type_in(*ENOUGH[:-2], "--force", survey=SURVEY)
+
+    assert (0, True) == (result.exit_code, "check: nothing is wrong with the file" in result.output), result.output
+    assert 0 == left.exit_code
+    assert "the environment variable GOOGLE_ADS_KEY_FILE is not set" in left.output
+    assert "check: the file is right as far as it goes; 2 things to fill in, named above" in left.output
+
+
+def test_a_file_that_check_refuses_needs_a_human(type_in):
+    """It is written, for it can be mended."""
+    result, told = type_in(*ENOUGH, "--granted", "oui", "--refused", "OUI")
+
+    assert (1, "maison-test") == (result.exit_code, told["account"])
+    assert "this value means both granted and refused" in result.output
+    assert "check: 1 thing to mend in the file, named above" in result.output
+
+
+def test_four_spellings_of_a_label_are_one(type_in):
+    """Said by options, as they are in a list that somebody copied."""
+    spellings = "won=Gagné,GAGNÉ,Gagne\u0301,gagne"
+    result, told = type_in("--account", "m", *META, "--stage", spellings)
+
+    assert (0, {"won": ["Gagné"]}) == (result.exit_code, told["stages"]), result.output
+
+
+def test_the_schema_beside_the_file_is_named(type_in, tmp_path, monkeypatch):
+    """So that an editor completes it; nothing is named where there is none."""
+    monkeypatch.chdir(tmp_path.parent)
+    type_in(*ENOUGH)
+    assert "$schema" not in (tmp_path / "pipeline.yaml").read_text()
+    (tmp_path / "pipeline.schema.json").write_text("{}")
+    type_in(*ENOUGH, "--force")
+
+    first = (tmp_path / "pipeline.yaml").read_text().splitlines()[0]
+    assert "# yaml-language-server: $schema=./pipeline.schema.json" == first
+
+
+def test_the_start_of_the_path_is_an_option_and_found_in_an_address(type_in):
+    """It is written where nothing was looked at."""
+    _, said = type_in(*ENOUGH, "--base-url", "https://crm.example/x/index.html", "--path-prefix", "/api/v2")
+    _, found = type_in(*ENOUGH, "--base-url", "https://crm.example/api/v2/leads", "--force")
+    _, neither = type_in(*ENOUGH, "--base-url", "https://api.oplead.com/documentation/index.html", "--force")
+
+    expected = {"token": "${OPLEAD_TOKEN}", "base_url": "https://crm.example", "path_prefix": "/api/v2"}
+    assert (expected, expected, {"token": "${OPLEAD_TOKEN}"}) == (said["oplead"], found["oplead"], neither["oplead"])
+
+
+def test_the_second_signal_is_shown_and_confirmed_too(type_in):
+    """With the answers of its own field."""
+    typed = lines("", "", "", "", "", "maison-x", *CONSENT, *CONSENT, *END[5:])
+    result, told = type_in(survey=APART_TOO, typed=typed)
+
+    assert ["oui"] == told["consent"]["ad_personalization"]["granted"], result.output
+    assert "yes: oui 200" in result.output
