@@ -306,20 +306,12 @@ class Lane:
         follow: Follow = Next()
         beside = 0
         for attempt in range(ATTEMPTS):
-            self.heed()
-            intent = self._intend(target, batch)
-            if intent is None:
+            made = self._once(target, batch, trial)
+            if made is None:
                 return Next()
-            receipt = self._call(intent)
-            self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
-            with self.ledger.writing() as session:
-                follow = self._receiving(session, trial).receive(intent, receipt)
-            if isinstance(receipt, SAID):
-                self.unheard, self.answers = 0, True
+            intent, follow = made
             if not isinstance(follow, Again):
                 return follow
-            if isinstance(receipt, NotSent) and receipt.is_unknown_host:
-                return Stop(follow.why, whole_destination=True)
             if follow.unheard and self._asks_a_human:
                 return follow
             batch = follow.batch
@@ -338,6 +330,22 @@ class Lane:
                 return Next() if beside else Stop(f"{follow.why}, {ATTEMPTS} times", whole_destination=False)
         why = follow.why if isinstance(follow, Again) else "it kept failing"
         return Stop(f"{why}, {ATTEMPTS} times", whole_destination=True)
+
+    def _once(self, target: Target, batch: tuple[int, ...], trial: Trial) -> tuple[Intent, Follow] | None:
+        """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
+        self.heed()
+        intent = self._intend(target, batch)
+        if intent is None:
+            return None
+        receipt = self._call(intent)
+        self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
+        with self.ledger.writing() as session:
+            follow = self._receiving(session, trial).receive(intent, receipt)
+        if isinstance(receipt, SAID):
+            self.unheard, self.answers = 0, True
+        if isinstance(receipt, NotSent) and receipt.is_unknown_host:
+            return intent, Stop(receipt.reason, whole_destination=True)
+        return intent, follow
 
     def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.ledger.writing() as session:
