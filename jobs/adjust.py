@@ -24,7 +24,7 @@ from connectors.records import (
     Target,
 )
 from jobs.correct import told
-from jobs.deliver import Delivered, Lane
+from jobs.deliver import Delivered, Lane, Walk
 from jobs.intend import Intent, begin
 from jobs.ledger import adjustments, leads, sendables, starts
 from jobs.ledger.fates import Fate
@@ -86,20 +86,19 @@ class CorrectionLane(Lane):
         account, now = self.ledger.account, self.clock.now()
         with self.ledger.reading() as session:
             due = adjustments.due_targets(session, account, self.destination, now=now, new_by=self.new_by)
-        return {target: partial(self._next, target) for target in due}
+        return {target: Walk(partial(self._next, target)).next for target in due}
 
-    def _next(self, target: Target) -> tuple[int, ...]:
+    def _next(self, target: Target, after: Adjustment | None) -> Sequence[Adjustment]:
         with self.ledger.reading() as session:
-            return tuple(
-                adjustments.due(
-                    session,
-                    self.ledger.account,
-                    self.destination,
-                    target,
-                    now=self.clock.now(),
-                    new_by=self.new_by,
-                    limit=self._batch(target),
-                )
+            return adjustments.due(
+                session,
+                self.ledger.account,
+                self.destination,
+                target,
+                now=self.clock.now(),
+                new_by=self.new_by,
+                after=after,
+                limit=self._batch(target),
             )
 
     def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:

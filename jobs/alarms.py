@@ -80,7 +80,7 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
     # A new name is told as one, not as a status nobody knows.
     new -= {each.after for each in tonight}
     stopped = list(silences(session, book, run=ledger.run, now=now))
-    out = kept_out(planned.kept_out, samples.let_in(session, ledger.account))
+    out = kept_out(planned.kept_out, samples.let_in(session, ledger.account, planned.kept_out))
     alarms = _each_once([*stopped, *out])
     return Told(
         silences=[each.told for each in alarms],
@@ -96,7 +96,8 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
 def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Silence]:
     """What the ledger shows of causes that keep conversions from being sent, up to a run's end."""
     account, wanted = book.account, book.extraction
-    tonight, before = samples.begun(session, account, run=run, since=now - BEFORE)
+    tonight = samples.begun(session, run=run, since=now - BEFORE)
+    before = samples.begun_before(session, account, run=run, since=now - BEFORE)
     yield from stopped_tonight(tonight, before, words=lambda code: REASONS[code].short if code in REASONS else code)
     valued = {route.conversion for route in book.routes if route.field_value is not None}
     fields = Fields(
@@ -135,7 +136,7 @@ def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, 
 def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
     """The same, the labels as they are compared."""
     old = {row.before for row in labels.relabels(session, account)}
-    return [each for each in leads.labels(session, account) if each[0] not in known | old]
+    return leads.labels(session, account, but=known | old)
 
 
 def _renamed(session: Session, account: str, relabel: Relabel, meanings: Mapping[str, str]) -> str:

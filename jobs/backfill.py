@@ -105,7 +105,7 @@ def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: Asked) -> Picked:
     picking = _Picking(book, asked)
     with ledger.writing() as session:
         backfills.agree_again(session, ledger, asked)
-    last = 0
+    last: Delivery | None = None
     while True:
         deps.heed()
         with ledger.writing() as session:
@@ -116,7 +116,7 @@ def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: Asked) -> Picked:
                     backfills.reopen(session, ledger, row, asked)
         if not found:
             break
-        last = max(row.id or 0 for row, _ in found)
+        last = found[-1][0]
     plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
     return picking.done
 

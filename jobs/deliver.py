@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import assert_never
+from typing import Generic, assert_never
 
 from sqlmodel import Session
 
@@ -15,6 +15,7 @@ from jobs.intend import Intending, Intent
 from jobs.ledger import deliveries, leads, requests, sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
+from jobs.ledger.sendables import Sent
 from jobs.ledger.tables import Delivery, Sendable
 from jobs.receive import SAID, Again, Delivered, Follow, Next, Receiving, Stop, words
 from jobs.rulebook import Rulebook, Sinks
@@ -143,7 +144,7 @@ class Lane:
         by_target: dict[Target, list[str]] = {}
         for route in self._routes().values():
             by_target.setdefault(route.target, []).append(route.conversion)
-        return {target: partial(self._due, conversions) for target, conversions in by_target.items()}
+        return {target: Walk(partial(self._due, conversions)).next for target, conversions in by_target.items()}
 
     def _is_off(self, target: Target) -> bool:
         """Whether nothing more goes to a target in this run."""
@@ -227,9 +228,9 @@ class Lane:
         sendables.move(session, self.ledger, doubtful, Fate.UNCONFIRMED, cause, now=self.clock.now())
         self.done.count(doubtful, cause)
 
-    def _due(self, conversions: Sequence[str]) -> tuple[int, ...]:
+    def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
         with self.ledger.reading() as session:
-            due = deliveries.due(
+            return deliveries.due(
                 session,
                 self.ledger.account,
                 self.destination,
@@ -237,9 +238,9 @@ class Lane:
                 now=self.clock.now(),
                 new_by=self.new_by,
                 agreed_in=self.ledger.run if self.agreed_only else None,
+                after=after,
                 limit=self.sink.limits.batch,
             )
-        return tuple(sendables.number(delivery) for delivery in due)
 
     def _send(self, target: Target, batch: tuple[int, ...]) -> Stop | None:
         """Send one batch, splitting it where it is refused for some of its rows."""
@@ -378,6 +379,26 @@ class Lane:
             for _, row in requests.rows(session, intent.request):
                 row.deferred_until = now + wait
                 session.add(row)
+
+
+@dataclass(slots=True)
+class Walk(Generic[Sent]):
+    """Goes through what is due a batch at a time, each after the one before; at the end, over what is due by then.
+
+    From the beginning each time, all that waits for another day would be passed over for every batch.
+    """
+
+    due: Callable[[Sent | None], Sequence[Sent]]
+    """The next batch, after the last of the one before, or the first."""
+    last: Sent | None = None
+
+    def next(self) -> tuple[int, ...]:
+        """The next batch, by number; empty where nothing is due."""
+        found = self.due(self.last)
+        if not found and self.last is not None:
+            found = self.due(None)
+        self.last = found[-1] if found else None
+        return tuple(map(sendables.number, found))
 
 
 def _parts(numbers: Sequence[int], size: int) -> Iterable[Sequence[int]]:

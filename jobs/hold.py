@@ -7,7 +7,7 @@ from jobs.ledger import adjustments, deliveries, requests, sendables
 from jobs.ledger.ledger import Ledger
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import corrections_of
-from jobs.rules.surge import Surge, horizon, nights_before, surge
+from jobs.rules.surge import Surge, horizon, may_be_surge, nights_before, surge
 
 
 def hold_surges(
@@ -26,14 +26,23 @@ def hold_surges(
             allowed = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
             new = deliveries.count_new(session, ledger.account, destination, conversions, now=now)
-            sends = requests.first_sends(session, ledger.account, destination, since=horizon(now))
+            # What was usual is counted from a month of requests, and only where there is enough to be held.
+            sends = (
+                requests.first_sends(session, ledger.account, destination, since=horizon(now))
+                if may_be_surge(new, max_per_run=allowed)
+                else ()
+            )
             too_many = surge(new, nights_before(sends, book.zone, now=now), max_per_run=allowed)
             if too_many is not None:
                 found[destination] = too_many
                 deliveries.hold(session, ledger.account, destination, conversions, now=now)
             # Corrections are counted for themselves: those that a platform keeps refusing hold no conversion up.
             new = adjustments.count_new(session, ledger.account, destination, now=now)
-            sends = requests.first_corrections(session, ledger.account, destination, since=horizon(now))
+            sends = (
+                requests.first_corrections(session, ledger.account, destination, since=horizon(now))
+                if may_be_surge(new, max_per_run=allowed)
+                else ()
+            )
             nights = nights_before(sends, book.zone, now=now)
             too_many = surge(new, nights, max_per_run=allowed, what="corrections")
             if too_many is not None:

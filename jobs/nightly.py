@@ -1,7 +1,7 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -252,14 +252,11 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     return _conclude(ledger, book, summary)
 
 
-def _to_be_sent(ledger: Ledger) -> list[Delivery]:
+def _to_be_sent(ledger: Ledger) -> Iterator[Delivery]:
     """Every delivery that this run or a later one sends."""
     with ledger.reading() as session:
-        return [
-            row
-            for fate in (Fate.PENDING, Fate.IN_DOUBT)
-            for row in sendables.by_fate(session, ledger.account, Delivery, fate)
-        ]
+        for fate in (Fate.PENDING, Fate.IN_DOUBT):
+            yield from sendables.by_fate(session, ledger.account, Delivery, fate)
 
 
 def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
@@ -367,12 +364,12 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
 
 def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Summary) -> None:
     """Add where everything stands, and what this run saw settled otherwise than it should be."""
-    doubtful = sendables.all_in_doubt(session, ledger.account)
-    summary.in_doubt = len(doubtful)
-    summary.waiting_for_a_human = sum(row.destination in book.ask_when_lost for row in doubtful)
+    doubtful = sendables.count_in_doubt(session, ledger.account)
+    summary.in_doubt = doubtful.total()
+    summary.waiting_for_a_human = sum(count for where, count in doubtful.items() if where in book.ask_when_lost)
     summary.unconfirmed = sendables.moved_to(session, ledger, Fate.UNCONFIRMED)
     if not summary.only_validated:
-        summary.put_off = [row.lead for row in deliveries.put_off_again(session, ledger)]
+        summary.put_off = deliveries.put_off_again(session, ledger)
     refused = sendables.rejected_in(session, ledger)
     summary.rejected = [(row.lead, row.conversion, _place_of(row), row.code or "") for row in refused]
     summary.standing = deliveries.standing(session, ledger.account)

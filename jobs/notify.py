@@ -23,6 +23,7 @@ from jobs.rules.notices import (
     Act,
     Destination,
     Facts,
+    Kind,
     Numbers,
     Waiting,
     When,
@@ -113,7 +114,7 @@ def send_owed(ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: date
 
 def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary, *, now: datetime) -> Facts:
     """What tonight did, and the nights before it, as the rules of notices look at it."""
-    tonight, _ = samples.begun(session, ledger.account, run=ledger.run, since=summary.started_at)
+    tonight = samples.begun(session, run=ledger.run, since=summary.started_at)
     return Facts(
         now=now,
         zone=book.zone,
@@ -127,9 +128,16 @@ def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summa
         waiting=tuple(_waiting(session, ledger, book, {*summary.held, *summary.stopped})),
         silences=tuple(summary.told.alarms),
         begun=tuple(tonight),
-        let_in=frozenset(samples.let_in(session, ledger.account)),
+        let_in=frozenset(samples.let_in(session, ledger.account, _kept_out_before(session, ledger.account))),
         versions=frozenset(sink.limits.version for sink in sinks.values() if sink.limits.version is not None),
     )
+
+
+def _kept_out_before(session: Session, account: str) -> set[tuple[str, str]]:
+    """The conversions and destinations on record as letting nobody in: others are not asked about."""
+    abouts = (each.about.partition(":") for each in notices.on_record(session, account) if each.kind is Kind.SILENCE)
+    places = (place.partition(":") for kind, _, place in abouts if kind == "where")
+    return {(conversion, destination) for conversion, _, destination in places}
 
 
 def _destinations(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -58,19 +58,23 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
         RenamedError: an id vanished and a new one takes its place without saying so.
     """
     on_record = starts.ids_on_record(session, book.account)
+    unknown = {route.conversion for route in book.routes} - on_record
     for new, old in book.was.items():
         if old is not None and old in on_record and new not in on_record:
             starts.rename(session, book.account, old=old, new=new)
-    _refuse_renamed(session, book)
+    _refuse_renamed(session, book, unknown)
     overruled = labels.heed(session, book.account, book.meanings)
     for route in book.routes:
         starts.keep(session, book.account, route, now=now)
     _adopt_digests(session, book, anew=overruled)
 
 
-def _refuse_renamed(session: Session, book: Rulebook) -> None:
-    """Refuse what would send everything again under another name, or another thing under a name that was sent."""
-    for new, now_called in deliveries.ids_in_keys(session, book.account, {route.conversion for route in book.routes}):
+def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) -> None:
+    """Refuse what would send everything again under another name, or another thing under a name that was sent.
+
+    Keys are looked through for the conversion ids that are `unknown` alone: the others were when they came.
+    """
+    for new, now_called in deliveries.ids_in_keys(session, book.account, unknown):
         raise RenamedError(
             f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
             "choose another id."
@@ -159,6 +163,8 @@ class _Planner:
     done: Planned = field(default_factory=Planned)
     taken_back: Mapping[int, datetime] = field(default_factory=dict)
     """Deliveries that were retracted, and the time they were retracted for."""
+    last: LeadId | None = None
+    """The lead that was judged last: those that wait before it are not passed over again for every few."""
 
     def find_rivals(self, session: Session) -> None:
         """Find out who of those to be judged must give way to another lead."""
@@ -176,7 +182,7 @@ class _Planner:
     def plan_some(self, session: Session) -> bool:
         """Judge the next leads; False when none is left."""
         account = self.ledger.account
-        ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE)
+        ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
         existing = deliveries.of_leads(session, account, ids)
         self.taken_back = adjustments.retracted(session, account, ids)
@@ -184,6 +190,7 @@ class _Planner:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
         leads.planned(session, account, ids)
         self.done.leads += len(ids)
+        self.last = ids[-1] if ids else self.last
         return bool(ids)
 
     def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:

@@ -127,9 +127,13 @@ class Receiving:
 
     def convict(self, at_fault: Sequence[Suspect]) -> None:
         """Settle those a refusal blamed, now that it was no matter of the settings."""
+        sent = {
+            (number, sendables.number(row)): (place, row)
+            for number in {suspect.request for suspect in at_fault}
+            for place, row in requests.rows(self.session, number)
+        }
         for suspect in at_fault:
-            sent = {sendables.number(row): (place, row) for place, row in requests.rows(self.session, suspect.request)}
-            self._settle(*sent[suspect.delivery], suspect.outcome)
+            self._settle(*sent[suspect.request, suspect.delivery], suspect.outcome)
 
     def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> Next:
         request.state, request.ticket = RequestState.RECEIVED, receipt.ticket

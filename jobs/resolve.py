@@ -120,9 +120,8 @@ class _Settling:
 
     def give_up_doubts(self) -> None:
         """A lost answer nobody could ask for again in all that time, say of a removed destination, stays unknown."""
-        for row in sendables.all_in_doubt(self.session, self.ledger.account):
-            if row.doubtful_since is not None and self.now - row.doubtful_since > GIVE_UP_AFTER:
-                self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
+        for row in sendables.in_doubt_since(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
+            self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
 
     def _answered(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
         outcome = in_time(self.session, row, outcome, now=self.now)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import AdjustmentKind, LeadId, Target
@@ -47,27 +47,28 @@ def due(
     *,
     now: datetime,
     new_by: datetime | None,
+    after: Adjustment | None = None,
     limit: int,
-) -> list[int]:
-    """Corrections whose time has come, oldest first.
+) -> list[Adjustment]:
+    """Corrections whose time has come, oldest first; those after one of them.
 
     Of those that were never tried, only what was due by `new_by` already; where that is None, nothing.
     """
     here = (Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
-    return [
-        number
-        for number in session.exec(
-            select(Adjustment.id)
+    place = (col(Adjustment.at), col(Adjustment.id))
+    return list(
+        session.exec(
+            select(Adjustment)
             .where(
                 *_due(account, destination, now),
                 _may_go(new_by),
                 *(column == part for column, part in zip(here, _parts(target), strict=True)),
+                *([] if after is None else [tuple_(*place) > (after.at, after.id)]),
             )
-            .order_by(col(Adjustment.at), col(Adjustment.id))
+            .order_by(*place)
             .limit(limit)
         )
-        if number is not None
-    ]
+    )
 
 
 def count_new(session: Session, account: str, destination: str, *, now: datetime) -> int:

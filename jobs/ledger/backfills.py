@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import ColumnElement, and_, or_, tuple_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
@@ -95,11 +95,16 @@ def end_reading(ledger: Ledger) -> None:
             session.delete(row)
 
 
-def skipped(session: Session, account: str, asked: Asked, *, after: int, limit: int) -> list[tuple[Delivery, LeadRow]]:
-    """The next deliveries, by number, that stand before their start and may lie in the time asked for.
+def skipped(
+    session: Session, account: str, asked: Asked, *, after: Delivery | None, limit: int
+) -> list[tuple[Delivery, LeadRow]]:
+    """The next deliveries, by destination and time, that stand before their start and may lie in the time asked for.
 
     An undated one may where the lead's last update or what it was taken from does.
     """
+    # In the order of the index that leads to them; in another one each page would sort all that are left.
+    place = (col(Delivery.destination), col(Delivery.at), col(Delivery.id))
+    later = [] if after is None else [tuple_(*place) > (after.destination, after.at, after.id)]
     rows = session.exec(
         select(Delivery, LeadRow)
         .join(LeadRow, and_(col(LeadRow.account) == col(Delivery.account), col(LeadRow.id) == col(Delivery.lead)))
@@ -108,14 +113,14 @@ def skipped(session: Session, account: str, asked: Asked, *, after: int, limit: 
             Delivery.fate == Fate.SKIPPED,
             Delivery.reason != deliveries.TOLD_BY_OTHERS,
             ~col(Delivery.reason).startswith(ANOTHER_PLATFORM),
-            col(Delivery.id) > after,
+            *later,
             *_kind(asked),
             or_(
                 _within(Delivery.at, asked),
                 and_(col(Delivery.origin) == Origin.BASELINE, _within(LeadRow.updated_at, asked)),
             ),
         )
-        .order_by(col(Delivery.id))
+        .order_by(*place)
         .limit(limit)
     )
     return list(rows)

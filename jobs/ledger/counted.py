@@ -7,7 +7,6 @@ from itertools import islice
 
 import sqlalchemy
 from sqlalchemy import and_, bindparam, delete, distinct, exists, func, not_, or_, true
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
@@ -101,38 +100,56 @@ def erase_idle(session: Session, account: str, routes: Collection[Route], *, now
 
 def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
     """How many leads' conversions this run took up while another lead's with the same click counts, by conversion."""
-    other_click, other = aliased(ClickIdRow), aliased(Delivery)
-    taken_up = and_(
-        col(Transition.delivery) == col(Delivery.id),
-        col(Transition.run) == ledger.run,
-        col(Transition.to_fate) == Fate.PENDING,
-        or_(col(Transition.from_fate).is_(None), col(Transition.from_fate).not_in(FROZEN)),
+    # Each step lists what the next one looks up, and `distinct` keeps SQLite from merging two of them: joined at once,
+    # and without statistics, it goes through every delivery of the account for every click.
+    taken_up = _clicks_taken_up(ledger)
+    click = (taken_up.c.conversion, taken_up.c.destination, taken_up.c.account, taken_up.c.kind, taken_up.c.value)
+    clicks = sqlalchemy.select(*click).distinct().cte("clicks")
+    holders = (
+        sqlalchemy.select(*clicks.c, col(ClickIdRow.lead))
+        .join(
+            ClickIdRow,
+            and_(*(col(getattr(ClickIdRow, part)) == clicks.c[part] for part in ("account", "kind", "value"))),
+        )
+        .distinct()
+        .cte("holders")
     )
-    same_click = exists().where(
-        col(other_click.account) == col(ClickIdRow.account),
-        col(other_click.kind) == col(ClickIdRow.kind),
-        col(other_click.value) == col(ClickIdRow.value),
-        col(other_click.lead) != col(ClickIdRow.lead),
-        col(other.account) == col(other_click.account),
-        col(other.lead) == col(other_click.lead),
-        col(other.conversion) == col(Delivery.conversion),
-        col(other.destination) == col(Delivery.destination),
-        col(other.fate).in_(COUNTING),
+    holder = ("account", "lead", "conversion", "destination")
+    shared = (
+        sqlalchemy.select(*(holders.c[part.key] for part in click))
+        .join(Delivery, and_(*(col(getattr(Delivery, part)) == holders.c[part] for part in holder)))
+        .where(col(Delivery.fate).in_(COUNTING))
+        .group_by(*(holders.c[part.key] for part in click))
+        # The one that was taken up counts too.
+        .having(func.count(distinct(holders.c.lead)) > 1)
+        .cte("shared")
     )
     rows = session.connection().execute(
-        sqlalchemy.select(col(Delivery.conversion), func.count(distinct(col(Delivery.lead))))
-        .join(Transition, taken_up)
+        sqlalchemy.select(taken_up.c.conversion, func.count(distinct(taken_up.c.lead)))
+        .join(shared, and_(*(shared.c[part.key] == part for part in click)))
+        .group_by(taken_up.c.conversion)
+    )
+    return Counter({str(conversion): int(leads) for conversion, leads in rows})
+
+
+def _clicks_taken_up(ledger: Ledger) -> sqlalchemy.CTE:
+    """The clicks of the leads whose conversions this run took up, and that count."""
+    click = (col(ClickIdRow.account), col(ClickIdRow.kind), col(ClickIdRow.value))
+    return (
+        sqlalchemy.select(col(Delivery.conversion), col(Delivery.destination), col(Delivery.lead), *click)
+        .join(Transition, col(Transition.delivery) == col(Delivery.id))
         .join(ClickIdRow, and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == Delivery.lead))
         .where(
-            col(Delivery.account) == ledger.account,
+            col(Transition.run) == ledger.run,
+            col(Transition.to_fate) == Fate.PENDING,
+            or_(col(Transition.from_fate).is_(None), col(Transition.from_fate).not_in(FROZEN)),
             col(Delivery.fate).in_(COUNTING),
             # A browser's own id says nothing of a click.
             col(ClickIdRow.kind) != ClickIdKind.FBP,
-            same_click,
         )
-        .group_by(col(Delivery.conversion))
+        .distinct()
+        .cte("taken_up")
     )
-    return Counter({str(conversion): int(leads) for conversion, leads in rows})
 
 
 def _its_delivery() -> sqlalchemy.ColumnElement[bool]:

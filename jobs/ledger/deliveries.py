@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -23,6 +23,8 @@ from jobs.ledger.tables import (
 )
 from jobs.rules.keys import delivery_key
 
+_AT_ONCE = 1_000
+"""Rows in memory at a time, where all are gone through."""
 TOLD_BY_OTHERS = "already_sent"
 """The reason of a skipped delivery that a human says the platform has by other means; it never goes out."""
 WHY = case(
@@ -66,9 +68,10 @@ def due(
     now: datetime,
     new_by: datetime | None,
     agreed_in: int | None = None,
+    after: Delivery | None = None,
     limit: int,
 ) -> list[Delivery]:
-    """Pending deliveries whose time has come, oldest conversion first.
+    """Pending deliveries whose time has come, oldest conversion first; those after one of them.
 
     Of what the surge guard counts, only what was due by `new_by` already; where that is None, nothing. With
     `agreed_in` only what a human agreed to in that run.
@@ -76,12 +79,15 @@ def due(
     wanted = list(_due(account, destination, conversions, now))
     if agreed_in is not None:
         wanted.append(col(Delivery.agreed_in) == agreed_in)
+    place = (col(Delivery.at), col(Delivery.id))
+    if after is not None:
+        wanted.append(tuple_(*place) > (after.at, after.id))
     again = ~_guarded()
     return list(
         session.exec(
             select(Delivery)
             .where(*wanted, again if new_by is None else or_(again, and_(*time_has_come(Delivery, new_by))))
-            .order_by(col(Delivery.at), col(Delivery.id))
+            .order_by(*place)
             .limit(limit)
         )
     )
@@ -138,34 +144,28 @@ def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str
     return counts
 
 
-def put_off_again(session: Session, ledger: Ledger) -> list[Delivery]:
-    """The deliveries a platform put off in this run, as it did in one before, in their own order.
+def put_off_again(session: Session, ledger: Ledger) -> list[str]:
+    """The leads of the deliveries a platform put off in this run, as it did in one before, in their own order.
 
     One that it put off when asked for its outcome may be on its way again already.
     """
     was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
+    late = func.max(case((col(Transition.from_fate) == Fate.SUBMITTED, 1), else_=0))
+    # From tonight's moves to their deliveries: by the account all that waits would be gone through move by move.
     tonight = (
-        select(Transition.id)
+        select(Transition.delivery, late.label("late"))
         .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.cause))
-        .where(
-            Transition.delivery == Delivery.id,
-            Transition.run == ledger.run,
-            Transition.to_fate == Fate.PENDING,
-            or_(col(Delivery.fate) == Fate.PENDING, col(Transition.from_fate) == Fate.SUBMITTED),
-            was_put_off,
-        )
-        .exists()
+        .where(Transition.run == ledger.run, Transition.to_fate == Fate.PENDING, was_put_off)
+        .group_by(col(Transition.delivery))
+        .subquery()
     )
     runs = _runs().where(Attempt.delivery == Delivery.id, was_put_off).scalar_subquery()
+    here = or_(col(Delivery.fate) == Fate.PENDING, and_(col(Delivery.fate) == Fate.SUBMITTED, tonight.c.late == 1))
     return list(
         session.exec(
-            select(Delivery)
-            .where(
-                Delivery.account == ledger.account,
-                col(Delivery.fate).in_((Fate.PENDING, Fate.SUBMITTED)),
-                tonight,
-                runs > 1,
-            )
+            select(Delivery.lead)
+            .join(tonight, tonight.c.delivery == col(Delivery.id))
+            .where(here, runs > 1)
             .order_by(col(Delivery.id))
         )
     )
@@ -177,13 +177,29 @@ def _runs() -> SelectOfScalar[int]:
 
 
 def ids_in_keys(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Conversion ids that no delivery has, but that keys of a renamed conversion were made with, and its name now."""
-    known = set(session.exec(select(Delivery.conversion).where(Delivery.account == account).distinct()))
-    fresh = sorted(set(conversions) - known)
+    """Conversion ids that no delivery has, but that keys of a renamed conversion were made with, and its name now.
+
+    All deliveries are gone through where there is such an id, so only ids should be asked about that are new.
+    """
+    fresh = [each for each in sorted(conversions) if not _has_any(session, account, each)]
     if not fresh:
         return
-    for row in session.exec(select(Delivery).where(Delivery.account == account)):
+    made_of = (
+        col(Delivery.key),
+        col(Delivery.lead),
+        col(Delivery.conversion),
+        col(Delivery.destination),
+        col(Delivery.occurrence),
+    )
+    rows = session.connection().execute(
+        sqlalchemy.select(*made_of).where(col(Delivery.account) == account).execution_options(yield_per=_AT_ONCE)
+    )
+    for key, lead, named, destination, occurrence in rows:
         for conversion in fresh:
-            lead, destination = LeadId(row.lead), DestinationId(row.destination)
-            if row.key == delivery_key(account, lead, conversion, destination, row.occurrence):
-                yield conversion, row.conversion
+            if key == delivery_key(account, LeadId(lead), conversion, DestinationId(destination), occurrence):
+                yield conversion, named
+
+
+def _has_any(session: Session, account: str, conversion: str) -> bool:
+    wanted = select(Delivery.id).where(Delivery.account == account, Delivery.conversion == conversion)
+    return session.exec(wanted.limit(1)).first() is not None

@@ -118,6 +118,9 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
         try:
             with engine.connect() as connection:
                 bring_up_to_date(connection, may_change=may_change)
+                if may_change and _forget_statistics(connection):
+                    # A connection keeps what it has read of them.
+                    connection.invalidate()
         except CannotUpgradeError as error:
             engine.dispose()
             raise LedgerError(f"{path}: {error}") from None
@@ -149,6 +152,20 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
+
+
+# Statistics that somebody's ANALYZE left while a state was small mislead SQLite for good. Without any, its plans are
+# the same in every state, and they are those whose growth is tested.
+def _forget_statistics(connection: Connection) -> bool:
+    """Drop what SQLite was told of how the tables are filled; whether there was anything."""
+    found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')"
+    with connection.execution_options(read_only=True).begin():
+        tables = list(connection.exec_driver_sql(found).scalars())
+    if tables:
+        with connection.execution_options(read_only=False).begin():
+            for table in tables:
+                connection.exec_driver_sql(f"DROP TABLE {table}")
+    return bool(tables)
 
 
 def _advice(path: Path, said: str) -> str:

@@ -1,8 +1,9 @@
 """Which status labels were ever seen, which leads changed theirs since the last complete reading, and renames found."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 import sqlalchemy
@@ -29,6 +30,8 @@ from jobs.rules.relabel import (
     tells_them_apart,
 )
 
+_AT_ONCE = 500
+"""Leads asked about in one statement."""
 Meanings = Mapping[str, str]
 """Where the settings put the labels they name."""
 
@@ -85,6 +88,15 @@ def are_all_settled(session: Session, account: str) -> bool:
     return all(session.exec(each.limit(1)).first() is None for each in (open_ones, waiting_ones))
 
 
+def on_leads(session: Session, account: str) -> Iterator[str]:
+    """Each label that leads have now, in order: asked for one by one, so that it costs what labels there are."""
+    borne = select(func.min(LeadRow.label)).where(LeadRow.account == account)
+    label = session.exec(borne).one()
+    while label is not None:
+        yield label
+        label = session.exec(borne.where(col(LeadRow.label) > label)).one()
+
+
 def newest_unsettled(session: Session, account: str) -> datetime | None:
     """When the newest label came up that nobody has told from a renamed one yet; None where there is none."""
     wanted = select(func.max(LabelRow.seen_at)).where(LabelRow.account == account, ~col(LabelRow.settled))
@@ -137,8 +149,7 @@ def settle_merges(
     """
     account = ledger.account
     if borne is None:
-        on_record = select(LeadRow.label).where(LeadRow.account == account, col(LeadRow.gone_at).is_(None))
-        borne = {label for label in session.exec(on_record.distinct()) if label is not None}
+        borne = {label for label in on_leads(session, account) if _is_borne(session, account, label)}
     for move, moved in _silent_moves(session, account, meanings, since, borne=borne).items():
         # What was taken for merged before and is in use again is a status.
         if session.get(RelabelRow, (account, move.before, move.after)) is not None:
@@ -148,6 +159,12 @@ def settle_merges(
             StatusChange.account == account, StatusChange.label == move.after, StatusChange.seen_at >= since
         )
         _mark(session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())})
+
+
+def _is_borne(session: Session, account: str, label: str) -> bool:
+    """Whether a lead has a label that is still there."""
+    having = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label)
+    return session.exec(having.where(col(LeadRow.gone_at).is_(None)).limit(1)).first() is not None
 
 
 def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
@@ -336,12 +353,12 @@ def _mark(session: Session, account: str, relabel: Move, moved: Mapping[str, boo
 def _entries(session: Session, account: str, move: Move, leads: Collection[str]) -> dict[str, list[StatusChange]]:
     """These leads' entries into the one label or the other, in the order they were found in."""
     found: dict[str, list[StatusChange]] = {}
-    for row in session.exec(
-        select(StatusChange)
-        .where(StatusChange.account == account, col(StatusChange.label).in_((move.before, move.after)))
-        .order_by(col(StatusChange.id))
-    ):
-        if row.lead in leads:
+    entries = select(StatusChange).where(
+        StatusChange.account == account, col(StatusChange.label).in_((move.before, move.after))
+    )
+    theirs = iter(leads)
+    while some := tuple(islice(theirs, _AT_ONCE)):
+        for row in session.exec(entries.where(col(StatusChange.lead).in_(some)).order_by(col(StatusChange.id))):
             found.setdefault(row.lead, []).append(row)
     return found
 

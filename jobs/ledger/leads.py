@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from sqlalchemy import delete, exists, func, or_, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from connectors.records import (
@@ -23,6 +23,7 @@ from jobs.ledger import excluded
 from jobs.ledger import labels as labels_seen
 from jobs.ledger.fates import FROZEN, OPEN, Fate
 from jobs.ledger.tables import (
+    WHOLE,
     Adjustment,
     BackfillPlace,
     ClickIdRow,
@@ -34,7 +35,10 @@ from jobs.ledger.tables import (
     UnreadableLeadRow,
 )
 from jobs.rules.facts import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
-from jobs.rules.intake import ERASED, erased
+from jobs.rules.intake import erased
+
+_ERASED_AT_ONCE = 1_000
+"""Click ids of one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,11 @@ def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, se
 
 def tell_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
     """How many unreadable leads a human has not been told of before this run, and how many were; from now on told."""
-    rows = session.exec(select(UnreadableLeadRow).where(UnreadableLeadRow.account == account)).all()
-    new = [row for row in rows if row.told_in in (None, run)]
-    for row in new:
-        row.told_in = run
-        session.add(row)
-    return len(new), len(rows) - len(new)
+    mine, told_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.told_in)
+    untold = (mine, or_(told_in.is_(None), told_in == run))
+    everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
+    new = session.exec(update(UnreadableLeadRow).where(*untold).values(told_in=run)).rowcount
+    return new, everything - new
 
 
 def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
@@ -173,24 +176,25 @@ def plan_all(session: Session, account: str) -> None:
 
 def plan_closing(session: Session, account: str, *, now: datetime) -> None:
     """Have leads judged again whose open deliveries ran out of time."""
-    closing = exists().where(
-        col(Delivery.account) == account,
-        col(Delivery.lead) == col(LeadRow.id),
-        col(Delivery.fate).in_(OPEN),
-        col(Delivery.expires_at) < now,
-    )
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account, closing).values(to_plan=True))
+    closing = (col(Delivery.fate).in_(OPEN), col(Delivery.expires_at) < now)
+    _plan_with_delivery(session, account, *closing)
 
 
 def plan_held_for(session: Session, account: str, *reasons: str) -> None:
     """Have leads judged again whose deliveries are held back for one of these reasons."""
-    held = exists().where(
-        col(Delivery.account) == account,
-        col(Delivery.lead) == col(LeadRow.id),
-        col(Delivery.fate) == Fate.WITHHELD,
-        or_(*(col(Delivery.reason).startswith(reason) for reason in reasons)),
+    held = (col(Delivery.fate) == Fate.WITHHELD, or_(*(col(Delivery.reason).startswith(each) for each in reasons)))
+    _plan_with_delivery(session, account, *held)
+
+
+def _plan_with_delivery(session: Session, account: str, *such: ColumnElement[bool]) -> None:
+    """Have leads judged again that have such a delivery: what stands open is looked through, not every lead."""
+    theirs = select(Delivery.lead).where(Delivery.account == account, *such)
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(theirs))
+        .values(to_plan=True)
+        .execution_options(synchronize_session=False)
     )
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account, held).values(to_plan=True))
 
 
 def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
@@ -267,41 +271,60 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
         clicks_before: click ids older than this are of no more use.
         but: kinds that some platform remembers longer, or less long.
     """
-    waiting = exists().where(
-        col(Delivery.account) == account,
-        col(Delivery.lead) == col(ContactHash.lead),
-        col(Delivery.destination) == col(ContactHash.destination),
-        col(Delivery.fate).in_(OPEN | FROZEN),
-    )
-    correcting = exists().where(
-        col(Adjustment.account) == account,
-        col(Adjustment.lead) == col(ContactHash.lead),
-        col(Adjustment.destination) == col(ContactHash.destination),
-        col(Adjustment.fate).in_(OPEN | FROZEN),
-    )
-    undecided = labels_seen.waiting(col(ContactHash.lead), account)
-    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, ~waiting, ~correcting, ~undecided))
+    for destination in session.exec(
+        select(ContactHash.destination).where(ContactHash.account == account).distinct()
+    ).all():
+        _erase_hashes(session, account, destination)
     for kind in ClickIdKind:
-        closed = select(ClickIdRow).where(
-            ClickIdRow.account == account,
-            ClickIdRow.kind == kind,
-            ClickIdRow.clicked_at < but.get(kind, clicks_before),
-            ~col(ClickIdRow.value).startswith(ERASED),
+        _erase_clicks(session, account, kind, before=but.get(kind, clicks_before))
+
+
+def _erase_hashes(session: Session, account: str, destination: str) -> None:
+    """Erase what nothing still to be sent to a destination may use."""
+    # Who is still to be sent is listed once: asked for hash by hash, each would be looked for among all of it. Lead
+    # by lead and not by pairs, for where a pair is in no list SQLite goes through all of it to look for nulls.
+    used = (
+        select(kind.lead).where(
+            kind.account == account, kind.destination == destination, col(kind.fate).in_(OPEN | FROZEN)
         )
-        for click in session.exec(closed):
-            click.value = erased(click.value)
-
-
-def labels(session: Session, account: str) -> list[tuple[str, int, int]]:
-    """Each status label leads have now, how many have it, and how many of those carry a click id."""
-    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
-    rows = session.exec(
-        select(LeadRow.label, func.count(), func.count().filter(clicked))
-        .where(LeadRow.account == account, col(LeadRow.label).is_not(None))
-        .group_by(col(LeadRow.label))
-        .order_by(col(LeadRow.label))
+        for kind in (Delivery, Adjustment)
     )
-    return [(label, leads, with_click) for label, leads, with_click in rows if label is not None]
+    session.exec(
+        delete(ContactHash)
+        .where(
+            col(ContactHash.account) == account,
+            col(ContactHash.destination) == destination,
+            *(col(ContactHash.lead).not_in(each) for each in used),
+            ~labels_seen.waiting(col(ContactHash.lead), account),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: datetime) -> None:
+    """Replace a kind's values by what they are known again by; some at a time, so that memory does not grow."""
+    mine = (col(ClickIdRow.account) == account, col(ClickIdRow.kind) == kind)
+    closed = select(ClickIdRow.lead, ClickIdRow.value).where(*mine, ClickIdRow.clicked_at < before, WHOLE)
+    replace = (
+        update(ClickIdRow)
+        .where(*mine, col(ClickIdRow.lead) == bindparam("whose"), col(ClickIdRow.value) == bindparam("whole"))
+        .values(value=bindparam("erased"))
+        .execution_options(synchronize_session=False)
+    )
+    while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
+        values = [{"whose": lead, "whole": value, "erased": erased(value)} for lead, value in some]
+        session.connection().execute(replace, values)
+
+
+def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
+    """Each status label leads have now, except these, how many have it, and how many of those carry a click id."""
+    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+    counts = select(func.count(), func.count().filter(clicked)).where(LeadRow.account == account)
+    return [
+        (label, *session.exec(counts.where(LeadRow.label == label)).one())
+        for label in labels_seen.on_leads(session, account)
+        if label not in but
+    ]
 
 
 def _row(account: str, reading: Reading, seen_at: datetime) -> LeadRow:

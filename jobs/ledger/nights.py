@@ -23,6 +23,9 @@ _ENDED = (0, 1, 3)
 _ARRIVED = (Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
 """Where a delivery stands after a request that may have left it with its platform."""
 
+_AT_ONCE = 1_000
+"""Rows in memory at a time, where all are gone through."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -132,8 +135,13 @@ def pending(session: Session, account: str, destination: str) -> list[tuple[str,
 
 def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | None:
     """Since when the delivery that has been due the longest could have gone out; None where none is due."""
-    rows = session.exec(select(Delivery).where(Delivery.account == account, Delivery.fate == Fate.PENDING))
-    times = [max(filter(None, (row.at, row.not_before, row.deferred_until)), default=now) for row in rows]
+    rows = session.exec(
+        select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
+            Delivery.account == account, Delivery.fate == Fate.PENDING
+        ),
+        execution_options={"yield_per": _AT_ONCE},
+    )
+    times = (max(filter(None, row), default=now) for row in rows)
     return min((at for at in times if at <= now), default=None)
 
 

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import assert_never
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, func, or_
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ColumnElement, exists, func, or_
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import Outcome, OutcomeClass, Target
 from jobs.ledger.ledger import Ledger
-from jobs.ledger.request_state import RequestState, went_out
+from jobs.ledger.request_state import NOTHING_WENT_OUT, RequestState, went_out
 from jobs.ledger.sendables import number, places_of
 from jobs.ledger.tables import Adjustment, AdjustmentAttempt, Attempt, Delivery, Place, Request, Sendable
 
@@ -121,40 +121,46 @@ def first_sends(session: Session, account: str, destination: str, *, since: date
 
     What a human agreed to is left out: it says nothing of how much a night usually sends.
     """
-    agreed = select(Delivery.id).where(Delivery.account == account, col(Delivery.agreed_in).is_not(None))
-    mine = col(Attempt.delivery)
-    return _first_sends(session, account, destination, col(Attempt.request), mine, mine.not_in(agreed), since=since)
+    earlier = aliased(Attempt)
+    agreed = exists().where(col(Delivery.id) == col(Attempt.delivery), col(Delivery.agreed_in).is_not(None))
+    again = _went_before(col(Attempt.request), col(earlier.request), col(earlier.delivery) == col(Attempt.delivery))
+    return _sends(session, account, destination, col(Attempt.request), ~agreed, ~again, since=since)
 
 
 def first_corrections(
     session: Session, account: str, destination: str, *, since: datetime
 ) -> list[tuple[datetime, int]]:
     """The same of corrections; each that was put back in the queue by hand went out before."""
-    request, mine = col(AdjustmentAttempt.request), col(AdjustmentAttempt.adjustment)
-    return _first_sends(session, account, destination, request, mine, since=since)
+    place, earlier = AdjustmentAttempt, aliased(AdjustmentAttempt)
+    again = _went_before(col(place.request), col(earlier.request), col(earlier.adjustment) == col(place.adjustment))
+    return _sends(session, account, destination, col(place.request), ~again, since=since)
 
 
-def _first_sends(
+def _went_before(request: Mapped[int], earlier: Mapped[int], same: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether what stands in a request went out in an earlier one: asked of each, for years of attempts may be."""
+    before = aliased(Request)
+    went = (col(before.id) == earlier, col(before.state).not_in(NOTHING_WENT_OUT))
+    return exists().where(same, earlier < request, *went)
+
+
+def _sends(
     session: Session,
     account: str,
     destination: str,
     request: Mapped[int],
-    whose: Mapped[int],
     *counting: ColumnElement[bool],
     since: datetime,
 ) -> list[tuple[datetime, int]]:
-    here = (col(Request.account) == account, col(Request.destination) == destination, went_out())
-    first = (
-        sqlalchemy.select(func.min(request).label("request"))
-        .join(Request, col(Request.id) == request)
-        .where(*here, *counting)
-        .group_by(whose)
-        .subquery()
-    )
     rows = session.connection().execute(
         sqlalchemy.select(col(Request.sent_at), func.count())
-        .join(first, first.c.request == col(Request.id))
-        .where(col(Request.sent_at) >= since)
+        .where(
+            col(Request.account) == account,
+            col(Request.destination) == destination,
+            col(Request.sent_at) >= since,
+            went_out(),
+            col(Request.id) == request,
+            *counting,
+        )
         .group_by(col(Request.id))
     )
     return [(sent_at, count) for sent_at, count in rows]

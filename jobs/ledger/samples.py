@@ -1,52 +1,63 @@
 """A few of the latest leads, ids and conversions, for rules that look at what stopped coming."""
 
 import json
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind
 from jobs.ledger.fates import Fate
-from jobs.ledger.tables import ClickIdRow, Delivery, LeadRow, StatusChange, Transition
+from jobs.ledger.tables import WHOLE, ClickIdRow, Delivery, LeadRow, Run, StatusChange, Transition
 from jobs.rules.facts import Answer
-from jobs.rules.intake import ERASED
 from jobs.rules.silence import Begun, Sample, Share
 
 LATEST = 50
 """How many of the latest are looked at: what broke is seen soon, and chance is not taken for it."""
 STOPPED = (Fate.WITHHELD, Fate.EXPIRED)
+_LONGEST_RUN = timedelta(days=2)
+_AT_ONCE = 1_000
+"""Rows in memory at a time, where all are gone through."""
 
 
-def begun(session: Session, account: str, *, run: int, since: datetime) -> tuple[list[Begun], list[Begun]]:
-    """The conversions that qualified in a run, and since then before it; in order, with why they could not be sent."""
+def begun(session: Session, *, run: int, since: datetime) -> Iterator[Begun]:
+    """The conversions that qualified in a run since then; in order, with why they could not be sent."""
     rows = session.exec(
-        select(Transition, Delivery.conversion, Delivery.destination)
+        select(Transition.to_fate, Transition.cause, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(
-            Transition.account == account,
+            Transition.run == run,
             col(Transition.from_fate).is_(None),
             Transition.to_fate != Fate.SKIPPED,
             # One that proved to be another platform's, or told by other means, never qualified here.
             Delivery.fate != Fate.SKIPPED,
             Transition.at >= since,
-            Transition.run <= run,
         )
-        .order_by(col(Transition.id))
+        .order_by(col(Transition.id)),
+        execution_options={"yield_per": _AT_ONCE},
     )
-    tonight: list[Begun] = []
-    before: list[Begun] = []
-    for move, conversion, destination in rows:
-        one = Begun(conversion, destination, move.cause if move.to_fate in STOPPED else None)
-        (tonight if move.run == run else before).append(one)
-    return tonight, before
+    for fate, cause, conversion, destination in rows:
+        yield Begun(conversion, destination, cause if fate in STOPPED else None)
 
 
-def let_in(session: Session, account: str) -> set[tuple[str, str]]:
-    """The conversions and destinations that ever had a delivery."""
-    wanted = select(Delivery.conversion, Delivery.destination).where(Delivery.account == account).distinct()
-    return set(session.exec(wanted))
+def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[Begun]:
+    """The same of the runs before it."""
+    # A run that began long before it moved something is none of a working machine's.
+    runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
+    for one in session.exec(runs.order_by(col(Run.id))).all():
+        if one is not None:
+            yield from begun(session, run=one, since=since)
+
+
+def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the conversions and destinations that ever had a delivery."""
+    return {place for place in places if _has_delivery(session, account, *place)}
+
+
+def _has_delivery(session: Session, account: str, conversion: str, destination: str) -> bool:
+    place = (Delivery.account == account, Delivery.conversion == conversion, Delivery.destination == destination)
+    return session.exec(select(Delivery.id).where(*place).limit(1)).first() is not None
 
 
 def newest(session: Session, account: str) -> list[Sample]:
@@ -62,6 +73,8 @@ def newest(session: Session, account: str) -> list[Sample]:
 
 def entered(session: Session, account: str, conversions: Collection[str]) -> list[Sample]:
     """The leads that had one of these conversions last, and do not wait for anything any more."""
+    if not conversions:
+        return []
     has_one = exists().where(
         col(Delivery.account) == account,
         col(Delivery.lead) == col(LeadRow.id),
@@ -130,7 +143,7 @@ def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
     for kind in ClickIdKind:
         rows = session.exec(
             select(ClickIdRow.value)
-            .where(ClickIdRow.account == account, ClickIdRow.kind == kind, ~col(ClickIdRow.value).startswith(ERASED))
+            .where(ClickIdRow.account == account, ClickIdRow.kind == kind, WHOLE)
             .order_by(col(ClickIdRow.clicked_at).desc())
             .limit(LATEST)
         )

@@ -1,5 +1,6 @@
 """What is sent, conversions and corrections alike: moved along the table of fates, and found by where it stands."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeVar, assert_never
@@ -24,6 +25,8 @@ from jobs.ledger.tables import (
 )
 
 Sent = TypeVar("Sent", Delivery, Adjustment)
+_AT_ONCE = 1_000
+"""Rows in memory at a time, where all are gone through."""
 
 WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
 UNANSWERED = ("open", "lost")
@@ -107,9 +110,10 @@ def doubt(delivery: Sendable, request: int, *, since: datetime) -> None:
     delivery.doubtful_request = delivery.doubtful_request or request
 
 
-def by_fate(session: Session, account: str, kind: type[Sent], fate: Fate) -> list[Sent]:
-    """Every one that stands at a fate."""
-    return list(session.exec(select(kind).where(kind.account == account, kind.fate == fate).order_by(col(kind.id))))
+def by_fate(session: Session, account: str, kind: type[Sent], fate: Fate) -> Iterator[Sent]:
+    """Every one that stands at a fate, some in memory at a time."""
+    standing = select(kind).where(kind.account == account, kind.fate == fate).order_by(col(kind.id))
+    yield from session.exec(standing.execution_options(yield_per=_AT_ONCE))
 
 
 def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
@@ -121,12 +125,28 @@ def in_doubt(session: Session, account: str, kind: type[Sent], destination: str)
     return found
 
 
-def all_in_doubt(session: Session, account: str) -> list[Sendable]:
-    """Every delivery and every correction whose answer was lost."""
+def in_doubt_since(session: Session, account: str, before: datetime) -> list[Sendable]:
+    """Every delivery and every correction whose answer was lost before that."""
     return [
-        *by_fate(session, account, Delivery, Fate.IN_DOUBT),
-        *by_fate(session, account, Adjustment, Fate.IN_DOUBT),
+        *_in_doubt_since(session, account, Delivery, before),
+        *_in_doubt_since(session, account, Adjustment, before),
     ]
+
+
+def _in_doubt_since(session: Session, account: str, kind: type[Sent], before: datetime) -> list[Sent]:
+    doubtful = (kind.account == account, kind.fate == Fate.IN_DOUBT, col(kind.doubtful_since) < before)
+    return list(session.exec(select(kind).where(*doubtful).order_by(col(kind.id))))
+
+
+def count_in_doubt(session: Session, account: str) -> Counter[str]:
+    """How many deliveries and corrections there are whose answer was lost, by destination."""
+    found: Counter[str] = Counter()
+    kinds: tuple[type[Sendable], ...] = (Delivery, Adjustment)
+    for kind in kinds:
+        doubtful = (kind.account == account, kind.fate == Fate.IN_DOUBT)
+        counts = select(kind.destination, func.count()).where(*doubtful).group_by(col(kind.destination))
+        found.update(dict(session.exec(counts).all()))
+    return found
 
 
 def open_or_awaited(session: Session, account: str, kind: type[Sendable]) -> int:

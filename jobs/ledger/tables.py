@@ -14,6 +14,10 @@ SQLModel.metadata.naming_convention = {
 }
 
 
+WHOLE = sqlalchemy.text("substr(value, 1, 7) <> 'sha256:'")
+"""Of click ids: not erased yet. It stands in an index, which only finds what is asked for in the same words."""
+
+
 def _of_lead() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"])
 
@@ -108,6 +112,13 @@ class LeadRow(SQLModel, table=True):
     """What is kept of a lead: no contact data, and raw values only where the settings list them."""
 
     __tablename__ = "lead"
+    __table_args__ = (
+        Index(None, "account", "to_plan", "id"),
+        Index(None, "account", "to_correct", "id"),
+        Index(None, "account", "created_at"),
+        Index(None, "account", "updated_at", "created_at"),
+        Index(None, "account", "label"),
+    )
     account: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     created_at: datetime
@@ -123,8 +134,8 @@ class LeadRow(SQLModel, table=True):
     """JSON: the configured paths and what stands there, or its shape."""
     fresh: bool
     """Read since it was last judged: its contact hashes are whole."""
-    to_plan: bool = Field(index=True)
-    to_correct: bool = Field(default=False, index=True, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    to_plan: bool
+    to_correct: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """Whether what was accepted of it is to be looked at once more: it was judged anew, or an answer came."""
     excluded: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """A test lead by the settings' `exclude`, on record from before that."""
@@ -228,7 +239,11 @@ class ClickIdRow(SQLModel, table=True):
     """A click id of a lead; ids accumulate."""
 
     __tablename__ = "click_id"
-    __table_args__ = (_of_lead(), Index(None, "account", "kind", "value"))
+    __table_args__ = (
+        _of_lead(),
+        Index(None, "account", "kind", "value", "lead"),
+        Index(None, "account", "kind", "clicked_at", sqlite_where=WHOLE, postgresql_where=WHOLE),
+    )
     account: str = Field(primary_key=True)
     lead: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -260,7 +275,7 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("account", "lead", "conversion", "destination", "occurrence"),
         UniqueConstraint("account", "key"),
         _of_lead(),
-        Index(None, "account", "destination", "fate", "not_before"),
+        Index(None, "account", "fate", "destination", "at"),
     )
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -316,7 +331,7 @@ class Delivery(SQLModel, table=True):
 class Counted(SQLModel, table=True):
     """What a delivery is known again by, where its conversion counts once per click or person."""
 
-    __table_args__ = (_of_lead(),)
+    __table_args__ = (_of_lead(), Index(None, "account", "lead", "conversion", "destination", "mark"))
     account: str = Field(primary_key=True)
     conversion: str = Field(primary_key=True)
     destination: str = Field(primary_key=True)
@@ -330,7 +345,7 @@ class Counted(SQLModel, table=True):
 class Request(SQLModel, table=True):
     """One wire call to a sink."""
 
-    __table_args__ = (Index(None, "account", "state"),)
+    __table_args__ = (Index(None, "account", "state"), Index(None, "account", "destination", "sent_at"))
     id: int | None = Field(default=None, primary_key=True)
     account: str
     run: int = Field(foreign_key="run.id")
@@ -396,7 +411,7 @@ class Adjustment(SQLModel, table=True):
         UniqueConstraint("delivery", "number"),
         _of_lead(),
         Index(None, "account", "lead"),
-        Index(None, "account", "destination", "fate", "not_before"),
+        Index(None, "account", "fate", "destination", "at"),
     )
     id: int | None = Field(default=None, primary_key=True)
     account: str

@@ -1,14 +1,14 @@
 """Questions about an account's state that a person asks; nothing here changes it."""
 
 import operator
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy
-from sqlalchemy import Integer, cast, exists, func
+from sqlalchemy import Integer, cast, func
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
@@ -29,6 +29,8 @@ from jobs.ledger.tables import (
 )
 
 NEAR_IDS = 5
+_AT_ONCE = 1_000
+"""Rows in memory at a time, where all are gone through."""
 _CENTS = Decimal("0.01")
 
 
@@ -97,8 +99,8 @@ def tallies(
     """
     mine = [col(Delivery.account) == account]
     if run is not None:
-        moved = exists().where(col(Transition.delivery) == col(Delivery.id), col(Transition.run) == run)
-        mine.append(moved)
+        # The run is of one account already, and by that all its deliveries would be gone through, move by move.
+        mine = [col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))]
     if agreed_in is not None:
         mine.append(col(Delivery.agreed_in) == agreed_in)
     return ordered([*_settled_tallies(session, mine), *_pending_tallies(session, mine, now)])
@@ -138,23 +140,17 @@ def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
 
 
 def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]], now: datetime) -> list[Tally]:
-    groups: dict[tuple[str, str, str], list[tuple[datetime | None, Decimal]]] = {}
-    for row in session.exec(select(Delivery).where(*mine, Delivery.fate == Fate.PENDING)):
-        due_at = due_time(row)
-        waits = due_at is not None and due_at > now
-        key = (row.conversion, row.destination, reason_told(row, now))
-        groups.setdefault(key, []).append((due_at if waits else None, Decimal(row.value or 0)))
-    return [
-        Tally(
-            *key[:2],
-            Fate.PENDING,
-            key[2],
-            len(rows),
-            sum((value for _, value in rows), Decimal()),
-            min((at for at, _ in rows if at is not None), default=None),
-        )
-        for key, rows in groups.items()
-    ]
+    counts: Counter[tuple[str, str, str]] = Counter()
+    worth: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    first: dict[tuple[str, str, str], datetime] = {}
+    pending = select(Delivery).where(*mine, Delivery.fate == Fate.PENDING)
+    for row in session.exec(pending.execution_options(yield_per=_AT_ONCE)):
+        key, due_at = (row.conversion, row.destination, reason_told(row, now)), due_time(row)
+        counts[key] += 1
+        worth[key] += Decimal(row.value or 0)
+        if due_at is not None and due_at > now:
+            first[key] = min(due_at, first.get(key, due_at))
+    return [Tally(*key[:2], Fate.PENDING, key[2], count, worth[key], first.get(key)) for key, count in counts.items()]
 
 
 def stands(session: Session, account: str, fates: Collection[Fate], *, now: datetime) -> Iterator[Stand]:
@@ -178,7 +174,7 @@ def _stands(
         select(kind, since)
         .where(kind.account == account, col(kind.fate).in_(fates))
         .order_by(since.desc(), col(kind.id))
-        .execution_options(yield_per=1000)
+        .execution_options(yield_per=_AT_ONCE)
     )
     for row, at in rows:
         yield Stand(
@@ -210,11 +206,9 @@ def due_time(delivery: Sendable) -> datetime | None:
 
 def awaited(session: Session, account: str) -> Awaited:
     """What the platforms still owe an answer to."""
-    waiting = session.exec(
-        select(Request).where(Request.account == account, Request.state == RequestState.RECEIVED)
-    ).all()
-    times = [request.resolve_after for request in waiting if request.resolve_after is not None]
-    return Awaited(len(waiting), sum(request.rows for request in waiting), min(times, default=None))
+    waiting = (Request.account == account, Request.state == RequestState.RECEIVED)
+    counts = select(func.count(), func.coalesce(func.sum(Request.rows), 0), func.min(Request.resolve_after))
+    return Awaited(*session.exec(counts.where(*waiting)).one())
 
 
 def last_run(session: Session, account: str) -> Run | None:
@@ -276,6 +270,7 @@ def sent(session: Session, account: str) -> list[Delivery]:
     )
 
 
-def corrections(session: Session, account: str) -> list[Adjustment]:
+def corrections(session: Session, account: str) -> Iterator[Adjustment]:
     """Every correction that was ever begun, in the order they were."""
-    return list(session.exec(select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))))
+    begun = select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))
+    yield from session.exec(begun.execution_options(yield_per=_AT_ONCE))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, union, update
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
@@ -69,9 +69,16 @@ def unlisted(session: Session, account: str, *, since: datetime | None) -> list[
     Without a complete list only those that were not there when last asked for.
     """
     unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
+    # What is open is listed, and its leads are looked at: every lead may be many more.
+    theirs = union(
+        *(
+            select(table.lead).where(table.account == account, col(table.fate).in_(OPEN))
+            for table in (Delivery, Adjustment)
+        )
+    )
     rows = session.exec(
         select(LeadRow.id)
-        .where(LeadRow.account == account, unseen, _has_open_deliveries(account))
+        .where(LeadRow.account == account, unseen, col(LeadRow.id).in_(theirs))
         .order_by(_READ_AT, col(LeadRow.id))
     )
     return [LeadId(lead) for lead in rows]

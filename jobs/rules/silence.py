@@ -1,8 +1,8 @@
 """What quietly starves bidding: nothing can be sent, a field is empty, click ids stop or arrive damaged. Pure."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -68,23 +68,49 @@ Words = Callable[[str], str]
 # ── tonight's conversions ────────────────────────────────────────────────────────────────────────
 
 
-def stopped_tonight(tonight: Sequence[Begun], before: Sequence[Begun], *, words: Words) -> Iterator[Silence]:
+@dataclass(slots=True)
+class _Qualified:
+    """What qualified for one destination, counted: there may be too many to keep each."""
+
+    count: int = 0
+    stopped: Counter[str] = field(default_factory=Counter)
+    """How many each reason stopped."""
+    in_a_row: int = 0
+    """How many were stopped since the last one that could be sent."""
+
+    def add(self, one: Begun) -> None:
+        """Count the next one."""
+        self.count += 1
+        self.in_a_row = 0 if one.code is None else self.in_a_row + 1
+        if one.code is not None:
+            self.stopped[one.code] += 1
+
+
+def _by_destination(begun: Iterable[Begun]) -> defaultdict[str, _Qualified]:
+    found: defaultdict[str, _Qualified] = defaultdict(_Qualified)
+    for each in begun:
+        found[each.destination].add(each)
+    return found
+
+
+def stopped_tonight(tonight: Iterable[Begun], before: Iterable[Begun], *, words: Words) -> Iterator[Silence]:
     """Where no conversion that qualified can be sent, or one reason stops half of them.
 
     Args:
         tonight: what qualified tonight, in the order it did.
-        before: what qualified on the nights before, oldest first.
+        before: what qualified on the nights before, oldest first; not looked at where nothing is stopped.
         words: says a reason.
     """
-    nothing_goes = all(each.reason is not None for each in tonight)
+    ours = _by_destination(tonight)
+    if not any(here.stopped for here in ours.values()):
+        return
+    earlier = _by_destination(before)
+    nothing_goes = all(here.stopped.total() == here.count for here in ours.values())
     found: dict[tuple[str, bool], list[str]] = {}
-    for place in sorted({each.destination for each in tonight}):
-        here = [each for each in tonight if each.destination == place]
-        earlier = [each for each in before if each.destination == place]
-        stop = _stop(here, earlier, nothing_goes=nothing_goes)
+    for place, here in sorted(ours.items()):
+        stop = _stop(here, earlier[place], nothing_goes=nothing_goes)
         if stop is not None:
-            count = sum(each.code == stop[0] for each in here)
-            found.setdefault(stop, []).append(f"{count} of {len(here)} for {place}")
+            found.setdefault(stop, []).append(f"{here.stopped[stop[0]]} of {here.count} for {place}")
     for (reason, all_of_them), counts in found.items():
         what = "conversions qualify tonight and none of them can be sent" if all_of_them else _HALF
         yield Silence(f"stopped:{reason}", f"{what}: {words(reason)} ({', '.join(counts)})")
@@ -93,35 +119,27 @@ def stopped_tonight(tonight: Sequence[Begun], before: Sequence[Begun], *, words:
 _HALF = "one reason stops at least half of tonight's conversions"
 
 
-def _stop(here: Sequence[Begun], earlier: Sequence[Begun], *, nothing_goes: bool) -> tuple[str, bool] | None:
+def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[str, bool] | None:
     """The reason that stops one destination's conversions, and whether it gets nothing at all.
 
     Leads that came without an ad may be all that one destination has on a night, while another gets its own; only
     where no destination gets any they are a silence.
     """
-    reasons = Counter(each.code for each in here if each.code is not None)
-    if not reasons:
+    if not here.stopped:
         return None
-    reason, count = reasons.most_common(1)[0]
+    reason, count = here.stopped.most_common(1)[0]
     may_be_right = reason in _MAY_BE_RIGHT
-    if reasons.total() == len(here) and (nothing_goes or not may_be_right) and _in_a_row([*earlier, *here]) >= FEWEST:
+    all_of_them = here.in_a_row == here.count
+    if all_of_them and (nothing_goes or not may_be_right) and earlier.in_a_row + here.in_a_row >= FEWEST:
         return reason, True
-    if count < FEWEST or 2 * count < len(here):
+    if count < FEWEST or 2 * count < here.count:
         return None
     return None if may_be_right and _is_usual(reason, earlier) else (reason, False)
 
 
-def _in_a_row(begun: Sequence[Begun]) -> int:
-    """How many were stopped since the last one that could be sent."""
-    for count, each in enumerate(reversed(begun)):
-        if each.reason is None:
-            return count
-    return len(begun)
-
-
-def _is_usual(reason: str, earlier: Sequence[Begun]) -> bool:
+def _is_usual(reason: str, earlier: _Qualified) -> bool:
     """Whether a reason stopped many before, too: a third of them or more."""
-    return len(earlier) >= FEWEST and 3 * sum(each.code == reason for each in earlier) >= len(earlier)
+    return earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
 
 
 def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Silence]:

@@ -47,6 +47,11 @@ def surge(due: int, nights: Iterable[int], *, max_per_run: int | None, what: str
     return Surge(due, allowed, largest, what) if due > allowed else None
 
 
+def may_be_surge(due: int, *, max_per_run: int | None) -> bool:
+    """Whether so many due conversions can be a surge at all; fewer never are, whatever the nights before sent."""
+    return due > (WITHOUT_HISTORY if max_per_run is None else max_per_run)
+
+
 def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now: datetime) -> tuple[int, ...]:
     """What each of the last nights before today sent, from the instant and the size of every request.
 

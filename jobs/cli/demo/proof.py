@@ -26,7 +26,7 @@ def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> 
         console.print("\n[bold]Where every delivery stands[/bold]")
         print_standing(console, account, views.tallies(look.session, settings.account, now=look.now))
         counted = [*google_book(stage.sandbox.data_manager.book()), *meta_book(stage.sandbox.meta.book())]
-        corrections = views.corrections(look.session, settings.account)
+        corrections = list(views.corrections(look.session, settings.account))
         comparison = compare(counted, views.sent(look.session, settings.account), corrections)
         _print_comparison(console, comparison)
         lead = _interesting(look, settings)
