@@ -70,7 +70,9 @@ def has_state(path: Path) -> bool:
     with explained(path):
         found = look(path)
     if found is Found.FOREIGN:
-        raise LedgerError(f"{path}: it is not a state of oplead-sync; check `state:` in the settings")
+        raise LedgerError(
+            f"{path}: the state cannot be used: it is not a state of oplead-sync; check `state:` in the settings"
+        )
     return found is Found.LEDGER
 
 

@@ -110,9 +110,10 @@ def _expect_not_restored(lease: Lease, reached: int, path: Path) -> None:
     """Refuse a copy that was made before the last run: what was sent since is not in it, and would go again."""
     if lease.epoch < reached:
         raise LedgerError(
-            f"{path}: this state is a copy from before the last run: it ends with run {lease.epoch}, and run {reached} "
-            "was made here. Bring the newer one back if there is one. Else what was sent since goes again: Google "
-            f"counts it once, Meta may count it twice. To go on with this copy, delete {lock_of(path).name} beside it."
+            f"{path}: this state is older than the last run made here: it ends with run {lease.epoch}, and there was a "
+            f"run {reached}. Is it a restored backup, or did it lose its -wal file? Bring the newer one back if there "
+            "is one. Else what was sent since goes again: Google counts it once, Meta may count it twice. To go on "
+            f"with this one, delete {lock_of(path).name} beside it."
         )
 
 

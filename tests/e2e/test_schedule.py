@@ -12,6 +12,7 @@ import pytest
 from connectors.clock import SandboxClock
 from jobs.ledger.lease import exclusive
 from jobs.ledger.tables import Run
+from tests import quick
 
 MAIN = "from jobs.cli import main\nmain()"
 PATIENCE = 60
@@ -325,6 +326,7 @@ def test_several_accounts_in_one_run(company):
     shutil.copy(company.config, folder / "first.yaml")
     second = json.loads(company.config.read_text())
     second |= {"account": "maison-deux", "state": f"sqlite:///{folder}/second.db"}
+    quick.with_state(folder / "second.db")
     (folder / "second.yaml").write_text(json.dumps(second))
     (folder / "broken.yml").write_text("account: maison-cassee\nconversions: [\n")
     code, out, err = ended_of(company._start(["-c", MAIN, "run", "--config", str(folder)]))

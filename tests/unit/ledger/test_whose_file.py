@@ -179,7 +179,7 @@ def test_a_backup_from_before_the_last_run_is_refused_until_a_human_agrees(path,
     for _ in range(2):
         with (
             pytest.raises(
-                LedgerError, match=r"a copy from before the last run: it ends with run 1, and run 3 was made"
+                LedgerError, match=r"older than the last run made here: it ends with run 1, and there was a run 3"
             ),
             hold(path, clock),
         ):
