@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from jobs.cli.exits import Exit, Failure, failure_of
 from jobs.reporting.account import Account
-from jobs.settings import Invalid, Problem, Settings, Valid, load
+from jobs.settings import Invalid, Loaded, Problem, Settings, Valid, load
 from jobs.settings.env_file import EnvFile
 
 _log = structlog.stdlib.get_logger()
@@ -74,16 +74,22 @@ def _is_settings(file: Path) -> bool:
 
 def open_accounts(files: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Opened]:
     """What is in each file; accounts that would get into each other's way must not run, none of them."""
-    opened = [open_account(file, environ) for file in files]
+    loaded = [(file, load(file, environ)) for file in files]
+    say_what_env_files_give(each.env_file for _, each in loaded)
+    opened = [_opened(file, each) for file, each in loaded]
     return [replace(each, found=clash_of(each, opened) or each.found) for each in opened]
 
 
 def open_account(file: Path, environ: Mapping[str, str] = os.environ) -> Opened:
     """What is in a file."""
-    try:
-        return Opened(file, load_account(file, environ))
-    except WrongSettingsError as error:
-        return Opened(file, failure_of(error))
+    loaded = load(file, environ)
+    say_what_env_files_give([loaded.env_file])
+    return _opened(file, loaded)
+
+
+def _opened(file: Path, loaded: Loaded) -> Opened:
+    found = loaded if isinstance(loaded, Valid) else failure_of(WrongSettingsError(loaded.problems))
+    return Opened(file, found)
 
 
 def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
@@ -117,20 +123,28 @@ def load_account(file: Path, environ: Mapping[str, str] = os.environ) -> Valid:
         WrongSettingsError: it must not run.
     """
     loaded = load(file, environ)
-    say_what_env_file_gives(loaded.env_file)
+    say_what_env_files_give([loaded.env_file])
     if isinstance(loaded, Invalid):
         raise WrongSettingsError(loaded.problems)
     return loaded
 
 
-def say_what_env_file_gives(env_file: EnvFile | None) -> None:
-    """Log, by name, which variables come from the `.env` beside the settings, and what is wrong with that file."""
-    if env_file is None:
-        return
-    if env_file.taken:
-        _log.info(f"{env_file.path}: read for {', '.join(env_file.taken)}")
-    for warning in env_file.warnings:
-        _log.warning(warning)
+def say_what_env_files_give(env_files: Iterable[EnvFile | None]) -> None:
+    """Log, by name, which variables come from the `.env` beside the settings, and what is wrong with that file.
+
+    Accounts of one folder share one, of which it is said once.
+    """
+    found: dict[Path, EnvFile] = {}
+    taken: dict[Path, set[str]] = {}
+    for each in env_files:
+        if each is not None:
+            found[each.path] = each
+            taken.setdefault(each.path, set()).update(each.taken)
+    for path, env_file in found.items():
+        if taken[path]:
+            _log.info(f"read from {path}: {', '.join(sorted(taken[path]))}")
+        for warning in env_file.warnings:
+            _log.warning(warning)
 
 
 def told(settings: Settings) -> Account:

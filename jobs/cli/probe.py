@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connectors.survey import Survey
-from jobs.cli.accounts import WrongSettingsError, say_what_env_file_gives
+from jobs.cli.accounts import WrongSettingsError, say_what_env_files_give
 from jobs.cli.exits import Exit
 from jobs.cli.waiting import open_visible_clock
 from jobs.reporting.survey import IGNORED, Looked, looked_json, print_looked
@@ -61,7 +61,7 @@ def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> Sketch:
         WrongSettingsError: what it says of Oplead cannot be used.
     """
     told = sketch(file, environ)
-    say_what_env_file_gives(told.env_file)
+    say_what_env_files_give([told.env_file])
     if isinstance(told, Invalid):
         raise WrongSettingsError(told.problems)
     return told

@@ -474,7 +474,7 @@ def test_secrets_beside_the_settings_are_read_and_told_by_name(account, command)
     result = account(command)
 
     assert result.returncode != 2, result.stderr
-    assert f"{file}: read for " in result.stderr
+    assert f"read from {file}: " in result.stderr
     assert "OPLEAD_TOKEN" in result.stderr
     assert f"chmod 600 {file}" in result.stderr
     assert secret not in result.stdout + result.stderr

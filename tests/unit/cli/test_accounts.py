@@ -1,6 +1,7 @@
 """Which settings files a command is pointed at, and which accounts would get into each other's way."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from jobs.cli.accounts import WrongFilesError, files_of, open_accounts
 from jobs.cli.exits import Failure
@@ -83,6 +84,23 @@ def test_accounts_that_would_write_each_others_files_are_refused(write, second, 
     assert all(str(file) in each.message for each in found[:2] for file in (paris, other))
     assert all(what in each.message for each in found[:2])
     assert {2} == {each.exit_code for each in found[:2]}
+
+
+def test_an_env_file_that_accounts_share_is_told_of_once(write, tmp_path):
+    """With every variable that any of them takes from it."""
+    env_file = tmp_path / ".env"
+    env_file.write_text("OPLEAD_TOKEN=t0ken-of-oplead\nMETA=t0ken-of-meta\nUNUSED=x\n")
+    env_file.chmod(0o640)
+    with capture_logs() as logged:
+        opened = open_accounts([write("paris"), write("lyon")], {"META": "t"})
+    told = [each["event"] for each in logged]
+
+    assert [Valid, Valid] == [type(each.found) for each in opened]
+    assert [
+        f"read from {env_file}: OPLEAD_TOKEN",
+        f"{env_file} holds secrets and others may read it: chmod 600 {env_file}",
+    ] == told
+    assert "t0ken" not in str(logged)
 
 
 def test_one_file_given_twice_is_refused(write):
