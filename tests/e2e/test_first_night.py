@@ -20,15 +20,20 @@ def population():
     return Population.generate(seed=11, leads=400)
 
 
-def readable(population):
-    """The leads that are leads at all."""
-    return {lead: truth for lead, truth in population.truth().items() if truth.kinds["shape"] == "sound"}
+def googles(population):
+    """The leads that can be read, but for those that carry another platform's click ids alone."""
+    return {
+        lead: truth
+        for lead, truth in population.truth().items()
+        if truth.kinds["shape"] == "sound"
+        and (not truth.readable or {"gclid", "gbraid", "wbraid"} & {kind for kind, _ in truth.readable})
+    }
 
 
 def entries_by_history(population):
     """The conversions first reached between the first night and the last, as the history of leads still there tells."""
     found = set()
-    for lead, truth in readable(population).items():
+    for lead, truth in googles(population).items():
         for conversion, labels in STAGES.items():
             first = next((change.at for change in truth.changes if change.status in labels), None)
             seen = next((night for night in NIGHTS if first and first <= night), None)
@@ -41,7 +46,7 @@ def entries_by_label(population):
     """The conversions whose stage a lead was first seen in on a later night than the first."""
     seen = [population.leads_at(night) for night in NIGHTS]
     found = set()
-    for lead in readable(population):
+    for lead in googles(population):
         for conversion, labels in STAGES.items():
             nights = [number for number, leads in enumerate(seen) if lead in leads and leads[lead]["status"] in labels]
             if nights and nights[0] > 0:
