@@ -379,6 +379,7 @@ class Answered:
     """The outcome of every row, in the order they were sent."""
 
     outcomes: tuple[Outcome, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

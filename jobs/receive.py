@@ -110,6 +110,7 @@ class Receiving:
                 return self._taken_in(request, rows, receipt)
             case Answered():
                 request.state = RequestState.SETTLED
+                self.done.warnings.update(receipt.warnings)
                 return self._answered(intent, rows, receipt.outcomes)
             case Refused():
                 request.state = RequestState.REFUSED

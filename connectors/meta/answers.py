@@ -25,6 +25,8 @@ _TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _USAGE = ("X-Business-Use-Case-Usage", "X-Business-Use-Case")
 """The header that tells when calls are welcome again; its name stands in two forms on Meta's pages."""
 _LONGEST_WAIT = timedelta(days=7)
+NEAR_ITS_END = "Meta warns that the version of its API that is spoken here is over or near its end"
+INSTALL_A_NEWER = "Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,16 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
         words = _message(f"{received} of {sent} received", trace)
         return Answered((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)
     words = "received with a remark of Meta's: see Diagnostics in Events Manager" if answer.get("messages") else ""
-    return Answered((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent)
+    warnings = (f"{NEAR_ITS_END}: install a newer oplead-sync",) if warns_of_its_end(response) else ()
+    return Answered((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent, warnings)
+
+
+def warns_of_its_end(response: requests.Response) -> bool:
+    """Whether Meta warns that it ends this version of the API soon, or has ended it and took the call all the same.
+
+    https://developers.facebook.com/docs/marketing-api/overview/versioning
+    """
+    return "X-Ad-Api-Version-Warning" in response.headers
 
 
 def read_object(response: requests.Response) -> Mapping[str, object] | None:

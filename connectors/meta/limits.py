@@ -9,10 +9,10 @@ _MARGIN = timedelta(hours=4)
 
 GRAPH_API = ApiVersion(
     "Graph API v26.0",
-    # The page names no day for the newest version. A version ends two years after the next one appears: v25.0 on
-    # 2028-07-29, so v26.0 not before that.
-    date(2028, 7, 29),
-    "https://developers.facebook.com/docs/graph-api/changelog",
+    # The Conversions API ends with the Marketing API's versions, about a year after each came out, and not with
+    # Graph's two years. No day is named for v26.0 of 2026-07-29; the last three lived 370 days at least.
+    date(2027, 8, 3),
+    "https://developers.facebook.com/docs/marketing-api/marketing-api-changelog/versions",
     is_estimate=True,
 )
 """The version spoken."""

@@ -14,9 +14,9 @@ class MetaOptions:
     """The secret of the token's app, where that app demands proof of it."""
     graph_url: str = "https://graph.facebook.com"
     version: str = "v26.0"
-    """The Graph API's version, which Meta ends after about two years.
+    """The Graph API's version; for the Conversions API Meta ends it after about a year, as the Marketing API's.
 
-    https://developers.facebook.com/docs/graph-api/changelog
+    https://developers.facebook.com/docs/marketing-api/overview/versioning
     """
     validate_only: bool = False
     """Check events on this machine and send none."""

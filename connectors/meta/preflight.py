@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from connectors.meta.answers import GraphError, read_error, read_object
+from connectors.meta.answers import INSTALL_A_NEWER, NEAR_ITS_END, GraphError, read_error, read_object, warns_of_its_end
 from connectors.meta.options import MetaOptions
 from connectors.meta.outcomes import NO_DATASET, NO_PERMISSION, TOKEN, WRONG_SECRET
 from connectors.meta.wire import Graph
@@ -52,6 +52,9 @@ class MetaInspector:
         self._address = options.graph_url
         self._is_over = False
         """Whether the answer to a question says that every other would be the same."""
+        self._version = options.version
+        self._version_ends = False
+        """Whether an answer warns that this version of the API is near its end."""
 
     def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
         """Whether the token is good and sees the dataset, and conversions have what Meta demands of their event.
@@ -62,6 +65,7 @@ class MetaInspector:
         return [
             *self._look(f"Meta dataset {self._dataset_id}", self._read_dataset, self._dataset_id, fields=fields),
             *self._look(_TOKEN, _read_token, "debug_token", input_token=self._token),
+            *self._ending(),
             *(_without_price(each) for each in expected if each.target.action == "Purchase" and not each.sends_value),
         ]
 
@@ -84,6 +88,11 @@ class MetaInspector:
         self._is_over = found.verdict in (Verdict.FAILED, Verdict.DOUBTFUL)
         yield found
 
+    def _ending(self) -> Iterator[Finding]:
+        """That Meta warns of the end of the version spoken, where one of its answers did."""
+        if self._version_ends:
+            yield Finding(f"Meta's API {self._version}", Verdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER)
+
     def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> Finding:
         try:
             response = self._graph.get(*path, **params)
@@ -92,6 +101,7 @@ class MetaInspector:
                 said = f"nobody answers at {self._address}, Meta's address"
                 return Finding(subject, Verdict.FAILED, said, "See meta.graph_url, and that this machine may reach it.")
             return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
+        self._version_ends = self._version_ends or warns_of_its_end(response)
         if error := read_error(response):
             return _refused(subject, error)
         answer = read_object(response)

@@ -80,7 +80,7 @@ def test_an_event_that_grows_too_old_within_a_night(company):
 def test_an_event_in_doubt_that_grows_too_old(company):
     """What may have been counted a first time is no expired one: it is unconfirmed, told, and takes nothing with it."""
     company.serve(told_within(company, 0, AN_HOUR), told_within(company, 1, timedelta(days=3)))
-    company.fail("meta", "cut_after", count=5)
+    company.fail("meta", "cut_after", count=7)
 
     assert 3 == company.night().exit_code
     assert ["in_doubt", "in_doubt"] == fates(company)

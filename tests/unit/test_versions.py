@@ -1,6 +1,6 @@
 """The versions of platforms' interfaces that are spoken, and when those end."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from google.ads.googleads.client import _VALID_API_VERSIONS
@@ -36,3 +36,8 @@ def test_an_end_of_which_the_month_is_known_is_its_first_day(version, month):
 def test_an_end_that_nobody_has_named_is_marked_as_an_estimate():
     """Meta names it when the next version is there."""
     assert meta.GRAPH_API.is_estimate
+
+
+def test_metas_version_ends_by_the_marketing_apis_schedule():
+    """About a year after it came out on 2026-07-29; Graph's own two years do not hold for conversions."""
+    assert timedelta(days=365) < meta.GRAPH_API.ends_on - date(2026, 7, 29) < timedelta(days=400)

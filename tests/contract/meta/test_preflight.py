@@ -44,6 +44,24 @@ def test_dataset_and_token_are_read(meta):
     assert "id,name,is_unavailable,last_fired_time,owner_business" == meta.calls[0].query["fields"][0]
 
 
+def test_a_warning_of_the_versions_end_is_to_be_looked_at(meta):
+    """Once, whichever answer carried it, and with what to do."""
+    meta.say(DATASET, headers={"X-Ad-Api-Version-Warning": "The call has been auto-upgraded"})
+    found = [each for each in meta.inspector.preflight([]) if each.subject == "Meta's API v26.0"]
+
+    assert [Verdict.DOUBTFUL] == [each.verdict for each in found]
+    assert "near its end" in found[0].said
+    assert "newer oplead-sync" in found[0].advice
+
+
+@pytest.mark.parametrize("code", [1, 190, 10])
+def test_a_failing_server_fails_no_check(meta, code):
+    """Whatever error it words, it says nothing of token or dataset."""
+    meta.refuse(code, http=503)
+
+    assert {Verdict.UNREADABLE} == {each.verdict for each in meta.inspector.preflight([])}
+
+
 def test_a_token_without_end_says_so(meta):
     """As one made in Events Manager."""
     meta.say_by_path({"debug_token": _token()})

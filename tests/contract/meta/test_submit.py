@@ -25,6 +25,18 @@ def test_a_remark_is_told_in_our_words(meta):
     assert Answered((Outcome(OutcomeClass.DONE, "received", words),)) == meta.submit()
 
 
+def test_a_warning_of_the_versions_end_is_told_in_words(meta):
+    """With what to do; the header's own words are not repeated, and the events are done all the same."""
+    warning = "The call has been auto-upgraded to v27.0 as v26.0 will be deprecated"
+    meta.say({"events_received": 1}, headers={"X-Ad-Api-Version-Warning": warning})
+    receipt = meta.submit()
+
+    assert ["received"] == [outcome.code for outcome in receipt.outcomes]
+    assert 1 == len(receipt.warnings)
+    assert "install a newer oplead-sync" in receipt.warnings[0]
+    assert "auto-upgraded" not in receipt.warnings[0]
+
+
 @pytest.mark.parametrize("received", [0, 1, 4])
 def test_another_count_is_known_of_no_row(meta, received):
     """The library returns a count of 0 as success."""
