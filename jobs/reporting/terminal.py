@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connectors.plurals import counted as counted  # noqa: PLC0414 - reports take it from here
+from connectors.plurals import number as number  # noqa: PLC0414 - and this
+
 PLAIN_WIDTH = 120
 """Columns where nobody's terminal says how many there are."""
 
@@ -39,16 +42,6 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
     for name, said in rows:
         made.add_row(f"  {escape(name)}", escape(said))
     return made
-
-
-def number(count: int) -> str:
-    """1,269."""
-    return f"{count:,}"
-
-
-def counted(count: int, one: str, several: str | None = None) -> str:
-    """1 lead, 1,269 leads."""
-    return f"{number(count)} {one if count == 1 else several or f'{one}s'}"
 
 
 def money(amount: Decimal, currency: str) -> str:
