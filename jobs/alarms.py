@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from connectors.plurals import counted, number
 from jobs.ledger import labels, leads, samples
 from jobs.ledger.ledger import Ledger
 from jobs.plan import Planned
@@ -52,10 +53,13 @@ class Told:
         """What a human should look at, a sentence each."""
         said = [*self.renames, *self.silences]
         if self.unreadable:
-            said.append(f"{self.unreadable} leads could not be read: `status` lists them")
+            said.append(
+                f"{counted(self.unreadable, 'lead')} could not be read: `status` lists {_them(self.unreadable)}"
+            )
         with_click = sum(clicks for _, _, clicks in self.labels)
         if with_click:
-            said.append(f"{with_click} leads with a click id have a status in neither `stages` nor `ignored_statuses`")
+            which = "lead with a click id has" if with_click == 1 else "leads with a click id have"
+            said.append(f"{number(with_click)} {which} a status in neither `stages` nor `ignored_statuses`")
         return said
 
     @property
@@ -63,7 +67,8 @@ class Told:
         """What was told on a night before and still is so, a sentence each."""
         said = []
         if self.unreadable_before:
-            said.append(f"{self.unreadable_before} leads still cannot be read: `status` names them")
+            before = self.unreadable_before
+            said.append(f"{counted(before, 'lead')} still cannot be read: `status` names {_them(before)}")
         names = ", ".join(f"{label!r}" for label, _, clicks in self.labels_before if clicks)
         if names:
             said.append(f"still in neither `stages` nor `ignored_statuses`: {names}")
@@ -131,6 +136,10 @@ def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Lab
 
 def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> Labels:
     return [(labels.written(session, account, label), count, clicks) for label, count, clicks in found]
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
 
 
 def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:

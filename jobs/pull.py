@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from connectors.errors import Misconfigured, Transient
+from connectors.plurals import counted
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.gone import ASKED_A_NIGHT, MANY, conclude
@@ -17,6 +18,10 @@ from jobs.stopping import StoppedBySignal
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
+
+
+def _were(count: int, one: str, several: str) -> str:
+    return f"{counted(count, 'lead')} {one if count == 1 else several}"
 
 
 class Style(StrEnum):
@@ -62,13 +67,13 @@ class Pulled:
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
-        gone = f"{self.suspicious} leads are not there any more: does the key still see every lead?"
+        gone = f"{_were(self.suspicious, 'is', 'are')} not there any more: does the key still see every lead?"
         spent = "the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
         return [
             sentence
             for count, sentence in (
                 (self.suspicious, gone),
-                (self.unread, f"{self.unread} leads were not read: {spent}"),
+                (self.unread, f"{_were(self.unread, 'was', 'were')} not read: {spent}"),
                 (self.no_own_pages, "leads that are listed have no page of their own: see oplead.lead_path"),
             )
             if count

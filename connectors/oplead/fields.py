@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from connectors.plurals import counted
+
 _NAME_KEYS = ("name", "key", "code", "label")
 _TEXT_KEYS = ("label", "name", "value", "title", "code", "id")
 _LONG_NUMBER = 40
@@ -62,14 +64,14 @@ def is_empty(value: object) -> bool:
 def shape(value: object) -> str:
     """What a value looks like, without showing it: "text, 18 characters"."""
     if isinstance(value, str):
-        return f"text, {len(value)} characters"
+        return f"text, {counted(len(value), 'character')}"
     if isinstance(value, Mapping):
-        return f"an object with {len(value)} names"
+        return f"an object with {counted(len(value), 'name')}"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, bool) or value is None:
         return "nothing" if value is None else "true or false"
-    return f"a number, {len(str(value))} characters"
+    return f"a number, {counted(len(str(value)), 'character')}"
 
 
 def _named(container: object, name: str) -> Iterator[object]:

@@ -13,6 +13,7 @@ from connectors.errors import Misconfigured
 from connectors.oplead.client import Answer, Refused
 from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
+from connectors.plurals import counted
 
 _NEXT_URLS = (
     *("next.href", "next.url", "next", "links.next.href", "links.next", "nextUrl", "nextPageUrl", "nextLink"),
@@ -288,7 +289,9 @@ class Walk:
             return None
         last = next((mark for mark in reversed(marks) if not is_nameless(mark)), None)
         if last is None:
-            raise Misconfigured(f"no id to go on after, on a page of {len(marks)} leads: see oplead.fields.id")
+            raise Misconfigured(
+                f"no id to go on after, on a page of {counted(len(marks), 'lead')}: see oplead.fields.id"
+            )
         return Place("cursor", last)
 
     def _self_described(self, place: Place, answer: Answer, count: int) -> Place | None:
@@ -312,7 +315,7 @@ class Walk:
             style = self._options.style
             way = "oplead.pagination.style" if style == "auto" else f"oplead.pagination.style ({style}) and next"
             raise Misconfigured(
-                f"the list may be cut: {count} leads, and nothing tells how to go on; "
+                f"the list may be cut: {counted(count, 'lead')}, and nothing tells how to go on; "
                 f"{'write' if style == 'auto' else 'see'} {way} (none, if these are all)"
             )
 

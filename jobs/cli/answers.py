@@ -19,7 +19,7 @@ STAGES: Mapping[str, str] = {
 }
 Tax = Literal["included", "excluded"]
 ContactData = Literal["attach", "none"]
-_MASK = re.compile(r"<.*\d+ characters>")
+_MASK = re.compile(r"<.*\d+ characters?>")
 """What `probe` shows in place of a text that may be somebody's data."""
 
 

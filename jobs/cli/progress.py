@@ -11,10 +11,10 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from connectors.plurals import counted
 from connectors.ports import LeadSource
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from jobs.nightly import Step
-from jobs.reporting.terminal import number
 
 _log = structlog.stdlib.get_logger()
 
@@ -116,4 +116,4 @@ class _Bars:
         """Count the leads of a page on the bar."""
         self.leads += len(page.leads) + len(page.unchanged)
         if self.current is not None:
-            self.progress.update(self.current, done=f"{number(self.leads)} leads")
+            self.progress.update(self.current, done=counted(self.leads, "lead"))

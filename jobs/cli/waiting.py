@@ -11,6 +11,7 @@ import structlog
 from rich.console import Console
 
 from connectors.clock import MachineClock, SandboxClock
+from connectors.plurals import counted
 from connectors.ports import Clock
 
 _log = structlog.stdlib.get_logger()
@@ -51,7 +52,9 @@ class VisibleClock:
 
     def _said(self, left: timedelta) -> str:
         seconds = max(1, ceil(left / _SECOND))
-        return f"waiting {seconds} s for Oplead's rate ({self.per_minute} requests a minute), or to ask again"
+        return (
+            f"waiting {seconds} s for Oplead's rate ({counted(self.per_minute, 'request')} a minute), or to ask again"
+        )
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def _unknown_labels(made: Forecast) -> list[Finding]:
     named = [f"{label} ({leads})" for label, leads, _ in made.unknown_labels]
     with_click = sum(clicked for _, _, clicked in made.unknown_labels)
     verdict = Verdict.FAILED if with_click else Verdict.DOUBTFUL
-    said = f"in no stage and not ignored: {', '.join(named)}; {with_click} of these leads have a click id"
+    said = f"in no stage and not ignored: {', '.join(named)}; of these leads {number(with_click)} with a click id"
     return [Finding("statuses", verdict, said, "Write each under a stage, or under `ignored_statuses`.")]
 
 

@@ -91,7 +91,7 @@ def _nothing(night: Night) -> str:
     before = sum(
         count for (_, _, fate, reason), count in standing.items() if fate == Fate.SKIPPED and reason in _BEFORE
     )
-    why = f": {number(before)} changes stand before their conversion's start (see `since`)" if before else ""
+    why = f": {counted(before, 'change')} from before a conversion's start (see `since`)" if before else ""
     return f"Nothing would be sent{why}."
 
 
@@ -234,7 +234,7 @@ def _print_needs(console: Console, night: Night) -> None:
     if not lines:
         return
     lines += [
-        f"status {label!r}: {leads} leads, {with_click} of them with a click id"
+        f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
         for label, leads, with_click in summary.told.labels
         if with_click
     ]

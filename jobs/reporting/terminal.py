@@ -14,6 +14,8 @@ from rich.segment import Segment
 from rich.table import Table
 
 from connectors.plain_text import plain
+from connectors.plurals import counted as counted  # noqa: PLC0414 - reports take it from here
+from connectors.plurals import number as number  # noqa: PLC0414 - and this
 
 PLAIN_WIDTH = 120
 """Columns where nobody's terminal says how many there are."""
@@ -51,16 +53,6 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
     for name, said in rows:
         made.add_row(f"  {escape(name)}", escape(said))
     return made
-
-
-def number(count: int) -> str:
-    """1,269."""
-    return f"{count:,}"
-
-
-def counted(count: int, one: str, several: str | None = None) -> str:
-    """1 lead, 1,269 leads."""
-    return f"{number(count)} {one if count == 1 else several or f'{one}s'}"
 
 
 def money(amount: Decimal, currency: str) -> str:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from connectors.plurals import counted
 from jobs.settings.written import Written, block, listed, scalar
 
 PUBLIC_ADDRESS = "https://api.oplead.com"
@@ -167,7 +168,7 @@ def _meaning(draft: Draft) -> Iterator[str]:
     yield from block({"stages": draft.stages})
     yield "# Labels that mean nothing here. A label in neither list is reported."
     if draft.ignored:
-        seen = "1 lead" if draft.looked_at == 1 else f"{draft.looked_at} leads"
+        seen = counted(draft.looked_at, "lead")
         yield f"# Nobody has chosen these: they are what {seen} showed beside the stages."
         yield "# Look through them."
     for shape in draft.left_out:

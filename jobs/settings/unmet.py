@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 
+from connectors.plurals import counted
 from jobs.rules.labels import normalise_label
 from jobs.settings.document import Tree, read_document
 from jobs.settings.load import file_text, placed
@@ -87,7 +88,7 @@ def _paths(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
         # What holds others is no answer and no amount.
         meant = _meant(path, seen.paths if at[0] == "oplead" else leaf_paths)
         hint = f'; did you mean "{meant}"?' if meant else ""
-        said = f'"{path}" is in none of {seen.leads} leads'
+        said = f'"{path}" is in none of {counted(seen.leads, "lead")}'
         # What rests on a lead's answer, or on a condition, does not go out where no lead has any; without an amount it
         # goes out with `otherwise`, and without a date with that of our looking.
         if at[0] == "consent" or "where" in at or (_is_status_date(at) and not dated):

@@ -44,7 +44,7 @@ _SENTENCES = {
     "greater_than_equal": "write {ge} or more",
     "less_than_equal": "write {le} at most",
     "too_short": "write at least one",
-    "string_too_short": "write at least {min_length} characters",
+    "string_too_short": "write {min_length} or more characters",
     "string_too_long": "write at most {max_length} characters",
     "string_unicode": "this text holds characters that cannot be used",
     "url_type": _ADDRESS,

@@ -25,6 +25,7 @@ from connectors.google_ads.credentials import (
     TokenUnavailableError,
 )
 from connectors.host_names import is_unknown_host
+from connectors.plurals import counted
 from connectors.records import (
     Adjustment,
     Contact,
@@ -121,7 +122,7 @@ class AdsApiSink:
 
         Raises Misconfigured, as what is asked was sent by another interface.
         """
-        raise Misconfigured(f"request {ticket} ({rows} rows): the Google Ads API gives no tickets")
+        raise Misconfigured(f"request {ticket} ({counted(rows, 'row')}): the Google Ads API gives no tickets")
 
     def _send(self, request: Request, call: Callable[[Request, str], UploadAnswer], sent: int) -> Receipt:
         try:

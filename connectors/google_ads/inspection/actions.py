@@ -11,6 +11,7 @@ from google.ads.googleads.v26.enums.types import (
 from google.ads.googleads.v26.resources.types import ConversionAction
 
 from connectors.google_ads.inspection.enums import member_name
+from connectors.plurals import counted
 from connectors.records import Expectation, Finding, Verdict
 
 _TAKEN = 90
@@ -107,7 +108,7 @@ def _window(found: ConversionAction, subject: str, expected: timedelta | None) -
     days = found.click_through_lookback_window_days
     if not days:
         return Finding(subject, Verdict.UNREADABLE, "Google Ads does not say its click window")
-    said, advice = f"its click window is {days} days", f"write click_window_days: {days}"
+    said, advice = f"its click window is {counted(days, 'day')}", f"write click_window_days: {days}"
     if expected is None:
         if days == _TAKEN:
             return Finding(

@@ -12,6 +12,7 @@ from connectors.oplead.probe.envelope_search import beside, told_total
 from connectors.oplead.probe.names import plain
 from connectors.oplead.probe.trials import Effect, Trial, Trials, effect_of, is_shifted, pairs_of
 from connectors.oplead.probe.walking import follows, second
+from connectors.plurals import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
 _OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
@@ -222,12 +223,12 @@ class PageSearch:
                 if page is not None and len(page.items) > self._count:
                     grown = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
                     if self._goes_on(grown, page, described=described):
-                        longer = f"{how}; `{name}` asks for longer pages ({self._count} leads without it)"
+                        longer = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
                         return self._found(grown, longer, size=len(page.items))
                     break
         except NoMoreQuestions:
             pass
-        return self._found(options, f"{how}, with {self._count} leads a page")
+        return self._found(options, f"{how}, with {counted(self._count, 'lead')} a page")
 
     def _size_param(self) -> str | None:
         for trial in self._trials.each(pairs_of(_SIZES, str(_FEW))):
@@ -268,17 +269,21 @@ class PageSearch:
         count = self._count
         if self._total is not None and self._total > count:
             return self._undecided(
-                told, f"there are {self._total} leads, the first page holds {count}, and no usual way leads on{reason}"
+                told,
+                f"there are {counted(self._total, 'lead')}, the first page holds {count}, and no usual way leads on"
+                f"{reason}",
             )
         if self._tells_of_more():
-            return self._undecided(told, f"there are more than these {count} leads, and no usual way leads on{reason}")
+            return self._undecided(
+                told, f"there are more than {counted(count, 'lead')}, and no usual way leads on{reason}"
+            )
         if count in _PAGE_SIZES:
             return self._undecided(
                 told,
-                f"the list holds {count} leads, a usual length of a page, and nothing tells of another{reason}; "
-                "if these are all your leads, write style: none",
+                f"the list holds {counted(count, 'lead')}, a usual length of a page, and nothing tells of another"
+                f"{reason}; if these are all your leads, write style: none",
             )
-        return Paging(told, count, count, self._header, (f"Pages: all {count} leads came at once.",))
+        return Paging(told, count, count, self._header, (f"Pages: all leads ({count}) came at once.",))
 
     def _undecided(self, told: PaginationOptions, said: str) -> Paging:
         sentence = f"oplead.pagination.style: {said}; Oplead's API page names its parameters"

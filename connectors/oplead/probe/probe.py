@@ -41,6 +41,7 @@ from connectors.oplead.probe.values import (
 )
 from connectors.oplead.source import OpleadSource
 from connectors.pacing import Pacer
+from connectors.plurals import counted
 from connectors.ports import Clock
 from connectors.records import Lead
 from connectors.survey import Survey
@@ -244,7 +245,7 @@ def _records(options: OpleadOptions, places: FieldPaths, leads: Sequence[object]
         commonest = max(sorted(set(reasons)), key=reasons.count)
         if not any(isinstance(lead, Mapping) for lead in leads):
             commonest += ": see oplead.pagination.items"
-        told = f"{len(reasons)} of {len(leads)} leads cannot be read, most for this: {commonest}"
+        told = f"{len(reasons)} of {counted(len(leads), 'lead')} cannot be read, most for this: {commonest}"
         (notes.undecided if len(reasons) > _MOST_UNREADABLE * len(leads) else notes.suspicions).append(told)
     return records
 

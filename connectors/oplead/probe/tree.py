@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from connectors.oplead.dates import read_moment
 from connectors.oplead.fields import is_empty, raw
 from connectors.oplead.probe.names import NAMES, plain
+from connectors.plurals import counted
 from connectors.survey import KeyPath
 
 _DEEPEST = 6
@@ -191,4 +192,5 @@ def _is_epoch(value: Decimal, zone: ZoneInfo) -> bool:
 
 def _text_shape(lengths: Sequence[int]) -> str:
     least, most = min(lengths), max(lengths)
-    return f"text, {most} characters" if least == most else f"text, {least} to {most} characters"
+    longest = counted(most, "character")
+    return f"text, {longest}" if least == most else f"text, {least} to {longest}"

@@ -25,7 +25,7 @@ from jobs.ledger import sendables
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import Adjustment, Delivery
 from jobs.reporting.night import Night, moved
-from jobs.reporting.terminal import facts, number, results
+from jobs.reporting.terminal import counted, facts, number, results
 from jobs.settings import Settings
 
 LONGEST = 60
@@ -82,8 +82,8 @@ class _Show:
     def open(self, cast: Cast) -> None:
         """Say what is about to be seen."""
         self.console.print(
-            f"An invented company: {number(cast.leads)} leads over 90 days in a played Oplead, a played Google and a "
-            "played Meta to send to, a clock that jumps from night to night. The job itself is the real one."
+            f"An invented company: {counted(cast.leads, 'lead')} over 90 days in a played Oplead, a played Google and "
+            "a played Meta to send to, a clock that jumps from night to night. The job itself is the real one."
         )
         self.console.print("The first night only takes note: what happened before it does not count (see `since`).")
         self.console.print(
@@ -103,7 +103,7 @@ class _Show:
         """Run again at once, with nothing new to do; whether nothing was sent."""
         night = do_night(self.settings, unwatched(), Wanted())
         requests = night.summary.delivered.requests + night.summary.corrected.requests
-        sent = "nothing, as it should be" if requests == 0 else f"{requests} requests, which is wrong"
+        sent = "nothing, as it should be" if requests == 0 else f"{counted(requests, 'request')}, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
         return requests == 0
 

@@ -24,7 +24,7 @@ from jobs.reporting.night import Mode, Night, heard, night_json, print_night
 from jobs.reporting.reasons import REASONS
 from jobs.reporting.standing import print_standing
 from jobs.reporting.status import LastRun, Status, print_status
-from jobs.reporting.terminal import counted, day_and_time, duration, money
+from jobs.reporting.terminal import day_and_time, duration, money
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
@@ -243,14 +243,6 @@ def test_where_deliveries_go_stands_below_what_they_are():
 def test_conversions_are_told_by_their_names(conversion, told):
     """By marketing's own, else by the id; a funnel's stage by Meta's name for it."""
     assert told == ACCOUNT.conversion(conversion)
-
-
-@pytest.mark.parametrize(("count", "said"), [(0, "0 leads"), (1, "1 lead"), (2, "2 leads"), (1269, "1,269 leads")])
-def test_one_is_one(count, said):
-    """Nobody reads `1 leads`."""
-    assert said == counted(count, "lead")
-    assert "1 delivery" == counted(1, "delivery", "deliveries")
-    assert "2 deliveries" == counted(2, "delivery", "deliveries")
 
 
 def _verdict(conversion, destination, reason, fate=None):

@@ -1,0 +1,68 @@
+"""Nobody reads `1 leads`: a number and its noun come from `counted`, wherever something is told of."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from connectors.plurals import counted
+
+ROOT = Path(__file__).parents[2]
+NOUNS = (
+    *("leads", "requests", "days", "rows", "events", "statuses", "conversions", "characters", "nights", "names"),
+    *("arrays", "accounts", "answers", "corrections", "deliveries", "changes", "pages", "values", "times", "things"),
+)
+NEVER_ONE = {
+    "jobs/deliver.py: times": "how often an upload is tried is a constant",
+    "jobs/resolve.py: days": "how long an outcome is waited for is a constant",
+    "jobs/pull.py: leads": "only many at once are told",
+    "jobs/rules/silence.py: leads": "an alarm wants several",
+    "jobs/rules/silence.py: characters": "the length of a click id",
+    "jobs/rules/notices.py: conversions": "an alarm wants several",
+    "jobs/rules/silence.py: days": "how long lately is, is a constant",
+    "jobs/rules/surge.py: nights": "how many are looked back at is a constant",
+    "jobs/rules/notices.py: nights": "an alarm wants several",
+    "jobs/alarms.py: leads": "a renamed status is told of several",
+    "jobs/cli/explain.py: characters": "the length of a click id",
+    "jobs/settings/problems.py: characters": "the length of a secret",
+    "connectors/oplead/pages.py: leads": "one lead less than there are is told by nobody",
+    "connectors/oplead/pages.py: pages": "a list of thousands",
+    "connectors/oplead/probe/clicks.py: values": "a suspicion wants several",
+    "connectors/oplead/probe/clicks.py: characters": "the length of a click id",
+    "connectors/oplead/envelope.py: arrays": "one array is what is looked for",
+    "connectors/meta/sink.py: events": "too many at once",
+}
+
+
+def plain_numbers(file):
+    """The nouns in the plural that stand after a value which nothing has counted."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for value, text in zip(node.values, node.values[1:], strict=False):
+            if isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant):
+                noun = next((noun for noun in NOUNS if text.value.startswith(f" {noun}")), None)
+                if noun and not _is_name(value):
+                    yield noun
+
+
+def _is_name(value):
+    """Whether a text and no number stands there, as in `the API answers` or `sale corrections`."""
+    return "NAMES" in ast.dump(value) or ast.unparse(value.value) == "destination"
+
+
+def test_a_number_and_its_noun_agree():
+    """Where the number may be one; a place that tells only of several says why here."""
+    folders = (ROOT / "jobs", *(ROOT / "connectors" / name for name in ("oplead", "google_ads", "meta")))
+    files = [file for folder in folders for file in folder.rglob("*.py")]
+    found = {f"{file.relative_to(ROOT)}: {noun}" for file in files for noun in plain_numbers(file)}
+
+    assert NEVER_ONE.keys() == found
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 leads"), (1, "1 lead"), (2, "2 leads"), (1269, "1,269 leads")])
+def test_one_is_one(count, said):
+    """And thousands have a comma, as everywhere in English."""
+    assert said == counted(count, "lead")
+    assert "1 delivery" == counted(1, "delivery", "deliveries")
+    assert "2 deliveries" == counted(2, "delivery", "deliveries")
