@@ -34,10 +34,11 @@ T = TypeVar("T")
 _CONTACT_DATA = (
     "Hashed contact data (e-mail and phone; for Meta the name and place, too) can go beside the click id.",
     "  What it brings: more conversions are recognised. Google advises sending both; Meta matches by them, too.",
-    "  What it needs: the customer data terms accepted, in Google Ads (Goals > Settings) and for Meta's dataset,",
-    "  and people's consent, or another lawful basis that you can name.",
+    "  What it needs: the customer data terms accepted and enhanced conversions for leads turned on, both in Google",
+    "  Ads' conversion settings; Meta's terms for its dataset; and people's consent, or another lawful basis.",
 )
-# https://support.google.com/google-ads/answer/15713840 and https://www.facebook.com/legal/terms/businesstools
+# https://developers.google.com/google-ads/api/docs/conversions/upload-clicks recommends click ids with contact data;
+# https://www.facebook.com/legal/terms/businesstools wants a lawful basis.
 
 
 class Interview:

@@ -141,6 +141,26 @@ def test_no_file_is_needed(account, tmp_path):
     assert f'token: "file:{tmp_path}/key"' in by_file[1]
 
 
+def test_a_first_file_of_leads_that_were_typed_by_hand_may_run(account, tmp_path):
+    """Spellings of one status and of one answer are one, with all their leads; `check` takes what `init` wrote."""
+    spellings = ("GAGNÉ", "Gagne\u0301", "gagné", "Devis\u00a0à relancer")
+    answers = ("OUI", "Oui", "true", "1")
+    whole = [(lead_id, lead) for lead_id, lead in account.sandbox.oplead.leads().items() if isinstance(lead, dict)]
+    for number, (lead_id, lead) in enumerate(one for one in whole if isinstance(one[1].get("leadData"), dict)):
+        if number < 40:
+            told = {"status": spellings[number % 4], "leadData": {**lead["leadData"], "consent": answers[number % 4]}}
+            account.sandbox.oplead.put(lead_id, {**lead, **told})
+    said = (*account.where, "--account", "maison", "--meta-dataset-id", "77", "--dir", str(tmp_path / "mine"))
+    code, out, err = account.type("init", *said, "--graph-url", account.sandbox.addresses["meta"])
+    text = (tmp_path / "mine" / "pipeline.yaml").read_text()
+
+    assert (0, True) == (code, "check: nothing is wrong with the file" in out), out + err
+    assert re.search(r"^  won: \[Gagné\]$", text, re.MULTILINE)
+    assert re.search(r"^  quote_sent: \[Devis à relancer\]$", text, re.MULTILINE)
+    assert re.search(r'^    granted: \[oui, ("true", "1"|"1", "true")\]$', text, re.MULTILINE | re.IGNORECASE)
+    assert 0 == account.type("check", "--config", str(tmp_path / "mine" / "pipeline.yaml"))[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
