@@ -3,7 +3,7 @@
     ConnectorError              never raised itself
     ├── Transient               try again later: timeouts, 429, 5xx, cut connections
     │   └── Unreachable         nobody answers at the address: it is wrong, or the network is down
-    │       └── UnknownHost     there is no host of this name: asking again at once does not help
+    │       └── UnknownHost     the host name does not exist: asking again at once does not help
     ├── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
     │   └── KeyRefused          the key itself, or the way it is shown
     └── WrongClock              nobody can tell what is too late: judge, send and keep nothing

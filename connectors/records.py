@@ -401,7 +401,7 @@ class NotSent:
     unreachable: str = ""
     """The address, where no connection to it comes about at all."""
     is_unknown_host: bool = False
-    """Whether there is no host of its name, so that trying again in a moment is pointless."""
+    """Whether its host name does not exist, so that trying again in a moment is pointless."""
 
 
 @dataclass(frozen=True, slots=True)

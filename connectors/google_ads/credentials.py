@@ -98,7 +98,7 @@ class ServiceAccount:
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle where the environment says
-            why = ": there is no host of its name" if is_unknown_host(error) else ""
+            why = ": its host name does not exist" if is_unknown_host(error) else ""
             raise TokenUnavailableError(f"the token server could not be reached{why}") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise TokenUnavailableError("the token server's answer cannot be read") from error

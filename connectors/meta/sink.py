@@ -95,7 +95,7 @@ class MetaSink:
         except requests.RequestException as error:
             reason = type(error).__name__  # its message may hold the address, its request the events
             if is_unknown_host(error):
-                return NotSent("there is no host of the name in meta.graph_url", is_unknown_host=True)
+                return NotSent("the host name in meta.graph_url does not exist", is_unknown_host=True)
             return NotSent(f"no connection: {reason}") if never_connected(error) else Lost(reason)
         except OSError as error:  # no CA bundle where the environment says; what requests sends through it wraps
             return NotSent(type(error).__name__)

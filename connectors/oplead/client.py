@@ -232,7 +232,7 @@ class OpleadClient:
             raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
         except httpx.ConnectError as error:
             if is_unknown_host(error):
-                raise UnknownHost(f"there is no host of the name in {self._server}: see oplead.base_url") from None
+                raise UnknownHost(f"the host name in {self._server} does not exist: see oplead.base_url") from None
             raise Unreachable(
                 f"nobody answers at {self._server} ({type(error).__name__}): see oplead.base_url"
             ) from None

@@ -71,8 +71,8 @@ def consent_findings(seen: Sequence[AnswersSeen]) -> Sequence[Finding]:
         Finding(
             f"consent at {one.path}",
             Verdict.DOUBTFUL,
-            f"{number(one.unlisted_count)} of {counted(one.answered, 'answer')} neither granted nor refused: "
-            f"{_shapes(one.unlisted)}",
+            f"{number(one.unlisted_count)} of {counted(one.answered, 'answer')} "
+            f"{'is' if one.unlisted_count == 1 else 'are'} in neither list: {_shapes(one.unlisted)}",
             "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
         )
         for one in seen
@@ -128,7 +128,8 @@ def _unknown_labels(made: Forecast) -> list[Finding]:
     named = [f"{label} ({leads})" for label, leads, _ in made.unknown_labels]
     with_click = sum(clicked for _, _, clicked in made.unknown_labels)
     verdict = Verdict.FAILED if with_click else Verdict.DOUBTFUL
-    said = f"in no stage and not ignored: {', '.join(named)}; of these leads {number(with_click)} with a click id"
+    clicked = f"{number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'} a click id"
+    said = f"in no stage and not ignored: {', '.join(named)}; {clicked}"
     return [Finding("statuses", verdict, said, "Write each under a stage, or under `ignored_statuses`.")]
 
 

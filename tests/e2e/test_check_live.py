@@ -464,7 +464,7 @@ def test_consent_answers_in_no_list_are_looked_at(company):
     company.sandbox.oplead.delete("L-3")
     verdict, said, advice = found["consent at leadData.consent"]
 
-    assert ("look at", "1 of 3 answers neither granted nor refused: <text, 9 characters> 1") == (verdict, said)
+    assert ("look at", "1 of 3 answers is in neither list: <text, 9 characters> 1") == (verdict, said)
     assert "probe" in advice
 
 

@@ -99,7 +99,7 @@ def test_oplead_is_asked_once_for_an_unknown_host(client, names):
     made, clock = client
     asked = names(socket.EAI_NONAME)
 
-    with pytest.raises(UnknownHost, match=f"there is no host of the name in {HOST}: see oplead.base_url"):
+    with pytest.raises(UnknownHost, match=f"the host name in {HOST} does not exist: see oplead.base_url"):
         made.get("/v1/leads")
 
     assert ["nowhere.example"] == asked
@@ -126,7 +126,7 @@ def test_the_token_server_is_told_of(tmp_path, names):
     key.write_text(json.dumps(json.loads(quick.key_file()) | {"token_uri": f"{HOST}/token"}))
     account = ServiceAccount(key, "scope", timeout=5)
 
-    with pytest.raises(TokenUnavailableError, match="there is no host of its name") as caught:
+    with pytest.raises(TokenUnavailableError, match="its host name does not exist") as caught:
         account.token()
 
     assert is_unknown_host(caught.value)
@@ -159,4 +159,4 @@ def test_neither_google_nor_meta_was_sent_anything(tmp_path, names, monkeypatch)
 
         assert isinstance(receipt, NotSent), receipt
         assert receipt.is_unknown_host
-        assert f"there is no host of the name in {where}" == receipt.reason
+        assert f"the host name in {where} does not exist" == receipt.reason

@@ -189,7 +189,7 @@ class DataManagerSink:
                 return Lost(reason)
             if is_unknown_host(error):
                 return NotSent(
-                    f"there is no host of the name in {self._endpoint}", self._endpoint, is_unknown_host=True
+                    f"the host name in {self._endpoint} does not exist", self._endpoint, is_unknown_host=True
                 )
             return NotSent(f"no connection: {reason}", self._endpoint if nobody_answers(error) else "")
         except (ParseError, AttributeError, TypeError, ValueError, RecursionError):

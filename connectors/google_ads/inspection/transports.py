@@ -81,7 +81,7 @@ def transport_findings(receipt: Receipt, transport: str, *, in_use: bool) -> Ite
     subject = f"transport {transport}"
     match receipt:
         case NotSent(unreachable=address) if address and in_use:
-            said = f"no connection comes about to {address}, the address of the {NAMES[transport]}"
+            said = f"no connection to {address}, the address of the {NAMES[transport]}"
             advice = f"see {_ENDPOINTS[transport]}, and that this machine may reach it"
             yield Finding(subject, Verdict.FAILED, said, advice)
         case NotSent(reason) | Lost(reason):

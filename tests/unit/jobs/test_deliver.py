@@ -314,11 +314,11 @@ def test_only_rows_that_should_be_retried_are(account):
 def test_a_host_that_does_not_exist_stops_its_destination_at_once(account):
     """No wait makes its name right: one try, nothing lost, and the next run begins anew."""
     ready(account, 2)
-    account.sink.script.append(lambda _sink, _batch: NotSent("there is no host of the name in X", is_unknown_host=True))
+    account.sink.script.append(lambda _sink, _batch: NotSent("the host name in X does not exist", is_unknown_host=True))
     before = account.clock.now()
     done = account.deliver()
 
-    assert {GOOGLE: "there is no host of the name in X"} == done.stopped
+    assert {GOOGLE: "the host name in X does not exist"} == done.stopped
     assert ({"pending"}, before) == (set(account.fates.values()), account.clock.now())
     assert 1 == len(account.sink.calls)
 

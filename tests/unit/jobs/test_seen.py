@@ -80,7 +80,7 @@ def test_more_than_a_fifth_of_the_answers_in_no_list_is_told(unlisted, is_told):
     assert is_told == bool(found)
     for each in found:
         assert (Verdict.DOUBTFUL, "consent at leadData.consent") == (each.verdict, each.subject)
-        assert f"{unlisted} of 100 answers neither granted nor refused: <letters, 3 characters> {unlisted}" == each.said
+        assert f"{unlisted} of 100 answers are in neither list: <letters, 3 characters> {unlisted}" == each.said
 
 
 def test_nobody_answering_is_no_answer_in_no_list():
