@@ -128,7 +128,8 @@ def _unknown_labels(made: Forecast) -> list[Finding]:
     named = [f"{label} ({leads})" for label, leads, _ in made.unknown_labels]
     with_click = sum(clicked for _, _, clicked in made.unknown_labels)
     verdict = Verdict.FAILED if with_click else Verdict.DOUBTFUL
-    clicked = f"{number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'} a click id"
+    count = number(with_click) if with_click else "none"
+    clicked = f"{count} of these leads {'have' if with_click > 1 else 'has'} a click id"
     said = f"in no stage and not ignored: {', '.join(named)}; {clicked}"
     return [Finding("statuses", verdict, said, "Write each under a stage, or under `ignored_statuses`.")]
 
