@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from connectors.records import Consent, Signal
-from jobs.rules.facts import Answer, KnownClickId, LeadFacts, Route
+from jobs.rules.facts import Answer, KnownClickId, LeadFacts, OncePer, Route
 from jobs.rules.intake import ERASED
 
 
@@ -61,8 +61,12 @@ def may_keep_contact(
 
 
 def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
-    beside = route.limits.contact_beside if route.attach_contact else frozenset()
-    return route.contact_only or any(click.kind in beside and not click.value.startswith(ERASED) for click in clicks)
+    if route.contact_only or not route.attach_contact:
+        return route.contact_only
+    # Where one counts once per person, it is known again by hashes that need not go out.
+    is_known_by_them = route.once is not None and route.once.per is OncePer.PERSON
+    kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_beside
+    return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
 
 
 def _signal(answer: Answer, *, assume: bool) -> Signal | Withheld | None:

@@ -1,12 +1,13 @@
 """Whose data may go out, and with which signals."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from connectors.records import ClickIdKind, Consent, Signal
 from jobs.rules.consent import Withheld, consent_to_send, may_keep_contact
-from jobs.rules.facts import Answer
+from jobs.rules.facts import Answer, Once, OncePer
 from jobs.rules.intake import ERASED
 from tests.builders import click, facts, route
 from tests.fakes import LIMITS
@@ -63,7 +64,8 @@ def test_contact_data_is_kept_only_with_consent(answer):
     assert not may_keep_contact(route(attach_contact=True), answer, Answer.NOT_ASKED, (click(),))
 
 
-FBCLID, SPENT = click(kind=ClickIdKind.FBCLID), click(f"{ERASED}{'0' * 64}")
+FBCLID, GBRAID = click(kind=ClickIdKind.FBCLID), click(kind=ClickIdKind.GBRAID)
+SPENT = click(f"{ERASED}{'0' * 64}")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,10 @@ FBCLID, SPENT = click(kind=ClickIdKind.FBCLID), click(f"{ERASED}{'0' * 64}")
         ({"attach_contact": True}, (FBCLID,), False),
         ({"attach_contact": True}, (SPENT,), False),
         # Beside this one the platform of these tests takes none.
-        ({"attach_contact": True}, (click(kind=ClickIdKind.GBRAID),), False),
+        ({"attach_contact": True}, (GBRAID,), False),
+        # It is known again by its hashes as the same person, though they do not go out.
+        ({"attach_contact": True, "once": Once(OncePer.PERSON, timedelta(days=30))}, (GBRAID,), True),
+        ({"attach_contact": True, "once": Once(OncePer.CLICK, timedelta(days=30))}, (GBRAID,), False),
         ({"contact_only": True}, (), True),
     ],
 )
