@@ -1,6 +1,7 @@
 """No part of a night grows faster than its work, by the steps SQLite takes: seconds would depend on the machine."""
 
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -8,18 +9,21 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass
+from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refused
 from jobs import correct as correcting
 from jobs import plan as planning
 from jobs.adjust import adjust
 from jobs.alarms import standing_silences, unknown_labels
+from jobs.backfill import pick
 from jobs.correct import correct
 from jobs.deliver import deliver
 from jobs.hold import hold_surges
-from jobs.ledger import views
+from jobs.ledger import deliveries, nights, samples, sendables, views
+from jobs.ledger import leads as leads_on_record
+from jobs.ledger.backfills import Asked
 from jobs.ledger.fates import Fate
 from jobs.metrics import measure
-from jobs.nightly import Deps, _conclude, _pull, begin, run_night
+from jobs.nightly import Deps, Summary, _conclude, _pull, begin, run_night
 from jobs.notify import take_note
 from jobs.plan import adopt_settings, erase_idle, plan
 from jobs.pull import Style
@@ -31,11 +35,11 @@ from tests.fakes import DONE, LIMITS, NIGHT
 from tests.large_ledger import PUT_OFF, Past, Some
 from tests.steps import counted_steps
 
-FEW = 60
+FEW = 40
 """Leads of each kind; the batches are as much smaller, so that there are as many of them as on large nights."""
 AT_ONCE = 10
+BAD = Outcome(OutcomeClass.FIX_DATA, "BAD")
 NIGHTS = 100
-STATISTICS = ("absent", "present", "of an empty ledger")
 
 
 @pytest.fixture
@@ -57,47 +61,123 @@ def account(account, monkeypatch):
     return account
 
 
-@pytest.mark.parametrize("statistics", STATISTICS)
-def test_twice_the_leads_are_twice_the_work(account, statistics):
-    """Every step of a night, what is told of it and `status`, whatever SQLite takes the ledger to be like."""
-    few, many = (_nights(account, leads, statistics) for leads in (FEW, 2 * FEW))
+@pytest.mark.parametrize("analyzed", ["never", "while it was empty", "lately"])
+def test_twice_the_leads_are_twice_the_work(account, analyzed):
+    """Every step of a night, what is told of it and `status`, whatever statistics somebody had SQLite take."""
+    few, many = (_nights(account, leads, analyzed) for leads in (FEW, 2 * FEW))
 
     assert few.keys() == many.keys()
     assert {step: (few[step], many[step]) for step in few if many[step] > 2.2 * few[step]} == {}
 
 
-@pytest.mark.parametrize("statistics", STATISTICS)
-def test_a_night_costs_what_changed(account, statistics):
+def test_a_night_costs_what_changed(account):
     """Years of accepted conversions behind it change nothing, except that where they stand is counted."""
-    small, large = (_nights(account, AT_ONCE, statistics, behind=leads) for leads in (1_000, 3_000))
+    small, large = (_nights(account, AT_ONCE, "never", behind=leads) for leads in (500, 1_500))
     counted = {"where everything stands", "status", "the whole night"}
     more = {step: (small[step], large[step]) for step in small.keys() - counted if large[step] > 1.1 * small[step]}
 
     assert more == {}
-    assert {step: large[step] - small[step] for step in counted if large[step] - small[step] > 40 * 2_000} == {}
+    assert {step: large[step] - small[step] for step in counted if large[step] - small[step] > 40 * 1_000} == {}
 
 
-def _nights(account, leads, statistics, *, behind=0):
-    """How many steps each part of a night takes, and the whole night after it."""
+def test_a_backfill_of_twice_as_many_is_twice_the_work(account):
+    """What stands before its start is gone through once, however many pages that takes."""
+    few, many = (_backfill(account, leads) for leads in (FEW, 2 * FEW))
+
+    assert many <= 2.2 * few
+
+
+def _backfill(account, leads):
+    _begin(account, "never", Some(leads, Fate.SKIPPED, ago=range(1, 30), reason="before_start"))
+    with counted_steps() as made, account.hold() as ledger:
+        asked = Asked(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
+        pick(ledger, account.book, _deps(account), asked)
+        with ledger.reading() as session:
+            assert (
+                sum(tally.count for tally in views.tallies(session, ACCOUNT, now=NIGHT, agreed_in=ledger.run)) == leads
+            )
+    return made.count
+
+
+def test_twice_as_many_refused_rows_are_twice_the_work(account):
+    """Rows that a request was refused for are settled together, once something has passed."""
+    few, many = (_refusal(account, leads) for leads in (FEW, 2 * FEW))
+
+    assert many <= 2.2 * few
+
+
+def _refusal(account, leads):
+    _begin(account, "never", Some(leads, Fate.PENDING, ago=range(1, 30)))
+    account.sink.limits = LIMITS
+    account.sink.script.append(lambda _, batch: Refused(BAD, tuple(range(0, len(batch), 2))))
+    with counted_steps() as made, account.hold() as ledger:
+        done = deliver(ledger, account.book, account.sinks, account.clock, jitter=lambda: 0.5, due_by=NIGHT)
+    assert done.unexpected == leads / 2
+    return made.count
+
+
+def test_memory_does_not_grow_with_the_leads(account, monkeypatch):
+    """What is counted, erased or told of is gone through some rows at a time."""
+    for module in (deliveries, nights, samples, sendables, views):
+        monkeypatch.setattr(module, "_AT_ONCE", AT_ONCE)
+    monkeypatch.setattr(leads_on_record, "_ERASED_AT_ONCE", AT_ONCE)
+    _peak(account, FEW)
+    few, many = (_peak(account, leads) for leads in (FEW, 8 * FEW))
+
+    assert many < 1.5 * few
+
+
+def _peak(account, leads):
+    """How much memory is taken at most while a ledger is told of, in bytes."""
+    _begin(
+        account,
+        "never",
+        Some(leads, Fate.PENDING, ago=range(1, 30), hashed=True),
+        Some(leads, Fate.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True),
+        Some(leads, named="forgotten", ago=range(80, 85)),
+    )
+    account.clock.time = NIGHT + timedelta(days=20)
+    with account.hold() as ledger:
+        tracemalloc.start()
+        try:
+            erase_idle(ledger, account.sinks, now=account.clock.now())
+            measure(ledger, (), exit_code=0, now=account.clock.now())
+            _conclude(ledger, account.book, Summary(ACCOUNT, ledger.run, account.clock.now()))
+            _status(ledger, account.book, account.clock)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def _begin(account, analyzed, *past):
+    """A ledger with a past, and with the settings known; those that are new are compared with everything, once."""
     account.state.clear()
     account.clock.time = NIGHT
-    past = Past(account.state.engine, nights=NIGHTS)
-    if statistics == "of an empty ledger":
-        past.add(Some(3, named="first", ago=range(60, 61)))
+    nights_before = Past(account.state.engine, nights=NIGHTS)
+    if analyzed == "while it was empty":
         _analyze(account)
-    past.add(Some(behind or leads, ago=range(40, NIGHTS)))
-    past.add(Some(leads, named="lately", ago=range(1, 30)))
-    past.add(Some(leads, conversion="quote", named="quoted", ago=range(1, 30), marked=True))
-    past.add(Some(leads, Fate.PENDING, named="pending", ago=range(1, 30), hashed=True))
-    past.add(Some(leads, Fate.PENDING, named="put", ago=range(5, 30), put_off=(3, 2), hashed=True))
-    past.add(Some(leads, Fate.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True))
-    past.add(Some(leads, Fate.SKIPPED, named="skipped", ago=range(1, 30), reason="before_start"))
-    if statistics == "present":
+    for some in past:
+        nights_before.add(some)
+    if analyzed == "lately":
         _analyze(account)
     account.state.engine.dispose()
-    # Settings that are new are compared with everything, once.
     with account.hold() as ledger, ledger.writing() as session:
         adopt_settings(session, account.book, now=NIGHT)
+
+
+def _nights(account, leads, analyzed, *, behind=0):
+    """How many steps each part of a night takes, and the whole night after it."""
+    _begin(
+        account,
+        analyzed,
+        Some(behind or leads, ago=range(40, NIGHTS)),
+        Some(leads, named="lately", ago=range(1, 30)),
+        Some(leads, conversion="quote", named="quoted", ago=range(1, 30), marked=True),
+        Some(leads, Fate.PENDING, named="pending", ago=range(1, 30), hashed=True),
+        Some(leads, Fate.PENDING, named="put", ago=range(5, 30), put_off=(3, 2), hashed=True),
+        Some(leads, Fate.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True),
+        Some(leads, Fate.SKIPPED, named="skipped", ago=range(1, 30), reason="before_start"),
+    )
     account.put(*(_new(number) for number in range(leads)))
     steps = _parts(account)
     account.clock.time = NIGHT + timedelta(days=1)
@@ -129,8 +209,7 @@ def _corrected(account, number):
 
 def _parts(account):
     """The first night, step by step."""
-    clock, sinks, book = account.clock, account.sinks, account.book
-    deps = Deps(account.source, sinks, clock, lambda: 0.5, account.reach, accept_surge=True)
+    clock, sinks, book, deps = account.clock, account.sinks, account.book, _deps(account)
     found = {}
     with counted_steps() as made, account.hold() as ledger:
 
@@ -174,9 +253,12 @@ def _status(ledger, book, clock):
         standing_silences(session, book, run=ledger.run, now=clock.now())
 
 
+def _deps(account):
+    return Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, accept_surge=True)
+
+
 def _night(account):
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, accept_surge=True)
     with account.hold() as ledger:
-        summary = run_night(ledger, account.book, deps)
+        summary = run_night(ledger, account.book, _deps(account))
         take_note(ledger, account.book, account.sinks, summary, When(), now=account.clock.now())
         _tallies(ledger, account.clock, run=ledger.run)
