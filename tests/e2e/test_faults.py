@@ -113,7 +113,7 @@ def test_an_upload_that_fails_once(company, fault, wait, replays):
     ("fault", "span", "fate"),
     [
         pytest.param(BUSY | {"retry_after": 90}, 4 * timedelta(seconds=90), "pending", id="429, later named"),
-        pytest.param(INTERNAL, 15 * BACKOFF, "pending", id="500"),
+        pytest.param(INTERNAL, 15 * BACKOFF, "in_doubt", id="500"),
         pytest.param(PORTAL_PAGE, 15 * BACKOFF, "in_doubt", id="a page with 200"),
         pytest.param(HANG, 15 * BACKOFF, "in_doubt", id="no answer"),
         pytest.param(CUT_BEFORE, 15 * BACKOFF, "in_doubt", id="cut before"),
@@ -121,7 +121,7 @@ def test_an_upload_that_fails_once(company, fault, wait, replays):
     ],
 )
 def test_an_upload_that_keeps_failing(company, fault, span, fate):
-    """Five tries, then the destination stops for this night; nothing is called accepted, and the next night heals."""
+    """Five tries, and one of the other upload where no answer comes; nothing is accepted, and the next night heals."""
     company.serve(sold(company))
     company.fail("data_manager", path=INGEST, count=FOREVER, **fault)
 
@@ -129,12 +129,13 @@ def test_an_upload_that_keeps_failing(company, fault, span, fate):
         summary = company.night()
 
     tried = company.times("data_manager", INGEST)
-    assert TRIES == len(tried)
-    assert span == tried[-1] - tried[0]
+    silent = fate == "in_doubt"
+    assert TRIES + silent == len(tried)
+    assert span == tried[TRIES - 1] - tried[0]
     assert 3 == summary.exit_code
     assert ["google_ads"] == list(summary.stopped)
-    assert (fate == "in_doubt") == summary.in_doubt
-    assert {("L-1", "appointment"): fate, ("L-1", "sale"): "pending"} == company.fates()
+    assert (2 if silent else 0) == summary.in_doubt
+    assert {fate} == set(company.fates().values())
 
     company.heal()
 

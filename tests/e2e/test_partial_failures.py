@@ -380,7 +380,7 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
         pytest.param({"status": 429, "retry_after": 3_600}, 1, "pending", id="a quota for an hour"),
         pytest.param({"status": 401}, 1, "pending", id="401"),
         pytest.param({"status": 403}, 1, "pending", id="403"),
-        pytest.param({"status": 503}, TRIES, "in_doubt", id="503"),
+        pytest.param({"status": 503}, TRIES + 2, "in_doubt", id="503"),
     ],
 )
 def test_an_upload_that_keeps_failing(booking, fault, tries, fate):

@@ -205,7 +205,7 @@ def test_too_old_alike_is_given_up_too(account):
 def test_rows_in_doubt_that_everything_is_refused_with_stay_in_doubt(account):
     """Blame taken back must not make a fresh row of one that may have been counted."""
     ready(account, 12)
-    account.sink.script.extend([fakes.lost_after] + [fakes.lost_before] * 4)
+    account.sink.script.extend([fakes.lost_after] + [fakes.lost_before] * 6)
     account.deliver()
     since = {row.doubtful_since for row in account.rows()}
     account.sink.verdict = lambda _event: BAD
