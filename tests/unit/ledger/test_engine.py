@@ -58,6 +58,19 @@ def test_how_every_connection_is_set(path, pragma, expected):
     assert expected == found
 
 
+def test_statistics_are_forgotten_before_anything_is_written(path):
+    """What somebody's ANALYZE says of a state that was small would mislead SQLite once it is large."""
+    with opened(path):
+        pass
+    with raw(path) as connection:
+        connection.execute("INSERT INTO lease VALUES ('maison-test', 1, 1, '2026-09-10 03:30:00.000000')")
+        connection.execute("ANALYZE")
+    with opened(path) as engine, engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name LIKE 'sqlite_stat%'").all()
+
+    assert [] == found
+
+
 def test_no_update_is_lost_between_threads(path):
     """Four threads add one twenty times each, reading before they write: eighty."""
     failures = []
