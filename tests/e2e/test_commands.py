@@ -344,6 +344,7 @@ def test_git_sees_nothing_of_what_a_run_leaves_beside_its_settings(account, tmp_
 
 def test_a_rehearsal_changes_nothing(account):
     """`--dry-run` before any night leaves no file but when it asked Oplead, and sends nothing."""
+    account.state.unlink()
     before = sorted(account.folder.iterdir())
     result = account("run", "--dry-run")
 
@@ -768,7 +769,8 @@ def test_status_tells_where_everything_stands(played):
 
 def test_status_before_any_run_says_so(account):
     """Looking makes no state."""
-    _assert_told(account("status"), 2, "there is no state yet")
+    account.state.unlink()
+    _assert_told(account("status"), 2, "there is no state here")
     assert not account.state.exists()
 
 
