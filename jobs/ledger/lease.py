@@ -40,5 +40,5 @@ def _holder(written: str) -> str:
     try:
         holder = json.loads(written)
         return f"another run holds this account (process {holder['pid']}, since {holder['since']})"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "another run holds this account"
