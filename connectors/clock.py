@@ -145,7 +145,7 @@ class SandboxClock:
 def _instant(answer: httpx.Response) -> datetime:
     try:
         moment = datetime.fromisoformat(answer.json()["now"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Misconfigured(f"clock: the answer ({answer.status_code}) is not a sandbox clock's") from None
     if moment.tzinfo is None:
         raise Misconfigured("clock: the sandbox's time has no zone")

@@ -125,7 +125,7 @@ def _read_key(key_file: Path, scope: str) -> service_account.Credentials:
         )
     except OSError as error:
         raise Misconfigured(f"the Google key file {key_file} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         # The parser's own words may quote the file.
         raise Misconfigured(f"{key_file} is not the JSON key file of a Google service account") from None
     return key

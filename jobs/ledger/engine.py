@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -17,6 +18,9 @@ BUSY_MS = 5_000
 """How long a statement waits for another process's write to end."""
 _LET_WRITE = "give this user write access to the file and its folder"
 _MAKE_ROOM = "make room and run again: what was committed is safe"
+_DAMAGED = "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)"
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+"""What comes of bytes that are not what was written."""
 _BY_SYSTEM = {
     errno.EACCES: _LET_WRITE,
     errno.EPERM: _LET_WRITE,
@@ -107,11 +111,15 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        # The driver's message only: SQLAlchemy's own would print the statement and its values.
-        raise LedgerError(_advice(path, str(getattr(error, "orig", None) or error))) from None
+        # The driver's own: SQLAlchemy's words would print the statement and its values.
+        raise LedgerError(_advice(path, getattr(error, "orig", None) or error)) from None
     except OSError as error:
         advice = _BY_SYSTEM.get(error.errno or 0, "check `state:` in the settings")
-        raise LedgerError(f"{path}: cannot use the state: {error.strerror or error}; {advice}") from None
+        raise LedgerError(f"{path}: cannot use the state: {error.strerror or type(error).__name__}; {advice}") from None
+    except _UNREADABLE as error:
+        if not _is_of_a_row(error):
+            raise
+        raise LedgerError(f"{path}: something in the state cannot be read ({_where(error)}): {_DAMAGED}") from None
 
 
 def _up_to_date(path: Path, *, may_change: bool) -> Engine:
@@ -135,7 +143,7 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
 # One engine a path: what SQLAlchemy compiles is kept for each engine's dialect, also after the engine is gone.
 @lru_cache(maxsize=1024)
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
@@ -170,19 +178,37 @@ def _forget_statistics(connection: Connection) -> bool:
     return bool(tables)
 
 
-def _advice(path: Path, said: str) -> str:
+def _is_of_a_row(error: BaseException) -> bool:
+    """Whether it broke where rows are read: what we keep, we can read, so what cannot be read is damaged."""
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [number for number, name in enumerate(modules) if name.startswith(("jobs.", "connectors."))]
+    is_ledgers = modules[ours[-1]].startswith("jobs.ledger.") and modules[ours[-1]] != __name__ if ours else False
+    return is_ledgers or modules[-1].startswith(("sqlalchemy.", "sqlmodel."))
+
+
+def _where(error: BaseException) -> str:
+    """The kind of an error and its place in the code; its words may repeat what stands in the row."""
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"
+
+
+def _advice(path: Path, error: object) -> str:
+    """What to do about what SQLite says; its own words may quote a row, so only their kind is told."""
+    said = str(error).lower()
     known = {
         "locked": "another program is writing to it; try again when that has ended",
         "readonly": f"it cannot be written; {_LET_WRITE}",
         "read-only": f"it cannot be written; {_LET_WRITE}",
         "disk is full": f"the disk is full; {_MAKE_ROOM}",
-        "malformed": "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)",
+        "malformed": _DAMAGED,
+        "decode": _DAMAGED,
         "not a database": "it is not a state of oplead-sync; check `state:` in the settings",
         "unable to open": "it cannot be opened; check that the folder exists and is writable",
         "disk i/o error": "the disk does not take or give its data; check the disk, then run again",
     }
     advice = next(
-        (text for sign, text in known.items() if sign in said.lower()),
+        (text for sign, text in known.items() if sign in said),
         "this is unexpected; nothing of this transaction was kept",
     )
-    return f"{path}: the state cannot be used ({said}): {advice}"
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    return f"{path}: the state cannot be used ({name}): {advice}"

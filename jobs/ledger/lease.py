@@ -75,7 +75,7 @@ def _told(file: IO[str]) -> Mapping[str, object] | None:
         text = file.read(_LONGEST).strip("\0 \n")
         # The first object only: whoever died while writing may have left the end of a longer one behind it.
         told = json.JSONDecoder().raw_decode(text)[0] if text else {"program": _OURS}
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) and told.get("program") == _OURS else None
 

@@ -3,7 +3,17 @@
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.records import Answered, Forgotten, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
+from connectors.records import (
+    Answered,
+    Forgotten,
+    Lost,
+    Miscounted,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    PartlyRefused,
+    StillPending,
+)
 
 DONE = Outcome(OutcomeClass.DONE, "SUCCESS")
 NO_CLICK = "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND"
@@ -300,3 +310,27 @@ def _status(status: object, *counts: tuple[object, object, object], counted: obj
     destination |= {} if status is None else {"requestStatus": status}
     destination |= {"errorInfo": {"errorCounts": listed}} if listed else {}
     return {"requestStatusPerDestination": [destination]}
+
+
+def test_json_without_bottom_is_no_status(google):
+    """It may be one later."""
+    google.api.say_bytes(b"[" * 100_000)
+
+    with pytest.raises(Transient):
+        google.resolve()
+
+
+def test_json_without_bottom_is_no_token(google):
+    """And nothing is sent."""
+    google.tokens.say_bytes(b"[" * 100_000)
+
+    assert isinstance(google.submit(), NotSent)
+    assert [] == google.api.calls
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_json_without_bottom_is_a_lost_answer(google, status):
+    """To an upload."""
+    google.api.say_bytes(b"[" * 100_000, status)
+
+    assert isinstance(google.submit(), Lost)

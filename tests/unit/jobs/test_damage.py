@@ -1,0 +1,84 @@
+"""Bytes in the state that nobody wrote: a sentence that quotes none of them, and never a bug."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from jobs.cli.exits import Exit, failure_of
+from jobs.ledger.ledger import held
+from jobs.nightly import Deps, run_night
+from tests import fakes
+from tests.builders import lead
+
+DAY = timedelta(days=1)
+SECRET = "Cj0KCQ-Invented_Click_0123456789"
+SPOILT = (
+    SECRET.encode() + b"\xff",
+    SECRET.encode(),
+    b"[" * 100_000,
+    b"99999-01-01 00:00:00.000000" + SECRET.encode(),
+)
+"""No UTF-8, another text, deep JSON, a year beyond the calendar."""
+
+
+@pytest.fixture
+def spent(account, tmp_path):
+    """A copy of a state with something of everything in it."""
+    account.put(lead("L-1", click_ids=()), lead("L-2"))
+    account.night()
+    account.clock.time += DAY
+    account.put(lead("L-3"))
+    account.sink.script.extend([fakes.lost_after] * 5)
+    account.night()
+    account.clock.time += DAY
+    shutil.copy(account.path, tmp_path / "spent.db")
+    return tmp_path / "spent.db"
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("click_id", "value"),
+        ("click_id", "clicked_at"),
+        ("contact_hash", "sha256"),
+        ("cursor", "since"),
+        ("delivery", "at"),
+        ("delivery", "fate"),
+        ("delivery", "reason"),
+        ("lead", "facts"),
+        ("lead", "seen_at"),
+        ("request", "state"),
+        ("start", "since"),
+        ("status_change", "at"),
+        ("transition", "at"),
+    ],
+)
+def test_whatever_is_damaged_is_told_without_it(account, spent, table, column):
+    """No night breaks by it, whatever stands there."""
+    wrong, damaged = [], spent.with_name("damaged.db")
+    for spoilt in SPOILT:
+        shutil.copy(spent, damaged)
+        with closing(sqlite3.connect(damaged)) as connection:
+            # Bytes as text: SQLite keeps them as they are, and the driver is to decode them.
+            connection.execute(f"UPDATE OR IGNORE {table} SET {column} = CAST(? AS TEXT)", (spoilt,))  # noqa: S608 - ours
+            connection.commit()
+        failure = ended(account, damaged)
+        if failure and (failure.exit_code == Exit.BUG or SECRET in failure.message or "[[" in failure.message):
+            wrong.append((spoilt[:20], failure))
+
+    assert [] == wrong
+
+
+def ended(account, path):
+    """How a night on a state fails, if it does."""
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    try:
+        with held(path, account.book.account, "run", pid=os.getpid(), now=account.clock.now()) as ledger:
+            run_night(ledger, account.book, deps)
+    except Exception as error:  # noqa: BLE001 - as the command takes it
+        return failure_of(error)
+    return None
