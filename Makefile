@@ -1,7 +1,8 @@
 # `make demo` and `make test` are all one needs to know.
 
 PYTHON ?= python3
-VENV ?= .venv
+# Not taken from the environment: `venv --clear` empties what it names.
+VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
 
-TESTS ?= tests
+TESTS := tests
 test: develop ## run every test, or those in TESTS
 	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
 
@@ -61,7 +62,7 @@ $(VENV)/developing: $(VENV)/installed requirements-dev.lock
 	touch $@
 
 # Pins stay as they are unless asked: LOCK=--upgrade moves all, LOCK="--upgrade-package NAME" one.
-LOCK ?=
+LOCK :=
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url $(LOCK)
 lock: develop ## write the locks anew, after a change of the dependencies in pyproject.toml

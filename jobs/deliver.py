@@ -338,6 +338,7 @@ class Lane:
         intent = self._intend(target, batch)
         if intent is None:
             return None
+        self.ledger.remember(intent.request)
         receipt = self._call(intent)
         self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
         with self.ledger.writing() as session:

@@ -72,13 +72,28 @@ def write_metrics(measured: Measured, path: Path) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(generate_latest(registry))
-            os.fchmod(file.fileno(), stat.S_IMODE(rights.st_mode) if rights else 0o600)
-            if rights and rights.st_gid != os.getegid():
-                os.fchown(file.fileno(), -1, rights.st_gid)
+            _give(file.fileno(), rights)
         Path(draft).replace(path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def _give(descriptor: int, rights: os.stat_result | None) -> None:
+    """Give a file these rights, its group included; its owner's alone where nobody gave any, or the group is not ours.
+
+    A group that we are not in is none that we may give, and ours must not get what was meant for it.
+    """
+    if rights is None:
+        os.fchmod(descriptor, 0o600)
+        return
+    mode = stat.S_IMODE(rights.st_mode)
+    if rights.st_gid != os.getegid():
+        try:
+            os.fchown(descriptor, -1, rights.st_gid)
+        except PermissionError:
+            mode &= ~stat.S_IRWXG
+    os.fchmod(descriptor, mode)
 
 
 def _rights_of(path: Path) -> os.stat_result | None:

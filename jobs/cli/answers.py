@@ -153,7 +153,7 @@ def slug_of(text: str) -> str:
         ValueError: it cannot be one.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", text):
-        raise ValueError("small letters without accents, digits, - and _, 40 at most")
+        raise ValueError("lowercase letters without accents, digits, - and _, 40 at most")
     return text
 
 

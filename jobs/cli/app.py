@@ -28,7 +28,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen;
 FirstRun = Annotated[
     bool,
     typer.Option(
-        "--first-run", help="This account never ran before: make its state. Without it, a state that is gone is told."
+        "--first-run", help="This account has never run: create its state. Without this, a missing state is reported."
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]

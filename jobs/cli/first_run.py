@@ -4,6 +4,7 @@ from jobs.cli.accounts import state_of
 from jobs.ledger.engine import LedgerError, has_state, missing
 from jobs.ledger.neighbours import Neighbour, neighbours
 from jobs.settings import Settings
+from jobs.wiring import rules_alone
 
 
 def expect_state(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
@@ -35,7 +36,7 @@ def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str 
     if one.account == settings.account:
         return (
             "one of this account. Name it under `state:`, or move it here; a backup that is not to be used belongs "
-            "into another folder"
+            "in another folder"
         )
     shared = one.owners & owners_of(settings)
     if not shared or one.account in others:
@@ -48,6 +49,5 @@ def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str 
 
 
 def owners_of(settings: Settings) -> frozenset[str]:
-    """The Google customers and Meta datasets that an account sends to."""
-    customers = {google.customer_id for google in settings.google_ads}
-    return frozenset(customers | {meta.dataset_id for meta in settings.meta})
+    """The platforms' accounts that this one sends to."""
+    return frozenset(route.target.owner for route in rules_alone(settings).routes)

@@ -386,5 +386,5 @@ def _path(text: str) -> str:
         ValueError: it cannot be one.
     """
     if not text or any(letter.isspace() or letter in "[]<>" for letter in text):
-        raise ValueError("write the field's place in a lead, with points, as leadData.consent")
+        raise ValueError("write the field's place in a lead, with dots, as leadData.consent")
     return text

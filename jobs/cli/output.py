@@ -23,10 +23,14 @@ class _Unfailing(FileIO):
     def write(self, data: "ReadableBuffer", /) -> int:
         """Write, or drop it."""
         try:
-            return super().write(data)
+            written: int | None = super().write(data)
         except OSError as error:
             self.lost = error.errno
             return memoryview(data).nbytes
+        if written is None:  # nobody reads from a pipe that does not wait
+            self.lost = errno.EAGAIN
+            return memoryview(data).nbytes
+        return written
 
 
 @contextmanager

@@ -66,7 +66,9 @@ class Menu:
     def _one(self, text: str) -> LabelSeen:
         found = self._by_letter.get(text.casefold()) or self._by_label.get(normalise_label(text))
         if found is None:
-            raise ValueError(f"{text} is no letter of the list and no status; {NONE} for none, {BACK} to go back")
+            raise ValueError(
+                f"{text} is neither a letter from the list nor a status; {NONE} for none, {BACK} to go back"
+            )
         return found
 
 

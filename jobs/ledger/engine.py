@@ -178,11 +178,16 @@ def _forget_statistics(connection: Connection) -> bool:
     return bool(tables)
 
 
+_PASSED_THROUGH = frozenset({__name__, "jobs.ledger.ledger"})
+"""Whatever a transaction's block raises comes through these."""
+
+
 def _is_of_a_row(error: BaseException) -> bool:
     """Whether it broke where rows are read: what we keep, we can read, so what cannot be read is damaged."""
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = [number for number, name in enumerate(modules) if name.startswith(("jobs.", "connectors."))]
-    is_ledgers = modules[ours[-1]].startswith("jobs.ledger.") and modules[ours[-1]] != __name__ if ours else False
+    last = modules[ours[-1]] if ours else ""
+    is_ledgers = last.startswith("jobs.ledger.") and last not in _PASSED_THROUGH
     return is_ledgers or modules[-1].startswith(("sqlalchemy.", "sqlmodel."))
 
 

@@ -1,5 +1,6 @@
 """The files beside and behind a ledger: whose a file is, told without touching it, and how ours are opened."""
 
+import errno
 import os
 import sqlite3
 from contextlib import closing
@@ -9,9 +10,6 @@ from typing import IO, Any
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Stands in the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
-_MAGIC = b"SQLite format 3\0"
-_HEADER_BYTES = 100
-_ID_AT = slice(68, 72)
 _OURS = frozenset({"alembic_version", "lease", "run", "delivery"})
 """Tables that every ledger has, also one from before the application id."""
 
@@ -29,23 +27,27 @@ class Found(StrEnum):
 def look(path: Path) -> Found:
     """Whose file this is; nothing is changed by looking.
 
+    SQLite itself opens it: a file that is opened and closed beside SQLite, anywhere in the process, takes the locks
+    with it by which this process holds the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
+
     Raises:
         OSError: it cannot be read.
         sqlite3.DatabaseError: it is damaged, or locked.
     """
     try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if path.stat().st_size == 0:
+            return Found.NOTHING
     except FileNotFoundError:
         return Found.NOTHING
-    if not header:
-        return Found.NOTHING
-    if not header.startswith(_MAGIC):
-        return Found.FOREIGN
-    number = int.from_bytes(header[_ID_AT], "big")
-    if number == 0:
-        return _by_tables(path)
-    return Found.LEDGER if number == APPLICATION_ID else Found.FOREIGN
+    try:
+        with closing(read_only(path)) as connection:
+            return _whose(connection)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            return Found.FOREIGN
+        raise
 
 
 def read_only(path: Path) -> sqlite3.Connection:
@@ -55,9 +57,11 @@ def read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}", uri=True)
 
 
-def _by_tables(path: Path) -> Found:
-    with closing(read_only(path)) as connection:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+def _whose(connection: sqlite3.Connection) -> Found:
+    (number,) = connection.execute("PRAGMA application_id").fetchone()
+    if number:
+        return Found.LEDGER if number == APPLICATION_ID else Found.FOREIGN
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return Found.NOTHING
     return Found.LEDGER if tables >= _OURS else Found.FOREIGN
@@ -76,6 +80,6 @@ def _privately(name: str, flags: int) -> int:
     try:
         made = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return os.open(name, flags | os.O_NOFOLLOW)
+        return os.open(name, flags | os.O_NOFOLLOW, 0o600)
     os.fchmod(made, 0o600)
     return made

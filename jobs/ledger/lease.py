@@ -29,11 +29,19 @@ class Lock:
     since: datetime
     epoch: int
     """The ledger's at the last run that held this lock; 0 where none has."""
+    request: int
+    """The last request that was written down; 0 where none was."""
     file: IO[str]
 
-    def remember(self, epoch: int) -> None:
-        """Put on record, for good, that the ledger has come to this epoch."""
-        told = {"program": _OURS, "pid": os.getpid(), "since": self.since.isoformat(timespec="seconds"), "epoch": epoch}
+    def remember(self, epoch: int, request: int) -> None:
+        """Put on record, for good, how far the ledger has come."""
+        told = {
+            "program": _OURS,
+            "pid": os.getpid(),
+            "since": self.since.isoformat(timespec="seconds"),
+            "epoch": epoch,
+            "request": request,
+        }
         # Written over and cut off then: whoever dies in between leaves no empty file.
         self.file.seek(0)
         self.file.write(json.dumps(told))
@@ -63,8 +71,8 @@ def exclusive(state: Path, *, now: datetime) -> Iterator[Lock]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LeaseHeldError(f"{state}: {_holder(_told(file))}") from None
-        lock = Lock(path, now, _epoch(path, file), file)
-        lock.remember(lock.epoch)
+        lock = Lock(path, now, *_come_to(path, file), file)
+        lock.remember(lock.epoch, lock.request)
         yield lock
 
 
@@ -80,14 +88,15 @@ def _told(file: IO[str]) -> Mapping[str, object] | None:
     return told if isinstance(told, dict) and told.get("program") == _OURS else None
 
 
-def _epoch(path: Path, file: IO[str]) -> int:
+def _come_to(path: Path, file: IO[str]) -> tuple[int, int]:
+    """The epoch and the request that the ledger had come to."""
     told = _told(file)
     if told is None:
         raise LedgerError(
             f"{path}: this is no lock file of oplead-sync, and was left as it is; move it, or check `state:`"
         )
-    epoch = told.get("epoch", 0)
-    return epoch if isinstance(epoch, int) else 0
+    epoch, request = (told.get(name, 0) for name in ("epoch", "request"))
+    return epoch if isinstance(epoch, int) else 0, request if isinstance(request, int) else 0
 
 
 def _holder(told: Mapping[str, object] | None) -> str:

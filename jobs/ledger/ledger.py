@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func
 from sqlmodel import Session, select
 
 from jobs.ledger import runs
 from jobs.ledger.engine import LedgerError, create_state, explained, has_state, missing, open_engine
-from jobs.ledger.lease import Lock, exclusive, lock_of
-from jobs.ledger.tables import Lease, Run
+from jobs.ledger.lease import Lock, exclusive
+from jobs.ledger.tables import Lease, Request, Run
 
 
 class LeaseLostError(LedgerError):
@@ -28,6 +28,11 @@ class Ledger:
     account: str
     epoch: int
     run: int
+    lock: Lock
+
+    def remember(self, request: int) -> None:
+        """Have an older copy of the state be noticed: it knows nothing of this request, which is about to be made."""
+        self.lock.remember(self.epoch, request)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -91,8 +96,8 @@ def held(
                 create_state(path)
             engine = open_engine(path, for_writing=True)
             stack.callback(engine.dispose)
-            ledger = _begin(engine, path, account, command, pid=pid, now=now, unless=unless, reached=lock.epoch)
-            lock.remember(ledger.epoch)
+            ledger = _begin(engine, path, account, command, lock, pid=pid, now=now, unless=unless)
+            ledger.remember(lock.request)
         yield ledger
 
 
@@ -101,19 +106,20 @@ def _expect_none_before(lock: Lock, path: Path) -> None:
     if lock.epoch and not has_state(path):
         raise LedgerError(
             f"{path}: the state is gone, and this account has run here before (run {lock.epoch} was the last): restore "
-            f"it from a backup. To begin anew all the same, delete {lock.path.name} beside it; what was sent is then "
-            "not known."
+            f"it from a backup. To begin anew all the same, delete {lock.path.name} beside it while nothing runs; what "
+            "was sent is then not known."
         )
 
 
-def _expect_not_restored(lease: Lease, reached: int, path: Path) -> None:
-    """Refuse a copy that was made before the last run: what was sent since is not in it, and would go again."""
-    if lease.epoch < reached:
+def _expect_not_restored(session: Session, lease: Lease, lock: Lock, path: Path) -> None:
+    """Refuse a copy from before the last request: what was sent since is not in it, and would go again."""
+    last = session.exec(select(func.max(Request.id))).one() or 0
+    if lease.epoch < lock.epoch or last < lock.request:
         raise LedgerError(
-            f"{path}: this state is older than the last run made here: it ends with run {lease.epoch}, and there was a "
-            f"run {reached}. Is it a restored backup, or did it lose its -wal file? Bring the newer one back if there "
-            "is one. Else what was sent since goes again: Google counts it once, Meta may count it twice. To go on "
-            f"with this one, delete {lock_of(path).name} beside it."
+            f"{path}: this state is older than what was done here: it ends with run {lease.epoch} and request {last}, "
+            f"and there were run {lock.epoch} and request {lock.request}. Is it a restored backup, or did it lose its "
+            "-wal file? Bring the newer one back if there is one. Else what was sent since goes again, and a platform "
+            f"may count it twice. To go on with this one, delete {lock.path.name} beside it while nothing runs."
         )
 
 
@@ -122,16 +128,13 @@ def _begin(
     path: Path,
     account: str,
     command: str,
+    lock: Lock,
     *,
     pid: int,
     now: datetime,
     unless: Callable[[Session], None] | None = None,
-    reached: int = 0,
 ) -> Ledger:
-    """Raise the account's epoch, so that whoever held it before can no longer write, and record the run.
-
-    `reached` is the epoch its state is known to have come to.
-    """
+    """Raise the account's epoch, so that whoever held it before can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         others = [name for name in session.exec(select(Lease.account)) if name != account]
         if others and session.get(Lease, account) is None:
@@ -140,7 +143,7 @@ def _begin(
                 "of every key: write the old one again. A new account needs a `state:` of its own."
             )
         lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
-        _expect_not_restored(lease, reached, path)
+        _expect_not_restored(session, lease, lock, path)
         if unless is not None:
             unless(session)
         lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
@@ -149,7 +152,7 @@ def _begin(
         session.flush()
         if run.id is None:
             raise LedgerError(f"{path}: the run could not be recorded")
-        return Ledger(engine, path, account, lease.epoch, run.id)
+        return Ledger(engine, path, account, lease.epoch, run.id, lock)
 
 
 def finish(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:

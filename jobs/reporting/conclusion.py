@@ -61,7 +61,7 @@ def print_conclusions(console: Console, concluded: Sequence[Conclusion]) -> None
 def _looked_at(one: Conclusion) -> str:
     rest = ""
     if one.unchecked:
-        why = "not to be seen now" if one.is_live else "--live asks them"
+        why = "could not be reached" if one.is_live else "--live asks them"
         rest = f"; not checked: {', '.join(one.unchecked)} ({why})"
     return f"checked: {', '.join(one.checked)}{rest}"
 

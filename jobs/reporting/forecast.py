@@ -90,7 +90,7 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[LabelSeen]
     """Print each stage with its statuses, how many leads have them, and one to look up in Oplead."""
     if not leads:
         return
-    console.print(f"\n[bold]What your stages meet on the latest {counted(leads, 'lead')}[/bold]")
+    console.print(f"\n[bold]Statuses found in the latest {counted(leads, 'lead')}[/bold]")
     made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
     for stage, labels in groupby(seen, lambda one: one.stage):
         made.add_section()

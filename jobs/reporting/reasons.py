@@ -91,7 +91,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "stands_again": Words(
             "stands again",
-            "What was to be corrected is as it was told, before the correction went out.",
+            "No correction is wanted any more: all is as it was told, or the settings no longer ask for one.",
             NOTHING,
         ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
@@ -356,7 +356,7 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
 
 
 def names_of(fate: Fate, reason: str, held_for: str | None = None) -> frozenset[str]:
-    """Everything a person may call a fate and its reason by, in small letters: the codes, and the words of a table.
+    """Everything a person may call a fate and its reason by, in lowercase: the codes, and the words of a table.
 
     What expired is called by what it was held for, too.
     """

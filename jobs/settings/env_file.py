@@ -48,7 +48,7 @@ class EnvFile:
 
 
 def read_env_file(folder: Path) -> EnvFile:
-    """The `.env` of a folder, in the words that shells, systemd and Docker share: nothing in a value is expanded.
+    """The `.env` of a folder, as a shell reads it, but that nothing in a value is expanded.
 
     Nothing is raised: a file that only root and systemd may read is no mistake where the environment holds it all.
     """
@@ -64,7 +64,7 @@ def read_env_file(folder: Path) -> EnvFile:
         return EnvFile(path, why_unread=str(error))
     is_shared = bool(stat.S_IMODE(mode) & _OTHERS)
     values: dict[str, str] = {}
-    unclear = tuple(number for number, line in enumerate(text.splitlines(), start=1) if not _take(line, values))
+    unclear = tuple(number for number, line in enumerate(text.split("\n"), start=1) if not _take(line, values))
     return EnvFile(path, values, unclear_lines=unclear, is_shared=is_shared)
 
 

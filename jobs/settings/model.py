@@ -200,7 +200,7 @@ class Meta(Destination):
     """The Graph API's address, or a local server's."""
     funnel: dict[
         Slug,
-        Annotated[str, Like(r"[a-z0-9_]{1,40}", "a funnel stage has small letters, digits and _ only, as sale")],
+        Annotated[str, Like(r"[a-z0-9_]{1,40}", "a funnel stage has lowercase letters, digits and _ only, as sale")],
     ] = Field(default_factory=dict)
     """Your stages and Meta's name for each, for leads that came from Meta's own forms."""
     funnel_since: Since | None = None

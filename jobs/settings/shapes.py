@@ -152,7 +152,7 @@ Slug = Annotated[
     str,
     Like(
         r"[a-z0-9][a-z0-9_-]{0,39}",
-        "a name has small letters without accents, digits, - and _, 40 at most; it begins with no sign",
+        "a name has lowercase letters without accents, digits, - and _, 40 at most; it begins with no sign",
     ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -162,7 +162,7 @@ EmailDomain = Annotated[
 Phone = Annotated[Text, AfterValidator(_a_persons_phone)]
 Path_ = Annotated[
     str,
-    Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with points, as leadData.consent"),
+    Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"),
 ]
 """A dotted path into a lead, `leadData.consent`."""
 OneOrMore = Annotated[

@@ -31,6 +31,9 @@ NEVER_ONE = {
     "connectors/oplead/probe/clicks.py: characters": "the length of a click id",
     "connectors/oplead/envelope.py: arrays": "one array is what is looked for",
     "connectors/meta/sink.py: events": "too many at once",
+    "connectors/oplead/parse.py: characters": "more than any lead's",
+    "connectors/oplead/pages.py: characters": "more than a request may have",
+    "connectors/google_ads/inspection/bidding.py: days": "how long clicks count, seven at least",
 }
 
 

@@ -33,7 +33,7 @@ def test_a_status_that_is_a_number_is_not_mistaken_for_a_place_in_the_menu(type_
     assert {"appointment": ["4"], "won": ["7"], "lost": ["6"]} == told["stages"]
     assert "appointment = code 4, 12 leads" in result.output
     assert "won = code 7, 7 leads" in result.output
-    assert "5 is no letter of the list and no status" in result.output
+    assert "5 is neither a letter from the list nor a status" in result.output
     assert ["a  code 1", "b  code 6", "c  code 4", "d  code 7"] == [
         line.strip().partition("  (")[0] for line in result.output.splitlines() if "with a click id)" in line
     ]

@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -13,6 +15,7 @@ from jobs.ledger.files import APPLICATION_ID, Found, look
 from jobs.ledger.lease import lock_of
 from jobs.ledger.ledger import held
 from jobs.ledger.neighbours import neighbours
+from jobs.ledger.tables import ConfigDigest
 from tests.builders import ACCOUNT, hold
 from tests.unit.ledger.test_migrations import make
 
@@ -179,7 +182,8 @@ def test_a_backup_from_before_the_last_run_is_refused_until_a_human_agrees(path,
     for _ in range(2):
         with (
             pytest.raises(
-                LedgerError, match=r"older than the last run made here: it ends with run 1, and there was a run 3"
+                LedgerError,
+                match=r"older than what was done here: it ends with run 1 .* there were run 3",
             ),
             hold(path, clock),
         ):
@@ -199,6 +203,38 @@ def test_a_backup_from_after_the_last_run_is_taken(path, clock):
     shutil.copy(backup, path)
     with hold(path, clock) as ledger:
         assert 2 == ledger.epoch
+
+
+def test_a_backup_made_during_the_last_run_is_refused(path, clock):
+    """A request was made after it, and its run is in it already."""
+    with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
+        backup = path.with_name("backup")
+        copy_state(path, backup)
+        ledger.remember(7)
+    shutil.copy(backup, path)
+
+    with pytest.raises(LedgerError, match=r"ends with run 1 and request 0, and there were run 1 and request 7"):
+        hold(path, clock).__enter__()
+
+
+def test_looking_at_a_state_in_use_takes_no_lock_from_it(path, clock):
+    """Else the next program that reads it takes itself for the last one, and removes the log under the run."""
+    with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
+        with ledger.writing() as session:
+            session.add(ConfigDigest(account=ACCOUNT, kind="before", digest="1"))
+        assert look(path) is Found.LEDGER
+        assert rows_seen_by_another_program(path) == 1
+        with ledger.writing() as session:
+            session.add(ConfigDigest(account=ACCOUNT, kind="after", digest="2"))
+
+        assert rows_seen_by_another_program(path) == 2
+
+
+def rows_seen_by_another_program(path):
+    """It opens the state, reads, and closes it: as the last one it would remove the log."""
+    counted = "sqlite3.connect(sys.argv[1]).execute('select count(*) from config_digest').fetchone()[0]"
+    command = [sys.executable, "-c", f"import sqlite3, sys; print({counted})", str(path)]
+    return int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
 
 
 def test_neighbours_are_ledgers_alone(path, clock):

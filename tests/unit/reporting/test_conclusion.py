@@ -37,7 +37,7 @@ def printed(*concluded):
         (LIVE, ["checked: the file, Oplead, meta", "may run (nothing failed)"]),
         (
             BLIND,
-            ["checked: the file, Oplead; not checked: meta (not to be seen now)", "may run (nothing failed)"],
+            ["checked: the file, Oplead; not checked: meta (could not be reached)", "may run (nothing failed)"],
         ),
         (
             FAILED,
