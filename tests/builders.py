@@ -22,6 +22,7 @@ from connectors.records import (
 )
 from jobs.intake import Intake
 from jobs.ledger.engine import open_engine
+from jobs.ledger.lease import exclusive, lock_of
 from jobs.ledger.ledger import _begin, held
 from jobs.pull import Pulled, Reach, Style, pull
 from jobs.rulebook import Rulebook
@@ -191,10 +192,7 @@ def hold(path, clock):
 
 
 class ReusedState:
-    """A state that is emptied instead of made anew: compiling its statements takes longer than a night's use of them.
-
-    It is held without the lock, which its tests do not need.
-    """
+    """A state that is emptied instead of made anew: compiling its statements takes longer than a night's use."""
 
     def __init__(self, folder):
         self.path = quick.with_state(folder / "state.db")
@@ -205,11 +203,13 @@ class ReusedState:
     def clear(self):
         """Begin again with empty tables."""
         shutil.copy(self._empty, self.path)
+        lock_of(self.path).unlink(missing_ok=True)
 
     @contextmanager
     def hold(self, clock):
         """Hold the state for a run of its own; at the end its connections close, as a dead process's would."""
         try:
-            yield _begin(self.engine, self.path, ACCOUNT, "test", pid=1, now=clock.now())
+            with exclusive(self.path, now=clock.now()) as lock:
+                yield _begin(self.engine, self.path, ACCOUNT, "test", lock, pid=1, now=clock.now())
         finally:
             self.engine.dispose()

@@ -33,7 +33,6 @@ NEVER_ONE = {
     "connectors/meta/sink.py: events": "too many at once",
     "connectors/oplead/parse.py: characters": "more than any lead's",
     "connectors/oplead/pages.py: characters": "more than a request may have",
-    "connectors/google_ads/inspection/bidding.py: days": "how long clicks count, seven at least",
 }
 
 

@@ -14,6 +14,7 @@ from google.ads.googleads.v26.enums.types import (
 from google.ads.googleads.v26.resources.types import ConversionAction, CustomerConversionGoal
 
 from connectors.google_ads.inspection.enums import member_name
+from connectors.plurals import counted
 from connectors.records import Expectation, Finding, Verdict
 
 GOALS_QUERY = (
@@ -63,7 +64,7 @@ def standing(action: ConversionAction, conversions: Sequence[str], goals: Goals 
     said = [
         _bidding(action, goals),
         _COUNTS.get(action.counting_type, "how it counts is not shown"),
-        f"clicks count for {days} days" if days else "its click window is not shown",
+        f"clicks count for {counted(days, 'day')}" if days else "its click window is not shown",
     ]
     named = f"{_name(action)}, for {', '.join(conversions)}: {'; '.join(said)}"
     verdict = Verdict.UNREADABLE if _is_bid_on(action, goals) is None else Verdict.VERIFIED

@@ -10,7 +10,7 @@ from google.ads.googleads.v26.enums.types import (
 )
 from google.ads.googleads.v26.resources.types import ConversionAction
 
-from connectors.google_ads.inspection.actions import action_findings, actions_query
+from connectors.google_ads.inspection.actions import action_findings
 from connectors.records import Expectation, Target, Verdict
 
 STATUS = ConversionActionStatusEnum.ConversionActionStatus
@@ -118,8 +118,3 @@ def test_values_are_looked_at_only_where_they_are_sent():
     changed = {"value_settings": {"always_use_default_value": True}}
 
     assert not [each for each in _findings(_expected(value=False), **changed) if each.verdict is Verdict.FAILED]
-
-
-def test_the_question_names_every_action():
-    """All of them in one."""
-    assert actions_query(["1", "22"]).endswith(" WHERE conversion_action.id IN (1, 22)")

@@ -3,8 +3,7 @@
 import pytest
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.google_ads.inspection import account, uploads
-from connectors.google_ads.inspection.actions import actions_query
+from connectors.google_ads.inspection import account, actions, bidding, uploads
 
 
 def _exists(path: str) -> bool:
@@ -18,7 +17,10 @@ def _exists(path: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("query", [account.QUERY, actions_query(["1"]), uploads.CLIENT.query, uploads.ACTION.query])
+QUERIES = (account.QUERY, actions.QUERY, bidding.GOALS_QUERY, uploads.CLIENT.query, uploads.ACTION.query)
+
+
+@pytest.mark.parametrize("query", QUERIES)
 def test_every_field_asked_for_exists(query):
     """One that an upgrade takes away would leave the whole question unanswered."""
     fields = query.removeprefix("SELECT ").partition(" FROM ")[0].split(", ")

@@ -88,7 +88,7 @@ def test_a_backfill_of_twice_as_many_is_twice_the_work(account):
 
 
 def _backfill(account, leads):
-    _begin(account, "never", Some(leads, Fate.SKIPPED, ago=range(1, 30), reason="before_start"))
+    _begin(account, "never", Some(leads, Fate.SKIPPED, ago=range(1, 30), reason="before_since"))
     with counted_steps() as made, account.hold() as ledger:
         asked = Asked(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
         pick(ledger, account.book, _deps(account), asked)
@@ -176,7 +176,7 @@ def _nights(account, leads, analyzed, *, behind=0):
         Some(leads, Fate.PENDING, named="pending", ago=range(1, 30), hashed=True),
         Some(leads, Fate.PENDING, named="put", ago=range(5, 30), put_off=(3, 2), hashed=True),
         Some(leads, Fate.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True),
-        Some(leads, Fate.SKIPPED, named="skipped", ago=range(1, 30), reason="before_start"),
+        Some(leads, Fate.SKIPPED, named="skipped", ago=range(1, 30), reason="before_since"),
     )
     account.put(*(_new(number) for number in range(leads)))
     steps = _parts(account)
