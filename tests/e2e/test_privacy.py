@@ -345,7 +345,7 @@ def witness(companies):
     company.sandbox.google_ads.plant_rulings({company.gclid(1): {"when": "submit", "reason": "UNPARSEABLE_GCLID"}})
     company.sandbox.meta.plant_rulings({company.fbclid(1): {"subcode": 2804001}})
     with pytest.MonkeyPatch.context() as patch:
-        (company.directory / "run").mkdir()
+        (company.directory / "run").mkdir(exist_ok=True)
         patch.setattr(tempfile, "tempdir", str(company.directory / "run"))
         witness = Witness(company)
         tell_all(witness, patch)
