@@ -117,11 +117,16 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
+_AROUND = (__name__, "jobs.ledger.ledger")
+"""They stand around whatever is done in a transaction."""
+
+
 def _is_of_a_row(error: BaseException) -> bool:
     """Whether it broke where rows are read: what we keep, we can read, so what cannot be read is damaged."""
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = [number for number, name in enumerate(modules) if name.startswith(("jobs.", "connectors."))]
-    is_ledgers = modules[ours[-1]].startswith("jobs.ledger.") and modules[ours[-1]] != __name__ if ours else False
+    last = modules[ours[-1]] if ours else ""
+    is_ledgers = last.startswith("jobs.ledger.") and last not in _AROUND
     return is_ledgers or modules[-1].startswith(("sqlalchemy.", "sqlmodel."))
 
 
