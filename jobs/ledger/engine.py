@@ -178,8 +178,8 @@ def _forget_statistics(connection: Connection) -> bool:
     return bool(tables)
 
 
-_PASSED_THROUGH = frozenset({__name__, "jobs.ledger.ledger"})
-"""Whatever a transaction's block raises comes through these."""
+_AROUND = (__name__, "jobs.ledger.ledger")
+"""They stand around whatever is done in a transaction."""
 
 
 def _is_of_a_row(error: BaseException) -> bool:
@@ -187,7 +187,7 @@ def _is_of_a_row(error: BaseException) -> bool:
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = [number for number, name in enumerate(modules) if name.startswith(("jobs.", "connectors."))]
     last = modules[ours[-1]] if ours else ""
-    is_ledgers = last.startswith("jobs.ledger.") and last not in _PASSED_THROUGH
+    is_ledgers = last.startswith("jobs.ledger.") and last not in _AROUND
     return is_ledgers or modules[-1].startswith(("sqlalchemy.", "sqlmodel."))
 
 

@@ -82,3 +82,12 @@ def ended(account, path):
     except Exception as error:  # noqa: BLE001 - as the command takes it
         return failure_of(error)
     return None
+
+
+def test_a_bug_amid_a_transaction_stays_a_bug(account, monkeypatch):
+    """No state is called damaged for it."""
+    monkeypatch.setattr("jobs.plan.decide", lambda *_args, **_more: {}["missing"])
+    account.put(lead("L-1"))
+
+    with pytest.raises(KeyError):
+        account.night()
