@@ -1,7 +1,9 @@
 """A call that is waited for no longer than it may take, whatever a library does meanwhile."""
 
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from threading import Thread
 from typing import TypeVar
@@ -73,3 +75,14 @@ def _is_stopped(heed: Heed) -> bool:
     except BaseException:  # noqa: BLE001 - a stop is told by any; whoever waits for the call asks again
         return True
     return False
+
+
+def hang_up(line: socket.socket) -> None:
+    """End a connection that another thread is in the middle of using.
+
+    By the plain socket's own shutdown: TLS's forgets its keys first, and what the other thread sends next would go out
+    unencrypted.
+    """
+    plain = getattr(line, "socket", line)  # TLS inside a proxy's TLS wraps one
+    with suppress(OSError):  # it has ended already
+        socket.socket.shutdown(plain, socket.SHUT_RDWR)

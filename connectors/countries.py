@@ -21,12 +21,16 @@ LONGEST = 100
 
 _NOTHING = frozenset(
     {
-        *("0", "n a", "n c", "n d", "n r", "nan", "nil", "none", "null", "undefined", "unknown", "empty"),
+        *("0", "na", "n a", "n c", "n d", "n r", "nan", "nil", "none", "null", "undefined", "unknown", "empty"),
         *("aucun", "aucune", "inconnu", "inconnue", "neant", "vide", "not set", "not specified"),
         *(f"non {word}{end}" for word in ("renseigne", "communique", "defini", "precise") for end in ("", "e")),
     }
 )
-"""What people and exports write where nothing is known. NA, NC and NR alone are ISO codes of countries."""
+"""What people and exports write where nothing is known.
+
+NA is every export's "not available", and Namibia's code only by chance: by it a French mobile would read as somebody
+else's Namibian number. NC and NR alone stay New Caledonia and Nauru, where no such number is valid.
+"""
 
 _ARTICLES = frozenset({"l", "la", "le", "les", "the"})
 _OTHER_CODES = {
@@ -38,7 +42,8 @@ _OTHER_CODES = {
 }
 
 _ROWS = [line.split(" ", 3) for line in TABLE.strip().splitlines()]
-_CODES = {code: row[0] for row in _ROWS for code in row[1:3] if code.isalnum()} | _OTHER_CODES
+_CODES = {code: row[0] for row in _ROWS for code in row[1:3] if code.isalnum() and code != "DOM"} | _OTHER_CODES
+# "DOM" is French for all overseas departments, and the Dominican Republic's code by chance.
 _NAMES = {name: row[0] for row in _ROWS for name in row[3].split(", ")}
 
 

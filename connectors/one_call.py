@@ -3,7 +3,6 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, TypeVar, cast
@@ -16,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
-from connectors.bounded import Heed, bounded
+from connectors.bounded import Heed, bounded, hang_up
 from connectors.errors import Misconfigured
 
 Answer = TypeVar("Answer")
@@ -76,6 +75,7 @@ def exchange(
     raises: a timeout bounds only the wait for each part, and a head may come byte by byte, or after hints without end.
 
     Raises:
+        ConnectTimeout: no connection came about, so nothing was sent.
         ReadTimeout: no whole answer came; what was asked may have arrived.
     """
     line = cast(_Line, session.get_adapter(_EVERYWHERE))
@@ -83,6 +83,8 @@ def exchange(
     try:
         return bounded(call, wait * _WAITS, heed=heed, grace=grace, abort=line.cut)
     except TimeoutError:
+        if not line.has_connected:
+            raise ConnectTimeout("no connection in time") from None
         raise ReadTimeout("no whole answer in time") from None
 
 
@@ -120,8 +122,12 @@ class _Line(HTTPAdapter):
         """End every connection there is, and make no other."""
         self._is_cut = True
         for line in self._sockets:
-            with suppress(OSError):  # it has ended already
-                line.shutdown(socket.SHUT_RDWR)
+            hang_up(line)
+
+    @property
+    def has_connected(self) -> bool:
+        """Whether any connection came about before it was cut; one that does later is cut before it carries a thing."""
+        return bool(self._sockets)
 
     def _connection(self, kind: type[HTTPConnection], *args: Any, **kwargs: Any) -> HTTPConnection:
         connection = kind(*args, **kwargs)

@@ -1,7 +1,7 @@
 """A body as it was before it was packed for the way, and no more of it than it may have."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 PACKINGS = "gzip, deflate"
 """What a request may say that it accepts."""
@@ -28,12 +28,19 @@ def unpacked(parts: Iterable[bytes], packing: str, *, most: int) -> bytes:
         raise ValueError("packed in another way than was asked for")
     unpack = zlib.decompressobj(_EITHER)
     try:
-        body = _joined((unpack.decompress(part, most + 1) for part in parts), most)
+        body = _joined(_unpacked_parts(unpack, parts, most), most)
     except zlib.error:
         raise ValueError("not packed as it says") from None
     if not unpack.eof:
         raise ValueError("cut short")
     return body
+
+
+def _unpacked_parts(unpack: "zlib._Decompress", parts: Iterable[bytes], most: int) -> Iterator[bytes]:
+    for part in parts:
+        yield unpack.decompress(part, most + 1)
+        if unpack.unused_data:
+            raise ValueError("something follows what is packed")
 
 
 def _joined(parts: Iterable[bytes], most: int) -> bytes:

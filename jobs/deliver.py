@@ -21,7 +21,7 @@ from jobs.receive import SAID, Again, Delivered, Follow, Next, Receiving, Stop, 
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
 from jobs.rules.isolate import apart, halves, one_first
-from jobs.settle import DEFER
+from jobs.settle import DEFER, LONGEST_DELAY
 from jobs.stopping import Heed, go_on
 from jobs.trial import Trial
 from jobs.unseen import doubting
@@ -378,7 +378,7 @@ class Lane:
         with self.ledger.writing() as session:
             now = self.clock.now()
             for _, row in requests.rows(session, intent.request):
-                row.deferred_until = now + wait
+                row.deferred_until = now + min(wait, LONGEST_DELAY)
                 session.add(row)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from connectors.errors import Transient, WrongClock
+from connectors.errors import Misconfigured, Transient, WrongClock
 from jobs.ledger import leads, starts
 from jobs.ledger.ledger import Ledger
 
@@ -40,7 +40,7 @@ def confirmed(ledger: Ledger, began: datetime) -> Iterator[None]:
     try:
         try:
             yield
-        except Transient:
+        except (Transient, Misconfigured):
             expect_plausible(ledger, began)
             raise
     except WrongClock:

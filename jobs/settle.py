@@ -14,6 +14,9 @@ from jobs.ledger.tables import Adjustment, Delivery, Place, Sendable
 DEFER = timedelta(hours=6)
 """How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
 
+LONGEST_DELAY = timedelta(days=7)
+"""A platform that asks for more is not believed: what waited so long would be too late by then."""
+
 STOPPING = frozenset({OutcomeClass.FIX_CONFIG, OutcomeClass.BUG})
 OF_ROWS = frozenset(
     {
@@ -61,8 +64,8 @@ def settle(
     else:
         row.doubtful_since = row.doubtful_request = None
     if outcome.kind is OutcomeClass.DEFER:
-        row.deferred_until = now + (outcome.retry_after or DEFER)
+        row.deferred_until = now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
     elif outcome.kind is OutcomeClass.RETRY and asynchronous:
-        row.deferred_until = now + (outcome.retry_after or timedelta())
+        row.deferred_until = now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
     sendables.move(session, ledger, row, fate, outcome.code, now=now)
     return fate

@@ -1,9 +1,7 @@
 """Kept connections to Oplead, by which one request at a time is asked, bounded in time and size."""
 
-import socket
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import httpx
 
 from connectors.authorities import authorities
-from connectors.bounded import Heed, bounded
+from connectors.bounded import Heed, bounded, hang_up
 from connectors.unpacked import TooLargeError, unpacked
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -94,13 +92,14 @@ class _Line:
         """End the request that is under way in another thread."""
         self.is_cut = True
         if self._stream is not None:
-            with suppress(OSError):  # it has ended already
-                self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            hang_up(self._stream.get_extra_info("socket"))
 
     def _trace(self, event: str, told: Mapping[str, object]) -> None:
         """https://www.python-httpx.org/advanced/extensions/#trace."""
         if event.endswith(_CONNECTED):
             self._stream = told["return_value"]
+            if self.is_cut:
+                self.cut()
 
 
 def _body(response: httpx.Response, most: int) -> bytes:

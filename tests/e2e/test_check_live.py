@@ -512,6 +512,7 @@ def test_without_live_no_platform_is_asked(company):
 def test_nothing_is_counted_or_changed(company, transport):
     """No conversion in any book, no state made, and not one write at Meta or Oplead."""
     company.settings["google_ads"]["transport"] = transport
+    company.state.unlink(missing_ok=True)
     written = files(company)
     code, found = checked(company)
 
@@ -545,6 +546,7 @@ def looked(company):
 
 def test_the_latest_leads_are_read_and_judged_as_a_night_would(company):
     """Their whole past counts; nothing is sent, and no state is begun."""
+    company.state.unlink(missing_ok=True)
     code, found, forecast = looked(company)
 
     assert (0, ("verified", "the latest 2 leads can be read", "")) == (code, found["leads"])

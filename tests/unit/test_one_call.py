@@ -1,8 +1,10 @@
-"""Which failures happened before anything was sent."""
+"""Which failures happened before anything was sent, and how a call is ended."""
 
+import socket
 import ssl
 
 import pytest
+import requests
 from requests.exceptions import (
     ChunkedEncodingError,
     ConnectTimeout,
@@ -14,7 +16,8 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 from urllib3.exceptions import SSLError as TransportSSLError
 
-from connectors.one_call import never_connected
+from connectors.bounded import hang_up
+from connectors.one_call import exchange, never_connected, restrain
 
 
 def _openssl(kind: type[ssl.SSLError], reason: str) -> ssl.SSLError:
@@ -59,3 +62,34 @@ def test_a_failure_to_connect_sent_nothing(error):
 def test_any_other_failure_may_have_sent_everything(error):
     """A TLS connection can also break after the request."""
     assert not never_connected(error)
+
+
+def test_a_stop_while_nobody_shakes_hands_has_sent_nothing():
+    """The other side takes the connection and never answers TLS's first words."""
+
+    class Stopped(Exception):
+        """Somebody asked to stop."""
+
+    def stop():
+        raise Stopped
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, requests.Session() as session:
+        address = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        restrain(session, address)
+        with pytest.raises((ConnectTimeout, Stopped)) as ended:
+            exchange(session, lambda: session.post(address, data=b"x", timeout=20), 20.0, heed=stop)
+
+    assert not isinstance(ended.value, ReadTimeout)
+
+
+def test_a_connection_that_is_hung_up_keeps_its_keys():
+    """Else what another thread is sending goes on unencrypted."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        line = context.wrap_socket(ours, do_handshake_on_connect=False, server_hostname="nowhere.example")
+        with line:
+            hang_up(line)
+
+            assert line._sslobj is not None
+            assert theirs.recv(1) == b""

@@ -54,7 +54,7 @@ def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyR
     if status is None:
         return StillPending()
     counted = _counted(destination)
-    if counted is not None and counted != rows:
+    if status != "FAILED" and counted is not None and counted != rows:
         return Miscounted(counted, rows)
     if status == "SUCCESS" and not counts:
         return Answered((DONE,) * rows)
@@ -98,8 +98,8 @@ def _shared(counts: Sequence[ErrorCount]) -> Outcome:
 def _counted(destination: dict[str, object]) -> int | None:
     """How many events the platform says it was sent; None where it does not say."""
     match destination.get("eventsIngestionStatus"):
-        case {"recordCount": count}:
-            return _whole(count)
+        case dict() as told:
+            return _whole(told.get("recordCount", 0))  # JSON leaves a count of none out
         case _:
             return None
 

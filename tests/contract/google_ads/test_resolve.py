@@ -50,8 +50,6 @@ def test_success_accepts_every_row(google):
     [
         ("SUCCESS", []),
         ("PARTIAL_SUCCESS", [(NO_CLICK, 1, [0])]),
-        ("FAILED", [(NO_CLICK, 3, [0, 1, 2])]),
-        ("FAILURE", []),
     ],
 )
 def test_another_number_of_events_speaks_for_none(google, status, counts, counted):
@@ -59,6 +57,22 @@ def test_another_number_of_events_speaks_for_none(google, status, counts, counte
     google.api.say(_status(status, *counts, counted=counted))
 
     assert Miscounted(int(counted), 3) == google.resolve(rows=3)
+
+
+def test_a_count_of_none_is_left_out_as_json_leaves_it_out(google):
+    """Nothing was taken, then: success of nothing is nobody's."""
+    status = _status("SUCCESS")
+    status["requestStatusPerDestination"][0]["eventsIngestionStatus"] = {}
+    google.api.say(status)
+
+    assert Miscounted(0, 3) == google.resolve(rows=3)
+
+
+def test_what_failed_failed_whatever_number_is_told(google):
+    """Nothing was taken of any; what waits for a setting goes on waiting."""
+    google.api.say(_status("FAILED", (NO_CLICK, 3, [0, 1, 2]), counted=2))
+
+    assert [NO_CLICK] * 3 == [each.code for each in google.resolve(rows=3).outcomes]
 
 
 def test_failure_is_failed(google):

@@ -353,7 +353,11 @@ def waiting(account):
 
 @pytest.mark.parametrize("wrong", [YEAR, -YEAR])
 @pytest.mark.parametrize("reading", [True, False], ids=["a night", "asking for outcomes"])
-@pytest.mark.parametrize("error", [WrongClock(WRONG), Unreachable("no route")], ids=["told by Oplead", "not told"])
+@pytest.mark.parametrize(
+    "error",
+    [WrongClock(WRONG), Unreachable("no route"), Misconfigured("an answer too large to be read")],
+    ids=["told by Oplead", "not told", "refused unread"],
+)
 def test_a_clock_a_year_off_for_one_night_changes_nothing(waiting, wrong, reading, error):
     """Neither is anything sent; what was read before tells where Oplead cannot."""
     fates, calls, right = waiting.fates, len(waiting.sink.calls), waiting.clock.time
