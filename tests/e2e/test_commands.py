@@ -327,7 +327,8 @@ def test_git_sees_nothing_of_what_a_run_leaves_beside_its_settings(account, tmp_
     git = shutil.which("git")
     subprocess.run([git, "init", "--quiet", clone], check=True)
 
-    assert oplead_sync("run", "--config", str(settings), environ=account.environ).returncode in (0, 1)
+    first = oplead_sync("run", "--first-run", "--config", str(settings), environ=account.environ)
+    assert first.returncode in (0, 1)
     with closing(sqlite3.connect(settings.with_name("maison-demo.db"))) as opened:
         opened.execute("SELECT count(*) FROM lead").fetchone()
         left = {file.suffix for file in (clone / "config").iterdir()}
@@ -601,7 +602,7 @@ def test_a_renamed_conversion_asks_what_is_meant(account):
 
 
 def test_a_stopped_run_ends_cleanly_and_the_next_goes_on(account):
-    """SIGTERM while Oplead is slow: its answer is awaited, no other request begins, and the exit code is on record."""
+    """SIGTERM while Oplead is slow: the reading ends at once, no other begins, and the exit code is on record."""
     account.sandbox.faults.plant(Fault("oplead", Kind.LATENCY, seconds=3, count=10))
     process = subprocess.Popen(
         [COMMAND, "run", "--config", str(account.settings)],
@@ -618,7 +619,7 @@ def test_a_stopped_run_ends_cleanly_and_the_next_goes_on(account):
     account.sandbox.faults.clear()
 
     assert 143 == process.returncode
-    assert 1 == asked
+    assert asked <= 1
     assert "the next run goes on from here" in said
     assert [(143, None)] == account.query("select exit_code, night from run")
     assert account("run").returncode in (0, 1)
@@ -799,13 +800,13 @@ def test_explain_tells_a_sent_leads_whole_story(played):
 
 def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
     """A lead held back has its reason in a sentence; a stage not reached is worked out."""
-    held_back = "select lead from delivery where fate = 'withheld' and reason like 'no_click_id%' limit 1"
+    held_back = "select lead from delivery where fate = 'withheld' and reason like 'consent_%' limit 1"
     lead = played.query(held_back)[0][0]
     result = played("explain", lead)
     told = json.loads(played("explain", lead, "--json").stdout)
 
     assert 0 == result.returncode
-    assert "no click id of this platform" in result.stdout
+    assert "consent" in result.stdout
     assert "What to do: " in result.stdout
     funnel = {f"funnel:{name}" for name in FUNNEL.values()}
     assert {"appointment", "quote", "sale"} | funnel == {verdict["conversion"] for verdict in told["verdicts"]}
