@@ -223,13 +223,15 @@ def test_a_run_killed_while_planning(company, point, nth):
 def test_a_run_killed_while_the_state_is_made(company, point, nth):
     """A state is made whole or not at all: the next run makes it anew."""
     company.serve(sold(company, 1))
+    company.state.unlink()
 
-    assert KILLED == company.killed(point, nth)
+    assert KILLED == company.killed(point, nth, ("run", "--first-run"))
 
     with closing(sqlite3.connect(company.state)) as connection:
         assert [] == connection.execute("SELECT name FROM sqlite_master").fetchall()
 
-    company.night()
+    assert 0 == company.command("run", "--first-run")[0]
+
     company.later()
 
     everything_counted_once(company, [1])

@@ -64,7 +64,7 @@ def due(companies):
 
     def make(events):
         before, company = planned(events), frugal(companies())
-        company.state.parent.mkdir()
+        company.state.parent.mkdir(exist_ok=True)
         shutil.copy(before.state, company.state)
         # From another address every lead would have to be read again.
         company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}

@@ -76,7 +76,7 @@ def due(companies):
 
     def make(events):
         before, company = planned(events), frugal(companies())
-        company.state.parent.mkdir()
+        company.state.parent.mkdir(exist_ok=True)
         shutil.copy(before.state, company.state)
         # From another address every lead would have to be read again.
         company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}
@@ -152,7 +152,7 @@ def test_many_events_that_are_all_bad(due, events, switches, codes):
 
     company.posts.clear()
     meta.load(meta.dump() | {"rulings": {}})
-    mended = company.later(timedelta(days=1))
+    mended = company.later(timedelta(hours=1))
 
     assert 0 == mended.exit_code
     assert [events] == [len(post.events) for post in company.posts]
