@@ -109,8 +109,12 @@ def files_of(company):
     return {str(path.relative_to(company.directory)): path.read_bytes() for path in written}
 
 
+MEASURED = {"created", "relativeCreated", "msecs", "process", "thread"}
+"""A log record's own numbers: at half a minute's end the milliseconds since the start read like a postcode."""
+
+
 class Ears(logging.Handler):
-    """Keeps everything every log record holds."""
+    """Keeps everything every log record holds, but for what logging itself measures."""
 
     def __init__(self):
         super().__init__(logging.DEBUG)
@@ -118,7 +122,8 @@ class Ears(logging.Handler):
 
     def emit(self, record):
         """Keep one."""
-        text = [record.getMessage(), *map(repr, vars(record).values())]
+        held = (value for name, value in vars(record).items() if name not in MEASURED)
+        text = [record.getMessage(), *map(repr, held)]
         if record.exc_info and record.exc_info[0]:
             text += traceback.format_exception(*record.exc_info)
         self.heard.append("\n".join(text))
