@@ -14,6 +14,7 @@ FLIPPED = (
     ("data_manager", "violation_index", False),
     ("data_manager", "violations_named", "all"),
     ("data_manager", "record_indices", "strings"),
+    ("data_manager", "failed_word", "FAILURE"),
     ("google_ads", "ads_api_cross_dedup", True),
     ("google_ads", "ads_api_click_dedup", "always"),
     ("google_ads", "ads_api_echo", True),
@@ -44,6 +45,8 @@ NOT_PLAYED_HERE = {
     "cross_api_adjustments": "corrections of what was accepted: test_corrections",
     "zero_is_final": "corrections of what was accepted: test_corrections",
     "meta_readable": "what a token may read: check --live",
+    "records_counted": "a fault: another number than was sent, over the wire",
+    "meta_version_ends": "a warning: check --live and the wire",
     "meta_received": "a fault: what Meta's answers mean, over the wire",
     "meta_throttle_minutes": "a fault: throttling, over the wire",
 }
