@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from tests import quick
 
 OURS, OTHER = TOKENS
 OTHER_ACCOUNT = "maison-autre"
@@ -106,7 +107,8 @@ def other_account(company):
     """The settings of another account, which reads the same leads and tells the other dataset of them."""
     told = json.loads(company.config.read_text())
     _, other = told["meta"]
-    told |= {"account": OTHER_ACCOUNT, "state": f"sqlite:///{company.state.with_name('other.db')}", "meta": other}
+    state = quick.with_state(company.state.with_name("other.db"))
+    told |= {"account": OTHER_ACCOUNT, "state": f"sqlite:///{state}", "meta": other}
     path = company.config.with_name("other.yaml")
     path.write_text(json.dumps(told), encoding="utf-8")
     return path
