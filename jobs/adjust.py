@@ -24,7 +24,7 @@ from connectors.records import (
     Target,
 )
 from jobs.correct import told
-from jobs.deliver import Delivered, Lane, Walk
+from jobs.deliver import UNHEARD, Delivered, Lane, Walk
 from jobs.intend import Intent, begin
 from jobs.ledger import adjustments, leads, sendables, starts
 from jobs.ledger.fates import Fate
@@ -57,18 +57,24 @@ def adjust(
     jitter: Callable[[], float],
     due_by: datetime,
     stopped: Collection[str] = (),
+    silent: Collection[str] = (),
     held: Collection[DestinationId] = (),
     replays: bool = True,
     heed: Heed = go_on,
 ) -> Delivered:
-    """Send every correction that is due, what is in doubt first; the arguments are those of `deliver`."""
+    """Send every correction that is due, what is in doubt first; the arguments are those of `deliver`.
+
+    Of what is `silent`, as it answered no conversion, one correction shows whether it answers now.
+    """
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped and isinstance(sink, Adjusts):
             new_by = None if corrections_of(destination) in held else due_by
-            CorrectionLane(
+            lane = CorrectionLane(
                 ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed
-            ).send_all()
+            )
+            lane.unheard = UNHEARD - 1 if destination in silent else 0
+            lane.send_all()
     return done
 
 

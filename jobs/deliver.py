@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, assert_never
@@ -17,7 +17,7 @@ from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
 from jobs.ledger.sendables import Sent
 from jobs.ledger.tables import Delivery, Sendable
-from jobs.receive import SAID, Again, Delivered, Follow, Next, Receiving, Stop, words
+from jobs.receive import Again, Delivered, Follow, Next, Receiving, Stop, is_heard, words
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
 from jobs.rules.isolate import apart, halves, one_first
@@ -109,35 +109,42 @@ class Lane:
     """What came instead of the last answer that did not come."""
     answers: bool = False
     """Whether anything was answered in this run."""
+    new_unheard: bool = False
+    """Whether no answer came to something that never was in doubt, nor to anything after it."""
+    set_aside: deque["Turn"] = field(default_factory=deque)
+    """What no answer came to in this run, in smaller parts: it waits until what is due has had its turn."""
 
     def send_all(self) -> None:
-        """Send what is in doubt, then what is due, target by target."""
+        """Send what is in doubt, then what is due, target by target; last, in parts, what got no answer."""
         silent: tuple[Target, Stop] | None = None
-        for target, batch in self._batches():
+        for turn in self._turns():
+            target = turn.target
             if self._is_off(target):
                 continue
-            stop = self._send(target, batch)
+            stop = self._send(turn)
             if stop is not None and self._is_stopped(stop, target):
                 return
             if stop is not None and stop.whole_destination:
-                self.unheard = 0  # what is silent there says nothing of where it goes on
+                # What is silent there says nothing of where it goes on.
+                self.unheard, self.new_unheard = 0, False
             silent = (target, self._silent()) if self.unheard and not self.answers else None
         if silent is not None:
             self._is_stopped(silent[1], silent[0])
 
-    def _batches(self) -> Iterator[tuple[Target, tuple[int, ...]]]:
-        """What to send next, asked for again after each batch.
+    def _turns(self) -> Iterator["Turn"]:
+        """What to send next, asked for again after each turn.
 
         What is in doubt goes first, until a part of it gets no answer again: then what is due goes before the rest,
         so that a few that never get one hold up nothing else.
         """
-        replays = deque(self._replays() if self.replays else ())
+        replays = deque(Turn(target, (batch,)) for target, batch in (self._replays() if self.replays else ()))
         while replays and not self.unheard:
             yield replays.popleft()
         for target, due in self._targets().items():
             while not self._is_off(target) and (batch := due()):
-                yield target, batch
-        yield from replays
+                yield Turn(target, (batch,), is_new=True)
+        while self.set_aside or replays:
+            yield (self.set_aside or replays).popleft()
 
     def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
         """Where something goes that is due, and what is next there."""
@@ -155,7 +162,10 @@ class Lane:
         way = self._way(target)
         self.stopped.add(self._name(target))
         if stop.alarm:
-            self.done.stopped[way if stop.whole_destination else self._name(target)] = stop.why
+            place = way if stop.whole_destination else self._name(target)
+            self.done.stopped[place] = stop.why
+            if stop.is_silence:
+                self.done.silent.add(place)
         # What was sent another way before says nothing of the present one.
         return stop.whole_destination and way == self.destination
 
@@ -242,15 +252,14 @@ class Lane:
                 limit=self.sink.limits.batch,
             )
 
-    def _send(self, target: Target, batch: tuple[int, ...]) -> Stop | None:
-        """Send one batch, splitting it where it is refused for some of its rows."""
+    def _send(self, turn: "Turn") -> Stop | None:
+        """Send the batches of one turn, splitting what is refused for some of its rows; what gets no answer waits."""
         trial = Trial()
-        waiting = self._without_twins(batch)
-        tries = ATTEMPTS
+        waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
         while waiting:
             # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
             part, *waiting = one_first(waiting) if self.unheard else waiting
-            follow = self._try(target, part, trial, 1 if self.unheard else tries)
+            follow = self._try(turn.target, part, trial, 1 if self.unheard else turn.tries)
             match follow:
                 case Stop():
                     return follow
@@ -258,10 +267,14 @@ class Lane:
                     waiting = trial.next([*follow.batches, *waiting])
                 case Again():
                     self.unheard, self.silence = self.unheard + 1, follow.why
+                    self.new_unheard = self.new_unheard or turn.is_new
                     if self.unheard >= UNHEARD or self._asks_a_human:
                         return self._silent()
-                    tries = 1
-                    waiting += halves(follow.batch)
+                    # A new row alone that was tried once only is asked for once more, for a cut of a moment.
+                    once_more = [follow.batch] if turn.is_new and not follow.at_once else []
+                    if smaller := halves(follow.batch) or once_more:
+                        self.set_aside.append(Turn(turn.target, tuple(smaller), tries=1))
+                    self._wait(follow)
                 case _:
                     assert_never(follow)
             if trial.is_general:
@@ -276,12 +289,14 @@ class Lane:
     def _silent(self) -> Stop:
         """That no answer comes: from the whole destination once it came to several parts in a row, or to all there was.
 
-        Where a human decides about lost answers, they are told of those and need no alarm, and the target is left
-        alone for the run.
+        It is an alarm where something new got none. A few rows that were in doubt before say nothing of the platform,
+        hold up nothing, and are told of as in doubt. So are those about which a human decides: there the target alone
+        is left for the run.
         """
         asks = self._asks_a_human
         whole = self.unheard >= UNHEARD or not asks
-        return Stop(f"{self.silence}, at every try", whole_destination=whole, alarm=not asks)
+        alarm = self.new_unheard and not asks
+        return Stop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_silence=True)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The batch in parts none of which has two rows of one click and second.
@@ -317,12 +332,12 @@ class Lane:
                 return follow
             batch = follow.batch
             beside += follow.beside or 0
-            wait = follow.wait or timedelta(seconds=min(60, 2**attempt) * (0.5 + self.jitter() / 2))
+            wait = follow.wait or timedelta(seconds=min(60, 2 ** (attempt + self.unheard)) * (0.5 + self.jitter() / 2))
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
                 return Stop(f"{follow.why}; it asks for {wait}", whole_destination=True)
-            if follow.unheard and attempt + 1 >= tries:
-                return follow
+            if follow.unheard and (attempt + 1 >= tries or not follow.at_once):
+                return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
                 self.clock.sleep_until(self.clock.now() + wait)
             elif follow.beside is not None:
@@ -343,8 +358,8 @@ class Lane:
         self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
         with self.ledger.writing() as session:
             follow = self._receiving(session, trial).receive(intent, receipt)
-        if isinstance(receipt, SAID):
-            self.unheard, self.answers = 0, True
+        if is_heard(receipt) and not (isinstance(follow, Again) and follow.unheard):
+            self.unheard, self.answers, self.new_unheard = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
             return intent, Stop(receipt.reason, whole_destination=True)
         return intent, follow
@@ -371,7 +386,12 @@ class Lane:
             trial,
             self.done,
             now=self.clock.now(),
+            is_silent=self.unheard > 0,
         )
+
+    def _wait(self, again: Again) -> None:
+        """Give a platform that did not answer its time."""
+        self.clock.sleep_until(self.clock.now() + (again.wait or timedelta()))
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Have deliveries wait as long as the platform asked, over this run's end."""
@@ -380,6 +400,18 @@ class Lane:
             for _, row in requests.rows(session, intent.request):
                 row.deferred_until = now + min(wait, LONGEST_DELAY)
                 session.add(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What goes to one target before anything else does."""
+
+    target: Target
+    batches: tuple[tuple[int, ...], ...]
+    is_new: bool = False
+    """Whether nothing of it was in doubt before."""
+    tries: int = ATTEMPTS
+    """How often each of its batches is tried while no answer comes."""
 
 
 @dataclass(slots=True)

@@ -217,7 +217,8 @@ def run_night(
             deps.clock,
             jitter=deps.jitter,
             due_by=decided_at,
-            stopped={**summary.resolved.stopped, **summary.delivered.stopped},
+            stopped={*summary.resolved.stopped, *summary.delivered.stopped} - summary.delivered.silent,
+            silent=summary.delivered.silent,
             held=summary.held,
             replays=reading,
             heed=deps.heed,
@@ -245,7 +246,9 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     decided_at = _plan(ledger, book, deps, summary, watch)
     due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= decided_at for at in _times(row))}
     with watch(Step.VALIDATE):
-        summary.delivered = deliver(ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at)
+        summary.delivered = deliver(
+            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at, heed=deps.heed
+        )
     for row in _to_be_sent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.fate, stop] += 1

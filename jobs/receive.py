@@ -47,6 +47,8 @@ class Delivered:
     """Conversion, destination, fate, platform's code."""
     stopped: dict[str, str] = field(default_factory=dict)
     """Destinations (or a conversion action of one) that a human must mend, and why."""
+    silent: set[str] = field(default_factory=set)
+    """Those of them that only did not answer."""
     warnings: Counter[str] = field(default_factory=Counter)
     unexpected: int = 0
     """Rejections nobody expected: they need a look."""
@@ -74,6 +76,8 @@ class Again:
     """How many rows of the same request were answered for good; None where the whole request was put off."""
     unheard: bool = False
     """Whether no answer came that says anything."""
+    at_once: bool = True
+    """Whether the very same request is worth another try in this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,16 @@ class Stop:
     why: str
     whole_destination: bool
     alarm: bool = True
+    is_silence: bool = False
+    """Whether it is only that no answer came."""
 
 
 Follow = Next | Again | Stop
-SAID = (Received, Answered, Refused)
-"""Receipts that show that a platform answers."""
+
+
+def is_heard(receipt: Receipt) -> bool:
+    """Whether a receipt shows that a platform answers; what the sink itself refuses, it was never asked."""
+    return isinstance(receipt, Received | Answered) or (isinstance(receipt, Refused) and not receipt.unasked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,8 @@ class Receiving:
     trial: Trial
     done: Delivered
     now: datetime
+    is_silent: bool = False
+    """Whether the request before this one got no answer that says anything."""
 
     def receive(self, intent: Intent, receipt: Receipt) -> Follow:
         """Put every row where the receipt leaves it."""
@@ -172,16 +183,18 @@ class Receiving:
         if stop is not None:
             return Stop(words(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
-            return Stop(words(outcomes[0]), whole_destination=True)
+            return Again(words(outcomes[0]), None, intent.numbers, unheard=True, at_once=False)
         return Again("it answers retry", None, tuple(again), len(rows) - len(again)) if again else Next()
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
-        """Whether an answer speaks for no row, so that sending on would only put more in doubt.
+        """Whether an answer speaks for no row, and so is as good as none.
 
-        One row whose code is too new says nothing of the others, except where a second sending may count twice.
+        A few rows whose code is too new say nothing of the others, except where a second sending may count twice, or
+        where nothing else has passed since the last such answer.
         """
         unknown = all(outcome.kind is OutcomeClass.UNKNOWN for outcome in outcomes)
-        return unknown and (self.limits.replay_within is not None or len(outcomes) >= MANY)
+        is_told = self.is_silent or self.limits.replay_within is not None or len(outcomes) >= MANY
+        return unknown and is_told
 
     def _refused(self, intent: Intent, rows: Rows, refusal: Refused) -> Follow:
         outcome = refusal.outcome
@@ -209,7 +222,9 @@ class Receiving:
         for _, row in rows:
             sendables.doubt(row, intent.request, since=request.sent_at)
             self._move(row, Fate.IN_DOUBT, lost.reason)
-        return Again(lost.reason, lost.retry_after, intent.numbers, unheard=True)
+        # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
+        at_once = self.limits.replay_within is None
+        return Again(lost.reason, lost.retry_after, intent.numbers, unheard=True, at_once=at_once)
 
     def _settle(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
         fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)

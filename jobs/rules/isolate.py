@@ -55,9 +55,9 @@ def halves(part: Sequence[T]) -> list[tuple[T, ...]]:
 
 
 def one_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
-    """The same parts in the same order, the first row of all alone."""
+    """The same parts, the first row of all alone; what stood beside it comes last, for it may be as bad."""
     (one, *rest), *others = waiting
-    return [part for part in ((one,), tuple(rest), *map(tuple, others)) if part]
+    return [part for part in ((one,), *map(tuple, others), tuple(rest)) if part]
 
 
 def sample(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:

@@ -166,7 +166,7 @@ def test_few_rows_or_expected_ones_are_the_rows_own_fault(account, outcomes):
 def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
     """Five rows received, none confirmed: in doubt, nothing more is sent tonight, a human is told."""
     ready(account, 5)
-    account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH")] * 5))
+    account.sink.verdict = lambda _event: Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH")
     done = account.deliver()
 
     assert {"in_doubt"} == set(account.fates.values())

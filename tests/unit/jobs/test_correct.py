@@ -614,3 +614,35 @@ def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
     account.deliver()
 
     assert {"rejected"} == set(account.fates.values())
+
+
+def lost_and_sold(account):
+    """A correction that is due on the night on which another lead's sale is."""
+    goes(account, ("Perdu", LOST_ON))
+    nights(account, 3)
+    account.put(lead("L-2"))
+
+
+def test_a_conversion_that_gets_no_answer_holds_up_no_correction(sold):
+    """One row that never gets one says nothing of corrections."""
+    account = sold()
+    lost_and_sold(account)
+    account.sink.script.extend([fakes.lost_before] * 40)
+    account.clock.time += DAY
+    summary = account.night()
+
+    assert ["google_ads"] == list(summary.stopped)
+    assert [Fate.ACCEPTED] == [row.fate for row in account.rows(Adjustment)]
+
+
+def test_a_platform_that_answers_no_conversion_is_asked_for_one_correction(sold):
+    """Where that gets no answer either, no more go out."""
+    account = sold()
+    lost_and_sold(account)
+    account.sink.script.extend([fakes.lost_before] * 40)
+    account.sink.adjust_script.extend([fakes.lost_before] * 40)
+    account.clock.time += DAY
+    summary = account.night()
+
+    assert ["google_ads", "google_ads corrections"] == list(summary.stopped)
+    assert 1 == len(account.sink.corrections)

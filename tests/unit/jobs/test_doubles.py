@@ -27,6 +27,7 @@ def lose(account, times=5):
     """Have the answer lost in every attempt of a run, nothing having arrived."""
     account.sink.script.extend([fakes.lost_before] * times)
     account.deliver()
+    account.sink.script.clear()
 
 
 def test_what_is_sent_again_is_flagged(account):

@@ -1,5 +1,6 @@
 """A night that is asked to stop, at whichever chance: nothing is on its way, and the next night does the rest."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
@@ -7,10 +8,10 @@ import pytest
 
 from jobs.deliver import ATTEMPTS
 from jobs.ledger.tables import Request
-from jobs.nightly import Deps, run_night
+from jobs.nightly import Deps, run_night, validate
 from jobs.stopping import StoppedBySignal
 from tests import fakes
-from tests.builders import lead
+from tests.builders import lead, route, rulebook
 
 HALF_HOUR = timedelta(minutes=31)
 
@@ -49,6 +50,23 @@ def test_nothing_is_left_on_its_way(account, stop_at):
     assert stopped == (stop_at <= 3)
     assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.fates
     assert 1 == len(account.rows(Request))
+
+
+def test_a_check_of_what_is_due_stops_before_each_request_too(account):
+    """Asked to stop by its first answer, `run --validate-only` makes no second request."""
+    account.sink.limits = replace(account.sink.limits, batch=1)
+    account.book = rulebook(route(limits=account.sink.limits))
+    account.put(*(lead(f"L-{number}") for number in range(1, 4)))
+
+    def heed():
+        if account.sink.calls:
+            raise StoppedBySignal(15)
+
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, heed=heed)
+    with account.hold() as ledger, pytest.raises(StoppedBySignal):
+        validate(ledger, account.book, deps)
+
+    assert 1 == len(account.sink.calls)
 
 
 def test_asking_for_outcomes_reads_no_lead(account):

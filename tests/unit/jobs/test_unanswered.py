@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import Lost, Outcome, OutcomeClass
+from connectors.records import Answered, Lost, Outcome, OutcomeClass, Refused
 from tests import fakes
 from tests.builders import GOOGLE, TARGET, lead, route, rulebook
-from tests.fakes import DONE, NIGHT
+from tests.fakes import NIGHT
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -85,7 +85,7 @@ def test_a_platform_that_never_answers_is_left_alone(account):
 
     assert IN_VAIN == len(account.sink.calls)
     assert {GOOGLE: "HTTP 500, at every try"} == done.stopped
-    assert {"in_doubt": 100, "pending": 150} == standing(account)
+    assert {"in_doubt": 102, "pending": 148} == standing(account)
 
 
 def test_a_platform_that_never_answers_is_left_alone_night_after_night(account):
@@ -99,7 +99,7 @@ def test_a_platform_that_never_answers_is_left_alone_night_after_night(account):
         assert [GOOGLE] == list(account.deliver().stopped)
         assert IN_VAIN == len(account.sink.calls)
 
-    assert {"in_doubt": 102, "pending": 148} == standing(account)
+    assert {"in_doubt": 106, "pending": 144} == standing(account)
 
     heal(account)
     account.clock.time = NIGHT + 3 * DAY
@@ -231,11 +231,154 @@ def test_where_a_human_is_asked_a_silent_platform_is_left_alone_too(account):
     assert {"in_doubt": 6, "pending": 14} == standing(account)
 
 
-def test_an_unknown_outcome_is_no_silence(account):
-    """It is read, and means what it did: it stops the action."""
-    ready(account, 2)
-    account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.UNKNOWN, "NEW")] * 2))
-    account.sink.verdict = lambda _event: DONE
-    account.deliver()
+def never_say(account, *poison):
+    """Answer every request that carries one of these leads so that it speaks for no row."""
+    marks = [f"gclid-of-{name}".encode() for name in poison]
 
-    assert 1 == len(account.sink.calls)
+    def step(sink, batch):
+        is_hit = any(mark in event.body for mark in marks for event in batch)
+        mismatch = Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH")
+        return Answered((mismatch,) * len(batch)) if is_hit else fakes.take(sink, batch)
+
+    account.sink.script.extend([step] * FOREVER)
+
+
+def forgets(account, count, **limits):
+    """Sales that are due at a platform where each sending of an event may count."""
+    account.sink.idempotent = False
+    ready(account, count, replay_within=48 * HOUR, **limits)
+
+
+def copies(account):
+    """How often each event was sent."""
+    return Counter(event.key for call in account.sink.calls for event in call.events)
+
+
+@pytest.mark.parametrize(("within", "stuck"), [(48 * HOUR, 1), (None, 6)])
+def test_rows_whose_answers_say_nothing_hold_up_nothing_new(account, within, stuck):
+    """They are asked for again night after night, and what is new goes out each night."""
+    poison = [f"L-{number:03}" for number in range(1, stuck + 1)]
+    ready(account, stuck, replay_within=within)
+    never_say(account, *poison)
+    for night in range(3):
+        account.clock.time = NIGHT + night * DAY
+        if night:
+            ready(account, 3, first=10 * night)
+        stopped = account.deliver().stopped
+        fates = account.fates
+
+        assert {"in_doubt"} == {fates.pop(name) for name in poison}
+        assert {"accepted"} >= set(fates.values())
+        assert ([GOOGLE] if night == 0 else []) == list(stopped)
+
+
+def test_a_row_whose_answer_says_nothing_is_found_among_others(account):
+    """Its batch is taken apart, as one that gets no answer is."""
+    forgets(account, 40)
+    never_say(account, "L-017")
+    done = account.deliver()
+
+    assert {"accepted": 39, "in_doubt": 1} == standing(account)
+    assert {} == done.stopped
+
+
+def test_a_platform_whose_answers_say_nothing_is_left_alone(account):
+    """However few rows ask it, and however many there are."""
+    ready(account, 2_000, batch=2_000)
+    never_say(account, "")
+    done = account.deliver()
+
+    assert [2_000, 1, 1] == sizes(account)
+    assert {GOOGLE: "EVENTS_RECEIVED_MISMATCH, at every try"} == done.stopped
+
+
+def test_a_few_rows_whose_code_is_too_new_are_no_silence(account):
+    """Where a key counts once: they are in doubt, and say nothing of the platform."""
+    ready(account, 2)
+    never_say(account, "")
+    done = account.deliver()
+
+    assert [2] == sizes(account)
+    assert ({"in_doubt": 2}, {}) == (standing(account), done.stopped)
+
+
+def test_where_each_sending_may_count_a_silent_platform_gets_few_copies(account):
+    """Of one event two in a night at most, and four in all nights, where a platform takes all and answers none."""
+    forgets(account, 100)
+    account.sink.script.extend([fakes.lost_after] * FOREVER)
+    for night in range(4):
+        before = copies(account)
+        requests = len(account.sink.calls)
+        account.clock.time = NIGHT + night * DAY
+        account.deliver()
+
+        assert max((copies(account) - before).values(), default=0) <= 2
+        assert len(account.sink.calls) - requests <= 3
+
+    assert max(copies(account).values()) <= 4
+    assert account.sink.counted == copies(account)
+
+
+@pytest.mark.parametrize("place", [1, 50, 100])
+def test_where_each_sending_may_count_a_row_is_found_by_few_copies(account, place):
+    """Of one event ⌈log₂ n⌉ + 2 at most, and most are sent two or three times."""
+    forgets(account, 100)
+    never_answer(account, f"L-{place:03}")
+    account.deliver()
+    often = sorted(copies(account).values())
+
+    assert {"accepted": 99, "in_doubt": 1} == standing(account)
+    assert often[-1] <= 7 + 2
+    assert often[50] <= 3
+
+
+def test_where_each_sending_may_count_a_platform_is_given_time_too(account):
+    """A second, doubling: a cut that lasts a moment is no silence; its own delay where it names one."""
+    forgets(account, 10)
+    account.sink.script.extend([fakes.lost_before, lambda _sink, _batch: Lost("HTTP 503", timedelta(minutes=1))])
+    done = account.deliver()
+
+    assert [0.75, 60] == [wait.total_seconds() for wait in account.clock.slept]
+    assert ({"accepted": 9, "in_doubt": 1}, {}) == (standing(account), done.stopped)
+
+
+@pytest.mark.parametrize("poison", [(1, 2, 3), (1, 51, 52), (98, 99, 100), (1, 2, 3, 4, 5, 6)])
+def test_rows_side_by_side_that_never_get_an_answer_stop_nothing(account, poison):
+    """What stands in the next batch goes out the same night, and within two nights all but they are accepted."""
+    ready(account, 150, batch=100)
+    never_answer(account, *(f"L-{number:03}" for number in poison))
+    stopped = [account.deliver().stopped]
+    next_batch = {fate for name, fate in account.fates.items() if name > "L-100"}
+    account.clock.time = NIGHT + DAY
+    stopped.append(account.deliver().stopped)
+
+    assert {"accepted"} == next_batch
+    assert [{}, {}] == stopped
+    assert {"accepted": 150 - len(poison), "in_doubt": len(poison)} == standing(account)
+
+
+def test_a_platform_is_not_called_stopped_for_what_was_in_doubt_before(account):
+    """Nothing waits for it: the rows are in doubt, and are told of as that."""
+    ready(account, 100)
+    never_answer(account, "L-001", "L-002", "L-003")
+    account.deliver()
+    for night in (1, 2, 3):
+        account.clock.time = NIGHT + night * DAY
+
+        assert {} == account.deliver().stopped
+        assert {"accepted": 97, "in_doubt": 3} == standing(account)
+
+
+def test_a_refusal_of_our_own_is_no_answer(account):
+    """It shows nothing of a platform that was never asked."""
+    ready(account, 12)
+
+    def step(_sink, batch):
+        local = Refused(Outcome(OutcomeClass.FIX_DATA, "LOCAL"), (0,), unasked=True)
+        return local if any(b"gclid-of-L-007" in event.body for event in batch[:1]) else Lost("HTTP 500")
+
+    account.sink.script.extend([step] * FOREVER)
+    done = account.deliver()
+
+    assert [12] * TRIES + [1, 1, 1] == sizes(account)
+    assert {GOOGLE: "HTTP 500, at every try"} == done.stopped
