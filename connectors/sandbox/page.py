@@ -157,13 +157,15 @@ def _tally(refused: Sequence[Row]) -> list[Row]:
 def _recipe(addresses: Mapping[str, object]) -> str:
     """How to make trouble on this very sandbox, from a terminal."""
     control = str(addresses.get("control", "http://127.0.0.1:PORT"))
-    lines = "\n\n".join(f"# {title}\ncurl {line.format(control=control)}" for title, line in _RECIPES)
+    recipes = "\n\n".join(
+        f"{text(f'# {title}')}\n{text(f'curl {line.format(control=control)}')}" for title, line in _RECIPES
+    )
     kinds = ", ".join(Kind)
     return (
         "<section><h2>Make trouble</h2>"
         f"<p>From a terminal. A fault names a server of those below and a kind: {text(kinds)}; "
         "<code>count</code>, <code>after</code> and <code>path</code> say which requests it takes.</p>"
-        f"<pre><code>{text(lines)}</code></pre></section>"
+        f"<pre><code>{recipes}</code></pre></section>"
     )
 
 

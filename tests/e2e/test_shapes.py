@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from connectors.sandbox.oplead_wire import wire_id
 from connectors.sandbox.population import FIRST_NIGHT, Population
 from jobs.ledger import tables
+from tests import quick
 from tests.e2e.support.company import ACTIONS, CUSTOMER
 from tests.e2e.support.shapes import shapes
 from tests.e2e.support.typed import type_in
@@ -239,12 +240,14 @@ def test_refusals_are_few():
 def test_what_cannot_be_told_is_refused(newcomer, population, shape):
     """`probe` names the setting to write, and nothing is read by halves; once written, all is read right."""
     refusal = refusal_of(shape)
+    newcomer.company.state.unlink()
     refused = newcomer.probe()
 
     assert refused.code in (1, 2, 3)
     assert refusal.setting in refused.out + refused.err
     assert not newcomer.company.state.exists()
 
+    quick.with_state(newcomer.company.state)
     newcomer.oplead |= refusal.written
     reads_every_lead_right(newcomer, population, shape)
 

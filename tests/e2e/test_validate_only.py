@@ -126,6 +126,7 @@ def test_people_read_what_each_platform_says(due):
 
 def test_the_installed_command_does_it_too(due):
     """In a process of its own, before any run: the same, and no state is made."""
+    due.state.unlink()
     code, out, _ = due.command("run", "--validate-only", "--json")
     told = json.loads(out)
 
@@ -253,6 +254,7 @@ def test_nothing_due_is_said(company):
 )
 def test_what_does_not_go_with_it_is_refused(company, more, said):
     """Usage, 2, with the reason; no request is made and no state."""
+    company.state.unlink()
     done = type_in(company, "run", "--validate-only", *more)
 
     assert 2 == done.code
