@@ -165,7 +165,7 @@ class Lane:
             place = way if stop.whole_destination else self._name(target)
             self.done.stopped[place] = stop.why
             if stop.is_silence:
-                self.done.silent.add(place)
+                self.done.silent.append(place)
         # What was sent another way before says nothing of the present one.
         return stop.whole_destination and way == self.destination
 

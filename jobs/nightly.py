@@ -217,7 +217,7 @@ def run_night(
             deps.clock,
             jitter=deps.jitter,
             due_by=decided_at,
-            stopped={*summary.resolved.stopped, *summary.delivered.stopped} - summary.delivered.silent,
+            stopped={*summary.resolved.stopped, *summary.delivered.stopped}.difference(summary.delivered.silent),
             silent=summary.delivered.silent,
             held=summary.held,
             replays=reading,

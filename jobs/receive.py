@@ -47,7 +47,7 @@ class Delivered:
     """Conversion, destination, fate, platform's code."""
     stopped: dict[str, str] = field(default_factory=dict)
     """Destinations (or a conversion action of one) that a human must mend, and why."""
-    silent: set[str] = field(default_factory=set)
+    silent: list[str] = field(default_factory=list)
     """Those of them that only did not answer."""
     warnings: Counter[str] = field(default_factory=Counter)
     unexpected: int = 0
