@@ -262,9 +262,10 @@ class Nights(RuleBasedStateMachine):
                 assert count >= 1, key
             if fate in NOT_COUNTED:
                 assert count == 0, (key, fate)
-        # The last correction that was taken is what the key is worth there.
+        # The last correction that was taken is what the key is worth there, unless nobody knows of a later one.
         taken = self.ask("SELECT key, value FROM adjustment WHERE fate = 'accepted' ORDER BY delivery, number")
-        open_ones = {key for (key,) in self.ask("SELECT key FROM adjustment WHERE fate IN ('in_doubt', 'submitted')")}
+        unknown = "SELECT key FROM adjustment WHERE fate IN ('in_doubt', 'submitted', 'unconfirmed')"
+        open_ones = {key for (key,) in self.ask(unknown)}
         told = {key: value for key, value in taken if key not in open_ones}
         assert told == {key: self.sink.values[key] for key in told}
 
