@@ -415,7 +415,7 @@ def uploads_fail(witness, parrot):
     company.heal()
 
     parrot.says = None
-    say(company, "meta", 200, {"events_received": 1, "messages": [SAID], "fbtrace_id": EMAIL}, count=99)
+    say(company, "meta", 200, {"events_received": 7, "messages": [SAID], "fbtrace_id": EMAIL}, count=99)
     assert witness.night("events are taken in part").delivered.requests
     company.heal()
 
