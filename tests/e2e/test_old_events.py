@@ -85,6 +85,7 @@ def test_an_event_in_doubt_that_grows_too_old(company):
     assert 3 == company.night().exit_code
     assert ["in_doubt", "in_doubt"] == fates(company)
 
+    company.heal()
     company.posts.clear()
     summary = company.later(2 * AN_HOUR)
 
