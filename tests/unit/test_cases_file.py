@@ -76,7 +76,7 @@ META_PLAINS = {
     "ln": r"[^\W\d_]+( [^\W\d_]+)*",
     "ct": r"[^\W\d_]+",
     "zp": r"\d{5}",
-    "country": r"fr",
+    "country": r"fr|be",
 }
 META_ENOUGH = ({"em"}, {"ph"}, {"fn", "ln", "zp"}, {"fn", "ln", "ct"})
 FBC = re.compile(r"fb\.[0-2]\.\d{13}\.[A-Za-z0-9_-]+")
