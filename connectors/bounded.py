@@ -51,11 +51,12 @@ def bounded(
     try:
         _wait(thread, seconds, heed, grace)
     finally:
-        if abort is not None and thread.is_alive():
+        # What fails after this fails because it is ended here, and says nothing of its own.
+        failed = tuple(errors)
+        if abort is not None and not (answers or failed):
             abort()
-    # Looked at in this order: a call that ends just now has left its answer before its thread is over.
-    if errors:
-        raise errors[0]
+    if failed:
+        raise failed[0]
     if answers:
         return answers[0]
     raise TimeoutError

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 
 import pytest
 import requests
@@ -16,7 +17,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 from urllib3.exceptions import SSLError as TransportSSLError
 
-from connectors.bounded import hang_up
+from connectors.bounded import bounded, hang_up
 from connectors.one_call import exchange, never_connected, restrain
 
 
@@ -93,3 +94,20 @@ def test_a_connection_that_is_hung_up_keeps_its_keys():
 
             assert line._sslobj is not None
             assert theirs.recv(1) == b""
+
+
+def test_what_fails_because_it_is_ended_came_too_late():
+    """The error of a connection that was cut at the deadline is no finding of its own, however fast it is there."""
+    ended, threads = threading.Event(), []
+
+    def call():
+        threads.append(threading.current_thread())
+        ended.wait(10)
+        raise ConnectionError
+
+    def abort():
+        ended.set()
+        threads[0].join(10)
+
+    with pytest.raises(TimeoutError):
+        bounded(call, 0.1, abort=abort)
