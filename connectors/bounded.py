@@ -12,6 +12,8 @@ Answer = TypeVar("Answer")
 Heed = Callable[[], object]
 """A cancel token: returns where work may go on, raises where somebody asked to stop."""
 
+WAITS = 4
+"""An exchange may take as long as so many waits: to connect, to send, for the head, for the body."""
 _HEEDED_EVERY = 0.5  # seconds; how long somebody who asks us to stop may wait for us to hear it
 
 

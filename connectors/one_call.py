@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
-from connectors.bounded import Heed, bounded, hang_up
+from connectors.bounded import WAITS, Heed, bounded, hang_up
 from connectors.errors import Misconfigured
 
 Answer = TypeVar("Answer")
@@ -33,7 +33,6 @@ UPLOAD_GRACE = 5.0
 """Seconds that an upload's answer may still take after a stop was asked for: without it nobody knows what counts."""
 LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes, unpacked; an answer that blames two thousand events is a tenth of it."""
-_WAITS = 4  # an exchange may take as long as so many waits: to connect, to send, for the head, for the body
 _PART = 65_536  # bytes
 
 
@@ -81,7 +80,7 @@ def exchange(
     line = cast(_Line, session.get_adapter(_EVERYWHERE))
     wait = max(timeout) if isinstance(timeout, tuple) else timeout
     try:
-        return bounded(call, wait * _WAITS, heed=heed, grace=grace, abort=line.cut)
+        return bounded(call, wait * WAITS, heed=heed, grace=grace, abort=line.cut)
     except TimeoutError:
         if not line.has_connected:
             raise ConnectTimeout("no connection in time") from None

@@ -9,11 +9,10 @@ from typing import Any
 import httpx
 
 from connectors.authorities import authorities
-from connectors.bounded import Heed, bounded, hang_up
+from connectors.bounded import WAITS, Heed, bounded, hang_up
 from connectors.unpacked import TooLargeError, unpacked
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_WAITS = 4  # an exchange may take as long as so many waits: to connect, to send, for the head, for the body
 _LARGEST_REFUSAL = 65_536  # bytes of an error's body that are worth reading
 _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 
@@ -33,7 +32,7 @@ class Lines:
     @property
     def seconds(self) -> float:
         """How long one exchange may take, from connecting to the last byte of the answer."""
-        return (self._timeout.read or 30.0) * _WAITS
+        return (self._timeout.read or 30.0) * WAITS
 
     def close(self) -> None:
         """Close the connections that nothing uses."""

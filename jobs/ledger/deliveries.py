@@ -181,7 +181,7 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
 
     All deliveries are gone through where there is such an id, so only ids should be asked about that are new.
     """
-    fresh = [each for each in sorted(conversions) if not _has_any(session, account, each)]
+    fresh = [each for each in sorted(conversions) if not is_any(session, account, each)]
     if not fresh:
         return
     made_of = (
@@ -200,6 +200,9 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
                 yield conversion, named
 
 
-def _has_any(session: Session, account: str, conversion: str) -> bool:
+def is_any(session: Session, account: str, conversion: str, destination: str | None = None) -> bool:
+    """Whether there ever was a delivery of a conversion, to one destination where that is named."""
     wanted = select(Delivery.id).where(Delivery.account == account, Delivery.conversion == conversion)
+    if destination is not None:
+        wanted = wanted.where(Delivery.destination == destination)
     return session.exec(wanted.limit(1)).first() is not None

@@ -8,6 +8,7 @@ from sqlalchemy import exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind
+from jobs.ledger import deliveries
 from jobs.ledger.fates import Fate
 from jobs.ledger.tables import WHOLE, ClickIdRow, Delivery, LeadRow, Run, StatusChange, Transition
 from jobs.rules.facts import Answer
@@ -52,12 +53,7 @@ def begun_before(session: Session, account: str, *, run: int, since: datetime) -
 
 def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of the conversions and destinations that ever had a delivery."""
-    return {place for place in places if _has_delivery(session, account, *place)}
-
-
-def _has_delivery(session: Session, account: str, conversion: str, destination: str) -> bool:
-    place = (Delivery.account == account, Delivery.conversion == conversion, Delivery.destination == destination)
-    return session.exec(select(Delivery.id).where(*place).limit(1)).first() is not None
+    return {place for place in places if deliveries.is_any(session, account, *place)}
 
 
 def newest(session: Session, account: str) -> list[Sample]:

@@ -1,19 +1,18 @@
 """The API's answers as receipts: what became of each row, or why nothing was processed."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from connectors.google_ads.ads_api.client import CallFailedError
 from connectors.google_ads.ads_api.failures import Fault, UploadAnswer, faults_in
 from connectors.google_ads.ads_api.outcomes import gravest
+from connectors.google_ads.rpc import REQUEST_ID, SAYING_NOTHING
 from connectors.records import Answered, Lost, Outcome, OutcomeClass, Receipt, Refused
 
 DONE = Outcome(OutcomeClass.DONE, "SUCCESS")
 VALIDATED = Outcome(OutcomeClass.DONE, "VALIDATED")
 """What would have been taken in, had it not been for validation only."""
 
-_REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}", re.ASCII)
 _AT_THE_DOOR = {
     "PERMISSION_DENIED": "Google refuses this Cloud project: is the Google Ads API enabled in it?",
     "UNAUTHENTICATED": "Google refuses the token",
@@ -22,12 +21,6 @@ _AT_THE_DOOR = {
 """Refusals by what stands before the API, which therefore has seen nothing."""
 _INSIDE = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRENT_MODIFICATION"}
 """Troubles in Google's own works, after which nobody knows what was recorded: asked again, they say so."""
-
-_SAYING_NOTHING = {"CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
-"""Statuses of a server that failed, perhaps after it had recorded everything, whatever else it says.
-
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
-"""
 
 
 def read_answer(answer: UploadAnswer, sent: int, *, validate_only: bool) -> Receipt:
@@ -56,7 +49,7 @@ def read_failure(error: CallFailedError, sent: int) -> Receipt:
     """
     if error.faults:
         refusal = _refusal(error.faults, sent)
-        if refusal.outcome.code in _INSIDE or error.status in _SAYING_NOTHING:
+        if refusal.outcome.code in _INSIDE or error.status in SAYING_NOTHING:
             return Lost(refusal.outcome.code)
         return replace(refusal, outcome=_with_id(refusal.outcome, error.request_id))
     if words := _AT_THE_DOOR.get(error.status):
@@ -82,6 +75,6 @@ def _refusal(faults: Sequence[Fault], sent: int) -> Refused:
 
 def _with_id(outcome: Outcome, request_id: str | None) -> Outcome:
     """The outcome with the request's id, by which Google's support finds it."""
-    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+    if request_id is None or not REQUEST_ID.fullmatch(request_id):
         return outcome
     return replace(outcome, message=", ".join(filter(None, (outcome.message, f"request {request_id}"))))

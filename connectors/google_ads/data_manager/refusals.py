@@ -13,11 +13,10 @@ from http import HTTPStatus
 import requests
 
 from connectors.google_ads.data_manager.outcomes import TROUBLES, class_of, outcome_of
+from connectors.google_ads.rpc import REQUEST_ID, SAYING_NOTHING
 from connectors.records import Lost, Outcome, OutcomeClass, Refused
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")
-REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}", re.ASCII)
-"""What an id of theirs may be, so that it can be kept and shown."""
 _PATH = re.compile(r"[\w./\[\]]{1,200}")
 _ROW = re.compile(r"\bevents[\[./](\d+)")
 """`events[3].user_data`, `events.events[3]`, `events.3`: how a path names a row is not documented."""
@@ -37,8 +36,6 @@ _STATUSES = {
 
 https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 """
-_SAYING_NOTHING = {"CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
-"""Statuses that may come after the events were taken, with whatever number of HTTP's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ class VendorError:
     @property
     def says_nothing(self) -> bool:
         """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
-        has_failed = self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in _SAYING_NOTHING
+        has_failed = self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in SAYING_NOTHING
         return has_failed or self.outcome.code in TROUBLES
 
     def receipt(self, sent: int) -> Refused | Lost:

@@ -31,9 +31,10 @@ from connectors.google_ads.credentials import (
 )
 from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name
-from connectors.google_ads.data_manager.refusals import REQUEST_ID, VendorError, read_error
+from connectors.google_ads.data_manager.refusals import VendorError, read_error
 from connectors.google_ads.data_manager.status import read_status
 from connectors.google_ads.data_manager.wire import open_session
+from connectors.google_ads.rpc import REQUEST_ID
 from connectors.host_names import is_unknown_host
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, never_connected, nobody_answers
 from connectors.records import (
