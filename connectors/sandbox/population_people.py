@@ -4,8 +4,8 @@ E-mails are on the domains of RFC 2606, or on gmail.com with a made-up, numbered
 
 Numbers come from the blocks that Arcep keeps for works of fiction: 01 99 00, 02 61 91, 03 53 01, 04 65 71,
 05 36 49 and, for mobiles, 06 39 98 (https://www.arcep.fr, plan national de numérotation, decision 2018-0881).
-phonenumbers 9.0.43 takes the five landline blocks for valid and the mobile one for invalid, so the landline
-is what a lead is matched by, and a fiction mobile is what a careful reader drops. No block is known to be
+phonenumbers 9.0.43 takes the five landline blocks for valid and the mobile one for invalid, so people have
+landlines, and the few fiction mobiles are what a careful reader drops. No block is known to be
 kept overseas or abroad: there the example numbers of libphonenumber stand in, the same few for all.
 """
 
@@ -127,6 +127,8 @@ def invent(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
     }
     if kinds["mobile"] == "landline":
         contact |= {"phone": "", "mobile": typed_phone}
+    if kinds["mobile"] == "twice":
+        contact["mobile"] = typed_phone
     if kinds["mobile"] == "fiction":
         contact["mobile"] = _spell(dice.pick(("spaced", "compact", "e164")), FICTION_MOBILE + line)
     address = {"postcode": place.postcode, "city": place.city, "country": place.country or dice.pick(COUNTRIES)}

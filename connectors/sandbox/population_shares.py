@@ -32,7 +32,8 @@ SHARES: Final[Mapping[str, Mapping[str, int]]] = {
     # contact.mobile
     "mobile": {
         "absent": 650,
-        "fiction": 250,  # a mobile number that phonenumbers does not take for a valid one
+        "twice": 240,  # the number of contact.phone once more
+        "fiction": 10,  # a mobile number that phonenumbers does not take for a valid one
         "landline": 100,  # the landline, and nothing in contact.phone
     },
     # contact.email
