@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test fuzz chaos check bench format schema install develop lock help
+.PHONY: demo test fuzz mutants chaos check bench format schema install develop lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -18,6 +18,10 @@ test: develop ## run every test, or those in TESTS
 FUZZ_SECONDS ?= 600
 fuzz: develop ## invent bad input for ten minutes, or FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -q --timeout 0 tests/fuzz
+
+FAULTS ?=
+mutants: develop ## break each guarantee once, in a copy, and see which test notices; FAULTS="consent lease" for some
+	$(BIN)/python tests/mutants.py $(FAULTS)
 
 CHAOS_KILLS ?= 220
 chaos: develop ## kill the job more than 200 times, or CHAOS_KILLS, over nights in which everything fails

@@ -110,6 +110,15 @@ def test_a_sale_that_comes_back_in_time_is_left_alone(sold):
     assert [] == account.sink.corrections
 
 
+def test_a_correction_is_later_than_what_it_corrects(sold):
+    """Lost in the very second it was won, it is told a second later: a platform refuses a correction that is not."""
+    account = sold()
+    goes(account, ("Perdu", WON + timedelta(milliseconds=1)))
+    nights(account, 6)
+
+    assert [WON + timedelta(seconds=1)] == [row.at for row in account.rows(Adjustment)]
+
+
 def test_won_again_after_it_was_taken_back_it_is_a_second_conversion(sold):
     """With a key and a time of its own; lost again, it is taken back for itself."""
     account = sold()

@@ -1,0 +1,401 @@
+"""Breaks each guarantee once, in a copy of the project, and sees which test notices: `make mutants`.
+
+A fault is one line made wrong. It is caught where one of its tests fails, and those tests pass without it. A fault
+whose line is not there exactly once is out of date, and fails the run as one that nobody catches does.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+AT_ONCE = 2
+LONGEST = 900  # seconds
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One line made wrong, and where that should be noticed."""
+
+    promise: str
+    """What it breaks."""
+    file: str
+    line: str
+    """A piece of the file's text that stands there exactly once."""
+    instead: str
+    tests: str
+    """Files or tests, as pytest takes them."""
+
+
+FAULTS = (
+    # ── nothing is lost, nothing is sent twice ───────────────────────────────────────────────────
+    Fault(
+        "what a dead run left in flight may have arrived",
+        "jobs/recover.py",
+        "sendables.move(session, ledger, row, Fate.IN_DOUBT, CAUSE, now=now)",
+        "sendables.move(session, ledger, row, Fate.PENDING, CAUSE, now=now)",
+        "tests/e2e/test_crashes.py",
+    ),
+    Fault(
+        "an answer that was lost is not a refusal",
+        "jobs/receive.py",
+        "self._move(row, Fate.IN_DOUBT, lost.reason)",
+        "self._move(row, Fate.PENDING, lost.reason)",
+        "tests/unit/jobs/test_deliver.py tests/e2e/test_faults.py",
+    ),
+    Fault(
+        "'already there' is ours only after an attempt of ours",
+        "jobs/ledger/fates.py",
+        "return Fate.ACCEPTED if tried_before else Fate.REJECTED",
+        "return Fate.ACCEPTED",
+        "tests/unit/ledger/test_fates.py",
+    ),
+    Fault(
+        "what nobody knows is never accepted",
+        "jobs/ledger/fates.py",
+        "return Fate.UNCONFIRMED if asynchronous else Fate.IN_DOUBT",
+        "return Fate.ACCEPTED",
+        "tests/unit/ledger/test_fates.py",
+    ),
+    Fault(
+        "bytes stay frozen while they may have arrived",
+        "jobs/ledger/fates.py",
+        "FROZEN = frozenset({Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})",
+        "FROZEN = frozenset({Fate.IN_FLIGHT, Fate.SUBMITTED})",
+        "tests/unit/jobs/test_deliver.py tests/e2e/test_crashes.py",
+    ),
+    Fault(
+        "bytes are erased once settled",
+        "jobs/ledger/sendables.py",
+        "delivery.event = None",
+        "pass",
+        "tests/e2e/test_privacy.py",
+    ),
+    Fault(
+        "whoever lost the lease writes nothing",
+        "jobs/ledger/ledger.py",
+        "if lease is None or lease.epoch != self.epoch:",
+        "if lease is None:",
+        "tests/unit/ledger/test_lease.py tests/e2e/test_two_runs.py",
+    ),
+    Fault(
+        "one run holds an account",
+        "jobs/ledger/lease.py",
+        "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        "tests/unit/ledger/test_lease.py tests/e2e/test_two_runs.py",
+    ),
+    Fault(
+        "a key is the delivery's, whatever run or target",
+        "jobs/rules/keys.py",
+        "parts = (account, lead, conversion, destination, str(occurrence))",
+        "parts = (account, lead, conversion, destination)",
+        "tests/unit/rules/test_keys.py",
+    ),
+    Fault(
+        "a replay past 48 hours would count twice at Meta",
+        "jobs/deliver.py",
+        "if within is not None and since is not None and self.clock.now() - since > within:",
+        "if False:",
+        "tests/unit/jobs/test_deliver.py tests/e2e/test_meta_doubles.py",
+    ),
+    Fault(
+        "three replays, then nobody will know",
+        "jobs/deliver.py",
+        "if len(asked) > REPLAY_RUNS:",
+        "if len(asked) > 99:",
+        "tests/unit/jobs/test_deliver.py",
+    ),
+    Fault(
+        "a second sending that may count twice says so",
+        "jobs/intend.py",
+        "row.may_count_twice = row.may_count_twice or cannot_tell",
+        "row.may_count_twice = row.may_count_twice or False",
+        "tests/e2e/test_meta_doubles.py tests/unit/jobs/test_doubles.py",
+    ),
+    Fault(
+        "a request without an answer is asked about, not sent again",
+        "jobs/resolve.py",
+        'resolution = Forgotten(f"no outcome in {GIVE_UP_AFTER.days} days")',
+        "pass",
+        "tests/unit/jobs/test_resolve.py",
+    ),
+    Fault(
+        "a part of a request refused accepts nobody unproven",
+        "connectors/google_ads/data_manager/status.py",
+        "return PartlyRefused(min(max(refused, 1), rows), rows, reasons)",
+        "return Answered((DONE,) * rows)",
+        "tests/contract/google_ads/test_resolve.py",
+    ),
+    Fault(
+        "a named row is the one that is rejected",
+        "jobs/rules/isolate.py",
+        "rest = [row for position, row in enumerate(batch) if position not in blamed]",
+        "rest = [row for position, row in enumerate(batch) if position - 1 not in blamed]",
+        "tests/unit/rules/test_isolate.py tests/unit/jobs/test_deliver.py",
+    ),
+    Fault(
+        "nobody is rejected for a fault of the settings",
+        "jobs/trial.py",
+        "return self.sampled is not None and self.refusals >= self.sampled + SAMPLE",
+        "return False",
+        "tests/unit/jobs/test_alike.py tests/e2e/test_isolation.py",
+    ),
+    Fault(
+        "the next pull overlaps this one from its start",
+        "jobs/pull.py",
+        "place.since = began - overlap",
+        "place.since = began + overlap",
+        "tests/unit/jobs/test_pull.py",
+    ),
+    Fault(
+        "an interrupted pull goes on at its page",
+        "jobs/pull.py",
+        "place.resume = page.resume",
+        "place.resume = None",
+        "tests/unit/jobs/test_pull.py tests/unit/jobs/test_pull_ends.py",
+    ),
+    Fault(
+        "a lead is gone when found gone on two nights",
+        "jobs/gone.py",
+        "missing_before=now - BELIEVED_AFTER",
+        "missing_before=now",
+        "tests/unit/jobs/test_gone.py",
+    ),
+    Fault(
+        "a surge waits for a human",
+        "jobs/rules/surge.py",
+        "if due > allowed else None",
+        "if False else None",
+        "tests/unit/rules/test_surge.py tests/unit/jobs/test_hold.py",
+    ),
+    Fault(
+        "a correction follows what it corrects",
+        "jobs/correct.py",
+        "row.at = max(want.at, *(at + AFTER for at in sent))",
+        "row.at = want.at",
+        "tests/unit/jobs/test_correct.py",
+    ),
+    # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
+    Fault(
+        "nothing of the past goes out on the first night",
+        "jobs/rules/timing.py",
+        "origin = Origin.BASELINE if seen.previously is None else Origin.BOUNDED",
+        "origin = Origin.BOUNDED",
+        "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
+    ),
+    Fault(
+        "nothing before its start goes out",
+        "jobs/rules/decide.py",
+        'return "before_since" if entry.at < start else None',
+        "return None",
+        "tests/unit/rules/test_decide.py",
+    ),
+    Fault(
+        "no consent, no conversion",
+        "jobs/rules/consent.py",
+        'return Signal.GRANTED if assume else Withheld("consent_missing")',
+        "return Signal.GRANTED",
+        "tests/unit/rules/test_consent.py",
+    ),
+    Fault(
+        "an answer in no list is no consent",
+        "jobs/rules/consent.py",
+        'return Withheld("consent_unknown")',
+        "return Signal.GRANTED",
+        "tests/unit/rules/test_consent.py",
+    ),
+    Fault(
+        "consent that was withdrawn ends replays",
+        "jobs/rules/consent.py",
+        "return lead.ad_user_data is Answer.REFUSED or refused_ads",
+        "return refused_ads",
+        "tests/unit/jobs/test_deliver.py",
+    ),
+    Fault(
+        "an unreadable amount is not replaced",
+        "jobs/rules/values.py",
+        'return NoValue("value_unreadable", amount.shape)',
+        "return route.field_value.otherwise",
+        "tests/unit/rules/test_values.py tests/unit/rules/test_decide.py",
+    ),
+    Fault(
+        "an amount that may mean two is unreadable",
+        "jobs/rules/values.py",
+        'if not mark and grouped["group"] in ".," and whole.count(grouped["group"]) == 1:',
+        "if False:",
+        "tests/unit/rules/test_values.py",
+    ),
+    Fault(
+        "an amount that may still come is waited for",
+        "jobs/rules/values.py",
+        "    if now < until:\n",
+        "    if False:\n",
+        "tests/unit/rules/test_values.py tests/unit/rules/test_decide.py",
+    ),
+    Fault(
+        "a time that cannot be is not told",
+        "jobs/rules/decide.py",
+        "    if entry.implausible:\n",
+        "    if False:\n",
+        "tests/unit/rules/test_decide.py",
+    ),
+    Fault(
+        "not before Google knows the click",
+        "jobs/rules/decide.py",
+        "    if now < time_left.opens_at:\n",
+        "    if False:\n",
+        "tests/unit/rules/test_decide.py",
+    ),
+    Fault(
+        "nothing goes out after its window",
+        "jobs/rules/decide.py",
+        "is_late = now > time_left.closes_at",
+        "is_late = False",
+        "tests/unit/rules/test_decide.py",
+    ),
+    Fault(
+        "a click id keeps its case",
+        "connectors/oplead/click_ids.py",
+        "    return ClickId(kind, text)\n\n\ndef _as_bare",
+        "    return ClickId(kind, text.lower())\n\n\ndef _as_bare",
+        "tests/unit/oplead/test_click_ids.py",
+    ),
+    Fault(
+        "a click after the change did not lead to it",
+        "jobs/rules/routing.py",
+        "if click.kind in kinds and click.clicked_at <= at]",
+        "if click.kind in kinds]",
+        "tests/unit/rules/test_routing.py",
+    ),
+    Fault(
+        "a sale that was lost again does not go out at once",
+        "jobs/rules/decide.py",
+        "case Withhold() | Wait() | Send() if now >= until:",
+        "case Withhold() | Wait() | Send() if False:",
+        "tests/unit/rules/test_decide.py tests/unit/jobs/test_back_again.py",
+    ),
+    Fault(
+        "a conversion renamed in silence is refused",
+        "jobs/plan.py",
+        "if new not in book.was or book.was[new] is not None:",
+        "if False:",
+        "tests/e2e/test_settings_change.py tests/unit/jobs/test_new_settings.py",
+    ),
+    Fault(
+        "a renamed status moves nobody",
+        "jobs/rules/relabel.py",
+        "if leads >= FEWEST and leads >= SHARE * seen.left[move.before]:",
+        "if False:",
+        "tests/unit/rules/test_relabel.py",
+    ),
+    Fault(
+        "a secret written out is refused",
+        "jobs/settings/references.py",
+        'raise ValueError(f"a secret must not stand in this file: {HOW_TO_REFER}")',
+        "found, source = text, text",
+        "tests/unit/settings/test_references.py",
+    ),
+    # ── personal data is held to the minimum ─────────────────────────────────────────────────────
+    Fault(
+        "no hash is kept of who said no",
+        "jobs/rules/consent.py",
+        "return not isinstance(signal, Withheld) and signal is not Signal.DENIED",
+        "return True",
+        "tests/unit/rules/test_consent.py tests/e2e/test_privacy.py",
+    ),
+    Fault(
+        "the token follows no redirect",
+        "connectors/oplead/lines.py",
+        "follow_redirects=False,",
+        "follow_redirects=True,",
+        "tests/contract/oplead",
+    ),
+    Fault(
+        "French numbers are hashed with their country",
+        "connectors/meta/identity.py",
+        'number.removeprefix("+")',
+        'number.removeprefix("+33")',
+        "tests/unit/meta/test_identity.py tests/unit/meta/test_identity_oracle.py",
+    ),
+    # ── whoever runs it is told ──────────────────────────────────────────────────────────────────
+    Fault(
+        "a destination that stops ends the night with 3",
+        "jobs/nightly.py",
+        "if self.source_stopped or self.stopped:",
+        "if self.source_stopped:",
+        "tests/unit/jobs/test_nightly.py tests/unit/jobs/test_stopped.py",
+    ),
+    Fault(
+        "a destination that stops, stops alone",
+        "jobs/deliver.py",
+        "return stop.whole_destination and way == self.destination",
+        "raise SystemExit(3)",
+        "tests/unit/jobs/test_stopped.py tests/unit/jobs/test_deliver.py",
+    ),
+    Fault(
+        "each date has one night",
+        "jobs/ledger/runs.py",
+        "if done is not None or (if_missed",
+        "if False and done is not None or (if_missed",
+        "tests/unit/ledger/test_nights.py tests/unit/jobs/test_schedule.py",
+    ),
+)
+
+
+def main(only: Sequence[str]) -> int:
+    """Try every fault, or those whose promise holds one of these words; 1 where one is caught by nobody."""
+    wanted = [fault for fault in FAULTS if not only or any(word in fault.promise for word in only)]
+    verdicts = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for fault, (caught, by) in zip(wanted, pool.map(_tried, wanted), strict=True):
+            print(f"{'caught' if caught else 'MISSED'}  {fault.promise}\n        {by}", flush=True)
+            verdicts.append(caught)
+    missed = verdicts.count(False)
+    print(f"{len(wanted)} faults, {missed} missed")
+    return int(missed > 0)
+
+
+def _tried(fault: Fault) -> tuple[bool, str]:
+    """Whether a fault is caught, and by which test, or why not."""
+    text = (ROOT / fault.file).read_text()
+    if text.count(fault.line) != 1:
+        return False, f"out of date: {fault.file} has its line {text.count(fault.line)} times"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for file in _files():
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, copy / file)
+        (copy / fault.file).write_text(text.replace(fault.line, fault.instead))
+        return _verdict(copy, fault.tests.split())
+
+
+def _files() -> Iterator[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return (file for file in listed.splitlines() if (ROOT / file).is_file())
+
+
+def _verdict(copy: Path, tests: Sequence[str]) -> tuple[bool, str]:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:randomly", "-n", "0", *tests]
+    environ = {**os.environ, "PYTHONPATH": str(copy)}
+    try:
+        run = subprocess.run(
+            command, cwd=copy, env=environ, capture_output=True, text=True, timeout=LONGEST, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return True, f"{' '.join(tests)} did not end"
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", run.stdout, re.MULTILINE)
+    if run.returncode == 1 and failed:
+        return True, failed[1]
+    return False, f"{' '.join(tests)} ended with {run.returncode}: {run.stdout.strip().splitlines()[-1:]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
