@@ -1,6 +1,5 @@
 """Sends corrections of accepted conversions: as conversions are sent, after them."""
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +24,7 @@ from connectors.records import (
 )
 from jobs.correct import told
 from jobs.deliver import UNHEARD, Delivered, Lane, Walk
-from jobs.intend import Intent, begin
+from jobs.intend import DAMAGED, Intent, begin, freeze, is_damaged
 from jobs.ledger import adjustments, leads, sendables, starts
 from jobs.ledger.fates import Fate
 from jobs.ledger.ledger import Ledger
@@ -196,8 +195,11 @@ class _Intending:
     def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
         """Whether a lost answer may be asked for again: the same bytes, which a platform counts once.
 
-        Not once the lead has taken its consent back, or is gone, where those bytes tell of the person.
+        Not once the lead has taken its consent back, or is gone, where those bytes tell of the person; nor where they
+        stand there no more.
         """
+        if is_damaged(row):
+            return self._keep(row, Fate.UNCONFIRMED, DAMAGED)
         if not tells_of_person(self.limits, row.transport):
             return True
         given_up = no_more_of(lead, needs_personalization=self.limits.needs_personalization)
@@ -218,8 +220,7 @@ class _Intending:
         correction = self._correction(row, lead, route, holds, want.value)
         if isinstance(correction, str):
             return self._keep(row, fate_of(correction), correction)
-        row.event = self.sink.encode_adjustment(correction)
-        row.event_sha256 = hashlib.sha256(row.event).hexdigest()
+        freeze(row, self.sink.encode_adjustment(correction))
         row.deferred_until = row.code = row.outcome = None
         return True
 

@@ -19,6 +19,9 @@ from jobs.rules.decide import Send
 from jobs.rules.facts import LeadFacts, Route, Starts
 from jobs.rules.reconcile import Standing, reconcile
 
+DAMAGED = "what was sent is damaged in the state"
+"""Why a lost answer is not asked for: other bytes may count twice, so nobody will know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
@@ -43,6 +46,16 @@ def begin(
     made = requests.begin(session, ledger, target, destination, ready, now=now)
     events = tuple(EncodedEvent(sendables.key_of(row), row.event or b"") for row in ready)
     return Intent(made, target, tuple(sendables.number(row) for row in ready), events)
+
+
+def freeze(row: Sendable, event: bytes) -> None:
+    """Store what is sent of a row, and what it is known by again."""
+    row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
+
+
+def is_damaged(row: Sendable) -> bool:
+    """Whether the bytes that stand there are not those that were stored; SQLite may hold text where bytes were."""
+    return not isinstance(row.event, bytes) or hashlib.sha256(row.event).hexdigest() != row.event_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class Intending:
         """Whether a lost answer may be asked for again.
 
         Not once the lead has taken its consent back, nor once a platform that cannot tell a replay would refuse it as
-        too old: that says nothing of the first time.
+        too old: that says nothing of the first time. Nor where what was sent stands there no more.
         """
         cannot_tell = self.sink.limits.replay_within is not None
         given_up = None
@@ -94,6 +107,8 @@ class Intending:
             given_up = "consent withdrawn"
         elif cannot_tell and row.expires_at is not None and self.now > row.expires_at:
             given_up = "too old to be sent again"
+        elif is_damaged(row):
+            given_up = DAMAGED
         if given_up is not None:
             sendables.move(self.session, self.ledger, row, Fate.UNCONFIRMED, given_up, now=self.now)
             self.count(row, given_up)
@@ -116,8 +131,7 @@ class Intending:
         return True
 
     def _freeze(self, row: Delivery, target: Target, decision: Send) -> None:
-        row.event = self.sink.encode(decision.event)
-        row.event_sha256 = hashlib.sha256(row.event).hexdigest()
+        freeze(row, self.sink.encode(decision.event))
         row.transport, row.owner, row.action, row.source = (
             target.transport,
             target.owner,

@@ -31,6 +31,7 @@ from jobs.rules.notices import (
     seen,
 )
 from jobs.rules.notices import nights as by_night
+from jobs.rules.silence import kept_out_of
 
 _CODES = 3
 """How many of a platform's codes a notice names."""
@@ -135,9 +136,8 @@ def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summa
 
 def _kept_out_before(session: Session, account: str) -> set[tuple[str, str]]:
     """The conversions and destinations on record as letting nobody in: others are not asked about."""
-    abouts = (each.about.partition(":") for each in notices.on_record(session, account) if each.kind is Kind.SILENCE)
-    places = (place.partition(":") for kind, _, place in abouts if kind == "where")
-    return {(conversion, destination) for conversion, _, destination in places}
+    silences = (each.about for each in notices.on_record(session, account) if each.kind is Kind.SILENCE)
+    return {out for about in silences if (out := kept_out_of(about)) is not None}
 
 
 def _destinations(

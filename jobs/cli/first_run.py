@@ -1,10 +1,15 @@
 """Whether an account may run: its state is there, or it never ran before and is told to begin."""
 
+import structlog
+
 from jobs.cli.accounts import state_of
 from jobs.ledger.engine import LedgerError, has_state, missing
-from jobs.ledger.neighbours import Neighbour, neighbours
+from jobs.ledger.neighbours import Neighbour, Unreadable, neighbours
 from jobs.settings import Settings
 from jobs.wiring import rules_alone
+
+_PASSED_OVER = "a file beside the state cannot be read: if it is this account's, what it tells of goes out again"
+_log = structlog.stdlib.get_logger()
 
 
 def expect_state(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
@@ -23,12 +28,26 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
         if first_run:
             raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
         return
+    expect_no_other(settings, others)
+    if not first_run:
+        raise missing(path)
+
+
+def expect_no_other(settings: Settings, others: frozenset[str]) -> None:
+    """Return where no other state in the folder of the account's own, which is not there, is probably this account's.
+
+    Raises:
+        LedgerError: one is; the message says what to do.
+    """
+    path = state_of(settings)
     for one in neighbours(path):
+        if isinstance(one, Unreadable):
+            # No reason to refuse: it may be anybody's, and stay as it is for good.
+            _log.warning(_PASSED_OVER, why=one.why)
+            continue
         said = _kinship(one, settings, others)
         if said:
             raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {said}")
-    if not first_run:
-        raise missing(path)
 
 
 def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str | None:

@@ -14,7 +14,7 @@ from connectors.errors import ConnectorError
 from connectors.ports import Clock
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import failure_of
-from jobs.cli.first_run import expect_state
+from jobs.cli.first_run import expect_no_other, expect_state
 from jobs.cli.progress import WatchedSource, Watcher
 from jobs.cli.telling import tell, watched
 from jobs.ledger import views
@@ -109,6 +109,7 @@ def try_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Sto
     validating = wanted.mode is Mode.VALIDATION
     heed = go_on if stop is None else stop.heed
     if not has_state(state_of(settings)):
+        expect_no_other(settings, wanted.others)
         _log.warning("there is no state yet: what follows is what a first run would do", state=str(state_of(settings)))
     with (
         throwaway(state_of(settings)) as copy,

@@ -1,11 +1,11 @@
 """Other ledgers in a ledger's folder: whose they are, and whom they tell; nothing is changed by looking."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.ledger.engine import LedgerError, explained
 from jobs.ledger.files import Found, look, read_only
 
 
@@ -19,13 +19,33 @@ class Neighbour:
     """The Google customers and Meta datasets that its conversions have a start at."""
 
 
-def neighbours(path: Path) -> Iterator[Neighbour]:
-    """The other ledgers in the folder of this one, by name; what cannot be read is passed over."""
-    with suppress(OSError):
-        for file in sorted(path.parent.iterdir()):
-            with suppress(OSError, sqlite3.DatabaseError):
-                if file != path and file.is_file() and look(file) is Found.LEDGER:
-                    yield from _in(file)
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file or folder of which nobody can tell whether it is a ledger, or whose."""
+
+    why: str
+    """A sentence that names it."""
+
+
+def neighbours(path: Path) -> Iterator[Neighbour | Unreadable]:
+    """The other ledgers in the folder of this one, by name, and what cannot be read there."""
+    try:
+        with explained(path.parent):
+            files = sorted(path.parent.iterdir()) if path.parent.exists() else []
+    except LedgerError as error:
+        yield Unreadable(str(error))
+        return
+    for file in files:
+        if file != path:
+            yield from _at(file)
+
+
+def _at(file: Path) -> list[Neighbour] | list[Unreadable]:
+    try:
+        with explained(file):
+            return _in(file) if file.is_file() and look(file) is Found.LEDGER else []
+    except LedgerError as error:
+        return [Unreadable(str(error))]
 
 
 def _in(file: Path) -> list[Neighbour]:

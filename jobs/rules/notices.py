@@ -14,7 +14,7 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
-from jobs.rules.silence import FEWEST, Begun, Silence
+from jobs.rules.silence import FEWEST, Begun, Silence, kept_out_of
 
 NIGHTS = 14
 """What is usual is the median of so many nights before tonight."""
@@ -368,10 +368,8 @@ def _speaks_again(cause: str, facts: Facts) -> bool:
         begun = facts.begun
         hit = sum(each.code == about for each in begun)
         return bool(begun) and (hit == 0 or (len(begun) >= FEWEST and 2 * hit < len(begun)))
-    if kind == "where":
-        conversion, _, destination = about.partition(":")
-        return (conversion, destination) in facts.let_in or destination not in facts.places
-    return True
+    out = kept_out_of(cause)
+    return out is None or out in facts.let_in or out[1] not in facts.places
 
 
 # ── what is done about it ────────────────────────────────────────────────────────────────────────

@@ -31,6 +31,8 @@ CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 
 """How long the columns and form fields are that cut ids off. Whole ids have other lengths."""
 _WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
 """Ids long enough that one without a single capital has lost them."""
+_KEPT_OUT = "where"
+"""What causes of conversions that a `where` keeps out begin with."""
 _MAY_BE_RIGHT = frozenset({"no_click_id", "no_identifier", "consent_refused"})
 """Reasons that stop many a healthy account's leads, every night: they alarm where they do more than usual."""
 
@@ -152,10 +154,18 @@ def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str
     for (conversion, destination), count in sorted(counts.items()):
         if count >= FEWEST and (conversion, destination) not in let_in:
             yield Silence(
-                f"where:{conversion}:{destination}",
+                f"{_KEPT_OUT}:{conversion}:{destination}",
                 f"{count} leads reached the stage of {conversion!r} and `where` let none of them through to "
                 f"{destination}: compare its values with Oplead's",
             )
+
+
+def kept_out_of(cause: str) -> tuple[str, str] | None:
+    """The conversion and destination that such a silence is about; None of any other."""
+    kind, _, about = cause.partition(":")
+    # A funnel's stage has a colon in its id; a destination has none.
+    conversion, _, destination = about.rpartition(":")
+    return (conversion, destination) if kind == _KEPT_OUT else None
 
 
 # ── the fields ───────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -139,7 +141,7 @@ def renamed(company):
     return company
 
 
-@pytest.mark.parametrize("more", [[], ["--first-run"]])
+@pytest.mark.parametrize("more", [[], ["--first-run"], ["--dry-run"], ["--validate-only"]])
 def test_a_renamed_account_sends_nothing_again(renamed, more):
     """Its name is part of every key; the state of the old name lies beside, with the same dataset."""
     done = type_in(renamed, "run", *more)
@@ -178,6 +180,31 @@ def test_an_account_that_tells_others_is_another(renamed):
 
     assert 0 == done.code
     assert "beside it" not in first.err
+
+
+@pytest.mark.parametrize("broken", ["damaged", "locked"])
+def test_a_state_beside_it_that_cannot_be_read_is_named(renamed, broken):
+    """It may be that of the old name; nobody knows, so it is told and refuses nothing."""
+    beside = renamed.state.with_name("state.db")
+    with closing(sqlite3.connect(beside)) as other:
+        if broken == "locked":
+            other.execute("PRAGMA locking_mode=exclusive")
+            other.execute("UPDATE lease SET pid = pid + 1")
+            other.commit()
+        else:
+            spoil(beside)
+        done = type_in(renamed, "run", "--first-run")
+
+    (warning,) = [line for line in done.err.splitlines() if str(beside) in line]
+    assert 0 == done.code
+    assert {"damaged": "it is damaged", "locked": "another program is writing to it"}[broken] in warning
+
+
+def spoil(state):
+    """Overwrite everything but its header."""
+    with state.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * (state.stat().st_size - 100))
 
 
 def test_two_accounts_of_one_dataset_are_named_together(renamed, tmp_path):

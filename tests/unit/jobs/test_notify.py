@@ -416,6 +416,29 @@ def test_a_surge_and_an_alarm_are_told(told):
     assert "Conversions may be missing" in told.inbox.titles
 
 
+@pytest.mark.parametrize("conversion", ["sale", "funnel:sale"])
+def test_a_where_that_lets_nobody_in_is_told_once_and_clears_with_the_first_it_lets_in(told, conversion):
+    """Also of a stage of a funnel, whose id has a colon."""
+    channel = {"channel": frozenset({"web"})}
+    told.account.book = rulebook(
+        route(conversion, where=(channel,)), extraction=replace(rulebook().extraction, where=channel)
+    )
+    told.account.put(*(lead(f"L-{number}") for number in range(5)))
+    cause = f"silence: where:{conversion}:google_ads"
+    seen = []
+    for _ in range(2):
+        told.night()
+        seen.append([(one.cause, one.is_new) for one in told.standing])
+
+    assert [[(cause, True)], [(cause, False)]] == seen
+
+    told.account.put(lead("L-9", fields={"consent": "oui", "channel": "web"}))
+    told.night()
+
+    assert () == told.standing
+    assert 1 == len(told.inbox.messages)
+
+
 def test_a_notice_on_record_keeps_since_when_it_stands(told):
     """The first night of this time, not of the one before."""
     told.account.put(lead())

@@ -1,5 +1,6 @@
 """Whose file lies where a ledger should: ours is known by its header, and nobody else's is touched."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -247,6 +248,37 @@ def test_neighbours_are_ledgers_alone(path, clock):
 
     assert [(path.with_name("other.db"), ACCOUNT)] == [(one.path, one.account) for one in neighbours(path)]
     assert before == everything(path.parent)
+
+
+def test_a_folder_that_cannot_be_listed_is_told(path, monkeypatch):
+    """Nobody knows what lies in it; one that is not there has nothing in it."""
+
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    assert [] == list(neighbours(path.parent / "none" / "state.db"))
+
+    monkeypatch.setattr(type(path), "iterdir", refuse)
+    (told,) = neighbours(path)
+
+    assert f"{path.parent}: cannot use the state: Permission denied" in told.why
+
+
+@pytest.mark.parametrize("value", [b"bytes", b"\xff"])
+def test_a_neighbour_that_holds_what_nobody_wrote_is_told(path, clock, value):
+    """In a sentence that names it and quotes nothing of it."""
+    other = path.with_name("other.db")
+    with hold(other, clock):
+        pass
+    with closing(sqlite3.connect(other)) as connection, connection:
+        connection.execute(
+            "INSERT INTO start (account, conversion, destination, label, target, since) VALUES (?, 'a', 'b', '', ?, 0)",
+            (ACCOUNT, value),
+        )
+    (told,) = neighbours(path)
+
+    assert str(other) in told.why
+    assert "damaged" in told.why
 
 
 # ── who may read it ──────────────────────────────────────────────────────────────────────────────

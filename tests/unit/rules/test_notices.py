@@ -295,6 +295,7 @@ def test_an_estimate_is_told_as_one(is_estimate, words):
 STOPPED, REJECTED = CauseId(Kind.STOPPED, GOOGLE), CauseId(Kind.REJECTED, GOOGLE)
 ACCEPTANCE, NOTHING = CauseId(Kind.ACCEPTANCE, GOOGLE), CauseId(Kind.NOTHING_SENT, GOOGLE)
 NO_CONSENT, WHERE = CauseId(Kind.SILENCE, "stopped:consent_missing"), CauseId(Kind.SILENCE, "where:sale:google_ads")
+FUNNEL = CauseId(Kind.SILENCE, "where:funnel:sale:google_ads")
 
 
 def begun(*reasons):
@@ -326,6 +327,9 @@ def begun(*reasons):
         (NO_CONSENT, {"begun": begun("consent_missing", None, None, None, None)}, Seen.GONE),
         (WHERE, {}, Seen.UNKNOWN),
         (WHERE, {"let_in": frozenset({("sale", GOOGLE)})}, Seen.GONE),
+        (FUNNEL, {}, Seen.UNKNOWN),
+        (FUNNEL, {"let_in": frozenset({("funnel:sale", GOOGLE)})}, Seen.GONE),
+        (CauseId(Kind.SILENCE, "where:sale:left"), {}, Seen.GONE),
         (CauseId(Kind.SILENCE, "click share"), {}, Seen.GONE),
         (CauseId(Kind.SOURCE), {}, Seen.GONE),
         (CauseId(Kind.SOURCE), {"was_read": False}, Seen.UNKNOWN),
