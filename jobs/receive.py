@@ -126,6 +126,7 @@ class Receiving:
             case Refused():
                 request.state = RequestState.REFUSED
                 request.code, request.message = receipt.outcome.code, receipt.outcome.message
+                self.done.warnings.update(receipt.warnings)
                 return self._refused(intent, rows, receipt)
             case NotSent():
                 request.state, request.message = RequestState.NOT_SENT, receipt.reason
