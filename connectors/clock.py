@@ -10,6 +10,7 @@ from typing import Self
 import httpx
 
 from connectors.authorities import authorities
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured
 
 _LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
@@ -47,7 +48,7 @@ class SandboxClock:
     closed. Threads share it one after the other.
     """
 
-    def __init__(self, url: str, *, patience: float = 300.0, heed: Callable[[], object] | None = None) -> None:
+    def __init__(self, url: str, *, patience: float = 300.0, heed: Heed | None = None) -> None:
         """Take the clock at `url`.
 
         Args:

@@ -4,7 +4,6 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
-from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -16,7 +15,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from connectors.bounded import WAITS, Heed, bounded, hang_up
+from connectors.causes import causes
 from connectors.errors import Misconfigured
+from connectors.host_names import is_loopback
 
 Answer = TypeVar("Answer")
 
@@ -46,7 +47,7 @@ def checked_address(url: str, what: str) -> str:
     Raises Misconfigured unless it is https, or http to this machine.
     """
     parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))):
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
         raise Misconfigured(f"{what} must be an https address (http only to this machine)")
     return url.rstrip("/")
 
@@ -55,7 +56,7 @@ def restrain(session: requests.Session, url: str) -> None:
     """Follow no redirect, read no endless answer, use no proxy of the environment towards this machine."""
     session.hooks["response"].append(_bound_body)
     session.max_redirects = 0
-    session.trust_env = not is_loopback(url)
+    session.trust_env = not is_loopback(urlsplit(url).hostname or "")
     session.mount(_EVERYWHERE, _Line())
     session.mount("http://", session.get_adapter(_EVERYWHERE))
 
@@ -89,12 +90,12 @@ def exchange(
 
 def never_connected(error: requests.RequestException) -> bool:
     """Whether it failed before anything was sent: no address, connection, TLS or way through the proxy."""
-    return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in _causes(error))
+    return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in causes(error))
 
 
 def nobody_answers(error: BaseException) -> bool:
     """Whether there is no such host, or no connection to it; one that takes too long may be there."""
-    return any(isinstance(cause, NewConnectionError) for cause in _causes(error))
+    return any(isinstance(cause, NewConnectionError) for cause in causes(error))
 
 
 _EVERYWHERE = "https://"
@@ -159,25 +160,3 @@ def _is_before(cause: object) -> bool:
     if isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE:
         return True
     return isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)
-
-
-def _causes(error: BaseException) -> Iterator[object]:
-    """The error, what it wraps, and so on; requests and urllib3 wrap by `args` or `reason`."""
-    found: list[object] = [error]
-    for cause in found:
-        yield cause
-        wrapped = [
-            *getattr(cause, "args", ()),
-            getattr(cause, "reason", None),
-            getattr(cause, "__cause__", None),
-        ]
-        found.extend(each for each in wrapped if isinstance(each, BaseException) and each not in found)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is on this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,12 +1,13 @@
 """Keeps requests under a platform's published number per minute."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from connectors.bounded import Heed
 from connectors.errors import Transient
 from connectors.ports import Clock
 
@@ -64,7 +65,7 @@ class Pacer:
     """
 
     def __init__(
-        self, clock: Clock, per_minute: int, *, shared: Shared | None = None, heed: Callable[[], object] | None = None
+        self, clock: Clock, per_minute: int, *, shared: Shared | None = None, heed: Heed | None = None
     ) -> None:
         """Start with what the other processes have left free.
 

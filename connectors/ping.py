@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from connectors.bounded import bounded
-from connectors.one_call import is_loopback
+from connectors.host_names import is_loopback
 
 LONGEST = 10.0  # seconds
 
@@ -33,7 +33,7 @@ class Ping:
 def _is_taken(url: str) -> bool:
     # What is answered is not read: only whether it was.
     with (
-        httpx.Client(timeout=LONGEST, trust_env=not is_loopback(url)) as client,
+        httpx.Client(timeout=LONGEST, trust_env=not is_loopback(httpx.URL(url).host)) as client,
         client.stream("GET", url) as response,
     ):
         return response.is_success

@@ -391,6 +391,7 @@ class Refused:
     """The rows the answer blames, where it names any."""
     unasked: bool = False
     """Whether no request was made: the sink itself refuses what it was given."""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

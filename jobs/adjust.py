@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlmodel import Session
 
+from connectors.bounded import Heed
 from connectors.ports import Adjusts, Clock
 from connectors.records import (
     Adjustment as Correction,
@@ -44,7 +45,7 @@ from jobs.rules.corrections import (
 )
 from jobs.rules.facts import LeadFacts, Route
 from jobs.rules.undone import MAY_COME_BACK
-from jobs.stopping import Heed, go_on
+from jobs.stopping import go_on
 
 
 def adjust(

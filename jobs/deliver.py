@@ -9,6 +9,7 @@ from typing import Generic, assert_never
 
 from sqlmodel import Session
 
+from connectors.bounded import Heed
 from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.intend import Intending, Intent
@@ -22,7 +23,7 @@ from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.facts import Route
 from jobs.rules.isolate import apart, halves, one_first
 from jobs.settle import DEFER, LONGEST_DELAY
-from jobs.stopping import Heed, go_on
+from jobs.stopping import go_on
 from jobs.trial import Trial
 from jobs.unseen import doubting
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sqlmodel import Session
 
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
@@ -31,7 +32,7 @@ from jobs.right_clock import confirmed, expect_plausible
 from jobs.rulebook import Rulebook, Sinks
 from jobs.rules.corrections import corrections_of
 from jobs.rules.surge import Surge
-from jobs.stopping import Heed, go_on
+from jobs.stopping import go_on
 
 NAMED = 5
 """How many leads a sentence names."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from connectors.bounded import Heed
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
 from jobs.ledger import adjustments, counted, deliveries, labels, leads, sendables, starts
 from jobs.ledger.fates import COUNTING, OPEN, Fate
@@ -25,7 +26,7 @@ from jobs.rules.reconcile import Standing, reason_of, reconcile
 from jobs.rules.routing import is_alternative, is_other_way
 from jobs.rules.stages import first_entry
 from jobs.rules.undone import UNDONE
-from jobs.stopping import Heed, go_on
+from jobs.stopping import go_on
 from jobs.unseen import doubting
 
 UNUSED_CLICK = timedelta(days=90)

@@ -63,6 +63,8 @@ class Pulled:
     """Whether the list moved while it was read: what was passed over, the next full read finds."""
     missing: int = 0
     """How many more leads Oplead says there are than it listed."""
+    undated: bool = False
+    """Whether a page of the list told no time, so that its clock could not be compared with ours."""
 
     @property
     def attention(self) -> list[str]:
@@ -82,6 +84,7 @@ class Pulled:
     def count(self, page: LeadPage, kept: Kept, *, before: LeadPage | None) -> None:
         """Add a page of the list, without what the page before showed: a list may end on one page again and again."""
         self.pages += 1
+        self.undated |= page.served_at is None
         there = _ids(page)
         new = there - _ids(before)
         self.seen += len(new)

@@ -126,6 +126,7 @@ class Receiving:
             case Refused():
                 request.state = RequestState.REFUSED
                 request.code, request.message = receipt.outcome.code, receipt.outcome.message
+                self.done.warnings.update(receipt.warnings)
                 return self._refused(intent, rows, receipt)
             case NotSent():
                 request.state, request.message = RequestState.NOT_SENT, receipt.reason
@@ -210,12 +211,16 @@ class Receiving:
             suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
             self.trial.refused(outcome, suspects)
             return Next(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
+        is_replay = all(row.doubtful_since is not None for _, row in rows)
         for attempt, row in rows:
             self._settle(attempt, row, outcome)
         if outcome.kind in STOPPING:
             return Stop(words(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
             return Again(words(outcome), outcome.retry_after, intent.numbers)
+        if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
+            # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
+            return Again(words(outcome), None, intent.numbers, unheard=True, at_once=False)
         return Stop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> Again:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from sqlmodel import Session
 
+from connectors.bounded import Heed
 from connectors.errors import Misconfigured, Transient
 from connectors.ports import Clock
 from connectors.records import (
@@ -28,7 +29,7 @@ from jobs.ledger.tables import Place, Request, Sendable
 from jobs.receive import words as said
 from jobs.rulebook import Rulebook, Sinks
 from jobs.settle import STOPPING, in_time, settle
-from jobs.stopping import Heed, go_on
+from jobs.stopping import go_on
 
 GIVE_UP_AFTER = timedelta(days=45)
 """Google keeps a request's status about 50 days; before that ends, nobody will know any more."""

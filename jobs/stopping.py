@@ -6,13 +6,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import FrameType
 
-Heed = Callable[[], None]
-"""Asked before each request and each intent; raises StoppedBySignal where the command was asked to stop."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HINT = b"stopping: an upload under way has five seconds to be answered; once more leaves at once\n"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from connectors.bounded import Heed
 from connectors.clock import MachineClock, SandboxClock
 from connectors.ports import Clock, ConversionSink, Inspects, Pings, Surveys
 from connectors.records import DestinationId
@@ -19,7 +20,7 @@ from jobs.right_clock import CLOCKS_WITHIN
 from jobs.routes import compile_rules
 from jobs.rulebook import Rulebook
 from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
-from jobs.stopping import Heed, Stop, go_on
+from jobs.stopping import Stop, go_on
 
 if TYPE_CHECKING:
     from connectors.meta.options import MetaOptions

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -73,6 +73,13 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
 
     Received is all Meta tells: neither matched to a person nor attributed to an ad.
     """
+    said = _receipt(response, sent)
+    if isinstance(said, Lost) or not warns_of_its_end(response):
+        return said
+    return replace(said, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
+
+
+def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Lost:
     if error := read_error(response):
         return error.receipt(sent)
     answer = read_object(response)
@@ -85,8 +92,7 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
         words = _message(f"{received} of {sent} received", trace)
         return Answered((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)
     words = "received with a remark of Meta's: see Diagnostics in Events Manager" if answer.get("messages") else ""
-    warnings = (f"{NEAR_ITS_END}: install a newer oplead-sync",) if warns_of_its_end(response) else ()
-    return Answered((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent, warnings)
+    return Answered((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent)
 
 
 def warns_of_its_end(response: requests.Response) -> bool:

@@ -10,9 +10,9 @@ import httpx
 
 from connectors.authorities import authorities
 from connectors.bounded import WAITS, Heed, bounded, hang_up
+from connectors.host_names import is_loopback
 from connectors.unpacked import TooLargeError, unpacked
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_REFUSAL = 65_536  # bytes of an error's body that are worth reading
 _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 
@@ -25,7 +25,7 @@ class Lines:
         self._headers = headers
         self._timeout = timeout
         self._heed = heed
-        self._may_be_proxied = base.host not in LOOPBACK
+        self._may_be_proxied = not is_loopback(base.host)
         self._trusted = authorities(str(base))
         self._idle: deque[_Line] = deque()
 

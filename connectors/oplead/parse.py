@@ -24,7 +24,7 @@ _CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
 _COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
 _LONGEST_LABEL = 200
-_LONGEST_HISTORY = 1_000  # entries: what is done with them is done for each stage of each conversion
+_LONGEST_HISTORY = 1_000  # status changes: what is done with them is done for each stage of each conversion
 _LARGEST_LEAD = 1024 * 1024  # characters of its JSON
 _DEEPEST = 100  # levels; Python itself gives up at some hundreds
 
@@ -157,17 +157,17 @@ def _entries(item: Mapping[str, object], paths: FieldPaths, zone: ZoneInfo) -> l
     path = next((path for path in paths.history or () if find(item, path)), None)
     if path is None:
         return []
-    entries = find(item, path)
-    if len(entries) > _LONGEST_HISTORY:
-        raise Unreadable(f"{path} has {len(entries)} entries, more than {_LONGEST_HISTORY:,}")
     # A lead's general history tells of documents and calls too: there, only what names a status is one.
     names = _ENTRY_STATUS if path == "history" and paths.history == CANDIDATES.history else _ENTRY_LABEL
     read = (
         (_label(text_of(first(entry, names))), _moment(entry, _ENTRY_TIME, "history", zone))
-        for entry in entries
+        for entry in find(item, path)
         if isinstance(entry, Mapping) and first(entry, names) is not None
     )
-    return [StatusEntry(label, at) for label, at in read if label and at]
+    entries = [StatusEntry(label, at) for label, at in read if label and at]
+    if len(entries) > _LONGEST_HISTORY:
+        raise Unreadable(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
+    return entries
 
 
 def _label(text: str | None) -> str | None:

@@ -4,9 +4,9 @@ import select
 import sys
 import time
 
+from connectors.bounded import Heed
 from jobs.cli.exits import UnansweredError
 from jobs.reporting.terminal import results
-from jobs.stopping import Heed
 
 PATIENCE_SECONDS = 600
 """How long an answer is waited for: meanwhile the account is held, and no night can be done."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from sqlmodel import Session
 
+from connectors.bounded import Heed
 from connectors.errors import ConnectorError
 from connectors.ports import Clock
 from jobs.cli.accounts import state_of
@@ -26,7 +27,7 @@ from jobs.ledger.runs import NIGHTLY, RESOLVING
 from jobs.nightly import Deps, Summary, await_outcomes, rehearse, run_night, validate
 from jobs.reporting.night import Mode, Night
 from jobs.settings import Settings
-from jobs.stopping import Heed, Stop, go_on
+from jobs.stopping import Stop, go_on
 from jobs.wiring import connect, open_clock
 
 _log = structlog.stdlib.get_logger()

@@ -167,6 +167,8 @@ def _read(summary: Summary) -> str:
         said = f"{said}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
     if pulled.moved:
         said = f"{said}; the list moved meanwhile, so that some may have been passed over until it is read again"
+    if pulled.undated:
+        said = f"{said}; Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"
     if summary.source_stopped:
         return f"{said}, then stopped"
     return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"

@@ -1,10 +1,11 @@
 """Which addresses may be used: https anywhere, plain http only on this machine."""
 
-from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, AnyUrl
+
+from connectors.host_names import is_loopback
 
 _DOCUMENTATION = frozenset(
     {"documentation", "docs", "doc", "swagger", "swagger-ui", "api-docs", "apidoc", "redoc", "openapi"}
@@ -38,21 +39,15 @@ def _is_documented(name: str) -> bool:
     return name.casefold() in _DOCUMENTATION or name.casefold().endswith(_FILES)
 
 
-def is_loopback(url: AnyUrl) -> bool:
-    """Whether an address is on this machine: `localhost`, 127.0.0.0/8 or ::1."""
-    host = (url.host or "").strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_local(url: AnyUrl) -> bool:
+    """Whether an address is on this machine."""
+    return is_loopback(url.host or "")
 
 
 def _usable(url: AnyUrl) -> AnyUrl:
     if url.scheme not in {"https", "http"} or not url.host:
         raise ValueError("write an address as https://host")
-    if url.scheme == "http" and not is_loopback(url):
+    if url.scheme == "http" and not is_local(url):
         raise ValueError("plain http is for this machine only (127.0.0.1, localhost); write https://")
     if url.username or url.password:
         raise ValueError("an address carries no user name or password; take them out")

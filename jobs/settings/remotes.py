@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from pydantic import AnyUrl, TypeAdapter, ValidationError
 
-from jobs.settings.addresses import Address, is_loopback
+from jobs.settings.addresses import Address, is_local
 from jobs.settings.document import Tree
 from jobs.settings.model import GoogleAds, Meta, Oplead
 from jobs.settings.places import find, items, text_at, value_at
@@ -24,7 +24,7 @@ def clock_findings(tree: Tree, references: References) -> Iterator[Finding]:
     """
     if value_at(tree, ("clock",)) is None:
         return
-    away = [name for name, address in _remotes(tree, references) if not is_loopback(address)]
+    away = [name for name, address in _remotes(tree, references) if not is_local(address)]
     if away:
         names = ", ".join(away)
         yield Finding(

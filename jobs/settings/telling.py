@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AnyUrl, BeforeValidator, Field, PositiveInt, SecretStr, TypeAdapter, ValidationInfo
 from pydantic import ValidationError as Wrong
 
-from jobs.settings.addresses import is_loopback
+from jobs.settings.addresses import is_local
 from jobs.settings.references import References
 from jobs.settings.shapes import Like, Secret, Span, Strict
 
@@ -32,7 +32,7 @@ def _asked_for(address: SecretStr) -> SecretStr:
         url = _URL.validate_python(address.get_secret_value())
     except Wrong:
         url = None
-    if url is None or not url.host or not (url.scheme == "https" or (url.scheme == "http" and is_loopback(url))):
+    if url is None or not url.host or not (url.scheme == "https" or (url.scheme == "http" and is_local(url))):
         raise ValueError(
             "the address found here cannot be asked for: write the one that your monitor shows, as "
             "https://hc-ping.com/your-id (plain http is for this machine only)"

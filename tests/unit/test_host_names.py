@@ -13,9 +13,10 @@ import requests
 from connectors.errors import Transient, UnknownHost
 from connectors.google_ads.credentials import ServiceAccount, Token, TokenUnavailableError
 from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
-from connectors.host_names import is_unknown_host
+from connectors.host_names import is_loopback, is_unknown_host
 from connectors.meta.options import MetaOptions
 from connectors.meta.sink import MetaSink
+from connectors.one_call import never_connected
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import OpleadOptions
 from connectors.pacing import Pacer
@@ -79,10 +80,31 @@ def test_what_libraries_wrap_is_found(names, get, errno, is_unknown):
 def test_another_failure_is_none():
     """Also one that holds itself."""
     error = OSError("refused")
-    error.__context__ = ValueError("x")
-    error.__context__.__context__ = error
+    error.__cause__ = ValueError("x")
+    error.__cause__.__cause__ = error
 
     assert not is_unknown_host(error)
+
+
+def test_what_failed_before_is_no_cause():
+    """A call made because another one's host is unknown fails for reasons of its own: it may have sent something."""
+    error = requests.ReadTimeout()
+    error.__context__ = socket.gaierror(socket.EAI_NONAME, "of the call before")
+
+    assert not is_unknown_host(error)
+    assert not never_connected(error)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "[::1]"])
+def test_a_host_on_this_machine(host):
+    """127.0.0.0/8, ::1 and localhost."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "128.0.0.1", "::2", "localhost.example", "127.0.0.1.example", "1"])
+def test_a_host_elsewhere(host):
+    """Whatever it begins with."""
+    assert not is_loopback(host)
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from connectors.errors import Misconfigured
+from connectors.host_names import is_loopback
 from connectors.oplead.client import Answer
-from connectors.oplead.lines import LOOPBACK
 from connectors.oplead.probe.asking import Asker
 from connectors.ports import Clock
 
@@ -22,7 +22,7 @@ def refuse_standing_clock(asker: Asker, answer: Answer, clock: Clock) -> None:
         Misconfigured: it does not.
     """
     first = answer.served_at
-    if first is None or asker.host not in LOOPBACK or abs(first - clock.now()) <= _FAR_AWAY:
+    if first is None or not is_loopback(asker.host) or abs(first - clock.now()) <= _FAR_AWAY:
         return
     for _ in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)

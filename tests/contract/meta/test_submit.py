@@ -37,6 +37,27 @@ def test_a_warning_of_the_versions_end_is_told_in_words(meta):
     assert "auto-upgraded" not in receipt.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "body"),
+    [
+        (Refused, 400, {"error": {"code": 2635}}),
+        (Refused, 400, {"error": {"code": 100, "error_subcode": 2804003}}),
+        (Refused, 429, {"error": {"code": 4}}),
+        (Answered, 200, {"events_received": 4}),
+    ],
+)
+def test_a_refusal_may_warn_of_the_versions_end_too(meta, kind, status, body):
+    """One that a version near its end gives is the last chance to hear of it."""
+    meta.say(body, status=status, headers={"X-Ad-Api-Version-Warning": "v26.0 will be deprecated"})
+    warned = meta.submit()
+    meta.say(body, status=status)
+    silent = meta.submit()
+
+    assert (kind, kind) == (type(warned), type(silent))
+    assert [True] == ["install a newer oplead-sync" in warning for warning in warned.warnings]
+    assert () == silent.warnings
+
+
 @pytest.mark.parametrize("received", [0, 1, 4])
 def test_another_count_is_known_of_no_row(meta, received):
     """The library returns a count of 0 as success."""

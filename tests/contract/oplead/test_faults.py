@@ -62,6 +62,22 @@ def test_nobody_listening_is_transient(open_source):
             pull(source)
 
 
+def test_no_proxy_of_the_environment_stands_before_this_machine(platform, open_source, monkeypatch):
+    """Whichever of its addresses is written: the proxy would be shown the token."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, platform.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # so that nobody listens at this port of 127.0.0.2 either
+        source = open_source(base_url=f"http://127.0.0.2:{unused.getsockname()[1]}")
+
+        with pytest.raises(Transient):
+            pull(source)
+
+    assert [] == platform.headers
+
+
 @pytest.mark.parametrize(
     ("written", "waited"), [("7", 7.0), ("Tue, 21 Jul 2026 03:31:30 GMT", 90.0), ("0", 1.0), ("soon", 1.0)]
 )

@@ -6,7 +6,18 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.records import ClickId, ClickIdKind, Moment, NotSent, Outcome, OutcomeClass, StatusEntry
+from connectors.records import (
+    Answered,
+    ClickId,
+    ClickIdKind,
+    Moment,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Received,
+    Refused,
+    StatusEntry,
+)
 from jobs.ledger.tables import Attempt, Request
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, read, route, rulebook
@@ -648,6 +659,22 @@ def test_an_unknown_answer_is_doubt_not_success(account):
     done = account.deliver()
 
     assert ({"L-1": "in_doubt"}, {f"{GOOGLE}/{TARGET.action}": "HTML"}) == (account.fates, done.stopped)
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        Received("t-9", ("OLD",)),
+        Answered((DONE,), ("OLD",)),
+        Refused(Outcome(OutcomeClass.FIX_CONFIG, "OFF"), warnings=("OLD",)),
+    ],
+)
+def test_what_an_answer_warns_of_is_kept(account, receipt):
+    """A refusal's too."""
+    ready(account)
+    account.sink.script.append(lambda _sink, _batch: receipt)
+
+    assert {"OLD": 1} == account.deliver().warnings
 
 
 def test_replays_keep_to_the_batch_limit(account):

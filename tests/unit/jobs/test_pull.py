@@ -41,6 +41,17 @@ def test_every_page_is_kept_and_counted(account):
     assert 5 == len(account.rows(LeadRow))
 
 
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_source_that_tells_no_time_is_noted(account, tells):
+    """Nothing compared the clocks then; however many pages there are, it is one thing."""
+    five(account)
+    account.source.clock = account.clock if tells else None
+    done = pull(account)
+
+    assert tells != done.undated
+    assert not any("clock" in sentence for sentence in done.attention)
+
+
 def test_what_a_page_shows_again_is_not_counted_again(account, monkeypatch):
     """Some platforms answer with their last page for every later one; entries without an id on other pages count."""
     five(account)

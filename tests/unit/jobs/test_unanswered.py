@@ -243,6 +243,91 @@ def never_say(account, *poison):
     account.sink.script.extend([step] * FOREVER)
 
 
+def refuse_by_a_new_code(account, *poison):
+    """Refuse, by a code that nobody knows, every request that carries one of these leads."""
+    marks = [f"gclid-of-{name}".encode() for name in poison]
+
+    def step(sink, batch):
+        is_hit = any(mark in event.body for mark in marks for event in batch)
+        return Refused(Outcome(OutcomeClass.UNKNOWN, "NEW_CODE")) if is_hit else fakes.take(sink, batch)
+
+    account.sink.script.extend([step] * FOREVER)
+
+
+@pytest.mark.parametrize("stuck", [1, 6])
+def test_replays_refused_by_a_new_code_hold_up_nothing_new(account, stuck):
+    """What is new goes out each night, and what was refused with them is found not to be at fault."""
+    poison = [f"L-{number:03}" for number in range(1, stuck + 1)]
+    ready(account, 8)
+    refuse_by_a_new_code(account, *poison)
+    stopped = [list(account.deliver().stopped)]
+    for night in (1, 2, 3):
+        account.clock.time = NIGHT + night * DAY
+        ready(account, 3, first=10 * night)
+        stopped.append(list(account.deliver().stopped))
+
+        assert {"accepted"} == {fate for name, fate in account.fates.items() if name > "L-009"}
+    account.clock.time = NIGHT + 4 * DAY
+    account.deliver()
+    fates = account.fates
+
+    assert [[f"{GOOGLE}/{TARGET.action}"], [], [], []] == stopped
+    assert {"in_doubt", "unconfirmed"} >= {fates.pop(name) for name in poison}
+    assert {"accepted"} == set(fates.values())
+    assert {1} == set(account.sink.counted.values())
+
+
+def test_a_platform_that_refuses_everything_by_a_new_code_is_left_alone(account):
+    """Two requests of a later night hear it: the first replay, and one row of what is new."""
+    ready(account, 8)
+    refuse_by_a_new_code(account, "")
+    account.deliver()
+    ready(account, 8, first=11)
+    account.sink.calls.clear()
+    account.clock.time = NIGHT + DAY
+    done = account.deliver()
+
+    assert [8, 1] == sizes(account)
+    assert {f"{GOOGLE}/{TARGET.action}": "NEW_CODE"} == done.stopped
+    assert {"in_doubt": 9, "pending": 7} == standing(account)
+
+
+def test_replays_alone_that_are_refused_by_a_new_code_are_few(account):
+    """No more than of those that get no answer, and nothing is called stopped for them."""
+    ready(account, 100)
+    refuse_by_a_new_code(account, "")
+    account.deliver()
+    account.sink.calls.clear()
+    account.clock.time = NIGHT + DAY
+    done = account.deliver()
+
+    assert [100, 1, 1] == sizes(account)
+    assert ({}, {"in_doubt": 100}) == (done.stopped, standing(account))
+
+
+def test_an_action_whose_replays_are_refused_by_a_new_code_leaves_the_others_alone(account):
+    """What is due at another action goes out, in doubt before or not."""
+    account.book = rulebook(route("appointment", target=OTHER), route())
+    account.sink.asynchronous = False
+    account.put(*(lead(f"L-{number}") for number in range(1, 4)))
+    account.prepare()
+
+    def step(sink, batch):
+        is_hit = account.sink.calls[-1].target == OTHER
+        return Refused(Outcome(OutcomeClass.UNKNOWN, "NEW_CODE")) if is_hit else fakes.take(sink, batch)
+
+    account.sink.script.extend([step] * FOREVER)
+    account.deliver()
+    account.put(*(lead(f"L-{number}") for number in range(4, 6)))
+    account.prepare()
+    account.clock.time = NIGHT + DAY
+    done = account.deliver()
+    by_conversion = Counter((row.conversion, row.fate) for row in account.rows())
+
+    assert {f"{GOOGLE}/5": "NEW_CODE"} == done.stopped
+    assert {("appointment", "in_doubt"): 4, ("appointment", "pending"): 1, ("sale", "accepted"): 5} == by_conversion
+
+
 def forgets(account, count, **limits):
     """Sales that are due at a platform where each sending of an event may count."""
     account.sink.idempotent = False

@@ -301,8 +301,17 @@ def test_a_history_without_end_is_no_leads(entries, read):
     if read:
         assert entries == len(parse(**item).history)
     else:
-        with pytest.raises(Unreadable, match=f"statusHistory has {entries} entries"):
+        with pytest.raises(Unreadable, match=f"statusHistory has {entries} status changes"):
             parse(**item)
+
+
+def test_only_status_changes_make_a_history_long():
+    """A busy lead's general history holds calls and documents by the thousand; they cost nothing later."""
+    call = {"label": "Appel", "date": "2026-07-02 10:00"}
+    won = {"status": "Gagné", "date": "2026-07-20 10:00"}
+    undated, blank = {"status": "Perdu"}, {"status": " ", "date": "2026-07-03"}
+
+    assert [("Gagné", JULY[20])] == entries(parse(history=[call, undated, blank] * 1_000 + [won]))
 
 
 def test_a_lead_larger_than_any_is_refused():

@@ -16,11 +16,12 @@ from jobs.backfill import Group
 from jobs.ledger.fates import Fate
 from jobs.ledger.views import Awaited, Tally
 from jobs.nightly import Summary
+from jobs.pull import Pulled
 from jobs.reporting import as_json
 from jobs.reporting.account import Account
 from jobs.reporting.backfill import Preview, print_preview
 from jobs.reporting.explanation import Explanation, Verdict, print_explanation
-from jobs.reporting.night import Mode, Night, heard, night_json, print_night
+from jobs.reporting.night import Mode, Night, heard, night_json, print_night, told
 from jobs.reporting.reasons import REASONS
 from jobs.reporting.standing import print_standing
 from jobs.reporting.status import LastRun, Status, print_status
@@ -110,6 +111,17 @@ def test_a_night_says_what_a_human_is_needed_for():
     assert "sent before and heard of now" in text
     assert "[oplead] refuses the token" in text
     assert "took 3 min 0 s" in text
+
+
+def test_a_night_says_that_nothing_checked_its_clock():
+    """Where no page of Oplead's told a time."""
+    night = Night(Summary("maison-test", 1, NOW, pulled=Pulled(pages=1, undated=True)), NOW, ())
+    checked = replace(night, summary=replace(night.summary, pulled=Pulled(pages=1)))
+
+    said, other = (dict(told(each))["read"] for each in (night, checked))
+
+    assert "Oplead tells no time" in said
+    assert "Oplead tells no time" not in other
 
 
 def test_a_rehearsal_names_each_lead_that_cannot_be_read_once():
