@@ -12,7 +12,7 @@ from jobs.reporting.account import Account
 from jobs.reporting.night import Night, moved
 from jobs.reporting.terminal import number, table
 
-_COUNTS = ("Read", "Changed", "Sent", "Accepted", "Rejected")
+_COUNTS = ("Read", "Changed", "Sent", "Accepted", "Rejected", "Expired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ def _counts(night: Night | None) -> list[str]:
         summary.delivered.sent,
         moved(summary, Fate.ACCEPTED),
         moved(summary, Fate.REJECTED),
+        moved(summary, Fate.EXPIRED),
     )
     return [number(count) for count in counts]
 

@@ -13,7 +13,7 @@ from jobs.reporting.account import Account
 from jobs.reporting.as_json import plain
 from jobs.reporting.night import heard, sent
 from jobs.reporting.reasons import words_for
-from jobs.reporting.standing import explained_reasons, how_many_each, print_pointer, print_standing, reasons_table
+from jobs.reporting.standing import counted_reasons_table, print_pointer, print_standing
 from jobs.reporting.terminal import counted, facts, number, table
 from jobs.retry import Chosen
 
@@ -67,24 +67,16 @@ def read_lines(summary: Summary) -> list[tuple[str, str]]:
 def print_preview(console: Console, account: Account, preview: Preview) -> None:
     """Print what would be sent, waited for, held back and too late, by conversion, destination and age."""
     if preview.groups:
-        several = len({group.destination for group in preview.groups}) > 1
-        made = table(
-            "Conversion",
-            *(["Destination"] if several else []),
-            "Days since",
-            *_COLUMNS,
-            numbers=tuple(_COLUMNS),
-        )
+        made = table("Conversion", "Destination", "Days since", *_COLUMNS, numbers=tuple(_COLUMNS))
         for group in preview.groups:
-            where = [group.destination] if several else []
             counts = (group.sent, group.waits, group.withheld, group.expired, group.left)
             shown = (number(count) if count else "" for count in counts)
-            made.add_row(account.conversion(group.conversion), *where, group.age, *shown)
+            made.add_row(account.conversion(group.conversion), group.destination, group.age, *shown)
         console.print(made)
-        reasons = explained_reasons(preview.tallies)
-        if reasons:
+        reasons = counted_reasons_table(preview.tallies)
+        if reasons.row_count:
             console.print()
-            console.print(reasons_table(reasons, how_many_each(preview.tallies)))
+            console.print(reasons)
     elif preview.picked is not None:
         console.print("Nothing of that time is left to be sent by a backfill.")
     lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_told(preview)]

@@ -12,7 +12,7 @@ from jobs.forecast import Forecast
 from jobs.ledger.fates import Fate
 from jobs.reporting.account import Account
 from jobs.reporting.standing import print_standing
-from jobs.reporting.terminal import counted, number, table
+from jobs.reporting.terminal import counted, keep_whole, number, table
 from jobs.routes import IGNORED
 from jobs.seen import AnswersSeen, LabelSeen
 from jobs.settings import Settings
@@ -98,7 +98,8 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[LabelSeen]
         for at, one in enumerate(labels):
             first = (_STAGES.get(stage, escape(stage or "")), escape(", ".join(named))) if at == 0 else ("", "")
             made.add_row(*first, escape(one.label), number(one.now), number(one.ever), escape(one.example or "-"))
-    console.print(made)
+    keep_whole(made, "For example")
+    console.print(made, crop=False)
 
 
 def _unreadable(made: Forecast) -> list[Finding]:

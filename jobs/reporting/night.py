@@ -189,9 +189,14 @@ def heard(summary: Summary) -> str:
     """What platforms answered."""
     said = [
         f"{number(count)} {fate.value.replace('_', ' ')}{_expected(summary, count) if fate is Fate.REJECTED else ''}"
-        for fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
+        for fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED)
         if (count := moved(summary, fate))
     ]
+    if summary.in_doubt:
+        said.append(f"{number(summary.in_doubt)} still in doubt")
+    elif moved(summary, Fate.IN_DOUBT):
+        # Without a number, for one that was lost twice has moved twice.
+        said.append("some in doubt for a while, all settled since")
     pending = summary.resolved.pending
     if pending:
         said.append(f"{counted(pending, 'request')} not answered yet")

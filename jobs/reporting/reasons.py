@@ -267,7 +267,14 @@ _BEFORE_CLICK = Words(
     "Oplead dates the change before the click it is attributed to.",
     "Correct the status date in Oplead.",
 )
-_TOO_LATE = Words("too late", "It is older than the platform takes it.", "Nothing to do for this lead.")
+_IN_TIME = "though it was in time by your settings."
+"""Our own windows call nothing too late that was sent, so a platform that does knows of a narrower one."""
+_TOO_OLD_FOR_GOOGLE = Words(
+    "too old for Google",
+    f"Google answered that it is too old, {_IN_TIME}",
+    "Nothing to do for this lead. Check the action's click window (`click_window_days`); a click whose time is "
+    "not known, and taken from the lead's creation, may be older.",
+)
 _THERE_ALREADY = Words(
     "already there, not by us",
     "The platform has this conversion already, and not from this ledger.",
@@ -283,7 +290,7 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "INVALID_WBRAID": _UNREADABLE_CLICK,
         "INVALID_OPERATING_ACCOUNT_FOR_CLICK": _FOREIGN_CLICK,
         "CONVERSION_PRECEDES_CLICK": _BEFORE_CLICK,
-        "EVENT_TOO_OLD": _TOO_LATE,
+        "EVENT_TOO_OLD": _TOO_OLD_FOR_GOOGLE,
         "DENIED_CONSENT": Words(
             "consent denied at Google",
             "Google takes consent for this lead's data for denied: by what was sent, or by a default of the account.",
@@ -308,7 +315,7 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "INVALID_CUSTOMER_FOR_CLICK": _FOREIGN_CLICK,
         "UNAUTHORIZED_CUSTOMER": _FOREIGN_CLICK,
         "CONVERSION_PRECEDES_EVENT": _BEFORE_CLICK,
-        "EXPIRED_EVENT": _TOO_LATE,
+        "EXPIRED_EVENT": _TOO_OLD_FOR_GOOGLE,
         "ORDER_ID_ALREADY_IN_USE": _THERE_ALREADY,
         "CLICK_CONVERSION_ALREADY_EXISTS": Words(
             "click counted already",
@@ -324,7 +331,11 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         ),
         # Meta's, whose subcodes are listed nowhere: as others have met them.
         "100/2804001": _UNREADABLE_CLICK,
-        "100/2804003": _TOO_LATE,
+        "100/2804003": Words(
+            "too old for Meta",
+            f"Meta answered that it is too old, {_IN_TIME}",
+            "Nothing to do for this lead. Compare the date that Oplead gives its status with when it happened.",
+        ),
         "100/2804036": Words(
             "lead_id not known",
             "Meta does not take this lead_id.",

@@ -54,14 +54,13 @@ def print_pointer(console: Console, tallies: Sequence[Tally]) -> None:
 def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
     """One row for deliveries that stand alike; what they are and where they go stands on the first rows only."""
     made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
-    with_destination = len({tally.destination for tally in tallies}) > 1
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
         made.add_section()
         alike: dict[tuple[str, str], list[Tally]] = {}
         for tally in found:
             why = stands_why(tally.fate, tally.reason, tally.held_for)
             alike.setdefault((_stands(tally, account.zone), why), []).append(tally)
-        names = [account.conversion(conversion), *([f"→ {destination}"] if with_destination else [])]
+        names = [account.conversion(conversion), f"→ {destination}"]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
         for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
             worth = money(sum((tally.value for tally in same), Decimal()), account.currency)
@@ -92,13 +91,27 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
     return made
 
 
-def how_many_each(tallies: Sequence[Tally]) -> Counter[str]:
-    """How many stand for each reason, by its short words; what expired stands for what it was held for, too."""
-    counts: Counter[str] = Counter()
-    for tally in tallies:
-        for words in _words(tally):
-            counts[words.short] += tally.count
-    return counts
+def counted_reasons_table(tallies: Sequence[Tally]) -> Table:
+    """The same with how many stand for each reason; each delivery counts once, so that the numbers add up."""
+    said = [(_in_full(tally), tally.count) for tally in tallies]
+    told = {words.short: words for words, _ in said if words not in _PLAIN}
+    how_many: Counter[str] = Counter()
+    for words, count in said:
+        how_many[words.short] += count
+    return reasons_table(list(told.values()), how_many)
+
+
+def _in_full(tally: Tally) -> Words:
+    """The words of its reason together with those of what it was held for."""
+    words = words_for(tally.fate, tally.reason)
+    if tally.held_for is None:
+        return words
+    held = words_held_for(tally.held_for)
+    return Words(
+        stands_why(tally.fate, tally.reason, tally.held_for),
+        f"{words.means} Until then: {held.means}",
+        f"Nothing to do for this lead. For those to come: {held.todo}",
+    )
 
 
 def _stands(tally: Tally, zone: ZoneInfo) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from connectors.plain_text import plain
 from connectors.plurals import counted as counted  # noqa: PLC0414 - reports take it from here
@@ -43,6 +44,16 @@ def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
         is_number = column in numbers
         made.add_column(column, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     return made
+
+
+def keep_whole(made: Table, name: str) -> None:
+    """Break no cell of a column, whatever the others need: ids are there to be copied and searched for.
+
+    The table may become wider than a narrow terminal, which it must be printed for without cropping.
+    """
+    column = next(each for each in made.columns if each.header == name)
+    column.no_wrap = True
+    column.min_width = max((Text.from_markup(str(cell)).cell_len for cell in column.cells), default=0)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> Table:

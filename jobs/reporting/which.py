@@ -10,7 +10,7 @@ from jobs.ledger.views import Stand
 from jobs.reporting.account import Account
 from jobs.reporting.reasons import FATES, stands_why, words_for, words_held_for
 from jobs.reporting.standing import reasons_table
-from jobs.reporting.terminal import counted, day_and_time, number, table
+from jobs.reporting.terminal import counted, day_and_time, keep_whole, number, table
 
 SHOWN = 50
 """How many are shown to a person; JSON has them all."""
@@ -34,19 +34,18 @@ def print_which(console: Console, account: Account, which: Which) -> None:
     if not which.stands:
         return
     shown = which.stands[:SHOWN]
-    several = len({each.destination for each in which.stands}) > 1
-    made = table("Lead", "Conversion", *(["Destination"] if several else []), "Stands", "Since", "Why")
+    made = table("Lead", "Conversion", "Stands", "Since", "Why")
     for each in shown:
         name = account.conversion(each.conversion)
         made.add_row(
             escape(each.lead),
-            f"{name} (correction)" if each.is_correction else name,
-            *([each.destination] if several else []),
+            f"{name}{' (correction)' if each.is_correction else ''}\n→ {each.destination}",
             FATES[each.fate].short,
             day_and_time(each.since, account.zone),
             stands_why(each.fate, each.reason, each.held_for),
         )
-    console.print(made)
+    keep_whole(made, "Lead")
+    console.print(made, crop=False)
     if len(which.stands) > SHOWN:
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()

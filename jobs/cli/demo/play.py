@@ -33,8 +33,17 @@ LONGEST = 60
 WAIT = timedelta(hours=1)
 """How long each night waits for outcomes, as `run --wait 1h` does."""
 DAILY = time(5, 30)
-_COLUMNS = ("read", "changed", "sent", "accepted", "rejected", "held back", "exit")
-_WIDTH = 10
+_COLUMNS = {
+    "read": 8,
+    "changed": 9,
+    "sent": 7,
+    "accepted": 10,
+    "rejected": 10,
+    "expired": 9,
+    "held back": 11,
+    "exit": 6,
+}
+"""How wide each is, for 80 with the night's day."""
 
 
 def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> int:
@@ -89,7 +98,7 @@ class _Show:
         self.console.print(
             "Exit code 1 asks for a human: some invented leads are broken on purpose. 3 says that something stopped.\n"
         )
-        self.console.print(f"[bold]{'night':<10}{''.join(f'{name:>{_WIDTH}}' for name in _COLUMNS)}[/bold]")
+        self.console.print(f"[bold]{headings()}[/bold]")
 
     def play_nights(self, nights: int) -> None:
         """Play so many nights, and on until nothing is due or awaited."""
@@ -119,7 +128,7 @@ class _Show:
             trouble.end(evening)
         self.stage.sandbox.faults.clear()
         self.before = now
-        self.console.print(_row(night, self.settings.zone))
+        self.console.print(night_row(night, self.settings.zone))
         if trouble is not None:
             self.console.print(facts([("└", trouble.said)]), style="yellow")
 
@@ -136,7 +145,12 @@ def _next_night(now: datetime, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, DAILY, zone)
 
 
-def _row(night: Night, zone: ZoneInfo) -> str:
+def headings() -> str:
+    """What stands above the nights."""
+    return f"{'night':<10}{''.join(f'{name:>{width}}' for name, width in _COLUMNS.items())}"
+
+
+def night_row(night: Night, zone: ZoneInfo) -> str:
     """One night on one line, for 80 columns."""
     summary = night.summary
     at = summary.started_at.astimezone(zone)
@@ -147,7 +161,9 @@ def _row(night: Night, zone: ZoneInfo) -> str:
         summary.delivered.sent,
         moved(summary, Fate.ACCEPTED),
         moved(summary, Fate.REJECTED),
+        moved(summary, Fate.EXPIRED),
         held_back,
         summary.exit_code,
     )
-    return f"{f'{at:%a} {at.day} {at:%b}':<10}{''.join(f'{number(count):>{_WIDTH}}' for count in counts)}"
+    cells = zip(counts, _COLUMNS.values(), strict=True)
+    return f"{f'{at:%a} {at.day} {at:%b}':<10}{''.join(f'{number(count):>{width}}' for count, width in cells)}"

@@ -99,6 +99,23 @@ def test_two_things_that_one_interface_says_are_told_apart(codes):
     assert 2 == len({words_for(Fate.REJECTED, code).short for code in codes})
 
 
+@pytest.mark.parametrize(
+    ("code", "platform", "setting"),
+    [
+        ("PROCESSING_ERROR_REASON_EVENT_TOO_OLD", "Google", "`click_window_days`"),
+        ("EXPIRED_EVENT", "Google", "`click_window_days`"),
+        ("100/2804003", "Meta", "the date that Oplead gives"),
+    ],
+)
+def test_too_old_by_a_platforms_word_is_told_from_too_late_by_the_settings(code, platform, setting):
+    """What went out was in time as far as anybody here knew, so something here may be set wrong."""
+    words = words_for(Fate.EXPIRED, code)
+
+    assert f"too old for {platform}" == words.short
+    assert words.means.startswith(f"{platform} answered that it is too old, though it was in time by your settings")
+    assert setting in words.todo
+
+
 def test_a_consent_that_google_denies_may_be_the_accounts_default():
     """Whoever reads only the lead's answer would look in vain."""
     words = words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_DENIED_CONSENT")

@@ -1,11 +1,13 @@
 """Tables fit their terminal, and JSON says the same exactly."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,19 +15,24 @@ from rich.console import Console
 
 from connectors.records import UnreadableLead
 from jobs.backfill import Group
+from jobs.cli.demo.play import headings, night_row
 from jobs.ledger.fates import Fate
-from jobs.ledger.views import Awaited, Tally
+from jobs.ledger.views import Awaited, Stand, Tally
 from jobs.nightly import Summary
 from jobs.pull import Pulled
 from jobs.reporting import as_json
 from jobs.reporting.account import Account
+from jobs.reporting.accounts import Ended, print_accounts
 from jobs.reporting.backfill import Preview, print_preview
 from jobs.reporting.explanation import Explanation, Verdict, print_explanation
+from jobs.reporting.forecast import print_labels
 from jobs.reporting.night import Mode, Night, heard, night_json, print_night, told
 from jobs.reporting.reasons import REASONS
 from jobs.reporting.standing import print_standing
 from jobs.reporting.status import LastRun, Status, print_status
 from jobs.reporting.terminal import day_and_time, duration, money
+from jobs.reporting.which import Which, print_which
+from jobs.seen import LabelSeen
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
@@ -72,12 +79,32 @@ def test_codes_that_are_said_alike_share_a_row():
     assert ["rejected", "4", "240.00", "EUR", "click", "id", "not", "readable"] == row.split()[2:]
 
 
-def test_destinations_are_named_only_where_there_are_several():
-    """One destination needs no column."""
-    several = (*TALLIES, replace(TALLIES[0], destination="google_ads_2"))
+def test_where_deliveries_go_is_named_where_there_is_but_one_destination_too():
+    """A table that is passed on says by itself which platform it is about."""
+    group = Group("sale", "google_ads", "0-7", sent=3, waits=0, withheld=0, expired=0, left=0)
+    stand = Stand("L-1", "sale", "google_ads", Fate.ACCEPTED, "", NOW, is_correction=False)
+    tables = (
+        _printed(120, lambda console: print_standing(console, ACCOUNT, TALLIES)),
+        _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,)))),
+        _printed(120, lambda console: print_which(console, ACCOUNT, Which("maison-test", NOW, "accepted", (stand,)))),
+    )
 
-    assert "Destination" not in _printed(120, lambda console: print_standing(console, ACCOUNT, TALLIES))
-    assert "google_ads_2" in _printed(120, lambda console: print_standing(console, ACCOUNT, several))
+    assert all("google_ads" in text for text in tables)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_leads_id_is_never_broken(width):
+    """It is there to be copied and searched for, however narrow the terminal."""
+    lead = "0b8f5c1e-93ab-4f0e-8a55-3d2c1b0a9f8e"
+    stand = Stand(
+        lead, "sale", "google_ads", Fate.EXPIRED, "window_closed", NOW, is_correction=True, held_for="consent_unknown"
+    )
+    seen = LabelSeen("won", "Devis à relancer par le commercial", 120, 1200, lead)
+    listed = _printed(width, lambda console: print_which(console, ACCOUNT, Which("maison-test", NOW, "x", (stand,))))
+    found = _printed(width, lambda console: print_labels(console, SimpleNamespace(conversions=()), (seen,), leads=200))
+
+    assert lead in listed
+    assert lead in found
 
 
 def test_each_reason_is_explained_once():
@@ -99,6 +126,25 @@ def test_a_preview_says_how_many_are_held_back_for_each_reason():
     assert ["no", "usable", "click", "id", "37"] in [row[:5] for row in rows]
     assert ["consent", "not", "asked", "4"] in [row[:4] for row in rows]
     assert "2 conversions left as is: it cannot be decided yet" in text
+
+
+def test_the_reasons_of_a_preview_add_up_to_its_numbers():
+    """What is too late is counted once, with what it was held for, and not among what is held back."""
+    group = Group("sale", "google_ads", "61-90", sent=5, waits=3, withheld=34, expired=13, left=0)
+    late = Tally("sale", "google_ads", Fate.EXPIRED, "window_closed", 6, Decimal(0), held_for="no_click_id")
+    due = Tally("sale", "google_ads", Fate.PENDING, "due", 5, Decimal(0))
+    tallies = (*TALLIES[:2], due, late, replace(late, count=7, held_for=None))
+    text = _printed(160, lambda console: print_preview(console, ACCOUNT, Preview((group,), tallies)))
+    _, _, reasons = text.partition("What it means")
+    counts = {why: int(count) for why, count in re.findall(r"^(\w[^\d\n]*?) +(\d+)  ", reasons, flags=re.MULTILINE)}
+
+    assert {
+        "no usable click id": 34,
+        "waits for its amount": 3,
+        "too late, held for: no usable click id": 6,
+        "too late": 7,
+    } == counts
+    assert group.waits + group.withheld + group.expired == sum(counts.values())
 
 
 def test_a_night_says_what_a_human_is_needed_for():
@@ -148,6 +194,42 @@ def test_rejections_that_are_to_be_expected_are_told_apart():
 
     assert "4 rejected (3 of them to be expected: no such click)" == heard(summary)
     assert 1 == summary.exit_code
+
+
+def test_what_was_in_doubt_and_settled_within_the_run_is_not_told_as_in_doubt():
+    """A night ends with 0 then, and its report must not read otherwise."""
+    settled = Summary("maison-test", 3, NOW)
+    settled.delivered.moved["sale", "meta", Fate.IN_DOUBT, "503"] = 2
+    settled.delivered.moved["sale", "meta", Fate.ACCEPTED, ""] = 2
+    left = replace(settled, in_doubt=1)
+
+    assert "2 accepted, some in doubt for a while, all settled since" == heard(settled)
+    assert "2 accepted, 1 still in doubt" == heard(left)
+
+
+def test_a_line_of_every_accounts_night_counts_what_came_too_late():
+    """What was sent is accounted for, refusals as too old too."""
+    summary = Summary("maison-test", 3, NOW)
+    summary.delivered.sent = 27
+    summary.resolved.moved["sale", "google_ads", Fate.ACCEPTED, ""] = 25
+    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "INVALID_GCLID"] = 1
+    summary.resolved.moved["sale", "google_ads", Fate.EXPIRED, "EXPIRED_EVENT"] = 1
+    ended = Ended("maison-test", 0, Night(summary, NOW, ()), ACCOUNT)
+    text = _printed(120, lambda console: print_accounts(console, [ended]))
+
+    assert ["Sent", "Accepted", "Rejected", "Expired"] == text.splitlines()[2].split()[4:8]
+    assert ["27", "25", "1", "1"] == text.splitlines()[4].split()[4:8]
+    assert "25 accepted, 1 rejected (to be expected: no such click), 1 expired" == heard(summary)
+
+
+def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_columns():
+    """The same there."""
+    summary = Summary("maison-test", 3, NOW)
+    summary.resolved.moved["sale", "google_ads", Fate.EXPIRED, "EXPIRED_EVENT"] = 7
+    row, heading = night_row(Night(summary, NOW, ()), ACCOUNT.zone), headings()
+
+    assert len(row) == len(heading) <= 80
+    assert row[: heading.index("expired") + len("expired")].endswith(" 7")
 
 
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
