@@ -116,13 +116,13 @@ def _shared_by(one: Settings, other: Settings) -> str | None:
     return None
 
 
-def load_account(file: Path, environ: Mapping[str, str] = os.environ) -> Valid:
-    """The account in a configuration file.
+def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Valid:
+    """The account in a configuration file; without `secrets` only to look at its state.
 
     Raises:
         WrongSettingsError: it must not run.
     """
-    loaded = load(file, environ)
+    loaded = load(file, environ, secrets=secrets)
     say_what_env_files_give([loaded.env_file])
     if isinstance(loaded, Invalid):
         raise WrongSettingsError(loaded.problems)

@@ -1,6 +1,6 @@
 """`check`: whether configuration files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,7 +108,18 @@ class Checked:
             unchecked=tuple(_TITLES.get(name, name) for name in remotes if name not in seen),
             failed=sum(one.verdict is Verdict.FAILED for found in self.everything.values() for one in found),
             is_live=self.findings is not None,
+            unconfirmed=() if self.findings is None else tuple(self._unconfirmed(self.findings)),
         )
+
+    def _unconfirmed(self, found: Findings) -> Iterator[str]:
+        """The accounts and datasets that no look-up saw; what was verified of one ends with its number."""
+        settings = self.loaded.settings
+        ids = [(each.id, "Google Ads customer", each.customer_id) for each in settings.google_ads]
+        ids += [(each.id, "Meta dataset", each.dataset_id) for each in settings.meta]
+        for destination, kind, number in ids:
+            seen = {one.subject.split()[-1] for one in found.get(destination, ()) if one.verdict is Verdict.VERIFIED}
+            if number not in seen:
+                yield f"{kind} {number}"
 
     @property
     def assumed(self) -> Sequence[str]:
@@ -253,6 +264,7 @@ def _print_json(checked: Checked) -> None:
         "corrections": checked.corrections,
         "checked": checked.conclusion.checked,
         "unchecked": checked.conclusion.unchecked,
+        "unconfirmed": checked.conclusion.unconfirmed,
         **({} if checked.findings is None else {"findings": checked.findings}),
         **({} if checked.oplead is None else {"oplead": checked.oplead}),
         "exit_code": checked.exit_code.value,

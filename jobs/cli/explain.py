@@ -37,7 +37,7 @@ _SHORTEST = 16
 
 def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     """Print everything known of a lead; an unknown one ends with exit code 2."""
-    settings = load_account(file).settings
+    settings = load_account(file, secrets=False).settings
     with looking(settings) as look:
         row = views.lead(look.session, settings.account, lead_id)
         if row is None:

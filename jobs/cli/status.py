@@ -24,7 +24,7 @@ from jobs.wiring import rules_alone
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print where everything stands, what comes next, and what a human should look at."""
-    settings = load_account(file).settings
+    settings = load_account(file, secrets=False).settings
     with looking(settings) as look:
         run = views.last_run(look.session, settings.account)
         status = Status(
@@ -57,7 +57,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
 
 def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
     """Print which leads stand at a fate, or for a reason; one that there is not ends with exit code 2."""
-    settings = load_account(file).settings
+    settings = load_account(file, secrets=False).settings
     with looking(settings) as look:
         there = _kinds(settings, look)
         meant = {kind for kind in there if called.strip().casefold() in names_of(*kind)}

@@ -27,6 +27,8 @@ class Conclusion:
     """Problems of a file that must not run, else look-ups that failed."""
     is_live: bool = False
     """Whether the platforms were asked."""
+    unconfirmed: tuple[str, ...] = ()
+    """Accounts and datasets of which nothing showed, where the platforms were asked, that they are there."""
 
     @property
     def word(self) -> Word:
@@ -42,7 +44,7 @@ class Conclusion:
             case "needs a human first":
                 return f"{self.failed} failed: mend what is named above, then check again"
             case "may run":
-                return "nothing failed" if self.is_live else "no mistakes in the file"
+                return _nothing_failed(self.unconfirmed) if self.is_live else "no mistakes in the file"
 
 
 def print_conclusions(console: Console, concluded: Sequence[Conclusion]) -> None:
@@ -56,6 +58,12 @@ def print_conclusions(console: Console, concluded: Sequence[Conclusion]) -> None
         words = Counter(one.word for one in concluded)
         told = ", ".join(f"{words[word]} {word}" for word in reversed(_WORDS.values()) if words[word])
         _print(console, f"{len(concluded)} files: {told}")
+
+
+def _nothing_failed(unconfirmed: Sequence[str]) -> str:
+    """A wrong number passes where nobody could look it up, so it is named."""
+    rest = f"; nobody could confirm {', '.join(unconfirmed)}" if unconfirmed else ""
+    return f"nothing failed{rest}"
 
 
 def _looked_at(one: Conclusion) -> str:

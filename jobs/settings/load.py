@@ -44,20 +44,22 @@ class Invalid:
 Loaded = Valid | Invalid
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loaded:
     """Read and check the whole configuration file at `path`; whatever it holds, nothing is raised.
 
     Args:
         path: the YAML file; relative paths in it start at its folder.
         environ: where `${VARIABLE}` is looked up first, then in `.env` beside the file; no problem or note ever
             repeats a value of either.
+        secrets: whether they are looked up; who only reads the state needs none, and may have none.
     """
     try:
         text = file_text(path)
     except ValueError as error:
         return Invalid((Problem(str(path), 1, 1, "", str(error)),))
     document = read_document(text)
-    references = References(environ, path.parent, read_env_file(path.parent))
+    env_file = read_env_file(path.parent) if secrets else None
+    references = References(environ, path.parent, env_file, looks_up=secrets)
     env_file = references.used_env_file(text for _, text in leaves(document.tree))
     settings, findings = _check(document, references)
     if settings is None or findings:

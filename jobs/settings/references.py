@@ -21,6 +21,8 @@ class References:
     folder: Path
     env_file: EnvFile | None = None
     """Where variables are looked up that `environ` does not hold."""
+    looks_up: bool = True
+    """Whether secrets are looked up at all; else each stays the reference it is written as."""
 
     def secret(self, text: str) -> str:
         """The secret behind a reference, without surrounding white space.

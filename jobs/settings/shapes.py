@@ -70,10 +70,16 @@ Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str)]
 
 
 def digits(value: object) -> object:
-    """Google shows ids as 123-456-7890, and YAML reads 1234567890 as a number: both are the same id."""
+    """YAML reads 1234567890 as a number: it is the same id."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return value.replace("-", "").strip() if isinstance(value, str) else value
+    return value.strip() if isinstance(value, str) else value
+
+
+def hyphened_digits(value: object) -> object:
+    """Google shows a customer's id as 123-456-7890, and some write its other ids so; Meta's have no hyphens."""
+    found = digits(value)
+    return found.replace("-", "") if isinstance(found, str) else found
 
 
 def one_or_many(value: object) -> object:
@@ -92,13 +98,13 @@ def true_or_false(value: object) -> object:
 
 def _from_reference(value: object, info: ValidationInfo) -> object:
     """Without references in the context (a model built without a file) a secret is taken as it is."""
-    if isinstance(info.context, References) and isinstance(value, str):
+    if isinstance(info.context, References) and isinstance(value, str) and info.context.looks_up:
         return info.context.secret(value)
     return value
 
 
 def _key_file(value: object, info: ValidationInfo) -> object:
-    if isinstance(info.context, References) and isinstance(value, str):
+    if isinstance(info.context, References) and isinstance(value, str) and info.context.looks_up:
         path = info.context.path(value)
         token_address(path)
         return path
@@ -127,7 +133,7 @@ Secret = Annotated[
 KeyFile = Annotated[Path, BeforeValidator(_key_file, json_schema_input_type=str)]
 CustomerId = Annotated[
     str,
-    BeforeValidator(digits, json_schema_input_type=str | int),
+    BeforeValidator(hyphened_digits, json_schema_input_type=str | int),
     Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890"),
 ]
 Digits = Annotated[
@@ -137,7 +143,7 @@ Digits = Annotated[
 ]
 ActionId = Annotated[
     str,
-    BeforeValidator(digits, json_schema_input_type=str | int),
+    BeforeValidator(hyphened_digits, json_schema_input_type=str | int),
     Like(
         r"[0-9]{1,20}",
         "write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag",

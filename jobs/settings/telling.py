@@ -15,7 +15,9 @@ from jobs.settings.shapes import Like, Secret, Span, Strict
 _URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
 
 
-def _known_to_apprise(address: SecretStr) -> SecretStr:
+def _known_to_apprise(address: SecretStr, info: ValidationInfo) -> SecretStr:
+    if _is_left_alone(info):
+        return address
     from connectors.notices import is_address  # noqa: PLC0415 - it loads a hundred services
 
     if not is_address(address.get_secret_value()):
@@ -27,7 +29,9 @@ def _known_to_apprise(address: SecretStr) -> SecretStr:
     return address
 
 
-def _asked_for(address: SecretStr) -> SecretStr:
+def _asked_for(address: SecretStr, info: ValidationInfo) -> SecretStr:
+    if _is_left_alone(info):
+        return address
     try:
         url = _URL.validate_python(address.get_secret_value())
     except Wrong:
@@ -38,6 +42,11 @@ def _asked_for(address: SecretStr) -> SecretStr:
             "https://hc-ping.com/your-id (plain http is for this machine only)"
         )
     return address
+
+
+def _is_left_alone(info: ValidationInfo) -> bool:
+    """Whether what is read is a reference still, and no address."""
+    return isinstance(info.context, References) and not info.context.looks_up
 
 
 def _metrics_file(value: object, info: ValidationInfo) -> object:

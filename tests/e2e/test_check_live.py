@@ -383,6 +383,7 @@ def test_what_meta_does_not_show_is_no_failure(company, spoil):
     assert {} == failed(found)
     assert {"not readable"} == verdicts(found, "meta")["Meta dataset 1234567890"]
     assert CANNOT_READ in people.lines
+    assert "may run (nothing failed; nobody could confirm Meta dataset 1234567890)" in people.lines
 
 
 @pytest.mark.parametrize(
@@ -404,6 +405,9 @@ def test_what_google_ads_does_not_show_is_no_failure(company, spoil):
     assert 0 == code
     assert {} == failed(found)
     assert {"not readable"} == google["Google Ads account 1234567890"] == google["conversion actions"]
+    assert "nobody could confirm Google Ads customer 1234567890" in (
+        type_in(company, "check", "--live", file=without_meta(company)).lines
+    )
     assert {"verified"} == google["transport data_manager"] == google["service account key"]
 
 

@@ -162,3 +162,24 @@ def test_explain_tells_what_an_expired_one_was_held_for(late):
     assert "The lead said no to the use of its data for advertising." in held.lines
     assert "meta: expired " in came_late.lines
     assert ["consent_refused"] == [each["held_for"] for each in told["verdicts"] if each["fate"] == "expired"]
+
+
+def test_looking_at_the_state_needs_no_secret(night, monkeypatch, tmp_path):
+    """Whoever answers a question about a lead holds no key; what asks the platforms insists on them."""
+    company, _ = night
+    for name in list(company.environ):
+        monkeypatch.delenv(name, raising=False)
+    company.environ.clear()
+    company.settings["google_ads"]["credentials"] = str(tmp_path / "not-here.json")
+    company.settings["notify"] = ["${NOTIFY_URL}"]
+    company.settings["ping"] = "${PING_URL}"
+
+    looked = [
+        type_in(company, *command)
+        for command in (("status",), ("status", "--json"), ("status", "--reason", "withheld"), ("explain", "L-1"))
+    ]
+    refused = [type_in(company, *command) for command in (("check",), ("run", "--dry-run"))]
+
+    assert [0, 0, 0, 0] == [told.code for told in looked]
+    assert {""} == {told.err for told in looked}
+    assert [2, 2] == [told.code for told in refused]

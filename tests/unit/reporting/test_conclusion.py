@@ -13,6 +13,7 @@ FILE = Path("config/a.yaml")
 OFFLINE = Conclusion(FILE, Exit.DONE, ("the file",), ("Oplead", "meta"))
 LIVE = Conclusion(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True)
 BLIND = Conclusion(FILE, Exit.DONE, ("the file", "Oplead"), ("meta",), is_live=True)
+UNSEEN = Conclusion(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True, unconfirmed=("Meta dataset 123",))
 FAILED = Conclusion(FILE, Exit.ATTENTION, ("the file", "Oplead", "meta"), failed=2, is_live=True)
 WRONG = Conclusion(Path("config/b.yaml"), Exit.CONFIGURATION, failed=1)
 
@@ -38,6 +39,13 @@ def printed(*concluded):
         (
             BLIND,
             ["checked: the file, Oplead; not checked: meta (could not be reached)", "may run (nothing failed)"],
+        ),
+        (
+            UNSEEN,
+            [
+                "checked: the file, Oplead, meta",
+                "may run (nothing failed; nobody could confirm Meta dataset 123)",
+            ],
         ),
         (
             FAILED,

@@ -253,3 +253,12 @@ def test_ids_are_given_once(complaints):
 def test_what_fits_is_accepted(complaints, changes):
     """The other side of each rule."""
     assert [] == complaints(**changes)
+
+
+@pytest.mark.parametrize("written", ["123-456", "1234567890-12", "12 34"])
+def test_signs_in_metas_ids_are_refused_and_not_dropped(complaints, written):
+    """Meta shows its ids as digits: with anything else in it, it is another id or a slip."""
+    meta = f"{{ dataset_id: {written}, access_token: '${{META_ACCESS_TOKEN}}' }}"
+    sale = "[{ id: sale, stage: won, meta: { event: Lead } }]"
+
+    assert ["meta.dataset_id: write the id, digits only"] == complaints(google_ads=None, meta=meta, conversions=sale)
