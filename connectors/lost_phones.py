@@ -21,7 +21,7 @@ def lost_phones(contacts: Sequence[Contact]) -> str | None:
     if not lost:
         return None
     reasons = Counter(_reasons(lost))
-    told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    told = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
     have = "has" if len(lost) == 1 else "have"
     return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {told}"
 
@@ -45,7 +45,7 @@ def _reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str]:
     for country in unknown:
         shown = leads[country] >= _SHARED and _MAY_BE_SHOWN.fullmatch(country)
         yield f"country {country!r} unknown" if shown else "country unknown, in a spelling of its own"
-    yield from ["not a valid number of a person"] * (len(lost) - len(unknown))
+    yield from ["not a valid personal number"] * (len(lost) - len(unknown))
 
 
 def _needs_country(contact: Contact, text: str) -> bool:

@@ -21,7 +21,7 @@ from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost,
 from connectors.host_names import is_unknown_host
 from connectors.oplead.flight import in_order
 from connectors.oplead.lines import Lines
-from connectors.oplead.options import OpleadOptions
+from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
 from connectors.oplead.wire import read_json
 from connectors.pacing import Pacer
 from connectors.ports import Clock
@@ -277,8 +277,8 @@ class OpleadClient:
         status = response.status_code
         if status in {401, 403}:
             return TokenRefused(
-                f"Oplead refuses the token ({status} on {path}): write the client admin's API key as "
-                "oplead.token (other keys see only some leads), and see oplead.auth for how it is sent",
+                f"Oplead refuses the token ({status} on {path}): {PUT_THE_KEY} (other keys see only some leads), "
+                "and see oplead.auth for how it is sent",
                 status,
             )
         if status in _TRANSIENT_STATUSES or response.is_server_error:

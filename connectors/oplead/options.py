@@ -116,3 +116,10 @@ class OpleadOptions:
     """Whether a lead's own page is read: `auto` only where the list leaves out the click ids' container."""
     fields: FieldPaths = FieldPaths()
     click_ids: ClickIdRules = ClickIdRules()
+
+
+PUT_THE_KEY = (
+    "put the client admin's API key into the variable that oplead.token names, as OPLEAD_TOKEN in .env, "
+    "never into the settings themselves"
+)
+"""What to do about a refused key, so that nobody pastes it into a file that is shared."""

@@ -19,6 +19,7 @@ STAGES: Mapping[str, str] = {
 }
 Tax = Literal["included", "excluded"]
 ContactData = Literal["attach", "none"]
+_FRENCH_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
 _MASK = re.compile(r"<.*\d+ characters?>")
 """What `probe` shows in place of a text that may be somebody's data."""
 
@@ -66,6 +67,7 @@ class Answers:
             ("--google-customer-id", self.google_customer_id, digits_of(10, 10)),
             ("--google-login-customer-id", self.google_login_customer_id, digits_of(10, 10)),
             ("--otherwise", self.otherwise, amount_of),
+            ("--meta-dataset-id", self.meta_dataset_id, dataset_of),
             ("--imported-until", self.imported_until, day_of),
         )
         for option, said, check in checks:
@@ -74,6 +76,13 @@ class Answers:
                     check(said)
             except ValueError as error:
                 raise ValueError(f"{option}: {error}") from None
+        taken: dict[str, str] = {}
+        for stage, action in (self.actions or {}).items():
+            try:
+                if action:
+                    taken[stage] = action_apart_from(taken)(action)
+            except ValueError as error:
+                raise ValueError(f"--action {stage}={action}: {error}") from None
 
 
 def labels_of(text: str) -> tuple[str, ...]:
@@ -114,15 +123,16 @@ def pairs_of(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def day_of(text: str) -> date:
-    """A day as 2026-11-30.
+    """A day as 2026-11-30, or as the French write it, 30/11/2026.
 
     Raises:
         ValueError: it is none; the message says how to write one.
     """
+    french = _FRENCH_DAY.fullmatch(text)
     try:
-        return date.fromisoformat(text)
+        return date(int(french[3]), int(french[2]), int(french[1])) if french else date.fromisoformat(text)
     except ValueError:
-        raise ValueError("write a day as 2026-11-30") from None
+        raise ValueError("write a day as 2026-11-30 or 30/11/2026") from None
 
 
 def refuse_shared_labels(stages: Mapping[str, Sequence[str]]) -> None:
@@ -169,16 +179,43 @@ def digits_of(least: int, most: int) -> Callable[[str], str]:
     return check
 
 
+def dataset_of(text: str) -> str:
+    """Meta's id of a dataset, which it shows as digits.
+
+    Raises:
+        ValueError: there is anything else in it.
+    """
+    if not re.fullmatch(r"[0-9]{1,20}", text):
+        raise ValueError("write digits only")
+    return text
+
+
+def action_apart_from(taken: Mapping[str, str]) -> Callable[[str], str]:
+    """A check for the id of a conversion action: none stands for two stages."""
+    digits = digits_of(1, 20)
+
+    def check(text: str) -> str:
+        action = digits(text)
+        for stage, other in taken.items():
+            if other == action:
+                raise ValueError(f"{action} is the action for {stage} already: each stage needs one of its own")
+        return action
+
+    return check
+
+
 def tax_of(text: str) -> Tax:
     """Whether tax is in an amount.
 
     Raises:
         ValueError: it says neither.
     """
-    match text:
-        case "included" | "excluded":
-            return text
-    raise ValueError("write included or excluded")
+    match text.casefold():
+        case "included" | "ttc":
+            return "included"
+        case "excluded" | "ht":
+            return "excluded"
+    raise ValueError("write included (TTC) or excluded (HT)")
 
 
 def contact_data_of(text: str) -> ContactData:

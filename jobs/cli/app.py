@@ -176,7 +176,9 @@ def init(
         str, typer.Option(metavar="ANSWER,…", help="Its answers that mean no; else as the first's.")
     ] = "",
     amount_field: Annotated[str | None, typer.Option(metavar="PATH", help="Where a sale's amount stands.")] = None,
-    tax: Annotated[Literal["included", "excluded"] | None, typer.Option(help="Whether tax is in it.")] = None,
+    tax: Annotated[
+        str | None, typer.Option(metavar="included|excluded", help="Whether tax is in it (TTC), or not (HT).")
+    ] = None,
     otherwise: Annotated[str | None, typer.Option(metavar="AMOUNT", help="Sent where no amount is typed.")] = None,
     google_customer_id: Annotated[str | None, typer.Option(help="As 123-456-7890.")] = None,
     google_login_customer_id: Annotated[str | None, typer.Option(help="The manager's, where one gives access.")] = None,
@@ -230,7 +232,7 @@ def init(
             personalization_granted=labels_of(personalization_granted),
             personalization_refused=labels_of(personalization_refused),
             amount_field=amount_field,
-            amount_tax=tax,
+            amount_tax=answers.tax_of(tax) if tax else None,
             otherwise=otherwise,
             google_customer_id=google_customer_id,
             google_login_customer_id=google_login_customer_id,

@@ -248,11 +248,11 @@ def _print(checked: Checked, *, verbose: bool) -> None:
     lines += [("assumed", each) for each in checked.assumed] + [("corrected", each) for each in checked.corrections]
     for kind, said in lines:
         console.print(f"  {kind}: {said}", markup=False, soft_wrap=True)
+    if checked.everything:
+        print_findings(console, checked.everything, verbose=verbose)
     if checked.oplead and checked.oplead.forecast:
         print_labels(console, checked.loaded.settings, checked.oplead.labels, leads=checked.oplead.forecast.leads)
         print_forecast(console, account, checked.oplead.forecast)
-    if checked.everything:
-        print_findings(console, checked.everything, verbose=verbose)
 
 
 def _print_json(checked: Checked) -> None:

@@ -94,7 +94,7 @@ def _where_to_look(told: Answers) -> Look:
             auth=told.auth,
         ).look
     except ValueError as error:
-        raise WrongSettingsError((Problem("init", 1, 1, "", str(error)),)) from None
+        raise WrongSettingsError((Problem("init", 0, 0, "", str(error)),)) from None
 
 
 def _schema_beside(folder: Path) -> str | None:
@@ -140,7 +140,7 @@ def _say_what_is_next(settings: Path, environment: Path, draft: Draft) -> None:
     copied = environment.with_name(".env")
     steps = [
         f"copy {environment} to {copied}, chmod 600 {copied}, and fill in {', '.join(draft.variables)}",
-        f"{command} probe --config {file}            what Oplead answers, what looks wrong in it, what to write of it",
+        f"{command} probe --config {file}            what Oplead answers, what looks wrong, what to write",
         f"{command} check --config {file}            what is missing still, by line",
         f"{command} check --live --config {file}     what Oplead, Google and Meta say",
         f"{command} run --dry-run --config {file}    what a night would send",

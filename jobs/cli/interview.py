@@ -10,8 +10,10 @@ from jobs.cli.answers import (
     Answers,
     ContactData,
     Tax,
+    action_apart_from,
     amount_of,
     contact_data_of,
+    dataset_of,
     day_of,
     digits_of,
     each_once,
@@ -24,13 +26,14 @@ from jobs.cli.answers import (
 from jobs.cli.dialogue import HOW, NONE, Dialogue
 from jobs.cli.exits import UnansweredError
 from jobs.cli.statuses import Menu, told
-from jobs.reporting.terminal import counted, number
+from jobs.reporting.terminal import counted, number, times
 from jobs.rules.labels import normalise_label
 from jobs.settings.draft import WORTH_TELLING, Amount, Consent, Draft, Google
 from jobs.settings.suggestions import did_you_mean
 from jobs.settings.unmet import loose_path
 
 T = TypeVar("T")
+_SALE = "won"
 _CONTACT_DATA = (
     "Hashed contact data (e-mail and phone; for Meta the name and place, too) can go beside the click id.",
     "  What it brings: more conversions are recognised. Google advises sending both; Meta matches by them, too.",
@@ -118,6 +121,8 @@ class Interview:
                 raise UnansweredError(f"{lacking}; write --stage won=LABEL")
             self._dialogue.say(f"  {lacking}")
             self._dialogue.back_to(start)
+        if _SALE not in stages:
+            self._dialogue.say(f"  No status means that {STAGES[_SALE]} ({_SALE}), so no sale will be told.")
         taken = {normalise_label(label) for labels in stages.values() for label in labels}
         return stages, tuple(each.label for each in shown if normalise_label(each.label) not in taken)
 
@@ -218,11 +223,7 @@ class Interview:
         count = {normalise_label(value): leads for value, leads in few.values.items() if value}
         listed = (signal.granted, signal.refused)
         yes, no = ([(one, count.pop(normalise_label(one), 0)) for one in answers] for answers in listed)
-        others = [
-            (value or "no answer", leads)
-            for value, leads in few.values.items()
-            if not value or normalise_label(value) in count
-        ]
+        others = [(value, leads) for value, leads in few.values.items() if not value or normalise_label(value) in count]
         self._dialogue.say(
             f"  yes: {_counts(yes)}", f"  no: {_counts(no)}", f"  in neither list, so not sent: {_counts(others)}"
         )
@@ -265,7 +266,7 @@ class Interview:
     def _tax(self) -> Tax:
         if self._given.amount_tax:
             return self._given.amount_tax
-        return self._ask("Is tax in it? included or excluded", "--tax", tax_of, "included")
+        return self._ask("Is tax in it? included (TTC) or excluded (HT)", "--tax", tax_of, "included")
 
     # ── platforms ────────────────────────────────────────────────────────────────────────────────
 
@@ -274,7 +275,7 @@ class Interview:
         given, start = self._given, self._dialogue.place
         google = self._google(stages)
         dataset = "Meta's dataset id (Events Manager; - for none)"
-        dataset_id = self._optional(given.meta_dataset_id, dataset, digits_of(1, 20))
+        dataset_id = self._optional(given.meta_dataset_id, dataset, dataset_of)
         if google is None and dataset_id is None:
             lacking = "neither Google Ads nor Meta is named: conversions would go nowhere"
             if not self._dialogue.asks or self._dialogue.place == start:
@@ -292,10 +293,10 @@ class Interview:
         question = "The manager account that gives access (- for none)"
         manager = self._optional(given.google_login_customer_id, question, digits_of(10, 10))
         said = given.actions or {}
-        actions = {}
+        actions: dict[str, str] = {}
         for stage in (stage for stage in stages if stage in WORTH_TELLING):
             question = f"The id of the conversion action for {stage} (ctId= in its address; - for later)"
-            if action := self._optional(said.get(stage), question, digits_of(1, 20)):
+            if action := self._optional(said.get(stage), question, action_apart_from(dict(actions))):
                 actions[stage] = action
         return Google(customer, manager, actions, given.google_addresses)
 
@@ -363,11 +364,11 @@ def _mapping(chosen: Mapping[str, Sequence[LabelSeen]], shown: Sequence[LabelSee
 
 
 def _answers(few: FewValues) -> str:
-    return _counts([(value or "(none)", leads) for value, leads in few.values.items()])
+    return _counts(list(few.values.items()))
 
 
 def _counts(answers: Sequence[tuple[str, int]]) -> str:
-    return ", ".join(f"{answer} {number(leads)}" for answer, leads in answers) or "none"
+    return ", ".join(times(answer, leads) for answer, leads in answers) or "none"
 
 
 def _proposed(few: FewValues | None, usual: Consent | None, *, is_looked_at: bool) -> tuple[str | None, str]:

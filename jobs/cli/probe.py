@@ -84,11 +84,11 @@ def from_options(
         token = References(environ, Path.cwd()).secret(reference)
     except ValueError as error:
         where = "--token-file" if token_file else _TOKEN
-        raise WrongSettingsError((Problem("probe", 1, 1, where, str(error)),)) from None
+        raise WrongSettingsError((Problem("probe", 0, 0, where, str(error)),)) from None
     try:
         return sketch_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
-        raise WrongSettingsError((Problem("probe", 1, 1, "", str(error)),)) from None
+        raise WrongSettingsError((Problem("probe", 0, 0, "", str(error)),)) from None
 
 
 def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, Written]:

@@ -111,7 +111,8 @@ def _check_code(ledger: Ledger, code: str | None) -> None:
     with ledger.reading() as session:
         known = rejected.codes(session, ledger.account)
     if code is not None and code not in known:
-        raise WrongUsageError(f"--code {code}: nothing was rejected with it; there is {', '.join(known) or 'nothing'}")
+        what = f"nothing was rejected with it; the codes there are: {', '.join(known)}"
+        raise WrongUsageError(f"--code {code}: {what if known else 'nothing was rejected at all'}")
 
 
 def _print_json(chosen: Chosen, sending: dict[str, object], wanted: Wanted, back: Requeued, *, sent: bool) -> None:

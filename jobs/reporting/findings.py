@@ -17,6 +17,8 @@ _STYLES = {
     Verdict.VERIFIED: "green",
 }
 """What needs a human stands first."""
+_COUNTED = {Verdict.DOUBTFUL: "to look at"}
+"""How several are called, where that is not the verdict itself."""
 
 
 def print_findings(console: Console, found: Mapping[str, Sequence[Finding]], *, verbose: bool = False) -> None:
@@ -26,7 +28,9 @@ def print_findings(console: Console, found: Mapping[str, Sequence[Finding]], *, 
     """
     every = [(destination, finding) for destination, findings in found.items() for finding in findings]
     counted = Counter(finding.verdict for _, finding in every)
-    summary = ", ".join(f"{counted[verdict]} {verdict}" for verdict in _STYLES if counted[verdict])
+    summary = ", ".join(
+        f"{counted[verdict]} {_COUNTED.get(verdict, verdict)}" for verdict in _STYLES if counted[verdict]
+    )
     console.print(f"\n[bold]As the platforms have it[/bold]: {summary or 'nothing to look up'}")
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True)

@@ -142,4 +142,4 @@ def _nothing_goes(made: Forecast) -> list[Finding]:
         return []
     count = number(sum(tally.count for tally in held))
     said = f"{count} qualify and none could be sent"
-    return [Finding("conversions", Verdict.FAILED, said, "The table above says why, and what to do.")]
+    return [Finding("conversions", Verdict.FAILED, said, "The table below says why, and what to do.")]

@@ -10,7 +10,7 @@ from rich.padding import Padding
 
 from connectors.survey import FewValues, SourceSeen, Survey
 from jobs.reporting import as_json
-from jobs.reporting.terminal import counted, duration, number, table
+from jobs.reporting.terminal import counted, duration, number, table, times
 
 IGNORED = "ignored"
 _NOWHERE = "-"
@@ -163,7 +163,7 @@ def _print_consents(console: Console, looked: Looked) -> None:
 
 
 def _values(few: FewValues) -> str:
-    return ", ".join(f"{value or '(none)'} {number(count)}" for value, count in few.values.items())
+    return ", ".join(times(value, count) for value, count in few.values.items())
 
 
 def _print_amounts(console: Console, survey: Survey) -> None:

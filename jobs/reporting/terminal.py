@@ -77,6 +77,12 @@ def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
     return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
 
 
+def times(value: str, count: int) -> str:
+    """`"oui" ×47`; an empty value is no answer, and the shape of a text that is not shown stands as it is."""
+    shown = value if value.startswith("<") else f'"{value}"'
+    return f"{shown if value else 'no answer'} ×{number(count)}"
+
+
 def duration(span: timedelta) -> str:
     """42 s, 3 min 20 s, 1 h 5 min."""
     seconds = round(span.total_seconds())

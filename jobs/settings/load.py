@@ -56,7 +56,7 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loa
     try:
         text = file_text(path)
     except ValueError as error:
-        return Invalid((Problem(str(path), 1, 1, "", str(error)),))
+        return Invalid((Problem(str(path), 0, 0, "", str(error)),))
     document = read_document(text)
     env_file = read_env_file(path.parent) if secrets else None
     references = References(environ, path.parent, env_file, looks_up=secrets)

@@ -30,7 +30,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing to mend in the file; it sorts by place and never holds a secret."""
+    """One thing to mend in the file; it sorts by place and never holds a secret.
+
+    Line and column are 0 where it has no place there, as of a file that cannot be read.
+    """
 
     file: str
     line: int
@@ -39,7 +42,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
 
 

@@ -64,7 +64,7 @@ def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
     try:
         document = read_document(file_text(path))
     except ValueError as error:
-        return Invalid((Problem(str(path), 1, 1, "", str(error)),))
+        return Invalid((Problem(str(path), 0, 0, "", str(error)),))
     tree, references = document.tree, References(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in leaves(tree))
     if not isinstance(tree, dict):

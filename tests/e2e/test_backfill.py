@@ -270,7 +270,7 @@ def test_an_undated_change_goes_out_by_the_explicit_choice(past, company):
         (("backfill", *RANGE, "--yes", "--conversion", "sales"), "the settings have appointment, sale"),
         (("backfill", *RANGE, "--yes", "--destination", "meta"), "the settings have google_ads"),
         (("backfill", *RANGE, "--json"), "write --yes to agree"),
-        (("retry", "--yes", "--code", "NO_SUCH"), "nothing was rejected with it"),
+        (("retry", "--yes", "--code", "NO_SUCH"), "--code NO_SUCH: nothing was rejected at all"),
     ],
 )
 def test_what_does_not_fit_is_refused(past, company, arguments, said):

@@ -156,7 +156,7 @@ def test_people_read_verdicts_and_what_to_do(company):
     assert "may run" not in told
     assert "checked: the file, Oplead, google_ads, meta" in told
     assert "needs a human first (1 failed: mend what is named above, then check again)" in out.splitlines()[-1]
-    assert told.index("write currency: EUR") < told.index("needs a human first")
+    assert told.index("write currency: EUR") < told.index("Statuses found in the latest") < told.index("needs a human")
     assert "google_ads: currency: " in told
     assert "(--verbose lists them)" in told
     assert "amounts are sent in USD and the account is in EUR" in told
@@ -618,6 +618,6 @@ def test_phones_that_no_platform_will_get_are_told(company):
     verdict, said, advice = found["phones"]
 
     assert (0, "look at") == (code, verdict)
-    assert "1 of 3 leads has a phone that cannot be read: not a valid number of a person 1" == said
+    assert "1 of 3 leads has a phone that cannot be read: 1: not a valid personal number" == said
     assert "oplead.fields.country" in advice
     assert "phones" not in looked(company)[1]

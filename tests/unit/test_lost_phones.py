@@ -28,7 +28,7 @@ def test_each_loss_is_told_with_its_reason():
 
     assert (
         "12 of 200 leads have a phone that cannot be read: "
-        "country 'XYZ' unknown 9, not a valid number of a person 3" == lost_phones(contacts)
+        "9: country 'XYZ' unknown; 3: not a valid personal number" == lost_phones(contacts)
     )
 
 
@@ -47,6 +47,6 @@ def test_a_spelling_that_may_be_anything_is_not_shown():
     ]
 
     assert (
-        "10 of 10 leads have a phone that cannot be read: country unknown, in a spelling of its own 10"
+        "10 of 10 leads have a phone that cannot be read: 10: country unknown, in a spelling of its own"
         == lost_phones(contacts)
     )

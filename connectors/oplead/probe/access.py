@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.oplead.client import Answer, TokenRefused
-from connectors.oplead.options import AuthOptions, OpleadOptions
+from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions
 from connectors.oplead.probe.asking import Asker, Bound, Declined, Open
 
 # The query comes last: servers and proxies write addresses into their logs.
@@ -125,13 +125,12 @@ def _refused_token(tried: _Tried, options: OpleadOptions) -> Misconfigured:
     ways = ", ".join(dict.fromkeys(said_of(style) for style in _auths(options.auth)))
     if tried.forbidden:
         return KeyRefused(
-            f"Oplead knows the token but lets it read no leads (403, sent as {tried.forbidden[0]}): write the client "
-            "admin's API key as oplead.token; other keys see only some leads"
+            f"Oplead knows the token but lets it read no leads (403, sent as {tried.forbidden[0]}): "
+            f"{PUT_THE_KEY}; other keys see only some leads"
         )
     return KeyRefused(
-        "Oplead refuses the token in every usual way it can be shown: write the client admin's API key as "
-        "oplead.token (gear, API, tab API Oplead), or, if Oplead names another way than these, write it as "
-        f"oplead.auth. Tried: {ways}"
+        f"Oplead refuses the token in every usual way it can be shown: {PUT_THE_KEY} (gear, API, tab API Oplead), "
+        f"or, if Oplead names another way than these, write that way as oplead.auth. Tried: {ways}"
     )
 
 

@@ -32,7 +32,7 @@ _ADDED = 3
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things stand, and what to write of it."""
+    """Where things stand, and what to write down about it."""
 
     fields: FieldPaths
     """None where the known candidates find it."""

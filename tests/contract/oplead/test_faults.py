@@ -118,7 +118,9 @@ def test_a_refused_token_stops_at_once(platform, open_source, reply, clock, stat
     """It names the setting and whose key is wanted, and is not tried again."""
     platform.serve("/v1/leads", reply(status=status))
 
-    with pytest.raises(Misconfigured, match=r"client admin's API key as oplead\.token"):
+    with pytest.raises(
+        Misconfigured, match=r"key into the variable that oplead\.token names, as OPLEAD_TOKEN in \.env"
+    ):
         pull(open_source())
 
     assert 1 == len(platform.asked)

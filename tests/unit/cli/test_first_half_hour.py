@@ -1,6 +1,7 @@
 """`init` with a marketer at the terminal: what may be mistaken is said, and can be taken back."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -119,8 +120,8 @@ def test_every_answer_that_means_yes_is_proposed(type_in):
 
     expected = {"field": "rgpd.pub", "granted": ["oui", "true", "1"], "refused": ["non"]}
     assert expected == told["consent"]["ad_user_data"], result.output
-    assert "yes: oui 96, true 89, 1 31" in result.output
-    assert "in neither list, so not sent: <text, 9 characters> 4, no answer 60" in result.output
+    assert """yes: "oui" ×96, "true" ×89, "1" ×31""" in result.output
+    assert "in neither list, so not sent: <text, 9 characters> ×4, no answer ×60" in result.output
 
 
 def test_no_answer_is_invented(type_in):
@@ -149,7 +150,7 @@ def test_an_answer_on_no_lead_is_confirmed(type_in):
     result, told = type_in("--granted", "accord", survey=SURVEY, typed=typed)
 
     assert ["oui"] == told["consent"]["ad_user_data"]["granted"], result.output
-    assert "yes: accord 0" in result.output
+    assert 'yes: "accord" ×0' in result.output
 
 
 def test_a_field_that_no_lead_has_is_confirmed(type_in):
@@ -273,4 +274,61 @@ def test_the_second_signal_is_shown_and_confirmed_too(type_in):
     result, told = type_in(survey=APART_TOO, typed=typed)
 
     assert ["oui"] == told["consent"]["ad_personalization"]["granted"], result.output
-    assert "yes: oui 200" in result.output
+    assert 'yes: "oui" ×200' in result.output
+
+
+# ── what a French marketer types ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("TTC", "included"), ("ht", "excluded"), ("Included", "included")])
+def test_tax_is_said_in_french_too(type_in, typed, meant):
+    """At the question and as an option."""
+    answers = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, "", typed, "900", NOTHING, DATASET, NO_CONTACT, "-")
+    asked, told = type_in(survey=SURVEY, typed=lines(*answers))
+    options = ("--account", "m", *META, "--amount-field", "montant", "--tax", typed, "--force")
+
+    assert meant == told["conversions"][1]["value"]["tax"], asked.output
+    assert meant == type_in(*options, survey=SURVEY)[1]["conversions"][1]["value"]["tax"]
+
+
+@pytest.mark.parametrize("typed", ["31/08/2026", "31-8-2026", "31.08.2026", "2026-08-31"])
+def test_a_day_is_read_as_the_french_write_it(type_in, typed):
+    """The month is never guessed: the day comes first, or the year."""
+    _, told = type_in(*ENOUGH, "--imported-until", typed)
+
+    assert {date(2026, 9, 1)} == {each["since"] for each in told["conversions"]}
+
+
+def test_a_day_that_there_is_not_is_refused(type_in):
+    """Written the American way, too."""
+    assert 2 == type_in(*ENOUGH, "--imported-until", "08/31/2026")[0].exit_code
+
+
+def test_one_action_is_not_taken_for_two_stages(type_in):
+    """`check` refuses it: Google would count one lead twice as the same; so it is asked again."""
+    google = ("123-456-7890", NOTHING, "12", "12", "13", NOTHING)
+    typed = lines("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING, *google, NO_CONTACT, NOTHING)
+    result, told = type_in(survey=SURVEY, typed=typed)
+
+    assert ["12", "13"] == [str(each["google_ads"]["conversion_action"]) for each in told["conversions"]], result.output
+    assert "12 is the action for appointment already" in result.output
+    twice = ("--action", "won=7", "--action", "appointment=7", "--force")
+    refused, _ = type_in("--account", "m", "--stage", "won=Gagné", "--google-customer-id", "1234567890", *twice)
+    assert 2 == refused.exit_code
+
+
+def test_a_dataset_id_keeps_no_sign(type_in):
+    """`check` refuses it in the file, so it is not taken here."""
+    assert 2 == type_in(*ENOUGH, "--meta-dataset-id", "123-456")[0].exit_code
+
+
+@pytest.mark.parametrize("survey", [SURVEY, None])
+def test_a_file_without_a_sale_says_so(type_in, survey):
+    """It may be meant, and is the most costly slip there is."""
+    said = "No status means that the sale is signed (won), so no sale will be told."
+    typed = ("--account", "m", "--stage", "appointment=RDV pris", *META)
+    without, _ = type_in(*typed, survey=survey)
+    whole, _ = type_in(*typed, "--stage", "won=Gagné", "--force", survey=survey)
+
+    assert said in " ".join(without.output.split())
+    assert said not in " ".join(whole.output.split())

@@ -37,7 +37,7 @@ def test_what_needs_a_human_stands_first():
 
 def test_a_heading_counts_the_verdicts():
     """How many there are of each; none is named that there is none of."""
-    assert "As the platforms have it: 2 failed, 1 look at, 1 not readable, 3 verified" in " ".join(
+    assert "As the platforms have it: 2 failed, 1 to look at, 1 not readable, 3 verified" in " ".join(
         _printed(FOUND).split()
     )
     assert "As the platforms have it: 2 verified\n" in _printed([FOUND[0], FOUND[3]])

@@ -54,7 +54,7 @@ def test_everything_found_is_told_in_eighty_columns():
 
     assert max(map(len, text.splitlines())) <= 80
     told = ["300 of 3,450 leads", "oplead.pagination.style", "look cut short", "`page` numbers", "38 min 0 s", "Gagné"]
-    told += ["gclid 110", "oui 200", "(none) 90", "montant", "statut", "leadData.externalID", "token: x"]
+    told += ["gclid 110", '"oui" ×200', "no answer ×90", "montant", "statut", "leadData.externalID", "token: x"]
     places = [text.index(one) for one in told]
     assert sorted(places) == places
 

@@ -105,7 +105,8 @@ def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path, content, expected
     if content is not None:
         path.write_bytes(content)
 
-    assert Invalid((Problem(str(path), 1, 1, "", expected),)) == load(path, {})
+    assert Invalid((Problem(str(path), 0, 0, "", expected),)) == (found := load(path, {}))
+    assert f"{path}: {expected}" == str(found.problems[0])
 
 
 def test_anchors_that_multiply_or_hold_themselves_are_refused(complaints):
