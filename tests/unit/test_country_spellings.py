@@ -65,6 +65,6 @@ def test_each_phone_has_its_hash_or_is_told_as_lost(country, phone):
     if number:
         assert told is None
     else:
-        reason = "country unknown" if plan is UNKNOWN else "not a valid number"
+        reason = "country unknown" if plan is UNKNOWN else "not a valid personal number"
         assert told.startswith("1 of 1 leads has a phone that cannot be read: ")
         assert reason in told

@@ -731,4 +731,4 @@ def test_phones_that_cannot_be_read_are_counted(probe):
     (told,) = [said for said in probe(List(people)).suspicions if "phone" in said]
 
     assert told.startswith("5 of 30 leads have a phone that cannot be read: ")
-    assert told.endswith("country 'Syldavie' unknown 4, not a valid number of a person 1.")
+    assert told.endswith("4: country 'Syldavie' unknown; 1: not a valid personal number.")
