@@ -464,7 +464,7 @@ def test_a_missing_secret_is_told_by_the_name_of_its_variable(account):
     _assert_told(account("run"), 2, "OPLEAD_TOKEN is not set", "oplead.token", line)
 
 
-@pytest.mark.parametrize("command", ["run", "check", "status", "probe"])
+@pytest.mark.parametrize("command", ["run", "check", "probe"])
 def test_secrets_beside_the_settings_are_read_and_told_by_name(account, command):
     """A forgotten `set -a` costs nobody a night; what others may read is told, and no value is shown."""
     file = account.settings.with_name(".env")
