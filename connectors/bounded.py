@@ -53,14 +53,14 @@ def bounded(
     try:
         _wait(thread, seconds, heed, grace)
     finally:
-        # What fails after this fails because it is ended here, and says nothing of its own.
-        failed = tuple(errors)
-        if abort is not None and not (answers or failed):
+        # What comes back after this comes because it is ended here: an error of ours, or a torn answer.
+        answered, failed = tuple(answers), tuple(errors)
+        if abort is not None and not (answered or failed):
             abort()
     if failed:
         raise failed[0]
-    if answers:
-        return answers[0]
+    if answered:
+        return answered[0]
     raise TimeoutError
 
 

@@ -96,13 +96,16 @@ def test_a_connection_that_is_hung_up_keeps_its_keys():
             assert theirs.recv(1) == b""
 
 
-def test_what_fails_because_it_is_ended_came_too_late():
-    """The error of a connection that was cut at the deadline is no finding of its own, however fast it is there."""
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_what_comes_back_because_it_is_ended_came_too_late(is_torn):
+    """A connection cut at the deadline gives an error or a torn answer, and neither is a finding of its own."""
     ended, threads = threading.Event(), []
 
     def call():
         threads.append(threading.current_thread())
         ended.wait(10)
+        if is_torn:
+            return "half a head"
         raise ConnectionError
 
     def abort():
