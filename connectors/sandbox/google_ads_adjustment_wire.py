@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.ads.googleads.v26.enums.types import conversion_adjustment_type
-from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
+from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as adjustment_service
 from google.protobuf import any_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
@@ -19,9 +19,9 @@ _Type: Any = conversion_adjustment_type.ConversionAdjustmentTypeEnum.ConversionA
 _TYPES: Mapping[int, str] = {int(each): each.name for each in _Type}
 _INTERNAL = 13
 
-_Request = service.UploadConversionAdjustmentsRequest.pb()
-_Response = service.UploadConversionAdjustmentsResponse.pb()
-_Result = service.ConversionAdjustmentResult.pb()
+_Request = adjustment_service.UploadConversionAdjustmentsRequest.pb()
+_Response = adjustment_service.UploadConversionAdjustmentsResponse.pb()
+_Result = adjustment_service.ConversionAdjustmentResult.pb()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, func
-from sqlmodel import Session, select
+from sqlalchemy import Engine
+from sqlmodel import Session, func, select
 
 from jobs.ledger import runs
 from jobs.ledger.engine import LedgerError, create_state, explained, has_state, missing, open_engine
