@@ -42,7 +42,7 @@ format: develop ## write what `check` would complain of, where that can be mende
 	$(BIN)/ruff check --fix .
 
 schema: develop ## write the settings' JSON schema anew
-	$(BIN)/python -m jobs.settings.schema
+	$(BIN)/python -m jobs.settings.json_schema
 
 install: $(VENV)/installed ## put what runs into .venv, byte-compiled
 

@@ -9,9 +9,8 @@ from typing import Self
 
 import httpx
 
-from connectors.authorities import authorities
-from connectors.bounded import Heed
 from connectors.errors import Misconfigured
+from connectors.http import Heed, authorities
 
 _LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
 _CONFLICT = 409

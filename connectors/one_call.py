@@ -14,10 +14,8 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
-from connectors.bounded import WAITS, Heed, bounded, hang_up
-from connectors.causes import causes
 from connectors.errors import Misconfigured
-from connectors.host_names import is_loopback
+from connectors.http import WAITS, Heed, bounded, causes, hang_up, is_loopback
 
 Answer = TypeVar("Answer")
 

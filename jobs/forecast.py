@@ -1,17 +1,21 @@
-"""What the settings would make of a handful of leads: a rehearsal on an empty state that leaves nothing behind."""
+"""What the settings would make of the latest leads: a rehearsal on an empty state that leaves nothing behind."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
-from jobs.ledger import views
-from jobs.ledger.copies import throwaway
-from jobs.ledger.ledger import held
-from jobs.ledger.views import Tally
+from jobs.ledger import queries
+from jobs.ledger.database import throwaway
+from jobs.ledger.queries import Tally
+from jobs.ledger.runs import held
 from jobs.nightly import Deps, rehearse
-from jobs.rulebook import Rulebook
+from jobs.rules.extraction import ConsentField, answer
+from jobs.rules.model import Answer, normalise_label, shape
+from jobs.settings import Settings
+from jobs.settings.compile import IGNORED, Rulebook
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -45,7 +49,7 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     ):
         summary = rehearse(ledger, always, replace(deps, source=given))
         with ledger.reading() as session:
-            tallies = views.tallies(session, ledger.account, now=deps.clock.now())
+            tallies = queries.tallies(session, ledger.account, now=deps.clock.now())
     return Forecast(len(given.leads), given.unreadable, tuple(summary.unknown_labels), tallies)
 
 
@@ -75,3 +79,83 @@ class _Given:
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
         """The first so many of them."""
         return self.leads[:count]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSeen:
+    """A status label of the settings or of the leads, and how many leads have it."""
+
+    stage: str | None
+    """The stage that names it, `IGNORED` where it means nothing; None where the settings do not name it."""
+    label: str
+    """As Oplead writes it, or the settings where no lead has it."""
+    now: int = 0
+    """Leads that are in it."""
+    ever: int = 0
+    """Leads that are or were in it."""
+    example: LeadId | None = None
+    """The latest lead that is in it, else one that was."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersSeen:
+    """What leads answer at one consent field."""
+
+    path: str
+    answered: int
+    """Leads with any answer there."""
+    unlisted: Mapping[str, int] = field(default_factory=dict)
+    """How many have an answer that is neither granted nor refused, by its shape: the answer itself may be anything."""
+
+    @property
+    def unlisted_count(self) -> int:
+        """How many those are."""
+        return sum(self.unlisted.values())
+
+
+def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[LabelSeen, ...]:
+    """Every label of the settings in their order, then those that only leads have, most frequent first.
+
+    Args:
+        settings: the account's.
+        leads: the latest first.
+    """
+    now: dict[str, list[Lead]] = {}
+    ever: dict[str, list[Lead]] = {}
+    spelled: dict[str, str] = {}
+    for lead in leads:
+        for label in _labels_of(lead):
+            spelled.setdefault(normalise_label(label), label)
+            ever.setdefault(normalise_label(label), []).append(lead)
+        if lead.label:
+            now.setdefault(normalise_label(lead.label), []).append(lead)
+
+    def seen(stage: str | None, label: str) -> LabelSeen:
+        normal = normalise_label(label)
+        are, were = now.get(normal, []), ever.get(normal, [])
+        example = next((lead.id for lead in (*are, *were)), None)
+        return LabelSeen(stage, spelled.get(normal, label), len(are), len(were), example)
+
+    named = [seen(stage, label) for stage, labels in settings.stages.items() for label in labels]
+    named += [seen(IGNORED, label) for label in settings.ignored_statuses]
+    known = {normalise_label(one.label) for one in named}
+    others = [seen(None, label) for normal, label in spelled.items() if normal not in known]
+    return (*named, *sorted(others, key=lambda one: -one.ever))
+
+
+def answers_seen(book: Rulebook, leads: Sequence[Lead]) -> tuple[AnswersSeen, ...]:
+    """What the leads answer at each consent field."""
+    wanted = book.extraction
+    return tuple(_answers(one, leads) for one in (wanted.ad_user_data, wanted.ad_personalization) if one)
+
+
+def _answers(asked: ConsentField, leads: Iterable[Lead]) -> AnswersSeen:
+    found = [(answer(asked, lead), str(lead.fields.get(asked.path, ""))) for lead in leads]
+    unlisted = Counter(shape(raw) for said, raw in found if said is Answer.UNKNOWN)
+    return AnswersSeen(asked.path, sum(said is not Answer.MISSING for said, _ in found), dict(unlisted.most_common()))
+
+
+def _labels_of(lead: Lead) -> Iterator[str]:
+    """The labels a lead has or had, each once."""
+    found = [lead.label, *(entry.label for entry in lead.history)]
+    yield from {normalise_label(label): label for label in found if label and normalise_label(label)}.values()

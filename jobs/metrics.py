@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.ledger import nights, sendables
-from jobs.ledger.ledger import Ledger
-from jobs.ledger.tables import Delivery
-from jobs.ledger.views import Tally
+from jobs.ledger import incidents, outbox
+from jobs.ledger.queries import Tally
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import Delivery
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
@@ -49,10 +49,10 @@ def measure(ledger: Ledger, tallies: Iterable[Tally], *, exit_code: int, now: da
             ledger.account,
             now,
             exit_code,
-            nights.last_success(session, ledger.account),
+            incidents.last_success(session, ledger.account),
             moved,
-            sendables.open_or_awaited(session, ledger.account, Delivery),
-            nights.oldest_due(session, ledger.account, now=now),
+            outbox.open_or_awaited(session, ledger.account, Delivery),
+            incidents.oldest_due(session, ledger.account, now=now),
         )
 
 

@@ -9,30 +9,28 @@ from enum import StrEnum
 
 from sqlmodel import Session
 
-from connectors.bounded import Heed
 from connectors.errors import Misconfigured, Transient
+from connectors.http import Heed
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
-from jobs.adjust import adjust
-from jobs.alarms import Told, tell, unknown_labels
-from jobs.correct import correct
-from jobs.deliver import Delivered, deliver
-from jobs.hold import hold_surges
-from jobs.intake import Intake
-from jobs.ledger import deliveries, labels, requests, sendables
-from jobs.ledger.fates import Fate
-from jobs.ledger.ledger import Ledger
-from jobs.ledger.request_state import RequestState
-from jobs.ledger.tables import Adjustment, Delivery, Sendable
-from jobs.plan import Planned, adopt_settings, erase_idle, plan
-from jobs.pull import Pulled, Reach, Style, pull
-from jobs.recover import recover
-from jobs.resolve import Resolved, resolve
-from jobs.right_clock import confirmed, expect_plausible
-from jobs.rulebook import Rulebook, Sinks
-from jobs.rules.corrections import corrections_of
-from jobs.rules.surge import Surge
-from jobs.stopping import go_on
+from jobs.alerts.review import Told, tell, unknown_labels
+from jobs.cancellation import go_on
+from jobs.deliver.adjustment_sender import adjust
+from jobs.deliver.receipt import Delivered
+from jobs.deliver.resolve import Resolved, recover, resolve
+from jobs.deliver.sender import deliver
+from jobs.ledger import outbox, outbox_queries, requests, status_labels
+from jobs.ledger.requests import RequestState
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import Adjustment, Delivery, Sendable
+from jobs.plan.adjustments import correct
+from jobs.plan.planner import Planned, adopt_settings, erase_idle, plan
+from jobs.plan.volume_guard import Surge, hold_surges
+from jobs.pull.ingest import Intake
+from jobs.pull.sync import Pulled, Reach, Style, confirmed, expect_plausible, pull
+from jobs.rules.adjustment import corrections_of
+from jobs.rules.delivery_state import Fate
+from jobs.settings.compile import Rulebook, Sinks
 
 NAMED = 5
 """How many leads a sentence names."""
@@ -260,7 +258,7 @@ def _to_be_sent(ledger: Ledger) -> Iterator[Delivery]:
     """Every delivery that this run or a later one sends."""
     with ledger.reading() as session:
         for fate in (Fate.PENDING, Fate.IN_DOUBT):
-            yield from sendables.by_fate(session, ledger.account, Delivery, fate)
+            yield from outbox.by_fate(session, ledger.account, Delivery, fate)
 
 
 def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
@@ -271,7 +269,7 @@ def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
     """What kept a delivery from being checked, and why; None where nothing that is told did."""
     targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
-    target = sendables.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
+    target = outbox.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
     if target is None:
         return None
     way = book.way(DestinationId(row.destination), target.transport, target.owner)
@@ -350,7 +348,7 @@ def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
     if not done.complete or deps.reach.style is Style.DETAILS:
         return
     with ledger.reading() as session:
-        understood = labels.are_all_settled(session, ledger.account)
+        understood = status_labels.are_all_settled(session, ledger.account)
     if not understood and not deps.source.is_spent and deps.clock.now() <= until:
         done.complete = False
         pull(ledger, deps.source, intake, deps.clock, reach=deps.reach, until=until, done=done)
@@ -368,15 +366,15 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
 
 def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Summary) -> None:
     """Add where everything stands, and what this run saw settled otherwise than it should be."""
-    doubtful = sendables.count_in_doubt(session, ledger.account)
+    doubtful = outbox.count_in_doubt(session, ledger.account)
     summary.in_doubt = doubtful.total()
     summary.waiting_for_a_human = sum(count for where, count in doubtful.items() if where in book.ask_when_lost)
-    summary.unconfirmed = sendables.moved_to(session, ledger, Fate.UNCONFIRMED)
+    summary.unconfirmed = outbox.moved_to(session, ledger, Fate.UNCONFIRMED)
     if not summary.only_validated:
-        summary.put_off = deliveries.put_off_again(session, ledger)
-    refused = sendables.rejected_in(session, ledger)
+        summary.put_off = outbox_queries.put_off_again(session, ledger)
+    refused = outbox.rejected_in(session, ledger)
     summary.rejected = [(row.lead, row.conversion, _place_of(row), row.code or "") for row in refused]
-    summary.standing = deliveries.standing(session, ledger.account)
+    summary.standing = outbox_queries.standing(session, ledger.account)
 
 
 def _place_of(row: Sendable) -> str:

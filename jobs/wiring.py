@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from connectors.bounded import Heed
 from connectors.clock import MachineClock, SandboxClock
+from connectors.http import Heed
 from connectors.ports import Clock, ConversionSink, Inspects, Pings, Surveys
 from connectors.records import DestinationId
+from jobs.alerts.notify import Address
+from jobs.cancellation import Stop, go_on
 from jobs.nightly import Deps
-from jobs.notify import Address
-from jobs.pull import Reach, Style
-from jobs.right_clock import CLOCKS_WITHIN
-from jobs.routes import compile_rules
-from jobs.rulebook import Rulebook
-from jobs.settings.model import ClickIds, GoogleAds, Meta, Oplead, Settings
-from jobs.stopping import Stop, go_on
+from jobs.pull.sync import CLOCKS_WITHIN, Reach, Style
+from jobs.settings.compile import Rulebook, compile_rules
+from jobs.settings.schema import ClickIds, GoogleAds, Meta, Settings
+from jobs.settings.sections import Oplead
 
 if TYPE_CHECKING:
-    from connectors.meta.options import MetaOptions
+    from connectors.meta.graph import MetaOptions
     from connectors.oplead import OpleadOptions, OpleadSource
-    from connectors.pacing import Pacer
+    from connectors.rate_limit import Pacer
 
 
 @contextmanager
@@ -87,8 +86,8 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 
 def rules_alone(settings: Settings) -> Rulebook:
     """The settings compiled without any door to the outside: no key is read, no vendor library loaded."""
-    from connectors.google_ads import limits as google_limits  # noqa: PLC0415
-    from connectors.meta import limits as meta_limits  # noqa: PLC0415
+    from connectors.google_ads import sink as google_limits  # noqa: PLC0415
+    from connectors.meta import sink as meta_limits  # noqa: PLC0415
 
     by_transport = {"data_manager": google_limits.DATA_MANAGER, "google_ads_api": google_limits.ADS_API}
     return compile_rules(
@@ -127,7 +126,7 @@ def _meta_sink(meta: Meta, *, validate_only: bool, heed: Heed) -> ConversionSink
 
 
 def _meta_options(meta: Meta, *, validate_only: bool) -> "MetaOptions":
-    from connectors.meta.options import MetaOptions  # noqa: PLC0415
+    from connectors.meta.graph import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
         dataset_id=meta.dataset_id,
@@ -188,9 +187,8 @@ def survey_of(
     It is asked at the pace of the account whose state lies in `folder`.
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
-    from jobs.rules.facts import Unreadable  # noqa: PLC0415
-    from jobs.rules.labels import normalise_label  # noqa: PLC0415
-    from jobs.rules.values import read_amount  # noqa: PLC0415
+    from jobs.rules.conversion_value import read_amount  # noqa: PLC0415
+    from jobs.rules.model import Unreadable, normalise_label  # noqa: PLC0415
 
     yield OpleadProbe(
         oplead_options(oplead, zone, click_ids),
@@ -233,8 +231,7 @@ def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "Oplead
 
 def pacer_for(told: Oplead, clock: Clock, *, folder: Path | None, heed: Heed = go_on) -> "Pacer":
     """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
-    from connectors.pacing import Pacer  # noqa: PLC0415
-    from connectors.shared_pace import SharedPace, pace_file  # noqa: PLC0415
+    from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
     if folder is None:
         return Pacer(clock, told.rate, heed=heed)
@@ -249,7 +246,7 @@ def pace_folder(settings: Settings) -> Path | None:
 
 def notify_addresses(settings: Settings) -> dict[str, Address]:
     """Where humans are told, each by a mark that knows it again and does not give it away."""
-    from connectors.notices import Notices  # noqa: PLC0415
+    from connectors.notifiers import Notices  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return {
@@ -266,6 +263,6 @@ def ping_of(settings: Settings) -> Pings | None:
     """The dead man's switch, where there is one."""
     if settings.ping is None:
         return None
-    from connectors.ping import Ping  # noqa: PLC0415
+    from connectors.notifiers import Ping  # noqa: PLC0415
 
     return Ping(settings.ping.get_secret_value())

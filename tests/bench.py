@@ -12,16 +12,15 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions
-from connectors.pacing import Pacer
+from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.http import Request, Response, Server, json_response
-from connectors.sandbox.population import Population
+from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
-from connectors.shared_pace import SharedPace
+from connectors.sandbox.server import Request, Response, Server, json_response
 from jobs import wiring
-from jobs.ledger.engine import create_state
-from jobs.ledger.ledger import held
+from jobs.ledger.database import create_state
+from jobs.ledger.runs import held
 from jobs.nightly import run_night
 from jobs.settings.load import Valid, load
 

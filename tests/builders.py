@@ -20,14 +20,13 @@ from connectors.records import (
     Target,
     Utm,
 )
-from jobs.intake import Intake
-from jobs.ledger.engine import open_engine
-from jobs.ledger.lease import exclusive, lock_of
-from jobs.ledger.ledger import _begin, held
-from jobs.pull import Pulled, Reach, Style, pull
-from jobs.rulebook import Rulebook
-from jobs.rules.facts import Answer, Change, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts
-from jobs.rules.intake import ConsentField, Extraction
+from jobs.ledger.database import open_engine
+from jobs.ledger.runs import _begin, exclusive, held, lock_of
+from jobs.pull.ingest import Intake
+from jobs.pull.sync import Pulled, Reach, Style, pull
+from jobs.rules.extraction import ConsentField, Extraction
+from jobs.rules.model import Answer, Change, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts
+from jobs.settings.compile import Rulebook
 from tests import quick
 from tests.fakes import LIMITS, NIGHT
 

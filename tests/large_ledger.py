@@ -8,8 +8,7 @@ from sqlalchemy import insert
 from sqlmodel import Session, func, select
 
 from connectors.records import OutcomeClass
-from jobs.ledger.fates import Fate
-from jobs.ledger.tables import (
+from jobs.ledger.schema import (
     Attempt,
     ClickIdRow,
     ContactHash,
@@ -23,8 +22,9 @@ from jobs.ledger.tables import (
     StatusChange,
     Transition,
 )
-from jobs.rules.intake import erased
-from jobs.rules.keys import delivery_key
+from jobs.rules.delivery_state import Fate
+from jobs.rules.extraction import erased
+from jobs.rules.model import delivery_key
 from tests.builders import ACCOUNT, GOOGLE, TARGET
 from tests.fakes import NIGHT, sha
 

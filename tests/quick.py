@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import create_engine
 
-from connectors.sandbox import oauth
+from connectors.sandbox.google import oauth
 from connectors.sandbox.sandbox import KEY_FILE
-from jobs.ledger import engine as engine_module
-from jobs.ledger.engine import create_state
+from jobs.ledger import database as engine_module
+from jobs.ledger.database import create_state
 
 
 @functools.cache

@@ -9,18 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connectors.errors import Misconfigured
+from connectors.google_ads import account_checks, action_checks
+from connectors.google_ads.account_checks import ACCESS, NotReadableError, Reader, try_transport
 from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
-from connectors.google_ads.credentials import (
-    ADS_API,
-    DATA_MANAGER,
-    ServiceAccount,
-    TokenRefusedError,
-    TokenUnavailableError,
-)
+from connectors.google_ads.auth import ADS_API, DATA_MANAGER, ServiceAccount, TokenRefusedError, TokenUnavailableError
 from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
-from connectors.google_ads.inspection import account, actions, bidding, uploads
-from connectors.google_ads.inspection.reader import NotReadableError, Reader
-from connectors.google_ads.inspection.transports import ACCESS, try_transport
 from connectors.ports import ConversionSink
 from connectors.records import Expectation, Finding, Verdict
 
@@ -86,7 +79,7 @@ class GoogleInspector:
             return [Finding("uploads", Verdict.UNREADABLE, str(error))]
         if not self._has_access:
             return []
-        findings = [*_uploads(reader, uploads.CLIENT), *_uploads(reader, uploads.ACTION)]
+        findings = [*_uploads(reader, action_checks.CLIENT), *_uploads(reader, action_checks.ACTION)]
         if self._options.transport == "data_manager":
             said = "conversions sent by the Data Manager API may not be among them"
             findings.append(Finding("upload summaries", Verdict.UNREADABLE, said, "see the diagnostics in Google Ads"))
@@ -118,7 +111,7 @@ class GoogleInspector:
         customer_id = self._options.customer_id
         subject = f"Google Ads account {customer_id}"
         try:
-            rows = reader.rows(account.QUERY)
+            rows = reader.rows(account_checks.QUERY)
         except NotReadableError as error:
             self._has_access = not error.concerns_access
             yield _unreadable(subject, error)
@@ -127,7 +120,7 @@ class GoogleInspector:
             yield Finding(subject, Verdict.UNREADABLE, "Google Ads shows nothing of it")
             return
         yield Finding(subject, Verdict.VERIFIED, "the service account has access to it")
-        yield from account.account_findings(rows[0].customer, customer_id, expected)
+        yield from account_checks.account_findings(rows[0].customer, customer_id, expected)
 
     def _actions(self, reader: Reader, expected: Sequence[Expectation]) -> Iterator[Finding]:
         by_action: dict[str, list[Expectation]] = {}
@@ -140,17 +133,17 @@ class GoogleInspector:
         if not numbers:
             return
         try:
-            found = {str(row.conversion_action.id): row.conversion_action for row in reader.rows(actions.QUERY)}
+            found = {str(row.conversion_action.id): row.conversion_action for row in reader.rows(action_checks.QUERY)}
         except NotReadableError as error:
             yield _unreadable("conversion actions", error)
             return
         goals = _goals(reader)
         for action in numbers:
             expects = by_action[action]
-            yield from actions.action_findings(found.get(action), action, self._options.customer_id, expects)
+            yield from action_checks.action_findings(found.get(action), action, self._options.customer_id, expects)
             if action in found:
-                yield bidding.standing(found[action], [each.conversion for each in expects], goals)
-        yield from bidding.bidding_findings(found.values(), by_action, goals)
+                yield action_checks.standing(found[action], [each.conversion for each in expects], goals)
+        yield from action_checks.bidding_findings(found.values(), by_action, goals)
 
     def _transports(self, expected: Sequence[Expectation]) -> Iterator[Finding]:
         """Try both with the first conversion's action; without any there is nothing to name."""
@@ -172,15 +165,15 @@ class GoogleInspector:
         }
 
 
-def _goals(reader: Reader) -> bidding.Goals | None:
+def _goals(reader: Reader) -> action_checks.Goals | None:
     """The account's goals; None where this access cannot read them."""
     try:
-        return bidding.goals_of(row.customer_conversion_goal for row in reader.rows(bidding.GOALS_QUERY))
+        return action_checks.goals_of(row.customer_conversion_goal for row in reader.rows(action_checks.GOALS_QUERY))
     except NotReadableError:
         return None
 
 
-def _uploads(reader: Reader, summary: uploads.Summary) -> Iterator[Finding]:
+def _uploads(reader: Reader, summary: action_checks.Summary) -> Iterator[Finding]:
     try:
         rows = reader.rows(summary.query)
     except NotReadableError as error:

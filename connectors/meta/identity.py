@@ -8,8 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from connectors.contact import LONGEST_FIELD, clean_emails, clean_phones
-from connectors.countries import FRENCH_POST, region_of, says_nothing
+from connectors.contact import FRENCH_POST, LONGEST_FIELD, clean_emails, clean_phones, region_of, says_nothing
 from connectors.records import Contact, Identifier, IdentifierKind
 
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}

@@ -1,14 +1,16 @@
-"""What every error Meta is known to give means for a delivery and its destination.
+"""What Meta's answers mean, for a request and for the rows in it."""
 
-Codes: https://developers.facebook.com/docs/graph-api/guides/error-handling and
-https://developers.facebook.com/documentation/ads-commerce/marketing-api/error-reference.
-Meta lists the subcodes of code 100 nowhere; where one is told by others only, its page is named.
-"""
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from http import HTTPStatus
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import requests
 
-from connectors.records import OutcomeClass
+from connectors.records import Answered, Lost, Outcome, OutcomeClass, Receipt, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +125,162 @@ def _meaning_of(code: int, subcode: int | None, *, blames_secret: bool) -> Meani
     if code == TOKEN:
         return TOKEN_SUBCODES.get(subcode or 0, _SESSION_OVER)
     return CODES.get(code, _UNKNOWN_REFUSAL)
+
+
+_ROW = re.compile(r"\$\[\\?['\"]data\\?['\"]\]\[([0-9]{1,4})\]")
+"""`$['data'][3]['user_data']`: how an answer names an event.
+
+https://github.com/facebookincubator/ConversionsAPI-Tag-for-GoogleTagManager/issues/20
+"""
+_TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_USAGE = ("X-Business-Use-Case-Usage", "X-Business-Use-Case")
+"""The header that tells when calls are welcome again; its name stands in two forms on Meta's pages."""
+_LONGEST_WAIT = timedelta(days=7)
+NEAR_ITS_END = "Meta warns that the version of its API that is spoken here is over or near its end"
+INSTALL_A_NEWER = "Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits."
+
+
+@dataclass(frozen=True, slots=True)
+class GraphError:
+    """An error of Meta's own, reduced to codes and numbers."""
+
+    http: int
+    code: int
+    subcode: int | None
+    meaning: Meaning
+    rows: tuple[int, ...]
+    """The events it names, from 0."""
+    trace: str | None
+    """What Meta's support finds the call by, for a while."""
+    retry_after: timedelta | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it means for the whole request, or for the events it blames."""
+        kind = self.meaning.kind
+        wait = self.retry_after if kind is OutcomeClass.RETRY else None
+        said = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
+        return Outcome(kind, self._codes, _message(said, self.trace), wait)
+
+    def receipt(self, sent: int) -> Refused | Lost:
+        """The answer to a request of `sent` events."""
+        if self.says_nothing:
+            return Lost(f"HTTP {self.http} with Meta's error {self._codes}", self.retry_after)
+        of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
+        return Refused(self.outcome, tuple(row for row in self.rows if row < sent) if of_rows else ())
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
+        return self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.meaning.kind is OutcomeClass.UNKNOWN
+
+    @property
+    def _codes(self) -> str:
+        return f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
+
+
+def receipt(response: requests.Response, sent: int) -> Receipt:
+    """What an answer says of a request of `sent` events.
+
+    Received is all Meta tells: neither matched to a person nor attributed to an ad.
+    """
+    said = _receipt(response, sent)
+    if isinstance(said, Lost) or not warns_of_its_end(response):
+        return said
+    return replace(said, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
+
+
+def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Lost:
+    if error := read_error(response):
+        return error.receipt(sent)
+    answer = read_object(response)
+    if answer is None:
+        return Lost(f"HTTP {response.status_code} with an answer that cannot be read")
+    received, trace = answer.get("events_received"), _trace(answer)
+    if not response.ok or isinstance(received, bool) or not isinstance(received, int):
+        return Lost(f"HTTP {response.status_code} without a count of events or an error of Meta's")
+    if received != sent:
+        words = _message(f"{received} of {sent} received", trace)
+        return Answered((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)
+    words = "received with a remark of Meta's: see Diagnostics in Events Manager" if answer.get("messages") else ""
+    return Answered((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent)
+
+
+def warns_of_its_end(response: requests.Response) -> bool:
+    """Whether Meta warns that it ends this version of the API soon, or has ended it and took the call all the same.
+
+    https://developers.facebook.com/docs/marketing-api/overview/versioning
+    """
+    return "X-Ad-Api-Version-Warning" in response.headers
+
+
+def read_object(response: requests.Response) -> Mapping[str, object] | None:
+    """The JSON object an answer is; None where it is something else."""
+    try:
+        answer = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def read_error(response: requests.Response) -> GraphError | None:
+    """The error Meta itself gave, whatever the HTTP status; None where there is none with a code."""
+    error = (read_object(response) or {}).get("error")
+    code = _number(error.get("code")) if isinstance(error, dict) else None
+    if not isinstance(error, dict) or code is None:
+        return None
+    subcode = _number(error.get("error_subcode"))
+    texts = [text for key in ("message", "error_user_msg", "error_data") if (text := _text(error.get(key)))]
+    return GraphError(
+        http=response.status_code,
+        code=code,
+        subcode=subcode,
+        meaning=meaning_of(
+            code,
+            subcode,
+            passing=error.get("is_transient") is True,
+            blames_secret=any("appsecret_proof" in text for text in texts),
+        ),
+        rows=tuple(sorted({int(row) for text in texts for row in _ROW.findall(text)})),
+        trace=_trace(error),
+        retry_after=_wait(response.headers),
+    )
+
+
+def _wait(headers: Mapping[str, str]) -> timedelta | None:
+    """The longest `estimated_time_to_regain_access` of any business, which is in minutes.
+
+    https://developers.facebook.com/documentation/ads-commerce/marketing-api/overview/rate-limiting
+    """
+    minutes = max((each for name in _USAGE for each in _minutes(headers.get(name, ""))), default=0.0)
+    return min(timedelta(minutes=minutes), _LONGEST_WAIT) if minutes else None
+
+
+def _minutes(header: str) -> Iterator[float]:
+    try:
+        usage = json.loads(header)
+    except (ValueError, RecursionError):
+        return
+    for uses in usage.values() if isinstance(usage, dict) else ():
+        for use in uses if isinstance(uses, list) else ():
+            minutes = use.get("estimated_time_to_regain_access") if isinstance(use, dict) else None
+            if isinstance(minutes, int | float) and math.isfinite(minutes) and minutes > 0:
+                yield min(float(minutes), _LONGEST_WAIT / timedelta(minutes=1))
+
+
+def _message(words: str, trace: str | None) -> str:
+    return ", ".join(filter(None, (words, f"fbtrace_id {trace}" if trace else "")))
+
+
+def _trace(answer: Mapping[str, object]) -> str | None:
+    trace = answer.get("fbtrace_id")
+    return trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> str:
+    """A text to search; `error_data` comes as an object or as a text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -8,10 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from connectors.meta.answers import INSTALL_A_NEWER, NEAR_ITS_END, GraphError, read_error, read_object, warns_of_its_end
-from connectors.meta.options import MetaOptions
-from connectors.meta.outcomes import NO_DATASET, NO_PERMISSION, TOKEN, WRONG_SECRET
-from connectors.meta.wire import Graph
+from connectors.meta.graph import Graph, MetaOptions
+from connectors.meta.outcomes import (
+    INSTALL_A_NEWER,
+    NEAR_ITS_END,
+    NO_DATASET,
+    NO_PERMISSION,
+    TOKEN,
+    WRONG_SECRET,
+    GraphError,
+    read_error,
+    read_object,
+    warns_of_its_end,
+)
 from connectors.one_call import nobody_answers
 from connectors.records import Expectation, Finding, Verdict
 

@@ -12,10 +12,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.dates import read_moment
-from connectors.oplead.fields import is_empty, shape
+from connectors.oplead.client import read_json
+from connectors.oplead.fields import is_empty, read_moment, shape
 from connectors.oplead.options import BareDigitsRule, BareRule
-from connectors.oplead.wire import read_json
 from connectors.records import ClickId, ClickIdKind
 
 _GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})

@@ -1,5 +1,6 @@
-"""One paced, retried GET to Oplead, and nothing else; every failure of the wire is translated here."""
+"""Asks Oplead over HTTP: authentication, rate limit, retries, and JSON whose numbers stay exact."""
 
+import json
 import logging
 import random
 import re
@@ -7,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, DecimalException
 from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import chain, repeat
@@ -16,18 +18,66 @@ from urllib.parse import quote, unquote_plus
 
 import httpx
 
-from connectors.bounded import Heed
 from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost, Unreachable, WrongClock
-from connectors.host_names import is_unknown_host
-from connectors.oplead.flight import in_order
-from connectors.oplead.lines import Lines
+from connectors.http import LONGEST_ASKED_FOR, PACKINGS, Heed, TooLargeError, is_unknown_host, retry_read
+from connectors.oplead.connections import Lines, in_order
 from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
-from connectors.oplead.wire import read_json
-from connectors.pacing import Pacer
 from connectors.ports import Clock
+from connectors.rate_limit import Pacer
 from connectors.records import LeadId
-from connectors.retrying import LONGEST_ASKED_FOR, retry_read
-from connectors.unpacked import PACKINGS, TooLargeError
+
+_LONGEST_NUMBER = 100  # characters; one with more is nobody's amount or id, and costs more than it tells
+_MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of it
+_FLOAT_DIGITS = 14  # a number this long in exponent form has been through floating point and lost digits
+_ESCAPE = re.compile(
+    r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}"  # both halves of a character
+    r"|(?P<half>\\u[Dd][89A-Fa-f][0-9A-Fa-f]{2})"
+    r"|\\.",  # any other, its second character with it: a backslash may itself be escaped
+)
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+
+def read_json(content: bytes | str) -> object:
+    """The value JSON tells, numbers as Decimal.
+
+    A number in exponent form that is long enough to be an id (`1.2345678901235E+16`, as spreadsheets write
+    it) stays text, so that nobody takes it for one. Half a character (an emoji cut in two) becomes U+FFFD:
+    it can be neither hashed nor stored.
+
+    Raises:
+        ValueError: it is no JSON, cut short, or without end.
+    """
+    if _values(content) > _MOST_VALUES:
+        raise ValueError("more values than any page of leads has")
+    try:
+        return json.loads(_whole(content), parse_int=_number, parse_float=_number, parse_constant=str)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _values(content: bytes | str) -> int:
+    """How many values a text holds at most, counted before any is made: each takes far more memory than its text."""
+    if isinstance(content, str):
+        return sum(map(content.count, ",[{"))
+    return sum(map(content.count, (b",", b"[", b"{")))
+
+
+def _whole(content: bytes | str) -> str:
+    """The text without surrogates that have lost their other half, escaped or not."""
+    text = content if isinstance(content, str) else content.decode(json.detect_encoding(content), "surrogatepass")
+    text = _HALF.sub("\ufffd", text)
+    return _ESCAPE.sub(lambda one: "\\ufffd" if one["half"] else one[0], text)
+
+
+def _number(literal: str) -> Decimal | str:
+    if len(literal) > _LONGEST_NUMBER:
+        return literal
+    try:
+        number = Decimal(literal)
+    except DecimalException:  # an exponent beyond any number
+        return literal
+    return literal if "e" in literal.casefold() and number.adjusted() >= _FLOAT_DIGITS else number
+
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds: to connect, and for each part of an answer."""

@@ -1,10 +1,12 @@
-"""Oplead as a `LeadSource`: pages of leads, each lead's own page where the list leaves its click ids out."""
+"""Leads and their changes, read from Oplead: the port `LeadSource`."""
 
 import random
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import nlargest
 from itertools import islice, takewhile
 from types import TracebackType
 from typing import Self
@@ -12,20 +14,62 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from connectors.bounded import Heed
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead.candidates import with_candidates
+from connectors.http import Heed
 from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused, TooLarge
-from connectors.oplead.dates import read_moment, start_of, write_moment
-from connectors.oplead.envelope import find_items
-from connectors.oplead.fields import find, first, raw, shape, text_of
-from connectors.oplead.latest import Latest
+from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, write_moment
+from connectors.oplead.lead_parser import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id, with_candidates
 from connectors.oplead.options import FieldPaths, OpleadOptions, SinceFilter
-from connectors.oplead.pages import Place, Walk, nameless
-from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
-from connectors.pacing import Pacer
+from connectors.oplead.pagination import Place, Walk, find_items, nameless
 from connectors.ports import Clock
+from connectors.rate_limit import Pacer
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
+
+
+class Latest:
+    """Keeps the entries of a list that were created last, a page after the other; its memory does not grow."""
+
+    def __init__(self, count: int, created: Callable[[object], datetime | None]) -> None:
+        """Keep `count` entries at most; `created` tells when one was, where its entry says so."""
+        self._count = count
+        self._created = created
+        self._dated: list[tuple[datetime, int, object]] = []
+        self._head: list[object] = []
+        self._tail: deque[object] = deque(maxlen=count)
+        self._last: datetime | None = None
+        self._falling = True
+        self._seen = 0
+
+    def add(self, entries: Iterable[object]) -> None:
+        """Look at the entries of one more page."""
+        for entry in entries:
+            self._seen += 1
+            at = self._created(entry)
+            if at is not None:
+                self._falling = self._falling and (self._last is None or at <= self._last)
+                self._last = at
+                # Of two created at once, the one that the list has last wins; entries themselves have no order.
+                self._dated.append((at, self._seen, entry))
+            if len(self._head) < self._count:
+                self._head.append(entry)
+            self._tail.append(entry)
+        self._dated = nlargest(self._count, self._dated, key=lambda dated: dated[:2])
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether what follows is older: the list runs from the newest, and all are there."""
+        return self._falling and len(self._dated) == self._count
+
+    @property
+    def newest(self) -> list[object]:
+        """The entries that say when they were created, newest first; none where no entry does."""
+        return [entry for _, _, entry in self._dated]
+
+    @property
+    def ends(self) -> tuple[list[object], list[object]]:
+        """The first and the last entries of the list, in its order."""
+        return self._head, list(self._tail)
+
 
 IsKnown = Callable[[LeadId, str], bool]
 _GONE = frozenset({404, 410})
@@ -162,7 +206,7 @@ class OpleadSource:
     @property
     def shown_paths(self) -> Sequence[str]:
         """Every dotted path that these share."""
-        from connectors.oplead.probe.tree import tree_of  # noqa: PLC0415 - `probe` reads by this module itself
+        from connectors.oplead.probe.field_tree import tree_of  # noqa: PLC0415 - `probe` reads by this module itself
 
         return list(tree_of(self._shown or ()))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from connectors.sandbox.http import Request, Response, json_response, no_page
+from connectors.sandbox.server import Request, Response, json_response, no_page
 
 PATIENCE_SECONDS = 600.0
 """No sleeper is kept waiting longer than this, in real seconds."""

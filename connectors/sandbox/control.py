@@ -7,18 +7,16 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import unquote
 
-from connectors.sandbox.accidents import as_document, parse_accident
-from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Faults, parse_fault
-from connectors.sandbox.google_ads import GoogleAds
-from connectors.sandbox.http import Request, Response, json_response, no_page
-from connectors.sandbox.log import Log
-from connectors.sandbox.meta import Meta
-from connectors.sandbox.oauth import OAuth
-from connectors.sandbox.oplead import Oplead
-from connectors.sandbox.oplead_shape import AXES
-from connectors.sandbox.page import render
-from connectors.sandbox.page_leads import leads_behind
+from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.google.oauth import OAuth
+from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.oplead.accidents import as_document, parse_accident
+from connectors.sandbox.oplead.server import Oplead
+from connectors.sandbox.oplead.shape import AXES
+from connectors.sandbox.page import leads_behind, render
+from connectors.sandbox.server import Log, Request, Response, json_response, no_page
 
 _EVERY = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 """Seconds after which the page may ask to be loaded again."""

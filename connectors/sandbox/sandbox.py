@@ -7,44 +7,40 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from connectors.sandbox import (
-    data_manager_errors,
-    data_manager_rules,
-    demo,
-    google_ads_adjustment_rules,
-    google_ads_rules,
-    meta,
-    meta_errors,
-    oauth,
-    oplead,
-)
-from connectors.sandbox.certificate import self_signed
+from connectors.sandbox import demo
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.control import Control, Platforms
-from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.google import Google
-from connectors.sandbox.google_ads import GoogleAds
-from connectors.sandbox.google_ads_server import GoogleAdsServer
-from connectors.sandbox.http import Server, nameless
-from connectors.sandbox.meta import Meta
-from connectors.sandbox.oauth import OAuth
-from connectors.sandbox.oplead import Oplead
-from connectors.sandbox.origin import for_own_pages
-from connectors.sandbox.population import Population
+from connectors.sandbox.google import oauth
+from connectors.sandbox.google.accounts import Google
+from connectors.sandbox.google.ads_api import adjustment_rules
+from connectors.sandbox.google.ads_api import rules as ads_api_rules
+from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.server import GoogleAdsServer, self_signed
+from connectors.sandbox.google.data_manager import checks
+from connectors.sandbox.google.data_manager import rules as data_manager_rules
+from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.google.oauth import OAuth
+from connectors.sandbox.meta import server as meta_server
+from connectors.sandbox.meta import wire
+from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.oplead import server as oplead_server
+from connectors.sandbox.oplead.server import Oplead
+from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import Rule
+from connectors.sandbox.server import Server, for_own_pages, nameless
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
 CERTIFICATE_FILE = "google-ads-certificate.pem"
 RULES: tuple[Rule, ...] = (
-    *oplead.RULES,
+    *oplead_server.RULES,
     *oauth.RULES,
     *data_manager_rules.RULES,
-    *google_ads_rules.RULES,
-    *google_ads_adjustment_rules.RULES,
-    *meta.RULES,
+    *ads_api_rules.RULES,
+    *adjustment_rules.RULES,
+    *meta_server.RULES,
 )
 """Everything the sandbox holds its callers to."""
 
@@ -145,7 +141,10 @@ class Sandbox:
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
         _write(settings, demo.settings(self.addresses, google_transport))
-        _write(directory / "sandbox.env", demo.environment(oplead.ADMIN_KEY, self.key_file, meta.TOKENS[demo.DATASET]))
+        _write(
+            directory / "sandbox.env",
+            demo.environment(oplead_server.ADMIN_KEY, self.key_file, meta_server.TOKENS[demo.DATASET]),
+        )
         return settings
 
     def _platforms(self) -> Platforms:
@@ -183,7 +182,7 @@ class Sandbox:
             "meta": self.meta.handle,
             "control": for_own_pages(self.control.handle),
         }
-        failures = {"data_manager": data_manager_errors.failed, "meta": meta_errors.failed_response}
+        failures = {"data_manager": checks.failed, "meta": wire.failed_response}
         certificates = {"google_ads": None, "google_ads_tls": self._certificate}
         served = {
             name: Server(

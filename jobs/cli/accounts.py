@@ -9,9 +9,9 @@ import structlog
 from pydantic import BaseModel, SecretStr
 
 from jobs.cli.exits import Exit, Failure, failure_of
-from jobs.reporting.account import Account
+from jobs.reporting.console import Account
 from jobs.settings import Invalid, Loaded, Problem, Settings, Valid, load
-from jobs.settings.env_file import EnvFile
+from jobs.settings.references import EnvFile
 
 _log = structlog.stdlib.get_logger()
 _SQLITE = "sqlite:///"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.cli.output import unfailing_output
+from jobs.cli.pipes import unfailing_output
 
 app = typer.Typer(
     name="oplead-sync",
@@ -97,10 +97,10 @@ def run(
 
     One night's work for each account, some of them side by side; what was sent before is asked about.
     """
-    from jobs.cli.nights import Wanted  # noqa: PLC0415
+    from jobs.cli.init.answers import span  # noqa: PLC0415
     from jobs.cli.run import run_accounts  # noqa: PLC0415
-    from jobs.cli.spans import span  # noqa: PLC0415
-    from jobs.reporting.night import Mode  # noqa: PLC0415
+    from jobs.cli.session import Wanted  # noqa: PLC0415
+    from jobs.reporting.run_report import Mode  # noqa: PLC0415
 
     if dry_run and validate_only:
         raise typer.BadParameter("choose one: --dry-run asks no platform, --validate-only does")
@@ -130,7 +130,7 @@ def schedule(
     Runs until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; outcomes are asked for an hour and six hours after
     a night. systemd is told what it asks for (Type=notify, WatchdogSec).
     """
-    from jobs.cli.schedule import Service, schedule_accounts  # noqa: PLC0415
+    from jobs.cli.run import Service, schedule_accounts  # noqa: PLC0415
 
     raise typer.Exit(schedule_accounts(config, Service(at_once, json, first_run, health)))
 
@@ -206,10 +206,10 @@ def init(
 
     Asks the few questions that matter; with OPLEAD_TOKEN set it looks at Oplead first and proposes the answers.
     """
-    from jobs.cli import answers  # noqa: PLC0415
-    from jobs.cli import init as first  # noqa: PLC0415
-    from jobs.cli.answers import labels_of  # noqa: PLC0415
-    from jobs.cli.guarded import guarded  # noqa: PLC0415
+    from jobs.cli.init import answers  # noqa: PLC0415
+    from jobs.cli.init import command as first  # noqa: PLC0415
+    from jobs.cli.init.answers import labels_of  # noqa: PLC0415
+    from jobs.cli.output import guarded  # noqa: PLC0415
 
     shown = {"style": auth or "header", "name": auth_name, "prefix": auth_prefix}
     stand_ins = {"endpoint": endpoint, "ads_api_endpoint": ads_api_endpoint}
@@ -263,7 +263,7 @@ def check(
     """
     from jobs.cli.accounts import files_of  # noqa: PLC0415
     from jobs.cli.check import check_files  # noqa: PLC0415
-    from jobs.cli.guarded import guarded  # noqa: PLC0415
+    from jobs.cli.output import guarded  # noqa: PLC0415
 
     raise typer.Exit(guarded(lambda: check_files(files_of(config), live=live, json_wanted=json, verbose=verbose)))
 
@@ -293,7 +293,7 @@ def probe(
 
     Reads some leads and prints where things stand, what a night will take, and the settings to paste.
     """
-    from jobs.cli.guarded import guarded  # noqa: PLC0415
+    from jobs.cli.output import guarded  # noqa: PLC0415
     from jobs.cli.probe import from_file, from_options  # noqa: PLC0415
     from jobs.cli.probe import probe as look  # noqa: PLC0415
 
@@ -340,7 +340,7 @@ def backfill(
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
     from jobs.cli.backfill import Wanted, backfill_account  # noqa: PLC0415
-    from jobs.cli.spans import day  # noqa: PLC0415
+    from jobs.cli.init.answers import day  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
         raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
@@ -369,7 +369,7 @@ def retry(
     Each lead is read again first; what is out of time says so instead. At most 1,000 at once.
     """
     from jobs.cli.retry import Wanted, retry_account  # noqa: PLC0415
-    from jobs.ledger.rejected import Refusals  # noqa: PLC0415
+    from jobs.ledger.requeue import Refusals  # noqa: PLC0415
 
     wanted = Wanted(Refusals(code, destination, conversion), yes, dry_run, json)
     raise typer.Exit(retry_account(config, wanted))
@@ -386,8 +386,8 @@ def status(
     json: Json = False,
 ) -> None:
     """Show where every delivery stands, and why."""
-    from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.status import show_leads, show_status  # noqa: PLC0415
+    from jobs.cli.inspect import show_leads, show_status  # noqa: PLC0415
+    from jobs.cli.output import guarded  # noqa: PLC0415
 
     if reason is None:
         raise typer.Exit(guarded(lambda: show_status(config, json_wanted=json)))
@@ -405,8 +405,8 @@ def explain(
 
     Everything known of it, and for each conversion its fate, the reason and what to do.
     """
-    from jobs.cli.explain import explain_lead  # noqa: PLC0415
-    from jobs.cli.guarded import guarded  # noqa: PLC0415
+    from jobs.cli.inspect import explain_lead  # noqa: PLC0415
+    from jobs.cli.output import guarded  # noqa: PLC0415
 
     raise typer.Exit(guarded(lambda: explain_lead(lead, config, json_wanted=json)))
 
@@ -436,8 +436,8 @@ def sandbox(
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
-    from jobs.cli.guarded import guarded  # noqa: PLC0415
-    from jobs.cli.sandbox import cast_of, print_rules, serve  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import cast_of, print_rules, serve  # noqa: PLC0415
+    from jobs.cli.output import guarded  # noqa: PLC0415
 
     if rules:
         raise typer.Exit(guarded(print_rules))
@@ -464,7 +464,7 @@ def demo(
     Invented leads, a played Oplead, Google and Meta, and everything going wrong that can; no account is needed.
     """
     from jobs.cli.demo.play import play  # noqa: PLC0415
-    from jobs.cli.demo.stage import Cast  # noqa: PLC0415
-    from jobs.cli.guarded import guarded  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import Cast  # noqa: PLC0415
+    from jobs.cli.output import guarded  # noqa: PLC0415
 
     raise typer.Exit(guarded(lambda: play(keep, Cast(seed, leads), nights, google_transport)))

@@ -13,35 +13,25 @@ import structlog
 
 from connectors.ports import Clock
 from connectors.records import LeadId
-from jobs import agreed, backfill
-from jobs.backfill import Listed
+from jobs.cancellation import Stop, stoppable
 from jobs.cli.accounts import load_account, secrets_of, state_of, told
-from jobs.cli.asking import agrees, somebody_must_answer
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
-from jobs.cli.first_run import expect_state
-from jobs.cli.guarded import report
-from jobs.cli.logs import start_logging
-from jobs.cli.nights import taken
-from jobs.cli.progress import WatchedSource, watching
-from jobs.ledger import views
-from jobs.ledger.backfills import Asked
-from jobs.ledger.copies import throwaway
-from jobs.ledger.ledger import Ledger, finish
+from jobs.cli.init.prompts import agrees, somebody_must_answer
+from jobs.cli.output import WatchedSource, report, start_logging, watching
+from jobs.cli.session import expect_state, taken
+from jobs.deliver import backfill
+from jobs.deliver.backfill import Listed
+from jobs.ledger import queries
+from jobs.ledger.database import throwaway
+from jobs.ledger.requeue import Asked
+from jobs.ledger.runs import Ledger, finish
 from jobs.nightly import Deps, Step, Summary, begin
-from jobs.plan import erase_idle, plan
-from jobs.reporting import as_json
-from jobs.reporting.backfill import (
-    Preview,
-    print_needs,
-    print_preview,
-    print_sent,
-    read_lines,
-    sending_json,
-)
-from jobs.reporting.terminal import facts, results
-from jobs.rulebook import Rulebook
+from jobs.plan.planner import erase_idle, plan
+from jobs.reporting import console
+from jobs.reporting.backfill_report import Preview, print_needs, print_preview, print_sent, read_lines, sending_json
+from jobs.reporting.console import facts, results
 from jobs.settings import Settings
-from jobs.stopping import Stop, stoppable
+from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, open_clock
 
 COMMAND = "backfill"
@@ -119,9 +109,9 @@ class _Backfill:
             self._apply(ledger, book, deps, listed, clock)
         # What an interrupted backfill may have sent was agreed to then, and is asked about whatever is left.
         with watching(self.settings.account) as watcher:
-            agreed.send(ledger, book, deps, summary, watcher.step)
+            backfill.send(ledger, book, deps, summary, watcher.step)
         with ledger.reading() as session:
-            tallies = views.tallies(session, ledger.account, now=clock.now(), agreed_in=ledger.run)
+            tallies = queries.tallies(session, ledger.account, now=clock.now(), agreed_in=ledger.run)
         if self.wanted.json:
             self._print_json(preview, sending_json(summary, tallies, summary.exit_code), sent=question is not None)
         else:
@@ -162,7 +152,7 @@ class _Backfill:
         picked = backfill.pick(ledger, book, deps, asked)
         now = clock.now()
         with ledger.reading() as session:
-            tallies = views.tallies(session, ledger.account, now=now, agreed_in=ledger.run)
+            tallies = queries.tallies(session, ledger.account, now=now, agreed_in=ledger.run)
         return Preview(backfill.groups(ledger, now=now), tallies, picked, settled)
 
     def _broken_off(self, summary: Summary) -> int:
@@ -190,14 +180,14 @@ class _Backfill:
             "command": COMMAND,
             "rehearsed": self.wanted.dry_run,
             "agreed": sent,
-            "from": asked and as_json.plain(asked.start),
-            "before": asked and as_json.plain(asked.end),
-            "groups": as_json.plain(preview.groups),
-            "stands": as_json.plain(preview.tallies),
-            "undated": as_json.plain(preview.picked.undated if preview.picked else []),
-            "already_sent": as_json.plain(preview.told),
+            "from": asked and console.as_plain(asked.start),
+            "before": asked and console.as_plain(asked.end),
+            "groups": console.as_plain(preview.groups),
+            "stands": console.as_plain(preview.tallies),
+            "undated": console.as_plain(preview.picked.undated if preview.picked else []),
+            "already_sent": console.as_plain(preview.told),
         }
-        results().out(as_json.line(document | sending), highlight=False)
+        results().out(console.line(document | sending), highlight=False)
 
     @property
     def _asked(self) -> Asked | None:

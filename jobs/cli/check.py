@@ -1,41 +1,80 @@
 """`check`: whether configuration files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from connectors.contact import lost_phones
 from connectors.errors import Misconfigured, Transient, Unreachable
-from connectors.lost_phones import lost_phones
 from connectors.ports import Inspects, LeadSource, Shows
 from connectors.records import Contact, Expectation, Finding, Lead, UnreadableLead, Verdict
 from jobs.cli.accounts import open_accounts, told
-from jobs.cli.assumed import assumptions
 from jobs.cli.exits import Exit, Failure, worst
-from jobs.cli.state import starts_of
-from jobs.cli.waiting import open_visible_clock
-from jobs.forecast import Forecast, forecast
-from jobs.reporting import as_json
-from jobs.reporting.conclusion import Conclusion, print_conclusions
-from jobs.reporting.corrections import corrections_on
-from jobs.reporting.findings import print_findings
-from jobs.reporting.forecast import (
+from jobs.cli.output import open_visible_clock
+from jobs.cli.session import starts_of
+from jobs.forecast import Forecast, LabelSeen, answers_seen, forecast, labels_seen
+from jobs.reporting import console
+from jobs.reporting.check_report import (
+    Conclusion,
     consent_findings,
+    corrections_on,
     forecast_findings,
     phone_findings,
+    print_conclusions,
+    print_findings,
     print_forecast,
     print_labels,
     unmet_findings,
 )
-from jobs.reporting.terminal import results
-from jobs.routes import expectations
-from jobs.rulebook import Rulebook
-from jobs.seen import LabelSeen, answers_seen, labels_seen
+from jobs.reporting.console import day_and_time, results
 from jobs.settings import Problem, Settings, Valid
-from jobs.settings.future import future_notes, starts_in
-from jobs.settings.unmet import Seen, unmet
+from jobs.settings.compile import Rulebook, expectations
+from jobs.settings.unmatched import Seen, future_notes, starts_in, unmet
 from jobs.wiring import connect, inspectors, open_clock, rules_alone
+
+
+def assumptions(
+    settings: Settings, found: Iterable[Finding], begun: Mapping[tuple[str, str], datetime]
+) -> Iterator[str]:
+    """What a run takes for granted because the settings do not say it, a sentence each.
+
+    Args:
+        settings: the account's.
+        found: what Google was asked, which settles some of it.
+        begun: since when each conversion counts at each destination, where a run has settled it.
+    """
+    read = {finding.subject for finding in found if finding.settles == "click_window_days"}
+    for conversion in settings.conversions:
+        google = conversion.google_ads
+        if google is None or not settings.google_ads or google.conversion_action.click_window_days is not None:
+            pass
+        elif f"conversion action {google.conversion_action.id}" not in read:
+            # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
+            yield (
+                f"{conversion.id}: the click window of conversion action {google.conversion_action.id} is taken as "
+                "90 days; if Google Ads shows another, write it as click_window_days"
+            )
+        if conversion.since is None:
+            times = {at: destination for (name, destination), at in begun.items() if name == conversion.id}
+            start = _start(times, settings.zone)
+            yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
+        if conversion.value is None:
+            yield f"{conversion.id}: is sent without a value"
+    if settings.consent.missing == "assume_granted":
+        yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
+
+
+def _start(times: Mapping[datetime, str], zone: ZoneInfo) -> str:
+    """From when a conversion counts, by the times that runs have settled and where each was."""
+    if not times:
+        return "the first run that sees it"
+    if len(times) == 1:
+        return f"{day_and_time(min(times), zone)}, when a run first saw it"
+    return ", ".join(f"{day_and_time(at, zone)} ({times[at]})" for at in sorted(times)) + ", when runs first saw it"
+
 
 Findings = Mapping[str, Sequence[Finding]]
 """What was looked up, by destination."""
@@ -269,13 +308,13 @@ def _print_json(checked: Checked) -> None:
         **({} if checked.oplead is None else {"oplead": checked.oplead}),
         "exit_code": checked.exit_code.value,
     }
-    results().out(as_json.line(document), highlight=False)
+    results().out(console.line(document), highlight=False)
 
 
 def _print_wrong(file: Path, problems: Sequence[str], *, json_wanted: bool) -> None:
     if json_wanted:
         document = {"config": str(file), "problems": problems, "exit_code": Exit.CONFIGURATION.value}
-        results().out(as_json.line(document), highlight=False)
+        results().out(console.line(document), highlight=False)
         return
     for problem in problems:
         results().print(problem, markup=False, soft_wrap=True)

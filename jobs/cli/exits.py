@@ -8,7 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from types import FrameType
 
-from jobs.stopping import StoppedBySignal, heard
+from jobs.cancellation import StoppedBySignal, heard
 
 
 class Exit(IntEnum):
@@ -78,11 +78,9 @@ def failure_of(error: BaseException) -> Failure:
 
     from connectors.errors import ConnectorError  # noqa: PLC0415
     from jobs.cli.accounts import WrongFilesError, WrongSettingsError  # noqa: PLC0415
-    from jobs.ledger.engine import LedgerError  # noqa: PLC0415
-    from jobs.ledger.lease import LeaseHeldError  # noqa: PLC0415
-    from jobs.ledger.ledger import LeaseLostError  # noqa: PLC0415
-    from jobs.ledger.runs import NightDoneError  # noqa: PLC0415
-    from jobs.plan import RenamedError  # noqa: PLC0415
+    from jobs.ledger.database import LedgerError  # noqa: PLC0415
+    from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError  # noqa: PLC0415
+    from jobs.plan.planner import RenamedError  # noqa: PLC0415
 
     match error:
         case StoppedBySignal():

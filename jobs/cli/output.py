@@ -1,66 +1,322 @@
-"""Output that nobody takes, by a closed pipe or a full disk, changes neither what a command does nor its exit code."""
+"""What a command says while it works: logs, progress bars, waits, and errors as one sentence."""
 
-import errno
-import os
+import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BufferedWriter, FileIO, TextIOWrapper
-from typing import TYPE_CHECKING, TextIO
+import time
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from structlog.typing import EventDict, Processor
 
-_STDOUT, _STDERR = 1, 2
+from connectors.clock import MachineClock, SandboxClock
+from connectors.ports import Clock, LeadSource
+from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
+from connectors.text import counted, plain
+from jobs.cancellation import StoppedBySignal
+from jobs.cli.exits import Failure, failure_of, places, stop_by_signal
+from jobs.nightly import Step
+
+_HIDDEN = "[secret]"
+_SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
+_LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
+"""They log addresses, headers or bodies below WARNING."""
+_TOLD_TO_PEOPLE = "jobs.cli.accounts"
+"""It says where the settings' secrets were found: whoever sits at a terminal wants to know that, too."""
 
 
-class _Unfailing(FileIO):
-    """A descriptor to which every write succeeds: what cannot be written is dropped."""
+class Redaction:
+    """A structlog processor that takes known secrets out of every text of an event."""
 
-    lost: int | None = None
-    """The system's number of why something was."""
+    def __init__(self) -> None:
+        self._secrets: frozenset[str] = frozenset()
 
-    def write(self, data: "ReadableBuffer", /) -> int:
-        """Write, or drop it."""
-        try:
-            written: int | None = super().write(data)
-        except OSError as error:
-            self.lost = error.errno
-            return memoryview(data).nbytes
-        if written is None:  # nobody reads from a pipe that does not wait
-            self.lost = errno.EAGAIN
-            return memoryview(data).nbytes
-        return written
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Hide these from now on."""
+        # Made anew, never changed: another thread may be going through it.
+        self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+
+    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
+        """The event without secrets."""
+        return {key: self._clean(value) for key, value in event.items()}
+
+    def _clean(self, value: object) -> object:
+        match value:
+            case str():
+                for secret in self._secrets:
+                    value = value.replace(secret, _HIDDEN)
+                return value
+            case dict():
+                return {key: self._clean(each) for key, each in value.items()}
+            case list() | tuple():
+                return [self._clean(each) for each in value]
+        return value
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at that moment: a progress bar stands in for it while it is drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def start_logging(*, as_json: bool) -> Redaction:
+    """Send every log record of ours and of the libraries to stderr, without secrets.
+
+    Args:
+        as_json: one JSON object a line, from INFO on; else sentences for a person, from WARNING on.
+    """
+    redaction = Redaction()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+    ]
+    if as_json:
+        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else _sentence
+    handler = _Stderr()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_exception_data,
+                redaction,
+                _plainly,
+                _what_matters_first,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO if as_json else logging.WARNING)
+    logging.getLogger(_TOLD_TO_PEOPLE).setLevel(logging.INFO)
+    for name in _LOUD_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return redaction
+
+
+def _without_exception_data(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Leave an exception's kind and place: its message and variables may hold anyone's data."""
+    told = event.pop("exc_info", None)
+    error = sys.exception() if told is True else told[1] if isinstance(told, tuple) else told
+    if isinstance(error, BaseException):
+        event["error"], event["trace"] = type(error).__name__, list(places(error))
+    return event
+
+
+def _plainly(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """The event without control characters, the line ends of our own sentences aside."""
+    return {key: _plain(value) for key, value in event.items()}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case str():
+            return plain(value, keep="\n")
+        case list() | tuple():
+            return [_plain(each) for each in value]
+    return value
+
+
+def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """When, how grave and what: the order in which a line is read."""
+    first = ("timestamp", "level", "event", "account")
+    return {key: event[key] for key in (*(key for key in first if key in event), *event)}
+
+
+def _sentence(_logger: object, _method: str, event: MutableMapping[str, object]) -> str:
+    """How a person reads an event: what it says, line by line."""
+    account = f"{event['account']}: " if "account" in event else ""
+    trace = event.get("trace")
+    lines = [f"  {line}" for line in trace] if isinstance(trace, list) else []
+    return "\n".join([f"{account}{event['event']}", *lines])
+
+
+_log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who watches a night: its steps, and the pages of leads as they arrive."""
+
+    step: Callable[[Step], AbstractContextManager[object]]
+    page: Callable[[LeadPage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSource:
+    """A source that tells of each page it gives."""
+
+    source: LeadSource
+    page: Callable[[LeadPage], None]
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the source is."""
+        return self.source.is_spent
+
+    def fetch_changes(
+        self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
+    ) -> Iterator[LeadPage]:
+        """The source's pages, each told of before it is given."""
+        for page in self.source.fetch_changes(since, resume=resume, is_known=is_known):
+            self.page(page)
+            yield page
+
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+        """The source's leads."""
+        return self.source.fetch_each(ids)
+
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+        """The source's latest."""
+        return self.source.fetch_latest(count)
 
 
 @contextmanager
-def unfailing_output() -> Iterator[None]:
-    """Have stdout and stderr take everything while the block runs; lost results are told on stderr at the end.
+def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
+    """Watch one account's night: bars that go away with the block at a terminal, else log lines.
 
-    A conversion's name must not end the night because a mail's encoding has no é, nor may `| head`.
+    Accounts side by side have lines only: their bars would be drawn over one another.
     """
-    _open_standard_descriptors()
-    results = _Unfailing(_STDOUT, "w", closefd=False)
-    sys.stdout = _text(results, sys.stdout)
-    sys.stderr = _text(_Unfailing(_STDERR, "w", closefd=False), sys.stderr)
-    try:
+    if not (alone and sys.stderr.isatty()):
+        yield Watcher(_logged, lambda _: None)
+        return
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[done]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bars = _Bars(progress, account)
+        yield Watcher(bars.step, bars.page)
+
+
+def unwatched() -> Watcher:
+    """Nobody watches."""
+    return Watcher(_silent, lambda _: None)
+
+
+@contextmanager
+def _silent(_: Step) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _logged(step: Step) -> Iterator[None]:
+    began = time.monotonic()
+    _log.info("step began", step=step.value)
+    yield
+    _log.info("step ended", step=step.value, seconds=round(time.monotonic() - began, 1))
+
+
+@dataclass(slots=True)
+class _Bars:
+    """One bar a step."""
+
+    progress: Progress
+    account: str
+    current: TaskID | None = None
+    leads: int = field(default=0)
+
+    @contextmanager
+    def step(self, step: Step) -> Iterator[None]:
+        """Draw the step's bar while it lasts, and tick it off."""
+        # How much there is to do is known only once it is done, so the bar pulses until then.
+        self.current = self.progress.add_task(f"{self.account}: {step.value}", total=None, done="")
         yield
-    finally:
-        sys.stdout.flush()
-        if results.lost not in (None, errno.EPIPE):
-            sys.stderr.write(f"the results could not be written: {os.strerror(results.lost or 0)}\n")
-        sys.stderr.flush()
+        self.progress.update(self.current, total=1, completed=1)
+
+    def page(self, page: LeadPage) -> None:
+        """Count the leads of a page on the bar."""
+        self.leads += len(page.leads) + len(page.unchanged)
+        if self.current is not None:
+            self.progress.update(self.current, done=counted(self.leads, "lead"))
 
 
-def _text(raw: _Unfailing, replaced: TextIO | None) -> TextIOWrapper:
-    """A stream like the one it takes the place of, which is None where its descriptor was closed."""
-    encoding = "utf-8" if replaced is None else replaced.encoding
-    is_by_line = raw.isatty() or raw.fileno() == _STDERR
-    return TextIOWrapper(BufferedWriter(raw), encoding, errors="replace", line_buffering=is_by_line)
+_UNSEEN = timedelta(seconds=2)
+"""A shorter wait is not worth a line."""
+_SECOND = timedelta(seconds=1)
 
 
-def _open_standard_descriptors() -> None:
-    """Open those that are closed: else the next file, perhaps a lock, would get their number and what is printed."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
-        pass
-    os.close(descriptor)
+@dataclass(frozen=True, slots=True)
+class VisibleClock:
+    """A clock whose long waits are seen by whoever typed the command."""
+
+    clock: Clock
+    per_minute: int
+    """The allowed rate, which most waits are for."""
+
+    def now(self) -> datetime:
+        """The clock's present instant."""
+        return self.clock.now()
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Sleep as the clock does, and show it."""
+        left = moment - self.clock.now()
+        if left <= _UNSEEN:
+            self.clock.sleep_until(moment)
+        elif sys.stderr.isatty():
+            self._count_down(moment, left)
+        else:
+            _log.warning(self._said(left))
+            self.clock.sleep_until(moment)
+
+    def _count_down(self, moment: datetime, left: timedelta) -> None:
+        with Console(stderr=True).status(self._said(left)) as shown:
+            # So many looks and no more: a machine's clock may be set back meanwhile.
+            for _ in range(ceil(left / _SECOND)):
+                shown.update(self._said(moment - self.clock.now()))
+                self.clock.sleep_until(min(moment, self.clock.now() + _SECOND))
+
+    def _said(self, left: timedelta) -> str:
+        seconds = max(1, ceil(left / _SECOND))
+        return (
+            f"waiting {seconds} s for Oplead's rate ({counted(self.per_minute, 'request')} a minute), or to ask again"
+        )
+
+
+@contextmanager
+def open_visible_clock(sandbox: str | None, per_minute: int) -> Iterator[Clock]:
+    """The machine's clock, its long waits shown; or that of the sandbox at an address, which nobody waits for."""
+    if sandbox is None:
+        yield VisibleClock(MachineClock(), per_minute)
+        return
+    with SandboxClock(sandbox) as clock:
+        yield clock
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """The command's exit code, or that of its failure, which is told on stderr."""
+    stop_by_signal()
+    start_logging(as_json=False)
+    try:
+        return command()
+    except StoppedBySignal as stop:
+        return report(Failure("stopped", 128 + stop.number))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
+        return report(failure_of(error))
+
+
+def report(failure: Failure) -> int:
+    """Say why a command could not do its work; its exit code."""
+    more = {"trace": list(failure.trace)} if failure.trace else {}
+    _log.error(failure.message, exit_code=int(failure.exit_code), **more)
+    return failure.exit_code

@@ -8,17 +8,16 @@ from pathlib import Path
 from connectors.survey import Survey
 from jobs.cli.accounts import WrongSettingsError, say_what_env_files_give
 from jobs.cli.exits import Exit
-from jobs.cli.waiting import open_visible_clock
-from jobs.reporting.survey import IGNORED, Looked, looked_json, print_looked
-from jobs.reporting.terminal import results
-from jobs.rules.labels import normalise_label
+from jobs.cli.output import open_visible_clock
+from jobs.reporting.console import results
+from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
+from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
-from jobs.settings.document import Tree
+from jobs.settings.partial import Look, Sketch, sketch, sketch_of
 from jobs.settings.problems import Problem
 from jobs.settings.references import References
-from jobs.settings.sketch import Look, Sketch, sketch, sketch_of
-from jobs.settings.unmet import Seen, loose_path, paths_named_in, unmet
-from jobs.settings.written import Written, block
+from jobs.settings.unmatched import Seen, loose_path, paths_named_in, unmet
+from jobs.settings.yaml_source import Tree, Written, block
 from jobs.wiring import survey_of
 
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable

@@ -6,26 +6,27 @@ from pathlib import Path
 
 import structlog
 
-from jobs import agreed, retry
+from connectors.text import counted, number
+from jobs.cancellation import Stop, stoppable
 from jobs.cli.accounts import load_account, secrets_of, told
-from jobs.cli.asking import agrees, somebody_must_answer
 from jobs.cli.backfill import check_names, state_for
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
-from jobs.cli.guarded import report
-from jobs.cli.logs import start_logging
-from jobs.cli.nights import taken
-from jobs.cli.progress import watching
-from jobs.ledger import rejected, views
-from jobs.ledger.ledger import Ledger, finish
-from jobs.ledger.rejected import Refusals
+from jobs.cli.init.prompts import agrees, somebody_must_answer
+from jobs.cli.output import report, start_logging, watching
+from jobs.cli.session import taken
+from jobs.deliver import backfill
+from jobs.deliver import requeue as deliver_requeue
+from jobs.deliver.requeue import Chosen, Requeued
+from jobs.ledger import queries
+from jobs.ledger import requeue as ledger_requeue
+from jobs.ledger.requeue import Refusals
+from jobs.ledger.runs import Ledger, finish
 from jobs.nightly import Deps, Step, begin
-from jobs.reporting import as_json
-from jobs.reporting.backfill import print_refusals, print_sent, sending_json
-from jobs.reporting.terminal import counted, number, results
-from jobs.retry import Chosen, Requeued
-from jobs.rulebook import Rulebook
+from jobs.reporting import console
+from jobs.reporting.backfill_report import print_refusals, print_sent, sending_json
+from jobs.reporting.console import results
 from jobs.settings import Settings
-from jobs.stopping import Stop, stoppable
+from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, open_clock
 
 COMMAND = "retry"
@@ -71,7 +72,7 @@ def _play(settings: Settings, wanted: Wanted, stop: Stop) -> int:
 def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: Wanted) -> int:
     summary = begin(ledger, book, deps)
     _check_code(ledger, wanted.refusals.code)
-    chosen = retry.look(ledger, book, wanted.refusals, now=deps.clock.now())
+    chosen = deliver_requeue.look(ledger, book, wanted.refusals, now=deps.clock.now())
     console = results()
     if not wanted.json:
         print_refusals(console, told(settings), chosen)
@@ -86,10 +87,10 @@ def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: 
         return Exit.DONE
     with watching(settings.account) as watcher:
         with watcher.step(Step.PULL):
-            back = retry.requeue(ledger, book, deps, chosen, summary)
-        agreed.send(ledger, book, deps, summary, watcher.step)
+            back = deliver_requeue.requeue(ledger, book, deps, chosen, summary)
+        backfill.send(ledger, book, deps, summary, watcher.step)
     with ledger.reading() as session:
-        tallies = views.tallies(session, ledger.account, now=deps.clock.now(), agreed_in=ledger.run)
+        tallies = queries.tallies(session, ledger.account, now=deps.clock.now(), agreed_in=ledger.run)
     if wanted.json:
         _print_json(chosen, sending_json(summary, tallies, summary.exit_code), wanted, back, sent=True)
     else:
@@ -109,7 +110,7 @@ def _named(chosen: Chosen) -> str:
 
 def _check_code(ledger: Ledger, code: str | None) -> None:
     with ledger.reading() as session:
-        known = rejected.codes(session, ledger.account)
+        known = ledger_requeue.codes(session, ledger.account)
     if code is not None and code not in known:
         what = f"nothing was rejected with it; the codes there are: {', '.join(known)}"
         raise WrongUsageError(f"--code {code}: {what if known else 'nothing was rejected at all'}")
@@ -120,8 +121,8 @@ def _print_json(chosen: Chosen, sending: dict[str, object], wanted: Wanted, back
         "command": COMMAND,
         "rehearsed": wanted.dry_run,
         "agreed": sent,
-        "rejected": as_json.plain(chosen.alike),
+        "rejected": console.as_plain(chosen.alike),
         "left": chosen.left,
-        "requeued": as_json.plain(back),
+        "requeued": console.as_plain(back),
     }
-    results().out(as_json.line(document | sending), highlight=False)
+    results().out(console.line(document | sending), highlight=False)

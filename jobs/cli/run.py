@@ -1,26 +1,34 @@
-"""`run`: one night for each account, some of them side by side."""
+"""`run` and `schedule`: nights of one or more accounts, now or when due."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
 import structlog
+from sqlmodel import Session
 
-from jobs.beside import side_by_side
-from jobs.cli.accounts import Opened, WrongFilesError, files_of, open_accounts, told
-from jobs.cli.exits import Failure, failure_of, stopped_by, worst
-from jobs.cli.guarded import report
-from jobs.cli.logs import start_logging
-from jobs.cli.nights import Wanted, do_night, log_night, try_night
-from jobs.cli.progress import watching
-from jobs.reporting import as_json
-from jobs.reporting.accounts import Ended, print_accounts
-from jobs.reporting.night import Mode, night_json, print_night
-from jobs.reporting.terminal import results
-from jobs.settings import Valid
-from jobs.stopping import Stop, StoppedBySignal, stoppable
+from connectors.liveness import Liveness
+from connectors.ports import Clock
+from jobs.cancellation import Stop, StoppedBySignal, side_by_side, stoppable
+from jobs.cli.accounts import Opened, WrongFilesError, clash_of, files_of, open_account, open_accounts, state_of, told
+from jobs.cli.exits import Exit, Failure, failure_of, stopped_by, worst
+from jobs.cli.output import Redaction, report, start_logging, watching
+from jobs.cli.session import Wanted, ask_for_outcomes, do_night, do_night_of, expect_state, log_night, try_night
+from jobs.ledger import runs
+from jobs.ledger.database import LedgerError, has_state, open_engine
+from jobs.ledger.runs import reading
+from jobs.reporting import console
+from jobs.reporting.console import day_and_time, results
+from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
+from jobs.scheduler import AFTER_A_NIGHT, Came, Schedule
+from jobs.settings import Settings, Valid
+from jobs.timetable import Firing, Timetable, by_cron, daily
+from jobs.wiring import open_clock
 
 STOPPED = "stopped"
 _log = structlog.stdlib.get_logger()
@@ -98,4 +106,225 @@ def _print(one: Ended, *, json_wanted: bool) -> None:
 
 
 def _print_json(document: dict[str, object]) -> None:
-    results().out(as_json.line(document), highlight=False)
+    results().out(console.line(document), highlight=False)
+
+
+_A_DAY = 86_400.0  # seconds; the loop may wait for a night's work as long as that
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How the nights are to be done."""
+
+    at_once: int = 4
+    json: bool = False
+    first_run: bool = False
+    """Whether none of the accounts ran before, so that their states are made."""
+    health: Path | None = None
+    """A file whose age tells when the service was last alive."""
+
+
+def schedule_accounts(paths: Sequence[Path], service: Service) -> int:
+    """Do every account's nights until a signal asks to stop, then 0; an account that fails keeps no other from its own.
+
+    With `first_run` none of them may have a state yet.
+    """
+    redaction = start_logging(as_json=not sys.stderr.isatty())
+    with stoppable() as stop:
+        try:
+            shared = _Shared(stop, redaction, json_wanted=service.json)
+            shared.accounts = [
+                _Account(opened, shared, first_run=service.first_run) for opened in open_accounts(files_of(paths))
+            ]
+            for settings in [each.settings for each in shared.accounts if service.first_run and each.may_run]:
+                expect_state(settings, first_run=True, others=shared.names)
+            first = next((each.settings for each in shared.accounts if not each.failures()), None)
+            if first is None:
+                return worst(report(failure) for each in shared.accounts for failure in each.failures())
+            shared.clock = str(first.clock) if first.clock else None
+            with open_clock(first, stop, patience=_A_DAY) as clock:
+                signs = Liveness(service.health)
+                Schedule(shared.accounts, clock, stop, at_once=service.at_once, signs=signs).run()
+        except StoppedBySignal:
+            pass
+        except Exception as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
+            return report(failure_of(error))
+    _log.info("stopped, as asked; what was sent is on record")
+    return Exit.DONE
+
+
+def timetable_of(settings: Settings) -> Timetable | None:
+    """When the settings want a night; None where they do not say."""
+    when = settings.schedule
+    if when is None:
+        return None
+    if when.daily is not None:
+        return daily(when.daily, settings.zone)
+    return by_cron(when.cron, settings.zone) if when.cron is not None else None
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What the accounts of one process have in common."""
+
+    stop: Stop
+    redaction: Redaction
+    json_wanted: bool
+    accounts: "list[_Account]" = field(default_factory=list)
+    clock: str | None = None
+    """The address of the sandbox's clock that all of them go by; None for the machine's."""
+    printing: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the accounts are called."""
+        return frozenset(each.name for each in self.accounts)
+
+
+class _Account:
+    """A settings file and its nights, as the loop has them done; whatever fails is told here."""
+
+    def __init__(self, opened: Opened, shared: _Shared, *, first_run: bool) -> None:
+        self._opened = opened
+        self._shared = shared
+        self._first_run = first_run
+
+    @property
+    def key(self) -> str:
+        """The file: an account's name may be mended."""
+        return str(self._opened.file)
+
+    @property
+    def name(self) -> str:
+        """The account's."""
+        return self._opened.name
+
+    @property
+    def may_run(self) -> bool:
+        """Whether what stands in the file may."""
+        return not isinstance(self._opened.found, Failure)
+
+    @property
+    def settings(self) -> Settings:
+        """What stands in the file, which may run."""
+        if isinstance(self._opened.found, Failure):
+            raise TypeError("these settings may not run")
+        return self._opened.found.settings
+
+    def failures(self) -> list[Failure]:
+        """Why there can be no nights; nothing where there can."""
+        found = self._opened.found
+        if isinstance(found, Failure):
+            return [found]
+        clash = clash_of(self._opened, [each._opened for each in self._shared.accounts])  # noqa: SLF001 - one of us
+        if clash:
+            return [clash]
+        said = []
+        if timetable_of(found.settings) is None:
+            said.append('schedule: write when the night is due, as schedule: { daily: "05:30" }')
+        address = str(found.settings.clock) if found.settings.clock else None
+        if self._shared.clock is not None and address != self._shared.clock:
+            said.append("clock: the accounts of one schedule go by one clock; write the others' here, or none")
+        if said:
+            return [Failure(f"{self._opened.file}: {each}", Exit.CONFIGURATION) for each in said]
+        try:
+            expect_state(found.settings, first_run=self._makes_state(), others=self._shared.names)
+        except LedgerError as error:
+            return [failure_of(error)]
+        return []
+
+    def _makes_state(self) -> bool:
+        """Whether the account's state is to be made: one that was there once and is gone is lost."""
+        self._first_run = self._first_run and not has_state(state_of(self.settings))
+        return self._first_run
+
+    def read(self) -> Timetable | None:
+        """Read the file anew, as marketing may have changed it; None where it must not run, which is told."""
+        self._opened = open_account(self._opened.file)
+        self._shared.redaction.learn(self._opened.secrets)
+        with self._bound():
+            for failure in (failures := self.failures()):
+                report(failure)
+        return None if failures else timetable_of(self.settings)
+
+    def planned(self, firing: Firing | None) -> None:
+        """Say when the next night is due."""
+        if firing is None:
+            return
+        with self._bound():
+            _log.info("next night", night=firing.night.isoformat(), at=firing.at.isoformat())
+        if not self._shared.json_wanted:
+            at = day_and_time(firing.at, self.settings.zone)
+            with self._shared.printing:
+                results().print(f"{self._opened.name} · next night {at} ({self.settings.timezone})", markup=False)
+
+    def open_clock(self) -> AbstractContextManager[Clock]:
+        """A clock of the account's own."""
+        return open_clock(self.settings, self._shared.stop)
+
+    def night(self, night: date, clock: Clock, *, if_missed: bool) -> Came:
+        """Do a date's night unless it is done."""
+        settings, heed = self.settings, self._shared.stop.heed
+
+        def unless(session: Session) -> None:
+            today = clock.now().astimezone(settings.zone).date()
+            account, passes = settings.account, AFTER_A_NIGHT
+            runs.expect_undone(session, account, night, today=today, if_missed=if_missed, passes=passes)
+
+        with self._bound():
+            try:
+                with watching(settings.account, alone=False) as watcher:
+                    if if_missed:
+                        _log.info("looking for a missed night", night=night.isoformat())
+                    wanted = Wanted(first_run=self._makes_state(), others=self._shared.names)
+                    done = do_night_of(settings, watcher, wanted, clock, heed=heed, night=night, unless=unless)
+            except runs.NightDoneError as error:
+                if error.run is not None and not if_missed:
+                    _log.info("this night is done already", night=night.isoformat(), run=error.run)
+                return Came(error.next_pass)
+            except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
+                return self._failed(error)
+            return self._ended(done)
+
+    def outcomes(self, clock: Clock) -> Came:
+        """Ask for outcomes, and send what has come due."""
+        with self._bound():
+            try:
+                with watching(self.settings.account, alone=False) as watcher:
+                    done = ask_for_outcomes(self.settings, watcher, clock, heed=self._shared.stop.heed)
+            except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
+                return self._failed(error)
+            return self._ended(done)
+
+    def _ended(self, night: Night) -> Came:
+        settings = self.settings
+        log_night(night)
+        with self._shared.printing:
+            if self._shared.json_wanted:
+                results().out(console.line(night_json(night, settings.currency)), highlight=False)
+            else:
+                print_night(results(), told(settings), night)
+        try:
+            return Came(_next_outcomes(settings))
+        except LedgerError as error:
+            return self._failed(error)
+
+    @staticmethod
+    def _failed(error: Exception) -> Came:
+        report(failure_of(error))
+        return Came(undone=True)
+
+    @contextmanager
+    def _bound(self) -> Iterator[None]:
+        with structlog.contextvars.bound_contextvars(config=self.key, account=self._opened.name):
+            yield
+
+
+def _next_outcomes(settings: Settings) -> datetime | None:
+    path = state_of(settings)
+    engine = open_engine(path, for_writing=False)
+    try:
+        with reading(engine, path) as session:
+            return runs.next_pass(session, settings.account, AFTER_A_NIGHT)
+    finally:
+        engine.dispose()

@@ -19,10 +19,9 @@ from connectors.records import (
     LeadId,
     UnreadableLead,
 )
-from jobs.ledger import excluded
-from jobs.ledger import labels as labels_seen
-from jobs.ledger.fates import FROZEN, OPEN, Fate
-from jobs.ledger.tables import (
+from jobs.ledger import freshness
+from jobs.ledger import status_labels as labels_seen
+from jobs.ledger.schema import (
     WHOLE,
     Adjustment,
     BackfillPlace,
@@ -34,8 +33,9 @@ from jobs.ledger.tables import (
     StatusChange,
     UnreadableLeadRow,
 )
-from jobs.rules.facts import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
-from jobs.rules.intake import erased
+from jobs.rules.delivery_state import FROZEN, OPEN, Fate
+from jobs.rules.extraction import erased
+from jobs.rules.model import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
 
 _ERASED_AT_ONCE = 1_000
 """Click ids of one statement."""
@@ -165,7 +165,7 @@ def forget_digests(session: Session, account: str) -> None:
     place = cursor(session, account)
     place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
     session.add(place)
-    excluded.forget(session, account)
+    freshness.forget(session, account)
     session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == account))
 
 

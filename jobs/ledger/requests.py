@@ -1,7 +1,8 @@
-"""Requests and the attempts in them: what was about to be sent, and what came back."""
+"""Requests and the attempts in them: what was about to be sent, what came back, and what is still unknown."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import assert_never
 
 import sqlalchemy
@@ -10,10 +11,34 @@ from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import Outcome, OutcomeClass, Target
-from jobs.ledger.ledger import Ledger
-from jobs.ledger.request_state import NOTHING_WENT_OUT, RequestState, went_out
-from jobs.ledger.sendables import number, places_of
-from jobs.ledger.tables import Adjustment, AdjustmentAttempt, Attempt, Delivery, Place, Request, Sendable
+from jobs.ledger.outbox import number, places_of
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import Adjustment, AdjustmentAttempt, Attempt, Delivery, Place, Request, Sendable
+
+
+class RequestState(StrEnum):
+    """What is known of one wire call."""
+
+    OPEN = "open"
+    """The intent is committed; no receipt yet."""
+    RECEIVED = "received"
+    """Taken in by the platform; its outcome is to be asked for."""
+    SETTLED = "settled"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    LOST = "lost"
+    UNRESOLVED = "unresolved"
+    """The platform never told."""
+
+
+NOTHING_WENT_OUT = (RequestState.NOT_SENT, RequestState.REFUSED)
+"""It never arrived, or was refused whole."""
+
+
+def went_out() -> ColumnElement[bool]:
+    """Whether a request may have left something with its platform."""
+    return col(Request.state).not_in(NOTHING_WENT_OUT)
+
 
 REFUSALS = frozenset(
     {

@@ -1,14 +1,18 @@
-"""From when each conversion's changes count, kept so that later settings cannot move it unawares."""
+"""From when each conversion counts at each destination, in this ledger and in those beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from jobs.ledger import labels as labels_seen
-from jobs.ledger.tables import Adjustment, Counted, Delivery, Start
-from jobs.rules.facts import Route, Starts
+from jobs.ledger import status_labels as labels_seen
+from jobs.ledger.database import Found, LedgerError, explained, look, read_only
+from jobs.ledger.schema import Adjustment, Counted, Delivery, Start
+from jobs.rules.model import Route, Starts
 
 
 def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
@@ -138,3 +142,52 @@ def _place(route: Route) -> str:
     """Where a conversion lands, whatever carries it; a place of its own where it is only for leads with some ids."""
     only = ",".join(sorted(route.only_with))
     return f"{route.target.owner}/{route.target.action}" + (f" for {only}" if only else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A ledger beside another."""
+
+    path: Path
+    account: str
+    owners: frozenset[str]
+    """The Google customers and Meta datasets that its conversions have a start at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file or folder of which nobody can tell whether it is a ledger, or whose."""
+
+    why: str
+    """A sentence that names it."""
+
+
+def neighbours(path: Path) -> Iterator[Neighbour | Unreadable]:
+    """The other ledgers in the folder of this one, by name, and what cannot be read there."""
+    try:
+        with explained(path.parent):
+            files = sorted(path.parent.iterdir()) if path.parent.exists() else []
+    except LedgerError as error:
+        yield Unreadable(str(error))
+        return
+    for file in files:
+        if file != path:
+            yield from _at(file)
+
+
+def _at(file: Path) -> list[Neighbour] | list[Unreadable]:
+    try:
+        with explained(file):
+            return _in(file) if file.is_file() and look(file) is Found.LEDGER else []
+    except LedgerError as error:
+        return [Unreadable(str(error))]
+
+
+def _in(file: Path) -> list[Neighbour]:
+    with closing(read_only(file)) as connection:
+        accounts = [account for (account,) in connection.execute("SELECT account FROM lease")]
+        starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
+    return [
+        Neighbour(file, each, frozenset(target.partition("/")[0] for account, target in starts if account == each))
+        for each in accounts
+    ]

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from connectors.records import Consent, Signal
-from jobs.rules.facts import Answer, KnownClickId, LeadFacts, OncePer, Route
-from jobs.rules.intake import ERASED
+from jobs.rules.extraction import ERASED
+from jobs.rules.model import Answer, KnownClickId, LeadFacts, OncePer, Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,207 @@
-"""Reading a configuration file: settings with notes, or everything that is wrong with it, at once."""
+"""Loads a configuration file: settings with warnings, or everything that is wrong with it at once."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import AnyUrl, BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-from jobs.settings.document import Document, read_document
-from jobs.settings.doubts import doubtful_notes
-from jobs.settings.env_file import EnvFile, read_env_file
-from jobs.settings.model import Settings
-from jobs.settings.pending import pending_notes
-from jobs.settings.places import leaves
-from jobs.settings.problems import Finding, Mark, Problem, dotted, one_line
-from jobs.settings.references import References
-from jobs.settings.remotes import clock_findings
-from jobs.settings.semantics import fitting_findings
-from jobs.settings.wording import plain_findings
+from jobs.settings.lint import doubtful_notes, fitting_findings
+from jobs.settings.problems import Finding, KeyPath, Mark, Problem, did_you_mean, dotted, one_line
+from jobs.settings.references import Address, EnvFile, References, is_local, read_env_file, token_address
+from jobs.settings.schema import GoogleAds, Meta, Settings
+from jobs.settings.sections import Oplead
+from jobs.settings.types import Strict
+from jobs.settings.yaml_source import Document, Tree, find, items, leaves, read_document, text_at, value_at
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """A key not acted on yet, and what to do meanwhile."""
+
+    pattern: str
+    meanwhile: str
+
+
+NOTED = (
+    NotYet("report", "each run prints its numbers"),
+    NotYet("retention", "nothing is erased by age"),
+)
+
+
+def pending_notes(tree: Tree) -> Iterator[Finding]:
+    """The keys of the file that do nothing yet, and do no harm by it."""
+    for row in NOTED:
+        for path, value in find(tree, row.pattern):
+            if value is not None:
+                yield Finding(path, f"not acted on yet: {row.meanwhile}")
+
+
+_ADDRESS: TypeAdapter[AnyUrl] = TypeAdapter(Address)
+
+
+def clock_findings(tree: Tree, references: References) -> Iterator[Finding]:
+    """A finding where `clock` stands beside a remote of the real world, which a false `now` must not reach.
+
+    An address that cannot be read has a finding of its own already and none here.
+    """
+    if value_at(tree, ("clock",)) is None:
+        return
+    away = [name for name, address in _remotes(tree, references) if not is_local(address)]
+    if away:
+        names = ", ".join(away)
+        yield Finding(
+            ("clock",),
+            f"a sandbox's clock is for local servers only, and these are not on this machine: {names}",
+        )
+
+
+def _remotes(tree: Tree, references: References) -> Iterator[tuple[str, AnyUrl]]:
+    """The account's addresses by name, the real platforms' where none is given."""
+    places: list[tuple[KeyPath, str, str]] = [
+        ((), "clock", ""),
+        (("oplead",), "base_url", _default(Oplead, "base_url")),
+    ]
+    for path, _ in items((("google_ads",), value_at(tree, ("google_ads",)))):
+        places.append((path, "endpoint", _default(GoogleAds, "endpoint")))
+        places.append((path, "ads_api_endpoint", _default(GoogleAds, "ads_api_endpoint")))
+    for path, _ in items((("meta",), value_at(tree, ("meta",)))):
+        places.append((path, "graph_url", _default(Meta, "graph_url")))
+    for path, key, default in places:
+        with suppress(ValidationError):
+            yield (
+                dotted((*path, key)),
+                _ADDRESS.validate_python(text_at(value_at(tree, path), key) or default),
+            )
+    for path, credentials in find(tree, "google_ads.*.credentials"):
+        with suppress(ValueError):
+            if isinstance(credentials, str):
+                yield (
+                    f"token_uri in the key file of {dotted(path)}",
+                    token_address(references.path(credentials)),
+                )
+
+
+def _default(model: type[Strict], key: str) -> str:
+    return str(model.model_fields[key].default)
+
+
+Location = tuple[str | int, ...]
+"""Where pydantic places an error: a path of the model, with steps that the file need not have."""
+
+_KEYS = "write keys below this one, each as key: value"
+_LIST = "write a list, as [one, two]"
+_NUMBER = "write a number with a point, as 60 or 59.90"
+_WHOLE = "write a whole number"
+_HOW_AN_ADDRESS_READS = "write an address as https://host"
+_SENTENCES = {
+    "model_type": _KEYS,
+    "model_attributes_type": _KEYS,
+    "dict_type": _KEYS,
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "string_type": "write a text here, in quotes if need be",
+    "bool_type": "write true or false",
+    "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "decimal_parsing": _NUMBER,
+    "decimal_type": _NUMBER,
+    "finite_number": _NUMBER,
+    "decimal_max_digits": "this number is too long",
+    "decimal_whole_digits": "this number is too long",
+    "decimal_max_places": "write two decimals at most",
+    "greater_than": "write a number above {gt}",
+    "greater_than_equal": "write {ge} or more",
+    "less_than_equal": "write {le} at most",
+    "too_short": "write at least one",
+    "string_too_short": "write {min_length} or more characters",
+    "string_too_long": "write at most {max_length} characters",
+    "string_unicode": "this text holds characters that cannot be used",
+    "url_type": _HOW_AN_ADDRESS_READS,
+    "url_parsing": _HOW_AN_ADDRESS_READS,
+    "url_syntax_violation": _HOW_AN_ADDRESS_READS,
+    "url_too_long": _HOW_AN_ADDRESS_READS,
+    "path_type": "write the path of a file",
+    "datetime_type": "write a day as 2026-09-01",
+    "time_delta_type": "write a length of time as 3 d, 4 h, 45 min or 30 s",
+}
+_ALSO_CALLED = {"undo_if": "undo_when", "undo_on": "undo_when"}
+"""Keys that people write by their sense; by their letters another one is nearer."""
+_OTHERWISE = "this value cannot be used here"
+
+
+def plain_findings(error: ValidationError, document: Document) -> Iterator[Finding]:
+    """Each of pydantic's errors as a finding at its place in the file."""
+    for details in error.errors(include_url=False, include_input=False):
+        location = details["loc"]
+        path = _path_in_file(location, document)
+        if details["type"] == "missing":
+            key = str(location[-1])
+            yield Finding((*path, key), f"this key is missing{_meaning(location)}", document.marks[path])
+        elif details["type"] == "extra_forbidden":
+            name = str(location[-1])
+            hint = did_you_mean(_ALSO_CALLED.get(name, name), _fields(location))
+            yield Finding(path, f"there is no such key here{hint}")
+        elif (value := value_at(document.tree, path)) is None:
+            yield Finding(path, "this key has no value: write one, or take the key out")
+        # Pydantic also calls a list too short whose only items were refused just before.
+        elif details["type"] != "too_short" or not value:
+            yield Finding(path, _sentence(details, value))
+
+
+def _sentence(details: ErrorDetails, value: object) -> str:
+    context = details.get("ctx", {})
+    if details["type"] == "value_error":
+        return str(context["error"])
+    if details["type"] == "literal_error":
+        allowed = re.findall(r"'([^']*)'", context["expected"])
+        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        return f"write one of {', '.join(allowed)}{hint}"
+    return _SENTENCES.get(details["type"], _OTHERWISE).format_map(context)
+
+
+def _path_in_file(location: Location, document: Document) -> KeyPath:
+    """The steps that the file has too: one thing instead of a list has no index, a union's choice no key."""
+    path: KeyPath = ()
+    for part in location:
+        if (*path, part) in document.marks:
+            path = (*path, part)
+    return path
+
+
+def _meaning(location: Location) -> str:
+    """What the missing key is for, from its docstring."""
+    field = _fields(location).get(str(location[-1]))
+    return f": {field.description}" if field and field.description else ""
+
+
+def _fields(location: Location) -> dict[str, FieldInfo]:
+    """The keys that the model has beside a location's last step."""
+    models: list[type[BaseModel]] = [Settings]
+    for part in location[:-1]:
+        below = [
+            found
+            for model in models
+            if isinstance(part, str) and part in model.model_fields
+            for found in _models(model.model_fields[part].annotation)
+        ]
+        models = below or models
+    return {name: field for model in models for name, field in model.model_fields.items()}
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
 
 LONGEST_FILE_BYTES = 1_000_000
 

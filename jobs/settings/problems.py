@@ -1,10 +1,11 @@
-"""What is wrong with a configuration, each with its place, in words for those who edit it."""
+"""What is wrong with a configuration, where, and what may have been meant."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Where a value stands in the file: `("conversions", 1, "stage")`; () is the whole."""
 
 
@@ -23,7 +24,7 @@ class Mark:
 class Finding:
     """Something wrong at a path of the file; `at` where the path's own mark is not the place."""
 
-    path: Path
+    path: KeyPath
     message: str
     at: Mark | None = None
 
@@ -58,3 +59,11 @@ def dotted(path: Iterable[str | int]) -> str:
 def one_line(text: str) -> str:
     """The text with a dot for what would break a line or hide in a terminal."""
     return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean "won"?` where one of the known names is close, else nothing."""
+    names = {candidate.casefold(): candidate for candidate in sorted(known)}
+    # Comparing costs the product of both lengths: no known name is near a hundred letters long.
+    close = get_close_matches(name.casefold()[:100], names, n=1)
+    return f'; did you mean "{names[close[0]]}"?' if close else ""

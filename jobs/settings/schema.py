@@ -1,32 +1,312 @@
-"""The JSON schema by which editors complete and check the configuration.
+"""The configuration file as a whole, validated whole; the file itself is read by `load`."""
 
-`python -m jobs.settings.schema` writes it.
-"""
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
-import json
-import sys
-from pathlib import Path
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
-from jobs.settings.model import Settings
+from jobs.settings.problems import did_you_mean
+from jobs.settings.references import Address, References
+from jobs.settings.sections import (
+    Auth,
+    Conversion,
+    Fields,
+    FieldValue,
+    FixedValue,
+    GoogleAction,
+    GoogleConversion,
+    MetaConversion,
+    MetricsFile,
+    NotifyAddress,
+    NotifyWhen,
+    Oplead,
+    Pagination,
+    PingAddress,
+    Since,
+    SinceFilter,
+    in_utc,
+)
+from jobs.settings.types import (
+    Currency,
+    CustomerId,
+    Digits,
+    EmailDomain,
+    KeyFile,
+    Like,
+    OneOrMore,
+    Path_,
+    Phone,
+    Secret,
+    Slug,
+    Strict,
+    Text,
+    one_or_many,
+    state_address,
+)
+from jobs.timetable import by_cron
 
-SCHEMA_FILE = Path("config/pipeline.schema.json")
+__all__ = [
+    "Auth",
+    "ClickIds",
+    "ConsentRule",
+    "ConsentSignal",
+    "Conversion",
+    "Destination",
+    "Exclude",
+    "FieldValue",
+    "Fields",
+    "FixedValue",
+    "GoogleAction",
+    "GoogleAds",
+    "GoogleConversion",
+    "Meta",
+    "MetaConversion",
+    "NotifyWhen",
+    "Oplead",
+    "Pagination",
+    "Schedule",
+    "Settings",
+    "SinceFilter",
+]
 
 
-def schema_text() -> str:
-    """The schema as it is committed: JSON Schema 2020-12, which the YAML language server reads."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": "Written by `python -m jobs.settings.schema` from the settings' model; do not edit.",
-        **Settings.model_json_schema(),
-    }
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def _a_known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        hint = did_you_mean(name, available_timezones()) or "; for France write Europe/Paris"
+        raise ValueError(f"there is no such time zone{hint}") from None
+    return name
 
 
-def main(arguments: list[str]) -> None:
-    """Write the schema to the file named, `config/pipeline.schema.json` by default."""
-    target = Path(arguments[0]) if arguments else SCHEMA_FILE
-    target.write_text(schema_text(), encoding="utf-8")
+def _nights_of_a_cron(expression: str) -> str:
+    by_cron(expression, ZoneInfo("UTC"))
+    return expression
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+Zone = Annotated[Text, AfterValidator(_a_known_zone)]
+"""A time zone by its name, as Europe/Paris."""
+
+
+# ── what counts ──────────────────────────────────────────────────────────────────────────────────
+
+
+class ClickIds(Strict):
+    """How click ids without a label are read."""
+
+    bare: Literal["by_utm", "gclid", "fbclid", "reject"] = "by_utm"
+    """What an id without a label is: told by utm_source, always one kind, or refused."""
+    bare_digits: Literal["reject", "lead_id"] = "reject"
+    """Whether 15 to 17 digits alone are a Meta lead id."""
+
+
+Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
+
+
+class ConsentSignal(Strict):
+    """A field of the lead that says whether one use of its data is allowed."""
+
+    field: Path_
+    """Where the answer stands in a lead, as leadData.consent."""
+    granted: OneOrMore
+    """The answers that mean yes."""
+    refused: Annotated[tuple[Text, ...], Several]
+    """The answers that mean no; [] where the form only knows yes, as a box to tick does."""
+
+
+class ConsentRule(Strict):
+    """What the lead agreed to, by Google's two signals."""
+
+    ad_user_data: ConsentSignal
+    """The field that says whether the lead's data may be sent for advertising."""
+    ad_personalization: ConsentSignal | None = None
+    """The field that says whether it may personalise advertising."""
+    missing: Literal["withhold", "assume_granted"] = "withhold"
+    """What an absent answer means."""
+    because: Annotated[str, Field(min_length=10, max_length=300)] | None = None
+    """Why an absent answer may be read as yes; required to assume it."""
+
+
+class Exclude(Strict):
+    """Test leads, judged before anything is stored."""
+
+    email_domains: Annotated[tuple[EmailDomain, ...], Several] = ()
+    """E-mail domains of test leads, what stands after the @, as maison-durand.fr."""
+    phones: Annotated[tuple[Phone, ...], Several] = ()
+    """Phone numbers of test leads, in any spelling."""
+    names: Annotated[tuple[Text, ...], Several] = ()
+    """Whole names of test leads, as Jean Test; accents, case and order do not matter."""
+    fields: dict[Path_, OneOrMore] = Field(default_factory=dict)
+    """Fields and the values that mark test leads."""
+
+
+# ── destinations ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Destination(Strict):
+    """What every destination can be told."""
+
+    id: Slug
+    """This destination's name; it stays the same for good."""
+    where: dict[Path_, OneOrMore] = Field(default_factory=dict)
+    """Only leads whose field has one of these values."""
+    audience: Literal["attributed", "all"] = "attributed"
+    """`all` sends leads without the platform's own click id too, by contact data."""
+    contact_data: Literal["attach", "none"] = "none"
+    """Whether hashed e-mail and phone go out beside a click id."""
+    max_per_run: PositiveInt | None = None
+    """More conversions than this in one night are held until a human agrees."""
+
+
+class GoogleAds(Destination):
+    """One Google Ads customer, the account that owns the conversion actions."""
+
+    id: Slug = "google_ads"
+    """This destination's name; it stays the same for good."""
+    customer_id: CustomerId
+    """The account that owns the conversion actions, ten digits."""
+    login_customer_id: CustomerId | None = None
+    """The manager account that gives access, where one does."""
+    transport: Literal["data_manager", "google_ads_api"] = "data_manager"
+    """The Google interface that carries conversions."""
+    credentials: KeyFile
+    """A reference to a service account's key file: `${GOOGLE_ADS_KEY_FILE}`."""
+    endpoint: Address = AnyUrl("https://datamanager.googleapis.com")
+    """Data Manager's address, or a local server's."""
+    ads_api_endpoint: Address = AnyUrl("https://googleads.googleapis.com")
+    """The Google Ads API's address, or a local server's."""
+    event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] = "WEB"
+    """Where Google is told conversions happened."""
+
+
+class Meta(Destination):
+    """One Meta dataset."""
+
+    id: Slug = "meta"
+    """This destination's name; it stays the same for good."""
+    dataset_id: Digits
+    """The dataset's id, digits."""
+    access_token: Secret
+    """A reference: `${META_ACCESS_TOKEN}` or `file:/run/secrets/meta`."""
+    app_secret: Secret | None = None
+    """A reference to the app's secret, where Meta asks for one."""
+    graph_url: Address = AnyUrl("https://graph.facebook.com")
+    """The Graph API's address, or a local server's."""
+    funnel: dict[
+        Slug,
+        Annotated[str, Like(r"[a-z0-9_]{1,40}", "a funnel stage has lowercase letters, digits and _ only, as sale")],
+    ] = Field(default_factory=dict)
+    """Your stages and Meta's name for each, for leads that came from Meta's own forms."""
+    funnel_since: Since | None = None
+    """Stages reached before it are not sent; default: the first real run that saw them."""
+    in_doubt: Literal["resend", "ask"] = "resend"
+    """What to do where an answer was lost: `resend` may count twice, `ask` waits for a human."""
+    action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] = (
+        "system_generated"
+    )
+    """Where Meta is told conversions happened."""
+
+
+class Schedule(Strict):
+    """When `schedule` runs the night."""
+
+    daily: (
+        Annotated[str, Like(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day in quotes, as "05:30"')] | None
+    ) = None
+    """A time of day, as "05:30"."""
+    cron: (
+        Annotated[
+            str,
+            Like(
+                r"\S+( \S+){4}",
+                'write five parts: minute, hour, day, month and weekday, as "30 5 * * mon-fri"',
+            ),
+            AfterValidator(_nights_of_a_cron),
+        ]
+        | None
+    ) = None
+    """Five parts, as "30 5 * * mon-fri"."""
+
+
+class Settings(Strict):
+    """One account: an Oplead platform with the destinations its leads go to."""
+
+    account: Slug
+    """A short name for this account, as maison-durand."""
+    timezone: Zone = "Europe/Paris"
+    """The zone of times without one."""
+    currency: Currency
+    """The currency of all values, as EUR."""
+    schedule: Schedule | None = None
+    """When the night runs."""
+    state: Text | None = None
+    """`sqlite:///path`; default: `ACCOUNT.db` beside the configuration file."""
+    clock: Address | None = None
+    """A sandbox's clock; accepted only where every remote is on this machine."""
+    oplead: Oplead
+    """Where leads are read; it needs a token at least."""
+    stages: Annotated[dict[Slug, OneOrMore], Field(min_length=1)]
+    """Your words for Oplead's status labels, as won: [Gagné]."""
+    ignored_statuses: tuple[Text, ...] = ()
+    """Labels that mean nothing here and are not reported."""
+    click_ids: ClickIds = ClickIds()
+    """How click ids are read."""
+    consent: ConsentRule
+    """Which field says that a lead's data may be sent, and which answers mean yes or no."""
+    exclude: Exclude | None = None
+    """Test leads."""
+    google_ads: Annotated[
+        tuple[GoogleAds, ...],
+        BeforeValidator(one_or_many, json_schema_input_type=GoogleAds | list[GoogleAds]),
+    ] = ()
+    """One Google Ads destination, or a list of them."""
+    meta: Annotated[tuple[Meta, ...], BeforeValidator(one_or_many, json_schema_input_type=Meta | list[Meta])] = ()
+    """One Meta destination, or a list of them."""
+    conversions: Annotated[tuple[Conversion, ...], Field(min_length=1)]
+    """What is worth telling the platforms."""
+    notify: tuple[NotifyAddress, ...] = ()
+    """References to addresses that are told when a human is needed, as [${NOTIFY_URL}]."""
+    notify_when: NotifyWhen = NotifyWhen()
+    """From when on someone is told."""
+    metrics: MetricsFile | None = None
+    """A file of numbers for Prometheus' node exporter, as /var/lib/node_exporter/oplead.prom."""
+    ping: PingAddress | None = None
+    """A reference to an address that raises the alarm where no night takes place, as ${PING_URL}."""
+    retention: dict[str, object] | None = None
+    """How long things are kept."""
+    report: dict[str, object] | None = None
+    """What the report shows."""
+
+    @field_validator("state")
+    @classmethod
+    def _a_file_of_this_machine(cls, state: str | None, info: ValidationInfo) -> str | None:
+        if not isinstance(info.context, References):
+            return state
+        return state_address(state, account=info.data.get("account", "account"), folder=info.context.folder)
+
+    @field_validator("conversions")
+    @classmethod
+    def _since_in_the_accounts_zone(
+        cls, conversions: tuple[Conversion, ...], info: ValidationInfo
+    ) -> tuple[Conversion, ...]:
+        zone = ZoneInfo(info.data.get("timezone", "UTC"))
+        return tuple(conversion.since_in(zone) for conversion in conversions)
+
+    @field_validator("meta")
+    @classmethod
+    def _funnel_since_in_the_accounts_zone(cls, meta: tuple[Meta, ...], info: ValidationInfo) -> tuple[Meta, ...]:
+        zone = ZoneInfo(info.data.get("timezone", "UTC"))
+        return tuple(one.model_copy(update={"funnel_since": in_utc(one.funnel_since, zone)}) for one in meta)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The account's zone."""
+        return ZoneInfo(self.timezone)

@@ -13,7 +13,8 @@ from itertools import count
 from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
 from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
 from connectors.google_ads.sink import GoogleOptions, GoogleSink
-from connectors.meta.sink import MetaOptions, MetaSink
+from connectors.meta.graph import MetaOptions
+from connectors.meta.sink import MetaSink
 from connectors.records import (
     ClickId,
     ClickIdKind,
@@ -31,7 +32,7 @@ from connectors.records import (
     Target,
 )
 from connectors.sandbox.faults import Fault, Kind
-from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from tests import fakes
 
 CUSTOMER, MANAGER, DATASET = "1234567890", "1112223333", "1234567890"

@@ -10,12 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.google_ads.preflight import GoogleInspector, InspectOptions
+from connectors.meta.graph import MetaOptions
 from connectors.meta.preflight import MetaInspector
-from connectors.meta.sink import MetaOptions
 from connectors.records import Expectation, Finding, Target, Verdict
-from connectors.sandbox import oauth
 from connectors.sandbox.faults import Fault, Kind
-from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from connectors.sandbox.google import oauth
+from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 
 CUSTOMER, MANAGER, DATASET = "1234567890", "1112223333", "1234567890"
 TRANSPORTS = ("data_manager", "google_ads_api")

@@ -11,12 +11,12 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions, SinceFilter
-from connectors.pacing import Pacer
 from connectors.ports import LeadSource
+from connectors.rate_limit import Pacer
 from connectors.records import UnreadableLead
 from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.http import Server
-from connectors.sandbox.oplead import ADMIN_KEY, Oplead
+from connectors.sandbox.oplead.server import ADMIN_KEY, Oplead
+from connectors.sandbox.server import Server
 from tests import builders
 from tests.fakes import FakeClock, FakeSource
 

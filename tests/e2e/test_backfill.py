@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.cli import asking
+from jobs.cancellation import go_on
 from jobs.cli.exits import UnansweredError
-from jobs.stopping import go_on
+from jobs.cli.init import prompts
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)
@@ -148,10 +148,10 @@ def test_a_person_at_a_terminal_is_asked(past, company, answer, sent):
 
 def test_nobody_is_waited_for_long(monkeypatch):
     """The account is held meanwhile."""
-    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(prompts, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(UnansweredError, match="write --yes"):
-        asking.agrees("Send?", yes=False, heed=go_on)
+        prompts.agrees("Send?", yes=False, heed=go_on)
 
 
 @pytest.mark.parametrize(

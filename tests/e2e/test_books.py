@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.sandbox.population import FIRST_NIGHT, Population
+from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD
 
 NIGHTS = 5

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from jobs.ledger import engine
-from jobs.ledger.tables import Run
+from jobs.ledger import database
+from jobs.ledger.schema import Run
 from tests.e2e.support.traffic import INGEST
 from tests.e2e.support.typed import type_in
 
@@ -101,7 +101,7 @@ class Locked:
 @pytest.fixture(params=[FullDisk, FullQuota, Locked])
 def trouble(request, monkeypatch):
     """What befalls the state, until it is over."""
-    monkeypatch.setattr(engine, "BUSY_MS", 100)
+    monkeypatch.setattr(database, "BUSY_MS", 100)
     trouble = request.param()
     yield trouble
     trouble.end()
@@ -133,7 +133,7 @@ def test_a_receipt_that_cannot_be_kept_is_asked_for_again(company, trouble):
 
 def test_a_state_that_another_program_writes_to_is_left_alone(company, monkeypatch):
     """Nobody is asked anything, and afterwards all goes on."""
-    monkeypatch.setattr(engine, "BUSY_MS", 100)
+    monkeypatch.setattr(database, "BUSY_MS", 100)
     company.night()
     company.serve(sold(company, 1))
     before = len(company.arrivals)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from tests.e2e.support.company import START, fbclid, gclid, lead
 from tests.e2e.support.typed import type_in
 

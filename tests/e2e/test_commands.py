@@ -17,14 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from connectors.sandbox import data_manager_rules, google_ads_rules, meta_rules, oauth, oplead
 from connectors.sandbox.faults import Fault, Kind
-from connectors.sandbox.oplead import ADMIN_KEY
-from connectors.sandbox.population import Population
+from connectors.sandbox.google import oauth
+from connectors.sandbox.google.ads_api import rules as ads_api_rules
+from connectors.sandbox.google.data_manager import rules as data_manager_rules
+from connectors.sandbox.meta import rules as meta_rules
+from connectors.sandbox.oplead import server
+from connectors.sandbox.oplead.server import ADMIN_KEY
+from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs import wiring
-from jobs.ledger.lease import exclusive
-from jobs.ledger.ledger import held
+from jobs.ledger.runs import exclusive, held
 from tests import quick
 from tests.e2e.support.company import FUNNEL, Company
 from tests.e2e.support.typed import type_in
@@ -847,7 +850,7 @@ def test_explain_an_unreadable_lead_says_why(account):
 def test_every_rule_of_the_sandbox_is_printed_with_its_evidence():
     """`sandbox --rules` needs no folder; every server's own rules are there, each with its word."""
     result = oplead_sync("sandbox", "--rules", environ={"COLUMNS": "1000"})
-    servers = (oplead, oauth, data_manager_rules, google_ads_rules, meta_rules)
+    servers = (server, oauth, data_manager_rules, ads_api_rules, meta_rules)
 
     assert 0 == result.returncode
     assert [] == [

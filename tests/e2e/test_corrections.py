@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.ledger.tables import Adjustment
+from jobs.ledger.schema import Adjustment
 
 DAY = timedelta(days=1)
 WON = -DAY

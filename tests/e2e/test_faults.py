@@ -11,7 +11,7 @@ import pytest
 
 from connectors import oplead
 from connectors.google_ads.data_manager import sink
-from connectors.sandbox.oplead import SUPPLIER_KEY
+from connectors.sandbox.oplead.server import SUPPLIER_KEY
 
 INGEST = "/v1/events:ingest"
 STATUS = "/v1/requestStatus:retrieve"

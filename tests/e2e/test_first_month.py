@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.e2e.support.month import DAY, PRICE, QUIET, START, Month, expected, gclid
+from tests.e2e.support.company import START
+from tests.e2e.support.month import DAY, PRICE, QUIET, Month, expected, gclid
 
 NIGHTS = 25
 A_DAY = 6

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.sandbox.google_accounts import DEFAULT_ACCOUNTS, Account, Action
-from connectors.sandbox.meta import TOKENS
+from connectors.sandbox.google.accounts import DEFAULT_ACCOUNTS, Account, Action
+from connectors.sandbox.meta.wire import TOKENS
 from tests.e2e.support.company import CUSTOMER, DATASET
 from tests.e2e.support.month import DAY, PRICE, QUIET, Month, expected, fbclid, gclid
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.ledger import tables
+from jobs.ledger import schema
 from tests.e2e.support.month import DAY, PRICE, QUIET, Month, expected, gclid
 from tests.e2e.support.typed import type_in
 
@@ -248,7 +248,7 @@ def test_test_leads_are_counted_and_nothing_else(month):
 
     assert QUIET == night.said
     assert sorted(expected("sale", sold)) == month.arrivals()
-    assert not {f"L-{number}" for number in TESTERS} & {row.id for row in month.company.rows(tables.LeadRow)}
+    assert not {f"L-{number}" for number in TESTERS} & {row.id for row in month.company.rows(schema.LeadRow)}
     kept = month.company.state.read_bytes()
     assert not [number for number in TESTERS if gclid(number).encode() in kept]
     shown = type_in(month.company, "run").lines

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.sandbox.population import FIRST_NIGHT, Population
+from connectors.sandbox.population.company import FIRST_NIGHT, Population
 
 NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=12))
 STAGES = {

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.sandbox.meta import APP_SECRETS, TOKENS
+from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from tests import quick
 
 OURS, OTHER = TOKENS

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from jobs.rules.keys import delivery_key
+from jobs.rules.model import delivery_key
 from tests.e2e.support.traffic import UPLOAD
 
 FOREVER = 1_000

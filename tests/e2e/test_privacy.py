@@ -18,9 +18,9 @@ from google.ads.googleads.v26.services.types import UploadClickConversionsRespon
 from connectors.google_ads.identity import identify
 from connectors.meta import identity as meta_identity
 from connectors.records import Contact
-from connectors.sandbox.google_ads_errors import Problem, Refusal
-from connectors.sandbox.meta import APP_SECRETS, TOKENS
-from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.sandbox.google.ads_api.refusals import Problem, Refusal
+from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.cli.check import look_up
 from tests.e2e.support.company import DATASET
 from tests.e2e.support.traffic import UPLOAD

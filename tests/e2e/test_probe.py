@@ -6,8 +6,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from connectors.sandbox.oplead import ADMIN_KEY
-from connectors.sandbox.population import Population
+from connectors.sandbox.oplead.server import ADMIN_KEY
+from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cli.app import app
 from tests import quick

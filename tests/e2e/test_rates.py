@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.ledger import tables
+from jobs.ledger import schema
 
 PER_MINUTE = 30
 LEADS = 75
@@ -87,7 +87,7 @@ def test_no_minute_has_more_requests_than_the_settings_allow(company, commands):
     assert len(commands) < len(company.times("oplead"))
     assert busiest(company.times("oplead")) <= PER_MINUTE
     if RUN in commands:
-        assert LEADS == len(company.rows(tables.LeadRow))
+        assert LEADS == len(company.rows(schema.LeadRow))
         assert LEADS < len(company.times("oplead"))
 
 
@@ -101,7 +101,7 @@ def test_the_rate_is_halved_for_ten_minutes_after_being_told_to_slow_down(compan
     slowed = times[9]
     assert busiest(times) <= PER_MINUTE
     assert busiest([at for at in times if slowed < at <= slowed + TEN_MINUTES]) <= PER_MINUTE / 2
-    assert LEADS == summary.pulled.seen == len(company.rows(tables.LeadRow))
+    assert LEADS == summary.pulled.seen == len(company.rows(schema.LeadRow))
 
 
 def test_nearly_all_of_the_rate_is_used(company):

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from connectors.clock import SandboxClock
-from jobs.ledger.lease import exclusive
-from jobs.ledger.tables import Run
+from jobs.ledger.runs import exclusive
+from jobs.ledger.schema import Run
 from tests import quick
 
 MAIN = "from jobs.cli import main\nmain()"

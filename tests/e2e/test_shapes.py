@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead_wire import wire_id
-from connectors.sandbox.population import FIRST_NIGHT, Population
-from jobs.ledger import tables
+from connectors.sandbox.oplead.leads import wire_id
+from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from jobs.ledger import schema
 from tests import quick
 from tests.e2e.support.company import ACTIONS, CUSTOMER
 from tests.e2e.support.shapes import shapes
@@ -152,7 +152,7 @@ class Newcomer:
 
     def sent(self):
         """Every event that Google was told, by its lead, and how often it was."""
-        names = {row.key: row.lead for row in self.company.rows(tables.Delivery)}
+        names = {row.key: row.lead for row in self.company.rows(schema.Delivery)}
         events = defaultdict(list)
         for body, _ in self.company.ingests:
             for event in body["events"]:
@@ -269,7 +269,7 @@ def reads_every_lead_right(newcomer, population, shape):
 
     assert night.code in (0, 1), night.out + night.err
     truths = readable(population, shape)
-    rows = {row.id: row for row in newcomer.company.rows(tables.LeadRow)}
+    rows = {row.id: row for row in newcomer.company.rows(schema.LeadRow)}
     assert set(truths) == set(rows)
 
     assert {lead: exact(truth.created, shape) for lead, truth in truths.items()} == {
@@ -280,7 +280,7 @@ def reads_every_lead_right(newcomer, population, shape):
     assert len({true for true, _ in labels}) == len(labels) == len({read for _, read in labels})
 
     clicks = defaultdict(set)
-    for row in newcomer.company.rows(tables.ClickIdRow):
+    for row in newcomer.company.rows(schema.ClickIdRow):
         clicks[row.lead].add((row.kind, row.value))
     assert {lead: set(truth.readable) for lead, truth in truths.items() if truth.readable} == clicks
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.cli.nights import Wanted, do_night
-from jobs.cli.progress import unwatched
-from jobs.ledger import tables
+from jobs.cli.output import unwatched
+from jobs.cli.session import Wanted, do_night
+from jobs.ledger import schema
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import type_in
 
@@ -177,7 +177,7 @@ def test_what_stood_has_cleared_on_the_first_night_without_a_stop(years):
         stopped = f"stopped: {destination}"
         assert list(nights) == [night for night, causes in enumerate(years.standing) if stopped in causes]
     assert set() == set.union(*(years.standing[night] for night in (*range(20), *range(25, 40), *range(45, NIGHTS))))
-    assert all(years.at(25) <= row.cleared_at for row in years.company.rows(tables.Notice))
+    assert all(years.at(25) <= row.cleared_at for row in years.company.rows(schema.Notice))
 
 
 def test_what_expired_is_named(years):

@@ -10,8 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from jobs.ledger.lease import LeaseHeldError
-from jobs.ledger.ledger import LeaseLostError
+from jobs.ledger.runs import LeaseHeldError, LeaseLostError
 
 PATIENCE_SECONDS = 30
 HELD = 75

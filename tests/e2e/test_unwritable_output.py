@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.ledger.tables import Run
+from jobs.ledger.schema import Run
 
 DAY = timedelta(days=1)
 PATIENCE = 60

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.reporting import which
+from jobs.reporting import status_report
 from tests.e2e.support.typed import type_in
 
 UNSURE = {"consent": "OK tél", "utm_source": "google"}
@@ -54,7 +54,7 @@ def test_a_fate_is_a_name_too_and_json_has_everything(night):
 
 def test_more_than_a_page_is_counted(night, monkeypatch):
     """Nobody reads hundreds of lines; JSON has them."""
-    monkeypatch.setattr(which, "SHOWN", 2)
+    monkeypatch.setattr(status_report, "SHOWN", 2)
     company, _ = night
     told = type_in(company, "status", "--reason", "withheld")
 

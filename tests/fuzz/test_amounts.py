@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.rules.facts import Unreadable
-from jobs.rules.values import read_amount
+from jobs.rules.conversion_value import read_amount
+from jobs.rules.model import Unreadable
 from tests.fuzz import oracles
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time

@@ -9,11 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import Answer
-from connectors.oplead.envelope import find_items
+from connectors.oplead.client import Answer, read_json
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pages import Walk
-from connectors.oplead.wire import read_json
+from connectors.oplead.pagination import Walk, find_items
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time
 

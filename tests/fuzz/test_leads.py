@@ -8,11 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.oplead.candidates import CANDIDATES
+from connectors.oplead.client import read_json
 from connectors.oplead.fields import find, first, shape, text_of
+from connectors.oplead.lead_parser import CANDIDATES, Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
 from connectors.oplead.options import ClickIdRules
-from connectors.oplead.parse import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
-from connectors.oplead.wire import read_json
 from connectors.records import Lead
 from tests.fuzz.corpus import cases, lines
 from tests.fuzz.effort import FUZZ, in_time

@@ -13,7 +13,7 @@ from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason
 from google.ads.googleads.v26.errors.types.conversion_upload_error import ConversionUploadErrorEnum
 from ruamel.yaml import YAML
 
-from jobs.settings.model import Settings
+from jobs.settings.schema import Settings
 
 E2E = Path(__file__).parents[1] / "e2e"
 CASES = YAML(typ="safe").load(E2E / "cases.yaml")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.plurals import counted
+from connectors.text import counted
 
 ROOT = Path(__file__).parents[2]
 NOUNS = (
@@ -13,26 +13,26 @@ NOUNS = (
     *("arrays", "accounts", "answers", "corrections", "deliveries", "changes", "pages", "values", "times", "things"),
 )
 NEVER_ONE = {
-    "jobs/deliver.py: times": "how often an upload is tried is a constant",
-    "jobs/resolve.py: days": "how long an outcome is waited for is a constant",
-    "jobs/pull.py: leads": "only many at once are told",
-    "jobs/rules/silence.py: leads": "an alarm wants several",
-    "jobs/rules/silence.py: characters": "the length of a click id",
-    "jobs/rules/notices.py: conversions": "an alarm wants several",
-    "jobs/rules/silence.py: days": "how long lately is, is a constant",
-    "jobs/rules/surge.py: nights": "how many are looked back at is a constant",
-    "jobs/rules/notices.py: nights": "an alarm wants several",
-    "jobs/alarms.py: leads": "a renamed status is told of several",
-    "jobs/cli/explain.py: characters": "the length of a click id",
+    "jobs/deliver/sender.py: times": "how often an upload is tried is a constant",
+    "jobs/deliver/resolve.py: days": "how long an outcome is waited for is a constant",
+    "jobs/pull/sync.py: leads": "only many at once are told",
+    "jobs/alerts/detectors.py: leads": "an alarm wants several",
+    "jobs/alerts/detectors.py: characters": "the length of a click id",
+    "jobs/alerts/incidents.py: conversions": "an alarm wants several",
+    "jobs/alerts/detectors.py: days": "how long lately is, is a constant",
+    "jobs/plan/volume_guard.py: nights": "how many are looked back at is a constant",
+    "jobs/alerts/incidents.py: nights": "an alarm wants several",
+    "jobs/alerts/review.py: leads": "a renamed status is told of several",
+    "jobs/cli/inspect.py: characters": "the length of a click id",
     "jobs/settings/problems.py: characters": "the length of a secret",
-    "connectors/oplead/pages.py: leads": "one lead less than there are is told by nobody",
-    "connectors/oplead/pages.py: pages": "a list of thousands",
-    "connectors/oplead/probe/clicks.py: values": "a suspicion wants several",
-    "connectors/oplead/probe/clicks.py: characters": "the length of a click id",
-    "connectors/oplead/envelope.py: arrays": "one array is what is looked for",
+    "connectors/oplead/pagination.py: leads": "one lead less than there are is told by nobody",
+    "connectors/oplead/pagination.py: pages": "a list of thousands",
+    "connectors/oplead/probe/field_values.py: values": "a suspicion wants several",
+    "connectors/oplead/probe/field_values.py: characters": "the length of a click id",
+    "connectors/oplead/pagination.py: arrays": "one array is what is looked for",
     "connectors/meta/sink.py: events": "too many at once",
-    "connectors/oplead/parse.py: characters": "more than any lead's",
-    "connectors/oplead/pages.py: characters": "more than a request may have",
+    "connectors/oplead/lead_parser.py: characters": "more than any lead's",
+    "connectors/oplead/pagination.py: characters": "more than a request may have",
 }
 
 

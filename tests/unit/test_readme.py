@@ -7,10 +7,10 @@ import pytest
 import typer
 
 from jobs.cli.app import app
-from jobs.ledger.fates import Fate
-from jobs.reporting.reasons import REASONS
-from jobs.settings.model import Settings
-from jobs.settings.wording import _models
+from jobs.reporting.wording import REASONS
+from jobs.rules.delivery_state import Fate
+from jobs.settings.load import _models
+from jobs.settings.schema import Settings
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ["README.md", "README.fr.md"]

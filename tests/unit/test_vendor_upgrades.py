@@ -15,8 +15,8 @@ from google.ads.googleads.v26.enums.types import (
 )
 from google.ads.googleads.v26.errors.types import ErrorCode
 
-from connectors.google_ads.ads_api.families import FAMILY_DEFAULTS
-from connectors.meta.options import MetaOptions
+from connectors.google_ads.ads_api.error_families import FAMILY_DEFAULTS
+from connectors.meta.graph import MetaOptions
 
 EXPECTED_COUNT, EXPECTED_NAMES = 2336, "bee7fbd2101f61ef"
 FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields

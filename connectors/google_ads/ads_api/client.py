@@ -31,9 +31,9 @@ from google.ads.googleads.v26.services.types import (
 )
 from google.api_core.exceptions import GoogleAPICallError
 
-from connectors.bounded import Heed, bounded
-from connectors.google_ads.ads_api.failures import Fault, codes_of, faults_in_metadata, faults_of
-from connectors.google_ads.credentials import Bearer
+from connectors.google_ads.ads_api.outcomes import Fault, codes_of, faults_in_metadata, faults_of
+from connectors.google_ads.auth import Bearer
+from connectors.http import Heed, bounded
 from connectors.one_call import UPLOAD_GRACE, checked_address
 
 VERSION = "v26"

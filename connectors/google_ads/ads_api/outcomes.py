@@ -1,16 +1,76 @@
-"""What every error the Google Ads API can give for an upload means for a delivery and its destination."""
+"""What the Google Ads API's answers mean, for a call, a row or an adjustment."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from connectors.google_ads.ads_api.adjustment_errors import (
-    ADJUSTMENTS_OF_THE_ACTION,
-    CONVERSION_ADJUSTMENT_UPLOAD_ERRORS,
-    FINAL_AFTER,
-    TOO_FRESH,
-)
-from connectors.google_ads.ads_api.families import FAMILIES, FAMILY_DEFAULTS, Members
+from google.ads.googleads.v26.errors.types import ErrorCode, GoogleAdsError, GoogleAdsFailure
+from google.ads.googleads.v26.services.types import UploadClickConversionsResponse, UploadConversionAdjustmentsResponse
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from connectors.google_ads.ads_api.error_families import FAMILIES, FAMILY_DEFAULTS, Members
 from connectors.records import Outcome, OutcomeClass
+
+CONVERSION_ADJUSTMENT_UPLOAD_ERRORS: Members = {
+    OutcomeClass.DUPLICATE: (
+        "CONVERSION_ALREADY_RETRACTED",
+        "RESTATEMENT_ALREADY_EXISTS",  # of the same time: a correction's own replay
+    ),
+    OutcomeClass.DEFER: (
+        "CONVERSION_NOT_FOUND",  # for a day
+        "TOO_RECENT_CONVERSION",
+        "TOO_RECENT_CONVERSION_ACTION",
+    ),
+    OutcomeClass.EXPIRED: ("CONVERSION_EXPIRED",),
+    OutcomeClass.FIX_DATA: ("ADJUSTMENT_PRECEDES_CONVERSION",),
+    OutcomeClass.DROP: (
+        "MORE_RECENT_RESTATEMENT_FOUND",
+        "TOO_MANY_ADJUSTMENTS",
+    ),
+    OutcomeClass.FIX_CONFIG: (
+        "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE",
+        "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS",
+        "INVALID_CONVERSION_ACTION_TYPE",
+        "NO_CONVERSION_ACTION_FOUND",
+    ),
+    OutcomeClass.UNKNOWN: ("UNKNOWN", "UNSPECIFIED"),
+    OutcomeClass.BUG: (
+        "DUPLICATE_ADJUSTMENT_IN_REQUEST",  # two of one conversion and second in one request
+        "GCLID_DATE_TIME_PAIR_AND_ORDER_ID_BOTH_SET",
+        "INVALID_JOB_ID",
+        "MISSING_ORDER_ID_FOR_WEBPAGE",
+        "ORDER_ID_CONTAINS_PII",
+        "TOO_MANY_ADJUSTMENTS_IN_REQUEST",
+        # enhancements
+        "CONVERSION_ACTION_NOT_ELIGIBLE_FOR_ENHANCEMENT",
+        "CONVERSION_ALREADY_ENHANCED",
+        "CUSTOMER_DATA_POLICY_PROHIBITS_ENHANCEMENT",
+        "DUPLICATE_ENHANCEMENT_IN_REQUEST",
+        "INVALID_USER_IDENTIFIER",
+        "UNSUPPORTED_USER_IDENTIFIER",
+    ),
+}
+"""Why a correction was refused."""
+
+ADJUSTMENTS_OF_THE_ACTION = frozenset(
+    {
+        "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE",
+        "INVALID_CONVERSION_ACTION_TYPE",
+        "NO_CONVERSION_ACTION_FOUND",
+        "TOO_RECENT_CONVERSION_ACTION",
+    }
+)
+"""Those that blame the conversion action: corrections of others may go on."""
+
+TOO_FRESH: Mapping[str, timedelta] = {"TOO_RECENT_CONVERSION": timedelta(hours=24)}
+"""How long Google wants to be left alone, where that is longer than by a young click or action."""
+
+FINAL_AFTER: Mapping[str, timedelta] = {"CONVERSION_NOT_FOUND": timedelta(hours=24)}
+"""How long after a conversion was sent it may yet be found; Google resolves early adjustments within a day.
+
+https://ads-developers.googleblog.com/2024/08/improvements-to-conversion-adjustment.html
+"""
+
 
 DEFERRAL = timedelta(hours=6)
 """How long Google wants to be left alone by a click or an action that is too young: TOO_RECENT_EVENT's text."""
@@ -172,3 +232,83 @@ def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) 
 def gravest(outcomes: Iterable[Outcome]) -> Outcome:
     """The one that decides; of equals the one that concerns the whole destination, then the first."""
     return min(outcomes, key=lambda outcome: (GRAVITY.index(outcome.kind), outcome.of_target))
+
+
+FAILURE_KEY = "google.ads.googleads.v26.errors.googleadsfailure-bin"
+"""Where a refused call carries its failure."""
+
+UploadAnswer = UploadClickConversionsResponse | UploadConversionAdjustmentsResponse
+"""What answers row by row; both have the same fields for it."""
+
+_ROWS = ("conversions", "conversion_adjustments")
+"""What the lists of rows are called in a request."""
+_FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields_by_name
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of the API's, reduced to what it means: its sentence may quote what we sent."""
+
+    outcome: Outcome
+    row: int | None
+    """The conversion or correction it is about, from 0; None where it concerns the request."""
+
+
+def faults_of(failure: GoogleAdsFailure) -> tuple[Fault, ...]:
+    """Every error of a failure, in its order."""
+    return tuple(Fault(_outcome(error), _row(error)) for error in failure.errors)
+
+
+def faults_in(answer: UploadAnswer) -> tuple[Fault, ...]:
+    """Every error of a partial failure; none where it holds no failure that can be read."""
+    details = [each for each in answer.partial_failure_error.details if each.type_url.endswith(".GoogleAdsFailure")]
+    failures = [_decoded(detail.value) for detail in details]
+    return tuple(fault for failure in failures if failure for fault in faults_of(failure))
+
+
+def faults_in_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Fault, ...]:
+    """Every error of a call's trailing metadata, where the library itself leaves them for two statuses."""
+    carried = (_decoded(value) for key, value in metadata if key == FAILURE_KEY and isinstance(value, bytes))
+    return tuple(fault for failure in carried if failure for fault in faults_of(failure))
+
+
+def codes_of(faults: Sequence[Fault]) -> tuple[str, ...]:
+    """The codes of errors, each once."""
+    return tuple(dict.fromkeys(fault.outcome.code for fault in faults))
+
+
+def _decoded(value: bytes) -> GoogleAdsFailure | None:
+    try:
+        failure: GoogleAdsFailure = GoogleAdsFailure.deserialize(value)
+    except DecodeError:
+        return None
+    return failure if failure.errors else None
+
+
+def _outcome(error: GoogleAdsError) -> Outcome:
+    code = GoogleAdsError.pb(error).error_code
+    family = code.WhichOneof("error_code")
+    if family is None:
+        return outcome_of("", "ERROR_OF_A_NEWER_API")
+    number = getattr(code, family)
+    member = _FAMILIES[family].enum_type.values_by_number.get(number)
+    # The library's own enums give a number without a name where the API is newer than they are.
+    name = member.name if member else f"{family.upper()}_{number}"
+    return outcome_of(family, name, retry_after=_retry_delay(error))
+
+
+def _row(error: GoogleAdsError) -> int | None:
+    """The index beside the list of rows: it reads 0 where it is absent, and other fields have indices of their own."""
+    return next(_indices(error), None)
+
+
+def _indices(error: GoogleAdsError) -> Iterator[int]:
+    for element in error.location.field_path_elements:
+        if element.field_name in _ROWS and "index" in element:
+            yield element.index
+
+
+def _retry_delay(error: GoogleAdsError) -> timedelta | None:
+    delay = GoogleAdsError.pb(error).details.quota_error_details.retry_delay
+    seconds = timedelta(seconds=delay.seconds, microseconds=delay.nanos // 1000)
+    return seconds if seconds > timedelta(0) else None

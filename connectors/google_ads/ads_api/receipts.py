@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from connectors.google_ads.ads_api.client import CallFailedError
-from connectors.google_ads.ads_api.failures import Fault, UploadAnswer, faults_in
-from connectors.google_ads.ads_api.outcomes import gravest
-from connectors.google_ads.rpc import REQUEST_ID, SAYING_NOTHING
+from connectors.google_ads.ads_api.outcomes import Fault, UploadAnswer, faults_in, gravest
+from connectors.google_ads.auth import REQUEST_ID, SAYING_NOTHING
 from connectors.records import Answered, Lost, Outcome, OutcomeClass, Receipt, Refused
 
 DONE = Outcome(OutcomeClass.DONE, "SUCCESS")

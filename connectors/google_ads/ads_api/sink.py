@@ -10,22 +10,14 @@ from typing import TypeVar
 
 from google.ads.googleads.v26.services.types import UploadClickConversionsRequest, UploadConversionAdjustmentsRequest
 
-from connectors.bounded import Heed
 from connectors.errors import Misconfigured
-from connectors.google_ads import identity, limits
-from connectors.google_ads.ads_api import adjust, encode
+from connectors.google_ads import identity, sink
+from connectors.google_ads.ads_api import encode
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
-from connectors.google_ads.ads_api.failures import UploadAnswer
+from connectors.google_ads.ads_api.outcomes import UploadAnswer
 from connectors.google_ads.ads_api.receipts import read_answer, read_failure
-from connectors.google_ads.credentials import (
-    ADS_API,
-    ServiceAccount,
-    Token,
-    TokenRefusedError,
-    TokenUnavailableError,
-)
-from connectors.host_names import is_unknown_host
-from connectors.plurals import counted
+from connectors.google_ads.auth import ADS_API, ServiceAccount, Token, TokenRefusedError, TokenUnavailableError
+from connectors.http import Heed, is_unknown_host
 from connectors.records import (
     Adjustment,
     Contact,
@@ -41,6 +33,7 @@ from connectors.records import (
     Resolution,
     Target,
 )
+from connectors.text import counted
 
 _UNREADABLE = Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version")
 
@@ -79,7 +72,7 @@ class AdsApiSink:
     @property
     def limits(self) -> Limits:
         """What the API takes."""
-        return limits.ADS_API
+        return sink.ADS_API
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """The contact's e-mails and phones by Google's rules, five at most; invalid ones are dropped."""
@@ -107,15 +100,15 @@ class AdsApiSink:
 
         Raises ValueError for a correction that this API cannot carry.
         """
-        return adjust.encode(adjustment)
+        return encode.encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen corrections of one conversion action's conversions in one request; else as `submit`."""
         try:
-            request = adjust.adjustments_request(target, batch, validate_only=self._options.validate_only)
+            request = encode.adjustments_request(target, batch, validate_only=self._options.validate_only)
         except ValueError:
             return Refused(_UNREADABLE, unasked=True)
-        return adjust.reread(self._send(request, self._client.adjust, len(batch)), request)
+        return encode.reread(self._send(request, self._client.adjust, len(batch)), request)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Nothing is left to ask: an upload's own answer tells every outcome.

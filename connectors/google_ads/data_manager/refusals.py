@@ -12,8 +12,8 @@ from http import HTTPStatus
 
 import requests
 
+from connectors.google_ads.auth import REQUEST_ID, SAYING_NOTHING
 from connectors.google_ads.data_manager.outcomes import TROUBLES, class_of, outcome_of
-from connectors.google_ads.rpc import REQUEST_ID, SAYING_NOTHING
 from connectors.records import Lost, Outcome, OutcomeClass, Refused
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")

@@ -18,24 +18,22 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.transport.requests import AuthorizedSession
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
-from connectors.bounded import Heed
 from connectors.errors import Misconfigured, Transient
-from connectors.google_ads import identity, limits
-from connectors.google_ads.credentials import (
+from connectors.google_ads import identity, sink
+from connectors.google_ads.auth import (
     DATA_MANAGER,
+    REQUEST_ID,
     ServiceAccount,
     Token,
     TokenRefusedError,
     TokenUnavailableError,
     UnauthorizedError,
+    open_session,
 )
 from connectors.google_ads.data_manager import encode
-from connectors.google_ads.data_manager.outcomes import code_name
+from connectors.google_ads.data_manager.outcomes import code_name, read_status
 from connectors.google_ads.data_manager.refusals import VendorError, read_error
-from connectors.google_ads.data_manager.status import read_status
-from connectors.google_ads.data_manager.wire import open_session
-from connectors.google_ads.rpc import REQUEST_ID
-from connectors.host_names import is_unknown_host
+from connectors.http import Heed, is_unknown_host
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, never_connected, nobody_answers
 from connectors.records import (
     Adjustment,
@@ -101,7 +99,7 @@ class DataManagerSink:
     @property
     def limits(self) -> Limits:
         """What the API takes."""
-        return limits.DATA_MANAGER
+        return sink.DATA_MANAGER
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """The contact's e-mails and phones by Google's rules; invalid ones are dropped."""

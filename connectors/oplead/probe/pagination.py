@@ -1,18 +1,91 @@
-"""Finds how the list goes on, by what its first page tells and by asking for a second one in the usual ways."""
+"""How lists are paged: where the next page is, and how far they go."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
+from connectors.oplead.client import Refused
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pages import is_nameless
-from connectors.oplead.probe.asking import Asker, Listed, NoMoreQuestions, Reader
-from connectors.oplead.probe.envelope_search import beside, told_total
-from connectors.oplead.probe.names import plain
-from connectors.oplead.probe.trials import Effect, Trial, Trials, effect_of, is_shifted, pairs_of
-from connectors.oplead.probe.walking import follows, second
-from connectors.plurals import counted
+from connectors.oplead.pagination import Place, Walk, is_nameless
+from connectors.oplead.probe.access import Asker, Declined, Listed, NoMoreQuestions, Reader
+from connectors.oplead.probe.field_tree import beside, plain, told_total
+from connectors.oplead.probe.filters import Effect, Trial, Trials, effect_of, is_shifted, pairs_of
+from connectors.text import counted
+
+
+def pages(asker: Asker, reader: Reader, options: PaginationOptions, *, known: Listed | None = None) -> Iterator[Listed]:
+    """Every page of the list.
+
+    Args:
+        asker: asks for them.
+        reader: reads them.
+        options: how the list goes on.
+        known: the bare list's answer, not asked for again.
+
+    Raises:
+        Misconfigured: the list does not go on as the options say.
+        NoMoreQuestions: the bound on questions is reached.
+    """
+    walk = _walk(asker, options)
+    place: Place | None = walk.start()
+    while place is not None:
+        target = walk.address(place)
+        page = known if known is not None and target == asker.list_path else _page(asker, reader, target)
+        if page is None:
+            try:
+                place = walk.after_refusal(place, Refused("a page is refused: see oplead.pagination", 404))
+            except Refused as refusal:
+                raise Misconfigured(str(refusal)) from None
+            continue
+        place = walk.after(place, page.answer, page.marks)
+        yield page
+
+
+def follows(options: PaginationOptions, asker: Asker, first: Listed) -> Place | None:
+    """The place after the first page; None where there is none.
+
+    Raises:
+        Misconfigured: the options do not fit the answer.
+    """
+    walk = _walk(asker, options)
+    return walk.after(walk.start(), first.answer, first.marks)
+
+
+def second(options: PaginationOptions, asker: Asker, reader: Reader, first: Listed) -> Listed | Declined | None:
+    """The page after the first one, refused or not; None where there is none.
+
+    Raises:
+        Misconfigured: the options do not fit the answer.
+    """
+    place = follows(options, asker, first)
+    if place is None:
+        return None
+    answer = asker.ask(_walk(asker, options).address(place))
+    return answer if isinstance(answer, Declined) else reader.listed(answer)
+
+
+def address_of(asker: Asker, options: PaginationOptions, index: int, page_size: int) -> str:
+    """The path and query of a numbered page, by its place from 0."""
+    number = index * page_size if options.style == "offset" else index + options.first_page
+    return _walk(asker, options).address(Place("offset" if options.style == "offset" else "page", str(number)))
+
+
+def _page(asker: Asker, reader: Reader, target: str) -> Listed | None:
+    answer = asker.ask(target)
+    return None if isinstance(answer, Declined) else reader.listed(answer)
+
+
+def _walk(asker: Asker, options: PaginationOptions) -> Walk:
+    auth = asker.options.auth
+    return Walk(
+        options,
+        origin=asker.origin,
+        path=asker.list_path,
+        query={},
+        secret=auth.name if auth.style == "query" else None,
+    )
+
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
 _OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
@@ -308,3 +381,81 @@ def _goes_elsewhere(trial: Trial) -> bool:
 def _size_to_write(asked: int, served: int) -> int:
     """What was asked for, or what a platform caps it at."""
     return served if served < asked and served % 5 == 0 else asked
+
+
+_FARTHEST = 1 << 16
+_COME_MEANWHILE = 2
+
+Marks = tuple[str, ...]
+
+
+def count_leads(asker: Asker, reader: Reader, options: PaginationOptions, page_size: int) -> int | None:
+    """How many leads there are; None where the pages are not numbered, or it would take too many questions."""
+    if options.style not in {"page", "offset"}:
+        return None
+
+    def page(index: int) -> Marks:
+        """The marks of a page by its place from 0; none past the end."""
+        answer = asker.ask(address_of(asker, options, index, page_size))
+        return () if isinstance(answer, Declined) else reader.listed(answer).marks
+
+    try:
+        return _count(page, page_size)
+    except (NoMoreQuestions, Misconfigured):
+        return None
+
+
+def with_header(asker: Asker, reader: Reader, paging: Paging, counted: int | None) -> Paging:
+    """The same with the number of leads that a header told, where that holds once it is tried.
+
+    Args:
+        asker: asks for the last page, where pages are numbered.
+        reader: reads it.
+        paging: how the list goes on, and what a header says.
+        counted: how many leads there are, where the list was followed to its end.
+    """
+    if paging.header is None or paging.undecided:
+        return paging
+    name, total = paging.header
+    if not (_is_near(counted, total) if counted is not None else _ends_there(asker, reader, paging, total)):
+        said = f"Pages: the header {name} says {total}, which is not how many leads there are; it is not read."
+        return replace(paging, how=(*paging.how, said))
+    options = replace(paging.options, total_header=name)
+    said = f"Pages: the header {name} tells how many leads there are, as was seen at the list's end."
+    return replace(paging, options=options, total=total, how=(*paging.how, said))
+
+
+def _is_near(counted: int, total: int) -> bool:
+    """Leads come while a list is read."""
+    return abs(counted - total) <= max(_COME_MEANWHILE, total // 50)
+
+
+def _ends_there(asker: Asker, reader: Reader, paging: Paging, total: int) -> bool:
+    """Whether the last page, by that number, is there, and holds what is left."""
+    if paging.options.style not in {"page", "offset"} or total <= 0:
+        return False
+    index = (total - 1) // paging.page_size
+    try:
+        answer = asker.ask(address_of(asker, paging.options, index, paging.page_size))
+        marks = () if isinstance(answer, Declined) else reader.listed(answer).marks
+    except (NoMoreQuestions, Misconfigured):
+        return False
+    return _is_near(index * paging.page_size + len(marks), total) if marks else False
+
+
+def _count(page: Callable[[int], Marks], page_size: int) -> int | None:
+    """Doubles the step until the pages stay the same, then halves it down to the first of those."""
+    before, ahead = 0, 1
+    tail = page(ahead)
+    while tail and ahead < _FARTHEST:
+        farther = page(2 * ahead)
+        if farther == tail:  # the last page, again and again
+            break
+        before, ahead, tail = ahead, 2 * ahead, farther
+    else:
+        if tail:
+            return None
+    while ahead - before > 1:
+        middle = (before + ahead) // 2
+        before, ahead = (before, middle) if page(middle) == tail else (middle, ahead)
+    return ahead * page_size + len(tail) if tail else before * page_size + len(page(before))

@@ -1,4 +1,4 @@
-"""Looks at one Oplead platform: a way in, the list, the leads, and what to write so that a night reads it whole."""
+"""Finds out how an Oplead platform answers, with as few requests as that takes."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -7,30 +7,17 @@ from datetime import datetime, timedelta
 
 import httpx
 
+from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
-from connectors.lost_phones import lost_phones
-from connectors.oplead.candidates import with_candidates
-from connectors.oplead.client import TIMEOUT, OpleadClient
+from connectors.http import is_loopback
+from connectors.oplead.client import TIMEOUT, Answer, OpleadClient
 from connectors.oplead.fields import find
+from connectors.oplead.lead_parser import Unreadable, digest_of, parse_lead, read_id, with_candidates
 from connectors.oplead.options import FieldPaths, OpleadOptions
-from connectors.oplead.parse import Unreadable, digest_of, parse_lead, read_id
-from connectors.oplead.probe.access import Access, find_access
-from connectors.oplead.probe.asking import Asker, Bound, Listed, Reader
-from connectors.oplead.probe.clicks import sources_of, suspicions_of
-from connectors.oplead.probe.costs import Reading
-from connectors.oplead.probe.counting import CountingPacer
-from connectors.oplead.probe.envelope_search import locate
-from connectors.oplead.probe.extent import count_leads, with_header
-from connectors.oplead.probe.filters import Dated, FilterSearch
-from connectors.oplead.probe.names import CONTACT
-from connectors.oplead.probe.pagination import PageSearch
-from connectors.oplead.probe.places import find_id_paths, find_places
-from connectors.oplead.probe.sampling import MOST_OWN_PAGES, SPARE_PAGES, Times, take_sample
-from connectors.oplead.probe.settling import Found, Notes, reads_own_pages, settle
-from connectors.oplead.probe.standing import refuse_standing_clock
-from connectors.oplead.probe.suggestion import Pull, suggestion_of
-from connectors.oplead.probe.tree import key_paths, tree_of
-from connectors.oplead.probe.values import (
+from connectors.oplead.probe.access import Access, Asker, Bound, CountingPacer, Listed, Reader, find_access
+from connectors.oplead.probe.field_places import find_id_paths, find_places
+from connectors.oplead.probe.field_tree import CONTACT, key_paths, locate, tree_of
+from connectors.oplead.probe.field_values import (
     Fold,
     Readable,
     amounts_of,
@@ -38,13 +25,46 @@ from connectors.oplead.probe.values import (
     labels_of,
     loosely,
     past_labels_of,
+    sources_of,
+    suspicions_of,
 )
+from connectors.oplead.probe.filters import Dated, FilterSearch
+from connectors.oplead.probe.pagination import PageSearch, count_leads, with_header
+from connectors.oplead.probe.sampling import MOST_OWN_PAGES, SPARE_PAGES, Times, take_sample
+from connectors.oplead.probe.trial_reading import Found, Notes, Pull, Reading, reads_own_pages, settle, suggestion_of
 from connectors.oplead.source import OpleadSource
-from connectors.pacing import Pacer
-from connectors.plurals import counted
 from connectors.ports import Clock
+from connectors.rate_limit import Pacer
 from connectors.records import Lead
 from connectors.survey import Survey
+from connectors.text import counted
+
+_FAR_AWAY = timedelta(minutes=10)
+"""No platform's clock is as wrong as that by accident."""
+_PAUSE = timedelta(seconds=2)
+"""A Date header tells whole seconds: one that ticks has changed by then."""
+_LOOKS = 2
+
+
+def refuse_standing_clock(asker: Asker, answer: Answer, clock: Clock) -> None:
+    """Where a server on this machine is far from now, see over several answers that its clock goes on.
+
+    Raises:
+        Misconfigured: it does not.
+    """
+    first = answer.served_at
+    if first is None or not is_loopback(asker.host) or abs(first - clock.now()) <= _FAR_AWAY:
+        return
+    for _ in range(_LOOKS):
+        clock.sleep_until(clock.now() + _PAUSE)
+        again = asker.list({})
+        if not isinstance(again, Answer) or again.served_at != first:
+            return
+    raise Misconfigured(
+        f"this sandbox's clock stands still at {first:%Y-%m-%d %H:%M:%S} UTC, so a minute's pause would never end "
+        "there: give its clock's address, as --clock URL on the command line or as clock: URL in the settings file"
+    )
+
 
 MOST_QUESTIONS = 100
 """To find the way in, the pages and the filters; the leads to look at are read beside these."""

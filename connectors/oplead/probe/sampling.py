@@ -1,24 +1,69 @@
-"""Reads the leads to look at: some pages of the list, and some leads' own pages where the list leaves things out."""
+"""Leads to look at: from lists, and from their own pages."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice, zip_longest
 from zoneinfo import ZoneInfo
 
-from connectors.errors import Misconfigured
-from connectors.oplead.candidates import with_candidates
-from connectors.oplead.client import TokenRefused
-from connectors.oplead.dates import read_moment, start_of
-from connectors.oplead.fields import first, text_of
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead.client import Answer, TokenRefused
+from connectors.oplead.fields import first, raw, read_moment, start_of, text_of
+from connectors.oplead.lead_parser import with_candidates
 from connectors.oplead.options import FieldPaths, OpleadOptions
-from connectors.oplead.probe.asking import Asker, Listed, NoMoreQuestions, Reader
+from connectors.oplead.probe.access import Asker, Listed, NoMoreQuestions, Reader
+from connectors.oplead.probe.field_places import find_places
+from connectors.oplead.probe.field_tree import tree_of
 from connectors.oplead.probe.filters import Dated
-from connectors.oplead.probe.own_pages import OwnPages, find_own_pages, read_own_pages
-from connectors.oplead.probe.pagination import Paging
-from connectors.oplead.probe.places import find_places
-from connectors.oplead.probe.tree import tree_of
-from connectors.oplead.probe.walking import pages
+from connectors.oplead.probe.pagination import Paging, pages
+
+_LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPages:
+    """Where a lead's own page is, and a few of them."""
+
+    lead_path: str | None
+    """`oplead.lead_path`; None where none was found."""
+    leads: Mapping[str, Mapping[str, object]]
+    """By the lead's id."""
+
+
+def find_own_pages(asker: Asker, ids: Sequence[str], id_paths: tuple[str, ...]) -> OwnPages:
+    """The path that gives these leads' own pages, and the pages."""
+    listed_at = asker.options.leads_path
+    for path in dict.fromkeys((asker.options.lead_path, f"{listed_at}/{{id}}", *_LEAD_PATHS)):
+        if found := read_own_pages(asker, ids, id_paths, path):
+            return OwnPages(path, found)
+    return OwnPages(None, {})
+
+
+def read_own_pages(
+    asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
+) -> dict[str, Mapping[str, object]]:
+    """The leads' own pages by id, those that are found; given up after two that are not, or that fail."""
+    found: dict[str, Mapping[str, object]] = {}
+    missed = 0
+    try:
+        for lead_id in ids:
+            answer = asker.lead(lead_id, lead_path)
+            lead = _unwrapped(answer.body, lead_id, id_paths) if isinstance(answer, Answer) else None
+            if lead is not None:
+                found[lead_id] = lead
+            elif (missed := missed + 1) > 1 and not found:
+                break
+    except (NoMoreQuestions, Transient):
+        pass
+    return found
+
+
+def _unwrapped(body: object, lead_id: str, id_paths: tuple[str, ...]) -> Mapping[str, object] | None:
+    """The lead in an answer about one lead: what has its id, the answer or what it wraps."""
+    inside = [body, *(one for name in ("data", "lead") for one in raw(body, name))]
+    own = (one for one in inside if isinstance(one, Mapping) and text_of(first(one, id_paths)) == lead_id)
+    return next(own, None)
+
 
 MOST_OWN_PAGES = 60
 _FURTHER_PAGES = 30

@@ -3,9 +3,9 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from jobs.ledger import tables
+from jobs.ledger import schema
 
-assert tables.Run.metadata is SQLModel.metadata  # noqa: S101 -- the import is what fills the metadata
+assert schema.Run.metadata is SQLModel.metadata  # noqa: S101 -- the import is what fills the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

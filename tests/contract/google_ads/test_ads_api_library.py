@@ -5,7 +5,7 @@ from google.ads.googleads import client as vendor
 from google.ads.googleads.v26.services.services.conversion_upload_service import ConversionUploadServiceClient
 
 from connectors.google_ads.ads_api.client import VERSION, _in_plain_text
-from connectors.google_ads.credentials import Bearer
+from connectors.google_ads.auth import Bearer
 
 
 def _interceptors(channel: grpc.Channel) -> list[type]:

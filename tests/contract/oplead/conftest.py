@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from connectors.oplead import OpleadOptions, OpleadSource
-from connectors.pacing import Pacer
+from connectors.rate_limit import Pacer
 
 TOKEN = "tok-0123456789"
 

@@ -11,12 +11,11 @@ import pytest
 from connectors.clock import SandboxClock
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions
-from connectors.pacing import Pacer
+from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId, UnreadableLead
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.http import Server, json_response
-from connectors.shared_pace import SharedPace
+from connectors.sandbox.server import Server, json_response
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.oplead import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceFilter
 from connectors.oplead.probe import OpleadProbe
 from connectors.oplead.probe.probe import MOST_QUESTIONS
-from connectors.pacing import Pacer
+from connectors.rate_limit import Pacer
 
 TOKEN = "tok-0123456789"
 FIRST = datetime(2026, 3, 1, 8, tzinfo=UTC)

@@ -15,7 +15,7 @@ import pytest
 
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.http import Server
+from connectors.sandbox.server import Server
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 

@@ -12,10 +12,10 @@ import pytest
 from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
-from connectors.sandbox.meta import TOKENS
-from connectors.sandbox.oplead import ADMIN_KEY, Oplead
-from connectors.sandbox.oplead_shape import AXES, Shape
-from connectors.sandbox.population import Population
+from connectors.sandbox.meta.wire import TOKENS
+from connectors.sandbox.oplead.server import ADMIN_KEY, Oplead
+from connectors.sandbox.oplead.shape import AXES, Shape
+from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import RULES, Sandbox
 from tests import quick
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.data_manager import DataManager
-from connectors.sandbox.http import Request
+from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.server import Request
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 CLICK = {"clicked_at": "2026-07-18T08:00:00Z", "customer": "1234567890"}

@@ -13,9 +13,9 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.protobuf.json_format import MessageToDict
 
-from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.http import Server
+from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.server import Server
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 ADS = vendor.ProductAccount.AccountType.GOOGLE_ADS

@@ -10,13 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.sandbox import data_manager_errors
-from connectors.sandbox import data_manager_rules as rules
-from connectors.sandbox.data_manager import DataManager
 from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google import Google
-from connectors.sandbox.google_accounts import Account, Action
-from connectors.sandbox.http import Response, Server
+from connectors.sandbox.google.accounts import Account, Action, Google
+from connectors.sandbox.google.data_manager import checks, rules
+from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.server import Response, Server
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 SHA = "a" * 64
@@ -108,7 +106,7 @@ class Wire:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One socket for all."""
-    failed = data_manager_errors.failed
+    failed = checks.failed
     with Server("data_manager", lambda _: Response(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 

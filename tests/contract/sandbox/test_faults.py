@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.sandbox import http as http_server
+from connectors.sandbox import server as http_server
 from connectors.sandbox.faults import Fault, Faults, Kind, parse_fault
-from connectors.sandbox.http import Server, json_response
+from connectors.sandbox.server import Server, json_response
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 

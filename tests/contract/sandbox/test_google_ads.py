@@ -12,8 +12,8 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
 from connectors.sandbox.faults import Fault, Kind
-from connectors.sandbox.google_ads import GoogleAds
-from connectors.sandbox.google_ads_rulings import read_rulings
+from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.memory import read_rulings
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 

@@ -8,14 +8,13 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox import google_ads_adjustment_rules as rules
-from connectors.sandbox import google_ads_rules
 from connectors.sandbox.book import Acceptance
 from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google import Google
-from connectors.sandbox.google_accounts import Account, Action
-from connectors.sandbox.google_ads import GoogleAds
-from connectors.sandbox.google_ads_server import GoogleAdsServer
+from connectors.sandbox.google.accounts import Account, Action, Google
+from connectors.sandbox.google.ads_api import adjustment_rules as ads_api_adjustment_rules
+from connectors.sandbox.google.ads_api import rules as ads_api_rules
+from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.server import GoogleAdsServer
 from connectors.sandbox.page import render
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
@@ -205,13 +204,13 @@ def named(each):
 # ── calls that fail as a whole ────────────────────────────────────────────────────────────────────
 
 REFUSED = {
-    google_ads_rules.TOKEN_SENT: [({"metadata": {"login-customer-id": MANAGER}}, GOOD)],
-    google_ads_rules.ACCESS: [({"metadata": METADATA | {"login-customer-id": "9990001111"}}, GOOD)],
-    google_ads_rules.READABLE: [({}, b"\xff"), ({}, b"\xa0\x06\x01")],
-    rules.PARTIAL_FAILURE: [({}, {**GOOD, "partial_failure": False})],
-    rules.SOME_ADJUSTMENTS: [({}, request())],
-    rules.MAX_ADJUSTMENTS: [({}, request(*[RETRACTED] * 2001))],
-    rules.JOB_ID: [({}, {**GOOD, "job_id": 0}), ({}, {**GOOD, "job_id": -1})],
+    ads_api_rules.TOKEN_SENT: [({"metadata": {"login-customer-id": MANAGER}}, GOOD)],
+    ads_api_rules.ACCESS: [({"metadata": METADATA | {"login-customer-id": "9990001111"}}, GOOD)],
+    ads_api_rules.READABLE: [({}, b"\xff"), ({}, b"\xa0\x06\x01")],
+    ads_api_adjustment_rules.PARTIAL_FAILURE: [({}, {**GOOD, "partial_failure": False})],
+    ads_api_adjustment_rules.SOME_ADJUSTMENTS: [({}, request())],
+    ads_api_adjustment_rules.MAX_ADJUSTMENTS: [({}, request(*[RETRACTED] * 2001))],
+    ads_api_adjustment_rules.JOB_ID: [({}, {**GOOD, "job_id": 0}), ({}, {**GOOD, "job_id": -1})],
 }
 
 
@@ -231,14 +230,17 @@ def test_a_broken_rule_refuses_the_call(wire, rule, call, body):
 
 KEY, TIME, VALUE = "order_id", "adjustment_date_time", "restatement_value"
 ROWS = {
-    rules.TYPE_SENT: [(retract(adjustment_type=UNSPECIFIED), "adjustment_type")],
-    rules.TYPE_KNOWN: [
+    ads_api_adjustment_rules.TYPE_SENT: [(retract(adjustment_type=UNSPECIFIED), "adjustment_type")],
+    ads_api_adjustment_rules.TYPE_KNOWN: [
         (retract(adjustment_type=UNKNOWN), "adjustment_type"),
         (retract(adjustment_type=9), "adjustment_type"),
     ],
-    rules.ONE_KEY: [(retract(gclid_date_time_pair=PAIR), KEY), (restate(gclid_date_time_pair=PAIR), KEY)],
-    rules.SOME_KEY: [(retract(order_id=None), KEY), (retract(order_id=""), KEY)],
-    rules.PAIR_WHOLE: [
+    ads_api_adjustment_rules.ONE_KEY: [
+        (retract(gclid_date_time_pair=PAIR), KEY),
+        (restate(gclid_date_time_pair=PAIR), KEY),
+    ],
+    ads_api_adjustment_rules.SOME_KEY: [(retract(order_id=None), KEY), (retract(order_id=""), KEY)],
+    ads_api_adjustment_rules.PAIR_WHOLE: [
         (
             retract(order_id=None, gclid_date_time_pair={"gclid": "click-9"}),
             "gclid_date_time_pair.conversion_date_time",
@@ -248,65 +250,76 @@ ROWS = {
             "gclid_date_time_pair.gclid",
         ),
     ],
-    rules.PAIR_TIME: [
+    ads_api_adjustment_rules.PAIR_TIME: [
         (
             retract(order_id=None, gclid_date_time_pair=PAIR | {"conversion_date_time": "2026-07-10T09:00:00Z"}),
             "gclid_date_time_pair.conversion_date_time",
         )
     ],
-    rules.ORDER_ID_LENGTH: [(retract(order_id="x" * 65), KEY)],
-    rules.ORDER_ID_PERSONAL: [(retract(order_id="jean@example.org"), KEY), (retract(order_id="+33199001234"), KEY)],
-    rules.ACTION_SENT: [(retract(conversion_action=None), "conversion_action")],
-    rules.ACTION_NAME: [(retract(conversion_action=SALE), "conversion_action")],
-    rules.TIME_SENT: [(retract(adjustment_date_time=None), TIME)],
-    rules.TIME_FORMAT: [
+    ads_api_adjustment_rules.ORDER_ID_LENGTH: [(retract(order_id="x" * 65), KEY)],
+    ads_api_adjustment_rules.ORDER_ID_PERSONAL: [
+        (retract(order_id="jean@example.org"), KEY),
+        (retract(order_id="+33199001234"), KEY),
+    ],
+    ads_api_adjustment_rules.ACTION_SENT: [(retract(conversion_action=None), "conversion_action")],
+    ads_api_adjustment_rules.ACTION_NAME: [(retract(conversion_action=SALE), "conversion_action")],
+    ads_api_adjustment_rules.TIME_SENT: [(retract(adjustment_date_time=None), TIME)],
+    ads_api_adjustment_rules.TIME_FORMAT: [
         (retract(adjustment_date_time=text), TIME)
         for text in ("2026-07-15 10:00:00", "2026-07-15T10:00:00+02:00", "2026-07-15 10:00:00.5+02:00", "yesterday")
     ],
-    rules.TIME_EXISTS: [
+    ads_api_adjustment_rules.TIME_EXISTS: [
         (retract(adjustment_date_time="2026-06-31 10:00:00+02:00"), TIME),
         (
             retract(order_id=None, gclid_date_time_pair=PAIR | {"conversion_date_time": "2026-02-30 11:00:00+02:00"}),
             "gclid_date_time_pair.conversion_date_time",
         ),
     ],
-    rules.NOT_IN_FUTURE: [(retract(adjustment_date_time="2026-07-20 12:05:01+00:00"), TIME)],
-    rules.VALUE_SENT: [
+    ads_api_adjustment_rules.NOT_IN_FUTURE: [(retract(adjustment_date_time="2026-07-20 12:05:01+00:00"), TIME)],
+    ads_api_adjustment_rules.VALUE_SENT: [
         (restate(restatement_value=None), VALUE),
         (restate(restatement_value={"currency_code": "EUR"}), f"{VALUE}.adjusted_value"),
     ],
-    rules.NO_VALUE: [(retract(restatement_value={"adjusted_value": 0}), VALUE), (retract(restatement_value={}), VALUE)],
-    rules.VALUE_SHAPE: [(restate(-1), f"{VALUE}.adjusted_value"), (restate(math.nan), f"{VALUE}.adjusted_value")],
-    rules.CURRENCY: [
+    ads_api_adjustment_rules.NO_VALUE: [
+        (retract(restatement_value={"adjusted_value": 0}), VALUE),
+        (retract(restatement_value={}), VALUE),
+    ],
+    ads_api_adjustment_rules.VALUE_SHAPE: [
+        (restate(-1), f"{VALUE}.adjusted_value"),
+        (restate(math.nan), f"{VALUE}.adjusted_value"),
+    ],
+    ads_api_adjustment_rules.CURRENCY: [
         (restate(restatement_value={"adjusted_value": 1, "currency_code": "eur"}), f"{VALUE}.currency_code")
     ],
-    rules.NO_CONTACT: [
+    ads_api_adjustment_rules.NO_CONTACT: [
         (restate(user_identifiers=[{"hashed_email": SHA}]), "user_identifiers"),
         (retract(user_agent="Mozilla/5.0"), "user_agent"),
     ],
-    rules.MAX_IDENTIFIERS: [
+    ads_api_adjustment_rules.MAX_IDENTIFIERS: [
         (
             retract(adjustment_type=ENHANCEMENT, user_identifiers=[{"hashed_email": SHA}] * 6),
             "user_identifiers",
         )
     ],
-    rules.ACTION_KNOWN: [
+    ads_api_adjustment_rules.ACTION_KNOWN: [
         (retract(conversion_action=action("99")), "conversion_action"),
         (retract(conversion_action=action("21")), "conversion_action"),
         (retract(conversion_action=action(PAUSED)), "conversion_action"),
     ],
-    rules.ACTION_TYPE: [
+    ads_api_adjustment_rules.ACTION_TYPE: [
         (retract(conversion_action=action(CALLS)), "conversion_action"),
         (retract(adjustment_type=ENHANCEMENT), "conversion_action"),
         (retract(adjustment_type=ENHANCEMENT, gclid_date_time_pair=PAIR), "conversion_action"),
         (retract(adjustment_type=ENHANCEMENT, adjustment_date_time=None), "conversion_action"),
     ],
-    rules.ACTION_AGE: [(retract(conversion_action=action(YOUNG)), "conversion_action")],
-    rules.OWN_VALUE: [(restate(order_id="of-default", conversion_action=action(FIXED)), "conversion_action")],
-    rules.WEBPAGE_ORDER_ID: [
+    ads_api_adjustment_rules.ACTION_AGE: [(retract(conversion_action=action(YOUNG)), "conversion_action")],
+    ads_api_adjustment_rules.OWN_VALUE: [
+        (restate(order_id="of-default", conversion_action=action(FIXED)), "conversion_action")
+    ],
+    ads_api_adjustment_rules.WEBPAGE_ORDER_ID: [
         (retract(conversion_action=action(WEB), order_id=None, gclid_date_time_pair=PAIR), "order_id")
     ],
-    rules.CONVERSION_KNOWN: [
+    ads_api_adjustment_rules.CONVERSION_KNOWN: [
         (retract(order_id="unheard-of"), KEY),
         (retract(order_id="of-default"), KEY),
         (retract(order_id="click-9 2026-07-10T09:00:00+00:00"), KEY),
@@ -318,9 +331,12 @@ ROWS = {
             "gclid_date_time_pair",
         ),
     ],
-    rules.NO_WBRAID: [(retract(order_id="by-wbraid"), KEY), (restate(order_id="by-wbraid"), KEY)],
-    rules.NOT_EXPIRED: [(retract(order_id="of-54-days"), KEY), (restate(order_id="of-54-days"), KEY)],
-    rules.AFTER_CONVERSION: [
+    ads_api_adjustment_rules.NO_WBRAID: [(retract(order_id="by-wbraid"), KEY), (restate(order_id="by-wbraid"), KEY)],
+    ads_api_adjustment_rules.NOT_EXPIRED: [
+        (retract(order_id="of-54-days"), KEY),
+        (restate(order_id="of-54-days"), KEY),
+    ],
+    ads_api_adjustment_rules.AFTER_CONVERSION: [
         (retract(adjustment_date_time="2026-07-10 08:59:59+00:00"), TIME),
         (restate(adjustment_date_time="2026-07-10 11:00:00+02:00"), TIME),
     ],
@@ -353,7 +369,7 @@ def story(*told):
     return keep
 
 
-@story(rules.ROW_BY_ROW)
+@story(ads_api_adjustment_rules.ROW_BY_ROW)
 def taken(wire):
     """A retraction takes count and value, a restatement the value alone; the results name what was adjusted."""
     answer = wire.adjust({**GOOD, "job_id": 7})
@@ -366,7 +382,7 @@ def taken(wire):
     assert {"adjust": 1, "adjustments": 2} == wire.platform.state()["requests"]
 
 
-@story(rules.ALLOWLISTED)
+@story(ads_api_adjustment_rules.ALLOWLISTED)
 def closed(wire):
     """Nothing of a request is judged; uploads of conversions have a switch of their own."""
     wire.platform.switch("ads_api_allowlisted", value=False)
@@ -376,10 +392,12 @@ def closed(wire):
 
     assert ("OK", []) == (opened.code, opened.failed)
     assert "PERMISSION_DENIED" == answer.code
-    assert [(None, rules.ALLOWLISTED.family, rules.ALLOWLISTED.answer, "")] == answer.failed
+    assert [
+        (None, ads_api_adjustment_rules.ALLOWLISTED.family, ads_api_adjustment_rules.ALLOWLISTED.answer, "")
+    ] == answer.failed
 
 
-@story(rules.VALIDATE_ONLY)
+@story(ads_api_adjustment_rules.VALIDATE_ONLY)
 def validated(wire):
     """Errors come back by row; results and traces do not."""
     answer = wire.adjust({**request(RESTATED, retract(order_id="unheard-of")), "validate_only": True})
@@ -390,7 +408,7 @@ def validated(wire):
     assert [] == wire.platform.state()["refused"]
 
 
-@story(rules.ANSWER_LOST)
+@story(ads_api_adjustment_rules.ANSWER_LOST)
 def unreadable(wire):
     """The conversions are adjusted, and the answer does not say so; asked again, the platform does."""
     wire.platform.switch("adjustments_unknown", "unreadable")
@@ -407,7 +425,7 @@ def unreadable(wire):
     ]
 
 
-@story(rules.ONCE)
+@story(ads_api_adjustment_rules.ONCE)
 def doubled(wire):
     """The later of two alike is refused, or both; another conversion or time is not alike."""
     rows = (restate(700), restate(800), restate(700, order_id="sale-0"))
@@ -415,12 +433,12 @@ def doubled(wire):
     wire.platform.switch("ads_api_duplicates", "all")
     both = wire.adjust(request(*rows))
 
-    assert [(1, rules.ONCE.family, rules.ONCE.answer, TIME)] == later.failed
+    assert [(1, ads_api_adjustment_rules.ONCE.family, ads_api_adjustment_rules.ONCE.answer, TIME)] == later.failed
     assert [0, 1] == [each[0] for each in both.failed]
     assert wire.before | {"sale-0": (1, 700.0, "EUR", 1)} == wire.book()
 
 
-@story(rules.IN_ORDER)
+@story(ads_api_adjustment_rules.IN_ORDER)
 def one_after_another(wire):
     """The second row finds what the first left."""
     later = {"adjustment_date_time": "2026-07-16 10:00:00+02:00"}
@@ -435,7 +453,7 @@ def one_after_another(wire):
 NOON_TEXT = "2026-07-20 12:00:00+00:00"
 
 
-@story(rules.NOT_RETRACTED)
+@story(ads_api_adjustment_rules.NOT_RETRACTED)
 def final(wire):
     """Neither retracted nor restated again, at whatever time."""
     wire.adjust(request(RETRACTED))
@@ -445,7 +463,7 @@ def final(wire):
     assert (0, 0.0, "EUR", 0) == wire.book()["sale-0"]
 
 
-@story(rules.LATEST, rules.NEW_TIME)
+@story(ads_api_adjustment_rules.LATEST, ads_api_adjustment_rules.NEW_TIME)
 def ordered(wire):
     """An older correction is refused, one of the same time is a duplicate, a newer one counts."""
     wire.adjust(request(RESTATED))
@@ -463,7 +481,7 @@ def ordered(wire):
     assert [] == wire.only(retract(order_id="sale-1", adjustment_date_time="2026-07-15 08:00:01+00:00"))
 
 
-@story(rules.ACROSS_APIS)
+@story(ads_api_adjustment_rules.ACROSS_APIS)
 def across(wire):
     """What the Data Manager counted is found by its transaction id, or not."""
     wire.platform.switch("cross_api_adjustments", value=False)
@@ -476,7 +494,7 @@ def across(wire):
     assert wire.before | {"by-data-manager": (0, 0.0, "EUR", 0)} == wire.book()
 
 
-@story(rules.ZERO_IS_FINAL)
+@story(ads_api_adjustment_rules.ZERO_IS_FINAL)
 def at_zero(wire):
     """Answered as done, whatever comes after; where the switch says so, it counts again."""
     wire.adjust(request(restate(0)))
@@ -491,7 +509,7 @@ def at_zero(wire):
     assert (1, 900.0, "EUR", 2) == wire.book()["sale-1"]
 
 
-@story(rules.NO_WAIT)
+@story(ads_api_adjustment_rules.NO_WAIT)
 def at_once(wire):
     """One second after the conversion, at the second it was counted."""
     wire.now = datetime(2026, 7, 10, 9, 0, 1, tzinfo=UTC)
@@ -629,12 +647,12 @@ def test_adjusted_conversions_survive_a_restart(wire):
 
 def test_every_rule_is_tested_once():
     """No rule without a test, none in two tables."""
-    tested = [rule.rule for rule in (*REFUSED, *ROWS, *STORIES) if rule not in google_ads_rules.RULES]
+    tested = [rule.rule for rule in (*REFUSED, *ROWS, *STORIES) if rule not in ads_api_rules.RULES]
 
-    assert sorted(rule.rule for rule in rules.RULES) == sorted(tested)
+    assert sorted(rule.rule for rule in ads_api_adjustment_rules.RULES) == sorted(tested)
 
 
 def test_every_rule_rests_on_a_vendor_page():
     """Or says that it is assumed."""
-    for rule in rules.RULES:
+    for rule in ads_api_adjustment_rules.RULES:
         assert rule.source.startswith("https://") or (rule.source, rule.evidence) == ("assumed", "assumed")

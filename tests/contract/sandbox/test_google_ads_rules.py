@@ -10,12 +10,11 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as uploads
 from google.ads.googleads.v26.services.types import google_ads_service as questions
 
-from connectors.sandbox import google_ads_rules as rules
 from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google import Google
-from connectors.sandbox.google_accounts import Account, Action
-from connectors.sandbox.google_ads import GoogleAds
-from connectors.sandbox.google_ads_server import GoogleAdsServer
+from connectors.sandbox.google.accounts import Account, Action, Google
+from connectors.sandbox.google.ads_api import rules
+from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.server import GoogleAdsServer
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 SERVICES = "/google.ads.googleads.v26.services"

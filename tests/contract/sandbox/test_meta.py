@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.http import Request, Response, Server
-from connectors.sandbox.meta import SWITCHES, TOKENS, Meta
+from connectors.sandbox.meta.server import SWITCHES, Meta
+from connectors.sandbox.meta.wire import TOKENS
+from connectors.sandbox.server import Request, Response, Server
 
 NOON = datetime(2026, 9, 15, 12, tzinfo=UTC)
 SECONDS = int(NOON.timestamp())

@@ -11,11 +11,12 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from connectors.sandbox import meta_errors
-from connectors.sandbox import meta_rules as rules
 from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.http import Response, Server
-from connectors.sandbox.meta import APP_SECRETS, TOKENS, Meta
+from connectors.sandbox.meta import rules
+from connectors.sandbox.meta import wire as meta_wire
+from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from connectors.sandbox.server import Response, Server
 
 NOON = datetime(2026, 9, 15, 12, tzinfo=UTC)
 SECONDS = int(NOON.timestamp())
@@ -82,7 +83,7 @@ class Wire:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One socket for all."""
-    failed = meta_errors.failed_response
+    failed = meta_wire.failed_response
     with Server("meta", lambda _: Response(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 

@@ -12,8 +12,8 @@ from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.http import Request, Server
-from connectors.sandbox.oauth import ADWORDS, CLIENT_EMAIL, RULES, OAuth, new_key, read_key
+from connectors.sandbox.google.oauth import ADWORDS, CLIENT_EMAIL, RULES, OAuth, new_key, read_key
+from connectors.sandbox.server import Request, Server
 
 NOW = 1_790_000_000.0
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"

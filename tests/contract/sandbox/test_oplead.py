@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.http import Server
-from connectors.sandbox.oplead import ADMIN_KEY, RULES, SUPPLIER_KEY, SWITCHES, Oplead
+from connectors.sandbox.oplead.server import ADMIN_KEY, RULES, SUPPLIER_KEY, SWITCHES, Oplead
+from connectors.sandbox.server import Server
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}

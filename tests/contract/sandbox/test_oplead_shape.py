@@ -3,9 +3,9 @@
 import pytest
 
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.http import Server
-from connectors.sandbox.oplead import ADMIN_KEY, SUPPLIER_KEY, Oplead
-from connectors.sandbox.oplead_shape import AXES, Shape
+from connectors.sandbox.oplead.server import ADMIN_KEY, SUPPLIER_KEY, Oplead
+from connectors.sandbox.oplead.shape import AXES, Shape
+from connectors.sandbox.server import Server
 from tests.contract.sandbox.test_oplead import START
 
 KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}

@@ -3,9 +3,7 @@
 import hashlib
 from html.parser import HTMLParser
 
-from connectors.sandbox.page import render
-from connectors.sandbox.page_leads import leads_behind
-from connectors.sandbox.page_tables import SHOWN
+from connectors.sandbox.page import SHOWN, leads_behind, render
 
 LINE = {
     "api": "google_ads",

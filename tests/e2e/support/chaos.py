@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from subprocess import TimeoutExpired
 
-from jobs.ledger.tables import Adjustment, Transition
+from jobs.ledger.schema import Adjustment, Transition
 from tests.e2e.support.killed_run import POINTS
 
 DAY = timedelta(days=1)

@@ -18,15 +18,14 @@ from sqlmodel import Session, select
 
 from connectors.sandbox import demo
 from connectors.sandbox.faults import Fault, Kind
-from connectors.sandbox.meta import TOKENS
-from connectors.sandbox.oplead import ADMIN_KEY
-from connectors.sandbox.population import wall_clock
+from connectors.sandbox.meta.wire import TOKENS
+from connectors.sandbox.oplead.server import ADMIN_KEY
+from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs import wiring
-from jobs.ledger import tables
-from jobs.ledger.engine import open_engine
-from jobs.ledger.lease import lock_of
-from jobs.ledger.ledger import finish, held
+from jobs.ledger import schema
+from jobs.ledger.database import open_engine
+from jobs.ledger.runs import finish, held, lock_of
 from jobs.nightly import run_night
 from jobs.settings import Valid, load
 from tests import quick
@@ -401,11 +400,11 @@ class Company:
 
     def deliveries(self, destination="google_ads"):
         """Every delivery to a destination, by lead and conversion."""
-        return {(row.lead, row.conversion): row for row in self.rows(tables.Delivery) if row.destination == destination}
+        return {(row.lead, row.conversion): row for row in self.rows(schema.Delivery) if row.destination == destination}
 
     def rows_where(self, conversion):
         """Every delivery of a conversion, every occurrence of it, in the order they began."""
-        return [row for row in self.rows(tables.Delivery) if row.conversion == conversion]
+        return [row for row in self.rows(schema.Delivery) if row.conversion == conversion]
 
     def fates(self, destination="google_ads"):
         """Where every delivery to a destination stands, by lead and conversion."""
@@ -433,13 +432,13 @@ class Company:
         Args:
             unheard: fates that may stand for an event a platform has counted, nobody having told us.
         """
-        made = self.rows(tables.Adjustment)
-        found = books.disagreements(self.rows(tables.Delivery), self.counted(), corrections=made, unheard=unheard)
+        made = self.rows(schema.Adjustment)
+        found = books.disagreements(self.rows(schema.Delivery), self.counted(), corrections=made, unheard=unheard)
         return [*found, *self._damages()]
 
     def _damages(self):
         sent_anew = [
-            row for row in self.rows(tables.Adjustment) if row.transport == "data_manager" and row.event_sha256
+            row for row in self.rows(schema.Adjustment) if row.transport == "data_manager" and row.event_sha256
         ]
         corrected = Counter(row.key for row in sent_anew)
         with closing(sqlite3.connect(self.state)) as connection:

@@ -16,9 +16,11 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from jobs import adjust, deliver, plan, pull, receive, reread, resolve
 from jobs.cli import main
-from jobs.ledger import backfills, leads, ledger
+from jobs.deliver import adjustment_sender, receipt, resolve, sender
+from jobs.ledger import leads, requeue, runs
+from jobs.plan import planner
+from jobs.pull import range_read, sync
 
 
 def countdown(nth):
@@ -102,15 +104,15 @@ def table_made(die):
 POINTS = {
     "a table of the state made": table_made,
     "state up to date, not committed": lambda die: event.listen(Engine, "commit", die),
-    "in a page's commit": partial(committing, pull._Pulling, "_keep"),
-    "page committed": partial(committed, pull._Pulling, "_keep"),
-    "backfill: in a page's commit": partial(committing, reread._Reading, "_keep"),
-    "backfill: page committed": partial(committed, reread._Reading, "_keep"),
-    "backfill: in the picks' commit": partial(committing, backfills, "reopen"),
-    "backfill: picks committed": partial(committed, backfills, "reopen"),
-    "a lead judged": partial(after, plan, "judge"),
-    "leads planned": partial(committed, plan._Planner, "plan_some"),
-    "in the intent's commit": partial(committing, deliver.Lane, "_intend"),
+    "in a page's commit": partial(committing, sync._Pulling, "_keep"),
+    "page committed": partial(committed, sync._Pulling, "_keep"),
+    "backfill: in a page's commit": partial(committing, range_read._Reading, "_keep"),
+    "backfill: page committed": partial(committed, range_read._Reading, "_keep"),
+    "backfill: in the picks' commit": partial(committing, requeue, "reopen"),
+    "backfill: picks committed": partial(committed, requeue, "reopen"),
+    "a lead judged": partial(after, planner, "judge"),
+    "leads planned": partial(committed, planner._Planner, "plan_some"),
+    "in the intent's commit": partial(committing, sender.Lane, "_intend"),
     "intent committed": partial(of_sink, *DATA_MANAGER, before, "submit"),
     "accepted, answer unread": partial(upload_answered, "/v1/events:ingest"),
     "answer read": partial(of_sink, *DATA_MANAGER, after, "submit"),
@@ -120,12 +122,12 @@ POINTS = {
     "meta: intent committed": partial(of_sink, *META, before, "submit"),
     "meta: accepted, answer unread": partial(upload_answered, "/events"),
     "meta: answer read": partial(of_sink, *META, after, "submit"),
-    "in the receipt's commit": partial(committing, receive.Receiving, "receive"),
-    "receipt committed": partial(committed, receive.Receiving, "receive"),
-    "lease taken": partial(after, ledger, "_begin"),
-    "in the lease's commit": partial(committing, ledger, "_begin"),
+    "in the receipt's commit": partial(committing, receipt.Receiving, "receive"),
+    "receipt committed": partial(committed, receipt.Receiving, "receive"),
+    "lease taken": partial(after, runs, "_begin"),
+    "in the lease's commit": partial(committing, runs, "_begin"),
     "corrections looked for": partial(committing, leads, "corrected"),
-    "correction: in the intent's commit": partial(committing, adjust.CorrectionLane, "_intend"),
+    "correction: in the intent's commit": partial(committing, adjustment_sender.CorrectionLane, "_intend"),
     "correction: intent committed": partial(of_sink, *GOOGLE, before, "adjust"),
     "correction: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "adjust"),
     "correction: answer read": partial(of_sink, *GOOGLE, after, "adjust"),

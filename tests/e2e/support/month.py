@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha512
 
-from connectors.sandbox.population import wall_clock
+from connectors.sandbox.population.company import wall_clock
 from tests.e2e.support.company import ACTIONS, CUSTOMER, START
 from tests.e2e.support.typed import type_in
 

@@ -17,17 +17,18 @@ from google.ads.googleads.v26.services.types.conversion_upload_service import Up
 from ruamel.yaml import YAML
 from sqlmodel import select
 
-from connectors.google_ads import limits as google_limits
-from connectors.meta import limits as meta_limits
-from connectors.sandbox.data_manager import DataManager
-from connectors.sandbox.google_ads import GoogleAds
-from connectors.sandbox.google_ads_errors import Refusal
-from connectors.sandbox.meta import TOKENS, Meta
-from connectors.sandbox.oplead import ADMIN_KEY
+from connectors.google_ads import sink as google_limits
+from connectors.meta import sink as meta_limits
+from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.refusals import Refusal
+from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.meta.wire import TOKENS
+from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
 from jobs import wiring
-from jobs.ledger import tables
-from jobs.ledger.ledger import held
+from jobs.ledger import schema
+from jobs.ledger.runs import held
 from jobs.nightly import run_night
 from jobs.settings.load import Valid, load
 from tests import quick
@@ -236,7 +237,7 @@ def _read_ledger(settings, state, result):
         held(state, settings.account, "test", pid=os.getpid(), now=after) as ledger,
         ledger.reading() as session,
     ):
-        rows = session.exec(select(tables.Delivery)).all()
+        rows = session.exec(select(schema.Delivery)).all()
         result.deliveries = {(row.destination, row.lead, row.conversion): row for row in rows}
-        result.leads = set(session.exec(select(tables.LeadRow.id)))
-        result.unreadable = len(session.exec(select(tables.UnreadableLeadRow)).all())
+        result.leads = set(session.exec(select(schema.LeadRow.id)))
+        result.unreadable = len(session.exec(select(schema.UnreadableLeadRow)).all())

@@ -3,8 +3,8 @@
 from functools import cache
 from itertools import combinations
 
-from connectors.sandbox.oplead_shape import AXES, can_stand_together, positions_of, shape_of
-from connectors.sandbox.population_dice import Dice
+from connectors.sandbox.oplead.shape import AXES, can_stand_together, positions_of, shape_of
+from connectors.sandbox.population.lives import Dice
 
 SEED = 44
 """Of the seeds tried, the one that needs the fewest shapes."""

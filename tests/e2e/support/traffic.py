@@ -60,7 +60,7 @@ class Traffic:
     def google_ads(self, call, handler):
         """Let the Google Ads API handle an upload, and note it."""
         # The vendor's messages load slowly, and most sandboxes never need them.
-        from connectors.sandbox.google_ads_wire import read_upload  # noqa: PLC0415
+        from connectors.sandbox.google.ads_api.wire import read_upload  # noqa: PLC0415
 
         answer = handler(call)
         self.calls.append(Call(read_upload(call.message).conversions, is_answered=isinstance(answer, bytes)))
@@ -68,7 +68,7 @@ class Traffic:
 
     def adjustments(self, call, handler):
         """Let the Google Ads API handle corrections, and note them."""
-        from connectors.sandbox.google_ads_adjustment_wire import read_adjustments  # noqa: PLC0415 - as above
+        from connectors.sandbox.google.ads_api.wire import read_adjustments  # noqa: PLC0415 - as above
 
         self.adjusted += read_adjustments(call.message).rows
         return handler(call)

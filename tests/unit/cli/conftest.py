@@ -6,8 +6,8 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from jobs.cli import init
 from jobs.cli.app import app
+from jobs.cli.init import command
 
 
 class Looked:
@@ -37,8 +37,8 @@ def type_in(tmp_path, monkeypatch):
         def survey_of(*_):
             yield Looked(survey)
 
-        monkeypatch.setattr(init, "survey_of", survey_of)
-        monkeypatch.setattr(init, "is_interactive", lambda: typed is not None)
+        monkeypatch.setattr(command, "survey_of", survey_of)
+        monkeypatch.setattr(command, "is_interactive", lambda: typed is not None)
         result = CliRunner().invoke(app, ["init", "--dir", str(tmp_path), *arguments], input=typed)
         file = tmp_path / "pipeline.yaml"
         return result, YAML(typ="safe", pure=True).load(file.read_text()) if file.exists() else None

@@ -13,11 +13,11 @@ import pytest
 from google.ads.googleads.v26.services.types import ConversionAdjustment
 from google.protobuf.json_format import ParseDict
 
-from connectors.google_ads import limits
+from connectors.google_ads import sink
 from connectors.google_ads.ads_api import encode as ads_api
-from connectors.google_ads.ads_api.adjust import adjustments_request, encode, reread
+from connectors.google_ads.ads_api.encode import adjustments_request, encode_adjustment, reread
 from connectors.google_ads.data_manager import encode as data_manager
-from connectors.meta import limits as meta
+from connectors.meta import sink as meta
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
@@ -72,7 +72,7 @@ ADJUSTMENTS = {
 
 def frozen(*adjustments: Adjustment) -> list[EncodedEvent]:
     """As they are kept and sent."""
-    return [EncodedEvent(each.key, encode(each)) for each in adjustments]
+    return [EncodedEvent(each.key, encode_adjustment(each)) for each in adjustments]
 
 
 # ── by the Google Ads API ─────────────────────────────────────────────────────────────────────────
@@ -84,7 +84,7 @@ def test_a_correction_is_encoded_as_its_golden_file(name):
     golden = json.loads((GOLDEN / "golden_adjustments" / f"{name}.json").read_text())
     message = ParseDict(golden, ConversionAdjustment.pb(ConversionAdjustment()))
 
-    assert message.SerializeToString(deterministic=True) == encode(ADJUSTMENTS[name])
+    assert message.SerializeToString(deterministic=True) == encode_adjustment(ADJUSTMENTS[name])
 
 
 def test_every_golden_file_is_used():
@@ -99,14 +99,14 @@ def test_the_bytes_of_a_retraction_by_hand():
         b"\x28\x02\x42" + bytes([len(action)]) + action + b"\x4a\x19" + b"2026-10-28 00:30:00+00:00" + b"\x6a\x06sale-1"
     )
 
-    assert expected == encode(RETRACTED)
+    assert expected == encode_adjustment(RETRACTED)
 
 
 def test_times_are_utc_and_whole_seconds_in_any_zone():
     """The API knows no finer ones, and the same instant has the same bytes."""
     other = replace(RESTATED, at=(RESTATED.at + timedelta(microseconds=9)).astimezone(timezone(timedelta(hours=2))))
 
-    assert encode(RESTATED) == encode(other)
+    assert encode_adjustment(RESTATED) == encode_adjustment(other)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_times_are_utc_and_whole_seconds_in_any_zone():
 def test_what_the_google_ads_api_cannot_carry_is_refused(adjustment):
     """Before anything is kept or sent."""
     with pytest.raises(ValueError, match=r"value|correction for"):
-        encode(adjustment)
+        encode_adjustment(adjustment)
 
 
 def test_a_request_is_in_partial_failure_mode_and_to_the_owner_of_the_action():
@@ -142,7 +142,7 @@ def test_a_request_is_in_partial_failure_mode_and_to_the_owner_of_the_action():
         b"",
         b'{"transactionId":"sale-1"}',
         ads_api.encode(replace(EVENT, target=TARGET)),
-        encode(replace(RETRACTED, key=DeliveryKey("sale-2"))),
+        encode_adjustment(replace(RETRACTED, key=DeliveryKey("sale-2"))),
         ConversionAdjustment.serialize(ConversionAdjustment(order_id="sale-1", adjustment_type=4)),
     ],
     ids=["no message", "nothing", "the other API's", "a conversion", "another's", "an enhancement"],
@@ -232,12 +232,12 @@ def test_what_the_data_manager_cannot_carry_is_refused(adjustment):
 
 def test_the_limits_tell_what_can_be_corrected():
     """54 days, 2,000 a request; no retraction by the Data Manager, nothing of wbraids by the Google Ads API."""
-    by_data_manager, by_ads_api = (limits.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
+    by_data_manager, by_ads_api = (sink.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
 
-    assert limits.DATA_MANAGER.corrects == limits.ADS_API.corrects
+    assert sink.DATA_MANAGER.corrects == sink.ADS_API.corrects
     assert {AdjustmentKind.RESTATEMENT} == by_data_manager.kinds
     assert {AdjustmentKind.RESTATEMENT, AdjustmentKind.RETRACTION} == by_ads_api.kinds
     assert (True, False) == (by_data_manager.by_resending, by_ads_api.by_resending)
     assert (frozenset(), {ClickIdKind.WBRAID}) == (by_data_manager.except_by, by_ads_api.except_by)
-    assert {(timedelta(days=54), 2000)} == {(each.within, each.batch) for each in limits.ADS_API.corrects.values()}
+    assert {(timedelta(days=54), 2000)} == {(each.within, each.batch) for each in sink.ADS_API.corrects.values()}
     assert {} == meta.META.corrects

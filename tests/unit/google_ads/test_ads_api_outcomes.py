@@ -6,12 +6,10 @@ from datetime import timedelta
 import pytest
 from google.ads.googleads.v26.errors.types import ErrorCode
 
-from connectors.google_ads.ads_api.adjustment_errors import (
+from connectors.google_ads.ads_api.error_families import FAMILIES, FAMILY_DEFAULTS
+from connectors.google_ads.ads_api.outcomes import (
     ADJUSTMENTS_OF_THE_ACTION,
     CONVERSION_ADJUSTMENT_UPLOAD_ERRORS,
-)
-from connectors.google_ads.ads_api.families import FAMILIES, FAMILY_DEFAULTS
-from connectors.google_ads.ads_api.outcomes import (
     CONVERSION_UPLOAD_ERRORS,
     GRAVITY,
     OF_THE_ACTION,

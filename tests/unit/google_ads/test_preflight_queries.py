@@ -3,7 +3,7 @@
 import pytest
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.google_ads.inspection import account, actions, bidding, uploads
+from connectors.google_ads import account_checks, action_checks
 
 
 def _exists(path: str) -> bool:
@@ -17,7 +17,13 @@ def _exists(path: str) -> bool:
     return True
 
 
-QUERIES = (account.QUERY, actions.QUERY, bidding.GOALS_QUERY, uploads.CLIENT.query, uploads.ACTION.query)
+QUERIES = (
+    account_checks.QUERY,
+    action_checks.QUERY,
+    action_checks.GOALS_QUERY,
+    action_checks.CLIENT.query,
+    action_checks.ACTION.query,
+)
 
 
 @pytest.mark.parametrize("query", QUERIES)

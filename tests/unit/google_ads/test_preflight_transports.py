@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.google_ads.inspection.transports import transport_findings
+from connectors.google_ads.account_checks import transport_findings
 from connectors.records import Answered, Lost, NotSent, Outcome, OutcomeClass, Received, Refused, Verdict
 
 ADS, DATA = "google_ads_api", "data_manager"

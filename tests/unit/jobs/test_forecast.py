@@ -6,7 +6,7 @@ from datetime import timedelta
 from connectors.records import UnreadableLead, Verdict
 from jobs.forecast import forecast
 from jobs.nightly import Deps
-from jobs.reporting.forecast import forecast_findings
+from jobs.reporting.check_report import forecast_findings
 from tests.builders import CREATED, lead, route, rulebook
 from tests.fakes import NIGHT, Crash
 

@@ -10,26 +10,26 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refused
-from jobs import correct as correcting
-from jobs import plan as planning
-from jobs.adjust import adjust
-from jobs.alarms import standing_silences, unknown_labels
-from jobs.backfill import pick
-from jobs.correct import correct
-from jobs.deliver import deliver
-from jobs.hold import hold_surges
-from jobs.ledger import deliveries, nights, samples, sendables, views
+from jobs.alerts.incidents import When
+from jobs.alerts.notify import take_note
+from jobs.alerts.review import standing_silences, unknown_labels
+from jobs.deliver.adjustment_sender import adjust
+from jobs.deliver.backfill import pick
+from jobs.deliver.resolve import resolve
+from jobs.deliver.sender import deliver
+from jobs.ledger import incidents, outbox, outbox_queries, queries
 from jobs.ledger import leads as leads_on_record
-from jobs.ledger.backfills import Asked
-from jobs.ledger.fates import Fate
+from jobs.ledger.requeue import Asked
 from jobs.metrics import measure
 from jobs.nightly import Deps, Summary, _conclude, _pull, begin, run_night
-from jobs.notify import take_note
-from jobs.plan import adopt_settings, erase_idle, plan
-from jobs.pull import Style
-from jobs.resolve import resolve
-from jobs.rules.facts import Once, OncePer
-from jobs.rules.notices import When
+from jobs.plan import adjustments as correcting
+from jobs.plan import planner as planning
+from jobs.plan.adjustments import correct
+from jobs.plan.planner import adopt_settings, erase_idle, plan
+from jobs.plan.volume_guard import hold_surges
+from jobs.pull.sync import Style
+from jobs.rules.delivery_state import Fate
+from jobs.rules.model import Once, OncePer
 from tests.builders import ACCOUNT, REACH, TARGET, changed, from_field, hold, lead, route, rulebook
 from tests.fakes import DONE, LIMITS, NIGHT
 from tests.large_ledger import PUT_OFF, Past, Some
@@ -94,7 +94,8 @@ def _backfill(account, leads):
         pick(ledger, account.book, _deps(account), asked)
         with ledger.reading() as session:
             assert (
-                sum(tally.count for tally in views.tallies(session, ACCOUNT, now=NIGHT, agreed_in=ledger.run)) == leads
+                sum(tally.count for tally in queries.tallies(session, ACCOUNT, now=NIGHT, agreed_in=ledger.run))
+                == leads
             )
     return made.count
 
@@ -118,7 +119,7 @@ def _refusal(account, leads):
 
 def test_memory_does_not_grow_with_the_leads(account, monkeypatch):
     """What is counted, erased or told of is gone through some rows at a time."""
-    for module in (deliveries, nights, samples, sendables, views):
+    for module in (outbox_queries, incidents, queries, outbox, queries):
         monkeypatch.setattr(module, "_AT_ONCE", AT_ONCE)
     monkeypatch.setattr(leads_on_record, "_ERASED_AT_ONCE", AT_ONCE)
     _peak(account, FEW)
@@ -241,14 +242,14 @@ def _parts(account):
 
 def _tallies(ledger, clock, *, run=None):
     with ledger.reading() as session:
-        return views.tallies(session, ACCOUNT, now=clock.now(), run=run)
+        return queries.tallies(session, ACCOUNT, now=clock.now(), run=run)
 
 
 def _status(ledger, book, clock):
     """All that the command asks for."""
     _tallies(ledger, clock)
     with ledger.reading() as session:
-        views.awaited(session, ACCOUNT)
+        queries.awaited(session, ACCOUNT)
         unknown_labels(session, ACCOUNT, book.known_labels)
         standing_silences(session, book, run=ledger.run, now=clock.now())
 

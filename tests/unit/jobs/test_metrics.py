@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlmodel import select
 
-from jobs.ledger.ledger import finish
-from jobs.ledger.tables import Run
+from jobs.ledger.runs import finish
+from jobs.ledger.schema import Run
 from jobs.metrics import Measured, measure, write_metrics
 from tests import fakes
 from tests.builders import lead

@@ -8,9 +8,9 @@ from sqlmodel import select
 
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
-from jobs.ledger.tables import Run, Start
+from jobs.ledger.schema import Run, Start
 from jobs.nightly import Deps, await_outcomes, rehearse, run_night
-from jobs.plan import RenamedError
+from jobs.plan.planner import RenamedError
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash, FakeSink

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.ledger.copies import sweep, throwaway
-from jobs.ledger.engine import has_state
+from jobs.ledger.database import has_state, sweep, throwaway
 from tests import quick
 
 HOLDER = """
     import os, sys, tempfile, time
     from pathlib import Path
-    from jobs.ledger.copies import throwaway
+    from jobs.ledger.database import throwaway
 
     tempfile.tempdir = sys.argv[2]
     with throwaway(Path(sys.argv[1])) as copy:

@@ -7,10 +7,9 @@ import textwrap
 
 import pytest
 
-from jobs.ledger.engine import LedgerError
-from jobs.ledger.lease import LeaseHeldError, lock_of
-from jobs.ledger.ledger import LeaseLostError, finish
-from jobs.ledger.tables import ConfigDigest, Lease, Run
+from jobs.ledger.database import LedgerError
+from jobs.ledger.runs import LeaseHeldError, LeaseLostError, finish, lock_of
+from jobs.ledger.schema import ConfigDigest, Lease, Run
 from tests import quick
 from tests.builders import ACCOUNT, hold
 from tests.fakes import NIGHT
@@ -19,7 +18,7 @@ HOLDER = """
     import os, sys, time
     from datetime import datetime, UTC
     from pathlib import Path
-    from jobs.ledger.ledger import held
+    from jobs.ledger.runs import held
 
     with held(Path(sys.argv[1]), "maison-test", "run", pid=os.getpid(), now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
         print("held", flush=True)

@@ -15,12 +15,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-from jobs.ledger import upgrade
-from jobs.ledger.engine import LedgerError, open_engine
+from jobs.ledger import database
+from jobs.ledger.database import LedgerError, open_engine
 from tests import quick
 
 CONFIG = Config()
-CONFIG.set_main_option("script_location", str(upgrade.MIGRATIONS))
+CONFIG.set_main_option("script_location", str(database.MIGRATIONS))
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(CONFIG).walk_revisions()]
 PARENTS_FIRST = ("run", "request", "lead", "delivery")
 IDS = {"account": "maison-test", "lead": "L-1", "delivery": 1, "request": 1, "run": 1}
@@ -36,10 +36,10 @@ def raw(path):
 
 def test_the_files_begin_with_their_revisions_in_order():
     """The newest is known by its file's name, without loading what carries upgrades out."""
-    files = sorted(file.name for file in (upgrade.MIGRATIONS / "versions").glob("*.py"))
+    files = sorted(file.name for file in (database.MIGRATIONS / "versions").glob("*.py"))
 
     assert REVISIONS[::-1] == [name.partition("_")[0] for name in files]
-    assert REVISIONS[0] == upgrade.head()
+    assert REVISIONS[0] == database.head()
 
 
 def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
@@ -47,7 +47,7 @@ def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
     path = tmp_path / "state.db"
     quick.with_state(path)
     code = (
-        "import sys; from pathlib import Path; from jobs.ledger.engine import open_engine\n"
+        "import sys; from pathlib import Path; from jobs.ledger.database import open_engine\n"
         f"for writing in (False, True): open_engine(Path({str(path)!r}), for_writing=writing).dispose()\n"
         "print('alembic' in sys.modules)"
     )
@@ -143,7 +143,7 @@ import os, signal, sys
 from itertools import count
 from pathlib import Path
 from sqlalchemy import Engine, event
-from jobs.ledger.engine import open_engine
+from jobs.ledger.database import open_engine
 
 steps = count(1)
 
@@ -179,7 +179,7 @@ def test_an_upgrade_that_is_killed_leaves_the_state_as_it_was(tmp_path, when):
     open_engine(path, for_writing=True).dispose()
     after = contents(path)
     with raw(path) as connection:
-        assert [(upgrade.head(),)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        assert [(database.head(),)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
     for table, (row,) in before.items():
         assert row.items() <= after[table][0].items(), table

@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.ledger import runs
-from jobs.ledger.ledger import finish, held
-from jobs.ledger.tables import Run
+from jobs.ledger.runs import finish, held
+from jobs.ledger.schema import Run
 from tests import quick
 from tests.builders import ACCOUNT
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from jobs.ledger import starts
-from jobs.ledger.tables import Delivery, LeadRow, Start
-from jobs.plan import RenamedError, adopt_settings
-from jobs.rules.facts import Starts
+from jobs.ledger.schema import Delivery, LeadRow, Start
+from jobs.plan.planner import RenamedError, adopt_settings
+from jobs.rules.model import Starts
 from tests.builders import ACCOUNT, GOOGLE, START, TARGET, route, rulebook
 from tests.fakes import NIGHT
 

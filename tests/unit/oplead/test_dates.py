@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.dates import instant, read_moment, start_of
+from connectors.oplead.fields import instant, read_moment, start_of
 from connectors.records import Moment
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from connectors.oplead.pages import is_nameless, nameless
-from connectors.oplead.probe.asking import Reader
+from connectors.oplead.pagination import is_nameless, nameless
+from connectors.oplead.probe.access import Reader
 
 ENTRY = {"email": "jean.dupont@example.org", "phone": "0612345678"}
 

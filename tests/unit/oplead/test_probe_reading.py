@@ -7,17 +7,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, PaginationOptions, SinceFilter
-from connectors.oplead.probe.clicks import sources_of, suspicions_of
-from connectors.oplead.probe.costs import Reading
-from connectors.oplead.probe.envelope_search import locate, told_total
-from connectors.oplead.probe.extent import _count
-from connectors.oplead.probe.places import find_places
+from connectors.oplead.probe.field_places import find_places
+from connectors.oplead.probe.field_tree import key_paths, kind_of, locate, told_total, tree_of
+from connectors.oplead.probe.field_values import amounts_of, few_values_of, labels_of, sources_of, suspicions_of
+from connectors.oplead.probe.pagination import _count
 from connectors.oplead.probe.sampling import in_turn
-from connectors.oplead.probe.suggestion import suggestion_of
-from connectors.oplead.probe.tree import key_paths, kind_of, tree_of
-from connectors.oplead.probe.values import amounts_of, few_values_of, labels_of
+from connectors.oplead.probe.trial_reading import Reading, suggestion_of
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
-from jobs.rules.labels import normalise_label
+from jobs.rules.model import normalise_label
 
 PARIS = ZoneInfo("Europe/Paris")
 

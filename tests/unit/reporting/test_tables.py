@@ -14,25 +14,22 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
-from jobs.backfill import Group
 from jobs.cli.demo.play import headings, night_row
-from jobs.ledger.fates import Fate
-from jobs.ledger.views import Awaited, Stand, Tally
+from jobs.deliver.backfill import Group
+from jobs.forecast import LabelSeen
+from jobs.ledger.queries import Awaited, Stand, Tally
 from jobs.nightly import Summary
-from jobs.pull import Pulled
-from jobs.reporting import as_json
-from jobs.reporting.account import Account
-from jobs.reporting.accounts import Ended, print_accounts
-from jobs.reporting.backfill import Preview, print_preview
-from jobs.reporting.explanation import Explanation, Verdict, print_explanation
-from jobs.reporting.forecast import print_labels
-from jobs.reporting.night import Mode, Night, heard, night_json, print_night, told
-from jobs.reporting.reasons import REASONS
-from jobs.reporting.standing import print_standing
-from jobs.reporting.status import LastRun, Status, print_status
-from jobs.reporting.terminal import day_and_time, duration, money
-from jobs.reporting.which import Which, print_which
-from jobs.seen import LabelSeen
+from jobs.pull.sync import Pulled
+from jobs.reporting import console
+from jobs.reporting.backfill_report import Preview, print_preview
+from jobs.reporting.check_report import print_labels
+from jobs.reporting.console import Account, day_and_time, duration, money
+from jobs.reporting.delivery_table import print_standing
+from jobs.reporting.lead_report import Explanation, Verdict, print_explanation
+from jobs.reporting.run_report import Ended, Mode, Night, heard, night_json, print_accounts, print_night, told
+from jobs.reporting.status_report import LastRun, Status, Which, print_status, print_which
+from jobs.reporting.wording import REASONS
+from jobs.rules.delivery_state import Fate
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
@@ -237,7 +234,7 @@ def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
     summary = Summary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
     summary.told.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", Fate.SUBMITTED, "received"] = 4
-    told = json.loads(as_json.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
+    told = json.loads(console.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
 
     assert 1 == told["exit_code"]
     assert [{"label": "nouveau lead", "leads": 2, "with_click_id": 1}] == told["unknown_labels"]
@@ -288,13 +285,13 @@ def test_json_keeps_amounts_and_times_exact():
         "at": "2026-09-01T03:30:00+00:00",
         "span": 120.0,
         "what": [{"what": "a", "count": 2}, {"what": "b", "count": 1}],
-    } == as_json.plain(value)
+    } == console.as_plain(value)
 
 
 def test_json_refuses_what_it_does_not_know():
     """Nothing is written as its repr, which may hold anything."""
     with pytest.raises(TypeError):
-        as_json.plain(object())
+        console.as_plain(object())
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
-from jobs.ledger.fates import Fate
 from jobs.nightly import Summary
-from jobs.reporting.account import Account
-from jobs.reporting.night import MOVED, Mode, Night, night_json, print_night
-from jobs.reporting.validation import print_verdicts
+from jobs.reporting.console import Account
+from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_night, print_verdicts
+from jobs.rules.delivery_state import Fate
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})

@@ -7,8 +7,8 @@ import pytest
 
 from connectors.records import ClickIdKind, Consent, Signal
 from jobs.rules.consent import Withheld, consent_to_send, may_keep_contact
-from jobs.rules.facts import Answer, Once, OncePer
-from jobs.rules.intake import ERASED
+from jobs.rules.extraction import ERASED
+from jobs.rules.model import Answer, Once, OncePer
 from tests.builders import click, facts, route
 from tests.fakes import LIMITS
 

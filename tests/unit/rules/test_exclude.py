@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Contact
-from jobs.rules.exclude import Exclusion
-from jobs.rules.labels import normalise_label
+from jobs.rules.extraction import Exclusion
+from jobs.rules.model import normalise_label
 from tests.builders import lead
 
 OURS = Exclusion(

@@ -3,9 +3,19 @@
 import pytest
 
 from connectors.records import OutcomeClass
-from jobs.ledger.fates import ENTRY, MOVES, Fate
-from jobs.rules.decide import CallOff, Expire, NotConcerned, Send, Skip, Wait, Withhold
-from jobs.rules.reconcile import Standing, reason_of, reconcile
+from jobs.rules.decision import (
+    CallOff,
+    Expire,
+    NotConcerned,
+    Send,
+    Skip,
+    Standing,
+    Wait,
+    Withhold,
+    reason_of,
+    reconcile,
+)
+from jobs.rules.delivery_state import ENTRY, MOVES, Fate
 from tests.fakes import NIGHT
 
 # Only their kind and reason count here.

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
-from jobs.rules.routing import click_for, goes_this_way, identifiers_for
+from jobs.rules.eligibility import click_for, goes_this_way, identifiers_for
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
 from tests.fakes import LIMITS
 

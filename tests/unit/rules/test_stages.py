@@ -4,8 +4,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from jobs.rules.facts import Change, Origin, Starts
-from jobs.rules.stages import first_entry
+from jobs.rules.model import Change, Origin, Starts
+from jobs.rules.stage_entry import first_entry
 from tests.builders import CREATED, PARIS, START, WON, facts, reported, route, starts
 from tests.fakes import NIGHT
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
-from jobs.rules.facts import Change, Origin
-from jobs.rules.timing import Seen, happened_at, implausible, observe
+from jobs.rules.model import Change, Origin
+from jobs.rules.stage_entry import Seen, happened_at, implausible, observe
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
 

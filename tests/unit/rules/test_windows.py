@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import Identifier, IdentifierKind
-from jobs.rules.decide import Expire, Send, Wait, decide
-from jobs.rules.windows import Window, window
+from jobs.rules.decision import Expire, Send, Wait, decide
+from jobs.rules.eligibility import Window, window
 from tests.builders import CREATED, GOOGLE, click, facts, reported, route, starts
 from tests.fakes import NIGHT
 

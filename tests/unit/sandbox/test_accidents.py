@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.accidents import Accident, Kind, after, as_document, parse_accident
+from connectors.sandbox.oplead.accidents import Accident, Kind, after, as_document, parse_accident
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
 BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)

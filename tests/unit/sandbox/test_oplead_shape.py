@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.sandbox.oplead_shape import (
+from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
     RULES,

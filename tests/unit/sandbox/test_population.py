@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 import pytest
 
-from connectors.sandbox.population import FIRST_NIGHT, Population
-from connectors.sandbox.population_clicks import META_KINDS
-from connectors.sandbox.population_dice import apportion
-from connectors.sandbox.population_shares import REPEATED, SHARES
+from connectors.sandbox.population.clicks import META_KINDS
+from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from connectors.sandbox.population.lives import REPEATED, SHARES, apportion
 
 PARIS = ZoneInfo("Europe/Paris")
 LATER = FIRST_NIGHT + timedelta(days=200)
@@ -37,7 +36,7 @@ DIGEST = """
 from datetime import timedelta
 from hashlib import sha256
 from json import dumps
-from connectors.sandbox.population import FIRST_NIGHT, Population
+from connectors.sandbox.population.company import FIRST_NIGHT, Population
 population = Population.generate(7)
 nights = [population.leads_at(FIRST_NIGHT + timedelta(days=days)) for days in (0, 1, 14, 200)]
 print(sha256(dumps([nights, population.clicks()]).encode()).hexdigest())

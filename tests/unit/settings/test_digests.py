@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings.digests import extraction_digest, rules_digest
+from jobs.settings.compile import extraction_digest, rules_digest
 
 PLAIN = "[{ id: sale, stage: won, google_ads: { conversion_action: 12 } }]"
 TOKEN = "{ token: '${OPLEAD_TOKEN}', %s }"

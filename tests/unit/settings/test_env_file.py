@@ -5,7 +5,7 @@ import os
 import pytest
 
 from jobs.settings import Invalid, Valid, load
-from jobs.settings.env_file import read_env_file
+from jobs.settings.references import read_env_file
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from jobs.settings.future import future_notes
+from jobs.settings.unmatched import future_notes
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 GOOGLE = "google_ads: { conversion_action: 12 }"

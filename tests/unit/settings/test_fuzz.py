@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from jobs.settings import Invalid, Valid, load
-from jobs.settings.model import Settings
-from jobs.settings.wording import _OTHERWISE, _models
+from jobs.settings.load import _OTHERWISE, _models
+from jobs.settings.schema import Settings
 
 SECRET = "s3cr3t-Zq9"
 LITERAL = "l1t3ral-Xw7"

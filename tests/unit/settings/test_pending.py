@@ -3,9 +3,8 @@
 import pytest
 
 from jobs.settings import Valid
-from jobs.settings.model import Settings
-from jobs.settings.pending import NOTED
-from jobs.settings.wording import _models
+from jobs.settings.load import NOTED, _models
+from jobs.settings.schema import Settings
 
 META = "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}'%s }"
 CONVERSION = "[{ id: sale, stage: won, google_ads: { conversion_action: 12 }, %s }]"

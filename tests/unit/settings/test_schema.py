@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jobs.settings.schema import schema_text
+from jobs.settings.json_schema import schema_text
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -23,7 +23,7 @@ def test_the_committed_schema_is_current():
 def test_the_writer_writes_what_the_test_compares(tmp_path):
     """The module is a command that takes the file to write."""
     target = tmp_path / "schema.json"
-    subprocess.run([sys.executable, "-m", "jobs.settings.schema", target], check=True, cwd=REPOSITORY, timeout=60)
+    subprocess.run([sys.executable, "-m", "jobs.settings.json_schema", target], check=True, cwd=REPOSITORY, timeout=60)
 
     assert schema_text() == target.read_text(encoding="utf-8")
 

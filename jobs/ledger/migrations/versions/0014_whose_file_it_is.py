@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from jobs.ledger.files import APPLICATION_ID
+from jobs.ledger.database import APPLICATION_ID
 
 revision = '0014'
 down_revision = '0013'

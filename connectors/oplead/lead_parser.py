@@ -1,0 +1,280 @@
+"""One lead's JSON, read into a record or refused with its reason."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from connectors.contact import region_of, says_nothing
+from connectors.oplead.click_ids import is_click_id_label, read_click_ids
+from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, texts
+from connectors.oplead.options import ClickIdRules, FieldPaths
+from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
+from connectors.text import plain
+
+_PEOPLE = ("", "contact.", "customer.")
+_PLACES = ("", "address.", "contact.", "contact.address.")
+
+
+def _under(parents: tuple[str, ...], *names: str) -> tuple[str, ...]:
+    return tuple(parent + name for parent in parents for name in names)
+
+
+CANDIDATES = FieldPaths(
+    id=("id", "leadIdentifier", "leadId", "identifier", "leadData.id"),
+    created_at=("createdAt", "creationDate", "dateCreation", "createdOn", "created", "leadData.createdAt"),
+    updated_at=("updatedAt", "updateDate", "modifiedAt", "lastModified", "updated", "leadData.updatedAt"),
+    status=("status", "leadData.status", "leadStatus", "state"),
+    status_at=("statusDate", "status.date", "statusUpdatedAt", "statusChangedAt", "leadData.statusDate"),
+    history=("statusHistory", "history", "leadData.statusHistory"),
+    click_id=("leadData.externalID", "externalID"),
+    click_id_at=(),
+    utm_source=("utm_source", "leadData.utm_source", "tracking.utm_source"),
+    utm_medium=("utm_medium", "leadData.utm_medium", "tracking.utm_medium"),
+    utm_campaign=("utm_campaign", "leadData.utm_campaign", "tracking.utm_campaign"),
+    email=(*_under(_PEOPLE, "email", "emails"), "ctc_email"),
+    phone=(
+        *_under(_PEOPLE, "phone", "mobile", "mobilePhone", "landline", "phones"),
+        *("ctc_phone", "ctc_mobile"),
+    ),
+    first_name=(*_under(_PEOPLE, "firstname"), "ctc_firstname"),
+    last_name=(*_under(_PEOPLE, "lastname"), "ctc_lastname"),
+    postcode=(*_under(_PLACES, "postcode", "zipCode", "postalCode"), "ctc_postcode"),
+    city=(*_under(_PLACES, "city"), "ctc_city"),
+    country=(*_under(_PLACES, "country"), "ctc_country"),
+)
+
+
+def with_candidates(paths: FieldPaths) -> FieldPaths:
+    """The settings' paths, and the known candidates where they name none."""
+    chosen = {one.name: getattr(paths, one.name) for one in fields(FieldPaths)}
+    return FieldPaths(**{name: getattr(CANDIDATES, name) if path is None else path for name, path in chosen.items()})
+
+
+_ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
+_ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
+_ENTRY_TIME = ("date", "at", "createdAt", "changedAt", "updatedAt", "timestamp")
+_CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
+_COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
+_LONGEST_ID = 200
+_LONGEST_LABEL = 200
+_LONGEST_HISTORY = 1_000  # status changes: what is done with them is done for each stage of each conversion
+_LARGEST_LEAD = 1024 * 1024  # characters of its JSON
+_DEEPEST = 100  # levels; Python itself gives up at some hundreds
+
+
+class Unreadable(Exception):
+    """This lead cannot be read: the message says why by shape, naming the setting to mend, never a value."""
+
+
+def read_id(item: Mapping[str, object], paths: FieldPaths) -> LeadId:
+    """The lead's id, as opaque text.
+
+    Raises:
+        Unreadable: there is none, or it can be none.
+    """
+    value = first(item, paths.id or ())
+    text = text_of(value) if isinstance(value, str | Decimal) else None
+    if text is None or len(text) > _LONGEST_ID or not text.isprintable() or text in {".", ".."}:
+        raise Unreadable(f"no id that can be used ({shape(value)}): see oplead.fields.id")
+    return LeadId(text)
+
+
+def digest_of(item: Mapping[str, object]) -> str:
+    """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order.
+
+    Raises:
+        Unreadable: it is nested too deeply, or larger than any lead.
+    """
+    _check_depth(item)
+    canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if len(canonical) > _LARGEST_LEAD:
+        raise Unreadable(f"its JSON has {len(canonical)} characters, more than any lead's")
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def lacks_click_ids(item: Mapping[str, object], paths: FieldPaths) -> bool:
+    """Whether the part of a lead that holds click ids is left out, so that its own page must be read."""
+    return not any(_has_container(item, path) for path in paths.click_id or ())
+
+
+def parse_lead(
+    item: Mapping[str, object],
+    *,
+    id: LeadId,  # noqa: A002 the record's word
+    digest: str,
+    paths: FieldPaths,
+    click_ids: ClickIdRules,
+    zone: ZoneInfo,
+    wanted: frozenset[str],
+) -> Lead:
+    """The lead's record.
+
+    Args:
+        item: the lead as JSON tells it, numbers as Decimal.
+        id: its id, read before.
+        digest: what tells an unchanged lead.
+        paths: where each thing stands, candidates filled in.
+        click_ids: how values without a label are read.
+        zone: the zone of times written without one.
+        wanted: the paths whose values go into `Lead.fields`.
+
+    Raises:
+        Unreadable: it has no creation time, holds a time that cannot be read, is nested too deeply, or has too much
+            of a history.
+    """
+    _check_depth(item)
+    created_at = _moment(item, paths.created_at, "created_at", zone)
+    if created_at is None:
+        raise Unreadable("no creation time: see oplead.fields.created_at")
+    updated_at = _moment(item, paths.updated_at, "updated_at", zone)
+    label = _label(text_of(first(item, paths.status or ())))
+    utm = Utm(*(_text(item, one) for one in (paths.utm_source, paths.utm_medium, paths.utm_campaign)))
+    ids, problem = _click_ids(item, paths, click_ids, utm.source, zone)
+    return Lead(
+        id=id,
+        created_at=start_of(created_at, zone),
+        # A day alone bounds nothing: the pull that sees a change bounds it closer.
+        updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
+        label=label,
+        history=_history(item, paths, label, zone),
+        click_ids=ids,
+        click_id_problem=problem,
+        utm=utm,
+        contact=_contact(item, paths),
+        fields={path: value for path in sorted(wanted) if (value := _wanted(item, path)) is not None},
+        digest=digest,
+    )
+
+
+def _check_depth(item: Mapping[str, object]) -> None:
+    level: list[object] = [item]
+    for _ in range(_DEEPEST):
+        inside = (one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, Mapping | list))
+        level = [one for values in inside for one in values]
+    if level:
+        raise Unreadable("it is nested too deeply")
+
+
+def _has_container(item: Mapping[str, object], path: str) -> bool:
+    container, _, _ = path.rpartition(".")
+    return any(value is not None for value in raw(item, container)) if container else bool(raw(item, path))
+
+
+def _text(item: Mapping[str, object], paths: tuple[str, ...] | None) -> str | None:
+    return next(iter(texts(item, paths or ())), None)
+
+
+def _moment(container: object, paths: tuple[str, ...] | None, setting: str, zone: ZoneInfo) -> Moment | None:
+    try:
+        return read_moment(first(container, paths or ()), zone)
+    except ValueError as error:
+        raise Unreadable(f"{error}: see oplead.fields.{setting}") from None
+
+
+def _history(
+    item: Mapping[str, object], paths: FieldPaths, label: str | None, zone: ZoneInfo
+) -> tuple[StatusEntry, ...]:
+    """The dated changes, oldest first, and the current status's own date where they end on another label."""
+    entries = _entries(item, paths, zone)
+    if entries and start_of(entries[0].at, zone) > start_of(entries[-1].at, zone):
+        entries.reverse()  # newest first; the sort below keeps the order of equal days
+    entries.sort(key=lambda entry: start_of(entry.at, zone))
+    at = _moment(item, paths.status_at, "status_at", zone)
+    if label and at and (not entries or entries[-1].label != label):
+        entries.append(StatusEntry(label, at))
+        entries.sort(key=lambda entry: start_of(entry.at, zone))
+    return tuple(entries)
+
+
+def _entries(item: Mapping[str, object], paths: FieldPaths, zone: ZoneInfo) -> list[StatusEntry]:
+    path = next((path for path in paths.history or () if find(item, path)), None)
+    if path is None:
+        return []
+    # A lead's general history tells of documents and calls too: there, only what names a status is one.
+    names = _ENTRY_STATUS if path == "history" and paths.history == CANDIDATES.history else _ENTRY_LABEL
+    read = (
+        (_label(text_of(first(entry, names))), _moment(entry, _ENTRY_TIME, "history", zone))
+        for entry in find(item, path)
+        if isinstance(entry, Mapping) and first(entry, names) is not None
+    )
+    entries = [StatusEntry(label, at) for label, at in read if label and at]
+    if len(entries) > _LONGEST_HISTORY:
+        raise Unreadable(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
+    return entries
+
+
+def _label(text: str | None) -> str | None:
+    """A status as it may be kept and shown: without control characters, and cut where it is longer than any."""
+    if text is None:
+        return None
+    label = plain(text).strip()
+    return (label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…") or None
+
+
+def _click_ids(
+    item: Mapping[str, object], paths: FieldPaths, rules: ClickIdRules, utm_source: str | None, zone: ZoneInfo
+) -> tuple[tuple[ClickId, ...], str | None]:
+    """Every click id at any of the paths; a field named like one kind (`leadData.gclid`) is a label."""
+    captured = _moment(item, paths.click_id_at, "click_id_at", zone)
+    captured_at = captured.at if captured and isinstance(captured.at, datetime) else None
+    ids: list[ClickId] = []
+    problems: list[str] = []
+    for path in paths.click_id or ():
+        name = path.rpartition(".")[2]
+        for value in raw(item, path):
+            found, problem = read_click_ids(
+                value,
+                utm_source=utm_source,
+                bare=rules.bare,
+                bare_digits=rules.bare_digits,
+                zone=zone,
+                label=name if is_click_id_label(name) else None,
+            )
+            ids.extend(one if one.clicked_at else replace(one, clicked_at=captured_at) for one in found)
+            problems.extend([problem] if problem else [])
+    return tuple(dict.fromkeys(ids)), problems[0] if problems and not ids else None
+
+
+def _contact(item: Mapping[str, object], paths: FieldPaths) -> Contact:
+    return Contact(
+        emails=texts(item, paths.email or (), _CONTACT_TEXT),
+        phones=texts(item, paths.phone or (), _CONTACT_TEXT),
+        first_name=_text(item, paths.first_name),
+        last_name=_text(item, paths.last_name),
+        postcode=_text(item, paths.postcode),
+        city=_text(item, paths.city),
+        country=_country(item, paths),
+    )
+
+
+def _country(item: Mapping[str, object], paths: FieldPaths) -> str | None:
+    """The first spelling that names a country, else the first: a code of Oplead's own may stand beside the name."""
+    told = next(iter(texts(item, paths.country or (), _COUNTRY_TEXT)), None)
+    if told is None or _names_a_country(told):
+        return told
+    every = (text for key in _COUNTRY_TEXT for text in texts(item, paths.country or (), (key,)))
+    return next(filter(_names_a_country, every), told)
+
+
+def _names_a_country(text: str) -> bool:
+    return not says_nothing(text) and region_of(text) is not None
+
+
+def _wanted(item: Mapping[str, object], path: str) -> str | Decimal | None:
+    """The value at a path; several different ones joined by ` | `, so that none is taken for the only one."""
+    values = dict.fromkeys(_plain(find(item, path)))
+    if len(values) > 1:
+        return " | ".join(str(value) for value in values)
+    return next(iter(values), None)
+
+
+def _plain(values: Iterable[object]) -> Iterator[str | Decimal]:
+    for value in values:
+        if isinstance(value, str | Decimal):
+            yield value
+        elif (text := text_of(value)) is not None:
+            yield text

@@ -1,0 +1,441 @@
+"""Lists page by page: where the leads are in an answer, and how one gets to the next page."""
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
+
+from connectors.errors import Misconfigured
+from connectors.oplead.client import Answer, Refused
+from connectors.oplead.fields import first, raw, shape, text_of
+from connectors.oplead.options import PaginationOptions, PaginationStyle
+from connectors.text import counted
+
+_NEXT_URLS = (
+    *("next.href", "next.url", "next", "links.next.href", "links.next", "nextUrl", "nextPageUrl", "nextLink"),
+    *("paging.next", "pagination.next", "pagination.nextUrl", "meta.next", "meta.nextUrl"),
+)
+_CURSORS = (
+    *("nextCursor", "cursor.next", "cursors.next", "paging.nextCursor", "paging.cursors.after"),
+    *("pagination.nextCursor", "meta.nextCursor", "nextPageToken", "continuationToken"),
+)
+_ENDS = (*_NEXT_URLS, *_CURSORS)
+_MORE = ("hasMore", "hasNext", "pagination.hasMore", "pagination.hasNext", "meta.hasMore", "paging.hasMore")
+_TOTALS = ("total", "totalCount", "totalElements", "totalItems", "pagination.total", "meta.total")
+_PAGE_SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1000})
+_NUMBER = re.compile(r"\d{1,12}", re.ASCII)
+_PORTS = {"http": 80, "https": 443}
+
+
+_CIRCLE = "the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)"
+_EMPTY_PAGES = 3
+"""So many pages in a row without a lead are the end of a list that always names a next one."""
+_TOLERATED = 50
+"""One lead in so many may be missing at the end: platforms count some that they do not show."""
+_NOT_FOUND = 404
+_NAMELESS = "\0"
+"""Begins the mark of an entry without an id."""
+
+_LONGEST_PLACE = 4_000  # characters of an address that servers take
+Kind = Literal["start", "page", "offset", "cursor", "target"]
+_NUMBERED = frozenset({"page", "offset"})
+_KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
+    "auto": ("target", "cursor"),
+    "none": (),
+    "page": ("page",),
+    "offset": ("offset",),
+    "cursor": ("cursor",),
+    "last_id": ("cursor",),
+    "next_url": ("target",),
+    "link_header": ("target",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of the list is asked for: a number, a cursor, or a path and query (`target`)."""
+
+    kind: Kind
+    value: str = ""
+
+    @property
+    def token(self) -> str:
+        """The place as one text, to be kept and read again by `Walk.resume`."""
+        return f"{self.kind}:{self.value}"
+
+
+class Walk:
+    """One way through a list's pages; it remembers where it was."""
+
+    def __init__(
+        self,
+        options: PaginationOptions,
+        *,
+        origin: str,
+        path: str,
+        query: Mapping[str, str],
+        whole: bool = True,
+        secret: str | None = None,
+    ) -> None:
+        """Stand before the list at `path` of `origin`, asked for with `query`.
+
+        Args:
+            options: how the list goes on.
+            origin: scheme, host and port, which no next page may leave.
+            path: the list's path.
+            query: what every page is asked for with; a next URL is followed as it is.
+            whole: whether every lead is listed, not only what changed.
+            secret: the query parameter that carries the token, left out of every place.
+        """
+        self.moved = False
+        """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
+        self._options = options
+        self._origin = origin
+        self._path = path
+        self._query = dict(query)
+        self._whole = whole
+        self._secret = secret
+        self._places: set[Place] = set()
+        self._pages: set[bytes] = set()
+        self._lately: deque[frozenset[str]] = deque(maxlen=2)
+        """What the last pages held: a list that moves hands its entries on to the next page."""
+        self._listed = 0
+        self._totals: list[int] = []
+        """The first total told, and the latest."""
+        self._empty_in_a_row = 0
+        self._resumed = False
+
+    @property
+    def missing(self) -> int:
+        """How many more leads the answers say there are than were listed, once the end is reached.
+
+        0 where that cannot be said: the total changed meanwhile, or the walk did not begin at the start.
+        """
+        if self._resumed or self.moved or not self._whole or len(set(self._totals)) != 1:
+            return 0
+        return max(0, self._totals[0] - self._listed)
+
+    def refuse_if_cut(self) -> None:
+        """At the end: hold the walk against the total that was told, if any.
+
+        Raises:
+            Misconfigured: clearly fewer leads were listed than there are.
+        """
+        if self.missing * _TOLERATED > sum(self._totals[:1]):
+            raise Misconfigured(
+                f"Oplead says that there are {self._totals[0]} leads, and lists {self._listed}: see oplead.pagination "
+                "(style, first_page, next, and total where another number is meant), and oplead.token, whose key may "
+                "see only some leads"
+            )
+
+    def start(self) -> Place:
+        """The first page."""
+        match self._options.style:
+            case "page":
+                return Place("page", str(self._options.first_page))
+            case "offset":
+                return Place("offset", "0")
+            case _:
+                return Place("start")
+
+    def resume(self, token: str) -> Place:
+        """The place an earlier walk's token names; the first page where the settings have changed since.
+
+        Raises:
+            Misconfigured: it leads to another host.
+        """
+        named, _, value = token.partition(":")
+        kind = next((kind for kind in _KINDS[self._options.style] if kind == named), None)
+        if kind is None or (kind in _NUMBERED and not _NUMBER.fullmatch(value)):
+            return self.start()
+        self._resumed = True
+        return self._target(value, self._origin) if kind == "target" else Place(kind, value)
+
+    def address(self, place: Place) -> str:
+        """The path and query that ask for a place."""
+        if place.kind == "target":
+            return place.value
+        options, query = self._options, dict(self._query)
+        if options.size_param and options.size:
+            query[options.size_param] = str(options.size)
+        if place.kind != "start":
+            params = {
+                "page": options.page_param,
+                "offset": options.offset_param,
+                "cursor": options.cursor_param,
+            }
+            query[params[place.kind]] = place.value
+        return self._path + ("?" + urlencode(query, quote_via=quote) if query else "")
+
+    def after(self, place: Place, answer: Answer, marks: Sequence[str]) -> Place | None:
+        """The place that follows; None at the end.
+
+        Args:
+            place: where the answer was asked for.
+            answer: the page.
+            marks: what tells the page's entries apart, one each: its id, or else `nameless`.
+
+        Raises:
+            Misconfigured: the list cannot be followed, may be cut, leaves the host or runs in circles.
+        """
+        self._places.add(place)
+        repeated = self._is_repeated(marks)
+        self._count(place, answer, marks, is_new=not repeated)
+        following = self._following(place, answer, marks) if self._goes_on(place, marks) else None
+        if repeated:
+            # A list that is numbered may serve its last page again and again.
+            seen_to_work = self._resumed or len(self._pages) > 1
+            if place.kind in _NUMBERED and (seen_to_work or self._totals[-1:] == [self._listed]):
+                return None
+            raise Misconfigured(_CIRCLE)
+        if following in self._places:
+            raise Misconfigured(_CIRCLE)
+        if following and len(self._places) >= self._options.max_pages:
+            raise Misconfigured(f"more than {len(self._places)} pages: see oplead.pagination.max_pages")
+        return following
+
+    def _goes_on(self, place: Place, marks: Sequence[str]) -> bool:
+        """Whether there may be more: a platform may leave leads out of a page until none is on it."""
+        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
+        return self._empty_in_a_row < (1 if place.kind in _NUMBERED else _EMPTY_PAGES)
+
+    @property
+    def _seen_lately(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._lately)
+
+    def _count(self, place: Place, answer: Answer, marks: Sequence[str], *, is_new: bool) -> None:
+        entries = frozenset(marks)
+        lately = self._seen_lately
+        self._lately.append(entries)
+        without_id = [mark for mark in marks if is_nameless(mark)]
+        named = entries.difference(without_id)
+        self._listed += len(named - lately) + len(without_id) if is_new else 0
+        self.moved |= is_new and not lately.isdisjoint(named)
+        total = self._total(answer)
+        # What is smaller than what was listed is no total: some platforms tell a page's own number.
+        if total is not None and total >= self._listed:
+            # By a cursor nothing is passed over, whatever comes and goes.
+            self.moved |= place.kind != "cursor" and self._totals[-1:] not in ([], [total])
+            self._totals = [*self._totals[:1], total]
+
+    def _total(self, answer: Answer) -> int | None:
+        if self._options.total_header is not None:
+            return answer.totals.get(self._options.total_header)
+        body = answer.body
+        paths = _TOTALS if self._options.total is None else (self._options.total,)
+        told = first(body, paths) if isinstance(body, Mapping) else None
+        written = text_of(told) if isinstance(told, str | Decimal) else None
+        return int(written) if written and _NUMBER.fullmatch(written) else None
+
+    def after_refusal(self, place: Place, refusal: Refused) -> Place | None:
+        """Where to go when a page is refused: nowhere past the end, to the start from a place grown stale.
+
+        Raises:
+            Refused: it means neither.
+        """
+        if place.kind in _NUMBERED and refusal.status == _NOT_FOUND and place != self.start():
+            return None
+        if self._resumed and not self._places:
+            self._resumed = False
+            return self.start()
+        raise refusal
+
+    def _is_repeated(self, marks: Sequence[str]) -> bool:
+        if not marks:
+            return False
+        page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
+        repeated = page in self._pages or self._seen_lately.issuperset(marks)
+        self._pages.add(page)
+        return repeated
+
+    def _following(self, place: Place, answer: Answer, marks: Sequence[str]) -> Place | None:
+        written: object
+        count = len(marks)
+        paths: tuple[str, ...] = ()
+        match self._options.style:
+            case "none":
+                return None
+            case "page" | "offset":
+                return self._numbered(place, count)
+            case "last_id":
+                return self._after_last_id(marks)
+            case "link_header":
+                written = answer.next_link or None
+            case "next_url":
+                paths = self._next_paths(_NEXT_URLS)
+                written = _told(answer.body, paths)
+            case "cursor":
+                paths = self._next_paths(_CURSORS)
+                written = _told(answer.body, paths)
+            case "auto":
+                return self._self_described(place, answer, count)
+        if written is None:
+            self._refuse_if_more(answer, count, is_first=place.kind == "start" and self._whole, paths=paths)
+            return None
+        return Place("cursor", _text(written)) if self._options.style == "cursor" else self._linked(written, answer)
+
+    def _numbered(self, place: Place, count: int) -> Place | None:
+        """The next number: a page's length proves nothing, as the platform may leave leads out after it has cut."""
+        step = 1 if place.kind == "page" else count
+        return Place(place.kind, str(int(place.value) + step))
+
+    def _after_last_id(self, marks: Sequence[str]) -> Place | None:
+        """After the last entry that has an id: nothing else of an entry may be kept, or stand in an address."""
+        if not marks:
+            return None
+        last = next((mark for mark in reversed(marks) if not is_nameless(mark)), None)
+        if last is None:
+            raise Misconfigured(
+                f"no id to go on after, on a page of {counted(len(marks), 'lead')}: see oplead.fields.id"
+            )
+        return Place("cursor", last)
+
+    def _self_described(self, place: Place, answer: Answer, count: int) -> Place | None:
+        """Only what an answer says of itself: a next URL, a Link header, a cursor."""
+        written = _told(answer.body, self._next_paths(_NEXT_URLS))
+        if isinstance(written, str) and written.startswith(("http://", "https://", "/", "?")):
+            return self._linked(written, answer)
+        if written is not None and self._options.next is None:
+            raise Misconfigured("a next page is told of, but not by its address: write oplead.pagination.style")
+        if answer.next_link:
+            return self._linked(answer.next_link, answer)
+        cursor = written if written is not None else _told(answer.body, self._next_paths(_CURSORS))
+        if cursor is not None:
+            return Place("cursor", _text(cursor))
+        self._refuse_if_more(answer, count, is_first=place.kind == "start", paths=self._next_paths(_ENDS))
+        return None
+
+    def _refuse_if_more(self, answer: Answer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
+        """Refuse a list that may go on after an answer that names no next page."""
+        if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
+            style = self._options.style
+            way = "oplead.pagination.style" if style == "auto" else f"oplead.pagination.style ({style}) and next"
+            raise Misconfigured(
+                f"the list may be cut: {counted(count, 'lead')}, and nothing tells how to go on; "
+                f"{'write' if style == 'auto' else 'see'} {way} (none, if these are all)"
+            )
+
+    def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
+        return candidates if self._options.next is None else (self._options.next,)
+
+    def _linked(self, written: object, answer: Answer) -> Place:
+        return self._target(_text(written), answer.url)
+
+    def _target(self, written: str, base: str) -> Place:
+        """An address as a place, on our own scheme and host whatever it says."""
+        try:
+            there, here = urlsplit(urljoin(base, written)), urlsplit(self._origin)
+            same = _host(there) == _host(here)
+        except ValueError:
+            raise Misconfigured("the next page's address is none: see oplead.pagination") from None
+        if not same:
+            raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
+        pairs = (pair for pair in there.query.split("&") if pair)
+        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self._secret)
+        # Two slashes before it would make a host of its first part where the place is read again.
+        path = "/" + there.path.lstrip("/")
+        return Place("target", path + ("?" + query if query else ""))
+
+
+def nameless(item: object) -> str:
+    """The mark of an entry without an id, which gives nothing of it away.
+
+    Two that look alike are two, and neither has come again.
+    """
+    return _NAMELESS + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
+
+
+def is_nameless(mark: str) -> bool:
+    """Whether a mark is that of an entry without an id."""
+    return mark.startswith(_NAMELESS)
+
+
+def _told(body: object, paths: Sequence[str]) -> object:
+    """What an answer says at the first of the paths that says anything; `false` says there is nothing."""
+    value = first(body, paths) if isinstance(body, Mapping) else None
+    return None if value is False else value
+
+
+def _text(value: object) -> str:
+    text = text_of(value) if isinstance(value, str | Decimal) else None
+    if text is None:
+        raise Misconfigured(f"no next page can be read ({shape(value)}): see oplead.pagination.next")
+    if len(text) > _LONGEST_PLACE:
+        raise Misconfigured(
+            f"the next page's place has {len(text)} characters, more than a request may: see oplead.pagination"
+        )
+    return text
+
+
+def _may_be_cut(body: object, count: int, total: int | None, *, is_first: bool, paths: Sequence[str]) -> bool:
+    """Whether there may be more than an answer holds that names no next page."""
+    if not isinstance(body, Mapping):
+        return is_first and count in _PAGE_SIZES
+    if first(body, _MORE) is True:
+        return True
+    if not is_first or any(raw(body, path) for path in paths):
+        return False  # what told of a next page before, or has a place for it, would tell
+    return count in _PAGE_SIZES if total is None else total > count
+
+
+def _host(address: SplitResult) -> tuple[str | None, int | None]:
+    port = address.port
+    return address.hostname, None if port == _PORTS.get(address.scheme) else port
+
+
+_ARRAYS = ("data", "items", "results", "leads", "content", "records", "value")
+_KEY = re.compile(r"[A-Za-z_@$][\w.:-]{0,40}", re.ASCII)
+
+
+def find_items(body: object, path: str | None) -> list[object]:
+    """The one array of leads in an answer: at `path`, else the answer itself, else under a usual name.
+
+    Raises:
+        Misconfigured: there is none, or more than one.
+    """
+    if path is not None:
+        candidates = list(raw(body, path))
+    elif isinstance(body, list):
+        candidates = [body]
+    else:
+        candidates = [
+            *_under_usual_names(body),
+            *(one for inside in raw(body, "data") for one in _under_usual_names(inside)),
+        ]
+    arrays = [value for value in candidates if isinstance(value, list)]
+    if len(arrays) == 1:
+        return arrays[0]
+    where = f"at {path}" if path else "in the answer"
+    if not arrays and any(_is_keyed(value) for value in candidates):
+        raise Misconfigured(
+            f"the leads {where} are keyed by their ids instead of standing in an array, which is not read: write "
+            "where an array is as oplead.pagination.items, or have Oplead list them as one (oplead.extra_query)"
+        )
+    raise Misconfigured(
+        f"{len(arrays) or 'no'} arrays of leads {where} ({_keys(body)}): "
+        "write where the one is as oplead.pagination.items"
+    )
+
+
+def _under_usual_names(body: object) -> list[object]:
+    return [value for name in _ARRAYS for value in raw(body, name)] if isinstance(body, Mapping) else []
+
+
+def _is_keyed(value: object) -> bool:
+    """Whether an object holds only objects, each under a name that reads as an id."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(one, Mapping) and any(map(str.isdigit, str(key))) for key, one in value.items())
+    )
+
+
+def _keys(body: object) -> str:
+    if not isinstance(body, Mapping):
+        return "it is no object"
+    named = [str(key) for key in body if _KEY.fullmatch(str(key))][:8]
+    return "it has " + ", ".join(named) if named else "it has no names"

@@ -1,0 +1,359 @@
+"""The fields of many leads as one tree, and what their names suggest."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from connectors.errors import Misconfigured
+from connectors.oplead.fields import is_empty, raw, read_moment
+from connectors.oplead.pagination import find_items
+from connectors.survey import KeyPath
+from connectors.text import counted
+
+
+def plain(name: str) -> str:
+    """A name by which names are compared: no case, accents, `_`, `-` or points."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in decomposed if letter.isalnum()).casefold()
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "id": _words(
+        "id uuid guid leadid idlead identifiant identifiantlead leadidentifier identifier numero numerolead "
+        "leadnumber reference referencelead leadreference ref"
+    ),
+    "created_at": _words(
+        "createdat creationdate datecreation datedecreation createdon created creele creationtime createddate "
+        "datecreated createdtime insertedat dateajout datereception receivedat submittedat datelead leaddate"
+    ),
+    "updated_at": _words(
+        "updatedat updatedate modifiedat lastmodified updated datemodification datedemodification datemaj "
+        "datemiseajour derniermodification dernieremodification modifiele misajourle lastupdate lastupdated "
+        "lastmodifiedat modificationdate updatedon modifiedon dateupdated updateddate majle lastmodifieddate"
+    ),
+    "status": _words(
+        "statuslabel statutlabel libellestatut status statut leadstatus statutlead statuslead etat state "
+        "stage etape statuscode codestatut"
+    ),
+    "status_at": _words(
+        "statusdate datestatut statusupdatedat statuschangedat datedestatut statutdate datechangementstatut "
+        "statussince statutdepuis datestatus statuschangedate"
+    ),
+    "history": _words(
+        "statushistory historiquestatuts historiquestatut historique historiquedesstatuts statuschanges "
+        "statuslog history"
+    ),
+    "click_id": _words(
+        "externalid clickid clickids idclic identifiantclic identifiantdeclic clicid gclid gbraid wbraid "
+        "fbclid fbc adclickid trackingid identifiantexterne idexterne"
+    ),
+    "click_id_at": _words("clickedat clickdate dateclic clicktime gclidts clickidat"),
+    "utm_source": _words("utmsource"),
+    "utm_medium": _words("utmmedium"),
+    "utm_campaign": _words("utmcampaign"),
+    "email": _words("email emails mail courriel emailaddress adresseemail adressemail ctcemail"),
+    "phone": _words(
+        "phone phones mobile mobilephone landline telephone telephones portable tel phonenumber telephonefixe "
+        "telephonemobile telephoneportable fixe telfixe telmobile telportable homephone cellphone "
+        "numerotelephone ctcphone ctcmobile"
+    ),
+    "first_name": _words("firstname prenom givenname forename ctcfirstname"),
+    "last_name": _words("lastname nom nomdefamille surname familyname ctclastname"),
+    "postcode": _words("postcode zipcode postalcode zip codepostal cp ctcpostcode"),
+    "city": _words("city ville town commune ctccity"),
+    "country": _words("country countrycode pays codepays ctccountry"),
+}
+"""What each thing may be called, likeliest first; what `candidates` names already stands here too."""
+
+SEVERAL = frozenset({"phone", "email"})
+"""What a person may have more than one of."""
+MOBILE, FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
+"""What the name of a mobile or of a fixed phone has in it."""
+CONTACT = frozenset({"email", "phone", "first_name", "last_name", "postcode", "city", "country"})
+NEEDED = ("id", "created_at", "status", "click_id")
+"""Without these nothing can be sent."""
+
+CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
+"""What a consent's name has in it."""
+OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
+"""What the name of a field has in it whose yes is a refusal."""
+_AGREED = frozenset(
+    {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
+)
+_DECLINED = frozenset(
+    {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
+)
+CONSENT_WORDS = _AGREED | _DECLINED
+"""Answers that only a consent has, by their plain spelling."""
+GRANTED = _AGREED | {"oui", "o", "yes", "y", "true", "vrai", "1"}
+REFUSED = _DECLINED | {"non", "n", "no", "false", "faux", "0"}
+ANSWERS = GRANTED | REFUSED
+"""Answers that may be shown as they stand."""
+CHANNELS = frozenset(
+    {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
+    | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
+)
+"""Names of what tells where a lead came from; those values are business facts."""
+AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur")
+"""What an amount's name has in it."""
+
+
+_DEEPEST = 6
+_MOST_PATHS = 400
+_NAME = re.compile(r"[^\W\d][\w@$:-]{0,60}|_[\w-]{1,60}")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_PHONE = re.compile(r"(?:\+|00)?[\d\s().-]{9,20}")
+_NUMBER = re.compile(
+    # As French people type amounts, too: 1 231, 3 780,00 €, 900 EUR HT; the spaces may be no-break ones.
+    r"-?(?:\d+|\d{1,3}(?:[ \u00a0\u2007\u2009\u202f]\d{3})+)(?:[.,]\d+)?(?:\s?(?:€|eur(?:os?)?))?(?:\s?(?:ttc|ht))?",
+    re.IGNORECASE,
+)
+_KNOWN = frozenset(name for names in NAMES.values() for name in names)
+_PAIR_NAMES = ("name", "key", "code", "label")
+_PHP = frozenset({"date", "timezone", "timezonetype"})
+_RARELY = 0.02
+_MANY = 20
+_EPOCHS_FROM = 2010
+
+
+@dataclass(slots=True)
+class Node:
+    """What leads hold at one path."""
+
+    values: dict[int, list[object]] = field(default_factory=dict)
+    """By the lead's number, what is not empty there."""
+    leads: set[int] = field(default_factory=set)
+    """The leads that have the path at all."""
+    is_pair: bool = False
+    """Whether the path's last name was written as data, in a list of names and values."""
+    is_listed: bool = False
+    """Whether it stands in entries of a list, as past statuses do."""
+
+    @property
+    def filled(self) -> int:
+        """How many leads hold something there."""
+        return len(self.values)
+
+    @property
+    def holds_more(self) -> bool:
+        """Whether it is a container: an object or a list."""
+        return any(isinstance(value, Mapping | list) for value in self.every())
+
+    def every(self) -> Iterator[object]:
+        """Every value."""
+        for values in self.values.values():
+            yield from values
+
+
+Tree = Mapping[str, Node]
+
+
+def tree_of(leads: Sequence[object]) -> Tree:
+    """Every dotted path that many leads share, in the order it was met, containers among them.
+
+    A name that few leads have may be somebody's data (an object kept by people's names), unless we know it.
+    """
+    nodes: dict[str, Node] = {}
+    for number, lead in enumerate(leads):
+        for path, value, is_pair, is_listed in _walk(lead, "", _DEEPEST, is_listed=False):
+            if path not in nodes and len(nodes) >= _MOST_PATHS:
+                continue
+            node = nodes.setdefault(path, Node())
+            node.is_pair |= is_pair
+            node.is_listed |= is_listed
+            node.leads.add(number)
+            if not is_empty(value):
+                node.values.setdefault(number, []).append(value)
+    return {path: node for path, node in nodes.items() if _is_shared(path, nodes, len(leads))}
+
+
+_Step = tuple[str, object, bool, bool]
+
+
+def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[_Step]:
+    if depth == 0 or (path and is_php_date(value)):
+        return
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _below(path, name, inner, depth, is_pair=False, is_listed=is_listed)
+    elif isinstance(value, list):
+        pairs = [pair for one in value if (pair := _pair(one)) is not None]
+        for name, inner in pairs:
+            yield from _below(path, name, inner, depth, is_pair=True, is_listed=is_listed)
+        if not pairs:
+            for one in value:
+                yield from _walk(one, path, depth - 1, is_listed=True)
+
+
+def _below(path: str, name: str, inner: object, depth: int, *, is_pair: bool, is_listed: bool) -> Iterator[_Step]:
+    if not _NAME.fullmatch(name):  # neither to be written in the settings nor to be shown: it may be anything
+        return
+    below = f"{path}.{name}" if path else name
+    yield below, inner, is_pair, is_listed
+    yield from _walk(inner, below, depth - 1, is_listed=is_listed)
+
+
+def _pair(one: object) -> tuple[str, object] | None:
+    """The name and value of an entry that is such a pair."""
+    values = raw(one, "value") if isinstance(one, Mapping) else ()
+    names = (name for key in _PAIR_NAMES for name in raw(one, key) if isinstance(name, str))
+    name = next(names, None) if values else None
+    return None if name is None else (name, values[0])
+
+
+def is_php_date(value: object) -> bool:
+    """Whether an object is what PHP makes of a date."""
+    return isinstance(value, Mapping) and "date" in value and {plain(name) for name in value} <= _PHP
+
+
+def is_date(value: object, zone: ZoneInfo) -> bool:
+    """Whether a value reads as a time, as text, as PHP's object or as a number since 1970."""
+    if not isinstance(value, str | Decimal) and not is_php_date(value):
+        return False
+    try:
+        return read_moment(value, zone) is not None
+    except (ValueError, ArithmeticError):
+        return False
+
+
+def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[KeyPath, ...]:
+    """The paths, how many leads fill each, and with what."""
+    return tuple(KeyPath(path, node.filled, _shapes(node, zone)) for path, node in tree.items())
+
+
+def _is_shared(path: str, nodes: Tree, leads: int) -> bool:
+    names = path.split(".")
+    return all(
+        _is_shared_name(name, nodes[".".join(names[: depth + 1])], leads)
+        for depth, name in enumerate(names)
+        if ".".join(names[: depth + 1]) in nodes
+    )
+
+
+def _is_shared_name(name: str, node: Node, leads: int) -> bool:
+    if plain(name) in _KNOWN or len(node.leads) > max(1, leads * _RARELY):
+        return True
+    return leads < _MANY and not node.is_pair
+
+
+def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
+    kinds = Counter(kind_of(value, zone) for value in node.every())
+    lengths = [len(value) for value in node.every() if kind_of(value, zone) == "text" and isinstance(value, str)]
+    shown = [_text_shape(lengths) if kind == "text" else kind for kind, _ in kinds.most_common(3)]
+    return tuple(shown) or ("nothing",)
+
+
+def kind_of(value: object, zone: ZoneInfo) -> str:
+    """What a value is, in a word or two that tell nothing of it."""
+    if is_php_date(value):
+        return "date"
+    if isinstance(value, Mapping):
+        return "object"
+    if isinstance(value, list):
+        return "list"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, Decimal):
+        return "date, in seconds or milliseconds" if _is_epoch(value, zone) else "number"
+    if not isinstance(value, str):
+        return "nothing"
+    text = value.strip()
+    if _EMAIL.fullmatch(text):
+        return "e-mail address"
+    if is_date(text, zone) and not _NUMBER.fullmatch(text):
+        return "date"
+    if _PHONE.fullmatch(text):
+        return "phone number or other digits"
+    return "number" if _NUMBER.fullmatch(text) else "text"
+
+
+def _is_epoch(value: Decimal, zone: ZoneInfo) -> bool:
+    if not is_date(value, zone):
+        return False
+    moment = read_moment(value, zone)
+    return moment is not None and isinstance(moment.at, datetime) and moment.at.year >= _EPOCHS_FROM
+
+
+def _text_shape(lengths: Sequence[int]) -> str:
+    least, most = min(lengths), max(lengths)
+    longest = counted(most, "character")
+    return f"text, {longest}" if least == most else f"text, {least} to {longest}"
+
+
+_DEEPEST_ENVELOPE = 3
+_TOTALS = frozenset(
+    {"total", "totalcount", "totalelements", "totalitems", "totalresults", "totalrecords", "nombretotal"}
+    | {"count", "recordstotal", "nbtotal", "totalhits", "nbresultats"}
+)
+_LEAD_WORDS = frozenset(name for field in NEEDED for name in NAMES[field])
+
+
+def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[object]]:
+    """The setting that finds the leads, None where none is needed, and the leads it finds.
+
+    Raises:
+        Misconfigured: there is no array of leads, or several might be it.
+    """
+    try:
+        return configured, find_items(body, configured)
+    except Misconfigured:
+        found = {path: array for path, array in _arrays(body, "", _DEEPEST_ENVELOPE) if _may_be_leads(array)}
+        best = max((_likeness(array) for array in found.values()), default=0)
+        likely = [path for path, array in found.items() if _likeness(array) == best]
+        if len(likely) != 1:
+            raise
+        return likely[0], find_items(body, likely[0])
+
+
+def beside(body: object) -> Iterator[tuple[str, object]]:
+    """The single values an answer tells beside its lists, by path."""
+    yield from _values(body, "", _DEEPEST_ENVELOPE)
+
+
+def told_total(body: object, shown: int) -> int | None:
+    """How many leads there are, where an answer says a number that can be it."""
+    for path, value in beside(body):
+        name = plain(path.rpartition(".")[2])
+        if name in _TOTALS and isinstance(value, Decimal) and value == value.to_integral_value() and value >= shown:
+            # `count` is more often the length of this page
+            if name == "count" and value == shown:
+                continue
+            return int(value)
+    return None
+
+
+def _arrays(value: object, path: str, depth: int) -> Iterator[tuple[str, list[object]]]:
+    if isinstance(value, list):
+        yield path, value
+    elif isinstance(value, Mapping) and depth:
+        for name, inner in value.items():
+            if "." not in name and not any(letter.isspace() for letter in name):
+                yield from _arrays(inner, f"{path}.{name}" if path else name, depth - 1)
+
+
+def _values(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        if depth:
+            for name, inner in value.items():
+                yield from _values(inner, f"{path}.{name}" if path else name, depth - 1)
+    elif not isinstance(value, list) and path:
+        yield path, value
+
+
+def _may_be_leads(array: Sequence[object]) -> bool:
+    return bool(array) and all(isinstance(one, Mapping) for one in array[:20])
+
+
+def _likeness(array: Sequence[object]) -> int:
+    """How many of a lead's own words an entry has."""
+    first = array[0]
+    return len({plain(name) for name in first} & _LEAD_WORDS) if isinstance(first, Mapping) else 0

@@ -1,0 +1,1 @@
+"""Google as the sandbox plays it: its token server and its two interfaces."""

@@ -1,0 +1,1 @@
+"""The Google Ads API as the sandbox plays it."""

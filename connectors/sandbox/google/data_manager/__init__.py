@@ -1,0 +1,1 @@
+"""The Data Manager API as the sandbox plays it."""

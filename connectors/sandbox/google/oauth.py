@@ -1,0 +1,235 @@
+"""Google's token endpoint for service accounts: a signed assertion in, a bearer token out."""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from urllib.parse import parse_qs
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from connectors.sandbox.rules import Rule
+from connectors.sandbox.server import Request, Response, json_response
+
+Key = rsa.RSAPrivateKey
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+AUDIENCE = "https://oauth2.googleapis.com/token"
+"""What an assertion names, wherever the key file says to send it."""
+DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
+ADWORDS = "https://www.googleapis.com/auth/adwords"
+SCOPES = frozenset({DATA_MANAGER, ADWORDS})
+CLIENT_EMAIL = "oplead-sync@sandbox-project.iam.gserviceaccount.com"
+LIFETIME_SECONDS = 3600
+SKEW_SECONDS = 300
+
+_PAGE = "https://developers.google.com/identity/protocols/oauth2/service-account"
+RULES: tuple[Rule, ...] = (
+    Rule("oauth", "only POST /token with a form body is answered", "documented", _PAGE),
+    Rule("oauth", f"grant_type is {GRANT_TYPE}", "documented", _PAGE),
+    Rule("oauth", "the assertion is a JWT signed RS256 by the account's own key", "documented", _PAGE),
+    Rule("oauth", "iss is the account's e-mail address", "documented", _PAGE),
+    Rule("oauth", f"aud is {AUDIENCE}", "documented", _PAGE),
+    Rule("oauth", "scope names datamanager or adwords and nothing else", "assumed", "assumed"),
+    Rule("oauth", "exp lies at most an hour after iat, and neither is far from now", "documented", _PAGE),
+    Rule("oauth", "every other field of form, header or claims is refused", "assumed", "assumed"),
+    Rule("oauth", "a token works for an hour", "documented", _PAGE),
+    Rule("oauth", "a token works only with the scope it was asked for", "documented", _PAGE),
+    Rule("oauth", "a revoked account is answered 400 invalid_grant", "inferred", _PAGE),
+)
+
+
+class _RefusedError(Exception):
+    """An OAuth error: the code, then the sentence."""
+
+
+class OAuth:
+    """One service account, its key, and the tokens given out for it.
+
+    Switches:
+        revoke_tokens: setting it makes every token given out so far worthless; new ones work. Reads false.
+        refuse_tokens: while true no token is given out: 400 invalid_grant.
+    """
+
+    def __init__(self, key: Key, *, machine: Callable[[], float] = time.time) -> None:
+        """Serve the account of `key`; `machine` tells seconds since 1970.
+
+        It is the machine's own clock, not the sandbox's, because google-auth signs and expires by that one.
+        """
+        self._lock = Lock()
+        self._key = key
+        self._machine = machine
+        self._tokens: dict[str, tuple[str, float]] = {}
+        """By the token's SHA-256: its scopes, and when it expires."""
+        self.switches: dict[str, object] = {"revoke_tokens": False, "refuse_tokens": False}
+
+    def switch(self, name: str, value: object) -> None:
+        """Turn one switch; ValueError where it has no such position."""
+        if name not in self.switches or not isinstance(value, bool):
+            raise ValueError(f"{name} is true or false")
+        with self._lock:
+            if name == "revoke_tokens":
+                self._tokens.clear()
+            else:
+                self.switches[name] = value
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request to the token endpoint."""
+        if request.path != "/token":
+            return json_response(404, {"error": "not_found"})
+        if request.method != "POST":
+            return json_response(405, {"error": "method_not_allowed"}, {"Allow": "POST"})
+        try:
+            scope = self._granted(request)
+        except _RefusedError as refusal:
+            code, sentence = refusal.args
+            return json_response(400, {"error": code, "error_description": sentence})
+        token = "ya29.sandbox-" + secrets.token_urlsafe(24)
+        with self._lock:
+            self._tokens[_digest(token)] = (scope, self._machine() + LIFETIME_SECONDS)
+        body = {"access_token": token, "expires_in": LIFETIME_SECONDS, "token_type": "Bearer"}
+        return json_response(200, body)
+
+    def authorised(self, request: Request) -> bool:
+        """Whether a request carries a living token for the Data Manager API."""
+        return DATA_MANAGER in (self.scopes(request.headers.get("authorization", "")) or ())
+
+    def scopes(self, authorization: str) -> frozenset[str] | None:
+        """What the token of an Authorization header is good for; None where none lives behind it."""
+        scheme, _, token = authorization.partition(" ")
+        with self._lock:
+            scope, expires = self._tokens.get(_digest(token), ("", 0.0))
+        return frozenset(scope.split()) if scheme == "Bearer" and self._machine() < expires else None
+
+    def key_file(self, token_uri: str) -> str:
+        """The account's key file, as Google Cloud gives one out, with its tokens fetched at `token_uri`."""
+        pem = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        fields = {
+            "type": "service_account",
+            "project_id": "sandbox-project",
+            "private_key_id": self._key_id(),
+            "private_key": pem.decode(),
+            "client_email": CLIENT_EMAIL,
+            "client_id": "100000000000000000001",
+            "token_uri": token_uri,
+        }
+        return json.dumps(fields, indent=2) + "\n"
+
+    def dump(self) -> dict[str, object]:
+        """Its state as JSON, without the key and without a token in clear."""
+        with self._lock:
+            return {
+                "tokens": {digest: list(kept) for digest, kept in self._tokens.items()},
+                "refuse_tokens": self.switches["refuse_tokens"],
+            }
+
+    def load(self, state: Mapping[str, object]) -> None:
+        """Go on from a dumped state."""
+        match state:
+            case {"tokens": dict(tokens), "refuse_tokens": bool(refuse)}:
+                with self._lock:
+                    self._tokens = {digest: (str(scope), float(end)) for digest, (scope, end) in tokens.items()}
+                    self.switches["refuse_tokens"] = refuse
+            case _:
+                raise ValueError("this is no state of the token endpoint")
+
+    def _granted(self, request: Request) -> str:
+        """The scopes a request earns."""
+        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+            raise _RefusedError("invalid_request", "The body must be a form.")
+        form = parse_qs(request.body.decode("latin-1"), keep_blank_values=True)
+        if form.get("grant_type") != [GRANT_TYPE]:
+            raise _RefusedError("unsupported_grant_type", "Invalid grant_type.")
+        if form.keys() != {"grant_type", "assertion"} or len(form["assertion"]) != 1:
+            raise _RefusedError("invalid_request", "Send grant_type and assertion, once each, and nothing else.")
+        claims = self._verified(form["assertion"][0])
+        self._check_times(claims)
+        if self.switches["refuse_tokens"]:
+            raise _RefusedError("invalid_grant", "Invalid grant: account not found.")
+        return _scope(claims)
+
+    def _verified(self, assertion: str) -> Mapping[str, object]:
+        """The claims of an assertion of ours, rightly signed."""
+        signed, _, signature = assertion.rpartition(".")
+        head, _, body = signed.partition(".")
+        header, claims = _part(head), _part(body)
+        known = {"alg": "RS256", "typ": "JWT", "kid": self._key_id()}
+        if header.get("alg") != "RS256" or any(known.get(name) != value for name, value in header.items()):
+            raise _RefusedError("invalid_grant", "Invalid JWT header.")
+        try:
+            self._key.public_key().verify(_bytes(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            raise _RefusedError("invalid_grant", "Invalid JWT Signature.") from None
+        if claims.keys() != {"iss", "aud", "scope", "iat", "exp"}:
+            raise _RefusedError("invalid_grant", "Invalid JWT: claims are iss, aud, scope, iat and exp.")
+        if claims["iss"] != CLIENT_EMAIL:
+            raise _RefusedError("invalid_grant", "Invalid grant: account not found")
+        if claims["aud"] != AUDIENCE:
+            raise _RefusedError("invalid_grant", "Invalid JWT: Failed audience check.")
+        return claims
+
+    def _check_times(self, claims: Mapping[str, object]) -> None:
+        match claims["iat"], claims["exp"]:
+            case int(issued), int(expires):
+                now = self._machine()
+                short = 0 < expires - issued <= LIFETIME_SECONDS
+                if short and issued <= now + SKEW_SECONDS and now - SKEW_SECONDS < expires:
+                    return
+        raise _RefusedError(
+            "invalid_grant",
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.",
+        )
+
+    def _key_id(self) -> str:
+        """A name for the key, drawn from its public half."""
+        public = self._key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return hashlib.sha256(public).hexdigest()[:40]
+
+
+def new_key() -> Key:
+    """A throw-away service account key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def read_key(key_file: str) -> Key:
+    """The key inside a key file written earlier."""
+    key = serialization.load_pem_private_key(json.loads(key_file)["private_key"].encode(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("a service account's key is RSA")
+    return key
+
+
+def _scope(claims: Mapping[str, object]) -> str:
+    scope = claims["scope"]
+    if not isinstance(scope, str) or not scope or not SCOPES.issuperset(scope.split()):
+        raise _RefusedError("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
+    return scope
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _bytes(part: str) -> bytes:
+    try:
+        return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise _RefusedError("invalid_grant", "Invalid JWT: not base64url.") from None
+
+
+def _part(part: str) -> dict[str, object]:
+    try:
+        document = json.loads(_bytes(part))
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise _RefusedError("invalid_grant", "Invalid JWT: header and claims are JSON objects.")
+    return document

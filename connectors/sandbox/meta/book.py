@@ -1,0 +1,172 @@
+"""What Meta has counted: one line for each dataset, event name and event id, and what deduplication dropped."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from connectors.sandbox.meta.events import STORE
+from connectors.sandbox.meta.wire import Event
+
+WINDOW = timedelta(hours=48)
+STORE_WINDOW = timedelta(days=7)
+"""For how long after its first receipt an event's twins are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """An event at the moment its request was taken; times are ISO 8601."""
+
+    dataset: str
+    event_name: str
+    event_id: str
+    """Empty where the event has none: then it has no twins."""
+    order_id: str
+    event_time: str
+    action_source: str
+    value: float | None
+    currency: str
+    click_kind: str
+    """lead_id, fbc or contact."""
+    profile: str
+    """crm where it counts for Conversion Leads, else server."""
+    keys: tuple[str, ...]
+    """What the customer is matched by: the keys of `user_data`."""
+    digest: str
+    at: str
+    known_by: tuple[str, ...] = ()
+    """The click ids and hashes it came with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A counted event: what was counted last, what came first and what came last."""
+
+    counted: Acceptance
+    first_digest: str
+    digest: str
+    accepted_at: str
+    accepted: int = 0
+    replays: int = 0
+
+
+class Book:
+    """Every event by dataset, name and id, in the order of first acceptance."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, str, str], Line] = {}
+        self._received: dict[tuple[str, ...], str] = {}
+        """When the event that each later twin is measured against was received."""
+
+    def accept(self, event: Acceptance, *, deduplicate: bool) -> None:
+        """Count the event, or drop it as the twin of one counted before.
+
+        https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
+        """
+        key = (event.dataset, event.event_name, event.event_id)
+        line = self._lines.get(key) or Line(event, event.digest, event.digest, event.at)
+        line = replace(line, digest=event.digest)
+        if self._is_twin(event, deduplicate=deduplicate):
+            line = replace(line, replays=line.replays + 1)
+        else:
+            line = replace(line, counted=event, accepted=line.accepted + 1)
+        self._lines[key] = line
+
+    def lines(self) -> list[dict[str, object]]:
+        """The book as JSON, in the order of first acceptance."""
+        return [_json(line) for line in self._lines.values()]
+
+    def known_by(self) -> dict[str, tuple[str, ...]]:
+        """What each event came with, by its event id."""
+        return {line.counted.event_id: tuple(line.counted.known_by) for line in self._lines.values()}
+
+    def of(self, dataset: str) -> list[Line]:
+        """One dataset's lines."""
+        return [line for line in self._lines.values() if line.counted.dataset == dataset]
+
+    def dump(self) -> dict[str, Any]:
+        """Everything, to be given to `load` later."""
+        received = [[*key, at] for key, at in self._received.items()]
+        return {"lines": [asdict(line) for line in self._lines.values()], "received": received}
+
+    @classmethod
+    def load(cls, dumped: Mapping[str, Any]) -> "Book":
+        """The book that `dump` told of."""
+        book = cls()
+        for each in dumped["lines"]:
+            counted = Acceptance(**{**each["counted"], "keys": tuple(each["counted"]["keys"])})
+            line = Line(**{**each, "counted": counted})
+            book._lines[counted.dataset, counted.event_name, counted.event_id] = line
+        book._received = {tuple(key): at for *key, at in dumped["received"]}
+        return book
+
+    def _is_twin(self, event: Acceptance, *, deduplicate: bool) -> bool:
+        """Whether an equal event was received inside the window; else it is the one to measure against."""
+        store = event.action_source == STORE
+        name, window = (event.order_id, STORE_WINDOW) if store else (event.event_id, WINDOW)
+        if not name or not (deduplicate or store):
+            return False
+        key = (event.dataset, "order" if store else "event", event.event_name, name)
+        now = datetime.fromisoformat(event.at)
+        first = self._received.get(key)
+        if first is not None and now - datetime.fromisoformat(first) <= window:
+            return True
+        self._received[key] = event.at
+        return False
+
+
+def acceptance(event: Event, dataset: str, now: datetime) -> Acceptance:
+    """The event, which broke no rule, as it is counted."""
+    fields, user, custom = event.fields, event.part("user_data"), event.part("custom_data")
+    seconds, value = fields["event_time"], custom.get("value")
+    occurred = datetime.fromtimestamp(seconds, now.tzinfo) if isinstance(seconds, int) else now
+    return Acceptance(
+        dataset=dataset,
+        event_name=str(fields["event_name"]),
+        event_id=str(fields.get("event_id", "")),
+        order_id=str(custom.get("order_id", "")),
+        event_time=occurred.isoformat(),
+        action_source=str(fields["action_source"]),
+        value=value if isinstance(value, int | float) else None,
+        currency=str(custom.get("currency", "")),
+        click_kind=next((kind for kind in ("lead_id", "fbc") if kind in user), "contact"),
+        profile="crm" if _is_crm(fields, custom) else "server",
+        keys=tuple(sorted(user)),
+        digest=event.digest,
+        at=now.isoformat(),
+        known_by=tuple(_identifiers(user)),
+    )
+
+
+def _identifiers(user: Mapping[str, object]) -> Iterator[str]:
+    for each in user.values():
+        yield from (str(one) for one in (each if isinstance(each, list) else [each]))
+
+
+def _is_crm(fields: Mapping[str, object], custom: Mapping[str, object]) -> bool:
+    """Whether the event counts for Conversion Leads.
+
+    https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
+    """
+    generated = fields.get("action_source") == "system_generated"
+    return generated and custom.get("event_source") == "crm" and bool(custom.get("lead_event_source"))
+
+
+def _json(line: Line) -> dict[str, object]:
+    counted = line.counted
+    return {
+        "dataset": counted.dataset,
+        "event_name": counted.event_name,
+        "event_id": counted.event_id,
+        "accepted": line.accepted,
+        "replays": line.replays,
+        "event_time": counted.event_time,
+        "action_source": counted.action_source,
+        "value": counted.value,
+        "currency": counted.currency,
+        "click_kind": counted.click_kind,
+        "digest": line.digest,
+        "first_digest": line.first_digest,
+        "accepted_at": line.accepted_at,
+        "profile": counted.profile,
+    }

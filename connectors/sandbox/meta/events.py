@@ -1,0 +1,255 @@
+"""Checks of events, their shape and their meaning."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from connectors.sandbox.meta import rules
+from connectors.sandbox.meta.rules import Answered
+from connectors.sandbox.meta.wire import Event, Refusal
+
+HASHED = frozenset(
+    "em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split()  # noqa: SIM905 - read as one line
+)
+"""The keys of `user_data` whose values are hashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """What a value has to be, in Meta's words."""
+
+    words: str
+    fits: Callable[[object], bool]
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+_TEXT = _Type("a string", _is_text)
+_TEXTS = _Type("a string or an array of strings", _is_texts)
+_NUMBER = _Type("a number", _is_number)
+_INTEGER = _Type("an integer", lambda value: type(value) is int)
+_FLAG = _Type("a boolean", lambda value: type(value) is bool)
+_LIST = _Type("an array", lambda value: isinstance(value, list))
+_OBJECT = _Type("an object", lambda value: isinstance(value, dict))
+_SCALAR = _Type("a string, a number or a boolean", lambda value: isinstance(value, str | bool) or _is_number(value))
+_ANY = _Type("anything", lambda _: True)
+"""Another rule than the type speaks of it."""
+
+
+def _typed(types: Mapping[_Type, str]) -> dict[str, _Type]:
+    return {name: kind for kind, names in types.items() for name in names.split()}
+
+
+_EVENT = _typed(
+    {
+        _TEXT: "event_name event_id event_source_url action_source advanced_measurement_table messaging_channel"
+        " referrer_url",
+        _INTEGER: "event_time data_processing_options_country data_processing_options_state",
+        _FLAG: "opt_out",
+        _LIST: "data_processing_options",
+        _OBJECT: "user_data custom_data app_data original_event_data attribution_data customer_segmentation",
+    }
+)
+_USER = _typed(
+    {
+        _TEXTS: f"{' '.join(sorted(HASHED))} external_id",
+        _TEXT: "client_ip_address client_user_agent fbp subscription_id madid anon_id ctwa_clid page_id",
+        _INTEGER: "fb_login_id",
+        _ANY: "lead_id fbc",
+    }
+)
+_CUSTOM = _typed(
+    {
+        _NUMBER: "value net_revenue predicted_ltv num_items",
+        _TEXT: "currency order_id status content_name content_category content_type search_string item_number"
+        " delivery_category event_source lead_event_source",
+        _LIST: "content_ids contents",
+    }
+)
+_CONTENT = _typed({_TEXT: "id title description brand category delivery_category", _NUMBER: "quantity item_price"})
+
+
+def misshapen(event: Event, row: int) -> Iterator[Refusal]:
+    """Every key that is unknown, and every value of the wrong type."""
+    yield from _complaints(event.fields, _EVENT, row, "")
+    yield from _complaints(event.part("user_data"), _USER, row, "['user_data']")
+    custom = event.part("custom_data")
+    own = dict.fromkeys(custom.keys() - _CUSTOM.keys(), _SCALAR)
+    yield from _complaints(custom, _CUSTOM | own, row, "['custom_data']")
+    for index, content in enumerate(contents(event)):
+        place = f"['custom_data']['contents'][{index}]"
+        if isinstance(content, dict):
+            yield from _complaints(content, _CONTENT, row, place)
+        else:
+            yield _must_be(_OBJECT, row, place)
+
+
+def contents(event: Event) -> list[object]:
+    """The items of `contents`; none where it is no list."""
+    match event.part("custom_data").get("contents"):
+        case list(items):
+            return items
+        case _:
+            return []
+
+
+def _complaints(found: Mapping[str, object], known: Mapping[str, _Type], row: int, place: str) -> Iterator[Refusal]:
+    for name, value in found.items():
+        if name not in known:
+            yield Refusal(rules.SHAPE, row, place, f'Unexpected key "{name}" on param "{{path}}".')
+        elif not known[name].fits(value):
+            yield _must_be(known[name], row, f"{place}['{name}']")
+
+
+def _must_be(kind: _Type, row: int, field: str) -> Refusal:
+    return Refusal(rules.SHAPE, row, field, f"The parameter {{path}} must be {kind.words}.")
+
+
+MAX_EVENTS = 1_000
+AGE = timedelta(days=7)
+STORE_AGE = timedelta(days=62)
+STORE = "physical_store"
+
+_REQUIRED = ("event_name", "event_time", "action_source", "user_data")
+_SOURCES = frozenset({"email", "website", "phone_call", "chat", STORE, "system_generated", "other"})
+_NOT_PLAYED = frozenset({"app", "business_messaging"})
+_LEAD_IDS = range(10**14, 10**17)
+_CLICK_ID = re.compile(r"fb\.[012]\.[1-9]\d{12}\.(?P<click>[\w-]+)(\.[\w-]+)?", re.ASCII)
+"""The last part is an appendix that the vendor's own parameter builder adds."""
+_BROWSER_ID = re.compile(r"fb\.[012]\.[1-9]\d{12}\.\d+(\.[\w-]+)?", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NOTHING = sha256(b"").hexdigest()
+_TOO_LITTLE = (
+    frozenset({"ct", "country", "st", "zp", "ge", "client_user_agent"}),
+    frozenset({"db", "client_user_agent"}),
+    frozenset({"fn", "ge"}),
+    frozenset({"ln", "ge"}),
+)
+_CURRENCIES = frozenset(
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF"  # noqa: SIM905 - a table
+    " CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG"
+    " HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA"
+    " MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD"
+    " RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX"
+    " USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG".split()
+)
+"""ISO 4217, money that circulates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When an event arrives, and how strictly it is looked at."""
+
+    now: datetime
+    ahead: timedelta
+    """How far in the future it may lie."""
+    ascii_names: bool
+    any_click_id: bool
+
+
+def faults(event: Event, row: int, arrival: Arrival) -> Iterator[Refusal]:
+    """The rules an event breaks, those about its shape first; what follows a broken one may be its consequence."""
+    yield from misshapen(event, row)
+    for rule, field in _broken(event, arrival):
+        yield Refusal(rule, row, field)
+
+
+def click_names(event: Event) -> tuple[str, ...]:
+    """The names a click or lead goes by: fbc, the click id in it, lead_id."""
+    user = event.part("user_data")
+    fbc, lead_id = user.get("fbc"), user.get("lead_id")
+    names: tuple[str, ...] = ()
+    if isinstance(fbc, str):
+        found = _CLICK_ID.fullmatch(fbc)
+        names = (fbc, found["click"]) if found else (fbc,)
+    return names if lead_id is None else (*names, str(lead_id))
+
+
+def _broken(event: Event, arrival: Arrival) -> Iterator[tuple[Answered, str]]:
+    fields, user = event.fields, event.part("user_data")
+    for name in _REQUIRED:
+        if fields.get(name) in (None, ""):
+            yield rules.REQUIRED, f"['{name}']"
+    if arrival.ascii_names and not str(fields.get("event_name")).isascii():
+        yield rules.ASCII_NAME, "['event_name']"
+    yield from _source_faults(fields, user)
+    yield from _time_faults(fields, arrival)
+    yield from _user_faults(user, arrival)
+    yield from _money_faults(event)
+    for index, content in enumerate(contents(event)):
+        if not (isinstance(content, dict) and content.get("id")):
+            yield rules.CONTENT_ID, f"['custom_data']['contents'][{index}]"
+
+
+def _source_faults(fields: Mapping[str, object], user: Mapping[str, object]) -> Iterator[tuple[Answered, str]]:
+    source = fields.get("action_source")
+    if source in _NOT_PLAYED:
+        yield rules.NOT_PLAYED, "['action_source']"
+    elif source not in _SOURCES:
+        yield rules.ACTION_SOURCE, "['action_source']"
+    elif source == "website":
+        if not fields.get("event_source_url"):
+            yield rules.WEBSITE, "['event_source_url']"
+        if not user.get("client_user_agent"):
+            yield rules.WEBSITE, "['user_data']['client_user_agent']"
+
+
+def _time_faults(fields: Mapping[str, object], arrival: Arrival) -> Iterator[tuple[Answered, str]]:
+    seconds = fields.get("event_time")
+    if not isinstance(seconds, int):
+        return
+    store = fields.get("action_source") == STORE
+    if seconds > (arrival.now + arrival.ahead).timestamp():
+        yield rules.FUTURE, "['event_time']"
+    elif seconds < (arrival.now - (STORE_AGE if store else AGE)).timestamp():
+        yield rules.STORE_TOO_OLD if store else rules.TOO_OLD, "['event_time']"
+
+
+def _user_faults(user: Mapping[str, object], arrival: Arrival) -> Iterator[tuple[Answered, str]]:
+    lead_id, fbc, fbp = user.get("lead_id"), user.get("fbc"), user.get("fbp")
+    if "lead_id" in user and not (type(lead_id) is int and lead_id in _LEAD_IDS):
+        yield rules.LEAD_ID, "['user_data']['lead_id']"
+    if "fbc" in user and not (arrival.any_click_id or (isinstance(fbc, str) and _CLICK_ID.fullmatch(fbc))):
+        yield rules.CLICK_ID, "['user_data']['fbc']"
+    if isinstance(fbp, str) and not _BROWSER_ID.fullmatch(fbp):
+        yield rules.BROWSER_ID, "['user_data']['fbp']"
+    for name in sorted(HASHED & user.keys()):
+        for value in _texts(user[name]):
+            if not _SHA256.fullmatch(value):
+                yield rules.HASHED, f"['user_data']['{name}']"
+            elif value == _NOTHING:
+                yield rules.NOT_HASH_OF_NOTHING, f"['user_data']['{name}']"
+    if any(user.keys() <= combination for combination in _TOO_LITTLE):
+        yield rules.ENOUGH, "['user_data']"
+
+
+def _money_faults(event: Event) -> Iterator[tuple[Answered, str]]:
+    custom = event.part("custom_data")
+    purchase = event.fields.get("event_name") == "Purchase"
+    value, currency = custom.get("value"), custom.get("currency")
+    if purchase and value is None:
+        yield rules.PURCHASE_VALUE, "['custom_data']['value']"
+    if currency is None and (purchase or value is not None):
+        yield rules.PURCHASE_CURRENCY if purchase else rules.VALUE_CURRENCY, "['custom_data']['currency']"
+    if currency is not None and str(currency).upper() not in _CURRENCIES:
+        yield rules.CURRENCY, "['custom_data']['currency']"
+    if isinstance(value, int | float) and (value < 0 or not math.isfinite(value)):
+        yield rules.VALUE, "['custom_data']['value']"
+
+
+def _texts(value: object) -> list[str]:
+    found = value if isinstance(value, list) else [value]
+    return [each for each in found if isinstance(each, str)]

@@ -1,0 +1,263 @@
+"""Meta's Conversions API, played strictly: a request is counted whole or refused whole.
+
+Rules and their evidence: `meta_rules.RULES`.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any
+
+from connectors.sandbox.meta import reads, rules
+from connectors.sandbox.meta.book import Book, acceptance
+from connectors.sandbox.meta.events import MAX_EVENTS, Arrival, click_names, faults
+from connectors.sandbox.meta.rules import RULES
+from connectors.sandbox.meta.wire import (
+    APP_SECRETS,
+    TOKENS,
+    Call,
+    Event,
+    Refusal,
+    RefusedError,
+    events,
+    read,
+    refusal_response,
+    refused,
+    throttled_response,
+    warned,
+)
+from connectors.sandbox.server import Request, Response, json_response
+
+__all__ = ["APP_SECRETS", "RULES", "SWITCHES", "TOKENS", "Meta"]
+
+REFUSALS_KEPT = 1_000
+SWITCHES: Mapping[str, tuple[object, ...]] = {
+    "meta_deduplication": (True, False),
+    "meta_error_index": (False, True),
+    "meta_language": ("en", "fr"),
+    "meta_malformed_click_id": ("refuse", "accept"),
+    "meta_ahead_seconds": (0, 300),
+    "meta_ascii_names": (False, True),
+    "meta_readable": (True, False),
+    "meta_received": ("all", "none"),
+    "meta_throttle_minutes": (0,),
+    "meta_version_ends": (False, True),
+}
+"""What could change a fate and is not certain: the positions, default first.
+
+`meta_received` falls back to "all" after one upload. `meta_throttle_minutes` takes any number of minutes: the next
+upload is refused for so long, then it falls back to 0.
+"""
+_PARAMETERS = frozenset(
+    {"data", "test_event_code", "partner_agent", "upload_tag", "upload_id", "upload_source", "namespace_id"}
+)
+"""What an upload may hold: https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events/"""
+
+
+class Meta:
+    """The platform behind one address.
+
+    Args:
+        now: the sandbox clock, aware UTC.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.switches: dict[str, object] = {name: positions[0] for name, positions in SWITCHES.items()}
+        self._book = Book()
+        self._rulings: dict[str, tuple[int, int]] = {}
+        """Code and subcode by event id, fbc, click id or lead id."""
+        self._refused: deque[dict[str, object]] = deque(maxlen=REFUSALS_KEPT)
+        self._counts: Counter[str] = Counter()
+        self._throttled = 0
+        self._lock = RLock()
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        with self._lock:
+            self._counts["requests"] += 1
+            try:
+                answer = self._answer(read(request))
+            except RefusedError as error:
+                answer = self._refuse(error.refusal)
+            return warned(answer) if self.switches["meta_version_ends"] else answer
+
+    def switch(self, name: str, value: object) -> None:
+        """Turn one switch; ValueError where it has no such position."""
+        if name == "meta_throttle_minutes":
+            if type(value) is not int or value < 0:
+                raise ValueError(f"{name} is a number of minutes")
+            self.throttle(value, count=1 if value else 0)
+            return
+        positions = SWITCHES.get(name, ())
+        if not any(type(value) is type(each) and value == each for each in positions):
+            raise ValueError(f"{name} is one of {', '.join(map(str, positions))}")
+        with self._lock:
+            self.switches[name] = value
+
+    def throttle(self, minutes: int, count: int = 1) -> None:
+        """Refuse the next `count` uploads, telling each to come back in so many minutes."""
+        with self._lock:
+            self.switches["meta_throttle_minutes"] = minutes
+            self._throttled = count
+
+    def plant_rulings(self, rulings: Mapping[str, object]) -> None:
+        """Refuse every request that holds one of these events from now on.
+
+        Args:
+            rulings: by event id, fbc, the click id in it, or lead id: `{"subcode": 2804…}`, with a `"code"` other
+                than 100 where wished.
+
+        Raises:
+            ValueError: one has another shape; none is planted then.
+        """
+        planted = {key: _ruling(each) for key, each in rulings.items()}
+        with self._lock:
+            self._rulings.update(planted)
+
+    def book(self) -> list[dict[str, object]]:
+        """Every event counted, one line for each dataset, name and id, in the order of first acceptance, as JSON."""
+        with self._lock:
+            return self._book.lines()
+
+    def known_by(self) -> dict[str, tuple[str, ...]]:
+        """The click ids and hashes of every event in the book, by event id."""
+        with self._lock:
+            return self._book.known_by()
+
+    def state(self) -> dict[str, object]:
+        """Book, counts and latest refusals, as JSON."""
+        with self._lock:
+            return {"book": self.book(), "requests": dict(self._counts), "refused": list(self._refused)}
+
+    def dump(self) -> dict[str, Any]:
+        """Everything it remembers, as JSON."""
+        with self._lock:
+            return {
+                "book": self._book.dump(),
+                "rulings": {key: {"code": code, "subcode": subcode} for key, (code, subcode) in self._rulings.items()},
+                "refused": list(self._refused),
+                "counts": dict(self._counts),
+                "switches": dict(self.switches),
+                "throttled": self._throttled,
+            }
+
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        """Become what `dump` told of."""
+        with self._lock:
+            self._book = Book.load(dumped["book"])
+            self._rulings = {key: _ruling(each) for key, each in dumped["rulings"].items()}
+            self._refused = deque(dumped["refused"], maxlen=REFUSALS_KEPT)
+            self._counts = Counter(dumped["counts"])
+            for name, value in dumped["switches"].items():
+                self.switch(name, value)
+            self._throttled = dumped["throttled"]
+
+    def _answer(self, call: Call) -> Response:
+        match call.method, call.path:
+            case "POST", (dataset, "events"):
+                self._counts["uploads"] += 1
+                return self._upload(self._own(call, dataset))
+            case "GET", ("debug_token",):
+                return self._read(reads.debug_token(self._readable(call).parameters))
+            case "GET", (dataset,):
+                own = self._readable(self._own(call, dataset))
+                return self._read(reads.dataset(dataset, own.parameters, self._book.of(dataset)))
+            case "GET", (dataset, "stats"):
+                own = self._readable(self._own(call, dataset))
+                return self._read(reads.stats(own.parameters, self._book.of(dataset)))
+            case _:
+                raise refused(rules.KNOWN_PATH)
+
+    def _own(self, call: Call, dataset: str) -> Call:
+        if dataset != call.dataset:
+            raise refused(rules.OWN_DATASET)
+        return call
+
+    def _readable(self, call: Call) -> Call:
+        if not self.switches["meta_readable"]:
+            raise refused(rules.READABLE)
+        return call
+
+    def _read(self, told: dict[str, object]) -> Response:
+        self._counts["reads"] += 1
+        return json_response(200, told)
+
+    def _upload(self, call: Call) -> Response:
+        if self._throttled:
+            return self._throttle()
+        for name, value in call.parameters.items():
+            if name not in _PARAMETERS or not (name == "data" or isinstance(value, str)):
+                raise refused(rules.KNOWN_PARAMETERS, name)
+        rows = events(call.parameters.get("data"))
+        if not rows:
+            raise refused(rules.SOME_EVENTS, "data")
+        if len(rows) > MAX_EVENTS:
+            raise refused(rules.MAX_EVENTS, "data")
+        self._judge(rows)
+        return self._take(rows, call.dataset)
+
+    def _judge(self, rows: tuple[Event, ...]) -> None:
+        """Refuse the request for the first event that breaks a rule."""
+        arrival = Arrival(
+            self._now(),
+            timedelta(seconds=int(str(self.switches["meta_ahead_seconds"]))),
+            ascii_names=bool(self.switches["meta_ascii_names"]),
+            any_click_id=self.switches["meta_malformed_click_id"] == "accept",
+        )
+        for row, event in enumerate(rows):
+            broken = next(faults(event, row, arrival), None) or self._decreed(event, row)
+            if broken:
+                raise RefusedError(broken)
+
+    def _decreed(self, event: Event, row: int) -> Refusal | None:
+        """The refusal planted for this event."""
+        for name in (str(event.fields.get("event_id", "")), *click_names(event)):
+            if name in self._rulings:
+                code, subcode = self._rulings[name]
+                return Refusal(replace(rules.PLANTED, code=code, subcode=subcode), row)
+        return None
+
+    def _take(self, rows: tuple[Event, ...], dataset: str) -> Response:
+        taken = rows if self.switches["meta_received"] == "all" else ()
+        self.switches["meta_received"] = "all"
+        now, deduplicate = self._now(), bool(self.switches["meta_deduplication"])
+        for event in taken:
+            self._book.accept(acceptance(event, dataset, now), deduplicate=deduplicate)
+        self._counts["events"] += len(taken)
+        return json_response(200, {"events_received": len(taken), "messages": [], "fbtrace_id": self._trace()})
+
+    def _throttle(self) -> Response:
+        self._throttled -= 1
+        minutes = int(str(self.switches["meta_throttle_minutes"]))
+        if not self._throttled:
+            self.switches["meta_throttle_minutes"] = 0
+        self._note(Refusal(rules.THROTTLED))
+        return throttled_response(minutes, self._trace())
+
+    def _refuse(self, refusal: Refusal) -> Response:
+        self._note(refusal)
+        language, indexed = self.switches["meta_language"], self.switches["meta_error_index"]
+        return refusal_response(refusal, self._trace(), language=language, indexed=indexed)
+
+    def _note(self, refusal: Refusal) -> None:
+        self._counts["refused"] += 1
+        code, subcode = refusal.rule.code, refusal.rule.subcode
+        at = self._now().isoformat()
+        self._refused.append({"at": at, "code": code, "subcode": subcode, "field": refusal.path})
+
+    def _trace(self) -> str:
+        """A trace id: the same in every rehearsal."""
+        return f"Asandbox{self._counts['requests']:015d}"
+
+
+def _ruling(document: object) -> tuple[int, int]:
+    """Code and subcode of a planted refusal; ValueError where it is none."""
+    match document:
+        case {"subcode": int(subcode), **rest} if not rest.keys() - {"code"} and type(subcode) is int:
+            code = rest.get("code", rules.INVALID)
+            if type(code) is int and code > 0 and subcode >= 0:
+                return code, subcode
+    raise ValueError('a ruling is {"subcode": a number, "code": a number, 100 where it is left out}')

@@ -1,0 +1,1 @@
+"""Oplead as the sandbox plays it."""

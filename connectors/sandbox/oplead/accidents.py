@@ -1,0 +1,173 @@
+"""What befalls a whole CRM from one moment on: pure, (moment, lead JSON) → lead JSON.
+
+A website that forgets click ids hurts the leads it makes, a CRM that renames a label hurts all of them: an accident
+says which, by `only_new`. Nothing but the lead's JSON changes; its `updatedAt` tells nothing of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from connectors.sandbox.oplead.leads import instant
+
+Lead = Mapping[str, object]
+
+
+class Kind(StrEnum):
+    """What happens to the leads."""
+
+    RELABEL = "relabel"
+    """The label `old` reads `new`, in the status and in the history."""
+    DROP_UTM = "drop_utm"
+    """The UTM fields are gone."""
+    BARE_IDS = "bare_ids"
+    """A click id with a label stands without it, and the UTM fields are gone."""
+    DROP_CLICK_IDS = "drop_click_ids"
+    """The click id field is empty."""
+    LOWER_CASE = "lower_case"
+    """The click id field is in lower case."""
+    TRUNCATE = "truncate"
+    """The click id field is cut after `length` characters."""
+    MOVE_FIELD = "move_field"
+    """What stood at the dotted path `old` stands at `new`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """One accident: what happens, from when until when, and to which leads."""
+
+    kind: Kind
+    since: datetime
+    until: datetime | None = None
+    """When it was mended; the leads made meanwhile stay as they are."""
+    only_new: bool = False
+    """Whether it hurts only the leads made while it lasts, and those for good."""
+    old: str = ""
+    new: str = ""
+    length: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be carried out."""
+        if self.since.tzinfo is None or (self.until is not None and self.until.tzinfo is None):
+            raise ValueError("since and until need a time zone")
+        if self.until is not None and self.until <= self.since:
+            raise ValueError("until lies after since")
+        if self.kind in (Kind.RELABEL, Kind.MOVE_FIELD) and not (self.old and self.new):
+            raise ValueError(f"{self.kind} needs old and new")
+        if self.length < 1:
+            raise ValueError("length is at least 1")
+
+    def befalls(self, lead: Lead, now: datetime) -> bool:
+        """Whether it hurts this lead as it is served now."""
+        moment = instant(lead.get("createdAt")) if self.only_new else now
+        return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
+
+
+def parse_accident(document: Mapping[str, object]) -> Accident:
+    """An accident from its JSON form; ValueError names the field that is unknown or of the wrong type."""
+    wanted: dict[str, type] = {
+        "kind": str,
+        "since": str,
+        "until": str,
+        "only_new": bool,
+        "old": str,
+        "new": str,
+        "length": int,
+    }
+    for name, value in document.items():
+        if type(value) is not wanted.get(name):
+            raise ValueError(f"{name!r} is unknown or has the wrong type")
+    if document.get("kind") not in list(Kind):
+        raise ValueError(f"kind is one of {', '.join(Kind)}")
+    if "since" not in document:
+        raise ValueError("since says from when on")
+    times = {name: datetime.fromisoformat(str(document[name])) for name in ("since", "until") if name in document}
+    return Accident(**{**document, **times, "kind": Kind(str(document["kind"]))})  # type: ignore[arg-type]  # checked
+
+
+def as_document(accident: Accident) -> dict[str, object]:
+    """The JSON form that `parse_accident` reads."""
+    times = {name: moment.isoformat() for name in ("since", "until") if (moment := getattr(accident, name)) is not None}
+    told = asdict(accident) | times | {"kind": accident.kind.value}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def after(accidents: Iterable[Accident], lead: object, now: datetime) -> object:
+    """The lead as it is served now, each accident having befallen it in turn; what is no object is left alone."""
+    for accident in accidents:
+        if isinstance(lead, Mapping) and accident.befalls(lead, now):
+            lead = _CONSEQUENCES[accident.kind](lead, accident)
+    return lead
+
+
+def _relabelled(lead: Lead, accident: Accident) -> Lead:
+    def read(value: object) -> object:
+        return accident.new if value == accident.old else value
+
+    hurt = {name: read(value) if name == "status" else value for name, value in lead.items()}
+    history = lead.get("statusHistory")
+    if isinstance(history, list):
+        hurt["statusHistory"] = [
+            entry | {"status": read(entry.get("status"))} if isinstance(entry, dict) else entry for entry in history
+        ]
+    return hurt
+
+
+def _without_utm(lead: Lead, _: Accident) -> Lead:
+    data = lead.get("leadData")
+    if not isinstance(data, Mapping):
+        return lead
+    return {**lead, "leadData": {name: value for name, value in data.items() if not name.startswith("utm_")}}
+
+
+def _without_labels(lead: Lead, accident: Accident) -> Lead:
+    return _without_utm(_on_click_id(lead, lambda text: text.rpartition("=")[2].rpartition(": ")[2]), accident)
+
+
+def _on_click_id(lead: Lead, hurt: Callable[[str], str]) -> Lead:
+    data = lead.get("leadData")
+    text = data.get("externalID") if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping) or not isinstance(text, str):
+        return lead
+    return {**lead, "leadData": {**data, "externalID": hurt(text)}}
+
+
+def _moved(lead: Lead, accident: Accident) -> Lead:
+    """The lead with a value at another path; a lead that has none there is left alone."""
+    taken, rest = _taken(lead, accident.old.split("."))
+    return _put(rest, accident.new.split("."), taken) if taken is not _NOTHING else lead
+
+
+_NOTHING: Final = object()
+
+
+def _taken(fields: Lead, path: list[str]) -> tuple[object, Lead]:
+    name, *deeper = path
+    if name not in fields:
+        return _NOTHING, fields
+    if not deeper:
+        return fields[name], {each: value for each, value in fields.items() if each != name}
+    inner = fields[name]
+    if not isinstance(inner, Mapping):
+        return _NOTHING, fields
+    taken, rest = _taken(inner, deeper)
+    return taken, {**fields, name: rest}
+
+
+def _put(fields: Lead, path: list[str], value: object) -> Lead:
+    name, *deeper = path
+    inner = fields.get(name)
+    return {**fields, name: _put(inner if isinstance(inner, Mapping) else {}, deeper, value) if deeper else value}
+
+
+_CONSEQUENCES: Final[Mapping[Kind, Callable[[Lead, Accident], Lead]]] = {
+    Kind.RELABEL: _relabelled,
+    Kind.DROP_UTM: _without_utm,
+    Kind.BARE_IDS: _without_labels,
+    Kind.DROP_CLICK_IDS: lambda lead, _: _on_click_id(lead, lambda _: ""),
+    Kind.LOWER_CASE: lambda lead, _: _on_click_id(lead, str.lower),
+    Kind.TRUNCATE: lambda lead, accident: _on_click_id(lead, lambda text: text[: accident.length]),
+    Kind.MOVE_FIELD: _moved,
+}

@@ -1,0 +1,260 @@
+"""A lead as an Oplead of some shape would write it: pure translation of what the population or a person put."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final, assert_never
+from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo
+
+from connectors.sandbox.oplead.shape import Shape
+
+ZONE: Final = ZoneInfo("Europe/Paris")
+"""Oplead's times carry no zone before they take a shape; they are French wall-clock times."""
+
+Fields = Mapping[str, object]
+
+CODES: Final[Mapping[str, tuple[str, int]]] = {
+    "Nouveau": ("NEW", 1),
+    "En cours": ("IN_PROGRESS", 2),
+    "Rendez-vous": ("MEETING", 3),
+    "RDV pris": ("MEETING_SET", 4),
+    "Rendez-vous fixé": ("MEETING_SET", 4),
+    "Devis à relancer": ("QUOTE_SENT", 5),
+    "Gagné": ("WON", 6),
+    "Perdu": ("LOST", 7),
+    "Sans suite": ("DROPPED", 8),
+    "Nurserie": ("NURSERY", 9),
+}
+"""The code and the number behind each label; a label renamed keeps them."""
+
+_SNAKE: Final = {"firstname": "first_name", "lastname": "last_name", "postcode": "post_code"}
+_FRENCH: Final = {
+    "createdAt": "dateCreation",
+    "updatedAt": "dateModification",
+    "status": "statut",
+    "statusDate": "dateStatut",
+    "statusHistory": "historique",
+    "firstname": "prenom",
+    "lastname": "nom",
+    "phone": "telephone",
+    "mobile": "portable",
+    "customer": "client",
+    "address": "adresse",
+    "postcode": "codePostal",
+    "city": "ville",
+    "country": "pays",
+    "amount": "montant",
+    "channel": "canal",
+    "agency": "agence",
+    "consent": "consentement",
+    "adPersonalization": "personnalisation",
+}
+"""French names; what is not here is called so in French too, or documented as it is."""
+_SPELLINGS: Final = frozenset({"externalID", "externalId", "external_id"})
+"""An axis of their own, which the naming of everything else leaves alone."""
+_PAIRS: Final = {"name_value": "name", "key_value": "key"}
+_DATES: Final = frozenset({"createdAt", "updatedAt"})
+
+
+def on_wire(lead: object, shape: Shape) -> object:
+    """The whole lead in this shape; what is no object is served as it is."""
+    if not isinstance(lead, Mapping):
+        return lead
+    dated = {name: _date(value, shape) if name in _DATES else value for name, value in lead.items()}
+    placed = _contact_placed(_tracking_placed(_statuses(dated, shape), shape), shape)
+    for name, written in (("id", _id), ("amount", _amount)):
+        if name in placed:
+            placed[name] = written(placed[name], shape)
+    named = _named(placed, shape)
+    container = _name("leadData", shape)
+    if container in named:
+        named[container] = _container(named[container], shape)
+    return named
+
+
+def in_list(lead: object, shape: Shape) -> object:
+    """What the list tells of the lead."""
+    whole = on_wire(lead, shape)
+    if not isinstance(whole, Mapping) or shape.list_has_details is True:
+        return whole
+    if shape.list_has_details == "ids":
+        return {"id": whole.get("id")}
+    left_out = {_name("leadData", shape), "tracking"}
+    return {name: value for name, value in whole.items() if name not in left_out}
+
+
+@lru_cache(maxsize=20_000)
+def wire_id(lead_id: str, ids: str) -> str | int:
+    """The id under which a lead is served: the digits of `L-10000` as a number, or a UUID made from it."""
+    match ids:
+        case "int":
+            numbered = re.fullmatch(r"L-([1-9][0-9]{0,14})", lead_id)
+            return int(numbered[1]) if numbered else int(sha256(lead_id.encode()).hexdigest()[:12], 16)
+        case "uuid":
+            return str(uuid5(NAMESPACE_URL, lead_id))
+        case _:
+            return lead_id
+
+
+def instant(text: object) -> datetime | None:
+    """The instant of a time before it takes a shape; None where it reads as none."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
+
+
+def _id(value: object, shape: Shape) -> object:
+    return wire_id(value, shape.ids) if isinstance(value, str) else value
+
+
+def _date(value: object, shape: Shape, *, day: bool = False) -> object:
+    """A time as it is written; one that reads as none stays as it is."""
+    moment = instant(value) if isinstance(value, str) else None
+    if moment is None or (shape.dates == "naive" and not day):
+        return value
+    local = moment.astimezone(ZONE)
+    match shape.dates:
+        case "naive":
+            return f"{local:%Y-%m-%d}"
+        case "iso":
+            return f"{local:%Y-%m-%d}" if day else local.isoformat(timespec="seconds")
+        case "french":
+            return f"{local:%d/%m/%Y}" if day else f"{local:%d/%m/%Y %H:%M}"
+        case "epoch_s":
+            return int(moment.timestamp())
+        case "epoch_ms":
+            return int(moment.timestamp()) * 1000
+        case "php":
+            return {"date": f"{local:%Y-%m-%d %H:%M:%S}.000000", "timezone_type": 3, "timezone": "Europe/Paris"}
+    assert_never(shape.dates)
+
+
+def _statuses(lead: Fields, shape: Shape) -> dict[str, object]:
+    """The lead with its status, and as much of its dates and history as is told."""
+    told = dict(lead)
+    if "status" in told:
+        told["status"] = _status(told["status"], shape)
+    if shape.status_dates == "none":
+        told.pop("statusDate", None)
+    elif "statusDate" in told:
+        told["statusDate"] = _date(told["statusDate"], shape, day=shape.status_day == "day")
+    history = told.pop("statusHistory", None) if shape.status_dates != "history" else told.get("statusHistory")
+    if shape.status_dates == "history" and isinstance(history, Sequence) and not isinstance(history, str):
+        entries = [_entry(entry, shape) for entry in history]
+        told["statusHistory"] = entries if shape.history_order == "oldest" else entries[::-1]
+    return told
+
+
+def _entry(entry: object, shape: Shape) -> object:
+    if not isinstance(entry, Mapping):
+        return entry
+    written = dict(entry)
+    if "status" in written:
+        written["status"] = _status(written["status"], shape)
+    if "date" in written:
+        written["date"] = _date(written["date"], shape, day=shape.status_day == "day")
+    return written
+
+
+def _status(label: object, shape: Shape) -> object:
+    if not isinstance(label, str):
+        return label
+    code, number = CODES.get(label) or _coded(label)
+    match shape.status:
+        case "label":
+            return label
+        case "code":
+            return code
+        case "label_code":
+            return {"label": label, "code": code}
+        case "id_name":
+            return {"id": number, "name": label}
+    assert_never(shape.status)
+
+
+def _coded(label: str) -> tuple[str, int]:
+    """A code and a number for a label that nobody foresaw."""
+    letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().upper()
+    return re.sub(r"[^A-Z0-9]+", "_", letters), 100 + int(sha256(label.encode()).hexdigest()[:4], 16)
+
+
+def _tracking_placed(lead: Fields, shape: Shape) -> dict[str, object]:
+    """The click id under its spelling, or in `tracking` together with the UTM fields."""
+    placed, data = dict(lead), lead.get("leadData")
+    if not isinstance(data, Mapping) or shape.external_id == "externalID":
+        return placed
+    if shape.external_id != "tracking":
+        placed["leadData"] = {shape.external_id if name == "externalID" else name: data[name] for name in data}
+        return placed
+    moved = {name for name in data if name == "externalID" or name.startswith("utm_")}
+    placed["leadData"] = {name: value for name, value in data.items() if name not in moved}
+    return placed | {"tracking": {name: data[name] for name in data if name in moved}}
+
+
+def _contact_placed(lead: Fields, shape: Shape) -> dict[str, object]:
+    people = {name: lead[name] for name in ("contact", "address") if isinstance(lead.get(name), Mapping)}
+    rest = {name: value for name, value in lead.items() if name not in people}
+    match shape.contact:
+        case "nested":
+            return dict(lead)
+        case "flat":
+            for part in people.values():
+                rest |= part if isinstance(part, Mapping) else {}
+            return rest
+        case "customer":
+            contact, address = people.get("contact"), people.get("address")
+            inside = (dict(contact) if isinstance(contact, Mapping) else {}) | ({"address": address} if address else {})
+            return rest | ({"customer": inside} if inside else {})
+    assert_never(shape.contact)
+
+
+def _amount(value: object, shape: Shape) -> object:
+    """An amount as typed, or the number it clearly means."""
+    if shape.amounts == "typed" or not isinstance(value, str):
+        return value
+    compact = re.sub(r"[ \u00a0\u202f€]", "", value)
+    if not re.fullmatch(r"[0-9]+(,[0-9]{2})?", compact):
+        return None
+    euros = Decimal(compact.replace(",", "."))
+    return int(euros) if euros == euros.to_integral_value() else float(euros)
+
+
+def _container(data: object, shape: Shape) -> object:
+    if shape.lead_data == "object" or not isinstance(data, Mapping):
+        return data
+    return [{_PAIRS[shape.lead_data]: name, "value": value} for name, value in data.items()]
+
+
+def _named(fields: Fields, shape: Shape) -> dict[str, object]:
+    """The fields under the names of the shape, at every depth."""
+    return {_name(name, shape): _renamed(value, shape) for name, value in fields.items()}
+
+
+def _renamed(value: object, shape: Shape) -> object:
+    if isinstance(value, Mapping):
+        return _named(value, shape)
+    if isinstance(value, list):
+        return [_renamed(each, shape) for each in value]
+    return value
+
+
+def _name(name: str, shape: Shape) -> str:
+    if name in _SPELLINGS:
+        return name
+    match shape.names:
+        case "camel":
+            return name
+        case "snake":
+            return _SNAKE.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        case "run_together":
+            return name.replace("_", "").lower()
+        case "french":
+            return _FRENCH.get(name, name)
+    assert_never(shape.names)

@@ -1,0 +1,208 @@
+"""Oplead's reading side: who may read, how often, one lead, and the list of them."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from math import ceil
+from threading import Lock
+from typing import Any, assert_never
+from urllib.parse import unquote
+
+from connectors.sandbox.oplead import shape
+from connectors.sandbox.oplead.accidents import Accident, after, as_document, parse_accident
+from connectors.sandbox.oplead.leads import in_list, on_wire, wire_id
+from connectors.sandbox.oplead.pages import BadQueryError, PastEndError, envelope, known_parameters, page_of, parameters
+from connectors.sandbox.oplead.shape import AXES, Position, Shape, positions_of, shape_of
+from connectors.sandbox.rules import Rule
+from connectors.sandbox.server import Request, Response, json_response
+
+LeadsAt = Callable[[datetime], Mapping[str, object]]
+"""The population: every lead as Oplead would serve it at an instant, by id, in the list's order."""
+
+ADMIN_KEY = "sandbox-admin-key"
+"""The client admin's key, which sees every lead."""
+SUPPLIER_KEY = "sandbox-supplier-key"
+"""A narrow key: it may send leads, not read them."""
+RATE = 100
+RATE_WINDOW = timedelta(seconds=60)
+
+SWITCHES: Mapping[str, tuple[Position, ...]] = {**AXES, "retry_after": (True, False)}
+"""What no page of Oplead's says and could change what is sent: the positions, the default first."""
+
+_GUIDE = "https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead"
+RULES: tuple[Rule, ...] = (
+    Rule("oplead", "a request without a known key is answered 401", "inferred", _GUIDE),
+    Rule("oplead", "a supplier's key reads no leads: 403", "inferred", _GUIDE),
+    Rule("oplead", "at most 100 requests are answered in a minute", "documented", _GUIDE),
+    Rule("oplead", "that minute is any 60 seconds, and refused requests do not count", "assumed", "assumed"),
+    Rule("oplead", "over the limit the answer is 429, with Retry-After by switch", "assumed", "assumed"),
+    Rule("oplead", "an id never seen is answered 404, a deleted one 410", "assumed", "assumed"),
+    Rule("oplead", "this side only reads: anything but GET is answered 405", "assumed", "assumed"),
+    *shape.RULES,
+)
+
+
+class Oplead:
+    """One Oplead platform: a population, overlaid by leads put or deleted by hand."""
+
+    def __init__(self, now: Callable[[], datetime], leads_at: LeadsAt = lambda _: {}) -> None:
+        """Serve `leads_at(now())`."""
+        self._lock = Lock()
+        self._now = now
+        self._leads_at = leads_at
+        self._put: dict[str, object] = {}
+        """Leads put by hand; None stands where one was deleted."""
+        self._taken: deque[datetime] = deque()
+        """When the requests of the last minute came."""
+        self._retry_after = True
+        self.shape = Shape()
+        """How it speaks; may be replaced at any time."""
+        self.tells_shape = True
+        """Whether the control server may say how."""
+        self.accidents: tuple[Accident, ...] = ()
+        """What befalls its leads, in the order in which it does."""
+
+    @property
+    def switches(self) -> dict[str, Position]:
+        """Where each switch stands."""
+        return {**positions_of(self.shape), "retry_after": self._retry_after}
+
+    def switch(self, name: str, value: object) -> None:
+        """Turn one switch; ValueError where it has no such position."""
+        if name == "retry_after":
+            if not isinstance(value, bool):
+                raise ValueError("retry_after is one of True, False")
+            self._retry_after = value
+        else:
+            self.shape = shape_of({**positions_of(self.shape), name: value})
+
+    def put(self, lead_id: str, lead: Mapping[str, object]) -> None:
+        """Serve this lead as it stands from now on, also one without an id; ValueError where its `id` is another."""
+        if str(lead.get("id", lead_id)) != lead_id:
+            raise ValueError("the lead's own id must be the one in the path")
+        with self._lock:
+            self._put[lead_id] = lead
+
+    def delete(self, lead_id: str) -> None:
+        """Answer 410 for this lead from now on."""
+        with self._lock:
+            self._put[lead_id] = None
+
+    def leads(self) -> dict[str, object]:
+        """Every lead there is now, in the list's order, before any switch strips it; None where deleted."""
+        now = self._now()
+        with self._lock:
+            leads = {**self._leads_at(now), **self._put}
+        return {lead_id: after(self.accidents, lead, now) for lead_id, lead in leads.items()}
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request to the API."""
+        return self._gate(request) or self._route(request)
+
+    def dump(self) -> dict[str, object]:
+        """Its state as JSON."""
+        with self._lock:
+            return {
+                "put": dict(self._put),
+                "taken": [moment.isoformat() for moment in self._taken],
+                "switches": dict(self.switches),
+                "accidents": [as_document(accident) for accident in self.accidents],
+            }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a dumped state."""
+        match state:
+            case {"put": dict(put), "taken": list(taken), "switches": dict(switches)}:
+                with self._lock:
+                    self._put = dict(put)
+                    self._taken = deque(datetime.fromisoformat(moment) for moment in taken)
+                self.accidents = tuple(parse_accident(each) for each in state.get("accidents", ()))
+                for name, value in switches.items():
+                    self.switch(name, value)
+            case _:
+                raise ValueError("this is no state of Oplead")
+
+    def _gate(self, request: Request) -> Response | None:
+        """The refusals that come before any page is looked at."""
+        key = _key(request, self.shape)
+        if key not in (ADMIN_KEY, SUPPLIER_KEY):
+            asked = {"WWW-Authenticate": "Bearer"} if self.shape.auth == "bearer" else {}
+            return _error(401, "unknown key", asked)
+        if wait := self._wait_for_slot():
+            later = {"Retry-After": str(wait)} if self._retry_after else {}
+            return _error(429, "more than 100 requests in a minute", later)
+        if key == SUPPLIER_KEY:
+            return _error(403, "this key may not read leads")
+        if request.method != "GET":
+            return _error(405, "this sandbox only reads", {"Allow": "GET"})
+        return None
+
+    def _wait_for_slot(self) -> int:
+        """Take a slot and say 0, or the whole seconds until one is free."""
+        now = self._now()
+        with self._lock:
+            while self._taken and self._taken[0] <= now - RATE_WINDOW:
+                self._taken.popleft()
+            if len(self._taken) < RATE:
+                self._taken.append(now)
+                return 0
+            return ceil((self._taken[0] + RATE_WINDOW - now).total_seconds())
+
+    def _route(self, request: Request) -> Response:
+        shape = self.shape
+        query = {name: values for name, values in request.query.items() if name != _KEY_PARAMETERS.get(shape.auth)}
+        try:
+            if request.path == f"{shape.path_prefix}/leads":
+                return self._list(request, parameters(query, known_parameters(shape), shape), shape)
+            folder, _, lead_id = request.path.rpartition("/")
+            if folder == shape.path_prefix + shape.lead_path and lead_id:
+                parameters(query, frozenset(), shape)
+                return self._detail(unquote(lead_id), shape)
+        except BadQueryError as refusal:
+            return _error(400, str(refusal))
+        except PastEndError:
+            return _error(404, "there are no more leads")
+        return _error(404, "no such page")
+
+    def _detail(self, asked_id: str, shape: Shape) -> Response:
+        leads = self.leads()
+        lead_id = next((each for each in leads if str(wire_id(each, shape.ids)) == asked_id), None)
+        if lead_id is None:
+            return _error(404, "no such lead")
+        if leads[lead_id] is None:
+            return _error(410, "this lead was deleted")
+        return json_response(200, on_wire(leads[lead_id], shape))
+
+    def _list(self, request: Request, asked: Mapping[str, str], shape: Shape) -> Response:
+        page = page_of(self.leads(), asked, shape)
+        page = replace(page, leads=[in_list(lead, shape) for lead in page.leads])
+        body, headers = envelope(page, asked, shape, f"http://{request.headers.get('host', '')}{request.path}")
+        return json_response(200, body, headers)
+
+
+_KEY_PARAMETERS = {"query_token": "token", "query_api_key": "api_key"}
+"""The query parameter that the key goes in, by the way that it is shown."""
+
+
+def _key(request: Request, shape: Shape) -> str:
+    """The key a request shows in the one way that counts; empty where it shows none."""
+    bearer, _, borne = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = request.headers.get("x-oplead-auth", "").partition(" ")
+    match shape.auth:
+        case "bearer":
+            return borne if bearer == "Bearer" else ""
+        case "authorization":
+            return request.headers.get("authorization", "")
+        case "x_api_key":
+            return request.headers.get("x-api-key", "")
+        case "token_header":
+            return token if scheme == "Token" else ""
+        case "query_token" | "query_api_key":
+            (key, *more) = request.query.get(_KEY_PARAMETERS[shape.auth], ("",))
+            return "" if more else key
+    assert_never(shape.auth)
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return json_response(status, {"error": message}, headers or {})

@@ -1,0 +1,1 @@
+"""The leads of the sandbox: invented people, their clicks and what becomes of them."""

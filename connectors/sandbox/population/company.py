@@ -1,0 +1,323 @@
+"""A company's leads, drawn by a seed, with what becomes of each."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, Self
+
+from connectors.sandbox.population.clicks import GOOGLE_KINDS, META_KINDS, Click, Trace, leave_trace
+from connectors.sandbox.population.lives import (
+    PARIS,
+    REPEATED,
+    SHARES,
+    Change,
+    Dice,
+    arrivals,
+    arrive,
+    office_time,
+    sale,
+    walk,
+)
+from connectors.sandbox.population.people import Person, invent
+
+CHANNELS: Final = ("Site web", "Téléphone", "Salon", "Meta")
+AGENCIES: Final = ("Nantes", "Rennes", "Lyon")
+ODD_CONSENTS: Final = ("à confirmer", "OK tél", "peut-être", "voir commentaire", "1", "?")
+WON: Final = "Gagné"
+_A_SECOND: Final = timedelta(seconds=1)
+_DAY: Final = timedelta(days=1)
+_LATE: Final = 2 * _DAY
+"""How long after its sale a late amount is typed."""
+_NOTICE: Final = 2 * _DAY
+"""Nothing else happens to a record so shortly before it is deleted: a night has seen its last change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is meant by one lead, whatever its JSON makes of it."""
+
+    kinds: Mapping[str, str]
+    """Its kind in each row of `SHARES`."""
+    created: datetime
+    changes: tuple[Change, ...]
+    """Every dated change, oldest first, those still to come among them; none that a deletion forestalls."""
+    click: Click | None
+    """The click that brought the visitor."""
+    readable: tuple[tuple[str, str], ...]
+    """The (kind, id) pairs a careful reader finds in `externalID`."""
+    knows_google_click: bool
+    """Whether one of those is an id that Google knows."""
+    amount: Decimal | None
+    """The euros of its sale, where the CRM ever tells them readably."""
+    email: str | None = field(repr=False)
+    """The address meant, in lower case."""
+    phones: tuple[str, ...] = field(repr=False)
+    """The valid numbers meant, as E.164."""
+    repeats: str | None = None
+    """The id of the lead that the same person, by the same click, made some days earlier: one sale, not two."""
+    deleted: datetime | None = None
+    """When the record goes for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One lead over all its time."""
+
+    id: str
+    channel: str
+    agency: str
+    """The one it comes to."""
+    person: Person
+    lead_data: Mapping[str, str | None]
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """Somebody who comes, for the first time or once more."""
+
+    visitor: int
+    """The same number for the same person by the same click."""
+    created: datetime
+    channel: str
+    kinds: Mapping[str, str]
+
+
+def live(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
+    """The leads of so many days, in the order in which they come."""
+    totals = {channel: arrivals(channel, begin, 24 * days) for channel in CHANNELS}
+    again = leads * REPEATED // 1000
+    arrived = []
+    for visitor, kinds in enumerate(_deal(dice, leads - again)):
+        channel = _channel(dice, kinds["click"])
+        arrived.append(_Arrival(visitor, arrive(dice, begin, totals[channel]), channel, kinds))
+    arrived += _come_again(dice, arrived, again, begin + days * _DAY)
+    lives: dict[int, Life] = {}
+    """The first of each visitor."""
+    told = []
+    for number, arrival in enumerate(sorted(arrived, key=lambda arrival: arrival.created)):
+        first = lives.get(arrival.visitor)
+        told.append(_live_again(dice, number, arrival, first) if first else _live(dice, number, arrival))
+        lives.setdefault(arrival.visitor, told[-1])
+    return told
+
+
+def _deal(dice: Dice, leads: int) -> list[dict[str, str]]:
+    """The kinds of each lead: one of every row of `SHARES`."""
+    hands = {row: dice.deal(shares, leads) for row, shares in SHARES.items()}
+    return [{row: hand[lead] for row, hand in hands.items()} for lead in range(leads)]
+
+
+def _channel(dice: Dice, click: str) -> str:
+    """Where a lead with such a click id comes from."""
+    if click in META_KINDS:
+        return "Meta"
+    if click == "empty":
+        return dice.pick(("Téléphone", "Téléphone", "Salon", "Site web"))
+    if click in ("supplier_uuid", "supplier_reference"):
+        return dice.pick(("Salon", "Site web"))
+    return "Téléphone" if dice.below(20) == 0 else "Site web"
+
+
+def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: datetime) -> list[_Arrival]:
+    """Some who came by a click and whose record stays, once more, one day to ten later but before the end."""
+    likely = [
+        first
+        for first in arrived
+        if first.kinds["click"] in GOOGLE_KINDS | META_KINDS
+        and (first.kinds["record"], first.kinds["shape"]) == ("kept", "sound")
+        and first.created + _DAY < end
+    ]
+    chosen = dice.shuffled(likely)[:count]
+    latest = [min(first.created + 10 * _DAY, end - _A_SECOND) - first.created for first in chosen]
+    return [
+        replace(first, created=first.created + timedelta(seconds=dice.between(_DAY // _A_SECOND, span // _A_SECOND)))
+        for first, span in zip(chosen, latest, strict=True)
+    ]
+
+
+def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
+    created, kinds = arrival.created, arrival.kinds
+    person = invent(dice, number, kinds)
+    trace = leave_trace(dice, kinds["click"], kinds["lag"], created)
+    lead_data = _lead_data(dice, kinds, trace)
+    changes, amount = walk(dice, created, kinds["journey"]), None
+    won = _won(changes)
+    if won:
+        priced, amount = sale(dice, kinds["amount"], won)
+        changes += [priced] if priced else []
+    changes += _withdraw(dice, arrival)
+    agency, other, *_ = dice.shuffled(AGENCIES)
+    if kinds["record"] == "moved":
+        changes.append(Change(office_time(dice, created, dice.between(1, 20)), agency=other))
+    deleted = None
+    if kinds["record"] == "deleted":
+        deleted = office_time(dice, created, dice.between(3, 20))
+        changes = [changes[0], *(change for change in changes[1:] if change.at + _NOTICE < deleted)]
+        amount = amount if any(change.amount is not None for change in changes) else None
+    truth = Truth(
+        kinds=kinds,
+        created=created,
+        changes=_in_order(changes),
+        click=trace.click,
+        readable=trace.readable,
+        knows_google_click=kinds["click"] in GOOGLE_KINDS,
+        amount=amount,
+        email=person.email,
+        phones=person.phones,
+        deleted=deleted,
+    )
+    return Life(_id(number), arrival.channel, agency, person, lead_data, truth)
+
+
+def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life:
+    """The same person under another id: another salesman's way through the funnel, and the same sale at its end."""
+    changes = walk(dice, arrival.created, arrival.kinds["journey"])
+    won, typed = _won(changes), [change.amount for change in first.truth.changes if change.amount is not None]
+    if won and typed:
+        changes.append(Change(won + _LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
+    changes += _withdraw(dice, arrival)
+    truth = replace(first.truth, created=arrival.created, changes=_in_order(changes), repeats=first.id)
+    return replace(first, id=_id(number), truth=truth)
+
+
+def _id(number: int) -> str:
+    return f"L-{10_000 + number}"
+
+
+def _won(changes: Sequence[Change]) -> datetime | None:
+    return next((change.at for change in changes if change.status == WON), None)
+
+
+def _withdraw(dice: Dice, arrival: _Arrival) -> list[Change]:
+    if arrival.kinds["consent"] != "withdrawn":
+        return []
+    return [Change(office_time(dice, arrival.created, dice.between(5, 30)), consent="non")]
+
+
+def _in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
+    return tuple(sorted(changes, key=lambda change: change.at))
+
+
+def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: Trace) -> dict[str, str | None]:
+    """`leadData` on the day the lead arrives."""
+    if kinds["consent"] == "absent":
+        return {**trace.lead_data, **dice.pick(({}, {"consent": ""}, {"consent": None}))}
+    said = {"refused": "non", "odd": dice.pick(ODD_CONSENTS)}.get(kinds["consent"], "oui")
+    personal = "non" if kinds["personalization"] == "refused" else said
+    return {**trace.lead_data, "consent": said, "adPersonalization": personal}
+
+
+FIRST_NIGHT: Final = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
+"""05:30 in Paris on the first morning that a demonstration plays."""
+
+CUSTOMER: Final = "1234567890"
+"""The Google Ads customer that owns every click."""
+
+
+class Population:
+    """The invented company's leads at any moment."""
+
+    def __init__(self, lives: Sequence[Life]) -> None:
+        self._lives = lives
+        self._moments = {life.id: [change.at for change in life.truth.changes] for life in lives}
+        self._served: dict[str, tuple[int, object]] = {}
+
+    @classmethod
+    def generate(
+        cls,
+        seed: int,
+        leads: int = 1500,
+        start: datetime = FIRST_NIGHT,
+        past_days: int = 76,
+        future_days: int = 14,
+    ) -> Self:
+        """Leads created from `past_days` before `start` (aware) until `future_days` after it.
+
+        Their statuses go on changing for some weeks after that.
+        """
+        if start.tzinfo is None:
+            raise ValueError("start needs a time zone")
+        dice = Dice(seed)
+        begin = start.astimezone(UTC) - timedelta(days=past_days)
+        return cls(live(dice, leads, begin, past_days + future_days))
+
+    def leads_at(self, now: datetime) -> Mapping[str, object]:
+        """Every lead that exists at `now` (aware), by its id, oldest first, as Oplead serves it then.
+
+        Times are Europe/Paris wall clock without a zone. A lead is a JSON object, but for a few broken ones.
+        The objects are kept and served again: not to be written to.
+        """
+        return {lead_id: lead for lead_id, lead in self.records_at(now).items() if lead is not None}
+
+    def records_at(self, now: datetime) -> Mapping[str, object]:
+        """The same, with None in the place of every lead that was deleted."""
+        reached = ((life, bisect_right(self._moments[life.id], now)) for life in self._lives)
+        return {
+            life.id: None if life.truth.deleted and life.truth.deleted <= now else self._serve(life, changes)
+            for life, changes in reached
+            if changes
+        }
+
+    def clicks(self) -> dict[str, dict[str, str]]:
+        """Every click on a Google ad, past and to come: click id → `clicked_at` (ISO, UTC) and `customer`."""
+        clicks = (life.truth.click for life in self._lives)
+        return {
+            click.value: {"clicked_at": click.at.isoformat(), "customer": CUSTOMER}
+            for click in clicks
+            if click and click.kind in ("gclid", "gbraid", "wbraid")
+        }
+
+    def truth(self) -> Mapping[str, Truth]:
+        """What is meant by each lead, by its id."""
+        return {life.id: life.truth for life in self._lives}
+
+    def _serve(self, life: Life, changes: int) -> object:
+        known = self._served.get(life.id)
+        if known is None or known[0] != changes:
+            known = (changes, _broken(life.truth.kinds["shape"], _wire(life, life.truth.changes[:changes])))
+            self._served[life.id] = known
+        return known[1]
+
+
+def _wire(life: Life, changes: Sequence[Change]) -> dict[str, object]:
+    """The lead's JSON after these changes."""
+    history = [{"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status]
+    amounts = [change.amount for change in changes if change.amount is not None]
+    consents = [change.consent for change in changes if change.consent]
+    agencies = [change.agency for change in changes if change.agency]
+    lead_data = {**life.lead_data, "consent": consents[-1]} if consents else life.lead_data
+    return {
+        "id": life.id,
+        "createdAt": wall_clock(life.truth.created),
+        "updatedAt": wall_clock(changes[-1].at),
+        "status": history[-1]["status"],
+        "statusDate": history[-1]["date"],
+        "statusHistory": history,
+        "leadData": lead_data,
+        "contact": life.person.contact,
+        "address": life.person.address,
+        **({"amount": amounts[-1]} if amounts else {}),
+        "channel": life.channel,
+        "agency": agencies[-1] if agencies else life.agency,
+    }
+
+
+def wall_clock(at: datetime) -> str:
+    """The time as a clock in Paris shows it: "2026-07-20 17:05:01"."""
+    return at.astimezone(PARIS).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _broken(shape: str, lead: dict[str, object]) -> object:
+    """The lead, damaged the way its shape says."""
+    match shape:
+        case "no_id":
+            return {name: value for name, value in lead.items() if name != "id"}
+        case "created_nonsense":
+            return lead | {"createdAt": "31/02/2026 25:61"}
+        case "not_an_object":
+            return "Fiche archivée"
+        case _:
+            return lead

@@ -1,0 +1,405 @@
+"""A small HTTP server on this machine: one handler a route, a log, and no use by other sites' pages."""
+
+import json
+import logging
+import selectors
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from threading import Event, Lock, Thread
+from types import MappingProxyType
+from typing import Self, cast
+from urllib.parse import parse_qs, urlsplit
+
+from connectors.sandbox.faults import Fault, Faults, Kind
+
+REMEMBERED = 10_000
+"""How many of its latest requests a server remembers."""
+FIRST_REFUSAL = 400
+"""HTTP's refusals begin here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request, without headers and body."""
+
+    method: str
+    path: str
+    query: Mapping[str, tuple[str, ...]]
+    """Empty where the request was refused: an unknown parameter may be a token in the wrong place."""
+    at: str
+    """The sandbox clock, ISO 8601."""
+    status: int | None
+    """What the platform answered, whether or not a fault let it through; None where it saw nothing."""
+    fault: str | None
+
+
+class Log:
+    """A server's latest requests, and how many there were in all."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.count = 0
+        self._entries: deque[Entry] = deque(maxlen=REMEMBERED)
+
+    def record(self, entry: Entry) -> None:
+        """Add one request."""
+        if entry.status is None or entry.status >= FIRST_REFUSAL:
+            entry = replace(entry, query={})
+        with self._lock:
+            self.count += 1
+            self._entries.append(entry)
+
+    def dump(self) -> dict[str, object]:
+        """`count`, and `log`, oldest first, as JSON."""
+        with self._lock:
+            return {"count": self.count, "log": [asdict(entry) for entry in self._entries]}
+
+
+BODY_BYTES = 32 * 1024 * 1024
+"""No request may be larger."""
+IDLE_SECONDS = 3600.0
+"""A silent connection is closed after this; a dead peer is noticed at once, being on this machine."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it stood on the wire."""
+
+    method: str
+    path: str
+    """Without the query, still percent-encoded."""
+    query: Mapping[str, tuple[str, ...]]
+    headers: Mapping[str, str] = field(repr=False)
+    """Names in lower case; a repeated header's values joined by a comma."""
+    body: bytes = field(repr=False)
+    connection: socket.socket | None = field(default=None, repr=False, compare=False)
+    """The kept-alive connection it came by, for the clock, which registers connections."""
+
+    def json(self) -> object:
+        """The body read as JSON; ValueError where it is none."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer; Date, Content-Length and Connection are the server's to add."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHING) -> Response:
+    """An answer whose body is JSON."""
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(status, text.encode(), {"Content-Type": "application/json; charset=UTF-8", **headers})
+
+
+Handler = Callable[[Request], Response]
+
+
+def nameless(status: int) -> Response:
+    """The error of a server that has no form of its own for it."""
+    return json_response(status, {"error": "internal error"})
+
+
+def no_page(pages: Iterable[tuple[str, str]], path: str) -> Response:
+    """The refusal of a request that no (method, path) page answers: 405, or 404 where the path is unknown."""
+    known = any(path == page for _, page in pages)
+    return json_response(405 if known else 404, {"error": "no such page"})
+
+
+class Server:
+    """One loopback HTTP/1.1 keep-alive server on a free port, a thread a connection."""
+
+    def __init__(
+        self,
+        name: str,
+        handler: Handler,
+        faults: Faults,
+        now: Callable[[], datetime],
+        *,
+        closed: Callable[[socket.socket], None] = lambda _: None,
+        failed: Callable[[int], Response] = nameless,
+        port: int = 0,
+    ) -> None:
+        """Bind the port, without serving yet.
+
+        Args:
+            name: what faults and the log call it.
+            handler: answers each request; called from several threads at once.
+            faults: asked before each request.
+            now: the sandbox clock, for the Date header and the log.
+            closed: told of each connection once it is over.
+            failed: how the platform words an error of its own, by its status.
+            port: tried first; any free one where it is taken.
+        """
+        self.name = name
+        self.handler = handler
+        self.faults = faults
+        self.now = now
+        self.closed = closed
+        self.failed = failed
+        self.stopping = Event()
+        self.log = Log()
+        self._listener = _listen(self, port)
+        self._ear, self._bell = socket.socketpair()
+        self._thread = Thread(target=self._listener.serve_until, args=(self._ear,), name=f"sandbox-{name}", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Its address, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        return int(self._listener.server_address[1])
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close every connection and wait for their threads; may be called twice."""
+        if self.stopping.is_set():
+            return
+        self.stopping.set()
+        self._bell.close()
+        if self._thread.is_alive():
+            self._thread.join(5)
+        self._ear.close()
+        self._listener.close_connections()
+        self._listener.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class _Listener(ThreadingTCPServer):
+    """Accepts connections and remembers them, so that stopping can close them."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 64
+    timeout = 0  # whoever was about to connect and went away again is not waited for
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.sandbox_server = server
+        self._lock = Lock()
+        self._open: dict[socket.socket, Thread] = {}
+        super().__init__(("127.0.0.1", port), _Connection)
+
+    def serve_until(self, ear: socket.socket) -> None:
+        """Accept connections until the other end of `ear` closes: `serve_forever` would look twenty times a second."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(ear, selectors.EVENT_READ)
+            while all(key.fileobj is not ear for key, _ in selector.select()):
+                self.handle_request()
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        with self._lock:
+            self._open[request] = thread
+        thread.start()
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        self.sandbox_server.closed(request)
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_: object) -> None:
+        """Tell of a bug; a peer that went away in the middle is no news."""
+        if not isinstance(sys.exception(), OSError):
+            _log.exception("the sandbox's %s broke off a connection", self.sandbox_server.name)
+
+    def close_connections(self) -> None:
+        """Wake every thread that waits on its peer, and wait for it to end."""
+        with self._lock:
+            connections = list(self._open.items())
+        for connection, _ in connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # the peer was faster
+                continue
+        for _, thread in connections:
+            thread.join(5)
+
+
+def _listen(server: Server, port: int) -> _Listener:
+    """A listener on this port, or on any free one where it is taken."""
+    try:
+        return _Listener(server, port)
+    except OSError:
+        return _Listener(server, 0)
+
+
+class _Connection(BaseHTTPRequestHandler):
+    """Reads requests from one connection, lets faults and the handler answer, writes the answers."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "oplead-sync-sandbox"
+    timeout = IDLE_SECONDS
+    wbufsize = -1  # one packet an answer
+    disable_nagle_algorithm = True
+
+    @property
+    def _server(self) -> Server:
+        return cast(_Listener, self.server).sandbox_server
+
+    def _answer(self) -> None:
+        request = self._read()
+        if request is None:
+            return
+        server = self._server
+        fault = server.faults.take(server.name, request.path)
+        response = self._respond(request, fault)
+        answered = response is not None and (fault is None or fault.kind is not Kind.CUT_AFTER)
+        status = response.status if response else None
+        at, kind = server.now().isoformat(), fault.kind if fault else None
+        server.log.record(Entry(request.method, request.path, request.query, at, status, kind))
+        if response is None or not answered:
+            self.close_connection = True
+            return
+        self._write(response)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the parent's names
+
+    def _read(self) -> Request | None:
+        """The request; None where it was answered already, being unreadable."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+            self.close_connection = True
+            self._write(Response(411))
+            return None
+        if int(length) > BODY_BYTES:
+            self.close_connection = True
+            self._write(Response(413))
+            return None
+        parts = urlsplit(self.path)
+        query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        headers: dict[str, str] = {}
+        for name, value in self.headers.items():
+            known = headers.get(name.lower())
+            headers[name.lower()] = value if known is None else f"{known}, {value}"
+        body = self.rfile.read(int(length))
+        return Request(self.command, parts.path, query, headers, body, self.connection)
+
+    def _respond(self, request: Request, fault: Fault | None) -> Response | None:
+        """What to answer; None where the connection closes before the platform sees the request."""
+        if fault is None:
+            return self._handle(request)
+        if fault.kind in (Kind.HANG, Kind.LATENCY):
+            self._server.stopping.wait(fault.seconds)
+        if fault.kind in (Kind.HANG, Kind.CUT_BEFORE):
+            return None
+        if fault.kind in (Kind.STATUS, Kind.HTML):
+            return _planted(fault)
+        response = self._handle(request)
+        if fault.kind is Kind.FAILED_AFTER:
+            return _failed(fault, self._server.failed)
+        if fault.kind is Kind.TRUNCATED:
+            return replace(response, body=response.body[: len(response.body) // 2])
+        return response
+
+    def _handle(self, request: Request) -> Response:
+        try:
+            return self._server.handler(request)
+        except Exception:  # noqa: BLE001 - a bug here must not look like a cut connection
+            _log.exception("the sandbox's %s failed on %s %s", self._server.name, request.method, request.path)
+            return json_response(500, {"error": "the sandbox itself failed; its log says how"})
+
+    def _write(self, response: Response) -> None:
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if response.status != 204:  # noqa: PLR2004 - RFC 9110: No Content has no length
+            self.send_header("Content-Length", str(len(response.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(response.body)
+        self.wfile.flush()
+
+    def version_string(self) -> str:
+        return self.server_version
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The sandbox clock: a source's own time is what a caller builds its next cursor on."""
+        del timestamp
+        return format_datetime(self._server.now(), usegmt=True)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's own name
+        """Keep quiet: the server has its own log."""
+
+
+def _failed(fault: Fault, failed: Callable[[int], Response]) -> Response:
+    """The answer of a `failed_after` fault."""
+    response = failed(fault.status or 500)
+    if fault.body:
+        response = replace(response, body=fault.body.encode())
+    return replace(response, headers={**response.headers, **_later(fault)})
+
+
+def _later(fault: Fault) -> Mapping[str, str]:
+    return {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+
+
+def _planted(fault: Fault) -> Response:
+    """The answer of a `status` or `html` fault."""
+    later = _later(fault)
+    if fault.kind is Kind.HTML:
+        page = b"<!DOCTYPE html><html><body><h1>Service unavailable</h1></body></html>"
+        return Response(fault.status or 200, page, {"Content-Type": "text/html", **later})
+    return Response(fault.status or 503, fault.body.encode(), {"Content-Type": "application/json", **later})
+
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def for_own_pages(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """The handler, asked only by its own pages and by what is no browser; 403 for everybody else.
+
+    A host name that is not this machine's is one that was bound to it anew (DNS rebinding); the other headers are
+    browsers' own (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
+    """
+
+    def guarded(request: Request) -> Response:
+        if _is_own(request):
+            return handler(request)
+        return json_response(403, {"error": "only the sandbox's own page, and what is no browser, may ask this"})
+
+    return guarded
+
+
+def _is_own(request: Request) -> bool:
+    host = request.headers.get("host", "localhost")
+    return (
+        _name(host) in _LOOPBACK
+        and request.headers.get("origin", f"http://{host}") == f"http://{host}"
+        and request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    )
+
+
+def _name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

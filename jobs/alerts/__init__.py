@@ -1,0 +1,1 @@
+"""Finds what needs a human, and tells one."""

@@ -1,0 +1,345 @@
+"""What quietly starves bidding: nothing can be sent, a field is empty, click ids stop or arrive damaged. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from connectors.records import ClickIdKind
+from jobs.rules.model import Answer
+
+FEWEST = 5
+"""Fewer conversions than this may be stopped by chance."""
+FEWEST_LEADS = 20
+"""Fewer leads, or ids, than this say nothing of all of them."""
+RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
+"""The leads whose share of click ids is looked at, and those it is compared with."""
+COLLAPSED = 3
+"""The share is under a third of what it was."""
+FEWEST_EXPECTED = 5
+"""So many leads should have had an id, by the share before: with fewer, none may be chance."""
+IN_A_ROW = 10
+"""So many of the newest leads without an id may be the end of ids; fewer, a day without an advertisement."""
+IDS_IN_A_ROW = 12
+"""The same of ids that look damaged."""
+BY_CHANCE = 1 / 10_000
+"""What happens less often than this by chance is told: a false alarm in many years of nights."""
+FEWEST_SOLD = 5
+"""Leads that had a conversion with a value, each of them without an amount, say that the path is wrong."""
+CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 255, 256, 500, 512})
+"""How long the columns and form fields are that cut ids off. Whole ids have other lengths."""
+_WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
+"""Ids long enough that one without a single capital has lost them."""
+_KEPT_OUT = "where"
+"""What causes of conversions that a `where` keeps out begin with."""
+_MAY_BE_RIGHT = frozenset({"no_click_id", "no_identifier", "consent_refused"})
+"""Reasons that stop many a healthy account's leads, every night: they alarm where they do more than usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A conversion that qualified for a destination, and where it stood at once."""
+
+    conversion: str
+    destination: str
+    reason: str | None
+    """Why it cannot be sent, perhaps with a detail; None where it can, now or later."""
+
+    @property
+    def code(self) -> str | None:
+        """The reason without its detail."""
+        return self.reason and self.reason.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One cause that keeps conversions from being sent."""
+
+    cause: str
+    """Told once however often it is found."""
+    told: str
+    """What a human is told, without anyone's data."""
+    title: str = "Conversions may be missing"
+
+
+Words = Callable[[str], str]
+"""How a reason is said in a few words."""
+
+
+# ── tonight's conversions ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Qualified:
+    """What qualified for one destination, counted: there may be too many to keep each."""
+
+    count: int = 0
+    stopped: Counter[str] = field(default_factory=Counter)
+    """How many each reason stopped."""
+    in_a_row: int = 0
+    """How many were stopped since the last one that could be sent."""
+
+    def add(self, one: Begun) -> None:
+        """Count the next one."""
+        self.count += 1
+        self.in_a_row = 0 if one.code is None else self.in_a_row + 1
+        if one.code is not None:
+            self.stopped[one.code] += 1
+
+
+def _by_destination(begun: Iterable[Begun]) -> defaultdict[str, _Qualified]:
+    found: defaultdict[str, _Qualified] = defaultdict(_Qualified)
+    for each in begun:
+        found[each.destination].add(each)
+    return found
+
+
+def stopped_tonight(tonight: Iterable[Begun], before: Iterable[Begun], *, words: Words) -> Iterator[Silence]:
+    """Where no conversion that qualified can be sent, or one reason stops half of them.
+
+    Args:
+        tonight: what qualified tonight, in the order it did.
+        before: what qualified on the nights before, oldest first; not looked at where nothing is stopped.
+        words: says a reason.
+    """
+    ours = _by_destination(tonight)
+    if not any(here.stopped for here in ours.values()):
+        return
+    earlier = _by_destination(before)
+    nothing_goes = all(here.stopped.total() == here.count for here in ours.values())
+    found: dict[tuple[str, bool], list[str]] = {}
+    for place, here in sorted(ours.items()):
+        stop = _stop(here, earlier[place], nothing_goes=nothing_goes)
+        if stop is not None:
+            found.setdefault(stop, []).append(f"{here.stopped[stop[0]]} of {here.count} for {place}")
+    for (reason, all_of_them), counts in found.items():
+        what = "conversions qualify tonight and none of them can be sent" if all_of_them else _HALF
+        yield Silence(f"stopped:{reason}", f"{what}: {words(reason)} ({', '.join(counts)})")
+
+
+_HALF = "one reason stops at least half of tonight's conversions"
+
+
+def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[str, bool] | None:
+    """The reason that stops one destination's conversions, and whether it gets nothing at all.
+
+    Leads that came without an ad may be all that one destination has on a night, while another gets its own; only
+    where no destination gets any they are a silence.
+    """
+    if not here.stopped:
+        return None
+    reason, count = here.stopped.most_common(1)[0]
+    may_be_right = reason in _MAY_BE_RIGHT
+    all_of_them = here.in_a_row == here.count
+    if all_of_them and (nothing_goes or not may_be_right) and earlier.in_a_row + here.in_a_row >= FEWEST:
+        return reason, True
+    if count < FEWEST or 2 * count < here.count:
+        return None
+    return None if may_be_right and _is_usual(reason, earlier) else (reason, False)
+
+
+def _is_usual(reason: str, earlier: _Qualified) -> bool:
+    """Whether a reason stopped many before, too: a third of them or more."""
+    return earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
+
+
+def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Silence]:
+    """Where `where` keeps out every lead that reached a stage, and never let one in.
+
+    Args:
+        counts: how many leads each conversion's `where` kept out at each destination tonight.
+        let_in: the conversions and destinations that ever had a delivery.
+    """
+    for (conversion, destination), count in sorted(counts.items()):
+        if count >= FEWEST and (conversion, destination) not in let_in:
+            yield Silence(
+                f"{_KEPT_OUT}:{conversion}:{destination}",
+                f"{count} leads reached the stage of {conversion!r} and `where` let none of them through to "
+                f"{destination}: compare its values with Oplead's",
+            )
+
+
+def kept_out_of(cause: str) -> tuple[str, str] | None:
+    """The conversion and destination that such a silence is about; None of any other."""
+    kind, _, about = cause.partition(":")
+    # A funnel's stage has a colon in its id; a destination has none.
+    conversion, _, destination = about.rpartition(":")
+    return (conversion, destination) if kind == _KEPT_OUT else None
+
+
+# ── the fields ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One lead as it was last read."""
+
+    ad_user_data: Answer
+    ad_personalization: Answer
+    where: Mapping[str, str]
+    amounts: frozenset[str]
+    """Paths at which an amount stands, read or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the settings read of a lead, by path."""
+
+    ad_user_data: str
+    ad_personalization: str | None
+    where: Collection[str]
+    amounts: Collection[str]
+    never_seen: Collection[str] = ()
+    """Those of the amounts' paths at which no lead has anything, though so many should."""
+
+
+def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fields) -> Iterator[Silence]:
+    """Configured fields that are empty on every lead read lately, or hold nothing that the settings list.
+
+    Args:
+        newest: the leads created last, the newest first.
+        entered: the leads that had a conversion with a value last, and were not waiting for it any more.
+        fields: what is read of them.
+    """
+    latest = newest[:FEWEST_LEADS]
+    if len(latest) == FEWEST_LEADS:
+        if all(lead.ad_user_data is Answer.MISSING for lead in latest):
+            yield _empty(f"the consent field {fields.ad_user_data}", fields.ad_user_data, FEWEST_LEADS)
+        if fields.ad_personalization and all(lead.ad_personalization is Answer.MISSING for lead in latest):
+            yield _empty(f"the consent field {fields.ad_personalization}", fields.ad_personalization, FEWEST_LEADS)
+        for path in sorted(fields.where):
+            if not any(path in lead.where for lead in latest):
+                yield _empty(f"{path}, which a `where` looks at,", path, FEWEST_LEADS)
+            elif not any(_is_listed(lead.where.get(path)) for lead in newest):
+                said = f"none of the last {len(newest)} leads has a value at {path} that a `where` lists"
+                yield Silence(f"field:{path}", f"{said}: compare its values with Oplead's")
+    sold = entered[:FEWEST_LEADS]
+    for path in sorted(fields.amounts):
+        if path in fields.never_seen:
+            yield Silence(
+                f"field:{path}",
+                f"no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
+                "`otherwise` says; mend the path, or write a number as `value`",
+                "Conversions are held back",
+            )
+        elif len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
+            said = f"the value field {path} is empty on each of the last {len(sold)} that reached its stage"
+            yield Silence(f"field:{path}", f"{said}: is the path right?", "Amounts may be missing")
+
+
+def _empty(what: str, path: str, count: int) -> Silence:
+    return Silence(f"field:{path}", f"{what} is empty on each of the last {count} leads: is the path right?")
+
+
+def _is_listed(value: str | None) -> bool:
+    """Whether a value is one that the settings list: others are kept by their shape alone."""
+    return value is not None and not value.startswith("<")
+
+
+# ── click ids ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many leads were created in a time, and how many of those have a click id."""
+
+    leads: int
+    with_click: int
+
+
+def collapsed_share(recent: Share, before: Share) -> Iterator[Silence]:
+    """Whether click ids arrive on under a third of the share of leads that they arrived on before."""
+    if min(recent.leads, before.leads) < FEWEST_LEADS:
+        return
+    expected = recent.leads * before.with_click / before.leads
+    if expected >= FEWEST_EXPECTED and COLLAPSED * recent.with_click < expected:
+        now, then = (round(100 * share.with_click / share.leads) for share in (recent, before))
+        yield Silence(
+            "click share",
+            f"{now} % of the leads of the last {RECENT.days} days have a click id, {then} % of those before had: "
+            "does the form still store it?",
+        )
+
+
+def stopped_clicks(newest: Sequence[bool]) -> Iterator[Silence]:
+    """Whether so many of the newest leads have no click id that, by the share before, it is next to impossible.
+
+    A lead comes without one by chance as often as earlier leads did, p; so many in a row do p ** count often. One
+    lead without and one with are added to what was seen: of few leads nobody knows the share that well.
+
+    Args:
+        newest: whether each lead has a click id, the newest first.
+    """
+    without = sum(1 for _ in takewhile(lambda has_one: not has_one, newest))
+    earlier = newest[without:]
+    if without < IN_A_ROW or len(earlier) < FEWEST_LEADS:
+        return
+    chance = (earlier.count(False) + 1) / (len(earlier) + 2)
+    if chance**without < BY_CHANCE:
+        share = round(100 * earlier.count(True) / len(earlier))
+        yield Silence(
+            "click share",
+            f"none of the last {without} leads has a click id, {share} % of those before had: "
+            "does the form still store it?",
+        )
+
+
+def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Silence]:
+    """Whether at least half of the latest ids of a kind, or all of the newest, look cut off or lost their capitals.
+
+    Args:
+        ids: the latest, the newest of each kind first.
+    """
+    by_kind: dict[ClickIdKind, list[str]] = {}
+    for kind, value in ids:
+        by_kind.setdefault(kind, []).append(value)
+    for kind, values in sorted(by_kind.items()):
+        cut = _cut(values)
+        if cut:
+            yield Silence(
+                f"cut:{kind}",
+                f"{cut[0]} of the last {cut[1]} click ids ({kind}) are {cut[2]} characters long and none of them is "
+                "longer: they look cut off on their way into Oplead",
+            )
+        lowered = _lowered(values) if kind in _WITH_CAPITALS else None
+        if lowered:
+            yield Silence(
+                f"lowered:{kind}",
+                f"{lowered[0]} of the last {lowered[1]} click ids ({kind}) have no capital letter: "
+                "something on their way into Oplead writes them small",
+            )
+
+
+def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
+    """How many ids look cut off, of how many, and how long those are; None where none do."""
+    if len(values) < FEWEST_LEADS:
+        return None
+    longest = max(map(len, values))
+    count = sum(len(value) == longest for value in values)
+    if longest in CUT_AT and 2 * count >= len(values):
+        return count, len(values), longest
+    newest, earlier = values[:IDS_IN_A_ROW], values[IDS_IN_A_ROW:]
+    length = len(newest[0])
+    as_long = sum(len(value) == length for value in earlier)
+    by_chance = ((as_long + 1) / (len(earlier) + 2)) ** IDS_IN_A_ROW
+    shorter = 2 * sum(len(value) > length for value in earlier) > len(earlier)
+    # Whole ids of one make may be of one length, but they end alike; cut ones end anywhere.
+    endings = {value[-3:] for value in newest}
+    if {length} == set(map(len, newest)) and shorter and by_chance < BY_CHANCE and 2 * len(endings) > len(newest):
+        return len(newest), len(newest), length
+    return None
+
+
+def _lowered(values: Sequence[str]) -> tuple[int, int] | None:
+    """How many ids have lost their capitals, and of how many; None where it is not all of the newest nor half."""
+    small = [any(map(str.isalpha, value)) and value == value.lower() for value in values]
+    if len(small) >= FEWEST_LEADS and 2 * sum(small) >= len(small):
+        return sum(small), len(small)
+    newest = small[:IDS_IN_A_ROW]
+    return (len(newest), len(newest)) if len(newest) == IDS_IN_A_ROW and all(newest) else None
+
+
+def windows(now: datetime) -> tuple[tuple[datetime, datetime], tuple[datetime, datetime]]:
+    """The time whose leads are looked at, and the time before it that they are compared with."""
+    return (now - RECENT, now), (now - RECENT - BEFORE, now - RECENT)

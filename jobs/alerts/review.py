@@ -1,0 +1,167 @@
+"""What a human is told of: what starves bidding, statuses that were renamed, leads and statuses nobody understands."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import Session
+
+from connectors.text import counted, number
+from jobs.alerts.detectors import (
+    BEFORE,
+    Fields,
+    Silence,
+    collapsed_share,
+    damaged_ids,
+    empty_fields,
+    kept_out,
+    stopped_clicks,
+    stopped_tonight,
+    windows,
+)
+from jobs.ledger import leads, queries, status_labels
+from jobs.ledger.runs import Ledger
+from jobs.plan.planner import Planned, doubting
+from jobs.reporting.wording import REASONS
+from jobs.rules.status_rename import Relabel
+from jobs.settings.compile import Rulebook
+
+Labels = list[tuple[str, int, int]]
+"""Labels as Oplead writes them, how many leads have each, and how many of those a click id."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What is told tonight, and what was told before and still stands."""
+
+    renames: list[str] = field(default_factory=list)
+    """Statuses found tonight to have another name now, a sentence each."""
+    silences: list[str] = field(default_factory=list)
+    """What keeps conversions from being sent, a sentence for each cause; told as long as it lasts."""
+    alarms: list[Silence] = field(default_factory=list)
+    """The same with the cause of each."""
+    unreadable: int = 0
+    """Leads that cannot be read, told of for the first time."""
+    unreadable_before: int = 0
+    labels: Labels = field(default_factory=list)
+    """Labels no setting names, new on leads with a click id, or on more of them than when last told."""
+    labels_before: Labels = field(default_factory=list)
+
+    @property
+    def attention(self) -> list[str]:
+        """What a human should look at, a sentence each."""
+        said = [*self.renames, *self.silences]
+        if self.unreadable:
+            said.append(
+                f"{counted(self.unreadable, 'lead')} could not be read: `status` lists {_them(self.unreadable)}"
+            )
+        with_click = sum(clicks for _, _, clicks in self.labels)
+        if with_click:
+            which = "lead with a click id has" if with_click == 1 else "leads with a click id have"
+            said.append(f"{number(with_click)} {which} a status in neither `stages` nor `ignored_statuses`")
+        return said
+
+    @property
+    def standing(self) -> list[str]:
+        """What was told on a night before and still is so, a sentence each."""
+        said = []
+        if self.unreadable_before:
+            before = self.unreadable_before
+            said.append(f"{counted(before, 'lead')} still cannot be read: `status` names {_them(before)}")
+        names = ", ".join(f"{label!r}" for label, _, clicks in self.labels_before if clicks)
+        if names:
+            said.append(f"still in neither `stages` nor `ignored_statuses`: {names}")
+        return said
+
+
+def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Told:
+    """What this run tells; what needs telling only once is noted, so that the next run does not tell it again."""
+    unreadable, unreadable_before = leads.tell_unreadable(session, ledger.account, run=ledger.run)
+    found = status_labels.relabels(session, ledger.account)
+    unknown = _unknown(session, ledger.account, book.known_labels)
+    tonight = [Relabel(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
+    new = status_labels.tell(session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run)
+    # A new name is told as one, not as a status nobody knows.
+    new -= {each.after for each in tonight}
+    stopped = list(silences(session, book, run=ledger.run, now=now))
+    out = kept_out(planned.kept_out, queries.let_in(session, ledger.account, planned.kept_out))
+    alarms = _each_once([*stopped, *out])
+    return Told(
+        silences=[each.told for each in alarms],
+        alarms=alarms,
+        renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
+        unreadable=unreadable,
+        unreadable_before=unreadable_before,
+        labels=_as_written(session, ledger.account, (each for each in unknown if each[0] in new)),
+        labels_before=_as_written(session, ledger.account, (each for each in unknown if each[0] not in new)),
+    )
+
+
+def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Silence]:
+    """What the ledger shows of causes that keep conversions from being sent, up to a run's end."""
+    account, wanted = book.account, book.extraction
+    tonight = queries.begun(session, run=run, since=now - BEFORE)
+    before = queries.begun_before(session, account, run=run, since=now - BEFORE)
+    yield from stopped_tonight(tonight, before, words=lambda code: REASONS[code].short if code in REASONS else code)
+    valued = {route.conversion for route in book.routes if route.field_value is not None}
+    fields = Fields(
+        ad_user_data=wanted.ad_user_data.path,
+        ad_personalization=wanted.ad_personalization.path if wanted.ad_personalization else None,
+        where=wanted.where,
+        amounts=wanted.amounts,
+        never_seen={
+            value.path for route in doubting(session, book).routes if (value := route.field_value) and value.never_seen
+        },
+    )
+    yield from empty_fields(queries.newest(session, account), queries.entered(session, account, valued), fields)
+    yield from stopped_clicks(queries.newest_clicked(session, account, since=windows(now)[1][0]))
+    yield from collapsed_share(*(queries.share(session, account, span) for span in windows(now)))
+    yield from damaged_ids(queries.ids(session, account))
+
+
+def standing_silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[str]:
+    """The same, a sentence for each cause."""
+    return [each.told for each in _each_once(silences(session, book, run=run, now=now))]
+
+
+def _each_once(found: Iterable[Silence]) -> list[Silence]:
+    return list({each.cause: each for each in found}.values())
+
+
+def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Labels:
+    """Labels that leads have now and no setting names; an old name that Oplead has no more is none."""
+    return _as_written(session, account, _unknown(session, account, known))
+
+
+def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> Labels:
+    return [(status_labels.written(session, account, label), count, clicks) for label, count, clicks in found]
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
+
+
+def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
+    """The same, the labels as they are compared."""
+    old = {row.before for row in status_labels.relabels(session, account)}
+    return leads.labels(session, account, but=known | old)
+
+
+def _renamed(session: Session, account: str, relabel: Relabel, meanings: Mapping[str, str]) -> str:
+    before, after = (status_labels.written(session, account, label) for label in (relabel.before, relabel.after))
+    said = f"status {before!r} seems to be called {after!r} now on {relabel.leads} leads"
+    match relabel.before in meanings, relabel.after in meanings:
+        case True, True:
+            return f"{said}: both names stand in one place, so nothing is to be done"
+        case False, True:
+            return (
+                f"{said}: nothing is sent for them. Did they truly go on to another status? Then write {before!r} "
+                "under its own stage or `ignored_statuses`"
+            )
+        case True, False:
+            return (
+                f"{said}: write {after!r} where {before!r} stands. Is it another status, to which they truly went on? "
+                "Then write it under its own stage or `ignored_statuses`"
+            )
+        case _:
+            return f"{said}: write {after!r} under a stage or `ignored_statuses`"

@@ -1,0 +1,144 @@
+"""Cooperative shutdown on a signal, and a pool of threads that it reaches."""
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from types import FrameType
+from typing import TypeVar
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HINT = b"stopping: an upload under way has five seconds to be answered; once more leaves at once\n"
+
+
+class StoppedBySignal(KeyboardInterrupt):
+    """A person or the system asked the command to stop."""
+
+    def __init__(self, number: int) -> None:
+        """Keep which signal it was."""
+        super().__init__()
+        self.number = number
+
+
+class Stop:
+    """Whether the command was asked to stop; told to all its threads."""
+
+    def __init__(self) -> None:
+        """Nobody has asked yet."""
+        self.number: int | None = None
+        # A pipe that nobody empties: a signal's handler may write to it whatever locks the main thread holds, and it
+        # wakes every thread that waits.
+        self._ear, self._bell = os.pipe()
+        self._heeded: dict[int, float] = {}
+
+    def close(self) -> None:
+        """Let go of the pipe, once no thread naps any more."""
+        os.close(self._ear)
+        os.close(self._bell)
+
+    def ask(self, number: int) -> None:
+        """Have everything stop at its next chance; for a signal's handler."""
+        self.number = number
+        os.write(self._bell, b"!")
+
+    def heed(self) -> None:
+        """Return where work may go on.
+
+        Raises:
+            StoppedBySignal: it must not.
+        """
+        me = threading.get_ident()
+        if me in self._heeded:
+            self._heeded[me] = time.monotonic()
+        if self.number is not None:
+            raise StoppedBySignal(self.number)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Have this thread counted among those at work while the block runs, which show by heeding that they go on."""
+        me = threading.get_ident()
+        self._heeded[me] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._heeded[me]
+
+    def quiet_for(self) -> timedelta:
+        """For how long the quietest thread at work has not heeded; zero where none is at work."""
+        last = min(list(self._heeded.values()), default=None)
+        return timedelta() if last is None else timedelta(seconds=time.monotonic() - last)
+
+    def nap(self, seconds: float) -> None:
+        """Sleep, but no longer than until somebody asks to stop.
+
+        Raises:
+            StoppedBySignal: somebody did.
+        """
+        # Not `select`, which refuses descriptors beyond 1023.
+        ear = select.poll()
+        ear.register(self._ear, select.POLLIN)
+        ear.poll(seconds * 1000)
+        self.heed()
+
+
+def go_on() -> None:
+    """Nobody asks to stop."""
+
+
+def heard() -> tuple[signal.Signals, ...]:
+    """The signals that ask for a stop; not SIGHUP where whoever started the command said `nohup`."""
+    return tuple(each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN)
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Have the first Ctrl-C, SIGTERM or SIGHUP ask for a stop while the block runs, and the next one leave at once.
+
+    Leaving at once is as safe as being killed: what was about to be sent is on record, and is replayed.
+    """
+    stop = Stop()
+
+    def asked(number: int, _frame: FrameType | None) -> None:
+        if stop.number is not None:
+            os._exit(128 + number)
+        stop.ask(number)
+        # A terminal that has hung up takes no hint.
+        with suppress(OSError):
+            if sys.stderr.isatty():
+                os.write(2, _HINT)
+
+    before = {number: signal.signal(number, asked) for number in heard()}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop.close()
+
+
+T = TypeVar("T")
+
+
+# Threads and not processes: the night waits for the wire, every connector holds what it needs by itself (Meta's
+# library is never initialised for the whole process, Google's clients and sessions are made for each call), and one
+# process hears one signal.
+def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterator[T]:
+    """What each task gave, as they end; one alone is done by the calling thread.
+
+    A task that raises ends them all, once those under way have ended; so it should give its failure instead.
+    """
+    if len(tasks) == 1:
+        yield tasks[0]()
+        return
+    with ThreadPoolExecutor(at_once, thread_name_prefix="account") as pool:
+        try:
+            for future in as_completed([pool.submit(task) for task in tasks]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""`init`: a first settings file, from a few answers."""

@@ -1,0 +1,305 @@
+"""`status` and `explain`: where deliveries stand, and why."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from connectors.records import LeadId
+from jobs.alerts.review import standing_silences, unknown_labels
+from jobs.cli.accounts import load_account, told
+from jobs.cli.exits import Exit, Failure
+from jobs.cli.output import report
+from jobs.cli.session import Look, looking
+from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Run
+from jobs.plan.planner import doubting, judge, was_told
+from jobs.reporting import console
+from jobs.reporting.console import results
+from jobs.reporting.lead_report import Corrected, Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
+from jobs.reporting.status_report import LastRun, Status, Which, print_status, print_which, status_json
+from jobs.reporting.wording import FATES, REASONS, code_of, names_of, words_for
+from jobs.rules.decision import Decision, Expire, NotConcerned, reason_of
+from jobs.rules.delivery_state import OPEN, Fate
+from jobs.rules.eligibility import ANOTHER_PLATFORM
+from jobs.rules.extraction import ERASED
+from jobs.rules.model import LEAD_GONE, KnownClickId, LeadFacts, Route, Starts, Unreadable, normalise_label
+from jobs.rules.status_rename import Relabel
+from jobs.settings import Settings
+from jobs.settings.compile import Rulebook
+from jobs.wiring import rules_alone
+
+
+def show_status(file: Path, *, json_wanted: bool) -> int:
+    """Print where everything stands, what comes next, and what a human should look at."""
+    settings = load_account(file, secrets=False).settings
+    with looking(settings) as look:
+        run = queries.last_run(look.session, settings.account)
+        status = Status(
+            account=settings.account,
+            now=look.now,
+            run=None if run is None else _told_run(run),
+            tallies=queries.tallies(look.session, settings.account, now=look.now),
+            awaited=queries.awaited(look.session, settings.account),
+            unreadable={row.id: row.reason for row in queries.unreadable(look.session, settings.account)},
+            unknown_labels=tuple(unknown_labels(look.session, settings.account, _known(settings))),
+            silences=()
+            if run is None
+            else tuple(standing_silences(look.session, rules_alone(settings), run=run.id or 0, now=run.started_at)),
+            renamed=tuple(
+                Relabel(
+                    status_labels.written(look.session, settings.account, row.before),
+                    status_labels.written(look.session, settings.account, row.after),
+                    row.leads,
+                )
+                for row in status_labels.relabels(look.session, settings.account)
+                if row.after not in _known(settings)
+            ),
+        )
+    if json_wanted:
+        results().out(console.line(status_json(status)), highlight=False)
+    else:
+        print_status(results(), told(settings), status)
+    return Exit.DONE
+
+
+def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
+    """Print which leads stand at a fate, or for a reason; one that there is not ends with exit code 2."""
+    settings = load_account(file, secrets=False).settings
+    with looking(settings) as look:
+        there = _kinds(settings, look)
+        meant = {kind for kind in there if called.strip().casefold() in names_of(*kind)}
+        if not meant and not _is_known(called):
+            codes = ", ".join(sorted(set(_codes(there))))
+            said = f"no lead stands at {called!r}; the reasons and fates there are: {codes or 'none yet'}"
+            return report(Failure(said, Exit.CONFIGURATION))
+        found = queries.stands(look.session, settings.account, {fate for fate, _, _ in meant}, now=look.now)
+        which = Which(
+            settings.account,
+            look.now,
+            called,
+            tuple(each for each in found if (each.fate, each.reason, each.held_for) in meant),
+        )
+    if json_wanted:
+        results().out(console.line(which), highlight=False)
+    else:
+        print_which(results(), told(settings), which)
+    return Exit.DONE
+
+
+_Kind = tuple[Fate, str, str | None]
+"""A fate, its reason, and what something was held for until it expired."""
+
+
+def _kinds(settings: Settings, look: Look) -> set[_Kind]:
+    """Every fate and reason at which a delivery or a correction stands."""
+    tallies = queries.tallies(look.session, settings.account, now=look.now)
+    corrections = queries.corrections(look.session, settings.account)
+    return {(tally.fate, tally.reason, tally.held_for) for tally in tallies} | {
+        (Fate(row.fate), queries.reason_told(row, look.now), None) for row in corrections
+    }
+
+
+def _codes(kinds: Iterable[_Kind]) -> Iterator[str]:
+    """Everything that may be asked for, each once or more often."""
+    for fate, reason, held_for in kinds:
+        yield from (fate, code_of(fate, reason))
+        if held_for is not None:
+            yield held_for
+
+
+def _is_known(called: str) -> bool:
+    """Whether something may stand so, though nothing does."""
+    return any(called.strip().casefold() in names for names in (*(names_of(fate, "") for fate in FATES), REASONS))
+
+
+def _told_run(run: Run) -> LastRun:
+    return LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code)
+
+
+def _known(settings: Settings) -> frozenset[str]:
+    stages = (*settings.stages.values(), settings.ignored_statuses)
+    return frozenset(normalise_label(label) for listed in stages for label in listed)
+
+
+_NOTHING = ("stage_not_reached", "where_does_not_match", "another_way", "told_elsewhere", "excluded", LEAD_GONE)
+NO_SUCH_CONVERSION = {**dict.fromkeys(_NOTHING, "nothing to send"), ANOTHER_PLATFORM: "not applicable"}
+"""Reasons for which there is no delivery, and what is said of it."""
+_ENDS = 6
+_SHORTEST = 16
+"""A click id of fewer characters shows only its beginning."""
+
+
+def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
+    """Print everything known of a lead; an unknown one ends with exit code 2."""
+    settings = load_account(file, secrets=False).settings
+    with looking(settings) as look:
+        row = queries.lead(look.session, settings.account, lead_id)
+        if row is None:
+            return report(Failure(_not_found(settings, look, lead_id), Exit.CONFIGURATION))
+        explanation = explain(settings, look, row)
+    if json_wanted:
+        results().out(console.line(explanation), highlight=False)
+    else:
+        print_explanation(results(), told(settings), explanation)
+    return Exit.DONE
+
+
+def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
+    """What is known of a lead, and the verdict on each of its conversions."""
+    lead, spelt = LeadId(row.id), _spellings(settings)
+
+    def as_written(label: str) -> str:
+        return status_labels.written(look.session, settings.account, label, else_as=spelt.get(label))
+
+    facts = leads.facts(look.session, settings.account, [lead])[lead]
+    verdicts = tuple(_verdicts(look, doubting(look.session, rules_alone(settings)), facts))
+    return Explanation(
+        account=settings.account,
+        lead=row.id,
+        now=look.now,
+        created_at=row.created_at,
+        label=row.label and as_written(row.label),
+        seen_at=row.seen_at,
+        missing_since=row.missing_since,
+        gone_at=row.gone_at,
+        merged_into=row.merged_into,
+        ad_user_data=facts.ad_user_data.value,
+        ad_personalization=facts.ad_personalization.value,
+        consent_fields=(
+            settings.consent.ad_user_data.field,
+            settings.consent.ad_personalization.field if settings.consent.ad_personalization else "",
+        ),
+        click_ids=tuple(_click(click) for click in facts.click_ids),
+        click_id_problem=facts.click_id_problem,
+        where=dict(facts.where),
+        amounts={
+            path: f"unreadable ({amount.shape})" if isinstance(amount, Unreadable) else f"{amount:,.2f}"
+            for path, amount in facts.amounts.items()
+        },
+        hashes={
+            destination: tuple(sorted({identifier.kind.value for identifier in found}))
+            for destination, found in facts.identifiers.items()
+        },
+        changes=tuple(
+            SeenChange(as_written(change.label), change.at, change.date_only, change.origin.value)
+            for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
+        ),
+        verdicts=verdicts,
+    )
+
+
+def _spellings(settings: Settings) -> dict[str, str]:
+    """Labels as marketing writes them, by how the ledger keeps them."""
+    listed = [label for stage in settings.stages.values() for label in stage]
+    return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
+
+
+def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
+    existing = outbox_queries.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    made = outbox_queries.adjustments_of_leads(look.session, book.account, [lead.id])
+    begun = starts.load(look.session, book.account)
+    on_record = {(row.conversion, row.destination) for row in existing}
+    for row in existing:
+        yield _recorded(look, row, made.get(outbox.number(row), []))
+    for route in book.routes:
+        if (route.conversion, route.destination) not in on_record:
+            # A route no run has seen yet would start with the next one.
+            start = begun.get((route.conversion, route.destination), Starts(look.now))
+            told_elsewhere = was_told(route, lead, existing, book.routes)
+            yield _judged(
+                route,
+                NotConcerned("told_elsewhere") if told_elsewhere else judge(route, lead, start, None, now=look.now),
+            )
+
+
+def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
+    """The verdict on record."""
+    fate = Fate(row.fate)
+    reason = outbox.why(row)
+    due_at = queries.due_time(row) if fate is Fate.PENDING else None
+    if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
+        due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
+    number = outbox.number(row)
+    return Verdict(
+        conversion=row.conversion,
+        destination=row.destination,
+        fate=fate.value,
+        stands=FATES[fate].short,
+        reason=reason,
+        words=words_for(fate, reason),
+        happened_at=row.at,
+        origin=row.origin,
+        click_id_kind=row.click_id_kind,
+        click_estimated=row.click_estimated,
+        value=row.value,
+        currency=row.currency,
+        tax=row.tax,
+        key=row.key,
+        target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
+        due_at=due_at,
+        closes_at=row.expires_at if fate in (Fate.PENDING, Fate.WITHHELD) else None,
+        history=tuple(Move(each.at, each.to_fate, each.cause) for each in queries.history(look.session, number)),
+        requests=tuple(queries.sendings(look.session, row)),
+        corrections=tuple(_corrected(look, each) for each in made),
+        held_for=row.held_for,
+    )
+
+
+def _corrected(look: Look, row: Adjustment) -> Corrected:
+    """A correction on record."""
+    fate, reason = Fate(row.fate), outbox.why(row)
+    due_at = queries.due_time(row) if fate is Fate.PENDING else None
+    if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
+        due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
+    return Corrected(
+        kind=row.kind,
+        cause=row.cause,
+        at=row.at,
+        value=row.value,
+        currency=row.currency,
+        by=row.transport,
+        fate=fate.value,
+        stands=FATES[fate].short,
+        reason=reason,
+        words=words_for(fate, reason),
+        due_at=due_at,
+        closes_at=row.expires_at if fate in OPEN else None,
+        history=tuple(
+            Move(each.at, each.to_fate, each.cause) for each in outbox_queries.history(look.session, outbox.number(row))
+        ),
+        requests=tuple(queries.sendings(look.session, row)),
+    )
+
+
+def _judged(route: Route, decision: Decision) -> Verdict:
+    """The rules' verdict now, where there is no delivery."""
+    code, detail = reason_of(decision) or "due", getattr(decision, "detail", None)
+    reason = f"{code}: {detail}" if detail else code
+    return Verdict(
+        conversion=route.conversion,
+        destination=route.destination,
+        fate=None,
+        stands=NO_SUCH_CONVERSION.get(code, REASONS[code].short),
+        reason=reason,
+        words=words_for(Fate.WITHHELD, reason),
+        held_for=decision.held_for if isinstance(decision, Expire) else None,
+    )
+
+
+def _click(click: KnownClickId) -> SeenClickId:
+    value = click.value
+    if value.startswith(ERASED):
+        shown = "(erased: its window has closed)"
+    elif len(value) < _SHORTEST:
+        shown = f"{value[: len(value) // 3]}…"
+    else:
+        shown = f"{value[:_ENDS]}…{value[-_ENDS // 2 :]}"
+    return SeenClickId(click.kind.value, f"{shown} ({len(value)} characters)", click.clicked_at, click.estimated)
+
+
+def _not_found(settings: Settings, look: Look, lead_id: str) -> str:
+    for row in queries.unreadable(look.session, settings.account):
+        if row.id == lead_id:
+            return f"lead {lead_id} could not be read: {row.reason}; correct it in Oplead and run again"
+    near = queries.near_ids(look.session, settings.account, lead_id)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return f"no lead {lead_id} has been read for {settings.account}{hint}"

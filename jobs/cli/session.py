@@ -1,0 +1,361 @@
+"""One run of an account from the command line: state opened, night run, people notified, exit code recorded."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import structlog
+from sqlmodel import Session
+
+from connectors.errors import ConnectorError, Misconfigured
+from connectors.http import Heed
+from connectors.ports import Clock
+from jobs.alerts.incidents import When
+from jobs.alerts.notify import send_owed, take_note
+from jobs.cancellation import Stop, go_on
+from jobs.cli.accounts import state_of
+from jobs.cli.exits import Exit, failure_of
+from jobs.cli.output import WatchedSource, Watcher
+from jobs.ledger import queries, starts
+from jobs.ledger.database import LedgerError, has_state, missing, open_engine, sweep, throwaway
+from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
+from jobs.ledger.starts import Neighbour, Unreadable, neighbours
+from jobs.metrics import measure, write_metrics
+from jobs.nightly import Deps, Summary, await_outcomes, rehearse, run_night, validate
+from jobs.reporting.run_report import Mode, Night
+from jobs.rules.delivery_state import Fate
+from jobs.settings import Settings
+from jobs.settings.compile import Rulebook
+from jobs.wiring import connect, notify_addresses, open_clock, ping_of, rules_alone
+
+_PASSED_OVER = "a file beside the state cannot be read: if it is this account's, what it tells of goes out again"
+
+
+def expect_state(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
+    """Return where the account's state is there, or with `first_run` where it is to be made and may be.
+
+    Args:
+        settings: the account.
+        first_run: whether a human says that it never ran before.
+        others: accounts that are known to be others, so that their states are not taken for this one's.
+
+    Raises:
+        LedgerError: it is lost, or lies beside under another name; the message says what to do.
+    """
+    path = state_of(settings)
+    if has_state(path):
+        if first_run:
+            raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
+        return
+    expect_no_other(settings, others)
+    if not first_run:
+        raise missing(path)
+
+
+def expect_no_other(settings: Settings, others: frozenset[str]) -> None:
+    """Return where no other state in the folder of the account's own, which is not there, is probably this account's.
+
+    Raises:
+        LedgerError: one is; the message says what to do.
+    """
+    path = state_of(settings)
+    for one in neighbours(path):
+        if isinstance(one, Unreadable):
+            # No reason to refuse: it may be anybody's, and stay as it is for good.
+            _log.warning(_PASSED_OVER, why=one.why)
+            continue
+        said = _kinship(one, settings, others)
+        if said:
+            raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {said}")
+
+
+def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str | None:
+    """Why another state is probably this account's; None where it is not."""
+    if one.account == settings.account:
+        return (
+            "one of this account. Name it under `state:`, or move it here; a backup that is not to be used belongs "
+            "in another folder"
+        )
+    shared = one.owners & owners_of(settings)
+    if not shared or one.account in others:
+        return None
+    return (
+        f"that of account {one.account!r}, which sends to {', '.join(sorted(shared))} too. Renamed? The account's name "
+        f"is part of every key, and everything would go out again: write `account: {one.account}`. Are they two "
+        "accounts? Then name the settings of both in one command for the first run"
+    )
+
+
+def owners_of(settings: Settings) -> frozenset[str]:
+    """The platforms' accounts that this one sends to."""
+    return frozenset(route.target.owner for route in rules_alone(settings).routes)
+
+
+def tell(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
+    """Tell whoever must be told of a night that is on record; the night, with the causes that stand."""
+    told = _told(ledger, book, deps, settings, night)
+    if settings.metrics is not None:
+        try:
+            code = night.summary.exit_code
+            write_metrics(measure(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
+        except OSError as error:
+            _log.warning("the metrics could not be written", file=str(settings.metrics), why=error.strerror)
+        except Exception:  # noqa: BLE001 - the night has ended as it has
+            _log.warning("the metrics could not be written", exc_info=True)
+    return told
+
+
+def _told(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
+    try:
+        now = deps.clock.now()
+        standing = take_note(ledger, book, deps.sinks, night.summary, _when(settings), now=now)
+        night = replace(night, notices=standing)
+        for one in send_owed(ledger, notify_addresses(settings), book.zone, now=now):
+            _log.warning(
+                "a notice was not taken, and is tried again by the next run", address=one.place, notice=one.title
+            )
+    except Exception:  # noqa: BLE001 - the night has ended as it has
+        _log.warning("nobody could be told of what stands", exc_info=True)
+    return night
+
+
+def _when(settings: Settings) -> When:
+    told = settings.notify_when
+    return When(
+        rejected_above=told.rejected_share,
+        rejected_at_least=told.rejected_at_least,
+        silent_above=told.silent_above,
+        acceptance_drop=told.acceptance_drop,
+        expires_within=told.expires_within,
+        ends_within=told.ends_within,
+    )
+
+
+@contextmanager
+def watched(settings: Settings) -> Iterator[list[int]]:
+    """Tell a dead man's switch how the block ends; the block adds its exit code to what it is given."""
+    codes: list[int] = []
+    try:
+        yield codes
+    except NightDoneError:
+        raise  # no night was done: whoever did it has told
+    except Exception as error:
+        _ping(settings, failure_of(error).exit_code)
+        raise
+    for code in codes:
+        _ping(settings, code)
+
+
+def _ping(settings: Settings, code: int) -> None:
+    """All is well after 0 and 1; 75 says nothing, because the run that holds the account tells of it."""
+    switch = ping_of(settings)
+    if switch is None or code == Exit.HELD:
+        return
+    if not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
+        _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
+
+
+_log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What kind of night is asked for."""
+
+    mode: Mode = Mode.RUN
+    wait: timedelta = timedelta()
+    """How long to wait for outcomes."""
+    accept_surge: bool = False
+    """Whether more may go out than usual."""
+    first_run: bool = False
+    """Whether the account never ran before, so that its state is made."""
+    others: frozenset[str] = frozenset()
+    """Accounts known to be others: their states are not taken for this one's under an older name."""
+
+
+def do_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Stop | None = None) -> Night:
+    """One night for one account; what it raises, `failure_of` explains.
+
+    It is the night of the local date on which it began, unless that date has had one.
+    """
+    with open_clock(settings, stop) as clock:
+        return do_night_of(settings, watcher, wanted, clock, heed=go_on if stop is None else stop.heed)
+
+
+def do_night_of(
+    settings: Settings,
+    watcher: Watcher,
+    wanted: Wanted,
+    clock: Clock,
+    *,
+    heed: Heed,
+    night: date | None = None,
+    unless: Callable[[Session], None] | None = None,
+) -> Night:
+    """The same by a clock that is open already.
+
+    Args:
+        settings: the account.
+        watcher: sees the steps and the pages.
+        wanted: what kind of night.
+        clock: the account's own.
+        heed: asked before each request and each intent.
+        night: which date's night it is; by default that of the local date on which it begins.
+        unless: asked with the account in hand; what it raises leaves no trace of the run.
+    """
+    with watched(settings) as codes:
+        expect_state(settings, first_run=wanted.first_run, others=wanted.others)
+        sweep()
+        with (
+            connect(settings, clock, heed=heed) as (book, deps),
+            taken(settings, state_of(settings), NIGHTLY, clock, unless, first_run=wanted.first_run) as ledger,
+        ):
+            seen = _seen(deps, watcher, wanted)
+            summary = run_night(ledger, book, seen, watch=watcher.step)
+            if wanted.wait:
+                await_outcomes(ledger, book, seen, summary, until=clock.now() + wanted.wait, watch=watcher.step)
+            night = night or summary.started_at.astimezone(settings.zone).date()
+            done = tell(ledger, book, deps, settings, _ended(ledger, summary, clock, night))
+        codes.append(done.summary.exit_code)
+        return done
+
+
+def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, heed: Heed) -> Night:
+    """Ask what became of what was sent, and send what has come due; no lead is read. A run of its own, and no night."""
+    with (
+        connect(settings, clock, heed=heed) as (book, deps),
+        taken(settings, state_of(settings), RESOLVING, clock) as ledger,
+    ):
+        summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
+        return tell(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
+
+
+def try_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Stop | None = None) -> Night:
+    """What the night would do, found out on a copy of the state that is gone afterwards."""
+    validating = wanted.mode is Mode.VALIDATION
+    heed = go_on if stop is None else stop.heed
+    if not has_state(state_of(settings)):
+        expect_no_other(settings, wanted.others)
+        _log.warning("there is no state yet: what follows is what a first run would do", state=str(state_of(settings)))
+    with (
+        throwaway(state_of(settings)) as copy,
+        open_clock(settings, stop) as clock,
+        connect(settings, clock, validate_only=validating, heed=heed) as (book, deps),
+        taken(settings, copy, wanted.mode, clock) as ledger,
+    ):
+        tried = validate if validating else rehearse
+        summary = tried(ledger, book, _seen(deps, watcher, wanted), watch=watcher.step)
+        now = clock.now()
+        with ledger.reading() as session:
+            standing = queries.tallies(session, ledger.account, now=now)
+            moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
+    open_ones = [tally for tally in standing if tally.fate in (Fate.PENDING, Fate.IN_DOUBT, Fate.WITHHELD)]
+    expired = [tally for tally in moved if tally.fate in (Fate.EXPIRED, Fate.CANCELLED)]
+    return Night(summary, now, queries.ordered([*open_ones, *expired]), wanted.mode)
+
+
+def log_night(night: Night) -> None:
+    """Say what a night did on one line, and why a human is needed on others."""
+    summary = night.summary
+    if summary.source_stopped:
+        _log.error("reading stopped", why=summary.source_stopped)
+    for where, why in summary.stopped.items():
+        _log.error("destination stopped", destination=where, why=why)
+    for sentence in summary.attention:
+        _log.warning("a human is needed", why=sentence)
+    _log.info(
+        "outcomes asked for" if summary.only_outcomes else "night ended",
+        run=summary.run,
+        seen=summary.pulled.seen,
+        changed=summary.pulled.changed,
+        requests=summary.delivered.requests,
+        exit_code=summary.exit_code,
+    )
+
+
+def _ended(ledger: Ledger, summary: Summary, clock: Clock, night: date | None) -> Night:
+    """Put a run's end on record; what it did."""
+    now = clock.now()
+    finish(ledger, summary.exit_code, night=night, now=now)
+    with ledger.reading() as session:
+        moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
+    return Night(summary, now, moved)
+
+
+def _seen(deps: Deps, watcher: Watcher, wanted: Wanted) -> Deps:
+    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_surge=wanted.accept_surge)
+
+
+@contextmanager
+def taken(
+    settings: Settings,
+    state: Path,
+    command: str,
+    clock: Clock,
+    unless: Callable[[Session], None] | None = None,
+    *,
+    first_run: bool = False,
+) -> Iterator[Ledger]:
+    """The account, held for one run; a run that breaks is on record with the exit code it ends with."""
+    now = clock.now()
+    with held(state, settings.account, command, pid=os.getpid(), now=now, first_run=first_run, unless=unless) as ledger:
+        try:
+            yield ledger
+        except BaseException as error:
+            # Where even that cannot be written, the error itself still tells.
+            with suppress(LedgerError, ConnectorError):
+                finish(ledger, failure_of(error).exit_code, now=clock.now())
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A consistent view of an account's state, and the instant it is looked at."""
+
+    session: Session
+    now: datetime
+
+
+@contextmanager
+def looking(settings: Settings) -> Iterator[Look]:
+    """The account's state as it is now.
+
+    Raises:
+        LedgerError: there is none, or it cannot be read.
+    """
+    with _opened(settings) as session:
+        yield Look(session, _present(settings, session))
+
+
+def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
+    """Since when each conversion counts at each destination, as runs have settled it; empty where none has."""
+    # Without a state none has, and of one that cannot be read a run tells.
+    with suppress(LedgerError), _opened(settings) as session:
+        return {route: start.conversion for route, start in starts.load(session, settings.account).items()}
+    return {}
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Session]:
+    path = state_of(settings)
+    engine = open_engine(path, for_writing=False)
+    try:
+        with reading(engine, path) as session:
+            yield session
+    finally:
+        engine.dispose()
+
+
+def _present(settings: Settings, session: Session) -> datetime:
+    """The account's present; where its clock was a sandbox's that has ended, the end of the last run."""
+    try:
+        with open_clock(settings) as clock:
+            return clock.now()
+    except Misconfigured:
+        run = queries.last_run(session, settings.account)
+        if run is None:
+            raise
+        return run.ended_at or run.started_at

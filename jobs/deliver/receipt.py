@@ -1,0 +1,311 @@
+"""Commits what came back of a request, row by row, and says what to do next."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlmodel import Session
+
+from connectors.records import (
+    AdjustmentKind,
+    Answered,
+    Limits,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Receipt,
+    Received,
+    Refused,
+)
+from jobs.deliver.bisect import MANY, Suspect, Trial, isolate
+from jobs.deliver.intent import Intent
+from jobs.ledger import outbox, requests
+from jobs.ledger.requests import RequestState
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import Adjustment, Delivery, Place, Request, Sendable
+from jobs.rules.delivery_state import Fate, after_answer
+
+DEFER = timedelta(hours=6)
+"""How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
+
+LONGEST_DELAY = timedelta(days=7)
+"""A platform that asks for more is not believed: what waited so long would be too late by then."""
+
+STOPPING = frozenset({OutcomeClass.FIX_CONFIG, OutcomeClass.BUG})
+OF_ROWS = frozenset(
+    {
+        OutcomeClass.FIX_DATA,
+        OutcomeClass.DROP,
+        OutcomeClass.DROP_EXPECTED,
+        OutcomeClass.EXPIRED,
+        OutcomeClass.DUPLICATE,
+    }
+)
+"""Refusals of a whole request that are about some of its rows."""
+
+
+def in_time(session: Session, row: Sendable, outcome: Outcome, *, now: datetime) -> Outcome:
+    """The answer as it counts: what a platform still does not find long after it was sent, it never will."""
+    if outcome.final_after is None or not isinstance(row, Adjustment):
+        return outcome
+    sent = requests.last_sent(session, session.get_one(Delivery, row.delivery))
+    is_final = sent is None or now - sent > outcome.final_after
+    return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
+
+
+def settle(
+    session: Session,
+    ledger: Ledger,
+    attempt: Place,
+    row: Sendable,
+    outcome: Outcome,
+    *,
+    asynchronous: bool,
+    now: datetime,
+) -> Fate:
+    """Write down the answer to an attempt, and put its delivery where that leaves it."""
+    requests.note(session, attempt, outcome)
+    tried_before = row.doubtful_since is not None
+    if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
+        tried_before = requests.sent_before(session, row, attempt.request)
+    if isinstance(row, Adjustment) and row.kind == AdjustmentKind.RETRACTION:
+        # Taken back already, by whomever, is as it is wanted.
+        tried_before = tried_before or outcome.kind is OutcomeClass.DUPLICATE
+    fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
+    row.code, row.outcome = outcome.code, outcome.kind
+    if fate is Fate.IN_DOUBT:
+        outbox.doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
+    else:
+        row.doubtful_since = row.doubtful_request = None
+    if outcome.kind is OutcomeClass.DEFER:
+        row.deferred_until = now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
+    elif outcome.kind is OutcomeClass.RETRY and asynchronous:
+        row.deferred_until = now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
+    outbox.move(session, ledger, row, fate, outcome.code, now=now)
+    return fate
+
+
+Rows = list[tuple[Place, Sendable]]
+ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
+"""Answers that show that rows of ours can pass."""
+BLAMING = frozenset({OutcomeClass.FIX_DATA, OutcomeClass.DROP})
+"""Answers that reject a row though nobody expected it: at fault only where others pass."""
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What sending changed."""
+
+    requests: int = 0
+    sent: int = 0
+    """Deliveries that reached a platform: taken in, or answered for good."""
+    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Conversion, destination, fate, platform's code."""
+    stopped: dict[str, str] = field(default_factory=dict)
+    """Destinations (or a conversion action of one) that a human must mend, and why."""
+    silent: list[str] = field(default_factory=list)
+    """Those of them that only did not answer."""
+    warnings: Counter[str] = field(default_factory=Counter)
+    unexpected: int = 0
+    """Rejections nobody expected: they need a look."""
+
+    def count(self, row: Sendable, code: str) -> None:
+        """Count where a delivery went, and why."""
+        self.moved[row.conversion, row.destination, row.fate, code] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Batches to send next."""
+
+    batches: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The same deliveries once more, after a while."""
+
+    why: str
+    wait: timedelta | None
+    batch: tuple[int, ...]
+    beside: int | None = None
+    """How many rows of the same request were answered for good; None where the whole request was put off."""
+    unheard: bool = False
+    """Whether no answer came that says anything."""
+    at_once: bool = True
+    """Whether the very same request is worth another try in this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing more to this target tonight, or to the whole destination."""
+
+    why: str
+    whole_destination: bool
+    alarm: bool = True
+    is_silence: bool = False
+    """Whether it is only that no answer came."""
+
+
+Follow = Next | Again | Stop
+
+
+def is_heard(receipt: Receipt) -> bool:
+    """Whether a receipt shows that a platform answers; what the sink itself refuses, it was never asked."""
+    return isinstance(receipt, Received | Answered) or (isinstance(receipt, Refused) and not receipt.unasked)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """One transaction, right after a wire call."""
+
+    session: Session
+    ledger: Ledger
+    limits: Limits
+    trial: Trial
+    done: Delivered
+    now: datetime
+    is_silent: bool = False
+    """Whether the request before this one got no answer that says anything."""
+
+    def receive(self, intent: Intent, receipt: Receipt) -> Follow:
+        """Put every row where the receipt leaves it."""
+        request = requests.get(self.session, intent.request)
+        rows = requests.rows(self.session, intent.request)
+        match receipt:
+            case Received():
+                return self._taken_in(request, rows, receipt)
+            case Answered():
+                request.state = RequestState.SETTLED
+                self.done.warnings.update(receipt.warnings)
+                return self._answered(intent, rows, receipt.outcomes)
+            case Refused():
+                request.state = RequestState.REFUSED
+                request.code, request.message = receipt.outcome.code, receipt.outcome.message
+                self.done.warnings.update(receipt.warnings)
+                return self._refused(intent, rows, receipt)
+            case NotSent():
+                request.state, request.message = RequestState.NOT_SENT, receipt.reason
+                for _, row in rows:
+                    self._back(row, receipt.reason)
+                return Again(receipt.reason, None, intent.numbers)
+            case Lost():
+                request.state, request.message = RequestState.LOST, receipt.reason
+                return self._lost(request, intent, rows, receipt)
+        assert_never(receipt)
+
+    def convict(self, at_fault: Sequence[Suspect]) -> None:
+        """Settle those a refusal blamed, now that it was no matter of the settings."""
+        sent = {
+            (number, outbox.number(row)): (place, row)
+            for number in {suspect.request for suspect in at_fault}
+            for place, row in requests.rows(self.session, number)
+        }
+        for suspect in at_fault:
+            self._settle(*sent[suspect.request, suspect.delivery], suspect.outcome)
+
+    def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> Next:
+        request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
+        request.resolve_after = self.now + self.limits.resolve_after
+        self.done.warnings.update(receipt.warnings)
+        for _, row in rows:
+            self._move(row, Fate.SUBMITTED, "received")
+        self.done.sent += len(rows)
+        self.convict(self.trial.passed())
+        return Next()
+
+    def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
+        outcomes = [
+            in_time(self.session, row, outcome, now=self.now) for (_, row), outcome in zip(rows, outcomes, strict=True)
+        ]
+        again: list[int] = []
+        stop: Outcome | None = None
+        suspects: list[Suspect] = []
+        passes = any(outcome.kind in ARRIVED for outcome in outcomes)
+        if passes:
+            self.convict(self.trial.passed())
+        for (attempt, row), outcome in zip(rows, outcomes, strict=True):
+            if outcome.kind in BLAMING and not passes:
+                requests.note(self.session, attempt, outcome)
+                self._back(row, outcome.code)
+                suspects.append(Suspect(outbox.number(row), intent.request, outcome))
+                continue
+            self._settle(attempt, row, outcome)
+            if outcome.kind is OutcomeClass.RETRY:
+                again.append(outbox.number(row))
+            if outcome.kind in STOPPING and (stop is None or stop.of_target):
+                stop = outcome
+        if suspects:
+            self.trial.refused(suspects[0].outcome, suspects)
+        if stop is not None:
+            return Stop(words(stop), whole_destination=not stop.of_target)
+        if self._says_nothing(outcomes):
+            return Again(words(outcomes[0]), None, intent.numbers, unheard=True, at_once=False)
+        return Again("it answers retry", None, tuple(again), len(rows) - len(again)) if again else Next()
+
+    def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
+        """Whether an answer speaks for no row, and so is as good as none.
+
+        A few rows whose code is too new say nothing of the others, except where a second sending may count twice, or
+        where nothing else has passed since the last such answer.
+        """
+        unknown = all(outcome.kind is OutcomeClass.UNKNOWN for outcome in outcomes)
+        is_told = self.is_silent or self.limits.replay_within is not None or len(outcomes) >= MANY
+        return unknown and is_told
+
+    def _refused(self, intent: Intent, rows: Rows, refusal: Refused) -> Follow:
+        outcome = refusal.outcome
+        if outcome.kind in OF_ROWS:
+            blamed, rest = isolate(range(len(rows)), refusal.rows)
+            if outcome.kind is OutcomeClass.DUPLICATE:
+                for position in blamed:
+                    self._settle(*rows[position], outcome)
+                blamed = ()
+            for _, row in rows:
+                if row.fate == Fate.IN_FLIGHT:
+                    self._back(row, outcome.code)
+            suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
+            self.trial.refused(outcome, suspects)
+            return Next(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
+        is_replay = all(row.doubtful_since is not None for _, row in rows)
+        for attempt, row in rows:
+            self._settle(attempt, row, outcome)
+        if outcome.kind in STOPPING:
+            return Stop(words(outcome), whole_destination=not outcome.of_target)
+        if outcome.kind is OutcomeClass.RETRY:
+            return Again(words(outcome), outcome.retry_after, intent.numbers)
+        if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
+            # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
+            return Again(words(outcome), None, intent.numbers, unheard=True, at_once=False)
+        return Stop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
+
+    def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> Again:
+        for _, row in rows:
+            outbox.doubt(row, intent.request, since=request.sent_at)
+            self._move(row, Fate.IN_DOUBT, lost.reason)
+        # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
+        at_once = self.limits.replay_within is None
+        return Again(lost.reason, lost.retry_after, intent.numbers, unheard=True, at_once=at_once)
+
+    def _settle(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
+        fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
+        self.done.count(row, outcome.code)
+        self.done.sent += fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED)
+        self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+
+    def _back(self, row: Sendable, cause: str) -> None:
+        """Where a delivery returns to when nothing of its request was processed."""
+        fate = Fate.IN_DOUBT if row.doubtful_since is not None else Fate.PENDING
+        outbox.move(self.session, self.ledger, row, fate, cause, now=self.now)
+
+    def _move(self, row: Sendable, to: Fate, cause: str) -> None:
+        outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
+        self.done.count(row, cause)
+
+
+def words(outcome: Outcome) -> str:
+    """A code with our words for it, where there are any."""
+    return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code

@@ -1,0 +1,442 @@
+"""Sends what is due: the intent is committed before each wire call, the receipt after it."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Generic, assert_never
+
+from sqlmodel import Session
+
+from connectors.http import Heed
+from connectors.ports import Clock, ConversionSink
+from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
+from jobs.cancellation import go_on
+from jobs.deliver.bisect import Trial, apart, halves, one_first
+from jobs.deliver.intent import Intending, Intent
+from jobs.deliver.receipt import DEFER, LONGEST_DELAY, Again, Delivered, Follow, Next, Receiving, Stop, is_heard, words
+from jobs.ledger import leads, outbox, outbox_queries, requests
+from jobs.ledger.outbox import Sent
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import Delivery, Sendable
+from jobs.plan.planner import doubting
+from jobs.rules.delivery_state import Fate
+from jobs.rules.model import Route
+from jobs.settings.compile import Rulebook, Sinks
+
+__all__ = ["Delivered", "deliver"]
+
+ATTEMPTS = 5
+"""How often one batch is tried in one run."""
+UNHEARD = 3
+"""Parts in a row that no answer came to, after which a platform is left alone for the run."""
+LONGEST_WAIT = timedelta(minutes=5)
+"""A platform's longer delay is not waited for: its deliveries become due after it."""
+REPLAY_RUNS = 3
+"""In how many further runs a lost answer is asked for again before nobody will ever know."""
+REPLAYS_APART = timedelta(hours=12)
+"""So long after a replay the next one waits: a night that breaks is tried again within minutes, and by hand."""
+
+
+def deliver(
+    ledger: Ledger,
+    book: Rulebook,
+    sinks: Sinks,
+    clock: Clock,
+    *,
+    jitter: Callable[[], float],
+    due_by: datetime,
+    stopped: Collection[str] = (),
+    held: Collection[DestinationId] = (),
+    replays: bool = True,
+    heed: Heed = go_on,
+    agreed_only: bool = False,
+) -> Delivered:
+    """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
+
+    Args:
+        ledger: where intents and receipts are committed.
+        book: the rules, asked again for each delivery at the moment of sending.
+        sinks: where deliveries go.
+        clock: for the waits between attempts.
+        jitter: a number in [0, 1) that spreads those waits.
+        due_by: what goes out for the first time was due by then, when somebody looked whether that is a surge; what
+            comes due while this run sends waits for the next one.
+        stopped: destinations, or `destination/action`, that wait for a human already.
+        held: destinations to which nothing goes that never went out before.
+        replays: whether what is in doubt goes again; else it stays for another run.
+        heed: asked before each intent; it may raise, so that nothing more is sent.
+        agreed_only: of what is due, only what a human agreed to in this run.
+    """
+    done = Delivered()
+    with ledger.reading() as session:
+        book = doubting(session, book)
+    for destination, sink in sinks.items():
+        if destination not in stopped:
+            new_by = None if destination in held else due_by
+            lane = Lane(
+                ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed, agreed_only
+            )
+            lane.send_all()
+    return done
+
+
+@dataclass(slots=True)
+class Lane:
+    """One destination's sending in one run; `CorrectionLane` sends corrections the same way."""
+
+    ledger: Ledger
+    book: Rulebook
+    destination: DestinationId
+    sink: ConversionSink
+    clock: Clock
+    jitter: Callable[[], float]
+    done: Delivered
+    stopped: set[str]
+    """`destination/action`s to leave alone for the rest of this run."""
+    new_by: datetime | None
+    """By when what never went out must have been due; None where only what went out before may go out again."""
+    replays: bool
+    """Whether what is in doubt goes again."""
+    heed: Heed
+    agreed_only: bool = False
+    """Whether of what is due only that goes out which a human agreed to in this run."""
+    unheard: int = 0
+    """How many parts in a row no answer came to."""
+    silence: str = ""
+    """What came instead of the last answer that did not come."""
+    answers: bool = False
+    """Whether anything was answered in this run."""
+    new_unheard: bool = False
+    """Whether no answer came to something that never was in doubt, nor to anything after it."""
+    set_aside: deque["Turn"] = field(default_factory=deque)
+    """What no answer came to in this run, in smaller parts: it waits until what is due has had its turn."""
+
+    def send_all(self) -> None:
+        """Send what is in doubt, then what is due, target by target; last, in parts, what got no answer."""
+        silent: tuple[Target, Stop] | None = None
+        for turn in self._turns():
+            target = turn.target
+            if self._is_off(target):
+                continue
+            stop = self._send(turn)
+            if stop is not None and self._is_stopped(stop, target):
+                return
+            if stop is not None and stop.whole_destination:
+                # What is silent there says nothing of where it goes on.
+                self.unheard, self.new_unheard = 0, False
+            silent = (target, self._silent()) if self.unheard and not self.answers else None
+        if silent is not None:
+            self._is_stopped(silent[1], silent[0])
+
+    def _turns(self) -> Iterator["Turn"]:
+        """What to send next, asked for again after each turn.
+
+        What is in doubt goes first, until a part of it gets no answer again: then what is due goes before the rest,
+        so that a few that never get one hold up nothing else.
+        """
+        replays = deque(Turn(target, (batch,)) for target, batch in (self._replays() if self.replays else ()))
+        while replays and not self.unheard:
+            yield replays.popleft()
+        for target, due in self._targets().items():
+            while not self._is_off(target) and (batch := due()):
+                yield Turn(target, (batch,), is_new=True)
+        while self.set_aside or replays:
+            yield (self.set_aside or replays).popleft()
+
+    def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
+        """Where something goes that is due, and what is next there."""
+        by_target: dict[Target, list[str]] = {}
+        for route in self._routes().values():
+            by_target.setdefault(route.target, []).append(route.conversion)
+        return {target: Walk(partial(self._due, conversions)).next for target, conversions in by_target.items()}
+
+    def _is_off(self, target: Target) -> bool:
+        """Whether nothing more goes to a target in this run."""
+        return self._name(target) in self.stopped
+
+    def _is_stopped(self, stop: Stop, target: Target) -> bool:
+        """Note a stop; true where the whole destination is concerned."""
+        way = self._way(target)
+        self.stopped.add(self._name(target))
+        if stop.alarm:
+            place = way if stop.whole_destination else self._name(target)
+            self.done.stopped[place] = stop.why
+            if stop.is_silence:
+                self.done.silent.append(place)
+        # What was sent another way before says nothing of the present one.
+        return stop.whole_destination and way == self.destination
+
+    def _name(self, target: Target) -> str:
+        """What a stop of this target alone is called."""
+        return f"{self._way(target)}/{target.action}"
+
+    def _way(self, target: Target) -> str:
+        """What a stop of everything that goes like this is called."""
+        return self.book.way(self.destination, target.transport, target.owner)
+
+    def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
+        """Deliveries in doubt whose replay is due, in batches; those asked about often enough are given up.
+
+        What was last sent together goes together again, and what was sent longest ago goes first: so a batch that was
+        taken apart stays apart, and every part has its turn, however many nights that takes.
+        """
+        found: dict[tuple[int, Target], list[int]] = {}
+        with self.ledger.writing() as session:
+            for target, waiting in self._doubtful(session).items():
+                for delivery in waiting:
+                    asked = outbox.unanswered(session, delivery)
+                    given_up = self._given_up(delivery, asked)
+                    if given_up is not None:
+                        self._give_up(session, delivery, given_up)
+                    elif not self._has_to_wait(delivery, asked):
+                        together = outbox.last_request(session, delivery), target
+                        found.setdefault(together, []).append(outbox.number(delivery))
+        return [
+            (target, tuple(part))
+            for (_, target), left in sorted(found.items())
+            for part in _parts(left, self._batch(target))
+            if not self._asks_a_human
+        ]
+
+    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
+        """What an answer was lost about, by where it was sent."""
+        return outbox.in_doubt(session, self.ledger.account, Delivery, self.destination)
+
+    def _batch(self, _: Target) -> int:
+        """How many go in one request at most."""
+        return self.sink.limits.batch
+
+    @property
+    def _asks_a_human(self) -> bool:
+        """Whether a human decides if bytes whose answer was lost go again."""
+        return self.destination in self.book.ask_when_lost
+
+    def _given_up(self, doubtful: Sendable, asked: Sequence[datetime]) -> str | None:
+        """Why a lost answer is not asked for again any more; None while it is."""
+        within = self.sink.limits.replay_within
+        since = doubtful.doubtful_since
+        if within is not None and since is not None and self.clock.now() - since > within:
+            return f"no answer, and after {within // timedelta(hours=1)} h it would count twice"
+        if len(asked) > REPLAY_RUNS:
+            return f"no answer in {REPLAY_RUNS} replays"
+        return None
+
+    def _has_to_wait(self, doubtful: Sendable, asked: Sequence[datetime]) -> bool:
+        """Whether a replay has to wait: for the platform's own delay, or for the replay before.
+
+        The first never waits for another, for most answers are lost with their run.
+        """
+        if doubtful.deferred_until is not None and self.clock.now() < doubtful.deferred_until:
+            return True
+        # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
+        return len(asked) > 1 and abs(self.clock.now() - asked[-1]) < REPLAYS_APART
+
+    def _give_up(self, session: Session, doubtful: Sendable, cause: str) -> None:
+        outbox.move(session, self.ledger, doubtful, Fate.UNCONFIRMED, cause, now=self.clock.now())
+        self.done.count(doubtful, cause)
+
+    def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
+        with self.ledger.reading() as session:
+            return outbox_queries.due(
+                session,
+                self.ledger.account,
+                self.destination,
+                conversions,
+                now=self.clock.now(),
+                new_by=self.new_by,
+                agreed_in=self.ledger.run if self.agreed_only else None,
+                after=after,
+                limit=self.sink.limits.batch,
+            )
+
+    def _send(self, turn: "Turn") -> Stop | None:
+        """Send the batches of one turn, splitting what is refused for some of its rows; what gets no answer waits."""
+        trial = Trial()
+        waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
+        while waiting:
+            # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
+            part, *waiting = one_first(waiting) if self.unheard else waiting
+            follow = self._try(turn.target, part, trial, 1 if self.unheard else turn.tries)
+            match follow:
+                case Stop():
+                    return follow
+                case Next():
+                    waiting = trial.next([*follow.batches, *waiting])
+                case Again():
+                    self.unheard, self.silence = self.unheard + 1, follow.why
+                    self.new_unheard = self.new_unheard or turn.is_new
+                    if self.unheard >= UNHEARD or self._asks_a_human:
+                        return self._silent()
+                    # A new row alone that was tried once only is asked for once more, for a cut of a moment.
+                    once_more = [follow.batch] if turn.is_new and not follow.at_once else []
+                    if smaller := halves(follow.batch) or once_more:
+                        self.set_aside.append(Turn(turn.target, tuple(smaller), tries=1))
+                    self._wait(follow)
+                case _:
+                    assert_never(follow)
+            if trial.is_general:
+                break
+        if trial.is_general or trial.blames_all:
+            said = "; ".join(map(words, trial.reasons.values()))
+            return Stop(f"nothing passes, everything is refused: {said}", whole_destination=False)
+        with self.ledger.writing() as session:
+            self._receiving(session, trial).convict(trial.found_guilty())
+        return None
+
+    def _silent(self) -> Stop:
+        """That no answer comes: from the whole destination once it came to several parts in a row, or to all there was.
+
+        It is an alarm where something new got none. A few rows that were in doubt before say nothing of the platform,
+        hold up nothing, and are told of as in doubt. So are those about which a human decides: there the target alone
+        is left for the run.
+        """
+        asks = self._asks_a_human
+        whole = self.unheard >= UNHEARD or not asks
+        alarm = self.new_unheard and not asks
+        return Stop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_silence=True)
+
+    def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The batch in parts none of which has two rows of one click and second.
+
+        A platform that tells conversions apart by them refuses both where they meet in one request.
+        """
+        with self.ledger.reading() as session:
+            rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
+            often = Counter(map(_second, rows))
+            near = [row for row in rows if often[_second(row)] > 1]
+            known = leads.facts(session, self.ledger.account, {LeadId(row.lead) for row in near})
+        marks = {
+            outbox.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
+            for row in near
+        }
+        return apart(batch, marks)
+
+    def _try(self, target: Target, batch: tuple[int, ...], trial: Trial, tries: int) -> Next | Stop | Again:
+        """Send one batch, again where the platform may take it later.
+
+        `Again` comes back where none of so many tries had an answer.
+        """
+        follow: Follow = Next()
+        beside = 0
+        for attempt in range(ATTEMPTS):
+            made = self._once(target, batch, trial)
+            if made is None:
+                return Next()
+            intent, follow = made
+            if not isinstance(follow, Again):
+                return follow
+            if follow.unheard and self._asks_a_human:
+                return follow
+            batch = follow.batch
+            beside += follow.beside or 0
+            wait = follow.wait or timedelta(seconds=min(60, 2 ** (attempt + self.unheard)) * (0.5 + self.jitter() / 2))
+            if wait > LONGEST_WAIT:
+                self._defer(intent, wait)
+                return Stop(f"{follow.why}; it asks for {wait}", whole_destination=True)
+            if follow.unheard and (attempt + 1 >= tries or not follow.at_once):
+                return replace(follow, wait=wait)
+            if attempt < ATTEMPTS - 1:
+                self.clock.sleep_until(self.clock.now() + wait)
+            elif follow.beside is not None:
+                # Rows that a platform keeps putting off must not hold up what is due beside and after them.
+                self._defer(intent, DEFER)
+                return Next() if beside else Stop(f"{follow.why}, {ATTEMPTS} times", whole_destination=False)
+        why = follow.why if isinstance(follow, Again) else "it kept failing"
+        return Stop(f"{why}, {ATTEMPTS} times", whole_destination=True)
+
+    def _once(self, target: Target, batch: tuple[int, ...], trial: Trial) -> tuple[Intent, Follow] | None:
+        """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
+        self.heed()
+        intent = self._intend(target, batch)
+        if intent is None:
+            return None
+        self.ledger.remember(intent.request)
+        receipt = self._call(intent)
+        self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
+        with self.ledger.writing() as session:
+            follow = self._receiving(session, trial).receive(intent, receipt)
+        if is_heard(receipt) and not (isinstance(follow, Again) and follow.unheard):
+            self.unheard, self.answers, self.new_unheard = 0, True, False
+        if isinstance(receipt, NotSent) and receipt.is_unknown_host:
+            return intent, Stop(receipt.reason, whole_destination=True)
+        return intent, follow
+
+    def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+        with self.ledger.writing() as session:
+            intending = Intending(
+                session, self.ledger, self.sink, self.destination, self._routes(), self.clock.now(), self.done.count
+            )
+            return intending.intend(target, batch)
+
+    def _call(self, intent: Intent) -> Receipt:
+        """The wire call itself."""
+        return self.sink.submit(intent.target, intent.events)
+
+    def _routes(self) -> Mapping[str, Route]:
+        return {route.conversion: route for route in self.book.routes_to(self.destination)}
+
+    def _receiving(self, session: Session, trial: Trial) -> Receiving:
+        return Receiving(
+            session,
+            self.ledger,
+            self.sink.limits,
+            trial,
+            self.done,
+            now=self.clock.now(),
+            is_silent=self.unheard > 0,
+        )
+
+    def _wait(self, again: Again) -> None:
+        """Give a platform that did not answer its time."""
+        self.clock.sleep_until(self.clock.now() + (again.wait or timedelta()))
+
+    def _defer(self, intent: Intent, wait: timedelta) -> None:
+        """Have deliveries wait as long as the platform asked, over this run's end."""
+        with self.ledger.writing() as session:
+            now = self.clock.now()
+            for _, row in requests.rows(session, intent.request):
+                row.deferred_until = now + min(wait, LONGEST_DELAY)
+                session.add(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What goes to one target before anything else does."""
+
+    target: Target
+    batches: tuple[tuple[int, ...], ...]
+    is_new: bool = False
+    """Whether nothing of it was in doubt before."""
+    tries: int = ATTEMPTS
+    """How often each of its batches is tried while no answer comes."""
+
+
+@dataclass(slots=True)
+class Walk(Generic[Sent]):
+    """Goes through what is due a batch at a time, each after the one before; at the end, over what is due by then.
+
+    From the beginning each time, all that waits for another day would be passed over for every batch.
+    """
+
+    due: Callable[[Sent | None], Sequence[Sent]]
+    """The next batch, after the last of the one before, or the first."""
+    last: Sent | None = None
+
+    def next(self) -> tuple[int, ...]:
+        """The next batch, by number; empty where nothing is due."""
+        found = self.due(self.last)
+        if not found and self.last is not None:
+            found = self.due(None)
+        self.last = found[-1] if found else None
+        return tuple(map(outbox.number, found))
+
+
+def _parts(numbers: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+    return (numbers[start : start + size] for start in range(0, len(numbers), size))
+
+
+def _second(delivery: Delivery) -> datetime | None:
+    """When it happened, as exactly as a platform is told."""
+    return delivery.at and delivery.at.replace(microsecond=0)

@@ -1,0 +1,246 @@
+"""By what conversions that count once are recognised, tonight and on earlier nights."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import sqlalchemy
+from sqlalchemy import and_, bindparam, delete, distinct, exists, func, not_, or_, true
+from sqlmodel import Session, col, select
+
+from connectors.records import ClickIdKind, LeadId
+from jobs.ledger import status_labels
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import ClickIdRow, Counted, Delivery, LeadRow, Transition
+from jobs.rules.deduplication import Claim, Rank, rivals
+from jobs.rules.delivery_state import COUNTING, FROZEN, Fate
+from jobs.rules.model import Route
+
+_AT_ONCE = 500
+"""Marks asked about in one statement."""
+
+
+def record(session: Session, delivery: Delivery, marks: Iterable[str]) -> None:
+    """Keep what a delivery that counts is known by, beside what it was known by before."""
+    if delivery.at is None:
+        return
+    for mark in sorted(marks):
+        row = Counted(
+            account=delivery.account,
+            conversion=delivery.conversion,
+            destination=delivery.destination,
+            mark=mark,
+            lead=delivery.lead,
+            at=delivery.at,
+        )
+        session.merge(row)
+
+
+def marks_of(session: Session, delivery: Delivery) -> frozenset[str]:
+    """What a delivery is known by on record."""
+    return frozenset(
+        session.exec(
+            select(Counted.mark).where(
+                Counted.account == delivery.account,
+                Counted.conversion == delivery.conversion,
+                Counted.destination == delivery.destination,
+                Counted.lead == delivery.lead,
+            )
+        )
+    )
+
+
+def rank(delivery: Delivery | None) -> Rank:
+    """Where a delivery comes among those that could be the same conversion."""
+    fate = None if delivery is None else Fate(delivery.fate)
+    if fate is Fate.PENDING:
+        return Rank.WAITS
+    return Rank.SENT if fate in COUNTING else Rank.ASKS
+
+
+def counting(session: Session, account: str, route: Route, marks: Iterator[str]) -> Iterator[Claim]:
+    """The claims on record that share one of these marks, of leads that are not to be judged anew."""
+    wanted = (
+        select(Counted, Delivery)
+        .join(Delivery, _its_delivery())
+        .join(LeadRow, and_(col(LeadRow.account) == col(Counted.account), col(LeadRow.id) == col(Counted.lead)))
+        .where(
+            Counted.account == account,
+            Counted.conversion == route.conversion,
+            Counted.destination == route.destination,
+            col(Counted.mark).in_(bindparam("some", expanding=True)),
+            # One that waits for a label to be understood is not judged tonight either.
+            or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
+        )
+    )
+    while some := tuple(islice(marks, _AT_ONCE)):
+        rows = session.exec(wanted, params={"some": some})
+        yield from (Claim(LeadId(row.lead), row.at, frozenset({row.mark}), rank(of)) for row, of in rows)
+
+
+def erase_idle(session: Session, account: str, routes: Collection[Route], *, now: datetime) -> None:
+    """Erase what no conversion to come could be the same as."""
+    of_use = or_(
+        *(
+            and_(
+                col(Counted.conversion) == route.conversion,
+                col(Counted.destination) == route.destination,
+                # It may be told as late as its click is remembered.
+                col(Counted.at) >= now - route.once.within - route.remembered,
+            )
+            for route in routes
+            if route.once is not None
+        ),
+        not_(true()),
+    )
+    counts = exists().where(_its_delivery())
+    session.exec(delete(Counted).where(col(Counted.account) == account, or_(not_(of_use), not_(counts))))
+
+
+def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
+    """How many leads' conversions this run took up while another lead's with the same click counts, by conversion."""
+    # Each step lists what the next one looks up, and `distinct` keeps SQLite from merging two of them: joined at once,
+    # and without statistics, it goes through every delivery of the account for every click.
+    taken_up = _clicks_taken_up(ledger)
+    click = (taken_up.c.conversion, taken_up.c.destination, taken_up.c.account, taken_up.c.kind, taken_up.c.value)
+    clicks = sqlalchemy.select(*click).distinct().cte("clicks")
+    holders = (
+        sqlalchemy.select(*clicks.c, col(ClickIdRow.lead))
+        .join(
+            ClickIdRow,
+            and_(*(col(getattr(ClickIdRow, part)) == clicks.c[part] for part in ("account", "kind", "value"))),
+        )
+        .distinct()
+        .cte("holders")
+    )
+    holder = ("account", "lead", "conversion", "destination")
+    shared = (
+        sqlalchemy.select(*(holders.c[part.key] for part in click))
+        .join(Delivery, and_(*(col(getattr(Delivery, part)) == holders.c[part] for part in holder)))
+        .where(col(Delivery.fate).in_(COUNTING))
+        .group_by(*(holders.c[part.key] for part in click))
+        # The one that was taken up counts too.
+        .having(func.count(distinct(holders.c.lead)) > 1)
+        .cte("shared")
+    )
+    rows = session.connection().execute(
+        sqlalchemy.select(taken_up.c.conversion, func.count(distinct(taken_up.c.lead)))
+        .join(shared, and_(*(shared.c[part.key] == part for part in click)))
+        .group_by(taken_up.c.conversion)
+    )
+    return Counter({str(conversion): int(leads) for conversion, leads in rows})
+
+
+def _clicks_taken_up(ledger: Ledger) -> sqlalchemy.CTE:
+    """The clicks of the leads whose conversions this run took up, and that count."""
+    click = (col(ClickIdRow.account), col(ClickIdRow.kind), col(ClickIdRow.value))
+    return (
+        sqlalchemy.select(col(Delivery.conversion), col(Delivery.destination), col(Delivery.lead), *click)
+        .join(Transition, col(Transition.delivery) == col(Delivery.id))
+        .join(ClickIdRow, and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == Delivery.lead))
+        .where(
+            col(Transition.run) == ledger.run,
+            col(Transition.to_fate) == Fate.PENDING,
+            or_(col(Transition.from_fate).is_(None), col(Transition.from_fate).not_in(FROZEN)),
+            col(Delivery.fate).in_(COUNTING),
+            # A browser's own id says nothing of a click.
+            col(ClickIdRow.kind) != ClickIdKind.FBP,
+        )
+        .distinct()
+        .cte("taken_up")
+    )
+
+
+def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
+    """The delivery that counts, of a row."""
+    return and_(
+        col(Delivery.account) == col(Counted.account),
+        col(Delivery.lead) == col(Counted.lead),
+        col(Delivery.conversion) == col(Counted.conversion),
+        col(Delivery.destination) == col(Counted.destination),
+        col(Delivery.fate).in_(COUNTING),
+    )
+
+
+_TABLES = """
+CREATE TABLE claim (id INTEGER PRIMARY KEY, rank INTEGER, at INTEGER, lead TEXT, marks TEXT);
+CREATE TABLE mark (mark TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE counting (mark TEXT, at INTEGER, rank INTEGER, lead TEXT, PRIMARY KEY (mark, at, rank, lead))
+    WITHOUT ROWID;
+CREATE TABLE rival (lead TEXT PRIMARY KEY, counts TEXT) WITHOUT ROWID;
+"""
+_FIRST = """
+SELECT lead FROM counting
+WHERE mark IN (SELECT value FROM json_each(?)) AND at BETWEEN ? AND ? AND lead <> ?
+ORDER BY rank, at, lead LIMIT 1
+"""
+
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Claims:
+    """The claims on one conversion at one destination, and who of them gives way, once that is decided."""
+
+    def __init__(self) -> None:
+        # SQLite gives a database without a name a file that nobody else can open and that goes when it is closed.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=off")
+        self._database.executescript(_TABLES)
+        self._database.execute("BEGIN")
+
+    def close(self) -> None:
+        """Forget them all."""
+        self._database.close()
+
+    def enter(self, claim: Claim) -> None:
+        """Put a claim to the others; one without a mark concerns nobody."""
+        if claim.marks:
+            row = (claim.rank, _number(claim.at), claim.lead, json.dumps(sorted(claim.marks)))
+            self._database.execute("INSERT INTO claim (rank, at, lead, marks) VALUES (?, ?, ?, ?)", row)
+            marks = ((mark,) for mark in claim.marks)
+            self._database.executemany("INSERT OR IGNORE INTO mark VALUES (?)", marks)
+
+    def marks(self) -> Iterator[str]:
+        """Every mark of the claims, in order; claims with marks that are known may be entered meanwhile."""
+        last = ""
+        some = "SELECT mark FROM mark WHERE mark > ? ORDER BY mark LIMIT ?"
+        while rows := self._database.execute(some, (last, _AT_ONCE)).fetchall():
+            yield from (mark for (mark,) in rows)
+            ((last,),) = rows[-1:]
+
+    def decide(self, within: timedelta) -> None:
+        """Find out who gives way to whom, of those whose conversions lie no further apart than that."""
+        for lead, counts in rivals(self._ordered(), self, within):
+            self._database.execute("INSERT OR REPLACE INTO rival VALUES (?, ?)", (lead, counts))
+
+    def rival(self, lead: LeadId) -> LeadId | None:
+        """The lead that this one gives way to; None where it counts, or asks for nothing."""
+        row = self._database.execute("SELECT counts FROM rival WHERE lead = ?", (lead,)).fetchone()
+        return None if row is None else LeadId(row[0])
+
+    # ── what the rule asks for while it decides ──────────────────────────────────────────────────
+
+    def first(self, claim: Claim, within: timedelta) -> LeadId | None:
+        """The first that counts of the other leads that share a mark with a claim, within that time of it."""
+        at, span = _number(claim.at), within // _MICROSECOND
+        wanted = (json.dumps(sorted(claim.marks)), at - span, at + span, claim.lead)
+        row = self._database.execute(_FIRST, wanted).fetchone()
+        return None if row is None else LeadId(row[0])
+
+    def count(self, claim: Claim) -> None:
+        """Have a claim count from now on."""
+        rows = ((mark, _number(claim.at), claim.rank, claim.lead) for mark in claim.marks)
+        self._database.executemany("INSERT OR IGNORE INTO counting VALUES (?, ?, ?, ?)", rows)
+
+    def _ordered(self) -> Iterator[Claim]:
+        found = "SELECT lead, at, marks, rank FROM claim ORDER BY rank, at, lead, id"
+        for lead, at, marks, rank in self._database.execute(found):
+            yield Claim(LeadId(lead), _EPOCH + at * _MICROSECOND, frozenset(json.loads(marks)), Rank(rank))
+
+
+def _number(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND

@@ -1,0 +1,419 @@
+"""What reports read: deliveries by state and reason, and samples of the latest leads."""
+
+import json
+import operator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import sqlalchemy
+from sqlalchemy import Integer, cast, exists, func
+from sqlmodel import Session, col, select
+
+from connectors.records import ClickIdKind, LeadId
+from jobs.alerts.detectors import Begun, Sample, Share
+from jobs.ledger import outbox_queries
+from jobs.ledger.outbox import HELD, Sent, places_of, why
+from jobs.ledger.outbox_queries import WHY
+from jobs.ledger.requests import RequestState
+from jobs.ledger.schema import (
+    WHOLE,
+    Adjustment,
+    AdjustmentTransition,
+    ClickIdRow,
+    Delivery,
+    LeadRow,
+    Request,
+    Run,
+    Sendable,
+    StatusChange,
+    Transition,
+    UnreadableLeadRow,
+)
+from jobs.rules.delivery_state import Fate
+from jobs.rules.model import Answer
+
+NEAR_IDS = 5
+_AT_ONCE = 1_000
+"""Rows in memory at a time, where all are gone through."""
+_CENTS = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Deliveries that stand alike."""
+
+    conversion: str
+    destination: str
+    fate: Fate
+    reason: str
+    """The rules' code or the platform's, without a detail; `due` for what goes out next."""
+    count: int
+    value: Decimal
+    """What they are worth together, as far as they have a value."""
+    due_at: datetime | None = None
+    """When the first of them may go out, where they wait for a time."""
+    held_for: str | None = None
+    """What they were held for until their time ran out, by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where one conversion of one lead, or a correction of it, stands."""
+
+    lead: str
+    conversion: str
+    destination: str
+    fate: Fate
+    reason: str
+    """As a tally has it."""
+    since: datetime
+    """When it came to its fate; its reason may have become another one meanwhile."""
+    is_correction: bool
+    held_for: str | None = None
+    """What it was held for until its time ran out, by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Requests whose outcome is not known yet."""
+
+    requests: int
+    deliveries: int
+    ask_at: datetime | None
+    """From when on the first of them is worth asking about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One request a delivery was in."""
+
+    sent_at: datetime
+    state: str
+    ticket: str | None
+    code: str | None
+    """What was answered about the delivery, else about the request."""
+
+
+def tallies(
+    session: Session, account: str, *, now: datetime, run: int | None = None, agreed_in: int | None = None
+) -> tuple[Tally, ...]:
+    """Where deliveries stand, all of them, those that moved in a run, or those a human agreed to in one.
+
+    Ordered by conversion and fate.
+    """
+    mine = [col(Delivery.account) == account]
+    if run is not None:
+        # The run is of one account already, and by that all its deliveries would be gone through, move by move.
+        mine = [col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))]
+    if agreed_in is not None:
+        mine.append(col(Delivery.agreed_in) == agreed_in)
+    return ordered([*_settled_tallies(session, mine), *_pending_tallies(session, mine, now)])
+
+
+def ordered(found: Iterable[Tally]) -> tuple[Tally, ...]:
+    """By conversion and destination, then as fates follow one another, the most frequent reason first."""
+    order = list(Fate)
+    place = operator.attrgetter("conversion", "destination")
+
+    def key(each: Tally) -> tuple[str | int, ...]:
+        return (*place(each), order.index(each.fate), -each.count, each.reason, each.held_for or "")
+
+    return tuple(sorted(found, key=key))
+
+
+def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[Tally]:
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
+    # A value is text with two decimals, so that it adds up exactly.
+    cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, WHY, col(Delivery.held_for), func.count(), cents)
+        .where(*mine, col(Delivery.fate) != Fate.PENDING)
+        .group_by(*place, WHY, col(Delivery.held_for))
+    )
+    counts: Counter[tuple[str, str, str, str, str | None]] = Counter()
+    worth: Counter[tuple[str, str, str, str, str | None]] = Counter()
+    for conversion, destination, fate, reason, held_for, count, sum_of_cents in rows:
+        key = (conversion, destination, fate, (reason or "").partition(":")[0], held_for)
+        counts[key] += count
+        worth[key] += sum_of_cents or 0
+    return [
+        Tally(conversion, destination, Fate(fate), reason, count, worth[key] * _CENTS, held_for=held_for)
+        for key, count in counts.items()
+        for conversion, destination, fate, reason, held_for in [key]
+    ]
+
+
+def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]], now: datetime) -> list[Tally]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    worth: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    first: dict[tuple[str, str, str], datetime] = {}
+    pending = select(Delivery).where(*mine, Delivery.fate == Fate.PENDING)
+    for row in session.exec(pending.execution_options(yield_per=_AT_ONCE)):
+        key, due_at = (row.conversion, row.destination, reason_told(row, now)), due_time(row)
+        counts[key] += 1
+        worth[key] += Decimal(row.value or 0)
+        if due_at is not None and due_at > now:
+            first[key] = min(due_at, first.get(key, due_at))
+    return [Tally(*key[:2], Fate.PENDING, key[2], count, worth[key], first.get(key)) for key, count in counts.items()]
+
+
+def stands(session: Session, account: str, fates: Collection[Fate], *, now: datetime) -> Iterator[Stand]:
+    """Every delivery at one of these fates, then every correction at one, each kind's last to come there first."""
+    deliveries = select(func.max(Transition.at)).where(Transition.delivery == Delivery.id)
+    yield from _stands(session, account, Delivery, deliveries.scalar_subquery(), fates, now=now)
+    corrections = select(func.max(AdjustmentTransition.at)).where(AdjustmentTransition.adjustment == Adjustment.id)
+    yield from _stands(session, account, Adjustment, corrections.scalar_subquery(), fates, now=now)
+
+
+def _stands(
+    session: Session,
+    account: str,
+    kind: type[Sent],
+    since: sqlalchemy.ScalarSelect[datetime],
+    fates: Collection[Fate],
+    *,
+    now: datetime,
+) -> Iterator[Stand]:
+    rows = session.exec(
+        select(kind, since)
+        .where(kind.account == account, col(kind.fate).in_(fates))
+        .order_by(since.desc(), col(kind.id))
+        .execution_options(yield_per=_AT_ONCE)
+    )
+    for row, at in rows:
+        yield Stand(
+            row.lead,
+            row.conversion,
+            row.destination,
+            Fate(row.fate),
+            reason_told(row, now),
+            at,
+            is_correction=isinstance(row, Adjustment),
+            held_for=row.held_for if isinstance(row, Delivery) else None,
+        )
+
+
+def reason_told(row: Sendable, now: datetime) -> str:
+    """Why something stands where it does, without a detail; `due` for what goes out next."""
+    if row.fate == Fate.PENDING and row.reason != HELD:
+        due_at = due_time(row)
+        if due_at is None or due_at <= now:
+            return "due"
+    return why(row).partition(":")[0]
+
+
+def due_time(delivery: Sendable) -> datetime | None:
+    """When a pending delivery may go out: its own time, or the platform's delay where that is later."""
+    times = [at for at in (delivery.not_before, delivery.deferred_until) if at is not None]
+    return max(times, default=None)
+
+
+def awaited(session: Session, account: str) -> Awaited:
+    """What the platforms still owe an answer to."""
+    waiting = (Request.account == account, Request.state == RequestState.RECEIVED)
+    counts = select(func.count(), func.coalesce(func.sum(Request.rows), 0), func.min(Request.resolve_after))
+    return Awaited(*session.exec(counts.where(*waiting)).one())
+
+
+def last_run(session: Session, account: str) -> Run | None:
+    """The latest run, ended or not."""
+    return session.exec(select(Run).where(Run.account == account).order_by(col(Run.id).desc()).limit(1)).first()
+
+
+def unreadable(session: Session, account: str) -> list[UnreadableLeadRow]:
+    """Leads that could not be read when last seen."""
+    return list(
+        session.exec(
+            select(UnreadableLeadRow).where(UnreadableLeadRow.account == account).order_by(col(UnreadableLeadRow.id))
+        )
+    )
+
+
+def lead(session: Session, account: str, lead_id: str) -> LeadRow | None:
+    """What is kept of a lead."""
+    return session.get(LeadRow, (account, lead_id))
+
+
+def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
+    """Some ids that hold this text, for someone who mistyped one."""
+    rows = session.exec(
+        select(LeadRow.id)
+        .where(LeadRow.account == account, col(LeadRow.id).contains(text, autoescape=True))
+        .order_by(col(LeadRow.id))
+        .limit(NEAR_IDS)
+    )
+    return [LeadId(found) for found in rows]
+
+
+def history(session: Session, delivery: int) -> list[Transition]:
+    """Every move of a delivery, oldest first."""
+    return list(session.exec(select(Transition).where(Transition.delivery == delivery).order_by(col(Transition.id))))
+
+
+def sendings(session: Session, sent: Sendable) -> list[Sending]:
+    """Every request a delivery, or adjustment, was in, oldest first."""
+    place, whose = places_of(sent)
+    rows = session.exec(
+        select(place.code, Request)
+        .join(Request, col(Request.id) == col(place.request))
+        .where(whose)
+        .order_by(col(Request.id))
+    )
+    return [Sending(request.sent_at, request.state, request.ticket, code or request.code) for code, request in rows]
+
+
+def sent(session: Session, account: str) -> list[Delivery]:
+    """Every delivery that ever went out and is settled."""
+    settled = (Fate.ACCEPTED, Fate.REJECTED, Fate.UNCONFIRMED)
+    return list(
+        session.exec(
+            select(Delivery)
+            .where(Delivery.account == account, col(Delivery.fate).in_(settled))
+            .order_by(col(Delivery.id))
+        )
+    )
+
+
+def corrections(session: Session, account: str) -> Iterator[Adjustment]:
+    """Every correction that was ever begun, in the order they were."""
+    begun = select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))
+    yield from session.exec(begun.execution_options(yield_per=_AT_ONCE))
+
+
+LATEST = 50
+"""How many of the latest are looked at: what broke is seen soon, and chance is not taken for it."""
+STOPPED = (Fate.WITHHELD, Fate.EXPIRED)
+_LONGEST_RUN = timedelta(days=2)
+
+
+def begun(session: Session, *, run: int, since: datetime) -> Iterator[Begun]:
+    """The conversions that qualified in a run since then; in order, with why they could not be sent."""
+    rows = session.exec(
+        select(Transition.to_fate, Transition.cause, Delivery.conversion, Delivery.destination)
+        .join(Delivery, col(Delivery.id) == col(Transition.delivery))
+        .where(
+            Transition.run == run,
+            col(Transition.from_fate).is_(None),
+            Transition.to_fate != Fate.SKIPPED,
+            # One that proved to be another platform's, or told by other means, never qualified here.
+            Delivery.fate != Fate.SKIPPED,
+            Transition.at >= since,
+        )
+        .order_by(col(Transition.id)),
+        execution_options={"yield_per": _AT_ONCE},
+    )
+    for fate, cause, conversion, destination in rows:
+        yield Begun(conversion, destination, cause if fate in STOPPED else None)
+
+
+def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[Begun]:
+    """The same of the runs before it."""
+    # A run that began long before it moved something is none of a working machine's.
+    runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
+    for one in session.exec(runs.order_by(col(Run.id))).all():
+        if one is not None:
+            yield from begun(session, run=one, since=since)
+
+
+def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the conversions and destinations that ever had a delivery."""
+    return {place for place in places if outbox_queries.is_any(session, account, *place)}
+
+
+def newest(session: Session, account: str) -> list[Sample]:
+    """The leads created last."""
+    rows = session.exec(
+        select(LeadRow)
+        .where(LeadRow.account == account, LeadRow.digest != "")
+        .order_by(col(LeadRow.created_at).desc())
+        .limit(LATEST)
+    )
+    return [_sample(row) for row in rows]
+
+
+def entered(session: Session, account: str, conversions: Collection[str]) -> list[Sample]:
+    """The leads that had one of these conversions last, and do not wait for anything any more."""
+    if not conversions:
+        return []
+    has_one = exists().where(
+        col(Delivery.account) == account,
+        col(Delivery.lead) == col(LeadRow.id),
+        col(Delivery.conversion).in_(conversions),
+        col(Delivery.fate) != Fate.PENDING,
+    )
+    rows = session.exec(
+        select(LeadRow)
+        .where(LeadRow.account == account, LeadRow.digest != "", has_one)
+        .order_by(col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
+        .limit(LATEST)
+    )
+    return [_sample(row) for row in rows]
+
+
+def amount_stands(session: Session, account: str, path: str) -> bool:
+    """Whether any lead has an amount at a path, read or not."""
+    rows = session.exec(
+        select(LeadRow.facts).where(
+            LeadRow.account == account,
+            LeadRow.digest != "",
+            # Few rows are left to be looked into: a path may also be that of a `where`.
+            col(LeadRow.facts).contains(json.dumps(path, ensure_ascii=False), autoescape=True),
+        ),
+        execution_options={"yield_per": LATEST},
+    )
+    return any(path in json.loads(kept)["amounts"] for kept in rows)
+
+
+def reached(session: Session, account: str, labels: Collection[str] | None, *, enough: int) -> int:
+    """How many leads have, or had, one of these labels, counted up to what is enough; None takes all leads."""
+    leads = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", ~col(LeadRow.excluded))
+    if labels is not None:
+        entry = exists().where(
+            col(StatusChange.account) == account,
+            col(StatusChange.lead) == col(LeadRow.id),
+            col(StatusChange.label).in_(labels),
+        )
+        leads = leads.where(entry)
+    return len(session.exec(leads.limit(enough)).all())
+
+
+def share(session: Session, account: str, span: tuple[datetime, datetime]) -> Share:
+    """How many leads were created in a time, and how many of them carry a click id."""
+    created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
+    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+    leads, with_click = session.exec(select(func.count(), func.count().filter(clicked)).where(*created)).one()
+    return Share(leads, with_click)
+
+
+def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
+    """Whether each lead created since then carries a click id, the newest first."""
+    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+    rows = session.exec(
+        select(clicked)
+        .select_from(LeadRow)
+        .where(LeadRow.account == account, LeadRow.created_at >= since)
+        .order_by(col(LeadRow.created_at).desc())
+    )
+    return list(rows)
+
+
+def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
+    """The latest click ids of each kind that are still whole on record, the newest first."""
+    found = []
+    for kind in ClickIdKind:
+        rows = session.exec(
+            select(ClickIdRow.value)
+            .where(ClickIdRow.account == account, ClickIdRow.kind == kind, WHOLE)
+            .order_by(col(ClickIdRow.clicked_at).desc())
+            .limit(LATEST)
+        )
+        found += [(kind, value) for value in rows]
+    return found
+
+
+def _sample(row: LeadRow) -> Sample:
+    kept = json.loads(row.facts)
+    return Sample(Answer(row.ad_user_data), Answer(row.ad_personalization), kept["where"], frozenset(kept["amounts"]))

@@ -1,0 +1,366 @@
+"""Which status labels were ever seen, which leads changed theirs since the last complete reading, and renames found."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Protocol
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, delete, exists, func, or_, update
+from sqlalchemy.orm import Mapped
+from sqlmodel import Session, col, select
+
+from connectors.records import Lead
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import LabelMove, LabelRow, LeadRow, RelabelRow, Run, StatusChange
+from jobs.rules.model import Change, Origin, normalise_label
+from jobs.rules.status_rename import (
+    FEWEST,
+    Dated,
+    Move,
+    Sightings,
+    are_two,
+    as_observed,
+    how_dated,
+    is_merged,
+    judge_labels,
+    renamed,
+    tells_them_apart,
+)
+
+_AT_ONCE = 500
+"""Leads asked about in one statement."""
+Meanings = Mapping[str, str]
+"""Where the settings put the labels they name."""
+
+
+class Read(Protocol):
+    """A lead as a pull read it."""
+
+    @property
+    def lead(self) -> Lead:
+        """The lead itself."""
+
+    @property
+    def label(self) -> str | None:
+        """Its present label, normalised."""
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The status changes that are new to us."""
+
+
+def note(session: Session, account: str, readings: Sequence[Read], *, seen_at: datetime) -> None:
+    """Remember the labels of leads that are about to be stored, and which leads wait until those are understood.
+
+    A lead on record that shows a label nobody had before may have changed, or its status may have another name now;
+    only a complete reading tells. The same goes for one that shows the new name of a status that was renamed.
+    """
+    fresh = _note_labels(session, account, readings, seen_at)
+    renames = relabels(session, account)
+    ids = [reading.lead.id for reading in readings]
+    rows = session.exec(select(LeadRow.id, LeadRow.label).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    on_record = {lead: label or "" for lead, label in rows}
+    for reading in readings:
+        if reading.lead.id not in on_record:
+            continue
+        move = Move(on_record[reading.lead.id], reading.label or "")
+        shown = {change.label for change in reading.changes}
+        waits = not tells_them_apart(reading.lead.history, move) and (
+            not shown.isdisjoint(fresh)
+            or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
+        )
+        if move.before != move.after or waits:
+            _note_move(session, account, reading.lead.id, move, waits=waits)
+
+
+def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
+    """Whether a lead waits until it is told whether a status was renamed."""
+    return exists().where(col(LabelMove.account) == account, col(LabelMove.lead) == lead, col(LabelMove.waits))
+
+
+def are_all_settled(session: Session, account: str) -> bool:
+    """Whether every label seen was there in a complete reading that could tell what it is, and no lead waits."""
+    open_ones = select(LabelRow.label).where(LabelRow.account == account, ~col(LabelRow.settled))
+    waiting_ones = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
+    return all(session.exec(each.limit(1)).first() is None for each in (open_ones, waiting_ones))
+
+
+def on_leads(session: Session, account: str) -> Iterator[str]:
+    """Each label that leads have now, in order: asked for one by one, so that it costs what labels there are."""
+    borne = select(func.min(LeadRow.label)).where(LeadRow.account == account)
+    label = session.exec(borne).one()
+    while label is not None:
+        yield label
+        label = session.exec(borne.where(col(LeadRow.label) > label)).one()
+
+
+def newest_unsettled(session: Session, account: str) -> datetime | None:
+    """When the newest label came up that nobody has told from a renamed one yet; None where there is none."""
+    wanted = select(func.max(LabelRow.seen_at)).where(LabelRow.account == account, ~col(LabelRow.settled))
+    return session.exec(wanted).one()
+
+
+def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime) -> None:
+    """At the end of a complete reading that began then, tell renamed statuses from new ones, and let leads go on."""
+    account = ledger.account
+    seen = _sightings(session, account, since)
+    settle_merges(session, ledger, meanings, since=since, borne=seen.last)
+    verdict = judge_labels(seen, meanings)
+    for found in verdict.relabels:
+        if session.get(RelabelRow, (account, found.before, found.after)) is None:
+            _note_relabel(session, ledger, Move(found.before, found.after), found.leads)
+    session.flush()
+    for relabel in relabels(session, account):
+        if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
+            _rename_entries(session, account, Move(relabel.before, relabel.after))
+    settled = (col(LabelRow.account) == account, col(LabelRow.label).not_in(verdict.undecided))
+    session.exec(update(LabelRow).where(*settled).values(settled=True))
+    undecided = exists().where(
+        col(StatusChange.account) == account,
+        col(StatusChange.lead) == col(LabelMove.lead),
+        col(StatusChange.label).in_(verdict.undecided),
+    )
+    session.exec(
+        delete(LabelMove)
+        .where(col(LabelMove.account) == account, ~undecided)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def settle_merges(
+    session: Session,
+    ledger: Ledger,
+    meanings: Meanings,
+    *,
+    since: datetime,
+    borne: Collection[str] | None = None,
+) -> None:
+    """At the end of a reading that began then, find the labels that were made one with a label in use.
+
+    Args:
+        session: an open transaction.
+        ledger: the account's.
+        meanings: where the settings put the labels they name.
+        since: when the reading began.
+        borne: the labels that leads have; None where the reading did not show all leads, and the record tells.
+    """
+    account = ledger.account
+    if borne is None:
+        borne = {label for label in on_leads(session, account) if _is_borne(session, account, label)}
+    for move, moved in _silent_moves(session, account, meanings, since, borne=borne).items():
+        # What was taken for merged before and is in use again is a status.
+        if session.get(RelabelRow, (account, move.before, move.after)) is not None:
+            continue
+        _note_relabel(session, ledger, move, len(moved))
+        shown = select(StatusChange.lead).where(
+            StatusChange.account == account, StatusChange.label == move.after, StatusChange.seen_at >= since
+        )
+        _mark(session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())})
+
+
+def _is_borne(session: Session, account: str, label: str) -> bool:
+    """Whether a lead has a label that is still there."""
+    having = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label)
+    return session.exec(having.where(col(LeadRow.gone_at).is_(None)).limit(1)).first() is not None
+
+
+def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
+    """Where a reading that began then broke off, have leads wait that look as if their label was merged."""
+    moved = {lead for leads in _silent_moves(session, account, meanings, since, borne=()).values() for lead in leads}
+    for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
+        row.waits = row.waits or row.lead in moved
+        session.add(row)
+
+
+def relabels(session: Session, account: str, *, run: int | None = None) -> list[RelabelRow]:
+    """Statuses that were renamed, all of them or those one run found; in the order of their old names."""
+    of_account = (RelabelRow.account == account, ~col(RelabelRow.void))
+    wanted = select(RelabelRow).where(*of_account).order_by(col(RelabelRow.before), col(RelabelRow.after))
+    return list(session.exec(wanted if run is None else wanted.where(RelabelRow.run == run)))
+
+
+def heed(session: Session, account: str, meanings: Meanings) -> bool:
+    """Take back what was found renamed and is two statuses by the settings; whether that was so of any.
+
+    Whoever names both labels in different places overrules what a reading concluded: the entries into the new label
+    are true changes, as they were found.
+    """
+    found = relabels(session, account)
+    overruled = [row for row in found if are_two(Move(row.before, row.after), meanings)]
+    for row in overruled:
+        row.void = True
+        session.add(row)
+        others = {other.before for other in found if not other.void and other.after == row.after}
+        _take_back(session, account, Move(row.before, row.after), others)
+    return bool(overruled)
+
+
+def written(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
+    """A label as Oplead writes it; where that is not known, as it is told here, or as it is compared."""
+    row = session.get(LabelRow, (account, label))
+    return (row.written if row else None) or else_as or label
+
+
+def tell(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
+    """Which of these labels a human has not been told of, or of fewer leads with a click id; from now on told."""
+    rows = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(with_click)))
+    new = set()
+    for row in rows:
+        if row.told_in == run or with_click[row.label] > row.told:
+            row.told, row.told_in = with_click[row.label], run
+            session.add(row)
+            new.add(row.label)
+    return new
+
+
+def _note_labels(session: Session, account: str, readings: Sequence[Read], seen_at: datetime) -> set[str]:
+    """Put labels that are new on record; which of these leads' labels no complete reading has shown yet."""
+    shown = {change.label for reading in readings for change in reading.changes}
+    shown |= {reading.label for reading in readings if reading.label}
+    known = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(shown))).all()
+    new = shown - {row.label for row in known}
+    texts = _written(readings)
+    session.add_all(
+        LabelRow(account=account, label=label, written=texts.get(label), seen_at=seen_at) for label in sorted(new)
+    )
+    return new | {row.label for row in known if not row.settled}
+
+
+def _written(readings: Sequence[Read]) -> dict[str, str]:
+    """How Oplead writes the labels of these leads, by what they are compared by."""
+    texts = (
+        text for reading in readings for text in (reading.lead.label, *(one.label for one in reading.lead.history))
+    )
+    return {normalise_label(text): text.strip() for text in texts if text is not None}
+
+
+def _note_move(session: Session, account: str, lead: str, move: Move, *, waits: bool) -> None:
+    row = session.get(LabelMove, (account, lead)) or LabelMove(
+        account=account, lead=lead, before=move.before, after=move.after, waits=False
+    )
+    row.after, row.waits = move.after, row.waits or waits
+    session.add(row)
+
+
+def _had_before(session: Session, lead: str, relabel: RelabelRow) -> bool:
+    """Whether a lead had a status before that was found renamed; whatever has its old name later is another one."""
+    later = (Run.account == relabel.account, col(Run.id) > relabel.run)
+    next_run = select(func.min(Run.started_at)).where(*later).scalar_subquery()
+    wanted = (
+        StatusChange.account == relabel.account,
+        StatusChange.lead == lead,
+        StatusChange.label == relabel.before,
+        or_(next_run.is_(None), col(StatusChange.seen_at) < next_run),
+    )
+    return session.exec(select(StatusChange.id).where(*wanted).limit(1)).first() is not None
+
+
+def _silent_moves(
+    session: Session, account: str, meanings: Meanings, since: datetime, *, borne: Collection[str]
+) -> dict[Move, set[str]]:
+    """The leads that went since then to a label in use, from one that is not borne now, as a merge would have it."""
+    lately = exists().where(
+        col(StatusChange.account) == account,
+        col(StatusChange.lead) == col(LabelMove.lead),
+        col(StatusChange.seen_at) >= since,
+    )
+    unsettled = select(LabelRow.label).where(LabelRow.account == account, ~col(LabelRow.settled))
+    fresh = set(session.exec(unsettled))
+    leads: dict[Move, list[str]] = {}
+    left: Counter[str] = Counter()
+    for row in session.exec(
+        select(LabelMove).where(LabelMove.account == account, LabelMove.before != LabelMove.after, lately)
+    ):
+        left[row.before] += 1
+        if row.before and row.after and row.after not in fresh:
+            leads.setdefault(Move(row.before, row.after), []).append(row.lead)
+    found = {}
+    for move, movers in leads.items():
+        if len(movers) < FEWEST or move.before in borne or are_two(move, meanings):
+            continue
+        entries = _entries(session, account, move, movers)
+        dated = {lead: how_dated(_changes(entries.get(lead, ())), move, since=since) for lead in movers}
+        if is_merged(Counter(dated.values()), left[move.before]):
+            found[move] = {lead for lead, how in dated.items() if how is not Dated.BY_ITSELF}
+    return found
+
+
+def _sightings(session: Session, account: str, since: datetime) -> Sightings:
+    fresh = session.exec(
+        select(LabelRow.label, LabelRow.seen_at).where(LabelRow.account == account, ~col(LabelRow.settled))
+    )
+    # More columns than SQLModel's own `select` is typed for.
+    moved = session.connection().execute(
+        sqlalchemy.select(col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits), func.count())
+        .where(col(LabelMove.account) == account, col(LabelMove.before) != col(LabelMove.after))
+        .group_by(col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits))
+    )
+    moves: dict[Move, int] = {}
+    left: dict[str, int] = {}
+    for before, after, waits, count in moved:
+        left[before] = left.get(before, 0) + count
+        if waits and before and after:
+            moves[Move(before, after)] = count
+    last = session.exec(
+        select(LeadRow.label, func.max(LeadRow.seen_at))
+        .where(LeadRow.account == account, col(LeadRow.label).is_not(None), LeadRow.seen_at >= since)
+        .group_by(col(LeadRow.label))
+    )
+    return Sightings(
+        fresh=dict(fresh.all()), moves=moves, left=left, last={label: at for label, at in last if label is not None}
+    )
+
+
+def _note_relabel(session: Session, ledger: Ledger, move: Move, leads: int) -> None:
+    row = RelabelRow(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run)
+    session.add(row)
+
+
+def _take_back(session: Session, account: str, move: Move, others: Collection[str]) -> None:
+    """Have entries count again that a rename explained; not those that another rename still does."""
+    had = select(StatusChange.lead).where(StatusChange.account == account)
+    leads = session.exec(had.where(StatusChange.label == move.before)).all()
+    elsewhere = session.exec(had.where(col(StatusChange.label).in_(others))).all()
+    for rows in _entries(session, account, move, {*leads} - {*elsewhere}).values():
+        changes = _changes(rows)
+        for row, change in zip(rows, changes, strict=True):
+            if row.label == move.after and change.origin is Origin.RELABEL:
+                true = as_observed(change, changes, move)
+                row.origin, row.at, row.date_only = true.origin, true.at, true.date_only
+                session.add(row)
+
+
+def _rename_entries(session: Session, account: str, relabel: Move) -> None:
+    """Have the entries that only show a status under its new name count as no change."""
+    moved = {
+        row.lead: (row.before, row.after) == (relabel.before, relabel.after)
+        for row in session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits)))
+    }
+    _mark(session, account, relabel, moved)
+
+
+def _mark(session: Session, account: str, relabel: Move, moved: Mapping[str, bool]) -> None:
+    """The same for these leads; of each, whether it went straight from the old name to the new one."""
+    for lead, rows in _entries(session, account, relabel, moved).items():
+        for position in renamed(_changes(rows), relabel, moved=moved[lead]):
+            rows[position].origin = Origin.RELABEL
+            session.add(rows[position])
+
+
+def _entries(session: Session, account: str, move: Move, leads: Collection[str]) -> dict[str, list[StatusChange]]:
+    """These leads' entries into the one label or the other, in the order they were found in."""
+    found: dict[str, list[StatusChange]] = {}
+    entries = select(StatusChange).where(
+        StatusChange.account == account, col(StatusChange.label).in_((move.before, move.after))
+    )
+    theirs = iter(leads)
+    while some := tuple(islice(theirs, _AT_ONCE)):
+        for row in session.exec(entries.where(col(StatusChange.lead).in_(some)).order_by(col(StatusChange.id))):
+            found.setdefault(row.lead, []).append(row)
+    return found
+
+
+def _changes(rows: Iterable[StatusChange]) -> list[Change]:
+    return [Change(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]

@@ -1,0 +1,1 @@
+"""Judges leads by the rules and brings their deliveries in line; sends nothing."""

@@ -1,0 +1,75 @@
+"""Finds who gives way tonight, of leads whose conversions count once per click or person."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from sqlmodel import Session
+
+from connectors.records import LeadId
+from jobs.ledger import deduplication
+from jobs.ledger.deduplication import Claims
+from jobs.ledger.schema import Delivery
+from jobs.rules.decision import Decision, Send, Wait
+from jobs.rules.deduplication import Claim, Rank, marks
+from jobs.rules.delivery_state import Fate
+from jobs.rules.model import LeadFacts, Once, Route
+
+Verdict = Callable[[Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision, Fate | None]]
+"""The decision on a route for a lead, and the fate it puts the delivery in, given all the lead's deliveries."""
+
+
+class Rivals:
+    """Who must give way to whom tonight; nobody until it is found out, nor where every lead counts for itself."""
+
+    def __init__(self, account: str, routes: Iterable[Route]) -> None:
+        self._account = account
+        self._routes: list[tuple[Route, Once, Claims]] = [
+            (route, route.once, Claims()) for route in routes if route.once is not None
+        ]
+        self._by_place = {_place(route): claims for route, _, claims in self._routes}
+
+    def close(self) -> None:
+        """Forget what was found."""
+        for _, _, claims in self._routes:
+            claims.close()
+
+    def of(self, route: Route, lead: LeadId) -> LeadId | None:
+        """The lead that counts on a route, where this one must not."""
+        claims = self._by_place.get(_place(route))
+        return None if claims is None else claims.rival(lead)
+
+    def find(self, session: Session, to_judge: Iterable[tuple[LeadFacts, list[Delivery]]], verdict: Verdict) -> None:
+        """Find out who gives way.
+
+        All leads to be judged are looked at before the first is planned, so that which of them counts does not depend
+        on the order they are planned in; none of them is kept in memory.
+        """
+        for lead, existing in to_judge if self._routes else ():
+            for route, _, claims in self._routes:
+                for claim in _claims(session, route, lead, existing, verdict):
+                    claims.enter(claim)
+        for route, once, claims in self._routes:
+            for claim in deduplication.counting(session, self._account, route, claims.marks()):
+                claims.enter(claim)
+            claims.decide(once.within)
+
+
+def _claims(
+    session: Session, route: Route, lead: LeadFacts, existing: list[Delivery], verdict: Verdict
+) -> Iterator[Claim]:
+    """The lead's conversion on a route, where it counts already or could from tonight on."""
+    # The last occurrence: of one that was taken back, nothing counts any more.
+    delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == _place(route)), None)
+    decision, fate = verdict(route, lead, delivery, existing)
+    rank = deduplication.rank(delivery)
+    if delivery is not None and delivery.at is not None and rank is Rank.SENT:
+        at = delivery.at
+    elif fate is Fate.PENDING and isinstance(decision, Send | Wait):
+        at = decision.entry.at
+    else:
+        return
+    on_record = frozenset() if delivery is None or rank is Rank.ASKS else deduplication.marks_of(session, delivery)
+    yield Claim(lead.id, at, marks(route, lead, at) | on_record, rank)
+
+
+def _place(route: Route) -> tuple[str, str]:
+    return route.conversion, route.destination

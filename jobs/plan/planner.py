@@ -1,0 +1,428 @@
+"""Judges leads by the rules and brings their deliveries in line; sends nothing."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from connectors.http import Heed
+from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
+from jobs.alerts.detectors import FEWEST_LEADS
+from jobs.cancellation import go_on
+from jobs.ledger import deduplication, leads, outbox, outbox_queries, queries, starts, status_labels
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import ConfigDigest, Delivery
+from jobs.plan.deduplication import Rivals
+from jobs.rules.adjustment import UNDONE
+from jobs.rules.consent import is_withdrawn
+from jobs.rules.decision import (
+    Decision,
+    Expire,
+    NotConcerned,
+    Send,
+    Standing,
+    Wait,
+    decide,
+    meets,
+    reason_of,
+    reconcile,
+)
+from jobs.rules.deduplication import give_way, marks
+from jobs.rules.delivery_state import COUNTING, OPEN, Fate
+from jobs.rules.eligibility import is_alternative, is_other_way
+from jobs.rules.model import LEAD_GONE, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
+from jobs.rules.stage_entry import first_entry
+from jobs.settings.compile import Rulebook, Sinks
+
+
+def doubting(session: Session, book: Rulebook) -> Rulebook:
+    """The same rules, by which nothing goes out for want of an amount that no lead has where the settings look for it.
+
+    Where only few leads have reached a conversion's stage, they may well have no amount yet.
+    """
+    paths = {route.field_value.path for route in book.routes if route.field_value is not None}
+    absent = {path for path in paths if not queries.amount_stands(session, book.account, path)}
+    return replace(book, routes=tuple(_doubting(session, route, absent) for route in book.routes)) if absent else book
+
+
+def _doubting(session: Session, route: Route, absent: set[str]) -> Route:
+    value, labels = route.field_value, None if route.on_creation else route.labels
+    if value is None or value.path not in absent:
+        return route
+    reached = queries.reached(session, route.account, labels, enough=FEWEST_LEADS)
+    return replace(route, field_value=replace(value, never_seen=reached == FEWEST_LEADS))
+
+
+UNUSED_CLICK = timedelta(days=90)
+"""How long a click id is kept that no platform of the account takes."""
+MAY_BE_MENDED_ELSEWHERE = ("counted_already", "value_never_seen")
+"""Reasons that other leads give: this one is judged again though it has not changed."""
+LEADS_AT_ONCE = 200
+"""Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
+
+
+class RenamedError(Exception):
+    """A conversion's id vanished beside a new one that goes to the same place; the message says what to write."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """What planning looked at tonight."""
+
+    leads: int = 0
+    same_click: Counter[str] = field(default_factory=Counter)
+    """How many conversions were taken up tonight whose click another lead's counts by too; told, not stopped."""
+    kept_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Conversion and destination of leads that reached the stage since it counts, and that `where` keeps out."""
+
+
+def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
+    """Bring the ledger in line with the settings: renamed conversions, starts, and what must be read or judged again.
+
+    Raises:
+        RenamedError: an id vanished and a new one takes its place without saying so.
+    """
+    on_record = starts.ids_on_record(session, book.account)
+    unknown = {route.conversion for route in book.routes} - on_record
+    for new, old in book.was.items():
+        if old is not None and old in on_record and new not in on_record:
+            starts.rename(session, book.account, old=old, new=new)
+    _refuse_renamed(session, book, unknown)
+    overruled = status_labels.heed(session, book.account, book.meanings)
+    for route in book.routes:
+        starts.keep(session, book.account, route, now=now)
+    _adopt_digests(session, book, anew=overruled)
+
+
+def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) -> None:
+    """Refuse what would send everything again under another name, or another thing under a name that was sent.
+
+    Keys are looked through for the conversion ids that are `unknown` alone: the others were when they came.
+    """
+    for new, now_called in outbox_queries.ids_in_keys(session, book.account, unknown):
+        raise RenamedError(
+            f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
+            "choose another id."
+        )
+    for old, new in starts.vanished_conversions(session, book.account, book.routes):
+        if new not in book.was or book.was[new] is not None:
+            raise RenamedError(
+                f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
+                f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
+            )
+    for old, new in starts.vanished_destinations(session, book.account, book.routes):
+        raise RenamedError(
+            f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
+            f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
+        )
+
+
+def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
+    extraction_changed = _changed(session, book.account, "extraction", book.extraction_digest)
+    rules_changed = _changed(session, book.account, "rules", book.rules_digest) or anew
+    # Contact hashes are kept only for what is still to be sent, so a new rule that may need them reads again.
+    if extraction_changed or (rules_changed and any(route.uses_contact for route in book.routes)):
+        leads.forget_digests(session, book.account)
+    if rules_changed:
+        leads.plan_all(session, book.account)
+
+
+def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
+    known = session.get(ConfigDigest, (account, kind))
+    if known is None:
+        session.add(ConfigDigest(account=account, kind=kind, digest=digest))
+        return False
+    changed = known.digest != digest
+    known.digest = digest
+    session.add(known)
+    return changed
+
+
+def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, heed: Heed = go_on) -> Planned:
+    """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
+    with ledger.reading() as session:
+        book = doubting(session, book)
+    with closing(Rivals(ledger.account, book.routes)) as rivals:
+        with ledger.writing() as session:
+            leads.plan_closing(session, ledger.account, now=now)
+            leads.plan_held_for(session, ledger.account, *MAY_BE_MENDED_ELSEWHERE)
+            planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, rivals)
+        with ledger.reading() as session:
+            planner.find_rivals(session)
+        planning = True
+        while planning:
+            heed()
+            with ledger.writing() as session:
+                planning = planner.plan_some(session)
+    with ledger.writing() as session:
+        deduplication.erase_idle(session, ledger.account, book.routes, now=now)
+        planner.done.same_click = deduplication.sharing_a_click(session, ledger)
+    return planner.done
+
+
+def erase_idle(ledger: Ledger, sinks: Sinks, *, now: datetime) -> None:
+    """Erase the contact hashes and click ids that nothing still to be sent may use."""
+    with ledger.writing() as session:
+        leads.erase_idle(session, ledger.account, clicks_before=now - UNUSED_CLICK, but=_forgotten_before(sinks, now))
+
+
+def _forgotten_before(sinks: Sinks, now: datetime) -> dict[ClickIdKind, datetime]:
+    """Since when a click of each kind still counts at some platform."""
+    forgotten: dict[ClickIdKind, datetime] = {}
+    for sink in sinks.values():
+        for kind in sink.limits.click_ids:
+            forgotten[kind] = min(forgotten.get(kind, now), now - sink.limits.click_window)
+    return forgotten
+
+
+@dataclass(slots=True)
+class _Planner:
+    """What stays the same while leads are judged one after the other."""
+
+    ledger: Ledger
+    book: Rulebook
+    sinks: Sinks
+    starts: Mapping[tuple[str, str], Starts]
+    now: datetime
+    rivals: Rivals
+    done: Planned = field(default_factory=Planned)
+    taken_back: Mapping[int, datetime] = field(default_factory=dict)
+    """Deliveries that were retracted, and the time they were retracted for."""
+    last: LeadId | None = None
+    """The lead that was judged last: those that wait before it are not passed over again for every few."""
+
+    def find_rivals(self, session: Session) -> None:
+        """Find out who of those to be judged must give way to another lead."""
+        self.rivals.find(session, self._to_plan(session), self._verdict)
+
+    def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
+        """Every lead to be judged, some at a time."""
+        account, after = self.ledger.account, None
+        while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
+            facts = leads.facts(session, account, ids)
+            existing = outbox_queries.of_leads(session, account, ids)
+            yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
+            after = ids[-1]
+
+    def plan_some(self, session: Session) -> bool:
+        """Judge the next leads; False when none is left."""
+        account = self.ledger.account
+        ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
+        facts = leads.facts(session, account, ids)
+        existing = outbox_queries.of_leads(session, account, ids)
+        self.taken_back = outbox_queries.retracted(session, account, ids)
+        for lead in ids:
+            self._plan_lead(session, facts[lead], existing.get(lead, []))
+        leads.planned(session, account, ids)
+        self.done.leads += len(ids)
+        self.last = ids[-1] if ids else self.last
+        return bool(ids)
+
+    def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
+        by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
+        for route in self.book.routes:
+            delivery = self._current(by_route.pop((route.conversion, route.destination), None), route)
+            decision, fate = self._verdict(route, lead, delivery, existing)
+            if decision == NotConcerned("where_does_not_match") and lead.fresh:
+                self._count_kept_out(route, lead)
+            if fate is not None:
+                delivery = delivery or begin(route, lead.id)
+                bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
+            if route.once is not None and delivery is not None and delivery.at and delivery.fate in COUNTING:
+                deduplication.record(session, delivery, marks(route, lead, delivery.at))
+        for orphan in by_route.values():
+            self._keep_back(session, orphan, lead)
+
+    def _current(self, delivery: Delivery | None, route: Route) -> Delivery | None:
+        """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
+        if delivery is None or delivery.fate != Fate.ACCEPTED:
+            return delivery
+        after = self.taken_back.get(outbox.number(delivery))
+        if after is None:
+            return delivery
+        return begin(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
+
+    def _verdict(
+        self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
+    ) -> tuple[Decision, Fate | None]:
+        """The decision on one route, and the fate it puts its delivery in; None leaves things as they are."""
+        decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
+        rival = self.rivals.of(route, lead.id)
+        if rival is not None and isinstance(decision, Send | Wait):
+            decision = give_way(decision, rival)
+        told = was_told(route, lead, existing, self.book.routes)
+        is_new = delivery is None or delivery.id is None
+        if _reached_before(delivery, decision) or (told and is_new):
+            return decision, None
+        if told:
+            decision = NotConcerned("told_elsewhere")
+        standing = None if delivery is None or is_new else self._standing(delivery, decision, route, lead)
+        return decision, reconcile(standing, decision)
+
+    def _count_kept_out(self, route: Route, lead: LeadFacts) -> None:
+        start = self.starts[route.conversion, route.destination]
+        entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
+        if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
+            self.done.kept_out[route.conversion, route.destination] += 1
+
+    def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> Standing:
+        return Standing(
+            fate=Fate(delivery.fate),
+            outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
+            mended=delivery.fate == Fate.REJECTED and self._is_mended(delivery, decision, route, lead),
+            withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
+            gone=lead.gone,
+            was_gone=delivery.fate == Fate.CANCELLED and delivery.reason == LEAD_GONE,
+            closed=delivery.expires_at is not None and delivery.expires_at < self.now,
+            told_by_others=outbox_queries.is_told_by_others(delivery),
+        )
+
+    def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:
+        """Whether a refused delivery would not be the same again: it goes elsewhere, or fresh data change it."""
+        match decision:
+            case Send(event=event):
+                digest = hashlib.sha256(self.sinks[route.destination].encode(event)).hexdigest()
+                place = (route.target.owner, route.target.action, route.target.source)
+                elsewhere = (delivery.owner, delivery.action, delivery.source) != place
+                return elsewhere or (lead.fresh and digest != delivery.event_sha256)
+            case Wait():
+                return lead.fresh
+            case _:
+                return False
+
+    def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
+        """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
+        if orphan.fate == Fate.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
+            outbox.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
+        elif orphan.fate in OPEN:
+            fate, cause = (Fate.CANCELLED, LEAD_GONE) if lead.gone else (Fate.WITHHELD, "not_configured")
+            if orphan.expires_at is not None and orphan.expires_at < self.now:
+                orphan.held_for = _held_for(orphan, NotConcerned(cause))
+                fate, cause = Fate.EXPIRED, "window_closed"
+            outbox.move(session, self.ledger, orphan, fate, cause, now=self.now)
+
+
+def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
+    """Whether the conversion was skipped for an entry before this one, by a label its stage may have lost since."""
+    if delivery is None or delivery.fate != Fate.SKIPPED or delivery.at is None or isinstance(decision, NotConcerned):
+        return False
+    return decision.entry.at > delivery.at
+
+
+def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
+    """Whether the same thing was sent already: to the same place by another name, another way, or before a move.
+
+    A lead that no longer meets the `where` of the destination it went to was moved to another one of that platform.
+    """
+    sent = [row for row in existing if row.event_sha256 and row.destination != route.destination]
+    place = (route.conversion, route.target.owner, route.target.action)
+    if any((row.conversion, row.owner, row.action) == place for row in sent):
+        return True
+    told = {(row.destination, row.conversion): row.fate for row in existing if row.event_sha256}
+    return any(
+        is_other_way(route, other)
+        or (is_alternative(route, other) and fate != Fate.REJECTED and not meets(other, lead))
+        for other in routes
+        if (fate := told.get((other.destination, other.conversion))) is not None
+    )
+
+
+def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
+    """The decision on one route, for the delivery that stands there or would."""
+    if lead.gone:
+        return NotConcerned(LEAD_GONE)
+    if lead.stale:
+        return NotConcerned("to_be_read_again")
+    if lead.excluded:
+        return NotConcerned("excluded")
+    key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
+    return decide(
+        route, lead, start, key, now=now, entered_after=_entered_after(delivery), reopened=_reopened(delivery)
+    )
+
+
+def _entered_after(delivery: Delivery | None) -> datetime | None:
+    """After when a lead must have entered the stage for this delivery; None lets any entry count."""
+    if delivery is None:
+        return None
+    called_off = delivery.fate == Fate.CANCELLED and delivery.reason != LEAD_GONE
+    return delivery.at if called_off else delivery.entered_after
+
+
+def _reopened(delivery: Delivery | None) -> Reopened | None:
+    """From when it counts, where a human has it sent though it stood before its start."""
+    if delivery is None or delivery.counts_from is None:
+        return None
+    return Reopened(delivery.counts_from, delivery.assumed_at)
+
+
+def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
+    """The key of a lead's conversion on a route."""
+    return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
+
+
+def begin(route: Route, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None) -> Delivery:
+    """A delivery that does not stand anywhere yet."""
+    return Delivery(
+        account=route.account,
+        lead=lead,
+        conversion=route.conversion,
+        destination=route.destination,
+        occurrence=occurrence,
+        key=key_for(route, lead, occurrence),
+        entered_after=entered_after,
+        fate="",
+    )
+
+
+def bring_in_line(
+    session: Session,
+    ledger: Ledger,
+    delivery: Delivery,
+    *,
+    route: Route,
+    decision: Decision,
+    fate: Fate,
+    now: datetime,
+) -> None:
+    """Put a delivery where a decision wants it, with what the decision knows of it."""
+    if fate is Fate.UNCONFIRMED:
+        # What was sent stays described as it was sent.
+        outbox.move(session, ledger, delivery, fate, "consent withdrawn", now=now)
+        return
+    if not isinstance(decision, NotConcerned):
+        # What was called off and comes back goes on counting for its later entry alone.
+        delivery.entered_after = _entered_after(delivery)
+        entry = decision.entry
+        delivery.at, delivery.origin, delivery.label = entry.at, entry.origin, entry.label
+        delivery.expires_at = getattr(decision, "closes_at", delivery.expires_at)
+    delivery.not_before = decision.until if isinstance(decision, Wait) else None
+    delivery.tax = route.field_value.tax if route.field_value else None
+    if isinstance(decision, Send):
+        _describe(delivery, decision)
+    reason, detail = reason_of(decision), getattr(decision, "detail", None)
+    if fate is Fate.EXPIRED:
+        delivery.held_for, reason, detail = _held_for(delivery, decision), "window_closed", None
+    cause = f"{reason}: {detail}" if reason and detail else reason or "due"
+    if fate is Fate.CANCELLED and reason not in (LEAD_GONE, UNDONE):
+        cause = "consent withdrawn"
+    outbox.move(session, ledger, delivery, fate, cause, now=now)
+
+
+def _held_for(delivery: Delivery, decision: Decision) -> str | None:
+    """What a delivery that expires was held for until now; of one that was not held, what stands in its way now."""
+    if delivery.fate == Fate.WITHHELD or (delivery.fate == Fate.PENDING and delivery.reason == outbox.HELD):
+        return (delivery.reason or "").partition(":")[0] or None
+    return decision.held_for if isinstance(decision, Expire) else reason_of(decision)
+
+
+def _describe(delivery: Delivery, decision: Send) -> None:
+    event = decision.event
+    delivery.value = None if event.value is None else f"{event.value.amount:.2f}"
+    delivery.currency = None if event.value is None else event.value.currency
+    delivery.click_id_kind = None if event.click_id is None else event.click_id.kind
+    delivery.click_estimated = decision.click_estimated

@@ -1,0 +1,1 @@
+"""Reads what changed in Oplead into the ledger."""

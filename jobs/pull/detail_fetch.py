@@ -1,0 +1,156 @@
+"""Reads single leads, and detects those that were deleted in Oplead."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from connectors.ports import Clock, LeadSource
+from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
+from jobs.ledger import freshness, leads
+from jobs.ledger.runs import Ledger
+from jobs.pull.ingest import Intake, Kept, Times
+
+AT_ONCE = 50
+"""Leads kept in one transaction, after which the time is looked at."""
+_ANOTHERS = "its own page is another lead's, see oplead.fields.id"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking for leads."""
+
+    ids: list[LeadId] = field(default_factory=list)
+    """Those that were asked for before time was up, in order."""
+    gone: list[LeadId] = field(default_factory=list)
+    """Those of them that are not there any more."""
+    as_asked: list[LeadId] = field(default_factory=list)
+    """Those of them that were read, each on its own page."""
+    merged: dict[LeadId, LeadId] = field(default_factory=dict)
+    """Those of the gone on whose own pages another lead stands that is on record, and which."""
+
+
+@dataclass(slots=True)
+class OwnPages:
+    """The way to single leads within one pull."""
+
+    ledger: Ledger
+    source: LeadSource
+    intake: Intake
+    clock: Clock
+    until: datetime
+    """When time is up, by our clock."""
+    count: Callable[[LeadPage, Kept], None]
+    """Told of what was read and kept, each time."""
+    started: datetime
+    """The start of the pull, on the source's clock."""
+    ahead: timedelta = timedelta()
+    """How far the source's clock is ahead of ours."""
+    afresh: bool = False
+    """Whether leads are kept anew though nothing changed, because their contact data may have been erased."""
+
+    def read(self, ids: Sequence[LeadId]) -> Asked:
+        """Read leads in this order until all are read, time is up or the source gives no more tonight.
+
+        Raises:
+            Misconfigured: the source refuses us. What was read until then is kept.
+            Transient: the source kept failing. What was read until then is kept.
+        """
+        asked = Asked()
+        for start in range(0, len(ids), AT_ONCE):
+            if self.clock.now() > self.until:
+                break
+            part = ids[start : start + AT_ONCE]
+            self._read(part, asked)
+            if len(asked.ids) < start + len(part):
+                break
+        return asked
+
+    def _read(self, part: Sequence[LeadId], asked: Asked) -> None:
+        began, found = self.clock.now(), []
+        try:
+            for one in self.source.fetch_each(part):
+                found.append(one)  # noqa: PERF402 - what came before a failure is kept too
+        finally:
+            self._keep(found, began, asked)
+
+    def _keep(self, found: Sequence[tuple[LeadId, Found]], began: datetime, asked: Asked) -> None:
+        with self.ledger.writing() as session:
+            merged = self._merged(session, found)
+            read = [
+                UnreadableLead(lead, _ANOTHERS) if isinstance(one, OtherLead) and lead not in merged else one
+                for lead, one in found
+            ]
+            known = {
+                one.id
+                for one in read
+                if isinstance(one, Lead)
+                and not self.afresh
+                and leads.is_known(session, self.ledger.account, one.id, one.digest)
+            }
+            page = LeadPage(
+                leads=tuple(one for one in read if isinstance(one, Lead) and one.id not in known),
+                unchanged=tuple(known),
+                unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
+                served_at=None,
+                resume=None,
+            )
+            # Each was as it is no earlier than the first was asked for, and no later than the last had come.
+            when = Times(self.started, max(self.started, began + self.ahead), self.clock.now())
+            kept = self.intake.store(session, self.ledger.account, page, when)
+            freshness.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
+        asked.ids.extend(lead for lead, _ in found)
+        asked.gone.extend(lead for lead, one in found if one is None or lead in merged)
+        asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
+        asked.merged.update(merged)
+        self.count(page, kept)
+
+    def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
+        """The leads on record whose own pages are those of other leads on record; else ids may be read wrongly."""
+        others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
+        on_record = freshness.on_record(session, self.ledger.account, {*others, *others.values()})
+        return {lead: other for lead, other in others.items() if {lead, other} <= on_record}
+
+
+ASKED_A_NIGHT = 200
+"""How many leads that the list did not show are asked for by their own pages."""
+BELIEVED_AFTER = timedelta(hours=12)
+"""From the first time a lead is found gone to the time that is believed: two nights, not two runs of one."""
+MANY = 5
+SHARE = 0.2
+"""So many leads, and such a part of those with open deliveries, are not deleted in one night: the key sees less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was concluded of leads that are not there."""
+
+    believed: int = 0
+    """Their open deliveries are cancelled."""
+    suspicious: int = 0
+    """So many that something else must be wrong; nothing is cancelled."""
+
+
+def conclude(session: Session, account: str, asked: Asked, candidates: Collection[LeadId], *, now: datetime) -> Gone:
+    """Note which leads are gone; those found gone a second time are planned, which cancels what is open.
+
+    Args:
+        session: an open transaction.
+        account: whose.
+        asked: who was asked for, and who was not there.
+        candidates: who could have been asked for; those that were not are taken to be like those that were.
+        now: the present.
+    """
+    if not asked.gone:
+        return Gone()
+    freshness.note_merged(session, account, asked.gone, asked.merged)
+    with_open = freshness.with_open_deliveries(session, account)
+    missing = len(with_open.intersection(asked.gone))
+    likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
+    if likely >= MANY and likely > SHARE * len(with_open):
+        freshness.note_missing(session, account, asked.gone, now=now)
+        return Gone(suspicious=missing)
+    believed = freshness.believe_gone(session, account, asked.gone, missing_before=now - BELIEVED_AFTER, now=now)
+    freshness.note_missing(session, account, asked.gone, now=now)
+    return Gone(believed=believed)

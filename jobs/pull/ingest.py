@@ -1,0 +1,112 @@
+"""What the ledger keeps of leads that were read: the rules' facts and each sink's hashes; test leads stay out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from connectors.records import DestinationId, Identifier, Lead, LeadPage
+from jobs.ledger import freshness, leads
+from jobs.rules.consent import may_keep_contact
+from jobs.rules.extraction import amounts, answer, new_click_ids, where_facts
+from jobs.rules.model import Answer, KnownClickId, LeadFacts, normalise_label
+from jobs.rules.stage_entry import Seen, observe
+from jobs.settings.compile import Rulebook, Sinks
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When leads were read: the pull's start, when the source served them, and when the last of them had come."""
+
+    started: datetime
+    served: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of leads that were read."""
+
+    changed: int
+    excluded: int
+    """Test leads, those on record from before they were called so among them."""
+    back: int
+    """Leads that were taken for gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What is wanted of leads: the rules' facts, and each sink's hashes of contact data."""
+
+    book: Rulebook
+    sinks: Sinks
+
+    def store(self, session: Session, account: str, page: LeadPage, when: Times) -> Kept:
+        """Keep what the rules need of a page; of a test lead that was never on record, only its digest."""
+        # A page that drifts may list a lead twice; the later entry is the fresher one.
+        latest = {lead.id: lead for lead in page.leads}
+        ids = list(latest)
+        known = leads.facts(session, account, ids)
+        last_seen = leads.observed(session, account, ids)
+        tests = {lead.id for lead in latest.values() if self.book.extraction.exclude.covers(lead)}
+        readings = [
+            self._reading(lead, known.get(lead.id), last_seen.get(lead.id), when, excluded=lead.id in tests)
+            for lead in latest.values()
+            if lead.id in known or lead.id not in tests
+        ]
+        leads.forget_unreadable(session, account, ids)
+        leads.store(session, account, readings, seen_at=when.served)
+        left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
+        freshness.remember(session, account, left_out, read_at=when.served)
+        freshness.forget(session, account, latest.keys() - left_out.keys())
+        leads.touch(session, account, page.unchanged, seen_at=when.served)
+        for unreadable in page.unreadable:
+            leads.store_unreadable(session, account, unreadable, seen_at=when.served)
+        unchanged_tests = leads.count_excluded(session, account, page.unchanged)
+        unchanged_tests += freshness.count(session, account, page.unchanged)
+        back = sum(one.gone for one in known.values())
+        return Kept(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
+
+    def _reading(
+        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: Times, *, excluded: bool
+    ) -> leads.Reading:
+        wanted = self.book.extraction
+        user_data = answer(wanted.ad_user_data, lead)
+        personalization = answer(wanted.ad_personalization, lead)
+        changes, clicks = (known.changes, known.click_ids) if known else ((), ())
+        new_clicks = new_click_ids(clicks, lead, previously=_clicks_since(known, previously))
+        return leads.Reading(
+            lead=lead,
+            label=None if lead.label is None else normalise_label(lead.label),
+            ad_user_data=user_data,
+            ad_personalization=personalization,
+            where=where_facts(wanted.where, lead),
+            amounts=amounts(wanted.amounts, lead),
+            changes=observe(
+                changes,
+                lead,
+                seen=Seen(previously, when.started, max(when.served, when.ended)),
+                zone=self.book.zone,
+            ),
+            click_ids=new_clicks,
+            identifiers={} if excluded else self._identifiers(lead, user_data, personalization, [*clicks, *new_clicks]),
+            excluded=excluded,
+        )
+
+    def _identifiers(
+        self, lead: Lead, user_data: Answer, personalization: Answer, clicks: Sequence[KnownClickId]
+    ) -> dict[DestinationId, tuple[Identifier, ...]]:
+        """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
+        wanted = {
+            route.destination
+            for route in self.book.routes
+            if may_keep_contact(route, user_data, personalization, clicks)
+        }
+        return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
+
+
+def _clicks_since(known: LeadFacts | None, previously: datetime | None) -> datetime | None:
+    """From when an id counts that was not on record; one that could not be read before is as old as the lead."""
+    unread_before = known is None or known.stale or known.click_id_problem is not None
+    return None if unread_before else previously

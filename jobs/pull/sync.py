@@ -1,0 +1,425 @@
+"""Reads what changed in Oplead into the ledger, a transaction a page, and compares its clock with ours."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from connectors.errors import Misconfigured, Transient, WrongClock
+from connectors.ports import Clock, LeadSource
+from connectors.records import LeadId, LeadPage, UnreadableLead
+from connectors.text import counted
+from jobs.cancellation import StoppedBySignal
+from jobs.ledger import freshness, leads, starts, status_labels
+from jobs.ledger.runs import Ledger
+from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, Asked, OwnPages, conclude
+from jobs.pull.ingest import Intake, Kept, Times
+
+FULL_READ_EVERY = timedelta(days=7)
+"""A filter or a drifting page may miss a lead; a full read now and then does not."""
+
+
+def _were(count: int, one: str, several: str) -> str:
+    return f"{counted(count, 'lead')} {one if count == 1 else several}"
+
+
+class Style(StrEnum):
+    """How leads are read."""
+
+    SINCE = "since"
+    """The source lists what changed since a time; everything, once a week."""
+    LIST = "list"
+    """Every page of the list, every time; a digest tells what changed."""
+    DETAILS = "details"
+    """The list says which leads there are; what each is like, only its own page."""
+
+
+@dataclass(slots=True)
+class Pulled:
+    """What a pull read."""
+
+    pages: int = 0
+    seen: int = 0
+    own_pages: int = 0
+    """Leads asked for one by one."""
+    changed: int = 0
+    unreadable: list[UnreadableLead] = field(default_factory=list)
+    excluded: int = 0
+    """Test leads among those seen, left out."""
+    gone: int = 0
+    """Leads that are not there any more, tonight believed for the first time."""
+    back: int = 0
+    """Leads that were taken for gone and are there again."""
+    no_own_pages: bool = False
+    """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
+    suspicious: int = 0
+    """Leads that are not there any more, too many to be believed."""
+    unread: int = 0
+    """Leads that only their own pages tell of, where the list left no budget for any."""
+    complete: bool = False
+    """False where a budget ended the pull before its last page; the next one goes on there."""
+    moved: bool = False
+    """Whether the list moved while it was read: what was passed over, the next full read finds."""
+    missing: int = 0
+    """How many more leads Oplead says there are than it listed."""
+    undated: bool = False
+    """Whether a page of the list told no time, so that its clock could not be compared with ours."""
+
+    @property
+    def attention(self) -> list[str]:
+        """What a human should look at, a sentence each."""
+        gone = f"{_were(self.suspicious, 'is', 'are')} not there any more: does the key still see every lead?"
+        spent = "the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
+        return [
+            sentence
+            for count, sentence in (
+                (self.suspicious, gone),
+                (self.unread, f"{_were(self.unread, 'was', 'were')} not read: {spent}"),
+                (self.no_own_pages, "leads that are listed have no page of their own: see oplead.lead_path"),
+            )
+            if count
+        ]
+
+    def count(self, page: LeadPage, kept: Kept, *, before: LeadPage | None) -> None:
+        """Add a page of the list, without what the page before showed: a list may end on one page again and again."""
+        self.pages += 1
+        self.undated |= page.served_at is None
+        there = _ids(page)
+        new = there - _ids(before)
+        self.seen += len(new)
+        repeats = before is not None and there and not new
+        self._count(replace(page, unreadable=()) if repeats else page, kept)
+
+    def count_own(self, page: LeadPage, kept: Kept) -> None:
+        """Add leads that were read by their own pages."""
+        self.own_pages += len(page.leads) + len(page.unchanged) + len(page.unreadable)
+        self._count(page, kept)
+
+    def _count(self, page: LeadPage, kept: Kept) -> None:
+        self.changed += kept.changed
+        self.excluded += kept.excluded
+        self.back += kept.back
+        self.unreadable += page.unreadable
+        self.moved |= page.moved
+        self.missing = page.missing
+
+
+def _ids(page: LeadPage | None) -> set[LeadId]:
+    """The leads of a page that can be read."""
+    return set() if page is None else {*(lead.id for lead in page.leads), *page.unchanged}
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a pull reaches."""
+
+    style: Style
+    overlap: timedelta
+    """How far before the start of this pull the next one begins."""
+    budget: timedelta
+    """After this long a night's reading stops at a page's end; the next night goes on there."""
+
+
+def pull(
+    ledger: Ledger,
+    source: LeadSource,
+    intake: Intake,
+    clock: Clock,
+    *,
+    reach: Reach,
+    until: datetime,
+    done: Pulled,
+) -> None:
+    """Read the leads that changed since the last complete pull, and keep what the rules need of them.
+
+    Args:
+        ledger: where they are kept.
+        source: where they are read.
+        intake: what is wanted of them.
+        clock: for the time that is left, and the start of the pull where the source does not tell its own.
+        reach: how far to read.
+        until: when the night's time is up.
+        done: counts what was read, also up to a failure.
+
+    Raises:
+        Misconfigured: the source refuses us. What was read until then is kept; the next pull starts over.
+        Transient: the source kept failing. What was read until then is kept; the next pull goes on there.
+    """
+    began = clock.now()
+    own_pages = OwnPages(ledger, source, intake, clock, until=until, count=done.count_own, started=began)
+    pulling = _Pulling(ledger, source, intake, clock, own_pages, reach.style, until, done)
+    since, resume = _begin(ledger, style=reach.style, now=began)
+    try:
+        if not pulling.read_list(since, resume):
+            pulling.break_off()
+            return
+    except (Transient, StoppedBySignal):
+        pulling.break_off()
+        raise
+    except Misconfigured:
+        pulling.break_off()
+        _start_over(ledger)
+        raise
+    began_at, is_whole = _finish(ledger, reach.overlap)
+    if reach.style is Style.DETAILS:
+        done.complete = pulling.read_known()
+        pulling.settle_labels_by_own_pages()
+    else:
+        pulling.look_for_unlisted(began_at if is_whole else None)
+        done.complete = True
+        pulling.settle_labels(began_at, is_whole=is_whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pulling:
+    """One pull, from its first page to the leads asked for one by one."""
+
+    ledger: Ledger
+    source: LeadSource
+    intake: Intake
+    clock: Clock
+    own_pages: OwnPages
+    style: Style
+    until: datetime
+    done: Pulled
+    listed: dict[LeadId, str] = field(default_factory=dict)
+    """The leads of the page at hand and the digests of its entries, where leads are read by their own pages."""
+
+    def read_list(self, since: datetime | None, resume: str | None) -> bool:
+        """Read pages to the last; False where a budget ends it before."""
+        page = before = None
+        for page in self.source.fetch_changes(since, resume=resume, is_known=self._is_known):
+            self._set_clock(page, first=self.done.pages == 0)
+            if not self._keep(page, before):
+                return False
+            before = page
+            if page.resume is not None and self.clock.now() > self.until:
+                return False
+        return page is None or page.resume is None
+
+    def _is_known(self, lead: LeadId, digest: str) -> bool:
+        """Whether an entry of the list tells nothing new; where leads are read by their own pages, it never does."""
+        if self.style is Style.DETAILS:
+            self.listed[lead] = digest
+            return True
+        account = self.ledger.account
+        with self.ledger.reading() as session:
+            return leads.is_known(session, account, lead, digest) or bool(
+                freshness.unchanged(session, account, {lead: digest})
+            )
+
+    def _set_clock(self, page: LeadPage, *, first: bool) -> None:
+        # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
+        if page.served_at is None:
+            return
+        self.own_pages.ahead = page.served_at - self.clock.now()
+        if first:
+            self.own_pages.started = page.served_at
+
+    def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
+        """Keep a page that follows another, and have the next pull go on after it.
+
+        False where its new leads could not all be read.
+        """
+        started = self.own_pages.started
+        listed = page
+        if self.style is Style.DETAILS:
+            # To be listed is not to be observed: how an unchanged lead is, its own page tells later tonight.
+            tests = self._unchanged_tests(listed.unchanged)
+            page = replace(page, unchanged=tuple(sorted(tests)))
+            if not self._read_new([lead for lead in listed.unchanged if lead not in tests]):
+                return False
+        with self.ledger.writing() as session:
+            freshness.know_by(session, self.ledger.account, self.listed, read_since=started)
+            self.listed.clear()
+            place = leads.cursor(session, self.ledger.account)
+            place.pull_started_at = place.pull_started_at or started
+            place.resume = page.resume
+            place.moved = place.moved or page.moved
+            session.add(place)
+            when = Times(started, page.served_at or started, self.clock.now())
+            kept = self.intake.store(session, self.ledger.account, page, when)
+        self.done.count(listed, kept, before=before)
+        return True
+
+    def _unchanged_tests(self, listed: Sequence[LeadId]) -> set[LeadId]:
+        """Test leads that stand in the list as when they were read; each is read weekly, for a list may say little."""
+        entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
+        lately = self.own_pages.started - FULL_READ_EVERY
+        with self.ledger.reading() as session:
+            return freshness.unchanged(session, self.ledger.account, entries, read_since=lately)
+
+    def _read_new(self, listed: Sequence[LeadId]) -> bool:
+        with self.ledger.reading() as session:
+            new = freshness.not_on_record(session, self.ledger.account, listed)
+        asked = self.own_pages.read(new)
+        if len(asked.gone) == len(asked.ids) >= MANY:
+            raise Misconfigured(
+                f"{len(asked.gone)} leads are listed whose own pages are none: see oplead.lead_path, oplead.fields.id"
+            )
+        return len(asked.ids) == len(new)
+
+    @property
+    def _longest(self) -> timedelta:
+        """How long after its creation or click something could still be sent of a lead."""
+        return max((route.remembered for route in self.intake.book.routes), default=timedelta())
+
+    def read_known(self) -> bool:
+        """Read the leads of which something could still be sent, the longest unread first; False where time is up.
+
+        Where none stands on its own page and some show another lead, ids are read wrongly, and nothing is concluded.
+        """
+        started = self.own_pages.started
+        with self.ledger.reading() as session:
+            wanted = freshness.worth_reading(
+                session, self.ledger.account, since=started - self._longest, before=started
+            )
+        asked = self.own_pages.read(wanted)
+        if asked.merged and not asked.as_asked:
+            self.done.no_own_pages = True
+        else:
+            self._conclude(asked, wanted)
+        is_whole = len(asked.ids) == len(wanted)
+        if not is_whole and not self.done.own_pages:
+            self.done.unread = len(wanted)
+        return is_whole
+
+    def settle_labels_by_own_pages(self) -> None:
+        """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
+        started = self.own_pages.started
+        with self.ledger.writing() as session:
+            read_since = freshness.longest_unread(session, self.ledger.account, since=started - self._longest)
+            since = started if self.done.complete else status_labels.newest_unsettled(session, self.ledger.account)
+            if since is not None and read_since is not None and read_since >= since:
+                status_labels.settle(session, self.ledger, self._meanings, since=since)
+            else:
+                status_labels.hold_merges(session, self.ledger.account, self._meanings, since=started)
+
+    def settle_labels(self, began: datetime | None, *, is_whole: bool) -> None:
+        """Tell new statuses from renamed ones, which only a reading of all leads can; without one the next is whole."""
+        if began is None:
+            return
+        with self.ledger.writing() as session:
+            if is_whole:
+                status_labels.settle(session, self.ledger, self._meanings, since=began)
+                return
+            status_labels.settle_merges(session, self.ledger, self._meanings, since=began)
+            if not status_labels.are_all_settled(session, self.ledger.account):
+                leads.cursor(session, self.ledger.account).full_read_at = None
+
+    def break_off(self) -> None:
+        """Have leads wait that only a complete reading can tell about."""
+        with self.ledger.writing() as session:
+            began = leads.cursor(session, self.ledger.account).pull_started_at
+            if began is not None:
+                status_labels.hold_merges(session, self.ledger.account, self._meanings, since=began)
+
+    @property
+    def _meanings(self) -> Mapping[str, str]:
+        """Where the settings put the labels they name."""
+        return self.intake.book.meanings
+
+    def look_for_unlisted(self, whole_since: datetime | None) -> None:
+        """Ask for leads with open deliveries that the whole list did not show.
+
+        Where some are not there, one that was listed is asked for too: is its own page none either, then the way to
+        own pages is wrong, and nothing is concluded of the others.
+        """
+        with self.ledger.reading() as session:
+            unlisted = freshness.unlisted(session, self.ledger.account, since=whole_since)
+        asked = self.own_pages.read(unlisted[:ASKED_A_NIGHT])
+        if asked.gone and self._has_no_page_though_listed(unlisted):
+            self.done.no_own_pages = True
+        else:
+            self._conclude(asked, unlisted)
+
+    def _has_no_page_though_listed(self, unlisted: Sequence[LeadId]) -> bool:
+        with self.ledger.reading() as session:
+            listed = freshness.lately_listed(session, self.ledger.account, but=unlisted)
+        return listed is not None and bool(self.own_pages.read([listed]).gone)
+
+    def _conclude(self, asked: Asked, candidates: Sequence[LeadId]) -> None:
+        with self.ledger.writing() as session:
+            gone = conclude(session, self.ledger.account, asked, candidates, now=self.clock.now())
+        self.done.gone, self.done.suspicious = gone.believed, gone.suspicious
+
+
+def _start_over(ledger: Ledger) -> None:
+    """Forget an interrupted pull's place: it may be the very thing the source refuses."""
+    with ledger.writing() as session:
+        place = leads.cursor(session, ledger.account)
+        place.resume = None
+        session.add(place)
+
+
+def _begin(ledger: Ledger, *, style: Style, now: datetime) -> tuple[datetime | None, str | None]:
+    """Where to read from: an interrupted pull goes on, else a new one starts."""
+    with ledger.writing() as session:
+        place = leads.cursor(session, ledger.account)
+        if place.resume is None:
+            full = style is not Style.SINCE or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
+            place.pull_since = None if full else place.since
+            place.pull_started_at = None
+            place.moved = False
+            session.add(place)
+        return place.pull_since, place.resume
+
+
+def _finish(ledger: Ledger, overlap: timedelta) -> tuple[datetime | None, bool]:
+    """Note that the list was read to its end; when that began, and whether it was the whole list.
+
+    A list that moved while it was read may have passed leads over, so it does not count as a full reading.
+    """
+    with ledger.writing() as session:
+        place = leads.cursor(session, ledger.account)
+        began, is_whole = place.pull_started_at, place.pull_since is None
+        if began is not None:
+            place.since = began - overlap
+            if is_whole and not place.moved:
+                place.full_read_at = began
+        place.pull_started_at = place.pull_since = place.resume = None
+        place.moved = False
+        session.add(place)
+    return began, is_whole
+
+
+CLOCKS_WITHIN = timedelta(hours=2)
+"""How far the source's clock may be from ours: a zone taken for another one is further."""
+_UNASKED_FOR = timedelta(days=14)
+"""How long our clock is believed though the source cannot be asked: a quiet account sees no lead for a week."""
+
+
+def expect_plausible(ledger: Ledger, now: datetime) -> None:
+    """Return where a time that the source could not confirm may be right, by when leads were last read.
+
+    Raises:
+        WrongClock: it lies before that, or long after it.
+    """
+    with ledger.reading() as session:
+        last = leads.last_read(session, ledger.account)
+    if last is not None and not last - CLOCKS_WITHIN <= now <= last + _UNASKED_FOR:
+        raise WrongClock(
+            f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, leads were last read on {last:%Y-%m-%d %H:%M} UTC, "
+            "and Oplead cannot be asked what time it is: see that the clock is right. Until Oplead answers nothing is "
+            "sent, and nothing expires"
+        )
+
+
+@contextmanager
+def confirmed(ledger: Ledger, began: datetime) -> Iterator[None]:
+    """Read from a source in the block, which compares its clock with ours; where it fails, be content with less.
+
+    Raises:
+        WrongClock: the time cannot be right. Starts that this run took from it at `began` are taken back.
+    """
+    try:
+        try:
+            yield
+        except (Transient, Misconfigured):
+            expect_plausible(ledger, began)
+            raise
+    except WrongClock:
+        with ledger.writing() as session:
+            starts.take_back(session, ledger.account, since=began)
+        raise

@@ -1,0 +1,182 @@
+"""What a backfill or a retry would send, and what became of it: for a person and for a machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from connectors.text import counted, number
+from jobs.deliver.backfill import Group, Picked, Told
+from jobs.deliver.requeue import Chosen
+from jobs.ledger.queries import Tally
+from jobs.nightly import Summary
+from jobs.reporting.console import Account, as_plain, facts, table
+from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_standing
+from jobs.reporting.run_report import heard, sent
+from jobs.reporting.wording import words_for
+from jobs.rules.delivery_state import Fate
+
+_NAMED = 10
+"""Unknown ids named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would become of what is asked for."""
+
+    groups: tuple[Group, ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    picked: Picked | None = None
+    told: Told | None = None
+    """What became of a file of what was told by other means, where one was given."""
+
+    def sum_of(self, stand: str) -> int:
+        """How many would stand so: sent, waits, withheld or expired."""
+        return sum(int(getattr(group, stand)) for group in self.groups)
+
+    @property
+    def settled(self) -> int:
+        """How many would never go out from now on."""
+        return self.told.settled if self.told else 0
+
+    @property
+    def question(self) -> str | None:
+        """What a human is asked; None where nothing would be done."""
+        now, later = self.sum_of("sent"), self.sum_of("waits") + self.sum_of("withheld")
+        parts = [f"send {counted(now, 'conversion')} now"] if now else []
+        if later:
+            parts.append(
+                f"{number(later)} later, once they may go out" if now else f"send {number(later)} once they may"
+            )
+        if self.settled:
+            parts.append(f"never send {number(self.settled)} that were told by other means")
+        asked = " and ".join(parts)
+        return f"{asked[0].upper()}{asked[1:]}?" if asked else None
+
+
+def read_lines(summary: Summary) -> list[tuple[str, str]]:
+    """What was read, a line each."""
+    pulled = summary.pulled
+    said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
+    if pulled.own_pages:
+        said += f", {number(pulled.own_pages)} one by one"
+    return [("read", said)]
+
+
+def print_preview(console: Console, account: Account, preview: Preview) -> None:
+    """Print what would be sent, waited for, held back and too late, by conversion, destination and age."""
+    if preview.groups:
+        made = table("Conversion", "Destination", "Days since", *_COLUMNS, numbers=tuple(_COLUMNS))
+        for group in preview.groups:
+            counts = (group.sent, group.waits, group.withheld, group.expired, group.left)
+            shown = (number(count) if count else "" for count in counts)
+            made.add_row(account.conversion(group.conversion), group.destination, group.age, *shown)
+        console.print(made)
+        reasons = counted_reasons_table(preview.tallies)
+        if reasons.row_count:
+            console.print()
+            console.print(reasons)
+    elif preview.picked is not None:
+        console.print("Nothing of that time is left to be sent by a backfill.")
+    lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_told(preview)]
+    if lines:
+        console.print()
+        console.print(facts([("•", line) for line in lines]))
+
+
+_COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
+
+
+def _late(preview: Preview) -> list[str]:
+    late = preview.sum_of("expired")
+    said = f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
+    return [said] if late else []
+
+
+def _left(preview: Preview) -> list[str]:
+    left = preview.sum_of("left")
+    why = "it cannot be decided yet, or the platform was told of it another way; nothing is sent for it"
+    return [f"{counted(left, 'conversion')} left as is: {why}"] if left else []
+
+
+def _undated(account: Account, preview: Preview) -> list[str]:
+    found = preview.picked.undated if preview.picked else {}
+    return [
+        f"{account.conversion(conversion)} → {destination}: {counted(count, 'change')} that Oplead does not date "
+        "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never where a "
+        "platform judges events by their own age"
+        for (conversion, destination), count in sorted(found.items())
+    ]
+
+
+def _told(preview: Preview) -> list[str]:
+    told = preview.told
+    if told is None:
+        return []
+    said = [f"told by other means: {counted(told.settled, 'conversion')} never go out from now on"]
+    if told.before:
+        said.append(f"{number(told.before)} were settled before")
+    if told.ours:
+        stands = ", ".join(f"{number(count)} {fate.replace('_', ' ')}" for fate, count in sorted(told.ours.items()))
+        said.append(f"stay as they are, for they went out by us or are over: {stands}")
+    if told.nothing:
+        said.append(f"{counted(told.nothing, 'line')}: the lead has no such conversion")
+    if told.unknown:
+        more = ", …" if len(told.unknown) > _NAMED else ""
+        said.append(f"{counted(len(told.unknown), 'lead')} never read: {', '.join(told.unknown[:_NAMED])}{more}")
+    return said
+
+
+def print_refusals(console: Console, account: Account, chosen: Chosen) -> None:
+    """Print what would be sent anew, by conversion, destination and the platform's code."""
+    if not chosen.count:
+        console.print("Nothing was rejected that fits.")
+        return
+    made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
+    for each in chosen.alike:
+        why = words_for(Fate.REJECTED, each.code).short
+        late = number(each.too_late) if each.too_late else ""
+        conversion = account.conversion(each.conversion)
+        name = f"{conversion} (corrections)" if each.corrections else conversion
+        made.add_row(name, each.destination, each.code, why, number(each.count), late)
+    console.print(made)
+    if chosen.left:
+        console.print(f"{number(chosen.left)} more are left for another time: type the same again after this.")
+
+
+def print_sent(console: Console, account: Account, summary: Summary, tallies: Sequence[Tally]) -> None:
+    """Print what was sent, where it stands, and what a human is needed for."""
+    console.print()
+    console.print(facts([("sent", sent(summary)), ("heard", heard(summary))]))
+    if tallies:
+        console.print()
+        print_standing(console, account, tallies)
+        print_pointer(console, tallies)
+    print_needs(console, summary)
+
+
+def print_needs(console: Console, summary: Summary) -> None:
+    """Print what a human is needed for."""
+    lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
+    lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
+    lines += summary.attention
+    if lines:
+        console.print()
+        console.print("[bold yellow]A human is needed[/bold yellow]")
+        console.print(facts([("•", line) for line in lines]))
+
+
+def sending_json(summary: Summary, tallies: Sequence[Tally], exit_code: int) -> dict[str, object]:
+    """What was read, sent and heard, as one JSON object's keys."""
+    return {
+        "account": summary.account,
+        "run": summary.run,
+        "pulled": as_plain(summary.pulled),
+        "source_stopped": summary.source_stopped,
+        "delivered": as_plain(summary.delivered),
+        "resolved": as_plain(summary.resolved),
+        "stopped": summary.stopped,
+        "attention": summary.attention,
+        "deliveries": as_plain(tuple(tallies)),
+        "exit_code": exit_code,
+    }

@@ -1,0 +1,316 @@
+"""Everything known of one lead, and why each of its conversions was sent or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from jobs.ledger.queries import Sending
+from jobs.reporting.console import Account, day_and_time, facts, money, table
+from jobs.reporting.wording import FATES, NOTHING, REASONS, ZERO_MAY_BE_FINAL, Words, words_held_for
+from jobs.rules.delivery_state import Fate
+from jobs.rules.model import Answer
+
+ORIGINS: Mapping[str, str] = {
+    "reported": "dated by Oplead",
+    "bounded": "not dated by Oplead: taken from between our two readings of it",
+    "relabel": "no change of the lead: the status was renamed in Oplead",
+    "baseline": "not dated by Oplead, and already so when first read",
+    "assumed": "not dated by Oplead: its last update was taken for it (`backfill --assume-time`)",
+}
+"""How the time of a change is known."""
+CONSENTS: Mapping[str, str] = {
+    "granted": "yes",
+    "refused": "no",
+    "missing": "no answer",
+    "unknown": "an answer the settings do not list",
+    "not_asked": "not asked: the settings name no field",
+}
+CAUSES: Mapping[str, str] = {
+    "undone": "the lead went to a stage that takes it back",
+    "value_changed": "another amount was read",
+    "won_again": "the lead is back, which was read",
+}
+"""Why a conversion is corrected, before the time."""
+_SAYS_NO_MORE = ("due", "sending", "received", "SUCCESS")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenClickId:
+    """A click id of the lead."""
+
+    kind: str
+    shown: str
+    """Its two ends, enough to find it again."""
+    clicked_at: datetime
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenChange:
+    """The lead entering a status."""
+
+    label: str
+    at: datetime
+    date_only: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One move of a delivery."""
+
+    at: datetime
+    fate: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """One correction of an accepted delivery."""
+
+    kind: str
+    cause: str
+    at: datetime
+    """When what it tells of happened, or was seen."""
+    value: str | None
+    currency: str | None
+    by: str
+    """The transport that carries it."""
+    fate: str
+    stands: str
+    reason: str
+    words: Words
+    due_at: datetime | None
+    closes_at: datetime | None
+    history: tuple[Move, ...]
+    requests: tuple[Sending, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One conversion of the lead at one destination."""
+
+    conversion: str
+    destination: str
+    fate: str | None
+    """None where there is no such delivery: the rules were asked just now."""
+    stands: str
+    reason: str
+    words: Words
+    happened_at: datetime | None = None
+    origin: str | None = None
+    click_id_kind: str | None = None
+    click_estimated: bool | None = None
+    value: str | None = None
+    currency: str | None = None
+    tax: str | None = None
+    key: str | None = None
+    target: str | None = None
+    due_at: datetime | None = None
+    closes_at: datetime | None = None
+    history: tuple[Move, ...] = ()
+    requests: tuple[Sending, ...] = ()
+    corrections: tuple[Corrected, ...] = ()
+    held_for: str | None = None
+    """What it was held for until its time ran out, by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What `explain` tells: no contact data, and click ids only by their ends."""
+
+    account: str
+    lead: str
+    now: datetime
+    created_at: datetime
+    label: str | None
+    seen_at: datetime
+    missing_since: datetime | None
+    """When Oplead was first found to have it no more."""
+    gone_at: datetime | None
+    """When that was found a second time, and so believed."""
+    merged_into: str | None
+    """The lead that Oplead shows where this one was."""
+    ad_user_data: str
+    ad_personalization: str
+    consent_fields: tuple[str, str]
+    """Where the two answers stand in Oplead; empty where none is asked for."""
+    click_ids: tuple[SeenClickId, ...]
+    click_id_problem: str | None
+    where: Mapping[str, str]
+    amounts: Mapping[str, str]
+    hashes: Mapping[str, tuple[str, ...]]
+    """Which kinds of hashed contact data are kept, by destination."""
+    changes: tuple[SeenChange, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+def print_explanation(console: Console, account: Account, told: Explanation) -> None:
+    """Print it for a person, the verdicts last, where the eye is."""
+    console.print(f"[bold]Lead {escape(told.lead)}[/bold] · {account.name} · times in {account.zone.key}")
+    console.print(facts(_known(told, account.zone)))
+    console.print()
+    console.print(_changes(told.changes, account.zone))
+    for verdict in told.verdicts:
+        if verdict.fate is not None:
+            console.print()
+            _print_verdict(console, account, [verdict])
+    for alike in _without_delivery(told.verdicts):
+        console.print()
+        _print_verdict(console, account, alike)
+
+
+def _without_delivery(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """Verdicts on what is no delivery, those together that are for one reason."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.fate is None:
+            found.setdefault(verdict.reason, []).append(verdict)
+    return list(found.values())
+
+
+def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+    clicks = [_click(click, zone) for click in told.click_ids] or ["none"]
+    if told.click_id_problem:
+        clicks.append(f"found, and not usable: {told.click_id_problem}")
+    known = [
+        ("created", day_and_time(told.created_at, zone)),
+        ("status", told.label or "none"),
+        ("last read", day_and_time(told.seen_at, zone)),
+        *_whereabouts(told, zone),
+        ("consent", f"use of its data: {_consent(told.ad_user_data, told.consent_fields[0])}"),
+        ("", f"personal ads: {_consent(told.ad_personalization, told.consent_fields[1])}"),
+        *[("click id" if position == 0 else "", click) for position, click in enumerate(clicks)],
+    ]
+    known += [(path, amount) for path, amount in told.amounts.items()]
+    known += [(path, value) for path, value in told.where.items()]
+    kept = [
+        f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent"
+        for destination, kinds in told.hashes.items()
+    ]
+    known += [("hashes" if position == 0 else "", each) for position, each in enumerate(kept)]
+    return known
+
+
+def _whereabouts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Whether Oplead has the lead at all."""
+    there = "" if told.merged_into is None else f"; it shows lead {told.merged_into} instead, as after a merge"
+    if told.gone_at is not None:
+        return [
+            ("gone", f"since {day_and_time(told.missing_since or told.gone_at, zone)} Oplead has it no more{there}")
+        ]
+    if told.missing_since is not None:
+        missing = day_and_time(told.missing_since, zone)
+        return [("not found", f"in Oplead on {missing}; a second night without it, and it counts as gone{there}")]
+    return []
+
+
+def _consent(answer: str, field: str) -> str:
+    """An answer in words; where nobody listed it, which field of the lead to read, for it is kept nowhere else."""
+    read_it = f": read {field} of this lead in Oplead" if answer == Answer.UNKNOWN else ""
+    return CONSENTS[answer] + read_it
+
+
+def _click(click: SeenClickId, zone: ZoneInfo) -> str:
+    known = "estimated: the id came without the time of its click" if click.estimated else "captured with the id"
+    return f"{click.kind} {click.shown}, clicked {day_and_time(click.clicked_at, zone)} ({known})"
+
+
+def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
+    made = table("Status", "Since", "How the time is known")
+    for change in changes:
+        at = f"{change.at.astimezone(zone):%a %-d %b %Y}" if change.date_only else day_and_time(change.at, zone)
+        known = f"{ORIGINS[change.origin]}{', the day only' if change.date_only else ''}"
+        made.add_row(escape(change.label), at, known)
+    return made
+
+
+def _print_verdict(console: Console, account: Account, alike: Sequence[Verdict]) -> None:
+    """Print what is said of one conversion, or of several that are for one reason."""
+    verdict, words = alike[0], alike[0].words
+    places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
+    held_for = None if verdict.held_for is None else words_held_for(verdict.held_for)
+    stands = verdict.stands if held_for is None else f"{verdict.stands}, held for: {held_for.short}"
+    console.print(f"[bold]{escape(places)}: {stands}[/bold]")
+    console.print(Padding(escape(words.means), (0, 0, 0, 2)))
+    if held_for is not None:
+        console.print(Padding(escape(held_for.means), (0, 0, 0, 2)))
+    if words.todo and words.todo != NOTHING:
+        todo = words.todo if words.todo.startswith("Nothing") else f"What to do: {words.todo}"
+        console.print(Padding(escape(todo), (0, 0, 0, 2)))
+    details = _details(verdict, account.zone)
+    if details:
+        console.print(facts(details))
+    for correction in verdict.corrections:
+        _print_correction(console, account, correction)
+
+
+def _print_correction(console: Console, account: Account, correction: Corrected) -> None:
+    zone = account.zone
+    what = "taken back" if correction.value is None else f"worth {_worth(correction)}"
+    why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
+    console.print(f"  [bold]correction: {what}, as {why}: {correction.stands}[/bold]")
+    console.print(Padding(escape(correction.words.means), (0, 0, 0, 4)))
+    if correction.words.todo and not correction.words.todo.startswith("Nothing"):
+        console.print(Padding(escape(f"What to do: {correction.words.todo}"), (0, 0, 0, 4)))
+    if correction.cause == "won_again" and correction.fate == Fate.ACCEPTED:
+        console.print(Padding(ZERO_MAY_BE_FINAL, (0, 0, 0, 4)))
+    details = [("by", correction.by)]
+    if correction.due_at is not None:
+        details.append(("goes out", f"not before {day_and_time(correction.due_at, zone)}"))
+    if correction.closes_at is not None:
+        details.append(("in time", f"until {day_and_time(correction.closes_at, zone)}"))
+    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in correction.history]
+    details += [("history" if position == 0 else "", move) for position, move in enumerate(moves)]
+    details += [("request", _request(request, zone)) for request in correction.requests]
+    console.print(Padding(facts(details), (0, 0, 0, 2)))
+
+
+def _worth(correction: Corrected) -> str:
+    return money(Decimal(correction.value or 0), correction.currency or "")
+
+
+def _details(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:
+    details = []
+    if verdict.happened_at is not None:
+        known = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
+        details.append(("happened", day_and_time(verdict.happened_at, zone) + known))
+    if verdict.due_at is not None:
+        details.append(("goes out", f"not before {day_and_time(verdict.due_at, zone)}"))
+    if verdict.closes_at is not None:
+        details.append(("in time", f"until {day_and_time(verdict.closes_at, zone)}"))
+    if verdict.click_id_kind is not None:
+        estimated = ", its click's time estimated" if verdict.click_estimated else ""
+        details.append(("by", f"{verdict.click_id_kind}{estimated}"))
+    if verdict.value is not None:
+        tax = f", tax {verdict.tax}" if verdict.tax else ""
+        details.append(("worth", money(Decimal(verdict.value), verdict.currency or "") + tax))
+    if verdict.target is not None:
+        details.append(("sent to", verdict.target))
+    if verdict.key is not None:
+        details.append(("key", verdict.key))
+    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in verdict.history]
+    details += [("history" if position == 0 else "", move) for position, move in enumerate(moves)]
+    details += [("request", _request(request, zone)) for request in verdict.requests]
+    return details
+
+
+def _move(move: Move) -> str:
+    """`held back: no usable click id`; the fate alone where its cause says no more."""
+    code = move.cause.partition(":")[0]
+    cause = REASONS[code].short if code in REASONS else move.cause
+    fate = FATES[Fate(move.fate)].short
+    return fate if move.cause in _SAYS_NO_MORE else f"{fate}: {cause}"
+
+
+def _request(request: Sending, zone: ZoneInfo) -> str:
+    ticket = f" {request.ticket}" if request.ticket else ""
+    code = f" ({request.code})" if request.code else ""
+    return f"{day_and_time(request.sent_at, zone)}  {request.state}{ticket}{code}"

@@ -1,0 +1,335 @@
+"""What one run did, for a person and for a machine; several accounts a line each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from connectors.text import counted, number
+from jobs.alerts.notify import Standing
+from jobs.ledger.queries import Tally
+from jobs.nightly import Summary
+from jobs.reporting.console import Account, as_plain, day_and_time, duration, facts, table
+from jobs.reporting.delivery_table import print_pointer, print_standing
+from jobs.reporting.wording import words_for
+from jobs.rules.delivery_state import Fate
+
+_VALID = {
+    "VALIDATED": "valid, says the platform",
+    "CHECKED_LOCALLY": "valid, checked on this machine only",
+}
+
+_OPEN = (Fate.PENDING, Fate.IN_DOUBT)
+
+
+def print_verdicts(console: Console, account: Account, summary: Summary) -> None:
+    """Print one line for conversions that were told the same."""
+    console.print("[bold]What would be sent, checked[/bold]")
+    moved = {place: count for place, count in sorted(summary.delivered.moved.items()) if count > 0}
+    # What waits where something stopped has no verdict, whatever the request said that it was in.
+    left = {place[:2] for place in summary.not_checked}
+    moved = {place: count for place, count in moved.items() if place[:2] not in left or Fate(place[2]) not in _OPEN}
+    if not moved and not summary.not_checked:
+        console.print("Nothing is due, so nothing was checked.")
+        return
+    made = table("Conversion", "Destination", "How many", "Verdict", numbers=("How many",))
+    for (conversion, destination, fate, code), count in moved.items():
+        made.add_row(account.conversion(conversion), destination, number(count), _verdict(Fate(fate), code))
+    for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
+        made.add_row(account.conversion(conversion), destination, number(count), f"not checked: {stop}")
+    console.print(made)
+
+
+def _verdict(fate: Fate, code: str) -> str:
+    """In words; the platform's own code beside them where it refuses."""
+    if fate is Fate.ACCEPTED:
+        return _VALID.get(code, "valid")
+    words = words_for(fate, code)
+    return f"{fate.value.replace('_', ' ')}: {words.short}" + (f" ({code})" if words.short not in code else "")
+
+
+class Mode(StrEnum):
+    """What kind of night it was."""
+
+    RUN = "run"
+    REHEARSAL = "rehearsal"
+    """Nothing was sent or changed."""
+    VALIDATION = "validation"
+    """Platforms checked what would be sent; nothing counted or changed."""
+
+
+_TRIED = {
+    Mode.REHEARSAL: "rehearsal, nothing was sent or changed",
+    Mode.VALIDATION: "validation, nothing counts or changes",
+}
+MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
+"""The heading of rows that are more than what was sent: outcomes of other nights are learnt in this one."""
+_BEFORE = ("before_since", "baseline")
+"""Reasons of what stands before its conversion's start."""
+_SHOWN = 10
+"""Unreadable leads named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A night that has ended, or one that was only tried."""
+
+    summary: Summary
+    ended_at: datetime
+    tallies: tuple[Tally, ...]
+    """The deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
+    mode: Mode = Mode.RUN
+    notices: tuple[Standing, ...] = ()
+    """What a human is told of, once; it stands here as long as it lasts."""
+
+
+def print_night(console: Console, account: Account, night: Night) -> None:
+    """Print what was done, where tonight's deliveries stand, and what a human is needed for."""
+    summary = night.summary
+    what = _TRIED.get(night.mode, f"run {summary.run}{', outcomes only' if summary.only_outcomes else ''}")
+    began = day_and_time(summary.started_at, account.zone)
+    took = night.ended_at - summary.started_at
+    lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
+    console.print(f"[bold]{account.name}[/bold] · {began} ({account.zone.key}) · {what}{lasted}")
+    console.print(facts(told(night)))
+    console.print()
+    if night.mode is Mode.VALIDATION:
+        print_verdicts(console, account, summary)
+    elif night.tallies:
+        title = MOVED if night.mode is Mode.RUN else "What the next run would do"
+        console.print(f"[bold]{title}[/bold]")
+        print_standing(console, account, night.tallies)
+        if night.mode is Mode.RUN:
+            print_pointer(console, night.tallies)
+    else:
+        console.print(_nothing(night))
+    _print_needs(console, night)
+    if night.notices:
+        console.print()
+        console.print("[bold]Notices[/bold]")
+        console.print(facts([(_since(one, account), one.title) for one in night.notices]))
+
+
+def _since(notice: Standing, account: Account) -> str:
+    return "new" if notice.is_new else f"since {notice.since.astimezone(account.zone):%Y-%m-%d}"
+
+
+def _nothing(night: Night) -> str:
+    """What to say where no delivery moves; a first rehearsal should not look broken."""
+    if night.mode is Mode.RUN:
+        return "No delivery moved."
+    standing = night.summary.standing
+    before = sum(
+        count for (_, _, fate, reason), count in standing.items() if fate == Fate.SKIPPED and reason in _BEFORE
+    )
+    why = f": {counted(before, 'change')} from before a conversion's start (see `since`)" if before else ""
+    return f"Nothing would be sent{why}."
+
+
+def told(night: Night) -> list[tuple[str, str]]:
+    """What was read, decided, sent and heard, a line each."""
+    summary = night.summary
+    lines = [] if summary.only_outcomes else [("read", _read(summary))]
+    lines += [("judged", counted(summary.planned.leads, "lead"))]
+    if summary.planned.same_click:
+        shared = ", ".join(f"{name} × {number(count)}" for name, count in sorted(summary.planned.same_click.items()))
+        lines.append(("same click", f"{shared}: another lead's counts too (see `count_once_per`)"))
+    if night.mode is not Mode.RUN:
+        return lines
+    if summary.recovered:
+        recovered = counted(summary.recovered, "delivery", "deliveries")
+        lines.append(("recovered", f"{recovered} of a run that died: asked again"))
+    lines.append(("sent", sent(summary)))
+    if summary.corrected.requests:
+        lines.append(("corrected", _corrected(summary)))
+    lines.append(("heard", heard(summary)))
+    if summary.delivered.warnings:
+        warnings = sorted(summary.delivered.warnings.items())
+        lines.append(("warned", ", ".join(f"{code} × {number(count)}" for code, count in warnings)))
+    return lines
+
+
+def night_json(night: Night, currency: str) -> dict[str, object]:
+    """The whole summary as one JSON object."""
+    summary = night.summary
+    document = as_plain(summary)
+    if not isinstance(document, dict):
+        raise TypeError("a summary is an object")
+    labels = [
+        {"label": label, "leads": leads, "with_click_id": with_click}
+        for label, leads, with_click in summary.unknown_labels
+    ]
+    return document | {
+        "mode": night.mode.value,
+        "rehearsed": night.mode is not Mode.RUN,
+        "ended_at": as_plain(night.ended_at),
+        "currency": currency,
+        "unknown_labels": labels,
+        "stopped": summary.stopped,
+        "attention": summary.attention,
+        "deliveries": as_plain(night.tallies),
+        "notices": as_plain(night.notices),
+        "exit_code": summary.exit_code,
+    }
+
+
+def moved(summary: Summary, fate: Fate) -> int:
+    """How many deliveries an answer put somewhere, counting sending and asking."""
+    return sum(
+        count
+        for moves in (summary.delivered.moved, summary.corrected.moved, summary.resolved.moved)
+        for (_, _, to, _), count in moves.items()
+        if to == fate
+    )
+
+
+def _read(summary: Summary) -> str:
+    pulled = summary.pulled
+    said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    if pulled.own_pages:
+        said += f", {number(pulled.own_pages)} read one by one"
+    if pulled.gone:
+        said += f", {number(pulled.gone)} gone"
+    if pulled.back:
+        said += f", {number(pulled.back)} there again"
+    if pulled.excluded:
+        said += f", {counted(pulled.excluded, 'test lead')} left out"
+    if pulled.missing:
+        said = f"{said}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
+    if pulled.moved:
+        said = f"{said}; the list moved meanwhile, so that some may have been passed over until it is read again"
+    if pulled.undated:
+        said = f"{said}; Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"
+    if summary.source_stopped:
+        return f"{said}, then stopped"
+    return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"
+
+
+def sent(summary: Summary) -> str:
+    """How many went out, in how many requests."""
+    count, requests = summary.delivered.sent, summary.delivered.requests
+    return f"{counted(count, 'conversion')} in {counted(requests, 'request')}" if requests else "nothing"
+
+
+def _corrected(summary: Summary) -> str:
+    done = summary.corrected
+    return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}: `explain` shows each"
+
+
+def heard(summary: Summary) -> str:
+    """What platforms answered."""
+    said = [
+        f"{number(count)} {fate.value.replace('_', ' ')}{_expected(summary, count) if fate is Fate.REJECTED else ''}"
+        for fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED)
+        if (count := moved(summary, fate))
+    ]
+    if summary.in_doubt:
+        said.append(f"{number(summary.in_doubt)} still in doubt")
+    elif moved(summary, Fate.IN_DOUBT):
+        # Without a number, for one that was lost twice has moved twice.
+        said.append("some in doubt for a while, all settled since")
+    pending = summary.resolved.pending
+    if pending:
+        said.append(f"{counted(pending, 'request')} not answered yet")
+    return ", ".join(said) or "nothing was waiting for an answer"
+
+
+def _expected(summary: Summary, rejected: int) -> str:
+    """How many of these rejections need nobody; nothing where each needs someone."""
+    unexpected = summary.delivered.unexpected + summary.corrected.unexpected + summary.resolved.unexpected
+    if unexpected >= rejected:
+        return ""
+    part = f"{number(rejected - unexpected)} of them " if unexpected else ""
+    return f" ({part}to be expected: no such click)"
+
+
+def _unreadable(summary: Summary) -> list[str]:
+    """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
+    # A night that reads the list twice meets each twice.
+    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.told.unreadable else []
+    said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
+    return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
+
+
+def _print_needs(console: Console, night: Night) -> None:
+    summary = night.summary
+    lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
+    lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
+    lines += (
+        summary.attention
+        if night.mode is Mode.RUN
+        else [
+            *summary.rejections,
+            *summary.surges,
+            *summary.told.renames,
+            *summary.told.silences,
+            *_unreadable(summary),
+        ]
+    )
+    if summary.told.standing:
+        console.print()
+        console.print(facts([("told before", line) for line in summary.told.standing]))
+    if not lines:
+        return
+    lines += [
+        f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
+        for label, leads, with_click in summary.told.labels
+        if with_click
+    ]
+    console.print()
+    console.print("[bold yellow]A human is needed[/bold yellow]")
+    console.print(facts([("•", line) for line in lines]))
+
+
+_COUNTS = ("Read", "Changed", "Sent", "Accepted", "Rejected", "Expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one account's night ended."""
+
+    name: str
+    """The account's, or its file's where that cannot be read."""
+    exit_code: int
+    night: Night | None = None
+    """What it did; None where there was none."""
+    account: Account | None = None
+    why: str = ""
+    """Why there was none, in a sentence."""
+
+
+def print_accounts(console: Console, ended: Sequence[Ended]) -> None:
+    """Print one line an account, by name: its exit code, its numbers, and what is first to be looked at."""
+    made = table("Account", "Exit", *_COUNTS, "Look at", numbers=("Exit", *_COUNTS))
+    for one in sorted(ended, key=lambda each: each.name):
+        made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *_counts(one.night), escape(_look_at(one)))
+    console.print("\n[bold]All accounts[/bold]")
+    console.print(made)
+
+
+def _counts(night: Night | None) -> list[str]:
+    if night is None:
+        return ["" for _ in _COUNTS]
+    summary = night.summary
+    counts = (
+        summary.pulled.seen,
+        summary.pulled.changed,
+        summary.delivered.sent,
+        moved(summary, Fate.ACCEPTED),
+        moved(summary, Fate.REJECTED),
+        moved(summary, Fate.EXPIRED),
+    )
+    return [number(count) for count in counts]
+
+
+def _look_at(one: Ended) -> str:
+    if one.night is None:
+        return one.why.partition("\n")[0]
+    summary = one.night.summary
+    stops = [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
+    said = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
+    return next(iter([*said, *stops, *summary.attention]), "")

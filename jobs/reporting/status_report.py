@@ -1,0 +1,203 @@
+"""Where an account stands between nights, and which leads stand at a state or reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console
+from rich.markup import escape
+
+from connectors.text import counted, number
+from jobs.ledger.outbox import HELD
+from jobs.ledger.queries import Awaited, Stand, Tally
+from jobs.reporting.console import Account, as_plain, day_and_time, facts, keep_whole, table
+from jobs.reporting.delivery_table import print_pointer, print_standing, reasons_table
+from jobs.reporting.wording import FATES, stands_why, words_for, words_held_for
+from jobs.rules.delivery_state import Fate
+from jobs.rules.status_rename import Relabel
+
+SHOWN = 50
+"""Unreadable leads named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The latest run, ended or not."""
+
+    number: int
+    command: str
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything `status` tells."""
+
+    account: str
+    now: datetime
+    run: LastRun | None
+    tallies: tuple[Tally, ...]
+    awaited: Awaited
+    unreadable: Mapping[str, str]
+    """Why each lead could not be read, by its id."""
+    unknown_labels: tuple[tuple[str, int, int], ...]
+    """A label no setting names, how many leads have it, how many of them with a click id."""
+    silences: tuple[str, ...] = ()
+    """What keeps conversions from being sent, a sentence for each cause."""
+    renamed: tuple[Relabel, ...] = ()
+    """Statuses that were renamed in Oplead, and whose new names no setting has."""
+
+
+_ENDED = {
+    0: "done",
+    1: "done, and a human is needed",
+    2: "settings or state were wrong",
+    3: "the source or a destination stopped",
+    70: "broken off by a bug",
+}
+
+
+def print_status(console: Console, account: Account, status: Status) -> None:
+    """Print it for a person."""
+    now = day_and_time(status.now, account.zone)
+    console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
+    lines = [("last run", _run(account, status.run)), ("next", _next(account, status))]
+    if status.awaited.requests:
+        lines.append(("awaited", _awaited(account, status.awaited)))
+    console.print(facts(lines))
+    console.print()
+    if status.tallies:
+        print_standing(console, account, status.tallies)
+        print_pointer(console, status.tallies)
+    else:
+        console.print("No lead has reached a conversion's stage yet.")
+    if status.silences:
+        console.print()
+        console.print("[bold yellow]Something keeps conversions from being sent[/bold yellow]")
+        console.print(facts([("•", said) for said in status.silences]))
+    _print_unreadable(console, status.unreadable)
+    _print_renames(console, status.renamed)
+    _print_labels(console, status)
+
+
+def status_json(status: Status) -> object:
+    """The same as one JSON object."""
+    told = as_plain(status)
+    if not isinstance(told, dict):
+        raise TypeError("a status is an object")
+    told["unknown_labels"] = [
+        {"label": label, "leads": leads, "with_click_id": clicks} for label, leads, clicks in status.unknown_labels
+    ]
+    return told
+
+
+def _run(account: Account, run: LastRun | None) -> str:
+    if run is None:
+        return "none yet"
+    began = day_and_time(run.started_at, account.zone)
+    if run.exit_code is None:
+        return f"no. {run.number}, {began}: still at work, or it died; the next one mends what it left"
+    ended = _ENDED.get(run.exit_code, f"stopped by signal {run.exit_code - 128}")
+    return f"no. {run.number}, {began}: {ended} (exit code {run.exit_code})"
+
+
+def _next(account: Account, status: Status) -> str:
+    pending = [tally for tally in status.tallies if tally.fate is Fate.PENDING]
+    held = sum(tally.count for tally in pending if tally.reason == HELD)
+    due = sum(tally.count for tally in pending if tally.due_at is None) - held
+    later = [tally for tally in pending if tally.due_at is not None]
+    doubtful = sum(tally.count for tally in status.tallies if tally.fate in (Fate.IN_DOUBT, Fate.IN_FLIGHT))
+    said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
+    if held:
+        said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-surge`")
+    if doubtful:
+        said.append(f"{_do(doubtful, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
+    if later:
+        first = min(tally.due_at for tally in later if tally.due_at is not None)
+        waiting = sum(tally.count for tally in later)
+        said.append(f"{_do(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}")
+    return ", ".join(said) or "nothing is waiting to go out"
+
+
+def _do(count: int, one: str, several: str) -> str:
+    """`1 waits`, `1,269 wait`."""
+    return f"{number(count)} {one if count == 1 else several}"
+
+
+def _awaited(account: Account, awaited: Awaited) -> str:
+    said = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
+    if awaited.ask_at is None:
+        return said
+    return f"{said}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
+
+
+def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
+    if not unreadable:
+        return
+    console.print()
+    console.print(f"[bold]{counted(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead")
+    shown = list(unreadable.items())[:SHOWN]
+    # One without an id is on record under its reason.
+    console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
+    if len(unreadable) > SHOWN:
+        console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
+
+
+def _print_renames(console: Console, renamed: Sequence[Relabel]) -> None:
+    if not renamed:
+        return
+    console.print()
+    console.print("[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands")
+    for each in renamed:
+        said = f"{each.before} seems to be called {each.after} now"
+        console.print(f"  {escape(said)}: seen on {counted(each.leads, 'lead')}")
+
+
+def _print_labels(console: Console, status: Status) -> None:
+    if not status.unknown_labels:
+        return
+    console.print()
+    console.print("[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`")
+    for label, leads, with_click in status.unknown_labels:
+        console.print(f"  {escape(label)}: {counted(leads, 'lead')}, {number(with_click)} of them with a click id")
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Everything that is called by one name."""
+
+    account: str
+    now: datetime
+    called: str
+    """The fate or reason as it was asked for."""
+    stands: tuple[Stand, ...]
+
+
+def print_which(console: Console, account: Account, which: Which) -> None:
+    """Print it for a person, with what the reasons among it mean."""
+    leads = len({each.lead for each in which.stands})
+    console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {counted(leads, 'lead')}")
+    if not which.stands:
+        return
+    shown = which.stands[:SHOWN]
+    made = table("Lead", "Conversion", "Stands", "Since", "Why")
+    for each in shown:
+        name = account.conversion(each.conversion)
+        made.add_row(
+            escape(each.lead),
+            f"{name}{' (correction)' if each.is_correction else ''}\n→ {each.destination}",
+            FATES[each.fate].short,
+            day_and_time(each.since, account.zone),
+            stands_why(each.fate, each.reason, each.held_for),
+        )
+    keep_whole(made, "Lead")
+    console.print(made, crop=False)
+    if len(which.stands) > SHOWN:
+        console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
+    console.print()
+    reasons = [words_for(each.fate, each.reason) for each in which.stands]
+    reasons += [words_held_for(each.held_for) for each in which.stands if each.held_for is not None]
+    console.print(reasons_table(list({words.short: words for words in reasons}.values())))
+    console.print("`oplead-sync explain LEAD` tells the whole story of one.")

@@ -1,0 +1,429 @@
+"""Every reason and fate in a marketer's words: what it means, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from jobs.rules.delivery_state import Fate
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How something is said."""
+
+    short: str
+    """A few words, for a table."""
+    means: str
+    """A sentence."""
+    todo: str
+    """What to do, or that there is nothing to do."""
+
+
+NOTHING = "Nothing to do."
+ZERO_MAY_BE_FINAL = "Google's help calls a value of 0 final: see in Google Ads whether this one rose again."
+"""Of a value that was taken away and is given back: https://support.google.com/google-ads/answer/7686447."""
+
+REASONS: Mapping[str, Words] = MappingProxyType(
+    {
+        # ── there is no such conversion ──────────────────────────────────────────────────────────
+        "stage_not_reached": Words(
+            "stage not reached",
+            "The lead has not reached this conversion's stage yet.",
+            "Nothing to do; it goes out once Oplead shows the lead there.",
+        ),
+        "where_does_not_match": Words(
+            "where does not match",
+            "The lead does not meet the `where` of this conversion or destination.",
+            "Nothing to do, unless the `where` in the settings is too narrow.",
+        ),
+        "another_way": Words(
+            "goes another way",
+            "A lead of one of Meta's own forms is told as a stage of `meta.funnel`, any other as a conversion.",
+            "Nothing to do.",
+        ),
+        "another_platform": Words(
+            "another platform's ad",
+            "The lead came by another platform's ad.",
+            "Nothing to do; should a click id of this platform come up, it counts here too.",
+        ),
+        "told_elsewhere": Words(
+            "told elsewhere",
+            "The platform was told of it already: another way, or at another destination before the lead was moved.",
+            "Nothing to do: it must not count twice.",
+        ),
+        # ── it happened before its start ─────────────────────────────────────────────────────────
+        "before_since": Words(
+            "before its start",
+            "It happened before this conversion began to count.",
+            "Nothing to do; `oplead-sync backfill` sends older changes once, an earlier `since` makes them count.",
+        ),
+        "baseline": Words(
+            "already so at first sight",
+            "The lead was in this stage when it was first read, and Oplead does not date when it got there.",
+            "Nothing to do; where Oplead dates its statuses, name the field in `oplead.fields.status_at`.",
+        ),
+        "already_sent": Words(
+            "told by other means",
+            "`backfill --already-sent` says that the platform has it by other means.",
+            "Nothing to do: it must not count twice.",
+        ),
+        "undone": Words(
+            "lost before it was sent",
+            "The lead went to a stage that takes the conversion back, and stayed there for `undo_after`.",
+            "Nothing to do: it goes out only if the lead enters the stage again.",
+        ),
+        # ── it is corrected ──────────────────────────────────────────────────────────────────────
+        "not_undoable": Words(
+            "cannot be taken back",
+            "The lead is lost again, and the way this conversion went knows no taking back.",
+            "Nothing to do; where it went to Google, `undo_via: google_ads_api` may take it back.",
+        ),
+        "too_late_to_correct": Words(
+            "too late to correct",
+            "It happened so long ago that the platform corrects it no more.",
+            "Nothing to do.",
+        ),
+        "may_come_back": Words(
+            "may come back",
+            "The lead is lost, and may be won again: after `undo_after` it is taken back, or called off if it was not "
+            "sent yet.",
+            NOTHING,
+        ),
+        "stands_again": Words(
+            "stands again",
+            "No correction is wanted any more: all is as it was told, or the settings no longer ask for one.",
+            NOTHING,
+        ),
+        # ── it waits ─────────────────────────────────────────────────────────────────────────────
+        "due": Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
+        "surge": Words(
+            "held: far more than usual",
+            "Far more conversions are due for this destination than a night usually sends, so nothing new goes there.",
+            "Look at them with `run --dry-run`; if they are right, run `oplead-sync run --accept-surge`.",
+        ),
+        "click_too_recent": Words(
+            "click too recent",
+            "The platform does not know clicks of the last hours yet.",
+            "Nothing to do; it goes out by itself once the click is old enough.",
+        ),
+        "noon_awaited": Words(
+            "waits for noon",
+            "Oplead names the day of the change and not its time; it is told as noon of that day, which is to come.",
+            "Nothing to do; it goes out by itself.",
+        ),
+        "value_awaited": Words(
+            "waits for its amount",
+            "The amount is not in Oplead yet; it is waited for before the conversion goes out.",
+            "Enter the amount in Oplead; otherwise it goes out with `value.otherwise` when the wait is over.",
+        ),
+        # ── it is held back and may mend ─────────────────────────────────────────────────────────
+        "consent_missing": Words(
+            "consent not asked",
+            "The lead has no answer in its consent field, so its data may not be used for advertising.",
+            "Have the form ask for consent and write the answer to the field that `consent` names.",
+        ),
+        "consent_refused": Words(
+            "consent refused",
+            "The lead said no to the use of its data for advertising.",
+            "Nothing to do: it must not be sent.",
+        ),
+        "consent_unknown": Words(
+            "consent unclear",
+            "The consent field holds an answer that the settings list neither as yes nor as no.",
+            "Read the answer in Oplead and add it to `granted` or `refused` under `consent`, or correct it there.",
+        ),
+        "no_click_id": Words(
+            "no usable click id",
+            "Oplead holds no click id of this platform for the lead, so the ad cannot be found.",
+            "Have the form store the click id (gclid, fbclid) in leadData.externalID. "
+            "Leads that came without an ad stay here, and that is right.",
+        ),
+        "no_identifier": Words(
+            "nothing to recognise it by",
+            "The lead has neither a click id of this platform nor an e-mail or phone that can be used, "
+            "nor, for Meta, first and last name with a postcode or town.",
+            "Have the form store the click id (gclid, fbclid) and a valid e-mail address or phone.",
+        ),
+        "value_missing": Words(
+            "no amount",
+            "The amount stayed empty and the conversion has no value to use instead.",
+            "Enter the amount in Oplead, or write `value.otherwise` under the conversion.",
+        ),
+        "value_never_seen": Words(
+            "no lead has an amount",
+            "No lead has an amount where `value.field` looks for it, so that path is likely to be wrong.",
+            "Write where the amount stands as `value.field` (`oplead-sync probe` shows it), or a number as `value`.",
+        ),
+        "value_unreadable": Words(
+            "amount unreadable",
+            "The amount in Oplead cannot be read as one number; `value.otherwise` stands in for a missing one only.",
+            "Correct it in Oplead: 12 500,00 is read, words are not.",
+        ),
+        "time": Words(
+            "time not believable",
+            "Oplead dates the change before the lead's creation or in the future.",
+            "Correct the status date in Oplead.",
+        ),
+        "to_be_read_again": Words(
+            "to be read again",
+            "The settings want other things of a lead than were read; it has not been read again yet.",
+            "Nothing to do; the next complete reading of Oplead settles it.",
+        ),
+        "counted_already": Words(
+            "counted already",
+            "The same click or person counts already by another lead (`count_once_per`).",
+            "Nothing to do; should the other never go out, this one does.",
+        ),
+        "excluded": Words(
+            "test lead",
+            "The settings' `exclude` has this lead for a test, so nothing of it is sent.",
+            "Nothing to do; where it is a real lead, make `exclude` narrower and it goes out.",
+        ),
+        "not_configured": Words(
+            "no longer in the settings",
+            "The settings no longer have this conversion for this destination; it is kept back, not forgotten.",
+            "If that was a slip, put the conversion back and it goes out; otherwise nothing.",
+        ),
+        # ── it was sent more than once ───────────────────────────────────────────────────────────
+        "may_count_twice": Words(
+            "may count twice",
+            "Its answer was lost, it was sent again and taken; the platform does not promise to count it once.",
+            "Nothing to do; where that matters more than losing one, write `in_doubt: ask` under `meta`.",
+        ),
+        # ── it will not go out ───────────────────────────────────────────────────────────────────
+        "window_closed": Words(
+            "too late",
+            "More time has passed since the click, or since it happened, than the platform takes conversions for.",
+            "Nothing to do for this lead; where it was held for something until then, mend that for those to come.",
+        ),
+        "lead gone": Words(
+            "lead gone",
+            "Oplead has this lead no more, on two nights: it was deleted, or merged with another.",
+            "Nothing to do; once the lead is there again, this goes on where it is still in time.",
+        ),
+        "consent withdrawn": Words(
+            "consent withdrawn",
+            "The lead withdrew its consent before the conversion was sent.",
+            "Nothing to do: it must not be sent.",
+        ),
+    }
+)
+"""By the code that the rules give."""
+
+FATES: Mapping[Fate, Words] = MappingProxyType(
+    {
+        Fate.SKIPPED: Words("not counted", "It is on record and does not count.", NOTHING),
+        Fate.PENDING: Words("waiting", "It will be sent.", NOTHING),
+        Fate.WITHHELD: Words(
+            "held back", "It is not sent as things stand, and goes out by itself once the cause is mended.", ""
+        ),
+        Fate.IN_FLIGHT: Words(
+            "being sent",
+            "It was being sent when the last run ended.",
+            "Nothing to do; the next run sends the same bytes again.",
+        ),
+        Fate.SUBMITTED: Words(
+            "received, outcome awaited",
+            "The platform has it and has not said yet what became of it.",
+            "Nothing to do; the next run asks.",
+        ),
+        Fate.IN_DOUBT: Words(
+            "in doubt",
+            "It was sent and the answer was lost, so nobody knows yet whether it arrived.",
+            "Nothing to do: the next night sends the same bytes again; with `in_doubt: ask` you decide.",
+        ),
+        Fate.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
+        Fate.REJECTED: Words("rejected", "The platform has refused it.", ""),
+        Fate.EXPIRED: Words("expired", "Its time ran out before it could be sent.", ""),
+        Fate.CANCELLED: Words("cancelled", "It was called off before it was sent.", ""),
+        Fate.UNCONFIRMED: Words(
+            "unconfirmed",
+            "It was sent and the platform will not say whether it counted this one.",
+            "Look the request up in the platform's diagnostics; it is not sent again.",
+        ),
+    }
+)
+
+_PREFIX = "PROCESSING_ERROR_REASON_"
+_LOCAL = "LOCAL_"
+"""Begins the code of a refusal of our own, made before anything was sent."""
+_UNKNOWN_CLICK = Words(
+    "click not found",
+    "The platform does not know this click id.",
+    "If it happens often, the click id is cut or changed on its way into Oplead: compare one with its form.",
+)
+_UNREADABLE_CLICK = Words(
+    "click id not readable",
+    "The platform cannot read this click id.",
+    "Check that the form and Oplead store the click id whole, with its capitals.",
+)
+_FOREIGN_CLICK = Words(
+    "another account's click",
+    "The click was on an ad of another Google Ads account.",
+    "Check `customer_id`; the click belongs to the account that ran the ad.",
+)
+_BEFORE_CLICK = Words(
+    "before its click",
+    "Oplead dates the change before the click it is attributed to.",
+    "Correct the status date in Oplead.",
+)
+_IN_TIME = "though it was in time by your settings."
+"""Our own windows call nothing too late that was sent, so a platform that does knows of a narrower one."""
+_TOO_OLD_FOR_GOOGLE = Words(
+    "too old for Google",
+    f"Google answered that it is too old, {_IN_TIME}",
+    "Nothing to do for this lead. Check the action's click window (`click_window_days`); a click whose time is "
+    "not known, and taken from the lead's creation, may be older.",
+)
+_THERE_ALREADY = Words(
+    "already there, not by us",
+    "The platform has this conversion already, and not from this ledger.",
+    "Find out what else sends conversions to this action; where the state was restored from a backup, this may well be "
+    "one of ours: it counts, and nothing is to be done.",
+)
+_PLATFORM: Mapping[str, Words] = MappingProxyType(
+    {
+        # https://developers.google.com/data-manager/api/reference/rest/v1/ProcessingErrorReason
+        f"{_PREFIX}CLICK_NOT_FOUND": _UNKNOWN_CLICK,
+        "INVALID_GCLID": _UNREADABLE_CLICK,
+        "INVALID_GBRAID": _UNREADABLE_CLICK,
+        "INVALID_WBRAID": _UNREADABLE_CLICK,
+        "INVALID_OPERATING_ACCOUNT_FOR_CLICK": _FOREIGN_CLICK,
+        "CONVERSION_PRECEDES_CLICK": _BEFORE_CLICK,
+        "EVENT_TOO_OLD": _TOO_OLD_FOR_GOOGLE,
+        "DENIED_CONSENT": Words(
+            "consent denied at Google",
+            "Google takes consent for this lead's data for denied: by what was sent, or by a default of the account.",
+            "Compare `consent` with the consent defaults of the Google Ads account: where none was sent, these decide.",
+        ),
+        "UNKNOWN_CONSENT": Words(
+            "consent unclear to Google",
+            "Google cannot tell whether this lead's data may be used, by what was sent and by the account's settings.",
+            "Give `consent.ad_user_data` a field, or set the consent defaults of the Google Ads account.",
+        ),
+        "DUPLICATE_TRANSACTION_ID": _THERE_ALREADY,
+        # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
+        "EVENT_NOT_FOUND": _UNKNOWN_CLICK,
+        "CLICK_NOT_FOUND": Words(
+            "no ad click found",
+            "The platform finds no ad click by what was sent of the lead.",
+            "Nothing to do: it is usual of leads that go by contact data and came without an ad.",
+        ),
+        "UNPARSEABLE_GCLID": _UNREADABLE_CLICK,
+        "UNPARSEABLE_GBRAID": _UNREADABLE_CLICK,
+        "UNPARSEABLE_WBRAID": _UNREADABLE_CLICK,
+        "INVALID_CUSTOMER_FOR_CLICK": _FOREIGN_CLICK,
+        "UNAUTHORIZED_CUSTOMER": _FOREIGN_CLICK,
+        "CONVERSION_PRECEDES_EVENT": _BEFORE_CLICK,
+        "EXPIRED_EVENT": _TOO_OLD_FOR_GOOGLE,
+        "ORDER_ID_ALREADY_IN_USE": _THERE_ALREADY,
+        "CLICK_CONVERSION_ALREADY_EXISTS": Words(
+            "click counted already",
+            "The platform has a conversion of this click at this very second already, and takes no second one.",
+            "Nothing to do where it is the lead's double; else find out what else sends to this action.",
+        ),
+        # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionAdjustmentUploadErrorEnum.ConversionAdjustmentUploadError
+        "CONVERSION_NOT_FOUND": Words(
+            "not found to be corrected",
+            "The platform does not find the conversion that is to be corrected, so it goes on counting as it was told.",
+            "Correct it in Google Ads. If it went by the Data Manager and this happens to all of them, take `undo_via` "
+            "out: they are then made worth nothing instead.",
+        ),
+        # Meta's, whose subcodes are listed nowhere: as others have met them.
+        "100/2804001": _UNREADABLE_CLICK,
+        "100/2804003": Words(
+            "too old for Meta",
+            f"Meta answered that it is too old, {_IN_TIME}",
+            "Nothing to do for this lead. Compare the date that Oplead gives its status with when it happened.",
+        ),
+        "100/2804036": Words(
+            "lead_id not known",
+            "Meta does not take this lead_id.",
+            "Check that Oplead stores the id of the form's lead whole: 15 to 17 digits, no rounding.",
+        ),
+        "100/2804050": Words(
+            "too little about the person",
+            "Meta cannot tell a person by what was sent.",
+            "Have the form ask for an e-mail address or a phone.",
+        ),
+    }
+)
+"""By the platform's own code."""
+_CLOSED: Mapping[str, Words] = MappingProxyType(
+    {
+        "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE": Words(
+            "closed to your project",
+            "The Google Ads API takes uploads only of Google Cloud projects that used it before June 2026.",
+            "Write `transport: data_manager` under `google_ads`, then ask `check --live`.",
+        ),
+        f"{_PREFIX}NO_CONSENT": Words(
+            "advertiser's consent",
+            "The advertiser has not consented to Google's core platform services: a setting of the account.",
+            "Whoever manages the Google Ads account gives that consent in its settings; then it goes out by itself.",
+        ),
+    }
+)
+"""Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
+
+
+def names_of(fate: Fate, reason: str, held_for: str | None = None) -> frozenset[str]:
+    """Everything a person may call a fate and its reason by, in lowercase: the codes, and the words of a table.
+
+    What expired is called by what it was held for, too.
+    """
+    words = words_for(fate, reason)
+    names = frozenset(
+        name.casefold() for name in (fate, FATES[fate].short, reason, reason.removeprefix(_PREFIX), words.short) if name
+    )
+    return names if held_for is None else names | {held_for.casefold(), words_held_for(held_for).short.casefold()}
+
+
+def code_of(fate: Fate, reason: str) -> str:
+    """The shortest of them that says both: the reason's code, or the fate's where it has none."""
+    return reason.removeprefix(_PREFIX) or fate
+
+
+def words_for(fate: Fate, reason: str) -> Words:
+    """How a fate and its reason are said; `reason` is a code of the rules or the platform's, perhaps with a detail."""
+    code, _, detail = reason.partition(":")
+    found = REASONS.get(code) if fate not in (Fate.REJECTED, Fate.UNCONFIRMED) else None
+    if found is not None:
+        return _with_detail(found, detail.strip())
+    if not reason:
+        return FATES[fate]
+    if fate is Fate.PENDING:
+        if reason in _CLOSED:
+            return _CLOSED[reason]
+        return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
+    return _by_platform(fate, reason)
+
+
+def words_held_for(code: str) -> Words:
+    """How it is said what a delivery was held for until it expired."""
+    return words_for(Fate.WITHHELD, code)
+
+
+def stands_why(fate: Fate, reason: str, held_for: str | None = None) -> str:
+    """Why something stands where it does, in a few words; nothing where its fate says it all."""
+    words = words_for(fate, reason)
+    short = "" if words is FATES[fate] else words.short
+    return short if held_for is None else f"{short}, held for: {words_held_for(held_for).short}"
+
+
+def _with_detail(words: Words, detail: str) -> Words:
+    return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
+
+
+def _by_platform(fate: Fate, code: str) -> Words:
+    if code.startswith(_LOCAL):
+        short = code.removeprefix(_LOCAL).replace("_", " ").lower()
+        return Words(
+            f"not fit to send: {short}",
+            "It was not sent: the platform is known to refuse such an event, and others with it.",
+            "Correct the lead in Oplead; it goes out with the next run.",
+        )
+    known = _PLATFORM.get(code) or _PLATFORM.get(code.removeprefix(_PREFIX))
+    if known is not None:
+        return known
+    todo = FATES[fate].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
+    return Words(code.removeprefix(_PREFIX), f"{FATES[fate].means} It says: {code}.", todo)

@@ -1,0 +1,260 @@
+"""Whether an accepted conversion must be corrected: undone, or restated with another value. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from connectors.records import (
+    AdjustmentKind,
+    ClickId,
+    ClickIdKind,
+    Correction,
+    DeliveryKey,
+    DestinationId,
+    Event,
+    Limits,
+    Money,
+    Target,
+)
+from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
+from jobs.rules.delivery_state import Fate
+from jobs.rules.eligibility import click_for, identifiers_for
+from jobs.rules.model import LEAD_GONE, LeadFacts, Origin, Route
+from jobs.rules.stage_entry import happened_at
+
+UNDONE = "undone"
+"""Why a conversion is called off, or taken back: its lead went to a stage that takes it back, and stayed there."""
+MAY_COME_BACK = "may_come_back"
+"""The reason of what waits until the lead has been lost for long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A lead that went on from the conversion's stage to one that takes it back."""
+
+    at: datetime
+    """When it first did so, not having come back since."""
+    is_still_there: bool
+    """Whether it stays in such a stage."""
+
+
+def left(route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]) -> Left | None:
+    """Where the lead went after a conversion that happened `at`; None where that stands.
+
+    Only a stage that takes it back undoes it, and only its own stage makes up for that: a lead that is neither here
+    nor there leaves things as they are.
+
+    Args:
+        route: the conversion, and what takes it back.
+        lead: its status changes.
+        at: when the conversion happened.
+        key: the delivery's key, which places days without a time.
+        renamed: what renamed statuses are called now, by their old names.
+    """
+    if route.undo is None:
+        return None
+    undoing, own = _with_old_names(route.undo.labels, renamed), _with_old_names(route.labels, renamed)
+    timed = sorted(
+        ((happened_at(change, lead, key, route.zone), change) for change in lead.changes),
+        key=lambda pair: (pair[0], pair[1].seen_at),
+    )
+    found: Left | None = None
+    has_entered = False
+    for when, change in timed:
+        if when < at or change.origin is Origin.RELABEL:
+            continue
+        if change.label in own:
+            found, has_entered = None, True
+        elif change.label in undoing and (has_entered or when > at):
+            found = Left(when if found is None else found.at, is_still_there=True)
+        elif found is not None:
+            found = Left(found.at, is_still_there=False)
+    return found
+
+
+def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
+
+
+NOT_UNDOABLE = "not_undoable"
+TOO_LATE = "too_late_to_correct"
+STANDS_AGAIN = "stands_again"
+"""Why a correction is called off before it goes out."""
+
+
+def corrections_of(destination: DestinationId) -> DestinationId:
+    """What a destination's corrections are called where they stop, or are held, apart from its conversions."""
+    return DestinationId(f"{destination} corrections")
+
+
+class Cause(StrEnum):
+    """Why a conversion is corrected."""
+
+    UNDONE = UNDONE
+    """Its lead went on to a stage that takes it back, and stayed there."""
+    VALUE_CHANGED = "value_changed"
+    WON_AGAIN = "won_again"
+    """Its lead came back, and what was made worth nothing is worth something again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a platform was told of one conversion, corrections included."""
+
+    key: DeliveryKey
+    transport: str
+    """How the conversion was carried."""
+    at: datetime
+    """When it happened, as it was told."""
+    worth: Decimal | None
+    """Its last value; None where it carried none."""
+    click: ClickIdKind | None = None
+    """The click id it was counted by; None where that was contact data."""
+    is_taken_back: bool = False
+    """Whether it was retracted, or made worth nothing because it was undone."""
+    is_retracted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A correction that should be made."""
+
+    kind: AdjustmentKind
+    cause: Cause
+    value: Decimal | None
+    """The new total; None for a retraction."""
+    transport: str
+    """What carries it."""
+    at: datetime
+    """When what it tells of happened, or was seen."""
+    until: datetime | None = None
+    """It is not made before then; None makes it at once."""
+    closes_at: datetime | None = None
+    """It cannot be made after this."""
+    hopeless: str | None = None
+    """Why it cannot be made at all."""
+
+
+def wanted(route: Route, lead: LeadFacts, told: Told, *, renamed: Mapping[str, str], now: datetime) -> Wanted | None:
+    """The correction that what became of a lead asks for; None where the platform's word stands.
+
+    Args:
+        route: the conversion at its destination, as the settings have it now.
+        lead: what is known of the lead.
+        told: what the platform was told.
+        renamed: what renamed statuses are called now, by their old names.
+        now: the present instant.
+    """
+    gone = left(route, lead, told.at, told.key, renamed)
+    if gone is not None:
+        return None if told.is_taken_back or not gone.is_still_there else _undoing(route, told, gone.at, now)
+    if told.is_retracted:
+        # What was taken back whole is told anew, as a conversion of its own.
+        return None
+    return _restating(route, lead, told, now)
+
+
+def _undoing(route: Route, told: Told, at: datetime, now: datetime) -> Wanted | None:
+    if route.undo is None:
+        return None
+    transport = route.undo.via or told.transport
+    can = _correction(route, told, transport)
+    retracts = can is not None and AdjustmentKind.RETRACTION in can.kinds
+    return Wanted(
+        kind=AdjustmentKind.RETRACTION if retracts or can is None else AdjustmentKind.RESTATEMENT,
+        cause=Cause.UNDONE,
+        value=None if retracts or can is None else Decimal(0),
+        transport=transport,
+        at=at,
+        until=at + route.undo.after if at + route.undo.after > now else None,
+        closes_at=None if can is None else told.at + can.within,
+        hopeless=NOT_UNDOABLE if can is None else TOO_LATE if now > told.at + can.within else None,
+    )
+
+
+def _restating(route: Route, lead: LeadFacts, told: Told, now: datetime) -> Wanted | None:
+    can = _correction(route, told, told.transport)
+    value = _worth_now(route, lead, told)
+    if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == told.worth:
+        return None
+    return Wanted(
+        kind=AdjustmentKind.RESTATEMENT,
+        cause=Cause.WON_AGAIN if told.is_taken_back else Cause.VALUE_CHANGED,
+        value=value,
+        transport=told.transport,
+        at=now,
+        closes_at=told.at + can.within,
+        hopeless=TOO_LATE if now > told.at + can.within else None,
+    )
+
+
+def _correction(route: Route, told: Told, transport: str) -> Correction | None:
+    """What a transport can correct of a conversion; None where it cannot."""
+    can = route.limits.corrects.get(transport)
+    return None if can is None or told.click in can.except_by else can
+
+
+def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:
+    """What the conversion is worth by now, where that is to be told; an amount nobody can read changes nothing."""
+    field = route.field_value
+    if field is None:
+        return route.fixed_value if told.is_taken_back else None
+    amount = lead.amounts.get(field.path)
+    if not isinstance(amount, Decimal):
+        return field.otherwise if told.is_taken_back and amount is None else None
+    if told.is_taken_back:
+        return amount
+    above = field.restate_above
+    if above is None or (told.worth and abs(amount - told.worth) <= told.worth * above):
+        return None
+    return amount
+
+
+def fate_of(reason: str) -> Fate:
+    """Where a correction stands that may not go out for a reason."""
+    return {TOO_LATE: Fate.EXPIRED, LEAD_GONE: Fate.CANCELLED}.get(reason, Fate.WITHHELD)
+
+
+def tells_of_person(limits: Limits, transport: str) -> bool:
+    """Whether a correction by this way carries the whole conversion once more, and with it who it was."""
+    can = limits.corrects.get(transport)
+    return can is not None and can.by_resending
+
+
+def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:
+    """Why nothing that tells of the person may go out any more; None where it may."""
+    if is_withdrawn(lead, needs_personalization=needs_personalization):
+        return "consent withdrawn"
+    return LEAD_GONE if lead.gone else None
+
+
+def event_anew(route: Route, lead: LeadFacts, told: Told, *, target: Target, value: Decimal) -> Event | str:
+    """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
+
+    It carries what tells the person, so it is judged by consent as a conversion is. Not by the click's window, which
+    ends at the conversion and not at what is said of it later.
+    """
+    if lead.stale:
+        return "to_be_read_again"
+    if lead.gone:
+        return LEAD_GONE
+    if lead.excluded:
+        return "excluded"
+    consent = consent_to_send(route, lead)
+    if isinstance(consent, Withheld):
+        return consent.reason
+    click = click_for(route, lead, told.at)
+    identifiers = identifiers_for(route, lead, click)
+    if click is None and not identifiers:
+        return "no_identifier"
+    return Event(
+        key=told.key,
+        target=target,
+        at=told.at,
+        click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
+        identifiers=identifiers,
+        value=Money(value, route.currency),
+        consent=consent,
+    )

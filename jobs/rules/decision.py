@@ -1,0 +1,347 @@
+"""What should become of one conversion of one lead at one destination, and what that changes. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money, OutcomeClass
+from jobs.rules.adjustment import MAY_COME_BACK, UNDONE, left
+from jobs.rules.consent import Withheld, consent_to_send
+from jobs.rules.conversion_value import AwaitValue, NoValue, value_to_send
+from jobs.rules.delivery_state import Fate
+from jobs.rules.eligibility import (
+    ANOTHER_PLATFORM,
+    Window,
+    click_for,
+    goes_this_way,
+    identifiers_for,
+    others_ids,
+    spent_click,
+    window,
+)
+from jobs.rules.model import KnownClickId, LeadFacts, Origin, Reopened, Route, Starts
+from jobs.rules.stage_entry import AHEAD, Entry, first_entry
+
+
+@dataclass(frozen=True, slots=True)
+class NotConcerned:
+    """There is no such conversion: nothing is kept, `explain` works it out again."""
+
+    reason: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """It happened before its start; kept so that it can be explained."""
+
+    reason: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Withhold:
+    """It may not go out for a reason that may mend."""
+
+    reason: str
+    entry: Entry
+    closes_at: datetime
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Its window has closed."""
+
+    reason: str
+    entry: Entry
+    closes_at: datetime
+    held_for: str | None = None
+    """The reason for which it would have been withheld in time; None where it came too late and that was all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """It was undone before it could be sent."""
+
+    reason: str
+    entry: Entry
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It will go out, not before a time."""
+
+    reason: str
+    until: datetime
+    entry: Entry
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """It may go out now."""
+
+    event: Event
+    entry: Entry
+    closes_at: datetime
+    click_estimated: bool | None
+
+
+Decision = NotConcerned | Skip | Withhold | Expire | CallOff | Wait | Send
+
+
+def decide(
+    route: Route,
+    lead: LeadFacts,
+    starts: Starts,
+    key: DeliveryKey,
+    *,
+    now: datetime,
+    entered_after: datetime | None = None,
+    reopened: Reopened | None = None,
+) -> Decision:
+    """Judge one conversion of one lead for one destination.
+
+    The order of questions is part of the meaning: does it concern us, did it happen after its start, is there still
+    time, is its time believable, is it allowed, can the person be recognised, is it too early, what is it worth, does
+    it still stand. Where there is no time left, what else stood in its way is told beside that.
+
+    Args:
+        route: the conversion at the destination.
+        lead: what is known of the lead.
+        starts: from when the route's changes count.
+        key: the delivery's key.
+        now: the instant it would be sent.
+        entered_after: for a delivery cancelled before, only a later entry counts.
+        reopened: for a delivery that a human has sent though it stood before its start.
+    """
+    if not meets(route, lead):
+        return NotConcerned("where_does_not_match")
+    if not goes_this_way(route, lead):
+        return NotConcerned("another_way")
+    others = others_ids(route, lead)
+    if others:
+        return NotConcerned(ANOTHER_PLATFORM, f"only {', '.join(others)}")
+    entry = first_entry(route, lead, starts, key, after=entered_after)
+    if entry is None:
+        return NotConcerned("stage_not_reached")
+    entry = _assumed(entry, reopened)
+    skipped = _before_start(entry, starts, reopened)
+    if skipped is not None:
+        return Skip(skipped, entry)
+    decision = _judge(route, lead, key, entry, now)
+    gone = left(route, lead, entry.at, key, starts.renamed)
+    if route.undo is None or gone is None or not gone.is_still_there:
+        return decision
+    return _without_what_is_undone(decision, gone.at + route.undo.after, now)
+
+
+def _judge(
+    route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: datetime
+) -> Expire | Withhold | Wait | Send:
+    click = click_for(route, lead, entry.at)
+    identifiers = identifiers_for(route, lead, click)
+    spent = None if click or identifiers else spent_click(route, lead, entry.at)
+    time_left = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
+    is_late = now > time_left.closes_at
+    known_by = _KnownBy(click, identifiers, was_known=is_late and spent is not None)
+    decision = _in_time(route, lead, key, entry, known_by=known_by, time_left=time_left, now=now)
+    if not is_late:
+        return decision
+    held_for = decision.reason if isinstance(decision, Withhold) else None
+    return Expire("window_closed", entry, time_left.closes_at, held_for)
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownBy:
+    """By what the platform can tell whose conversion it is."""
+
+    click: KnownClickId | None
+    identifiers: tuple[Identifier, ...]
+    was_known: bool
+    """Whether it could have been told by an id that was erased when its window closed."""
+
+
+def _in_time(
+    route: Route,
+    lead: LeadFacts,
+    key: DeliveryKey,
+    entry: Entry,
+    *,
+    known_by: _KnownBy,
+    time_left: Window,
+    now: datetime,
+) -> Withhold | Wait | Send:
+    """The decision, as if the window were open still."""
+    click, identifiers = known_by.click, known_by.identifiers
+
+    def withhold(reason: str, detail: str | None = None) -> Withhold:
+        return Withhold(reason, entry, time_left.closes_at, detail)
+
+    if entry.implausible:
+        return withhold("time")
+    consent = consent_to_send(route, lead)
+    if isinstance(consent, Withheld):
+        return withhold(consent.reason)
+    if click is None and not identifiers and not known_by.was_known:
+        return withhold(*_unrecognised(route, lead))
+    value = value_to_send(route, lead, entry.at, time_left.closes_at, now)
+    match value:
+        case NoValue():
+            return withhold(value.reason, value.detail)
+        case AwaitValue():
+            return Wait("value_awaited", max(value.until, time_left.opens_at), entry, time_left.closes_at)
+    if entry.at > now + AHEAD:
+        # A day without a time is told by its noon, which may still be to come.
+        return Wait("noon_awaited", max(entry.at, time_left.opens_at), entry, time_left.closes_at)
+    if now < time_left.opens_at:
+        return Wait("click_too_recent", time_left.opens_at, entry, time_left.closes_at)
+    event = Event(
+        key=key,
+        target=route.target,
+        at=entry.at,
+        click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
+        identifiers=identifiers,
+        value=None if value is None else Money(value, route.currency),
+        consent=consent,
+    )
+    return Send(event, entry, time_left.closes_at, None if click is None else click.estimated)
+
+
+def _without_what_is_undone(decision: Expire | Withhold | Wait | Send, until: datetime, now: datetime) -> Decision:
+    """The same of a lead that was lost afterwards: it may come back until then, and is called off after that."""
+    match decision:
+        case Expire():
+            return decision
+        case Withhold() | Wait() | Send() if now >= until:
+            return CallOff(UNDONE, decision.entry, decision.closes_at)
+        case Withhold():
+            # It goes nowhere meanwhile, and shows what a human can mend.
+            return decision
+        case Wait() | Send():
+            return Wait(MAY_COME_BACK, until, decision.entry, decision.closes_at)
+    assert_never(decision)
+
+
+def _unrecognised(route: Route, lead: LeadFacts) -> tuple[str, str | None]:
+    """Why the platform could not tell whose conversion it is."""
+    if route.contact_only:
+        return "no_identifier", lead.click_id_problem
+    return "no_click_id", lead.click_id_problem
+
+
+def meets(route: Route, lead: LeadFacts) -> bool:
+    """Whether the lead is one of those that the conversion and its destination are for."""
+    return all(_holds(condition, lead.where) for condition in route.where)
+
+
+def _holds(condition: Mapping[str, frozenset[str]], where: Mapping[str, str]) -> bool:
+    return all(where.get(path) in values for path, values in condition.items())
+
+
+def _assumed(entry: Entry, reopened: Reopened | None) -> Entry:
+    """The entry at the time a human has taken for it, where it has none of its own."""
+    if reopened is None or reopened.assumed_at is None or entry.origin is not Origin.BASELINE:
+        return entry
+    return replace(entry, at=reopened.assumed_at, origin=Origin.ASSUMED)
+
+
+def _before_start(entry: Entry, starts: Starts, reopened: Reopened | None) -> str | None:
+    start = starts.of(entry.label)
+    if entry.origin is Origin.BASELINE:
+        # Undated at first sight: the entry is known to lie after the start only where something before it does, the
+        # lead's creation or a dated status that was another.
+        return None if entry.after >= start else "baseline"
+    if reopened is not None:
+        start = min(start, reopened.counts_from)
+    return "before_since" if entry.at < start else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a delivery stands, and what its last settled answer was."""
+
+    fate: Fate
+    outcome: OutcomeClass | None = None
+    mended: bool = False
+    """Whether fresh data make it another event than the one that was refused."""
+    withdrawn: bool = False
+    """Whether the lead says no to the destination now."""
+    gone: bool = False
+    """Whether the lead is in Oplead no more."""
+    was_gone: bool = False
+    """Whether it was called off because the lead was."""
+    closed: bool = False
+    """Whether the time it could have gone out in is over."""
+    told_by_others: bool = False
+    """Whether a human has said that the platform has it by other means."""
+
+
+def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
+    """The fate a decision puts a delivery in (perhaps the one it has); None leaves the delivery alone.
+
+    Args:
+        standing: where it stands; None where there is no such delivery yet.
+        decision: what should become of it now.
+    """
+    wanted = _wanted(decision)
+    if standing is None:
+        return wanted
+    is_anothers = isinstance(decision, NotConcerned) and decision.reason == ANOTHER_PLATFORM
+    match standing.fate:
+        case Fate.SKIPPED:
+            if standing.told_by_others or wanted is Fate.CANCELLED:
+                return None
+            # A start moved back in the settings brings it to life, or a human who has it sent.
+            return Fate.SKIPPED if is_anothers else wanted
+        case Fate.PENDING | Fate.WITHHELD:
+            # What turns out to be another platform's is no loss of this one's: it counts no more, until it has an id.
+            open_or_expired = Fate.SKIPPED if is_anothers else _still_open(wanted, closed=standing.closed)
+            # What is withheld is not sent without consent either way, and may be given again.
+            called_off = standing.gone or (standing.withdrawn and standing.fate is Fate.PENDING)
+            return Fate.CANCELLED if called_off and open_or_expired is not Fate.EXPIRED else open_or_expired
+        case Fate.REJECTED:
+            mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
+            return Fate.PENDING if mended and wanted is Fate.PENDING else None
+        case Fate.CANCELLED:
+            # The decision was asked for entries later than the cancelled one, unless only the lead had been away.
+            if wanted is Fate.PENDING:
+                return Fate.PENDING
+            return Fate.CANCELLED if standing.was_gone and standing.withdrawn else None
+        case Fate.IN_DOUBT:
+            return Fate.UNCONFIRMED if standing.withdrawn else None
+        case Fate.IN_FLIGHT | Fate.SUBMITTED | Fate.ACCEPTED | Fate.EXPIRED | Fate.UNCONFIRMED:
+            return None
+    assert_never(standing.fate)
+
+
+def reason_of(decision: Decision) -> str | None:
+    """The reason a decision gives for not sending now."""
+    return None if isinstance(decision, Send) else decision.reason
+
+
+def _wanted(decision: Decision) -> Fate | None:
+    match decision:
+        case NotConcerned():
+            return None
+        case Skip():
+            return Fate.SKIPPED
+        case Withhold():
+            return Fate.WITHHELD
+        case Expire():
+            return Fate.EXPIRED
+        case CallOff():
+            return Fate.CANCELLED
+        case Wait() | Send():
+            return Fate.PENDING
+    assert_never(decision)
+
+
+def _still_open(wanted: Fate | None, *, closed: bool) -> Fate:
+    # Settings that no longer want an open delivery may be a slip: while there is time it is kept back, not forgotten.
+    if wanted not in (None, Fate.SKIPPED):
+        return wanted
+    return Fate.EXPIRED if closed else Fate.WITHHELD

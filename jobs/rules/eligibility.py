@@ -1,0 +1,104 @@
+"""By which click id or contact data a lead may go out, and from when until when. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.records import ClickIdKind, Identifier
+from jobs.rules.extraction import ERASED
+from jobs.rules.model import KnownClickId, LeadFacts, Route
+
+ANOTHER_PLATFORM = "another_platform"
+"""The reason of what is no business of a destination: its lead came by another platform's ad."""
+_OF_A_BROWSER = frozenset({ClickIdKind.FBP})
+"""They name a browser that has been to the site, whatever led it there."""
+
+
+def goes_this_way(route: Route, lead: LeadFacts) -> bool:
+    """Whether the ids a lead came with lead it by this route, and not by another of the same destination."""
+    kinds = {click.kind for click in lead.click_ids}
+    return kinds.isdisjoint(route.never_with) and (not route.only_with or not kinds.isdisjoint(route.only_with))
+
+
+def is_other_way(route: Route, other: Route) -> bool:
+    """Whether another route tells the same destination of the same stage, for leads that came with other ids."""
+    same = (route.destination, route.stage) == (other.destination, other.stage)
+    return same and bool(route.only_with & other.never_with or route.never_with & other.only_with)
+
+
+def is_alternative(route: Route, other: Route) -> bool:
+    """Whether another route takes the same conversion to another destination of the same platform."""
+    elsewhere = route.conversion == other.conversion and route.destination != other.destination
+    return elsewhere and route.limits.click_ids == other.limits.click_ids
+
+
+def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
+    """The kinds of click ids by which a lead belongs to other platforms and not to this route's; mostly none.
+
+    One whose own id could not be read may be this platform's, and so may one without any: they are mended, not told
+    as somebody else's. Where contact data alone will do, every lead is welcome.
+    """
+    kinds = {click.kind for click in lead.click_ids} - _OF_A_BROWSER
+    if route.contact_only or lead.click_id_problem is not None or not kinds.isdisjoint(route.limits.click_ids):
+        return ()
+    return tuple(sorted(kinds))
+
+
+def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
+    """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
+    return _preferred(route, [click for click in lead.click_ids if not click.value.startswith(ERASED)], at)
+
+
+def spent_click(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
+    """The one that would have been sent, had it not been erased when its window closed."""
+    return _preferred(route, [click for click in lead.click_ids if click.value.startswith(ERASED)], at)
+
+
+def _preferred(route: Route, known: Sequence[KnownClickId], at: datetime) -> KnownClickId | None:
+    alike = route.limits.interchangeable
+    for kind in route.limits.click_ids:
+        kinds = alike if kind in alike else {kind}
+        clicks = [click for click in known if click.kind in kinds and click.clicked_at <= at]
+        clicks = [click for click in clicks if not _is_part_of_another(click, clicks)]
+        if clicks:
+            return max(clicks, key=lambda click: (click.clicked_at, click.value))
+    return None
+
+
+def _is_part_of_another(click: KnownClickId, clicks: Sequence[KnownClickId]) -> bool:
+    """Whether another form of the same id holds it whole: the cookie that a browser made of it says more."""
+    return any(other.value.endswith(f".{click.value}") for other in clicks)
+
+
+def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -> tuple[Identifier, ...]:
+    """The contact hashes that go with a click id, or stand alone where the route allows it."""
+    known = lead.identifiers.get(route.destination, ())
+    if click is None:
+        return known if route.contact_only else ()
+    beside = route.attach_contact and click.kind in route.limits.contact_beside
+    return known if beside else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time in which a platform takes a conversion, counted at the instant of sending."""
+
+    opens_at: datetime
+    closes_at: datetime
+
+
+def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool) -> Window:
+    """When a conversion that happened `at` may go out.
+
+    Counted from its click, or from the lead's creation where there is none; never longer after it happened than the
+    platform takes events.
+    """
+    limits = route.limits
+    if click is not None:
+        opens_at, closes_at = click.clicked_at + limits.opens_after_click, click.clicked_at + route.click_window
+    else:
+        opens_at = lead.created_at
+        closes_at = lead.created_at + (limits.contact_window if by_contact else limits.click_window)
+    if route.event_window is not None:
+        closes_at = min(closes_at, at + route.event_window)
+    return Window(opens_at, closes_at)

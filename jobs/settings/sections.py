@@ -1,0 +1,411 @@
+"""Sections of the configuration file: `oplead`, `conversions`, and notifications."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PositiveInt,
+    SecretStr,
+    Tag,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic import ValidationError as Wrong
+
+from jobs.settings.references import Address, References, is_local
+from jobs.settings.types import (
+    ActionId,
+    Like,
+    OneOrMore,
+    Path_,
+    Paths,
+    Secret,
+    Slug,
+    Span,
+    StageNames,
+    Strict,
+    Text,
+    YesNo,
+)
+
+HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
+
+
+class Auth(Strict):
+    """How the token is shown to Oplead, which publishes no rule for it."""
+
+    style: Literal["bearer", "header", "query", "none"] = "bearer"
+    """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
+    name: Text | None = None
+    """The header's or query parameter's name, for `header` and `query`."""
+    prefix: Annotated[str, Like(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
+    """What stands before the token in the header, its space included."""
+
+
+class Pagination(Strict):
+    """How Oplead's list goes on to its next page."""
+
+    style: Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"] = "auto"
+    """`auto` follows only what describes itself: a next URL of the same host, a Link header, or a cursor."""
+    items: Path_ | None = None
+    """Where the array of leads is; searched for where unset."""
+    next: Path_ | None = None
+    """Where the next URL or cursor stands in an answer."""
+    page_param: Text = "page"
+    """The query parameter of the page number, for `page`."""
+    first_page: int = Field(default=1, ge=0, le=1)
+    """The first page's number."""
+    size_param: Text | None = None
+    """The query parameter of the page size, where Oplead takes one."""
+    size: PositiveInt | None = Field(default=None, le=1000)
+    """How many leads to ask for at a time."""
+    offset_param: Text = "offset"
+    """The query parameter of the offset, for `offset`."""
+    cursor_param: Text = "cursor"
+    """The query parameter of the cursor, for `cursor`; that of a page's last lead, for `last_id`."""
+    total: Path_ | None = None
+    """Where an answer tells how many leads there are in all; searched for where unset."""
+    total_header: Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None = None
+    """The header in which an answer tells how many leads there are in all; none is believed unless it is named."""
+    max_pages: PositiveInt = 10_000
+    """Where a list that never ends is given up."""
+
+
+class SinceFilter(Strict):
+    """A query parameter by which Oplead lists only what changed since a time."""
+
+    param: Text
+    """The name of Oplead's query parameter, as updated_after."""
+    format: Annotated[
+        str,
+        Like(
+            # Only what every machine writes alike; names of months and days would follow its language.
+            r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
+            "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
+        ),
+    ] = "iso"
+    """How the time is written there: `iso`, `date`, `epoch_s`, `epoch_ms`, or by a pattern as %d/%m/%Y."""
+    until_param: Text | None = None
+    """The name of the parameter for the end of the time, where Oplead wants both; it is given the present."""
+
+
+class Fields(Strict):
+    """Where each thing stands in a lead; several paths are tried in turn.
+
+    Unset ones use what is known of Oplead.
+    """
+
+    id: Paths | None = None
+    """The lead's id."""
+    created_at: Paths | None = None
+    """When the lead was created."""
+    updated_at: Paths | None = None
+    """When anything in it last changed."""
+    status: Paths | None = None
+    """Its status label."""
+    status_at: Paths | None = None
+    """Since when it has that label."""
+    history: Paths | None = None
+    """The list of its past labels with their times."""
+    click_id: Paths | None = None
+    """The click ids of its advertisement."""
+    click_id_at: Paths | None = None
+    """When the click happened."""
+    utm_source: Paths | None = None
+    """UTM source."""
+    utm_medium: Paths | None = None
+    """UTM medium."""
+    utm_campaign: Paths | None = None
+    """UTM campaign."""
+    email: Paths | None = None
+    """E-mail address."""
+    phone: Paths | None = None
+    """Phone numbers."""
+    first_name: Paths | None = None
+    """First name."""
+    last_name: Paths | None = None
+    """Last name."""
+    postcode: Paths | None = None
+    """Postcode."""
+    city: Paths | None = None
+    """City."""
+    country: Paths | None = None
+    """Country."""
+
+
+class Oplead(Strict):
+    """The source of leads."""
+
+    token: Secret
+    """A reference: `${OPLEAD_TOKEN}` or `file:/run/secrets/oplead`."""
+    base_url: Address = AnyUrl("https://api.oplead.com")
+    """Oplead's address, or a local server's."""
+    path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
+    """What stands before `leads_path` and `lead_path`."""
+    leads_path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
+    """The path of the list."""
+    lead_path: Annotated[
+        str,
+        Like(
+            r"(/[^\s/?#{}]+)*/[^\s/?#{}]*\{id\}[^\s/?#{}]*(/[^\s/?#{}]+)*",
+            "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
+        ),
+    ] = "/leads/{id}"
+    """The path of one lead, `{id}` in the place of its id."""
+    extra_headers: dict[
+        Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
+        Annotated[str, Like(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents")],
+    ] = Field(default_factory=dict)
+    """Headers that every request carries, as X-Tenant; never a key: that is `token`, shown by `auth`."""
+    extra_query: dict[Text, Text] = Field(default_factory=dict)
+    """Query parameters that every request carries, as archived; never a key."""
+    auth: Auth = Auth()
+    """How the token is shown."""
+    pagination: Pagination = Pagination()
+    """How the list goes on."""
+    pull: Literal["since", "list", "details"] | None = None
+    """`list` reads every page and finds changes by digest, `since` asks for them, `details` reads each lead's page."""
+    since_filter: SinceFilter | None = None
+    """The filter by which `since` asks for changes."""
+    detail: Literal["auto", "always", "never"] = "auto"
+    """Whether a lead's own page is read: `auto` only where the list leaves out the click ids."""
+    fields: Fields = Fields()
+    """Where things stand in a lead."""
+    rate: PositiveInt = Field(default=90, le=100)
+    """Requests a minute; Oplead's published limit is 100."""
+    in_flight: PositiveInt = Field(default=4, le=16)
+    """How many of leads' own pages may be asked for at once."""
+    overlap: Span = timedelta(days=3)
+    """How far each pull reaches back before the last one."""
+    budget: Span = timedelta(hours=4)
+    """How long a pull may take."""
+    max_requests: PositiveInt | None = None
+    """After so many requests a pull stops at a page's end; the next one goes on there."""
+    largest_page_mb: PositiveInt = Field(default=64, le=1024)
+    """How many megabytes a page of the list may have, unpacked; a larger one is refused unread."""
+
+    @property
+    def pull_style(self) -> Literal["since", "list", "details"]:
+        """How leads are pulled: as written, else `since` where a filter is named, else `list`."""
+        return self.pull or ("since" if self.since_filter else "list")
+
+
+class FieldValue(Strict):
+    """A conversion's value read from the lead."""
+
+    field: Path_
+    """Where the amount stands in a lead, as amount."""
+    tax: Literal["included", "excluded"]
+    """Whether that amount has tax in it: included or excluded."""
+    otherwise: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)] | None = None
+    """The value of a conversion whose amount is still missing after `wait_for_value`."""
+    wait_for_value: Span = timedelta(days=3)
+    """How long a conversion waits for its amount."""
+    restate_above: Annotated[str, Like(r"[0-9]{1,3} ?%|off", "write a percentage, as 5 %, or off")] = "5 %"
+    """By how much an amount must change to be corrected afterwards; `off` corrects no amount."""
+
+    @property
+    def restated_above(self) -> Decimal | None:
+        """The same as a share; None where no amount is corrected."""
+        if self.restate_above == "off":
+            return None
+        return Decimal(self.restate_above.removesuffix("%").strip()) / 100
+
+
+FixedValue = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
+
+
+def _kind_of_value(value: object) -> str:
+    return "<field>" if isinstance(value, dict | FieldValue) else "<fixed>"
+
+
+# Told apart by their shape, so that an error speaks of the one that was meant.
+Value = Annotated[
+    Annotated[FixedValue, Tag("<fixed>")] | Annotated[FieldValue, Tag("<field>")],
+    Discriminator(_kind_of_value),
+]
+
+
+def _day_or_time(value: object) -> object:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError("write a day as 2026-09-01, or a time as 2026-09-01 08:00") from None
+    if isinstance(value, datetime) and not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+        raise ValueError(f"write a year between {EARLIEST_YEAR} and {LATEST_YEAR}")
+    return value
+
+
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
+Since = Annotated[datetime, BeforeValidator(_day_or_time, json_schema_input_type=date | datetime)]
+"""A day (its midnight) or a time; without an offset, in the account's zone."""
+
+
+def in_utc(since: datetime | None, zone: ZoneInfo) -> datetime | None:
+    """A start in UTC; a time without an offset is one of `zone`."""
+    if since is None:
+        return None
+    return (since if since.tzinfo else since.replace(tzinfo=zone)).astimezone(UTC)
+
+
+class GoogleAction(Strict):
+    """A conversion action of Google Ads."""
+
+    id: ActionId
+    """The conversion action's id, the number after ctId= in its address in Google Ads."""
+    click_window_days: Annotated[int, Field(ge=1, le=90)] | None = None
+    """The action's click-through window, as Google Ads shows it."""
+
+
+class GoogleConversion(Strict):
+    """What a conversion is in Google Ads."""
+
+    conversion_action: GoogleAction
+    """The conversion action: its id, or { id, click_window_days }."""
+    event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] | None = None
+    """Where Google is told it happened; else the destination's."""
+    destination: Slug | None = None
+    """Which `google_ads` destination; all of them where unset."""
+
+    @field_validator("conversion_action", mode="before", json_schema_input_type=GoogleAction | str | int)
+    @classmethod
+    def _a_bare_id_is_an_action(cls, value: object) -> object:
+        return {"id": value} if isinstance(value, str | int) else value
+
+
+class MetaConversion(Strict):
+    """What a conversion is for Meta."""
+
+    event: Annotated[
+        str, Like(r"[A-Za-z0-9_ ]{1,50}", "an event name has letters, digits, _ and spaces only, as Purchase")
+    ]
+    """The event's name, as Schedule or Purchase."""
+    action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] | None = None
+    """Where Meta is told it happened; else the destination's."""
+
+
+class Conversion(Strict):
+    """One thing worth telling the platforms: a lead reaching a stage."""
+
+    id: Slug
+    """A short name that stays the same for good, as sale."""
+    name: Text | None = None
+    """What reports call it."""
+    stage: Slug
+    """The stage that counts: one of `stages`, or created."""
+    since: Since | None = None
+    """Changes before it are not sent; default: the first real run that saw this conversion."""
+    where: dict[Path_, OneOrMore] = Field(default_factory=dict)
+    """Only leads whose field has one of these values."""
+    was: Slug | None = None
+    """The id this conversion had before; `none` for one that is new though it looks like a renamed one."""
+    implied_by: StageNames = ()
+    """Later stages that count as this one where it was skipped."""
+    value: Value | None = None
+    """A number, or { field, tax, otherwise }; without it no value is sent."""
+    undo_when: StageNames = ()
+    """Stages that take the conversion back."""
+    undo_after: Span = timedelta(days=3)
+    """How long a lead must stay there first."""
+    undo_via: Literal["data_manager", "google_ads_api"] | None = None
+    """The way by which it is taken back."""
+    count_once_per: Literal["lead", "click", "person"] = "lead"
+    """What counts once: the lead, its click, or the person; of several leads only the first is sent."""
+    within: Span = timedelta(days=30)
+    """For how long a click or person counts once, from one lead's conversion to another's."""
+    shared_action: YesNo = False
+    """Whether another conversion may use the same conversion action; both must say so."""
+    google_ads: GoogleConversion | None = None
+    """What it is in Google Ads."""
+    meta: MetaConversion | None = None
+    """What it is for Meta."""
+
+    def since_in(self, zone: ZoneInfo) -> "Conversion":
+        """The same conversion with `since` in UTC."""
+        return self.model_copy(update={"since": in_utc(self.since, zone)})
+
+
+_URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
+
+
+def _known_to_apprise(address: SecretStr, info: ValidationInfo) -> SecretStr:
+    if _is_left_alone(info):
+        return address
+    from connectors.notifiers import is_address  # noqa: PLC0415 - it loads a hundred services
+
+    if not is_address(address.get_secret_value()):
+        raise ValueError(
+            "the address found here is none that messages can be sent to: write it as apprise does, a mailbox as "
+            "mailtos://user:password@host?to=someone@host, a webhook as jsons://host/path, Slack as slack://…; "
+            "https://github.com/caronc/apprise/wiki lists them all"
+        )
+    return address
+
+
+def _asked_for(address: SecretStr, info: ValidationInfo) -> SecretStr:
+    if _is_left_alone(info):
+        return address
+    try:
+        url = _URL.validate_python(address.get_secret_value())
+    except Wrong:
+        url = None
+    if url is None or not url.host or not (url.scheme == "https" or (url.scheme == "http" and is_local(url))):
+        raise ValueError(
+            "the address found here cannot be asked for: write the one that your monitor shows, as "
+            "https://hc-ping.com/your-id (plain http is for this machine only)"
+        )
+    return address
+
+
+def _is_left_alone(info: ValidationInfo) -> bool:
+    """Whether what is read is a reference still, and no address."""
+    return isinstance(info.context, References) and not info.context.looks_up
+
+
+def _metrics_file(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.endswith(".prom") or not value.isprintable():
+        raise ValueError("write the path of a file whose name ends in .prom: the node exporter reads no other")
+    return info.context.folder / value if isinstance(info.context, References) else value
+
+
+NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
+PingAddress = Annotated[Secret, AfterValidator(_asked_for)]
+MetricsFile = Annotated[Path, BeforeValidator(_metrics_file, json_schema_input_type=str)]
+Percentage = Annotated[str, Like(r"[0-9]{1,2} ?%", "write a percentage below 100, as 5 %")]
+
+
+class NotifyWhen(Strict):
+    """When someone is told: thresholds, each with a default."""
+
+    rejected_above: Percentage = "5 %"
+    """More than this share of what a platform settled tonight was rejected …"""
+    rejected_at_least: PositiveInt = 5
+    """… and so many at least."""
+    silent_above: PositiveInt = 5
+    """Nothing was sent tonight, where half of the last 14 nights sent so many at least."""
+    acceptance_drop: Annotated[int, Field(ge=1, le=100)] = 20
+    """The share accepted is so many points under what it usually is."""
+    expires_within: Span = timedelta(days=3)
+    """How long before they expire someone is told of conversions that cannot be sent."""
+    ends_within: Span = timedelta(days=60)
+    """How long before it ends someone is told of an interface's version."""
+
+    @property
+    def rejected_share(self) -> Fraction:
+        """`rejected_above` as a share of one."""
+        return Fraction(int(self.rejected_above.removesuffix("%").strip()), 100)

@@ -1,0 +1,229 @@
+"""Types of single values: ids, names, durations, currencies, secrets, the state's place."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SecretStr,
+    ValidationInfo,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from jobs.settings.references import References, token_address
+
+_CODES = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
+CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ
+GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP
+LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR
+PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC
+SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF
+XPF YER ZAR ZMW ZWG
+"""
+CURRENCIES = frozenset(_CODES.split())
+
+
+_SPAN = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(d|h|min|m|s)\s*")
+_UNIT = {"d": "days", "h": "hours", "min": "minutes", "m": "minutes", "s": "seconds"}
+LONGEST_SPAN = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """A text that matches `pattern` whole; else people read `message`, here and in their editor."""
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._match, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # `patternErrorMessage` is understood by the YAML language server; other tools pass over it.
+        return handler(schema) | {"pattern": f"^({self.pattern})$", "patternErrorMessage": self.message}
+
+    def _match(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(self.message)
+        return text
+
+
+def _span(value: object) -> object:
+    """`3 d`, `4h`, `45 min`: how people write a length of time."""
+    if isinstance(value, timedelta):
+        return value
+    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a length of time as 3 d, 4 h, 45 min or 30 s")
+    span = timedelta(**{_UNIT[match[2]]: float(match[1])})
+    if span > LONGEST_SPAN:
+        raise ValueError("this is longer than ten years; write a shorter time")
+    return span
+
+
+Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str)]
+"""A length of time as people write it, ten years at most."""
+
+
+def digits(value: object) -> object:
+    """YAML reads 1234567890 as a number: it is the same id."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def hyphened_digits(value: object) -> object:
+    """Google shows a customer's id as 123-456-7890, and some write its other ids so; Meta's have no hyphens."""
+    found = digits(value)
+    return found.replace("-", "") if isinstance(found, str) else found
+
+
+def one_or_many(value: object) -> object:
+    """`Gagné` is as good as `[Gagné]`."""
+    return value if isinstance(value, list | tuple) or value is None else [value]
+
+
+def true_or_false(value: object) -> object:
+    """The two words of YAML 1.2, in any case; `yes` and `oui` are refused rather than guessed."""
+    words = {"true": True, "false": False}
+    word = value.casefold() if isinstance(value, str) else value
+    if isinstance(word, str) and word not in words:
+        raise ValueError("write true or false")
+    return words[word] if isinstance(word, str) else word
+
+
+def _from_reference(value: object, info: ValidationInfo) -> object:
+    """Without references in the context (a model built without a file) a secret is taken as it is."""
+    if isinstance(info.context, References) and isinstance(value, str) and info.context.looks_up:
+        return info.context.secret(value)
+    return value
+
+
+def _key_file(value: object, info: ValidationInfo) -> object:
+    if isinstance(info.context, References) and isinstance(value, str) and info.context.looks_up:
+        path = info.context.path(value)
+        token_address(path)
+        return path
+    return value
+
+
+def _a_persons_phone(text: str) -> str:
+    from connectors.contact import clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
+    if len(clean_phones([text], country=None)) != 1:
+        raise ValueError("no person has this phone number; write one as 06 12 34 56 78 or +33 6 12 34 56 78")
+    return text
+
+
+def _in_circulation(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("there is no currency of this code; for euros write EUR")
+    return code
+
+
+Secret = Annotated[
+    SecretStr,
+    BeforeValidator(_from_reference),
+    Field(json_schema_extra={"pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
+]
+KeyFile = Annotated[Path, BeforeValidator(_key_file, json_schema_input_type=str)]
+CustomerId = Annotated[
+    str,
+    BeforeValidator(hyphened_digits, json_schema_input_type=str | int),
+    Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890"),
+]
+Digits = Annotated[
+    str,
+    BeforeValidator(digits, json_schema_input_type=str | int),
+    Like(r"[0-9]{1,20}", "write the id, digits only"),
+]
+ActionId = Annotated[
+    str,
+    BeforeValidator(hyphened_digits, json_schema_input_type=str | int),
+    Like(
+        r"[0-9]{1,20}",
+        "write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag",
+    ),
+]
+Currency = Annotated[
+    str,
+    Like(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"),
+    AfterValidator(_in_circulation),
+]
+Slug = Annotated[
+    str,
+    Like(
+        r"[a-z0-9][a-z0-9_-]{0,39}",
+        "a name has lowercase letters without accents, digits, - and _, 40 at most; it begins with no sign",
+    ),
+]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+EmailDomain = Annotated[
+    str, Like(r"[^\s@,;/]+\.[^\s@,;/.]+", "write what stands after the @ of an address, as example.com")
+]
+Phone = Annotated[Text, AfterValidator(_a_persons_phone)]
+Path_ = Annotated[
+    str,
+    Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"),
+]
+"""A dotted path into a lead, `leadData.consent`."""
+OneOrMore = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+Paths = Annotated[
+    tuple[Path_, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+StageNames = Annotated[tuple[Slug, ...], BeforeValidator(one_or_many, json_schema_input_type=str | list[str])]
+YesNo = Annotated[bool, BeforeValidator(true_or_false, json_schema_input_type=bool)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused; nothing changes once it is read."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        coerce_numbers_to_str=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+
+_SQLITE = "sqlite:///"
+
+
+def state_address(state: str | None, *, account: str, folder: Path) -> str:
+    """The ledger's address with an absolute path; without one given, `ACCOUNT.db` in `folder`.
+
+    A relative path starts at `folder`, the configuration file's, never at the working directory: a night
+    started from elsewhere must not begin an empty ledger and send everything again.
+
+    Raises:
+        ValueError: it is no SQLite file.
+    """
+    if state is None:
+        return f"{_SQLITE}{(folder / f'{account}.db').resolve()}"
+    if state.startswith("postgres"):
+        raise ValueError("PostgreSQL is not available yet; write sqlite:///path/to/file.db")
+    path = state.removeprefix(_SQLITE)
+    if path == state or path.endswith("/") or not path.strip():
+        raise ValueError("write sqlite:/// and the path of a file, as sqlite:///state/account.db")
+    if path.startswith(":memory:") or not path.isprintable() or set(path) & set("?#%"):
+        raise ValueError("the ledger is a plain file: take :memory:, ?, # and % out of its path")
+    return f"{_SQLITE}{(folder / path).resolve()}"

@@ -1,0 +1,246 @@
+"""What starves bidding without anything failing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.records import ClickIdKind
+from jobs.alerts.detectors import (
+    Begun,
+    Fields,
+    Sample,
+    Share,
+    collapsed_share,
+    damaged_ids,
+    empty_fields,
+    kept_out,
+    stopped_clicks,
+    stopped_tonight,
+)
+from jobs.rules.model import Answer
+
+CONSENT, CLICK, GOES = "consent_missing", "no_click_id", None
+BARE = "no_click_id: a bare value, and no utm_source tells whose"
+
+
+def begun(*reasons, destination="google_ads"):
+    """Sales that qualified, and why each cannot be sent."""
+    return [Begun("sale", destination, reason) for reason in reasons]
+
+
+def told(tonight, before=()):
+    """What is said of tonight, without its numbers."""
+    return [each.told.partition(" (")[0] for each in stopped_tonight(tonight, list(before), words=str)]
+
+
+NONE = "conversions qualify tonight and none of them can be sent"
+HALF = "one reason stops at least half of tonight's conversions"
+
+
+@pytest.mark.parametrize(
+    ("tonight", "before", "expected"),
+    [
+        ([], [], []),
+        ([GOES], [], []),
+        ([CONSENT] * 5, [], [f"{NONE}: {CONSENT}"]),
+        ([CONSENT] * 4, [], []),
+        ([CONSENT], [CONSENT] * 4, [f"{NONE}: {CONSENT}"]),
+        ([CONSENT], [CONSENT] * 4 + [GOES], []),
+        ([CONSENT] * 4, [GOES, CONSENT], [f"{NONE}: {CONSENT}"]),
+        ([CLICK] * 5, [], [f"{NONE}: {CLICK}"]),
+        ([BARE] * 5, [], [f"{NONE}: {CLICK}"]),
+        ([CONSENT] * 5 + [GOES] * 5, [], [f"{HALF}: {CONSENT}"]),
+        ([CONSENT] * 5 + [GOES] * 6, [], []),
+        ([CONSENT] * 4 + [GOES] * 4, [], []),
+        ([CLICK] * 5 + [GOES] * 5, [], [f"{HALF}: {CLICK}"]),
+        ([CLICK] * 5 + [GOES] * 5, [CLICK] * 5 + [GOES] * 9, []),
+        ([CLICK] * 5 + [GOES] * 5, [CLICK] * 3 + [GOES] * 9, [f"{HALF}: {CLICK}"]),
+        ([CONSENT] * 5 + [GOES] * 5, [CONSENT] * 5 + [GOES] * 5, [f"{HALF}: {CONSENT}"]),
+    ],
+)
+def test_what_stops_a_night(tonight, before, expected):
+    """All of enough conversions, or half of them for one reason; what a healthy account always has is no alarm."""
+    assert expected == told(begun(*tonight), begun(*before))
+
+
+def test_one_cause_at_two_destinations_is_told_once():
+    """A human mends it once."""
+    tonight = begun(*[CONSENT] * 6) + begun(*[CONSENT] * 5, destination="meta")
+    (silence,) = stopped_tonight(tonight, [], words=str)
+
+    assert silence.told == f"{NONE}: {CONSENT} (6 of 6 for google_ads, 5 of 5 for meta)"
+
+
+def test_leads_without_an_ad_are_no_silence_of_one_platform():
+    """Meta got nothing tonight because nobody came by it: Google got its own."""
+    tonight = begun(CLICK, CLICK, *[GOES] * 3) + begun(CLICK, CLICK, destination="meta")
+    before = begun(*[CLICK] * 9, destination="meta")
+
+    assert [] == told(tonight, before)
+
+
+@given(st.lists(st.sampled_from([GOES, CONSENT, CLICK, BARE]), max_size=30))
+def test_fewer_than_five_stopped_are_never_an_alarm(reasons):
+    """Chance wakes nobody."""
+    stopped = [reason for reason in reasons if reason is not GOES]
+
+    assert len(stopped) >= 5 or [] == told(begun(*reasons))
+
+
+@pytest.mark.parametrize(
+    ("count", "before", "expected"), [(5, set(), 1), (4, set(), 0), (5, {("sale", "google_ads")}, 0)]
+)
+def test_a_where_that_never_let_anyone_in_is_told(count, before, expected):
+    """One that let somebody in once is a choice."""
+    assert expected == len(list(kept_out({("sale", "google_ads"): count}, before)))
+
+
+# ── fields ───────────────────────────────────────────────────────────────────────────────────────
+
+FIELDS = Fields("leadData.consent", None, where=("channel",), amounts=("amount",))
+
+
+def sample(consent=Answer.GRANTED, channel="site web", amounts=("amount",), personal=Answer.NOT_ASKED):
+    """A lead as it was read."""
+    return Sample(consent, personal, {} if channel is None else {"channel": channel}, frozenset(amounts))
+
+
+@pytest.mark.parametrize(
+    ("newest", "entered", "causes"),
+    [
+        ([sample()] * 20, [sample()] * 20, []),
+        ([sample(Answer.MISSING)] * 20, [], ["field:leadData.consent"]),
+        ([sample(Answer.MISSING)] * 19, [], []),
+        ([sample(Answer.MISSING)] * 19 + [sample()], [], []),
+        ([sample(Answer.MISSING)] * 20 + [sample()] * 30, [], ["field:leadData.consent"]),
+        ([sample(Answer.REFUSED)] * 20, [], []),
+        ([sample(channel=None)] * 20, [], ["field:channel"]),
+        ([sample(channel="<text, 3 characters>")] * 50, [], ["field:channel"]),
+        ([sample(channel="<text, 3 characters>")] * 20 + [sample()], [], []),
+        ([sample()] * 20, [sample(amounts=())] * 20, ["field:amount"]),
+        ([sample(amounts=())] * 20, [sample(amounts=())] * 5, ["field:amount"]),
+        ([sample(amounts=())] * 20, [sample(amounts=())] * 4, []),
+        ([sample(amounts=())] * 20, [], []),
+        ([sample()] * 20, [sample(amounts=())] * 19 + [sample()], []),
+    ],
+)
+def test_a_field_that_is_empty_on_every_lead_is_told(newest, entered, causes):
+    """Twenty leads, or five sold ones, are enough to say that a path is wrong; one with a value says that it is not."""
+    assert causes == [each.cause for each in empty_fields(newest, entered, FIELDS)]
+
+
+def test_a_second_signal_is_looked_at_where_it_is_asked_for():
+    """A field that nobody named cannot be empty."""
+    newest = [sample(personal=Answer.MISSING)] * 20
+    asked = Fields("leadData.consent", "leadData.ads", where=(), amounts=())
+
+    assert ["field:leadData.ads"] == [each.cause for each in empty_fields(newest, [], asked)]
+    assert [] == list(empty_fields(newest, [], FIELDS))
+
+
+# ── click ids ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("recent", "before", "alarms"),
+    [
+        ((20, 0), (100, 60), True),
+        ((20, 3), (100, 60), True),
+        ((20, 4), (100, 60), False),
+        ((19, 0), (100, 60), False),
+        ((20, 0), (19, 19), False),
+        ((20, 0), (100, 24), False),
+        ((20, 0), (100, 25), True),
+        ((100, 5), (100, 10), False),
+        ((20, 20), (20, 0), False),
+        ((0, 0), (0, 0), False),
+    ],
+)
+def test_a_collapse_of_the_share_of_click_ids_is_told(recent, before, alarms):
+    """Under a third of what it was, where chance would have left more."""
+    assert alarms == bool(list(collapsed_share(Share(*recent), Share(*before))))
+
+
+@pytest.mark.parametrize(
+    ("without", "earlier", "alarms"),
+    [
+        (10, [True] * 20, True),
+        (9, [True] * 20, False),
+        (10, [True] * 19, False),
+        (10, [True] * 60 + [False] * 40, False),
+        (11, [True] * 60 + [False] * 40, True),
+        (38, [True] * 20 + [False] * 80, False),
+        (60, [True] * 20 + [False] * 80, True),
+        (90, [True] + [False] * 400, False),
+        (90, [], False),
+        (0, [True] * 20, False),
+    ],
+)
+def test_click_ids_that_stop_are_told_once_chance_is_next_to_impossible(without, earlier, alarms):
+    """The fewer leads had one before, the more in a row must have none."""
+    assert alarms == bool(list(stopped_clicks([False] * without + earlier)))
+
+
+@given(st.integers(0, 9), st.lists(st.booleans(), max_size=80))
+def test_one_click_id_among_the_newest_leads_is_no_end_of_them(place, others):
+    """Whatever came before."""
+    assert [] == list(stopped_clicks([*[False] * place, True, *others]))
+
+
+WHOLE = "Cj0KCQjw" + "aB3-" * 20 + "wcB"
+MIXED = [WHOLE, WHOLE[:70], WHOLE[:85]] * 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "causes"),
+    [
+        (ClickIdKind.GCLID, [WHOLE] * 20, []),
+        (ClickIdKind.GCLID, MIXED, []),
+        (ClickIdKind.GCLID, [WHOLE[:50]] * 20, ["cut:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE[:50]] * 19, []),
+        (ClickIdKind.GCLID, [WHOLE[:50]] * 49 + [WHOLE], []),
+        (ClickIdKind.GCLID, [WHOLE[:50]] * 10 + [WHOLE[:44]] * 10, ["cut:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE[:50]] * 9 + [WHOLE[:44]] * 11, []),
+        (ClickIdKind.GCLID, [WHOLE.lower()] * 20, ["lowered:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE.lower()] * 10 + [WHOLE] * 10, ["lowered:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE.lower()] * 9 + [WHOLE] * 11, []),
+        (ClickIdKind.GCLID, [WHOLE.lower()[:50]] * 20, ["cut:gclid", "lowered:gclid"]),
+        (ClickIdKind.FBC, [f"fb.1.1600000000000.{WHOLE.lower()}"] * 20, []),
+        (ClickIdKind.LEAD_ID, ["123456789012345"] * 20, []),
+    ],
+)
+def test_ids_that_lost_their_end_or_their_capitals_are_told(kind, values, causes):
+    """Half of the latest ids of a kind, where each one alone might be chance."""
+    assert causes == [each.cause for each in damaged_ids([(kind, value) for value in values])]
+
+
+GCLIDS = [f"Cj0KCQjw{'aB3-x_7Zq' * 9}"[: 60 + number % 25] + f"{number:02}EALw_wcB" for number in range(50)]
+CUT = [f"Cj0KCQjw{'aB3-x_7Zq' * 9}"[:51] + f"{number:03}" for number in range(50)]
+OF_ONE_LENGTH = [f"EAIaIQob{'aB3-x_7Zq' * 9}"[:50] + "_BwE" for _ in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("newest", "earlier", "causes"),
+    [
+        (CUT[:12], GCLIDS[:30], ["cut:gclid"]),
+        (CUT[:11], GCLIDS[:30], []),
+        (CUT[:12], GCLIDS[:7], []),
+        ([*CUT[:11], GCLIDS[0]], GCLIDS[:30], []),
+        (OF_ONE_LENGTH[:12], GCLIDS[:30], []),
+        (CUT[:12], OF_ONE_LENGTH[:30], []),
+        ([value.lower() for value in GCLIDS[:12]], GCLIDS[12:50], ["lowered:gclid"]),
+        ([value.lower() for value in GCLIDS[:12]], [], ["lowered:gclid"]),
+        ([value.lower() for value in GCLIDS[:11]], GCLIDS[12:50], []),
+    ],
+)
+def test_the_newest_ids_in_a_row_are_told_of_before_they_are_half(newest, earlier, causes):
+    """Shorter than most before, all of one length and ending anywhere; or not a capital in all of them."""
+    assert causes == [each.cause for each in damaged_ids([(ClickIdKind.GCLID, one) for one in [*newest, *earlier]])]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ClickIdKind), st.text(max_size=70)), max_size=60))
+def test_no_id_stands_in_what_is_told(ids):
+    """A sentence goes into mails and logs."""
+    for each in damaged_ids([(kind, f"SECRET{value}") for kind, value in ids]):
+        assert "SECRET" not in each.told
+    assert len(ids) >= 20 or [] == list(damaged_ids(ids))

@@ -1,0 +1,119 @@
+"""Failures end in a sentence without data, and logs keep secrets to themselves."""
+
+import json
+import logging
+import signal
+
+import pytest
+import structlog
+
+from connectors.errors import Misconfigured
+from jobs.cancellation import StoppedBySignal
+from jobs.cli.exits import Exit, failure_of, worst
+from jobs.cli.output import start_logging
+from jobs.ledger.database import LedgerError
+from jobs.ledger.runs import LeaseHeldError, LeaseLostError
+from jobs.plan.planner import RenamedError
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LeaseHeldError("held"), Exit.HELD),
+        (LeaseLostError("lost"), Exit.HELD),
+        (LedgerError("damaged"), Exit.CONFIGURATION),
+        (RenamedError("renamed?"), Exit.CONFIGURATION),
+        (Misconfigured("no such clock"), Exit.CONFIGURATION),
+        (PermissionError(13, "Permission denied", "/some/folder"), Exit.CONFIGURATION),
+        (StoppedBySignal(signal.SIGTERM), 143),
+        (StoppedBySignal(signal.SIGINT), 130),
+        (KeyError("jeanne@maison.example"), Exit.BUG),
+    ],
+)
+def test_each_failure_has_its_exit_code(error, code):
+    """A scheduler can tell what to do from the code alone."""
+    assert code == failure_of(error).exit_code
+
+
+def test_an_unforeseen_error_shows_where_and_no_data():
+    """Neither its message nor that of its cause is shown: both may hold a person's data."""
+
+    def fail():
+        try:
+            {}["jeanne@maison.example"]
+        except KeyError as error:
+            raise ValueError("+33199001234") from error
+
+    with pytest.raises(ValueError, match="33199") as caught:
+        fail()
+    failure = failure_of(caught.value)
+    said = "\n".join([failure.message, *failure.trace])
+
+    assert "ValueError" in said
+    assert "in fail" in said
+    assert "jeanne" not in said
+    assert "199001234" not in said
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [([], 0), ([0, 1], 1), ([1, 75], 75), ([75, 3], 3), ([2, 3, 1], 3), ([2, 75], 2), ([2, 70], 70), ([0, 0], 0)],
+)
+def test_the_worst_of_several_accounts_wins(codes, code):
+    """3 over 2 over 75 over 1 over 0, and a bug over all."""
+    assert code == worst(codes)
+
+
+@pytest.fixture
+def _own_logging():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_secrets_never_reach_a_log_line(capsys):
+    """Known secrets are blanked in our events and in the libraries', wherever they stand."""
+    start_logging(as_json=True).learn(["s3cr3t-token"])
+    structlog.stdlib.get_logger().info("asked s3cr3t-token", address="http://x/?key=s3cr3t-token", all=["s3cr3t-token"])
+    logging.getLogger("some.library").warning("refused %s", "s3cr3t-token")
+    said = capsys.readouterr().err
+
+    assert "s3cr3t" not in said
+    assert 2 == len([json.loads(line) for line in said.splitlines()])
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_libraries_do_not_log_addresses(capsys):
+    """The HTTP library tells whole addresses at INFO; they are not wanted."""
+    start_logging(as_json=True)
+    logging.getLogger("httpx").info("GET http://127.0.0.1/v1/leads?email=jeanne@maison.example")
+    logging.getLogger("urllib3.connectionpool").debug("http://127.0.0.1/?token=x")
+
+    assert "" == capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_a_logged_exception_says_its_kind_and_not_its_data(capsys):
+    """A library's `log.exception` must not print what the exception holds."""
+    start_logging(as_json=True)
+    try:
+        int("jeanne@maison.example")
+    except ValueError:
+        logging.getLogger("some.library").exception("it failed")
+    said = capsys.readouterr().err
+
+    assert "ValueError" in said
+    assert "jeanne" not in said
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_a_person_reads_sentences(capsys):
+    """At a terminal a failure is its sentence, and its trace below."""
+    start_logging(as_json=False)
+    structlog.stdlib.get_logger().error("the state is damaged", trace=["jobs/pull/sync.py:3 in pull"], exit_code=70)
+
+    assert "the state is damaged\n  jobs/pull/sync.py:3 in pull\n" == capsys.readouterr().err

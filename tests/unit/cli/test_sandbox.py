@@ -1,0 +1,73 @@
+"""One folder holds one open sandbox."""
+
+from dataclasses import replace
+
+import pytest
+from ruamel.yaml import YAML
+
+from connectors.sandbox.oplead.shape import Shape, drawn_shape
+from jobs.cli.demo.sandbox import Cast, cast_of, staged
+from jobs.cli.exits import WrongUsageError
+from jobs.ledger.runs import LeaseHeldError
+
+FEW = Cast(leads=5)
+
+
+def test_somebodys_settings_are_not_written_over(tmp_path):
+    """A sandbox begun in the folder of an account."""
+    (tmp_path / "pipeline.yaml").write_text("account: maison-durand")
+    with pytest.raises(WrongUsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
+        pass
+
+    assert "account: maison-durand" == (tmp_path / "pipeline.yaml").read_text()
+
+
+def test_a_second_sandbox_in_one_folder_is_refused(tmp_path):
+    """It would rewrite the settings of the first and lose its state."""
+    with staged(tmp_path, FEW), pytest.raises(LeaseHeldError, match="open here already"), staged(tmp_path, FEW):
+        pass
+
+    with staged(tmp_path, FEW) as stage:
+        assert stage.settings.exists()
+
+
+def test_a_shape_can_be_written(tmp_path):
+    """An axis a line, the default on every other; it is kept when the sandbox is opened again."""
+    written = tmp_path / "shape.yaml"
+    written.write_text("pagination: after_id\npage_size: 50\nlist_has_details: false\n")
+    with staged(tmp_path / "box", cast_of(7, 5, str(written))) as stage:
+        first = stage.sandbox.oplead.shape
+
+    with staged(tmp_path / "box", FEW) as stage:
+        resumed = stage.sandbox.oplead
+
+    assert Shape(pagination="after_id", page_size=50, list_has_details=False) == first == resumed.shape
+    assert resumed.tells_shape
+
+
+@pytest.mark.parametrize("text", ["pagination: letters", "colour: red", "- page", "pagination: [", None])
+def test_a_shape_that_is_none_is_told(tmp_path, text):
+    """An unknown axis or position, no YAML, no file."""
+    written = tmp_path / "shape.yaml"
+    if text is not None:
+        written.write_text(text)
+
+    with pytest.raises(ValueError, match=r"shape\.yaml|axis|pagination"):
+        cast_of(7, 5, str(written))
+
+
+def test_a_shape_is_drawn_once_and_not_told(tmp_path):
+    """The settings say nothing of it, and whatever was switched since is kept."""
+    cast = Cast(leads=5, shape=3)
+    with staged(tmp_path, cast) as stage:
+        drawn = stage.sandbox.oplead.shape
+        stage.sandbox.oplead.switch("page_size", 50)
+
+    with staged(tmp_path, FEW) as stage:
+        resumed = stage.sandbox.oplead
+        told = YAML(typ="safe").load(stage.settings)["oplead"]
+
+    assert drawn_shape(3) == drawn
+    assert replace(drawn, page_size=50) == resumed.shape
+    assert not resumed.tells_shape
+    assert {"token", "base_url"} == set(told)

@@ -1,0 +1,117 @@
+"""One account with a source and a platform in memory, night after night."""
+
+import pytest
+from sqlmodel import col, select
+
+from jobs.deliver.resolve import Resolved, recover, resolve
+from jobs.deliver.sender import deliver
+from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
+from jobs.nightly import Deps, run_night
+from jobs.plan.adjustments import correct
+from jobs.plan.planner import adopt_settings, erase_idle, plan
+from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
+from tests.fakes import FakeClock, FakeSink, FakeSource
+
+
+class Account:
+    """What a night needs, and what it left behind; every step may also be run alone."""
+
+    def __init__(self, state):
+        self.state = state
+        self.path = state.path
+        self.clock = FakeClock()
+        self.source = FakeSource(clock=self.clock)
+        self.sink = FakeSink()
+        self.sinks = {GOOGLE: self.sink}
+        self.book = rulebook()
+        self.reach = REACH
+
+    def hold(self):
+        """Hold the ledger for one run."""
+        return self.state.hold(self.clock)
+
+    def put(self, *leads):
+        """Have the source serve these."""
+        for lead in leads:
+            self.source.put(lead)
+
+    def night(self, *, reading=True):
+        """The whole job, or what follows a night; its summary."""
+        self.source.made = 0
+        deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.reach)
+        with self.hold() as ledger:
+            return run_night(ledger, self.book, deps, reading=reading)
+
+    def prepare(self):
+        """Read and plan, and send nothing; what was planned."""
+        with self.hold() as ledger:
+            with ledger.writing() as session:
+                adopt_settings(session, self.book, now=self.clock.now())
+            recover(ledger, self.clock)
+            read(ledger, self.source, self.book, self.sinks, self.clock, reach=self.reach)
+            planned = plan(ledger, self.book, self.sinks, now=self.clock.now())
+            correct(ledger, self.book, now=self.clock.now())
+            erase_idle(ledger, self.sinks, now=self.clock.now())
+            return planned
+
+    def deliver(self, stopped=()):
+        """Send what is due; what that changed."""
+        with self.hold() as ledger:
+            now = self.clock.now()
+            return deliver(ledger, self.book, self.sinks, self.clock, jitter=lambda: 0.5, due_by=now, stopped=stopped)
+
+    def resolve(self):
+        """Ask for outcomes; what that changed."""
+        done = Resolved()
+        with self.hold() as ledger:
+            resolve(ledger, self.book, self.sinks, self.clock, done)
+        return done
+
+    def rows(self, table=Delivery):
+        """Every row of a table."""
+        with self.hold() as ledger, ledger.reading() as session:
+            return list(session.exec(select(table).order_by(*table.__table__.primary_key.columns)))
+
+    @property
+    def fates(self):
+        """Lead → fate, for accounts with one conversion."""
+        return {row.lead: row.fate for row in self.rows()}
+
+    @property
+    def reasons(self):
+        """Lead → reason, for accounts with one conversion."""
+        return {row.lead: row.reason for row in self.rows()}
+
+    @property
+    def requests(self):
+        """The state of every request, in order."""
+        return [row.state for row in self.rows(Request)]
+
+    @property
+    def hashed(self):
+        """The leads with contact hashes on disk."""
+        return {row.lead for row in self.rows(ContactHash)}
+
+    def causes(self, lead):
+        """The moves of a lead's delivery: fate and cause."""
+        with self.hold() as ledger, ledger.reading() as session:
+            statement = (
+                select(Transition)
+                .join(Delivery, col(Delivery.id) == col(Transition.delivery))
+                .where(Delivery.lead == lead)
+                .order_by(col(Transition.id))
+            )
+            return [(row.to_fate, row.cause) for row in session.exec(statement)]
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory):
+    """One state for all."""
+    return ReusedState(tmp_path_factory.mktemp("jobs"))
+
+
+@pytest.fixture
+def account(state):
+    """An account whose one conversion is a sale, sent by click id; nothing has happened yet."""
+    state.clear()
+    return Account(state)

@@ -1,0 +1,105 @@
+"""Countries as forms, exports and people spell them."""
+
+import phonenumbers
+import pytest
+from phonenumbers.geodata.locale import LOCALE_DATA
+
+from connectors.contact import HOME, region_of, says_nothing
+from connectors.country_table import TABLE
+
+MEANS_ANOTHER_THING = {"NA", "DOM", "dom"}
+"""To French exports: not available, and the overseas departments."""
+
+
+@pytest.mark.parametrize(
+    ("typed", "region"),
+    [
+        *((spelling, "FR") for spelling in ("FR", "fr", " Fr ", "FRA", "fra", "250", "F", "France", "FRANCE", "+33")),
+        *((spelling, "FR") for spelling in ("0033", "33", "fr-FR", "fr_FR", "fr_FR.UTF-8", "fr-fr", "en-FR")),
+        *((spelling, "FR") for spelling in ("France métropolitaine", "FRANCE METROPOLITAINE", "République française")),
+        *((spelling, "FR") for spelling in ("France (FR)", "FR - France", "FR/France", "\u200bFrance\u00a0", "Corse")),
+        *((spelling, "RE") for spelling in ("Réunion", "REUNION", "La Réunion", "Île de la Réunion", "REU", "638")),
+        *((spelling, "GF") for spelling in ("Guyane", "Guyane française", "French Guiana")),
+        ("Martinique", "MQ"),
+        ("Guadeloupe", "GP"),
+        ("Mayotte", "YT"),
+        ("Saint-Martin", "MF"),
+        ("St Barthélemy", "BL"),
+        ("Nouvelle-Calédonie", "NC"),
+        *((spelling, "BE") for spelling in ("Belgique", "Belgium", "België", "BEL", "056", "B", "fr-BE", "fr_BE")),
+        *((spelling, "CH") for spelling in ("Suisse", "Switzerland", "Schweiz", "CHE", "de-CH")),
+        *((spelling, "LU") for spelling in ("Luxembourg", "Grand-Duché de Luxembourg", "L")),
+        *((spelling, "GB") for spelling in ("Royaume-Uni", "UK", "U.K.", "GBR", "Angleterre", "United Kingdom")),
+        *((spelling, "US") for spelling in ("États-Unis", "Etats Unis", "USA", "U.S.A.", "en-US", "United States")),
+        *((spelling, "DE") for spelling in ("Allemagne", "L'Allemagne", "Deutschland", "D")),
+        ("Côte d’Ivoire", "CI"),
+        ("Maroc", "MA"),
+        ("Namibie", "NA"),
+        ("Kosovo", "XK"),
+    ],
+)
+def test_a_country_in_any_spelling(typed, region):
+    """Codes of ISO and cars, names in French and English, locales, dialling codes."""
+    assert region == region_of(typed)
+    assert not says_nothing(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *(None, "", " ", "-", "--", "?", ".", "/", "0", "n/a", "N/A", "#N/A", "NA", "n.a.", "N.C.", "null", "<null>"),
+        *("None", "NaN", "undefined", "inconnu", "Inconnue", "néant", "vide", "(vide)", "aucun"),
+        *("non renseigné", "Non communiquée", "\u200b", "\u00a0"),
+    ],
+)
+def test_what_stands_for_a_blank_is_the_accounts_country(typed):
+    """A dash is no foreign country."""
+    assert HOME == region_of(typed)
+    assert says_nothing(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("XYZ", "XX", "ZZ", "Syldavie", "étranger", "autre", "Europe", "999", "+999", "+1", "32", "75015"),
+        *("fr-be", "BE_FR", "France / Belgique", "Paris", "d'", "le", "x" * 10_000, "- " * 60),
+    ],
+)
+def test_what_names_no_country_is_not_guessed(typed):
+    """Nor is what may be two: `+1` is America's and Canada's, `fr-be` a language's or a country's."""
+    assert region_of(typed) is None
+
+
+def test_every_country_is_known_by_its_codes():
+    """Of ISO 3166, by another library's list."""
+    pycountry = pytest.importorskip("pycountry", reason="comes with Meta's library")
+    for country in pycountry.countries:
+        if country.alpha_2 in phonenumbers.SUPPORTED_REGIONS:
+            codes = {country.alpha_2, country.alpha_3, country.numeric, country.alpha_3.lower()} - MEANS_ANOTHER_THING
+            assert {country.alpha_2} == {region_of(code) for code in codes}
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_country_is_known_by_its_name(language):
+    """Each in the phone library's own list is that country's, and no other's."""
+    for region in LOCALE_DATA.keys() & phonenumbers.SUPPORTED_REGIONS:
+        name = LOCALE_DATA[region][language]
+        while name.startswith("*"):  # the same as in another language
+            name = LOCALE_DATA[region][name[1:]]
+        assert region == region_of(name) == region_of(name.upper())
+
+
+def test_no_name_or_code_means_two_countries():
+    """The later would take the earlier's phones."""
+    rows = [line.split(" ", 3) for line in TABLE.strip().splitlines()]
+    spellings = [spelling for row in rows for spelling in (*row[:3], *row[3].split(", ")) if spelling != "-"]
+
+    assert len(spellings) == len(set(spellings))
+    assert {"AC", "TA"} == phonenumbers.SUPPORTED_REGIONS - {row[0] for row in rows}
+
+
+@pytest.mark.timeout(10)
+def test_a_letter_is_no_country():
+    """However long: nobody searches it."""
+    assert region_of("Île de " * 1_000_000) is None
+    assert not says_nothing("-" * 10_000_000)

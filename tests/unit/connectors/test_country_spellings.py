@@ -1,0 +1,70 @@
+"""Every spelling of a country beside every spelling of a phone: the right hash on both platforms, or a told loss.
+
+What is expected is written by hand from the countries' numbering plans, and hashed here.
+"""
+
+from hashlib import sha256
+
+import pytest
+
+from connectors.contact import lost_phones
+from connectors.google_ads import identity as google
+from connectors.meta import identity as meta
+from connectors.records import Contact, IdentifierKind
+
+FRENCH, BELGIAN, SWISS, UNKNOWN = "French", "Belgian", "Swiss", "unknown"
+
+COUNTRIES = {
+    **dict.fromkeys((None, "", "FR", "fr ", "France", "FRA", "fr-FR", "fr_FR", "250", "F"), FRENCH),
+    **dict.fromkeys(("France métropolitaine", "Réunion", "Martinique", "-", "n/a", "null", "Inconnu"), FRENCH),
+    **dict.fromkeys(("Belgique", "BEL", "fr-BE"), BELGIAN),
+    "Suisse": SWISS,
+    **dict.fromkeys(("XYZ", "Atlantide", "fr-be"), UNKNOWN),
+}
+"""Whose plan a nationally written number is read by; the French departments overseas share the mainland's."""
+
+MOBILE, OVERSEAS, BOX = "+33612345678", "+590690001234", "+590976012345"
+BY_PLAN = {FRENCH: MOBILE, SWISS: "+41612345678"}  # 061 is Basel, and no Belgian town
+PHONES = {
+    "06 12 34 56 78": BY_PLAN,
+    "0612345678.0": BY_PLAN,
+    "Tél. : 06.12.34.56.78": BY_PLAN,
+    "06 12 34 56 78 (bureau)": BY_PLAN,
+    "+33 (0)6 12 34 56 78": dict.fromkeys((FRENCH, BELGIAN, SWISS, UNKNOWN), MOBILE),
+    "0033612345678": dict.fromkeys((FRENCH, BELGIAN, SWISS, UNKNOWN), MOBILE),
+    "0690 00 12 34": {FRENCH: OVERSEAS, SWISS: "+41690001234"},
+    "590690001234": dict.fromkeys((FRENCH, BELGIAN, SWISS, UNKNOWN), OVERSEAS),
+    "0976 01 23 45": {FRENCH: BOX},
+    "0470 12 34 56": {FRENCH: "+33470123456", BELGIAN: "+32470123456"},
+    "079 123 45 67": {FRENCH: "+33791234567", SWISS: "+41791234567"},
+    "06 12 34 56 78 poste 12": {},
+}
+
+
+def test_so_many_spellings():
+    """24 of countries, 12 of phones."""
+    assert (24, 12) == (len(COUNTRIES), len(PHONES))
+
+
+def hashes(identifiers):
+    """Those of phones."""
+    return [each.sha256 for each in identifiers if each.kind is IdentifierKind.PHONE]
+
+
+@pytest.mark.parametrize("phone", PHONES)
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_each_phone_has_its_hash_or_is_told_as_lost(country, phone):
+    """Google's of the E.164 number, Meta's of its digits; never another's, and nothing lost in silence."""
+    plan = COUNTRIES[country]
+    number = PHONES[phone].get(plan)
+    contact = Contact(phones=(phone,), country=country)
+    told = lost_phones([contact])
+
+    assert ([sha256(number.encode()).hexdigest()] if number else []) == hashes(google.identify(contact))
+    assert ([sha256(number[1:].encode()).hexdigest()] if number else []) == hashes(meta.identify(contact))
+    if number:
+        assert told is None
+    else:
+        reason = "country unknown" if plan is UNKNOWN else "not a valid personal number"
+        assert told.startswith("1 of 1 leads has a phone that cannot be read: ")
+        assert reason in told

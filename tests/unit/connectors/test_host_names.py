@@ -1,0 +1,184 @@
+"""A host name that does not exist is told from a name server that does not answer, through every library."""
+
+import json
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+import requests
+
+from connectors.errors import Transient, UnknownHost
+from connectors.google_ads.auth import ServiceAccount, Token, TokenUnavailableError
+from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.http import is_loopback, is_unknown_host
+from connectors.meta.graph import MetaOptions
+from connectors.meta.sink import MetaSink
+from connectors.one_call import never_connected
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.options import OpleadOptions
+from connectors.rate_limit import Pacer
+from connectors.records import (
+    ClickId,
+    ClickIdKind,
+    Consent,
+    DeliveryKey,
+    EncodedEvent,
+    Event,
+    NotSent,
+    Signal,
+    Target,
+)
+from tests import quick
+from tests.unit.connectors.test_retrying import StillClock
+
+UNKNOWN = [socket.EAI_NONAME, socket.EAI_NODATA]
+OTHERS = [socket.EAI_AGAIN, socket.EAI_FAIL]
+HOST = "https://nowhere.example"
+NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    """Names are asked for by the libraries themselves."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Have every name asked for end like this; how often one was."""
+    asked = []
+
+    def answer(errno):
+        def lookup(host, *_args, **_more):
+            asked.append(host)
+            raise socket.gaierror(errno, "as the system words it")
+
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+        return asked
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("errno", "is_unknown"), [*((one, True) for one in UNKNOWN), *((one, False) for one in OTHERS)]
+)
+@pytest.mark.parametrize("get", [httpx.get, requests.get])
+def test_what_libraries_wrap_is_found(names, get, errno, is_unknown):
+    """Both of our HTTP libraries."""
+    names(errno)
+
+    with pytest.raises((httpx.ConnectError, requests.ConnectionError)) as caught:
+        get(HOST, timeout=5)
+
+    assert is_unknown == is_unknown_host(caught.value)
+
+
+def test_another_failure_is_none():
+    """Also one that holds itself."""
+    error = OSError("refused")
+    error.__cause__ = ValueError("x")
+    error.__cause__.__cause__ = error
+
+    assert not is_unknown_host(error)
+
+
+def test_what_failed_before_is_no_cause():
+    """A call made because another one's host is unknown fails for reasons of its own: it may have sent something."""
+    error = requests.ReadTimeout()
+    error.__context__ = socket.gaierror(socket.EAI_NONAME, "of the call before")
+
+    assert not is_unknown_host(error)
+    assert not never_connected(error)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "[::1]"])
+def test_a_host_on_this_machine(host):
+    """127.0.0.0/8, ::1 and localhost."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "128.0.0.1", "::2", "localhost.example", "127.0.0.1.example", "1"])
+def test_a_host_elsewhere(host):
+    """Whatever it begins with."""
+    assert not is_loopback(host)
+
+
+@pytest.fixture
+def client():
+    """One that asks a host, at a clock of its own."""
+    clock = StillClock()
+    options = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"), base_url=HOST)
+    with OpleadClient(options, clock=clock, pacer=Pacer(clock, 90)) as made:
+        yield made, clock
+
+
+def test_oplead_is_asked_once_for_an_unknown_host(client, names):
+    """The sentence names the address and its setting."""
+    made, clock = client
+    asked = names(socket.EAI_NONAME)
+
+    with pytest.raises(UnknownHost, match=f"the host name in {HOST} does not exist: see oplead.base_url"):
+        made.get("/v1/leads")
+
+    assert ["nowhere.example"] == asked
+    assert [] == clock.slept
+
+
+def test_a_name_server_that_does_not_answer_is_asked_again(client, names):
+    """At boot the network may be a few seconds late."""
+    made, clock = client
+    asked = names(socket.EAI_AGAIN)
+
+    with pytest.raises(Transient) as caught:
+        made.get("/v1/leads")
+
+    assert not isinstance(caught.value, UnknownHost)
+    assert 5 == len(asked)
+    assert 4 == len(clock.slept)
+
+
+def test_the_token_server_is_told_of(tmp_path, names):
+    """Google's library wraps it once more."""
+    names(socket.EAI_NONAME)
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps(json.loads(quick.key_file()) | {"token_uri": f"{HOST}/token"}))
+    account = ServiceAccount(key, "scope", timeout=5)
+
+    with pytest.raises(TokenUnavailableError, match="its host name does not exist") as caught:
+        account.token()
+
+    assert is_unknown_host(caught.value)
+
+
+def test_neither_google_nor_meta_was_sent_anything(tmp_path, names, monkeypatch):
+    """Each says which name is not known, and that trying again in a moment is pointless."""
+    names(socket.EAI_NONAME)
+    monkeypatch.setattr(ServiceAccount, "token", lambda _: Token("t", is_new=True))
+    (tmp_path / "key.json").write_text(quick.key_file())
+    google = DataManagerSink(DataManagerOptions("1234567890", None, tmp_path / "key.json", HOST, 5.0))
+    meta = MetaSink(MetaOptions(dataset_id="42", access_token="EAAinvented", graph_url=HOST))
+    event = Event(
+        DeliveryKey("k"),
+        Target("data_manager", "1234567890", "987654321", "WEB"),
+        NOW,
+        ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented"),
+        (),
+        None,
+        Consent(Signal.GRANTED, Signal.GRANTED),
+    )
+    lead = replace(
+        event,
+        target=Target("conversions_api", "42", "Schedule", "system_generated"),
+        click_id=ClickId(ClickIdKind.FBCLID, "IwAR-invented", NOW),
+    )
+
+    for sink, one, where in ((google, event, HOST), (meta, lead, "meta.graph_url")):
+        receipt = sink.submit(one.target, [EncodedEvent(one.key, sink.encode(one))])
+
+        assert isinstance(receipt, NotSent), receipt
+        assert receipt.is_unknown_host
+        assert f"the host name in {where} does not exist" == receipt.reason

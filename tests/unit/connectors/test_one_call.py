@@ -1,0 +1,116 @@
+"""Which failures happened before anything was sent, and how a call is ended."""
+
+import socket
+import ssl
+import threading
+
+import pytest
+import requests
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectTimeout,
+    ProxyError,
+    ReadTimeout,
+    SSLError,
+)
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
+from urllib3.exceptions import SSLError as TransportSSLError
+
+from connectors.http import bounded, hang_up
+from connectors.one_call import exchange, never_connected, restrain
+
+
+def _openssl(kind: type[ssl.SSLError], reason: str) -> ssl.SSLError:
+    error = kind(1, f"[SSL: {reason}] invented")
+    error.reason = reason
+    return error
+
+
+def _tls(error: ssl.SSLError) -> SSLError:
+    """As requests and urllib3 wrap it."""
+    return SSLError(MaxRetryError(None, "/", TransportSSLError(error)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RequestsConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused"))),
+        RequestsConnectionError(
+            MaxRetryError(None, "/", NameResolutionError("nowhere.example", None, OSError("no name")))
+        ),
+        ConnectTimeout(),
+        ProxyError(),
+        _tls(_openssl(ssl.SSLCertVerificationError, "CERTIFICATE_VERIFY_FAILED")),
+        _tls(_openssl(ssl.SSLError, "WRONG_VERSION_NUMBER")),
+    ],
+)
+def test_a_failure_to_connect_sent_nothing(error):
+    """No address, no connection, no TLS."""
+    assert never_connected(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadTimeout(),
+        ChunkedEncodingError(),
+        RequestsConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))),
+        _tls(_openssl(ssl.SSLEOFError, "UNEXPECTED_EOF_WHILE_READING")),
+        _tls(_openssl(ssl.SSLError, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC")),
+    ],
+)
+def test_any_other_failure_may_have_sent_everything(error):
+    """A TLS connection can also break after the request."""
+    assert not never_connected(error)
+
+
+def test_a_stop_while_nobody_shakes_hands_has_sent_nothing():
+    """The other side takes the connection and never answers TLS's first words."""
+
+    class Stopped(Exception):
+        """Somebody asked to stop."""
+
+    def stop():
+        raise Stopped
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, requests.Session() as session:
+        address = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        restrain(session, address)
+        with pytest.raises((ConnectTimeout, Stopped)) as ended:
+            exchange(session, lambda: session.post(address, data=b"x", timeout=20), 20.0, heed=stop)
+
+    assert not isinstance(ended.value, ReadTimeout)
+
+
+def test_a_connection_that_is_hung_up_keeps_its_keys():
+    """Else what another thread is sending goes on unencrypted."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        line = context.wrap_socket(ours, do_handshake_on_connect=False, server_hostname="nowhere.example")
+        with line:
+            hang_up(line)
+
+            assert line._sslobj is not None
+            assert theirs.recv(1) == b""
+
+
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_what_comes_back_because_it_is_ended_came_too_late(is_torn):
+    """A connection cut at the deadline gives an error or a torn answer, and neither is a finding of its own."""
+    ended, threads = threading.Event(), []
+
+    def call():
+        threads.append(threading.current_thread())
+        ended.wait(10)
+        if is_torn:
+            return "half a head"
+        raise ConnectionError
+
+    def abort():
+        ended.set()
+        threads[0].join(10)
+
+    with pytest.raises(TimeoutError):
+        bounded(call, 0.1, abort=abort)

@@ -1,0 +1,43 @@
+"""Nothing that comes from outside steers the terminal it is shown on."""
+
+import unicodedata
+
+import pytest
+
+from connectors.text import plain
+
+TITLE, CLEAR, LINK = "\x1b]0;owned\x07", "\x1b[2J\x1b[H", "\x1b]8;;http://x.example\x1b\\here\x1b]8;;\x1b\\"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Gagné", "Gagné"),
+        (f"Gagné{TITLE}", "Gagné]0;owned"),
+        (CLEAR, "[2J[H"),
+        (LINK, "]8;;http://x.example\\here]8;;\\"),
+        ("\x9b2J\x85", "2J "),
+        ("a\u202eb\u2066c\u200bd\ufeff", "abcd"),
+        ("two\nlines\tand\u2028more", "two lines and more"),
+        ("👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧"),
+        ("1\xa0231\u202f€", "1\xa0231\u202f€"),
+        ("half \ud83d", "half "),
+    ],
+)
+def test_what_steers_a_terminal_is_left_out(text, shown):
+    """Letters stay, whatever stood between them."""
+    assert shown == plain(text)
+
+
+def test_no_control_or_format_character_gets_through():
+    """Of all there are, but the two joiners."""
+    everything = "".join(map(chr, range(0x110000)))
+
+    left = {letter for letter in plain(everything) if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+
+    assert {"\u200c", "\u200d"} == left
+
+
+def test_what_is_kept_is_said():
+    """As the line ends of our own sentences."""
+    assert "a\nb" == plain("a\nb\x1b", keep="\n")

@@ -1,0 +1,269 @@
+"""One pace for all the processes that ask one platform."""
+
+import fcntl
+import json
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from io import FileIO
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from connectors.errors import Transient
+from connectors.rate_limit import LONGEST_REQUEST, WINDOW, Pacer, SharedPace, pace_file
+from tests.fakes import Crash, FakeClock
+
+MINUTE = timedelta(seconds=60)
+FAR_FROM_NOW = datetime(2031, 1, 1, tzinfo=UTC)
+TAKE_ALL = """
+import sys, threading
+from connectors.rate_limit import Pacer, SharedPace
+from pathlib import Path
+from tests.fakes import FakeClock
+
+pacer = Pacer(FakeClock(), int(sys.argv[2]), shared=SharedPace(Path(sys.argv[1])))
+taken = []
+print("ready", flush=True)
+sys.stdin.readline()
+def work():
+    while pacer.take() is None:
+        taken.append(1)
+        pacer.give_back()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(taken))
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where the pace is kept."""
+    return tmp_path / "state" / "oplead-0.pace"
+
+
+@pytest.fixture
+def process(path):
+    """Make the pacer of another process on the same clock."""
+
+    def make(clock, per_minute=2, **more):
+        return Pacer(clock, per_minute, shared=SharedPace(path, **more))
+
+    return make
+
+
+def ask(pacer, clock, took=timedelta(0)):
+    """One request: when it went out."""
+    with pacer.slot():
+        sent = clock.time
+        clock.time += took
+    return sent
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 90)), min_size=1, max_size=40))
+def test_no_minute_holds_more_than_its_share_of_all_processes(path, asked):
+    """Whoever asks, and however long it takes."""
+    path.unlink(missing_ok=True)
+    clock = FakeClock()
+    pacers = [Pacer(clock, 5, shared=SharedPace(path)) for _ in range(3)]
+    sent = []
+    for who, took in asked:
+        sent.append(ask(pacers[who], clock, timedelta(seconds=took % 7)))
+        clock.time += timedelta(seconds=took // 7)
+
+    assert 5 >= max(sum(start <= at <= start + MINUTE for at in sent) for start in sent)
+
+
+def test_processes_that_ask_at_once_take_each_slot_once(path):
+    """Three real processes with four threads each find as many slots as there are, together."""
+    command = [sys.executable, "-c", TAKE_ALL, str(path), "70"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    asking = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert ["ready\n"] * 3 == [one.stdout.readline() for one in asking]
+    for one in asking:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    taken = [one.communicate(timeout=60)[0] for one in asking]
+
+    assert 70 == sum(map(int, taken))
+
+
+def test_a_429_slows_every_process(process):
+    """Whoever was told to slow down."""
+    clock = FakeClock()
+    one, other = process(clock, 4), process(clock, 4)
+    one.throttled()
+    sent = [ask(other, clock) for _ in range(4)]
+
+    assert 2 == len([at for at in sent if at - sent[0] <= MINUTE])
+
+
+def test_another_processs_running_request_holds_its_slot(process):
+    """It is waited for on the clock, as nobody here can be told of its end."""
+    clock = FakeClock()
+    one, other = process(clock, 1), process(clock, 1)
+    with one.slot():
+        assert clock.now() < other.take() < clock.now() + MINUTE
+
+    assert WINDOW == other.take() - clock.now()
+
+
+def test_a_process_that_died_frees_its_slot_after_the_longest_request(process):
+    """And a minute more: the platform may have counted it at its very end."""
+    clock = FakeClock()
+    began = clock.now()
+    process(clock, 1).take()
+
+    assert LONGEST_REQUEST + WINDOW == ask(process(clock, 1), clock) - began
+
+
+def test_a_request_of_our_own_is_never_taken_for_a_dead_ones(process):
+    """However long it takes."""
+    clock = FakeClock()
+    pacer = process(clock, 2)
+    with pacer.slot():
+        clock.time += 3 * LONGEST_REQUEST
+        ask(pacer, clock)
+
+        assert 1 == len(pacer._own.running)
+        assert clock.now() < pacer.take()
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"a": 1}', b'{"a": {"running": ["x"]}}', b"\xff", b"[" * 9000, b'{"a":{}}garbage']
+)
+def test_a_file_that_cannot_be_read_costs_a_minute(process, path, content):
+    """What went out before is not known, so nothing does, by any process; then all is well again."""
+    clock = FakeClock()
+    path.parent.mkdir()
+    path.write_bytes(content)
+    one, other = process(clock), process(clock)
+    began = clock.now()
+
+    assert [WINDOW, WINDOW] == [one.take() - began, other.take() - began]
+    assert WINDOW == ask(other, clock) - began
+    assert isinstance(json.loads(path.read_bytes()), dict)
+
+
+@pytest.mark.parametrize("dies", ["before", "in the middle", "after"])
+def test_whoever_dies_while_writing_never_leaves_a_file_that_says_less(process, monkeypatch, dies):
+    """What is left says what it did before, or cannot be read; never that nothing was asked."""
+
+    class Dying(FileIO):
+        def write(self, data):
+            super().write({"before": b"", "in the middle": data[: len(data) // 2], "after": data}[dies])
+            raise Crash
+
+    clock = FakeClock()
+    ask(process(clock, 1), clock)
+    clock.time += MINUTE / 2
+    with monkeypatch.context() as patch:
+        patch.setattr("connectors.rate_limit.FileIO", Dying)
+        with pytest.raises(Crash):
+            process(clock, 9).take()
+
+    assert clock.now() < process(clock, 1).take()
+
+
+def test_what_is_left_of_a_longer_file_cannot_be_read(process, path):
+    """Whoever died before it was cut off left some of what stood there."""
+    clock = FakeClock()
+    for _ in range(2):
+        ask(process(clock, 9), clock)
+    long = path.read_bytes()
+    clock.time += 2 * MINUTE
+    ask(process(clock, 9), clock)
+    short = path.read_bytes()
+    path.write_bytes(short + long[len(short) :])
+
+    assert len(short) < len(long)
+    assert clock.now() + WINDOW == process(clock, 9).take()
+
+
+def test_a_clock_set_back_does_not_stop_the_others(process):
+    """What another process did in a future that is gone counts as done now."""
+    clock = FakeClock(FAR_FROM_NOW)
+    other = process(clock, 1)
+    other.throttled()
+    ask(other, clock)
+    back = FakeClock()
+    began = back.now()
+
+    assert WINDOW == ask(process(back, 1), back) - began
+
+
+def test_without_a_file_the_pace_is_kept_alone(tmp_path, caplog):
+    """A folder that takes no file costs the sharing, told once, and nothing else."""
+    (tmp_path / "no folder").write_text("a file")
+    clock = FakeClock()
+    pacer = Pacer(clock, 1, shared=SharedPace(tmp_path / "no folder" / "oplead-0.pace"))
+    sent = [ask(pacer, clock) for _ in range(3)]
+
+    assert [WINDOW, WINDOW] == [later - sooner for sooner, later in pairwise(sent)]
+    assert 1 == len(caplog.records)
+    assert "no pace is shared" in caplog.text
+
+
+def test_a_disk_that_is_full_costs_the_sharing_only(caplog):
+    """It is told once; the requests go out."""
+    clock = FakeClock()
+    pacer = Pacer(clock, 1, shared=SharedPace(Path("/dev/full")))
+    sent = [ask(pacer, clock) for _ in range(2)]
+
+    assert WINDOW == sent[1] - sent[0]
+    assert 1 == len(caplog.records)
+
+
+def test_a_process_that_holds_the_file_for_ever_does_not_hang_us(process, path):
+    """A stopped process keeps its lock: the request is put off, and the end of one under way is told later."""
+    clock = FakeClock()
+    pacer, began = process(clock, 3, patience=0.05), clock.now()
+    pacer.take()
+    with path.open("rb") as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+        with pytest.raises(Transient, match="another process holds"), pacer.slot():
+            pass
+        pacer.give_back()
+    clock.time += LONGEST_REQUEST
+    ask(pacer, clock)
+
+    assert LONGEST_REQUEST + WINDOW == process(clock, 1).take() - began
+
+
+def test_the_clock_is_never_asked_with_the_others_kept_out(path):
+    """A sandbox's clock may stand still until the very process that waits for the file sleeps."""
+
+    class Watched(FakeClock):
+        def now(self):
+            with path.open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError while anyone holds it
+            return super().now()
+
+    path.parent.mkdir()
+    clock = Watched()
+    pacer = Pacer(clock, 1, shared=SharedPace(path))
+    pacer.throttled()
+
+    assert WINDOW == -(ask(pacer, clock) - ask(pacer, clock))
+
+
+def test_neither_the_name_nor_the_file_tells_the_key(process, path):
+    """Of the platform there is a digest, of requests only their times; the file is its owner's alone."""
+    clock = FakeClock()
+    ask(process(clock), clock)
+    name = pace_file(path.parent, "https://api.example.org", "tok-0123456789").name
+
+    assert "tok" not in name
+    assert "example" not in name
+    assert name != pace_file(path.parent, "https://api.example.org", "tok-other").name
+    assert name != pace_file(path.parent, "https://other.example.org", "tok-0123456789").name
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert {"running", "answered", "throttled_until", "closed_until"} == {
+        name for trace in json.loads(path.read_bytes()).values() for name in trace
+    }

@@ -1,0 +1,200 @@
+"""Finding the bad rows of a refused batch, in as few requests as promised."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.records import Outcome, OutcomeClass
+from jobs.deliver.bisect import Suspect, Trial, apart, isolate, sample
+
+REFUSALS = [Outcome(OutcomeClass.FIX_DATA, code) for code in ("BAD", "WORSE", "WORST")]
+
+
+def play(rows, bad, *, named):
+    """Send rows to a platform that refuses a request with a bad row; (requests, blamed, taken)."""
+    waiting, requests, blamed, taken = [rows], 0, [], []
+    while waiting:
+        batch = waiting.pop(0)
+        requests += 1
+        guilty = [position for position, row in enumerate(batch) if row in bad]
+        if not guilty:
+            taken += batch
+            continue
+        found, rest = isolate(batch, guilty[:1] if named else [])
+        blamed += found
+        waiting = [*rest, *waiting]
+    return requests, blamed, taken
+
+
+def bound(size, bad):
+    """The most requests k bad rows among n may cost where nothing is named."""
+    return 2 * bad * math.ceil(math.log2(size)) + 1 if size > 1 else 1
+
+
+@pytest.mark.parametrize(("named", "most"), [(True, 4), (False, 67)])
+def test_three_bad_rows_of_two_thousand(named, most):
+    """Two hundred placements: at most k + 1 requests where each answer names a row, 2k⌈log₂ n⌉ + 1 where none does."""
+    dice = random.Random(20260910)
+    rows = list(range(2000))
+    costs = [play(rows, set(dice.sample(rows, 3)), named=named)[0] for _ in range(200)]
+
+    assert max(costs) <= most
+
+
+@given(st.integers(1, 200), st.data(), st.booleans())
+def test_exactly_the_bad_rows_are_blamed(size, data, named):
+    """Every good row is taken once, every bad one blamed once, within the bound."""
+    rows = list(range(size))
+    bad = data.draw(st.sets(st.sampled_from(rows), max_size=6))
+    requests, blamed, taken = play(rows, bad, named=named)
+
+    assert sorted(bad) == sorted(blamed)
+    assert sorted(set(rows) - bad) == sorted(taken)
+    assert requests <= (len(bad) + 1 if named else max(1, bound(size, len(bad))))
+
+
+@given(st.lists(st.tuples(st.integers(), st.frozensets(st.integers(0, 5), max_size=3)), unique_by=lambda row: row[0]))
+def test_no_part_has_two_rows_with_one_mark(rows):
+    """Every row is in one part, in its order; where no mark is shared there is one part."""
+    batch, marks = [row for row, _ in rows], dict(rows)
+    parts = apart(batch, marks)
+    marked = [[mark for row in part for mark in marks[row]] for part in parts]
+    every = [mark for each in marked for mark in each]
+
+    assert sorted(batch) == sorted(row for part in parts for row in part)
+    assert all(list(part) == sorted(part, key=batch.index) for part in parts)
+    assert all(len(each) == len(set(each)) for each in marked)
+    assert len(parts) == min(1, len(batch)) or len(every) > len(set(every))
+
+
+def test_rows_without_marks_stay_together():
+    """A batch is parted for those that share one only."""
+    assert [(1, 2, 4), (3,)] == apart([1, 2, 3, 4], {1: {"a"}, 3: {"a"}, 4: {"b"}})
+
+
+def test_rows_named_together_leave_together():
+    """One answer may blame several."""
+    assert ([1, 3], [[0, 2]]) == isolate([0, 1, 2, 3], [3, 1, 1])
+
+
+def test_a_batch_of_nothing_but_bad_rows_leaves_nothing_to_send():
+    """An empty request is never made."""
+    assert ([0, 1], []) == isolate([0, 1], [0, 1])
+
+
+@pytest.mark.parametrize("named", [[], [7], [-1]])
+def test_a_row_outside_the_batch_names_nothing(named):
+    """The batch is halved instead; an answer about rows we did not send blames none of ours."""
+    assert ([], [[0, 1], [2, 3, 4]]) == isolate([0, 1, 2, 3, 4], named)
+
+
+def test_a_single_row_is_to_blame_itself():
+    """There is nothing left to halve."""
+    assert (["row"], []) == isolate(["row"], [])
+
+
+def play_with_trial(rows, bad, *, named, codes=1):
+    """As `play`, giving up where nothing passes, of so many codes; (requests, at fault, taken, given up)."""
+    waiting, requests, at_fault, taken, trial = [tuple(rows)], 0, [], [], Trial()
+    while waiting:
+        batch = waiting.pop(0)
+        requests += 1
+        guilty = [position for position, row in enumerate(batch) if row in bad]
+        if not guilty:
+            taken += batch
+            at_fault += trial.passed()
+            continue
+        found, rest = isolate(batch, guilty[:1] if named else [])
+        refusal = REFUSALS[batch[guilty[0]] % codes]
+        trial.refused(refusal, [Suspect(row, 1, refusal) for row in found])
+        waiting = trial.next([*(tuple(part) for part in rest), *waiting])
+        if trial.is_general:
+            return requests, [one.delivery for one in at_fault], taken, True
+    given_up = trial.blames_all
+    at_fault += [] if given_up else trial.found_guilty()
+    return requests, [one.delivery for one in at_fault], taken, given_up
+
+
+@pytest.mark.parametrize("codes", [1, 2, 3])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("size", [5, 7, 20, 100, 1000, 2000])
+def test_a_batch_of_nothing_but_bad_rows_is_given_up(size, named, codes):
+    """Within fifteen requests, however large it is and whatever is said of each, and nobody is at fault."""
+    requests, at_fault, taken, given_up = play_with_trial(range(size), set(range(size)), named=named, codes=codes)
+
+    assert given_up
+    assert requests <= 15
+    assert ([], []) == (at_fault, taken)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_few_bad_rows_are_at_fault_themselves(size, named):
+    """Four leads with broken click ids are no broken settings."""
+    _, at_fault, _, given_up = play_with_trial(range(size), set(range(size)), named=named)
+
+    assert not given_up
+    assert list(range(size)) == sorted(at_fault)
+
+
+@pytest.mark.parametrize("codes", [1, 3])
+@pytest.mark.parametrize(("named", "most"), [(True, 4), (False, 61)])
+def test_three_bad_rows_of_a_thousand_are_never_taken_for_all(named, most, codes):
+    """Wherever they stand, side by side or apart, for one reason or for several: the others are taken, in the bound."""
+    dice = random.Random(20261125)
+    placements = [{0, 1, 2}, {997, 998, 999}, {498, 499, 500}, {0, 1, 999}, {0, 998, 999}, {0, 500, 999}]
+    placements += [{start, start + 1, start + 2} for start in range(0, 998, 7)]
+    placements += [set(dice.sample(range(1000), 3)) for _ in range(100)]
+    for bad in placements:
+        requests, at_fault, taken, given_up = play_with_trial(range(1000), bad, named=named, codes=codes)
+
+        assert not given_up
+        assert sorted(bad) == sorted(at_fault)
+        assert 997 == len(set(taken))
+        assert requests <= most
+
+
+@pytest.mark.parametrize("codes", [1, 3])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("size", "bad"),
+    [
+        (1000, {0, 1, 2, 999}),
+        (1000, set(range(100))),
+        (40, {*range(13), 39}),
+        (20, {0, 1, 2, 3, 4, 5, 6, 19}),
+        (20, set(range(12, 20))),
+    ],
+)
+def test_many_bad_rows_among_good_ones_are_all_found(size, bad, named, codes):
+    """However they stand, they are no reason to give up while something passes."""
+    _, at_fault, taken, given_up = play_with_trial(range(size), bad, named=named, codes=codes)
+
+    assert not given_up
+    assert sorted(bad) == sorted(at_fault)
+    assert size - len(bad) == len(set(taken))
+
+
+def test_a_streak_keeps_every_reason_once():
+    """For the human who is told; what passes ends it."""
+    trial = Trial()
+    for number in range(6):
+        trial.refused(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
+    told = list(trial.reasons.values())
+    trial.passed()
+
+    assert (REFUSALS[:2], {}) == (told, trial.reasons)
+
+
+@given(st.lists(st.lists(st.integers(), min_size=1, max_size=9, unique=True), max_size=5))
+def test_a_sample_loses_no_row(batches):
+    """A few rows from all over go alone, all others stay, each once."""
+    rows = [(number, row) for number, batch in enumerate(batches) for row in batch]
+    waiting = [tuple((number, row) for row in batch) for number, batch in enumerate(batches)]
+    sampled = sample(waiting)
+
+    assert sorted(rows) == sorted(row for batch in sampled for row in batch)
+    assert min(3, len(rows)) == len([batch for batch in sampled[:3] if len(batch) == 1][:3])

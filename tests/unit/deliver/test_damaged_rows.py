@@ -1,0 +1,144 @@
+"""Bytes in the state that nobody wrote: a sentence that quotes none of them, and never a bug."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from jobs.cli.exits import Exit, failure_of
+from jobs.ledger.runs import held
+from jobs.ledger.schema import Adjustment
+from jobs.nightly import Deps, run_night
+from tests import fakes
+from tests.builders import TARGET, changed, from_field, lead, route, rulebook
+
+DAY = timedelta(days=1)
+SECRET = "Cj0KCQ-Invented_Click_0123456789"
+SPOILT = (
+    SECRET.encode() + b"\xff",
+    SECRET.encode(),
+    b"[" * 100_000,
+    b"99999-01-01 00:00:00.000000" + SECRET.encode(),
+)
+"""No UTF-8, another text, deep JSON, a year beyond the calendar."""
+
+
+@pytest.fixture
+def spent(account, tmp_path):
+    """A copy of a state with something of everything in it."""
+    account.put(lead("L-1", click_ids=()), lead("L-2"))
+    account.night()
+    account.clock.time += DAY
+    account.put(lead("L-3"))
+    account.sink.script.extend([fakes.lost_after] * 5)
+    account.night()
+    account.clock.time += DAY
+    shutil.copy(account.path, tmp_path / "spent.db")
+    return tmp_path / "spent.db"
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("click_id", "value"),
+        ("click_id", "clicked_at"),
+        ("contact_hash", "sha256"),
+        ("cursor", "since"),
+        ("delivery", "at"),
+        ("delivery", "fate"),
+        ("delivery", "reason"),
+        ("lead", "facts"),
+        ("lead", "seen_at"),
+        ("request", "state"),
+        ("start", "since"),
+        ("status_change", "at"),
+        ("transition", "at"),
+    ],
+)
+def test_whatever_is_damaged_is_told_without_it(account, spent, table, column):
+    """No night breaks by it, whatever stands there."""
+    wrong, damaged = [], spent.with_name("damaged.db")
+    for spoilt in SPOILT:
+        shutil.copy(spent, damaged)
+        with closing(sqlite3.connect(damaged)) as connection:
+            # Bytes as text: SQLite keeps them as they are, and the driver is to decode them.
+            connection.execute(f"UPDATE OR IGNORE {table} SET {column} = CAST(? AS TEXT)", (spoilt,))  # noqa: S608 - ours
+            connection.commit()
+        failure = ended(account, damaged)
+        if failure and (failure.exit_code == Exit.BUG or SECRET in failure.message or "[[" in failure.message):
+            wrong.append((spoilt[:20], failure))
+
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("spoilt", [SECRET, SECRET.encode(), None], ids=["text", "bytes", "nothing"])
+def test_a_frozen_event_that_is_damaged_is_given_up_alone(account, spoilt):
+    """What was sent is not known any more, so the same cannot be sent again; the rest of the night goes on."""
+    account.put(lead("L-1"), lead("L-2"))
+    account.sink.script.extend([fakes.lost_before] * 9)
+    account.night()
+    assert {"L-1": "in_doubt", "L-2": "in_doubt"} == account.fates
+
+    account.clock.time += DAY
+    spoil(account, "delivery", spoilt)
+    account.sink.script.clear()
+    account.put(lead("L-3"))
+    account.night()
+
+    assert {"L-1": "unconfirmed", "L-2": "submitted", "L-3": "submitted"} == account.fates
+    assert ("unconfirmed", "what was sent is damaged in the state") == account.causes("L-1")[-1]
+    (row, *_) = account.rows()
+    assert ("what was sent is damaged in the state", None) == (row.code, row.event)
+
+
+def test_a_frozen_correction_that_is_damaged_is_given_up_alone(account):
+    """As a conversion is."""
+    account.book = rulebook(route(field_value=from_field(), target=replace(TARGET, transport="google_ads_api")))
+    account.sink.asynchronous = False
+    fields = {"consent": "oui", "amount": Decimal(1200)}
+    account.put(*(lead(name, fields=fields) for name in ("L-1", "L-2")))
+    account.night()
+    account.put(*(changed(lead(name), fields=fields | {"amount": Decimal(3000)}) for name in ("L-1", "L-2")))
+    account.clock.time += DAY
+    account.sink.adjust_script.extend([fakes.lost_before] * 9)
+    account.night()
+    assert ["in_doubt"] * 2 == [row.fate for row in account.rows(Adjustment)]
+
+    account.clock.time += DAY
+    spoil(account, "adjustment", SECRET)
+    account.sink.adjust_script.clear()
+    account.night()
+
+    found = [(row.fate, row.code) for row in account.rows(Adjustment)]
+    assert [("unconfirmed", "what was sent is damaged in the state"), "accepted"] == [found[0], found[1][0]]
+
+
+def spoil(account, table, event):
+    """Have the first row's frozen event be another."""
+    with closing(sqlite3.connect(account.path)) as connection, connection:
+        connection.execute(f"UPDATE {table} SET event = ? WHERE id = 1", (event,))  # noqa: S608 - ours
+
+
+def ended(account, path):
+    """How a night on a state fails, if it does."""
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    try:
+        with held(path, account.book.account, "run", pid=os.getpid(), now=account.clock.now()) as ledger:
+            run_night(ledger, account.book, deps)
+    except Exception as error:  # noqa: BLE001 - as the command takes it
+        return failure_of(error)
+    return None
+
+
+def test_a_bug_amid_a_transaction_stays_a_bug(account, monkeypatch):
+    """No state is called damaged for it."""
+    monkeypatch.setattr("jobs.plan.planner.decide", lambda *_args, **_more: {}["missing"])
+    account.put(lead("L-1"))
+
+    with pytest.raises(KeyError):
+        account.night()

@@ -1,0 +1,173 @@
+"""A platform that may count one key twice: what is sent again is flagged, or left to a human."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from connectors.records import OutcomeClass
+from jobs.deliver.resolve import recover
+from tests import fakes
+from tests.builders import GOOGLE, changed, lead, route, rulebook
+
+HOUR = timedelta(hours=1)
+
+
+def forgetful(account, *, ask=False, count=1, **over):
+    """A platform that promises no deduplication, and sales that are due there."""
+    limits = replace(account.sink.limits, replay_within=48 * HOUR, event_window=timedelta(days=6))
+    account.sink.limits, account.sink.asynchronous, account.sink.idempotent = limits, False, False
+    asking = frozenset({GOOGLE}) if ask else frozenset()
+    account.book = rulebook(route(limits=limits, event_window=limits.event_window, **over), ask_when_lost=asking)
+    account.put(*(lead(f"L-{number}") for number in range(count)))
+    account.prepare()
+
+
+def lose(account, times=5):
+    """Have the answer lost in every attempt of a run, nothing having arrived."""
+    account.sink.script.extend([fakes.lost_before] * times)
+    account.deliver()
+    account.sink.script.clear()
+
+
+def test_what_is_sent_again_is_flagged(account):
+    """It counts twice here, the ledger says that it may, and the report says so too."""
+    forgetful(account, count=2)
+    account.sink.script.append(fakes.lost_after)
+    account.deliver()
+
+    assert [("accepted", True)] * 2 == [(row.fate, row.may_count_twice) for row in account.rows()]
+    assert {2} == set(account.sink.counted.values())
+    assert ("in_flight", "sending again, may count twice") in account.causes("L-1")
+
+
+def test_what_is_sent_once_is_not_flagged(account):
+    """Nor is what a platform counts once for good, however often it is sent."""
+    forgetful(account)
+    account.deliver()
+
+    assert [("accepted", False)] == [(row.fate, row.may_count_twice) for row in account.rows()]
+
+
+def test_a_replay_to_a_platform_that_counts_once_is_not_flagged(account):
+    """There a key counts once for good."""
+    account.put(lead())
+    account.prepare()
+    account.sink.script.append(fakes.lost_after)
+    account.deliver()
+
+    assert [False] == [row.may_count_twice for row in account.rows()]
+
+
+def test_who_asks_a_human_sends_nothing_twice(account):
+    """The answer is lost, the target left alone, and no later run sends it again."""
+    forgetful(account, ask=True)
+    account.sink.script.append(fakes.lost_after)
+    account.deliver()
+    account.clock.time += 24 * HOUR
+    account.deliver()
+
+    assert (1, {"L-0": "in_doubt"}) == (len(account.sink.calls), account.fates)
+    assert {1} == set(account.sink.counted.values())
+
+
+def test_a_human_answers_by_writing_resend(account):
+    """Within 48 hours the same bytes go again, flagged."""
+    forgetful(account, ask=True)
+    account.sink.script.append(fakes.lost_before)
+    account.deliver()
+    account.clock.time += 24 * HOUR
+    account.book = replace(account.book, ask_when_lost=frozenset())
+    account.deliver()
+    first, again = account.sink.calls
+
+    assert first.events == again.events
+    assert [("accepted", True)] == [(row.fate, row.may_count_twice) for row in account.rows()]
+
+
+@pytest.mark.parametrize("ask", [True, False])
+@pytest.mark.parametrize(("later", "fate"), [(48 * HOUR, None), (48 * HOUR + timedelta(seconds=1), "unconfirmed")])
+def test_after_48_hours_nobody_will_know(account, ask, later, fate):
+    """What the platform no longer tells from a new event is not sent again."""
+    forgetful(account, ask=ask)
+    lose(account, 1 if ask else 5)
+    since = account.rows()[0].doubtful_since
+    account.clock.time = since + later
+    account.deliver()
+
+    assert fate or ("in_doubt" if ask else "accepted") == account.fates["L-0"]
+    assert fate is None or account.fates["L-0"] == fate
+
+
+def test_a_replay_the_platform_would_call_too_old_is_not_sent(account):
+    """A refusal now would say nothing of the first time."""
+    forgetful(account)
+    lose(account)
+    calls = len(account.sink.calls)
+    account.clock.time = account.rows()[0].expires_at + timedelta(seconds=1)
+    limits = replace(account.sink.limits, replay_within=timedelta(days=30))
+    account.sink.limits = limits
+    account.deliver()
+
+    assert (calls, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.fates)
+
+
+def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
+    """They are frozen while in doubt."""
+    forgetful(account)
+    lose(account)
+    account.put(changed(account.source.leads["L-0"], fields={"consent": "oui", "amount": 7}))
+    account.prepare()
+    account.deliver()
+
+    assert 1 == len({call.events for call in account.sink.calls})
+
+
+def test_with_ask_other_actions_still_go_out(account):
+    """Only the target whose answer was lost is left alone."""
+    forgetful(account, ask=True)
+    other = replace(account.book.routes[0].target, action="5")
+    account.book = replace(
+        account.book,
+        routes=(*account.book.routes, replace(account.book.routes[0], conversion="other", target=other)),
+        rules_digest="r2",
+    )
+    account.prepare()
+    account.sink.script.append(fakes.lost_after)
+    account.deliver()
+
+    assert ["accepted", "in_doubt"] == sorted(row.fate for row in account.rows())
+
+
+def test_the_48_hours_count_from_the_sending(account):
+    """Not from when a later run notices that the answer never came."""
+    forgetful(account)
+    account.sink.script.append(fakes.crash_after)
+    with pytest.raises(fakes.Crash):
+        account.deliver()
+    account.clock.time += 72 * HOUR
+    with account.hold() as ledger:
+        recover(ledger, account.clock)
+    account.deliver()
+
+    assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.fates)
+
+
+def test_what_was_lost_another_way_does_not_hold_up_this_one(account):
+    """The old interface refuses the replay every night; what goes by the new one goes out."""
+    account.put(lead("L-0"))
+    account.prepare()
+    account.sink.script.append(fakes.lost_before)
+    account.sink.script.extend([fakes.lost_before] * 4)
+    account.deliver()
+    target = replace(account.book.routes[0].target, transport="google_ads_api")
+    account.book = replace(
+        account.book, routes=(replace(account.book.routes[0], target=target),), rules_digest="another"
+    )
+    account.put(lead("L-1"))
+    account.prepare()
+    account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "CLOSED"))
+    done = account.deliver()
+
+    assert {"L-0": "in_doubt", "L-1": "submitted"} == account.fates
+    assert ["google_ads (before: 1234567890 by data_manager)"] == list(done.stopped)

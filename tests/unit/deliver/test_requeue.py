@@ -1,0 +1,280 @@
+"""What was rejected goes out anew where a human asks for it: with fresh data, by the same key, while there is time."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlmodel import select
+
+from connectors.errors import Transient
+from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
+from jobs.deliver import backfill, requeue
+from jobs.deliver.requeue import Chosen
+from jobs.ledger.requeue import Refusals
+from jobs.ledger.schema import Adjustment
+from jobs.nightly import Deps, begin
+from jobs.rules.model import Undo
+from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
+from tests.fakes import DONE, NIGHT, Crash
+
+DAY = timedelta(days=1)
+ALL = Refusals()
+
+
+def refuse_all(code="INVALID_GCLID", kind=OutcomeClass.DROP):
+    """What every row is worth from now on."""
+    return lambda _: Outcome(kind, code)
+
+
+@pytest.fixture
+def refused(account):
+    """Three sales that the platform has rejected; by now it would take them."""
+    account.book = rulebook(route(field_value=from_field()))
+    account.put(*(lead(f"L-{number}") for number in range(3)))
+    account.sink.verdict = refuse_all()
+    account.night()
+    account.clock.time += timedelta(minutes=31)
+    account.night()
+
+    assert {"rejected"} == set(account.fates.values())
+
+    account.sink.verdict = lambda _: DONE
+    return account
+
+
+def again(account, wanted=ALL):
+    """One retry, agreed to; its summary."""
+    account.source.asked.clear()
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    with account.hold() as ledger:
+        summary = begin(ledger, account.book, deps)
+        chosen = requeue.look(ledger, account.book, wanted, now=account.clock.now())
+        requeue.requeue(ledger, account.book, deps, chosen, summary)
+        backfill.send(ledger, account.book, deps, summary, lambda _: nullcontext())
+        return summary
+
+
+def look(account, wanted=ALL):
+    """What a retry would take."""
+    with account.hold() as ledger:
+        return requeue.look(ledger, account.book, wanted, now=account.clock.now())
+
+
+def test_it_goes_out_by_the_same_key(refused):
+    """And counts once."""
+    keys = {row.lead: row.key for row in refused.rows()}
+    again(refused)
+    refused.clock.time += timedelta(minutes=31)
+    refused.night()
+
+    assert {"accepted"} == set(refused.fates.values())
+    assert keys == {row.lead: row.key for row in refused.rows()}
+    assert dict.fromkeys(keys.values(), 1) == dict(refused.sink.counted)
+
+
+def test_each_lead_is_read_first(refused):
+    """What was mended in Oplead since is what goes out."""
+    refused.put(changed(lead("L-1"), fields={"consent": "oui", "amount": Decimal(2345)}))
+    again(refused)
+
+    assert ["L-0", "L-1", "L-2"] == refused.source.asked
+    assert [b"1000", b"2345", b"1000"] == [
+        next(amount for amount in (b"1000", b"2345") if amount in event.body) for event in refused.sink.calls[-1].events
+    ]
+
+
+def test_what_is_out_of_time_says_so(refused):
+    """Its click has been forgotten meanwhile; nothing is sent."""
+    refused.clock.time = CREATED + 91 * DAY
+    (group,) = look(refused).alike
+    calls = len(refused.sink.calls)
+    again(refused)
+
+    assert (3, 3) == (group.count, group.too_late)
+    assert {"expired"} == set(refused.fates.values())
+    assert calls == len(refused.sink.calls)
+
+
+def test_consent_that_was_withdrawn_is_heeded(refused):
+    """As by every sending."""
+    refused.put(changed(lead("L-1"), fields={"consent": "non"}))
+    again(refused)
+
+    assert {"L-0": "submitted", "L-1": "cancelled", "L-2": "submitted"} == refused.fates
+
+
+def test_what_cannot_be_read_stays_rejected(refused):
+    """A lead that is not there any more, and all of them where Oplead fails."""
+    refused.source.delete("L-1")
+    again(refused)
+
+    assert {"L-0": "submitted", "L-1": "rejected", "L-2": "submitted"} == refused.fates
+
+    refused.put(lead("L-1"))
+    refused.source.fails = {"L-1": Transient("503")}
+
+    assert "503" == again(refused).source_stopped
+    assert "rejected" == refused.fates["L-1"]
+
+
+@pytest.mark.parametrize("fate", ["accepted", "expired", "unconfirmed", "submitted", "pending"])
+def test_nothing_else_is_taken(account, fate):
+    """What the platform has, may have, or will not take any more."""
+    account.put(lead())
+    account.night()
+    with account.hold() as ledger, ledger.writing() as session:
+        session.connection().exec_driver_sql("UPDATE delivery SET fate = ?", (fate,))
+
+    assert Chosen() == look(account)
+
+
+def test_only_what_is_asked_for(account):
+    """By code, conversion or destination; what the settings no longer have is never taken."""
+    account.book = rulebook(route(), route("lead", on_creation=True))
+    account.put(lead())
+    account.sink.verdict = lambda event: Outcome(OutcomeClass.DROP, "A" if b"2026-09" in event.body else "B")
+    account.night()
+    account.clock.time += timedelta(minutes=31)
+    account.night()
+
+    assert 2 == look(account).count
+    assert ["A"] == [group.code for group in look(account, Refusals(code="A")).alike]
+    assert ["lead"] == [group.conversion for group in look(account, Refusals(conversion="lead")).alike]
+    assert Chosen() == look(account, Refusals(destination="meta"))
+
+    account.book = rulebook(route())
+
+    assert ["sale"] == [group.conversion for group in look(account).alike]
+
+
+def test_it_is_bounded_and_takes_the_longest_rejected_first(refused, monkeypatch):
+    """A repetition takes the next ones, also where the first were rejected again."""
+    monkeypatch.setattr(requeue, "MOST", 2)
+    refused.sink.verdict = refuse_all()
+
+    assert 1 == look(refused).left
+
+    seen = []
+    for _ in range(2):
+        again(refused)
+        seen.append(list(refused.source.asked))
+        refused.clock.time += timedelta(minutes=31)
+        refused.resolve()
+
+    assert [["L-0", "L-1"], ["L-0", "L-2"]] == [sorted(each) for each in seen]
+
+
+def test_interrupted_between_moving_and_sending(refused, monkeypatch):
+    """The next night judges and sends what was agreed to."""
+    monkeypatch.setattr(requeue, "plan", lambda *_, **__: (_ for _ in ()).throw(Crash))
+    with pytest.raises(Crash):
+        again(refused)
+
+    assert {"pending"} == set(refused.fates.values())
+
+    refused.night()
+    refused.clock.time += timedelta(minutes=31)
+    refused.night()
+
+    assert {"accepted"} == set(refused.fates.values())
+    assert [1] * 3 == list(refused.sink.counted.values())
+
+
+def test_contact_data_is_read_anew(account):
+    """It was erased with the refusal, and without it nobody could be told."""
+    account.book = rulebook(route(contact_only=True, attach_contact=True))
+    account.put(lead(click_ids=()))
+    account.sink.verdict = refuse_all()
+    account.night()
+    account.clock.time += timedelta(minutes=31)
+    account.night()
+
+    assert set() == account.hashed
+
+    account.sink.verdict = lambda _: DONE
+    again(account)
+
+    assert {"L-1": "submitted"} == account.fates
+
+
+@pytest.fixture
+def not_taken_back(account):
+    """A sale that the Google Ads API took and that was lost; its retraction was rejected, and would be taken now."""
+    account.book = rulebook(
+        route(
+            field_value=from_field(),
+            undo=Undo(frozenset({"perdu"}), timedelta()),
+            target=replace(TARGET, transport="google_ads_api"),
+        )
+    )
+    account.sink.asynchronous = False
+    account.put(lead())
+    account.night()
+    account.put(lost())
+    account.sink.verdict = refuse_all("CONVERSION_NOT_FOUND")
+    next_night(account)
+
+    assert [("retraction", "rejected")] == corrections(account)
+
+    account.sink.verdict = lambda _: DONE
+    return account
+
+
+def lost(**over):
+    """The lead, lost the day after it was won."""
+    entries = (StatusEntry("Gagné", Moment(WON)), StatusEntry("Perdu", Moment(NIGHT + DAY / 2)))
+    return changed(lead(), history=entries, label="Perdu", **over)
+
+
+def next_night(account):
+    """A day later."""
+    account.clock.time += DAY
+    account.night()
+
+
+def corrections(account):
+    """What each correction is, and where it stands."""
+    return [(row.kind, row.fate) for row in account.rows(Adjustment)]
+
+
+def test_a_rejected_correction_goes_out_with_the_next_night(not_taken_back):
+    """Not before a human asked; then once, and the same one."""
+    next_night(not_taken_back)
+
+    assert [("retraction", "rejected")] == corrections(not_taken_back)
+
+    (group,) = look(not_taken_back, Refusals(code="CONVERSION_NOT_FOUND")).alike
+    again(not_taken_back)
+
+    assert (True, 1) == (group.corrections, group.count)
+    assert [("retraction", "pending")] == corrections(not_taken_back)
+
+    next_night(not_taken_back)
+    next_night(not_taken_back)
+
+    assert [("retraction", "accepted")] == corrections(not_taken_back)
+    assert {row.key for row in not_taken_back.rows()} == not_taken_back.sink.retracted
+    assert 2 == len(not_taken_back.sink.corrections)
+
+
+def test_a_correction_that_is_not_wanted_any_more_is_called_off(not_taken_back):
+    """The lead was won again meanwhile, as its own page tells."""
+    back = StatusEntry("Gagné", Moment(NIGHT + DAY))
+    not_taken_back.put(changed(lost(), history=(*lost().history, back), label="Gagné"))
+    again(not_taken_back)
+    next_night(not_taken_back)
+
+    assert [("retraction", "cancelled")] == corrections(not_taken_back)
+    assert 1 == len(not_taken_back.sink.corrections)
+
+
+def test_a_correction_that_a_later_one_follows_is_left(not_taken_back):
+    """Each is settled before the next is begun, and what came after says how things are."""
+    with not_taken_back.hold() as ledger, ledger.writing() as session:
+        first = session.exec(select(Adjustment)).one()
+        later = first.model_dump(exclude={"id"}) | {"number": 2, "fate": "expired"}
+        session.add(Adjustment(**later))
+
+    assert Chosen() == look(not_taken_back)

@@ -1,0 +1,98 @@
+"""A night that is asked to stop, at whichever chance: nothing is on its way, and the next night does the rest."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from jobs.cancellation import StoppedBySignal
+from jobs.deliver.sender import ATTEMPTS
+from jobs.ledger.schema import Request
+from jobs.nightly import Deps, run_night, validate
+from tests import fakes
+from tests.builders import lead, route, rulebook
+
+HALF_HOUR = timedelta(minutes=31)
+
+
+def night(account, *, stop_at=None, reading=True):
+    """A night that is asked to stop at its nth chance."""
+    chances = count(1)
+
+    def heed():
+        if next(chances) == stop_at:
+            raise StoppedBySignal(15)
+
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, heed=heed)
+    with account.hold() as ledger:
+        return run_night(ledger, account.book, deps, reading=reading)
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 4])
+def test_nothing_is_left_on_its_way(account, stop_at):
+    """Whatever was intended has its answer on record; each sale goes out once, be it by the next night."""
+    account.put(*(lead(f"L-{number}") for number in range(1, 4)))
+    try:
+        night(account, stop_at=stop_at)
+        stopped = False
+    except StoppedBySignal:
+        stopped = True
+
+    assert "in_flight" not in account.fates.values()
+    assert "open" not in account.requests
+
+    account.clock.time += HALF_HOUR
+    night(account)
+    account.clock.time += HALF_HOUR
+    night(account)
+
+    assert stopped == (stop_at <= 3)
+    assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.fates
+    assert 1 == len(account.rows(Request))
+
+
+def test_a_check_of_what_is_due_stops_before_each_request_too(account):
+    """Asked to stop by its first answer, `run --validate-only` makes no second request."""
+    account.sink.limits = replace(account.sink.limits, batch=1)
+    account.book = rulebook(route(limits=account.sink.limits))
+    account.put(*(lead(f"L-{number}") for number in range(1, 4)))
+
+    def heed():
+        if account.sink.calls:
+            raise StoppedBySignal(15)
+
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, heed=heed)
+    with account.hold() as ledger, pytest.raises(StoppedBySignal):
+        validate(ledger, account.book, deps)
+
+    assert 1 == len(account.sink.calls)
+
+
+def test_asking_for_outcomes_reads_no_lead(account):
+    """What was sent is settled, what has come due goes out, and what was not read stays unread."""
+    account.put(lead("L-1"))
+    night(account)
+    account.put(lead("L-2"))
+    account.clock.time += HALF_HOUR
+    summary = night(account, reading=False)
+
+    assert summary.only_outcomes
+    assert {"L-1": "accepted"} == account.fates
+    assert 0 == summary.pulled.pages
+
+
+def test_asking_for_outcomes_replays_nothing(account):
+    """Three replays are over three nights, however often outcomes are asked for between them."""
+    account.put(lead("L-1"))
+    account.prepare()
+    account.sink.script.extend([fakes.lost_after] * ATTEMPTS)
+    account.deliver()
+
+    assert {"L-1": "in_doubt"} == account.fates
+
+    for _ in range(5):
+        night(account, reading=False)
+
+    assert {"L-1": "in_doubt"} == account.fates
+    assert ATTEMPTS == len(account.rows(Request))

@@ -1,0 +1,88 @@
+"""What the latest leads say of the settings: wiring the wrong status is seen before anything is sent."""
+
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from connectors.records import Moment, StatusEntry, Verdict
+from jobs.forecast import AnswersSeen, LabelSeen, answers_seen, labels_seen
+from jobs.reporting.check_report import consent_findings, print_labels
+from tests.builders import CREATED, WON, lead, rulebook
+
+SETTINGS = SimpleNamespace(
+    stages={"appointment": ("4",), "won": ("Gagné", "7"), "lost": ("Perdu",)},
+    ignored_statuses=("Nouveau",),
+    conversions=(SimpleNamespace(id="sale", stage="won"), SimpleNamespace(id="meeting", stage="appointment")),
+)
+
+
+def was(*labels):
+    """A history of these labels."""
+    return tuple(StatusEntry(label, Moment(CREATED)) for label in labels)
+
+
+LEADS = [
+    lead("L-3", label="4", history=was("nouveau", "4")),
+    lead("L-2", label="GAGNE", history=was("Nouveau", "4", "GAGNE")),
+    lead("L-1", label="Chaud", history=(*was("Nouveau"), StatusEntry("Chaud", Moment(WON)))),
+]
+
+
+def test_each_stage_meets_its_statuses():
+    """Now and ever, with the latest lead as an example; what nobody has is told as the settings write it."""
+    assert (
+        LabelSeen("appointment", "4", 1, 2, "L-3"),
+        LabelSeen("won", "GAGNE", 1, 1, "L-2"),
+        LabelSeen("won", "7"),
+        LabelSeen("lost", "Perdu"),
+        LabelSeen("", "nouveau", 0, 3, "L-3"),
+        LabelSeen(None, "Chaud", 1, 1, "L-1"),
+    ) == labels_seen(SETTINGS, LEADS)
+
+
+def test_a_label_that_was_entered_twice_is_one_lead():
+    """Leads are counted, not entries."""
+    seen = labels_seen(SETTINGS, [lead(label="4", history=was("4", "Nouveau", "4"))])
+
+    assert (1, 1) == (seen[0].now, seen[0].ever)
+
+
+def test_people_see_which_conversion_a_status_counts_as():
+    """A status under the wrong stage stands beside its conversion and a lead to look up."""
+    text = StringIO()
+    print_labels(Console(file=text, width=100), SETTINGS, labels_seen(SETTINGS, LEADS), leads=3)
+    rows = [line.split() for line in text.getvalue().splitlines()]
+
+    assert ["appointment", "meeting", "4", "1", "2", "L-3"] in rows
+    assert ["won", "sale", "GAGNE", "1", "1", "L-2"] in rows
+    assert ["7", "0", "0", "-"] in rows
+    assert ["ignored", "nouveau", "0", "3", "L-3"] in rows
+    assert ["in", "no", "stage", "Chaud", "1", "1", "L-1"] in rows
+
+
+def test_answers_in_no_list_are_counted_by_their_shape():
+    """What stands there may be anything, so it is not shown; who did not answer is not counted."""
+    answers = ["oui", "NON", "peut-être", "Jean Martin", "", None]
+    leads = [lead(f"L-{at}", fields={} if said is None else {"consent": said}) for at, said in enumerate(answers)]
+    (seen,) = answers_seen(rulebook(), leads)
+
+    assert AnswersSeen("consent", 4, {"text, 9 characters": 1, "text, 11 characters": 1}) == seen
+
+
+@pytest.mark.parametrize(("unlisted", "is_told"), [(0, False), (20, False), (21, True), (100, True)])
+def test_more_than_a_fifth_of_the_answers_in_no_list_is_told(unlisted, is_told):
+    """One in five is a slip of the form's; more is a spelling that the settings lack."""
+    shapes = {"letters, 3 characters": unlisted} if unlisted else {}
+    found = consent_findings([AnswersSeen("leadData.consent", 100, shapes)])
+
+    assert is_told == bool(found)
+    for each in found:
+        assert (Verdict.DOUBTFUL, "consent at leadData.consent") == (each.verdict, each.subject)
+        assert f"{unlisted} of 100 answers are in neither list: <letters, 3 characters> {unlisted}" == each.said
+
+
+def test_nobody_answering_is_no_answer_in_no_list():
+    """Another finding tells of an empty field."""
+    assert [] == consent_findings([AnswersSeen("leadData.consent", 0)])

@@ -1,0 +1,322 @@
+"""What nothing came of is tried again, ever more seldom, until the account's next night is due."""
+
+from contextlib import nullcontext, suppress
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+from apscheduler.executors.debug import DebugExecutor
+
+from jobs import scheduler
+from jobs.cancellation import StoppedBySignal
+from jobs.ledger import runs
+from jobs.ledger.runs import finish, held
+from jobs.scheduler import AFTER_A_NIGHT, Came, Schedule
+from jobs.timetable import daily
+from tests import quick
+from tests.builders import ACCOUNT
+from tests.fakes import FakeClock
+
+START = datetime(2026, 9, 10, 12, tzinfo=UTC)
+DUE = datetime(2026, 9, 11, 5, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+QUIET = timedelta()
+
+
+def asking(heed, quiet=lambda: QUIET):
+    """A stop that is asked whether to go on, and how long its work has been quiet."""
+    return SimpleNamespace(heed=heed, at_work=nullcontext, quiet_for=quiet)
+
+
+MINUTES = [0, 5, 15, 35, 75, 135, 195, 255]
+
+
+class Account:
+    """One whose nights are due at 05:30 UTC and come to nothing before a time; it notes when they were tried."""
+
+    key = "config/one.yaml"
+
+    def __init__(self, clock, *, works_from, breaks_at_once=False):
+        self.clock, self.works_from, self.breaks_at_once = clock, works_from, breaks_at_once
+        self.tried = []
+
+    def read(self):
+        """It never changes."""
+        return daily("05:30", ZoneInfo("UTC"))
+
+    def planned(self, firing):
+        """Nobody reads it."""
+
+    def open_clock(self):
+        """The only one."""
+        return nullcontext(self.clock)
+
+    def night(self, _night, clock, *, if_missed):
+        """Note it."""
+        if if_missed and not self.breaks_at_once:
+            return Came()
+        self.tried.append((clock.now(), if_missed))
+        return Came(undone=clock.now() < self.works_from)
+
+
+@pytest.fixture
+def play(monkeypatch):
+    """Plays a schedule, one thing after another, until a time; when nights were tried."""
+    monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
+
+    def played(until, kind=Account, **account):
+        clock = FakeClock(START)
+        one = kind(clock, **account)
+
+        def heed():
+            if clock.now() > until:
+                raise StoppedBySignal(15)
+
+        Schedule([one], clock, asking(heed), at_once=1).run()
+        return one.tried
+
+    return played
+
+
+def test_a_night_is_tried_again_ever_more_seldom_until_it_is_done(play):
+    """A backfill that holds the account for four hours does not cost the night."""
+    tried = [at for at, _ in play(DUE + 12 * HOUR, works_from=DUE + 4 * HOUR)]
+
+    assert [DUE + timedelta(minutes=after) for after in MINUTES] == tried
+
+
+def test_trying_ends_where_the_next_night_is_due(play):
+    """It makes up for the one that never came to pass, and begins with short waits anew."""
+    tried = [at for at, _ in play(DUE + 25 * HOUR, works_from=DUE + 24 * HOUR + timedelta(minutes=1))]
+    following = DUE + 24 * HOUR
+
+    assert tried[-2:] == [following, following + timedelta(minutes=5)]
+    assert HOUR == max(later - earlier for earlier, later in pairwise(tried) if later < following)
+
+
+def test_what_may_have_been_missed_stays_in_question(play):
+    """So that a first start that fails does no night before its time."""
+    tried = play(START + HOUR, works_from=START + timedelta(minutes=10), breaks_at_once=True)
+
+    assert [
+        (START, True),
+        (START + timedelta(minutes=5), True),
+        (START + timedelta(minutes=15), True),
+    ] == tried
+
+
+class Recorded(Account):
+    """One whose nights are put on record, as far as they are not there yet; outcomes are asked for by nobody."""
+
+    def __init__(self, clock, key, table, path):
+        super().__init__(clock, works_from=START)
+        self.key, self.table, self.path = key, table, path
+
+    def read(self):
+        """It never changes."""
+        return self.table
+
+    def night(self, night, clock, *, if_missed):
+        """What a real one does, but for its work."""
+
+        def unless(session):
+            today = clock.now().astimezone(self.table.zone).date()
+            runs.expect_undone(session, ACCOUNT, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT)
+
+        with (
+            suppress(runs.NightDoneError),
+            held(quick.with_state(self.path), ACCOUNT, "run", pid=1, now=clock.now(), unless=unless) as one,
+        ):
+            finish(one, 0, now=clock.now(), night=night)
+            self.tried.append(night)
+        return Came()
+
+
+@pytest.mark.timeout(300)
+def test_a_year_of_nights_is_each_local_date_once(monkeypatch, tmp_path):
+    """By trigger and ledger together, though two services fire at every night, and both start anew every few days.
+
+    In Paris 02:30 is skipped in March, and comes twice in October.
+    """
+    monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
+    monkeypatch.setattr(scheduler, "_LONGEST_SLEEP", timedelta(days=1))
+    clock, table = FakeClock(datetime(2025, 12, 31, 12, tzinfo=UTC)), daily("02:30", ZoneInfo("Europe/Paris"))
+    path, nights = tmp_path / "state.db", []
+    while clock.now() < datetime(2027, 1, 1, 12, tzinfo=UTC):
+        until = clock.now() + timedelta(days=5, hours=1)
+
+        def heed(until=until):
+            if clock.now() > until:
+                raise StoppedBySignal(15)
+
+        both = [Recorded(clock, key, table, path) for key in ("one", "other")]
+        Schedule(both, clock, asking(heed), at_once=2).run()
+        nights += sorted(night for each in both for night in each.tried)
+
+    assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [one for one in nights if one.year == 2026]
+
+
+class StepsBack(FakeClock):
+    """One that runs ahead at first, and is set right as somebody sleeps for the third time."""
+
+    def __init__(self, start, right):
+        super().__init__(start)
+        self.right = right
+
+    def sleep_until(self, moment):
+        """Move there, or to the right time."""
+        super().sleep_until(moment)
+        if len(self.slept) == 3:
+            self.time = self.right
+
+
+@pytest.fixture
+def record(monkeypatch, tmp_path):
+    """Plays a schedule of an account that has run before, for some days from the time its clock is set right to."""
+    monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
+
+    def recorded(clock, days):
+        path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
+        with held(quick.with_state(path), ACCOUNT, "run", pid=1, now=clock.right - HOUR) as one:
+            finish(one, 0, now=clock.right - HOUR)
+
+        def heed():
+            if clock.right + timedelta(days=days) < clock.now() < clock.right + timedelta(days=days + 1):
+                raise StoppedBySignal(15)
+
+        account = Recorded(clock, "one", table, path)
+        Schedule([account], clock, asking(heed), at_once=1).run()
+        return account.tried
+
+    return recorded
+
+
+def test_a_clock_that_is_set_right_costs_no_night(record):
+    """A service that started before the machine knew the time does every night from then on, the missed one first."""
+    tried = record(StepsBack(datetime(2026, 12, 25, 12, tzinfo=UTC), START), 3)
+
+    assert [date(2026, 12, 25), *(date(2026, 9, day) for day in (10, 11, 12, 13))] == tried
+
+
+def test_a_night_that_a_clock_is_set_back_over_is_not_done_twice(record):
+    """It was due, was done, and is due once more."""
+    tried = record(StepsBack(DUE - timedelta(minutes=9), DUE - HOUR), 2)
+
+    assert [date(2026, 9, day) for day in (10, 11, 12)] == tried
+
+
+def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
+    """Its account is entered anew once that has ended; the settings it works by are not read meanwhile."""
+    said = []
+
+    class Slow(DebugExecutor):
+        """Does nothing until told to."""
+
+        def _do_submit_job(self, job, run_times):
+            said.append(f"begins {job.args[1]}")
+            self.end = lambda: super(Slow, self)._do_submit_job(job, run_times)
+
+    class Ending(StepsBack):
+        def sleep_until(self, moment):
+            super().sleep_until(moment)
+            if len(self.slept) == 3:
+                said.append("set right")
+            if len(self.slept) == 6:
+                pool.end()
+                said.append("ended")
+
+    class Said(Account):
+        def read(self):
+            said.append("read")
+            return super().read()
+
+    pool = Slow()
+    monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: pool)
+    clock = Ending(datetime(2026, 12, 25, 12, tzinfo=UTC), START)
+
+    def heed():
+        if len(clock.slept) == 8:
+            raise StoppedBySignal(15)
+
+    Schedule([Said(clock, works_from=START)], clock, asking(heed), at_once=1).run()
+
+    assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
+
+
+class Asked(Account):
+    """One that is asked for outcomes an hour and six hours after its night, which fails at first."""
+
+    def night(self, _night, clock, *, if_missed):
+        """Done, unless it only might have been missed."""
+        self.due = [] if if_missed else [clock.now() + span for span in AFTER_A_NIGHT]
+        return Came(self.due.pop(0) if self.due else None)
+
+    def outcomes(self, clock):
+        """Note it; what was asked late is not asked again."""
+        self.tried.append((clock.now(), False))
+        if clock.now() < self.works_from:
+            return Came(undone=True)
+        return Came(next((due for due in self.due if due > clock.now()), None))
+
+
+def test_outcomes_that_could_not_be_asked_for_are_asked_for_later_and_six_hours_after_as_well(play):
+    """What fails once costs neither of the two."""
+    tried = [at for at, _ in play(DUE + 20 * HOUR, kind=Asked, works_from=DUE + HOUR + timedelta(minutes=10))]
+
+    assert [DUE + timedelta(minutes=minutes) for minutes in (60, 65, 75, 360)] == tried
+
+
+class Signs:
+    """Whoever watches the service, and how often it wants to hear of it."""
+
+    every = timedelta(minutes=1)
+
+    def __init__(self):
+        self.heard = []
+
+    def ready(self):
+        """The loop has begun."""
+        self.heard.append("ready")
+
+    def beat(self):
+        """It goes on."""
+        self.heard.append("beat")
+
+    def stopping(self):
+        """It ends."""
+        self.heard.append("stopping")
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Plays ten minutes without work; what was heard of them."""
+    monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
+
+    def played(quiet=lambda: QUIET):
+        clock, signs = FakeClock(START), Signs()
+
+        def heed():
+            if clock.now() >= START + timedelta(minutes=10):
+                raise StoppedBySignal(15)
+
+        account = Account(clock, works_from=START)
+        Schedule([account], clock, asking(heed, quiet), at_once=1, signs=signs).run()
+        return signs.heard
+
+    return played
+
+
+def test_a_service_that_waits_shows_each_minute_that_it_lives(watched):
+    """From its beginning to its end, by the loop itself."""
+    heard = watched()
+
+    assert ("ready", "stopping") == (heard[0], heard[-1])
+    assert ["beat"] * 10 == heard[1:-1]
+
+
+def test_work_that_hangs_is_not_called_alive(watched):
+    """The loop goes round, but what it began has not asked for half an hour whether to go on."""
+    assert ["ready", "stopping"] == watched(lambda: timedelta(minutes=30))
+    assert 10 == watched(lambda: timedelta(minutes=29)).count("beat")

@@ -1,0 +1,86 @@
+"""What the connectors are told of the settings."""
+
+from dataclasses import fields
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from connectors.oplead import OpleadOptions, SinceFilter
+from jobs.settings.schema import ClickIds
+from jobs.settings.sections import Oplead
+from jobs.wiring import oplead_options, pacer_for
+from tests.fakes import FakeClock
+
+PARIS = ZoneInfo("Europe/Paris")
+WRITTEN = {
+    "token": "tok-1",
+    "base_url": "https://crm.example.org/gate/",
+    "path_prefix": "",
+    "leads_path": "/all",
+    "lead_path": "/one/{id}",
+    "extra_headers": {"X-Tenant": "durand"},
+    "extra_query": {"archived": "1"},
+    "auth": {"style": "query", "name": "k", "prefix": "p"},
+    "pagination": {
+        "style": "page",
+        "items": "a",
+        "next": "b",
+        "page_param": "c",
+        "first_page": 0,
+        "size_param": "d",
+        "size": 7,
+        "offset_param": "e",
+        "cursor_param": "f",
+        "total": "g",
+        "total_header": "X-Total",
+        "max_pages": 9,
+    },
+    "since_filter": {"param": "from", "format": "%d/%m/%Y", "until_param": "to"},
+    "detail": "never",
+    "fields": {"id": ["ref"]},
+    "in_flight": 2,
+    "max_requests": 77,
+    "largest_page_mb": 9,
+}
+
+
+def told(**changes):
+    """What the connector is told of these settings."""
+    return oplead_options(Oplead(**(WRITTEN | changes)), PARIS, ClickIds(bare="gclid", bare_digits="lead_id"))
+
+
+def test_everything_the_settings_say_reaches_the_connector():
+    """Not one option keeps its default where the settings say otherwise."""
+    plain, options = OpleadOptions(token="tok", zone=ZoneInfo("UTC")), told()
+
+    assert [] == [one.name for one in fields(options) if getattr(options, one.name) == getattr(plain, one.name)]
+    assert [] == [
+        one.name
+        for one in fields(options.pagination)
+        if getattr(options.pagination, one.name) == getattr(plain.pagination, one.name)
+    ]
+    assert SinceFilter("from", "%d/%m/%Y", "to") == options.since_filter
+
+
+@pytest.mark.parametrize(
+    ("pull", "filters", "detail"), [("since", True, "auto"), ("list", False, "auto"), ("details", False, "always")]
+)
+def test_each_way_to_pull_asks_in_its_own(pull, filters, detail):
+    """Only `since` filters; `details` reads the own page of every lead that is not known."""
+    options = told(pull=pull, detail="auto")
+
+    assert (filters, detail) == (options.since_filter is not None, options.detail)
+
+
+def test_commands_on_one_platform_share_a_pace(tmp_path: Path):
+    """Whichever account asks, where their states lie in one folder; another key is another pace."""
+    clock = FakeClock()
+    asked = {"rate": 1, "base_url": "https://crm.example.org", "token": "tok-1"}
+    with pacer_for(Oplead(**asked), clock, folder=tmp_path).slot():
+        pass
+
+    assert pacer_for(Oplead(**asked), clock, folder=tmp_path).take() > clock.now()
+    assert pacer_for(Oplead(**asked | {"token": "tok-2"}), clock, folder=tmp_path).take() is None
+    assert pacer_for(Oplead(**asked), clock, folder=tmp_path / "other").take() is None
+    assert pacer_for(Oplead(**asked), clock, folder=None).take() is None

@@ -1,0 +1,331 @@
+"""The state's file: what is committed stays, and what cannot be used says what to do."""
+
+import contextlib
+import gc
+import sqlite3
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Dialect, Engine, create_engine, text
+from sqlmodel import Session, SQLModel
+
+from jobs.ledger import database as engine_module
+from jobs.ledger.database import LedgerError, copy_state, create_state, has_state, open_engine
+from jobs.ledger.runs import finish, reading
+from jobs.ledger.schema import ConfigDigest
+from tests import quick
+from tests.builders import hold
+from tests.unit.ledger.test_migrations import make
+
+
+@contextlib.contextmanager
+def opened(path, *, for_writing=True):
+    """An engine of a state that is there, closed at the end."""
+    engine = open_engine(quick.with_state(path), for_writing=for_writing)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def raw(path):
+    """The file by SQLite alone."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+def refused(path, *, for_writing=True):
+    """What an operator is told."""
+    with pytest.raises(LedgerError) as caught:
+        open_engine(path, for_writing=for_writing)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "expected"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000), ("secure_delete", 1)],
+)
+def test_how_every_connection_is_set(path, pragma, expected):
+    """WAL with full synchronisation: a power cut forgets no receipt (https://sqlite.org/pragma.html)."""
+    with opened(path) as engine, engine.connect() as connection:
+        found = connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
+
+    assert expected == found
+
+
+def test_statistics_are_forgotten_before_anything_is_written(path):
+    """What somebody's ANALYZE says of a state that was small would mislead SQLite once it is large."""
+    with opened(path):
+        pass
+    with raw(path) as connection:
+        connection.execute("INSERT INTO lease VALUES ('maison-test', 1, 1, '2026-09-10 03:30:00.000000')")
+        connection.execute("ANALYZE")
+    with opened(path) as engine, engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name LIKE 'sqlite_stat%'").all()
+
+    assert [] == found
+
+
+def test_no_update_is_lost_between_threads(path):
+    """Four threads add one twenty times each, reading before they write: eighty."""
+    failures = []
+
+    def count(engine):
+        try:
+            for _ in range(20):
+                with Session(engine) as session, session.begin():
+                    row = session.get(ConfigDigest, ("a", "count"))
+                    row.digest = str(int(row.digest) + 1)
+                    session.add(row)
+        except Exception as error:  # noqa: BLE001 -- whatever a thread dies of must fail the test
+            failures.append(error)
+
+    with opened(path) as engine:
+        with Session(engine) as session, session.begin():
+            session.add(ConfigDigest(account="a", kind="count", digest="0"))
+        threads = [threading.Thread(target=count, args=(engine,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        with Session(engine) as session, session.begin():
+            total = session.get(ConfigDigest, ("a", "count")).digest
+
+    assert ([], "80") == (failures, total)
+
+
+def test_a_write_transaction_locks_from_its_first_moment(path):
+    """BEGIN IMMEDIATE: another writer is refused even before the first statement."""
+    with opened(path) as engine, raw(path) as other:
+        other.execute("PRAGMA busy_timeout=0")
+        with (
+            engine.connect() as connection,
+            connection.begin(),
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+
+
+def test_reading_keeps_nobody_from_writing(path):
+    """A view is open while another process commits, and stays as it was."""
+    with opened(path) as engine, raw(path) as other, reading(engine, path) as session:
+        before = session.get(ConfigDigest, ("a", "b"))
+        other.execute("INSERT INTO config_digest VALUES ('a', 'b', 'c')")
+        session.expire_all()
+
+        assert [None, None] == [before, session.get(ConfigDigest, ("a", "b"))]
+
+
+def test_the_migrations_make_exactly_the_tables(path):
+    """From an empty file to the head: no column, index or key is missing or too many."""
+    with opened(path) as engine, engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found = compare_metadata(context, SQLModel.metadata)
+
+    assert [] == found
+
+
+def test_opening_again_changes_nothing(path):
+    """What is up to date is left alone."""
+    with opened(path), raw(path) as connection:
+        before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+    with opened(path), raw(path) as connection:
+        after = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+
+    assert before == after
+
+
+def test_a_missing_folder_is_made(tmp_path):
+    """`state/` beside the settings need not exist."""
+    path = tmp_path / "state" / "deeper" / "account.db"
+    create_state(path)
+
+    assert path.exists()
+
+
+def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
+    """Going on could lose what it knows."""
+    with opened(path), raw(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = path.read_bytes()
+    said = refused(path)
+
+    assert str(path) in said
+    assert "newer oplead-sync (revision 9999); nothing was changed. Run the version that wrote it" in said
+    assert before == path.read_bytes()
+
+
+def test_an_older_state_is_not_changed_by_reading(path):
+    """Only a run brings it up to date."""
+    make(path, "0004")
+    said = refused(path, for_writing=False)
+
+    assert "the next `oplead-sync run` brings it up to date" in said
+
+
+def test_a_missing_state_is_not_made_by_reading(path):
+    """`status` before the first run."""
+    assert "make it by `oplead-sync run --first-run`" in refused(path, for_writing=False)
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database(path):
+    """Somebody named the wrong file, or something overwrote it."""
+    path.write_bytes(b"this is no database, it is a letter to grandmother" * 100)
+
+    assert "it is not a state of oplead-sync; check `state:` in the settings" in refused(path)
+
+
+def test_a_damaged_state(path):
+    """It is to be restored, and kept: it may hold receipts."""
+    with opened(path), raw(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+    assert "it is damaged; restore it from a backup" in refused(path)
+
+
+def test_a_folder_where_the_state_should_be(tmp_path):
+    """It is told as what it is."""
+    assert "cannot use the state: Is a directory" in refused(tmp_path)
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    """The folder cannot be made."""
+    (tmp_path / "state").write_text("a file")
+    said = refused(tmp_path / "state" / "account.db")
+
+    assert "cannot use the state" in said
+
+
+def test_a_state_somebody_else_is_writing(path, monkeypatch):
+    """The message says to wait; it names no statement and no value."""
+    monkeypatch.setattr(engine_module, "BUSY_MS", 50)
+    with opened(path) as engine, raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError) as caught, engine_module.explained(path), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    assert "another program is writing to it; try again when that has ended" in str(caught.value)
+    assert "SELECT" not in str(caught.value)
+
+
+def add_secret(engine):
+    """A row with a value nobody should see."""
+    with Session(engine) as session, session.begin():
+        session.add(ConfigDigest(account="secret-value", kind="b", digest="c"))
+
+
+def test_a_broken_constraint_does_not_show_the_values(path):
+    """They may be anyone's."""
+    with opened(path) as engine:
+        add_secret(engine)
+        with pytest.raises(LedgerError) as caught, engine_module.explained(path):
+            add_secret(engine)
+
+    assert "this is unexpected; nothing of this transaction was kept" in str(caught.value)
+    assert "secret-value" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_deleted_rows_are_overwritten(path):
+    """What was erased cannot be read out of the file (https://sqlite.org/pragma.html#pragma_secure_delete)."""
+    with opened(path) as engine:
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'b', 'hash-of-somebody')"))
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("DELETE FROM config_digest"))
+    with raw(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    assert b"hash-of-somebody" not in path.read_bytes()
+
+
+def test_a_copy_is_whole_while_the_state_is_written(path, tmp_path):
+    """It holds what was committed, not what was under way."""
+    target = tmp_path / "copy.db"
+    with opened(path) as engine, engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'kept', 'x')"))
+        with connection.begin():
+            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'under way', 'x')"))
+            copy_state(path, target)
+    with raw(target) as connection:
+        found = connection.execute("SELECT kind FROM config_digest").fetchall()
+
+    assert [("kept",)] == found
+
+
+def test_a_copy_of_nothing_is_empty(path, tmp_path):
+    """A rehearsal before the first run begins with a state of its own, and makes none."""
+    copy_state(path, tmp_path / "copy.db")
+
+    assert has_state(tmp_path / "copy.db")
+    assert not path.exists()
+
+
+def fill_the_disk(engine):
+    """Write more than there is room for."""
+    with engine.connect() as connection, connection.begin():
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        connection.execute(text("INSERT INTO config_digest VALUES ('a', 'lost', :much)"), {"much": "x" * 100_000})
+
+
+def test_a_full_disk_is_told_and_loses_nothing(path):
+    """SQLite's own limit of pages stands in for the disk: what was committed stays, the rest is not begun."""
+    with opened(path) as engine:
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("INSERT INTO config_digest VALUES ('a', 'kept', 'x')"))
+        with (
+            pytest.raises(LedgerError, match="the disk is full; make room and run again"),
+            engine_module.explained(path),
+        ):
+            fill_the_disk(engine)
+    with raw(path) as connection:
+        kinds = [kind for (kind,) in connection.execute("SELECT kind FROM config_digest")]
+
+    assert ["kept"] == kinds
+
+
+def test_states_are_made_side_by_side(tmp_path):
+    """Accounts that begin together do not get into each other's tables: alembic's own variables are the process's."""
+    paths = [tmp_path / f"{number}.db" for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(create_state, paths))
+
+    for path in paths:
+        open_engine(path, for_writing=False).dispose()
+
+
+@pytest.fixture
+def compiling(monkeypatch):
+    """States compile for themselves, as they do outside of tests."""
+    monkeypatch.setattr(engine_module, "create_engine", create_engine)
+    engine_module._engine.cache_clear()
+    yield
+    engine_module._engine.cache_clear()
+
+
+@pytest.mark.usefixtures("compiling")
+def test_a_service_does_not_grow_by_its_nights(path, clock):
+    """What SQLAlchemy compiles is kept by dialect, for good: there is one for a path, however often it is opened."""
+
+    def alive(nights):
+        for _ in range(nights):
+            with hold(path, clock) as ledger:
+                with ledger.writing() as session:
+                    session.merge(ConfigDigest(account="a", kind="count", digest=str(ledger.run)))
+                finish(ledger, 0, now=clock.now())
+        gc.collect()
+        return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, (Engine, Dialect)))
+
+    first = alive(2)
+
+    assert first == alive(10)

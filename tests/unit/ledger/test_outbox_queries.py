@@ -1,0 +1,176 @@
+"""Deliveries on record: every move leaves its trace, and what is due is found."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from jobs.ledger import outbox, outbox_queries
+from jobs.ledger.schema import Delivery, Transition
+from jobs.plan.planner import begin
+from jobs.rules.delivery_state import Fate, IllegalMoveError
+from tests.builders import ACCOUNT, GOOGLE, lead, read, route, rulebook
+from tests.fakes import NIGHT, FakeSink, FakeSource
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _leads(ledger, clock):
+    """Three leads are on record."""
+    read(ledger, FakeSource(lead("L-1"), lead("L-2"), lead("L-3")), rulebook(), {GOOGLE: FakeSink()}, clock)
+
+
+def moved(ledger, *fates, name="L-1", **columns):
+    """A delivery after these moves, an hour apart; its number."""
+    row = begin(route(), name)
+    for column, value in columns.items():
+        setattr(row, column, value)
+    for hours, fate in enumerate(fates):
+        with ledger.writing() as session:
+            kept = row if row.id is None else session.get(Delivery, row.id)
+            outbox.move(session, ledger, kept, fate, f"cause {hours}", now=NIGHT + hours * HOUR)
+            row = kept
+    return row.id
+
+
+def history(ledger, number):
+    """The moves of a delivery: from, to, cause, when."""
+    with ledger.reading() as session:
+        rows = session.exec(select(Transition).where(Transition.delivery == number).order_by(col(Transition.id))).all()
+    return [(row.from_fate, row.to_fate, row.cause, (row.at - NIGHT) / HOUR) for row in rows]
+
+
+def test_every_move_is_written_down(ledger):
+    """From, to, why and when; the first comes from nowhere."""
+    number = moved(ledger, Fate.WITHHELD, Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED, name="L-1")
+
+    assert [
+        (None, "withheld", "cause 0", 0),
+        ("withheld", "pending", "cause 1", 1),
+        ("pending", "in_flight", "cause 2", 2),
+        ("in_flight", "accepted", "cause 3", 3),
+    ] == history(ledger, number)
+
+
+def test_staying_is_no_move_but_may_have_a_new_reason(ledger):
+    """Re-planned every night, a withheld delivery does not fill the history."""
+    number = moved(ledger, Fate.WITHHELD, Fate.WITHHELD)
+    with ledger.reading() as session:
+        reason = session.get(Delivery, number).reason
+
+    assert [(None, "withheld", "cause 0", 0)] == history(ledger, number)
+    assert "cause 1" == reason
+
+
+def test_an_illegal_move_changes_nothing(ledger):
+    """Neither the fate nor the history."""
+    number = moved(ledger, Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED)
+    with pytest.raises(IllegalMoveError), ledger.writing() as session:
+        outbox.move(session, ledger, session.get(Delivery, number), Fate.PENDING, "again", now=NIGHT)
+    with ledger.reading() as session:
+        assert Fate.ACCEPTED == session.get(Delivery, number).fate
+    assert 3 == len(history(ledger, number))
+
+
+@pytest.mark.parametrize(
+    ("fates", "kept"),
+    [
+        ((Fate.PENDING, Fate.IN_FLIGHT), True),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED), True),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.IN_DOUBT), True),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.IN_DOUBT, Fate.IN_FLIGHT), True),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.PENDING), False),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED), False),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.REJECTED), False),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.EXPIRED), False),
+        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.UNCONFIRMED), False),
+    ],
+)
+def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, fates, kept):
+    """They are erased with the move that settles or thaws them; their digest stays."""
+    number = moved(ledger, *fates[:1])
+    with ledger.writing() as session:
+        row = session.get(Delivery, number)
+        row.event, row.event_sha256 = b"bytes", "digest"
+    for fate in fates[1:]:
+        with ledger.writing() as session:
+            outbox.move(session, ledger, session.get(Delivery, number), fate, "so", now=NIGHT)
+    with ledger.reading() as session:
+        row = session.get(Delivery, number)
+
+    assert (b"bytes" if kept else None, "digest") == (row.event, row.event_sha256)
+
+
+def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
+    """The database itself refuses the second."""
+    first = begin(route(), "L-1")
+    second = begin(route(), "L-1")
+    second.key = "another key"
+    first.fate = second.fate = Fate.PENDING
+    with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():
+        session.add_all([first, second])
+
+
+def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
+    """The leads whose delivery is due."""
+    with ledger.reading() as session:
+        rows = outbox_queries.due(session, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
+    return [row.lead for row in rows]
+
+
+@pytest.mark.parametrize("column", ["not_before", "deferred_until"])
+def test_a_delivery_is_due_at_its_very_time(ledger, column):
+    """Not a moment before."""
+    moved(ledger, Fate.PENDING, **{column: NIGHT})
+
+    assert [[], ["L-1"]] == [due(ledger, now=NIGHT - timedelta(microseconds=1)), due(ledger, now=NIGHT)]
+
+
+def test_both_times_must_have_come(ledger):
+    """A platform's delay is not shortened by a plan, nor the other way round."""
+    moved(ledger, Fate.PENDING, not_before=NIGHT, deferred_until=NIGHT + HOUR)
+    moved(ledger, Fate.PENDING, name="L-2", not_before=NIGHT + HOUR, deferred_until=NIGHT)
+
+    assert [] == due(ledger)
+
+
+def test_the_oldest_conversion_is_due_first(ledger):
+    """Its window closes first; the batch takes no more than it may."""
+    for name, hours in (("L-1", 2), ("L-2", 1), ("L-3", 3)):
+        moved(ledger, Fate.PENDING, name=name, at=NIGHT - 9 * HOUR + hours * HOUR)
+
+    assert ["L-2", "L-1"] == due(ledger, limit=2)
+
+
+@pytest.mark.parametrize(
+    "fates", [(Fate.WITHHELD,), (Fate.SKIPPED,), (Fate.PENDING, Fate.CANCELLED), (Fate.PENDING, Fate.IN_FLIGHT)]
+)
+def test_only_pending_deliveries_are_due(ledger, fates):
+    """Nothing else goes out."""
+    moved(ledger, *fates)
+
+    assert [] == due(ledger)
+
+
+def test_only_the_conversions_asked_for_are_due(ledger):
+    """One target at a time."""
+    moved(ledger, Fate.PENDING)
+
+    assert [] == due(ledger, conversions=("quote",))
+
+
+def test_where_everything_stands(ledger):
+    """Counted by fate and by reason, or the platform's code."""
+    moved(ledger, Fate.WITHHELD)
+    moved(ledger, Fate.PENDING, Fate.IN_FLIGHT, Fate.REJECTED, name="L-2", code="BAD_CLICK")
+    moved(ledger, Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED, name="L-3", code="OK")
+    with ledger.reading() as session:
+        found = outbox_queries.standing(session, ACCOUNT)
+
+    assert {
+        ("sale", GOOGLE, "withheld", "cause 0"): 1,
+        ("sale", GOOGLE, "rejected", "BAD_CLICK"): 1,
+        ("sale", GOOGLE, "accepted", ""): 1,
+    } == found

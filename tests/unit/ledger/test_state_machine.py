@@ -1,0 +1,335 @@
+"""Nights, crashes, lost answers and second thoughts in any order: nothing is lost, and nothing is sent twice."""
+
+import itertools
+import sqlite3
+from collections import Counter
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import event
+
+from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
+from jobs.nightly import Deps, Step, run_night
+from jobs.rules.delivery_state import FROZEN, Fate, check_move
+from tests import fakes
+from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
+
+BATCH = 2
+LABELS = {"Nouveau": None, "RDV": "appointment", "Gagné": "sale", "Perdu": None}
+STEPS = {
+    "answer lost, taken": fakes.lost_after,
+    "answer lost, not taken": fakes.lost_before,
+    "no connection": fakes.not_sent,
+    "crash before": fakes.crash_before,
+    "crash after": fakes.crash_after,
+    "retry": fakes.refuse(OutcomeClass.RETRY),
+    "fix config": fakes.refuse(OutcomeClass.FIX_CONFIG),
+    "unknown": fakes.refuse(OutcomeClass.UNKNOWN),
+    "bad rows named": fakes.refuse_bad(named=True),
+    "bad rows not named": fakes.refuse_bad(named=False),
+}
+LABEL = st.sampled_from(["Gagné", "RDV", "Gagné", "RDV", "Nouveau", "Perdu"])
+CONSENT = st.sampled_from(["oui", "oui", "oui", "oui", "non", ""])
+AMOUNT = st.sampled_from(["1 200,50 €", "900", "850", "1.250", ""])
+MOSTLY = st.sampled_from([True, True, True, False])
+WAIT = st.sampled_from([24, 24, 24, 1, 7, 96, 720])
+"""Hours until the next night."""
+TROUBLE = st.lists(st.sampled_from(list(STEPS)), max_size=3) | st.tuples(st.sampled_from(list(STEPS))).map(
+    lambda one: [*one] * 5
+)
+"""One thing after the other, or one thing all night long."""
+ODDITIES = st.lists(st.sampled_from(list(fakes.RESOLUTIONS)), max_size=2)
+MOVING = frozenset({Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
+NOT_COUNTED = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.REJECTED, Fate.EXPIRED, Fate.CANCELLED})
+BOOK = rulebook(
+    route(attach_contact=True, field_value=from_field(otherwise=Decimal(500), wait=timedelta(days=1))),
+    route(
+        "appointment",
+        attach_contact=True,
+        fixed_value=Decimal(60),
+        labels=frozenset({"rdv"}),
+        target=replace(TARGET, action="5"),
+    ),
+)
+
+
+pytestmark = pytest.mark.timeout(600)  # it runs for seconds, but a failure takes minutes to be made small
+
+
+def appears(life, label, *, dated=True, clicked=True, consent="oui", amount="900"):
+    """A lead, created long enough ago to be sent tonight."""
+    name, now = f"L-{len(life.source.leads) + 1}", life.clock.now()
+    life.put(
+        lead(
+            name,
+            created_at=now - timedelta(hours=7),
+            updated_at=now,
+            label=label,
+            history=(StatusEntry(label, Moment(now)),) if dated else (),
+            click_ids=(ClickId(ClickIdKind.GCLID, f"gclid-of-{name}"),) if clicked else (),
+            fields={"consent": consent, "amount": amount},
+        )
+    )
+
+
+def status_changes(life, number, label, *, dated):
+    """To any other, dated by Oplead or not."""
+    old, now = life.one(number), life.clock.now()
+    history = (*old.history, StatusEntry(label, Moment(now))) if dated else old.history
+    life.put(changed(old, label=label, history=history, updated_at=now))
+
+
+def field_changes(life, number, field, value):
+    """An amount, perhaps unreadable or gone; or consent, given, emptied or taken back."""
+    old = life.one(number)
+    life.put(changed(old, fields={**old.fields, field: value}, updated_at=life.clock.now()))
+
+
+NUMBER = st.sampled_from([0, 0, 1, 2, 3])
+EDITED = st.builds(partial, st.just(field_changes), number=NUMBER, field=st.just("amount"), value=AMOUNT)
+CHANGES = st.lists(
+    st.builds(
+        partial, st.just(appears), label=LABEL, dated=st.booleans(), clicked=MOSTLY, consent=CONSENT, amount=AMOUNT
+    )
+    | st.builds(partial, st.just(status_changes), number=NUMBER, label=LABEL, dated=st.booleans())
+    | EDITED
+    | EDITED
+    | st.builds(partial, st.just(field_changes), number=NUMBER, field=st.just("consent"), value=CONSENT),
+    max_size=4,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def state(tmp_path_factory):
+    """One state for every example."""
+    Nights.state = ReusedState(tmp_path_factory.mktemp("nights"))
+
+
+class Nights(RuleBasedStateMachine):
+    """An account's life: leads come and change, nights run and die, the platform answers or does not."""
+
+    state: ReusedState
+
+    def __init__(self):
+        super().__init__()
+        self.state.clear()
+        self.clock = fakes.FakeClock()
+        self.source = fakes.FakeSource(page=2, clock=self.clock)
+        self.reached = {}
+        """Lead → conversions a whole night must have seen it reach."""
+        self.ever_refused = set()
+        self.crash_at = None
+        self.delays = 0
+
+    @initialize(asynchronous=st.booleans(), idempotent=st.booleans(), names_rows=st.booleans(), bad=st.integers(0, 4))
+    def platform(self, asynchronous, idempotent, names_rows, bad):
+        """Google's two ways, and Meta's; three leads are there to be sent."""
+        limits = replace(fakes.LIMITS, batch=BATCH)
+        self.sink = fakes.FakeSink(limits=limits, asynchronous=asynchronous, idempotent=idempotent)
+        self.sink.names_rows = names_rows
+        self.sink.verdict = self.verdict
+        self.bad = bad
+        for label in ("Gagné", "RDV", "Gagné"):
+            appears(self, label)
+
+    def verdict(self, sent):
+        """One body in five is refused for ever; what already counts is never refused, and some rows come too soon."""
+        if self.sink.counted[sent.key]:
+            return fakes.DONE
+        if sum(sent.body) % 5 == self.bad:
+            return Outcome(OutcomeClass.FIX_DATA, "BAD")
+        if self.delays:
+            self.delays -= 1
+            return Outcome(OutcomeClass.DEFER, "TOO_RECENT")
+        return fakes.DONE
+
+    # ── what happens ─────────────────────────────────────────────────────────────────────────────
+
+    # Every step is a day with its night: rules of their own for each change would leave few nights in a life.
+
+    @rule(changes=CHANGES, wait=WAIT, steps=TROUBLE, says=ODDITIES, rows=st.sampled_from([0, 0, 1, 3]))
+    def night(self, changes, wait, steps, says, rows):
+        """Whatever the platform does to the first requests, and says of those it has; some rows come too soon."""
+        self.sink.status.extend(fakes.RESOLUTIONS[each] for each in says)
+        self.delays = rows
+        self._run(changes, wait, steps)
+
+    @rule(changes=CHANGES, wait=WAIT, steps=TROUBLE, commit=st.integers(1, 30))
+    def night_that_dies(self, changes, wait, steps, commit):
+        """In the middle, as a transaction is to be committed."""
+        self.crash_at = commit
+        self._run(changes, wait, steps)
+
+    def _run(self, changes, wait, steps):
+        for change in changes:
+            change(self)
+        self.sink.script.extend(STEPS[step] for step in steps)
+        self.clock.time += timedelta(hours=wait)
+        survived = self._night()
+        self._trouble_ends()
+        if survived and not self._only_went_on():
+            self._check_nothing_is_missing()
+
+    def _only_went_on(self):
+        """Whether the night took up a reading that died; what changed since on its first pages, the next one sees."""
+        _since, resumed_at = self.source.calls[-1]
+        return resumed_at is not None
+
+    def one(self, number):
+        """One of the leads there are."""
+        return list(self.source.leads.values())[number % len(self.source.leads)]
+
+    def put(self, some):
+        """Serve a lead as it now is, and remember a refusal."""
+        self.source.put(some)
+        if some.fields["consent"] == "non":
+            self.ever_refused.add(some.id)
+
+    def _trouble_ends(self):
+        self.sink.script.clear()
+        self.sink.status.clear()
+        self.delays, self.crash_at = 0, None
+
+    def _night(self):
+        deps = Deps(self.source, {GOOGLE: self.sink}, self.clock, lambda: 0.0, REACH)
+        try:
+            with self.state.hold(self.clock) as ledger, self._dying(ledger.engine):
+                run_night(ledger, BOOK, deps, watch=self._watch)
+        except fakes.Crash:
+            return False
+        return True
+
+    @contextmanager
+    def _dying(self, engine):
+        left = itertools.count(self.crash_at or 0, -1)
+        next(left)
+
+        def on_commit(_connection):
+            if next(left) == 0:
+                raise fakes.Crash
+
+        event.listen(engine, "commit", on_commit)
+        try:
+            yield
+        finally:
+            event.remove(engine, "commit", on_commit)
+
+    def _watch(self, step):
+        if step is Step.DELIVER:
+            self._check_hashes()
+        return nullcontext()
+
+    # ── what must hold ───────────────────────────────────────────────────────────────────────────
+
+    def ask(self, statement):
+        """Rows of the state, read by SQLite alone."""
+        with closing(sqlite3.connect(self.state.path)) as connection:
+            return connection.execute(statement).fetchall()
+
+    def _check_hashes(self):
+        """Right after a plan, only leads with something still to be sent, answered or corrected have contact hashes."""
+        idle = self.ask(
+            "SELECT lead FROM contact_hash WHERE lead NOT IN (SELECT lead FROM "
+            "(SELECT lead, fate FROM delivery UNION SELECT lead, fate FROM adjustment) "
+            "WHERE fate IN ('pending', 'withheld', 'in_flight', 'in_doubt', 'submitted'))"
+        )
+        assert [] == idle
+
+    def _check_nothing_is_missing(self):
+        """Every stage a lead was seen to reach has exactly one delivery."""
+        for each in self.source.leads.values():
+            labels = {each.label, *(entry.label for entry in each.history)}
+            self.reached.setdefault(each.id, set()).update(filter(None, map(LABELS.get, labels)))
+        found = Counter(self.ask("SELECT lead, conversion FROM delivery"))
+        expected = {(name, conversion) for name, all_of in self.reached.items() for conversion in all_of}
+
+        assert expected <= set(found)
+        assert {1} >= set(found.values())
+
+    @invariant()
+    def the_ledger_tells_what_the_platform_counted(self):
+        """Accepted counts, once; what was not sent, or was refused, does not."""
+        for key, fate in self.ask("SELECT key, fate FROM delivery"):
+            count = self.sink.counted[key]
+            if fate == Fate.ACCEPTED:
+                assert count >= 1, key
+            if fate in NOT_COUNTED:
+                assert count == 0, (key, fate)
+        # The last correction that was taken is what the key is worth there, unless nobody knows of a later one.
+        taken = self.ask("SELECT key, value FROM adjustment WHERE fate = 'accepted' ORDER BY delivery, number")
+        unknown = "SELECT key FROM adjustment WHERE fate IN ('in_doubt', 'submitted', 'unconfirmed')"
+        open_ones = {key for (key,) in self.ask(unknown)}
+        told = {key: value for key, value in taken if key not in open_ones}
+        assert told == {key: self.sink.values[key] for key in told}
+
+    @invariant()
+    def nothing_is_counted_twice(self):
+        """An idempotent platform counts each key once, and no platform ever gets other bytes under a counted key."""
+        if hasattr(self, "sink"):
+            assert all(len(bodies) == 1 for bodies in self.sink.bodies.values())
+            assert not self.sink.idempotent or all(count <= 1 for count in self.sink.counted.values())
+            known = {key for (key,) in self.ask("SELECT key FROM delivery")}
+            assert {call_key for call in self.sink.calls for call_key in call.keys} <= known
+
+    @invariant()
+    def the_history_is_a_chain_of_legal_moves(self):
+        """Each move begins where the last one ended, and the last one ended where the delivery stands."""
+        for table, history in (("delivery", "transition"), ("adjustment", "adjustment_transition")):
+            stands = dict.fromkeys(number for (number,) in self.ask(f"SELECT id FROM {table}"))  # noqa: S608
+            moves = f"SELECT {table}, from_fate, to_fate FROM {history} ORDER BY id"  # noqa: S608
+            for number, before, after in self.ask(moves):
+                assert stands[number] == before
+                check_move(Fate(before) if before else None, Fate(after))
+                stands[number] = after
+
+            assert dict(self.ask(f"SELECT id, fate FROM {table}")) == stands  # noqa: S608
+
+    @invariant()
+    def bytes_are_kept_exactly_while_frozen(self):
+        """They may be with the platform then, and only then."""
+        both = "SELECT fate, event IS NOT NULL FROM delivery UNION ALL SELECT fate, event IS NOT NULL FROM adjustment"
+        for fate, kept in self.ask(both):
+            assert (fate in FROZEN) == bool(kept), fate
+
+    @invariant()
+    def no_person_is_on_disk(self):
+        """Neither in a column nor in the file's free pages."""
+        assert b"@example.org" not in self.state.path.read_bytes()
+
+    def teardown(self):
+        """In a few days without trouble everything comes to its end."""
+        if not hasattr(self, "sink"):
+            return
+        for hours in (0, 25, 24, 24, 1):
+            self.clock.time += timedelta(hours=hours)
+            assert self._night()
+            self.the_ledger_tells_what_the_platform_counted()
+            self.nothing_is_counted_twice()
+            self.bytes_are_kept_exactly_while_frozen()
+        self._check_nothing_is_missing()
+        self.the_history_is_a_chain_of_legal_moves()
+        for name, conversion, fate, reason in self.ask("SELECT lead, conversion, fate, reason FROM delivery"):
+            some = self.source.leads[name]
+            sendable = some.fields["consent"] == "oui" and some.click_ids
+            unreadable = conversion == "sale" and some.fields.get("amount") == "1.250"
+            assert fate not in MOVING, (name, conversion, fate, reason)
+            assert fate != Fate.WITHHELD or not sendable or unreadable, (name, conversion, reason)
+            assert fate != Fate.CANCELLED or name in self.ever_refused, (name, conversion)
+            assert fate != Fate.SKIPPED, (name, conversion)
+
+
+TestNights = Nights.TestCase
+TestNights.settings = settings(
+    max_examples=30,
+    stateful_step_count=8,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

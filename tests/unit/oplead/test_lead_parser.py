@@ -1,0 +1,336 @@
+"""One lead's JSON, reduced to our record."""
+
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.oplead.client import read_json
+from connectors.oplead.lead_parser import Unreadable, digest_of, parse_lead, read_id, with_candidates
+from connectors.oplead.options import ClickIdRules, FieldPaths
+from connectors.records import LeadId
+
+PARIS = ZoneInfo("Europe/Paris")
+JULY = {day: datetime(2026, 7, day, 8, tzinfo=UTC) for day in range(1, 32)}
+
+
+def parse(wanted=(), fields=None, **item):
+    """Parse a lead made on 1 July."""
+    return parse_lead(
+        {"createdAt": "2026-07-01 10:00", **item},
+        id=LeadId("L-1"),
+        digest="d",
+        paths=with_candidates(fields or FieldPaths()),
+        click_ids=ClickIdRules(),
+        zone=PARIS,
+        wanted=frozenset(wanted),
+    )
+
+
+def entries(lead):
+    """A history as pairs."""
+    return [(entry.label, entry.at.at) for entry in lead.history]
+
+
+@pytest.mark.parametrize("name", ["createdAt", "created_at", "CREATED-AT", "CreatedAt"])
+def test_names_are_matched_loosely(name):
+    """Case, underscores and hyphens do not matter."""
+    lead = parse_lead(
+        {name: "2026-07-01"},
+        id=LeadId("L-1"),
+        digest="d",
+        paths=with_candidates(FieldPaths()),
+        click_ids=ClickIdRules(),
+        zone=PARIS,
+        wanted=frozenset(),
+    )
+
+    assert datetime(2026, 6, 30, 22, tzinfo=UTC) == lead.created_at
+
+
+@pytest.mark.parametrize(
+    "order", [lambda history: history, lambda history: history[::-1]], ids=["oldest first", "newest first"]
+)
+def test_a_history_comes_out_oldest_first(order):
+    """Both orders are read, equal days kept in their sequence; entries without a date or status are left out."""
+    history = order(
+        [
+            {"status": "Nouveau", "date": "2026-07-01 10:00:00"},
+            {"status": {"label": "RDV pris"}, "date": "2026-07-05"},
+            {"status": "Devis à relancer", "date": "2026-07-05"},
+            {"status": "Gagné", "date": "2026-07-20 10:00:00"},
+        ]
+    )
+
+    lead = parse(status="Gagné", statusHistory=[*history, {"status": "Perdu"}, {"date": "2026-07-02"}])
+
+    assert [
+        ("Nouveau", JULY[1]),
+        ("RDV pris", date(2026, 7, 5)),
+        ("Devis à relancer", date(2026, 7, 5)),
+        ("Gagné", JULY[20]),
+    ] == entries(lead)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_current_status_is_dated_once(listed):
+    """Its own date is added where the history does not end on it."""
+    history = [{"status": "Nouveau", "date": "2026-07-01 10:00"}]
+    history += [{"status": "Gagné", "date": "2026-07-20 10:00"}] if listed else []
+
+    lead = parse(status="Gagné", statusDate="2026-07-20 10:00", statusHistory=history)
+
+    assert [("Nouveau", JULY[1]), ("Gagné", JULY[20])] == entries(lead)
+
+
+def test_a_general_history_tells_only_what_names_a_status():
+    """Documents and calls stand there too; their labels are no statuses, unless the settings say so."""
+    history = [
+        {"label": "Document ajouté", "date": "2026-07-02 10:00"},
+        {"status": "Gagné", "date": "2026-07-20 10:00"},
+    ]
+
+    assert [("Gagné", JULY[20])] == entries(parse(history=history))
+    assert 2 == len(entries(parse(history=history, fields=FieldPaths(history=("history",)))))
+
+
+@pytest.mark.parametrize(
+    ("status", "label"),
+    [("Gagné ", "Gagné"), ({"id": 7, "label": "Gagné"}, "Gagné"), (Decimal(7), "7"), (None, None), ("", None)],
+)
+def test_a_status_is_text_an_object_or_a_code(status, label):
+    """Its label is preferred to its code."""
+    assert label == parse(status=status).label
+
+
+def test_a_nest_without_end_is_refused():
+    """As a lead that cannot be read, before Python gives up on it."""
+    nest = read_json('{"label":' * 450 + "1" + "}" * 450)
+
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        parse(status=nest)
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        digest_of({"status": nest})
+
+
+def test_every_email_and_phone_is_kept():
+    """Under any of the usual names, in lists and objects, once each."""
+    lead = parse(
+        email="a@example.org",
+        phone=Decimal(33612345678),
+        contact={"emails": ["a@example.org", {"value": "b@example.org"}], "mobile": "06 12 34 56 78"},
+        customer=[{"phones": [{"number": "0712345678"}]}],
+    )
+
+    assert ("a@example.org", "b@example.org") == lead.contact.emails
+    assert ("33612345678", "06 12 34 56 78", "0712345678") == lead.contact.phones
+
+
+def test_wanted_fields_keep_text_and_exact_numbers():
+    """Booleans are spelt out, objects give their label, several values are joined, absent ones are left out."""
+    lead = parse(
+        wanted={"amount", "text", "yes", "channel", "tags", "none", "custom.Marge"},
+        amount=Decimal("12500.10"),
+        text=" 12 500,00 € ",
+        yes=False,
+        channel={"id": Decimal(3), "name": "Site web"},
+        tags=["a", "b", "a"],
+        none="",
+        custom=[{"name": "marge", "value": Decimal("0.30")}, {"name": "x", "value": 1}],
+    )
+
+    assert {
+        "amount": Decimal("12500.10"),
+        "text": " 12 500,00 € ",
+        "yes": "false",
+        "channel": "Site web",
+        "tags": "a | b",
+        "custom.Marge": Decimal("0.30"),
+    } == lead.fields
+
+
+def test_a_day_alone_does_not_bound_an_update():
+    """The pull that sees it bounds it closer."""
+    assert parse(updatedAt="2026-07-20").updated_at is None
+
+
+@pytest.mark.parametrize(
+    ("item", "setting"),
+    [
+        ({"updatedAt": "soon"}, "updated_at"),
+        ({"statusDate": "soon", "status": "x"}, "status_at"),
+        ({"statusHistory": [{"status": "x", "date": "soon"}]}, "history"),
+        ({"createdAt": True}, "created_at"),
+    ],
+)
+def test_a_time_that_cannot_be_read_names_its_setting(item, setting):
+    """The reason is the shape, never the value."""
+    with pytest.raises(Unreadable, match=rf"see oplead\.fields\.{setting}$") as caught:
+        parse(**item)
+
+    assert "soon" not in str(caught.value)
+
+
+def test_a_captured_click_time_is_given_to_the_ids_without_one():
+    """The one in an fbc stays."""
+    fields = FieldPaths(click_id_at=("leadData.clickedAt",))
+    ids = "gclid=Cj0KCQjw-Abc&fbc=fb.1.1784559901000.IwAR0aBcDeF"
+
+    lead = parse(fields=fields, leadData={"externalID": ids, "clickedAt": "2026-07-01 10:00"})
+
+    assert [JULY[1], datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)] == [one.clicked_at for one in lead.click_ids]
+
+
+def test_a_problem_is_told_only_where_no_id_is_found():
+    """By its shape."""
+    lead = parse(leadData={"externalID": "REF-2026-1"})
+
+    assert () == lead.click_ids
+    assert "no click id has this form (text, 10 characters)" == lead.click_id_problem
+
+
+@pytest.mark.parametrize("value", [None, "", True, [], {}, "..", "a\nb", "x" * 201])
+def test_an_id_that_cannot_be_used_is_refused(value):
+    """It goes into a path and a database."""
+    with pytest.raises(Unreadable, match=r"oplead\.fields\.id"):
+        read_id({"id": value}, with_candidates(FieldPaths()))
+
+
+def test_an_id_is_never_read_as_a_number():
+    """Leading zeros and long numbers stay as they are."""
+    paths = with_candidates(FieldPaths())
+
+    assert "007" == read_id({"id": "007"}, paths)
+    assert "12345678901234567890" == read_id({"leadId": Decimal(12345678901234567890)}, paths)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet=st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(max_size=5), json_values, min_size=1, max_size=4))
+def test_a_digest_does_not_depend_on_the_order_of_names(item):
+    """The same content in another order is the same lead."""
+    assert digest_of(item) == digest_of(dict(reversed(item.items())))
+    assert digest_of(item) != digest_of({**item, "one more name": 1})
+
+
+names = st.sampled_from(
+    ["id", "createdAt", "status", "leadData", "externalID", "statusHistory", "date", "contact", "email", "value"]
+)
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(json_values, lambda inner: st.dictionaries(names, inner) | st.lists(inner, max_size=3), max_leaves=12)
+)
+def test_any_lead_is_read_or_refused_as_unreadable(value):
+    """Nothing in a lead's shape stops the page it stands on."""
+    item = value if isinstance(value, dict) else {"contact": value}
+    with suppress(Unreadable):
+        parse(wanted={"contact", "leadData.value"}, **item)
+
+
+def test_numbers_are_exact_and_spoilt_ids_stay_text():
+    """JSON numbers are Decimal; a long one in exponent form has lost digits and must not pass for an id."""
+    assert [Decimal("0.10"), Decimal(10**20)] == read_json(b"[0.10, 100000000000000000000]")
+    assert ["1.23456789012345E+16", Decimal("1.2E3")] == read_json("[1.23456789012345E+16, 1.2E3]")
+    assert ["1e999999999999999999999", "NaN"] == read_json("[1e999999999999999999999, NaN]")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r'"\ud83d"', "\ufffd"),
+        (r'"a\uDE00b"', "a\ufffdb"),
+        (r'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600"),
+        (r'"\ud83d\ude00"', "\U0001f600"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'"\\\ud83d"', "\\\ufffd"),
+        (r'"\ud83d\\ude00"', "\ufffd\\ude00"),
+        (b'"\xed\xa0\xbd"', "\ufffd"),
+        ('"\ud83d"', "\ufffd"),
+        (b'"\xf0\x9f\x98\x80"', "\U0001f600"),
+        (r'{"\ud83d": ["\ud83d"]}', {"\ufffd": ["\ufffd"]}),
+    ],
+)
+def test_half_a_character_is_replaced(written, read):
+    """A surrogate without its other half can be neither hashed nor stored; whole characters stay."""
+    assert read == read_json(written)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": 1', b"\xff", b"[" * 100_000])
+def test_what_is_no_json_is_a_value_error(content):
+    """HTML, cut short, wrongly encoded or nested without end."""
+    with pytest.raises(ValueError):  # noqa: PT011 the message is the library's
+        read_json(content)
+
+
+@pytest.mark.parametrize(
+    ("item", "country"),
+    [
+        ({"country": "FR"}, "FR"),
+        ({"country": {"code": "75", "name": "Belgique"}}, "Belgique"),
+        ({"country": {"code": "BE", "name": "Belgique"}}, "BE"),
+        ({"country": "-", "contact": {"country": "Suisse"}}, "Suisse"),
+        ({"country": {"code": "75", "name": "Syldavie"}}, "75"),
+        ({"country": "n/a"}, "n/a"),
+        ({}, None),
+    ],
+)
+def test_the_spelling_that_names_a_country_is_taken(item, country):
+    """A code of the CRM's own beside it names none, nor does a dash."""
+    assert country == parse(**item).contact.country
+
+
+@pytest.mark.parametrize(("entries", "read"), [(1_000, True), (1_001, False), (100_000, False)])
+def test_a_history_without_end_is_no_leads(entries, read):
+    """Each entry is weighed for each stage; which of them count is not for us to guess."""
+    entry = {"status": "Nouveau", "date": "2026-06-01T10:00:00Z"}
+    item = {"id": "L-1", "createdAt": "2026-06-01T09:00:00Z", "statusHistory": [entry] * entries}
+
+    if read:
+        assert entries == len(parse(**item).history)
+    else:
+        with pytest.raises(Unreadable, match=f"statusHistory has {entries} status changes"):
+            parse(**item)
+
+
+def test_only_status_changes_make_a_history_long():
+    """A busy lead's general history holds calls and documents by the thousand; they cost nothing later."""
+    call = {"label": "Appel", "date": "2026-07-02 10:00"}
+    won = {"status": "Gagné", "date": "2026-07-20 10:00"}
+    undated, blank = {"status": "Perdu"}, {"status": " ", "date": "2026-07-03"}
+
+    assert [("Gagné", JULY[20])] == entries(parse(history=[call, undated, blank] * 1_000 + [won]))
+
+
+def test_a_lead_larger_than_any_is_refused():
+    """Before anything of it is read."""
+    with pytest.raises(Unreadable, match="more than any lead"):
+        digest_of({"id": "L-1", "notes": ["x" * 1_000] * 2_000})
+
+
+def test_a_label_is_kept_as_it_can_be_shown():
+    """Without what steers a terminal, and no longer than any."""
+    link, title = "\x1b]8;;http://x.example\x1b\\", "\x1b]0;owned\x07"
+    history = [{"status": f"RDV\u202e{title}", "date": "2026-06-02T10:00:00Z"}]
+
+    lead = parse(id="L-1", createdAt="2026-06-01T09:00:00Z", status=f"{link}Gagné\x9b", statusHistory=history)
+    long = parse(id="L-1", createdAt="2026-06-01T09:00:00Z", status="x" * 300)
+
+    assert ("]8;;http://x.example\\Gagné", "RDV]0;owned") == (lead.label, lead.history[0].label)
+    assert "x" * 200 + "…" == long.label
+
+
+def test_a_number_of_a_million_digits_stays_text():
+    """It is nobody's amount, and arithmetic on it would take minutes."""
+    assert "9" * 1_000_000 == read_json("9" * 1_000_000)

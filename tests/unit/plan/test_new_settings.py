@@ -1,0 +1,147 @@
+"""Settings that change under a ledger that remembers: nothing is sent twice, nothing by what was read before."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from connectors.errors import Transient
+from connectors.records import Moment, OutcomeClass, StatusEntry
+from jobs.ledger.database import LedgerError
+from jobs.ledger.runs import held
+from jobs.plan.planner import RenamedError
+from tests import fakes
+from tests.builders import TARGET, changed, from_field, lead, route, rulebook
+from tests.fakes import NIGHT, FakeSink
+
+DAY = timedelta(days=1)
+
+
+def test_facts_read_under_old_settings_decide_nothing(account):
+    """The amount stands elsewhere now, and Oplead is down: the sale waits instead of going out at its default."""
+    account.book = rulebook(route(field_value=from_field(wait=2.5 * DAY)))
+    account.put(lead(fields={"consent": "oui"}))
+    account.prepare()
+    account.book = rulebook(route(field_value=from_field(path="net", otherwise=900)), extraction_digest="e2")
+    account.source.fails = {0: Transient("503")}
+    account.clock.time += 2 * DAY
+    account.night()
+
+    assert ({"L-1": "to_be_read_again"}, []) == (account.reasons, account.sink.calls)
+
+
+def test_what_waited_to_be_read_again_goes_out_once_it_was(account):
+    """The next complete reading settles it."""
+    test_facts_read_under_old_settings_decide_nothing(account)
+    account.source.fails = {}
+    account.night()
+
+    assert {"L-1": "submitted"} == account.fates
+
+
+def test_an_id_that_could_not_be_read_before_is_as_old_as_the_lead(account):
+    """`click_ids.bare` was mended: the click did not happen last night."""
+    account.put(lead(click_ids=(), click_id_problem="a value without a label"))
+    account.night()
+    account.put(changed(lead(), digest="x"))
+    account.night()
+
+    assert {"L-1": "submitted"} == account.fates
+
+
+def test_two_destinations_for_one_customer_count_a_sale_once(account):
+    """A lead that moves from one region's destination to the other's was sent to that very action already."""
+    regions = ("ouest", "est")
+    account.sinks.clear()
+    account.sinks.update({name: FakeSink() for name in regions})
+    account.book = rulebook(
+        *(route(destination=name, where=({"region": frozenset({name})},)) for name in regions),
+        extraction=replace(rulebook().extraction, where={"region": frozenset(regions)}),
+    )
+    account.put(lead(fields={"consent": "oui", "region": "ouest"}))
+    account.night()
+    account.put(lead(fields={"consent": "oui", "region": "est"}))
+    account.night()
+
+    assert (1, 0) == tuple(len(account.sinks[name].calls) for name in regions)
+
+
+def test_an_id_that_was_renamed_away_is_not_given_to_another_conversion(account):
+    """Its keys are with the platform already, for what has another name now."""
+    account.put(lead())
+    account.night()
+    account.book = rulebook(route("vente"), was={"vente": "sale"})
+    account.night()
+    other = route(target=replace(TARGET, action="5"))
+    account.book = rulebook(route("vente"), other, was={"vente": "sale"})
+
+    with pytest.raises(RenamedError, match="was the id of what is now 'vente'"):
+        account.night()
+
+
+def test_a_label_added_to_a_stage_keeps_no_one_back(account):
+    """Signed one day, won the next: adding `Signé` to the stage does not move the sale before that label counts."""
+    signed, won = NIGHT - 2 * DAY, NIGHT - DAY
+    account.book = rulebook(route(field_value=from_field(wait=9 * DAY)), since={})
+    account.night()
+    account.clock.time = NIGHT + 3 * DAY
+    history = (StatusEntry("Signé", Moment(signed + 3 * DAY)), StatusEntry("Gagné", Moment(won + 3 * DAY)))
+    account.put(lead(history=history, created_at=NIGHT, fields={"consent": "oui"}))
+    account.night()
+    before = account.fates
+    labels = frozenset({"gagne", "signe"})
+    account.book = rulebook(route(labels=labels, field_value=from_field(wait=9 * DAY)), since={}, rules_digest="r2")
+    account.night()
+
+    assert ({"L-1": "pending"}, {"L-1": "pending"}) == (before, account.fates)
+
+
+def test_a_label_replaced_by_its_new_name_sends_no_old_sale(account):
+    """Oplead renames `Gagné`, undated, and the settings follow: what was won before the start stays skipped."""
+    account.put(lead(history=(), updated_at=None))
+    account.book = rulebook(since={})
+    account.night()
+    before = account.fates
+    account.clock.time += DAY
+    account.put(lead(label="Vendu", history=(), updated_at=None))
+    account.book = rulebook(route(labels=frozenset({"vendu"})), since={}, rules_digest="r2")
+    account.night()
+
+    assert ({"L-1": "skipped"}, {"L-1": "skipped"}, []) == (before, account.fates, account.sink.calls)
+
+
+def test_an_account_renamed_over_its_state_is_refused(account):
+    """Every key is made with the account's name."""
+    account.night()
+
+    with (
+        pytest.raises(LedgerError, match="holds account 'maison-test', not 'maison-neuve'"),
+        held(account.path, "maison-neuve", "run", pid=1, now=NIGHT),
+    ):
+        pass
+
+
+def test_an_erased_click_id_is_never_sent(account):
+    """Not even when the clock that erased it was wrong and has been set right."""
+    account.put(lead(history=(StatusEntry("Nouveau", Moment(NIGHT - 30 * DAY)),), label="Nouveau"))
+    account.prepare()
+    account.clock.time += 100 * DAY
+    account.prepare()
+    account.clock.time = NIGHT + DAY
+    account.put(lead())
+    account.night()
+
+    assert [] == account.sink.calls
+
+
+def test_a_rejected_delivery_goes_to_the_action_that_was_mended(account):
+    """Its data were right; it was sent to the wrong place."""
+    account.put(lead())
+    account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, rows=(0,)))
+    account.night()
+    before = account.fates
+    mended = replace(TARGET, action="5")
+    account.book = rulebook(route(target=mended), rules_digest="r2")
+    account.night()
+
+    assert ({"L-1": "rejected"}, {"L-1": "submitted"}) == (before, account.fates)

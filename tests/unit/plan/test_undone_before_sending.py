@@ -1,0 +1,73 @@
+"""A lead that was gone and is back ends as one that never was away: the same is sent of it, once."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.records import Moment, StatusEntry
+from jobs.pull.sync import Style
+from tests.builders import REACH, changed, from_field, lead, route, rulebook
+from tests.fakes import NIGHT
+from tests.unit.conftest import Account
+
+DAY = timedelta(days=1)
+NIGHTS = 7
+EDITS = st.sampled_from(["amount", "unknown", "granted", "lost", "nothing"])
+
+
+def edited(one, edit, now):
+    """The lead after somebody worked on it."""
+    match edit:
+        case "amount":
+            return changed(one, fields=dict(one.fields) | {"amount": Decimal(900)}, updated_at=now)
+        case "unknown" | "granted":
+            said = {"unknown": "bof", "granted": "oui"}[edit]
+            return changed(one, fields=dict(one.fields) | {"consent": said}, updated_at=now)
+        case "lost":
+            step = StatusEntry("Perdu", Moment(now))
+            return changed(one, history=(*one.history, step), label="Perdu", updated_at=now)
+    return one
+
+
+def live(state, style, lives):
+    """What became of leads that were edited night by night, some of them away: their fates, and what was counted."""
+    state.clear()
+    account = Account(state)
+    account.book = rulebook(route(field_value=from_field(), attach_contact=True))
+    account.reach = replace(REACH, style=style)
+    sold = (StatusEntry("Gagné", Moment(NIGHT - DAY)),)
+    leads = {name: lead(name, history=sold, fields={"consent": "oui"}) for name in lives}
+    for number in range(NIGHTS + 4):
+        for name, (edits, away) in lives.items():
+            leads[name] = edited(leads[name], edits[number], account.clock.now()) if number < NIGHTS else leads[name]
+            account.source.leads.pop(name, None)
+            if number not in away:
+                account.put(leads[name])
+        account.put(lead("L-0", history=(), label="Nouveau", click_ids=()))
+        account.night()
+        account.clock.time += DAY
+    return [(row.lead, row.fate, row.at, row.value, account.sink.counted[row.key]) for row in account.rows()]
+
+
+LIVES = st.lists(
+    st.tuples(st.lists(EDITS, min_size=NIGHTS - 2, max_size=NIGHTS - 2), st.integers(1, 3), st.integers(0, 3)),
+    min_size=4,
+    max_size=4,
+)
+"""What is done to each of four leads, one more of which would look like a narrower key; and when each is away."""
+
+
+@settings(deadline=None, max_examples=2)
+@given(style=st.sampled_from([Style.LIST, Style.DETAILS]), drawn=LIVES)
+def test_whatever_happens_while_leads_are_away_nothing_of_them_is_lost_or_sent_twice(state, style, drawn):
+    """Compared with the same leads that were there all the while."""
+    lives = {
+        f"L-{number}": ([*edits, "granted", "amount"], range(first, first + nights))
+        for number, (edits, first, nights) in enumerate(drawn, 1)
+    }
+    never_away = {name: (edits, ()) for name, (edits, _) in lives.items()}
+
+    assert live(state, style, never_away) == live(state, style, lives)

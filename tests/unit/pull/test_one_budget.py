@@ -1,0 +1,150 @@
+"""A night has one budget of time and one of requests, however often it reads; nothing is lost where they end it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.records import ClickId, ClickIdKind, Moment, StatusEntry
+from jobs.ledger.schema import LabelMove, LabelRow
+from jobs.pull import detail_fetch
+from jobs.pull.sync import Style
+from tests.builders import REACH, WON, changed, lead, route, rulebook
+from tests.unit.conftest import Account
+
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+
+
+def under(label, count=6, *, when=WON):
+    """Leads that stand under a label, undated."""
+    return [lead(f"L-{number}", label=label, history=(), updated_at=when) for number in range(count)]
+
+
+def begin(account, style, *, count=6, page=2):
+    """An account that has read its leads once; since then all of them are called something new."""
+    account.book = rulebook(route(labels=frozenset({"gagne", "signe"})), known_labels=frozenset({"gagne", "signe"}))
+    account.reach = replace(REACH, style=style)
+    account.source.page, account.source.filters = page, True
+    account.put(*under("Devis", count))
+    account.night()
+    account.clock.time += DAY
+    account.put(*under("Signé", count, when=account.clock.now() - MINUTE))
+
+
+@pytest.mark.parametrize(("allowed", "readings"), [(6, 2), (5, 2), (4, 2), (3, 1)])
+def test_a_second_reading_spends_what_the_first_one_left(account, allowed, readings):
+    """A filtered reading of three pages meets a new label; where no request is left, the next night reads whole."""
+    begin(account, Style.SINCE)
+    account.source.allowed = allowed
+    account.source.calls.clear()
+    first = account.night()
+    made = account.source.made
+    account.clock.time += DAY
+    second = account.night()
+
+    assert readings == sum(since is None for since, _ in account.source.calls[:readings]) + 1
+    assert min(allowed, 6) == made
+    assert (allowed == 6) == bool(first.told.renames)
+    assert {} == account.fates
+    assert allowed == 6 or len(second.told.renames) == 1
+    assert [] == account.rows(LabelMove)
+
+
+@pytest.mark.parametrize("minutes", [10, 25, 45, 100])
+def test_a_second_reading_has_the_time_the_first_one_left(account, minutes):
+    """Ten minutes a page: the night ends no later than a page after its time is up."""
+    begin(account, Style.SINCE)
+    account.reach = replace(account.reach, budget=minutes * MINUTE)
+    real = account.source.fetch_changes
+
+    def slowly(*args, **kwargs):
+        for page in real(*args, **kwargs):
+            account.clock.time += 10 * MINUTE
+            yield page
+
+    account.source.fetch_changes = slowly
+    began = account.clock.now()
+    account.night()
+
+    assert account.clock.now() - began <= minutes * MINUTE + 10 * MINUTE
+
+
+def test_a_list_whose_label_came_up_amid_its_reading_is_read_twice_at_once(account):
+    """Leads are read again before anything is decided of it, and that costs pages alone."""
+    begin(account, Style.LIST)
+    account.source.calls.clear()
+    account.put(*under("Devis"))
+    real = account.source.fetch_changes
+
+    def renamed_amid(*args, **kwargs):
+        for page in real(*args, **kwargs):
+            yield page
+            account.clock.time += MINUTE
+            account.put(*under("Signé"))
+
+    account.source.fetch_changes = renamed_amid
+    account.night()
+
+    assert 2 == len(account.source.calls)
+    assert [] == [row.label for row in account.rows(LabelRow) if not row.settled]
+
+
+def test_own_pages_are_read_once_a_night_also_where_a_label_comes_up_amid_the_reading(account, monkeypatch):
+    """Every lead that counts was read; those that took the new label wait for the next night, which decides."""
+    monkeypatch.setattr(detail_fetch, "AT_ONCE", 3)
+    begin(account, Style.DETAILS)
+    account.put(*under("Devis", 6))
+    account.source.asked.clear()
+    account.source.calls.clear()
+    real = account.source.fetch_each
+
+    def renamed_amid(ids):
+        yield from real(ids)
+        account.clock.time += MINUTE
+        account.put(*under("Signé"))
+
+    account.source.fetch_each = renamed_amid
+    account.night()
+    once, waiting = list(account.source.asked), account.fates
+    account.source.fetch_each = real
+    account.clock.time += DAY
+    account.night()
+
+    assert ([f"L-{number}" for number in range(6)], 2) == (once, len(account.source.calls))
+    assert {} == waiting
+    assert [] == [row.label for row in account.rows(LabelRow) if not row.settled]
+
+
+LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visite"])
+
+
+@settings(deadline=None, max_examples=6)
+@given(
+    style=st.sampled_from(Style),
+    allowed=st.integers(6, 12),
+    nights=st.lists(st.lists(st.tuples(st.integers(0, 9), LABELS), max_size=10), min_size=1, max_size=4),
+)
+def test_no_night_asks_more_than_it_may_and_in_the_end_every_lead_is_read(state, style, allowed, nights):
+    """Whatever changes on which night: each stays within its budget, and quiet nights make up for it."""
+    state.clear()
+    account = Account(state)
+    account.reach = replace(REACH, style=style)
+    account.source.page, account.source.filters, account.source.allowed = 4, True, allowed
+    account.put(*(lead(f"L-{number}", label="Nouveau", history=()) for number in range(10)))
+    spent = []
+    for changes in [*nights, *[[]] * 9]:
+        for number, label in changes:
+            old, when = account.source.leads[f"L-{number}"], account.clock.now() - MINUTE
+            click = ClickId(ClickIdKind.GCLID, f"gclid-of-L-{number}")
+            history = (*old.history, StatusEntry(label, Moment(when)))
+            account.put(changed(old, label=label, updated_at=when, history=history, click_ids=(click,)))
+        account.night()
+        spent.append(account.source.made)
+        account.clock.time += DAY
+    won = {name for name, one in account.source.leads.items() if any(step.label == "Gagné" for step in one.history)}
+
+    assert max(spent) <= allowed
+    assert won == set(account.fates)

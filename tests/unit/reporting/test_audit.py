@@ -1,0 +1,241 @@
+"""Two books are compared row by row, and no difference is passed over."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.cli.demo.audit import compare, google_book, meta_book
+from jobs.ledger.schema import Adjustment, Delivery
+from jobs.rules.delivery_state import Fate
+
+LINE = {
+    "accepted": 1,
+    "transaction_id": "k1",
+    "customer": "1234567890",
+    "action": "987",
+    "event_time": "2026-09-01T12:00:00+00:00",
+    "value": 60.0,
+    "currency": "EUR",
+    "click_kind": "gclid",
+    "digest": "d1",
+}
+
+
+def _compare(lines, rows, *corrections):
+    """Google's book against the ledger."""
+    return compare(google_book(lines), rows, corrections)
+
+
+def _delivery(fate=Fate.ACCEPTED, **changed):
+    fields = {
+        "account": "a",
+        "lead": "L-1",
+        "conversion": "sale",
+        "destination": "google_ads",
+        "occurrence": 1,
+        "key": "k1",
+        "fate": fate,
+        "owner": "1234567890",
+        "action": "987",
+        "at": datetime(2026, 9, 1, 12, tzinfo=UTC),
+        "value": "60.00",
+        "currency": "EUR",
+        "click_id_kind": "gclid",
+        "event_sha256": "d1",
+    }
+    return Delivery(**{**fields, **changed})
+
+
+def test_equal_books_agree():
+    """The same conversion on both sides is alike."""
+    found = _compare([LINE], [_delivery()])
+
+    assert found.agree
+    assert 1 == found.alike
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    name: str
+    value: object
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _Change("owner", "9"),
+        _Change("action", "9"),
+        _Change("at", datetime(2026, 9, 1, 12, 0, 1, tzinfo=UTC)),
+        _Change("value", "60.01"),
+        _Change("value", None),
+        _Change("currency", "CHF"),
+        _Change("click_id_kind", None),
+        _Change("event_sha256", "d2"),
+    ],
+    ids=lambda change: change.name,
+)
+def test_a_difference_in_any_column_is_found(change):
+    """Each compared column alone makes the books differ."""
+    found = _compare([LINE], [_delivery(**{change.name: change.value})])
+
+    assert not found.agree
+    assert ("k1",) == found.differing
+
+
+def test_what_only_one_side_has_is_found():
+    """A claim without a counted conversion, a counted one without a claim, and one counted twice all differ."""
+    assert ("k1",) == _compare([], [_delivery()]).missing_there
+    assert ("k1",) == _compare([LINE], []).missing_here
+    assert ("k1",) == _compare([LINE], [_delivery(Fate.REJECTED)]).missing_here
+    assert 1 == _compare([LINE, LINE], [_delivery()]).twice
+
+
+def test_an_unconfirmed_delivery_claims_nothing():
+    """Counted or not, `unconfirmed` is true, and the reason is told."""
+    row = _delivery(Fate.UNCONFIRMED, code="1 of 2 refused: BAD")
+    counted = _compare([LINE], [row])
+
+    assert counted.agree
+    assert {"1 of 2 refused: BAD": 1} == counted.undecided
+    assert (True, {}) == ((found := _compare([], [row])).agree, found.undecided)
+
+
+def test_an_unconfirmed_delivery_without_a_reason_excuses_nothing():
+    """Whoever gives up says why."""
+    found = _compare([LINE], [_delivery(Fate.UNCONFIRMED)])
+
+    assert (("k1",), {}) == (found.missing_here, found.undecided)
+
+
+META_LINE = {
+    "accepted": 1,
+    "event_id": "k1",
+    "dataset": "1234567890",
+    "event_name": "987",
+    "event_time": "2026-09-01T12:00:00+00:00",
+    "value": 60,
+    "currency": "EUR",
+    "click_kind": "fbc",
+    "digest": "d1",
+}
+
+
+def test_metas_book_is_read_as_googles():
+    """An fbclid travels as an fbc, and times are kept to the second."""
+    row = _delivery(click_id_kind="fbclid", at=datetime(2026, 9, 1, 12, 0, 0, 500_000, tzinfo=UTC))
+
+    assert compare(meta_book([META_LINE]), [row], []).agree
+
+
+@pytest.mark.parametrize(("flagged", "agree"), [(True, True), (False, False)])
+def test_what_counts_twice_must_be_flagged(flagged, agree):
+    """The ledger may say that a replay counts twice; it may not be ignorant of one."""
+    twice = META_LINE | {"accepted": 2}
+    found = compare(meta_book([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
+
+    assert agree == found.agree
+    assert (int(flagged), int(not flagged)) == (found.flagged, found.twice)
+
+
+# ── corrections ──────────────────────────────────────────────────────────────────────────────────
+
+RESTATED = LINE | {"value": 80.0, "digest": "d2", "restatements": 1}
+RETRACTED = LINE | {"value": 0.0, "retracted": True}
+
+
+def _correction(number=1, value="80.00", fate=Fate.ACCEPTED, **changed):
+    """A correction by the Data Manager: the whole event anew."""
+    fields = {
+        "account": "a",
+        "delivery": 1,
+        "number": number,
+        "lead": "L-1",
+        "conversion": "sale",
+        "destination": "google_ads",
+        "key": "k1",
+        "kind": "restatement",
+        "cause": "value_changed",
+        "at": datetime(2026, 9, 2, tzinfo=UTC),
+        "value": value,
+        "currency": "EUR",
+        "transport": "data_manager",
+        "event_sha256": f"d{number + 1}",
+        "fate": fate,
+    }
+    return Adjustment(**{**fields, **changed})
+
+
+def _taken_back(fate=Fate.ACCEPTED, **changed):
+    """A retraction by the Google Ads API."""
+    told = {"kind": "retraction", "cause": "undone", "transport": "google_ads_api", "value": None, "currency": None}
+    return _correction(fate=fate, **told, **changed)
+
+
+@pytest.mark.parametrize(
+    ("line", "correction"),
+    [
+        (RESTATED, _correction()),
+        (RESTATED | {"digest": "d1"}, _correction(transport="google_ads_api")),
+        (RETRACTED, _taken_back()),
+    ],
+    ids=["sent anew", "another value", "taken back"],
+)
+def test_a_correction_on_both_sides_is_alike(line, correction):
+    """A whole event leaves its own digest; a correction that is none leaves the first one's."""
+    found = _compare([line], [_delivery()], correction)
+
+    assert (True, 1, 1) == (found.agree, found.alike, found.corrected)
+
+
+def test_the_last_of_several_corrections_is_what_stands():
+    """Whatever order they come in."""
+    line = RESTATED | {"value": 75.0, "digest": "d3"}
+    rows = [_correction(2, "75.00"), _correction()]
+
+    assert _compare([line], [_delivery()], *rows).agree
+    assert not _compare([RESTATED], [_delivery()], *rows).agree
+
+
+@pytest.mark.parametrize(
+    ("line", "corrections"),
+    [
+        (LINE, [_correction()]),
+        (LINE, [_taken_back()]),
+        (RESTATED, []),
+        (RETRACTED, []),
+        (RESTATED, [_correction(fate=Fate.REJECTED)]),
+        (RETRACTED, [_taken_back(Fate.PENDING)]),
+        (RETRACTED | {"retracted": False}, [_taken_back()]),
+        (RESTATED, [_correction(key="k2")]),
+    ],
+)
+def test_a_correction_on_one_side_alone_is_found(line, corrections):
+    """Claimed and not there, there and not claimed, another one's."""
+    found = _compare([line], [_delivery()], *corrections)
+
+    assert (False, ("k1",), 0) == (found.agree, found.differing, found.at_zero)
+
+
+@pytest.mark.parametrize("line", [LINE, RETRACTED], ids=["not there", "there"])
+def test_an_unconfirmed_correction_claims_nothing(line):
+    """Taken or not, nobody knows; anything else that differs is found all the same."""
+    unknown = _taken_back(Fate.UNCONFIRMED, code="no answer in 3 replays")
+    found = _compare([line], [_delivery()], unknown)
+    other = _compare([line | {"currency": "CHF"}], [_delivery()], unknown)
+
+    assert found.agree
+    assert (line is RETRACTED) == (found.undecided == {"no answer in 3 replays": 1})
+    assert ("k1",) == other.differing
+
+
+def test_what_google_keeps_at_zero_is_told_apart():
+    """Won again after it was made worth nothing: Google's help calls that final, and nothing else is excused by it."""
+    gone = _correction(1, "0.00", cause="undone")
+    back = _correction(2, "60.00", cause="won_again")
+    line = LINE | {"value": 0.0, "digest": "d2", "restatements": 1}
+    found = _compare([line], [_delivery()], gone, back)
+
+    assert (True, 0, 1) == (found.agree, found.alike, found.at_zero)
+    assert not _compare([line], [_delivery()], gone, _correction(2, "60.00")).agree
+    assert not _compare([line | {"action": "9"}], [_delivery()], gone, back).agree

@@ -1,0 +1,67 @@
+"""A check ends with one conclusion that agrees with its exit code."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from jobs.cli.exits import Exit
+from jobs.reporting.check_report import Conclusion, print_conclusions
+
+FILE = Path("config/a.yaml")
+OFFLINE = Conclusion(FILE, Exit.DONE, ("the file",), ("Oplead", "meta"))
+LIVE = Conclusion(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True)
+BLIND = Conclusion(FILE, Exit.DONE, ("the file", "Oplead"), ("meta",), is_live=True)
+UNSEEN = Conclusion(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True, unconfirmed=("Meta dataset 123",))
+FAILED = Conclusion(FILE, Exit.ATTENTION, ("the file", "Oplead", "meta"), failed=2, is_live=True)
+WRONG = Conclusion(Path("config/b.yaml"), Exit.CONFIGURATION, failed=1)
+
+
+def printed(*concluded):
+    """The lines."""
+    text = StringIO()
+    print_conclusions(Console(file=text, width=40), concluded)
+    return text.getvalue().strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("one", "lines"),
+    [
+        (
+            OFFLINE,
+            [
+                "checked: the file; not checked: Oplead, meta (--live asks them)",
+                "may run (no mistakes in the file)",
+            ],
+        ),
+        (LIVE, ["checked: the file, Oplead, meta", "may run (nothing failed)"]),
+        (
+            BLIND,
+            ["checked: the file, Oplead; not checked: meta (could not be reached)", "may run (nothing failed)"],
+        ),
+        (
+            UNSEEN,
+            [
+                "checked: the file, Oplead, meta",
+                "may run (nothing failed; nobody could confirm Meta dataset 123)",
+            ],
+        ),
+        (
+            FAILED,
+            [
+                "checked: the file, Oplead, meta",
+                "needs a human first (2 failed: mend what is named above, then check again)",
+            ],
+        ),
+        (WRONG, ["must not run (1 problem, named above)"]),
+    ],
+)
+def test_the_last_line_is_the_conclusion(one, lines):
+    """What was looked at stands before it, and what was not."""
+    assert [f"{one.file}: {line}" for line in lines] == printed(one)
+
+
+def test_several_files_are_told_together():
+    """What is gravest first."""
+    assert "3 files: 1 must not run, 1 needs a human first, 1 may run" == printed(OFFLINE, FAILED, WRONG)[-1]

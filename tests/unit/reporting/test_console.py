@@ -1,0 +1,52 @@
+"""Whatever platforms call things, a terminal shows it and does nothing else."""
+
+import io
+import json
+import logging
+
+import structlog
+
+from jobs.cli.output import start_logging
+from jobs.reporting import console
+from jobs.reporting.console import facts, results, table
+
+HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
+
+
+def is_harmless(text):
+    """Whether nothing is left of it but letters and line ends."""
+    return "Gagn\u00e9]0;owned[2J1m" in text and text.replace("\n", "").isprintable()
+
+
+def test_results_hold_no_control_characters(capsys):
+    """In a table, in a sentence, in its markup."""
+    made = table("label")
+    made.add_row(HOSTILE)
+    for each in (made, facts([("label", HOSTILE)]), f"[bold]{HOSTILE}[/bold]"):
+        results().print(each)
+
+        assert is_harmless(capsys.readouterr().out)
+
+
+def test_json_holds_none_either():
+    """Not as letters: escaped ones do nothing."""
+    line = console.line({HOSTILE: [HOSTILE]})
+
+    assert line.isprintable()
+    assert 1 == len(json.loads(line))
+
+
+def test_neither_do_log_lines(monkeypatch):
+    """For a person or a machine, of ours or of a library."""
+    root = logging.getLogger()
+    before, level = root.handlers, root.level
+    try:
+        for as_machine in (False, True):
+            monkeypatch.setattr("sys.stderr", said := io.StringIO())
+            start_logging(as_json=as_machine)
+            structlog.stdlib.get_logger().warning(f"a label: {HOSTILE}", labels=[HOSTILE])
+            logging.getLogger("a.library").warning("a label: %s", HOSTILE)
+
+            assert is_harmless(said.getvalue())
+    finally:
+        root.handlers, _ = before, root.setLevel(level)

@@ -1,0 +1,203 @@
+"""Whether a status was renamed, or its leads went on to a new one."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.records import Moment, StatusEntry
+from jobs.rules.model import Change, Origin
+from jobs.rules.status_rename import (
+    Dated,
+    Move,
+    Sightings,
+    how_dated,
+    is_merged,
+    judge_labels,
+    renamed,
+    tells_them_apart,
+)
+from tests.builders import CREATED, WON, reported
+from tests.fakes import NIGHT
+
+EARLIER, LATER = NIGHT - timedelta(minutes=5), NIGHT + timedelta(minutes=5)
+RENAME = Move("devis", "devis fait")
+
+
+@pytest.mark.parametrize(
+    ("moved", "left", "last", "found", "undecided"),
+    [
+        (5, 5, None, True, False),
+        (4, 4, None, False, False),
+        (43, 50, None, True, False),
+        (40, 50, None, True, False),
+        (39, 50, None, False, False),
+        (43, 43, LATER, False, False),
+        (43, 43, NIGHT, False, False),
+        (43, 43, EARLIER, True, False),
+        (4, 4, EARLIER, False, True),
+        (39, 50, EARLIER, False, True),
+    ],
+)
+def test_a_rename_takes_nearly_all_of_enough_leads_and_leaves_none(moved, left, last, found, undecided):
+    """The old name is gone from when the new one came up; where that was midway, the next reading tells."""
+    verdict = judge_labels(
+        Sightings(
+            fresh={"devis fait": NIGHT},
+            moves={RENAME: moved},
+            left={"devis": left},
+            last={} if last is None else {"devis": last},
+        ),
+        {},
+    )
+
+    assert (found, undecided) == (bool(verdict.relabels), "devis fait" in verdict.undecided)
+    assert all((RENAME, moved) == (Move(each.before, each.after), each.leads) for each in verdict.relabels)
+
+
+def test_a_label_that_was_there_before_is_no_new_name():
+    """Leads that all go from one known status to another have gone."""
+    verdict = judge_labels(Sightings(fresh={}, moves={RENAME: 43}, left={"devis": 43}, last={}), {})
+
+    assert ((), frozenset()) == (verdict.relabels, verdict.undecided)
+
+
+@pytest.mark.parametrize(
+    ("meanings", "found"),
+    [
+        ({"devis": "quote", "devis fait": "won"}, False),
+        ({"devis": "", "devis fait": "won"}, False),
+        ({"devis": "won", "devis fait": ""}, False),
+        ({"devis": "won", "devis fait": "won"}, True),
+        ({"devis": "", "devis fait": ""}, True),
+        ({"devis": "quote"}, True),
+        ({"devis fait": ""}, True),
+    ],
+)
+def test_labels_that_the_settings_put_apart_are_two_statuses(meanings, found):
+    """A human wrote that; leads may all go from the one to the other. The empty place is `ignored_statuses`."""
+    seen = Sightings({"devis fait": NIGHT}, {RENAME: 43}, {"devis": 43}, {})
+    verdict = judge_labels(seen, meanings)
+
+    assert (found, frozenset()) == (bool(verdict.relabels), verdict.undecided)
+
+
+def test_what_the_settings_put_apart_is_not_waited_for():
+    """However little the reading tells."""
+    seen = Sightings({"devis fait": NIGHT}, {RENAME: 4}, {"devis": 4}, {"devis": EARLIER})
+
+    assert frozenset() == judge_labels(seen, {"devis": "", "devis fait": "won"}).undecided
+
+
+def test_two_statuses_may_be_made_one():
+    """Both old names are gone, and the new one stands for both."""
+    moves = {Move("rdv 1", "rdv"): 6, Move("rdv 2", "rdv"): 9}
+    verdict = judge_labels(Sightings({"rdv": NIGHT}, moves, {"rdv 1": 6, "rdv 2": 9}, {}), {})
+
+    assert ["rdv 1", "rdv 2"] == [each.before for each in verdict.relabels]
+
+
+def test_one_status_made_two_is_no_rename():
+    """Somebody chose, lead by lead."""
+    moves = {Move("devis", "devis a"): 20, Move("devis", "devis b"): 20}
+    verdict = judge_labels(Sightings({"devis a": NIGHT, "devis b": NIGHT}, moves, {"devis": 40}, {}), {})
+
+    assert () == verdict.relabels
+
+
+@given(st.integers(1, 100), st.integers(0, 100), st.sampled_from([None, EARLIER, NIGHT, LATER]))
+def test_every_fresh_label_is_a_new_name_or_undecided_or_new(moved, elsewhere, last):
+    """Never two of them, and only what is decided is called renamed."""
+    seen = Sightings(
+        {"devis fait": NIGHT}, {RENAME: moved}, {"devis": moved + elsewhere}, {"devis": last} if last else {}
+    )
+    verdict = judge_labels(seen, {})
+
+    assert not (verdict.relabels and verdict.undecided)
+    assert not verdict.relabels or (moved >= 5 and moved >= 0.8 * (moved + elsewhere) and last in (None, EARLIER))
+
+
+@pytest.mark.parametrize(
+    ("steps", "apart"),
+    [
+        ([("Nouveau", CREATED), ("Devis", EARLIER), ("Devis fait", NIGHT)], True),
+        ([("Nouveau", CREATED), ("Devis fait", EARLIER)], False),
+        ([("Nouveau", CREATED), ("Devis", EARLIER)], False),
+        ([("Devis", EARLIER), ("Devis fait", EARLIER)], False),
+        ([("Devis fait", NIGHT)], False),
+        ([], False),
+    ],
+)
+def test_a_history_with_both_labels_at_times_of_their_own_has_two_statuses(steps, apart):
+    """A rename leaves one of them, or says both of one moment."""
+    history = [StatusEntry(label, Moment(when)) for label, when in steps]
+
+    assert apart == tells_them_apart(history, RENAME)
+
+
+def bounded(label, when):
+    """A change that nobody dated."""
+    return Change(label, when, date_only=False, origin=Origin.BOUNDED, seen_at=NIGHT, after=CREATED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "moved", "found"),
+    [
+        ([reported("devis", WON), reported("devis fait", WON)], True, [1]),
+        ([reported("devis", WON), reported("devis fait", WON)], False, [1]),
+        ([reported("devis", WON), bounded("devis fait", NIGHT)], True, [1]),
+        ([reported("devis", WON), bounded("devis fait", NIGHT)], False, []),
+        ([bounded("devis", WON), reported("devis fait", WON - timedelta(hours=1))], False, [1]),
+        ([reported("devis", WON), reported("devis fait", WON), reported("devis fait", NIGHT)], True, [1]),
+        ([reported("nouveau", CREATED), reported("devis fait", NIGHT)], False, []),
+        ([reported("devis", WON), reported("devis fait", NIGHT)], True, [1]),
+    ],
+)
+def test_an_old_entry_under_the_new_name_is_no_change(changes, moved, found):
+    """At the old instant wherever the lead is now; otherwise only where it went straight from the one to the other."""
+    assert found == list(renamed(changes, RENAME, moved=moved))
+
+
+# ── made one with a label in use ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("as_before", "undated", "by_itself", "elsewhere", "merged"),
+    [
+        (5, 0, 0, 0, True),
+        (4, 0, 0, 0, False),
+        (19, 0, 0, 1, True),
+        (18, 0, 0, 2, False),
+        (19, 0, 1, 0, True),
+        (18, 0, 2, 0, False),
+        (0, 20, 0, 0, True),
+        (0, 19, 0, 0, False),
+        (4, 16, 0, 0, True),
+        (0, 20, 0, 2, False),
+        (0, 0, 30, 0, False),
+        (0, 0, 0, 0, False),
+    ],
+)
+def test_a_merge_takes_nearly_all_leads_and_changes_no_date(as_before, undated, by_itself, elsewhere, merged):
+    """A small company may sell to all it has in a day; leads that bear the old date did nothing."""
+    moved = Counter({Dated.AS_BEFORE: as_before, Dated.NOT: undated, Dated.BY_ITSELF: by_itself})
+
+    assert merged == is_merged(moved, moved.total() + elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ([reported("devis", WON), reported("devis fait", WON)], Dated.AS_BEFORE),
+        ([reported("devis", WON), reported("devis fait", EARLIER)], Dated.BY_ITSELF),
+        ([reported("devis", WON, date_only=True), reported("devis fait", WON, date_only=True)], Dated.BY_ITSELF),
+        ([reported("devis", WON), bounded("devis fait", NIGHT)], Dated.NOT),
+        ([reported("devis", WON), reported("devis fait", WON, seen=EARLIER)], Dated.BY_ITSELF),
+        ([reported("devis", WON)], Dated.BY_ITSELF),
+    ],
+)
+def test_how_a_lead_dates_its_new_label(changes, how):
+    """Two changes of a day may be two; what was on record before this reading tells nothing of it."""
+    assert how == how_dated(changes, RENAME, since=NIGHT)

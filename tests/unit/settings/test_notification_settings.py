@@ -1,0 +1,82 @@
+"""Who is told, and when: a wrong address is found before the night that needs it."""
+
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+
+from jobs.alerts.incidents import When
+from jobs.settings import Invalid, Valid
+from jobs.settings.sections import NotifyWhen
+
+
+def test_the_defaults_are_those_of_the_rules():
+    """Nothing is told earlier or later because nobody wrote it."""
+    plain, rules = NotifyWhen(), When()
+
+    assert (rules.rejected_above, rules.rejected_at_least) == (plain.rejected_share, plain.rejected_at_least)
+    assert (rules.silent_above, rules.acceptance_drop) == (plain.silent_above, plain.acceptance_drop)
+    assert (rules.expires_within, rules.ends_within) == (plain.expires_within, plain.ends_within)
+
+
+def test_what_is_written_is_what_is_taken(loaded, tmp_path):
+    """Every threshold, and a path that starts at the file's folder."""
+    answer = loaded(
+        notify="['${NOTIFY_URL}']",
+        notify_when="{ rejected_above: 12 %, rejected_at_least: 9, silent_above: 3, acceptance_drop: 10, "
+        "expires_within: 5 d, ends_within: 90 d }",
+        metrics="numbers/oplead.prom",
+        ping="'${LOCAL_PING}'",
+    )
+
+    assert isinstance(answer, Valid), answer
+    when = answer.settings.notify_when
+    assert (Fraction(12, 100), 9, 3, 10) == (
+        when.rejected_share,
+        when.rejected_at_least,
+        when.silent_above,
+        when.acceptance_drop,
+    )
+    assert (timedelta(days=5), timedelta(days=90)) == (when.expires_within, when.ends_within)
+    assert tmp_path / "numbers" / "oplead.prom" == answer.settings.metrics
+
+
+def test_an_address_that_no_service_has_is_refused_at_its_line_and_never_shown(loaded):
+    """With what to write instead."""
+    answer = loaded(notify="\n  - ${NOTIFY_URL}\n  - ${NOT_A_SERVICE}")
+
+    assert isinstance(answer, Invalid)
+    (problem,) = answer.problems
+    assert ("notify.1", 10, 5) == (problem.path, problem.line, problem.column)
+    assert "jsons://host/path" in problem.message
+    assert "tok-" not in str(problem)
+
+
+@pytest.mark.parametrize("name", ["NOT_AN_ADDRESS", "PLAIN_HTTP"])
+def test_a_switch_that_cannot_be_asked_for_is_refused(complaints, name):
+    """Plain http leaves this machine's neighbours the key."""
+    (said,) = complaints(ping=f"'${{{name}}}'")
+
+    assert said.startswith("ping: the address found here cannot be asked for")
+    assert "tok-" not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"notify": "[json://127.0.0.1/x]"}, "notify.0: a secret must not stand in this file"),
+        ({"ping": "https://hc-ping.com/1"}, "ping: a secret must not stand in this file"),
+        ({"metrics": "oplead.txt"}, "metrics: write the path of a file whose name ends in .prom"),
+        ({"notify_when": "{ rejected_above: 100 % }"}, "notify_when.rejected_above: write a percentage below 100"),
+        ({"notify_when": "{ rejected_above: 0.05 }"}, "notify_when.rejected_above: write a percentage below 100"),
+        ({"notify_when": "{ acceptance_drop: 0 }"}, "notify_when.acceptance_drop: write 1 or more"),
+        ({"notify_when": "{ silent_above: 0 }"}, "notify_when.silent_above: write a number above 0"),
+        ({"notify_when": "{ expires_within: three days }"}, "notify_when.expires_within: write a length of time"),
+        ({"notify_when": "{ rejected: 1 }"}, "notify_when.rejected: there is no such key here"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_what_to_write(complaints, changes, message):
+    """At its place."""
+    (said,) = complaints(**changes)
+
+    assert said.startswith(message)
