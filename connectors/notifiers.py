@@ -19,7 +19,7 @@ def is_address(url: str) -> bool:
     return _service(url) is not None
 
 
-class Notices:
+class AppriseNotifier:
     """The `Notifies` of one address."""
 
     def __init__(self, url: str) -> None:
@@ -62,7 +62,7 @@ def _service(url: str) -> "NotifyBase | None":
     return Apprise.instantiate(url, asset=asset)
 
 
-class Ping:
+class DeadMansSwitch:
     """The `Pings` of one address."""
 
     def __init__(self, url: str) -> None:

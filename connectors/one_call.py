@@ -55,7 +55,7 @@ def restrain(session: requests.Session, url: str) -> None:
     session.hooks["response"].append(_bound_body)
     session.max_redirects = 0
     session.trust_env = not is_loopback(urlsplit(url).hostname or "")
-    session.mount(_EVERYWHERE, _Line())
+    session.mount(_EVERYWHERE, _Connections())
     session.mount("http://", session.get_adapter(_EVERYWHERE))
 
 
@@ -76,7 +76,7 @@ def exchange(
         ConnectTimeout: no connection came about, so nothing was sent.
         ReadTimeout: no whole answer came; what was asked may have arrived.
     """
-    line = cast(_Line, session.get_adapter(_EVERYWHERE))
+    line = cast(_Connections, session.get_adapter(_EVERYWHERE))
     wait = max(timeout) if isinstance(timeout, tuple) else timeout
     try:
         return bounded(call, wait * WAITS, heed=heed, grace=grace, abort=line.cut)
@@ -99,7 +99,7 @@ def nobody_answers(error: BaseException) -> bool:
 _EVERYWHERE = "https://"
 
 
-class _Line(HTTPAdapter):
+class _Connections(HTTPAdapter):
     """A session's connections, which may be cut while its call is under way in another thread.
 
     A handshake that is under way is left to its own timeouts: its socket is the TLS library's.

@@ -6,11 +6,11 @@ from typing import Protocol, runtime_checkable
 
 from connectors.records import (
     Adjustment,
+    CheckFinding,
     Contact,
     EncodedEvent,
     Event,
     Expectation,
-    Finding,
     Found,
     Identifier,
     Lead,
@@ -83,7 +83,7 @@ class LeadSource(Protocol):
 
 
 @runtime_checkable
-class Shows(Protocol):
+class ShowsLatest(Protocol):
     """A source that also tells what else the leads have which it fetched latest."""
 
     @property
@@ -98,7 +98,7 @@ class Shows(Protocol):
         """On how many of them something stands at a dotted path."""
 
 
-class Surveys(Protocol):
+class SurveysSource(Protocol):
     """Looks at a source of leads that nobody has described yet; it only reads."""
 
     def survey(self, *, leads: int) -> Survey:
@@ -160,10 +160,10 @@ class Adjusts(Protocol):
 class Inspects(Protocol):
     """What can be looked up with a platform before and beside sending; it changes nothing there and never raises."""
 
-    def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
+    def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
         """Whether access, accounts and targets are as the settings take them to be."""
 
-    def diagnose(self) -> Sequence[Finding]:
+    def diagnose(self) -> Sequence[CheckFinding]:
         """What the platform itself reports of recent uploads."""
 
 

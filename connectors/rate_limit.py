@@ -29,7 +29,7 @@ _LOOK_AGAIN = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
-class Trace:
+class RequestTrace:
     """What one process has asked of a platform lately."""
 
     running: list[datetime] = field(default_factory=list)
@@ -40,11 +40,11 @@ class Trace:
     closed_until: datetime | None = None
     """Until then nothing goes out, because nobody knows what went out before."""
 
-    def at(self, now: datetime) -> "Trace":
+    def at(self, now: datetime) -> "RequestTrace":
         """What of it still counts now; a request that never ended counts as one answered when it must have been."""
         running = [_possible(since, now) for since in self.running]
         lost = [since + LONGEST_REQUEST for since in running if now - since >= LONGEST_REQUEST]
-        return Trace(
+        return RequestTrace(
             running=[since for since in running if now - since < LONGEST_REQUEST],
             answered=[at for at in (*lost, *(_possible(at, now) for at in self.answered)) if now - at < WINDOW],
             throttled_until=_ahead(self.throttled_until, now, THROTTLED_FOR),
@@ -58,7 +58,7 @@ class Trace:
 class Shared(Protocol):
     """Where the processes that ask one platform tell each other what they asked."""
 
-    def opened(self, own: Trace, now: datetime) -> AbstractContextManager[Sequence[Trace]]:
+    def opened(self, own: RequestTrace, now: datetime) -> AbstractContextManager[Sequence[RequestTrace]]:
         """Keep the others out while the block runs; gives their traces, and tells them `own` as it is at the end.
 
         Raises:
@@ -90,7 +90,7 @@ class Pacer:
         self._per_minute = per_minute
         self._shared = shared
         self._heed = heed
-        self._own = Trace()
+        self._own = RequestTrace()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -149,13 +149,13 @@ class Pacer:
         with suppress(Transient), self._opened(now):
             pass
 
-    def _opened(self, now: datetime) -> AbstractContextManager[Sequence[Trace]]:
+    def _opened(self, now: datetime) -> AbstractContextManager[Sequence[RequestTrace]]:
         running, self._own.running = self._own.running, []  # ours are not lost, however long they take
         self._own = self._own.at(now)
         self._own.running = running
         return nullcontext(()) if self._shared is None else self._shared.opened(self._own, now)
 
-    def _free_at(self, now: datetime, others: Sequence[Trace]) -> datetime | None:
+    def _free_at(self, now: datetime, others: Sequence[RequestTrace]) -> datetime | None:
         """When there may be a free slot: None for at once; now, where one of our own requests must end first."""
         traces = (self._own, *others)
         closed = [trace.closed_until for trace in traces if trace.closed_until]
@@ -211,7 +211,7 @@ class SharedPace:
         self._alone = False
 
     @contextmanager
-    def opened(self, own: Trace, now: datetime) -> Iterator[Sequence[Trace]]:
+    def opened(self, own: RequestTrace, now: datetime) -> Iterator[Sequence[RequestTrace]]:
         """Keep the others out while the block runs; gives their traces, and tells them `own` as it is at the end.
 
         Raises:
@@ -257,15 +257,15 @@ class SharedPace:
             else:
                 return
 
-    def _others(self, file: FileIO, now: datetime) -> dict[str, Trace]:
+    def _others(self, file: FileIO, now: datetime) -> dict[str, RequestTrace]:
         try:
             content = file.read(_LONGEST_FILE)
             told = {name: _trace(one).at(now) for name, one in json.loads(content or b"{}").items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            told = {_UNKNOWN: Trace(closed_until=now + WINDOW)}
+            told = {_UNKNOWN: RequestTrace(closed_until=now + WINDOW)}
         return {name: trace for name, trace in told.items() if trace and name != self._me}
 
-    def _write(self, file: FileIO, traces: Mapping[str, Trace]) -> None:
+    def _write(self, file: FileIO, traces: Mapping[str, RequestTrace]) -> None:
         content = json.dumps({name: _plain(trace) for name, trace in traces.items()}).encode()
         try:
             # Written over first and cut off then: whoever dies in between leaves no JSON, never an empty file.
@@ -285,7 +285,7 @@ def _privately(name: str, flags: int) -> int:
     return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
-def _plain(trace: Trace) -> dict[str, object]:
+def _plain(trace: RequestTrace) -> dict[str, object]:
     return {
         "running": [_written(at) for at in trace.running],
         "answered": [_written(at) for at in trace.answered],
@@ -294,8 +294,8 @@ def _plain(trace: Trace) -> dict[str, object]:
     }
 
 
-def _trace(plain: Mapping[str, object]) -> Trace:
-    return Trace(
+def _trace(plain: Mapping[str, object]) -> RequestTrace:
+    return RequestTrace(
         running=_moments(plain["running"]),
         answered=_moments(plain["answered"]),
         throttled_until=_moment(plain["throttled_until"]) if plain["throttled_until"] is not None else None,

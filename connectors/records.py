@@ -452,7 +452,7 @@ Resolution = Answered | StillPending | PartlyRefused | Miscounted | Forgotten
 # ── what a platform knows of our configuration ───────────────────────────────────────────────────
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """What came of looking something up."""
 
     VERIFIED = "verified"
@@ -464,12 +464,12 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One thing that was looked up with a platform."""
 
     subject: str
     """What was looked at, as `conversion action 987654321`."""
-    verdict: Verdict
+    verdict: CheckVerdict
     said: str
     """What was found, in a marketer's words."""
     advice: str = ""

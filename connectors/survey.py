@@ -34,7 +34,7 @@ class FieldMatch:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSeen:
+class SurveyedLabel:
     """A status label, and how many leads have it."""
 
     label: str
@@ -96,7 +96,7 @@ class Survey:
     """How many requests the look took."""
     paths: tuple[KeyPath, ...] = ()
     fields: tuple[FieldMatch, ...] = ()
-    labels: tuple[LabelSeen, ...] = ()
+    labels: tuple[SurveyedLabel, ...] = ()
     past_labels: tuple[str, ...] = ()
     """Labels that leads had once, by their histories, and none of them has now."""
     named: Mapping[str, int] = field(default_factory=dict)

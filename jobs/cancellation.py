@@ -26,7 +26,7 @@ class StoppedBySignal(KeyboardInterrupt):
         self.number = number
 
 
-class Stop:
+class StopSignal:
     """Whether the command was asked to stop; told to all its threads."""
 
     def __init__(self) -> None:
@@ -97,12 +97,12 @@ def heard() -> tuple[signal.Signals, ...]:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
+def stoppable() -> Iterator[StopSignal]:
     """Have the first Ctrl-C, SIGTERM or SIGHUP ask for a stop while the block runs, and the next one leave at once.
 
     Leaving at once is as safe as being killed: what was about to be sent is on record, and is replayed.
     """
-    stop = Stop()
+    stop = StopSignal()
 
     def asked(number: int, _frame: FrameType | None) -> None:
         if stop.number is not None:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from jobs.ledger import queries
 from jobs.ledger.database import throwaway
-from jobs.ledger.queries import Tally
+from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import held
 from jobs.nightly import Deps, rehearse
 from jobs.rules.extraction import ConsentField, answer
-from jobs.rules.model import Answer, normalise_label, shape
+from jobs.rules.model import ConsentAnswer, normalise_label, shape
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 
@@ -28,7 +28,7 @@ class Forecast:
     unreadable: tuple[UnreadableLead, ...]
     unknown_labels: tuple[tuple[str, int, int], ...]
     """Labels the settings do not name: how many leads have each, how many with a click id."""
-    tallies: tuple[Tally, ...]
+    tallies: tuple[StateCount, ...]
 
 
 def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead]) -> Forecast:
@@ -82,7 +82,7 @@ class _Given:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSeen:
+class ForecastLabel:
     """A status label of the settings or of the leads, and how many leads have it."""
 
     stage: str | None
@@ -113,7 +113,7 @@ class AnswersSeen:
         return sum(self.unlisted.values())
 
 
-def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[LabelSeen, ...]:
+def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabel, ...]:
     """Every label of the settings in their order, then those that only leads have, most frequent first.
 
     Args:
@@ -130,11 +130,11 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[LabelSeen, .
         if lead.label:
             now.setdefault(normalise_label(lead.label), []).append(lead)
 
-    def seen(stage: str | None, label: str) -> LabelSeen:
+    def seen(stage: str | None, label: str) -> ForecastLabel:
         normal = normalise_label(label)
         are, were = now.get(normal, []), ever.get(normal, [])
         example = next((lead.id for lead in (*are, *were)), None)
-        return LabelSeen(stage, spelled.get(normal, label), len(are), len(were), example)
+        return ForecastLabel(stage, spelled.get(normal, label), len(are), len(were), example)
 
     named = [seen(stage, label) for stage, labels in settings.stages.items() for label in labels]
     named += [seen(IGNORED, label) for label in settings.ignored_statuses]
@@ -151,8 +151,10 @@ def answers_seen(book: Rulebook, leads: Sequence[Lead]) -> tuple[AnswersSeen, ..
 
 def _answers(asked: ConsentField, leads: Iterable[Lead]) -> AnswersSeen:
     found = [(answer(asked, lead), str(lead.fields.get(asked.path, ""))) for lead in leads]
-    unlisted = Counter(shape(raw) for said, raw in found if said is Answer.UNKNOWN)
-    return AnswersSeen(asked.path, sum(said is not Answer.MISSING for said, _ in found), dict(unlisted.most_common()))
+    unlisted = Counter(shape(raw) for said, raw in found if said is ConsentAnswer.UNKNOWN)
+    return AnswersSeen(
+        asked.path, sum(said is not ConsentAnswer.MISSING for said, _ in found), dict(unlisted.most_common())
+    )
 
 
 def _labels_of(lead: Lead) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.ledger import incidents, outbox
-from jobs.ledger.queries import Tally
+from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery
 
@@ -39,7 +39,7 @@ class Measured:
     """Since when the oldest one that is due could have gone out."""
 
 
-def measure(ledger: Ledger, tallies: Iterable[Tally], *, exit_code: int, now: datetime) -> Measured:
+def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, now: datetime) -> Measured:
     """The numbers of a run that is on record with its end."""
     moved: Counter[tuple[str, str, str]] = Counter()
     for tally in tallies:

@@ -13,7 +13,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.http import Heed
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
-from jobs.alerts.review import Told, tell, unknown_labels
+from jobs.alerts.review import Review, tell, unknown_labels
 from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import adjust
 from jobs.deliver.receipt import Delivered
@@ -22,14 +22,14 @@ from jobs.deliver.sender import deliver
 from jobs.ledger import outbox, outbox_queries, requests, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, Sendable
+from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import correct
 from jobs.plan.planner import Planned, adopt_settings, erase_idle, plan
-from jobs.plan.volume_guard import Surge, hold_surges
-from jobs.pull.ingest import Intake
-from jobs.pull.sync import Pulled, Reach, Style, confirmed, expect_plausible, pull
+from jobs.plan.volume_guard import ExcessVolume, hold_excess_volume
+from jobs.pull.ingest import Ingest
+from jobs.pull.sync import Pulled, SyncMode, SyncWindow, confirmed, expect_plausible, pull
 from jobs.rules.adjustment import corrections_of
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.settings.compile import Rulebook, Sinks
 
 NAMED = 5
@@ -38,7 +38,7 @@ ASK_AGAIN_AFTER = timedelta(minutes=5)
 """A platform that has not finished is left alone this long."""
 
 
-class Step(StrEnum):
+class NightStep(StrEnum):
     """The parts of a night, as a person may watch them."""
 
     PULL = "reading leads"
@@ -49,7 +49,7 @@ class Step(StrEnum):
     WAIT = "waiting for outcomes"
 
 
-Watch = Callable[[Step], AbstractContextManager[object]]
+Watch = Callable[[NightStep], AbstractContextManager[object]]
 """Called at the start of each step, so that a terminal can show what goes on."""
 
 
@@ -67,7 +67,7 @@ def _whose(leads_concerned: Iterable[str]) -> str:
     return f" (lead {', '.join(named[:NAMED])}{more})" if named else ""
 
 
-def _unwatched(_: Step) -> AbstractContextManager[object]:
+def _unwatched(_: NightStep) -> AbstractContextManager[object]:
     return nullcontext()
 
 
@@ -79,7 +79,7 @@ class Deps:
     sinks: Sinks
     clock: Clock
     jitter: Callable[[], float]
-    reach: Reach
+    reach: SyncWindow
     accept_surge: bool = False
     """Whether a human agreed that more goes out tonight than usual."""
     heed: Heed = go_on
@@ -87,7 +87,7 @@ class Deps:
 
 
 @dataclass(slots=True)
-class Summary:
+class RunSummary:
     """What a night did, in numbers, and what a human is needed for."""
 
     account: str
@@ -100,9 +100,9 @@ class Summary:
     corrected: Delivered = field(default_factory=Delivered)
     """What sending corrections changed."""
     resolved: Resolved = field(default_factory=Resolved)
-    told: Told = field(default_factory=Told)
+    told: Review = field(default_factory=Review)
     """What could not be made sense of, new tonight or not."""
-    held: dict[DestinationId, Surge] = field(default_factory=dict)
+    held: dict[DestinationId, ExcessVolume] = field(default_factory=dict)
     """Destinations to which nothing new goes until a human agrees."""
     source_stopped: str | None = None
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
@@ -179,7 +179,7 @@ class Summary:
 
 def run_night(
     ledger: Ledger, book: Rulebook, deps: Deps, *, reading: bool = True, watch: Watch = _unwatched
-) -> Summary:
+) -> RunSummary:
     """Do one night for one account and say what it did.
 
     A source that fails still lets due deliveries go out; a destination that stops, stops alone. Without `reading` no
@@ -193,10 +193,10 @@ def run_night(
     """
     summary = _read(ledger, book, deps, watch) if reading else _begin_unread(ledger, book, deps)
     summary.only_outcomes = not reading
-    with watch(Step.RESOLVE):
+    with watch(NightStep.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
     decided_at = _plan(ledger, book, deps, summary, watch)
-    with watch(Step.DELIVER):
+    with watch(NightStep.DELIVER):
         summary.delivered = deliver(
             ledger,
             book,
@@ -222,20 +222,20 @@ def run_night(
             replays=reading,
             heed=deps.heed,
         )
-    with watch(Step.RESOLVE):
+    with watch(NightStep.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
 
-def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
+def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> RunSummary:
     """A night that asks no platform and sends nothing; made on a copy of the ledger, it leaves nothing behind."""
     summary = _read(ledger, book, deps, watch)
     _plan(ledger, book, deps, summary, watch)
     return _conclude(ledger, book, summary)
 
 
-def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> Summary:
+def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> RunSummary:
     """A night whose platforms only check what they are sent; made on a copy of the ledger, it leaves nothing behind.
 
     `deps.sinks` must have been made to validate only.
@@ -244,7 +244,7 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     summary.only_validated = True
     decided_at = _plan(ledger, book, deps, summary, watch)
     due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= decided_at for at in _times(row))}
-    with watch(Step.VALIDATE):
+    with watch(NightStep.VALIDATE):
         summary.delivered = deliver(
             ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at, heed=deps.heed
         )
@@ -257,7 +257,7 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
 def _to_be_sent(ledger: Ledger) -> Iterator[Delivery]:
     """Every delivery that this run or a later one sends."""
     with ledger.reading() as session:
-        for fate in (Fate.PENDING, Fate.IN_DOUBT):
+        for fate in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
             yield from outbox.by_fate(session, ledger.account, Delivery, fate)
 
 
@@ -269,7 +269,7 @@ def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
     """What kept a delivery from being checked, and why; None where nothing that is told did."""
     targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
-    target = outbox.target_of(row) if row.fate == Fate.IN_DOUBT else targets.get(row.conversion)
+    target = outbox.target_of(row) if row.fate == DeliveryState.IN_DOUBT else targets.get(row.conversion)
     if target is None:
         return None
     way = book.way(DestinationId(row.destination), target.transport, target.owner)
@@ -278,44 +278,44 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str |
 
 
 def await_outcomes(
-    ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, *, until: datetime, watch: Watch = _unwatched
-) -> Summary:
+    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch = _unwatched
+) -> RunSummary:
     """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come; `summary` counts."""
     while summary.resolved.pending and (now := deps.clock.now()) < until:
         with ledger.reading() as session:
             waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
-        with watch(Step.WAIT):
+        with watch(NightStep.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
-        with watch(Step.RESOLVE):
+        with watch(NightStep.RESOLVE):
             resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
 
-def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
+def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
     """Bring the state in line with the settings and with what a dead run left; what a run counts by.
 
     Raises:
         RenamedError: a conversion seems renamed; nothing was done.
     """
     now = deps.clock.now()
-    summary = Summary(ledger.account, ledger.run, now)
+    summary = RunSummary(ledger.account, ledger.run, now)
     with ledger.writing() as session:
         adopt_settings(session, book, now=now)
     summary.recovered = recover(ledger, deps.clock)
     return summary
 
 
-def _begin_unread(ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
+def _begin_unread(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
     """Begin a run that reads no lead, and so cannot ask the source what time it is."""
     expect_plausible(ledger, deps.clock.now())
     return begin(ledger, book, deps)
 
 
-def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
+def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummary:
     summary = begin(ledger, book, deps)
-    with watch(Step.PULL):
+    with watch(NightStep.PULL):
         try:
             with confirmed(ledger, summary.started_at):
                 _pull(ledger, book, deps, summary)
@@ -324,18 +324,18 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> Summary:
     return summary
 
 
-def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> datetime:
+def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> datetime:
     """Decide what goes out, and whether that is so much that a human must agree first; by when it was due."""
-    with watch(Step.PLAN):
+    with watch(NightStep.PLAN):
         summary.planned = plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
         correct(ledger, book, now=deps.clock.now())
         erase_idle(ledger, deps.sinks, now=deps.clock.now())
         decided_at = deps.clock.now()
-        summary.held = hold_surges(ledger, book, deps.sinks, accepted=deps.accept_surge, now=decided_at)
+        summary.held = hold_excess_volume(ledger, book, deps.sinks, accepted=deps.accept_surge, now=decided_at)
     return decided_at
 
 
-def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
+def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> None:
     """Read what changed; everything once more where a label came up that this reading could not understand.
 
     Both readings spend one night's time and requests. Where leads are read by their own pages there is no second one:
@@ -343,9 +343,9 @@ def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
     that took the new one wait for the next night's reading.
     """
     until = deps.clock.now() + deps.reach.budget
-    intake, done = Intake(book, deps.sinks), summary.pulled
+    intake, done = Ingest(book, deps.sinks), summary.pulled
     pull(ledger, deps.source, intake, deps.clock, reach=deps.reach, until=until, done=done)
-    if not done.complete or deps.reach.style is Style.DETAILS:
+    if not done.complete or deps.reach.style is SyncMode.DETAILS:
         return
     with ledger.reading() as session:
         understood = status_labels.are_all_settled(session, ledger.account)
@@ -354,7 +354,7 @@ def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary) -> None:
         pull(ledger, deps.source, intake, deps.clock, reach=deps.reach, until=until, done=done)
 
 
-def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
+def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary:
     """Add where everything stands."""
     with ledger.writing() as session:
         summary.told = tell(session, ledger, book, summary.planned, now=summary.started_at)
@@ -364,12 +364,12 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: Summary) -> Summary:
     return summary
 
 
-def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Summary) -> None:
+def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: RunSummary) -> None:
     """Add where everything stands, and what this run saw settled otherwise than it should be."""
     doubtful = outbox.count_in_doubt(session, ledger.account)
     summary.in_doubt = doubtful.total()
     summary.waiting_for_a_human = sum(count for where, count in doubtful.items() if where in book.ask_when_lost)
-    summary.unconfirmed = outbox.moved_to(session, ledger, Fate.UNCONFIRMED)
+    summary.unconfirmed = outbox.moved_to(session, ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox_queries.put_off_again(session, ledger)
     refused = outbox.rejected_in(session, ledger)
@@ -377,6 +377,6 @@ def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Sum
     summary.standing = outbox_queries.standing(session, ledger.account)
 
 
-def _place_of(row: Sendable) -> str:
+def _place_of(row: OutboxRow) -> str:
     """The destination that answers about it, or what that one's corrections are called."""
     return corrections_of(DestinationId(row.destination)) if isinstance(row, Adjustment) else row.destination

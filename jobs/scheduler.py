@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
 from connectors.ports import Clock
-from jobs.cancellation import Stop, StoppedBySignal
+from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.timetable import Firing, NightTrigger, Timetable
 
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))
@@ -50,7 +50,7 @@ class Task(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class TaskOutcome:
     """What came of a task, as far as it concerns what is due next."""
 
     next_outcomes: datetime | None = None
@@ -59,7 +59,7 @@ class Came:
     """Whether nothing came of it, so that it is to be tried again."""
 
 
-class Account(Protocol):
+class ScheduledAccount(Protocol):
     """One account, as the loop knows it. Its failures are told by itself and never raised, but for a stop."""
 
     @property
@@ -75,10 +75,10 @@ class Account(Protocol):
     def open_clock(self) -> AbstractContextManager[Clock]:
         """A clock of its own."""
 
-    def night(self, night: date, clock: Clock, *, if_missed: bool) -> Came:
+    def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
         """Do a date's night unless it is done; with `if_missed`, only where the account ran before."""
 
-    def outcomes(self, clock: Clock) -> Came:
+    def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what has come due."""
 
 
@@ -108,7 +108,7 @@ class _Work:
     clock: Clock
 
 
-class Schedule:
+class AccountScheduler:
     """Several accounts' nights, by one clock.
 
     APScheduler keeps the jobs, their triggers and the threads they run on. It never waits by itself: it knows the
@@ -117,7 +117,13 @@ class Schedule:
     """
 
     def __init__(
-        self, accounts: Sequence[Account], clock: Clock, stop: Stop, *, at_once: int, signs: Signs | None = None
+        self,
+        accounts: Sequence[ScheduledAccount],
+        clock: Clock,
+        stop: StopSignal,
+        *,
+        at_once: int,
+        signs: Signs | None = None,
     ) -> None:
         """Nothing is due before `run`.
 
@@ -180,7 +186,7 @@ class Schedule:
         if self._signs and self._stop.quiet_for() < _LONGEST_SILENCE:
             self._signs.beat()
 
-    def _enter(self, account: Account, now: datetime) -> None:
+    def _enter(self, account: ScheduledAccount, now: datetime) -> None:
         """Plan an account's nights, and see whether one was missed."""
         table = account.read()
         if table is None:
@@ -197,14 +203,14 @@ class Schedule:
             # the wrong time, a second try or a pass, does no harm: the ledger knows what was done.
             self._add(account, Task.SETTINGS, now)
 
-    def _plan_nights(self, account: Account, table: Timetable, now: datetime) -> None:
+    def _plan_nights(self, account: ScheduledAccount, table: Timetable, now: datetime) -> None:
         self._tables[account.key] = table
         firing = table.after(now)
         account.planned(firing)
         if firing is not None:
             self._add(account, Task.NIGHT, firing.at, NightTrigger(table))
 
-    def _add(self, account: Account, task: Task, at: datetime, trigger: Any = None) -> None:
+    def _add(self, account: ScheduledAccount, task: Task, at: datetime, trigger: Any = None) -> None:
         self._jobs.add_job(
             self._work,
             trigger or DateTrigger(at, timezone=UTC),
@@ -229,7 +235,7 @@ class Schedule:
                 self._begin(job, now)
         return until
 
-    def _tell_waiting(self, account: Account, task: Task, due: datetime) -> None:
+    def _tell_waiting(self, account: ScheduledAccount, task: Task, due: datetime) -> None:
         """Say once that something is due and cannot begin."""
         if (account.key, due) not in self._waiting:
             self._waiting.add((account.key, due))
@@ -263,14 +269,14 @@ class Schedule:
         self._pool.submit_job(job, [was_due])
 
     @staticmethod
-    def _tell_missed(account: Account, table: Timetable, was_due: datetime, now: datetime) -> None:
+    def _tell_missed(account: ScheduledAccount, table: Timetable, was_due: datetime, now: datetime) -> None:
         """Say which nights were passed over while the machine slept: the latest of them does their work."""
         firing, latest = table.latest(was_due), table.latest(now)
         while firing is not None and latest is not None and firing.night < latest.night:
             _log.warning("night missed", config=account.key, night=firing.night.isoformat(), instead=str(latest.night))
             firing = table.after(firing.at)
 
-    def _work(self, account: Account, task: Task) -> None:
+    def _work(self, account: ScheduledAccount, task: Task) -> None:
         """Do one task, on a thread of the pool."""
         clock = self._at_work[account.key].clock
         try:
@@ -293,19 +299,19 @@ class Schedule:
                 del self._at_work[key]
                 work.clock_open.close()
 
-    def _do(self, account: Account, task: Task, clock: Clock) -> Came:
+    def _do(self, account: ScheduledAccount, task: Task, clock: Clock) -> TaskOutcome:
         match task:
             case Task.NIGHT | Task.MISSED | Task.AGAIN:
                 firing = self._tables[account.key].latest(clock.now())
-                return account.night(firing.night, clock, if_missed=task is Task.MISSED) if firing else Came()
+                return account.night(firing.night, clock, if_missed=task is Task.MISSED) if firing else TaskOutcome()
             case Task.OUTCOMES:
                 return account.outcomes(clock)
             case Task.SETTINGS:
-                return Came()
+                return TaskOutcome()
             case _:
                 assert_never(task)
 
-    def _try_again(self, account: Account, task: Task, now: datetime) -> None:
+    def _try_again(self, account: ScheduledAccount, task: Task, now: datetime) -> None:
         """Have a task that nothing came of done later, unless the account's next night is due by then."""
         # What may have been missed stays in question: before an account's first run nothing was.
         again = Task.AGAIN if task is Task.NIGHT else task

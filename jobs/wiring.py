@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
 from connectors.http import Heed
-from connectors.ports import Clock, ConversionSink, Inspects, Pings, Surveys
+from connectors.ports import Clock, ConversionSink, Inspects, Pings, SurveysSource
 from connectors.records import DestinationId
-from jobs.alerts.notify import Address
-from jobs.cancellation import Stop, go_on
+from jobs.alerts.notify import NotifyAddress
+from jobs.cancellation import StopSignal, go_on
 from jobs.nightly import Deps
-from jobs.pull.sync import CLOCKS_WITHIN, Reach, Style
+from jobs.pull.sync import CLOCKS_WITHIN, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
-from jobs.settings.schema import ClickIds, GoogleAds, Meta, Settings
-from jobs.settings.sections import Oplead
+from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
+from jobs.settings.sections import OpleadSettings
 
 if TYPE_CHECKING:
     from connectors.meta.graph import MetaOptions
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_clock(settings: Settings, stop: Stop | None = None, *, patience: float = 300.0) -> Iterator[Clock]:
+def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: float = 300.0) -> Iterator[Clock]:
     """The machine's clock, or the sandbox's where the settings name one; whoever asks to stop ends every sleep.
 
     `patience` bounds how long a sandbox's may stand still, in real seconds.
@@ -65,8 +65,8 @@ def connect(
             sinks=sinks,
             clock=clock,
             jitter=random.random,
-            reach=Reach(
-                style=Style(settings.oplead.pull_style),
+            reach=SyncWindow(
+                style=SyncMode(settings.oplead.pull_style),
                 overlap=settings.oplead.overlap,
                 budget=settings.oplead.budget,
             ),
@@ -102,7 +102,7 @@ def rules_alone(settings: Settings) -> Rulebook:
 # SDKs are heavy and slow to load: each connector is imported only where an account uses it.
 
 
-def _google_sink(google: GoogleAds, *, validate_only: bool, heed: Heed) -> ConversionSink:
+def _google_sink(google: GoogleAdsSettings, *, validate_only: bool, heed: Heed) -> ConversionSink:
     from connectors.google_ads.sink import GoogleOptions, GoogleSink  # noqa: PLC0415
 
     return GoogleSink(
@@ -119,13 +119,13 @@ def _google_sink(google: GoogleAds, *, validate_only: bool, heed: Heed) -> Conve
     )
 
 
-def _meta_sink(meta: Meta, *, validate_only: bool, heed: Heed) -> ConversionSink:
+def _meta_sink(meta: MetaSettings, *, validate_only: bool, heed: Heed) -> ConversionSink:
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
     return MetaSink(_meta_options(meta, validate_only=validate_only), heed=heed)
 
 
-def _meta_options(meta: Meta, *, validate_only: bool) -> "MetaOptions":
+def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
     from connectors.meta.graph import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
@@ -137,7 +137,7 @@ def _meta_options(meta: Meta, *, validate_only: bool) -> "MetaOptions":
     )
 
 
-def _google_inspector(google: GoogleAds) -> Inspects:
+def _google_inspector(google: GoogleAdsSettings) -> Inspects:
     from connectors.google_ads.preflight import GoogleInspector, InspectOptions  # noqa: PLC0415
 
     return GoogleInspector(
@@ -152,7 +152,7 @@ def _google_inspector(google: GoogleAds) -> Inspects:
     )
 
 
-def _meta_inspector(meta: Meta) -> Inspects:
+def _meta_inspector(meta: MetaSettings) -> Inspects:
     from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
 
     return MetaInspector(_meta_options(meta, validate_only=True))
@@ -174,21 +174,21 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock, heed: Heed) -> "Op
 
 @contextmanager
 def survey_of(
-    oplead: Oplead,
+    oplead: OpleadSettings,
     zone: ZoneInfo,
     click_ids: ClickIds,
     clock: Clock,
     *,
     folder: Path | None = None,
     named: frozenset[str] = frozenset(),
-) -> Iterator[Surveys]:
+) -> Iterator[SurveysSource]:
     """What finds out how the platform answers, and on how many leads the paths `named` are filled.
 
     It is asked at the pace of the account whose state lies in `folder`.
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.conversion_value import read_amount  # noqa: PLC0415
-    from jobs.rules.model import Unreadable, normalise_label  # noqa: PLC0415
+    from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
 
     yield OpleadProbe(
         oplead_options(oplead, zone, click_ids),
@@ -196,12 +196,12 @@ def survey_of(
         pacer=pacer_for(oplead, clock, folder=folder),
         per_minute=oplead.rate,
         named=named,
-        readable=lambda written: not isinstance(read_amount(written), Unreadable),
+        readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),
         fold=normalise_label,
     )
 
 
-def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
+def oplead_options(told: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
     """What the connector is told of the platform."""
     from connectors import oplead as platform  # noqa: PLC0415
 
@@ -219,7 +219,7 @@ def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "Oplead
         largest_page_mb=told.largest_page_mb,
         auth=platform.AuthOptions(**told.auth.model_dump()),
         pagination=platform.PaginationOptions(**told.pagination.model_dump()),
-        since_filter=platform.SinceFilter(**told.since_filter.model_dump())
+        since_filter=platform.SinceOptions(**told.since_filter.model_dump())
         if told.since_filter is not None and told.pull_style == "since"
         else None,
         # What changed is then told by leads' own pages, not by the list.
@@ -229,7 +229,7 @@ def oplead_options(told: Oplead, zone: ZoneInfo, click_ids: ClickIds) -> "Oplead
     )
 
 
-def pacer_for(told: Oplead, clock: Clock, *, folder: Path | None, heed: Heed = go_on) -> "Pacer":
+def pacer_for(told: OpleadSettings, clock: Clock, *, folder: Path | None, heed: Heed = go_on) -> "Pacer":
     """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
@@ -244,13 +244,13 @@ def pace_folder(settings: Settings) -> Path | None:
     return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent
 
 
-def notify_addresses(settings: Settings) -> dict[str, Address]:
+def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:
     """Where humans are told, each by a mark that knows it again and does not give it away."""
-    from connectors.notifiers import Notices  # noqa: PLC0415
+    from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return {
-        sha256(url.encode()).hexdigest()[:_MARK]: Address(f"notify.{position}", Notices(url))
+        sha256(url.encode()).hexdigest()[:_MARK]: NotifyAddress(f"notify.{position}", AppriseNotifier(url))
         for position, url in enumerate(urls)
     }
 
@@ -263,6 +263,6 @@ def ping_of(settings: Settings) -> Pings | None:
     """The dead man's switch, where there is one."""
     if settings.ping is None:
         return None
-    from connectors.notifiers import Ping  # noqa: PLC0415
+    from connectors.notifiers import DeadMansSwitch  # noqa: PLC0415
 
-    return Ping(settings.ping.get_secret_value())
+    return DeadMansSwitch(settings.ping.get_secret_value())

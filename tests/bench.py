@@ -17,7 +17,7 @@ from connectors.records import LeadId
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
-from connectors.sandbox.server import Request, Response, Server, json_response
+from connectors.sandbox.server import Server, WireRequest, WireResponse, json_response
 from jobs import wiring
 from jobs.ledger.database import create_state
 from jobs.ledger.runs import held
@@ -65,7 +65,7 @@ def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedPa
     """How much of the allowed rate is reached, from the second round of slots to the last."""
     clock, sent = TimeLapse(), list[datetime]()
 
-    def answer(request: Request) -> Response:
+    def answer(request: WireRequest) -> WireResponse:
         sent.append(clock.now())
         time.sleep(LATENCY.total_seconds() / LAPSE)
         name = request.path.rpartition("/")[2]

@@ -22,10 +22,10 @@ from connectors.records import (
 )
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, exclusive, held, lock_of
-from jobs.pull.ingest import Intake
-from jobs.pull.sync import Pulled, Reach, Style, pull
+from jobs.pull.ingest import Ingest
+from jobs.pull.sync import Pulled, SyncMode, SyncWindow, pull
 from jobs.rules.extraction import ConsentField, Extraction
-from jobs.rules.model import Answer, Change, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts
+from jobs.rules.model import ConsentAnswer, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts, StatusEntered
 from jobs.settings.compile import Rulebook
 from tests import quick
 from tests.fakes import LIMITS, NIGHT
@@ -85,7 +85,7 @@ def changed(old, **over):
 
 def reported(label, when, *, seen=NIGHT, date_only=False):
     """A status change that Oplead dates."""
-    return Change(label, when, date_only, Origin.REPORTED, seen)
+    return StatusEntered(label, when, date_only, Origin.REPORTED, seen)
 
 
 def click(value="gclid-1", when=CREATED, *, kind=ClickIdKind.GCLID, estimated=True):
@@ -104,8 +104,8 @@ def facts(**over):
         "changes": (reported("nouveau", CREATED), reported("gagne", WON)),
         "click_ids": (click(),),
         "click_id_problem": None,
-        "ad_user_data": Answer.GRANTED,
-        "ad_personalization": Answer.NOT_ASKED,
+        "ad_user_data": ConsentAnswer.GRANTED,
+        "ad_personalization": ConsentAnswer.NOT_ASKED,
         "where": {},
         "amounts": {},
         "identifiers": {},
@@ -174,14 +174,14 @@ def _place(label, routes):
     return next((one.conversion for one in routes if label in one.labels), "")
 
 
-REACH = Reach(style=Style.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))
+REACH = SyncWindow(style=SyncMode.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))
 
 
 def read(ledger, source, book, sinks, clock, *, reach=REACH):
     """Pull once; what was read."""
     done = Pulled()
     until = clock.now() + reach.budget
-    pull(ledger, source, Intake(book, sinks), clock, reach=reach, until=until, done=done)
+    pull(ledger, source, Ingest(book, sinks), clock, reach=reach, until=until, done=done)
     return done
 
 

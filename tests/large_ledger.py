@@ -12,17 +12,17 @@ from jobs.ledger.schema import (
     Attempt,
     ClickIdRow,
     ContactHash,
-    Counted,
     Cursor,
+    DedupKey,
     Delivery,
-    LabelRow,
     LeadRow,
     Request,
     Run,
     StatusChange,
+    StatusLabel,
     Transition,
 )
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import erased
 from jobs.rules.model import delivery_key
 from tests.builders import ACCOUNT, GOOGLE, TARGET
@@ -34,10 +34,15 @@ PUT_OFF = "TOO_RECENT"
 """What a platform said that put something off."""
 _DAY = timedelta(days=1)
 _MOVES = {
-    Fate.ACCEPTED: (Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.ACCEPTED),
-    Fate.PENDING: (Fate.PENDING,),
-    Fate.WITHHELD: (Fate.WITHHELD,),
-    Fate.SKIPPED: (Fate.SKIPPED,),
+    DeliveryState.ACCEPTED: (
+        DeliveryState.PENDING,
+        DeliveryState.IN_FLIGHT,
+        DeliveryState.SUBMITTED,
+        DeliveryState.ACCEPTED,
+    ),
+    DeliveryState.PENDING: (DeliveryState.PENDING,),
+    DeliveryState.WITHHELD: (DeliveryState.WITHHELD,),
+    DeliveryState.SKIPPED: (DeliveryState.SKIPPED,),
 }
 """The way a delivery came to where it stands."""
 
@@ -47,7 +52,7 @@ class Some:
     """Leads whose conversion stands alike; each night of some has its share of them."""
 
     leads: int
-    fate: Fate = Fate.ACCEPTED
+    fate: DeliveryState = DeliveryState.ACCEPTED
     conversion: str = "sale"
     named: str = "old"
     """What their ids begin with."""
@@ -74,7 +79,7 @@ class Past:
                 for at in (first + night * _DAY for night in range(nights))
             ]
             labels = [
-                LabelRow(account=ACCOUNT, label=label, written=label, seen_at=first, settled=True)
+                StatusLabel(account=ACCOUNT, label=label, written=label, seen_at=first, settled=True)
                 for label in ("nouveau", "gagne")
             ]
             session.add_all((*runs, *labels, Cursor(account=ACCOUNT, since=now - _DAY, full_read_at=now - _DAY)))
@@ -94,7 +99,7 @@ class Past:
 
     def _requests(self, session, some):
         """A request for each night that sent some: its number, by how many nights ago that was."""
-        sent = (*some.put_off, *(some.ago if some.fate is Fate.ACCEPTED else ()))
+        sent = (*some.put_off, *(some.ago if some.fate is DeliveryState.ACCEPTED else ()))
         made = {
             ago: Request(
                 account=ACCOUNT,
@@ -149,10 +154,10 @@ class _Writing:
             rows[ContactHash].append(mine | email)
         if some.marked:
             mark = {"conversion": some.conversion, "destination": GOOGLE, "mark": sha(f"gclid:{gclid}"), "at": won}
-            rows[Counted].append(mine | mark)
+            rows[DedupKey].append(mine | mark)
         rows[Delivery].append(_delivery(delivery, lead, some, created, won))
         self._moves(delivery, ago, rows)
-        if some.fate is Fate.ACCEPTED:
+        if some.fate is DeliveryState.ACCEPTED:
             rows[Attempt].append(_attempt(self.requests[ago], number, delivery, OutcomeClass.DONE, "OK"))
         for night in some.put_off:
             rows[Attempt].append(_attempt(self.requests[night], number, delivery, OutcomeClass.DEFER, PUT_OFF))
@@ -160,7 +165,7 @@ class _Writing:
     def _moves(self, delivery, ago, rows):
         way = [(ago, to, self.some.reason or "due") for to in _MOVES[self.some.fate]]
         for night in self.some.put_off:
-            way += [(night, Fate.IN_FLIGHT, "sending"), (night, Fate.PENDING, PUT_OFF)]
+            way += [(night, DeliveryState.IN_FLIGHT, "sending"), (night, DeliveryState.PENDING, PUT_OFF)]
         before = None
         for night, to, cause in way:
             move = {"account": ACCOUNT, "delivery": delivery, "run": self.runs[-night], "from_fate": before}
@@ -209,9 +214,9 @@ def _delivery(number, lead, some, created, won):
         "value": "1000.00",
         "currency": "EUR",
         "click_id_kind": "gclid",
-        "event_sha256": sha(lead) if some.fate is Fate.ACCEPTED else None,
+        "event_sha256": sha(lead) if some.fate is DeliveryState.ACCEPTED else None,
         "may_count_twice": False,
-        "code": "OK" if some.fate is Fate.ACCEPTED else None,
+        "code": "OK" if some.fate is DeliveryState.ACCEPTED else None,
     }
 
 

@@ -15,6 +15,8 @@ from connectors.google_ads.auth import ADS_API, ServiceAccount, TokenRefusedErro
 from connectors.ports import ConversionSink
 from connectors.records import (
     Answered,
+    CheckFinding,
+    CheckVerdict,
     ClickId,
     ClickIdKind,
     Consent,
@@ -22,7 +24,6 @@ from connectors.records import (
     EncodedEvent,
     Event,
     Expectation,
-    Finding,
     Lost,
     NotSent,
     Outcome,
@@ -31,7 +32,6 @@ from connectors.records import (
     Received,
     Refused,
     Target,
-    Verdict,
 )
 
 NAMES = {"data_manager": "Data Manager API", "google_ads_api": "Google Ads API"}
@@ -62,7 +62,7 @@ _OF_THE_ROW = {
 """What may be said of an invented conversion by an API that takes real ones."""
 
 
-def try_transport(sink: ConversionSink, target: Target, *, in_use: bool) -> Iterator[Finding]:
+def try_transport(sink: ConversionSink, target: Target, *, in_use: bool) -> Iterator[CheckFinding]:
     """Validate one invented conversion by a sink that only validates.
 
     What an API says of a transport that is not `in_use` never fails.
@@ -81,25 +81,27 @@ def try_transport(sink: ConversionSink, target: Target, *, in_use: bool) -> Iter
     yield from transport_findings(receipt, target.transport, in_use=in_use)
 
 
-def transport_findings(receipt: Receipt, transport: str, *, in_use: bool) -> Iterator[Finding]:
+def transport_findings(receipt: Receipt, transport: str, *, in_use: bool) -> Iterator[CheckFinding]:
     """What the answer says of the transport, and of what else would keep conversions out."""
     subject = f"transport {transport}"
     match receipt:
         case NotSent(unreachable=address) if address and in_use:
             said = f"no connection to {address}, the address of the {NAMES[transport]}"
             advice = f"see {_ENDPOINTS[transport]}, and that this machine may reach it"
-            yield Finding(subject, Verdict.FAILED, said, advice)
+            yield CheckFinding(subject, CheckVerdict.FAILED, said, advice)
         case NotSent(reason) | Lost(reason):
-            yield Finding(subject, Verdict.UNREADABLE, f"the {NAMES[transport]} gives no answer: {reason}")
+            yield CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {NAMES[transport]} gives no answer: {reason}")
         case Received():
             yield _open(subject, transport)
         case Answered((outcome,)) | Refused(outcome):
             yield from _judged(outcome, subject, transport, in_use=in_use)
         case Answered():
-            yield Finding(subject, Verdict.UNREADABLE, "the answer is not about the one conversion that was sent")
+            yield CheckFinding(
+                subject, CheckVerdict.UNREADABLE, "the answer is not about the one conversion that was sent"
+            )
 
 
-def _judged(outcome: Outcome, subject: str, transport: str, *, in_use: bool) -> Iterator[Finding]:
+def _judged(outcome: Outcome, subject: str, transport: str, *, in_use: bool) -> Iterator[CheckFinding]:
     told = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code
     if outcome.code in _CLOSED:
         yield _closed(subject, transport, in_use=in_use)
@@ -108,21 +110,21 @@ def _judged(outcome: Outcome, subject: str, transport: str, *, in_use: bool) -> 
     elif outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
         said = f"the {NAMES[transport]} would refuse every conversion: {told}"
         advice = ACCESS if outcome.code in OF_ACCESS else "mend what it names, then check again"
-        yield Finding(subject, Verdict.FAILED, said, advice)
+        yield CheckFinding(subject, CheckVerdict.FAILED, said, advice)
     else:
-        yield Finding(subject, Verdict.UNREADABLE, f"the {NAMES[transport]} answers {told}")
+        yield CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {NAMES[transport]} answers {told}")
 
 
-def _open(subject: str, transport: str) -> Finding:
-    return Finding(subject, Verdict.VERIFIED, f"open: this Cloud project may send by the {NAMES[transport]}")
+def _open(subject: str, transport: str) -> CheckFinding:
+    return CheckFinding(subject, CheckVerdict.VERIFIED, f"open: this Cloud project may send by the {NAMES[transport]}")
 
 
-def _closed(subject: str, transport: str, *, in_use: bool) -> Finding:
+def _closed(subject: str, transport: str, *, in_use: bool) -> CheckFinding:
     said = f"closed: this Cloud project may not send by the {NAMES[transport]}"
     if not in_use:
-        return Finding(subject, Verdict.VERIFIED, f"{said}, and does not")
+        return CheckFinding(subject, CheckVerdict.VERIFIED, f"{said}, and does not")
     other = next(name for name in NAMES if name != transport)
-    return Finding(subject, Verdict.FAILED, said, f"write transport: {other}")
+    return CheckFinding(subject, CheckVerdict.FAILED, said, f"write transport: {other}")
 
 
 class NotReadableError(Exception):
@@ -140,7 +142,7 @@ class NotReadableError(Exception):
         return self.advice == ACCESS
 
 
-class Reader:
+class GaqlReader:
     """Reads one customer's rows."""
 
     def __init__(
@@ -191,7 +193,7 @@ _TRACKED = {
 }
 
 
-def account_findings(customer: Customer, customer_id: str, expected: Sequence[Expectation]) -> Iterator[Finding]:
+def account_findings(customer: Customer, customer_id: str, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
     """Owner, tracking, auto-tagging and currency; terms and settings for contact data only where any is sent."""
     yield _owner(customer, customer_id)
     yield _tracking(customer)
@@ -202,66 +204,70 @@ def account_findings(customer: Customer, customer_id: str, expected: Sequence[Ex
         yield _enhanced(customer)
 
 
-def _owner(customer: Customer, customer_id: str) -> Finding:
+def _owner(customer: Customer, customer_id: str) -> CheckFinding:
     subject = f"owner of the conversion actions of {customer_id}"
     owner = customer.conversion_tracking_setting.google_ads_conversion_customer.rpartition("/")[2]
     if not owner:
-        return Finding(subject, Verdict.UNREADABLE, "Google Ads names none")
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads names none")
     if owner == customer_id:
-        return Finding(subject, Verdict.VERIFIED, "this account owns its conversion actions")
+        return CheckFinding(subject, CheckVerdict.VERIFIED, "this account owns its conversion actions")
     advice = f"write customer_id: {owner}, and as login_customer_id the account that gives the service account access"
-    return Finding(subject, Verdict.FAILED, f"its conversion actions belong to account {owner}", advice)
+    return CheckFinding(subject, CheckVerdict.FAILED, f"its conversion actions belong to account {owner}", advice)
 
 
-def _tracking(customer: Customer) -> Finding:
+def _tracking(customer: Customer) -> CheckFinding:
     status = customer.conversion_tracking_setting.conversion_tracking_status
     if words := _TRACKED.get(status):
-        return Finding("conversion tracking", Verdict.VERIFIED, words)
+        return CheckFinding("conversion tracking", CheckVerdict.VERIFIED, words)
     if status == _Tracking.NOT_CONVERSION_TRACKED:
         advice = "create a conversion action for imports of clicks in Google Ads"
-        return Finding("conversion tracking", Verdict.FAILED, "conversion tracking is off", advice)
-    return Finding("conversion tracking", Verdict.UNREADABLE, "Google Ads does not say whether it is on")
+        return CheckFinding("conversion tracking", CheckVerdict.FAILED, "conversion tracking is off", advice)
+    return CheckFinding("conversion tracking", CheckVerdict.UNREADABLE, "Google Ads does not say whether it is on")
 
 
-def _auto_tagging(customer: Customer) -> Finding:
+def _auto_tagging(customer: Customer) -> CheckFinding:
     if customer.manager:
         said = "this is a manager account: auto-tagging is set in each account below it"
-        return Finding("auto-tagging", Verdict.UNREADABLE, said, "see that it is on in each of them")
+        return CheckFinding("auto-tagging", CheckVerdict.UNREADABLE, said, "see that it is on in each of them")
     if "auto_tagging_enabled" not in customer:
-        return Finding("auto-tagging", Verdict.UNREADABLE, "Google Ads does not say whether it is on")
+        return CheckFinding("auto-tagging", CheckVerdict.UNREADABLE, "Google Ads does not say whether it is on")
     if customer.auto_tagging_enabled:
-        return Finding("auto-tagging", Verdict.VERIFIED, "on")
+        return CheckFinding("auto-tagging", CheckVerdict.VERIFIED, "on")
     advice = "turn on auto-tagging in the account settings of Google Ads"
-    return Finding("auto-tagging", Verdict.FAILED, "auto-tagging is off, so that ads' links carry no gclid", advice)
+    return CheckFinding(
+        "auto-tagging", CheckVerdict.FAILED, "auto-tagging is off, so that ads' links carry no gclid", advice
+    )
 
 
-def _currency(customer: Customer, expected: Sequence[Expectation]) -> Iterator[Finding]:
+def _currency(customer: Customer, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
     for currency in sorted({each.currency for each in expected if each.sends_value}):
         if not customer.currency_code:
-            yield Finding("currency", Verdict.UNREADABLE, "Google Ads does not say the account's currency")
+            yield CheckFinding("currency", CheckVerdict.UNREADABLE, "Google Ads does not say the account's currency")
         elif currency == customer.currency_code:
-            yield Finding("currency", Verdict.VERIFIED, f"the account is in {currency}, as amounts are")
+            yield CheckFinding("currency", CheckVerdict.VERIFIED, f"the account is in {currency}, as amounts are")
         else:
             said = f"amounts are sent in {currency} and the account is in {customer.currency_code}"
             advice = f"see that amounts in Oplead are in {currency}; if not, write currency: {customer.currency_code}"
-            yield Finding("currency", Verdict.FAILED, said, advice)
+            yield CheckFinding("currency", CheckVerdict.FAILED, said, advice)
 
 
-def _terms(customer: Customer) -> Finding:
+def _terms(customer: Customer) -> CheckFinding:
     if "conversion_tracking_setting" not in customer:
-        return Finding("customer data terms", Verdict.UNREADABLE, "Google Ads does not say whether they are accepted")
+        return CheckFinding(
+            "customer data terms", CheckVerdict.UNREADABLE, "Google Ads does not say whether they are accepted"
+        )
     if customer.conversion_tracking_setting.accepted_customer_data_terms:
-        return Finding("customer data terms", Verdict.VERIFIED, "the customer data terms are accepted")
+        return CheckFinding("customer data terms", CheckVerdict.VERIFIED, "the customer data terms are accepted")
     advice = "accept them in the conversion settings of Google Ads, or write contact_data: none"
-    return Finding("customer data terms", Verdict.FAILED, "the customer data terms are not accepted", advice)
+    return CheckFinding("customer data terms", CheckVerdict.FAILED, "the customer data terms are not accepted", advice)
 
 
-def _enhanced(customer: Customer) -> Finding:
+def _enhanced(customer: Customer) -> CheckFinding:
     subject = "enhanced conversions for leads"
     setting = customer.conversion_tracking_setting.effective_enablement_setting
     if setting == _Enhanced.ON:
-        return Finding(subject, Verdict.VERIFIED, "on")
+        return CheckFinding(subject, CheckVerdict.VERIFIED, "on")
     if setting == _Enhanced.OFF:
         advice = "turn them on in the conversion settings of Google Ads, or write contact_data: none"
-        return Finding(subject, Verdict.FAILED, "enhanced conversions for leads are off", advice)
-    return Finding(subject, Verdict.UNREADABLE, "Google Ads does not say whether they are on")
+        return CheckFinding(subject, CheckVerdict.FAILED, "enhanced conversions for leads are off", advice)
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say whether they are on")

@@ -21,7 +21,7 @@ from google.ads.googleads.v26.resources.types import (
 )
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.records import Expectation, Finding, Verdict
+from connectors.records import CheckFinding, CheckVerdict, Expectation
 from connectors.text import counted
 
 
@@ -54,12 +54,12 @@ https://developers.google.com/google-ads/api/fields/v26/conversion_action
 
 def action_findings(
     found: ConversionAction | None, action: str, customer_id: str, expected: Sequence[Expectation]
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Whether one action is as these conversions need it; None where the account shows no such action."""
     subject = f"conversion action {action}"
     if found is None:
         advice = "see its number in its address in Google Ads (ctId), and whether customer_id owns it"
-        yield Finding(subject, Verdict.FAILED, f"account {customer_id} has no such conversion action", advice)
+        yield CheckFinding(subject, CheckVerdict.FAILED, f"account {customer_id} has no such conversion action", advice)
         return
     yield from _readiness(found, subject, expected[0].target.owner)
     yield from _counting(found, subject, expected)
@@ -69,71 +69,79 @@ def action_findings(
         yield _window(found, subject, window)
 
 
-def _readiness(found: ConversionAction, subject: str, owner: str) -> Iterator[Finding]:
+def _readiness(found: ConversionAction, subject: str, owner: str) -> Iterator[CheckFinding]:
     owned_by = found.owner_customer.rpartition("/")[2]
     wrong = [*_wrong_kind(found, subject), *_wrong_owner(subject, owned_by, owner)]
     if not wrong:
-        yield Finding(subject, Verdict.VERIFIED, "it is enabled, and takes imported clicks")
+        yield CheckFinding(subject, CheckVerdict.VERIFIED, "it is enabled, and takes imported clicks")
     yield from wrong
 
 
-def _wrong_kind(found: ConversionAction, subject: str) -> Iterator[Finding]:
+def _wrong_kind(found: ConversionAction, subject: str) -> Iterator[CheckFinding]:
     if found.type_ in (_Type.UNSPECIFIED, _Type.UNKNOWN):
-        yield Finding(subject, Verdict.UNREADABLE, "Google Ads does not say of which type it is")
+        yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say of which type it is")
     elif found.type_ != _Type.UPLOAD_CLICKS:
         said = f"it is of type {member_name(found.type_)}, which takes no imported clicks"
-        yield Finding(subject, Verdict.FAILED, said, "create one of the kind: import, from clicks, and write its id")
+        yield CheckFinding(
+            subject, CheckVerdict.FAILED, said, "create one of the kind: import, from clicks, and write its id"
+        )
     if found.status in (_Status.UNSPECIFIED, _Status.UNKNOWN):
-        yield Finding(subject, Verdict.UNREADABLE, "Google Ads does not say whether it is enabled")
+        yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say whether it is enabled")
     elif found.status != _Status.ENABLED:
         said = f"it is {member_name(found.status).lower()}"
-        yield Finding(subject, Verdict.FAILED, said, "enable it in Google Ads, or write the id of another")
+        yield CheckFinding(subject, CheckVerdict.FAILED, said, "enable it in Google Ads, or write the id of another")
 
 
-def _wrong_owner(subject: str, owned_by: str, owner: str) -> Iterator[Finding]:
+def _wrong_owner(subject: str, owned_by: str, owner: str) -> Iterator[CheckFinding]:
     if owned_by and owned_by != owner:
-        yield Finding(subject, Verdict.FAILED, f"it belongs to account {owned_by}", f"write customer_id: {owned_by}")
+        yield CheckFinding(
+            subject, CheckVerdict.FAILED, f"it belongs to account {owned_by}", f"write customer_id: {owned_by}"
+        )
 
 
-def _counting(found: ConversionAction, subject: str, expected: Sequence[Expectation]) -> Iterator[Finding]:
+def _counting(found: ConversionAction, subject: str, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
     if found.counting_type == _Counting.MANY_PER_CLICK:
-        yield Finding(subject, Verdict.VERIFIED, "it counts every conversion of a click")
+        yield CheckFinding(subject, CheckVerdict.VERIFIED, "it counts every conversion of a click")
     elif found.counting_type == _Counting.ONE_PER_CLICK:
         sharing = {each.conversion for each in expected}
         also = f", and only the first of {', '.join(sorted(sharing))} for each click" if len(sharing) > 1 else ""
         said = f"it counts one conversion per click: it takes none with gbraid or wbraid (iPhones){also}"
-        yield Finding(subject, Verdict.VERIFIED, said, "have it count every conversion, if those matter to you")
+        yield CheckFinding(
+            subject, CheckVerdict.VERIFIED, said, "have it count every conversion, if those matter to you"
+        )
     else:
-        yield Finding(subject, Verdict.UNREADABLE, "Google Ads does not say how it counts")
+        yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say how it counts")
 
 
-def _value(found: ConversionAction, subject: str) -> Finding:
+def _value(found: ConversionAction, subject: str) -> CheckFinding:
     if "always_use_default_value" not in found.value_settings:
-        return Finding(subject, Verdict.UNREADABLE, "Google Ads does not say which value it counts")
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say which value it counts")
     if not found.value_settings.always_use_default_value:
-        return Finding(subject, Verdict.VERIFIED, "it counts the value that is sent")
+        return CheckFinding(subject, CheckVerdict.VERIFIED, "it counts the value that is sent")
     advice = "have it use different values for each conversion"
-    return Finding(subject, Verdict.FAILED, "it always counts its own default value, not the one that is sent", advice)
+    return CheckFinding(
+        subject, CheckVerdict.FAILED, "it always counts its own default value, not the one that is sent", advice
+    )
 
 
-def _window(found: ConversionAction, subject: str, expected: timedelta | None) -> Finding:
+def _window(found: ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
     """The window the settings give, against the action's own.
 
     https://support.google.com/google-ads/answer/3123169
     """
     days = found.click_through_lookback_window_days
     if not days:
-        return Finding(subject, Verdict.UNREADABLE, "Google Ads does not say its click window")
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say its click window")
     said, advice = f"its click window is {counted(days, 'day')}", f"write click_window_days: {days}"
     if expected is None:
         if days == _TAKEN:
-            return Finding(
-                subject, Verdict.VERIFIED, f"{said}, as is taken where the settings do not say", settles=_KEY
+            return CheckFinding(
+                subject, CheckVerdict.VERIFIED, f"{said}, as is taken where the settings do not say", settles=_KEY
             )
-        return Finding(subject, Verdict.DOUBTFUL, f"{said}, and {_TAKEN} are taken", advice, _KEY)
+        return CheckFinding(subject, CheckVerdict.DOUBTFUL, f"{said}, and {_TAKEN} are taken", advice, _KEY)
     if expected == timedelta(days=days):
-        return Finding(subject, Verdict.VERIFIED, f"{said}, as in the settings")
-    return Finding(subject, Verdict.FAILED, f"{said}, and {expected.days} in the settings", advice)
+        return CheckFinding(subject, CheckVerdict.VERIFIED, f"{said}, as in the settings")
+    return CheckFinding(subject, CheckVerdict.FAILED, f"{said}, and {expected.days} in the settings", advice)
 
 
 GOALS_QUERY = (
@@ -177,7 +185,7 @@ def goals_of(found: Iterable[CustomerConversionGoal]) -> Goals:
     return {(goal.category, goal.origin): goal.biddable for goal in found}
 
 
-def standing(action: ConversionAction, conversions: Sequence[str], goals: Goals | None) -> Finding:
+def standing(action: ConversionAction, conversions: Sequence[str], goals: Goals | None) -> CheckFinding:
     """What an action is to Google: primary or not, bid on or not, how it counts, of which category and window."""
     days = action.click_through_lookback_window_days
     said = [
@@ -186,13 +194,13 @@ def standing(action: ConversionAction, conversions: Sequence[str], goals: Goals 
         f"clicks count for {counted(days, 'day')}" if days else "its click window is not shown",
     ]
     named = f"{_name(action)}, for {', '.join(conversions)}: {'; '.join(said)}"
-    verdict = Verdict.UNREADABLE if _is_bid_on(action, goals) is None else Verdict.VERIFIED
-    return Finding(f"conversion action {action.id}", verdict, named, is_notable=True)
+    verdict = CheckVerdict.UNREADABLE if _is_bid_on(action, goals) is None else CheckVerdict.VERIFIED
+    return CheckFinding(f"conversion action {action.id}", verdict, named, is_notable=True)
 
 
 def bidding_findings(
     actions: Iterable[ConversionAction], ours: Mapping[str, Sequence[Expectation]], goals: Goals | None
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Where bidding learns from several actions of one lead, or from none of ours.
 
     Args:
@@ -206,12 +214,12 @@ def bidding_findings(
     others = [one for one in enabled if one not in own and one.category in _OF_LEADS and _is_bid_on(one, goals)]
     if own and not steering and all(_is_bid_on(one, goals) is False for one in own):
         advice = "Make the one that it should learn from primary in Google Ads (Goals, the action's settings)."
-        yield Finding("bidding", Verdict.DOUBTFUL, "it learns from none of these conversions", advice)
+        yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, "it learns from none of these conversions", advice)
     elif steering and len(steering) + len(others) > 1:
         named = [f"{_names(ours[str(one.id)])} {_name(one)}" for one in steering]
         named += [f"{_name(one)}, which is not sent from here" for one in others]
         said = f"it learns from several actions in which one lead can count: {'; '.join(named)}"
-        yield Finding("bidding", Verdict.DOUBTFUL, said, _ONE)
+        yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, said, _ONE)
 
 
 def _is_bid_on(action: ConversionAction, goals: Goals | None) -> bool | None:
@@ -250,10 +258,10 @@ def _names(expected: Sequence[Expectation]) -> str:
 
 _UploadStatus = OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus
 _VERDICTS = {
-    _UploadStatus.EXCELLENT: Verdict.VERIFIED,
-    _UploadStatus.GOOD: Verdict.VERIFIED,
-    _UploadStatus.NEEDS_ATTENTION: Verdict.FAILED,
-    _UploadStatus.NO_RECENT_UPLOAD: Verdict.VERIFIED,
+    _UploadStatus.EXCELLENT: CheckVerdict.VERIFIED,
+    _UploadStatus.GOOD: CheckVerdict.VERIFIED,
+    _UploadStatus.NEEDS_ATTENTION: CheckVerdict.FAILED,
+    _UploadStatus.NO_RECENT_UPLOAD: CheckVerdict.VERIFIED,
 }
 _WORDS = {
     _UploadStatus.EXCELLENT: "excellent",
@@ -273,20 +281,20 @@ _FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class UploadSummary:
     """One of the two summaries: how to ask for it, and what a row of it says."""
 
     subject: str
     query: str
-    finding: Callable[[GoogleAdsRow], Finding]
+    finding: Callable[[GoogleAdsRow], CheckFinding]
 
 
-def _of_client(row: GoogleAdsRow) -> Finding:
+def _of_client(row: GoogleAdsRow) -> CheckFinding:
     summary = row.offline_conversion_upload_client_summary
     return _finding(f"uploads by {member_name(summary.client)}", summary)
 
 
-def _of_action(row: GoogleAdsRow) -> Finding:
+def _of_action(row: GoogleAdsRow) -> CheckFinding:
     summary = row.offline_conversion_upload_conversion_action_summary
     subject = f"uploads to conversion action {summary.conversion_action_id} by {member_name(summary.client)}"
     return _finding(subject, summary)
@@ -294,15 +302,15 @@ def _of_action(row: GoogleAdsRow) -> Finding:
 
 def _finding(
     subject: str, summary: OfflineConversionUploadClientSummary | OfflineConversionUploadConversionActionSummary
-) -> Finding:
+) -> CheckFinding:
     said = (
         f"{_WORDS.get(summary.status, member_name(summary.status))}: {summary.successful_event_count} of"
         f" {summary.total_event_count} recorded, {summary.pending_event_count} not yet decided, last upload"
         f" {summary.last_upload_date_time or 'unknown'} (the account's time)"
     )
     alerts = ", ".join(_alert(alert) for alert in summary.alerts)
-    verdict = _VERDICTS.get(summary.status, Verdict.UNREADABLE)
-    return Finding(subject, verdict, said, f"see why some were refused: {alerts}" if alerts else "")
+    verdict = _VERDICTS.get(summary.status, CheckVerdict.UNREADABLE)
+    return CheckFinding(subject, verdict, said, f"see why some were refused: {alerts}" if alerts else "")
 
 
 def _alert(alert: OfflineConversionAlert) -> str:
@@ -321,10 +329,10 @@ def _query(resource: str, *more: str) -> str:
     return f"SELECT {fields} FROM {resource}"  # noqa: S608 - no SQL, and all of it is written in this file
 
 
-CLIENT = Summary("uploads", _query("offline_conversion_upload_client_summary"), _of_client)
+CLIENT = UploadSummary("uploads", _query("offline_conversion_upload_client_summary"), _of_client)
 """Of all uploads, by kind of client."""
 
-ACTION = Summary(
+ACTION = UploadSummary(
     "uploads by conversion action",
     _query("offline_conversion_upload_conversion_action_summary", "conversion_action_id"),
     _of_action,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from connectors.errors import Misconfigured
 from connectors.google_ads import account_checks, action_checks
-from connectors.google_ads.account_checks import ACCESS, NotReadableError, Reader, try_transport
+from connectors.google_ads.account_checks import ACCESS, GaqlReader, NotReadableError, try_transport
 from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
 from connectors.google_ads.auth import ADS_API, DATA_MANAGER, ServiceAccount, TokenRefusedError, TokenUnavailableError
 from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
 from connectors.ports import ConversionSink
-from connectors.records import Expectation, Finding, Verdict
+from connectors.records import CheckFinding, CheckVerdict, Expectation
 
 _SCOPES = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
 
@@ -47,7 +47,7 @@ class GoogleInspector:
         self._has_access = True
         """False once Google said that the account is none, or not to be used by this service account."""
 
-    def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
+    def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
         """Whether key, account, conversion actions and transports are as the settings take them to be.
 
         Args:
@@ -55,7 +55,7 @@ class GoogleInspector:
         """
         try:
             findings = [self._key()]
-            if findings[0].verdict is Verdict.FAILED:
+            if findings[0].verdict is CheckVerdict.FAILED:
                 return findings
             reader = self._reader()
             transports = list(self._transports(expected))
@@ -68,26 +68,32 @@ class GoogleInspector:
                 findings += self._actions(reader, expected)
             findings += transports
         except Misconfigured as error:
-            return [Finding("Google access", Verdict.FAILED, str(error), "mend it in the settings or the key file")]
+            return [
+                CheckFinding(
+                    "Google access", CheckVerdict.FAILED, str(error), "mend it in the settings or the key file"
+                )
+            ]
         return findings
 
-    def diagnose(self) -> Sequence[Finding]:
+    def diagnose(self) -> Sequence[CheckFinding]:
         """What Google Ads reports of recent uploads, by kind of client and by conversion action."""
         try:
             reader = self._reader()
         except Misconfigured as error:
-            return [Finding("uploads", Verdict.UNREADABLE, str(error))]
+            return [CheckFinding("uploads", CheckVerdict.UNREADABLE, str(error))]
         if not self._has_access:
             return []
         findings = [*_uploads(reader, action_checks.CLIENT), *_uploads(reader, action_checks.ACTION)]
         if self._options.transport == "data_manager":
             said = "conversions sent by the Data Manager API may not be among them"
-            findings.append(Finding("upload summaries", Verdict.UNREADABLE, said, "see the diagnostics in Google Ads"))
+            findings.append(
+                CheckFinding("upload summaries", CheckVerdict.UNREADABLE, said, "see the diagnostics in Google Ads")
+            )
         return findings
 
-    def _reader(self) -> Reader:
+    def _reader(self) -> GaqlReader:
         told = self._options
-        return Reader(
+        return GaqlReader(
             told.customer_id,
             told.login_customer_id,
             told.key_file,
@@ -95,19 +101,19 @@ class GoogleInspector:
             timeout=told.timeout,
         )
 
-    def _key(self) -> Finding:
+    def _key(self) -> CheckFinding:
         subject = "service account key"
         scope = _SCOPES[self._options.transport]
         try:
             ServiceAccount(self._options.key_file, scope, timeout=self._options.timeout).token()
         except TokenRefusedError as error:
             advice = "create a new key for the service account in the Google Cloud console"
-            return Finding(subject, Verdict.FAILED, f"Google refuses the key: {error}", advice)
+            return CheckFinding(subject, CheckVerdict.FAILED, f"Google refuses the key: {error}", advice)
         except TokenUnavailableError as error:
-            return Finding(subject, Verdict.UNREADABLE, str(error))
-        return Finding(subject, Verdict.VERIFIED, "Google takes the key")
+            return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
+        return CheckFinding(subject, CheckVerdict.VERIFIED, "Google takes the key")
 
-    def _account(self, reader: Reader, expected: Sequence[Expectation]) -> Iterator[Finding]:
+    def _account(self, reader: GaqlReader, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
         subject = f"Google Ads account {customer_id}"
         try:
@@ -117,19 +123,19 @@ class GoogleInspector:
             yield _unreadable(subject, error)
             return
         if not rows:
-            yield Finding(subject, Verdict.UNREADABLE, "Google Ads shows nothing of it")
+            yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing of it")
             return
-        yield Finding(subject, Verdict.VERIFIED, "the service account has access to it")
+        yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
         yield from account_checks.account_findings(rows[0].customer, customer_id, expected)
 
-    def _actions(self, reader: Reader, expected: Sequence[Expectation]) -> Iterator[Finding]:
+    def _actions(self, reader: GaqlReader, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         by_action: dict[str, list[Expectation]] = {}
         for each in expected:
             by_action.setdefault(each.target.action, []).append(each)
         numbers = [action for action in by_action if action.isascii() and action.isdigit()]
         for action in by_action.keys() - set(numbers):
             advice = "write its number, which stands in its address in Google Ads (ctId)"
-            yield Finding(f"conversion action {action}", Verdict.FAILED, "this is no number", advice)
+            yield CheckFinding(f"conversion action {action}", CheckVerdict.FAILED, "this is no number", advice)
         if not numbers:
             return
         try:
@@ -145,7 +151,7 @@ class GoogleInspector:
                 yield action_checks.standing(found[action], [each.conversion for each in expects], goals)
         yield from action_checks.bidding_findings(found.values(), by_action, goals)
 
-    def _transports(self, expected: Sequence[Expectation]) -> Iterator[Finding]:
+    def _transports(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         """Try both with the first conversion's action; without any there is nothing to name."""
         for target in [each.target for each in expected[:1]]:
             for transport, sink in self._sinks().items():
@@ -165,7 +171,7 @@ class GoogleInspector:
         }
 
 
-def _goals(reader: Reader) -> action_checks.Goals | None:
+def _goals(reader: GaqlReader) -> action_checks.Goals | None:
     """The account's goals; None where this access cannot read them."""
     try:
         return action_checks.goals_of(row.customer_conversion_goal for row in reader.rows(action_checks.GOALS_QUERY))
@@ -173,16 +179,16 @@ def _goals(reader: Reader) -> action_checks.Goals | None:
         return None
 
 
-def _uploads(reader: Reader, summary: action_checks.Summary) -> Iterator[Finding]:
+def _uploads(reader: GaqlReader, summary: action_checks.UploadSummary) -> Iterator[CheckFinding]:
     try:
         rows = reader.rows(summary.query)
     except NotReadableError as error:
         yield _unreadable(summary.subject, error)
         return
     if not rows:
-        yield Finding(summary.subject, Verdict.VERIFIED, "none yet")
+        yield CheckFinding(summary.subject, CheckVerdict.VERIFIED, "none yet")
     yield from (summary.finding(row) for row in rows)
 
 
-def _unreadable(subject: str, error: NotReadableError) -> Finding:
-    return Finding(subject, Verdict.UNREADABLE, error.said, error.advice)
+def _unreadable(subject: str, error: NotReadableError) -> CheckFinding:
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, error.said, error.advice)

@@ -22,7 +22,7 @@ from connectors.meta.outcomes import (
     warns_of_its_end,
 )
 from connectors.one_call import nobody_answers
-from connectors.records import Expectation, Finding, Verdict
+from connectors.records import CheckFinding, CheckVerdict, Expectation
 
 _TOKEN = "Meta access token"  # noqa: S105 - what is looked at
 _HOW_TO_RENEW = (
@@ -44,7 +44,7 @@ _LONGEST_NAME = 80
 _YEARS = range(1, 2**32)
 """Seconds since 1970 that are a date; 0 is Meta's word for never."""
 
-_Reader = Callable[[str, Mapping[str, object]], Finding]
+_Reader = Callable[[str, Mapping[str, object]], CheckFinding]
 
 
 class MetaInspector:
@@ -65,7 +65,7 @@ class MetaInspector:
         self._version_ends = False
         """Whether an answer warns that this version of the API is near its end."""
 
-    def preflight(self, expected: Sequence[Expectation]) -> Sequence[Finding]:
+    def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
         """Whether the token is good and sees the dataset, and conversions have what Meta demands of their event.
 
         A token made in Events Manager may send without being allowed to read: that is not held against it.
@@ -78,7 +78,7 @@ class MetaInspector:
             *(_without_price(each) for each in expected if each.target.action == "Purchase" and not each.sends_value),
         ]
 
-    def diagnose(self) -> Sequence[Finding]:
+    def diagnose(self) -> Sequence[CheckFinding]:
         """What Meta counted lately: events by name, and whether they carried contact data.
 
         https://developers.facebook.com/documentation/ads-commerce/marketing-api/reference/ads-pixel/stats
@@ -89,26 +89,28 @@ class MetaInspector:
             *self._look(f"contact data {about}", _read_contact, self._dataset_id, "stats", aggregation="had_pii"),
         ]
 
-    def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[Finding]:
+    def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[CheckFinding]:
         """One call, and what came of it; none where an earlier one was refused as all of them would be."""
         if self._is_over:
             return
         found = self._ask(subject, reader, *path, **params)
-        self._is_over = found.verdict in (Verdict.FAILED, Verdict.DOUBTFUL)
+        self._is_over = found.verdict in (CheckVerdict.FAILED, CheckVerdict.DOUBTFUL)
         yield found
 
-    def _ending(self) -> Iterator[Finding]:
+    def _ending(self) -> Iterator[CheckFinding]:
         """That Meta warns of the end of the version spoken, where one of its answers did."""
         if self._version_ends:
-            yield Finding(f"Meta's API {self._version}", Verdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER)
+            yield CheckFinding(f"Meta's API {self._version}", CheckVerdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER)
 
-    def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> Finding:
+    def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> CheckFinding:
         try:
             response = self._graph.get(*path, **params)
         except OSError as failure:  # of requests, or a CA bundle that is not where the environment says
             if nobody_answers(failure):
                 said = f"nobody answers at {self._address}, Meta's address"
-                return Finding(subject, Verdict.FAILED, said, "See meta.graph_url, and that this machine may reach it.")
+                return CheckFinding(
+                    subject, CheckVerdict.FAILED, said, "See meta.graph_url, and that this machine may reach it."
+                )
             return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
         self._version_ends = self._version_ends or warns_of_its_end(response)
         if error := read_error(response):
@@ -118,7 +120,7 @@ class MetaInspector:
             return _not_seen(subject, f"Meta's answer cannot be read (HTTP {response.status_code})")
         return reader(subject, answer)
 
-    def _read_dataset(self, subject: str, answer: Mapping[str, object]) -> Finding:
+    def _read_dataset(self, subject: str, answer: Mapping[str, object]) -> CheckFinding:
         if answer.get("id") != self._dataset_id:
             return _not_seen(subject, "Meta answered about something else")
         owner = answer.get("owner_business")
@@ -131,35 +133,35 @@ class MetaInspector:
         ]
         if answer.get("is_unavailable") is True:
             advice = "Open it in Events Manager: it was deleted, blocked or is no longer shared."
-            return Finding(subject, Verdict.FAILED, f"Meta says that it is not available ({said[0]})", advice)
-        return Finding(subject, Verdict.VERIFIED, ", ".join(said))
+            return CheckFinding(subject, CheckVerdict.FAILED, f"Meta says that it is not available ({said[0]})", advice)
+        return CheckFinding(subject, CheckVerdict.VERIFIED, ", ".join(said))
 
 
-def _refused(subject: str, error: GraphError) -> Finding:
+def _refused(subject: str, error: GraphError) -> CheckFinding:
     code = f"Meta's code {error.outcome.code}"
     said = f"{error.meaning.words} ({code})"
     if error.says_nothing:
         return _not_seen(subject, f"Meta has a trouble of its own (HTTP {error.http}, {code})")
     if error.meaning is WRONG_SECRET:
-        return Finding(subject, Verdict.FAILED, said, "Take app_secret from the app the token was made for.")
+        return CheckFinding(subject, CheckVerdict.FAILED, said, "Take app_secret from the app the token was made for.")
     if error.code in _FAILURES:
         concerned = _TOKEN if _FAILURES[error.code] is _HOW_TO_RENEW else subject
-        return Finding(concerned, Verdict.FAILED, said, _FAILURES[error.code])
+        return CheckFinding(concerned, CheckVerdict.FAILED, said, _FAILURES[error.code])
     if error.meaning is NO_DATASET:
         # Meta answers the same of a dataset that is none and of a token that may send and not look.
         advice = f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}; one that may only send shows the same."
-        return Finding(subject, Verdict.DOUBTFUL, said, advice)
+        return CheckFinding(subject, CheckVerdict.DOUBTFUL, said, advice)
     if error.meaning is NO_PERMISSION:
         return _not_seen(subject, f"this access token may send without being allowed to look at it ({code})")
     return _not_seen(subject, said)
 
 
-def _read_token(subject: str, answer: Mapping[str, object]) -> Finding:
+def _read_token(subject: str, answer: Mapping[str, object]) -> CheckFinding:
     token = answer.get("data")
     if not isinstance(token, dict) or not isinstance(token.get("is_valid"), bool):
         return _not_seen(subject, "Meta tells nothing of it")
     if not token["is_valid"]:
-        return Finding(subject, Verdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW)
+        return CheckFinding(subject, CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW)
     ends = [day for key in ("expires_at", "data_access_expires_at") if (day := _day(token.get(key)))]
     listed = token.get("scopes")
     scopes = (
@@ -169,28 +171,28 @@ def _read_token(subject: str, answer: Mapping[str, object]) -> Finding:
     )
     said = ["valid" + (f" until {min(ends)}" if ends else ", with no end")]
     said += [f"may use {', '.join(scopes[:_MOST_NAMES])}"] if scopes else []
-    return Finding(subject, Verdict.VERIFIED, "; ".join(said), "Replace it before that day." if ends else "")
+    return CheckFinding(subject, CheckVerdict.VERIFIED, "; ".join(said), "Replace it before that day." if ends else "")
 
 
-def _read_counts(subject: str, answer: Mapping[str, object]) -> Finding:
+def _read_counts(subject: str, answer: Mapping[str, object]) -> CheckFinding:
     if not isinstance(answer.get("data"), list):
         return _not_seen(subject, "Meta's answer holds no counts")
     counts = _counted(answer)
     if not counts:
         said = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
-        return Finding(subject, Verdict.VERIFIED, said)
+        return CheckFinding(subject, CheckVerdict.VERIFIED, said)
     told = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
-    return Finding(subject, Verdict.VERIFIED, f"counted by Meta lately: {told}")
+    return CheckFinding(subject, CheckVerdict.VERIFIED, f"counted by Meta lately: {told}")
 
 
-def _read_contact(subject: str, answer: Mapping[str, object]) -> Finding:
+def _read_contact(subject: str, answer: Mapping[str, object]) -> CheckFinding:
     if not isinstance(answer.get("data"), list):
         return _not_seen(subject, "Meta's answer holds no counts")
     told = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
     said = (
         f"Meta has counted by whether events carried any: {told}" if told else "Meta has counted none with any lately"
     )
-    return Finding(subject, Verdict.VERIFIED, said)
+    return CheckFinding(subject, CheckVerdict.VERIFIED, said)
 
 
 def _counted(answer: Mapping[str, object]) -> Counter[str]:
@@ -204,13 +206,15 @@ def _counted(answer: Mapping[str, object]) -> Counter[str]:
     return counts
 
 
-def _without_price(expected: Expectation) -> Finding:
+def _without_price(expected: Expectation) -> CheckFinding:
     said = "it is sent as Purchase without a value, which Meta refuses"
-    return Finding(f"conversion {expected.conversion}", Verdict.FAILED, said, "Give it a value, or another event name.")
+    return CheckFinding(
+        f"conversion {expected.conversion}", CheckVerdict.FAILED, said, "Give it a value, or another event name."
+    )
 
 
-def _not_seen(subject: str, said: str, advice: str = "") -> Finding:
-    return Finding(subject, Verdict.UNREADABLE, said, advice)
+def _not_seen(subject: str, said: str, advice: str = "") -> CheckFinding:
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, said, advice)
 
 
 def _objects(listed: object) -> Iterator[Mapping[str, object]]:

@@ -9,7 +9,7 @@ from connectors.oplead.options import (
     FieldPaths,
     OpleadOptions,
     PaginationOptions,
-    SinceFilter,
+    SinceOptions,
 )
 from connectors.oplead.source import OpleadSource
 
@@ -20,5 +20,5 @@ __all__ = [
     "OpleadOptions",
     "OpleadSource",
     "PaginationOptions",
-    "SinceFilter",
+    "SinceOptions",
 ]

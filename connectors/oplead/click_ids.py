@@ -59,7 +59,7 @@ _DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _LabelledText:
     """One text and the label it stands under: None for no label, `_UNKNOWN` where nothing that is one leads to it."""
 
     label: str | None
@@ -115,11 +115,11 @@ def is_click_id_label(name: str) -> bool:
 # ── taking the value apart ───────────────────────────────────────────────────────────────────────
 
 
-def _entries(value: object, label: str | None, depth: int) -> Iterator[_Entry]:
+def _entries(value: object, label: str | None, depth: int) -> Iterator[_LabelledText]:
     if is_empty(value):
         return
     if isinstance(value, Mapping | list) and depth <= 0:
-        yield _Entry(_UNKNOWN, shape(value))
+        yield _LabelledText(_UNKNOWN, shape(value))
     elif isinstance(value, Mapping):
         for name, inner in _pairs(value):
             yield from _entries(inner, loose if (loose := _loose(name)) in _KNOWN else _UNKNOWN, depth - 1)
@@ -129,7 +129,7 @@ def _entries(value: object, label: str | None, depth: int) -> Iterator[_Entry]:
     elif isinstance(value, str):
         yield from _entries_in_text(value.strip(), label, depth)
     else:
-        yield _Entry(label, str(value))
+        yield _LabelledText(label, str(value))
 
 
 def _pairs(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -141,7 +141,7 @@ def _pairs(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
         yield from value.items()
 
 
-def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_Entry]:
+def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_LabelledText]:
     if text[0] in "{[" and len(text) <= _LONGEST_TEXT:
         try:
             inner = read_json(text)
@@ -151,14 +151,14 @@ def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_Entr
             yield from _entries(inner, label, depth - 1)
             return
     pairs = _labelled(text) if len(text) <= _LONGEST_TEXT else ()
-    yield from pairs or (_Entry(label, text),)
+    yield from pairs or (_LabelledText(label, text),)
 
 
-def _labelled(text: str) -> tuple[_Entry, ...]:
+def _labelled(text: str) -> tuple[_LabelledText, ...]:
     """The labelled pairs in a text; an address inside an address is decoded until some appear."""
     for _ in range(3):
         if found := tuple(_LABELLED.finditer(text)):
-            return tuple(_Entry(_loose(one["label"]), unquote(_whole(one))) for one in found if one["value"])
+            return tuple(_LabelledText(_loose(one["label"]), unquote(_whole(one))) for one in found if one["value"])
         text = unquote(text)
     return ()
 
@@ -181,7 +181,7 @@ def _loose(name: str) -> str:
 # ── judging each part ────────────────────────────────────────────────────────────────────────────
 
 
-def _read(entry: _Entry, rules: _Rules) -> ClickId | str:
+def _read(entry: _LabelledText, rules: _Rules) -> ClickId | str:
     """The click id an entry is, or why it is none."""
     if (own := _by_its_form(entry)) is not None:
         return own
@@ -192,7 +192,7 @@ def _read(entry: _Entry, rules: _Rules) -> ClickId | str:
     return _as_bare(unquote(entry.text), rules)
 
 
-def _by_its_form(entry: _Entry) -> ClickId | None:
+def _by_its_form(entry: _LabelledText) -> ClickId | None:
     """What tells its kind itself: Meta's own formats, whichever of its labels they stand under."""
     if entry.label is not None and _LABELS.get(entry.label) not in _META:
         return None
@@ -260,7 +260,7 @@ def _kind_by_utm(utm_source: str | None) -> ClickIdKind | None:
 # ── when the click was ───────────────────────────────────────────────────────────────────────────
 
 
-def _capture_times(entries: Sequence[_Entry], zone: ZoneInfo) -> Mapping[ClickIdKind, datetime]:
+def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[ClickIdKind, datetime]:
     """The click times captured beside the ids; what cannot be read as an instant is as good as absent."""
     times: dict[ClickIdKind, datetime] = {}
     for entry in entries:

@@ -20,7 +20,7 @@ import httpx
 
 from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost, Unreachable, WrongClock
 from connectors.http import LONGEST_ASKED_FOR, PACKINGS, Heed, TooLargeError, is_unknown_host, retry_read
-from connectors.oplead.connections import Lines, in_order
+from connectors.oplead.connections import Connections, in_order
 from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
@@ -91,7 +91,7 @@ _TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-T
 _DELAY = re.compile(r"\d{1,9}", re.ASCII)
 
 
-class Refused(Misconfigured):
+class OpleadRefused(Misconfigured):
     """Oplead answered with a status that asking again will not change."""
 
     def __init__(self, message: str, status: int, said: bytes = b"") -> None:
@@ -116,7 +116,7 @@ class TooLarge(Misconfigured):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OpleadAnswer:
     """What Oplead answered, where that stands (without the token), and when, by its own clock."""
 
     body: object
@@ -175,7 +175,7 @@ class OpleadClient:
         self._jitter = jitter
         self._heed = heed
         self._clocks_within = clocks_within
-        self._lines = Lines(base, _headers(options), timeout, heed)
+        self._lines = Connections(base, _headers(options), timeout, heed)
         self._largest_page = options.largest_page_mb * _MB
         self._largest_own_page = self._largest_page // _WAITING_PAGES
 
@@ -197,7 +197,7 @@ class OpleadClient:
         """The path of one lead, its id percent-encoded."""
         return self.root + self._options.lead_path.replace("{id}", quote(lead_id, safe=""))
 
-    def get(self, target: str) -> Answer:
+    def get(self, target: str) -> OpleadAnswer:
         """What stands at `target`, a path and query of this platform (`/v1/leads?page=2`).
 
         What the settings send with every request is added, except where `target` has it already.
@@ -209,7 +209,7 @@ class OpleadClient:
         """
         return self._settled(target, self._largest_page, ())
 
-    def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], Answer]], None, None]:
+    def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], OpleadAnswer]], None, None]:
         """Each lead's own page in order, several asked for at once: what gives the answer, or raises as `get` does.
 
         A page that failed is asked for again when its turn has come, and nothing new beside it. What concerns every
@@ -228,17 +228,17 @@ class OpleadClient:
             for lead, page in pages:
                 yield lead, partial(self._settled, self.lead_path(lead), self._largest_own_page, (page.result,))
 
-    def _settled(self, target: str, most: int, made: tuple[Callable[[], Answer], ...]) -> Answer:
+    def _settled(self, target: str, most: int, made: tuple[Callable[[], OpleadAnswer], ...]) -> OpleadAnswer:
         """The answer, asked for again where that may help after the attempts that were made already."""
-        again: Callable[[], Answer] = partial(self._attempt, target, most)
+        again: Callable[[], OpleadAnswer] = partial(self._attempt, target, most)
         attempts = chain(made, repeat(again))
 
-        def attempt() -> Answer:
+        def attempt() -> OpleadAnswer:
             return next(attempts)()
 
         return retry_read(attempt, clock=self._clock, jitter=self._jitter)
 
-    def _attempt(self, target: str, most: int) -> Answer:
+    def _attempt(self, target: str, most: int) -> OpleadAnswer:
         self._may_begin(0)
         return self._answer(target, most)
 
@@ -252,7 +252,7 @@ class OpleadClient:
         self.requests += 1
         return True
 
-    def _answer(self, target: str, most: int) -> Answer:
+    def _answer(self, target: str, most: int) -> OpleadAnswer:
         """One request, whose slot was taken before; its answer has `most` bytes at most."""
         path = target.partition("?")[0]
         try:
@@ -266,7 +266,7 @@ class OpleadClient:
             body = read_json(content)
         except ValueError:
             raise Transient(f"Oplead's answer on {path} is no JSON, or cut short") from None
-        return Answer(
+        return OpleadAnswer(
             body=body,
             url=self.origin + target,
             next_link=response.links.get("next", {}).get("url"),
@@ -342,7 +342,7 @@ class OpleadClient:
                 "oplead.pagination, oplead.since_filter and oplead.extra_query, for it may not take a parameter of the "
                 f"list; then {see}"
             )
-        return Refused(f"Oplead answered {status} on {path}: see {see}", status, content)
+        return OpleadRefused(f"Oplead answered {status} on {path}: see {see}", status, content)
 
 
 def _is_everyones(failure: BaseException) -> bool:
@@ -351,7 +351,7 @@ def _is_everyones(failure: BaseException) -> bool:
         return True
     if isinstance(failure, Transient):
         return failure.retry_after is not None and failure.retry_after > LONGEST_ASKED_FOR
-    return not isinstance(failure, Refused | TooLarge)
+    return not isinstance(failure, OpleadRefused | TooLarge)
 
 
 def _always(options: OpleadOptions) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ _LARGEST_REFUSAL = 65_536  # bytes of an error's body that are worth reading
 _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 
 
-class Lines:
+class Connections:
     """As many connections as are used at once, each kept for the next request."""
 
     def __init__(self, base: httpx.URL, headers: httpx.Headers, timeout: httpx.Timeout, heed: Heed | None) -> None:
@@ -25,7 +25,7 @@ class Lines:
         self._heed = heed
         self._may_be_proxied = not is_loopback(base.host)
         self._trusted = authorities(str(base))
-        self._idle: deque[_Line] = deque()
+        self._idle: deque[_Connection] = deque()
 
     @property
     def seconds(self) -> float:
@@ -49,7 +49,7 @@ class Lines:
         try:
             line = self._idle.pop()
         except IndexError:
-            line = _Line(self._client())
+            line = _Connection(self._client())
         try:
             return bounded(partial(line.get, address, most), self.seconds, heed=self._heed, abort=line.cut)
         finally:
@@ -68,7 +68,7 @@ class Lines:
 
 
 @dataclass(slots=True)
-class _Line:
+class _Connection:
     """One connection at most."""
 
     client: httpx.Client

@@ -66,7 +66,7 @@ _LARGEST_LEAD = 1024 * 1024  # characters of its JSON
 _DEEPEST = 100  # levels; Python itself gives up at some hundreds
 
 
-class Unreadable(Exception):
+class UnreadableLeadError(Exception):
     """This lead cannot be read: the message says why by shape, naming the setting to mend, never a value."""
 
 
@@ -79,7 +79,7 @@ def read_id(item: Mapping[str, object], paths: FieldPaths) -> LeadId:
     value = first(item, paths.id or ())
     text = text_of(value) if isinstance(value, str | Decimal) else None
     if text is None or len(text) > _LONGEST_ID or not text.isprintable() or text in {".", ".."}:
-        raise Unreadable(f"no id that can be used ({shape(value)}): see oplead.fields.id")
+        raise UnreadableLeadError(f"no id that can be used ({shape(value)}): see oplead.fields.id")
     return LeadId(text)
 
 
@@ -92,7 +92,7 @@ def digest_of(item: Mapping[str, object]) -> str:
     _check_depth(item)
     canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     if len(canonical) > _LARGEST_LEAD:
-        raise Unreadable(f"its JSON has {len(canonical)} characters, more than any lead's")
+        raise UnreadableLeadError(f"its JSON has {len(canonical)} characters, more than any lead's")
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -129,7 +129,7 @@ def parse_lead(
     _check_depth(item)
     created_at = _moment(item, paths.created_at, "created_at", zone)
     if created_at is None:
-        raise Unreadable("no creation time: see oplead.fields.created_at")
+        raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
     updated_at = _moment(item, paths.updated_at, "updated_at", zone)
     label = _label(text_of(first(item, paths.status or ())))
     utm = Utm(*(_text(item, one) for one in (paths.utm_source, paths.utm_medium, paths.utm_campaign)))
@@ -156,7 +156,7 @@ def _check_depth(item: Mapping[str, object]) -> None:
         inside = (one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, Mapping | list))
         level = [one for values in inside for one in values]
     if level:
-        raise Unreadable("it is nested too deeply")
+        raise UnreadableLeadError("it is nested too deeply")
 
 
 def _has_container(item: Mapping[str, object], path: str) -> bool:
@@ -172,7 +172,7 @@ def _moment(container: object, paths: tuple[str, ...] | None, setting: str, zone
     try:
         return read_moment(first(container, paths or ()), zone)
     except ValueError as error:
-        raise Unreadable(f"{error}: see oplead.fields.{setting}") from None
+        raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
 
 
 def _history(
@@ -203,7 +203,7 @@ def _entries(item: Mapping[str, object], paths: FieldPaths, zone: ZoneInfo) -> l
     )
     entries = [StatusEntry(label, at) for label, at in read if label and at]
     if len(entries) > _LONGEST_HISTORY:
-        raise Unreadable(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
+        raise UnreadableLeadError(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
     return entries
 
 

@@ -44,7 +44,7 @@ class PaginationOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class SinceFilter:
+class SinceOptions:
     """The query parameter by which the platform lists only what changed since a time."""
 
     param: str
@@ -110,7 +110,7 @@ class OpleadOptions:
     """A page with more is refused unread; of a lead's own page a sixteenth, for so many may wait at once."""
     auth: AuthOptions = AuthOptions()
     pagination: PaginationOptions = PaginationOptions()
-    since_filter: SinceFilter | None = None
+    since_filter: SinceOptions | None = None
     """None lists everything: `since` is then left to the caller's digests."""
     detail: Literal["auto", "always", "never"] = "auto"
     """Whether a lead's own page is read: `auto` only where the list leaves out the click ids' container."""

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import Answer, Refused
+from connectors.oplead.client import OpleadAnswer, OpleadRefused
 from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
 from connectors.text import counted
@@ -56,7 +56,7 @@ _KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PagePosition:
     """Where a page of the list is asked for: a number, a cursor, or a path and query (`target`)."""
 
     kind: Kind
@@ -64,11 +64,11 @@ class Place:
 
     @property
     def token(self) -> str:
-        """The place as one text, to be kept and read again by `Walk.resume`."""
+        """The place as one text, to be kept and read again by `PageWalk.resume`."""
         return f"{self.kind}:{self.value}"
 
 
-class Walk:
+class PageWalk:
     """One way through a list's pages; it remembers where it was."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Walk:
         self._query = dict(query)
         self._whole = whole
         self._secret = secret
-        self._places: set[Place] = set()
+        self._places: set[PagePosition] = set()
         self._pages: set[bytes] = set()
         self._lately: deque[frozenset[str]] = deque(maxlen=2)
         """What the last pages held: a list that moves hands its entries on to the next page."""
@@ -132,17 +132,17 @@ class Walk:
                 "see only some leads"
             )
 
-    def start(self) -> Place:
+    def start(self) -> PagePosition:
         """The first page."""
         match self._options.style:
             case "page":
-                return Place("page", str(self._options.first_page))
+                return PagePosition("page", str(self._options.first_page))
             case "offset":
-                return Place("offset", "0")
+                return PagePosition("offset", "0")
             case _:
-                return Place("start")
+                return PagePosition("start")
 
-    def resume(self, token: str) -> Place:
+    def resume(self, token: str) -> PagePosition:
         """The place an earlier walk's token names; the first page where the settings have changed since.
 
         Raises:
@@ -153,9 +153,9 @@ class Walk:
         if kind is None or (kind in _NUMBERED and not _NUMBER.fullmatch(value)):
             return self.start()
         self._resumed = True
-        return self._target(value, self._origin) if kind == "target" else Place(kind, value)
+        return self._target(value, self._origin) if kind == "target" else PagePosition(kind, value)
 
-    def address(self, place: Place) -> str:
+    def address(self, place: PagePosition) -> str:
         """The path and query that ask for a place."""
         if place.kind == "target":
             return place.value
@@ -171,7 +171,7 @@ class Walk:
             query[params[place.kind]] = place.value
         return self._path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
-    def after(self, place: Place, answer: Answer, marks: Sequence[str]) -> Place | None:
+    def after(self, place: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         """The place that follows; None at the end.
 
         Args:
@@ -198,7 +198,7 @@ class Walk:
             raise Misconfigured(f"more than {len(self._places)} pages: see oplead.pagination.max_pages")
         return following
 
-    def _goes_on(self, place: Place, marks: Sequence[str]) -> bool:
+    def _goes_on(self, place: PagePosition, marks: Sequence[str]) -> bool:
         """Whether there may be more: a platform may leave leads out of a page until none is on it."""
         self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
         return self._empty_in_a_row < (1 if place.kind in _NUMBERED else _EMPTY_PAGES)
@@ -207,7 +207,7 @@ class Walk:
     def _seen_lately(self) -> frozenset[str]:
         return frozenset[str]().union(*self._lately)
 
-    def _count(self, place: Place, answer: Answer, marks: Sequence[str], *, is_new: bool) -> None:
+    def _count(self, place: PagePosition, answer: OpleadAnswer, marks: Sequence[str], *, is_new: bool) -> None:
         entries = frozenset(marks)
         lately = self._seen_lately
         self._lately.append(entries)
@@ -222,7 +222,7 @@ class Walk:
             self.moved |= place.kind != "cursor" and self._totals[-1:] not in ([], [total])
             self._totals = [*self._totals[:1], total]
 
-    def _total(self, answer: Answer) -> int | None:
+    def _total(self, answer: OpleadAnswer) -> int | None:
         if self._options.total_header is not None:
             return answer.totals.get(self._options.total_header)
         body = answer.body
@@ -231,7 +231,7 @@ class Walk:
         written = text_of(told) if isinstance(told, str | Decimal) else None
         return int(written) if written and _NUMBER.fullmatch(written) else None
 
-    def after_refusal(self, place: Place, refusal: Refused) -> Place | None:
+    def after_refusal(self, place: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
         """Where to go when a page is refused: nowhere past the end, to the start from a place grown stale.
 
         Raises:
@@ -252,7 +252,7 @@ class Walk:
         self._pages.add(page)
         return repeated
 
-    def _following(self, place: Place, answer: Answer, marks: Sequence[str]) -> Place | None:
+    def _following(self, place: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         written: object
         count = len(marks)
         paths: tuple[str, ...] = ()
@@ -276,14 +276,16 @@ class Walk:
         if written is None:
             self._refuse_if_more(answer, count, is_first=place.kind == "start" and self._whole, paths=paths)
             return None
-        return Place("cursor", _text(written)) if self._options.style == "cursor" else self._linked(written, answer)
+        return (
+            PagePosition("cursor", _text(written)) if self._options.style == "cursor" else self._linked(written, answer)
+        )
 
-    def _numbered(self, place: Place, count: int) -> Place | None:
+    def _numbered(self, place: PagePosition, count: int) -> PagePosition | None:
         """The next number: a page's length proves nothing, as the platform may leave leads out after it has cut."""
         step = 1 if place.kind == "page" else count
-        return Place(place.kind, str(int(place.value) + step))
+        return PagePosition(place.kind, str(int(place.value) + step))
 
-    def _after_last_id(self, marks: Sequence[str]) -> Place | None:
+    def _after_last_id(self, marks: Sequence[str]) -> PagePosition | None:
         """After the last entry that has an id: nothing else of an entry may be kept, or stand in an address."""
         if not marks:
             return None
@@ -292,9 +294,9 @@ class Walk:
             raise Misconfigured(
                 f"no id to go on after, on a page of {counted(len(marks), 'lead')}: see oplead.fields.id"
             )
-        return Place("cursor", last)
+        return PagePosition("cursor", last)
 
-    def _self_described(self, place: Place, answer: Answer, count: int) -> Place | None:
+    def _self_described(self, place: PagePosition, answer: OpleadAnswer, count: int) -> PagePosition | None:
         """Only what an answer says of itself: a next URL, a Link header, a cursor."""
         written = _told(answer.body, self._next_paths(_NEXT_URLS))
         if isinstance(written, str) and written.startswith(("http://", "https://", "/", "?")):
@@ -305,11 +307,11 @@ class Walk:
             return self._linked(answer.next_link, answer)
         cursor = written if written is not None else _told(answer.body, self._next_paths(_CURSORS))
         if cursor is not None:
-            return Place("cursor", _text(cursor))
+            return PagePosition("cursor", _text(cursor))
         self._refuse_if_more(answer, count, is_first=place.kind == "start", paths=self._next_paths(_ENDS))
         return None
 
-    def _refuse_if_more(self, answer: Answer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
+    def _refuse_if_more(self, answer: OpleadAnswer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
         """Refuse a list that may go on after an answer that names no next page."""
         if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
             style = self._options.style
@@ -322,10 +324,10 @@ class Walk:
     def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
         return candidates if self._options.next is None else (self._options.next,)
 
-    def _linked(self, written: object, answer: Answer) -> Place:
+    def _linked(self, written: object, answer: OpleadAnswer) -> PagePosition:
         return self._target(_text(written), answer.url)
 
-    def _target(self, written: str, base: str) -> Place:
+    def _target(self, written: str, base: str) -> PagePosition:
         """An address as a place, on our own scheme and host whatever it says."""
         try:
             there, here = urlsplit(urljoin(base, written)), urlsplit(self._origin)
@@ -338,7 +340,7 @@ class Walk:
         query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self._secret)
         # Two slashes before it would make a host of its first part where the place is read again.
         path = "/" + there.path.lstrip("/")
-        return Place("target", path + ("?" + query if query else ""))
+        return PagePosition("target", path + ("?" + query if query else ""))
 
 
 def nameless(item: object) -> str:

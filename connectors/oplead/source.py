@@ -16,11 +16,18 @@ import httpx
 
 from connectors.errors import Misconfigured, Transient
 from connectors.http import Heed
-from connectors.oplead.client import TIMEOUT, Answer, OpleadClient, Refused, TooLarge
+from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
 from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, write_moment
-from connectors.oplead.lead_parser import Unreadable, digest_of, lacks_click_ids, parse_lead, read_id, with_candidates
-from connectors.oplead.options import FieldPaths, OpleadOptions, SinceFilter
-from connectors.oplead.pagination import Place, Walk, find_items, nameless
+from connectors.oplead.lead_parser import (
+    UnreadableLeadError,
+    digest_of,
+    lacks_click_ids,
+    parse_lead,
+    read_id,
+    with_candidates,
+)
+from connectors.oplead.options import FieldPaths, OpleadOptions, SinceOptions
+from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
@@ -74,7 +81,7 @@ class Latest:
 IsKnown = Callable[[LeadId, str], bool]
 _GONE = frozenset({404, 410})
 _TOO_MANY_GONE = 5
-_TOO_DEEP = Unreadable("it is nested too deeply")
+_TOO_DEEP = UnreadableLeadError("it is nested too deeply")
 
 
 class _NoLeadError(Misconfigured):
@@ -82,7 +89,7 @@ class _NoLeadError(Misconfigured):
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _ListEntry:
     """A list's entry of a lead that is to be read."""
 
     item: Mapping[str, object]
@@ -90,7 +97,7 @@ class _Entry:
     digest: str
 
 
-_OwnPage = Mapping[str, object] | OtherLead | Unreadable | None
+_OwnPage = Mapping[str, object] | OtherLead | UnreadableLeadError | None
 
 
 class OpleadSource:
@@ -245,11 +252,11 @@ class OpleadSource:
     def _alone(self, lead_id: LeadId, page: _OwnPage) -> Found:
         if page is None or isinstance(page, OtherLead):
             return page
-        if isinstance(page, Unreadable):
+        if isinstance(page, UnreadableLeadError):
             return _told(lead_id, page)
         try:
             return self._parse(page, lead_id, digest_of(page))
-        except Unreadable as error:
+        except UnreadableLeadError as error:
             return _told(lead_id, error)
         except RecursionError:
             return _told(lead_id, _TOO_DEEP)
@@ -265,10 +272,10 @@ class OpleadSource:
         """Whether as many requests were made as the options allow."""
         return self._left == 0
 
-    def _walk(self, since: datetime | None) -> Walk:
+    def _walk(self, since: datetime | None) -> PageWalk:
         options, auth = self._options, self._options.auth
         query = _since_query(options.since_filter, since, self._clock.now, options.zone)
-        return Walk(
+        return PageWalk(
             options.pagination,
             origin=self._client.origin,
             path=self._client.list_path,
@@ -282,13 +289,13 @@ class OpleadSource:
         return [_mark(item, self._paths) for item in items]
 
     def _answers(
-        self, walk: Walk, place: Place | None
-    ) -> Iterator[tuple[datetime | None, Sequence[object], Place | None]]:
+        self, walk: PageWalk, place: PagePosition | None
+    ) -> Iterator[tuple[datetime | None, Sequence[object], PagePosition | None]]:
         """The entries of each page from a place on, when they were served, and the place that follows."""
         while place is not None:
             try:
                 answer = self._client.get(walk.address(place))
-            except Refused as refusal:
+            except OpleadRefused as refusal:
                 place = walk.after_refusal(place, refusal)
                 if place is None:
                     yield None, (), None
@@ -300,9 +307,9 @@ class OpleadSource:
     def _page(self, items: Sequence[object], is_known: IsKnown) -> LeadPage:
         no_leads = not any(isinstance(item, Mapping) for item in items)
         entries = [self._entry(item, is_known, no_leads=no_leads) for item in items]
-        bare = [entry.id for entry in entries if isinstance(entry, _Entry) and self._leaves_details_out(entry)]
+        bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and self._leaves_details_out(entry)]
         with closing(self._own_pages(bare)) as pages:
-            read = [self._whole(entry, pages) if isinstance(entry, _Entry) else entry for entry in entries]
+            read = [self._whole(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries]
         return LeadPage(
             leads=tuple(one for one in read if isinstance(one, Lead)),
             unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
@@ -311,31 +318,31 @@ class OpleadSource:
             resume=None,
         )
 
-    def _entry(self, item: object, is_known: IsKnown, *, no_leads: bool) -> _Entry | LeadId | UnreadableLead:
+    def _entry(self, item: object, is_known: IsKnown, *, no_leads: bool) -> _ListEntry | LeadId | UnreadableLead:
         """A list's entry to be read, its id where it is known already, or why it cannot be read."""
         own_id = None
         try:
             entry = _object(item, no_leads=no_leads)
             own_id = read_id(entry, self._paths)
             digest = digest_of(entry)
-            return own_id if is_known(own_id, digest) else _Entry(entry, own_id, digest)
-        except Unreadable as error:
+            return own_id if is_known(own_id, digest) else _ListEntry(entry, own_id, digest)
+        except UnreadableLeadError as error:
             return _told(own_id, error)
         except RecursionError:
             return _told(own_id, _TOO_DEEP)
 
-    def _leaves_details_out(self, entry: _Entry) -> bool:
+    def _leaves_details_out(self, entry: _ListEntry) -> bool:
         detail = self._options.detail
         return detail == "always" or (detail == "auto" and lacks_click_ids(entry.item, self._paths))
 
-    def _whole(self, entry: _Entry, pages: Iterator[tuple[LeadId, _OwnPage]]) -> Lead | UnreadableLead:
+    def _whole(self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _OwnPage]]) -> Lead | UnreadableLead:
         """The lead of an entry, with its own page where the entry leaves details out: the next of `pages`."""
         item = entry.item
         try:
             if self._leaves_details_out(entry):
                 item = {**item, **self._listed(next(pages))}
             return self._parse(item, entry.id, entry.digest)
-        except Unreadable as error:
+        except UnreadableLeadError as error:
             return _told(entry.id, error)
         except RecursionError:
             return _told(entry.id, _TOO_DEEP)
@@ -348,10 +355,10 @@ class OpleadSource:
             path = self._client.lead_path(own_id)
             raise Misconfigured(f"leads are listed whose own pages are none, {path} among them: see oplead.lead_path")
         if page is None:
-            raise Unreadable("it is listed, but its own page is gone")
+            raise UnreadableLeadError("it is listed, but its own page is gone")
         if isinstance(page, OtherLead):
-            raise Unreadable("its own page is another lead's, see oplead.fields.id")
-        if isinstance(page, Unreadable):
+            raise UnreadableLeadError("its own page is another lead's, see oplead.fields.id")
+        if isinstance(page, UnreadableLeadError):
             raise page
         return page
 
@@ -365,19 +372,19 @@ class OpleadSource:
                 failed_before, self._failed_before = self._failed_before, None
                 try:
                     page = self._own_page(own_id, answer)
-                except (Transient, Refused, TooLarge, _NoLeadError) as error:
+                except (Transient, OpleadRefused, TooLarge, _NoLeadError) as error:
                     if failed_before is type(error) or (isinstance(error, Transient) and error.retry_after):
                         raise
                     self._failed_before = type(error)
-                    page = Unreadable(f"its own page fails ({error})")
+                    page = UnreadableLeadError(f"its own page fails ({error})")
                 yield own_id, page
 
-    def _own_page(self, own_id: LeadId, answer: Callable[[], Answer]) -> _OwnPage:
+    def _own_page(self, own_id: LeadId, answer: Callable[[], OpleadAnswer]) -> _OwnPage:
         try:
             return self._unwrapped(answer().body, own_id)
-        except Unreadable as error:
+        except UnreadableLeadError as error:
             return error
-        except Refused as refusal:
+        except OpleadRefused as refusal:
             if refusal.status in _GONE:
                 return None
             raise
@@ -412,14 +419,14 @@ class OpleadSource:
         )
 
 
-def _told(own_id: LeadId | None, why: Unreadable) -> UnreadableLead:
+def _told(own_id: LeadId | None, why: UnreadableLeadError) -> UnreadableLead:
     return UnreadableLead(own_id, str(why))
 
 
 def _mark(item: object, paths: FieldPaths) -> str:
     try:
         return read_id(_object(item, no_leads=False), paths)
-    except Unreadable:
+    except UnreadableLeadError:
         return nameless(item)
 
 
@@ -431,12 +438,12 @@ def _object(item: object, *, no_leads: bool) -> Mapping[str, object]:
     """An entry of the list; where all its page has is something else, it is likely to be another list."""
     if not isinstance(item, Mapping):
         hint = ": see oplead.pagination.items" if no_leads else ""
-        raise Unreadable(f"an entry of the list is no object ({shape(item)}){hint}")
+        raise UnreadableLeadError(f"an entry of the list is no object ({shape(item)}){hint}")
     return item
 
 
 def _since_query(
-    since_filter: SinceFilter | None, since: datetime | None, now: Callable[[], datetime], zone: ZoneInfo
+    since_filter: SinceOptions | None, since: datetime | None, now: Callable[[], datetime], zone: ZoneInfo
 ) -> dict[str, str]:
     """The filter's parameters: from `since`, and until now where the platform wants both ends."""
     if since_filter is None or since is None:

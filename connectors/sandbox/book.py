@@ -8,7 +8,7 @@ _APIS = ("data_manager", "google_ads")
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class GoogleAcceptance:
     """An event at the moment its processing found no error; times are ISO 8601."""
 
     customer: str
@@ -35,10 +35,10 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class GoogleBookLine:
     """A counted conversion. Its first event stays; value, currency and digest are the latest."""
 
-    first: Acceptance
+    first: GoogleAcceptance
     value: float | None
     currency: str
     digest: str
@@ -60,14 +60,14 @@ class Line:
         return self.retracted or (at_zero and self.restatements > 0 and self.value == 0)
 
 
-class Book:
+class GoogleBook:
     """Every conversion once, by customer, action, key and the API that took it."""
 
-    def __init__(self, lines: Iterable[Line] = ()) -> None:
+    def __init__(self, lines: Iterable[GoogleBookLine] = ()) -> None:
         self._lines = {_identity(line.first): line for line in lines}
         self._moments = {_moment(line.first) for line in self._lines.values()}
 
-    def accept(self, event: Acceptance, *, across: bool = False, zero_is_final: bool = False) -> None:
+    def accept(self, event: GoogleAcceptance, *, across: bool = False, zero_is_final: bool = False) -> None:
         """Count the event, or let it adjust the conversion it repeats.
 
         The same transaction id on the same action is an adjustment: value and currency replace the first,
@@ -81,26 +81,26 @@ class Book:
         """
         line = self.find(event, across=across)
         if line is None:
-            self._lines[_identity(event)] = Line(event, event.value, event.currency, event.digest)
+            self._lines[_identity(event)] = GoogleBookLine(event, event.value, event.currency, event.digest)
             self._moments.add(_moment(event))
         else:
             self.put(_adjusted(line, event, zero_is_final=zero_is_final))
 
-    def find(self, event: Acceptance, *, across: bool) -> Line | None:
+    def find(self, event: GoogleAcceptance, *, across: bool) -> GoogleBookLine | None:
         """The conversion that this event repeats."""
         known = (self._lines.get(_identity(event, api)) for api in ((event.api, *_APIS) if across else (event.api,)))
         return next((line for line in known if line), None)
 
-    def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> Line | None:
+    def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> GoogleBookLine | None:
         """The conversion that a correction names by its key, of the first of these APIs that took one."""
         known = (self._lines.get((customer, action, key, api)) for api in apis)
         return next((line for line in known if line), None)
 
-    def put(self, line: Line) -> None:
+    def put(self, line: GoogleBookLine) -> None:
         """Have a conversion stand as this line tells, where it stood before."""
         self._lines[_identity(line.first)] = line
 
-    def holds_moment(self, event: Acceptance) -> bool:
+    def holds_moment(self, event: GoogleAcceptance) -> bool:
         """Whether the same API counted the same click at the same second on the same action before."""
         return bool(event.click) and _moment(event) in self._moments
 
@@ -117,20 +117,20 @@ class Book:
         return [asdict(line) for line in self._lines.values()]
 
     @classmethod
-    def load(cls, dumped: Iterable[Mapping[str, Any]]) -> "Book":
+    def load(cls, dumped: Iterable[Mapping[str, Any]]) -> "GoogleBook":
         """The book that `dump` told of."""
-        return cls(Line(**{**each, "first": Acceptance(**each["first"])}) for each in dumped)
+        return cls(GoogleBookLine(**{**each, "first": GoogleAcceptance(**each["first"])}) for each in dumped)
 
 
-def _identity(event: Acceptance, api: str = "") -> tuple[str, str, str, str]:
+def _identity(event: GoogleAcceptance, api: str = "") -> tuple[str, str, str, str]:
     return event.customer, event.action, event.key or event.transaction_id, api or event.api
 
 
-def _moment(event: Acceptance) -> tuple[str, str, str, str, str]:
+def _moment(event: GoogleAcceptance) -> tuple[str, str, str, str, str]:
     return event.customer, event.action, event.click, event.event_time, event.api
 
 
-def _adjusted(line: Line, event: Acceptance, *, zero_is_final: bool) -> Line:
+def _adjusted(line: GoogleBookLine, event: GoogleAcceptance, *, zero_is_final: bool) -> GoogleBookLine:
     if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
         if line.is_final(at_zero=zero_is_final):
             return replace(line, ignored=line.ignored + 1)
@@ -140,7 +140,7 @@ def _adjusted(line: Line, event: Acceptance, *, zero_is_final: bool) -> Line:
     return replace(line, replays=line.replays + 1, changed_replays=changed)
 
 
-def _json(line: Line) -> dict[str, object]:
+def _json(line: GoogleBookLine) -> dict[str, object]:
     first = line.first
     return {
         "api": first.api,

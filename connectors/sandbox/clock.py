@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from connectors.sandbox.server import Request, Response, json_response, no_page
+from connectors.sandbox.server import WireRequest, WireResponse, json_response, no_page
 
 PATIENCE_SECONDS = 600.0
 """No sleeper is kept waiting longer than this, in real seconds."""
@@ -22,7 +22,7 @@ class _Caller:
     """Written to when its time has come."""
 
 
-class Clock:
+class VirtualClock:
     """One instant, and the connections that must all sleep before it moves by itself."""
 
     def __init__(self, start: datetime, *, patience: float = PATIENCE_SECONDS) -> None:
@@ -51,7 +51,7 @@ class Clock:
             if self._callers.pop(connection, None) is not None:
                 self._move()
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the clock server."""
         pages = {
             ("GET", "/now"): self._tell,
@@ -76,10 +76,10 @@ class Clock:
         with self._lock:
             self._now = _moment(state["now"])
 
-    def _tell(self, _: Request) -> Response:
+    def _tell(self, _: WireRequest) -> WireResponse:
         return json_response(200, {"now": self.now().isoformat()})
 
-    def _advance(self, request: Request) -> Response:
+    def _advance(self, request: WireRequest) -> WireResponse:
         match request.json():
             case {"to": to, **rest} if not rest:
                 self.advance(_moment(to))
@@ -89,13 +89,13 @@ class Clock:
                 raise ValueError('say {"to": "an ISO 8601 time with its zone"} or {"by": seconds}')
         return self._tell(request)
 
-    def _register(self, request: Request) -> Response:
+    def _register(self, request: WireRequest) -> WireResponse:
         connection = _connection(request)
         with self._lock:
             self._callers.setdefault(connection, _Caller())
-        return Response(204)
+        return WireResponse(204)
 
-    def _sleep(self, request: Request) -> Response:
+    def _sleep(self, request: WireRequest) -> WireResponse:
         connection = _connection(request)
         match request.json():
             case {"until": moment, **rest} if not rest.keys() - {"within"}:
@@ -146,7 +146,7 @@ class Clock:
                 caller.until = caller.bell = None
 
 
-def _connection(request: Request) -> socket.socket:
+def _connection(request: WireRequest) -> socket.socket:
     if request.connection is None:
         raise ValueError("the clock counts connections, and this request has none")
     return request.connection

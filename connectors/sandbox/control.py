@@ -8,15 +8,15 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from connectors.sandbox.faults import Faults, parse_fault
-from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.api import GoogleAdsApi
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
-from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead.accidents import as_document, parse_accident
-from connectors.sandbox.oplead.server import Oplead
+from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.page import leads_behind, render
-from connectors.sandbox.server import Log, Request, Response, json_response, no_page
+from connectors.sandbox.server import Log, WireRequest, WireResponse, json_response, no_page
 
 _EVERY = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 """Seconds after which the page may ask to be loaded again."""
@@ -49,11 +49,11 @@ class Serving(Protocol):
 class Platforms:
     """Whatever the sandbox plays."""
 
-    oplead: Oplead
+    oplead: OpleadPlatform
     oauth: OAuth
     data_manager: DataManager
-    google_ads: GoogleAds
-    meta: Meta
+    google_ads: GoogleAdsApi
+    meta: MetaPlatform
 
 
 class Control:
@@ -66,9 +66,9 @@ class Control:
         self._platforms = platforms
         self._faults = faults
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the control server."""
-        pages: dict[tuple[str, str], Callable[[Request], Response]] = {
+        pages: dict[tuple[str, str], Callable[[WireRequest], WireResponse]] = {
             ("GET", ""): self._page,
             ("GET", "state.json"): lambda _: json_response(200, self.state()),
             ("GET", "requests.json"): self._requests,
@@ -119,7 +119,7 @@ class Control:
         told = {name: value for each in self._switched() for name, value in each.switches.items()}
         return {name: value for name, value in told.items() if name not in untold}
 
-    def _page(self, request: Request) -> Response:
+    def _page(self, request: WireRequest) -> WireResponse:
         each = self._platforms
         known_by = {**each.data_manager.known_by(), **each.meta.known_by()}
         every = request.query.get("every", ("",))[0]
@@ -129,48 +129,48 @@ class Control:
             "names": each.data_manager.names(),
             "every": int(every) if _EVERY.fullmatch(every) else 0,
         }
-        return Response(200, render(told).encode(), {"Content-Type": "text/html; charset=UTF-8"})
+        return WireResponse(200, render(told).encode(), {"Content-Type": "text/html; charset=UTF-8"})
 
-    def _requests(self, _: Request) -> Response:
+    def _requests(self, _: WireRequest) -> WireResponse:
         return json_response(200, {name: server.log.dump() for name, server in self.servers.items()})
 
-    def _plant(self, request: Request) -> Response:
+    def _plant(self, request: WireRequest) -> WireResponse:
         self._faults.plant(parse_fault(_object(request), FAULTY))
-        return Response(204)
+        return WireResponse(204)
 
-    def _clear(self, _: Request) -> Response:
+    def _clear(self, _: WireRequest) -> WireResponse:
         self._faults.clear()
-        return Response(204)
+        return WireResponse(204)
 
-    def _switch(self, request: Request) -> Response:
+    def _switch(self, request: WireRequest) -> WireResponse:
         for name, value in _object(request).items():
             owner = next((each for each in self._switched() if name in each.switches), None)
             if owner is None:
                 raise ValueError(f"there is no switch {name!r}")
             owner.switch(name, value)
-        return Response(204)
+        return WireResponse(204)
 
-    def _befall(self, request: Request) -> Response:
+    def _befall(self, request: WireRequest) -> WireResponse:
         self._platforms.oplead.accidents += (parse_accident(_object(request)),)
-        return Response(204)
+        return WireResponse(204)
 
-    def _undo_accidents(self, _: Request) -> Response:
+    def _undo_accidents(self, _: WireRequest) -> WireResponse:
         self._platforms.oplead.accidents = ()
-        return Response(204)
+        return WireResponse(204)
 
-    def _put_lead(self, request: Request) -> Response:
+    def _put_lead(self, request: WireRequest) -> WireResponse:
         self._platforms.oplead.put(_lead_id(request), _object(request))
-        return Response(204)
+        return WireResponse(204)
 
-    def _delete_lead(self, request: Request) -> Response:
+    def _delete_lead(self, request: WireRequest) -> WireResponse:
         self._platforms.oplead.delete(_lead_id(request))
-        return Response(204)
+        return WireResponse(204)
 
-    def _clicks(self, request: Request) -> Response:
+    def _clicks(self, request: WireRequest) -> WireResponse:
         self._platforms.data_manager.register_clicks(_object(request))
-        return Response(204)
+        return WireResponse(204)
 
-    def _rulings(self, request: Request) -> Response:
+    def _rulings(self, request: WireRequest) -> WireResponse:
         """Plant verdicts by key; those under a platform's name are for it, all others for the Data Manager.
 
         `{"sale-1": {…}, "google_ads": {"sale-2": {…}}, "meta": {"sale-3": {…}}}`; each platform takes all or none.
@@ -188,17 +188,17 @@ class Control:
             if not isinstance(rulings, dict):
                 raise ValueError(f"{platform} holds rulings by key")  # noqa: TRY004 - one answer for every bad body
             plant(rulings)
-        return Response(204)
+        return WireResponse(204)
 
 
-def _lead_id(request: Request) -> str:
+def _lead_id(request: WireRequest) -> str:
     lead_id = request.path.removeprefix("/leads").removeprefix("/")
     if not lead_id or "/" in lead_id:
         raise ValueError("name the lead: /leads/{id}")
     return unquote(lead_id)
 
 
-def _object(request: Request) -> dict[str, object]:
+def _object(request: WireRequest) -> dict[str, object]:
     document = request.json()
     if not isinstance(document, dict):
         raise ValueError("the body is a JSON object")  # noqa: TRY004 - one answer for every bad body

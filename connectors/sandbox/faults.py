@@ -9,7 +9,7 @@ LONGEST_SECONDS = 60.0
 """No fault holds a request longer, in real seconds."""
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What happens to the request a fault takes."""
 
     STATUS = "status"
@@ -31,11 +31,11 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PlannedFault:
     """One failure: which requests it takes and what it does to them."""
 
     server: str
-    kind: Kind
+    kind: FaultKind
     count: int = 1
     """How many requests it takes."""
     after: int = 0
@@ -61,7 +61,7 @@ class Fault:
             raise ValueError("status lies between 200 and 599")
 
 
-def parse_fault(document: Mapping[str, object], servers: frozenset[str]) -> Fault:
+def parse_fault(document: Mapping[str, object], servers: frozenset[str]) -> PlannedFault:
     """A fault from its JSON form; ValueError names the field that is unknown or of the wrong type."""
     wanted: dict[str, tuple[type, ...]] = {
         "server": (str,),
@@ -80,10 +80,10 @@ def parse_fault(document: Mapping[str, object], servers: frozenset[str]) -> Faul
             raise ValueError(f"{name!r} is unknown or has the wrong type")
     if document.get("server") not in servers:
         raise ValueError(f"server is one of {', '.join(sorted(servers))}")
-    if document.get("kind") not in list(Kind):
-        raise ValueError(f"kind is one of {', '.join(Kind)}")
-    fields = {**document, "kind": Kind(str(document["kind"]))}
-    return Fault(**fields)  # type: ignore[arg-type]  # each type was checked above
+    if document.get("kind") not in list(FaultKind):
+        raise ValueError(f"kind is one of {', '.join(FaultKind)}")
+    fields = {**document, "kind": FaultKind(str(document["kind"]))}
+    return PlannedFault(**fields)  # type: ignore[arg-type]  # each type was checked above
 
 
 class Faults:
@@ -91,9 +91,9 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._faults: list[Fault] = []
+        self._faults: list[PlannedFault] = []
 
-    def plant(self, fault: Fault) -> None:
+    def plant(self, fault: PlannedFault) -> None:
         """Add one behind those already there."""
         with self._lock:
             self._faults.append(fault)
@@ -103,7 +103,7 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def take(self, server: str, path: str) -> Fault | None:
+    def take(self, server: str, path: str) -> PlannedFault | None:
         """The fault that this request meets, which it uses up by one."""
         with self._lock:
             for index, fault in enumerate(self._faults):

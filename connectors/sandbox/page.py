@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from connectors.sandbox.faults import Kind
+from connectors.sandbox.faults import FaultKind
 
 STYLE = """
 :root {
@@ -393,7 +393,7 @@ def _recipe(addresses: Mapping[str, object]) -> str:
     recipes = "\n\n".join(
         f"{text(f'# {title}')}\n{text(f'curl {line.format(control=control)}')}" for title, line in _RECIPES
     )
-    kinds = ", ".join(Kind)
+    kinds = ", ".join(FaultKind)
     return (
         "<section><h2>Make trouble</h2>"
         f"<p>From a terminal. A fault names a server of those below and a kind: {text(kinds)}; "

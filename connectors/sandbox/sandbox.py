@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from connectors.sandbox import demo
-from connectors.sandbox.clock import Clock
+from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.control import Control, Platforms
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import oauth
-from connectors.sandbox.google.accounts import Google
+from connectors.sandbox.google.accounts import GooglePlatform
 from connectors.sandbox.google.ads_api import adjustment_rules
 from connectors.sandbox.google.ads_api import rules as ads_api_rules
-from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.api import GoogleAdsApi
 from connectors.sandbox.google.ads_api.server import GoogleAdsServer, self_signed
 from connectors.sandbox.google.data_manager import checks
 from connectors.sandbox.google.data_manager import rules as data_manager_rules
@@ -23,9 +23,9 @@ from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
 from connectors.sandbox.meta import server as meta_server
 from connectors.sandbox.meta import wire
-from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
-from connectors.sandbox.oplead.server import Oplead
+from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import Rule
 from connectors.sandbox.server import Server, for_own_pages, nameless
@@ -73,14 +73,14 @@ class Sandbox:
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory.resolve()
-        self.clock = Clock(start)
+        self.clock = VirtualClock(start)
         self.faults = Faults()
         self.oauth = OAuth(_key(self.directory / KEY_FILE))
-        self.oplead = Oplead(self.clock.now, population.records_at if population else lambda _: {})
-        google = Google()
+        self.oplead = OpleadPlatform(self.clock.now, population.records_at if population else lambda _: {})
+        google = GooglePlatform()
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
-        self.google_ads = GoogleAds(self.clock.now, self.oauth.scopes, google)
-        self.meta = Meta(self.clock.now)
+        self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
+        self.meta = MetaPlatform(self.clock.now)
         self.control = Control(self.clock.now, self._platforms(), self.faults)
         self._certificate = self_signed()
         ports = self._resume()

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Self, cast
 from urllib.parse import parse_qs, urlsplit
 
-from connectors.sandbox.faults import Fault, Faults, Kind
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 
 REMEMBERED = 10_000
 """How many of its latest requests a server remembers."""
@@ -26,7 +26,7 @@ FIRST_REFUSAL = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One request, without headers and body."""
 
     method: str
@@ -46,9 +46,9 @@ class Log:
     def __init__(self) -> None:
         self._lock = Lock()
         self.count = 0
-        self._entries: deque[Entry] = deque(maxlen=REMEMBERED)
+        self._entries: deque[LogEntry] = deque(maxlen=REMEMBERED)
 
-    def record(self, entry: Entry) -> None:
+    def record(self, entry: LogEntry) -> None:
         """Add one request."""
         if entry.status is None or entry.status >= FIRST_REFUSAL:
             entry = replace(entry, query={})
@@ -72,7 +72,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class WireRequest:
     """One request as it stood on the wire."""
 
     method: str
@@ -91,7 +91,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class WireResponse:
     """One answer; Date, Content-Length and Connection are the server's to add."""
 
     status: int
@@ -99,21 +99,21 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHING) -> Response:
+def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHING) -> WireResponse:
     """An answer whose body is JSON."""
     text = json.dumps(body, ensure_ascii=False)
-    return Response(status, text.encode(), {"Content-Type": "application/json; charset=UTF-8", **headers})
+    return WireResponse(status, text.encode(), {"Content-Type": "application/json; charset=UTF-8", **headers})
 
 
-Handler = Callable[[Request], Response]
+Handler = Callable[[WireRequest], WireResponse]
 
 
-def nameless(status: int) -> Response:
+def nameless(status: int) -> WireResponse:
     """The error of a server that has no form of its own for it."""
     return json_response(status, {"error": "internal error"})
 
 
-def no_page(pages: Iterable[tuple[str, str]], path: str) -> Response:
+def no_page(pages: Iterable[tuple[str, str]], path: str) -> WireResponse:
     """The refusal of a request that no (method, path) page answers: 405, or 404 where the path is unknown."""
     known = any(path == page for _, page in pages)
     return json_response(405 if known else 404, {"error": "no such page"})
@@ -130,7 +130,7 @@ class Server:
         now: Callable[[], datetime],
         *,
         closed: Callable[[socket.socket], None] = lambda _: None,
-        failed: Callable[[int], Response] = nameless,
+        failed: Callable[[int], WireResponse] = nameless,
         port: int = 0,
     ) -> None:
         """Bind the port, without serving yet.
@@ -270,10 +270,10 @@ class _Connection(BaseHTTPRequestHandler):
         server = self._server
         fault = server.faults.take(server.name, request.path)
         response = self._respond(request, fault)
-        answered = response is not None and (fault is None or fault.kind is not Kind.CUT_AFTER)
+        answered = response is not None and (fault is None or fault.kind is not FaultKind.CUT_AFTER)
         status = response.status if response else None
         at, kind = server.now().isoformat(), fault.kind if fault else None
-        server.log.record(Entry(request.method, request.path, request.query, at, status, kind))
+        server.log.record(LogEntry(request.method, request.path, request.query, at, status, kind))
         if response is None or not answered:
             self.close_connection = True
             return
@@ -281,16 +281,16 @@ class _Connection(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the parent's names
 
-    def _read(self) -> Request | None:
+    def _read(self) -> WireRequest | None:
         """The request; None where it was answered already, being unreadable."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isdecimal():
             self.close_connection = True
-            self._write(Response(411))
+            self._write(WireResponse(411))
             return None
         if int(length) > BODY_BYTES:
             self.close_connection = True
-            self._write(Response(413))
+            self._write(WireResponse(413))
             return None
         parts = urlsplit(self.path)
         query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
@@ -299,33 +299,33 @@ class _Connection(BaseHTTPRequestHandler):
             known = headers.get(name.lower())
             headers[name.lower()] = value if known is None else f"{known}, {value}"
         body = self.rfile.read(int(length))
-        return Request(self.command, parts.path, query, headers, body, self.connection)
+        return WireRequest(self.command, parts.path, query, headers, body, self.connection)
 
-    def _respond(self, request: Request, fault: Fault | None) -> Response | None:
+    def _respond(self, request: WireRequest, fault: PlannedFault | None) -> WireResponse | None:
         """What to answer; None where the connection closes before the platform sees the request."""
         if fault is None:
             return self._handle(request)
-        if fault.kind in (Kind.HANG, Kind.LATENCY):
+        if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
             self._server.stopping.wait(fault.seconds)
-        if fault.kind in (Kind.HANG, Kind.CUT_BEFORE):
+        if fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE):
             return None
-        if fault.kind in (Kind.STATUS, Kind.HTML):
+        if fault.kind in (FaultKind.STATUS, FaultKind.HTML):
             return _planted(fault)
         response = self._handle(request)
-        if fault.kind is Kind.FAILED_AFTER:
+        if fault.kind is FaultKind.FAILED_AFTER:
             return _failed(fault, self._server.failed)
-        if fault.kind is Kind.TRUNCATED:
+        if fault.kind is FaultKind.TRUNCATED:
             return replace(response, body=response.body[: len(response.body) // 2])
         return response
 
-    def _handle(self, request: Request) -> Response:
+    def _handle(self, request: WireRequest) -> WireResponse:
         try:
             return self._server.handler(request)
         except Exception:  # noqa: BLE001 - a bug here must not look like a cut connection
             _log.exception("the sandbox's %s failed on %s %s", self._server.name, request.method, request.path)
             return json_response(500, {"error": "the sandbox itself failed; its log says how"})
 
-    def _write(self, response: Response) -> None:
+    def _write(self, response: WireResponse) -> None:
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -350,7 +350,7 @@ class _Connection(BaseHTTPRequestHandler):
         """Keep quiet: the server has its own log."""
 
 
-def _failed(fault: Fault, failed: Callable[[int], Response]) -> Response:
+def _failed(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
     """The answer of a `failed_after` fault."""
     response = failed(fault.status or 500)
     if fault.body:
@@ -358,30 +358,30 @@ def _failed(fault: Fault, failed: Callable[[int], Response]) -> Response:
     return replace(response, headers={**response.headers, **_later(fault)})
 
 
-def _later(fault: Fault) -> Mapping[str, str]:
+def _later(fault: PlannedFault) -> Mapping[str, str]:
     return {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
 
 
-def _planted(fault: Fault) -> Response:
+def _planted(fault: PlannedFault) -> WireResponse:
     """The answer of a `status` or `html` fault."""
     later = _later(fault)
-    if fault.kind is Kind.HTML:
+    if fault.kind is FaultKind.HTML:
         page = b"<!DOCTYPE html><html><body><h1>Service unavailable</h1></body></html>"
-        return Response(fault.status or 200, page, {"Content-Type": "text/html", **later})
-    return Response(fault.status or 503, fault.body.encode(), {"Content-Type": "application/json", **later})
+        return WireResponse(fault.status or 200, page, {"Content-Type": "text/html", **later})
+    return WireResponse(fault.status or 503, fault.body.encode(), {"Content-Type": "application/json", **later})
 
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def for_own_pages(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:
+def for_own_pages(handler: Callable[[WireRequest], WireResponse]) -> Callable[[WireRequest], WireResponse]:
     """The handler, asked only by its own pages and by what is no browser; 403 for everybody else.
 
     A host name that is not this machine's is one that was bound to it anew (DNS rebinding); the other headers are
     browsers' own (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
     """
 
-    def guarded(request: Request) -> Response:
+    def guarded(request: WireRequest) -> WireResponse:
         if _is_own(request):
             return handler(request)
         return json_response(403, {"error": "only the sandbox's own page, and what is no browser, may ask this"})
@@ -389,7 +389,7 @@ def for_own_pages(handler: Callable[[Request], Response]) -> Callable[[Request],
     return guarded
 
 
-def _is_own(request: Request) -> bool:
+def _is_own(request: WireRequest) -> bool:
     host = request.headers.get("host", "localhost")
     return (
         _name(host) in _LOOPBACK

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from connectors.records import ClickIdKind
-from jobs.rules.model import Answer
+from jobs.rules.model import ConsentAnswer
 
 FEWEST = 5
 """Fewer conversions than this may be stopped by chance."""
@@ -38,7 +38,7 @@ _MAY_BE_RIGHT = frozenset({"no_click_id", "no_identifier", "consent_refused"})
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class QualifiedConversion:
     """A conversion that qualified for a destination, and where it stood at once."""
 
     conversion: str
@@ -53,7 +53,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Anomaly:
     """One cause that keeps conversions from being sent."""
 
     cause: str
@@ -80,7 +80,7 @@ class _Qualified:
     in_a_row: int = 0
     """How many were stopped since the last one that could be sent."""
 
-    def add(self, one: Begun) -> None:
+    def add(self, one: QualifiedConversion) -> None:
         """Count the next one."""
         self.count += 1
         self.in_a_row = 0 if one.code is None else self.in_a_row + 1
@@ -88,14 +88,16 @@ class _Qualified:
             self.stopped[one.code] += 1
 
 
-def _by_destination(begun: Iterable[Begun]) -> defaultdict[str, _Qualified]:
+def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Qualified]:
     found: defaultdict[str, _Qualified] = defaultdict(_Qualified)
     for each in begun:
         found[each.destination].add(each)
     return found
 
 
-def stopped_tonight(tonight: Iterable[Begun], before: Iterable[Begun], *, words: Words) -> Iterator[Silence]:
+def stopped_tonight(
+    tonight: Iterable[QualifiedConversion], before: Iterable[QualifiedConversion], *, words: Words
+) -> Iterator[Anomaly]:
     """Where no conversion that qualified can be sent, or one reason stops half of them.
 
     Args:
@@ -115,7 +117,7 @@ def stopped_tonight(tonight: Iterable[Begun], before: Iterable[Begun], *, words:
             found.setdefault(stop, []).append(f"{here.stopped[stop[0]]} of {here.count} for {place}")
     for (reason, all_of_them), counts in found.items():
         what = "conversions qualify tonight and none of them can be sent" if all_of_them else _HALF
-        yield Silence(f"stopped:{reason}", f"{what}: {words(reason)} ({', '.join(counts)})")
+        yield Anomaly(f"stopped:{reason}", f"{what}: {words(reason)} ({', '.join(counts)})")
 
 
 _HALF = "one reason stops at least half of tonight's conversions"
@@ -144,7 +146,7 @@ def _is_usual(reason: str, earlier: _Qualified) -> bool:
     return earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
 
 
-def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Silence]:
+def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Anomaly]:
     """Where `where` keeps out every lead that reached a stage, and never let one in.
 
     Args:
@@ -153,7 +155,7 @@ def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str
     """
     for (conversion, destination), count in sorted(counts.items()):
         if count >= FEWEST and (conversion, destination) not in let_in:
-            yield Silence(
+            yield Anomaly(
                 f"{_KEPT_OUT}:{conversion}:{destination}",
                 f"{count} leads reached the stage of {conversion!r} and `where` let none of them through to "
                 f"{destination}: compare its values with Oplead's",
@@ -172,18 +174,18 @@ def kept_out_of(cause: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampledLead:
     """One lead as it was last read."""
 
-    ad_user_data: Answer
-    ad_personalization: Answer
+    ad_user_data: ConsentAnswer
+    ad_personalization: ConsentAnswer
     where: Mapping[str, str]
     amounts: frozenset[str]
     """Paths at which an amount stands, read or not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class ConfiguredFields:
     """What the settings read of a lead, by path."""
 
     ad_user_data: str
@@ -194,7 +196,9 @@ class Fields:
     """Those of the amounts' paths at which no lead has anything, though so many should."""
 
 
-def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fields) -> Iterator[Silence]:
+def empty_fields(
+    newest: Sequence[SampledLead], entered: Sequence[SampledLead], fields: ConfiguredFields
+) -> Iterator[Anomaly]:
     """Configured fields that are empty on every lead read lately, or hold nothing that the settings list.
 
     Args:
@@ -204,20 +208,20 @@ def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fi
     """
     latest = newest[:FEWEST_LEADS]
     if len(latest) == FEWEST_LEADS:
-        if all(lead.ad_user_data is Answer.MISSING for lead in latest):
+        if all(lead.ad_user_data is ConsentAnswer.MISSING for lead in latest):
             yield _empty(f"the consent field {fields.ad_user_data}", fields.ad_user_data, FEWEST_LEADS)
-        if fields.ad_personalization and all(lead.ad_personalization is Answer.MISSING for lead in latest):
+        if fields.ad_personalization and all(lead.ad_personalization is ConsentAnswer.MISSING for lead in latest):
             yield _empty(f"the consent field {fields.ad_personalization}", fields.ad_personalization, FEWEST_LEADS)
         for path in sorted(fields.where):
             if not any(path in lead.where for lead in latest):
                 yield _empty(f"{path}, which a `where` looks at,", path, FEWEST_LEADS)
             elif not any(_is_listed(lead.where.get(path)) for lead in newest):
                 said = f"none of the last {len(newest)} leads has a value at {path} that a `where` lists"
-                yield Silence(f"field:{path}", f"{said}: compare its values with Oplead's")
+                yield Anomaly(f"field:{path}", f"{said}: compare its values with Oplead's")
     sold = entered[:FEWEST_LEADS]
     for path in sorted(fields.amounts):
         if path in fields.never_seen:
-            yield Silence(
+            yield Anomaly(
                 f"field:{path}",
                 f"no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
                 "`otherwise` says; mend the path, or write a number as `value`",
@@ -225,11 +229,11 @@ def empty_fields(newest: Sequence[Sample], entered: Sequence[Sample], fields: Fi
             )
         elif len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
             said = f"the value field {path} is empty on each of the last {len(sold)} that reached its stage"
-            yield Silence(f"field:{path}", f"{said}: is the path right?", "Amounts may be missing")
+            yield Anomaly(f"field:{path}", f"{said}: is the path right?", "Amounts may be missing")
 
 
-def _empty(what: str, path: str, count: int) -> Silence:
-    return Silence(f"field:{path}", f"{what} is empty on each of the last {count} leads: is the path right?")
+def _empty(what: str, path: str, count: int) -> Anomaly:
+    return Anomaly(f"field:{path}", f"{what} is empty on each of the last {count} leads: is the path right?")
 
 
 def _is_listed(value: str | None) -> bool:
@@ -241,28 +245,28 @@ def _is_listed(value: str | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ClickIdShare:
     """How many leads were created in a time, and how many of those have a click id."""
 
     leads: int
     with_click: int
 
 
-def collapsed_share(recent: Share, before: Share) -> Iterator[Silence]:
+def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anomaly]:
     """Whether click ids arrive on under a third of the share of leads that they arrived on before."""
     if min(recent.leads, before.leads) < FEWEST_LEADS:
         return
     expected = recent.leads * before.with_click / before.leads
     if expected >= FEWEST_EXPECTED and COLLAPSED * recent.with_click < expected:
         now, then = (round(100 * share.with_click / share.leads) for share in (recent, before))
-        yield Silence(
+        yield Anomaly(
             "click share",
             f"{now} % of the leads of the last {RECENT.days} days have a click id, {then} % of those before had: "
             "does the form still store it?",
         )
 
 
-def stopped_clicks(newest: Sequence[bool]) -> Iterator[Silence]:
+def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
     """Whether so many of the newest leads have no click id that, by the share before, it is next to impossible.
 
     A lead comes without one by chance as often as earlier leads did, p; so many in a row do p ** count often. One
@@ -278,14 +282,14 @@ def stopped_clicks(newest: Sequence[bool]) -> Iterator[Silence]:
     chance = (earlier.count(False) + 1) / (len(earlier) + 2)
     if chance**without < BY_CHANCE:
         share = round(100 * earlier.count(True) / len(earlier))
-        yield Silence(
+        yield Anomaly(
             "click share",
             f"none of the last {without} leads has a click id, {share} % of those before had: "
             "does the form still store it?",
         )
 
 
-def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Silence]:
+def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
     """Whether at least half of the latest ids of a kind, or all of the newest, look cut off or lost their capitals.
 
     Args:
@@ -297,14 +301,14 @@ def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Silence]:
     for kind, values in sorted(by_kind.items()):
         cut = _cut(values)
         if cut:
-            yield Silence(
+            yield Anomaly(
                 f"cut:{kind}",
                 f"{cut[0]} of the last {cut[1]} click ids ({kind}) are {cut[2]} characters long and none of them is "
                 "longer: they look cut off on their way into Oplead",
             )
         lowered = _lowered(values) if kind in _WITH_CAPITALS else None
         if lowered:
-            yield Silence(
+            yield Anomaly(
                 f"lowered:{kind}",
                 f"{lowered[0]} of the last {lowered[1]} click ids ({kind}) have no capital letter: "
                 "something on their way into Oplead writes them small",

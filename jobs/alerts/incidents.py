@@ -14,7 +14,7 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
-from jobs.alerts.detectors import FEWEST, Begun, Silence, kept_out_of
+from jobs.alerts.detectors import FEWEST, Anomaly, QualifiedConversion, kept_out_of
 
 NIGHTS = 14
 """What is usual is the median of so many nights before tonight."""
@@ -26,7 +26,7 @@ NAMED = 5
 """How many leads a notice names."""
 
 
-class Kind(StrEnum):
+class IncidentKind(StrEnum):
     """What a notice is about; with a place, a destination or a reason it is a cause of its own."""
 
     SOURCE = "source stopped"
@@ -43,34 +43,34 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CauseId:
+class IncidentId:
     """What tells a cause from others; told once however often it is found, until it clears."""
 
-    kind: Kind
+    kind: IncidentKind
     about: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.about}" if self.about else str(self.kind)
 
     @classmethod
-    def read(cls, written: str) -> "CauseId":
+    def read(cls, written: str) -> "IncidentId":
         """The cause that was written down."""
         kind, _, about = written.partition(": ")
-        return cls(Kind(kind), about)
+        return cls(IncidentKind(kind), about)
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Incident:
     """Something a human is needed for, in counts and ids, without anyone's data."""
 
-    id: CauseId
+    id: IncidentId
     title: str
     text: str
     """What happened, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class Thresholds:
     """From when on someone is told."""
 
     rejected_above: Fraction = Fraction(5, 100)
@@ -86,7 +86,7 @@ class When:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NightNumbers:
     """What one night did at one destination."""
 
     sent: int = 0
@@ -107,13 +107,13 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class DestinationHistory:
     """One destination tonight, and on the nights before on which a run took place: its conversions or corrections."""
 
     name: str
     """The destination's, or what its corrections are called."""
-    tonight: Numbers = Numbers()
-    before: tuple[Numbers, ...] = ()
+    tonight: NightNumbers = NightNumbers()
+    before: tuple[NightNumbers, ...] = ()
     in_doubt: int = 0
     asks_a_human: bool = False
     """Whether a human decides what becomes of lost answers."""
@@ -133,7 +133,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingDelivery:
     """One delivery that waits at a place to which nothing goes."""
 
     place: str
@@ -141,7 +141,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class NightFacts:
     """All that causes are found in."""
 
     now: datetime
@@ -157,11 +157,11 @@ class Facts:
     """The destinations and `destination/action`s of the settings."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Destinations to which nothing new goes until a human agrees, and what is told of each."""
-    destinations: tuple[Destination, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
+    destinations: tuple[DestinationHistory, ...] = ()
+    waiting: tuple[WaitingDelivery, ...] = ()
     """What is pending at the places that stopped or are held."""
-    silences: tuple[Silence, ...] = ()
-    begun: tuple[Begun, ...] = ()
+    silences: tuple[Anomaly, ...] = ()
+    begun: tuple[QualifiedConversion, ...] = ()
     """What qualified tonight."""
     let_in: frozenset[tuple[str, str]] = frozenset()
     """The conversions and destinations that ever had a delivery."""
@@ -171,34 +171,34 @@ class Facts:
 # ── causes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def causes(facts: Facts, when: When) -> Iterator[Cause]:
+def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
     """Everything a human is needed for tonight."""
     if facts.source_stopped:
-        yield Cause(
-            CauseId(Kind.SOURCE),
+        yield Incident(
+            IncidentId(IncidentKind.SOURCE),
             "Oplead cannot be read",
             f"{facts.source_stopped}\nWhat was read before is still sent; nothing new is found until this is mended. "
             "`oplead-sync check --live` says what Oplead answers.",
         )
     for place, why in facts.stopped.items():
-        yield Cause(
-            CauseId(Kind.STOPPED, place),
+        yield Incident(
+            IncidentId(IncidentKind.STOPPED, place),
             f"{place} stopped",
             f"{why}\nNothing goes there; what is due waits, and goes out by itself once this is mended and it is still "
             "in time. `oplead-sync check --live` says what the platform knows.",
         )
     yield from _expiring(facts, when)
     for place, told in facts.held.items():
-        yield Cause(
-            CauseId(Kind.HELD, place),
+        yield Incident(
+            IncidentId(IncidentKind.HELD, place),
             f"{place}: far more than usual is held",
             f"{told}.\nLook at it with `oplead-sync run --dry-run`. If it is wrong, mend the settings.",
         )
     for destination in facts.destinations:
         yield from _of_destination(destination, facts, when)
     for silence in facts.silences:
-        yield Cause(
-            CauseId(Kind.SILENCE, silence.cause),
+        yield Incident(
+            IncidentId(IncidentKind.SILENCE, silence.cause),
             silence.title,
             f"{silence.told[:1].upper()}{silence.told[1:]}\n`oplead-sync status` shows where everything stands.",
         )
@@ -207,7 +207,7 @@ def causes(facts: Facts, when: When) -> Iterator[Cause]:
             yield _ending(version)
 
 
-def _expiring(facts: Facts, when: When) -> Iterator[Cause]:
+def _expiring(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
     horizon = facts.now + when.expires_within + UNTIL_TOMORROW
     for place in sorted({one.place for one in facts.waiting}):
         times = sorted(one.expires_at for one in facts.waiting if one.place == place)
@@ -217,8 +217,8 @@ def _expiring(facts: Facts, when: When) -> Iterator[Cause]:
         more = f" {len(times) - len(soon)} more wait there and expire later." if len(times) > len(soon) else ""
         unless = "someone agrees by `oplead-sync run --accept-surge`" if place in facts.held else "it is mended"
         why = facts.stopped.get(place) or "more is due there than a night usually sends."
-        yield Cause(
-            CauseId(Kind.EXPIRING, place),
+        yield Incident(
+            IncidentId(IncidentKind.EXPIRING, place),
             f"{place}: {_conversions(len(soon))} will expire",
             f"{_conversions(len(soon))} at {place} expire{'s' if len(soon) == 1 else ''} by {_day(soon[-1], facts)} "
             f"unless {unless}; the first at {_time(soon[0], facts)}.{more} An expired conversion cannot be sent any "
@@ -226,14 +226,14 @@ def _expiring(facts: Facts, when: When) -> Iterator[Cause]:
         )
 
 
-def _of_destination(found: Destination, facts: Facts, when: When) -> Iterator[Cause]:
+def _of_destination(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
     yield from _of_answers(found, when)
     # How many corrections a night makes, and how they fare, says nothing of the next one.
     if not found.corrects:
         yield from _of_what_is_usual(found, facts, when)
 
 
-def _of_answers(found: Destination, when: When) -> Iterator[Cause]:
+def _of_answers(found: DestinationHistory, when: Thresholds) -> Iterator[Incident]:
     tonight = found.tonight
     if found.in_doubt:
         todo = (
@@ -242,15 +242,15 @@ def _of_answers(found: Destination, when: When) -> Iterator[Cause]:
             if found.asks_a_human
             else "Nothing to do yet: the next nights send the same bytes again, three times at most."
         )
-        yield Cause(
-            CauseId(Kind.IN_DOUBT, found.name),
+        yield Incident(
+            IncidentId(IncidentKind.IN_DOUBT, found.name),
             f"{found.where}: {found.counted(found.in_doubt)} in doubt",
             f"{found.counted(found.in_doubt)} sent to {found.where}, and the answer was lost. {todo}",
         )
     if tonight.unconfirmed:
         where = "`oplead-sync explain` of its lead" if found.corrects else "`oplead-sync status`"
-        yield Cause(
-            CauseId(Kind.UNCONFIRMED, found.name),
+        yield Incident(
+            IncidentId(IncidentKind.UNCONFIRMED, found.name),
             f"{found.where}: {found.counted(tonight.unconfirmed)} unconfirmed",
             f"{found.counted(tonight.unconfirmed)} sent to {found.where}, and nobody will know whether "
             f"{'it counts' if tonight.unconfirmed == 1 else 'they count'}. They are not sent again: look at the "
@@ -261,20 +261,20 @@ def _of_answers(found: Destination, when: When) -> Iterator[Cause]:
         named = ", ".join(found.rejected_leads[:NAMED])
         more = ", …" if len(found.rejected_leads) > NAMED else ""
         share = _percent(Fraction(tonight.rejected, tonight.settled))
-        yield Cause(
-            CauseId(Kind.REJECTED, found.name),
+        yield Incident(
+            IncidentId(IncidentKind.REJECTED, found.name),
             f"{found.where} rejects {share} of {'the corrections' if found.corrects else 'what'} it settles",
             f"{tonight.rejected} of {found.counted(tonight.settled)} settled tonight were rejected{codes}.\n"
             + (f"`oplead-sync explain LEAD` says why, for lead {named}{more}." if named else "`explain` says why."),
         )
 
 
-def _of_what_is_usual(found: Destination, facts: Facts, when: When) -> Iterator[Cause]:
+def _of_what_is_usual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
     tonight = found.tonight
     usual = _usual_acceptance(found)
     if usual is not None and _has_dropped(tonight, usual, when):
-        yield Cause(
-            CauseId(Kind.ACCEPTANCE, found.name),
+        yield Incident(
+            IncidentId(IncidentKind.ACCEPTANCE, found.name),
             f"{found.name} accepts fewer than usual",
             f"{tonight.accepted} of {tonight.settled} conversions settled tonight were accepted, "
             f"{_percent(tonight.acceptance)}; usual is {_percent(usual)}, the median of the last nights.\n"
@@ -283,8 +283,8 @@ def _of_what_is_usual(found: Destination, facts: Facts, when: When) -> Iterator[
     sends = _usual_sends(found)
     idle = facts.source_stopped is None and not _is_off(found.name, facts)
     if tonight.sent == 0 and sends is not None and sends >= when.silent_above and idle:
-        yield Cause(
-            CauseId(Kind.NOTHING_SENT, found.name),
+        yield Incident(
+            IncidentId(IncidentKind.NOTHING_SENT, found.name),
             f"{found.name}: nothing was sent tonight",
             f"Half of the last {len(found.before)} nights sent {sends:g} conversions or more to {found.name}; tonight "
             "sent none, and nothing has stopped.\nDid anyone enter statuses in Oplead? `oplead-sync status` shows what "
@@ -292,43 +292,43 @@ def _of_what_is_usual(found: Destination, facts: Facts, when: When) -> Iterator[
         )
 
 
-def _is_off(destination: str, facts: Facts) -> bool:
+def _is_off(destination: str, facts: NightFacts) -> bool:
     """Whether something else is told that keeps conversions from a destination."""
     places = (*facts.stopped, *facts.held)
     return any(place == destination or place.startswith((f"{destination}/", f"{destination} (")) for place in places)
 
 
-def _rejects(tonight: Numbers, when: When) -> bool:
+def _rejects(tonight: NightNumbers, when: Thresholds) -> bool:
     return tonight.rejected >= when.rejected_at_least and _is_above(tonight, when)
 
 
-def _is_above(tonight: Numbers, when: When) -> bool:
+def _is_above(tonight: NightNumbers, when: Thresholds) -> bool:
     return tonight.rejected > when.rejected_above * tonight.settled
 
 
-def _usual_sends(found: Destination) -> float | None:
+def _usual_sends(found: DestinationHistory) -> float | None:
     """How many a night sends; None where nobody knows."""
     return median(night.sent for night in found.before) if len(found.before) >= FEWEST_NIGHTS else None
 
 
-def _usual_acceptance(found: Destination) -> Fraction | None:
+def _usual_acceptance(found: DestinationHistory) -> Fraction | None:
     """The share that a night accepts; None where nobody knows."""
     shares = [night.acceptance for night in found.before if night.settled]
     return median(shares) if len(shares) >= FEWEST_NIGHTS else None
 
 
-def _has_dropped(tonight: Numbers, usual: Fraction, when: When) -> bool:
+def _has_dropped(tonight: NightNumbers, usual: Fraction, when: Thresholds) -> bool:
     """Whether a night settled enough to tell, and accepted so many points less than usual."""
     if tonight.settled < when.rejected_at_least:
         return False
     return usual - tonight.acceptance >= Fraction(when.acceptance_drop, 100)
 
 
-def _ending(version: ApiVersion) -> Cause:
+def _ending(version: ApiVersion) -> Incident:
     on = f"{version.ends_on:%Y-%m-%d}"
     known = f"may end from {on} on (no day is named yet; this is the earliest)" if version.is_estimate else f"ends {on}"
-    return Cause(
-        CauseId(Kind.ENDS, version.name),
+    return Incident(
+        IncidentId(IncidentKind.ENDS, version.name),
         f"{version.name} is near its end",
         f"{version.name} {known}: {version.page}\nInstall a newer oplead-sync before that; afterwards every call is "
         "refused, and conversions wait until it is done.",
@@ -338,31 +338,37 @@ def _ending(version: ApiVersion) -> Cause:
 # ── whether a cause has cleared ──────────────────────────────────────────────────────────────────
 
 
-def is_gone(cause: CauseId, facts: Facts, when: When) -> bool:
+def is_gone(cause: IncidentId, facts: NightFacts, when: Thresholds) -> bool:
     """Whether a cause that was not found tonight is known to be over; else nothing was seen of it either way."""
     about = cause.about
     known = {each.name: each for each in facts.destinations}
     tonight = known[about].tonight if about in known else None
     match cause.kind:
-        case Kind.SOURCE:
+        case IncidentKind.SOURCE:
             return facts.was_read
-        case Kind.STOPPED:
+        case IncidentKind.STOPPED:
             # A way that the settings have left has no name of its own there, and ends with what was sent by it.
             return about in facts.reached or about not in facts.places
-        case Kind.REJECTED:
+        case IncidentKind.REJECTED:
             return tonight is None or (tonight.settled > 0 and not _is_above(tonight, when))
-        case Kind.ACCEPTANCE:
+        case IncidentKind.ACCEPTANCE:
             return tonight is None or tonight.settled >= when.rejected_at_least
-        case Kind.NOTHING_SENT:
+        case IncidentKind.NOTHING_SENT:
             return tonight is None or tonight.sent > 0
-        case Kind.SILENCE:
+        case IncidentKind.SILENCE:
             return _speaks_again(about, facts)
-        case Kind.EXPIRING | Kind.HELD | Kind.IN_DOUBT | Kind.UNCONFIRMED | Kind.ENDS:
+        case (
+            IncidentKind.EXPIRING
+            | IncidentKind.HELD
+            | IncidentKind.IN_DOUBT
+            | IncidentKind.UNCONFIRMED
+            | IncidentKind.ENDS
+        ):
             return True
     assert_never(cause.kind)
 
 
-def _speaks_again(cause: str, facts: Facts) -> bool:
+def _speaks_again(cause: str, facts: NightFacts) -> bool:
     kind, _, about = cause.partition(":")
     if kind == "stopped":
         begun = facts.begun
@@ -375,7 +381,7 @@ def _speaks_again(cause: str, facts: Facts) -> bool:
 # ── what is done about it ────────────────────────────────────────────────────────────────────────
 
 
-class Record(StrEnum):
+class IncidentRecord(StrEnum):
     """What is on record of a cause."""
 
     NONE = "none"
@@ -383,7 +389,7 @@ class Record(StrEnum):
     CLEARED = "cleared"
 
 
-class Seen(StrEnum):
+class IncidentSighting(StrEnum):
     """What tonight saw of it."""
 
     FOUND = "found"
@@ -391,7 +397,7 @@ class Seen(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Act(StrEnum):
+class IncidentAction(StrEnum):
     """What becomes of its record."""
 
     OPEN = "open"
@@ -403,32 +409,32 @@ class Act(StrEnum):
     LEAVE = "leave"
 
 
-ACTS: Mapping[tuple[Record, Seen], Act] = MappingProxyType(
+ACTS: Mapping[tuple[IncidentRecord, IncidentSighting], IncidentAction] = MappingProxyType(
     {
-        (Record.NONE, Seen.FOUND): Act.OPEN,
-        (Record.OPEN, Seen.FOUND): Act.KEEP,
-        (Record.OPEN, Seen.UNKNOWN): Act.KEEP,
-        (Record.OPEN, Seen.GONE): Act.CLEAR,
-        (Record.CLEARED, Seen.FOUND): Act.OPEN,
-        (Record.CLEARED, Seen.UNKNOWN): Act.LEAVE,
-        (Record.CLEARED, Seen.GONE): Act.LEAVE,
+        (IncidentRecord.NONE, IncidentSighting.FOUND): IncidentAction.OPEN,
+        (IncidentRecord.OPEN, IncidentSighting.FOUND): IncidentAction.KEEP,
+        (IncidentRecord.OPEN, IncidentSighting.UNKNOWN): IncidentAction.KEEP,
+        (IncidentRecord.OPEN, IncidentSighting.GONE): IncidentAction.CLEAR,
+        (IncidentRecord.CLEARED, IncidentSighting.FOUND): IncidentAction.OPEN,
+        (IncidentRecord.CLEARED, IncidentSighting.UNKNOWN): IncidentAction.LEAVE,
+        (IncidentRecord.CLEARED, IncidentSighting.GONE): IncidentAction.LEAVE,
     }
 )
 
 
-def seen(cause: CauseId, found: Collection[CauseId], facts: Facts, when: When) -> Seen:
+def seen(cause: IncidentId, found: Collection[IncidentId], facts: NightFacts, when: Thresholds) -> IncidentSighting:
     """What tonight saw of a cause on record."""
     if cause in found:
-        return Seen.FOUND
-    return Seen.GONE if is_gone(cause, facts, when) else Seen.UNKNOWN
+        return IncidentSighting.FOUND
+    return IncidentSighting.GONE if is_gone(cause, facts, when) else IncidentSighting.UNKNOWN
 
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def nights(
-    runs: Mapping[int, date], numbers: Mapping[int, Numbers], tonight: date
-) -> tuple[Numbers, tuple[Numbers, ...]]:
+    runs: Mapping[int, date], numbers: Mapping[int, NightNumbers], tonight: date
+) -> tuple[NightNumbers, tuple[NightNumbers, ...]]:
     """What tonight did, and each of the nights before on which a run took place, oldest first.
 
     Args:
@@ -436,16 +442,16 @@ def nights(
         numbers: what each run did; one that did nothing may be left out.
         tonight: the present run's date.
     """
-    by_date: dict[date, Numbers] = {}
+    by_date: dict[date, NightNumbers] = {}
     for run, day in sorted(runs.items()):
         if timedelta() <= tonight - day <= timedelta(days=NIGHTS):
-            by_date[day] = _both(by_date.get(day, Numbers()), numbers.get(run, Numbers()))
-    now = by_date.pop(tonight, Numbers())
+            by_date[day] = _both(by_date.get(day, NightNumbers()), numbers.get(run, NightNumbers()))
+    now = by_date.pop(tonight, NightNumbers())
     return now, tuple(by_date[day] for day in sorted(by_date))
 
 
-def _both(one: Numbers, other: Numbers) -> Numbers:
-    return Numbers(
+def _both(one: NightNumbers, other: NightNumbers) -> NightNumbers:
+    return NightNumbers(
         one.sent + other.sent,
         one.accepted + other.accepted,
         one.rejected + other.rejected,
@@ -468,9 +474,9 @@ def _percent(share: Fraction) -> str:
     return f"{round(100 * share)} %"
 
 
-def _day(at: datetime, facts: Facts) -> str:
+def _day(at: datetime, facts: NightFacts) -> str:
     return f"{at.astimezone(facts.zone):%Y-%m-%d}"
 
 
-def _time(at: datetime, facts: Facts) -> str:
+def _time(at: datetime, facts: NightFacts) -> str:
     return f"{at.astimezone(facts.zone):%Y-%m-%d %H:%M}"

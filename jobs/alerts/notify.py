@@ -12,12 +12,24 @@ from connectors.ports import Notifies
 from connectors.records import DestinationId
 from connectors.text import plain
 from jobs.alerts.detectors import kept_out_of
-from jobs.alerts.incidents import ACTS, NIGHTS, Act, Destination, Facts, Kind, Numbers, Waiting, When, causes, seen
+from jobs.alerts.incidents import (
+    ACTS,
+    NIGHTS,
+    DestinationHistory,
+    IncidentAction,
+    IncidentKind,
+    NightFacts,
+    NightNumbers,
+    Thresholds,
+    WaitingDelivery,
+    causes,
+    seen,
+)
 from jobs.alerts.incidents import nights as by_night
 from jobs.ledger import incidents, queries
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Notice
-from jobs.nightly import Summary
+from jobs.ledger.schema import IncidentRow
+from jobs.nightly import RunSummary
 from jobs.rules.adjustment import corrections_of
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -27,7 +39,7 @@ _KINDS = (incidents.CONVERSIONS, incidents.CORRECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class NotifyAddress:
     """Somewhere a human is told."""
 
     place: str
@@ -35,12 +47,12 @@ class Address:
     by: Notifies
 
 
-Addresses = Mapping[str, Address]
+Addresses = Mapping[str, NotifyAddress]
 """By a mark that knows an address again and does not give it away."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OpenIncident:
     """A cause that stands tonight."""
 
     cause: str
@@ -51,7 +63,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Undelivered:
+class UndeliveredNotice:
     """A notice that an address did not take."""
 
     place: str
@@ -59,8 +71,8 @@ class Undelivered:
 
 
 def take_note(
-    ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary, when: When, *, now: datetime
-) -> tuple[Standing, ...]:
+    ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, when: Thresholds, *, now: datetime
+) -> tuple[OpenIncident, ...]:
     """Find tonight's causes and keep which of them are new and which have cleared; those that stand."""
     with ledger.writing() as session:
         facts = gather(session, ledger, book, sinks, summary, now=now)
@@ -71,13 +83,13 @@ def take_note(
             row = on_record.get(each)
             act = ACTS[incidents.record_of(row), seen(each, found.keys(), facts, when)]
             incidents.act(session, ledger.account, act, found.get(each), row, now=now)
-            new |= {str(each)} if act is Act.OPEN else set()
+            new |= {str(each)} if act is IncidentAction.OPEN else set()
         session.flush()
         rows = incidents.on_record(session, ledger.account).values()
         return tuple(_standing(row, is_new=row.cause in new) for row in rows if row.cleared_at is None)
 
 
-def send_owed(ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: datetime) -> tuple[Undelivered, ...]:
+def send_owed(ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: datetime) -> tuple[UndeliveredNotice, ...]:
     """Send each address the notices it is owed; those that did not arrive, which stay owed.
 
     An address that does not take one is left alone for the rest of the run, so that a night waits for each only once.
@@ -94,17 +106,19 @@ def send_owed(ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: date
                 plain(f"{ledger.account}: {row.title}"), plain(_text(row, zone), keep="\n")
             )
             if is_down:
-                failed.append(Undelivered(address.place, row.title))
+                failed.append(UndeliveredNotice(address.place, row.title))
                 continue
             with ledger.writing() as session:
                 incidents.delivered(session, ledger.account, row.cause, mark, now=now)
     return tuple(failed)
 
 
-def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary, *, now: datetime) -> Facts:
+def gather(
+    session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, *, now: datetime
+) -> NightFacts:
     """What tonight did, and the nights before it, as the rules of notices look at it."""
     tonight = queries.begun(session, run=ledger.run, since=summary.started_at)
-    return Facts(
+    return NightFacts(
         now=now,
         zone=book.zone,
         source_stopped=summary.source_stopped,
@@ -124,25 +138,25 @@ def gather(session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summa
 
 def _kept_out_before(session: Session, account: str) -> set[tuple[str, str]]:
     """The conversions and destinations on record as letting nobody in: others are not asked about."""
-    silences = (each.about for each in incidents.on_record(session, account) if each.kind is Kind.SILENCE)
+    silences = (each.about for each in incidents.on_record(session, account) if each.kind is IncidentKind.SILENCE)
     return {out for about in silences if (out := kept_out_of(about)) is not None}
 
 
 def _destinations(
-    session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: Summary
-) -> Iterator[Destination]:
+    session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary
+) -> Iterator[DestinationHistory]:
     # Two days more than are looked at: dates begin and end elsewhere than the present instant.
     since = summary.started_at - timedelta(days=NIGHTS + 2)
     dates = incidents.dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
     for kind in _KINDS:
-        did: dict[str, dict[int, Numbers]] = incidents.numbers(session, ledger.account, kind, dates)
+        did: dict[str, dict[int, NightNumbers]] = incidents.numbers(session, ledger.account, kind, dates)
         doubtful = incidents.in_doubt(session, ledger.account, kind)
         for destination in sorted({*sinks, *doubtful}):
             name = _name(kind, destination)
             now, before = by_night(dates, did.get(destination, {}), tonight)
             rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == name]
-            yield Destination(
+            yield DestinationHistory(
                 name,
                 now,
                 before,
@@ -154,7 +168,7 @@ def _destinations(
             )
 
 
-def _name(kind: incidents.Kind, destination: str) -> str:
+def _name(kind: incidents.RowKind, destination: str) -> str:
     """What a destination is called by what goes there."""
     return corrections_of(DestinationId(destination)) if kind is incidents.CORRECTIONS else destination
 
@@ -178,7 +192,7 @@ def _reached(session: Session, ledger: Ledger) -> Iterator[str]:
             yield f"{name}/{action}"
 
 
-def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[str]) -> Iterator[Waiting]:
+def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[str]) -> Iterator[WaitingDelivery]:
     """What waits at each place to which nothing goes, each delivery at one of them."""
     for destination in sorted({place.partition("/")[0] for place in blocked}):
         actions = {route.conversion: route.target.action for route in book.routes_to(DestinationId(destination))}
@@ -186,14 +200,14 @@ def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collecti
             places = (destination, f"{destination}/{actions.get(conversion)}")
             place = next((place for place in places if place in blocked), None)
             if place is not None:
-                yield Waiting(place, expires_at)
+                yield WaitingDelivery(place, expires_at)
 
 
-def _standing(row: Notice, *, is_new: bool) -> Standing:
-    return Standing(row.cause, row.title, row.text, row.first_seen_at, is_new)
+def _standing(row: IncidentRow, *, is_new: bool) -> OpenIncident:
+    return OpenIncident(row.cause, row.title, row.text, row.first_seen_at, is_new)
 
 
-def _text(row: Notice, zone: ZoneInfo) -> str:
+def _text(row: IncidentRow, zone: ZoneInfo) -> str:
     """What a human reads: when it was found, where that was not tonight, and whether it is over."""
     said: Sequence[str] = [row.text]
     if row.cleared_at is not None:

@@ -9,8 +9,8 @@ from sqlmodel import Session
 from connectors.text import counted, number
 from jobs.alerts.detectors import (
     BEFORE,
-    Fields,
-    Silence,
+    Anomaly,
+    ConfiguredFields,
     collapsed_share,
     damaged_ids,
     empty_fields,
@@ -23,7 +23,7 @@ from jobs.ledger import leads, queries, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.plan.planner import Planned, doubting
 from jobs.reporting.wording import REASONS
-from jobs.rules.status_rename import Relabel
+from jobs.rules.status_rename import DetectedRename
 from jobs.settings.compile import Rulebook
 
 Labels = list[tuple[str, int, int]]
@@ -31,14 +31,14 @@ Labels = list[tuple[str, int, int]]
 
 
 @dataclass(slots=True)
-class Told:
+class Review:
     """What is told tonight, and what was told before and still stands."""
 
     renames: list[str] = field(default_factory=list)
     """Statuses found tonight to have another name now, a sentence each."""
     silences: list[str] = field(default_factory=list)
     """What keeps conversions from being sent, a sentence for each cause; told as long as it lasts."""
-    alarms: list[Silence] = field(default_factory=list)
+    alarms: list[Anomaly] = field(default_factory=list)
     """The same with the cause of each."""
     unreadable: int = 0
     """Leads that cannot be read, told of for the first time."""
@@ -74,19 +74,19 @@ class Told:
         return said
 
 
-def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Told:
+def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
     """What this run tells; what needs telling only once is noted, so that the next run does not tell it again."""
     unreadable, unreadable_before = leads.tell_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.relabels(session, ledger.account)
     unknown = _unknown(session, ledger.account, book.known_labels)
-    tonight = [Relabel(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
+    tonight = [DetectedRename(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
     new = status_labels.tell(session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run)
     # A new name is told as one, not as a status nobody knows.
     new -= {each.after for each in tonight}
     stopped = list(silences(session, book, run=ledger.run, now=now))
     out = kept_out(planned.kept_out, queries.let_in(session, ledger.account, planned.kept_out))
     alarms = _each_once([*stopped, *out])
-    return Told(
+    return Review(
         silences=[each.told for each in alarms],
         alarms=alarms,
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
@@ -97,14 +97,14 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
     )
 
 
-def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Silence]:
+def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
     """What the ledger shows of causes that keep conversions from being sent, up to a run's end."""
     account, wanted = book.account, book.extraction
     tonight = queries.begun(session, run=run, since=now - BEFORE)
     before = queries.begun_before(session, account, run=run, since=now - BEFORE)
     yield from stopped_tonight(tonight, before, words=lambda code: REASONS[code].short if code in REASONS else code)
     valued = {route.conversion for route in book.routes if route.field_value is not None}
-    fields = Fields(
+    fields = ConfiguredFields(
         ad_user_data=wanted.ad_user_data.path,
         ad_personalization=wanted.ad_personalization.path if wanted.ad_personalization else None,
         where=wanted.where,
@@ -124,7 +124,7 @@ def standing_silences(session: Session, book: Rulebook, *, run: int, now: dateti
     return [each.told for each in _each_once(silences(session, book, run=run, now=now))]
 
 
-def _each_once(found: Iterable[Silence]) -> list[Silence]:
+def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
     return list({each.cause: each for each in found}.values())
 
 
@@ -147,7 +147,7 @@ def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tupl
     return leads.labels(session, account, but=known | old)
 
 
-def _renamed(session: Session, account: str, relabel: Relabel, meanings: Mapping[str, str]) -> str:
+def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: Mapping[str, str]) -> str:
     before, after = (status_labels.written(session, account, label) for label in (relabel.before, relabel.after))
     said = f"status {before!r} seems to be called {after!r} now on {relabel.leads} leads"
     match relabel.before in meanings, relabel.after in meanings:

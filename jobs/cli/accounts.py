@@ -9,8 +9,8 @@ import structlog
 from pydantic import BaseModel, SecretStr
 
 from jobs.cli.exits import Exit, Failure, failure_of
-from jobs.reporting.console import Account
-from jobs.settings import Invalid, Loaded, Problem, Settings, Valid, load
+from jobs.reporting.console import AccountHeading
+from jobs.settings import Invalid, Loaded, Settings, SettingsProblem, Valid, load
 from jobs.settings.references import EnvFile
 
 _log = structlog.stdlib.get_logger()
@@ -20,7 +20,7 @@ _SQLITE = "sqlite:///"
 class WrongSettingsError(Exception):
     """A configuration file that must not run; it holds every problem in it."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[SettingsProblem, ...]) -> None:
         """Keep the problems; the message is all of them, a line each."""
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
@@ -147,10 +147,10 @@ def say_what_env_files_give(env_files: Iterable[EnvFile | None]) -> None:
             _log.warning(warning)
 
 
-def told(settings: Settings) -> Account:
+def told(settings: Settings) -> AccountHeading:
     """How the account's results are told."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
-    return Account(settings.account, settings.zone, settings.currency, names)
+    return AccountHeading(settings.account, settings.zone, settings.currency, names)
 
 
 def state_of(settings: Settings) -> Path:

@@ -99,7 +99,7 @@ def run(
     """
     from jobs.cli.init.answers import span  # noqa: PLC0415
     from jobs.cli.run import run_accounts  # noqa: PLC0415
-    from jobs.cli.session import Wanted  # noqa: PLC0415
+    from jobs.cli.session import RunOptions  # noqa: PLC0415
     from jobs.reporting.run_report import Mode  # noqa: PLC0415
 
     if dry_run and validate_only:
@@ -109,7 +109,7 @@ def run(
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    wanted = Wanted(mode, span(wait), accept_surge, first_run)
+    wanted = RunOptions(mode, span(wait), accept_surge, first_run)
     raise typer.Exit(run_accounts(config, wanted, at_once=at_once, json_wanted=json))
 
 
@@ -339,7 +339,7 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.backfill import Wanted, backfill_account  # noqa: PLC0415
+    from jobs.cli.backfill import BackfillOptions, backfill_account  # noqa: PLC0415
     from jobs.cli.init.answers import day  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
@@ -349,7 +349,9 @@ def backfill(
         raise typer.BadParameter("--from is after --to")
     if assume_time and first is None:
         raise typer.BadParameter("write --from DAY and --to DAY with it", param_hint="--assume-time")
-    wanted = Wanted(begins, ends, conversion, destination, assume_time is not None, already_sent, yes, dry_run, json)
+    wanted = BackfillOptions(
+        begins, ends, conversion, destination, assume_time is not None, already_sent, yes, dry_run, json
+    )
     raise typer.Exit(backfill_account(config, wanted))
 
 
@@ -368,10 +370,10 @@ def retry(
 
     Each lead is read again first; what is out of time says so instead. At most 1,000 at once.
     """
-    from jobs.cli.retry import Wanted, retry_account  # noqa: PLC0415
+    from jobs.cli.retry import RetryOptions, retry_account  # noqa: PLC0415
     from jobs.ledger.requeue import Refusals  # noqa: PLC0415
 
-    wanted = Wanted(Refusals(code, destination, conversion), yes, dry_run, json)
+    wanted = RetryOptions(Refusals(code, destination, conversion), yes, dry_run, json)
     raise typer.Exit(retry_account(config, wanted))
 
 

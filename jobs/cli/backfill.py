@@ -13,19 +13,19 @@ import structlog
 
 from connectors.ports import Clock
 from connectors.records import LeadId
-from jobs.cancellation import Stop, stoppable
+from jobs import backfill
+from jobs.backfill import AlreadySent
+from jobs.cancellation import StopSignal, stoppable
 from jobs.cli.accounts import load_account, secrets_of, state_of, told
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
 from jobs.cli.init.prompts import agrees, somebody_must_answer
 from jobs.cli.output import WatchedSource, report, start_logging, watching
 from jobs.cli.session import expect_state, taken
-from jobs.deliver import backfill
-from jobs.deliver.backfill import Listed
 from jobs.ledger import queries
 from jobs.ledger.database import throwaway
-from jobs.ledger.requeue import Asked
+from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger, finish
-from jobs.nightly import Deps, Step, Summary, begin
+from jobs.nightly import Deps, NightStep, RunSummary, begin
 from jobs.plan.planner import erase_idle, plan
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_needs, print_preview, print_sent, read_lines, sending_json
@@ -39,7 +39,7 @@ _HEADINGS = frozenset({"lead", "lead_id", "id"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BackfillOptions:
     """What is typed."""
 
     first: date | None = None
@@ -53,7 +53,7 @@ class Wanted:
     json: bool = False
 
 
-def backfill_account(file: Path, wanted: Wanted) -> int:
+def backfill_account(file: Path, wanted: BackfillOptions) -> int:
     """Show what would be sent, ask, and send it; the exit code."""
     redaction = start_logging(as_json=not sys.stderr.isatty())
     with stoppable() as stop:
@@ -72,8 +72,8 @@ class _Backfill:
     """One backfill of one account."""
 
     settings: Settings
-    wanted: Wanted
-    stop: Stop
+    wanted: BackfillOptions
+    stop: StopSignal
 
     def play(self) -> int:
         listed = [] if self.wanted.already_sent is None else list(listed_in(self.wanted.already_sent))
@@ -90,7 +90,7 @@ class _Backfill:
                 finish(ledger, code, now=clock.now())
                 return code
 
-    def _do(self, ledger: Ledger, book: Rulebook, deps: Deps, listed: list[Listed], clock: Clock) -> int:
+    def _do(self, ledger: Ledger, book: Rulebook, deps: Deps, listed: list[AlreadySent], clock: Clock) -> int:
         summary = self._read(ledger, book, deps)
         if not summary.pulled.complete:
             return self._broken_off(summary)
@@ -118,7 +118,7 @@ class _Backfill:
             print_sent(results(), told(self.settings), summary, tallies)
         return summary.exit_code
 
-    def _read(self, ledger: Ledger, book: Rulebook, deps: Deps) -> Summary:
+    def _read(self, ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
         """What is needed of Oplead, read and judged; without a time asked for, what is on record."""
         summary = begin(ledger, book, deps)
         asked = self._asked
@@ -128,14 +128,14 @@ class _Backfill:
             return summary
         with watching(self.settings.account) as watcher:
             seen = replace(deps, source=WatchedSource(deps.source, watcher.page))
-            with watcher.step(Step.PULL):
+            with watcher.step(NightStep.PULL):
                 backfill.read(ledger, book, seen, asked, summary)
         if not self.wanted.json:
             results().print(facts(read_lines(summary)))
             results().print()
         return summary
 
-    def _apply(self, ledger: Ledger, book: Rulebook, deps: Deps, listed: list[Listed], clock: Clock) -> Preview:
+    def _apply(self, ledger: Ledger, book: Rulebook, deps: Deps, listed: list[AlreadySent], clock: Clock) -> Preview:
         """Settle what is listed and pick what is asked for; on a copy that shows what would become of it."""
         settled = None
         if self.wanted.already_sent is not None:
@@ -155,7 +155,7 @@ class _Backfill:
             tallies = queries.tallies(session, ledger.account, now=now, agreed_in=ledger.run)
         return Preview(backfill.groups(ledger, now=now), tallies, picked, settled)
 
-    def _broken_off(self, summary: Summary) -> int:
+    def _broken_off(self, summary: RunSummary) -> int:
         code = Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
         if self.wanted.json:
             self._print_json(Preview(), sending_json(summary, (), code), sent=False)
@@ -167,7 +167,7 @@ class _Backfill:
         console.print("Nothing was sent. Type the same again: reading goes on where it stopped.")
         return code
 
-    def _nothing_sent(self, summary: Summary, preview: Preview) -> int:
+    def _nothing_sent(self, summary: RunSummary, preview: Preview) -> int:
         if self.wanted.json:
             self._print_json(preview, sending_json(summary, (), Exit.DONE), sent=False)
         elif self.wanted.dry_run:
@@ -190,12 +190,12 @@ class _Backfill:
         results().out(console.line(document | sending), highlight=False)
 
     @property
-    def _asked(self) -> Asked | None:
+    def _asked(self) -> BackfillRequest | None:
         """The time asked for: both days from their beginning to their end, in the account's zone."""
         first, last, zone = self.wanted.first, self.wanted.last, self.settings.zone
         if first is None or last is None:
             return None
-        return Asked(
+        return BackfillRequest(
             _midnight(first, zone),
             _midnight(last + timedelta(days=1), zone),
             self.wanted.conversion,
@@ -203,7 +203,7 @@ class _Backfill:
             self.wanted.assume_time,
         )
 
-    def _check(self, book: Rulebook, listed: list[Listed], now: datetime) -> None:
+    def _check(self, book: Rulebook, listed: list[AlreadySent], now: datetime) -> None:
         check_names(book, self.wanted.conversion, self.wanted.destination)
         if self._asked is not None and self._asked.start > now:
             today = now.astimezone(self.settings.zone).date()
@@ -234,7 +234,7 @@ def check_names(book: Rulebook, conversion: str | None, destination: str | None)
             raise WrongUsageError(f"{option} {name}: the settings have {', '.join(sorted(known))}")
 
 
-def listed_in(file: Path) -> Iterator[Listed]:
+def listed_in(file: Path) -> Iterator[AlreadySent]:
     """What a file lists: a lead's id a line, perhaps followed by a comma and a conversion's id.
 
     Raises:
@@ -251,7 +251,7 @@ def listed_in(file: Path) -> Iterator[Listed]:
             continue
         if len(filled) > 2 or not cells[0]:  # noqa: PLR2004 - the lead and its conversion
             raise WrongUsageError(f"{file}:{number}: write a lead's id, or LEAD,CONVERSION")
-        yield Listed(LeadId(filled[0]), filled[1] if len(filled) > 1 else None)
+        yield AlreadySent(LeadId(filled[0]), filled[1] if len(filled) > 1 else None)
 
 
 @contextmanager

@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured, Transient, Unreachable
-from connectors.ports import Inspects, LeadSource, Shows
-from connectors.records import Contact, Expectation, Finding, Lead, UnreadableLead, Verdict
+from connectors.ports import Inspects, LeadSource, ShowsLatest
+from connectors.records import CheckFinding, CheckVerdict, Contact, Expectation, Lead, UnreadableLead
 from jobs.cli.accounts import open_accounts, told
 from jobs.cli.exits import Exit, Failure, worst
 from jobs.cli.output import open_visible_clock
 from jobs.cli.session import starts_of
-from jobs.forecast import Forecast, LabelSeen, answers_seen, forecast, labels_seen
+from jobs.forecast import Forecast, ForecastLabel, answers_seen, forecast, labels_seen
 from jobs.reporting import console
 from jobs.reporting.check_report import (
     Conclusion,
@@ -30,14 +30,14 @@ from jobs.reporting.check_report import (
     unmet_findings,
 )
 from jobs.reporting.console import day_and_time, results
-from jobs.settings import Problem, Settings, Valid
+from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, expectations
-from jobs.settings.unmatched import Seen, future_notes, starts_in, unmet
+from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmet
 from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
 
 def assumptions(
-    settings: Settings, found: Iterable[Finding], begun: Mapping[tuple[str, str], datetime]
+    settings: Settings, found: Iterable[CheckFinding], begun: Mapping[tuple[str, str], datetime]
 ) -> Iterator[str]:
     """What a run takes for granted because the settings do not say it, a sentence each.
 
@@ -76,7 +76,7 @@ def _start(times: Mapping[datetime, str], zone: ZoneInfo) -> str:
     return ", ".join(f"{day_and_time(at, zone)} ({times[at]})" for at in sorted(times)) + ", when runs first saw it"
 
 
-Findings = Mapping[str, Sequence[Finding]]
+Findings = Mapping[str, Sequence[CheckFinding]]
 """What was looked up, by destination."""
 OPLEAD = "oplead"
 """Under what stands what was found with Oplead, beside the destinations."""
@@ -88,12 +88,12 @@ _MEND = "Mend it in the settings, or where they point."
 
 
 @dataclass(frozen=True, slots=True)
-class Oplead:
+class OpleadCheck:
     """What was found with Oplead, and what would become of its latest leads."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[CheckFinding]
     forecast: Forecast | None = None
-    labels: Sequence[LabelSeen] = ()
+    labels: Sequence[ForecastLabel] = ()
     """Which statuses each stage meets on them."""
 
 
@@ -105,11 +105,11 @@ class Checked:
     loaded: Valid
     begun: Mapping[tuple[str, str], datetime]
     """Since when each conversion counts at each destination, where a run has settled it."""
-    ahead: Sequence[Problem] = ()
+    ahead: Sequence[SettingsProblem] = ()
     """Starts that lie in the future."""
     findings: Findings | None = None
     """What the platforms know, by destination; None where they were not asked."""
-    oplead: Oplead | None = None
+    oplead: OpleadCheck | None = None
 
     @property
     def everything(self) -> Findings:
@@ -121,10 +121,10 @@ class Checked:
     def exit_code(self) -> Exit:
         """A failed look-up needs a human; one that this access cannot make does not."""
         found = [finding for each in self.everything.values() for finding in each]
-        return Exit.ATTENTION if any(finding.verdict is Verdict.FAILED for finding in found) else Exit.DONE
+        return Exit.ATTENTION if any(finding.verdict is CheckVerdict.FAILED for finding in found) else Exit.DONE
 
     @property
-    def notes(self) -> Sequence[Problem]:
+    def notes(self) -> Sequence[SettingsProblem]:
         """What the file may not have been meant to say."""
         return sorted([*self.loaded.notes, *self.ahead])
 
@@ -145,7 +145,7 @@ class Checked:
             self.exit_code,
             checked=("the file", *(_TITLES.get(name, name) for name in seen)),
             unchecked=tuple(_TITLES.get(name, name) for name in remotes if name not in seen),
-            failed=sum(one.verdict is Verdict.FAILED for found in self.everything.values() for one in found),
+            failed=sum(one.verdict is CheckVerdict.FAILED for found in self.everything.values() for one in found),
             is_live=self.findings is not None,
             unconfirmed=() if self.findings is None else tuple(self._unconfirmed(self.findings)),
         )
@@ -156,7 +156,9 @@ class Checked:
         ids = [(each.id, "Google Ads customer", each.customer_id) for each in settings.google_ads]
         ids += [(each.id, "Meta dataset", each.dataset_id) for each in settings.meta]
         for destination, kind, number in ids:
-            seen = {one.subject.split()[-1] for one in found.get(destination, ()) if one.verdict is Verdict.VERIFIED}
+            seen = {
+                one.subject.split()[-1] for one in found.get(destination, ()) if one.verdict is CheckVerdict.VERIFIED
+            }
             if number not in seen:
                 yield f"{kind} {number}"
 
@@ -211,9 +213,9 @@ def _now(settings: Settings) -> datetime | None:
     return None
 
 
-def _is_seen(found: Sequence[Finding]) -> bool:
+def _is_seen(found: Sequence[CheckFinding]) -> bool:
     """Whether anything could be seen of it."""
-    return any(one.verdict is not Verdict.UNREADABLE for one in found)
+    return any(one.verdict is not CheckVerdict.UNREADABLE for one in found)
 
 
 def look_up(settings: Settings) -> Findings:
@@ -222,15 +224,15 @@ def look_up(settings: Settings) -> Findings:
     return {name: _look_up(make, expected.get(name, ())) for name, make in inspectors(settings)}
 
 
-def _look_up(make: Callable[[], Inspects], expected: Sequence[Expectation]) -> Sequence[Finding]:
+def _look_up(make: Callable[[], Inspects], expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
     try:
         inspector = make()
     except Misconfigured as error:
-        return [Finding("access", Verdict.FAILED, str(error), _MEND)]
+        return [CheckFinding("access", CheckVerdict.FAILED, str(error), _MEND)]
     return [*inspector.preflight(expected), *inspector.diagnose()]
 
 
-def look_at_oplead(settings: Settings, file: Path) -> Oplead:
+def look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
     """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept.
 
     Args:
@@ -243,16 +245,16 @@ def look_at_oplead(settings: Settings, file: Path) -> Oplead:
             clock = stack.enter_context(open_visible_clock(address, settings.oplead.rate))
             book, deps = stack.enter_context(connect(settings, clock, validate_only=True))
         except Misconfigured as error:
-            return Oplead([Finding("leads", Verdict.UNREADABLE, f"not looked at: {error}", _MEND)])
+            return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _MEND)])
         try:
             found = deps.source.fetch_latest(LATEST)
         except Misconfigured as error:
             advice = "Mend that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
-            return Oplead([Finding("leads", Verdict.FAILED, str(error), advice)])
+            return OpleadCheck([CheckFinding("leads", CheckVerdict.FAILED, str(error), advice)])
         except Unreachable as error:
-            return Oplead([Finding("leads", Verdict.FAILED, str(error), _REACH)])
+            return OpleadCheck([CheckFinding("leads", CheckVerdict.FAILED, str(error), _REACH)])
         except Transient as error:
-            return Oplead([Finding("leads", Verdict.UNREADABLE, str(error), "Try again later.")])
+            return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, str(error), "Try again later.")])
         made = forecast(book, deps, found)
         named = unmet(file, _seen(deps.source, found))
         leads = [one for one in found if isinstance(one, Lead)]
@@ -262,7 +264,7 @@ def look_at_oplead(settings: Settings, file: Path) -> Oplead:
             *consent_findings(answers_seen(book, leads)),
             *unmet_findings(named),
         ]
-        return Oplead(told_of, made, labels_seen(settings, leads))
+        return OpleadCheck(told_of, made, labels_seen(settings, leads))
 
 
 def _contacts(book: Rulebook, leads: Sequence[Lead]) -> Sequence[Contact]:
@@ -270,13 +272,13 @@ def _contacts(book: Rulebook, leads: Sequence[Lead]) -> Sequence[Contact]:
     return [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
 
 
-def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> Seen:
+def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> SeenInLeads:
     """What the latest leads have."""
-    if not isinstance(source, Shows):
-        return Seen(0, (), (), lambda _: 0)
+    if not isinstance(source, ShowsLatest):
+        return SeenInLeads(0, (), (), lambda _: 0)
     leads = [one for one in found if isinstance(one, Lead)]
     labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
-    return Seen(source.shown, source.shown_paths, labels, source.filled)
+    return SeenInLeads(source.shown, source.shown_paths, labels, source.filled)
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:

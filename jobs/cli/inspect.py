@@ -8,21 +8,29 @@ from jobs.alerts.review import standing_silences, unknown_labels
 from jobs.cli.accounts import load_account, told
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.output import report
-from jobs.cli.session import Look, looking
+from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Run
 from jobs.plan.planner import doubting, judge, was_told
 from jobs.reporting import console
 from jobs.reporting.console import results
-from jobs.reporting.lead_report import Corrected, Explanation, Move, SeenChange, SeenClickId, Verdict, print_explanation
-from jobs.reporting.status_report import LastRun, Status, Which, print_status, print_which, status_json
+from jobs.reporting.lead_report import (
+    AdjustmentReport,
+    ConversionReport,
+    Explanation,
+    SeenChange,
+    SeenClickId,
+    StateChange,
+    print_explanation,
+)
+from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which, status_json
 from jobs.reporting.wording import FATES, REASONS, code_of, names_of, words_for
 from jobs.rules.decision import Decision, Expire, NotConcerned, reason_of
-from jobs.rules.delivery_state import OPEN, Fate
+from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.eligibility import ANOTHER_PLATFORM
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import LEAD_GONE, KnownClickId, LeadFacts, Route, Starts, Unreadable, normalise_label
-from jobs.rules.status_rename import Relabel
+from jobs.rules.model import LEAD_GONE, KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
+from jobs.rules.status_rename import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import rules_alone
@@ -45,7 +53,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             if run is None
             else tuple(standing_silences(look.session, rules_alone(settings), run=run.id or 0, now=run.started_at)),
             renamed=tuple(
-                Relabel(
+                DetectedRename(
                     status_labels.written(look.session, settings.account, row.before),
                     status_labels.written(look.session, settings.account, row.after),
                     row.leads,
@@ -72,7 +80,7 @@ def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
             said = f"no lead stands at {called!r}; the reasons and fates there are: {codes or 'none yet'}"
             return report(Failure(said, Exit.CONFIGURATION))
         found = queries.stands(look.session, settings.account, {fate for fate, _, _ in meant}, now=look.now)
-        which = Which(
+        which = DeliveryList(
             settings.account,
             look.now,
             called,
@@ -85,16 +93,16 @@ def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-_Kind = tuple[Fate, str, str | None]
+_Kind = tuple[DeliveryState, str, str | None]
 """A fate, its reason, and what something was held for until it expired."""
 
 
-def _kinds(settings: Settings, look: Look) -> set[_Kind]:
+def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
     """Every fate and reason at which a delivery or a correction stands."""
     tallies = queries.tallies(look.session, settings.account, now=look.now)
     corrections = queries.corrections(look.session, settings.account)
     return {(tally.fate, tally.reason, tally.held_for) for tally in tallies} | {
-        (Fate(row.fate), queries.reason_told(row, look.now), None) for row in corrections
+        (DeliveryState(row.fate), queries.reason_told(row, look.now), None) for row in corrections
     }
 
 
@@ -143,7 +151,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
+def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
     """What is known of a lead, and the verdict on each of its conversions."""
     lead, spelt = LeadId(row.id), _spellings(settings)
 
@@ -172,7 +180,7 @@ def explain(settings: Settings, look: Look, row: LeadRow) -> Explanation:
         click_id_problem=facts.click_id_problem,
         where=dict(facts.where),
         amounts={
-            path: f"unreadable ({amount.shape})" if isinstance(amount, Unreadable) else f"{amount:,.2f}"
+            path: f"unreadable ({amount.shape})" if isinstance(amount, UnreadableAmount) else f"{amount:,.2f}"
             for path, amount in facts.amounts.items()
         },
         hashes={
@@ -193,7 +201,7 @@ def _spellings(settings: Settings) -> dict[str, str]:
     return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
 
 
-def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
+def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
     existing = outbox_queries.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
     made = outbox_queries.adjustments_of_leads(look.session, book.account, [lead.id])
     begun = starts.load(look.session, book.account)
@@ -211,15 +219,15 @@ def _verdicts(look: Look, book: Rulebook, lead: LeadFacts) -> Iterator[Verdict]:
             )
 
 
-def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
+def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> ConversionReport:
     """The verdict on record."""
-    fate = Fate(row.fate)
+    fate = DeliveryState(row.fate)
     reason = outbox.why(row)
-    due_at = queries.due_time(row) if fate is Fate.PENDING else None
-    if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
+    due_at = queries.due_time(row) if fate is DeliveryState.PENDING else None
+    if fate is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
         due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
     number = outbox.number(row)
-    return Verdict(
+    return ConversionReport(
         conversion=row.conversion,
         destination=row.destination,
         fate=fate.value,
@@ -236,21 +244,21 @@ def _recorded(look: Look, row: Delivery, made: Sequence[Adjustment]) -> Verdict:
         key=row.key,
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
-        closes_at=row.expires_at if fate in (Fate.PENDING, Fate.WITHHELD) else None,
-        history=tuple(Move(each.at, each.to_fate, each.cause) for each in queries.history(look.session, number)),
+        closes_at=row.expires_at if fate in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
+        history=tuple(StateChange(each.at, each.to_fate, each.cause) for each in queries.history(look.session, number)),
         requests=tuple(queries.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
         held_for=row.held_for,
     )
 
 
-def _corrected(look: Look, row: Adjustment) -> Corrected:
+def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
     """A correction on record."""
-    fate, reason = Fate(row.fate), outbox.why(row)
-    due_at = queries.due_time(row) if fate is Fate.PENDING else None
-    if fate is Fate.PENDING and (due_at is None or due_at <= look.now):
+    fate, reason = DeliveryState(row.fate), outbox.why(row)
+    due_at = queries.due_time(row) if fate is DeliveryState.PENDING else None
+    if fate is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
         due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
-    return Corrected(
+    return AdjustmentReport(
         kind=row.kind,
         cause=row.cause,
         at=row.at,
@@ -264,23 +272,24 @@ def _corrected(look: Look, row: Adjustment) -> Corrected:
         due_at=due_at,
         closes_at=row.expires_at if fate in OPEN else None,
         history=tuple(
-            Move(each.at, each.to_fate, each.cause) for each in outbox_queries.history(look.session, outbox.number(row))
+            StateChange(each.at, each.to_fate, each.cause)
+            for each in outbox_queries.history(look.session, outbox.number(row))
         ),
         requests=tuple(queries.sendings(look.session, row)),
     )
 
 
-def _judged(route: Route, decision: Decision) -> Verdict:
+def _judged(route: Route, decision: Decision) -> ConversionReport:
     """The rules' verdict now, where there is no delivery."""
     code, detail = reason_of(decision) or "due", getattr(decision, "detail", None)
     reason = f"{code}: {detail}" if detail else code
-    return Verdict(
+    return ConversionReport(
         conversion=route.conversion,
         destination=route.destination,
         fate=None,
         stands=NO_SUCH_CONVERSION.get(code, REASONS[code].short),
         reason=reason,
-        words=words_for(Fate.WITHHELD, reason),
+        words=words_for(DeliveryState.WITHHELD, reason),
         held_for=decision.held_for if isinstance(decision, Expire) else None,
     )
 
@@ -296,7 +305,7 @@ def _click(click: KnownClickId) -> SeenClickId:
     return SeenClickId(click.kind.value, f"{shown} ({len(value)} characters)", click.clicked_at, click.estimated)
 
 
-def _not_found(settings: Settings, look: Look, lead_id: str) -> str:
+def _not_found(settings: Settings, look: StateView, lead_id: str) -> str:
     for row in queries.unreadable(look.session, settings.account):
         if row.id == lead_id:
             return f"lead {lead_id} could not be read: {row.reason}; correct it in Oplead and run again"

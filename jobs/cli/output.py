@@ -21,7 +21,7 @@ from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.exits import Failure, failure_of, places, stop_by_signal
-from jobs.nightly import Step
+from jobs.nightly import NightStep
 
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
@@ -155,7 +155,7 @@ _log = structlog.stdlib.get_logger()
 class Watcher:
     """Who watches a night: its steps, and the pages of leads as they arrive."""
 
-    step: Callable[[Step], AbstractContextManager[object]]
+    step: Callable[[NightStep], AbstractContextManager[object]]
     page: Callable[[LeadPage], None]
 
 
@@ -215,12 +215,12 @@ def unwatched() -> Watcher:
 
 
 @contextmanager
-def _silent(_: Step) -> Iterator[None]:
+def _silent(_: NightStep) -> Iterator[None]:
     yield
 
 
 @contextmanager
-def _logged(step: Step) -> Iterator[None]:
+def _logged(step: NightStep) -> Iterator[None]:
     began = time.monotonic()
     _log.info("step began", step=step.value)
     yield
@@ -237,7 +237,7 @@ class _Bars:
     leads: int = field(default=0)
 
     @contextmanager
-    def step(self, step: Step) -> Iterator[None]:
+    def step(self, step: NightStep) -> Iterator[None]:
         """Draw the step's bar while it lasts, and tick it off."""
         # How much there is to do is known only once it is done, so the bar pulses until then.
         self.current = self.progress.add_task(f"{self.account}: {step.value}", total=None, done="")

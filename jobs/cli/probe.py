@@ -13,10 +13,10 @@ from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
-from jobs.settings.partial import Look, Sketch, sketch, sketch_of
-from jobs.settings.problems import Problem
+from jobs.settings.partial import OpleadSection, PartialSettings, sketch, sketch_of
+from jobs.settings.problems import SettingsProblem
 from jobs.settings.references import References
-from jobs.settings.unmatched import Seen, loose_path, paths_named_in, unmet
+from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmet
 from jobs.settings.yaml_source import Tree, Written, block
 from jobs.wiring import survey_of
 
@@ -28,7 +28,7 @@ _FOUND = frozenset(
 """What a survey's suggestion tells whole: what stands there already is in it, or did not hold."""
 
 
-def probe(told: Sketch, *, file: Path | None, leads: int, json_wanted: bool) -> int:
+def probe(told: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
     """Look at the platform, and print what was found; also what a file names and no lead has."""
     look = told.look
     named = paths_named_in(file) if file else frozenset()
@@ -53,7 +53,7 @@ def probe(told: Sketch, *, file: Path | None, leads: int, json_wanted: bool) -> 
     return Exit.DONE if survey.usable else Exit.ATTENTION
 
 
-def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> Sketch:
+def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSettings:
     """What a settings file says so far.
 
     Raises:
@@ -72,7 +72,7 @@ def from_options(
     token_file: Path | None,
     clock: str | None,
     environ: Mapping[str, str] = os.environ,
-) -> Sketch:
+) -> PartialSettings:
     """What the command line says.
 
     Raises:
@@ -83,11 +83,11 @@ def from_options(
         token = References(environ, Path.cwd()).secret(reference)
     except ValueError as error:
         where = "--token-file" if token_file else _TOKEN
-        raise WrongSettingsError((Problem("probe", 0, 0, where, str(error)),)) from None
+        raise WrongSettingsError((SettingsProblem("probe", 0, 0, where, str(error)),)) from None
     try:
         return sketch_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
-        raise WrongSettingsError((Problem("probe", 0, 0, "", str(error)),)) from None
+        raise WrongSettingsError((SettingsProblem("probe", 0, 0, "", str(error)),)) from None
 
 
 def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, Written]:
@@ -96,20 +96,20 @@ def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, W
     return {**kept, **survey.suggestion}
 
 
-def _stages(look: Look, survey: Survey) -> dict[str, str]:
+def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
     """The stage of each label seen that the settings name."""
     named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
     named |= {normalise_label(label): IGNORED for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
 
 
-def _seen(survey: Survey) -> Seen:
+def _seen(survey: Survey) -> SeenInLeads:
     paths = [one.path for one in survey.paths]
     labels = [*(one.label for one in survey.labels), *survey.past_labels]
-    return Seen(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
+    return SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
 
 
-def _unknown_consents(look: Look, survey: Survey) -> dict[str, int]:
+def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
     """How many leads' answers each configured consent field would not know."""
     if look.consent is None:
         return {}

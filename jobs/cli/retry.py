@@ -7,24 +7,24 @@ from pathlib import Path
 import structlog
 
 from connectors.text import counted, number
-from jobs.cancellation import Stop, stoppable
+from jobs import backfill
+from jobs import requeue as deliver_requeue
+from jobs.cancellation import StopSignal, stoppable
 from jobs.cli.accounts import load_account, secrets_of, told
 from jobs.cli.backfill import check_names, state_for
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
 from jobs.cli.init.prompts import agrees, somebody_must_answer
 from jobs.cli.output import report, start_logging, watching
 from jobs.cli.session import taken
-from jobs.deliver import backfill
-from jobs.deliver import requeue as deliver_requeue
-from jobs.deliver.requeue import Chosen, Requeued
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.runs import Ledger, finish
-from jobs.nightly import Deps, Step, begin
+from jobs.nightly import Deps, NightStep, begin
 from jobs.reporting import console
 from jobs.reporting.backfill_report import print_refusals, print_sent, sending_json
 from jobs.reporting.console import results
+from jobs.requeue import Chosen, Requeued
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, open_clock
@@ -33,7 +33,7 @@ COMMAND = "retry"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RetryOptions:
     """What is typed."""
 
     refusals: Refusals
@@ -42,7 +42,7 @@ class Wanted:
     json: bool = False
 
 
-def retry_account(file: Path, wanted: Wanted) -> int:
+def retry_account(file: Path, wanted: RetryOptions) -> int:
     """Show what was rejected, ask, and send it anew; the exit code."""
     redaction = start_logging(as_json=not sys.stderr.isatty())
     with stoppable() as stop:
@@ -56,7 +56,7 @@ def retry_account(file: Path, wanted: Wanted) -> int:
             return report(failure_of(error))
 
 
-def _play(settings: Settings, wanted: Wanted, stop: Stop) -> int:
+def _play(settings: Settings, wanted: RetryOptions, stop: StopSignal) -> int:
     with (
         open_clock(settings, stop) as clock,
         connect(settings, clock, heed=stop.heed) as (book, deps),
@@ -69,7 +69,7 @@ def _play(settings: Settings, wanted: Wanted, stop: Stop) -> int:
         return code
 
 
-def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: Wanted) -> int:
+def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: RetryOptions) -> int:
     summary = begin(ledger, book, deps)
     _check_code(ledger, wanted.refusals.code)
     chosen = deliver_requeue.look(ledger, book, wanted.refusals, now=deps.clock.now())
@@ -86,7 +86,7 @@ def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: 
         console.print("Nothing was sent.")
         return Exit.DONE
     with watching(settings.account) as watcher:
-        with watcher.step(Step.PULL):
+        with watcher.step(NightStep.PULL):
             back = deliver_requeue.requeue(ledger, book, deps, chosen, summary)
         backfill.send(ledger, book, deps, summary, watcher.step)
     with ledger.reading() as session:
@@ -116,7 +116,9 @@ def _check_code(ledger: Ledger, code: str | None) -> None:
         raise WrongUsageError(f"--code {code}: {what if known else 'nothing was rejected at all'}")
 
 
-def _print_json(chosen: Chosen, sending: dict[str, object], wanted: Wanted, back: Requeued, *, sent: bool) -> None:
+def _print_json(
+    chosen: Chosen, sending: dict[str, object], wanted: RetryOptions, back: Requeued, *, sent: bool
+) -> None:
     document = {
         "command": COMMAND,
         "rehearsed": wanted.dry_run,

@@ -14,18 +14,18 @@ from sqlmodel import Session
 
 from connectors.liveness import Liveness
 from connectors.ports import Clock
-from jobs.cancellation import Stop, StoppedBySignal, side_by_side, stoppable
+from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side, stoppable
 from jobs.cli.accounts import Opened, WrongFilesError, clash_of, files_of, open_account, open_accounts, state_of, told
 from jobs.cli.exits import Exit, Failure, failure_of, stopped_by, worst
 from jobs.cli.output import Redaction, report, start_logging, watching
-from jobs.cli.session import Wanted, ask_for_outcomes, do_night, do_night_of, expect_state, log_night, try_night
+from jobs.cli.session import RunOptions, ask_for_outcomes, do_night, do_night_of, expect_state, log_night, try_night
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state, open_engine
 from jobs.ledger.runs import reading
 from jobs.reporting import console
 from jobs.reporting.console import day_and_time, results
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
-from jobs.scheduler import AFTER_A_NIGHT, Came, Schedule
+from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
 from jobs.settings import Settings, Valid
 from jobs.timetable import Firing, Timetable, by_cron, daily
 from jobs.wiring import open_clock
@@ -34,7 +34,7 @@ STOPPED = "stopped"
 _log = structlog.stdlib.get_logger()
 
 
-def run_accounts(paths: Sequence[Path], wanted: Wanted, *, at_once: int, json_wanted: bool) -> int:
+def run_accounts(paths: Sequence[Path], wanted: RunOptions, *, at_once: int, json_wanted: bool) -> int:
     """Do the night of each account and print what it did; the exit code of the one that needs a human soonest.
 
     An account that fails does not keep the others from their night; a signal ends them all.
@@ -62,7 +62,7 @@ def run_accounts(paths: Sequence[Path], wanted: Wanted, *, at_once: int, json_wa
     return worst(one.exit_code for one in ended)
 
 
-def _account(account: Opened, wanted: Wanted, stop: Stop, *, alone: bool) -> Ended:
+def _account(account: Opened, wanted: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
     """One account's night, or why there was none; whatever happens, the others' nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
     with structlog.contextvars.bound_contextvars(**bound):
@@ -77,7 +77,7 @@ def _account(account: Opened, wanted: Wanted, stop: Stop, *, alone: bool) -> End
             return _failed(account, failure_of(error))
 
 
-def _night(loaded: Valid, wanted: Wanted, stop: Stop, *, alone: bool) -> Ended:
+def _night(loaded: Valid, wanted: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
@@ -134,7 +134,7 @@ def schedule_accounts(paths: Sequence[Path], service: Service) -> int:
         try:
             shared = _Shared(stop, redaction, json_wanted=service.json)
             shared.accounts = [
-                _Account(opened, shared, first_run=service.first_run) for opened in open_accounts(files_of(paths))
+                _ServedAccount(opened, shared, first_run=service.first_run) for opened in open_accounts(files_of(paths))
             ]
             for settings in [each.settings for each in shared.accounts if service.first_run and each.may_run]:
                 expect_state(settings, first_run=True, others=shared.names)
@@ -144,7 +144,7 @@ def schedule_accounts(paths: Sequence[Path], service: Service) -> int:
             shared.clock = str(first.clock) if first.clock else None
             with open_clock(first, stop, patience=_A_DAY) as clock:
                 signs = Liveness(service.health)
-                Schedule(shared.accounts, clock, stop, at_once=service.at_once, signs=signs).run()
+                AccountScheduler(shared.accounts, clock, stop, at_once=service.at_once, signs=signs).run()
         except StoppedBySignal:
             pass
         except Exception as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
@@ -167,10 +167,10 @@ def timetable_of(settings: Settings) -> Timetable | None:
 class _Shared:
     """What the accounts of one process have in common."""
 
-    stop: Stop
+    stop: StopSignal
     redaction: Redaction
     json_wanted: bool
-    accounts: "list[_Account]" = field(default_factory=list)
+    accounts: "list[_ServedAccount]" = field(default_factory=list)
     clock: str | None = None
     """The address of the sandbox's clock that all of them go by; None for the machine's."""
     printing: threading.Lock = field(default_factory=threading.Lock)
@@ -181,7 +181,7 @@ class _Shared:
         return frozenset(each.name for each in self.accounts)
 
 
-class _Account:
+class _ServedAccount:
     """A settings file and its nights, as the loop has them done; whatever fails is told here."""
 
     def __init__(self, opened: Opened, shared: _Shared, *, first_run: bool) -> None:
@@ -262,7 +262,7 @@ class _Account:
         """A clock of the account's own."""
         return open_clock(self.settings, self._shared.stop)
 
-    def night(self, night: date, clock: Clock, *, if_missed: bool) -> Came:
+    def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
         """Do a date's night unless it is done."""
         settings, heed = self.settings, self._shared.stop.heed
 
@@ -276,17 +276,17 @@ class _Account:
                 with watching(settings.account, alone=False) as watcher:
                     if if_missed:
                         _log.info("looking for a missed night", night=night.isoformat())
-                    wanted = Wanted(first_run=self._makes_state(), others=self._shared.names)
+                    wanted = RunOptions(first_run=self._makes_state(), others=self._shared.names)
                     done = do_night_of(settings, watcher, wanted, clock, heed=heed, night=night, unless=unless)
             except runs.NightDoneError as error:
                 if error.run is not None and not if_missed:
                     _log.info("this night is done already", night=night.isoformat(), run=error.run)
-                return Came(error.next_pass)
+                return TaskOutcome(error.next_pass)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
                 return self._failed(error)
             return self._ended(done)
 
-    def outcomes(self, clock: Clock) -> Came:
+    def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what has come due."""
         with self._bound():
             try:
@@ -296,7 +296,7 @@ class _Account:
                 return self._failed(error)
             return self._ended(done)
 
-    def _ended(self, night: Night) -> Came:
+    def _ended(self, night: Night) -> TaskOutcome:
         settings = self.settings
         log_night(night)
         with self._shared.printing:
@@ -305,14 +305,14 @@ class _Account:
             else:
                 print_night(results(), told(settings), night)
         try:
-            return Came(_next_outcomes(settings))
+            return TaskOutcome(_next_outcomes(settings))
         except LedgerError as error:
             return self._failed(error)
 
     @staticmethod
-    def _failed(error: Exception) -> Came:
+    def _failed(error: Exception) -> TaskOutcome:
         report(failure_of(error))
-        return Came(undone=True)
+        return TaskOutcome(undone=True)
 
     @contextmanager
     def _bound(self) -> Iterator[None]:

@@ -13,20 +13,20 @@ from sqlmodel import Session
 from connectors.errors import ConnectorError, Misconfigured
 from connectors.http import Heed
 from connectors.ports import Clock
-from jobs.alerts.incidents import When
+from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import send_owed, take_note
-from jobs.cancellation import Stop, go_on
+from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
 from jobs.cli.output import WatchedSource, Watcher
 from jobs.ledger import queries, starts
 from jobs.ledger.database import LedgerError, has_state, missing, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
-from jobs.ledger.starts import Neighbour, Unreadable, neighbours
+from jobs.ledger.starts import Neighbour, UnreadableNeighbour, neighbours
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, Summary, await_outcomes, rehearse, run_night, validate
+from jobs.nightly import Deps, RunSummary, await_outcomes, rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, notify_addresses, open_clock, ping_of, rules_alone
@@ -63,7 +63,7 @@ def expect_no_other(settings: Settings, others: frozenset[str]) -> None:
     """
     path = state_of(settings)
     for one in neighbours(path):
-        if isinstance(one, Unreadable):
+        if isinstance(one, UnreadableNeighbour):
             # No reason to refuse: it may be anybody's, and stay as it is for good.
             _log.warning(_PASSED_OVER, why=one.why)
             continue
@@ -122,9 +122,9 @@ def _told(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night:
     return night
 
 
-def _when(settings: Settings) -> When:
+def _when(settings: Settings) -> Thresholds:
     told = settings.notify_when
-    return When(
+    return Thresholds(
         rejected_above=told.rejected_share,
         rejected_at_least=told.rejected_at_least,
         silent_above=told.silent_above,
@@ -162,7 +162,7 @@ _log = structlog.stdlib.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunOptions:
     """What kind of night is asked for."""
 
     mode: Mode = Mode.RUN
@@ -176,7 +176,7 @@ class Wanted:
     """Accounts known to be others: their states are not taken for this one's under an older name."""
 
 
-def do_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Stop | None = None) -> Night:
+def do_night(settings: Settings, watcher: Watcher, wanted: RunOptions, *, stop: StopSignal | None = None) -> Night:
     """One night for one account; what it raises, `failure_of` explains.
 
     It is the night of the local date on which it began, unless that date has had one.
@@ -188,7 +188,7 @@ def do_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Stop
 def do_night_of(
     settings: Settings,
     watcher: Watcher,
-    wanted: Wanted,
+    wanted: RunOptions,
     clock: Clock,
     *,
     heed: Heed,
@@ -233,7 +233,7 @@ def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, heed
         return tell(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
 
 
-def try_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Stop | None = None) -> Night:
+def try_night(settings: Settings, watcher: Watcher, wanted: RunOptions, *, stop: StopSignal | None = None) -> Night:
     """What the night would do, found out on a copy of the state that is gone afterwards."""
     validating = wanted.mode is Mode.VALIDATION
     heed = go_on if stop is None else stop.heed
@@ -252,8 +252,12 @@ def try_night(settings: Settings, watcher: Watcher, wanted: Wanted, *, stop: Sto
         with ledger.reading() as session:
             standing = queries.tallies(session, ledger.account, now=now)
             moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
-    open_ones = [tally for tally in standing if tally.fate in (Fate.PENDING, Fate.IN_DOUBT, Fate.WITHHELD)]
-    expired = [tally for tally in moved if tally.fate in (Fate.EXPIRED, Fate.CANCELLED)]
+    open_ones = [
+        tally
+        for tally in standing
+        if tally.fate in (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
+    ]
+    expired = [tally for tally in moved if tally.fate in (DeliveryState.EXPIRED, DeliveryState.CANCELLED)]
     return Night(summary, now, queries.ordered([*open_ones, *expired]), wanted.mode)
 
 
@@ -276,7 +280,7 @@ def log_night(night: Night) -> None:
     )
 
 
-def _ended(ledger: Ledger, summary: Summary, clock: Clock, night: date | None) -> Night:
+def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
     """Put a run's end on record; what it did."""
     now = clock.now()
     finish(ledger, summary.exit_code, night=night, now=now)
@@ -285,7 +289,7 @@ def _ended(ledger: Ledger, summary: Summary, clock: Clock, night: date | None) -
     return Night(summary, now, moved)
 
 
-def _seen(deps: Deps, watcher: Watcher, wanted: Wanted) -> Deps:
+def _seen(deps: Deps, watcher: Watcher, wanted: RunOptions) -> Deps:
     return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_surge=wanted.accept_surge)
 
 
@@ -312,7 +316,7 @@ def taken(
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StateView:
     """A consistent view of an account's state, and the instant it is looked at."""
 
     session: Session
@@ -320,14 +324,14 @@ class Look:
 
 
 @contextmanager
-def looking(settings: Settings) -> Iterator[Look]:
+def looking(settings: Settings) -> Iterator[StateView]:
     """The account's state as it is now.
 
     Raises:
         LedgerError: there is none, or it cannot be read.
     """
     with _opened(settings) as session:
-        yield Look(session, _present(settings, session))
+        yield StateView(session, _present(settings, session))
 
 
 def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:

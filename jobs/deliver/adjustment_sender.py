@@ -25,17 +25,17 @@ from connectors.records import (
 )
 from jobs.cancellation import go_on
 from jobs.deliver.intent import DAMAGED, Intent, begin, freeze, is_damaged
-from jobs.deliver.receipt import Delivered, Stop
-from jobs.deliver.sender import UNHEARD, Lane, Walk
+from jobs.deliver.receipt import Delivered, SendingStop
+from jobs.deliver.sender import UNHEARD, DueBatches, Sender
 from jobs.ledger import leads, outbox, outbox_queries, starts
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, Sendable
+from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import told
 from jobs.rules.adjustment import (
     MAY_COME_BACK,
     STANDS_AGAIN,
-    Told,
-    Wanted,
+    SentConversion,
+    WantedAdjustment,
     corrections_of,
     event_anew,
     fate_of,
@@ -43,7 +43,7 @@ from jobs.rules.adjustment import (
     tells_of_person,
     wanted,
 )
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -70,7 +70,7 @@ def adjust(
     for destination, sink in sinks.items():
         if destination not in stopped and isinstance(sink, Adjusts):
             new_by = None if corrections_of(destination) in held else due_by
-            lane = CorrectionLane(
+            lane = AdjustmentSender(
                 ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed
             )
             lane.unheard = UNHEARD - 1 if destination in silent else 0
@@ -79,7 +79,7 @@ def adjust(
 
 
 @dataclass(slots=True)
-class CorrectionLane(Lane):
+class AdjustmentSender(Sender):
     """One destination's corrections in one run.
 
     Its stops are its own: an interface that takes no corrections may well take conversions.
@@ -92,7 +92,7 @@ class CorrectionLane(Lane):
         account, now = self.ledger.account, self.clock.now()
         with self.ledger.reading() as session:
             due = outbox_queries.due_adjustment_targets(session, account, self.destination, now=now, new_by=self.new_by)
-        return {target: Walk(partial(self._next, target)).next for target in due}
+        return {target: DueBatches(partial(self._next, target)).next for target in due}
 
     def _next(self, target: Target, after: Adjustment | None) -> Sequence[Adjustment]:
         with self.ledger.reading() as session:
@@ -107,7 +107,7 @@ class CorrectionLane(Lane):
                 limit=self._batch(target),
             )
 
-    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
+    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
         return outbox.in_doubt(session, self.ledger.account, Adjustment, self.destination)
 
     def _batch(self, target: Target) -> int:
@@ -118,13 +118,13 @@ class CorrectionLane(Lane):
         return corrections_of(self.destination)
 
     def _is_off(self, target: Target) -> bool:
-        return (target.transport, target.owner) in self.off or super(CorrectionLane, self)._is_off(target)
+        return (target.transport, target.owner) in self.off or super(AdjustmentSender, self)._is_off(target)
 
-    def _is_stopped(self, stop: Stop, target: Target) -> bool:
+    def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
         # What stops one transport's corrections says nothing of another's.
         if stop.whole_destination:
             self.off.add((target.transport, target.owner))
-        return super(CorrectionLane, self)._is_stopped(stop, target)
+        return super(AdjustmentSender, self)._is_stopped(stop, target)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         # A correction names its conversion by the key, and a conversion has one that is not settled at most.
@@ -133,7 +133,7 @@ class CorrectionLane(Lane):
     def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.ledger.writing() as session:
             routes = self._routes()
-            intending = _Intending(
+            intending = _AdjustmentRequest(
                 session, self.ledger, self._adjusts, self.sink.limits, routes, self.clock.now(), self.done.count
             )
             return intending.intend(target, batch, self.destination)
@@ -149,7 +149,7 @@ class CorrectionLane(Lane):
 
 
 @dataclass(frozen=True, slots=True)
-class _Intending:
+class _AdjustmentRequest:
     """One transaction, right before a wire call."""
 
     session: Session
@@ -158,7 +158,7 @@ class _Intending:
     limits: Limits
     routes: Mapping[str, Route]
     now: datetime
-    count: Callable[[Sendable, str], None]
+    count: Callable[[OutboxRow, str], None]
     """Told of each correction that is not made after all."""
 
     def intend(self, target: Target, batch: tuple[int, ...], destination: DestinationId) -> Intent | None:
@@ -172,25 +172,25 @@ class _Intending:
         if not ready:
             return None
         for row in ready:
-            outbox.move(self.session, self.ledger, row, Fate.IN_FLIGHT, "sending", now=self.now)
+            outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, "sending", now=self.now)
         return begin(self.session, self.ledger, target, destination, ready, now=self.now)
 
     def _is_ready(
         self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
     ) -> bool:
-        if row.fate == Fate.IN_DOUBT:
+        if row.fate == DeliveryState.IN_DOUBT:
             return self._may_ask_again(row, lead)
         route = self.routes.get(row.conversion)
-        if row.fate != Fate.PENDING:
+        if row.fate != DeliveryState.PENDING:
             return False
         if route is None:
-            return self._keep(row, Fate.WITHHELD, "not_configured")
+            return self._keep(row, DeliveryState.WITHHELD, "not_configured")
         if lead.stale:
-            return self._keep(row, Fate.WITHHELD, "to_be_read_again")
+            return self._keep(row, DeliveryState.WITHHELD, "to_be_read_again")
         holds = told(self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number])
         want = wanted(route, lead, holds, renamed=renamed, now=self.now)
         if want is None:
-            return self._keep(row, Fate.CANCELLED, STANDS_AGAIN)
+            return self._keep(row, DeliveryState.CANCELLED, STANDS_AGAIN)
         return self._freeze(row, lead, route, holds, want)
 
     def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
@@ -200,22 +200,24 @@ class _Intending:
         stand there no more.
         """
         if is_damaged(row):
-            return self._keep(row, Fate.UNCONFIRMED, DAMAGED)
+            return self._keep(row, DeliveryState.UNCONFIRMED, DAMAGED)
         if not tells_of_person(self.limits, row.transport):
             return True
         given_up = no_more_of(lead, needs_personalization=self.limits.needs_personalization)
-        return given_up is None or self._keep(row, Fate.UNCONFIRMED, given_up)
+        return given_up is None or self._keep(row, DeliveryState.UNCONFIRMED, given_up)
 
-    def _freeze(self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, want: Wanted) -> bool:
+    def _freeze(
+        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, want: WantedAdjustment
+    ) -> bool:
         """Freeze a correction's bytes, or put it where it belongs by now."""
         if want.hopeless is not None:
             return self._keep(row, fate_of(want.hopeless), want.hopeless)
         if want.until is not None:
             row.not_before = want.until
-            return self._keep(row, Fate.PENDING, MAY_COME_BACK)
+            return self._keep(row, DeliveryState.PENDING, MAY_COME_BACK)
         if (row.kind, row.transport) != (want.kind, want.transport):
             outbox.look_again(self.session, row)
-            return self._keep(row, Fate.WITHHELD, "to_be_read_again")
+            return self._keep(row, DeliveryState.WITHHELD, "to_be_read_again")
         row.value = None if want.value is None else f"{want.value:.2f}"
         row.currency = None if want.value is None else route.currency
         correction = self._correction(row, lead, route, holds, want.value)
@@ -226,7 +228,7 @@ class _Intending:
         return True
 
     def _correction(
-        self, row: Adjustment, lead: LeadFacts, route: Route, holds: Told, value: Decimal | None
+        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, value: Decimal | None
     ) -> Correction | str:
         """The correction to encode; or why it may not go out."""
         target = outbox.target_of(row)
@@ -246,7 +248,7 @@ class _Intending:
             event=event,
         )
 
-    def _keep(self, row: Adjustment, to: Fate, cause: str) -> bool:
+    def _keep(self, row: Adjustment, to: DeliveryState, cause: str) -> bool:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
         self.count(row, cause)
         return False

@@ -16,7 +16,7 @@ MANY = 5
 """Refused rows, nothing beside them being taken, that point at the settings rather than at themselves."""
 
 
-def apart(batch: Sequence[T], marks: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
+def partition(batch: Sequence[T], marks: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
     """Split a batch so that no two rows of a part share a mark: as few parts as that allows, each in order.
 
     A platform may refuse rows for what stands beside them, and says of both what is true of their meeting only.
@@ -34,7 +34,7 @@ def apart(batch: Sequence[T], marks: Mapping[T, AbstractSet[Hashable]]) -> list[
     return [tuple(part) for part in parts]
 
 
-def isolate(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[Sequence[T]]]:
+def bisect(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[Sequence[T]]]:
     """Split a refused batch into the rows to blame and the batches to send next.
 
     Named rows are blamed and the rest goes on whole; where none is named a single row is to blame, and a larger
@@ -53,11 +53,11 @@ def isolate(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list
 
 def halves(part: Sequence[T]) -> list[tuple[T, ...]]:
     """A part that never gets an answer, in two; nothing where it is one row, which is then the one."""
-    _, smaller = isolate(part, ())
+    _, smaller = bisect(part, ())
     return [tuple(each) for each in smaller]
 
 
-def one_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
+def single_row_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
     """The same parts, the first row of all alone; what stood beside it comes last, for it may be as bad."""
     (one, *rest), *others = waiting
     return [part for part in ((one,), *map(tuple, others), tuple(rest)) if part]
@@ -84,7 +84,7 @@ class Suspect:
 
 
 @dataclass(slots=True)
-class Trial:
+class CircuitBreaker:
     """Refusals one after another, nothing being taken between them.
 
     Until something passes nobody can tell a few bad rows from settings that make every row bad. So the blamed ones

@@ -11,11 +11,11 @@ from connectors.ports import ConversionSink
 from connectors.records import DestinationId, EncodedEvent, LeadId, Target
 from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, Sendable
+from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import bring_in_line, judge
 from jobs.rules.consent import is_withdrawn
-from jobs.rules.decision import Send, Standing, reconcile
-from jobs.rules.delivery_state import Fate
+from jobs.rules.decision import DeliveryStatus, Send, reconcile
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route, Starts
 
 DAMAGED = "what was sent is damaged in the state"
@@ -37,7 +37,7 @@ def begin(
     ledger: Ledger,
     target: Target,
     destination: DestinationId,
-    ready: Sequence[Sendable],
+    ready: Sequence[OutboxRow],
     *,
     now: datetime,
 ) -> Intent:
@@ -47,18 +47,18 @@ def begin(
     return Intent(made, target, tuple(outbox.number(row) for row in ready), events)
 
 
-def freeze(row: Sendable, event: bytes) -> None:
+def freeze(row: OutboxRow, event: bytes) -> None:
     """Store what is sent of a row, and what it is known by again."""
     row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
 
 
-def is_damaged(row: Sendable) -> bool:
+def is_damaged(row: OutboxRow) -> bool:
     """Whether the bytes that stand there are not those that were stored; SQLite may hold text where bytes were."""
     return not isinstance(row.event, bytes) or hashlib.sha256(row.event).hexdigest() != row.event_sha256
 
 
 @dataclass(frozen=True, slots=True)
-class Intending:
+class RequestPreparation:
     """One transaction, right before a wire call."""
 
     session: Session
@@ -81,16 +81,16 @@ class Intending:
             return None
         for row in ready:
             cause = "sending again, may count twice" if row.may_count_twice else "sending"
-            outbox.move(self.session, self.ledger, row, Fate.IN_FLIGHT, cause, now=self.now)
+            outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, cause, now=self.now)
         return begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
 
     def _is_ready(
         self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], Starts], target: Target
     ) -> bool:
-        if row.fate == Fate.IN_DOUBT:
+        if row.fate == DeliveryState.IN_DOUBT:
             return self._may_ask_again(row, lead)
         route = self.routes.get(row.conversion)
-        if row.fate != Fate.PENDING or route is None:
+        if row.fate != DeliveryState.PENDING or route is None:
             return False
         return self._may_send(row, lead, route, known[route.conversion, self.destination], target)
 
@@ -109,7 +109,7 @@ class Intending:
         elif is_damaged(row):
             given_up = DAMAGED
         if given_up is not None:
-            outbox.move(self.session, self.ledger, row, Fate.UNCONFIRMED, given_up, now=self.now)
+            outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, given_up, now=self.now)
             self.count(row, given_up)
             return False
         row.may_count_twice = row.may_count_twice or cannot_tell
@@ -119,7 +119,7 @@ class Intending:
         """Judge a due delivery as it stands now: its bytes are frozen, or it is put where it belongs."""
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
-        fate = reconcile(Standing(Fate.PENDING, withdrawn=withdrawn, gone=lead.gone), decision)
+        fate = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, gone=lead.gone), decision)
         if isinstance(decision, Send):
             self._freeze(row, target, decision)
         if fate is not None:

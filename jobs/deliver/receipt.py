@@ -20,13 +20,13 @@ from connectors.records import (
     Received,
     Refused,
 )
-from jobs.deliver.bisect import MANY, Suspect, Trial, isolate
+from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
 from jobs.deliver.intent import Intent
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, Place, Request, Sendable
-from jobs.rules.delivery_state import Fate, after_answer
+from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request
+from jobs.rules.delivery_state import DeliveryState, after_answer
 
 DEFER = timedelta(hours=6)
 """How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
@@ -47,7 +47,7 @@ OF_ROWS = frozenset(
 """Refusals of a whole request that are about some of its rows."""
 
 
-def in_time(session: Session, row: Sendable, outcome: Outcome, *, now: datetime) -> Outcome:
+def in_time(session: Session, row: OutboxRow, outcome: Outcome, *, now: datetime) -> Outcome:
     """The answer as it counts: what a platform still does not find long after it was sent, it never will."""
     if outcome.final_after is None or not isinstance(row, Adjustment):
         return outcome
@@ -60,12 +60,12 @@ def settle(
     session: Session,
     ledger: Ledger,
     attempt: Place,
-    row: Sendable,
+    row: OutboxRow,
     outcome: Outcome,
     *,
     asynchronous: bool,
     now: datetime,
-) -> Fate:
+) -> DeliveryState:
     """Write down the answer to an attempt, and put its delivery where that leaves it."""
     requests.note(session, attempt, outcome)
     tried_before = row.doubtful_since is not None
@@ -76,7 +76,7 @@ def settle(
         tried_before = tried_before or outcome.kind is OutcomeClass.DUPLICATE
     fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
     row.code, row.outcome = outcome.code, outcome.kind
-    if fate is Fate.IN_DOUBT:
+    if fate is DeliveryState.IN_DOUBT:
         outbox.doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
     else:
         row.doubtful_since = row.doubtful_request = None
@@ -88,7 +88,7 @@ def settle(
     return fate
 
 
-Rows = list[tuple[Place, Sendable]]
+Rows = list[tuple[Place, OutboxRow]]
 ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
 """Answers that show that rows of ours can pass."""
 BLAMING = frozenset({OutcomeClass.FIX_DATA, OutcomeClass.DROP})
@@ -112,20 +112,20 @@ class Delivered:
     unexpected: int = 0
     """Rejections nobody expected: they need a look."""
 
-    def count(self, row: Sendable, code: str) -> None:
+    def count(self, row: OutboxRow, code: str) -> None:
         """Count where a delivery went, and why."""
         self.moved[row.conversion, row.destination, row.fate, code] += 1
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class SendNext:
     """Batches to send next."""
 
     batches: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class TryAgain:
     """The same deliveries once more, after a while."""
 
     why: str
@@ -140,7 +140,7 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class SendingStop:
     """Nothing more to this target tonight, or to the whole destination."""
 
     why: str
@@ -150,7 +150,7 @@ class Stop:
     """Whether it is only that no answer came."""
 
 
-Follow = Next | Again | Stop
+Follow = SendNext | TryAgain | SendingStop
 
 
 def is_heard(receipt: Receipt) -> bool:
@@ -159,13 +159,13 @@ def is_heard(receipt: Receipt) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiving:
+class ReceiptRecorder:
     """One transaction, right after a wire call."""
 
     session: Session
     ledger: Ledger
     limits: Limits
-    trial: Trial
+    trial: CircuitBreaker
     done: Delivered
     now: datetime
     is_silent: bool = False
@@ -191,7 +191,7 @@ class Receiving:
                 request.state, request.message = RequestState.NOT_SENT, receipt.reason
                 for _, row in rows:
                     self._back(row, receipt.reason)
-                return Again(receipt.reason, None, intent.numbers)
+                return TryAgain(receipt.reason, None, intent.numbers)
             case Lost():
                 request.state, request.message = RequestState.LOST, receipt.reason
                 return self._lost(request, intent, rows, receipt)
@@ -207,15 +207,15 @@ class Receiving:
         for suspect in at_fault:
             self._settle(*sent[suspect.request, suspect.delivery], suspect.outcome)
 
-    def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> Next:
+    def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> SendNext:
         request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
         for _, row in rows:
-            self._move(row, Fate.SUBMITTED, "received")
+            self._move(row, DeliveryState.SUBMITTED, "received")
         self.done.sent += len(rows)
         self.convict(self.trial.passed())
-        return Next()
+        return SendNext()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
         outcomes = [
@@ -241,10 +241,10 @@ class Receiving:
         if suspects:
             self.trial.refused(suspects[0].outcome, suspects)
         if stop is not None:
-            return Stop(words(stop), whole_destination=not stop.of_target)
+            return SendingStop(words(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
-            return Again(words(outcomes[0]), None, intent.numbers, unheard=True, at_once=False)
-        return Again("it answers retry", None, tuple(again), len(rows) - len(again)) if again else Next()
+            return TryAgain(words(outcomes[0]), None, intent.numbers, unheard=True, at_once=False)
+        return TryAgain("it answers retry", None, tuple(again), len(rows) - len(again)) if again else SendNext()
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer speaks for no row, and so is as good as none.
@@ -259,49 +259,49 @@ class Receiving:
     def _refused(self, intent: Intent, rows: Rows, refusal: Refused) -> Follow:
         outcome = refusal.outcome
         if outcome.kind in OF_ROWS:
-            blamed, rest = isolate(range(len(rows)), refusal.rows)
+            blamed, rest = bisect(range(len(rows)), refusal.rows)
             if outcome.kind is OutcomeClass.DUPLICATE:
                 for position in blamed:
                     self._settle(*rows[position], outcome)
                 blamed = ()
             for _, row in rows:
-                if row.fate == Fate.IN_FLIGHT:
+                if row.fate == DeliveryState.IN_FLIGHT:
                     self._back(row, outcome.code)
             suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
             self.trial.refused(outcome, suspects)
-            return Next(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
+            return SendNext(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
         is_replay = all(row.doubtful_since is not None for _, row in rows)
         for attempt, row in rows:
             self._settle(attempt, row, outcome)
         if outcome.kind in STOPPING:
-            return Stop(words(outcome), whole_destination=not outcome.of_target)
+            return SendingStop(words(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
-            return Again(words(outcome), outcome.retry_after, intent.numbers)
+            return TryAgain(words(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
             # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
-            return Again(words(outcome), None, intent.numbers, unheard=True, at_once=False)
-        return Stop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
+            return TryAgain(words(outcome), None, intent.numbers, unheard=True, at_once=False)
+        return SendingStop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
-    def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> Again:
+    def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
             outbox.doubt(row, intent.request, since=request.sent_at)
-            self._move(row, Fate.IN_DOUBT, lost.reason)
+            self._move(row, DeliveryState.IN_DOUBT, lost.reason)
         # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
         at_once = self.limits.replay_within is None
-        return Again(lost.reason, lost.retry_after, intent.numbers, unheard=True, at_once=at_once)
+        return TryAgain(lost.reason, lost.retry_after, intent.numbers, unheard=True, at_once=at_once)
 
-    def _settle(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
+    def _settle(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
         self.done.count(row, outcome.code)
-        self.done.sent += fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED)
-        self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+        self.done.sent += fate in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
+        self.done.unexpected += fate is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
-    def _back(self, row: Sendable, cause: str) -> None:
+    def _back(self, row: OutboxRow, cause: str) -> None:
         """Where a delivery returns to when nothing of its request was processed."""
-        fate = Fate.IN_DOUBT if row.doubtful_since is not None else Fate.PENDING
+        fate = DeliveryState.IN_DOUBT if row.doubtful_since is not None else DeliveryState.PENDING
         outbox.move(self.session, self.ledger, row, fate, cause, now=self.now)
 
-    def _move(self, row: Sendable, to: Fate, cause: str) -> None:
+    def _move(self, row: OutboxRow, to: DeliveryState, cause: str) -> None:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
         self.done.count(row, cause)
 

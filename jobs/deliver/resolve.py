@@ -27,8 +27,8 @@ from jobs.deliver.receipt import words as said
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Place, Request, Sendable
-from jobs.rules.delivery_state import Fate
+from jobs.ledger.schema import OutboxRow, Place, Request
+from jobs.rules.delivery_state import DeliveryState
 from jobs.settings.compile import Rulebook, Sinks
 
 GIVE_UP_AFTER = timedelta(days=45)
@@ -124,28 +124,28 @@ class _Settling:
         for row in outbox.in_doubt_since(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
             self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
 
-    def _answered(self, attempt: Place, row: Sendable, outcome: Outcome) -> None:
+    def _answered(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         outcome = in_time(self.session, row, outcome, now=self.now)
         fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
         self._count(row, outcome.code)
-        self.done.unexpected += fate is Fate.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+        self.done.unexpected += fate is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
         if outcome.kind in STOPPING:
             name = f"{row.destination}/{row.action}" if outcome.of_target else row.destination
             self.done.stopped[name] = said(outcome)
 
-    def _unconfirmed(self, request: Request, rows: list[Sendable], words: str) -> None:
+    def _unconfirmed(self, request: Request, rows: list[OutboxRow], words: str) -> None:
         """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""
         request.state, request.message = RequestState.UNRESOLVED, words
         self.done.unconfirmed.append(f"{request.destination}, request {request.ticket}: {words}")
         for row in rows:
             self._give_up(row, words)
 
-    def _give_up(self, row: Sendable, words: str) -> None:
+    def _give_up(self, row: OutboxRow, words: str) -> None:
         row.code, row.doubtful_since, row.doubtful_request = words, None, None
-        outbox.move(self.session, self.ledger, row, Fate.UNCONFIRMED, words, now=self.now)
+        outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, words, now=self.now)
         self._count(row, words)
 
-    def _count(self, row: Sendable, code: str) -> None:
+    def _count(self, row: OutboxRow, code: str) -> None:
         self.done.moved[row.conversion, row.destination, row.fate, code] += 1
 
 
@@ -166,6 +166,6 @@ def recover(ledger: Ledger, clock: Clock) -> int:
             number = requests.identity(request)
             for _, row in requests.rows(session, number):
                 outbox.doubt(row, number, since=request.sent_at)
-                outbox.move(session, ledger, row, Fate.IN_DOUBT, CAUSE, now=now)
+                outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, CAUSE, now=now)
                 left += 1
     return left

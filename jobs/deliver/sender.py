@@ -13,15 +13,26 @@ from connectors.http import Heed
 from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.cancellation import go_on
-from jobs.deliver.bisect import Trial, apart, halves, one_first
-from jobs.deliver.intent import Intending, Intent
-from jobs.deliver.receipt import DEFER, LONGEST_DELAY, Again, Delivered, Follow, Next, Receiving, Stop, is_heard, words
+from jobs.deliver.bisect import CircuitBreaker, halves, partition, single_row_first
+from jobs.deliver.intent import Intent, RequestPreparation
+from jobs.deliver.receipt import (
+    DEFER,
+    LONGEST_DELAY,
+    Delivered,
+    Follow,
+    ReceiptRecorder,
+    SendingStop,
+    SendNext,
+    TryAgain,
+    is_heard,
+    words,
+)
 from jobs.ledger import leads, outbox, outbox_queries, requests
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, Sendable
+from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import doubting
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -75,7 +86,7 @@ def deliver(
     for destination, sink in sinks.items():
         if destination not in stopped:
             new_by = None if destination in held else due_by
-            lane = Lane(
+            lane = Sender(
                 ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed, agreed_only
             )
             lane.send_all()
@@ -83,7 +94,7 @@ def deliver(
 
 
 @dataclass(slots=True)
-class Lane:
+class Sender:
     """One destination's sending in one run; `CorrectionLane` sends corrections the same way."""
 
     ledger: Ledger
@@ -110,12 +121,12 @@ class Lane:
     """Whether anything was answered in this run."""
     new_unheard: bool = False
     """Whether no answer came to something that never was in doubt, nor to anything after it."""
-    set_aside: deque["Turn"] = field(default_factory=deque)
+    set_aside: deque["SendingTurn"] = field(default_factory=deque)
     """What no answer came to in this run, in smaller parts: it waits until what is due has had its turn."""
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target; last, in parts, what got no answer."""
-        silent: tuple[Target, Stop] | None = None
+        silent: tuple[Target, SendingStop] | None = None
         for turn in self._turns():
             target = turn.target
             if self._is_off(target):
@@ -130,18 +141,18 @@ class Lane:
         if silent is not None:
             self._is_stopped(silent[1], silent[0])
 
-    def _turns(self) -> Iterator["Turn"]:
+    def _turns(self) -> Iterator["SendingTurn"]:
         """What to send next, asked for again after each turn.
 
         What is in doubt goes first, until a part of it gets no answer again: then what is due goes before the rest,
         so that a few that never get one hold up nothing else.
         """
-        replays = deque(Turn(target, (batch,)) for target, batch in (self._replays() if self.replays else ()))
+        replays = deque(SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.replays else ()))
         while replays and not self.unheard:
             yield replays.popleft()
         for target, due in self._targets().items():
             while not self._is_off(target) and (batch := due()):
-                yield Turn(target, (batch,), is_new=True)
+                yield SendingTurn(target, (batch,), is_new=True)
         while self.set_aside or replays:
             yield (self.set_aside or replays).popleft()
 
@@ -150,13 +161,13 @@ class Lane:
         by_target: dict[Target, list[str]] = {}
         for route in self._routes().values():
             by_target.setdefault(route.target, []).append(route.conversion)
-        return {target: Walk(partial(self._due, conversions)).next for target, conversions in by_target.items()}
+        return {target: DueBatches(partial(self._due, conversions)).next for target, conversions in by_target.items()}
 
     def _is_off(self, target: Target) -> bool:
         """Whether nothing more goes to a target in this run."""
         return self._name(target) in self.stopped
 
-    def _is_stopped(self, stop: Stop, target: Target) -> bool:
+    def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""
         way = self._way(target)
         self.stopped.add(self._name(target))
@@ -200,7 +211,7 @@ class Lane:
             if not self._asks_a_human
         ]
 
-    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[Sendable]]:
+    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
         """What an answer was lost about, by where it was sent."""
         return outbox.in_doubt(session, self.ledger.account, Delivery, self.destination)
 
@@ -213,7 +224,7 @@ class Lane:
         """Whether a human decides if bytes whose answer was lost go again."""
         return self.destination in self.book.ask_when_lost
 
-    def _given_up(self, doubtful: Sendable, asked: Sequence[datetime]) -> str | None:
+    def _given_up(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> str | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
         since = doubtful.doubtful_since
@@ -223,7 +234,7 @@ class Lane:
             return f"no answer in {REPLAY_RUNS} replays"
         return None
 
-    def _has_to_wait(self, doubtful: Sendable, asked: Sequence[datetime]) -> bool:
+    def _has_to_wait(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> bool:
         """Whether a replay has to wait: for the platform's own delay, or for the replay before.
 
         The first never waits for another, for most answers are lost with their run.
@@ -233,8 +244,8 @@ class Lane:
         # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
         return len(asked) > 1 and abs(self.clock.now() - asked[-1]) < REPLAYS_APART
 
-    def _give_up(self, session: Session, doubtful: Sendable, cause: str) -> None:
-        outbox.move(session, self.ledger, doubtful, Fate.UNCONFIRMED, cause, now=self.clock.now())
+    def _give_up(self, session: Session, doubtful: OutboxRow, cause: str) -> None:
+        outbox.move(session, self.ledger, doubtful, DeliveryState.UNCONFIRMED, cause, now=self.clock.now())
         self.done.count(doubtful, cause)
 
     def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
@@ -251,20 +262,20 @@ class Lane:
                 limit=self.sink.limits.batch,
             )
 
-    def _send(self, turn: "Turn") -> Stop | None:
+    def _send(self, turn: "SendingTurn") -> SendingStop | None:
         """Send the batches of one turn, splitting what is refused for some of its rows; what gets no answer waits."""
-        trial = Trial()
+        trial = CircuitBreaker()
         waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
         while waiting:
             # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
-            part, *waiting = one_first(waiting) if self.unheard else waiting
+            part, *waiting = single_row_first(waiting) if self.unheard else waiting
             follow = self._try(turn.target, part, trial, 1 if self.unheard else turn.tries)
             match follow:
-                case Stop():
+                case SendingStop():
                     return follow
-                case Next():
+                case SendNext():
                     waiting = trial.next([*follow.batches, *waiting])
-                case Again():
+                case TryAgain():
                     self.unheard, self.silence = self.unheard + 1, follow.why
                     self.new_unheard = self.new_unheard or turn.is_new
                     if self.unheard >= UNHEARD or self._asks_a_human:
@@ -272,7 +283,7 @@ class Lane:
                     # A new row alone that was tried once only is asked for once more, for a cut of a moment.
                     once_more = [follow.batch] if turn.is_new and not follow.at_once else []
                     if smaller := halves(follow.batch) or once_more:
-                        self.set_aside.append(Turn(turn.target, tuple(smaller), tries=1))
+                        self.set_aside.append(SendingTurn(turn.target, tuple(smaller), tries=1))
                     self._wait(follow)
                 case _:
                     assert_never(follow)
@@ -280,12 +291,12 @@ class Lane:
                 break
         if trial.is_general or trial.blames_all:
             said = "; ".join(map(words, trial.reasons.values()))
-            return Stop(f"nothing passes, everything is refused: {said}", whole_destination=False)
+            return SendingStop(f"nothing passes, everything is refused: {said}", whole_destination=False)
         with self.ledger.writing() as session:
             self._receiving(session, trial).convict(trial.found_guilty())
         return None
 
-    def _silent(self) -> Stop:
+    def _silent(self) -> SendingStop:
         """That no answer comes: from the whole destination once it came to several parts in a row, or to all there was.
 
         It is an alarm where something new got none. A few rows that were in doubt before say nothing of the platform,
@@ -295,7 +306,7 @@ class Lane:
         asks = self._asks_a_human
         whole = self.unheard >= UNHEARD or not asks
         alarm = self.new_unheard and not asks
-        return Stop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_silence=True)
+        return SendingStop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_silence=True)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The batch in parts none of which has two rows of one click and second.
@@ -311,21 +322,23 @@ class Lane:
             outbox.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
             for row in near
         }
-        return apart(batch, marks)
+        return partition(batch, marks)
 
-    def _try(self, target: Target, batch: tuple[int, ...], trial: Trial, tries: int) -> Next | Stop | Again:
+    def _try(
+        self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker, tries: int
+    ) -> SendNext | SendingStop | TryAgain:
         """Send one batch, again where the platform may take it later.
 
-        `Again` comes back where none of so many tries had an answer.
+        `TryAgain` comes back where none of so many tries had an answer.
         """
-        follow: Follow = Next()
+        follow: Follow = SendNext()
         beside = 0
         for attempt in range(ATTEMPTS):
             made = self._once(target, batch, trial)
             if made is None:
-                return Next()
+                return SendNext()
             intent, follow = made
-            if not isinstance(follow, Again):
+            if not isinstance(follow, TryAgain):
                 return follow
             if follow.unheard and self._asks_a_human:
                 return follow
@@ -334,7 +347,7 @@ class Lane:
             wait = follow.wait or timedelta(seconds=min(60, 2 ** (attempt + self.unheard)) * (0.5 + self.jitter() / 2))
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
-                return Stop(f"{follow.why}; it asks for {wait}", whole_destination=True)
+                return SendingStop(f"{follow.why}; it asks for {wait}", whole_destination=True)
             if follow.unheard and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
@@ -342,11 +355,11 @@ class Lane:
             elif follow.beside is not None:
                 # Rows that a platform keeps putting off must not hold up what is due beside and after them.
                 self._defer(intent, DEFER)
-                return Next() if beside else Stop(f"{follow.why}, {ATTEMPTS} times", whole_destination=False)
-        why = follow.why if isinstance(follow, Again) else "it kept failing"
-        return Stop(f"{why}, {ATTEMPTS} times", whole_destination=True)
+                return SendNext() if beside else SendingStop(f"{follow.why}, {ATTEMPTS} times", whole_destination=False)
+        why = follow.why if isinstance(follow, TryAgain) else "it kept failing"
+        return SendingStop(f"{why}, {ATTEMPTS} times", whole_destination=True)
 
-    def _once(self, target: Target, batch: tuple[int, ...], trial: Trial) -> tuple[Intent, Follow] | None:
+    def _once(self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker) -> tuple[Intent, Follow] | None:
         """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
         self.heed()
         intent = self._intend(target, batch)
@@ -357,15 +370,15 @@ class Lane:
         self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
         with self.ledger.writing() as session:
             follow = self._receiving(session, trial).receive(intent, receipt)
-        if is_heard(receipt) and not (isinstance(follow, Again) and follow.unheard):
+        if is_heard(receipt) and not (isinstance(follow, TryAgain) and follow.unheard):
             self.unheard, self.answers, self.new_unheard = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
-            return intent, Stop(receipt.reason, whole_destination=True)
+            return intent, SendingStop(receipt.reason, whole_destination=True)
         return intent, follow
 
     def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.ledger.writing() as session:
-            intending = Intending(
+            intending = RequestPreparation(
                 session, self.ledger, self.sink, self.destination, self._routes(), self.clock.now(), self.done.count
             )
             return intending.intend(target, batch)
@@ -377,8 +390,8 @@ class Lane:
     def _routes(self) -> Mapping[str, Route]:
         return {route.conversion: route for route in self.book.routes_to(self.destination)}
 
-    def _receiving(self, session: Session, trial: Trial) -> Receiving:
-        return Receiving(
+    def _receiving(self, session: Session, trial: CircuitBreaker) -> ReceiptRecorder:
+        return ReceiptRecorder(
             session,
             self.ledger,
             self.sink.limits,
@@ -388,7 +401,7 @@ class Lane:
             is_silent=self.unheard > 0,
         )
 
-    def _wait(self, again: Again) -> None:
+    def _wait(self, again: TryAgain) -> None:
         """Give a platform that did not answer its time."""
         self.clock.sleep_until(self.clock.now() + (again.wait or timedelta()))
 
@@ -402,7 +415,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SendingTurn:
     """What goes to one target before anything else does."""
 
     target: Target
@@ -414,7 +427,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Walk(Generic[Sent]):
+class DueBatches(Generic[Sent]):
     """Goes through what is due a batch at a time, each after the one before; at the end, over what is due by then.
 
     From the beginning each time, all that waits for another day would be passed over for every batch.

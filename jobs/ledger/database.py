@@ -24,7 +24,7 @@ _OURS = frozenset({"alembic_version", "lease", "run", "delivery"})
 """Tables that every ledger has, also one from before the application id."""
 
 
-class Found(StrEnum):
+class FileKind(StrEnum):
     """What lies where a ledger should."""
 
     NOTHING = "nothing"
@@ -34,7 +34,7 @@ class Found(StrEnum):
     """Somebody else's file."""
 
 
-def look(path: Path) -> Found:
+def look(path: Path) -> FileKind:
     """Whose file this is; nothing is changed by looking.
 
     SQLite itself opens it: a file that is opened and closed beside SQLite, anywhere in the process, takes the locks
@@ -48,15 +48,15 @@ def look(path: Path) -> Found:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if path.stat().st_size == 0:
-            return Found.NOTHING
+            return FileKind.NOTHING
     except FileNotFoundError:
-        return Found.NOTHING
+        return FileKind.NOTHING
     try:
         with closing(read_only(path)) as connection:
             return _whose(connection)
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            return Found.FOREIGN
+            return FileKind.FOREIGN
         raise
 
 
@@ -67,14 +67,14 @@ def read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}", uri=True)
 
 
-def _whose(connection: sqlite3.Connection) -> Found:
+def _whose(connection: sqlite3.Connection) -> FileKind:
     (number,) = connection.execute("PRAGMA application_id").fetchone()
     if number:
-        return Found.LEDGER if number == APPLICATION_ID else Found.FOREIGN
+        return FileKind.LEDGER if number == APPLICATION_ID else FileKind.FOREIGN
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
-        return Found.NOTHING
-    return Found.LEDGER if tables >= _OURS else Found.FOREIGN
+        return FileKind.NOTHING
+    return FileKind.LEDGER if tables >= _OURS else FileKind.FOREIGN
 
 
 def open_privately(path: Path, mode: str) -> IO[Any]:
@@ -214,11 +214,11 @@ def has_state(path: Path) -> bool:
     """
     with explained(path):
         found = look(path)
-    if found is Found.FOREIGN:
+    if found is FileKind.FOREIGN:
         raise LedgerError(
             f"{path}: the state cannot be used: it is not a state of oplead-sync; check `state:` in the settings"
         )
-    return found is Found.LEDGER
+    return found is FileKind.LEDGER
 
 
 def missing(path: Path) -> NoStateError:

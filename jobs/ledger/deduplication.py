@@ -14,9 +14,9 @@ from sqlmodel import Session, col, select
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ClickIdRow, Counted, Delivery, LeadRow, Transition
+from jobs.ledger.schema import ClickIdRow, DedupKey, Delivery, LeadRow, Transition
 from jobs.rules.deduplication import Claim, Rank, rivals
-from jobs.rules.delivery_state import COUNTING, FROZEN, Fate
+from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
 
 _AT_ONCE = 500
@@ -28,7 +28,7 @@ def record(session: Session, delivery: Delivery, marks: Iterable[str]) -> None:
     if delivery.at is None:
         return
     for mark in sorted(marks):
-        row = Counted(
+        row = DedupKey(
             account=delivery.account,
             conversion=delivery.conversion,
             destination=delivery.destination,
@@ -43,11 +43,11 @@ def marks_of(session: Session, delivery: Delivery) -> frozenset[str]:
     """What a delivery is known by on record."""
     return frozenset(
         session.exec(
-            select(Counted.mark).where(
-                Counted.account == delivery.account,
-                Counted.conversion == delivery.conversion,
-                Counted.destination == delivery.destination,
-                Counted.lead == delivery.lead,
+            select(DedupKey.mark).where(
+                DedupKey.account == delivery.account,
+                DedupKey.conversion == delivery.conversion,
+                DedupKey.destination == delivery.destination,
+                DedupKey.lead == delivery.lead,
             )
         )
     )
@@ -55,8 +55,8 @@ def marks_of(session: Session, delivery: Delivery) -> frozenset[str]:
 
 def rank(delivery: Delivery | None) -> Rank:
     """Where a delivery comes among those that could be the same conversion."""
-    fate = None if delivery is None else Fate(delivery.fate)
-    if fate is Fate.PENDING:
+    fate = None if delivery is None else DeliveryState(delivery.fate)
+    if fate is DeliveryState.PENDING:
         return Rank.WAITS
     return Rank.SENT if fate in COUNTING else Rank.ASKS
 
@@ -64,14 +64,14 @@ def rank(delivery: Delivery | None) -> Rank:
 def counting(session: Session, account: str, route: Route, marks: Iterator[str]) -> Iterator[Claim]:
     """The claims on record that share one of these marks, of leads that are not to be judged anew."""
     wanted = (
-        select(Counted, Delivery)
+        select(DedupKey, Delivery)
         .join(Delivery, _its_delivery())
-        .join(LeadRow, and_(col(LeadRow.account) == col(Counted.account), col(LeadRow.id) == col(Counted.lead)))
+        .join(LeadRow, and_(col(LeadRow.account) == col(DedupKey.account), col(LeadRow.id) == col(DedupKey.lead)))
         .where(
-            Counted.account == account,
-            Counted.conversion == route.conversion,
-            Counted.destination == route.destination,
-            col(Counted.mark).in_(bindparam("some", expanding=True)),
+            DedupKey.account == account,
+            DedupKey.conversion == route.conversion,
+            DedupKey.destination == route.destination,
+            col(DedupKey.mark).in_(bindparam("some", expanding=True)),
             # One that waits for a label to be understood is not judged tonight either.
             or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
         )
@@ -86,10 +86,10 @@ def erase_idle(session: Session, account: str, routes: Collection[Route], *, now
     of_use = or_(
         *(
             and_(
-                col(Counted.conversion) == route.conversion,
-                col(Counted.destination) == route.destination,
+                col(DedupKey.conversion) == route.conversion,
+                col(DedupKey.destination) == route.destination,
                 # It may be told as late as its click is remembered.
-                col(Counted.at) >= now - route.once.within - route.remembered,
+                col(DedupKey.at) >= now - route.once.within - route.remembered,
             )
             for route in routes
             if route.once is not None
@@ -97,7 +97,7 @@ def erase_idle(session: Session, account: str, routes: Collection[Route], *, now
         not_(true()),
     )
     counts = exists().where(_its_delivery())
-    session.exec(delete(Counted).where(col(Counted.account) == account, or_(not_(of_use), not_(counts))))
+    session.exec(delete(DedupKey).where(col(DedupKey.account) == account, or_(not_(of_use), not_(counts))))
 
 
 def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
@@ -143,7 +143,7 @@ def _clicks_taken_up(ledger: Ledger) -> sqlalchemy.CTE:
         .join(ClickIdRow, and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == Delivery.lead))
         .where(
             col(Transition.run) == ledger.run,
-            col(Transition.to_fate) == Fate.PENDING,
+            col(Transition.to_fate) == DeliveryState.PENDING,
             or_(col(Transition.from_fate).is_(None), col(Transition.from_fate).not_in(FROZEN)),
             col(Delivery.fate).in_(COUNTING),
             # A browser's own id says nothing of a click.
@@ -157,10 +157,10 @@ def _clicks_taken_up(ledger: Ledger) -> sqlalchemy.CTE:
 def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
     """The delivery that counts, of a row."""
     return and_(
-        col(Delivery.account) == col(Counted.account),
-        col(Delivery.lead) == col(Counted.lead),
-        col(Delivery.conversion) == col(Counted.conversion),
-        col(Delivery.destination) == col(Counted.destination),
+        col(Delivery.account) == col(DedupKey.account),
+        col(Delivery.lead) == col(DedupKey.lead),
+        col(Delivery.conversion) == col(DedupKey.conversion),
+        col(Delivery.destination) == col(DedupKey.destination),
         col(Delivery.fate).in_(COUNTING),
     )
 
@@ -182,7 +182,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Claims:
+class DedupClaims:
     """The claims on one conversion at one destination, and who of them gives way, once that is decided."""
 
     def __init__(self) -> None:

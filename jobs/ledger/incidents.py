@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from connectors.records import OutcomeClass
-from jobs.alerts.incidents import Act, Cause, CauseId, Numbers, Record
+from jobs.alerts.incidents import Incident, IncidentAction, IncidentId, IncidentRecord, NightNumbers
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import (
     Adjustment,
@@ -21,15 +21,22 @@ from jobs.ledger.schema import (
     AdjustmentTransition,
     Attempt,
     Delivery,
-    Notice,
+    IncidentRow,
     Run,
     Transition,
 )
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 
 _ENDED = (0, 1, 3)
 """Exit codes of a run that did what it could; one that was not let in, or broke, is no night."""
-_ARRIVED = (Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.IN_DOUBT)
+_ARRIVED = (
+    DeliveryState.SUBMITTED,
+    DeliveryState.ACCEPTED,
+    DeliveryState.REJECTED,
+    DeliveryState.EXPIRED,
+    DeliveryState.UNCONFIRMED,
+    DeliveryState.IN_DOUBT,
+)
 """Where a delivery stands after a request that may have left it with its platform."""
 
 _AT_ONCE = 1_000
@@ -37,7 +44,7 @@ _AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RowKind:
     """The tables of what is sent: conversions, or corrections of them."""
 
     sent: type[Delivery] | type[Adjustment]
@@ -49,8 +56,8 @@ class Kind:
     """Which one stood there in a request."""
 
 
-CONVERSIONS = Kind(Delivery, Transition, col(Transition.delivery), Attempt, col(Attempt.delivery))
-CORRECTIONS = Kind(
+CONVERSIONS = RowKind(Delivery, Transition, col(Transition.delivery), Attempt, col(Attempt.delivery))
+CORRECTIONS = RowKind(
     Adjustment,
     AdjustmentTransition,
     col(AdjustmentTransition.adjustment),
@@ -82,29 +89,31 @@ def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) 
     return {run: night for run, night in found.items() if night in nights}
 
 
-def numbers(session: Session, account: str, kind: Kind, runs_wanted: Collection[int]) -> dict[str, dict[int, Numbers]]:
+def numbers(
+    session: Session, account: str, kind: RowKind, runs_wanted: Collection[int]
+) -> dict[str, dict[int, NightNumbers]]:
     """What each of these runs did, by destination and run."""
-    found: dict[str, dict[int, Numbers]] = defaultdict(dict)
+    found: dict[str, dict[int, NightNumbers]] = defaultdict(dict)
     to = col(kind.moves.to_fate)
     rows = session.connection().execute(
         sqlalchemy.select(
             col(kind.sent.destination),
             col(kind.moves.run),
             _how_many(kind, _went_out(kind)),
-            _how_many(kind, to == Fate.ACCEPTED),
-            _how_many(kind, and_(to == Fate.REJECTED, ~_was_expected(kind))),
-            _how_many(kind, to == Fate.UNCONFIRMED),
+            _how_many(kind, to == DeliveryState.ACCEPTED),
+            _how_many(kind, and_(to == DeliveryState.REJECTED, ~_was_expected(kind))),
+            _how_many(kind, to == DeliveryState.UNCONFIRMED),
         )
         .join(kind.sent, col(kind.sent.id) == kind.moved)
         .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
         .group_by(col(kind.sent.destination), col(kind.moves.run))
     )
     for destination, run, sent, accepted, rejected, unconfirmed in rows:
-        found[destination][run] = Numbers(sent, accepted, rejected, unconfirmed)
+        found[destination][run] = NightNumbers(sent, accepted, rejected, unconfirmed)
     return found
 
 
-def reached(session: Session, ledger: Ledger, kind: Kind) -> set[tuple[str, str]]:
+def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
     """The destinations and actions that took something, or told that they had, in this run."""
     rows = session.exec(
         select(kind.sent.destination, kind.sent.action)
@@ -112,18 +121,18 @@ def reached(session: Session, ledger: Ledger, kind: Kind) -> set[tuple[str, str]
         .where(
             kind.moves.account == ledger.account,
             kind.moves.run == ledger.run,
-            col(kind.moves.to_fate).in_((Fate.SUBMITTED, Fate.ACCEPTED)),
+            col(kind.moves.to_fate).in_((DeliveryState.SUBMITTED, DeliveryState.ACCEPTED)),
         )
         .distinct()
     )
     return {(destination, action or "") for destination, action in rows}
 
 
-def in_doubt(session: Session, account: str, kind: Kind) -> dict[str, int]:
+def in_doubt(session: Session, account: str, kind: RowKind) -> dict[str, int]:
     """How many stand in doubt, by destination."""
     rows = session.exec(
         select(kind.sent.destination, func.count())
-        .where(kind.sent.account == account, kind.sent.fate == Fate.IN_DOUBT)
+        .where(kind.sent.account == account, kind.sent.fate == DeliveryState.IN_DOUBT)
         .group_by(col(kind.sent.destination))
     )
     return dict(list(rows))
@@ -135,7 +144,7 @@ def pending(session: Session, account: str, destination: str) -> list[tuple[str,
         select(Delivery.conversion, Delivery.expires_at).where(
             Delivery.account == account,
             Delivery.destination == destination,
-            Delivery.fate == Fate.PENDING,
+            Delivery.fate == DeliveryState.PENDING,
             col(Delivery.expires_at).is_not(None),
         )
     )
@@ -146,7 +155,7 @@ def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | N
     """Since when the delivery that has been due the longest could have gone out; None where none is due."""
     rows = session.exec(
         select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
-            Delivery.account == account, Delivery.fate == Fate.PENDING
+            Delivery.account == account, Delivery.fate == DeliveryState.PENDING
         ),
         execution_options={"yield_per": _AT_ONCE},
     )
@@ -163,19 +172,19 @@ def last_success(session: Session, account: str) -> datetime | None:
     ).one()
 
 
-def _how_many(kind: Kind, moves: ColumnElement[bool]) -> ColumnElement[int]:
+def _how_many(kind: RowKind, moves: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(distinct(kind.moved)).filter(moves)
 
 
-def _went_out(kind: Kind) -> ColumnElement[bool]:
+def _went_out(kind: RowKind) -> ColumnElement[bool]:
     before, to = col(kind.moves.from_fate), col(kind.moves.to_fate)
-    sent = and_(before == Fate.IN_FLIGHT, to.in_(_ARRIVED))
+    sent = and_(before == DeliveryState.IN_FLIGHT, to.in_(_ARRIVED))
     # A row that was blamed goes back until something sent with it has passed, and is rejected then.
-    blamed = and_(before == Fate.PENDING, to == Fate.REJECTED)
+    blamed = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     return or_(sent, blamed)
 
 
-def _was_expected(kind: Kind) -> ColumnElement[bool]:
+def _was_expected(kind: RowKind) -> ColumnElement[bool]:
     """Whether a rejection alarms nobody: as of a lead that is sent by contact data and came without an ad."""
     return exists().where(
         kind.attempted == kind.moved,
@@ -184,54 +193,56 @@ def _was_expected(kind: Kind) -> ColumnElement[bool]:
     )
 
 
-def on_record(session: Session, account: str) -> dict[CauseId, Notice]:
+def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
     """Every cause that was ever found."""
-    rows = session.exec(select(Notice).where(Notice.account == account).order_by(col(Notice.cause)))
-    return {CauseId.read(row.cause): row for row in rows}
+    rows = session.exec(select(IncidentRow).where(IncidentRow.account == account).order_by(col(IncidentRow.cause)))
+    return {IncidentId.read(row.cause): row for row in rows}
 
 
-def record_of(row: Notice | None) -> Record:
+def record_of(row: IncidentRow | None) -> IncidentRecord:
     """Where a cause stands."""
     if row is None:
-        return Record.NONE
-    return Record.OPEN if row.cleared_at is None else Record.CLEARED
+        return IncidentRecord.NONE
+    return IncidentRecord.OPEN if row.cleared_at is None else IncidentRecord.CLEARED
 
 
 def act(
     session: Session,
     account: str,
-    act: Act,
-    cause: Cause | None,
-    row: Notice | None,
+    act: IncidentAction,
+    cause: Incident | None,
+    row: IncidentRow | None,
     *,
     now: datetime,
 ) -> None:
     """Keep what becomes of a cause; `cause` is how it was found tonight, where it was."""
     match act:
-        case Act.OPEN if cause is not None:
+        case IncidentAction.OPEN if cause is not None:
             # One that came back before anybody heard of it is still the first message owed.
-            opened = row or Notice(account=account, cause=str(cause.id), title="", text="", first_seen_at=now)
+            opened = row or IncidentRow(account=account, cause=str(cause.id), title="", text="", first_seen_at=now)
             opened.title, opened.text = cause.title, cause.text
             opened.first_seen_at, opened.told_at, opened.cleared_at, opened.undelivered = now, None, None, "[]"
             session.add(opened)
-        case Act.KEEP if row is not None and cause is not None:
+        case IncidentAction.KEEP if row is not None and cause is not None:
             row.title, row.text = cause.title, cause.text
             session.add(row)
-        case Act.CLEAR if row is not None:
+        case IncidentAction.CLEAR if row is not None:
             row.cleared_at = now
             session.add(row)
         case _:
             pass
 
 
-def owe(session: Session, account: str, addresses: Collection[str]) -> list[Notice]:
+def owe(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:
     """The notices that addresses are owed, the oldest first; what no address is left to be told is owed no more.
 
     A notice that reached nobody is owed to every address there is now: the one it was meant for may have been mended.
     """
     owed = []
     rows = session.exec(
-        select(Notice).where(Notice.account == account).order_by(col(Notice.first_seen_at), col(Notice.cause))
+        select(IncidentRow)
+        .where(IncidentRow.account == account)
+        .order_by(col(IncidentRow.first_seen_at), col(IncidentRow.cause))
     )
     for row in rows:
         if row.told_at is None and (row.cleared_at is None or undelivered(row)):
@@ -245,7 +256,7 @@ def owe(session: Session, account: str, addresses: Collection[str]) -> list[Noti
     return owed
 
 
-def undelivered(row: Notice) -> Sequence[str]:
+def undelivered(row: IncidentRow) -> Sequence[str]:
     """The marks of the addresses that are still owed a notice."""
     marks: list[str] = json.loads(row.undelivered)
     return marks
@@ -253,7 +264,7 @@ def undelivered(row: Notice) -> Sequence[str]:
 
 def delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
     """Note that an address took a notice."""
-    row = session.get_one(Notice, (account, cause))
+    row = session.get_one(IncidentRow, (account, cause))
     row.undelivered = json.dumps([mark for mark in undelivered(row) if mark != address])
     row.told_at = row.told_at or now
     session.add(row)

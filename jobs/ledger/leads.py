@@ -33,25 +33,25 @@ from jobs.ledger.schema import (
     StatusChange,
     UnreadableLeadRow,
 )
-from jobs.rules.delivery_state import FROZEN, OPEN, Fate
+from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased
-from jobs.rules.model import Amount, Answer, Change, KnownClickId, LeadFacts, Origin, Unreadable
+from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, Origin, StatusEntered, UnreadableAmount
 
 _ERASED_AT_ONCE = 1_000
 """Click ids of one statement."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LeadReading:
     """A lead as a pull read it, reduced to what may be stored."""
 
     lead: Lead
     label: str | None
-    ad_user_data: Answer
-    ad_personalization: Answer
+    ad_user_data: ConsentAnswer
+    ad_personalization: ConsentAnswer
     where: Mapping[str, str]
     amounts: Mapping[str, Amount]
-    changes: Sequence[Change]
+    changes: Sequence[StatusEntered]
     click_ids: Sequence[KnownClickId]
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
     excluded: bool = False
@@ -95,7 +95,7 @@ def last_read(session: Session, account: str) -> datetime | None:
     return max((moment for moment in (seen, since) if moment is not None), default=None)
 
 
-def store(session: Session, account: str, readings: Sequence[Reading], *, seen_at: datetime) -> None:
+def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
     """Keep readings of leads, and have them planned; status changes and click ids only ever accumulate."""
     labels_seen.note(session, account, readings, seen_at=seen_at)
     ids = [reading.lead.id for reading in readings]
@@ -182,7 +182,10 @@ def plan_closing(session: Session, account: str, *, now: datetime) -> None:
 
 def plan_held_for(session: Session, account: str, *reasons: str) -> None:
     """Have leads judged again whose deliveries are held back for one of these reasons."""
-    held = (col(Delivery.fate) == Fate.WITHHELD, or_(*(col(Delivery.reason).startswith(each) for each in reasons)))
+    held = (
+        col(Delivery.fate) == DeliveryState.WITHHELD,
+        or_(*(col(Delivery.reason).startswith(each) for each in reasons)),
+    )
     _plan_with_delivery(session, account, *held)
 
 
@@ -327,7 +330,7 @@ def labels(session: Session, account: str, *, but: Collection[str]) -> list[tupl
     ]
 
 
-def _row(account: str, reading: Reading, seen_at: datetime) -> LeadRow:
+def _row(account: str, reading: LeadReading, seen_at: datetime) -> LeadRow:
     lead = reading.lead
     amounts = {path: _amount_text(amount) for path, amount in reading.amounts.items()}
     kept = {"where": dict(reading.where), "amounts": amounts}
@@ -350,14 +353,14 @@ def _row(account: str, reading: Reading, seen_at: datetime) -> LeadRow:
 
 
 def _amount_text(amount: Amount) -> str:
-    return f"<{amount.shape}>" if isinstance(amount, Unreadable) else str(amount)
+    return f"<{amount.shape}>" if isinstance(amount, UnreadableAmount) else str(amount)
 
 
 def _amount(text: str) -> Amount:
-    return Unreadable(text.strip("<>")) if text.startswith("<") else Decimal(text)
+    return UnreadableAmount(text.strip("<>")) if text.startswith("<") else Decimal(text)
 
 
-def _change_row(account: str, lead: LeadId, change: Change) -> StatusChange:
+def _change_row(account: str, lead: LeadId, change: StatusEntered) -> StatusChange:
     return StatusChange(
         account=account,
         lead=lead,
@@ -420,8 +423,8 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
             KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated) for click in clicks
         ),
         click_id_problem=row.click_id_problem,
-        ad_user_data=Answer(row.ad_user_data),
-        ad_personalization=Answer(row.ad_personalization),
+        ad_user_data=ConsentAnswer(row.ad_user_data),
+        ad_personalization=ConsentAnswer(row.ad_personalization),
         where=kept["where"],
         amounts={path: _amount(text) for path, text in kept["amounts"].items()},
         identifiers={destination: tuple(sorted(found)) for destination, found in identifiers.items()},
@@ -430,5 +433,5 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
     )
 
 
-def _change(row: StatusChange) -> Change:
-    return Change(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after)
+def _change(row: StatusChange) -> StatusEntered:
+    return StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after)

@@ -18,30 +18,40 @@ from jobs.ledger.schema import (
     Attempt,
     Delivery,
     LeadRow,
+    OutboxRow,
     Request,
-    Sendable,
     Transition,
 )
-from jobs.rules.delivery_state import FROZEN, Fate, check_move
+from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
 
 Sent = TypeVar("Sent", Delivery, Adjustment)
 _AT_ONCE = 1_000
 """Rows in memory at a time, where all are gone through."""
 
-WITH_REASON = frozenset({Fate.WITHHELD, Fate.SKIPPED, Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED})
+WITH_REASON = frozenset(
+    {
+        DeliveryState.WITHHELD,
+        DeliveryState.SKIPPED,
+        DeliveryState.PENDING,
+        DeliveryState.EXPIRED,
+        DeliveryState.CANCELLED,
+    }
+)
 UNANSWERED = ("open", "lost")
-SETTLED = frozenset({Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED})
+SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED})
 """An answer, or the end of waiting for one, after which a correction may follow."""
 SAYING_NOTHING = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 """Answers that leave a delivery in doubt once an earlier one was lost: too old now says nothing of the first time."""
-SETTLED_BY_PLATFORM = frozenset({Fate.REJECTED, Fate.UNCONFIRMED})
+SETTLED_BY_PLATFORM = frozenset({DeliveryState.REJECTED, DeliveryState.UNCONFIRMED})
 HELD = "surge"
 """The reason of a pending delivery that waits for a human, because far more is due than usual."""
 MAY_COUNT_TWICE = "may_count_twice"
 """The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
 
 
-def move(session: Session, ledger: Ledger, delivery: Sendable, to: Fate, cause: str, *, now: datetime) -> None:
+def move(
+    session: Session, ledger: Ledger, delivery: OutboxRow, to: DeliveryState, cause: str, *, now: datetime
+) -> None:
     """Move a delivery, and write down that it moved and why; staying where it is only updates its reason.
 
     An adjustment of one moves along the same table.
@@ -49,9 +59,9 @@ def move(session: Session, ledger: Ledger, delivery: Sendable, to: Fate, cause: 
     Raises:
         IllegalMoveError: the table of fates does not have the move.
     """
-    before = Fate(delivery.fate) if delivery.id is not None else None
+    before = DeliveryState(delivery.fate) if delivery.id is not None else None
     delivery.reason = cause if to in WITH_REASON else None
-    if to is Fate.UNCONFIRMED:
+    if to is DeliveryState.UNCONFIRMED:
         delivery.code = cause
     if before == to:
         session.add(delivery)
@@ -69,7 +79,7 @@ def move(session: Session, ledger: Ledger, delivery: Sendable, to: Fate, cause: 
 
 
 def record_move(
-    ledger: Ledger, moved: Sendable, before: Fate | None, to: Fate, cause: str, *, now: datetime
+    ledger: Ledger, moved: OutboxRow, before: DeliveryState | None, to: DeliveryState, cause: str, *, now: datetime
 ) -> Transition | AdjustmentTransition:
     """The record of a move, not stored yet."""
     match moved:
@@ -96,7 +106,7 @@ def record_move(
     assert_never(moved)
 
 
-def look_again(session: Session, settled: Sendable) -> None:
+def look_again(session: Session, settled: OutboxRow) -> None:
     """Have the lead looked at for corrections; what was retracted may also have to be told anew."""
     lead = session.get_one(LeadRow, (settled.account, settled.lead))
     lead.to_correct = True
@@ -104,13 +114,13 @@ def look_again(session: Session, settled: Sendable) -> None:
     session.add(lead)
 
 
-def doubt(delivery: Sendable, request: int, *, since: datetime) -> None:
+def doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None:
     """Note that the answer about a delivery's bytes was lost, with which request first and when that was sent."""
     delivery.doubtful_since = delivery.doubtful_since or since
     delivery.doubtful_request = delivery.doubtful_request or request
 
 
-def by_fate(session: Session, account: str, kind: type[Sent], fate: Fate) -> Iterator[Sent]:
+def by_fate(session: Session, account: str, kind: type[Sent], fate: DeliveryState) -> Iterator[Sent]:
     """Every one that stands at a fate, some in memory at a time."""
     standing = select(kind).where(kind.account == account, kind.fate == fate).order_by(col(kind.id))
     yield from session.exec(standing.execution_options(yield_per=_AT_ONCE))
@@ -119,13 +129,13 @@ def by_fate(session: Session, account: str, kind: type[Sent], fate: Fate) -> Ite
 def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
     """Those whose answer was lost, by where their bytes were sent."""
     found: dict[Target, list[Sent]] = {}
-    for row in by_fate(session, account, kind, Fate.IN_DOUBT):
+    for row in by_fate(session, account, kind, DeliveryState.IN_DOUBT):
         if row.destination == destination:
             found.setdefault(target_of(row), []).append(row)
     return found
 
 
-def in_doubt_since(session: Session, account: str, before: datetime) -> list[Sendable]:
+def in_doubt_since(session: Session, account: str, before: datetime) -> list[OutboxRow]:
     """Every delivery and every correction whose answer was lost before that."""
     return [
         *_in_doubt_since(session, account, Delivery, before),
@@ -134,29 +144,29 @@ def in_doubt_since(session: Session, account: str, before: datetime) -> list[Sen
 
 
 def _in_doubt_since(session: Session, account: str, kind: type[Sent], before: datetime) -> list[Sent]:
-    doubtful = (kind.account == account, kind.fate == Fate.IN_DOUBT, col(kind.doubtful_since) < before)
+    doubtful = (kind.account == account, kind.fate == DeliveryState.IN_DOUBT, col(kind.doubtful_since) < before)
     return list(session.exec(select(kind).where(*doubtful).order_by(col(kind.id))))
 
 
 def count_in_doubt(session: Session, account: str) -> Counter[str]:
     """How many deliveries and corrections there are whose answer was lost, by destination."""
     found: Counter[str] = Counter()
-    kinds: tuple[type[Sendable], ...] = (Delivery, Adjustment)
+    kinds: tuple[type[OutboxRow], ...] = (Delivery, Adjustment)
     for kind in kinds:
-        doubtful = (kind.account == account, kind.fate == Fate.IN_DOUBT)
+        doubtful = (kind.account == account, kind.fate == DeliveryState.IN_DOUBT)
         counts = select(kind.destination, func.count()).where(*doubtful).group_by(col(kind.destination))
         found.update(dict(session.exec(counts).all()))
     return found
 
 
-def open_or_awaited(session: Session, account: str, kind: type[Sendable]) -> int:
+def open_or_awaited(session: Session, account: str, kind: type[OutboxRow]) -> int:
     """How many will still move without anyone doing anything."""
-    moving = (Fate.PENDING, *FROZEN)
+    moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.fate).in_(moving))
     return session.exec(wanted).one()
 
 
-def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
+def moved_to(session: Session, ledger: Ledger, fate: DeliveryState) -> int:
     """How many deliveries and corrections this run has moved to a fate."""
     return sum(
         session.exec(
@@ -168,7 +178,7 @@ def moved_to(session: Session, ledger: Ledger, fate: Fate) -> int:
     )
 
 
-def rejected_in(session: Session, ledger: Ledger) -> list[Sendable]:
+def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
     """The deliveries, then the corrections, that this run saw rejected though nobody expected it."""
     deliveries = select(Transition.delivery).where(*_rejecting(ledger, Transition))
     corrections = select(AdjustmentTransition.adjustment).where(*_rejecting(ledger, AdjustmentTransition))
@@ -178,15 +188,15 @@ def rejected_in(session: Session, ledger: Ledger) -> list[Sendable]:
 def _rejecting(
     ledger: Ledger, moves: type[Transition] | type[AdjustmentTransition]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return col(moves.run) == ledger.run, col(moves.to_fate) == Fate.REJECTED
+    return col(moves.run) == ledger.run, col(moves.to_fate) == DeliveryState.REJECTED
 
 
 def _rejected(session: Session, kind: type[Sent], ids: SelectOfScalar[int]) -> list[Sent]:
-    unexpected = (kind.fate == Fate.REJECTED, kind.outcome != OutcomeClass.DROP_EXPECTED)
+    unexpected = (kind.fate == DeliveryState.REJECTED, kind.outcome != OutcomeClass.DROP_EXPECTED)
     return list(session.exec(select(kind).where(col(kind.id).in_(ids), *unexpected).order_by(col(kind.id))))
 
 
-def time_has_come(kind: type[Sendable], now: datetime) -> Iterator[ColumnElement[bool]]:
+def time_has_come(kind: type[OutboxRow], now: datetime) -> Iterator[ColumnElement[bool]]:
     """Whether both times have come that one waits for: the rules' and the platform's."""
     for at in (col(kind.not_before), col(kind.deferred_until)):
         yield or_(at.is_(None), at <= now)
@@ -194,13 +204,13 @@ def time_has_come(kind: type[Sendable], now: datetime) -> Iterator[ColumnElement
 
 def release(session: Session, account: str) -> None:
     """Note that no delivery and no correction waits for a human any more."""
-    kinds: tuple[type[Sendable], ...] = (Delivery, Adjustment)
+    kinds: tuple[type[OutboxRow], ...] = (Delivery, Adjustment)
     for kind in kinds:
-        held = (col(kind.account) == account, col(kind.fate) == Fate.PENDING, col(kind.reason) == HELD)
+        held = (col(kind.account) == account, col(kind.fate) == DeliveryState.PENDING, col(kind.reason) == HELD)
         session.exec(update(kind).where(*held).values(reason="due"))
 
 
-def unanswered(session: Session, delivery: Sendable) -> list[datetime]:
+def unanswered(session: Session, delivery: OutboxRow) -> list[datetime]:
     """When each run that sent the delivery, and never learnt what became of it, last did so; the first run first."""
     place, whose = places_of(delivery)
     sent = select(Request.run, Request.sent_at).join(place, col(place.request) == col(Request.id))
@@ -212,13 +222,13 @@ def unanswered(session: Session, delivery: Sendable) -> list[datetime]:
     return list(dict(session.exec(lost.order_by(col(Request.id))).all()).values())
 
 
-def last_request(session: Session, sent: Sendable) -> int:
+def last_request(session: Session, sent: OutboxRow) -> int:
     """The request it was last sent in; 0 where it never was."""
     place, whose = places_of(sent)
     return session.exec(select(func.max(place.request)).where(whose)).one() or 0
 
 
-def places_of(sent: Sendable) -> tuple[type[Attempt] | type[AdjustmentAttempt], ColumnElement[bool]]:
+def places_of(sent: OutboxRow) -> tuple[type[Attempt] | type[AdjustmentAttempt], ColumnElement[bool]]:
     """The table of its places in requests, and which of them are its own."""
     match sent:
         case Delivery():
@@ -228,28 +238,28 @@ def places_of(sent: Sendable) -> tuple[type[Attempt] | type[AdjustmentAttempt], 
     assert_never(sent)
 
 
-def why(delivery: Sendable) -> str:
+def why(delivery: OutboxRow) -> str:
     """What is told of where a delivery stands; `WHY` for one that is in hand."""
     if delivery.fate in SETTLED_BY_PLATFORM:
         return delivery.code or ""
-    if delivery.fate == Fate.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
+    if delivery.fate == DeliveryState.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
         return MAY_COUNT_TWICE
     return delivery.reason or ""
 
 
-def target_of(delivery: Sendable) -> Target:
+def target_of(delivery: OutboxRow) -> Target:
     """Where a delivery was sent."""
     parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
     transport, owner, action, source = (part or "" for part in parts)
     return Target(transport, owner, action, source)
 
 
-def key_of(delivery: Sendable) -> DeliveryKey:
+def key_of(delivery: OutboxRow) -> DeliveryKey:
     """The key a platform knows it by."""
     return DeliveryKey(delivery.key)
 
 
-def number(delivery: Sendable) -> int:
+def number(delivery: OutboxRow) -> int:
     """The row's number, which a stored delivery always has."""
     if delivery.id is None:
         raise ValueError("the delivery is not stored yet")

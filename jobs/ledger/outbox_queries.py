@@ -24,7 +24,7 @@ from jobs.ledger.schema import (
     Request,
     Transition,
 )
-from jobs.rules.delivery_state import FROZEN, OPEN, Fate
+from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
 from jobs.rules.model import delivery_key
 
 _AT_ONCE = 1_000
@@ -33,7 +33,7 @@ TOLD_BY_OTHERS = "already_sent"
 """The reason of a skipped delivery that a human says the platform has by other means; it never goes out."""
 WHY = case(
     (col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code),
-    (and_(col(Delivery.fate) == Fate.ACCEPTED, col(Delivery.may_count_twice)), MAY_COUNT_TWICE),
+    (and_(col(Delivery.fate) == DeliveryState.ACCEPTED, col(Delivery.may_count_twice)), MAY_COUNT_TWICE),
     else_=Delivery.reason,
 )
 """What is told of where a delivery stands: the platform's word, or ours."""
@@ -52,15 +52,15 @@ def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[st
 def tell_by_others(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
     """Have a delivery never go out, because the platform has it by other means; that is on record wherever it stood."""
     delivery.counts_from = delivery.assumed_at = delivery.agreed_in = delivery.not_before = None
-    stood = Fate(delivery.fate)
-    move(session, ledger, delivery, Fate.SKIPPED, TOLD_BY_OTHERS, now=now)
-    if stood is Fate.SKIPPED:
+    stood = DeliveryState(delivery.fate)
+    move(session, ledger, delivery, DeliveryState.SKIPPED, TOLD_BY_OTHERS, now=now)
+    if stood is DeliveryState.SKIPPED:
         session.add(record_move(ledger, delivery, stood, stood, TOLD_BY_OTHERS, now=now))
 
 
 def is_told_by_others(delivery: Delivery) -> bool:
     """Whether a human has said that the platform has it by other means."""
-    return delivery.fate == Fate.SKIPPED and delivery.reason == TOLD_BY_OTHERS
+    return delivery.fate == DeliveryState.SKIPPED and delivery.reason == TOLD_BY_OTHERS
 
 
 def due(
@@ -117,7 +117,7 @@ def _due(
     return (
         col(Delivery.account) == account,
         col(Delivery.destination) == destination,
-        col(Delivery.fate) == Fate.PENDING,
+        col(Delivery.fate) == DeliveryState.PENDING,
         col(Delivery.conversion).in_(conversions),
         *time_has_come(Delivery, now),
         ~status_labels.waiting(col(Delivery.lead), account),
@@ -154,17 +154,20 @@ def put_off_again(session: Session, ledger: Ledger) -> list[str]:
     One that it put off when asked for its outcome may be on its way again already.
     """
     was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
-    late = func.max(case((col(Transition.from_fate) == Fate.SUBMITTED, 1), else_=0))
+    late = func.max(case((col(Transition.from_fate) == DeliveryState.SUBMITTED, 1), else_=0))
     # From tonight's moves to their deliveries: by the account all that waits would be gone through move by move.
     tonight = (
         select(Transition.delivery, late.label("late"))
         .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.cause))
-        .where(Transition.run == ledger.run, Transition.to_fate == Fate.PENDING, was_put_off)
+        .where(Transition.run == ledger.run, Transition.to_fate == DeliveryState.PENDING, was_put_off)
         .group_by(col(Transition.delivery))
         .subquery()
     )
     runs = _runs().where(Attempt.delivery == Delivery.id, was_put_off).scalar_subquery()
-    here = or_(col(Delivery.fate) == Fate.PENDING, and_(col(Delivery.fate) == Fate.SUBMITTED, tonight.c.late == 1))
+    here = or_(
+        col(Delivery.fate) == DeliveryState.PENDING,
+        and_(col(Delivery.fate) == DeliveryState.SUBMITTED, tonight.c.late == 1),
+    )
     return list(
         session.exec(
             select(Delivery.lead)
@@ -304,7 +307,7 @@ def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[i
             Adjustment.account == account,
             col(Adjustment.lead).in_(ids),
             Adjustment.kind == AdjustmentKind.RETRACTION,
-            Adjustment.fate == Fate.ACCEPTED,
+            Adjustment.fate == DeliveryState.ACCEPTED,
         )
     )
     return {row.delivery: row.at for row in rows}
@@ -325,7 +328,7 @@ def _due_adjustment(account: str, destination: str, now: datetime) -> tuple[Colu
     return (
         col(Adjustment.account) == account,
         col(Adjustment.destination) == destination,
-        col(Adjustment.fate) == Fate.PENDING,
+        col(Adjustment.fate) == DeliveryState.PENDING,
         *time_has_come(Adjustment, now),
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy import Integer, cast, exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
-from jobs.alerts.detectors import Begun, Sample, Share
+from jobs.alerts.detectors import ClickIdShare, QualifiedConversion, SampledLead
 from jobs.ledger import outbox_queries
 from jobs.ledger.outbox import HELD, Sent, places_of, why
 from jobs.ledger.outbox_queries import WHY
@@ -25,15 +25,15 @@ from jobs.ledger.schema import (
     ClickIdRow,
     Delivery,
     LeadRow,
+    OutboxRow,
     Request,
     Run,
-    Sendable,
     StatusChange,
     Transition,
     UnreadableLeadRow,
 )
-from jobs.rules.delivery_state import Fate
-from jobs.rules.model import Answer
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import ConsentAnswer
 
 NEAR_IDS = 5
 _AT_ONCE = 1_000
@@ -42,12 +42,12 @@ _CENTS = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class StateCount:
     """Deliveries that stand alike."""
 
     conversion: str
     destination: str
-    fate: Fate
+    fate: DeliveryState
     reason: str
     """The rules' code or the platform's, without a detail; `due` for what goes out next."""
     count: int
@@ -60,13 +60,13 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class DeliveryStanding:
     """Where one conversion of one lead, or a correction of it, stands."""
 
     lead: str
     conversion: str
     destination: str
-    fate: Fate
+    fate: DeliveryState
     reason: str
     """As a tally has it."""
     since: datetime
@@ -77,7 +77,7 @@ class Stand:
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class AwaitedOutcomes:
     """Requests whose outcome is not known yet."""
 
     requests: int
@@ -87,7 +87,7 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class RequestOfDelivery:
     """One request a delivery was in."""
 
     sent_at: datetime
@@ -99,7 +99,7 @@ class Sending:
 
 def tallies(
     session: Session, account: str, *, now: datetime, run: int | None = None, agreed_in: int | None = None
-) -> tuple[Tally, ...]:
+) -> tuple[StateCount, ...]:
     """Where deliveries stand, all of them, those that moved in a run, or those a human agreed to in one.
 
     Ordered by conversion and fate.
@@ -113,24 +113,24 @@ def tallies(
     return ordered([*_settled_tallies(session, mine), *_pending_tallies(session, mine, now)])
 
 
-def ordered(found: Iterable[Tally]) -> tuple[Tally, ...]:
+def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
     """By conversion and destination, then as fates follow one another, the most frequent reason first."""
-    order = list(Fate)
+    order = list(DeliveryState)
     place = operator.attrgetter("conversion", "destination")
 
-    def key(each: Tally) -> tuple[str | int, ...]:
+    def key(each: StateCount) -> tuple[str | int, ...]:
         return (*place(each), order.index(each.fate), -each.count, each.reason, each.held_for or "")
 
     return tuple(sorted(found, key=key))
 
 
-def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[Tally]:
+def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[StateCount]:
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
     # A value is text with two decimals, so that it adds up exactly.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
         sqlalchemy.select(*place, WHY, col(Delivery.held_for), func.count(), cents)
-        .where(*mine, col(Delivery.fate) != Fate.PENDING)
+        .where(*mine, col(Delivery.fate) != DeliveryState.PENDING)
         .group_by(*place, WHY, col(Delivery.held_for))
     )
     counts: Counter[tuple[str, str, str, str, str | None]] = Counter()
@@ -140,27 +140,34 @@ def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
         counts[key] += count
         worth[key] += sum_of_cents or 0
     return [
-        Tally(conversion, destination, Fate(fate), reason, count, worth[key] * _CENTS, held_for=held_for)
+        StateCount(conversion, destination, DeliveryState(fate), reason, count, worth[key] * _CENTS, held_for=held_for)
         for key, count in counts.items()
         for conversion, destination, fate, reason, held_for in [key]
     ]
 
 
-def _pending_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]], now: datetime) -> list[Tally]:
+def _pending_tallies(
+    session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]], now: datetime
+) -> list[StateCount]:
     counts: Counter[tuple[str, str, str]] = Counter()
     worth: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     first: dict[tuple[str, str, str], datetime] = {}
-    pending = select(Delivery).where(*mine, Delivery.fate == Fate.PENDING)
+    pending = select(Delivery).where(*mine, Delivery.fate == DeliveryState.PENDING)
     for row in session.exec(pending.execution_options(yield_per=_AT_ONCE)):
         key, due_at = (row.conversion, row.destination, reason_told(row, now)), due_time(row)
         counts[key] += 1
         worth[key] += Decimal(row.value or 0)
         if due_at is not None and due_at > now:
             first[key] = min(due_at, first.get(key, due_at))
-    return [Tally(*key[:2], Fate.PENDING, key[2], count, worth[key], first.get(key)) for key, count in counts.items()]
+    return [
+        StateCount(*key[:2], DeliveryState.PENDING, key[2], count, worth[key], first.get(key))
+        for key, count in counts.items()
+    ]
 
 
-def stands(session: Session, account: str, fates: Collection[Fate], *, now: datetime) -> Iterator[Stand]:
+def stands(
+    session: Session, account: str, fates: Collection[DeliveryState], *, now: datetime
+) -> Iterator[DeliveryStanding]:
     """Every delivery at one of these fates, then every correction at one, each kind's last to come there first."""
     deliveries = select(func.max(Transition.at)).where(Transition.delivery == Delivery.id)
     yield from _stands(session, account, Delivery, deliveries.scalar_subquery(), fates, now=now)
@@ -173,10 +180,10 @@ def _stands(
     account: str,
     kind: type[Sent],
     since: sqlalchemy.ScalarSelect[datetime],
-    fates: Collection[Fate],
+    fates: Collection[DeliveryState],
     *,
     now: datetime,
-) -> Iterator[Stand]:
+) -> Iterator[DeliveryStanding]:
     rows = session.exec(
         select(kind, since)
         .where(kind.account == account, col(kind.fate).in_(fates))
@@ -184,11 +191,11 @@ def _stands(
         .execution_options(yield_per=_AT_ONCE)
     )
     for row, at in rows:
-        yield Stand(
+        yield DeliveryStanding(
             row.lead,
             row.conversion,
             row.destination,
-            Fate(row.fate),
+            DeliveryState(row.fate),
             reason_told(row, now),
             at,
             is_correction=isinstance(row, Adjustment),
@@ -196,26 +203,26 @@ def _stands(
         )
 
 
-def reason_told(row: Sendable, now: datetime) -> str:
+def reason_told(row: OutboxRow, now: datetime) -> str:
     """Why something stands where it does, without a detail; `due` for what goes out next."""
-    if row.fate == Fate.PENDING and row.reason != HELD:
+    if row.fate == DeliveryState.PENDING and row.reason != HELD:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
             return "due"
     return why(row).partition(":")[0]
 
 
-def due_time(delivery: Sendable) -> datetime | None:
+def due_time(delivery: OutboxRow) -> datetime | None:
     """When a pending delivery may go out: its own time, or the platform's delay where that is later."""
     times = [at for at in (delivery.not_before, delivery.deferred_until) if at is not None]
     return max(times, default=None)
 
 
-def awaited(session: Session, account: str) -> Awaited:
+def awaited(session: Session, account: str) -> AwaitedOutcomes:
     """What the platforms still owe an answer to."""
     waiting = (Request.account == account, Request.state == RequestState.RECEIVED)
     counts = select(func.count(), func.coalesce(func.sum(Request.rows), 0), func.min(Request.resolve_after))
-    return Awaited(*session.exec(counts.where(*waiting)).one())
+    return AwaitedOutcomes(*session.exec(counts.where(*waiting)).one())
 
 
 def last_run(session: Session, account: str) -> Run | None:
@@ -253,7 +260,7 @@ def history(session: Session, delivery: int) -> list[Transition]:
     return list(session.exec(select(Transition).where(Transition.delivery == delivery).order_by(col(Transition.id))))
 
 
-def sendings(session: Session, sent: Sendable) -> list[Sending]:
+def sendings(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
     """Every request a delivery, or adjustment, was in, oldest first."""
     place, whose = places_of(sent)
     rows = session.exec(
@@ -262,12 +269,15 @@ def sendings(session: Session, sent: Sendable) -> list[Sending]:
         .where(whose)
         .order_by(col(Request.id))
     )
-    return [Sending(request.sent_at, request.state, request.ticket, code or request.code) for code, request in rows]
+    return [
+        RequestOfDelivery(request.sent_at, request.state, request.ticket, code or request.code)
+        for code, request in rows
+    ]
 
 
 def sent(session: Session, account: str) -> list[Delivery]:
     """Every delivery that ever went out and is settled."""
-    settled = (Fate.ACCEPTED, Fate.REJECTED, Fate.UNCONFIRMED)
+    settled = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCONFIRMED)
     return list(
         session.exec(
             select(Delivery)
@@ -285,11 +295,11 @@ def corrections(session: Session, account: str) -> Iterator[Adjustment]:
 
 LATEST = 50
 """How many of the latest are looked at: what broke is seen soon, and chance is not taken for it."""
-STOPPED = (Fate.WITHHELD, Fate.EXPIRED)
+STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
 
-def begun(session: Session, *, run: int, since: datetime) -> Iterator[Begun]:
+def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
     """The conversions that qualified in a run since then; in order, with why they could not be sent."""
     rows = session.exec(
         select(Transition.to_fate, Transition.cause, Delivery.conversion, Delivery.destination)
@@ -297,19 +307,19 @@ def begun(session: Session, *, run: int, since: datetime) -> Iterator[Begun]:
         .where(
             Transition.run == run,
             col(Transition.from_fate).is_(None),
-            Transition.to_fate != Fate.SKIPPED,
+            Transition.to_fate != DeliveryState.SKIPPED,
             # One that proved to be another platform's, or told by other means, never qualified here.
-            Delivery.fate != Fate.SKIPPED,
+            Delivery.fate != DeliveryState.SKIPPED,
             Transition.at >= since,
         )
         .order_by(col(Transition.id)),
         execution_options={"yield_per": _AT_ONCE},
     )
     for fate, cause, conversion, destination in rows:
-        yield Begun(conversion, destination, cause if fate in STOPPED else None)
+        yield QualifiedConversion(conversion, destination, cause if fate in STOPPED else None)
 
 
-def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[Begun]:
+def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
     """The same of the runs before it."""
     # A run that began long before it moved something is none of a working machine's.
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
@@ -323,7 +333,7 @@ def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) 
     return {place for place in places if outbox_queries.is_any(session, account, *place)}
 
 
-def newest(session: Session, account: str) -> list[Sample]:
+def newest(session: Session, account: str) -> list[SampledLead]:
     """The leads created last."""
     rows = session.exec(
         select(LeadRow)
@@ -334,7 +344,7 @@ def newest(session: Session, account: str) -> list[Sample]:
     return [_sample(row) for row in rows]
 
 
-def entered(session: Session, account: str, conversions: Collection[str]) -> list[Sample]:
+def entered(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:
     """The leads that had one of these conversions last, and do not wait for anything any more."""
     if not conversions:
         return []
@@ -342,7 +352,7 @@ def entered(session: Session, account: str, conversions: Collection[str]) -> lis
         col(Delivery.account) == account,
         col(Delivery.lead) == col(LeadRow.id),
         col(Delivery.conversion).in_(conversions),
-        col(Delivery.fate) != Fate.PENDING,
+        col(Delivery.fate) != DeliveryState.PENDING,
     )
     rows = session.exec(
         select(LeadRow)
@@ -380,12 +390,12 @@ def reached(session: Session, account: str, labels: Collection[str] | None, *, e
     return len(session.exec(leads.limit(enough)).all())
 
 
-def share(session: Session, account: str, span: tuple[datetime, datetime]) -> Share:
+def share(session: Session, account: str, span: tuple[datetime, datetime]) -> ClickIdShare:
     """How many leads were created in a time, and how many of them carry a click id."""
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
     clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
     leads, with_click = session.exec(select(func.count(), func.count().filter(clicked)).where(*created)).one()
-    return Share(leads, with_click)
+    return ClickIdShare(leads, with_click)
 
 
 def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
@@ -414,6 +424,11 @@ def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
     return found
 
 
-def _sample(row: LeadRow) -> Sample:
+def _sample(row: LeadRow) -> SampledLead:
     kept = json.loads(row.facts)
-    return Sample(Answer(row.ad_user_data), Answer(row.ad_personalization), kept["where"], frozenset(kept["amounts"]))
+    return SampledLead(
+        ConsentAnswer(row.ad_user_data),
+        ConsentAnswer(row.ad_personalization),
+        kept["where"],
+        frozenset(kept["amounts"]),
+    )

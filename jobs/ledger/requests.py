@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from connectors.records import Outcome, OutcomeClass, Target
 from jobs.ledger.outbox import number, places_of
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, AdjustmentAttempt, Attempt, Delivery, Place, Request, Sendable
+from jobs.ledger.schema import Adjustment, AdjustmentAttempt, Attempt, Delivery, OutboxRow, Place, Request
 
 
 class RequestState(StrEnum):
@@ -60,7 +60,7 @@ def begin(
     ledger: Ledger,
     target: Target,
     destination: str,
-    batch: Sequence[Sendable],
+    batch: Sequence[OutboxRow],
     *,
     now: datetime,
 ) -> int:
@@ -83,7 +83,7 @@ def begin(
     return made
 
 
-def _place(request: int, position: int, sent: Sendable) -> Place:
+def _place(request: int, position: int, sent: OutboxRow) -> Place:
     match sent:
         case Delivery():
             return Attempt(request=request, position=position, delivery=number(sent))
@@ -100,7 +100,7 @@ def get(session: Session, request: int) -> Request:
     return found
 
 
-def rows(session: Session, request: int) -> list[tuple[Place, Sendable]]:
+def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
     """The attempts of a request with their deliveries, or adjustments, in the order they were sent."""
     delivered = session.exec(
         select(Attempt, Delivery)
@@ -117,7 +117,7 @@ def rows(session: Session, request: int) -> list[tuple[Place, Sendable]]:
     return [*delivered, *adjusted]
 
 
-def sent_before(session: Session, sent: Sendable, request: int) -> bool:
+def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
     """Whether an earlier request may have brought the delivery, or adjustment, to the platform."""
     arrived = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
     place, whose = places_of(sent)
@@ -134,7 +134,7 @@ def sent_before(session: Session, sent: Sendable, request: int) -> bool:
     return session.exec(earlier).first() is not None
 
 
-def last_sent(session: Session, sent: Sendable) -> datetime | None:
+def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
     """When the last request was made that may have brought it to the platform; None where none did."""
     place, whose = places_of(sent)
     times = select(func.max(Request.sent_at)).join(place, col(place.request) == col(Request.id))

@@ -13,7 +13,7 @@ from jobs.ledger import outbox, outbox_queries
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, AdjustmentTransition, BackfillPlace, Delivery, LeadRow, Transition
-from jobs.rules.delivery_state import OPEN, Fate
+from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.eligibility import ANOTHER_PLATFORM
 from jobs.rules.model import Origin
 
@@ -65,7 +65,9 @@ def codes(session: Session, account: str) -> list[str]:
 
 
 def _codes(session: Session, account: str, kind: type[Sent]) -> Iterator[str]:
-    for code in session.exec(select(kind.code).where(kind.account == account, kind.fate == Fate.REJECTED).distinct()):
+    for code in session.exec(
+        select(kind.code).where(kind.account == account, kind.fate == DeliveryState.REJECTED).distinct()
+    ):
         if code is not None:
             yield code
 
@@ -81,12 +83,12 @@ def requeue(
 ) -> int:
     """Put back in the queue those of these that are still rejected and whose leads are among these; how many."""
     count = 0
-    for row in session.exec(select(kind).where(col(kind.id).in_(numbers), kind.fate == Fate.REJECTED)):
+    for row in session.exec(select(kind).where(col(kind.id).in_(numbers), kind.fate == DeliveryState.REJECTED)):
         if LeadId(row.lead) not in leads:
             continue
         if isinstance(row, Delivery):
             row.agreed_in = ledger.run
-        outbox.move(session, ledger, row, Fate.PENDING, AGAIN, now=now)
+        outbox.move(session, ledger, row, DeliveryState.PENDING, AGAIN, now=now)
         lead = session.get_one(LeadRow, (row.account, row.lead))
         lead.to_plan = lead.to_correct = True
         session.add(lead)
@@ -99,7 +101,7 @@ def _meant(
 ) -> list[ColumnElement[bool]]:
     meant = [
         col(kind.account) == account,
-        col(kind.fate) == Fate.REJECTED,
+        col(kind.fate) == DeliveryState.REJECTED,
         tuple_(col(kind.conversion), col(kind.destination)).in_(list(places)),
     ]
     if wanted.code is not None:
@@ -118,7 +120,7 @@ def _is_followed() -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BackfillRequest:
     """What a human asks to have sent: changes from an instant on and before another, perhaps of one kind only."""
 
     start: datetime
@@ -134,14 +136,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReadingPosition:
     """Where a reading begins."""
 
     started_at: datetime
     resume: str | None
 
 
-def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> Place:
+def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> ReadingPosition:
     """Where to read: on from an interrupted reading of the same leads, else from the first page.
 
     Where contact data is wanted it starts over once another run has come between: that erased what nothing was to be
@@ -171,7 +173,7 @@ def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | 
         # What all pages have in common, those before the place and those after it.
         row.fresh_to = fresh_to and row.fresh_to and min(fresh_to, row.fresh_to)
         session.add(row)
-        return Place(row.started_at, row.resume)
+        return ReadingPosition(row.started_at, row.resume)
 
 
 def _lacks_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime | None) -> bool:
@@ -197,7 +199,7 @@ def end_reading(ledger: Ledger) -> None:
 
 
 def skipped(
-    session: Session, account: str, asked: Asked, *, after: Delivery | None, limit: int
+    session: Session, account: str, asked: BackfillRequest, *, after: Delivery | None, limit: int
 ) -> list[tuple[Delivery, LeadRow]]:
     """The next deliveries, by destination and time, that stand before their start and may lie in the time asked for.
 
@@ -211,7 +213,7 @@ def skipped(
         .join(LeadRow, and_(col(LeadRow.account) == col(Delivery.account), col(LeadRow.id) == col(Delivery.lead)))
         .where(
             Delivery.account == account,
-            Delivery.fate == Fate.SKIPPED,
+            Delivery.fate == DeliveryState.SKIPPED,
             Delivery.reason != outbox_queries.TOLD_BY_OTHERS,
             ~col(Delivery.reason).startswith(ANOTHER_PLATFORM),
             *later,
@@ -227,7 +229,7 @@ def skipped(
     return list(rows)
 
 
-def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: Asked) -> None:
+def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: BackfillRequest) -> None:
     """Have a delivery count that a human agreed to, and its lead judged again; it moves once that is done."""
     delivery.counts_from = min(delivery.counts_from or asked.start, asked.start)
     delivery.agreed_in = ledger.run
@@ -237,7 +239,7 @@ def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: Asked) -
     session.add(lead)
 
 
-def agree_again(session: Session, ledger: Ledger, asked: Asked) -> None:
+def agree_again(session: Session, ledger: Ledger, asked: BackfillRequest) -> None:
     """Have what an earlier backfill of the same time left open go out with this one."""
     session.exec(
         update(Delivery)
@@ -279,13 +281,13 @@ def known(session: Session, account: str, ids: Sequence[LeadId]) -> set[LeadId]:
     return {LeadId(lead) for lead in found}
 
 
-def _kind(asked: Asked) -> Iterator[ColumnElement[bool]]:
+def _kind(asked: BackfillRequest) -> Iterator[ColumnElement[bool]]:
     if asked.conversion is not None:
         yield col(Delivery.conversion) == asked.conversion
     if asked.destination is not None:
         yield col(Delivery.destination) == asked.destination
 
 
-def _within(at: datetime | None, asked: Asked) -> ColumnElement[bool]:
+def _within(at: datetime | None, asked: BackfillRequest) -> ColumnElement[bool]:
     """Whether a column's instant lies in the time asked for."""
     return and_(col(at) >= asked.start, col(at) < asked.end)

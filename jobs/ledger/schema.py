@@ -172,7 +172,7 @@ class UnreadableLeadRow(SQLModel, table=True):
     """The run that told of it."""
 
 
-class LabelRow(SQLModel, table=True):
+class StatusLabel(SQLModel, table=True):
     """A status label that was ever seen."""
 
     __tablename__ = "label"
@@ -203,7 +203,7 @@ class LabelMove(SQLModel, table=True):
     """Whether nothing is decided of it until then, because a status may have been renamed."""
 
 
-class RelabelRow(SQLModel, table=True):
+class StatusRename(SQLModel, table=True):
     """A status that was renamed in Oplead."""
 
     __tablename__ = "relabel"
@@ -328,7 +328,7 @@ class Delivery(SQLModel, table=True):
     outcome: str | None = None
 
 
-class Counted(SQLModel, table=True):
+class DedupKey(SQLModel, table=True):
     """What a delivery is known again by, where its conversion counts once per click or person."""
 
     __table_args__ = (_of_lead(), Index(None, "account", "lead", "conversion", "destination", "mark"))
@@ -386,7 +386,7 @@ class Transition(SQLModel, table=True):
     cause: str
 
 
-class Notice(SQLModel, table=True):
+class IncidentRow(SQLModel, table=True):
     """A cause for which a human is needed, from the night it was first found to the one it had cleared by."""
 
     account: str = Field(primary_key=True)
@@ -478,7 +478,7 @@ class AdjustmentTransition(SQLModel, table=True):
     cause: str
 
 
-Sendable = Delivery | Adjustment
+OutboxRow = Delivery | Adjustment
 """What goes out in requests, and moves along the table of fates."""
 Place = Attempt | AdjustmentAttempt
 """Where one of them stood in one request."""

@@ -10,8 +10,8 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from jobs.ledger import status_labels as labels_seen
-from jobs.ledger.database import Found, LedgerError, explained, look, read_only
-from jobs.ledger.schema import Adjustment, Counted, Delivery, Start
+from jobs.ledger.database import FileKind, LedgerError, explained, look, read_only
+from jobs.ledger.schema import Adjustment, DedupKey, Delivery, Start
 from jobs.rules.model import Route, Starts
 
 
@@ -58,7 +58,7 @@ def take_back(session: Session, account: str, *, since: datetime) -> None:
 
 def rename(session: Session, account: str, *, old: str, new: str) -> None:
     """Carry what is on record of a conversion over to its new id; keys stay as they were sent."""
-    for table in (Start, Delivery, Counted, Adjustment):
+    for table in (Start, Delivery, DedupKey, Adjustment):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
         )
@@ -155,32 +155,32 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableNeighbour:
     """A file or folder of which nobody can tell whether it is a ledger, or whose."""
 
     why: str
     """A sentence that names it."""
 
 
-def neighbours(path: Path) -> Iterator[Neighbour | Unreadable]:
+def neighbours(path: Path) -> Iterator[Neighbour | UnreadableNeighbour]:
     """The other ledgers in the folder of this one, by name, and what cannot be read there."""
     try:
         with explained(path.parent):
             files = sorted(path.parent.iterdir()) if path.parent.exists() else []
     except LedgerError as error:
-        yield Unreadable(str(error))
+        yield UnreadableNeighbour(str(error))
         return
     for file in files:
         if file != path:
             yield from _at(file)
 
 
-def _at(file: Path) -> list[Neighbour] | list[Unreadable]:
+def _at(file: Path) -> list[Neighbour] | list[UnreadableNeighbour]:
     try:
         with explained(file):
-            return _in(file) if file.is_file() and look(file) is Found.LEDGER else []
+            return _in(file) if file.is_file() and look(file) is FileKind.LEDGER else []
     except LedgerError as error:
-        return [Unreadable(str(error))]
+        return [UnreadableNeighbour(str(error))]
 
 
 def _in(file: Path) -> list[Neighbour]:

@@ -13,12 +13,12 @@ from sqlmodel import Session, col, select
 
 from connectors.records import Lead
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import LabelMove, LabelRow, LeadRow, RelabelRow, Run, StatusChange
-from jobs.rules.model import Change, Origin, normalise_label
+from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
+from jobs.rules.model import Origin, StatusEntered, normalise_label
 from jobs.rules.status_rename import (
     FEWEST,
-    Dated,
-    Move,
+    EntryDating,
+    LabelChange,
     Sightings,
     are_two,
     as_observed,
@@ -35,7 +35,7 @@ Meanings = Mapping[str, str]
 """Where the settings put the labels they name."""
 
 
-class Read(Protocol):
+class ReadLabel(Protocol):
     """A lead as a pull read it."""
 
     @property
@@ -47,11 +47,11 @@ class Read(Protocol):
         """Its present label, normalised."""
 
     @property
-    def changes(self) -> Sequence[Change]:
+    def changes(self) -> Sequence[StatusEntered]:
         """The status changes that are new to us."""
 
 
-def note(session: Session, account: str, readings: Sequence[Read], *, seen_at: datetime) -> None:
+def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_at: datetime) -> None:
     """Remember the labels of leads that are about to be stored, and which leads wait until those are understood.
 
     A lead on record that shows a label nobody had before may have changed, or its status may have another name now;
@@ -65,7 +65,7 @@ def note(session: Session, account: str, readings: Sequence[Read], *, seen_at: d
     for reading in readings:
         if reading.lead.id not in on_record:
             continue
-        move = Move(on_record[reading.lead.id], reading.label or "")
+        move = LabelChange(on_record[reading.lead.id], reading.label or "")
         shown = {change.label for change in reading.changes}
         waits = not tells_them_apart(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
@@ -82,7 +82,7 @@ def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
 
 def are_all_settled(session: Session, account: str) -> bool:
     """Whether every label seen was there in a complete reading that could tell what it is, and no lead waits."""
-    open_ones = select(LabelRow.label).where(LabelRow.account == account, ~col(LabelRow.settled))
+    open_ones = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     waiting_ones = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
     return all(session.exec(each.limit(1)).first() is None for each in (open_ones, waiting_ones))
 
@@ -98,7 +98,7 @@ def on_leads(session: Session, account: str) -> Iterator[str]:
 
 def newest_unsettled(session: Session, account: str) -> datetime | None:
     """When the newest label came up that nobody has told from a renamed one yet; None where there is none."""
-    wanted = select(func.max(LabelRow.seen_at)).where(LabelRow.account == account, ~col(LabelRow.settled))
+    wanted = select(func.max(StatusLabel.seen_at)).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     return session.exec(wanted).one()
 
 
@@ -109,14 +109,14 @@ def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datet
     settle_merges(session, ledger, meanings, since=since, borne=seen.last)
     verdict = judge_labels(seen, meanings)
     for found in verdict.relabels:
-        if session.get(RelabelRow, (account, found.before, found.after)) is None:
-            _note_relabel(session, ledger, Move(found.before, found.after), found.leads)
+        if session.get(StatusRename, (account, found.before, found.after)) is None:
+            _note_relabel(session, ledger, LabelChange(found.before, found.after), found.leads)
     session.flush()
     for relabel in relabels(session, account):
         if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
-            _rename_entries(session, account, Move(relabel.before, relabel.after))
-    settled = (col(LabelRow.account) == account, col(LabelRow.label).not_in(verdict.undecided))
-    session.exec(update(LabelRow).where(*settled).values(settled=True))
+            _rename_entries(session, account, LabelChange(relabel.before, relabel.after))
+    settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(verdict.undecided))
+    session.exec(update(StatusLabel).where(*settled).values(settled=True))
     undecided = exists().where(
         col(StatusChange.account) == account,
         col(StatusChange.lead) == col(LabelMove.lead),
@@ -151,7 +151,7 @@ def settle_merges(
         borne = {label for label in on_leads(session, account) if _is_borne(session, account, label)}
     for move, moved in _silent_moves(session, account, meanings, since, borne=borne).items():
         # What was taken for merged before and is in use again is a status.
-        if session.get(RelabelRow, (account, move.before, move.after)) is not None:
+        if session.get(StatusRename, (account, move.before, move.after)) is not None:
             continue
         _note_relabel(session, ledger, move, len(moved))
         shown = select(StatusChange.lead).where(
@@ -174,11 +174,11 @@ def hold_merges(session: Session, account: str, meanings: Meanings, *, since: da
         session.add(row)
 
 
-def relabels(session: Session, account: str, *, run: int | None = None) -> list[RelabelRow]:
+def relabels(session: Session, account: str, *, run: int | None = None) -> list[StatusRename]:
     """Statuses that were renamed, all of them or those one run found; in the order of their old names."""
-    of_account = (RelabelRow.account == account, ~col(RelabelRow.void))
-    wanted = select(RelabelRow).where(*of_account).order_by(col(RelabelRow.before), col(RelabelRow.after))
-    return list(session.exec(wanted if run is None else wanted.where(RelabelRow.run == run)))
+    of_account = (StatusRename.account == account, ~col(StatusRename.void))
+    wanted = select(StatusRename).where(*of_account).order_by(col(StatusRename.before), col(StatusRename.after))
+    return list(session.exec(wanted if run is None else wanted.where(StatusRename.run == run)))
 
 
 def heed(session: Session, account: str, meanings: Meanings) -> bool:
@@ -188,24 +188,26 @@ def heed(session: Session, account: str, meanings: Meanings) -> bool:
     are true changes, as they were found.
     """
     found = relabels(session, account)
-    overruled = [row for row in found if are_two(Move(row.before, row.after), meanings)]
+    overruled = [row for row in found if are_two(LabelChange(row.before, row.after), meanings)]
     for row in overruled:
         row.void = True
         session.add(row)
         others = {other.before for other in found if not other.void and other.after == row.after}
-        _take_back(session, account, Move(row.before, row.after), others)
+        _take_back(session, account, LabelChange(row.before, row.after), others)
     return bool(overruled)
 
 
 def written(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
     """A label as Oplead writes it; where that is not known, as it is told here, or as it is compared."""
-    row = session.get(LabelRow, (account, label))
+    row = session.get(StatusLabel, (account, label))
     return (row.written if row else None) or else_as or label
 
 
 def tell(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
     """Which of these labels a human has not been told of, or of fewer leads with a click id; from now on told."""
-    rows = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(with_click)))
+    rows = session.exec(
+        select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(with_click))
+    )
     new = set()
     for row in rows:
         if row.told_in == run or with_click[row.label] > row.told:
@@ -215,20 +217,22 @@ def tell(session: Session, account: str, with_click: Mapping[str, int], *, run: 
     return new
 
 
-def _note_labels(session: Session, account: str, readings: Sequence[Read], seen_at: datetime) -> set[str]:
+def _note_labels(session: Session, account: str, readings: Sequence[ReadLabel], seen_at: datetime) -> set[str]:
     """Put labels that are new on record; which of these leads' labels no complete reading has shown yet."""
     shown = {change.label for reading in readings for change in reading.changes}
     shown |= {reading.label for reading in readings if reading.label}
-    known = session.exec(select(LabelRow).where(LabelRow.account == account, col(LabelRow.label).in_(shown))).all()
+    known = session.exec(
+        select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(shown))
+    ).all()
     new = shown - {row.label for row in known}
     texts = _written(readings)
     session.add_all(
-        LabelRow(account=account, label=label, written=texts.get(label), seen_at=seen_at) for label in sorted(new)
+        StatusLabel(account=account, label=label, written=texts.get(label), seen_at=seen_at) for label in sorted(new)
     )
     return new | {row.label for row in known if not row.settled}
 
 
-def _written(readings: Sequence[Read]) -> dict[str, str]:
+def _written(readings: Sequence[ReadLabel]) -> dict[str, str]:
     """How Oplead writes the labels of these leads, by what they are compared by."""
     texts = (
         text for reading in readings for text in (reading.lead.label, *(one.label for one in reading.lead.history))
@@ -236,7 +240,7 @@ def _written(readings: Sequence[Read]) -> dict[str, str]:
     return {normalise_label(text): text.strip() for text in texts if text is not None}
 
 
-def _note_move(session: Session, account: str, lead: str, move: Move, *, waits: bool) -> None:
+def _note_move(session: Session, account: str, lead: str, move: LabelChange, *, waits: bool) -> None:
     row = session.get(LabelMove, (account, lead)) or LabelMove(
         account=account, lead=lead, before=move.before, after=move.after, waits=False
     )
@@ -244,7 +248,7 @@ def _note_move(session: Session, account: str, lead: str, move: Move, *, waits: 
     session.add(row)
 
 
-def _had_before(session: Session, lead: str, relabel: RelabelRow) -> bool:
+def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
     """Whether a lead had a status before that was found renamed; whatever has its old name later is another one."""
     later = (Run.account == relabel.account, col(Run.id) > relabel.run)
     next_run = select(func.min(Run.started_at)).where(*later).scalar_subquery()
@@ -259,23 +263,23 @@ def _had_before(session: Session, lead: str, relabel: RelabelRow) -> bool:
 
 def _silent_moves(
     session: Session, account: str, meanings: Meanings, since: datetime, *, borne: Collection[str]
-) -> dict[Move, set[str]]:
+) -> dict[LabelChange, set[str]]:
     """The leads that went since then to a label in use, from one that is not borne now, as a merge would have it."""
     lately = exists().where(
         col(StatusChange.account) == account,
         col(StatusChange.lead) == col(LabelMove.lead),
         col(StatusChange.seen_at) >= since,
     )
-    unsettled = select(LabelRow.label).where(LabelRow.account == account, ~col(LabelRow.settled))
+    unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     fresh = set(session.exec(unsettled))
-    leads: dict[Move, list[str]] = {}
+    leads: dict[LabelChange, list[str]] = {}
     left: Counter[str] = Counter()
     for row in session.exec(
         select(LabelMove).where(LabelMove.account == account, LabelMove.before != LabelMove.after, lately)
     ):
         left[row.before] += 1
         if row.before and row.after and row.after not in fresh:
-            leads.setdefault(Move(row.before, row.after), []).append(row.lead)
+            leads.setdefault(LabelChange(row.before, row.after), []).append(row.lead)
     found = {}
     for move, movers in leads.items():
         if len(movers) < FEWEST or move.before in borne or are_two(move, meanings):
@@ -283,13 +287,13 @@ def _silent_moves(
         entries = _entries(session, account, move, movers)
         dated = {lead: how_dated(_changes(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged(Counter(dated.values()), left[move.before]):
-            found[move] = {lead for lead, how in dated.items() if how is not Dated.BY_ITSELF}
+            found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
 
 
 def _sightings(session: Session, account: str, since: datetime) -> Sightings:
     fresh = session.exec(
-        select(LabelRow.label, LabelRow.seen_at).where(LabelRow.account == account, ~col(LabelRow.settled))
+        select(StatusLabel.label, StatusLabel.seen_at).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     )
     # More columns than SQLModel's own `select` is typed for.
     moved = session.connection().execute(
@@ -297,12 +301,12 @@ def _sightings(session: Session, account: str, since: datetime) -> Sightings:
         .where(col(LabelMove.account) == account, col(LabelMove.before) != col(LabelMove.after))
         .group_by(col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits))
     )
-    moves: dict[Move, int] = {}
+    moves: dict[LabelChange, int] = {}
     left: dict[str, int] = {}
     for before, after, waits, count in moved:
         left[before] = left.get(before, 0) + count
         if waits and before and after:
-            moves[Move(before, after)] = count
+            moves[LabelChange(before, after)] = count
     last = session.exec(
         select(LeadRow.label, func.max(LeadRow.seen_at))
         .where(LeadRow.account == account, col(LeadRow.label).is_not(None), LeadRow.seen_at >= since)
@@ -313,12 +317,12 @@ def _sightings(session: Session, account: str, since: datetime) -> Sightings:
     )
 
 
-def _note_relabel(session: Session, ledger: Ledger, move: Move, leads: int) -> None:
-    row = RelabelRow(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run)
+def _note_relabel(session: Session, ledger: Ledger, move: LabelChange, leads: int) -> None:
+    row = StatusRename(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run)
     session.add(row)
 
 
-def _take_back(session: Session, account: str, move: Move, others: Collection[str]) -> None:
+def _take_back(session: Session, account: str, move: LabelChange, others: Collection[str]) -> None:
     """Have entries count again that a rename explained; not those that another rename still does."""
     had = select(StatusChange.lead).where(StatusChange.account == account)
     leads = session.exec(had.where(StatusChange.label == move.before)).all()
@@ -332,7 +336,7 @@ def _take_back(session: Session, account: str, move: Move, others: Collection[st
                 session.add(row)
 
 
-def _rename_entries(session: Session, account: str, relabel: Move) -> None:
+def _rename_entries(session: Session, account: str, relabel: LabelChange) -> None:
     """Have the entries that only show a status under its new name count as no change."""
     moved = {
         row.lead: (row.before, row.after) == (relabel.before, relabel.after)
@@ -341,7 +345,7 @@ def _rename_entries(session: Session, account: str, relabel: Move) -> None:
     _mark(session, account, relabel, moved)
 
 
-def _mark(session: Session, account: str, relabel: Move, moved: Mapping[str, bool]) -> None:
+def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
     """The same for these leads; of each, whether it went straight from the old name to the new one."""
     for lead, rows in _entries(session, account, relabel, moved).items():
         for position in renamed(_changes(rows), relabel, moved=moved[lead]):
@@ -349,7 +353,9 @@ def _mark(session: Session, account: str, relabel: Move, moved: Mapping[str, boo
             session.add(rows[position])
 
 
-def _entries(session: Session, account: str, move: Move, leads: Collection[str]) -> dict[str, list[StatusChange]]:
+def _entries(
+    session: Session, account: str, move: LabelChange, leads: Collection[str]
+) -> dict[str, list[StatusChange]]:
     """These leads' entries into the one label or the other, in the order they were found in."""
     found: dict[str, list[StatusChange]] = {}
     entries = select(StatusChange).where(
@@ -362,5 +368,5 @@ def _entries(session: Session, account: str, move: Move, leads: Collection[str])
     return found
 
 
-def _changes(rows: Iterable[StatusChange]) -> list[Change]:
-    return [Change(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]
+def _changes(rows: Iterable[StatusChange]) -> list[StatusEntered]:
+    return [StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]

@@ -14,15 +14,15 @@ from jobs.ledger.schema import Adjustment, Delivery
 from jobs.rules.adjustment import (
     MAY_COME_BACK,
     STANDS_AGAIN,
-    Cause,
-    Told,
-    Wanted,
+    AdjustmentCause,
+    SentConversion,
+    WantedAdjustment,
     fate_of,
     no_more_of,
     tells_of_person,
     wanted,
 )
-from jobs.rules.delivery_state import OPEN, Fate
+from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.model import LEAD_GONE, LeadFacts, Route
 from jobs.settings.compile import Rulebook
 
@@ -47,25 +47,25 @@ def correct(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
             correcting = _Correcting(session, ledger, book, renamed, now)
             for lead in ids:
                 for delivery in sent.get(lead, []):
-                    if delivery.fate == Fate.ACCEPTED:
+                    if delivery.fate == DeliveryState.ACCEPTED:
                         correcting.look_at(facts[lead], delivery, made.get(outbox.number(delivery), []))
             leads.corrected(session, ledger.account, ids)
         looking = bool(ids)
 
 
-def told(delivery: Delivery, made: Sequence[Adjustment]) -> Told:
+def told(delivery: Delivery, made: Sequence[Adjustment]) -> SentConversion:
     """What a platform holds of an accepted delivery, after the corrections that it has taken."""
     worth = None if delivery.value is None else Decimal(delivery.value)
     taken_back = retracted = False
     for each in made:
-        if each.fate not in (Fate.ACCEPTED, Fate.UNCONFIRMED):
+        if each.fate not in (DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED):
             continue
-        taken_back = each.cause == Cause.UNDONE
+        taken_back = each.cause == AdjustmentCause.UNDONE
         retracted = retracted or each.kind == AdjustmentKind.RETRACTION
         worth = worth if each.value is None else Decimal(each.value)
     if delivery.at is None:
         raise ValueError("an accepted delivery has a time")
-    return Told(
+    return SentConversion(
         key=outbox.key_of(delivery),
         transport=delivery.transport or "",
         at=delivery.at,
@@ -91,12 +91,12 @@ class _Correcting:
         route = self.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
         if last is not None and last.fate in outbox_queries.UNSETTLED - OPEN:
-            if route is not None and last.fate == Fate.IN_DOUBT:
+            if route is not None and last.fate == DeliveryState.IN_DOUBT:
                 self._give_up(last, lead, route)
             return
         if route is None:
             if last is not None and last.fate in OPEN:
-                self._move(last, Fate.WITHHELD, "not_configured")
+                self._move(last, DeliveryState.WITHHELD, "not_configured")
             return
         if lead.stale:
             # What was read under older settings decides nothing.
@@ -104,7 +104,7 @@ class _Correcting:
         want = wanted(route, lead, told(delivery, made), renamed=self.renamed, now=self.now)
         if lead.gone and want is not None and tells_of_person(route.limits, want.transport):
             if last is not None and last.fate in OPEN:
-                self._move(last, Fate.CANCELLED, LEAD_GONE)
+                self._move(last, DeliveryState.CANCELLED, LEAD_GONE)
         elif last is not None and last.fate in OPEN:
             self._follow(last, want, route, delivery, made[:-1])
         elif want is not None:
@@ -114,27 +114,27 @@ class _Correcting:
         """Ask no more for a lost answer by bytes that tell of somebody who said no, or is not there any more."""
         over = no_more_of(lead, needs_personalization=route.limits.needs_personalization)
         if over is not None and tells_of_person(route.limits, doubtful.transport):
-            self._move(doubtful, Fate.UNCONFIRMED, over)
+            self._move(doubtful, DeliveryState.UNCONFIRMED, over)
 
     def _follow(
         self,
         waiting: Adjustment,
-        want: Wanted | None,
+        want: WantedAdjustment | None,
         route: Route,
         delivery: Delivery,
         before: Sequence[Adjustment],
     ) -> None:
         """Have a correction that was not made yet follow what is wanted now."""
         if want is None:
-            self._move(waiting, Fate.CANCELLED, STANDS_AGAIN)
+            self._move(waiting, DeliveryState.CANCELLED, STANDS_AGAIN)
             return
         _describe(waiting, want, route, delivery, before)
         self._put(waiting, want)
 
-    def _begin(self, want: Wanted, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
+    def _begin(self, want: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         last = made[-1] if made else None
-        if last is not None and _is_same(last, want) and last.fate != Fate.CANCELLED:
-            if last.fate == Fate.SKIPPED and want.hopeless is None:
+        if last is not None and _is_same(last, want) and last.fate != DeliveryState.CANCELLED:
+            if last.fate == DeliveryState.SKIPPED and want.hopeless is None:
                 # The settings know a way by now.
                 _describe(last, want, route, delivery, made[:-1])
                 self._put(last, want)
@@ -159,20 +159,22 @@ class _Correcting:
         _describe(begun, want, route, delivery, made)
         self._put(begun, want)
 
-    def _put(self, row: Adjustment, want: Wanted) -> None:
+    def _put(self, row: Adjustment, want: WantedAdjustment) -> None:
         if want.hopeless is None:
-            self._move(row, Fate.PENDING, "due" if want.until is None else MAY_COME_BACK)
+            self._move(row, DeliveryState.PENDING, "due" if want.until is None else MAY_COME_BACK)
             return
         fate = fate_of(want.hopeless)
         # What never waited is kept only so that it can be explained.
-        never_waited = fate is Fate.WITHHELD and row.fate not in OPEN
-        self._move(row, Fate.SKIPPED if never_waited else fate, want.hopeless)
+        never_waited = fate is DeliveryState.WITHHELD and row.fate not in OPEN
+        self._move(row, DeliveryState.SKIPPED if never_waited else fate, want.hopeless)
 
-    def _move(self, row: Adjustment, to: Fate, cause: str) -> None:
+    def _move(self, row: Adjustment, to: DeliveryState, cause: str) -> None:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
 
 
-def _describe(row: Adjustment, want: Wanted, route: Route, delivery: Delivery, before: Sequence[Adjustment]) -> None:
+def _describe(
+    row: Adjustment, want: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
+) -> None:
     sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
     row.kind, row.cause, row.transport = want.kind, want.cause, want.transport
     row.at = max(want.at, *(at + AFTER for at in sent))
@@ -181,8 +183,8 @@ def _describe(row: Adjustment, want: Wanted, route: Route, delivery: Delivery, b
     row.not_before, row.expires_at = want.until, want.closes_at
 
 
-def _is_same(row: Adjustment, want: Wanted) -> bool:
+def _is_same(row: Adjustment, want: WantedAdjustment) -> bool:
     """Whether a settled correction is the one that is wanted, so that it is not made again and again."""
     value = None if want.value is None else f"{want.value:.2f}"
     same = (row.kind, row.cause, row.value) == (want.kind, want.cause, value)
-    return same and (want.cause is not Cause.UNDONE or row.at >= want.at)
+    return same and (want.cause is not AdjustmentCause.UNDONE or row.at >= want.at)

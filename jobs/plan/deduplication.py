@@ -6,24 +6,24 @@ from sqlmodel import Session
 
 from connectors.records import LeadId
 from jobs.ledger import deduplication
-from jobs.ledger.deduplication import Claims
+from jobs.ledger.deduplication import DedupClaims
 from jobs.ledger.schema import Delivery
 from jobs.rules.decision import Decision, Send, Wait
 from jobs.rules.deduplication import Claim, Rank, marks
-from jobs.rules.delivery_state import Fate
-from jobs.rules.model import LeadFacts, Once, Route
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import DedupRule, LeadFacts, Route
 
-Verdict = Callable[[Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision, Fate | None]]
+Verdict = Callable[[Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision, DeliveryState | None]]
 """The decision on a route for a lead, and the fate it puts the delivery in, given all the lead's deliveries."""
 
 
-class Rivals:
+class DuplicateLeads:
     """Who must give way to whom tonight; nobody until it is found out, nor where every lead counts for itself."""
 
     def __init__(self, account: str, routes: Iterable[Route]) -> None:
         self._account = account
-        self._routes: list[tuple[Route, Once, Claims]] = [
-            (route, route.once, Claims()) for route in routes if route.once is not None
+        self._routes: list[tuple[Route, DedupRule, DedupClaims]] = [
+            (route, route.once, DedupClaims()) for route in routes if route.once is not None
         ]
         self._by_place = {_place(route): claims for route, _, claims in self._routes}
 
@@ -63,7 +63,7 @@ def _claims(
     rank = deduplication.rank(delivery)
     if delivery is not None and delivery.at is not None and rank is Rank.SENT:
         at = delivery.at
-    elif fate is Fate.PENDING and isinstance(decision, Send | Wait):
+    elif fate is DeliveryState.PENDING and isinstance(decision, Send | Wait):
         at = decision.entry.at
     else:
         return

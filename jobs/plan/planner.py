@@ -16,15 +16,15 @@ from jobs.cancellation import go_on
 from jobs.ledger import deduplication, leads, outbox, outbox_queries, queries, starts, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import ConfigDigest, Delivery
-from jobs.plan.deduplication import Rivals
+from jobs.plan.deduplication import DuplicateLeads
 from jobs.rules.adjustment import UNDONE
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decision import (
     Decision,
+    DeliveryStatus,
     Expire,
     NotConcerned,
     Send,
-    Standing,
     Wait,
     decide,
     meets,
@@ -32,7 +32,7 @@ from jobs.rules.decision import (
     reconcile,
 )
 from jobs.rules.deduplication import give_way, marks
-from jobs.rules.delivery_state import COUNTING, OPEN, Fate
+from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
 from jobs.rules.eligibility import is_alternative, is_other_way
 from jobs.rules.model import LEAD_GONE, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
 from jobs.rules.stage_entry import first_entry
@@ -146,7 +146,7 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, heed: H
     """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
     with ledger.reading() as session:
         book = doubting(session, book)
-    with closing(Rivals(ledger.account, book.routes)) as rivals:
+    with closing(DuplicateLeads(ledger.account, book.routes)) as rivals:
         with ledger.writing() as session:
             leads.plan_closing(session, ledger.account, now=now)
             leads.plan_held_for(session, ledger.account, *MAY_BE_MENDED_ELSEWHERE)
@@ -188,7 +188,7 @@ class _Planner:
     sinks: Sinks
     starts: Mapping[tuple[str, str], Starts]
     now: datetime
-    rivals: Rivals
+    rivals: DuplicateLeads
     done: Planned = field(default_factory=Planned)
     taken_back: Mapping[int, datetime] = field(default_factory=dict)
     """Deliveries that were retracted, and the time they were retracted for."""
@@ -239,7 +239,7 @@ class _Planner:
 
     def _current(self, delivery: Delivery | None, route: Route) -> Delivery | None:
         """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
-        if delivery is None or delivery.fate != Fate.ACCEPTED:
+        if delivery is None or delivery.fate != DeliveryState.ACCEPTED:
             return delivery
         after = self.taken_back.get(outbox.number(delivery))
         if after is None:
@@ -248,7 +248,7 @@ class _Planner:
 
     def _verdict(
         self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
-    ) -> tuple[Decision, Fate | None]:
+    ) -> tuple[Decision, DeliveryState | None]:
         """The decision on one route, and the fate it puts its delivery in; None leaves things as they are."""
         decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
         rival = self.rivals.of(route, lead.id)
@@ -269,14 +269,14 @@ class _Planner:
         if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
             self.done.kept_out[route.conversion, route.destination] += 1
 
-    def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> Standing:
-        return Standing(
-            fate=Fate(delivery.fate),
+    def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> DeliveryStatus:
+        return DeliveryStatus(
+            fate=DeliveryState(delivery.fate),
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
-            mended=delivery.fate == Fate.REJECTED and self._is_mended(delivery, decision, route, lead),
+            mended=delivery.fate == DeliveryState.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
             gone=lead.gone,
-            was_gone=delivery.fate == Fate.CANCELLED and delivery.reason == LEAD_GONE,
+            was_gone=delivery.fate == DeliveryState.CANCELLED and delivery.reason == LEAD_GONE,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
             told_by_others=outbox_queries.is_told_by_others(delivery),
         )
@@ -296,19 +296,26 @@ class _Planner:
 
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
-        if orphan.fate == Fate.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
-            outbox.move(session, self.ledger, orphan, Fate.UNCONFIRMED, "consent withdrawn", now=self.now)
+        if orphan.fate == DeliveryState.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
+            outbox.move(session, self.ledger, orphan, DeliveryState.UNCONFIRMED, "consent withdrawn", now=self.now)
         elif orphan.fate in OPEN:
-            fate, cause = (Fate.CANCELLED, LEAD_GONE) if lead.gone else (Fate.WITHHELD, "not_configured")
+            fate, cause = (
+                (DeliveryState.CANCELLED, LEAD_GONE) if lead.gone else (DeliveryState.WITHHELD, "not_configured")
+            )
             if orphan.expires_at is not None and orphan.expires_at < self.now:
                 orphan.held_for = _held_for(orphan, NotConcerned(cause))
-                fate, cause = Fate.EXPIRED, "window_closed"
+                fate, cause = DeliveryState.EXPIRED, "window_closed"
             outbox.move(session, self.ledger, orphan, fate, cause, now=self.now)
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
     """Whether the conversion was skipped for an entry before this one, by a label its stage may have lost since."""
-    if delivery is None or delivery.fate != Fate.SKIPPED or delivery.at is None or isinstance(decision, NotConcerned):
+    if (
+        delivery is None
+        or delivery.fate != DeliveryState.SKIPPED
+        or delivery.at is None
+        or isinstance(decision, NotConcerned)
+    ):
         return False
     return decision.entry.at > delivery.at
 
@@ -325,7 +332,7 @@ def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
     told = {(row.destination, row.conversion): row.fate for row in existing if row.event_sha256}
     return any(
         is_other_way(route, other)
-        or (is_alternative(route, other) and fate != Fate.REJECTED and not meets(other, lead))
+        or (is_alternative(route, other) and fate != DeliveryState.REJECTED and not meets(other, lead))
         for other in routes
         if (fate := told.get((other.destination, other.conversion))) is not None
     )
@@ -349,7 +356,7 @@ def _entered_after(delivery: Delivery | None) -> datetime | None:
     """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     if delivery is None:
         return None
-    called_off = delivery.fate == Fate.CANCELLED and delivery.reason != LEAD_GONE
+    called_off = delivery.fate == DeliveryState.CANCELLED and delivery.reason != LEAD_GONE
     return delivery.at if called_off else delivery.entered_after
 
 
@@ -386,11 +393,11 @@ def bring_in_line(
     *,
     route: Route,
     decision: Decision,
-    fate: Fate,
+    fate: DeliveryState,
     now: datetime,
 ) -> None:
     """Put a delivery where a decision wants it, with what the decision knows of it."""
-    if fate is Fate.UNCONFIRMED:
+    if fate is DeliveryState.UNCONFIRMED:
         # What was sent stays described as it was sent.
         outbox.move(session, ledger, delivery, fate, "consent withdrawn", now=now)
         return
@@ -405,17 +412,19 @@ def bring_in_line(
     if isinstance(decision, Send):
         _describe(delivery, decision)
     reason, detail = reason_of(decision), getattr(decision, "detail", None)
-    if fate is Fate.EXPIRED:
+    if fate is DeliveryState.EXPIRED:
         delivery.held_for, reason, detail = _held_for(delivery, decision), "window_closed", None
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate is Fate.CANCELLED and reason not in (LEAD_GONE, UNDONE):
+    if fate is DeliveryState.CANCELLED and reason not in (LEAD_GONE, UNDONE):
         cause = "consent withdrawn"
     outbox.move(session, ledger, delivery, fate, cause, now=now)
 
 
 def _held_for(delivery: Delivery, decision: Decision) -> str | None:
     """What a delivery that expires was held for until now; of one that was not held, what stands in its way now."""
-    if delivery.fate == Fate.WITHHELD or (delivery.fate == Fate.PENDING and delivery.reason == outbox.HELD):
+    if delivery.fate == DeliveryState.WITHHELD or (
+        delivery.fate == DeliveryState.PENDING and delivery.reason == outbox.HELD
+    ):
         return (delivery.reason or "").partition(":")[0] or None
     return decision.held_for if isinstance(decision, Expire) else reason_of(decision)
 

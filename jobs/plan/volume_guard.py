@@ -20,7 +20,7 @@ WITHOUT_HISTORY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Surge:
+class ExcessVolume:
     """More conversions than a night may send."""
 
     due: int
@@ -39,7 +39,9 @@ class Surge:
         )
 
 
-def surge(due: int, nights: Iterable[int], *, max_per_run: int | None, what: str = "conversions") -> Surge | None:
+def excess_volume(
+    due: int, nights: Iterable[int], *, max_per_run: int | None, what: str = "conversions"
+) -> ExcessVolume | None:
     """The surge that so many due conversions are; None where a night may send them.
 
     Args:
@@ -50,10 +52,10 @@ def surge(due: int, nights: Iterable[int], *, max_per_run: int | None, what: str
     """
     largest = max(nights, default=0)
     allowed = max(WITHOUT_HISTORY, TIMES_THE_LARGEST * largest) if max_per_run is None else max_per_run
-    return Surge(due, allowed, largest, what) if due > allowed else None
+    return ExcessVolume(due, allowed, largest, what) if due > allowed else None
 
 
-def may_be_surge(due: int, *, max_per_run: int | None) -> bool:
+def may_exceed_volume(due: int, *, max_per_run: int | None) -> bool:
     """Whether so many due conversions can be a surge at all; fewer never are, whatever the nights before sent."""
     return due > (WITHOUT_HISTORY if max_per_run is None else max_per_run)
 
@@ -78,16 +80,16 @@ def horizon(now: datetime) -> datetime:
     return now - timedelta(days=NIGHTS + 2)
 
 
-def hold_surges(
+def hold_excess_volume(
     ledger: Ledger, book: Rulebook, sinks: Sinks, *, accepted: bool, now: datetime
-) -> dict[DestinationId, Surge]:
+) -> dict[DestinationId, ExcessVolume]:
     """The destinations to which nothing new may go, and why; what is held there says so from now on.
 
     Corrections are held for themselves, under the destination's `corrections_of`.
 
     None is held where a human has `accepted` whatever is due.
     """
-    found: dict[DestinationId, Surge] = {}
+    found: dict[DestinationId, ExcessVolume] = {}
     with ledger.writing() as session:
         outbox.release(session, ledger.account)
         for destination in () if accepted else sinks:
@@ -97,10 +99,10 @@ def hold_surges(
             # What was usual is counted from a month of requests, and only where there is enough to be held.
             sends = (
                 requests.first_sends(session, ledger.account, destination, since=horizon(now))
-                if may_be_surge(new, max_per_run=allowed)
+                if may_exceed_volume(new, max_per_run=allowed)
                 else ()
             )
-            too_many = surge(new, nights_before(sends, book.zone, now=now), max_per_run=allowed)
+            too_many = excess_volume(new, nights_before(sends, book.zone, now=now), max_per_run=allowed)
             if too_many is not None:
                 found[destination] = too_many
                 outbox_queries.hold(session, ledger.account, destination, conversions, now=now)
@@ -108,11 +110,11 @@ def hold_surges(
             new = outbox_queries.count_new_adjustments(session, ledger.account, destination, now=now)
             sends = (
                 requests.first_corrections(session, ledger.account, destination, since=horizon(now))
-                if may_be_surge(new, max_per_run=allowed)
+                if may_exceed_volume(new, max_per_run=allowed)
                 else ()
             )
             nights = nights_before(sends, book.zone, now=now)
-            too_many = surge(new, nights, max_per_run=allowed, what="corrections")
+            too_many = excess_volume(new, nights, max_per_run=allowed, what="corrections")
             if too_many is not None:
                 found[corrections_of(destination)] = too_many
                 outbox_queries.hold_adjustments(session, ledger.account, destination, now=now)

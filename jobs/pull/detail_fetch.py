@@ -10,7 +10,7 @@ from connectors.ports import Clock, LeadSource
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.ledger import freshness, leads
 from jobs.ledger.runs import Ledger
-from jobs.pull.ingest import Intake, Kept, Times
+from jobs.pull.ingest import Ingest, Ingested, ReadTimes
 
 AT_ONCE = 50
 """Leads kept in one transaction, after which the time is looked at."""
@@ -18,7 +18,7 @@ _ANOTHERS = "its own page is another lead's, see oplead.fields.id"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FetchedDetails:
     """What came of asking for leads."""
 
     ids: list[LeadId] = field(default_factory=list)
@@ -32,16 +32,16 @@ class Asked:
 
 
 @dataclass(slots=True)
-class OwnPages:
+class DetailFetch:
     """The way to single leads within one pull."""
 
     ledger: Ledger
     source: LeadSource
-    intake: Intake
+    intake: Ingest
     clock: Clock
     until: datetime
     """When time is up, by our clock."""
-    count: Callable[[LeadPage, Kept], None]
+    count: Callable[[LeadPage, Ingested], None]
     """Told of what was read and kept, each time."""
     started: datetime
     """The start of the pull, on the source's clock."""
@@ -50,14 +50,14 @@ class OwnPages:
     afresh: bool = False
     """Whether leads are kept anew though nothing changed, because their contact data may have been erased."""
 
-    def read(self, ids: Sequence[LeadId]) -> Asked:
+    def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in this order until all are read, time is up or the source gives no more tonight.
 
         Raises:
             Misconfigured: the source refuses us. What was read until then is kept.
             Transient: the source kept failing. What was read until then is kept.
         """
-        asked = Asked()
+        asked = FetchedDetails()
         for start in range(0, len(ids), AT_ONCE):
             if self.clock.now() > self.until:
                 break
@@ -67,7 +67,7 @@ class OwnPages:
                 break
         return asked
 
-    def _read(self, part: Sequence[LeadId], asked: Asked) -> None:
+    def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
         began, found = self.clock.now(), []
         try:
             for one in self.source.fetch_each(part):
@@ -75,7 +75,7 @@ class OwnPages:
         finally:
             self._keep(found, began, asked)
 
-    def _keep(self, found: Sequence[tuple[LeadId, Found]], began: datetime, asked: Asked) -> None:
+    def _keep(self, found: Sequence[tuple[LeadId, Found]], began: datetime, asked: FetchedDetails) -> None:
         with self.ledger.writing() as session:
             merged = self._merged(session, found)
             read = [
@@ -97,7 +97,7 @@ class OwnPages:
                 resume=None,
             )
             # Each was as it is no earlier than the first was asked for, and no later than the last had come.
-            when = Times(self.started, max(self.started, began + self.ahead), self.clock.now())
+            when = ReadTimes(self.started, max(self.started, began + self.ahead), self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
             freshness.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
@@ -123,7 +123,7 @@ SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class DeletedLeads:
     """What was concluded of leads that are not there."""
 
     believed: int = 0
@@ -132,7 +132,9 @@ class Gone:
     """So many that something else must be wrong; nothing is cancelled."""
 
 
-def conclude(session: Session, account: str, asked: Asked, candidates: Collection[LeadId], *, now: datetime) -> Gone:
+def detect_deleted(
+    session: Session, account: str, asked: FetchedDetails, candidates: Collection[LeadId], *, now: datetime
+) -> DeletedLeads:
     """Note which leads are gone; those found gone a second time are planned, which cancels what is open.
 
     Args:
@@ -143,14 +145,14 @@ def conclude(session: Session, account: str, asked: Asked, candidates: Collectio
         now: the present.
     """
     if not asked.gone:
-        return Gone()
+        return DeletedLeads()
     freshness.note_merged(session, account, asked.gone, asked.merged)
     with_open = freshness.with_open_deliveries(session, account)
     missing = len(with_open.intersection(asked.gone))
     likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
     if likely >= MANY and likely > SHARE * len(with_open):
         freshness.note_missing(session, account, asked.gone, now=now)
-        return Gone(suspicious=missing)
+        return DeletedLeads(suspicious=missing)
     believed = freshness.believe_gone(session, account, asked.gone, missing_before=now - BELIEVED_AFTER, now=now)
     freshness.note_missing(session, account, asked.gone, now=now)
-    return Gone(believed=believed)
+    return DeletedLeads(believed=believed)

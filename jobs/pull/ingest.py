@@ -10,13 +10,13 @@ from connectors.records import DestinationId, Identifier, Lead, LeadPage
 from jobs.ledger import freshness, leads
 from jobs.rules.consent import may_keep_contact
 from jobs.rules.extraction import amounts, answer, new_click_ids, where_facts
-from jobs.rules.model import Answer, KnownClickId, LeadFacts, normalise_label
-from jobs.rules.stage_entry import Seen, observe
+from jobs.rules.model import ConsentAnswer, KnownClickId, LeadFacts, normalise_label
+from jobs.rules.stage_entry import Observation, observe
 from jobs.settings.compile import Rulebook, Sinks
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class ReadTimes:
     """When leads were read: the pull's start, when the source served them, and when the last of them had come."""
 
     started: datetime
@@ -25,7 +25,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Ingested:
     """What became of leads that were read."""
 
     changed: int
@@ -36,13 +36,13 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class Ingest:
     """What is wanted of leads: the rules' facts, and each sink's hashes of contact data."""
 
     book: Rulebook
     sinks: Sinks
 
-    def store(self, session: Session, account: str, page: LeadPage, when: Times) -> Kept:
+    def store(self, session: Session, account: str, page: LeadPage, when: ReadTimes) -> Ingested:
         """Keep what the rules need of a page; of a test lead that was never on record, only its digest."""
         # A page that drifts may list a lead twice; the later entry is the fresher one.
         latest = {lead.id: lead for lead in page.leads}
@@ -66,17 +66,17 @@ class Intake:
         unchanged_tests = leads.count_excluded(session, account, page.unchanged)
         unchanged_tests += freshness.count(session, account, page.unchanged)
         back = sum(one.gone for one in known.values())
-        return Kept(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
+        return Ingested(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
 
     def _reading(
-        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: Times, *, excluded: bool
-    ) -> leads.Reading:
+        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: ReadTimes, *, excluded: bool
+    ) -> leads.LeadReading:
         wanted = self.book.extraction
         user_data = answer(wanted.ad_user_data, lead)
         personalization = answer(wanted.ad_personalization, lead)
         changes, clicks = (known.changes, known.click_ids) if known else ((), ())
         new_clicks = new_click_ids(clicks, lead, previously=_clicks_since(known, previously))
-        return leads.Reading(
+        return leads.LeadReading(
             lead=lead,
             label=None if lead.label is None else normalise_label(lead.label),
             ad_user_data=user_data,
@@ -86,7 +86,7 @@ class Intake:
             changes=observe(
                 changes,
                 lead,
-                seen=Seen(previously, when.started, max(when.served, when.ended)),
+                seen=Observation(previously, when.started, max(when.served, when.ended)),
                 zone=self.book.zone,
             ),
             click_ids=new_clicks,
@@ -95,7 +95,7 @@ class Intake:
         )
 
     def _identifiers(
-        self, lead: Lead, user_data: Answer, personalization: Answer, clicks: Sequence[KnownClickId]
+        self, lead: Lead, user_data: ConsentAnswer, personalization: ConsentAnswer, clicks: Sequence[KnownClickId]
     ) -> dict[DestinationId, tuple[Identifier, ...]]:
         """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
         wanted = {

@@ -9,13 +9,13 @@ from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage
 from jobs.ledger import freshness, leads, requeue
 from jobs.ledger.runs import Ledger
-from jobs.pull.detail_fetch import OwnPages
-from jobs.pull.ingest import Intake, Times
-from jobs.pull.sync import Pulled, Reach, Style
+from jobs.pull.detail_fetch import DetailFetch
+from jobs.pull.ingest import Ingest, ReadTimes
+from jobs.pull.sync import Pulled, SyncMode, SyncWindow
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReadRange:
     """What a backfill wants to read."""
 
     reads_from: datetime
@@ -27,7 +27,14 @@ class Wish:
 
 
 def reread(
-    ledger: Ledger, source: LeadSource, intake: Intake, clock: Clock, *, reach: Reach, wish: Wish, done: Pulled
+    ledger: Ledger,
+    source: LeadSource,
+    intake: Ingest,
+    clock: Clock,
+    *,
+    reach: SyncWindow,
+    wish: ReadRange,
+    done: Pulled,
 ) -> None:
     """Read the leads of a time; an interrupted reading goes on at its page.
 
@@ -50,7 +57,7 @@ def reread(
     place = requeue.begin_reading(
         ledger, wish.reads_from, fresh_to=wish.reads_to if wish.fresh else None, now=clock.now()
     )
-    own_pages = OwnPages(
+    own_pages = DetailFetch(
         ledger, source, intake, clock, until=until, count=done.count_own, started=clock.now(), afresh=wish.fresh
     )
     reading = _Reading(ledger, source, intake, clock, own_pages, reach.style, until, wish, done, place.started_at)
@@ -70,19 +77,19 @@ class _Reading:
 
     ledger: Ledger
     source: LeadSource
-    intake: Intake
+    intake: Ingest
     clock: Clock
-    own_pages: OwnPages
-    style: Style
+    own_pages: DetailFetch
+    style: SyncMode
     until: datetime
-    wish: Wish
+    wish: ReadRange
     done: Pulled
     began_at: datetime
     """When this reading began, before it was interrupted."""
 
     def read_list(self, resume: str | None) -> bool:
         """Read pages to the last; False where a budget ends it before."""
-        since = self.wish.reads_from if self.style is Style.SINCE else None
+        since = self.wish.reads_from if self.style is SyncMode.SINCE else None
         page = before = None
         for page in self.source.fetch_changes(since, resume=resume, is_known=self._is_known):
             self._set_clock(page, first=self.done.pages == 0)
@@ -95,7 +102,7 @@ class _Reading:
 
     def read_known(self) -> bool:
         """Where only own pages tell how leads are, read those that count and were not read since this began."""
-        if self.style is not Style.DETAILS:
+        if self.style is not SyncMode.DETAILS:
             return True
         with self.ledger.reading() as session:
             wanted = freshness.worth_reading(
@@ -111,7 +118,7 @@ class _Reading:
                 self.own_pages.started = page.served_at
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
-        if self.style is Style.DETAILS:
+        if self.style is SyncMode.DETAILS:
             return True
         account, wish = self.ledger.account, self.wish
         with self.ledger.reading() as session:
@@ -128,14 +135,14 @@ class _Reading:
         """
         started = self.own_pages.started
         listed = page
-        if self.style is Style.DETAILS:
+        if self.style is SyncMode.DETAILS:
             # To be listed is not to be observed.
             page = replace(page, unchanged=())
             if not self._read_new(listed.unchanged):
                 return False
         with self.ledger.writing() as session:
             requeue.note_page(session, self.ledger, page.resume)
-            when = Times(started, page.served_at or started, self.clock.now())
+            when = ReadTimes(started, page.served_at or started, self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
         self.done.count(listed, kept, before=before)
         return True

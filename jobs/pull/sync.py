@@ -13,8 +13,8 @@ from connectors.text import counted
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import freshness, leads, starts, status_labels
 from jobs.ledger.runs import Ledger
-from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, Asked, OwnPages, conclude
-from jobs.pull.ingest import Intake, Kept, Times
+from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, DetailFetch, FetchedDetails, detect_deleted
+from jobs.pull.ingest import Ingest, Ingested, ReadTimes
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
@@ -24,7 +24,7 @@ def _were(count: int, one: str, several: str) -> str:
     return f"{counted(count, 'lead')} {one if count == 1 else several}"
 
 
-class Style(StrEnum):
+class SyncMode(StrEnum):
     """How leads are read."""
 
     SINCE = "since"
@@ -81,7 +81,7 @@ class Pulled:
             if count
         ]
 
-    def count(self, page: LeadPage, kept: Kept, *, before: LeadPage | None) -> None:
+    def count(self, page: LeadPage, kept: Ingested, *, before: LeadPage | None) -> None:
         """Add a page of the list, without what the page before showed: a list may end on one page again and again."""
         self.pages += 1
         self.undated |= page.served_at is None
@@ -91,12 +91,12 @@ class Pulled:
         repeats = before is not None and there and not new
         self._count(replace(page, unreadable=()) if repeats else page, kept)
 
-    def count_own(self, page: LeadPage, kept: Kept) -> None:
+    def count_own(self, page: LeadPage, kept: Ingested) -> None:
         """Add leads that were read by their own pages."""
         self.own_pages += len(page.leads) + len(page.unchanged) + len(page.unreadable)
         self._count(page, kept)
 
-    def _count(self, page: LeadPage, kept: Kept) -> None:
+    def _count(self, page: LeadPage, kept: Ingested) -> None:
         self.changed += kept.changed
         self.excluded += kept.excluded
         self.back += kept.back
@@ -111,10 +111,10 @@ def _ids(page: LeadPage | None) -> set[LeadId]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class SyncWindow:
     """How far a pull reaches."""
 
-    style: Style
+    style: SyncMode
     overlap: timedelta
     """How far before the start of this pull the next one begins."""
     budget: timedelta
@@ -124,10 +124,10 @@ class Reach:
 def pull(
     ledger: Ledger,
     source: LeadSource,
-    intake: Intake,
+    intake: Ingest,
     clock: Clock,
     *,
-    reach: Reach,
+    reach: SyncWindow,
     until: datetime,
     done: Pulled,
 ) -> None:
@@ -147,7 +147,7 @@ def pull(
         Transient: the source kept failing. What was read until then is kept; the next pull goes on there.
     """
     began = clock.now()
-    own_pages = OwnPages(ledger, source, intake, clock, until=until, count=done.count_own, started=began)
+    own_pages = DetailFetch(ledger, source, intake, clock, until=until, count=done.count_own, started=began)
     pulling = _Pulling(ledger, source, intake, clock, own_pages, reach.style, until, done)
     since, resume = _begin(ledger, style=reach.style, now=began)
     try:
@@ -162,7 +162,7 @@ def pull(
         _start_over(ledger)
         raise
     began_at, is_whole = _finish(ledger, reach.overlap)
-    if reach.style is Style.DETAILS:
+    if reach.style is SyncMode.DETAILS:
         done.complete = pulling.read_known()
         pulling.settle_labels_by_own_pages()
     else:
@@ -177,10 +177,10 @@ class _Pulling:
 
     ledger: Ledger
     source: LeadSource
-    intake: Intake
+    intake: Ingest
     clock: Clock
-    own_pages: OwnPages
-    style: Style
+    own_pages: DetailFetch
+    style: SyncMode
     until: datetime
     done: Pulled
     listed: dict[LeadId, str] = field(default_factory=dict)
@@ -200,7 +200,7 @@ class _Pulling:
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         """Whether an entry of the list tells nothing new; where leads are read by their own pages, it never does."""
-        if self.style is Style.DETAILS:
+        if self.style is SyncMode.DETAILS:
             self.listed[lead] = digest
             return True
         account = self.ledger.account
@@ -224,7 +224,7 @@ class _Pulling:
         """
         started = self.own_pages.started
         listed = page
-        if self.style is Style.DETAILS:
+        if self.style is SyncMode.DETAILS:
             # To be listed is not to be observed: how an unchanged lead is, its own page tells later tonight.
             tests = self._unchanged_tests(listed.unchanged)
             page = replace(page, unchanged=tuple(sorted(tests)))
@@ -238,7 +238,7 @@ class _Pulling:
             place.resume = page.resume
             place.moved = place.moved or page.moved
             session.add(place)
-            when = Times(started, page.served_at or started, self.clock.now())
+            when = ReadTimes(started, page.served_at or started, self.clock.now())
             kept = self.intake.store(session, self.ledger.account, page, when)
         self.done.count(listed, kept, before=before)
         return True
@@ -339,9 +339,9 @@ class _Pulling:
             listed = freshness.lately_listed(session, self.ledger.account, but=unlisted)
         return listed is not None and bool(self.own_pages.read([listed]).gone)
 
-    def _conclude(self, asked: Asked, candidates: Sequence[LeadId]) -> None:
+    def _conclude(self, asked: FetchedDetails, candidates: Sequence[LeadId]) -> None:
         with self.ledger.writing() as session:
-            gone = conclude(session, self.ledger.account, asked, candidates, now=self.clock.now())
+            gone = detect_deleted(session, self.ledger.account, asked, candidates, now=self.clock.now())
         self.done.gone, self.done.suspicious = gone.believed, gone.suspicious
 
 
@@ -353,12 +353,14 @@ def _start_over(ledger: Ledger) -> None:
         session.add(place)
 
 
-def _begin(ledger: Ledger, *, style: Style, now: datetime) -> tuple[datetime | None, str | None]:
+def _begin(ledger: Ledger, *, style: SyncMode, now: datetime) -> tuple[datetime | None, str | None]:
     """Where to read from: an interrupted pull goes on, else a new one starts."""
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
         if place.resume is None:
-            full = style is not Style.SINCE or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
+            full = (
+                style is not SyncMode.SINCE or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
+            )
             place.pull_since = None if full else place.since
             place.pull_started_at = None
             place.moved = False

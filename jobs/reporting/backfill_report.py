@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from connectors.text import counted, number
-from jobs.deliver.backfill import Group, Picked, Told
-from jobs.deliver.requeue import Chosen
-from jobs.ledger.queries import Tally
-from jobs.nightly import Summary
-from jobs.reporting.console import Account, as_plain, facts, table
+from jobs.backfill import AgeGroup, AlreadySentResult, Picked
+from jobs.ledger.queries import StateCount
+from jobs.nightly import RunSummary
+from jobs.reporting.console import AccountHeading, as_plain, facts, table
 from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_standing
 from jobs.reporting.run_report import heard, sent
 from jobs.reporting.wording import words_for
-from jobs.rules.delivery_state import Fate
+from jobs.requeue import Chosen
+from jobs.rules.delivery_state import DeliveryState
 
 _NAMED = 10
 """Unknown ids named one by one."""
@@ -24,10 +24,10 @@ _NAMED = 10
 class Preview:
     """What would become of what is asked for."""
 
-    groups: tuple[Group, ...] = ()
-    tallies: tuple[Tally, ...] = ()
+    groups: tuple[AgeGroup, ...] = ()
+    tallies: tuple[StateCount, ...] = ()
     picked: Picked | None = None
-    told: Told | None = None
+    told: AlreadySentResult | None = None
     """What became of a file of what was told by other means, where one was given."""
 
     def sum_of(self, stand: str) -> int:
@@ -54,7 +54,7 @@ class Preview:
         return f"{asked[0].upper()}{asked[1:]}?" if asked else None
 
 
-def read_lines(summary: Summary) -> list[tuple[str, str]]:
+def read_lines(summary: RunSummary) -> list[tuple[str, str]]:
     """What was read, a line each."""
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
@@ -63,7 +63,7 @@ def read_lines(summary: Summary) -> list[tuple[str, str]]:
     return [("read", said)]
 
 
-def print_preview(console: Console, account: Account, preview: Preview) -> None:
+def print_preview(console: Console, account: AccountHeading, preview: Preview) -> None:
     """Print what would be sent, waited for, held back and too late, by conversion, destination and age."""
     if preview.groups:
         made = table("Conversion", "Destination", "Days since", *_COLUMNS, numbers=tuple(_COLUMNS))
@@ -99,7 +99,7 @@ def _left(preview: Preview) -> list[str]:
     return [f"{counted(left, 'conversion')} left as is: {why}"] if left else []
 
 
-def _undated(account: Account, preview: Preview) -> list[str]:
+def _undated(account: AccountHeading, preview: Preview) -> list[str]:
     found = preview.picked.undated if preview.picked else {}
     return [
         f"{account.conversion(conversion)} → {destination}: {counted(count, 'change')} that Oplead does not date "
@@ -127,14 +127,14 @@ def _told(preview: Preview) -> list[str]:
     return said
 
 
-def print_refusals(console: Console, account: Account, chosen: Chosen) -> None:
+def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:
     """Print what would be sent anew, by conversion, destination and the platform's code."""
     if not chosen.count:
         console.print("Nothing was rejected that fits.")
         return
     made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
     for each in chosen.alike:
-        why = words_for(Fate.REJECTED, each.code).short
+        why = words_for(DeliveryState.REJECTED, each.code).short
         late = number(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
         name = f"{conversion} (corrections)" if each.corrections else conversion
@@ -144,7 +144,7 @@ def print_refusals(console: Console, account: Account, chosen: Chosen) -> None:
         console.print(f"{number(chosen.left)} more are left for another time: type the same again after this.")
 
 
-def print_sent(console: Console, account: Account, summary: Summary, tallies: Sequence[Tally]) -> None:
+def print_sent(console: Console, account: AccountHeading, summary: RunSummary, tallies: Sequence[StateCount]) -> None:
     """Print what was sent, where it stands, and what a human is needed for."""
     console.print()
     console.print(facts([("sent", sent(summary)), ("heard", heard(summary))]))
@@ -155,7 +155,7 @@ def print_sent(console: Console, account: Account, summary: Summary, tallies: Se
     print_needs(console, summary)
 
 
-def print_needs(console: Console, summary: Summary) -> None:
+def print_needs(console: Console, summary: RunSummary) -> None:
     """Print what a human is needed for."""
     lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
     lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
@@ -166,7 +166,7 @@ def print_needs(console: Console, summary: Summary) -> None:
         console.print(facts([("•", line) for line in lines]))
 
 
-def sending_json(summary: Summary, tallies: Sequence[Tally], exit_code: int) -> dict[str, object]:
+def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
     """What was read, sent and heard, as one JSON object's keys."""
     return {
         "account": summary.account,

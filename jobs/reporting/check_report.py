@@ -13,29 +13,29 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.records import AdjustmentKind, Finding, Verdict
+from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict
 from connectors.text import counted, number
-from jobs.forecast import AnswersSeen, Forecast, LabelSeen
-from jobs.reporting.console import Account, keep_whole, table
+from jobs.forecast import AnswersSeen, Forecast, ForecastLabel
+from jobs.reporting.console import AccountHeading, keep_whole, table
 from jobs.reporting.delivery_table import print_standing
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
-from jobs.settings.unmatched import Unmet
+from jobs.settings.unmatched import UnmatchedReference
 
 _STYLES = {
-    Verdict.FAILED: "bold red",
-    Verdict.DOUBTFUL: "yellow",
-    Verdict.UNREADABLE: "yellow",
-    Verdict.VERIFIED: "green",
+    CheckVerdict.FAILED: "bold red",
+    CheckVerdict.DOUBTFUL: "yellow",
+    CheckVerdict.UNREADABLE: "yellow",
+    CheckVerdict.VERIFIED: "green",
 }
 """What needs a human stands first."""
-_COUNTED = {Verdict.DOUBTFUL: "to look at"}
+_COUNTED = {CheckVerdict.DOUBTFUL: "to look at"}
 """How several are called, where that is not the verdict itself."""
 
 
-def print_findings(console: Console, found: Mapping[str, Sequence[Finding]], *, verbose: bool = False) -> None:
+def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]], *, verbose: bool = False) -> None:
     """Print what was found by destination: all failed ones first, each with what to do about it, what is well last.
 
     What is well, and asks for nothing, is one line unless all is wanted.
@@ -56,17 +56,19 @@ def print_findings(console: Console, found: Mapping[str, Sequence[Finding]], *, 
     well = Counter(destination for destination, finding in every if _is_well(finding))
     if well and not verbose:
         said = ", ".join(f"{destination} {number(count)}" for destination, count in well.items())
-        made.add_row(f"  [{_STYLES[Verdict.VERIFIED]}]{Verdict.VERIFIED}[/]", escape(f"{said} (--verbose lists them)"))
+        made.add_row(
+            f"  [{_STYLES[CheckVerdict.VERIFIED]}]{CheckVerdict.VERIFIED}[/]", escape(f"{said} (--verbose lists them)")
+        )
     console.print(made)
-    if counted[Verdict.UNREADABLE]:
+    if counted[CheckVerdict.UNREADABLE]:
         console.print("  [dim]What this access cannot read says nothing against sending.[/dim]")
 
 
-def _is_well(finding: Finding) -> bool:
-    return finding.verdict is Verdict.VERIFIED and not finding.advice and not finding.is_notable
+def _is_well(finding: CheckFinding) -> bool:
+    return finding.verdict is CheckVerdict.VERIFIED and not finding.advice and not finding.is_notable
 
 
-def _told(destination: str, finding: Finding) -> str:
+def _told(destination: str, finding: CheckFinding) -> str:
     """What was found, and below it what to do."""
     told = f"{destination}: {finding.subject}: {finding.said}"
     return f"{told}\n→ {finding.advice}" if finding.advice else told
@@ -79,21 +81,21 @@ _NAMED = 3
 """Unreadable leads, and labels, that a sentence names."""
 
 
-def forecast_findings(made: Forecast) -> Sequence[Finding]:
+def forecast_findings(made: Forecast) -> Sequence[CheckFinding]:
     """What the latest leads say of the settings."""
     read = counted(made.leads, "lead")
     if not made.leads and not made.unreadable:
-        return [Finding("leads", Verdict.FAILED, "there are none", "See that the key is the client admin's.")]
-    found = [Finding("leads", Verdict.VERIFIED, f"the latest {read} can be read")] if made.leads else []
+        return [CheckFinding("leads", CheckVerdict.FAILED, "there are none", "See that the key is the client admin's.")]
+    found = [CheckFinding("leads", CheckVerdict.VERIFIED, f"the latest {read} can be read")] if made.leads else []
     return [*found, *_unreadable(made), *_unknown_labels(made), *_nothing_goes(made)]
 
 
-def unmet_findings(found: Sequence[Unmet]) -> Sequence[Finding]:
+def unmet_findings(found: Sequence[UnmatchedReference]) -> Sequence[CheckFinding]:
     """What the settings name and none of these leads has, each at its place in the file."""
     return [
-        Finding(
+        CheckFinding(
             f"{one.problem.file}:{one.problem.line}: {one.problem.path}",
-            Verdict.FAILED if one.stops else Verdict.DOUBTFUL,
+            CheckVerdict.FAILED if one.stops else CheckVerdict.DOUBTFUL,
             one.problem.message,
             one.advice,
         )
@@ -101,13 +103,13 @@ def unmet_findings(found: Sequence[Unmet]) -> Sequence[Finding]:
     ]
 
 
-def phone_findings(lost: str | None) -> Sequence[Finding]:
+def phone_findings(lost: str | None) -> Sequence[CheckFinding]:
     """What is said of phones that reach no platform, though the settings send contact data."""
     advice = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
-    return [Finding("phones", Verdict.DOUBTFUL, lost, advice)] if lost else []
+    return [CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, advice)] if lost else []
 
 
-def print_forecast(console: Console, account: Account, made: Forecast) -> None:
+def print_forecast(console: Console, account: AccountHeading, made: Forecast) -> None:
     """Print what the settings would do to them, as if all of their past counted."""
     if not made.leads:
         return
@@ -119,12 +121,12 @@ def print_forecast(console: Console, account: Account, made: Forecast) -> None:
         console.print("None of them has reached a stage that counts.")
 
 
-def consent_findings(seen: Sequence[AnswersSeen]) -> Sequence[Finding]:
+def consent_findings(seen: Sequence[AnswersSeen]) -> Sequence[CheckFinding]:
     """Where so many answers are in no list that a spelling is likely to be missing."""
     return [
-        Finding(
+        CheckFinding(
             f"consent at {one.path}",
-            Verdict.DOUBTFUL,
+            CheckVerdict.DOUBTFUL,
             f"{number(one.unlisted_count)} of {counted(one.answered, 'answer')} "
             f"{'is' if one.unlisted_count == 1 else 'are'} in neither list: {_shapes(one.unlisted)}",
             "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
@@ -140,7 +142,7 @@ def _shapes(unlisted: Mapping[str, int]) -> str:
     return ", ".join([*named, *(["…"] if len(unlisted) > _NAMED else [])])
 
 
-def print_labels(console: Console, settings: Settings, seen: Sequence[LabelSeen], *, leads: int) -> None:
+def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
     """Print each stage with its statuses, how many leads have them, and one to look up in Oplead."""
     if not leads:
         return
@@ -156,7 +158,7 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[LabelSeen]
     console.print(made, crop=False)
 
 
-def _unreadable(made: Forecast) -> list[Finding]:
+def _unreadable(made: Forecast) -> list[CheckFinding]:
     if not made.unreadable:
         return []
     count = len(made.unreadable)
@@ -167,9 +169,9 @@ def _unreadable(made: Forecast) -> list[Finding]:
     said = f"{number(count)} cannot be read: {'; '.join(told)}"
     if count >= made.leads:
         advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
-        return [Finding("unreadable leads", Verdict.FAILED, said, advice)]
+        return [CheckFinding("unreadable leads", CheckVerdict.FAILED, said, advice)]
     advice = "Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned."
-    return [Finding("unreadable leads", Verdict.DOUBTFUL, said, advice)]
+    return [CheckFinding("unreadable leads", CheckVerdict.DOUBTFUL, said, advice)]
 
 
 def _some(ids: Sequence[str]) -> str:
@@ -177,26 +179,26 @@ def _some(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
 
 
-def _unknown_labels(made: Forecast) -> list[Finding]:
+def _unknown_labels(made: Forecast) -> list[CheckFinding]:
     if not made.unknown_labels:
         return []
     named = [f"{label} ({leads})" for label, leads, _ in made.unknown_labels]
     with_click = sum(clicked for _, _, clicked in made.unknown_labels)
-    verdict = Verdict.FAILED if with_click else Verdict.DOUBTFUL
+    verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL
     count = number(with_click) if with_click else "none"
     clicked = f"{count} of these leads {'have' if with_click > 1 else 'has'} a click id"
     said = f"in no stage and not ignored: {', '.join(named)}; {clicked}"
-    return [Finding("statuses", verdict, said, "Write each under a stage, or under `ignored_statuses`.")]
+    return [CheckFinding("statuses", verdict, said, "Write each under a stage, or under `ignored_statuses`.")]
 
 
-def _nothing_goes(made: Forecast) -> list[Finding]:
+def _nothing_goes(made: Forecast) -> list[CheckFinding]:
     """An alarm where conversions qualify and not one of them could go out."""
-    held = [tally for tally in made.tallies if tally.fate is Fate.WITHHELD]
-    if not held or any(tally.fate is Fate.PENDING for tally in made.tallies):
+    held = [tally for tally in made.tallies if tally.fate is DeliveryState.WITHHELD]
+    if not held or any(tally.fate is DeliveryState.PENDING for tally in made.tallies):
         return []
     count = number(sum(tally.count for tally in held))
     said = f"{count} qualify and none could be sent"
-    return [Finding("conversions", Verdict.FAILED, said, "The table below says why, and what to do.")]
+    return [CheckFinding("conversions", CheckVerdict.FAILED, said, "The table below says why, and what to do.")]
 
 
 Word = Literal["may run", "needs a human first", "must not run"]

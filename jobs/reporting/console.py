@@ -138,7 +138,7 @@ def _count(key: object, count: int) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountHeading:
     """How one account wants its results told."""
 
     name: str

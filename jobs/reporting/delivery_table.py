@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.text import number
-from jobs.ledger.queries import Tally
-from jobs.reporting.console import Account, day_and_time, money, table
+from jobs.ledger.queries import StateCount
+from jobs.reporting.console import AccountHeading, day_and_time, money, table
 from jobs.reporting.wording import FATES, NOTHING, REASONS, Words, code_of, stands_why, words_for, words_held_for
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 
-_PLAIN = (FATES[Fate.ACCEPTED], FATES[Fate.SUBMITTED], REASONS["due"])
+_PLAIN = (FATES[DeliveryState.ACCEPTED], FATES[DeliveryState.SUBMITTED], REASONS["due"])
 """They say all there is to say in the table itself."""
 
 
-def print_standing(console: Console, account: Account, tallies: Sequence[Tally]) -> None:
+def print_standing(console: Console, account: AccountHeading, tallies: Sequence[StateCount]) -> None:
     """Print the table, then the reasons in it that anyone could act on or wonder about."""
     console.print(standing_table(account, tallies))
     reasons = explained_reasons(tallies)
@@ -28,7 +28,7 @@ def print_standing(console: Console, account: Account, tallies: Sequence[Tally])
         console.print(reasons_table(reasons))
 
 
-def print_pointer(console: Console, tallies: Sequence[Tally]) -> None:
+def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
     """Print how to have the leads behind the numbers named; nothing where no one would wonder."""
     codes = dict.fromkeys(
         code
@@ -42,12 +42,12 @@ def print_pointer(console: Console, tallies: Sequence[Tally]) -> None:
         console.print(f"Which leads: `oplead-sync status --reason CODE`, as {', '.join(codes)}", markup=False)
 
 
-def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
+def standing_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
     """One row for deliveries that stand alike; what they are and where they go stands on the first rows only."""
     made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
         made.add_section()
-        alike: dict[tuple[str, str], list[Tally]] = {}
+        alike: dict[tuple[str, str], list[StateCount]] = {}
         for tally in found:
             why = stands_why(tally.fate, tally.reason, tally.held_for)
             alike.setdefault((_stands(tally, account.zone), why), []).append(tally)
@@ -59,13 +59,13 @@ def standing_table(account: Account, tallies: Sequence[Tally]) -> Table:
     return made
 
 
-def explained_reasons(tallies: Sequence[Tally]) -> list[Words]:
+def explained_reasons(tallies: Sequence[StateCount]) -> list[Words]:
     """The words of every reason in a table, each once, in the order it has them."""
     found = {words.short: words for tally in tallies for words in _words(tally) if words not in _PLAIN}
     return list(found.values())
 
 
-def _words(tally: Tally) -> list[Words]:
+def _words(tally: StateCount) -> list[Words]:
     """Those of its reason, and of what it was held for."""
     held_for = [] if tally.held_for is None else [words_held_for(tally.held_for)]
     return [words_for(tally.fate, tally.reason), *held_for]
@@ -82,7 +82,7 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
     return made
 
 
-def counted_reasons_table(tallies: Sequence[Tally]) -> Table:
+def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
     """The same with how many stand for each reason; each delivery counts once, so that the numbers add up."""
     said = [(_in_full(tally), tally.count) for tally in tallies]
     told = {words.short: words for words, _ in said if words not in _PLAIN}
@@ -92,7 +92,7 @@ def counted_reasons_table(tallies: Sequence[Tally]) -> Table:
     return reasons_table(list(told.values()), how_many)
 
 
-def _in_full(tally: Tally) -> Words:
+def _in_full(tally: StateCount) -> Words:
     """The words of its reason together with those of what it was held for."""
     words = words_for(tally.fate, tally.reason)
     if tally.held_for is None:
@@ -105,7 +105,7 @@ def _in_full(tally: Tally) -> Words:
     )
 
 
-def _stands(tally: Tally, zone: ZoneInfo) -> str:
+def _stands(tally: StateCount, zone: ZoneInfo) -> str:
     if tally.due_at is None:
         return FATES[tally.fate].short
     return f"waiting, first until {day_and_time(tally.due_at, zone)}"

@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from jobs.ledger.queries import Sending
-from jobs.reporting.console import Account, day_and_time, facts, money, table
+from jobs.ledger.queries import RequestOfDelivery
+from jobs.reporting.console import AccountHeading, day_and_time, facts, money, table
 from jobs.reporting.wording import FATES, NOTHING, REASONS, ZERO_MAY_BE_FINAL, Words, words_held_for
-from jobs.rules.delivery_state import Fate
-from jobs.rules.model import Answer
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import ConsentAnswer
 
 ORIGINS: Mapping[str, str] = {
     "reported": "dated by Oplead",
@@ -63,7 +63,7 @@ class SeenChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class StateChange:
     """One move of a delivery."""
 
     at: datetime
@@ -72,7 +72,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Corrected:
+class AdjustmentReport:
     """One correction of an accepted delivery."""
 
     kind: str
@@ -89,12 +89,12 @@ class Corrected:
     words: Words
     due_at: datetime | None
     closes_at: datetime | None
-    history: tuple[Move, ...]
-    requests: tuple[Sending, ...]
+    history: tuple[StateChange, ...]
+    requests: tuple[RequestOfDelivery, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ConversionReport:
     """One conversion of the lead at one destination."""
 
     conversion: str
@@ -115,9 +115,9 @@ class Verdict:
     target: str | None = None
     due_at: datetime | None = None
     closes_at: datetime | None = None
-    history: tuple[Move, ...] = ()
-    requests: tuple[Sending, ...] = ()
-    corrections: tuple[Corrected, ...] = ()
+    history: tuple[StateChange, ...] = ()
+    requests: tuple[RequestOfDelivery, ...] = ()
+    corrections: tuple[AdjustmentReport, ...] = ()
     held_for: str | None = None
     """What it was held for until its time ran out, by code."""
 
@@ -149,10 +149,10 @@ class Explanation:
     hashes: Mapping[str, tuple[str, ...]]
     """Which kinds of hashed contact data are kept, by destination."""
     changes: tuple[SeenChange, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[ConversionReport, ...]
 
 
-def print_explanation(console: Console, account: Account, told: Explanation) -> None:
+def print_explanation(console: Console, account: AccountHeading, told: Explanation) -> None:
     """Print it for a person, the verdicts last, where the eye is."""
     console.print(f"[bold]Lead {escape(told.lead)}[/bold] · {account.name} · times in {account.zone.key}")
     console.print(facts(_known(told, account.zone)))
@@ -167,9 +167,9 @@ def print_explanation(console: Console, account: Account, told: Explanation) -> 
         _print_verdict(console, account, alike)
 
 
-def _without_delivery(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+def _without_delivery(verdicts: Sequence[ConversionReport]) -> list[list[ConversionReport]]:
     """Verdicts on what is no delivery, those together that are for one reason."""
-    found: dict[str, list[Verdict]] = {}
+    found: dict[str, list[ConversionReport]] = {}
     for verdict in verdicts:
         if verdict.fate is None:
             found.setdefault(verdict.reason, []).append(verdict)
@@ -214,7 +214,7 @@ def _whereabouts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
 
 def _consent(answer: str, field: str) -> str:
     """An answer in words; where nobody listed it, which field of the lead to read, for it is kept nowhere else."""
-    read_it = f": read {field} of this lead in Oplead" if answer == Answer.UNKNOWN else ""
+    read_it = f": read {field} of this lead in Oplead" if answer == ConsentAnswer.UNKNOWN else ""
     return CONSENTS[answer] + read_it
 
 
@@ -232,7 +232,7 @@ def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
     return made
 
 
-def _print_verdict(console: Console, account: Account, alike: Sequence[Verdict]) -> None:
+def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[ConversionReport]) -> None:
     """Print what is said of one conversion, or of several that are for one reason."""
     verdict, words = alike[0], alike[0].words
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
@@ -252,7 +252,7 @@ def _print_verdict(console: Console, account: Account, alike: Sequence[Verdict])
         _print_correction(console, account, correction)
 
 
-def _print_correction(console: Console, account: Account, correction: Corrected) -> None:
+def _print_correction(console: Console, account: AccountHeading, correction: AdjustmentReport) -> None:
     zone = account.zone
     what = "taken back" if correction.value is None else f"worth {_worth(correction)}"
     why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
@@ -260,7 +260,7 @@ def _print_correction(console: Console, account: Account, correction: Corrected)
     console.print(Padding(escape(correction.words.means), (0, 0, 0, 4)))
     if correction.words.todo and not correction.words.todo.startswith("Nothing"):
         console.print(Padding(escape(f"What to do: {correction.words.todo}"), (0, 0, 0, 4)))
-    if correction.cause == "won_again" and correction.fate == Fate.ACCEPTED:
+    if correction.cause == "won_again" and correction.fate == DeliveryState.ACCEPTED:
         console.print(Padding(ZERO_MAY_BE_FINAL, (0, 0, 0, 4)))
     details = [("by", correction.by)]
     if correction.due_at is not None:
@@ -273,11 +273,11 @@ def _print_correction(console: Console, account: Account, correction: Corrected)
     console.print(Padding(facts(details), (0, 0, 0, 2)))
 
 
-def _worth(correction: Corrected) -> str:
+def _worth(correction: AdjustmentReport) -> str:
     return money(Decimal(correction.value or 0), correction.currency or "")
 
 
-def _details(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     details = []
     if verdict.happened_at is not None:
         known = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
@@ -302,15 +302,15 @@ def _details(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:
     return details
 
 
-def _move(move: Move) -> str:
+def _move(move: StateChange) -> str:
     """`held back: no usable click id`; the fate alone where its cause says no more."""
     code = move.cause.partition(":")[0]
     cause = REASONS[code].short if code in REASONS else move.cause
-    fate = FATES[Fate(move.fate)].short
+    fate = FATES[DeliveryState(move.fate)].short
     return fate if move.cause in _SAYS_NO_MORE else f"{fate}: {cause}"
 
 
-def _request(request: Sending, zone: ZoneInfo) -> str:
+def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:
     ticket = f" {request.ticket}" if request.ticket else ""
     code = f" ({request.code})" if request.code else ""
     return f"{day_and_time(request.sent_at, zone)}  {request.state}{ticket}{code}"

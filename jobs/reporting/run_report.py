@@ -10,43 +10,45 @@ from rich.console import Console
 from rich.markup import escape
 
 from connectors.text import counted, number
-from jobs.alerts.notify import Standing
-from jobs.ledger.queries import Tally
-from jobs.nightly import Summary
-from jobs.reporting.console import Account, as_plain, day_and_time, duration, facts, table
+from jobs.alerts.notify import OpenIncident
+from jobs.ledger.queries import StateCount
+from jobs.nightly import RunSummary
+from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
 from jobs.reporting.delivery_table import print_pointer, print_standing
 from jobs.reporting.wording import words_for
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 
 _VALID = {
     "VALIDATED": "valid, says the platform",
     "CHECKED_LOCALLY": "valid, checked on this machine only",
 }
 
-_OPEN = (Fate.PENDING, Fate.IN_DOUBT)
+_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT)
 
 
-def print_verdicts(console: Console, account: Account, summary: Summary) -> None:
+def print_verdicts(console: Console, account: AccountHeading, summary: RunSummary) -> None:
     """Print one line for conversions that were told the same."""
     console.print("[bold]What would be sent, checked[/bold]")
     moved = {place: count for place, count in sorted(summary.delivered.moved.items()) if count > 0}
     # What waits where something stopped has no verdict, whatever the request said that it was in.
     left = {place[:2] for place in summary.not_checked}
-    moved = {place: count for place, count in moved.items() if place[:2] not in left or Fate(place[2]) not in _OPEN}
+    moved = {
+        place: count for place, count in moved.items() if place[:2] not in left or DeliveryState(place[2]) not in _OPEN
+    }
     if not moved and not summary.not_checked:
         console.print("Nothing is due, so nothing was checked.")
         return
     made = table("Conversion", "Destination", "How many", "Verdict", numbers=("How many",))
     for (conversion, destination, fate, code), count in moved.items():
-        made.add_row(account.conversion(conversion), destination, number(count), _verdict(Fate(fate), code))
+        made.add_row(account.conversion(conversion), destination, number(count), _verdict(DeliveryState(fate), code))
     for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
         made.add_row(account.conversion(conversion), destination, number(count), f"not checked: {stop}")
     console.print(made)
 
 
-def _verdict(fate: Fate, code: str) -> str:
+def _verdict(fate: DeliveryState, code: str) -> str:
     """In words; the platform's own code beside them where it refuses."""
-    if fate is Fate.ACCEPTED:
+    if fate is DeliveryState.ACCEPTED:
         return _VALID.get(code, "valid")
     words = words_for(fate, code)
     return f"{fate.value.replace('_', ' ')}: {words.short}" + (f" ({code})" if words.short not in code else "")
@@ -78,16 +80,16 @@ _SHOWN = 10
 class Night:
     """A night that has ended, or one that was only tried."""
 
-    summary: Summary
+    summary: RunSummary
     ended_at: datetime
-    tallies: tuple[Tally, ...]
+    tallies: tuple[StateCount, ...]
     """The deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
     mode: Mode = Mode.RUN
-    notices: tuple[Standing, ...] = ()
+    notices: tuple[OpenIncident, ...] = ()
     """What a human is told of, once; it stands here as long as it lasts."""
 
 
-def print_night(console: Console, account: Account, night: Night) -> None:
+def print_night(console: Console, account: AccountHeading, night: Night) -> None:
     """Print what was done, where tonight's deliveries stand, and what a human is needed for."""
     summary = night.summary
     what = _TRIED.get(night.mode, f"run {summary.run}{', outcomes only' if summary.only_outcomes else ''}")
@@ -114,7 +116,7 @@ def print_night(console: Console, account: Account, night: Night) -> None:
         console.print(facts([(_since(one, account), one.title) for one in night.notices]))
 
 
-def _since(notice: Standing, account: Account) -> str:
+def _since(notice: OpenIncident, account: AccountHeading) -> str:
     return "new" if notice.is_new else f"since {notice.since.astimezone(account.zone):%Y-%m-%d}"
 
 
@@ -124,7 +126,7 @@ def _nothing(night: Night) -> str:
         return "No delivery moved."
     standing = night.summary.standing
     before = sum(
-        count for (_, _, fate, reason), count in standing.items() if fate == Fate.SKIPPED and reason in _BEFORE
+        count for (_, _, fate, reason), count in standing.items() if fate == DeliveryState.SKIPPED and reason in _BEFORE
     )
     why = f": {counted(before, 'change')} from before a conversion's start (see `since`)" if before else ""
     return f"Nothing would be sent{why}."
@@ -177,7 +179,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
     }
 
 
-def moved(summary: Summary, fate: Fate) -> int:
+def moved(summary: RunSummary, fate: DeliveryState) -> int:
     """How many deliveries an answer put somewhere, counting sending and asking."""
     return sum(
         count
@@ -187,7 +189,7 @@ def moved(summary: Summary, fate: Fate) -> int:
     )
 
 
-def _read(summary: Summary) -> str:
+def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
     if pulled.own_pages:
@@ -209,27 +211,27 @@ def _read(summary: Summary) -> str:
     return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"
 
 
-def sent(summary: Summary) -> str:
+def sent(summary: RunSummary) -> str:
     """How many went out, in how many requests."""
     count, requests = summary.delivered.sent, summary.delivered.requests
     return f"{counted(count, 'conversion')} in {counted(requests, 'request')}" if requests else "nothing"
 
 
-def _corrected(summary: Summary) -> str:
+def _corrected(summary: RunSummary) -> str:
     done = summary.corrected
     return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}: `explain` shows each"
 
 
-def heard(summary: Summary) -> str:
+def heard(summary: RunSummary) -> str:
     """What platforms answered."""
     said = [
-        f"{number(count)} {fate.value.replace('_', ' ')}{_expected(summary, count) if fate is Fate.REJECTED else ''}"
-        for fate in (Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.UNCONFIRMED)
+        f"{number(count)} {fate.replace('_', ' ')}{_expected(summary, count) if fate is DeliveryState.REJECTED else ''}"
+        for fate in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
         if (count := moved(summary, fate))
     ]
     if summary.in_doubt:
         said.append(f"{number(summary.in_doubt)} still in doubt")
-    elif moved(summary, Fate.IN_DOUBT):
+    elif moved(summary, DeliveryState.IN_DOUBT):
         # Without a number, for one that was lost twice has moved twice.
         said.append("some in doubt for a while, all settled since")
     pending = summary.resolved.pending
@@ -238,7 +240,7 @@ def heard(summary: Summary) -> str:
     return ", ".join(said) or "nothing was waiting for an answer"
 
 
-def _expected(summary: Summary, rejected: int) -> str:
+def _expected(summary: RunSummary, rejected: int) -> str:
     """How many of these rejections need nobody; nothing where each needs someone."""
     unexpected = summary.delivered.unexpected + summary.corrected.unexpected + summary.resolved.unexpected
     if unexpected >= rejected:
@@ -247,7 +249,7 @@ def _expected(summary: Summary, rejected: int) -> str:
     return f" ({part}to be expected: no such click)"
 
 
-def _unreadable(summary: Summary) -> list[str]:
+def _unreadable(summary: RunSummary) -> list[str]:
     """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
     # A night that reads the list twice meets each twice.
     found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.told.unreadable else []
@@ -297,7 +299,7 @@ class Ended:
     exit_code: int
     night: Night | None = None
     """What it did; None where there was none."""
-    account: Account | None = None
+    account: AccountHeading | None = None
     why: str = ""
     """Why there was none, in a sentence."""
 
@@ -319,9 +321,9 @@ def _counts(night: Night | None) -> list[str]:
         summary.pulled.seen,
         summary.pulled.changed,
         summary.delivered.sent,
-        moved(summary, Fate.ACCEPTED),
-        moved(summary, Fate.REJECTED),
-        moved(summary, Fate.EXPIRED),
+        moved(summary, DeliveryState.ACCEPTED),
+        moved(summary, DeliveryState.REJECTED),
+        moved(summary, DeliveryState.EXPIRED),
     )
     return [number(count) for count in counts]
 

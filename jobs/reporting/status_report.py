@@ -9,12 +9,12 @@ from rich.markup import escape
 
 from connectors.text import counted, number
 from jobs.ledger.outbox import HELD
-from jobs.ledger.queries import Awaited, Stand, Tally
-from jobs.reporting.console import Account, as_plain, day_and_time, facts, keep_whole, table
+from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
+from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, table
 from jobs.reporting.delivery_table import print_pointer, print_standing, reasons_table
 from jobs.reporting.wording import FATES, stands_why, words_for, words_held_for
-from jobs.rules.delivery_state import Fate
-from jobs.rules.status_rename import Relabel
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.status_rename import DetectedRename
 
 SHOWN = 50
 """Unreadable leads named one by one."""
@@ -38,15 +38,15 @@ class Status:
     account: str
     now: datetime
     run: LastRun | None
-    tallies: tuple[Tally, ...]
-    awaited: Awaited
+    tallies: tuple[StateCount, ...]
+    awaited: AwaitedOutcomes
     unreadable: Mapping[str, str]
     """Why each lead could not be read, by its id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
     """A label no setting names, how many leads have it, how many of them with a click id."""
     silences: tuple[str, ...] = ()
     """What keeps conversions from being sent, a sentence for each cause."""
-    renamed: tuple[Relabel, ...] = ()
+    renamed: tuple[DetectedRename, ...] = ()
     """Statuses that were renamed in Oplead, and whose new names no setting has."""
 
 
@@ -59,7 +59,7 @@ _ENDED = {
 }
 
 
-def print_status(console: Console, account: Account, status: Status) -> None:
+def print_status(console: Console, account: AccountHeading, status: Status) -> None:
     """Print it for a person."""
     now = day_and_time(status.now, account.zone)
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
@@ -93,7 +93,7 @@ def status_json(status: Status) -> object:
     return told
 
 
-def _run(account: Account, run: LastRun | None) -> str:
+def _run(account: AccountHeading, run: LastRun | None) -> str:
     if run is None:
         return "none yet"
     began = day_and_time(run.started_at, account.zone)
@@ -103,12 +103,14 @@ def _run(account: Account, run: LastRun | None) -> str:
     return f"no. {run.number}, {began}: {ended} (exit code {run.exit_code})"
 
 
-def _next(account: Account, status: Status) -> str:
-    pending = [tally for tally in status.tallies if tally.fate is Fate.PENDING]
+def _next(account: AccountHeading, status: Status) -> str:
+    pending = [tally for tally in status.tallies if tally.fate is DeliveryState.PENDING]
     held = sum(tally.count for tally in pending if tally.reason == HELD)
     due = sum(tally.count for tally in pending if tally.due_at is None) - held
     later = [tally for tally in pending if tally.due_at is not None]
-    doubtful = sum(tally.count for tally in status.tallies if tally.fate in (Fate.IN_DOUBT, Fate.IN_FLIGHT))
+    doubtful = sum(
+        tally.count for tally in status.tallies if tally.fate in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
+    )
     said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
     if held:
         said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-surge`")
@@ -126,7 +128,7 @@ def _do(count: int, one: str, several: str) -> str:
     return f"{number(count)} {one if count == 1 else several}"
 
 
-def _awaited(account: Account, awaited: Awaited) -> str:
+def _awaited(account: AccountHeading, awaited: AwaitedOutcomes) -> str:
     said = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
     if awaited.ask_at is None:
         return said
@@ -145,7 +147,7 @@ def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
         console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
 
 
-def _print_renames(console: Console, renamed: Sequence[Relabel]) -> None:
+def _print_renames(console: Console, renamed: Sequence[DetectedRename]) -> None:
     if not renamed:
         return
     console.print()
@@ -165,17 +167,17 @@ def _print_labels(console: Console, status: Status) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class DeliveryList:
     """Everything that is called by one name."""
 
     account: str
     now: datetime
     called: str
     """The fate or reason as it was asked for."""
-    stands: tuple[Stand, ...]
+    stands: tuple[DeliveryStanding, ...]
 
 
-def print_which(console: Console, account: Account, which: Which) -> None:
+def print_which(console: Console, account: AccountHeading, which: DeliveryList) -> None:
     """Print it for a person, with what the reasons among it mean."""
     leads = len({each.lead for each in which.stands})
     console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {counted(leads, 'lead')}")

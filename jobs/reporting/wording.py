@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,33 +210,33 @@ REASONS: Mapping[str, Words] = MappingProxyType(
 )
 """By the code that the rules give."""
 
-FATES: Mapping[Fate, Words] = MappingProxyType(
+FATES: Mapping[DeliveryState, Words] = MappingProxyType(
     {
-        Fate.SKIPPED: Words("not counted", "It is on record and does not count.", NOTHING),
-        Fate.PENDING: Words("waiting", "It will be sent.", NOTHING),
-        Fate.WITHHELD: Words(
+        DeliveryState.SKIPPED: Words("not counted", "It is on record and does not count.", NOTHING),
+        DeliveryState.PENDING: Words("waiting", "It will be sent.", NOTHING),
+        DeliveryState.WITHHELD: Words(
             "held back", "It is not sent as things stand, and goes out by itself once the cause is mended.", ""
         ),
-        Fate.IN_FLIGHT: Words(
+        DeliveryState.IN_FLIGHT: Words(
             "being sent",
             "It was being sent when the last run ended.",
             "Nothing to do; the next run sends the same bytes again.",
         ),
-        Fate.SUBMITTED: Words(
+        DeliveryState.SUBMITTED: Words(
             "received, outcome awaited",
             "The platform has it and has not said yet what became of it.",
             "Nothing to do; the next run asks.",
         ),
-        Fate.IN_DOUBT: Words(
+        DeliveryState.IN_DOUBT: Words(
             "in doubt",
             "It was sent and the answer was lost, so nobody knows yet whether it arrived.",
             "Nothing to do: the next night sends the same bytes again; with `in_doubt: ask` you decide.",
         ),
-        Fate.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
-        Fate.REJECTED: Words("rejected", "The platform has refused it.", ""),
-        Fate.EXPIRED: Words("expired", "Its time ran out before it could be sent.", ""),
-        Fate.CANCELLED: Words("cancelled", "It was called off before it was sent.", ""),
-        Fate.UNCONFIRMED: Words(
+        DeliveryState.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
+        DeliveryState.REJECTED: Words("rejected", "The platform has refused it.", ""),
+        DeliveryState.EXPIRED: Words("expired", "Its time ran out before it could be sent.", ""),
+        DeliveryState.CANCELLED: Words("cancelled", "It was called off before it was sent.", ""),
+        DeliveryState.UNCONFIRMED: Words(
             "unconfirmed",
             "It was sent and the platform will not say whether it counted this one.",
             "Look the request up in the platform's diagnostics; it is not sent again.",
@@ -366,7 +366,7 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
 """Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
 
 
-def names_of(fate: Fate, reason: str, held_for: str | None = None) -> frozenset[str]:
+def names_of(fate: DeliveryState, reason: str, held_for: str | None = None) -> frozenset[str]:
     """Everything a person may call a fate and its reason by, in lowercase: the codes, and the words of a table.
 
     What expired is called by what it was held for, too.
@@ -378,20 +378,20 @@ def names_of(fate: Fate, reason: str, held_for: str | None = None) -> frozenset[
     return names if held_for is None else names | {held_for.casefold(), words_held_for(held_for).short.casefold()}
 
 
-def code_of(fate: Fate, reason: str) -> str:
+def code_of(fate: DeliveryState, reason: str) -> str:
     """The shortest of them that says both: the reason's code, or the fate's where it has none."""
     return reason.removeprefix(_PREFIX) or fate
 
 
-def words_for(fate: Fate, reason: str) -> Words:
+def words_for(fate: DeliveryState, reason: str) -> Words:
     """How a fate and its reason are said; `reason` is a code of the rules or the platform's, perhaps with a detail."""
     code, _, detail = reason.partition(":")
-    found = REASONS.get(code) if fate not in (Fate.REJECTED, Fate.UNCONFIRMED) else None
+    found = REASONS.get(code) if fate not in (DeliveryState.REJECTED, DeliveryState.UNCONFIRMED) else None
     if found is not None:
         return _with_detail(found, detail.strip())
     if not reason:
         return FATES[fate]
-    if fate is Fate.PENDING:
+    if fate is DeliveryState.PENDING:
         if reason in _CLOSED:
             return _CLOSED[reason]
         return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
@@ -400,10 +400,10 @@ def words_for(fate: Fate, reason: str) -> Words:
 
 def words_held_for(code: str) -> Words:
     """How it is said what a delivery was held for until it expired."""
-    return words_for(Fate.WITHHELD, code)
+    return words_for(DeliveryState.WITHHELD, code)
 
 
-def stands_why(fate: Fate, reason: str, held_for: str | None = None) -> str:
+def stands_why(fate: DeliveryState, reason: str, held_for: str | None = None) -> str:
     """Why something stands where it does, in a few words; nothing where its fate says it all."""
     words = words_for(fate, reason)
     short = "" if words is FATES[fate] else words.short
@@ -414,7 +414,7 @@ def _with_detail(words: Words, detail: str) -> Words:
     return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
 
 
-def _by_platform(fate: Fate, code: str) -> Words:
+def _by_platform(fate: DeliveryState, code: str) -> Words:
     if code.startswith(_LOCAL):
         short = code.removeprefix(_LOCAL).replace("_", " ").lower()
         return Words(

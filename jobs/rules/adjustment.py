@@ -19,7 +19,7 @@ from connectors.records import (
     Target,
 )
 from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import click_for, identifiers_for
 from jobs.rules.model import LEAD_GONE, LeadFacts, Origin, Route
 from jobs.rules.stage_entry import happened_at
@@ -31,7 +31,7 @@ MAY_COME_BACK = "may_come_back"
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class LeftStage:
     """A lead that went on from the conversion's stage to one that takes it back."""
 
     at: datetime
@@ -40,7 +40,7 @@ class Left:
     """Whether it stays in such a stage."""
 
 
-def left(route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]) -> Left | None:
+def left(route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]) -> LeftStage | None:
     """Where the lead went after a conversion that happened `at`; None where that stands.
 
     Only a stage that takes it back undoes it, and only its own stage makes up for that: a lead that is neither here
@@ -60,7 +60,7 @@ def left(route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed:
         ((happened_at(change, lead, key, route.zone), change) for change in lead.changes),
         key=lambda pair: (pair[0], pair[1].seen_at),
     )
-    found: Left | None = None
+    found: LeftStage | None = None
     has_entered = False
     for when, change in timed:
         if when < at or change.origin is Origin.RELABEL:
@@ -68,9 +68,9 @@ def left(route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed:
         if change.label in own:
             found, has_entered = None, True
         elif change.label in undoing and (has_entered or when > at):
-            found = Left(when if found is None else found.at, is_still_there=True)
+            found = LeftStage(when if found is None else found.at, is_still_there=True)
         elif found is not None:
-            found = Left(found.at, is_still_there=False)
+            found = LeftStage(found.at, is_still_there=False)
     return found
 
 
@@ -89,7 +89,7 @@ def corrections_of(destination: DestinationId) -> DestinationId:
     return DestinationId(f"{destination} corrections")
 
 
-class Cause(StrEnum):
+class AdjustmentCause(StrEnum):
     """Why a conversion is corrected."""
 
     UNDONE = UNDONE
@@ -100,7 +100,7 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SentConversion:
     """What a platform was told of one conversion, corrections included."""
 
     key: DeliveryKey
@@ -118,11 +118,11 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedAdjustment:
     """A correction that should be made."""
 
     kind: AdjustmentKind
-    cause: Cause
+    cause: AdjustmentCause
     value: Decimal | None
     """The new total; None for a retraction."""
     transport: str
@@ -137,7 +137,9 @@ class Wanted:
     """Why it cannot be made at all."""
 
 
-def wanted(route: Route, lead: LeadFacts, told: Told, *, renamed: Mapping[str, str], now: datetime) -> Wanted | None:
+def wanted(
+    route: Route, lead: LeadFacts, told: SentConversion, *, renamed: Mapping[str, str], now: datetime
+) -> WantedAdjustment | None:
     """The correction that what became of a lead asks for; None where the platform's word stands.
 
     Args:
@@ -156,15 +158,15 @@ def wanted(route: Route, lead: LeadFacts, told: Told, *, renamed: Mapping[str, s
     return _restating(route, lead, told, now)
 
 
-def _undoing(route: Route, told: Told, at: datetime, now: datetime) -> Wanted | None:
+def _undoing(route: Route, told: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
     if route.undo is None:
         return None
     transport = route.undo.via or told.transport
     can = _correction(route, told, transport)
     retracts = can is not None and AdjustmentKind.RETRACTION in can.kinds
-    return Wanted(
+    return WantedAdjustment(
         kind=AdjustmentKind.RETRACTION if retracts or can is None else AdjustmentKind.RESTATEMENT,
-        cause=Cause.UNDONE,
+        cause=AdjustmentCause.UNDONE,
         value=None if retracts or can is None else Decimal(0),
         transport=transport,
         at=at,
@@ -174,14 +176,14 @@ def _undoing(route: Route, told: Told, at: datetime, now: datetime) -> Wanted | 
     )
 
 
-def _restating(route: Route, lead: LeadFacts, told: Told, now: datetime) -> Wanted | None:
+def _restating(route: Route, lead: LeadFacts, told: SentConversion, now: datetime) -> WantedAdjustment | None:
     can = _correction(route, told, told.transport)
     value = _worth_now(route, lead, told)
     if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == told.worth:
         return None
-    return Wanted(
+    return WantedAdjustment(
         kind=AdjustmentKind.RESTATEMENT,
-        cause=Cause.WON_AGAIN if told.is_taken_back else Cause.VALUE_CHANGED,
+        cause=AdjustmentCause.WON_AGAIN if told.is_taken_back else AdjustmentCause.VALUE_CHANGED,
         value=value,
         transport=told.transport,
         at=now,
@@ -190,13 +192,13 @@ def _restating(route: Route, lead: LeadFacts, told: Told, now: datetime) -> Want
     )
 
 
-def _correction(route: Route, told: Told, transport: str) -> Correction | None:
+def _correction(route: Route, told: SentConversion, transport: str) -> Correction | None:
     """What a transport can correct of a conversion; None where it cannot."""
     can = route.limits.corrects.get(transport)
     return None if can is None or told.click in can.except_by else can
 
 
-def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:
+def _worth_now(route: Route, lead: LeadFacts, told: SentConversion) -> Decimal | None:
     """What the conversion is worth by now, where that is to be told; an amount nobody can read changes nothing."""
     field = route.field_value
     if field is None:
@@ -212,9 +214,9 @@ def _worth_now(route: Route, lead: LeadFacts, told: Told) -> Decimal | None:
     return amount
 
 
-def fate_of(reason: str) -> Fate:
+def fate_of(reason: str) -> DeliveryState:
     """Where a correction stands that may not go out for a reason."""
-    return {TOO_LATE: Fate.EXPIRED, LEAD_GONE: Fate.CANCELLED}.get(reason, Fate.WITHHELD)
+    return {TOO_LATE: DeliveryState.EXPIRED, LEAD_GONE: DeliveryState.CANCELLED}.get(reason, DeliveryState.WITHHELD)
 
 
 def tells_of_person(limits: Limits, transport: str) -> bool:
@@ -230,7 +232,7 @@ def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:
     return LEAD_GONE if lead.gone else None
 
 
-def event_anew(route: Route, lead: LeadFacts, told: Told, *, target: Target, value: Decimal) -> Event | str:
+def event_anew(route: Route, lead: LeadFacts, told: SentConversion, *, target: Target, value: Decimal) -> Event | str:
     """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
 
     It carries what tells the person, so it is judged by consent as a conversion is. Not by the click's window, which

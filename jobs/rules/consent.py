@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from connectors.records import Consent, Signal
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import Answer, KnownClickId, LeadFacts, OncePer, Route
+from jobs.rules.model import ConsentAnswer, DedupScope, KnownClickId, LeadFacts, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Withheld:
 
 def is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
     """Whether the lead says no to a destination, whatever else would keep a conversion back."""
-    refused_ads = needs_personalization and lead.ad_personalization is Answer.REFUSED
-    return lead.ad_user_data is Answer.REFUSED or refused_ads
+    refused_ads = needs_personalization and lead.ad_personalization is ConsentAnswer.REFUSED
+    return lead.ad_user_data is ConsentAnswer.REFUSED or refused_ads
 
 
 def may_keep_contact(
-    route: Route, ad_user_data: Answer, ad_personalization: Answer, clicks: Iterable[KnownClickId]
+    route: Route, ad_user_data: ConsentAnswer, ad_personalization: ConsentAnswer, clicks: Iterable[KnownClickId]
 ) -> bool:
     """Whether hashes of a lead's contact data may be kept for a route: it can use them and the lead allows it.
 
@@ -53,7 +53,7 @@ def may_keep_contact(
         ad_personalization: the other.
         clicks: every click id of the lead that is known.
     """
-    refused = route.limits.needs_personalization and ad_personalization is Answer.REFUSED
+    refused = route.limits.needs_personalization and ad_personalization is ConsentAnswer.REFUSED
     if refused or not _can_use_contact(route, clicks):
         return False
     signal = _signal(ad_user_data, assume=route.assume_consent)
@@ -64,20 +64,20 @@ def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
     if route.contact_only or not route.attach_contact:
         return route.contact_only
     # Where one counts once per person, it is known again by hashes that need not go out.
-    is_known_by_them = route.once is not None and route.once.per is OncePer.PERSON
+    is_known_by_them = route.once is not None and route.once.per is DedupScope.PERSON
     kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_beside
     return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
 
 
-def _signal(answer: Answer, *, assume: bool) -> Signal | Withheld | None:
+def _signal(answer: ConsentAnswer, *, assume: bool) -> Signal | Withheld | None:
     match answer:
-        case Answer.GRANTED:
+        case ConsentAnswer.GRANTED:
             return Signal.GRANTED
-        case Answer.REFUSED:
+        case ConsentAnswer.REFUSED:
             return Signal.DENIED
-        case Answer.MISSING:
+        case ConsentAnswer.MISSING:
             return Signal.GRANTED if assume else Withheld("consent_missing")
-        case Answer.UNKNOWN:
+        case ConsentAnswer.UNKNOWN:
             return Withheld("consent_unknown")
-        case Answer.NOT_ASKED:
+        case ConsentAnswer.NOT_ASKED:
             return None

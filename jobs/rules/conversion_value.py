@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from jobs.rules.model import Amount, LeadFacts, Route, Unreadable, shape
+from jobs.rules.model import Amount, LeadFacts, Route, UnreadableAmount, shape
 
 _CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
 _AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
@@ -39,7 +39,7 @@ class NoValue:
 
 
 def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> Amount | None:
-    """The amount a text says, `Unreadable` where it may mean two, None where there is none (empty or zero).
+    """The amount a text says, `UnreadableAmount` where it may mean two, None where there is none (empty or zero).
 
     `12 500,00 €`, `8900`, `12.500,00`, `1250.5` are read. `1.250` may be one thousand or one: it is not. A JSON
     number is taken as it is. Negative and absurdly large amounts are unreadable, and so is one that says of its tax
@@ -52,10 +52,10 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
     amount = raw if isinstance(raw, Decimal) else _parse(raw, declared)
     if amount is None:
         return None
-    if isinstance(amount, Unreadable):
+    if isinstance(amount, UnreadableAmount):
         return amount
     if not amount.is_finite() or amount < 0 or amount > _LARGEST:
-        return Unreadable(shape(str(raw)))
+        return UnreadableAmount(shape(str(raw)))
     return amount.quantize(Decimal("0.01")) or None
 
 
@@ -66,7 +66,7 @@ def value_to_send(
     if route.field_value is None:
         return route.fixed_value
     amount = lead.amounts.get(route.field_value.path)
-    if isinstance(amount, Unreadable):
+    if isinstance(amount, UnreadableAmount):
         return NoValue("value_unreadable", amount.shape)
     if amount is not None:
         return amount
@@ -85,23 +85,23 @@ def _parse(raw: str, declared: frozenset[str]) -> Amount | None:
     text = _AROUND.sub("", whole_text)
     words = "".join(found.group().casefold() for found in _AROUND.finditer(whole_text))
     if len(declared | {tax for word, tax in _SAID.items() if word in words}) > 1:
-        return Unreadable(shape(raw))
+        return UnreadableAmount(shape(raw))
     if not text:
-        return None if not raw.strip() else Unreadable(shape(raw))
+        return None if not raw.strip() else UnreadableAmount(shape(raw))
     whole, mark, decimals = _split_decimals(text)
     if mark and not _PLAIN.fullmatch(decimals):
-        return Unreadable(shape(raw))
+        return UnreadableAmount(shape(raw))
     if _PLAIN.fullmatch(whole):
         if len(whole) > 1 and whole.startswith("0"):
             # A reference or a phone number: no amount is written so.
-            return Unreadable(shape(raw))
+            return UnreadableAmount(shape(raw))
         return Decimal(f"{whole}.{decimals or 0}")
     grouped = _GROUPED.fullmatch(whole)
     if grouped is None or grouped["group"] == mark:
-        return Unreadable(shape(raw))
+        return UnreadableAmount(shape(raw))
     if not mark and grouped["group"] in ".," and whole.count(grouped["group"]) == 1:
         # "1.250", "1,250": a thousand to some, one and a quarter to others.
-        return Unreadable(shape(raw))
+        return UnreadableAmount(shape(raw))
     return Decimal(f"{re.sub(r'[^0-9]', '', whole)}.{decimals or 0}")
 
 

@@ -9,7 +9,7 @@ from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money, O
 from jobs.rules.adjustment import MAY_COME_BACK, UNDONE, left
 from jobs.rules.consent import Withheld, consent_to_send
 from jobs.rules.conversion_value import AwaitValue, NoValue, value_to_send
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
     ANOTHER_PLATFORM,
     Window,
@@ -21,7 +21,7 @@ from jobs.rules.eligibility import (
     window,
 )
 from jobs.rules.model import KnownClickId, LeadFacts, Origin, Reopened, Route, Starts
-from jobs.rules.stage_entry import AHEAD, Entry, first_entry
+from jobs.rules.stage_entry import AHEAD, StageEntry, first_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Skip:
     """It happened before its start; kept so that it can be explained."""
 
     reason: str
-    entry: Entry
+    entry: StageEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Withhold:
     """It may not go out for a reason that may mend."""
 
     reason: str
-    entry: Entry
+    entry: StageEntry
     closes_at: datetime
     detail: str | None = None
 
@@ -55,7 +55,7 @@ class Expire:
     """Its window has closed."""
 
     reason: str
-    entry: Entry
+    entry: StageEntry
     closes_at: datetime
     held_for: str | None = None
     """The reason for which it would have been withheld in time; None where it came too late and that was all."""
@@ -66,7 +66,7 @@ class CallOff:
     """It was undone before it could be sent."""
 
     reason: str
-    entry: Entry
+    entry: StageEntry
     closes_at: datetime
 
 
@@ -76,7 +76,7 @@ class Wait:
 
     reason: str
     until: datetime
-    entry: Entry
+    entry: StageEntry
     closes_at: datetime
 
 
@@ -85,7 +85,7 @@ class Send:
     """It may go out now."""
 
     event: Event
-    entry: Entry
+    entry: StageEntry
     closes_at: datetime
     click_estimated: bool | None
 
@@ -140,7 +140,7 @@ def decide(
 
 
 def _judge(
-    route: Route, lead: LeadFacts, key: DeliveryKey, entry: Entry, now: datetime
+    route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime
 ) -> Expire | Withhold | Wait | Send:
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
@@ -169,7 +169,7 @@ def _in_time(
     route: Route,
     lead: LeadFacts,
     key: DeliveryKey,
-    entry: Entry,
+    entry: StageEntry,
     *,
     known_by: _KnownBy,
     time_left: Window,
@@ -242,14 +242,14 @@ def _holds(condition: Mapping[str, frozenset[str]], where: Mapping[str, str]) ->
     return all(where.get(path) in values for path, values in condition.items())
 
 
-def _assumed(entry: Entry, reopened: Reopened | None) -> Entry:
+def _assumed(entry: StageEntry, reopened: Reopened | None) -> StageEntry:
     """The entry at the time a human has taken for it, where it has none of its own."""
     if reopened is None or reopened.assumed_at is None or entry.origin is not Origin.BASELINE:
         return entry
     return replace(entry, at=reopened.assumed_at, origin=Origin.ASSUMED)
 
 
-def _before_start(entry: Entry, starts: Starts, reopened: Reopened | None) -> str | None:
+def _before_start(entry: StageEntry, starts: Starts, reopened: Reopened | None) -> str | None:
     start = starts.of(entry.label)
     if entry.origin is Origin.BASELINE:
         # Undated at first sight: the entry is known to lie after the start only where something before it does, the
@@ -261,10 +261,10 @@ def _before_start(entry: Entry, starts: Starts, reopened: Reopened | None) -> st
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DeliveryStatus:
     """Where a delivery stands, and what its last settled answer was."""
 
-    fate: Fate
+    fate: DeliveryState
     outcome: OutcomeClass | None = None
     mended: bool = False
     """Whether fresh data make it another event than the one that was refused."""
@@ -280,7 +280,7 @@ class Standing:
     """Whether a human has said that the platform has it by other means."""
 
 
-def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
+def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliveryState | None:
     """The fate a decision puts a delivery in (perhaps the one it has); None leaves the delivery alone.
 
     Args:
@@ -292,28 +292,38 @@ def reconcile(standing: Standing | None, decision: Decision) -> Fate | None:
         return wanted
     is_anothers = isinstance(decision, NotConcerned) and decision.reason == ANOTHER_PLATFORM
     match standing.fate:
-        case Fate.SKIPPED:
-            if standing.told_by_others or wanted is Fate.CANCELLED:
+        case DeliveryState.SKIPPED:
+            if standing.told_by_others or wanted is DeliveryState.CANCELLED:
                 return None
             # A start moved back in the settings brings it to life, or a human who has it sent.
-            return Fate.SKIPPED if is_anothers else wanted
-        case Fate.PENDING | Fate.WITHHELD:
+            return DeliveryState.SKIPPED if is_anothers else wanted
+        case DeliveryState.PENDING | DeliveryState.WITHHELD:
             # What turns out to be another platform's is no loss of this one's: it counts no more, until it has an id.
-            open_or_expired = Fate.SKIPPED if is_anothers else _still_open(wanted, closed=standing.closed)
+            open_or_expired = DeliveryState.SKIPPED if is_anothers else _still_open(wanted, closed=standing.closed)
             # What is withheld is not sent without consent either way, and may be given again.
-            called_off = standing.gone or (standing.withdrawn and standing.fate is Fate.PENDING)
-            return Fate.CANCELLED if called_off and open_or_expired is not Fate.EXPIRED else open_or_expired
-        case Fate.REJECTED:
+            called_off = standing.gone or (standing.withdrawn and standing.fate is DeliveryState.PENDING)
+            return (
+                DeliveryState.CANCELLED
+                if called_off and open_or_expired is not DeliveryState.EXPIRED
+                else open_or_expired
+            )
+        case DeliveryState.REJECTED:
             mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
-            return Fate.PENDING if mended and wanted is Fate.PENDING else None
-        case Fate.CANCELLED:
+            return DeliveryState.PENDING if mended and wanted is DeliveryState.PENDING else None
+        case DeliveryState.CANCELLED:
             # The decision was asked for entries later than the cancelled one, unless only the lead had been away.
-            if wanted is Fate.PENDING:
-                return Fate.PENDING
-            return Fate.CANCELLED if standing.was_gone and standing.withdrawn else None
-        case Fate.IN_DOUBT:
-            return Fate.UNCONFIRMED if standing.withdrawn else None
-        case Fate.IN_FLIGHT | Fate.SUBMITTED | Fate.ACCEPTED | Fate.EXPIRED | Fate.UNCONFIRMED:
+            if wanted is DeliveryState.PENDING:
+                return DeliveryState.PENDING
+            return DeliveryState.CANCELLED if standing.was_gone and standing.withdrawn else None
+        case DeliveryState.IN_DOUBT:
+            return DeliveryState.UNCONFIRMED if standing.withdrawn else None
+        case (
+            DeliveryState.IN_FLIGHT
+            | DeliveryState.SUBMITTED
+            | DeliveryState.ACCEPTED
+            | DeliveryState.EXPIRED
+            | DeliveryState.UNCONFIRMED
+        ):
             return None
     assert_never(standing.fate)
 
@@ -323,25 +333,25 @@ def reason_of(decision: Decision) -> str | None:
     return None if isinstance(decision, Send) else decision.reason
 
 
-def _wanted(decision: Decision) -> Fate | None:
+def _wanted(decision: Decision) -> DeliveryState | None:
     match decision:
         case NotConcerned():
             return None
         case Skip():
-            return Fate.SKIPPED
+            return DeliveryState.SKIPPED
         case Withhold():
-            return Fate.WITHHELD
+            return DeliveryState.WITHHELD
         case Expire():
-            return Fate.EXPIRED
+            return DeliveryState.EXPIRED
         case CallOff():
-            return Fate.CANCELLED
+            return DeliveryState.CANCELLED
         case Wait() | Send():
-            return Fate.PENDING
+            return DeliveryState.PENDING
     assert_never(decision)
 
 
-def _still_open(wanted: Fate | None, *, closed: bool) -> Fate:
+def _still_open(wanted: DeliveryState | None, *, closed: bool) -> DeliveryState:
     # Settings that no longer want an open delivery may be a slip: while there is time it is kept back, not forgotten.
-    if wanted not in (None, Fate.SKIPPED):
+    if wanted not in (None, DeliveryState.SKIPPED):
         return wanted
-    return Fate.EXPIRED if closed else Fate.WITHHELD
+    return DeliveryState.EXPIRED if closed else DeliveryState.WITHHELD

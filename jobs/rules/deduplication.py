@@ -10,7 +10,7 @@ from typing import Protocol
 from connectors.records import IdentifierKind, LeadId
 from jobs.rules.decision import Send, Wait, Withhold
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import LeadFacts, OncePer, Route
+from jobs.rules.model import DedupScope, LeadFacts, Route
 
 _A_PERSONS_OWN = frozenset({IdentifierKind.EMAIL, IdentifierKind.PHONE})
 """What tells a person from others; names and places do not."""
@@ -41,9 +41,9 @@ class Claim:
 def marks(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
     """What the lead's conversion on a route is known again by: nothing where it counts for itself."""
     match route.once.per if route.once else None:
-        case OncePer.CLICK:
+        case DedupScope.CLICK:
             return frozenset(_clicks(route, lead, at))
-        case OncePer.PERSON:
+        case DedupScope.PERSON:
             own = (each for each in lead.identifiers.get(route.destination, ()) if each.kind in _A_PERSONS_OWN)
             return frozenset(_mark(each.kind, each.sha256) for each in own)
         case None:

@@ -7,7 +7,7 @@ from typing import assert_never
 from connectors.records import OutcomeClass
 
 
-class Fate(StrEnum):
+class DeliveryState(StrEnum):
     """Where a delivery stands."""
 
     SKIPPED = "skipped"
@@ -30,38 +30,72 @@ class Fate(StrEnum):
 
 
 # Back to `skipped` goes what a human says the platform has by other means, and what proves to be another platform's.
-MOVES: Mapping[Fate, frozenset[Fate]] = {
-    Fate.SKIPPED: frozenset({Fate.PENDING, Fate.WITHHELD, Fate.EXPIRED}),
+MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
+    DeliveryState.SKIPPED: frozenset({DeliveryState.PENDING, DeliveryState.WITHHELD, DeliveryState.EXPIRED}),
     # A refusal that blames a row stands once something sent with it has passed; until then the row is as it was.
-    Fate.PENDING: frozenset({Fate.IN_FLIGHT, Fate.WITHHELD, Fate.EXPIRED, Fate.CANCELLED, Fate.REJECTED, Fate.SKIPPED}),
-    Fate.WITHHELD: frozenset({Fate.PENDING, Fate.EXPIRED, Fate.CANCELLED, Fate.SKIPPED}),
-    Fate.IN_FLIGHT: frozenset(
-        {Fate.SUBMITTED, Fate.ACCEPTED, Fate.REJECTED, Fate.EXPIRED, Fate.PENDING, Fate.IN_DOUBT}
+    DeliveryState.PENDING: frozenset(
+        {
+            DeliveryState.IN_FLIGHT,
+            DeliveryState.WITHHELD,
+            DeliveryState.EXPIRED,
+            DeliveryState.CANCELLED,
+            DeliveryState.REJECTED,
+            DeliveryState.SKIPPED,
+        }
     ),
-    Fate.SUBMITTED: frozenset({Fate.ACCEPTED, Fate.REJECTED, Fate.PENDING, Fate.EXPIRED, Fate.UNCONFIRMED}),
-    Fate.IN_DOUBT: frozenset({Fate.IN_FLIGHT, Fate.UNCONFIRMED, Fate.REJECTED}),
-    Fate.REJECTED: frozenset({Fate.PENDING, Fate.SKIPPED}),
-    Fate.CANCELLED: frozenset({Fate.PENDING, Fate.SKIPPED}),
-    Fate.ACCEPTED: frozenset(),
-    Fate.EXPIRED: frozenset(),
-    Fate.UNCONFIRMED: frozenset(),
+    DeliveryState.WITHHELD: frozenset(
+        {DeliveryState.PENDING, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.SKIPPED}
+    ),
+    DeliveryState.IN_FLIGHT: frozenset(
+        {
+            DeliveryState.SUBMITTED,
+            DeliveryState.ACCEPTED,
+            DeliveryState.REJECTED,
+            DeliveryState.EXPIRED,
+            DeliveryState.PENDING,
+            DeliveryState.IN_DOUBT,
+        }
+    ),
+    DeliveryState.SUBMITTED: frozenset(
+        {
+            DeliveryState.ACCEPTED,
+            DeliveryState.REJECTED,
+            DeliveryState.PENDING,
+            DeliveryState.EXPIRED,
+            DeliveryState.UNCONFIRMED,
+        }
+    ),
+    DeliveryState.IN_DOUBT: frozenset({DeliveryState.IN_FLIGHT, DeliveryState.UNCONFIRMED, DeliveryState.REJECTED}),
+    DeliveryState.REJECTED: frozenset({DeliveryState.PENDING, DeliveryState.SKIPPED}),
+    DeliveryState.CANCELLED: frozenset({DeliveryState.PENDING, DeliveryState.SKIPPED}),
+    DeliveryState.ACCEPTED: frozenset(),
+    DeliveryState.EXPIRED: frozenset(),
+    DeliveryState.UNCONFIRMED: frozenset(),
 }
 
-ENTRY = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.EXPIRED, Fate.CANCELLED})
+ENTRY = frozenset(
+    {
+        DeliveryState.SKIPPED,
+        DeliveryState.PENDING,
+        DeliveryState.WITHHELD,
+        DeliveryState.EXPIRED,
+        DeliveryState.CANCELLED,
+    }
+)
 """How a delivery may begin; called off, where its lead was lost again before anybody looked."""
 
-FROZEN = frozenset({Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
+FROZEN = frozenset({DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.IN_DOUBT})
 """While a delivery stands here its bytes may be with the platform, so they do not change."""
 
-OPEN = frozenset({Fate.PENDING, Fate.WITHHELD})
+OPEN = frozenset({DeliveryState.PENDING, DeliveryState.WITHHELD})
 """While a delivery stands here it follows the lead's latest data."""
 
 
-NOT_OUT = frozenset({Fate.SKIPPED, *OPEN, Fate.REJECTED, Fate.CANCELLED})
+NOT_OUT = frozenset({DeliveryState.SKIPPED, *OPEN, DeliveryState.REJECTED, DeliveryState.CANCELLED})
 """While a delivery stands here the platform has nothing of it by us, and may get it yet."""
 
 
-COUNTING = frozenset({Fate.PENDING, *FROZEN, Fate.ACCEPTED, Fate.UNCONFIRMED})
+COUNTING = frozenset({DeliveryState.PENDING, *FROZEN, DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED})
 """While a delivery stands here it goes out, or the platform may have it: its conversion counts by it."""
 
 
@@ -69,13 +103,13 @@ class IllegalMoveError(Exception):
     """A move the table does not have: a bug of ours, never data."""
 
 
-def check_move(current: Fate | None, to: Fate) -> None:
+def check_move(current: DeliveryState | None, to: DeliveryState) -> None:
     """Raise `IllegalMoveError` unless the table has the move; None is a delivery not begun yet."""
     if to not in (ENTRY if current is None else MOVES[current]):
         raise IllegalMoveError(f"{current or 'new'} → {to}")
 
 
-def after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) -> Fate:
+def after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) -> DeliveryState:
     """Where an answer about one row leaves its delivery.
 
     Args:
@@ -84,19 +118,19 @@ def after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) 
             "already there" our own doing, and only then must the bytes stay frozen.
         asynchronous: whether the answer came later, for a submitted row.
     """
-    again = Fate.IN_DOUBT if tried_before and not asynchronous else Fate.PENDING
+    again = DeliveryState.IN_DOUBT if tried_before and not asynchronous else DeliveryState.PENDING
     match kind:
         case OutcomeClass.DONE:
-            return Fate.ACCEPTED
+            return DeliveryState.ACCEPTED
         case OutcomeClass.DUPLICATE:
-            return Fate.ACCEPTED if tried_before else Fate.REJECTED
+            return DeliveryState.ACCEPTED if tried_before else DeliveryState.REJECTED
         case OutcomeClass.RETRY | OutcomeClass.DEFER | OutcomeClass.FIX_CONFIG | OutcomeClass.BUG:
             return again
         case OutcomeClass.FIX_DATA | OutcomeClass.DROP | OutcomeClass.DROP_EXPECTED:
-            return Fate.REJECTED
+            return DeliveryState.REJECTED
         case OutcomeClass.EXPIRED:
             # Too old now says nothing of the first time, when nobody heard the answer.
-            return Fate.IN_DOUBT if tried_before and not asynchronous else Fate.EXPIRED
+            return DeliveryState.IN_DOUBT if tried_before and not asynchronous else DeliveryState.EXPIRED
         case OutcomeClass.UNKNOWN:
-            return Fate.UNCONFIRMED if asynchronous else Fate.IN_DOUBT
+            return DeliveryState.UNCONFIRMED if asynchronous else DeliveryState.IN_DOUBT
     assert_never(kind)

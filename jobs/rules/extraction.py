@@ -10,7 +10,7 @@ from decimal import Decimal
 from connectors.contact import clean_phones, tidy
 from connectors.records import ClickId, ClickIdKind, Contact, Lead
 from jobs.rules.conversion_value import read_amount
-from jobs.rules.model import Amount, Answer, KnownClickId, normalise_label, shape
+from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, normalise_label, shape
 
 _DOMAIN = re.compile(r"@([^\s@;,|/<>()\"]+)")
 """What follows an @, whether or not it is an address somebody could have: a test's often is none."""
@@ -91,16 +91,16 @@ class Extraction:
         return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
 
 
-def answer(field: ConsentField | None, lead: Lead) -> Answer:
+def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
     """What the lead says to one consent question."""
     if field is None:
-        return Answer.NOT_ASKED
+        return ConsentAnswer.NOT_ASKED
     value = normalise_label(str(lead.fields.get(field.path, "")))
     if not value:
-        return Answer.MISSING
+        return ConsentAnswer.MISSING
     if value in field.refused:
-        return Answer.REFUSED
-    return Answer.GRANTED if value in field.granted else Answer.UNKNOWN
+        return ConsentAnswer.REFUSED
+    return ConsentAnswer.GRANTED if value in field.granted else ConsentAnswer.UNKNOWN
 
 
 def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:

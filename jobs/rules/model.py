@@ -32,7 +32,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StatusEntered:
     """A lead entering a status."""
 
     label: str
@@ -58,7 +58,7 @@ class KnownClickId:
     """Whether that time is only a bound: the lead's creation, or the pull before the id appeared."""
 
 
-class Answer(StrEnum):
+class ConsentAnswer(StrEnum):
     """What a lead's consent field says."""
 
     GRANTED = "granted"
@@ -70,13 +70,13 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableAmount:
     """Text that should have been an amount, by its shape."""
 
     shape: str
 
 
-Amount = Decimal | Unreadable
+Amount = Decimal | UnreadableAmount
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,11 @@ class LeadFacts:
     """Whether it was read since it was last judged; else contact hashes that nobody needed are gone."""
     stale: bool
     """Whether the settings want other things of it than were read; it waits to be read again."""
-    changes: tuple[Change, ...]
+    changes: tuple[StatusEntered, ...]
     click_ids: tuple[KnownClickId, ...]
     click_id_problem: str | None
-    ad_user_data: Answer
-    ad_personalization: Answer
+    ad_user_data: ConsentAnswer
+    ad_personalization: ConsentAnswer
     where: Mapping[str, str]
     """A path of a `where` and the normalised value there, or its shape in angle brackets."""
     amounts: Mapping[str, Amount]
@@ -143,7 +143,7 @@ class Undo:
     """The transport that carries it; None takes the conversion's own."""
 
 
-class OncePer(StrEnum):
+class DedupScope(StrEnum):
     """What a conversion counts once for, beside its lead."""
 
     CLICK = "click"
@@ -151,10 +151,10 @@ class OncePer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class DedupRule:
     """A conversion that other leads' may be the same as."""
 
-    per: OncePer
+    per: DedupScope
     within: timedelta
     """Two that happened further apart count both."""
 
@@ -193,7 +193,7 @@ class Route:
     """Only leads that have one of these go this way; empty lets all."""
     never_with: frozenset[ClickIdKind] = frozenset()
     """Leads that have one of these go another way."""
-    once: Once | None = None
+    once: DedupRule | None = None
     """None counts each lead for itself."""
     undo: Undo | None = None
     """None never takes it back."""

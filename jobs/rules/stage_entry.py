@@ -6,14 +6,14 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from connectors.records import DeliveryKey, Lead, Moment
-from jobs.rules.model import Change, LeadFacts, Origin, Route, Starts, normalise_label
+from jobs.rules.model import LeadFacts, Origin, Route, Starts, StatusEntered, normalise_label
 
 AHEAD = timedelta(minutes=5)
 """How far a reported time may lie ahead of the pull that read it: clocks differ that much, no more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """When a lead was observed."""
 
     previously: datetime | None
@@ -24,7 +24,7 @@ class Seen:
     """When it had been read: nothing it tells can be later."""
 
 
-def observe(known: Sequence[Change], lead: Lead, *, seen: Seen, zone: ZoneInfo) -> list[Change]:
+def observe(known: Sequence[StatusEntered], lead: Lead, *, seen: Observation, zone: ZoneInfo) -> list[StatusEntered]:
     """The status changes a fresh reading of a lead adds to those known.
 
     Args:
@@ -33,7 +33,7 @@ def observe(known: Sequence[Change], lead: Lead, *, seen: Seen, zone: ZoneInfo) 
         seen: when it says so, and when it was seen before.
         zone: the account's zone, for days without a time.
     """
-    added: list[Change] = []
+    added: list[StatusEntered] = []
     for entry in lead.history:
         change = _reported(entry.label, entry.at, seen.ended, zone)
         if not any(same_entry(change, other) for other in (*known, *added)):
@@ -46,7 +46,7 @@ def observe(known: Sequence[Change], lead: Lead, *, seen: Seen, zone: ZoneInfo) 
     return added
 
 
-def happened_at(change: Change, lead: LeadFacts, key: DeliveryKey, zone: ZoneInfo) -> datetime:
+def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: ZoneInfo) -> datetime:
     """The instant told to a platform: never the time of sending, and the same on every run.
 
     A day without a time becomes its noon plus an offset under a minute taken from the key, so that conversions of
@@ -61,7 +61,7 @@ def happened_at(change: Change, lead: LeadFacts, key: DeliveryKey, zone: ZoneInf
     return noon
 
 
-def assumed_time(change: Change, updated_at: datetime | None) -> datetime | None:
+def assumed_time(change: StatusEntered, updated_at: datetime | None) -> datetime | None:
     """When an undated change is taken to have happened where a human takes the lead's `updated_at` for it.
 
     Never later than it was first seen; None where the lead was not touched since it is known to have been elsewhere.
@@ -71,16 +71,16 @@ def assumed_time(change: Change, updated_at: datetime | None) -> datetime | None
     return min(updated_at, change.at)
 
 
-def implausible(change: Change, at: datetime, lead: LeadFacts) -> bool:
+def implausible(change: StatusEntered, at: datetime, lead: LeadFacts) -> bool:
     """Whether a reported time cannot be one: before the lead was created, or ahead of the pull that read it."""
     return change.origin is Origin.REPORTED and (at < lead.created_at or _is_ahead(change))
 
 
-def _reported(label: str, moment: Moment, seen_at: datetime, zone: ZoneInfo) -> Change:
-    return Change(normalise_label(label), _start_of(moment, zone), moment.date_only, Origin.REPORTED, seen_at)
+def _reported(label: str, moment: Moment, seen_at: datetime, zone: ZoneInfo) -> StatusEntered:
+    return StatusEntered(normalise_label(label), _start_of(moment, zone), moment.date_only, Origin.REPORTED, seen_at)
 
 
-def same_entry(reported: Change, other: Change, *, whatever_label: bool = False) -> bool:
+def same_entry(reported: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
     """Whether a reported change is one we know: the same entry, or the one we had bounded before it was dated."""
     if reported.label != other.label and not whatever_label:
         return False
@@ -90,7 +90,7 @@ def same_entry(reported: Change, other: Change, *, whatever_label: bool = False)
     return earliest - timedelta(days=1 if reported.date_only else 0) <= reported.at <= other.seen_at
 
 
-def _current(changes: Sequence[Change], lead: Lead, zone: ZoneInfo) -> str | None:
+def _current(changes: Sequence[StatusEntered], lead: Lead, zone: ZoneInfo) -> str | None:
     """The label that is on record as the lead's present one."""
     if lead.history and lead.label is not None:
         # Of entries at one instant, the one listed last holds.
@@ -110,12 +110,12 @@ def _start_of(moment: Moment, zone: ZoneInfo) -> datetime:
     return datetime.combine(moment.at, time(), zone).astimezone(UTC)
 
 
-def _is_ahead(change: Change) -> bool:
+def _is_ahead(change: StatusEntered) -> bool:
     """Whether a change lies ahead of the pull that read it; a day does once it has not begun."""
     return change.at > change.seen_at + AHEAD
 
 
-def _undated(label: str, lead: Lead, seen: Seen, zone: ZoneInfo) -> Change:
+def _undated(label: str, lead: Lead, seen: Observation, zone: ZoneInfo) -> StatusEntered:
     """A change whose time lies between two observations: `updated_at` if that does, else the pull that saw it."""
     dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
     after = seen.previously or dated
@@ -123,11 +123,11 @@ def _undated(label: str, lead: Lead, seen: Seen, zone: ZoneInfo) -> Change:
     if lead.updated_at is not None and after < lead.updated_at <= seen.ended:
         at = lead.updated_at
     origin = Origin.BASELINE if seen.previously is None else Origin.BOUNDED
-    return Change(label, at, date_only=False, origin=origin, seen_at=seen.ended, after=after)
+    return StatusEntered(label, at, date_only=False, origin=origin, seen_at=seen.ended, after=after)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StageEntry:
     """A lead entering a stage."""
 
     at: datetime
@@ -141,7 +141,7 @@ class Entry:
 
 def first_entry(
     route: Route, lead: LeadFacts, starts: Starts, key: DeliveryKey, *, after: datetime | None
-) -> Entry | None:
+) -> StageEntry | None:
     """The earliest time the lead entered the route's stage, or one that implies it; None where it never did.
 
     A lead that leaves the stage and comes back has entered it once: the first time decides. A label that was added to
@@ -178,15 +178,15 @@ def first_entry(
     return early
 
 
-def _was_added_later(change: Change, at: datetime, starts: Starts) -> bool:
+def _was_added_later(change: StatusEntered, at: datetime, starts: Starts) -> bool:
     """Whether the change lies after the conversion's start and before its label's own."""
     return starts.conversion <= at < starts.of(change.label)
 
 
-def _creation(lead: LeadFacts) -> Entry:
+def _creation(lead: LeadFacts) -> StageEntry:
     ahead = lead.created_at > lead.seen_at + AHEAD
-    return Entry(lead.created_at, None, Origin.REPORTED, implausible=ahead, after=lead.created_at)
+    return StageEntry(lead.created_at, None, Origin.REPORTED, implausible=ahead, after=lead.created_at)
 
 
-def _entry(at: datetime, change: Change, lead: LeadFacts) -> Entry:
-    return Entry(at, change.label, change.origin, implausible(change, at, lead), change.after or lead.created_at)
+def _entry(at: datetime, change: StatusEntered, lead: LeadFacts) -> StageEntry:
+    return StageEntry(at, change.label, change.origin, implausible(change, at, lead), change.after or lead.created_at)

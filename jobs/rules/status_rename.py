@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from connectors.records import StatusEntry
-from jobs.rules.model import Change, Origin, normalise_label
+from jobs.rules.model import Origin, StatusEntered, normalise_label
 from jobs.rules.stage_entry import same_entry
 
 FEWEST = 5
@@ -19,7 +19,7 @@ FEWEST_UNDATED, SHARE_MERGED = 20, 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class LabelChange:
     """Leads that had one label before and have another now."""
 
     before: str
@@ -27,7 +27,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Relabel:
+class DetectedRename:
     """A status that has another name now."""
 
     before: str
@@ -42,7 +42,7 @@ class Sightings:
 
     fresh: Mapping[str, datetime]
     """Labels nobody had before, and when each was first seen."""
-    moves: Mapping[Move, int]
+    moves: Mapping[LabelChange, int]
     """How many leads went straight from one label to another, as a rename would have it."""
     left: Mapping[str, int]
     """How many leads do not have a label any more that they had before, wherever they went."""
@@ -51,21 +51,21 @@ class Sightings:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RenameVerdict:
     """What a reading says of fresh labels: some are new names, some cannot be told yet, the rest are new statuses."""
 
-    relabels: tuple[Relabel, ...]
+    relabels: tuple[DetectedRename, ...]
     undecided: frozenset[str]
     """Labels that came up in the middle of the reading: only the next one can tell."""
 
 
-def are_two(move: Move, meanings: Mapping[str, str]) -> bool:
+def are_two(move: LabelChange, meanings: Mapping[str, str]) -> bool:
     """Whether the settings put the labels in different places: whoever wrote that says that they are two statuses."""
     before, after = meanings.get(move.before), meanings.get(move.after)
     return before is not None and after is not None and before != after
 
 
-def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> Verdict:
+def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> RenameVerdict:
     """Tell renamed statuses from new ones.
 
     The old label is gone from the moment the new one came up, and the leads that left it (nearly all, and not too few)
@@ -82,13 +82,13 @@ def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> Verdict:
         if came_up is None or (last is not None and last >= came_up) or are_two(move, meanings):
             continue
         if leads >= FEWEST and leads >= SHARE * seen.left[move.before]:
-            relabels.append(Relabel(move.before, move.after, leads))
+            relabels.append(DetectedRename(move.before, move.after, leads))
         elif last is not None:
             undecided.add(move.after)
-    return Verdict(tuple(relabels), frozenset(undecided - {each.after for each in relabels}))
+    return RenameVerdict(tuple(relabels), frozenset(undecided - {each.after for each in relabels}))
 
 
-class Dated(Enum):
+class EntryDating(Enum):
     """How a lead's entry into a new label is dated."""
 
     BY_ITSELF = auto()
@@ -98,33 +98,37 @@ class Dated(Enum):
     NOT = auto()
 
 
-def how_dated(changes: Collection[Change], move: Move, *, since: datetime) -> Dated:
+def how_dated(changes: Collection[StatusEntered], move: LabelChange, *, since: datetime) -> EntryDating:
     """How the entry is dated that showed since then that a lead has the new label."""
     old = {change.at for change in changes if change.label == move.before and _is_exact(change)}
     new = [change for change in changes if change.label == move.after and change.seen_at >= since]
     if any(_is_exact(change) and change.at in old for change in new):
-        return Dated.AS_BEFORE
-    return Dated.NOT if new and all(change.origin is not Origin.REPORTED for change in new) else Dated.BY_ITSELF
+        return EntryDating.AS_BEFORE
+    return (
+        EntryDating.NOT
+        if new and all(change.origin is not Origin.REPORTED for change in new)
+        else EntryDating.BY_ITSELF
+    )
 
 
-def is_merged(moved: Counter[Dated], left: int) -> bool:
+def is_merged(moved: Counter[EntryDating], left: int) -> bool:
     """Whether a label that no lead has any more was made one with a label that others had before.
 
     Args:
         moved: how the leads are dated that went from the one to the other in a reading.
         left: how many left the old label in it, wherever they went.
     """
-    silent = moved[Dated.AS_BEFORE] + moved[Dated.NOT]
-    enough = moved[Dated.AS_BEFORE] >= FEWEST or silent >= FEWEST_UNDATED
+    silent = moved[EntryDating.AS_BEFORE] + moved[EntryDating.NOT]
+    enough = moved[EntryDating.AS_BEFORE] >= FEWEST or silent >= FEWEST_UNDATED
     return enough and silent >= SHARE_MERGED * left
 
 
-def _is_exact(change: Change) -> bool:
+def _is_exact(change: StatusEntered) -> bool:
     """Whether two statuses of one lead have this time by no chance."""
     return change.origin is Origin.REPORTED and not change.date_only
 
 
-def tells_them_apart(history: Collection[StatusEntry], move: Move) -> bool:
+def tells_them_apart(history: Collection[StatusEntry], move: LabelChange) -> bool:
     """Whether a lead's own history has both labels at times of their own: then they are two statuses."""
     times: dict[str, set[object]] = {}
     for entry in history:
@@ -133,7 +137,7 @@ def tells_them_apart(history: Collection[StatusEntry], move: Move) -> bool:
     return bool(before and after - before)
 
 
-def as_observed(change: Change, changes: Collection[Change], move: Move) -> Change:
+def as_observed(change: StatusEntered, changes: Collection[StatusEntered], move: LabelChange) -> StatusEntered:
     """An entry that was taken for a rename's, now that it is none: a true change, as it was found.
 
     Where it has the very date of the old label, that is the old one's date: the lead was seen there afterwards. Then
@@ -147,7 +151,7 @@ def as_observed(change: Change, changes: Collection[Change], move: Move) -> Chan
     return found
 
 
-def renamed(changes: Sequence[Change], relabel: Move, *, moved: bool) -> Iterator[int]:
+def renamed(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
     """Which of a lead's changes, by position, only show an old entry under its new name.
 
     Args:

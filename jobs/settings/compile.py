@@ -12,9 +12,9 @@ from connectors.contact import clean_phones
 from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
 from jobs.rules.extraction import ConsentField, Exclusion, Extraction, domain
-from jobs.rules.model import FieldAmount, Once, OncePer, Route, Undo, normalise_label
-from jobs.settings.schema import ConsentSignal, Destination, Exclude, Settings
-from jobs.settings.sections import Conversion, FieldValue
+from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, normalise_label
+from jobs.settings.schema import ConsentSignal, DestinationSettings, ExcludeSettings, Settings
+from jobs.settings.sections import ConversionSettings, FieldValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,12 @@ def funnel_conversion(name: str) -> str:
 
 
 def _conversion_route(
-    settings: Settings, conversion: Conversion, *, destination: Destination, target: Target, limits: Limits
+    settings: Settings,
+    conversion: ConversionSettings,
+    *,
+    destination: DestinationSettings,
+    target: Target,
+    limits: Limits,
 ) -> Route:
     value = conversion.value
     stages = (conversion.stage, *conversion.implied_by)
@@ -252,7 +257,7 @@ def _conversion_route(
         field_value=_field_amount(value) if isinstance(value, FieldValue) else None,
         once=None
         if conversion.count_once_per == "lead"
-        else Once(OncePer(conversion.count_once_per), conversion.within),
+        else DedupRule(DedupScope(conversion.count_once_per), conversion.within),
         undo=Undo(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
         if conversion.undo_when
         else None,
@@ -264,7 +269,7 @@ def _route(
     conversion: str,
     stages: tuple[str, ...],
     *,
-    destination: Destination,
+    destination: DestinationSettings,
     target: Target,
     limits: Limits,
 ) -> Route:
@@ -306,7 +311,11 @@ def _field_amount(value: FieldValue) -> FieldAmount:
 def _extraction(settings: Settings) -> Extraction:
     consent = settings.consent
     where: dict[str, frozenset[str]] = {}
-    owners: list[Conversion | Destination] = [*settings.conversions, *settings.google_ads, *settings.meta]
+    owners: list[ConversionSettings | DestinationSettings] = [
+        *settings.conversions,
+        *settings.google_ads,
+        *settings.meta,
+    ]
     for condition in (_condition(owner.where) for owner in owners):
         for path, values in condition.items():
             where[path] = where.get(path, frozenset()) | values
@@ -320,7 +329,7 @@ def _extraction(settings: Settings) -> Extraction:
     )
 
 
-def _exclusion(exclude: Exclude) -> Exclusion:
+def _exclusion(exclude: ExcludeSettings) -> Exclusion:
     return Exclusion(
         email_domains=frozenset(domain(name) for name in exclude.email_domains),
         phones=frozenset(clean_phones(exclude.phones, country=None)),

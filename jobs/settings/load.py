@@ -12,10 +12,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from jobs.settings.lint import doubtful_notes, fitting_findings
-from jobs.settings.problems import Finding, KeyPath, Mark, Problem, did_you_mean, dotted, one_line
+from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem, SourceMark, did_you_mean, dotted, one_line
 from jobs.settings.references import Address, EnvFile, References, is_local, read_env_file, token_address
-from jobs.settings.schema import GoogleAds, Meta, Settings
-from jobs.settings.sections import Oplead
+from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
+from jobs.settings.sections import OpleadSettings
 from jobs.settings.types import Strict
 from jobs.settings.yaml_source import Document, Tree, find, items, leaves, read_document, text_at, value_at
 
@@ -34,18 +34,18 @@ NOTED = (
 )
 
 
-def pending_notes(tree: Tree) -> Iterator[Finding]:
+def pending_notes(tree: Tree) -> Iterator[SettingsFinding]:
     """The keys of the file that do nothing yet, and do no harm by it."""
     for row in NOTED:
         for path, value in find(tree, row.pattern):
             if value is not None:
-                yield Finding(path, f"not acted on yet: {row.meanwhile}")
+                yield SettingsFinding(path, f"not acted on yet: {row.meanwhile}")
 
 
 _ADDRESS: TypeAdapter[AnyUrl] = TypeAdapter(Address)
 
 
-def clock_findings(tree: Tree, references: References) -> Iterator[Finding]:
+def clock_findings(tree: Tree, references: References) -> Iterator[SettingsFinding]:
     """A finding where `clock` stands beside a remote of the real world, which a false `now` must not reach.
 
     An address that cannot be read has a finding of its own already and none here.
@@ -55,7 +55,7 @@ def clock_findings(tree: Tree, references: References) -> Iterator[Finding]:
     away = [name for name, address in _remotes(tree, references) if not is_local(address)]
     if away:
         names = ", ".join(away)
-        yield Finding(
+        yield SettingsFinding(
             ("clock",),
             f"a sandbox's clock is for local servers only, and these are not on this machine: {names}",
         )
@@ -65,13 +65,13 @@ def _remotes(tree: Tree, references: References) -> Iterator[tuple[str, AnyUrl]]
     """The account's addresses by name, the real platforms' where none is given."""
     places: list[tuple[KeyPath, str, str]] = [
         ((), "clock", ""),
-        (("oplead",), "base_url", _default(Oplead, "base_url")),
+        (("oplead",), "base_url", _default(OpleadSettings, "base_url")),
     ]
     for path, _ in items((("google_ads",), value_at(tree, ("google_ads",)))):
-        places.append((path, "endpoint", _default(GoogleAds, "endpoint")))
-        places.append((path, "ads_api_endpoint", _default(GoogleAds, "ads_api_endpoint")))
+        places.append((path, "endpoint", _default(GoogleAdsSettings, "endpoint")))
+        places.append((path, "ads_api_endpoint", _default(GoogleAdsSettings, "ads_api_endpoint")))
     for path, _ in items((("meta",), value_at(tree, ("meta",)))):
-        places.append((path, "graph_url", _default(Meta, "graph_url")))
+        places.append((path, "graph_url", _default(MetaSettings, "graph_url")))
     for path, key, default in places:
         with suppress(ValidationError):
             yield (
@@ -137,23 +137,23 @@ _ALSO_CALLED = {"undo_if": "undo_when", "undo_on": "undo_when"}
 _OTHERWISE = "this value cannot be used here"
 
 
-def plain_findings(error: ValidationError, document: Document) -> Iterator[Finding]:
+def plain_findings(error: ValidationError, document: Document) -> Iterator[SettingsFinding]:
     """Each of pydantic's errors as a finding at its place in the file."""
     for details in error.errors(include_url=False, include_input=False):
         location = details["loc"]
         path = _path_in_file(location, document)
         if details["type"] == "missing":
             key = str(location[-1])
-            yield Finding((*path, key), f"this key is missing{_meaning(location)}", document.marks[path])
+            yield SettingsFinding((*path, key), f"this key is missing{_meaning(location)}", document.marks[path])
         elif details["type"] == "extra_forbidden":
             name = str(location[-1])
             hint = did_you_mean(_ALSO_CALLED.get(name, name), _fields(location))
-            yield Finding(path, f"there is no such key here{hint}")
+            yield SettingsFinding(path, f"there is no such key here{hint}")
         elif (value := value_at(document.tree, path)) is None:
-            yield Finding(path, "this key has no value: write one, or take the key out")
+            yield SettingsFinding(path, "this key has no value: write one, or take the key out")
         # Pydantic also calls a list too short whose only items were refused just before.
         elif details["type"] != "too_short" or not value:
-            yield Finding(path, _sentence(details, value))
+            yield SettingsFinding(path, _sentence(details, value))
 
 
 def _sentence(details: ErrorDetails, value: object) -> str:
@@ -211,7 +211,7 @@ class Valid:
     """A configuration that may run."""
 
     settings: Settings
-    notes: tuple[Problem, ...]
+    notes: tuple[SettingsProblem, ...]
     """Keys not acted on yet, and what may be a slip, in the order of the file."""
     env_file: EnvFile | None = None
     """The `.env` beside it."""
@@ -221,7 +221,7 @@ class Valid:
 class Invalid:
     """A configuration that must not run, and all that is wrong with it, in the order of the file."""
 
-    problems: tuple[Problem, ...]
+    problems: tuple[SettingsProblem, ...]
     env_file: EnvFile | None = None
     """The `.env` beside it."""
 
@@ -241,7 +241,7 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loa
     try:
         text = file_text(path)
     except ValueError as error:
-        return Invalid((Problem(str(path), 0, 0, "", str(error)),))
+        return Invalid((SettingsProblem(str(path), 0, 0, "", str(error)),))
     document = read_document(text)
     env_file = read_env_file(path.parent) if secrets else None
     references = References(environ, path.parent, env_file, looks_up=secrets)
@@ -274,10 +274,10 @@ def file_text(path: Path) -> str:
         raise ValueError("the file is not UTF-8 text; save it as UTF-8") from None
 
 
-def _check(document: Document, references: References) -> tuple[Settings | None, list[Finding]]:
+def _check(document: Document, references: References) -> tuple[Settings | None, list[SettingsFinding]]:
     tree, findings = document.tree, list(document.findings)
     if not isinstance(tree, dict):
-        return None, findings or [Finding((), "write keys, each as key: value, as account: my-company")]
+        return None, findings or [SettingsFinding((), "write keys, each as key: value, as account: my-company")]
     settings = None
     try:
         settings = Settings.model_validate(tree, context=references)
@@ -288,20 +288,20 @@ def _check(document: Document, references: References) -> tuple[Settings | None,
     return settings, findings
 
 
-def placed(findings: list[Finding], document: Document, file: str) -> tuple[Problem, ...]:
+def placed(findings: list[SettingsFinding], document: Document, file: str) -> tuple[SettingsProblem, ...]:
     """The findings at their places in the file, in its order."""
     return tuple(sorted(set(_problems(findings, document, file))))
 
 
-def _problems(findings: list[Finding], document: Document, file: str) -> Iterator[Problem]:
+def _problems(findings: list[SettingsFinding], document: Document, file: str) -> Iterator[SettingsProblem]:
     for finding in findings:
         mark = finding.at or _nearest_mark(finding, document)
-        yield Problem(file, mark.line, mark.column, one_line(dotted(finding.path)), one_line(finding.message))
+        yield SettingsProblem(file, mark.line, mark.column, one_line(dotted(finding.path)), one_line(finding.message))
 
 
-def _nearest_mark(finding: Finding, document: Document) -> Mark:
+def _nearest_mark(finding: SettingsFinding, document: Document) -> SourceMark:
     """The mark of the path, or of what stands around it."""
     for length in range(len(finding.path), -1, -1):
         if mark := document.marks.get(finding.path[:length]):
             return mark
-    return Mark(1, 1)
+    return SourceMark(1, 1)

@@ -9,10 +9,10 @@ from pydantic import Field, SecretStr, ValidationError
 
 from jobs.settings.lint import fitting_findings
 from jobs.settings.load import Invalid, clock_findings, file_text, placed, plain_findings
-from jobs.settings.problems import Finding, Problem, dotted
+from jobs.settings.problems import SettingsFinding, SettingsProblem, dotted
 from jobs.settings.references import Address, EnvFile, References, read_env_file, taken_apart
 from jobs.settings.schema import ClickIds, ConsentRule, Zone
-from jobs.settings.sections import Oplead
+from jobs.settings.sections import OpleadSettings
 from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address
 from jobs.settings.yaml_source import Tree, leaves, read_document
 
@@ -20,12 +20,12 @@ _NEEDED = ("timezone", "clock", "oplead", "click_ids")
 _WELCOME = ("stages", "ignored_statuses", "consent")
 
 
-class Look(Strict):
+class OpleadSection(Strict):
     """The part of the settings that looking at Oplead takes."""
 
     timezone: Zone = "Europe/Paris"
     clock: Address | None = None
-    oplead: Oplead
+    oplead: OpleadSettings
     click_ids: ClickIds = ClickIds()
     stages: dict[Slug, OneOrMore] = Field(default_factory=dict)
     ignored_statuses: tuple[Text, ...] = ()
@@ -38,10 +38,10 @@ class Look(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class PartialSettings:
     """What a file says of Oplead, and of what its answers mean."""
 
-    look: Look
+    look: OpleadSection
     section: Mapping[str, Tree] = field(repr=False)
     """The `oplead` section as it was typed, its token a reference."""
     state_folder: Path | None = None
@@ -50,7 +50,7 @@ class Sketch:
     """The `.env` beside the file."""
 
 
-def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
+def sketch(path: Path, environ: Mapping[str, str]) -> PartialSettings | Invalid:
     """What the file says so far; whatever it holds, nothing is raised.
 
     Only the `oplead` section and what goes with it must be right. The rest is left to `check`; what the stages and
@@ -59,17 +59,17 @@ def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
     try:
         document = read_document(file_text(path))
     except ValueError as error:
-        return Invalid((Problem(str(path), 0, 0, "", str(error)),))
+        return Invalid((SettingsProblem(str(path), 0, 0, "", str(error)),))
     tree, references = document.tree, References(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in leaves(tree))
     if not isinstance(tree, dict):
-        findings = list(document.findings) or [Finding((), "write keys, each as key: value, as oplead: …")]
+        findings = list(document.findings) or [SettingsFinding((), "write keys, each as key: value, as oplead: …")]
         return Invalid(placed(findings, document, str(path)))
     needed = {name: tree[name] for name in _NEEDED if name in tree}
     findings = [*document.findings, *fitting_findings(needed), *clock_findings(needed, references)]
     look = None
     try:
-        look = Look.model_validate(needed, context=references)
+        look = OpleadSection.model_validate(needed, context=references)
     except ValidationError as error:
         findings += plain_findings(error, document)
     if look is None or findings:
@@ -77,7 +77,7 @@ def sketch(path: Path, environ: Mapping[str, str]) -> Sketch | Invalid:
     for name in _WELCOME:
         look = _with(look, name, tree, needed, references)
     section = tree["oplead"]
-    return Sketch(look, section if isinstance(section, dict) else {}, _state_folder(tree, path), env_file)
+    return PartialSettings(look, section if isinstance(section, dict) else {}, _state_folder(tree, path), env_file)
 
 
 def sketch_of(
@@ -88,7 +88,7 @@ def sketch_of(
     path_prefix: str | None = None,
     clock: str | None = None,
     auth: Mapping[str, str] | None = None,
-) -> Sketch:
+) -> PartialSettings:
     """What is known without any file.
 
     Args:
@@ -110,12 +110,12 @@ def sketch_of(
     for finding in (*fitting_findings(told), *clock_findings(told, References({}, Path()))):
         raise ValueError(f"{dotted(finding.path)}: {finding.message}")
     try:
-        look = Look.model_validate({**known, "oplead": {**given, "token": SecretStr(token)}})
+        look = OpleadSection.model_validate({**known, "oplead": {**given, "token": SecretStr(token)}})
     except ValidationError as error:
         said = next(iter(error.errors(include_url=False, include_input=False)))
         why = said.get("ctx", {}).get("error", "write an address as https://host")
         raise ValueError(f"{dotted(said['loc'])}: {why}") from None
-    return Sketch(look, {"token": reference, **given})
+    return PartialSettings(look, {"token": reference, **given})
 
 
 def _located(base_url: str | None, path_prefix: str | None) -> dict[str, Tree]:
@@ -129,10 +129,12 @@ def _located(base_url: str | None, path_prefix: str | None) -> dict[str, Tree]:
     return {"base_url": whole if whole == f"{host}{start or ''}" else host, "path_prefix": path_prefix}
 
 
-def _with(look: Look, name: str, tree: Mapping[str, Tree], needed: Mapping[str, Tree], references: References) -> Look:
+def _with(
+    look: OpleadSection, name: str, tree: Mapping[str, Tree], needed: Mapping[str, Tree], references: References
+) -> OpleadSection:
     """The same with one more section, where that can be read already."""
     try:
-        more = Look.model_validate({**needed, name: tree[name]}, context=references)
+        more = OpleadSection.model_validate({**needed, name: tree[name]}, context=references)
     except (KeyError, ValidationError):
         return look
     return look.model_copy(update={name: getattr(more, name)})

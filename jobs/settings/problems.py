@@ -13,7 +13,7 @@ _LIKE_A_SECRET = re.compile(r"(?=\D*\d)\S{16,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SourceMark:
     """A place in the file; lines and columns count from 1."""
 
     line: int
@@ -21,16 +21,16 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SettingsFinding:
     """Something wrong at a path of the file; `at` where the path's own mark is not the place."""
 
     path: KeyPath
     message: str
-    at: Mark | None = None
+    at: SourceMark | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class SettingsProblem:
     """One thing to mend in the file; it sorts by place and never holds a secret.
 
     Line and column are 0 where it has no place there, as of a file that cannot be read.

@@ -15,7 +15,7 @@ TO_BE_FILLED_IN = "replace-me"
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class ConsentDraft:
     """The field that says whether a lead's data may be used for advertising, and its answers."""
 
     field: str
@@ -24,7 +24,7 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class AmountDraft:
     """The field that holds what a sale is worth."""
 
     field: str
@@ -33,7 +33,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Google:
+class GoogleDraft:
     """One Google Ads customer and the action of each conversion, by stage."""
 
     customer_id: str
@@ -55,11 +55,11 @@ class Draft:
     """What `probe` suggests beside the token and the address."""
     stages: Mapping[str, Sequence[str]]
     ignored: Sequence[str]
-    consent: Consent
-    personalization: Consent | None = None
+    consent: ConsentDraft
+    personalization: ConsentDraft | None = None
     """Where the form asks for it apart."""
-    amount: Amount | None = None
-    google: Google | None = None
+    amount: AmountDraft | None = None
+    google: GoogleDraft | None = None
     dataset_id: str | None = None
     graph_url: str | None = None
     """A local stand-in's."""
@@ -188,7 +188,7 @@ def _meaning(draft: Draft) -> Iterator[str]:
     yield ""
 
 
-def _signal(consent: Consent) -> Mapping[str, Written]:
+def _signal(consent: ConsentDraft) -> Mapping[str, Written]:
     return {"field": consent.field, "granted": consent.granted, "refused": consent.refused}
 
 

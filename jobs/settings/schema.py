@@ -16,9 +16,7 @@ from pydantic import (
 from jobs.settings.problems import did_you_mean
 from jobs.settings.references import Address, References
 from jobs.settings.sections import (
-    Auth,
-    Conversion,
-    Fields,
+    ConversionSettings,
     FieldValue,
     FixedValue,
     GoogleAction,
@@ -27,8 +25,7 @@ from jobs.settings.sections import (
     MetricsFile,
     NotifyAddress,
     NotifyWhen,
-    Oplead,
-    Pagination,
+    OpleadSettings,
     PingAddress,
     Since,
     SinceFilter,
@@ -54,25 +51,22 @@ from jobs.settings.types import (
 from jobs.timetable import by_cron
 
 __all__ = [
-    "Auth",
     "ClickIds",
     "ConsentRule",
     "ConsentSignal",
-    "Conversion",
-    "Destination",
-    "Exclude",
+    "ConversionSettings",
+    "DestinationSettings",
+    "ExcludeSettings",
     "FieldValue",
-    "Fields",
     "FixedValue",
     "GoogleAction",
-    "GoogleAds",
+    "GoogleAdsSettings",
     "GoogleConversion",
-    "Meta",
     "MetaConversion",
+    "MetaSettings",
     "NotifyWhen",
-    "Oplead",
-    "Pagination",
-    "Schedule",
+    "OpleadSettings",
+    "ScheduleSettings",
     "Settings",
     "SinceFilter",
 ]
@@ -135,7 +129,7 @@ class ConsentRule(Strict):
     """Why an absent answer may be read as yes; required to assume it."""
 
 
-class Exclude(Strict):
+class ExcludeSettings(Strict):
     """Test leads, judged before anything is stored."""
 
     email_domains: Annotated[tuple[EmailDomain, ...], Several] = ()
@@ -151,7 +145,7 @@ class Exclude(Strict):
 # ── destinations ─────────────────────────────────────────────────────────────────────────────────
 
 
-class Destination(Strict):
+class DestinationSettings(Strict):
     """What every destination can be told."""
 
     id: Slug
@@ -166,7 +160,7 @@ class Destination(Strict):
     """More conversions than this in one night are held until a human agrees."""
 
 
-class GoogleAds(Destination):
+class GoogleAdsSettings(DestinationSettings):
     """One Google Ads customer, the account that owns the conversion actions."""
 
     id: Slug = "google_ads"
@@ -187,7 +181,7 @@ class GoogleAds(Destination):
     """Where Google is told conversions happened."""
 
 
-class Meta(Destination):
+class MetaSettings(DestinationSettings):
     """One Meta dataset."""
 
     id: Slug = "meta"
@@ -215,7 +209,7 @@ class Meta(Destination):
     """Where Meta is told conversions happened."""
 
 
-class Schedule(Strict):
+class ScheduleSettings(Strict):
     """When `schedule` runs the night."""
 
     daily: (
@@ -245,13 +239,13 @@ class Settings(Strict):
     """The zone of times without one."""
     currency: Currency
     """The currency of all values, as EUR."""
-    schedule: Schedule | None = None
+    schedule: ScheduleSettings | None = None
     """When the night runs."""
     state: Text | None = None
     """`sqlite:///path`; default: `ACCOUNT.db` beside the configuration file."""
     clock: Address | None = None
     """A sandbox's clock; accepted only where every remote is on this machine."""
-    oplead: Oplead
+    oplead: OpleadSettings
     """Where leads are read; it needs a token at least."""
     stages: Annotated[dict[Slug, OneOrMore], Field(min_length=1)]
     """Your words for Oplead's status labels, as won: [Gagné]."""
@@ -261,16 +255,18 @@ class Settings(Strict):
     """How click ids are read."""
     consent: ConsentRule
     """Which field says that a lead's data may be sent, and which answers mean yes or no."""
-    exclude: Exclude | None = None
+    exclude: ExcludeSettings | None = None
     """Test leads."""
     google_ads: Annotated[
-        tuple[GoogleAds, ...],
-        BeforeValidator(one_or_many, json_schema_input_type=GoogleAds | list[GoogleAds]),
+        tuple[GoogleAdsSettings, ...],
+        BeforeValidator(one_or_many, json_schema_input_type=GoogleAdsSettings | list[GoogleAdsSettings]),
     ] = ()
     """One Google Ads destination, or a list of them."""
-    meta: Annotated[tuple[Meta, ...], BeforeValidator(one_or_many, json_schema_input_type=Meta | list[Meta])] = ()
+    meta: Annotated[
+        tuple[MetaSettings, ...], BeforeValidator(one_or_many, json_schema_input_type=MetaSettings | list[MetaSettings])
+    ] = ()
     """One Meta destination, or a list of them."""
-    conversions: Annotated[tuple[Conversion, ...], Field(min_length=1)]
+    conversions: Annotated[tuple[ConversionSettings, ...], Field(min_length=1)]
     """What is worth telling the platforms."""
     notify: tuple[NotifyAddress, ...] = ()
     """References to addresses that are told when a human is needed, as [${NOTIFY_URL}]."""
@@ -295,14 +291,16 @@ class Settings(Strict):
     @field_validator("conversions")
     @classmethod
     def _since_in_the_accounts_zone(
-        cls, conversions: tuple[Conversion, ...], info: ValidationInfo
-    ) -> tuple[Conversion, ...]:
+        cls, conversions: tuple[ConversionSettings, ...], info: ValidationInfo
+    ) -> tuple[ConversionSettings, ...]:
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
         return tuple(conversion.since_in(zone) for conversion in conversions)
 
     @field_validator("meta")
     @classmethod
-    def _funnel_since_in_the_accounts_zone(cls, meta: tuple[Meta, ...], info: ValidationInfo) -> tuple[Meta, ...]:
+    def _funnel_since_in_the_accounts_zone(
+        cls, meta: tuple[MetaSettings, ...], info: ValidationInfo
+    ) -> tuple[MetaSettings, ...]:
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
         return tuple(one.model_copy(update={"funnel_since": in_utc(one.funnel_since, zone)}) for one in meta)
 

@@ -41,7 +41,7 @@ from jobs.settings.types import (
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 
 
-class Auth(Strict):
+class AuthSettings(Strict):
     """How the token is shown to Oplead, which publishes no rule for it."""
 
     style: Literal["bearer", "header", "query", "none"] = "bearer"
@@ -52,7 +52,7 @@ class Auth(Strict):
     """What stands before the token in the header, its space included."""
 
 
-class Pagination(Strict):
+class PaginationSettings(Strict):
     """How Oplead's list goes on to its next page."""
 
     style: Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"] = "auto"
@@ -99,7 +99,7 @@ class SinceFilter(Strict):
     """The name of the parameter for the end of the time, where Oplead wants both; it is given the present."""
 
 
-class Fields(Strict):
+class FieldSettings(Strict):
     """Where each thing stands in a lead; several paths are tried in turn.
 
     Unset ones use what is known of Oplead.
@@ -143,7 +143,7 @@ class Fields(Strict):
     """Country."""
 
 
-class Oplead(Strict):
+class OpleadSettings(Strict):
     """The source of leads."""
 
     token: Secret
@@ -169,9 +169,9 @@ class Oplead(Strict):
     """Headers that every request carries, as X-Tenant; never a key: that is `token`, shown by `auth`."""
     extra_query: dict[Text, Text] = Field(default_factory=dict)
     """Query parameters that every request carries, as archived; never a key."""
-    auth: Auth = Auth()
+    auth: AuthSettings = AuthSettings()
     """How the token is shown."""
-    pagination: Pagination = Pagination()
+    pagination: PaginationSettings = PaginationSettings()
     """How the list goes on."""
     pull: Literal["since", "list", "details"] | None = None
     """`list` reads every page and finds changes by digest, `since` asks for them, `details` reads each lead's page."""
@@ -179,7 +179,7 @@ class Oplead(Strict):
     """The filter by which `since` asks for changes."""
     detail: Literal["auto", "always", "never"] = "auto"
     """Whether a lead's own page is read: `auto` only where the list leaves out the click ids."""
-    fields: Fields = Fields()
+    fields: FieldSettings = FieldSettings()
     """Where things stand in a lead."""
     rate: PositiveInt = Field(default=90, le=100)
     """Requests a minute; Oplead's published limit is 100."""
@@ -297,7 +297,7 @@ class MetaConversion(Strict):
     """Where Meta is told it happened; else the destination's."""
 
 
-class Conversion(Strict):
+class ConversionSettings(Strict):
     """One thing worth telling the platforms: a lead reaching a stage."""
 
     id: Slug
@@ -333,7 +333,7 @@ class Conversion(Strict):
     meta: MetaConversion | None = None
     """What it is for Meta."""
 
-    def since_in(self, zone: ZoneInfo) -> "Conversion":
+    def since_in(self, zone: ZoneInfo) -> "ConversionSettings":
         """The same conversion with `since` in UTC."""
         return self.model_copy(update={"since": in_utc(self.since, zone)})
 

@@ -10,7 +10,7 @@ from connectors.text import counted
 from jobs.rules.model import normalise_label
 from jobs.settings.lint import CREATED, PLATFORMS
 from jobs.settings.load import file_text, placed
-from jobs.settings.problems import Finding, KeyPath, Problem
+from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem
 from jobs.settings.schema import Settings
 from jobs.settings.yaml_source import Tree, find, leaves, read_document, text_at, texts, value_at
 
@@ -20,7 +20,7 @@ _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PL
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenInLeads:
     """What the leads looked at have."""
 
     leads: int
@@ -33,10 +33,10 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Unmet:
+class UnmatchedReference:
     """One thing that is named and was not met."""
 
-    problem: Problem
+    problem: SettingsProblem
     stops: bool
     """Whether it keeps conversions from going out, or has them go out wrong; else it may only be rare."""
     advice: str
@@ -60,7 +60,7 @@ def _named(tree: Tree) -> list[tuple[KeyPath, str]]:
     return list(dict.fromkeys(named))
 
 
-def unmet(file: FilePath, seen: Seen) -> list[Unmet]:
+def unmet(file: FilePath, seen: SeenInLeads) -> list[UnmatchedReference]:
     """Everything that the file names and that none of the leads has, in the file's order.
 
     Nothing where the file cannot be read, or there are no leads.
@@ -72,11 +72,13 @@ def unmet(file: FilePath, seen: Seen) -> list[Unmet]:
     if not seen.leads:
         return []
     found = [*_paths(document.tree, seen), *_labels(document.tree, seen)]
-    made = [Unmet(placed([finding], document, str(file))[0], stops, advice) for finding, stops, advice in found]
+    made = [
+        UnmatchedReference(placed([finding], document, str(file))[0], stops, advice) for finding, stops, advice in found
+    ]
     return sorted(made, key=lambda one: one.problem)
 
 
-def _paths(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
+def _paths(tree: Tree, seen: SeenInLeads) -> Iterator[tuple[SettingsFinding, bool, str]]:
     named = _named(tree)
     found = {path for _, path in named if seen.filled(path)}
     holders = {one.rpartition(".")[0] for one in seen.paths}
@@ -93,28 +95,32 @@ def _paths(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
         # What rests on a lead's answer, or on a condition, does not go out where no lead has any; without an amount it
         # goes out with `otherwise`, and without a date with that of our looking.
         if at[0] == "consent" or "where" in at or (_is_status_date(at) and not dated):
-            yield Finding(at, said + hint), True, f"Mend it there; {_PROBE}"
+            yield SettingsFinding(at, said + hint), True, f"Mend it there; {_PROBE}"
         elif at[0] == "conversions" and _is_reached(value_at(tree, at[:-2]), tree, seen):
             yield (
-                Finding(at, said + hint),
+                SettingsFinding(at, said + hint),
                 True,
                 f"Write the path of the amount there, or a number as `value`; {_PROBE}",
             )
         elif at[0] == "conversions":
             yield (
-                Finding(at, f"{said}, and none of those has reached its stage{hint}"),
+                SettingsFinding(at, f"{said}, and none of those has reached its stage{hint}"),
                 False,
                 f"See that it is so; {_PROBE}",
             )
         else:
-            yield Finding(at, said + hint), False, f"Mend it there, unless leads may well be without it; {_PROBE}"
+            yield (
+                SettingsFinding(at, said + hint),
+                False,
+                f"Mend it there, unless leads may well be without it; {_PROBE}",
+            )
 
 
 def _is_status_date(at: KeyPath) -> bool:
     return at[:3] == ("oplead", "fields", "status_at")
 
 
-def _is_reached(conversion: Tree, tree: Tree, seen: Seen) -> bool:
+def _is_reached(conversion: Tree, tree: Tree, seen: SeenInLeads) -> bool:
     """Whether one of the leads is, or was, in the stage of a conversion."""
     stages = {text_at(conversion, "stage"), *(name for _, name in texts(((), value_at(conversion, ("implied_by",)))))}
     labels = {
@@ -123,7 +129,7 @@ def _is_reached(conversion: Tree, tree: Tree, seen: Seen) -> bool:
     return CREATED in stages or not labels.isdisjoint(map(normalise_label, seen.labels))
 
 
-def _labels(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
+def _labels(tree: Tree, seen: SeenInLeads) -> Iterator[tuple[SettingsFinding, bool, str]]:
     there = {normalise_label(label): label for label in seen.labels}
     stages = value_at(tree, ("stages",))
     named = [one for stage in (stages if isinstance(stages, dict) else ()) for one in find(tree, f"stages.{stage}.*")]
@@ -138,7 +144,7 @@ def _labels(tree: Tree, seen: Seen) -> Iterator[tuple[Finding, bool, str]]:
             continue  # It means nothing, and so few leads may well lack it.
         hint = f'; did you mean "{free[close[0]]}"?' if close else ""
         said = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
-        yield Finding(at, said), False, f"Nothing to do where it is a rare one; {_PROBE}"
+        yield SettingsFinding(at, said), False, f"Nothing to do where it is a rare one; {_PROBE}"
 
 
 def _meant(path: str, paths: Iterable[str]) -> str | None:
@@ -167,7 +173,7 @@ def starts_in(settings: Settings) -> list[tuple[KeyPath, datetime]]:
     return [(path, since) for path, since in told if since is not None]
 
 
-def future_notes(file: FilePath, settings: Settings, now: datetime) -> tuple[Problem, ...]:
+def future_notes(file: FilePath, settings: Settings, now: datetime) -> tuple[SettingsProblem, ...]:
     """A note at each start that is still to come; none where the file cannot be read any more."""
     try:
         document = read_document(file_text(file))
@@ -176,11 +182,11 @@ def future_notes(file: FilePath, settings: Settings, now: datetime) -> tuple[Pro
     return placed(list(_findings(settings, now)), document, str(file))
 
 
-def _findings(settings: Settings, now: datetime) -> Iterator[Finding]:
+def _findings(settings: Settings, now: datetime) -> Iterator[SettingsFinding]:
     for path, since in starts_in(settings):
         if since > now:
             day = f"{since.astimezone(settings.zone):%Y-%m-%d}"
-            yield Finding(
+            yield SettingsFinding(
                 path,
                 f"{day} lies in the future: until then nothing is sent, and what happens before it never is; "
                 "write a day that has come, or take it out",

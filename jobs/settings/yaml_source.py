@@ -10,13 +10,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from jobs.settings.problems import Finding, KeyPath, Mark
+from jobs.settings.problems import KeyPath, SettingsFinding, SourceMark
 
 Tree = str | dict[str, "Tree"] | list["Tree"] | None
 
 MOST_VALUES, DEEPEST = 20_000, 50
 _STANDARD = "tag:yaml.org,2002:"
-_START = Mark(1, 1)
+_START = SourceMark(1, 1)
 _SENTENCES = {
     "mapping values": "a colon is not expected here: put the text in quotes, or check the line's indentation",
     "found character '\\t'": "indent with spaces, not tabs",
@@ -34,8 +34,8 @@ class Document:
     """What a file says, and where: every key and list item has a mark."""
 
     tree: Tree = field(repr=False)
-    marks: Mapping[KeyPath, Mark] = field(repr=False)
-    findings: tuple[Finding, ...]
+    marks: Mapping[KeyPath, SourceMark] = field(repr=False)
+    findings: tuple[SettingsFinding, ...]
     """What is wrong with the YAML itself; with a syntax error there is no tree."""
 
 
@@ -48,7 +48,7 @@ def read_document(text: str) -> Document:
     except (YAMLError, ArithmeticError, LookupError, RecursionError, ValueError) as error:
         return Document(None, {}, (_syntax_finding(error),))
     if node is None:
-        return Document(None, {(): _START}, (Finding((), "the file is empty"),))
+        return Document(None, {(): _START}, (SettingsFinding((), "the file is empty"),))
     reader = _Reader()
     tree = reader.read(node, (), _mark(node))
     return Document(tree, reader.marks, tuple(reader.findings))
@@ -58,11 +58,11 @@ def read_document(text: str) -> Document:
 class _Reader:
     """Turns YAML's nodes into a tree, keeping marks and findings as it goes."""
 
-    marks: dict[KeyPath, Mark] = field(default_factory=dict)
-    findings: dict[Finding, None] = field(default_factory=dict)
+    marks: dict[KeyPath, SourceMark] = field(default_factory=dict)
+    findings: dict[SettingsFinding, None] = field(default_factory=dict)
     """Each once, in order: an anchor repeats what is wrong with it wherever it is named."""
 
-    def read(self, node: Node, path: KeyPath, mark: Mark) -> Tree:
+    def read(self, node: Node, path: KeyPath, mark: SourceMark) -> Tree:
         # Anchors can repeat a value without end, or hold themselves.
         if len(self.marks) >= MOST_VALUES or len(path) > DEEPEST:
             self._say((), "the file repeats or nests its values far too often: check its anchors", _START)
@@ -76,9 +76,9 @@ class _Reader:
             return [self.read(item, (*path, index), _mark(item)) for index, item in enumerate(node.value)]
         return None if node.tag == f"{_STANDARD}null" else str(node.value)
 
-    def _pairs(self, node: MappingNode, path: KeyPath) -> Iterator[tuple[str, Node, Mark]]:
+    def _pairs(self, node: MappingNode, path: KeyPath) -> Iterator[tuple[str, Node, SourceMark]]:
         """A mapping's own keys, then what `<<` adds to them."""
-        seen: dict[str, Mark] = {}
+        seen: dict[str, SourceMark] = {}
         merged: list[Node] = []
         for key, value in node.value:
             mark = _mark(key)
@@ -100,25 +100,25 @@ class _Reader:
                     seen[str(key.value)] = _mark(key)
                     yield str(key.value), value, _mark(key)
 
-    def _say(self, path: KeyPath, message: str, mark: Mark) -> None:
-        self.findings[Finding(path, message, mark)] = None
+    def _say(self, path: KeyPath, message: str, mark: SourceMark) -> None:
+        self.findings[SettingsFinding(path, message, mark)] = None
 
 
-def _mark(node: Node) -> Mark:
-    return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
+def _mark(node: Node) -> SourceMark:
+    return SourceMark(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def _syntax_finding(error: Exception) -> Finding:
+def _syntax_finding(error: Exception) -> SettingsFinding:
     """The parser's own words are not shown: they quote the file, and the line may hold a secret."""
     if isinstance(error, RecursionError):
-        return Finding((), "the file nests its values far too deep", _START)
+        return SettingsFinding((), "the file nests its values far too deep", _START)
     if not isinstance(error, MarkedYAMLError):
-        return Finding((), "the file holds characters that YAML does not allow", _START)
+        return SettingsFinding((), "the file holds characters that YAML does not allow", _START)
     words = str(error.problem)
     message = next((sentence for part, sentence in _SENTENCES.items() if part in words), _OTHERWISE)
     unclosed = "stream" in words and error.context_mark is not None
     mark = error.context_mark if unclosed else error.problem_mark
-    return Finding((), message, Mark(mark.line + 1, mark.column + 1) if mark else _START)
+    return SettingsFinding((), message, SourceMark(mark.line + 1, mark.column + 1) if mark else _START)
 
 
 Place = tuple[KeyPath, Tree]

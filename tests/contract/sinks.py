@@ -31,7 +31,7 @@ from connectors.records import (
     StillPending,
     Target,
 )
-from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from tests import fakes
 
@@ -213,15 +213,15 @@ class Real(_Sink):
                 self.open(**({"access_token": "EAAnotours"} if self.adapter.server == "meta" else {}))
             case "hang":
                 self.open(timeout=0.3)
-                self._plant(Kind.HANG, seconds=0.6)
+                self._plant(FaultKind.HANG, seconds=0.6)
             case "HTML":
-                self._plant(Kind.HTML)
+                self._plant(FaultKind.HTML)
             case "502 that looks good":
-                self._plant(Kind.STATUS, status=502, body='{"events_received": 1, "requestId": "request-1"}')
+                self._plant(FaultKind.STATUS, status=502, body='{"events_received": 1, "requestId": "request-1"}')
             case "cut before" | "cut after" | "truncated":
-                self._plant(Kind(failure.replace(" ", "_")))
+                self._plant(FaultKind(failure.replace(" ", "_")))
             case _:
-                self._plant(Kind.STATUS, status=int(failure), retry_after=60)
+                self._plant(FaultKind.STATUS, status=int(failure), retry_after=60)
 
     def mend(self):
         """Have everything work again."""
@@ -230,7 +230,7 @@ class Real(_Sink):
         self.open()
 
     def _plant(self, kind, **more):
-        self._sandbox.faults.plant(Fault(self.adapter.server, kind, **more))
+        self._sandbox.faults.plant(PlannedFault(self.adapter.server, kind, **more))
 
     def _switch(self, switches):
         for name, position in switches.items():

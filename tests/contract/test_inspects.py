@@ -12,24 +12,24 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from connectors.google_ads.preflight import GoogleInspector, InspectOptions
 from connectors.meta.graph import MetaOptions
 from connectors.meta.preflight import MetaInspector
-from connectors.records import Expectation, Finding, Target, Verdict
-from connectors.sandbox.faults import Fault, Kind
+from connectors.records import CheckFinding, CheckVerdict, Expectation, Target
+from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.google import oauth
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 
 CUSTOMER, MANAGER, DATASET = "1234567890", "1112223333", "1234567890"
 TRANSPORTS = ("data_manager", "google_ads_api")
 FAULTS = {
-    "HTML": Fault("", Kind.HTML),
-    "an error page": Fault("", Kind.HTML, status=502),
-    "401": Fault("", Kind.STATUS, status=401),
-    "403": Fault("", Kind.STATUS, status=403),
-    "429": Fault("", Kind.STATUS, status=429, retry_after=60),
-    "503": Fault("", Kind.STATUS, status=503),
-    "cut before": Fault("", Kind.CUT_BEFORE),
-    "cut after": Fault("", Kind.CUT_AFTER),
-    "truncated": Fault("", Kind.TRUNCATED),
-    "hang": Fault("", Kind.HANG, seconds=0.5),
+    "HTML": PlannedFault("", FaultKind.HTML),
+    "an error page": PlannedFault("", FaultKind.HTML, status=502),
+    "401": PlannedFault("", FaultKind.STATUS, status=401),
+    "403": PlannedFault("", FaultKind.STATUS, status=403),
+    "429": PlannedFault("", FaultKind.STATUS, status=429, retry_after=60),
+    "503": PlannedFault("", FaultKind.STATUS, status=503),
+    "cut before": PlannedFault("", FaultKind.CUT_BEFORE),
+    "cut after": PlannedFault("", FaultKind.CUT_AFTER),
+    "truncated": PlannedFault("", FaultKind.TRUNCATED),
+    "hang": PlannedFault("", FaultKind.HANG, seconds=0.5),
 }
 STRANGE = (
     "{}",
@@ -103,7 +103,7 @@ def look(inspected, sandbox):
         said = repr((found, options, inspector))
 
         assert found
-        assert all(isinstance(each, Finding) and each.subject.strip() and each.said.strip() for each in found)
+        assert all(isinstance(each, CheckFinding) and each.subject.strip() and each.said.strip() for each in found)
         assert before == _counted(sandbox)
         assert [] == [secret for secret in _secrets(sandbox) if secret in said]
         return found
@@ -132,8 +132,8 @@ def test_where_all_is_well_it_says_so(look):
     """Something was seen, and nothing is wrong."""
     verdicts = {each.verdict for each in look()}
 
-    assert Verdict.VERIFIED in verdicts
-    assert Verdict.FAILED not in verdicts
+    assert CheckVerdict.VERIFIED in verdicts
+    assert CheckVerdict.FAILED not in verdicts
 
 
 def test_where_nothing_listens_nothing_is_verified(look, sandbox, closed_door, tmp_path):
@@ -141,7 +141,7 @@ def test_where_nothing_listens_nothing_is_verified(look, sandbox, closed_door, t
     key_file = tmp_path / "key.json"
     key_file.write_text(sandbox.oauth.key_file(f"{closed_door}/token"))
 
-    assert Verdict.VERIFIED not in {
+    assert CheckVerdict.VERIFIED not in {
         each.verdict for each in look(dict.fromkeys(sandbox.addresses, closed_door), key_file=key_file)
     }
 
@@ -153,7 +153,7 @@ def test_whatever_its_platform_answers_it_gives_findings(look, inspected, sandbo
     for server in inspected.servers:
         sandbox.faults.plant(replace(FAULTS[fault], server=server, count=99))
 
-    assert Verdict.VERIFIED not in {each.verdict for each in look() if "key" not in each.subject}
+    assert CheckVerdict.VERIFIED not in {each.verdict for each in look() if "key" not in each.subject}
 
 
 @failing
@@ -161,7 +161,7 @@ def test_whatever_its_platform_answers_it_gives_findings(look, inspected, sandbo
 def test_an_answer_of_another_shape_gives_findings(look, inspected, sandbox, body):
     """Well-formed, and nothing that can be made use of."""
     for server in inspected.servers:
-        sandbox.faults.plant(Fault(server, Kind.STATUS, status=200, body=body, count=99))
+        sandbox.faults.plant(PlannedFault(server, FaultKind.STATUS, status=200, body=body, count=99))
 
     assert look()
 
@@ -169,9 +169,9 @@ def test_an_answer_of_another_shape_gives_findings(look, inspected, sandbox, bod
 @pytest.mark.parametrize("inspected", [INSPECTORS["meta"]], ids=["meta"])
 def test_an_answer_without_what_was_asked_for_verifies_nothing(look, sandbox):
     """What is not told is not known to be none."""
-    sandbox.faults.plant(Fault("meta", Kind.STATUS, status=200, body="{}", count=99))
+    sandbox.faults.plant(PlannedFault("meta", FaultKind.STATUS, status=200, body="{}", count=99))
 
-    assert Verdict.VERIFIED not in {each.verdict for each in look()}
+    assert CheckVerdict.VERIFIED not in {each.verdict for each in look()}
 
 
 @pytest.mark.parametrize("inspected", GOOGLE[:1])
@@ -180,7 +180,7 @@ def test_whatever_answers_instead_of_tokens_it_gives_findings(look, sandbox, fau
     """What gives tokens fails the same ways."""
     sandbox.faults.plant(replace(FAULTS[fault], server="oauth", count=99))
 
-    assert Verdict.VERIFIED not in {each.verdict for each in look()}
+    assert CheckVerdict.VERIFIED not in {each.verdict for each in look()}
 
 
 @failing
@@ -189,7 +189,7 @@ def test_one_look_that_fails_spoils_no_other(look, inspected, sandbox, fault):
     """What the others saw is still told."""
     sandbox.faults.plant(replace(FAULTS[fault], server=inspected.servers[0], after=1))
 
-    assert Verdict.VERIFIED in {each.verdict for each in look()}
+    assert CheckVerdict.VERIFIED in {each.verdict for each in look()}
 
 
 WRONG_KEYS = {
@@ -210,7 +210,7 @@ def test_a_key_file_that_is_none_is_a_failure(look, tmp_path, wrong):
     key_file = tmp_path / "key.json"
     if WRONG_KEYS[wrong] is not None:
         key_file.write_text(WRONG_KEYS[wrong])
-    failed = [each for each in look(key_file=key_file) if each.verdict is Verdict.FAILED]
+    failed = [each for each in look(key_file=key_file) if each.verdict is CheckVerdict.FAILED]
 
     assert failed
     assert str(key_file) in failed[0].said
@@ -222,4 +222,4 @@ def test_credentials_of_somebody_else_are_a_failure(look, sandbox, tmp_path):
     other = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
     key_file.write_text(oauth.OAuth(other).key_file(f"{sandbox.addresses['oauth']}/token"))
 
-    assert Verdict.FAILED in {each.verdict for each in look(key_file=key_file, token="EAAnotours")}
+    assert CheckVerdict.FAILED in {each.verdict for each in look(key_file=key_file, token="EAAnotours")}

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions, SinceFilter
+from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions, SinceOptions
 from connectors.ports import LeadSource
 from connectors.rate_limit import Pacer
 from connectors.records import UnreadableLead
-from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.oplead.server import ADMIN_KEY, Oplead
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
+from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
 from connectors.sandbox.server import Server
 from tests import builders
 from tests.fakes import FakeClock, FakeSource
@@ -42,7 +42,7 @@ class Real:
     def __init__(self, switches, pagination):
         self._clock = FakeClock(NOW)
         self._faults = Faults()
-        self._platform = Oplead(self._clock.now)
+        self._platform = OpleadPlatform(self._clock.now)
         for name, position in {**switches, "list_has_details": False}.items():
             self._platform.switch(name, position)
         self.server = Server("oplead", self._platform.handle, self._faults, self._clock.now)
@@ -97,12 +97,12 @@ class Real:
     def filter_changes(self):
         """List only what changed from now on."""
         self._platform.switch("filters", True)
-        self.open(since_filter=SinceFilter("updated_since"))
+        self.open(since_filter=SinceOptions("updated_since"))
 
     def fail(self, error, *, after):
         """Have the list fail, once so many of its pages were served, until it is mended."""
         status = 401 if error is Misconfigured else 503
-        self._faults.plant(Fault("oplead", Kind.STATUS, count=99, after=after, path=LIST, status=status))
+        self._faults.plant(PlannedFault("oplead", FaultKind.STATUS, count=99, after=after, path=LIST, status=status))
 
     def mend(self):
         """Have everything work again."""

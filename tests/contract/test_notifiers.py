@@ -10,7 +10,7 @@ from werkzeug import Response
 
 from connectors import notifiers
 from connectors.http import bounded
-from connectors.notifiers import Notices, Ping, is_address
+from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_address
 
 HUNG = 0.3  # seconds
 
@@ -37,7 +37,7 @@ def test_a_message_arrives_with_its_title_and_text(httpserver):
     """And that it did is told."""
     httpserver.expect_oneshot_request("/hook", method="POST").respond_with_data("ok")
 
-    assert Notices(f"json://127.0.0.1:{httpserver.port}/hook").tell("google_ads stopped", "line 1\nline é <2>")
+    assert AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").tell("google_ads stopped", "line 1\nline é <2>")
     request, _ = httpserver.log[0]
     said = json.loads(request.data)
     assert ("google_ads stopped", "line 1\nline é <2>", "warning") == (said["title"], said["message"], said["type"])
@@ -49,12 +49,12 @@ def test_a_message_that_is_not_taken_is_told_as_such(httpserver, status):
     """Nothing is raised."""
     httpserver.expect_request("/hook").respond_with_data("no", status=status)
 
-    assert not Notices(f"json://127.0.0.1:{httpserver.port}/hook").tell("t", "x")
+    assert not AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").tell("t", "x")
 
 
 def test_an_address_where_nobody_listens_takes_nothing(closed):
     """As a receiver that is down."""
-    assert not Notices(f"json://{closed}/hook").tell("t", "x")
+    assert not AppriseNotifier(f"json://{closed}/hook").tell("t", "x")
 
 
 @pytest.mark.parametrize("more", ["", "?retry=9&wait=60", "?rto=600"])
@@ -62,7 +62,7 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_is_allowed(silent, mon
     """Whatever the address asks for."""
     monkeypatch.setattr(notifiers, "LONGEST", HUNG)
 
-    assert not Notices(f"json://{silent}/hook{more}").tell("t", "x")
+    assert not AppriseNotifier(f"json://{silent}/hook{more}").tell("t", "x")
 
 
 def test_a_message_longer_than_ten_seconds_is_not_waited_for():
@@ -73,7 +73,7 @@ def test_a_message_longer_than_ten_seconds_is_not_waited_for():
 def test_an_address_is_no_part_of_what_is_logged(closed, caplog):
     """It is a secret, and apprise quotes parts of it."""
     caplog.set_level(logging.DEBUG, logger="root")
-    Notices(f"json://user:s3cret@{closed}/t0ken").tell("t", "x")
+    AppriseNotifier(f"json://user:s3cret@{closed}/t0ken").tell("t", "x")
     is_address("slack://t0ken")
 
     assert "t0ken" not in caplog.text
@@ -100,7 +100,7 @@ def test_an_address_is_one_that_apprise_can_send_to(url, is_one):
 
 def test_an_address_that_is_none_takes_nothing():
     """It cannot come to this where the settings were checked."""
-    assert not Notices("nonsense").tell("t", "x")
+    assert not AppriseNotifier("nonsense").tell("t", "x")
 
 
 # ── the switch ───────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +114,7 @@ def test_the_switch_is_asked_for_at_its_address_or_at_its_fail(httpserver, faile
     """As healthchecks.io has it; a query stays."""
     httpserver.expect_oneshot_request(path, method="GET", query_string="create=1").respond_with_data("OK")
 
-    assert Ping(httpserver.url_for(asked) + "?create=1").ping(failed=failed)
+    assert DeadMansSwitch(httpserver.url_for(asked) + "?create=1").ping(failed=failed)
     httpserver.check_assertions()
 
 
@@ -123,14 +123,14 @@ def test_a_switch_that_does_not_take_it_is_told_as_such(httpserver, status):
     """A page elsewhere is no answer of the monitor's."""
     httpserver.expect_request("/id").respond_with_response(Response(status=status, headers={"Location": "/id2"}))
 
-    assert not Ping(httpserver.url_for("/id")).ping(failed=False)
+    assert not DeadMansSwitch(httpserver.url_for("/id")).ping(failed=False)
 
 
 def test_a_switch_that_is_down_or_hangs_is_not_waited_for(closed, silent, monkeypatch):
     """And nothing is raised."""
     monkeypatch.setattr(notifiers, "LONGEST", HUNG)
 
-    assert [False, False] == [Ping(f"http://{address}/id").ping(failed=False) for address in (closed, silent)]
+    assert [False, False] == [DeadMansSwitch(f"http://{address}/id").ping(failed=False) for address in (closed, silent)]
 
 
 # ── the bound ────────────────────────────────────────────────────────────────────────────────────

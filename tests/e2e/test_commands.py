@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.google import oauth
 from connectors.sandbox.google.ads_api import rules as ads_api_rules
 from connectors.sandbox.google.data_manager import rules as data_manager_rules
@@ -606,7 +606,7 @@ def test_a_renamed_conversion_asks_what_is_meant(account):
 
 def test_a_stopped_run_ends_cleanly_and_the_next_goes_on(account):
     """SIGTERM while Oplead is slow: the reading ends at once, no other begins, and the exit code is on record."""
-    account.sandbox.faults.plant(Fault("oplead", Kind.LATENCY, seconds=3, count=10))
+    account.sandbox.faults.plant(PlannedFault("oplead", FaultKind.LATENCY, seconds=3, count=10))
     process = subprocess.Popen(
         [COMMAND, "run", "--config", str(account.settings)],
         env=_environ(account.environ),

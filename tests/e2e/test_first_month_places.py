@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.sandbox.google.accounts import DEFAULT_ACCOUNTS, Account, Action
+from connectors.sandbox.google.accounts import DEFAULT_ACCOUNTS, GoogleAccount, GoogleConversionAction
 from connectors.sandbox.meta.wire import TOKENS
 from tests.e2e.support.company import CUSTOMER, DATASET
 from tests.e2e.support.month import DAY, PRICE, QUIET, Month, expected, fbclid, gclid
@@ -106,9 +106,12 @@ def test_a_key_that_suddenly_sees_fewer_leads(month):
 def agencies(company):
     """A company of two agencies, each with a Google customer and a Meta dataset of its own, a night behind it."""
     company.platform._google.accounts = DEFAULT_ACCOUNTS | {
-        OTHER_CUSTOMER: Account(
+        OTHER_CUSTOMER: GoogleAccount(
             managers=frozenset({"1112223333"}),
-            actions={"987654321": Action(name="Rendez-vous pris"), "987654322": Action(name="Vente signée")},
+            actions={
+                "987654321": GoogleConversionAction(name="Rendez-vous pris"),
+                "987654322": GoogleConversionAction(name="Vente signée"),
+            },
         )
     }
     company.use_meta(funnel={}, contact_data="none")

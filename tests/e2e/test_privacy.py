@@ -18,7 +18,7 @@ from google.ads.googleads.v26.services.types import UploadClickConversionsRespon
 from connectors.google_ads.identity import identify
 from connectors.meta import identity as meta_identity
 from connectors.records import Contact
-from connectors.sandbox.google.ads_api.refusals import Problem, Refusal
+from connectors.sandbox.google.ads_api.refusals import CallRefusal, RowError
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.cli.check import look_up
@@ -305,7 +305,7 @@ class Parrot:
     def answer(self, call, handler):
         """Answer one upload."""
         answer = self.says or handler(call)
-        return answer if isinstance(answer, Refusal) else quoting(answer)
+        return answer if isinstance(answer, CallRefusal) else quoting(answer)
 
 
 def quoting(answer):
@@ -321,12 +321,12 @@ def quoting(answer):
     return UploadClickConversionsResponse.serialize(response)
 
 
-REFUSED_BY_ADS_API = Refusal(
+REFUSED_BY_ADS_API = CallRefusal(
     "INVALID_ARGUMENT",
     SAID,
-    (Problem("conversion_upload_error", "UNPARSEABLE_GCLID", SAID, (("conversions", 0), ("gclid", None))),),
+    (RowError("conversion_upload_error", "UNPARSEABLE_GCLID", SAID, (("conversions", 0), ("gclid", None))),),
 )
-BROKEN_OFF_BY_ADS_API = Refusal("UNKNOWN", f"<html>{SAID}</html>")
+BROKEN_OFF_BY_ADS_API = CallRefusal("UNKNOWN", f"<html>{SAID}</html>")
 EVENTS = f"/v26.0/{DATASET}/events"
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs.cli.output import unwatched
-from jobs.cli.session import Wanted, do_night
+from jobs.cli.session import RunOptions, do_night
 from jobs.ledger import schema
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import type_in
@@ -102,7 +102,7 @@ class Years:
                 self.company.settings[destination][ADDRESS[destination]] = NOBODY
         self.company.clock.advance(self.at(number))
         before = len(self.receiver.taken)
-        night = do_night(self.company.read_settings(), unwatched(), Wanted(wait=HOUR))
+        night = do_night(self.company.read_settings(), unwatched(), RunOptions(wait=HOUR))
         self.codes.append(night.summary.exit_code)
         self.standing.append({one.cause for one in night.notices})
         self.told += [(number, title.partition(": ")[2], text) for title, text in self.receiver.taken[before:]]
@@ -177,7 +177,7 @@ def test_what_stood_has_cleared_on_the_first_night_without_a_stop(years):
         stopped = f"stopped: {destination}"
         assert list(nights) == [night for night, causes in enumerate(years.standing) if stopped in causes]
     assert set() == set.union(*(years.standing[night] for night in (*range(20), *range(25, 40), *range(45, NIGHTS))))
-    assert all(years.at(25) <= row.cleared_at for row in years.company.rows(schema.Notice))
+    assert all(years.at(25) <= row.cleared_at for row in years.company.rows(schema.IncidentRow))
 
 
 def test_what_expired_is_named(years):

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.rules.conversion_value import read_amount
-from jobs.rules.model import Unreadable
+from jobs.rules.model import UnreadableAmount
 from tests.fuzz import oracles
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time
@@ -64,7 +64,7 @@ def test_every_amount_is_read_however_it_is_grouped(cents, group, mark, words):
 @given(st.integers(1, 999), st.sampled_from(".,"), st.integers(0, 999), WORDS)
 def test_one_group_of_three_is_never_a_number(start, mark, group, words):
     """`1.250` is a thousand to some, one and a quarter to others."""
-    assert isinstance(read(f"{start}{mark}{group:03}{words}"), Unreadable)
+    assert isinstance(read(f"{start}{mark}{group:03}{words}"), UnreadableAmount)
 
 
 @FUZZ
@@ -89,7 +89,7 @@ def test_an_unreadable_amount_is_never_shown(typed):
     """By its shape alone."""
     amount = read("MARQUEUR " + typed)
 
-    assert isinstance(amount, Unreadable)
+    assert isinstance(amount, UnreadableAmount)
     assert "MARQUEUR" not in repr(amount)
 
 
@@ -97,6 +97,6 @@ def test_an_unreadable_amount_is_never_shown(typed):
 def test_amounts_of_the_corpus(typed, expected):
     """Each as a person would read it, or not at all."""
     amount = read(typed)
-    shown = "unreadable" if isinstance(amount, Unreadable) else amount and str(amount)
+    shown = "unreadable" if isinstance(amount, UnreadableAmount) else amount and str(amount)
 
     assert shown == (str(Decimal(expected).quantize(CENT)) if (expected or "u")[0] != "u" else expected)

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import Answer, read_json
+from connectors.oplead.client import OpleadAnswer, read_json
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import Walk, find_items
+from connectors.oplead.pagination import PageWalk, find_items
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time
 
@@ -137,7 +137,7 @@ def test_no_page_leads_astray(style, pages):
         assert "token" not in {unquote(pair.partition("=")[0]) for pair in there.query.split("&")}
         assert address not in asked
         asked.add(address)
-        place = or_refused(lambda: walk.after(place, Answer(body, ORIGIN + address, link, None), marks))  # noqa: B023
+        place = or_refused(lambda: walk.after(place, OpleadAnswer(body, ORIGIN + address, link, None), marks))  # noqa: B023
         if place is None:
             return
         assert walk.address(fresh(options).resume(place.token)) == walk.address(place)
@@ -157,12 +157,12 @@ def test_a_page_of_another_host_is_refused(address, style):
     told = {"data": [{"id": "1"}]} if style == "link_header" else {"data": [{"id": "1"}], "next": address}
 
     with pytest.raises(Misconfigured, match="another host"):
-        walk.after(walk.start(), Answer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
+        walk.after(walk.start(), OpleadAnswer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
 
 
 def fresh(options):
     """A walk that has not begun."""
-    return Walk(options, origin=ORIGIN, path="/v1/leads", query={}, secret="token")
+    return PageWalk(options, origin=ORIGIN, path="/v1/leads", query={}, secret="token")
 
 
 @pytest.mark.parametrize("content", SAMPLES)
@@ -175,6 +175,6 @@ def test_answers_of_the_corpus(content):
     for style in ("auto", "next_url", "cursor"):
         walk = fresh(PaginationOptions(style=style))
         items = or_refused(lambda: find_items(body, None)) or []
-        answer = Answer(body, f"{ORIGIN}/v1/leads", None, None)
+        answer = OpleadAnswer(body, f"{ORIGIN}/v1/leads", None, None)
         place = or_refused(lambda: walk.after(walk.start(), answer, [str(one) for one in items]))  # noqa: B023
         assert place is None or urlsplit(ORIGIN + walk.address(place)).netloc == "api.exemple.fr"

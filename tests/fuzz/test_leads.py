@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from connectors.oplead.client import read_json
 from connectors.oplead.fields import find, first, shape, text_of
-from connectors.oplead.lead_parser import CANDIDATES, Unreadable, digest_of, lacks_click_ids, parse_lead, read_id
+from connectors.oplead.lead_parser import (
+    CANDIDATES,
+    UnreadableLeadError,
+    digest_of,
+    lacks_click_ids,
+    parse_lead,
+    read_id,
+)
 from connectors.oplead.options import ClickIdRules
 from connectors.records import Lead
 from tests.fuzz.corpus import cases, lines
@@ -81,7 +88,7 @@ def parse(item):
                 zone=PARIS,
                 wanted=WANTED,
             )
-    except Unreadable as error:
+    except UnreadableLeadError as error:
         return str(error)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from jobs.cli.app import app
 from jobs.reporting.wording import REASONS
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.settings.load import _models
 from jobs.settings.schema import Settings
 
@@ -47,7 +47,9 @@ def test_every_reason_stands_there(text):
 
 def test_every_fate_stands_there(text):
     """But for the one that lasts as long as a request."""
-    assert [] == [fate.value for fate in Fate if fate is not Fate.IN_FLIGHT and f"`{fate.value}`" not in text]
+    assert [] == [
+        fate.value for fate in DeliveryState if fate is not DeliveryState.IN_FLIGHT and f"`{fate.value}`" not in text
+    ]
 
 
 def test_every_command_stands_there(text):

@@ -31,7 +31,7 @@ from google.ads.googleads.v26.services.types import (
 )
 from google.api_core.exceptions import GoogleAPICallError
 
-from connectors.google_ads.ads_api.outcomes import Fault, codes_of, faults_in_metadata, faults_of
+from connectors.google_ads.ads_api.outcomes import AdsApiError, codes_of, faults_in_metadata, faults_of
 from connectors.google_ads.auth import Bearer
 from connectors.http import Heed, bounded
 from connectors.one_call import UPLOAD_GRACE, checked_address
@@ -62,7 +62,7 @@ class NotConnectedError(Exception):
 class CallFailedError(Exception):
     """A call ended with an error, of the API's own or of the way to it; it repeats no sentence of either."""
 
-    def __init__(self, status: str, faults: tuple[Fault, ...], request_id: str | None) -> None:
+    def __init__(self, status: str, faults: tuple[AdsApiError, ...], request_id: str | None) -> None:
         """Keep what is known: gRPC's status by name, and what the API says of it, where it is the API that speaks."""
         super().__init__(": ".join(filter(None, (status, ", ".join(codes_of(faults))))))
         self.status = status

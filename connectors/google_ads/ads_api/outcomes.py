@@ -246,7 +246,7 @@ _FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields_by_name
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class AdsApiError:
     """One error of the API's, reduced to what it means: its sentence may quote what we sent."""
 
     outcome: Outcome
@@ -254,25 +254,25 @@ class Fault:
     """The conversion or correction it is about, from 0; None where it concerns the request."""
 
 
-def faults_of(failure: GoogleAdsFailure) -> tuple[Fault, ...]:
+def faults_of(failure: GoogleAdsFailure) -> tuple[AdsApiError, ...]:
     """Every error of a failure, in its order."""
-    return tuple(Fault(_outcome(error), _row(error)) for error in failure.errors)
+    return tuple(AdsApiError(_outcome(error), _row(error)) for error in failure.errors)
 
 
-def faults_in(answer: UploadAnswer) -> tuple[Fault, ...]:
+def faults_in(answer: UploadAnswer) -> tuple[AdsApiError, ...]:
     """Every error of a partial failure; none where it holds no failure that can be read."""
     details = [each for each in answer.partial_failure_error.details if each.type_url.endswith(".GoogleAdsFailure")]
     failures = [_decoded(detail.value) for detail in details]
     return tuple(fault for failure in failures if failure for fault in faults_of(failure))
 
 
-def faults_in_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Fault, ...]:
+def faults_in_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[AdsApiError, ...]:
     """Every error of a call's trailing metadata, where the library itself leaves them for two statuses."""
     carried = (_decoded(value) for key, value in metadata if key == FAILURE_KEY and isinstance(value, bytes))
     return tuple(fault for failure in carried if failure for fault in faults_of(failure))
 
 
-def codes_of(faults: Sequence[Fault]) -> tuple[str, ...]:
+def codes_of(faults: Sequence[AdsApiError]) -> tuple[str, ...]:
     """The codes of errors, each once."""
     return tuple(dict.fromkeys(fault.outcome.code for fault in faults))
 

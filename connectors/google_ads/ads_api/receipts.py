@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from connectors.google_ads.ads_api.client import CallFailedError
-from connectors.google_ads.ads_api.outcomes import Fault, UploadAnswer, faults_in, gravest
+from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, faults_in, gravest
 from connectors.google_ads.auth import REQUEST_ID, SAYING_NOTHING
 from connectors.records import Answered, Lost, Outcome, OutcomeClass, Receipt, Refused
 
@@ -56,7 +56,7 @@ def read_failure(error: CallFailedError, sent: int) -> Receipt:
     return Lost(error.status)
 
 
-def _by_row(faults: Sequence[Fault], sent: int, otherwise: Outcome) -> tuple[Outcome, ...]:
+def _by_row(faults: Sequence[AdsApiError], sent: int, otherwise: Outcome) -> tuple[Outcome, ...]:
     said: dict[int, list[Outcome]] = {}
     for fault in faults:
         if fault.row is not None:
@@ -64,7 +64,7 @@ def _by_row(faults: Sequence[Fault], sent: int, otherwise: Outcome) -> tuple[Out
     return tuple(gravest(said[row]) if row in said else otherwise for row in range(sent))
 
 
-def _refusal(faults: Sequence[Fault], sent: int) -> Refused:
+def _refusal(faults: Sequence[AdsApiError], sent: int) -> Refused:
     """The gravest error of the request, or of its rows where no error concerns the request; and the rows it blames."""
     of_request = [fault for fault in faults if fault.row is None or fault.row >= sent]
     outcome = gravest(fault.outcome for fault in of_request or faults)

@@ -39,7 +39,7 @@ https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class FieldViolation:
     """One field the answer finds fault with."""
 
     path: str
@@ -64,7 +64,7 @@ class VendorError:
     http: int
     status: str
     reason: str | None
-    violations: tuple[Violation, ...]
+    violations: tuple[FieldViolation, ...]
     request_id: str | None
     retry_after: timedelta | None
 
@@ -106,7 +106,7 @@ class VendorError:
         rows = {each.row for each in self._blamed()}
         return Refused(self.outcome, tuple(sorted(row for row in rows if row is not None and row < sent)))
 
-    def _blamed(self) -> tuple[Violation, ...]:
+    def _blamed(self) -> tuple[FieldViolation, ...]:
         """The violations the code is about."""
         return tuple(each for each in self.violations if each.reason in {self.code, None, *_GENERIC})
 
@@ -158,11 +158,11 @@ def _details(error: Mapping[str, object]) -> dict[str, dict[str, object]]:
     return {str(each.get("@type")).rpartition(".")[2]: each for each in messages}
 
 
-def _violations(bad_request: Mapping[str, object]) -> Iterator[Violation]:
+def _violations(bad_request: Mapping[str, object]) -> Iterator[FieldViolation]:
     listed = bad_request.get("fieldViolations")
     for each in listed if isinstance(listed, list) else []:
         if isinstance(each, dict) and (path := _text(each.get("field"), _PATH)):
-            yield Violation(path, _text(each.get("reason"), _CODE))
+            yield FieldViolation(path, _text(each.get("reason"), _CODE))
 
 
 def _delay(retry_info: Mapping[str, object]) -> timedelta | None:

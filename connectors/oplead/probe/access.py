@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost
 from connectors.http import ATTEMPTS
-from connectors.oplead.client import Answer, OpleadClient, Refused, TokenRefused
+from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TokenRefused
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions
 from connectors.oplead.pagination import find_items, nameless
@@ -22,12 +22,12 @@ Open = Callable[[OpleadOptions], OpleadClient]
 _FAILURES_IN_A_ROW = 2
 
 
-class NoMoreQuestions(Exception):
+class QuestionLimitReached(Exception):
     """The bound on questions is reached: what is not known by now stays undecided."""
 
 
 @dataclass(frozen=True, slots=True)
-class Declined:
+class DeclinedQuestion:
     """A question the platform did not take."""
 
     status: int | None
@@ -37,17 +37,17 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedPage:
     """A page of the list."""
 
-    answer: Answer
+    answer: OpleadAnswer
     items: tuple[object, ...] = field(repr=False)
     marks: tuple[str, ...] = field(repr=False)
     """What tells the entries apart, one each: their ids, or else `nameless`."""
 
 
 @dataclass(slots=True)
-class Bound:
+class QuestionLimit:
     """How many questions may still be asked, by everything that asks."""
 
     left: int
@@ -55,9 +55,9 @@ class Bound:
     """How many in a row failed rather than being declined."""
 
     def take(self) -> None:
-        """Take one, or raise `NoMoreQuestions`."""
+        """Take one, or raise `QuestionLimitReached`."""
         if self.left <= 0:
-            raise NoMoreQuestions
+            raise QuestionLimitReached
         self.left -= 1
 
     def failed(self) -> None:
@@ -69,7 +69,7 @@ class Bound:
 class Asker:
     """Asks a platform the way its options say."""
 
-    def __init__(self, options: OpleadOptions, open_client: Open, bound: Bound) -> None:
+    def __init__(self, options: OpleadOptions, open_client: Open, bound: QuestionLimit) -> None:
         """Ask nothing yet."""
         self.options = options
         self._client = open_client(options)
@@ -100,15 +100,15 @@ class Asker:
         """The list's whole path."""
         return self._client.list_path
 
-    def list(self, query: Mapping[str, str]) -> Answer | Declined:
+    def list(self, query: Mapping[str, str]) -> OpleadAnswer | DeclinedQuestion:
         """The list, asked for with `query`."""
         return self.ask(self.list_path + (f"?{urlencode(query)}" if query else ""))
 
-    def lead(self, lead_id: str, lead_path: str) -> Answer | Declined:
+    def lead(self, lead_id: str, lead_path: str) -> OpleadAnswer | DeclinedQuestion:
         """A lead's own page."""
         return self.ask(self._client.root + lead_path.replace("{id}", quote(lead_id, safe="")))
 
-    def ask(self, target: str) -> Answer | Declined:
+    def ask(self, target: str) -> OpleadAnswer | DeclinedQuestion:
         """What stands at a path and query of this platform.
 
         Raises:
@@ -119,24 +119,24 @@ class Asker:
         self._bound.take()
         try:
             answer = self._client.get(target)
-        except Refused as refusal:
+        except OpleadRefused as refusal:
             self._bound.failures = 0
-            return Declined(refusal.status, refusal.said)
+            return DeclinedQuestion(refusal.status, refusal.said)
         except UnknownHost:
             raise
         except Transient:
             self._bound.failed()
             if self._bound.failures % _FAILURES_IN_A_ROW == 0:
                 # Some platforms break (500) on what they do not know: only one that fails at its bare list is ill.
-                with suppress(Refused):
+                with suppress(OpleadRefused):
                     self._client.get(self.list_path)
-            return Declined(None)
+            return DeclinedQuestion(None)
         self._bound.failures = 0
         return answer
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ListReader:
     """Reads pages of a list whose array and ids are known."""
 
     items: str | None
@@ -144,14 +144,14 @@ class Reader:
     ids: tuple[str, ...]
     """Where an entry's id stands."""
 
-    def listed(self, answer: Answer) -> Listed:
+    def listed(self, answer: OpleadAnswer) -> ListedPage:
         """The answer as a page of the list.
 
         Raises:
             Misconfigured: it holds no list.
         """
         items = tuple(find_items(answer.body, self.items))
-        return Listed(answer, items, tuple(self._mark(item) for item in items))
+        return ListedPage(answer, items, tuple(self._mark(item) for item in items))
 
     def _mark(self, item: object) -> str:
         found = text_of(first(item, self.ids))
@@ -184,7 +184,7 @@ class Access:
     """A way in, and what the list answered there."""
 
     options: OpleadOptions
-    answer: Answer
+    answer: OpleadAnswer
     how: tuple[str, ...]
 
 
@@ -197,7 +197,7 @@ class _Tried:
     statuses: set[int]
 
 
-def find_access(options: OpleadOptions, open_client: Open, bound: Bound) -> Access:
+def find_access(options: OpleadOptions, open_client: Open, bound: QuestionLimit) -> Access:
     """The first way in: as configured, then by other usual styles (401, 403) and path prefixes (404).
 
     Raises:
@@ -222,8 +222,8 @@ def find_access(options: OpleadOptions, open_client: Open, bound: Bound) -> Acce
         except Transient:
             if is_first:
                 raise
-            answer = Declined(None)
-        if isinstance(answer, Answer):
+            answer = DeclinedQuestion(None)
+        if isinstance(answer, OpleadAnswer):
             return Access(way, answer, tuple(_told(way, options)))
         if answer.status is None and is_first:
             raise Transient("Oplead kept failing on the list of leads: try again later, or see oplead.base_url")

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.fields import find, first, raw, text_of
-from connectors.oplead.lead_parser import CANDIDATES, Unreadable, parse_lead, with_candidates
+from connectors.oplead.lead_parser import CANDIDATES, UnreadableLeadError, parse_lead, with_candidates
 from connectors.oplead.options import ClickIdRules, FieldPaths
 from connectors.oplead.probe.field_tree import (
     CONTACT,
@@ -186,7 +186,7 @@ def _has_history(lead: object, path: str, seen: _Leads) -> bool:
             zone=seen.zone,
             wanted=frozenset(),
         )
-    except Unreadable:
+    except UnreadableLeadError:
         return False
     return bool(read.history)
 

@@ -21,7 +21,7 @@ from connectors.oplead.probe.field_tree import (
     plain,
 )
 from connectors.records import ClickIdKind, Lead
-from connectors.survey import AmountSeen, FewValues, LabelSeen, SourceSeen
+from connectors.survey import AmountSeen, FewValues, SourceSeen, SurveyedLabel
 
 Readable = Callable[[str | Decimal], bool]
 """Whether an amount can be read without taking it for another."""
@@ -40,7 +40,7 @@ _SHARED = 2
 """A channel that only one lead has may be anything."""
 
 
-def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[LabelSeen, ...]:
+def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
     """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
 
     Args:
@@ -63,7 +63,7 @@ def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tupl
         name = f"<{shape(spelt[label])}>" if masked else spelt[label]
         shown[name, masked] += count
         shown_ids[name, masked] += with_ids[label]
-    return tuple(LabelSeen(one[0], count, shown_ids[one], masked=one[1]) for one, count in shown.most_common())
+    return tuple(SurveyedLabel(one[0], count, shown_ids[one], masked=one[1]) for one, count in shown.most_common())
 
 
 def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:

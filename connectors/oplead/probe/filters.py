@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured
 from connectors.oplead.fields import write_moment
-from connectors.oplead.options import SinceFilter
-from connectors.oplead.probe.access import Asker, Declined, Listed, NoMoreQuestions, Reader
+from connectors.oplead.options import SinceOptions
+from connectors.oplead.probe.access import Asker, DeclinedQuestion, ListedPage, ListReader, QuestionLimitReached
 
 _NOBODYS = "oplead_sync_probe"
 """A parameter that no platform has."""
@@ -42,31 +42,31 @@ class Effect(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class FilterTrial:
     """One parameter and value, and what came of it."""
 
     name: str
     value: str
     effect: Effect
-    page: Listed | None
+    page: ListedPage | None
 
 
-class Trials:
+class FilterTrials:
     """Tries parameters on one list, each against the same first page."""
 
-    def __init__(self, asker: Asker, reader: Reader, first: Listed) -> None:
+    def __init__(self, asker: Asker, reader: ListReader, first: ListedPage) -> None:
         """Try nothing yet."""
         self._asker = asker
         self._reader = reader
         self.first = first
 
     @cached_property
-    def refusal(self) -> Declined | None:
+    def refusal(self) -> DeclinedQuestion | None:
         """How an unknown parameter is refused; None where it is passed over."""
         answer = self._ask({_NOBODYS: "1"})
-        return answer if isinstance(answer, Declined) else None
+        return answer if isinstance(answer, DeclinedQuestion) else None
 
-    def each(self, pairs: Sequence[tuple[str, str]]) -> Iterator[Trial]:
+    def each(self, pairs: Sequence[tuple[str, str]]) -> Iterator[FilterTrial]:
         """Try names and values until the caller has seen enough.
 
         A platform that passes over what it does not know is asked with many of them at once, then with halves of
@@ -80,29 +80,29 @@ class Trials:
                 yield trial
         elif pairs:
             together = self._ask(dict(pairs))
-            if isinstance(together, Declined) or effect_of(self.first, together) is not Effect.SAME:
+            if isinstance(together, DeclinedQuestion) or effect_of(self.first, together) is not Effect.SAME:
                 middle = len(pairs) // 2
                 yield from self.each(pairs[:middle])
                 yield from self.each(pairs[middle:])
 
-    def one(self, name: str, value: str) -> Trial:
+    def one(self, name: str, value: str) -> FilterTrial:
         """Try one parameter."""
         answer = self._ask({name: value})
-        if isinstance(answer, Listed):
-            return Trial(name, value, effect_of(self.first, answer), answer)
-        return Trial(name, value, self._refused(answer, name, value), None)
+        if isinstance(answer, ListedPage):
+            return FilterTrial(name, value, effect_of(self.first, answer), answer)
+        return FilterTrial(name, value, self._refused(answer, name, value), None)
 
-    def together(self, query: Mapping[str, str]) -> Trial:
+    def together(self, query: Mapping[str, str]) -> FilterTrial:
         """Try several parameters in one question."""
         if len(query) == 1:
             return self.one(*next(iter(query.items())))
         answer = self._ask(query)
         name, value = "&".join(query), ""
-        if isinstance(answer, Listed):
-            return Trial(name, value, effect_of(self.first, answer), answer)
-        return Trial(name, value, Effect.WRONG, None)
+        if isinstance(answer, ListedPage):
+            return FilterTrial(name, value, effect_of(self.first, answer), answer)
+        return FilterTrial(name, value, Effect.WRONG, None)
 
-    def _refused(self, answer: Declined, name: str, value: str) -> Effect:
+    def _refused(self, answer: DeclinedQuestion, name: str, value: str) -> Effect:
         known = self.refusal
         if known is None:
             return Effect.PAST if answer.status == _NOT_FOUND else Effect.WRONG
@@ -111,17 +111,17 @@ class Trials:
         alike = answer.status == known.status and _words(answer, name, value) == _words(known, _NOBODYS, "1")
         return Effect.UNKNOWN if alike or answer.status is None else Effect.WRONG
 
-    def _ask(self, query: Mapping[str, str]) -> Listed | Declined:
+    def _ask(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
         answer = self._asker.list(query)
-        if isinstance(answer, Declined):
+        if isinstance(answer, DeclinedQuestion):
             return answer
         try:
             return self._reader.listed(answer)
         except Misconfigured:  # an answer that is no list refuses too
-            return Declined(200)
+            return DeclinedQuestion(200)
 
 
-def effect_of(first: Listed, page: Listed) -> Effect:
+def effect_of(first: ListedPage, page: ListedPage) -> Effect:
     """How a page differs from the first one; a lead that comes or goes meanwhile makes no difference."""
     if not page.marks:
         return Effect.EMPTY if first.marks else Effect.SAME
@@ -133,7 +133,7 @@ def effect_of(first: Listed, page: Listed) -> Effect:
     return Effect.FEWER
 
 
-def is_shifted(first: Listed, page: Listed) -> bool:
+def is_shifted(first: ListedPage, page: ListedPage) -> bool:
     """Whether a page begins with the second lead of the first one."""
     return len(first.marks) > 1 and page.marks[: len(first.marks) - 1] == first.marks[1 : len(page.marks) + 1]
 
@@ -143,7 +143,7 @@ def pairs_of(names: Iterable[str], value: str) -> list[tuple[str, str]]:
     return [(name, value) for name in names]
 
 
-def _words(answer: Declined, name: str, value: str) -> bytes:
+def _words(answer: DeclinedQuestion, name: str, value: str) -> bytes:
     """A refusal without what it repeats of the question, by which refusals are compared."""
     said = answer.said
     for text in {name, value, quote(name, safe=""), quote(value, safe="")}:
@@ -188,7 +188,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Dated:
+class LeadDates:
     """When a lead was created and last changed."""
 
     created: datetime | None
@@ -199,20 +199,20 @@ class Dated:
 class Filtering:
     """The filter found, if any, and what is to be said."""
 
-    since_filter: SinceFilter | None
+    since_filter: SinceOptions | None
     split: datetime | None = None
     """The moment by which it was made sure."""
     how: tuple[str, ...] = ()
 
 
-DatesOf = Callable[[Listed], Sequence[Dated]]
+DatesOf = Callable[[ListedPage], Sequence[LeadDates]]
 """When the leads of a page were created and last changed, as far as that is known."""
 
 
 class FilterSearch:
     """Tries the usual names and formats, first with a moment to come, then with one that parts the leads seen."""
 
-    def __init__(self, trials: Trials, dates_of: DatesOf, *, zone: ZoneInfo, now: datetime) -> None:
+    def __init__(self, trials: FilterTrials, dates_of: DatesOf, *, zone: ZoneInfo, now: datetime) -> None:
         """Ask nothing yet; `now` is the platform's."""
         self._trials = trials
         self._dates_of = dates_of
@@ -221,7 +221,7 @@ class FilterSearch:
         self._read_alone: list[str] = []
         """The names that are read, and refused in every format."""
 
-    def find(self, seen: Sequence[Dated], page_size: int, configured: SinceFilter | None) -> Filtering:
+    def find(self, seen: Sequence[LeadDates], page_size: int, configured: SinceOptions | None) -> Filtering:
         """The filter by changes; one that cannot be told from a filter by creation is not suggested."""
         if configured is not None:
             note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
@@ -230,7 +230,7 @@ class FilterSearch:
         split = _split(seen, page_size)
         try:
             for trial, form in self._honoured():
-                found = SinceFilter(trial.name, form)
+                found = SinceOptions(trial.name, form)
                 meaning = self._meaning(found, split, seen)
                 if meaning == "changes":
                     note = f"Changes: `{trial.name}` lists only what changed since a time ({_said(form)})."
@@ -239,12 +239,12 @@ class FilterSearch:
             if (both := self._with_both_ends(split, seen)) is not None:
                 said = f"`{both.param}` and `{both.until_param}` list only what changed between two times"
                 return Filtering(both, split, (*notes, f"Changes: {said} ({_said(both.format)})."))
-        except NoMoreQuestions:
+        except QuestionLimitReached:
             notes.append("Changes: not every usual filter could be tried within the bound on questions.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
         return Filtering(None, None, tuple(notes or [none]))
 
-    def _honoured(self) -> Iterator[tuple[Trial, Format]]:
+    def _honoured(self) -> Iterator[tuple[FilterTrial, Format]]:
         """The parameters that leave out what is there, each with its format."""
         left = list(_NAMES)
         for form in _FORMATS:
@@ -259,12 +259,12 @@ class FilterSearch:
             if self._trials.refusal is not None:  # whoever refuses unknown names has told which are known
                 left = wrong
 
-    def _with_both_ends(self, split: datetime | None, seen: Sequence[Dated]) -> SinceFilter | None:
+    def _with_both_ends(self, split: datetime | None, seen: Sequence[LeadDates]) -> SinceOptions | None:
         """The filter by changes that wants both ends of the time: its beginning alone is refused, or passed over."""
         refused = [name for name in self._read_alone if name in _ENDS]
         for name in refused or self._read_in_pairs():
             for form in _FORMATS:
-                found = SinceFilter(name, form, _ENDS[name])
+                found = SinceOptions(name, form, _ENDS[name])
                 trial = self._trials.together(self._query(found, self._ahead))
                 if self._leaves_out(trial):
                     if self._meaning(found, split, seen) == "changes":
@@ -278,7 +278,7 @@ class FilterSearch:
             return []
         found: list[str] = []
         for form in _FORMATS:
-            every = [SinceFilter(name, form, end) for name, end in _ENDS.items()]
+            every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
             asked = {key: value for one in every for key, value in self._query(one, self._ahead).items()}
             if self._trials.together(asked).effect is Effect.SAME:
                 continue
@@ -290,14 +290,14 @@ class FilterSearch:
             ]
         return found
 
-    def _query(self, found: SinceFilter, since: datetime) -> dict[str, str]:
+    def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
         """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""
         query = {found.param: write_moment(since, found.format, self._zone)}
         if found.until_param is not None:
             query[found.until_param] = write_moment(self._ahead + _DAY, found.format, self._zone)
         return query
 
-    def _leaves_out(self, trial: Trial) -> bool:
+    def _leaves_out(self, trial: FilterTrial) -> bool:
         """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
         if trial.effect is Effect.EMPTY:
             return True
@@ -308,7 +308,7 @@ class FilterSearch:
         return write_moment(self._ahead, form, self._zone)
 
     def _meaning(
-        self, found: SinceFilter, split: datetime | None, seen: Sequence[Dated]
+        self, found: SinceOptions, split: datetime | None, seen: Sequence[LeadDates]
     ) -> Literal["changes", "creation", "unclear"]:
         if split is None:
             return "unclear"
@@ -325,7 +325,7 @@ class FilterSearch:
         return "creation" if there_are else "unclear"
 
 
-def _split(seen: Sequence[Dated], page_size: int) -> datetime | None:
+def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
     """A moment that few of the leads seen changed after, some of them created long before, so that they fit a page.
 
     None where their times part nothing.
@@ -341,11 +341,11 @@ def _split(seen: Sequence[Dated], page_size: int) -> datetime | None:
     return None
 
 
-def _is_after(one: Dated, split: datetime) -> bool:
+def _is_after(one: LeadDates, split: datetime) -> bool:
     return one.updated is not None and one.updated > split
 
 
-def _is_old(one: Dated, start: datetime) -> bool:
+def _is_old(one: LeadDates, start: datetime) -> bool:
     return one.created is not None and one.created < start
 
 

@@ -5,16 +5,18 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import Refused
+from connectors.oplead.client import OpleadRefused
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import Place, Walk, is_nameless
-from connectors.oplead.probe.access import Asker, Declined, Listed, NoMoreQuestions, Reader
+from connectors.oplead.pagination import PagePosition, PageWalk, is_nameless
+from connectors.oplead.probe.access import Asker, DeclinedQuestion, ListedPage, ListReader, QuestionLimitReached
 from connectors.oplead.probe.field_tree import beside, plain, told_total
-from connectors.oplead.probe.filters import Effect, Trial, Trials, effect_of, is_shifted, pairs_of
+from connectors.oplead.probe.filters import Effect, FilterTrial, FilterTrials, effect_of, is_shifted, pairs_of
 from connectors.text import counted
 
 
-def pages(asker: Asker, reader: Reader, options: PaginationOptions, *, known: Listed | None = None) -> Iterator[Listed]:
+def pages(
+    asker: Asker, reader: ListReader, options: PaginationOptions, *, known: ListedPage | None = None
+) -> Iterator[ListedPage]:
     """Every page of the list.
 
     Args:
@@ -28,21 +30,21 @@ def pages(asker: Asker, reader: Reader, options: PaginationOptions, *, known: Li
         NoMoreQuestions: the bound on questions is reached.
     """
     walk = _walk(asker, options)
-    place: Place | None = walk.start()
+    place: PagePosition | None = walk.start()
     while place is not None:
         target = walk.address(place)
         page = known if known is not None and target == asker.list_path else _page(asker, reader, target)
         if page is None:
             try:
-                place = walk.after_refusal(place, Refused("a page is refused: see oplead.pagination", 404))
-            except Refused as refusal:
+                place = walk.after_refusal(place, OpleadRefused("a page is refused: see oplead.pagination", 404))
+            except OpleadRefused as refusal:
                 raise Misconfigured(str(refusal)) from None
             continue
         place = walk.after(place, page.answer, page.marks)
         yield page
 
 
-def follows(options: PaginationOptions, asker: Asker, first: Listed) -> Place | None:
+def follows(options: PaginationOptions, asker: Asker, first: ListedPage) -> PagePosition | None:
     """The place after the first page; None where there is none.
 
     Raises:
@@ -52,7 +54,9 @@ def follows(options: PaginationOptions, asker: Asker, first: Listed) -> Place | 
     return walk.after(walk.start(), first.answer, first.marks)
 
 
-def second(options: PaginationOptions, asker: Asker, reader: Reader, first: Listed) -> Listed | Declined | None:
+def second(
+    options: PaginationOptions, asker: Asker, reader: ListReader, first: ListedPage
+) -> ListedPage | DeclinedQuestion | None:
     """The page after the first one, refused or not; None where there is none.
 
     Raises:
@@ -62,23 +66,23 @@ def second(options: PaginationOptions, asker: Asker, reader: Reader, first: List
     if place is None:
         return None
     answer = asker.ask(_walk(asker, options).address(place))
-    return answer if isinstance(answer, Declined) else reader.listed(answer)
+    return answer if isinstance(answer, DeclinedQuestion) else reader.listed(answer)
 
 
 def address_of(asker: Asker, options: PaginationOptions, index: int, page_size: int) -> str:
     """The path and query of a numbered page, by its place from 0."""
     number = index * page_size if options.style == "offset" else index + options.first_page
-    return _walk(asker, options).address(Place("offset" if options.style == "offset" else "page", str(number)))
+    return _walk(asker, options).address(PagePosition("offset" if options.style == "offset" else "page", str(number)))
 
 
-def _page(asker: Asker, reader: Reader, target: str) -> Listed | None:
+def _page(asker: Asker, reader: ListReader, target: str) -> ListedPage | None:
     answer = asker.ask(target)
-    return None if isinstance(answer, Declined) else reader.listed(answer)
+    return None if isinstance(answer, DeclinedQuestion) else reader.listed(answer)
 
 
-def _walk(asker: Asker, options: PaginationOptions) -> Walk:
+def _walk(asker: Asker, options: PaginationOptions) -> PageWalk:
     auth = asker.options.auth
-    return Walk(
+    return PageWalk(
         options,
         origin=asker.origin,
         path=asker.list_path,
@@ -138,12 +142,12 @@ class Paging:
 class PageSearch:
     """Looks for the way from a list's first page to its second."""
 
-    def __init__(self, asker: Asker, reader: Reader, first: Listed) -> None:
+    def __init__(self, asker: Asker, reader: ListReader, first: ListedPage) -> None:
         """Ask nothing yet."""
         self._asker = asker
         self._reader = reader
         self._first = first
-        self._trials = Trials(asker, reader, first)
+        self._trials = FilterTrials(asker, reader, first)
         self._count = len(first.items)
         self._told = told_total(first.answer.body, self._count)
         headers = ((name, total) for name, total in first.answer.totals.items() if total >= self._count)
@@ -151,7 +155,7 @@ class PageSearch:
         self._total = self._header[1] if self._header else self._told
 
     @property
-    def trials(self) -> Trials:
+    def trials(self) -> FilterTrials:
         """The parameters tried so far, and how an unknown one is refused."""
         return self._trials
 
@@ -168,7 +172,7 @@ class PageSearch:
                 or self._by_last_id(told)
                 or self._unpaged(told)
             )
-        except NoMoreQuestions:
+        except QuestionLimitReached:
             return self._unpaged(told, reason=" (the bound on questions was reached before)")
 
     def _configured(self, options: PaginationOptions) -> Paging | None:
@@ -181,7 +185,7 @@ class PageSearch:
             return None
         if options.style == "none" and (self._total or 0) <= self._count:
             return self._found(options, "all at once, as the settings say", all_seen=True)
-        if isinstance(page, Listed) and effect_of(self._first, page) in {Effect.OTHER, Effect.EMPTY}:
+        if isinstance(page, ListedPage) and effect_of(self._first, page) in {Effect.OTHER, Effect.EMPTY}:
             return self._found(options, "as the settings say")
         return None
 
@@ -193,7 +197,7 @@ class PageSearch:
                 page = second(options, self._asker, self._reader, self._first)
             except Misconfigured:
                 continue
-            if isinstance(page, Listed) and effect_of(self._first, page) is Effect.OTHER:
+            if isinstance(page, ListedPage) and effect_of(self._first, page) is Effect.OTHER:
                 return self._sized(options, "each page tells where the next one is", described=True)
         if self._says_it_is_all() and self._ends(told):
             return self._found(told, f"the platform says that these are all ({self._count})", all_seen=True)
@@ -299,7 +303,7 @@ class PageSearch:
                         longer = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
                         return self._found(grown, longer, size=len(page.items))
                     break
-        except NoMoreQuestions:
+        except QuestionLimitReached:
             pass
         return self._found(options, f"{how}, with {counted(self._count, 'lead')} a page")
 
@@ -310,7 +314,7 @@ class PageSearch:
                 return trial.name
         return None
 
-    def _goes_on(self, options: PaginationOptions, page: Listed, *, described: bool) -> bool:
+    def _goes_on(self, options: PaginationOptions, page: ListedPage, *, described: bool) -> bool:
         """Whether longer pages can be followed: the next begins where the first one ends, and the end can be told.
 
         A next address may drop the length, while beside a cursor it is written again; a list that serves its last page
@@ -321,7 +325,7 @@ class PageSearch:
             following = second(options, self._asker, self._reader, page)
         except Misconfigured:
             return False
-        if not isinstance(following, Listed):
+        if not isinstance(following, ListedPage):
             return True
         effect = effect_of(page, following)
         if not described:
@@ -374,7 +378,7 @@ def _is_next(path: str) -> bool:
     return any(word in named for word in _NEXT_WORDS) and plain(path.rpartition(".")[2]) not in _MORE_WORDS
 
 
-def _goes_elsewhere(trial: Trial) -> bool:
+def _goes_elsewhere(trial: FilterTrial) -> bool:
     return trial.effect in _ELSEWHERE
 
 
@@ -389,7 +393,7 @@ _COME_MEANWHILE = 2
 Marks = tuple[str, ...]
 
 
-def count_leads(asker: Asker, reader: Reader, options: PaginationOptions, page_size: int) -> int | None:
+def count_leads(asker: Asker, reader: ListReader, options: PaginationOptions, page_size: int) -> int | None:
     """How many leads there are; None where the pages are not numbered, or it would take too many questions."""
     if options.style not in {"page", "offset"}:
         return None
@@ -397,15 +401,15 @@ def count_leads(asker: Asker, reader: Reader, options: PaginationOptions, page_s
     def page(index: int) -> Marks:
         """The marks of a page by its place from 0; none past the end."""
         answer = asker.ask(address_of(asker, options, index, page_size))
-        return () if isinstance(answer, Declined) else reader.listed(answer).marks
+        return () if isinstance(answer, DeclinedQuestion) else reader.listed(answer).marks
 
     try:
         return _count(page, page_size)
-    except (NoMoreQuestions, Misconfigured):
+    except (QuestionLimitReached, Misconfigured):
         return None
 
 
-def with_header(asker: Asker, reader: Reader, paging: Paging, counted: int | None) -> Paging:
+def with_header(asker: Asker, reader: ListReader, paging: Paging, counted: int | None) -> Paging:
     """The same with the number of leads that a header told, where that holds once it is tried.
 
     Args:
@@ -430,15 +434,15 @@ def _is_near(counted: int, total: int) -> bool:
     return abs(counted - total) <= max(_COME_MEANWHILE, total // 50)
 
 
-def _ends_there(asker: Asker, reader: Reader, paging: Paging, total: int) -> bool:
+def _ends_there(asker: Asker, reader: ListReader, paging: Paging, total: int) -> bool:
     """Whether the last page, by that number, is there, and holds what is left."""
     if paging.options.style not in {"page", "offset"} or total <= 0:
         return False
     index = (total - 1) // paging.page_size
     try:
         answer = asker.ask(address_of(asker, paging.options, index, paging.page_size))
-        marks = () if isinstance(answer, Declined) else reader.listed(answer).marks
-    except (NoMoreQuestions, Misconfigured):
+        marks = () if isinstance(answer, DeclinedQuestion) else reader.listed(answer).marks
+    except (QuestionLimitReached, Misconfigured):
         return False
     return _is_near(index * paging.page_size + len(marks), total) if marks else False
 

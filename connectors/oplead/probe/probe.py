@@ -10,11 +10,19 @@ import httpx
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
-from connectors.oplead.client import TIMEOUT, Answer, OpleadClient
+from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient
 from connectors.oplead.fields import find
-from connectors.oplead.lead_parser import Unreadable, digest_of, parse_lead, read_id, with_candidates
+from connectors.oplead.lead_parser import UnreadableLeadError, digest_of, parse_lead, read_id, with_candidates
 from connectors.oplead.options import FieldPaths, OpleadOptions
-from connectors.oplead.probe.access import Access, Asker, Bound, CountingPacer, Listed, Reader, find_access
+from connectors.oplead.probe.access import (
+    Access,
+    Asker,
+    CountingPacer,
+    ListedPage,
+    ListReader,
+    QuestionLimit,
+    find_access,
+)
 from connectors.oplead.probe.field_places import find_id_paths, find_places
 from connectors.oplead.probe.field_tree import CONTACT, key_paths, locate, tree_of
 from connectors.oplead.probe.field_values import (
@@ -28,10 +36,18 @@ from connectors.oplead.probe.field_values import (
     sources_of,
     suspicions_of,
 )
-from connectors.oplead.probe.filters import Dated, FilterSearch
+from connectors.oplead.probe.filters import FilterSearch, LeadDates
 from connectors.oplead.probe.pagination import PageSearch, count_leads, with_header
-from connectors.oplead.probe.sampling import MOST_OWN_PAGES, SPARE_PAGES, Times, take_sample
-from connectors.oplead.probe.trial_reading import Found, Notes, Pull, Reading, reads_own_pages, settle, suggestion_of
+from connectors.oplead.probe.sampling import MOST_OWN_PAGES, SPARE_PAGES, SampleTimes, take_sample
+from connectors.oplead.probe.trial_reading import (
+    Notes,
+    ProbeFindings,
+    Pull,
+    TrialReading,
+    reads_own_pages,
+    settle,
+    suggestion_of,
+)
 from connectors.oplead.source import OpleadSource
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
@@ -46,7 +62,7 @@ _PAUSE = timedelta(seconds=2)
 _LOOKS = 2
 
 
-def refuse_standing_clock(asker: Asker, answer: Answer, clock: Clock) -> None:
+def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> None:
     """Where a server on this machine is far from now, see over several answers that its clock goes on.
 
     Raises:
@@ -58,7 +74,7 @@ def refuse_standing_clock(asker: Asker, answer: Answer, clock: Clock) -> None:
     for _ in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)
         again = asker.list({})
-        if not isinstance(again, Answer) or again.served_at != first:
+        if not isinstance(again, OpleadAnswer) or again.served_at != first:
             return
     raise Misconfigured(
         f"this sandbox's clock stands still at {first:%Y-%m-%d %H:%M:%S} UTC, so a minute's pause would never end "
@@ -123,7 +139,7 @@ class OpleadProbe:
                 sandbox whose clock stands still.
             Transient: it kept failing after bounded retries.
         """
-        bound, notes = Bound(MOST_QUESTIONS), Notes()
+        bound, notes = QuestionLimit(MOST_QUESTIONS), Notes()
         access = find_access(self._options, self._open, bound)
         with Asker(access.options, self._open, bound) as asker:
             refuse_standing_clock(asker, access.answer, self._clock)
@@ -140,34 +156,36 @@ class OpleadProbe:
                 "may see none"
             )
             return self._nothing(options, notes)
-        reader = Reader(path, find_id_paths(items, tree_of(items), options.fields))
+        reader = ListReader(path, find_id_paths(items, tree_of(items), options.fields))
         found = self._look(replace(access, options=options), reader, bound, leads)
-        return self._told(options, found, notes, Times(found.sample, reader, found.places.fields, options.zone).seen)
+        return self._told(
+            options, found, notes, SampleTimes(found.sample, reader, found.places.fields, options.zone).seen
+        )
 
-    def _look(self, access: Access, reader: Reader, bound: Bound, leads: int) -> Found:
+    def _look(self, access: Access, reader: ListReader, bound: QuestionLimit, leads: int) -> ProbeFindings:
         """The list's pages, the leads on them, where things stand in those, and what filters them."""
         options = access.options
         first = reader.listed(access.answer)
         with Asker(options, self._open, bound) as asker:
             looking = PageSearch(asker, reader, first)
             paging = looking.find()
-            enough = Bound(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_OWN_PAGES)
+            enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_OWN_PAGES)
             with Asker(options, self._open, enough) as reading:
                 sample = take_sample(reading, reader, first, paging, leads)
             whole = list(sample.whole.values())
             places = find_places(whole, tree_of(whole), options.fields, zone=options.zone, rules=options.click_ids)
-            times = Times(sample, reader, places.fields, options.zone)
+            times = SampleTimes(sample, reader, places.fields, options.zone)
             now = self._now(first)
             search = FilterSearch(looking.trials, times.of_page, zone=options.zone, now=now)
             filtering = search.find(times.seen, len(first.items), options.since_filter)
             paging = with_header(asker, reader, paging, sample.counted)
             if paging.total is None and not paging.undecided and sample.counted is None:
                 paging = replace(paging, total=count_leads(asker, reader, paging.options, paging.page_size))
-        return Found(paging, sample, places, filtering)
+        return ProbeFindings(paging, sample, places, filtering)
 
     # ── telling ──────────────────────────────────────────────────────────────────────────────────
 
-    def _told(self, options: OpleadOptions, found: Found, notes: Notes, times: Sequence[Dated]) -> Survey:
+    def _told(self, options: OpleadOptions, found: ProbeFindings, notes: Notes, times: Sequence[LeadDates]) -> Survey:
         sample, places = found.sample, found.places
         notes.how.extend(found.paging.how)
         notes.undecided.extend((*found.paging.undecided, *places.undecided))
@@ -218,10 +236,12 @@ class OpleadProbe:
             suggestion=suggestion_of(options, "list" if options.since_filter is None else "since"),
         )
 
-    def _cost(self, options: OpleadOptions, pull: Pull, found: Found, times: Sequence[Dated]) -> Reading:
+    def _cost(
+        self, options: OpleadOptions, pull: Pull, found: ProbeFindings, times: Sequence[LeadDates]
+    ) -> TrialReading:
         now = self._now(found.sample.pages[0])
         moved = [one.updated or one.created for one in times]
-        return Reading(
+        return TrialReading(
             total=_total(found) or 0,
             page_size=found.paging.page_size,
             changed=_share(moved, now - _CHANGED_WITHIN),
@@ -246,7 +266,7 @@ class OpleadProbe:
             jitter=self._jitter,
         )
 
-    def _now(self, page: Listed) -> datetime:
+    def _now(self, page: ListedPage) -> datetime:
         """The later of the platform's clock and ours."""
         now, served_at = self._clock.now(), page.answer.served_at
         return now if served_at is None else max(now, served_at)
@@ -259,7 +279,7 @@ def _records(options: OpleadOptions, places: FieldPaths, leads: Sequence[object]
     for lead in leads:
         try:
             records.append(_record(options, paths, lead))
-        except Unreadable as error:
+        except UnreadableLeadError as error:
             reasons.append(str(error))
     if reasons:
         commonest = max(sorted(set(reasons)), key=reasons.count)
@@ -272,7 +292,7 @@ def _records(options: OpleadOptions, places: FieldPaths, leads: Sequence[object]
 
 def _record(options: OpleadOptions, paths: FieldPaths, lead: object) -> Lead:
     if not isinstance(lead, Mapping):
-        raise Unreadable("an entry of the list is no object")
+        raise UnreadableLeadError("an entry of the list is no object")
     return parse_lead(
         lead,
         id=read_id(lead, paths),
@@ -284,7 +304,7 @@ def _record(options: OpleadOptions, paths: FieldPaths, lead: object) -> Lead:
     )
 
 
-def _total(found: Found) -> int | None:
+def _total(found: ProbeFindings) -> int | None:
     """How many leads there are, where an answer says, or the list was followed to its end."""
     return found.sample.counted if found.paging.total is None else found.paging.total
 

@@ -7,21 +7,21 @@ from itertools import islice, zip_longest
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead.client import Answer, TokenRefused
+from connectors.oplead.client import OpleadAnswer, TokenRefused
 from connectors.oplead.fields import first, raw, read_moment, start_of, text_of
 from connectors.oplead.lead_parser import with_candidates
 from connectors.oplead.options import FieldPaths, OpleadOptions
-from connectors.oplead.probe.access import Asker, Listed, NoMoreQuestions, Reader
+from connectors.oplead.probe.access import Asker, ListedPage, ListReader, QuestionLimitReached
 from connectors.oplead.probe.field_places import find_places
 from connectors.oplead.probe.field_tree import tree_of
-from connectors.oplead.probe.filters import Dated
+from connectors.oplead.probe.filters import LeadDates
 from connectors.oplead.probe.pagination import Paging, pages
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPages:
+class DetailPages:
     """Where a lead's own page is, and a few of them."""
 
     lead_path: str | None
@@ -30,13 +30,13 @@ class OwnPages:
     """By the lead's id."""
 
 
-def find_own_pages(asker: Asker, ids: Sequence[str], id_paths: tuple[str, ...]) -> OwnPages:
+def find_own_pages(asker: Asker, ids: Sequence[str], id_paths: tuple[str, ...]) -> DetailPages:
     """The path that gives these leads' own pages, and the pages."""
     listed_at = asker.options.leads_path
     for path in dict.fromkeys((asker.options.lead_path, f"{listed_at}/{{id}}", *_LEAD_PATHS)):
         if found := read_own_pages(asker, ids, id_paths, path):
-            return OwnPages(path, found)
-    return OwnPages(None, {})
+            return DetailPages(path, found)
+    return DetailPages(None, {})
 
 
 def read_own_pages(
@@ -48,12 +48,12 @@ def read_own_pages(
     try:
         for lead_id in ids:
             answer = asker.lead(lead_id, lead_path)
-            lead = _unwrapped(answer.body, lead_id, id_paths) if isinstance(answer, Answer) else None
+            lead = _unwrapped(answer.body, lead_id, id_paths) if isinstance(answer, OpleadAnswer) else None
             if lead is not None:
                 found[lead_id] = lead
             elif (missed := missed + 1) > 1 and not found:
                 break
-    except (NoMoreQuestions, Transient):
+    except (QuestionLimitReached, Transient):
         pass
     return found
 
@@ -73,13 +73,13 @@ FIRST_OWN_PAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class LeadSample:
     """The leads looked at."""
 
-    pages: tuple[Listed, ...]
+    pages: tuple[ListedPage, ...]
     items: Mapping[str, object]
     """As the list has them, by what tells them apart."""
-    own: OwnPages
+    own: DetailPages
     own_pages_add: bool
     """Whether they tell more than the list does."""
     counted: int | None
@@ -107,9 +107,9 @@ class Sample:
         return [self.items[mark] for mark in marks]
 
 
-def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging, leads: int) -> Sample:
+def take_sample(asker: Asker, reader: ListReader, first_page: ListedPage, paging: Paging, leads: int) -> LeadSample:
     """About so many leads, from the start of the list."""
-    read: list[Listed] = []
+    read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
     counted = objection = None
@@ -124,7 +124,7 @@ def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging
                 further += len(page.items)
         else:
             counted = None if paging.undecided else len(items) + further
-    except NoMoreQuestions:
+    except QuestionLimitReached:
         pass
     except TokenRefused:
         raise
@@ -139,13 +139,13 @@ def take_sample(asker: Asker, reader: Reader, first_page: Listed, paging: Paging
         labels = _labels(items, asker.options)
         rest = [mark for mark in in_turn(known, labels, MOST_OWN_PAGES) if mark not in own.leads]
         own = replace(own, leads={**own.leads, **read_own_pages(asker, rest, reader.ids, own.lead_path)})
-    return Sample(tuple(read), items, own, adds, counted, objection)
+    return LeadSample(tuple(read), items, own, adds, counted, objection)
 
 
-class Times:
+class SampleTimes:
     """When leads were created and last changed."""
 
-    def __init__(self, sample: Sample, reader: Reader, places: FieldPaths, zone: ZoneInfo) -> None:
+    def __init__(self, sample: LeadSample, reader: ListReader, places: FieldPaths, zone: ZoneInfo) -> None:
         """Read the sample's."""
         paths = with_candidates(places)
         self._created, self._updated = paths.created_at or (), paths.updated_at or ()
@@ -154,18 +154,18 @@ class Times:
         self._known = {mark: self._dated(lead) for mark, lead in sample.every.items()}
 
     @property
-    def seen(self) -> Sequence[Dated]:
+    def seen(self) -> Sequence[LeadDates]:
         """Those of the sample."""
         return tuple(self._known.values())
 
-    def of_page(self, page: Listed) -> Sequence[Dated]:
+    def of_page(self, page: ListedPage) -> Sequence[LeadDates]:
         """Those of a page, by what its entries tell or by what is known of them."""
         return tuple(
             self._known.get(mark) or self._dated(item) for mark, item in zip(page.marks, page.items, strict=True)
         )
 
-    def _dated(self, lead: object) -> Dated:
-        return Dated(self._moment(lead, self._created), self._moment(lead, self._updated))
+    def _dated(self, lead: object) -> LeadDates:
+        return LeadDates(self._moment(lead, self._created), self._moment(lead, self._updated))
 
     def _moment(self, lead: object, paths: Sequence[str]) -> datetime | None:
         try:
@@ -175,7 +175,7 @@ class Times:
         return None if moment is None else start_of(moment, self._zone)
 
 
-def _pages(asker: Asker, reader: Reader, first_page: Listed, paging: Paging) -> Iterator[Listed]:
+def _pages(asker: Asker, reader: ListReader, first_page: ListedPage, paging: Paging) -> Iterator[ListedPage]:
     """The list's pages; where nobody knows how it goes on, the first one."""
     return iter((first_page,)) if paging.undecided else pages(asker, reader, paging.options, known=first_page)
 
@@ -185,7 +185,7 @@ def _is_told(paging: Paging) -> bool:
     return paging.total is not None or paging.options.style in {"page", "offset"}
 
 
-def _id_of(item: object, reader: Reader) -> str | None:
+def _id_of(item: object, reader: ListReader) -> str | None:
     return text_of(first(item, reader.ids)) if isinstance(item, Mapping) else None
 
 

@@ -9,13 +9,13 @@ from typing import Literal
 
 from connectors.errors import Misconfigured
 from connectors.oplead.lead_parser import lacks_click_ids, with_candidates
-from connectors.oplead.options import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceFilter
-from connectors.oplead.probe.access import Listed
+from connectors.oplead.options import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.probe.access import ListedPage
 from connectors.oplead.probe.field_places import Places, find_places
 from connectors.oplead.probe.field_tree import AMOUNT_PARTS, CONSENT_PARTS, plain, tree_of
 from connectors.oplead.probe.filters import Filtering
 from connectors.oplead.probe.pagination import Paging
-from connectors.oplead.probe.sampling import FIRST_OWN_PAGES, Sample
+from connectors.oplead.probe.sampling import FIRST_OWN_PAGES, LeadSample
 from connectors.oplead.source import OpleadSource
 from connectors.records import Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from connectors.survey import Suggestion
@@ -26,7 +26,7 @@ _BROKEN = 2
 """Entries of a page that are no leads at all."""
 
 
-def objection_to_pages(source: OpleadSource, walked: Sequence[Listed]) -> str | None:
+def objection_to_pages(source: OpleadSource, walked: Sequence[ListedPage]) -> str | None:
     """Why the list is not read as it was seen; None where it is, as far as two pages tell."""
     try:
         pages = list(islice(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: True), _PAGES))
@@ -59,7 +59,7 @@ def objection_to_own_pages(source: OpleadSource, ids: Sequence[str]) -> str | No
     return f"oplead.lead_path: leads are not read by their own pages ({said})"
 
 
-def objection_to_filter(source: OpleadSource, since: datetime, first: Listed) -> str | None:
+def objection_to_filter(source: OpleadSource, since: datetime, first: ListedPage) -> str | None:
     """Why the filter does not filter; None where it does."""
     try:
         page = next(source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True), None)
@@ -68,7 +68,7 @@ def objection_to_filter(source: OpleadSource, since: datetime, first: Listed) ->
     return "the filter made no difference" if page is None or _are_alike(first, page) else None
 
 
-def _are_alike(expected: Listed, page: LeadPage) -> bool:
+def _are_alike(expected: ListedPage, page: LeadPage) -> bool:
     ids = {*page.unchanged, *(lead.id for lead in page.leads), *(lead.id for lead in page.unreadable if lead.id)}
     told = {*expected.marks}
     return len(ids & told) >= _MOSTLY * len(ids) and len(ids) >= _MOSTLY * len(told) - _BROKEN
@@ -95,7 +95,7 @@ def suggestion_of(options: OpleadOptions, pull: Pull) -> Suggestion:
         written["pull"] = pull
     if options.since_filter is not None:
         param = options.since_filter.param
-        written["since_filter"] = {"param": param, **_different(options.since_filter, SinceFilter(param))}
+        written["since_filter"] = {"param": param, **_different(options.since_filter, SinceOptions(param))}
     if options.detail != "auto":
         written["detail"] = options.detail
     if places := _different(options.fields, FieldPaths()):
@@ -103,7 +103,9 @@ def suggestion_of(options: OpleadOptions, pull: Pull) -> Suggestion:
     return written
 
 
-def _different(told: AuthOptions | PaginationOptions | SinceFilter | FieldPaths, default: object) -> dict[str, Written]:
+def _different(
+    told: AuthOptions | PaginationOptions | SinceOptions | FieldPaths, default: object
+) -> dict[str, Written]:
     """The parts that differ from the default, paths as they are written: one plainly, several as a list."""
     parts = {one.name: getattr(told, one.name) for one in fields(told)}
     return {
@@ -133,16 +135,18 @@ class Notes:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ProbeFindings:
     """Everything that was found."""
 
     paging: Paging
-    sample: Sample
+    sample: LeadSample
     places: Places
     filtering: Filtering
 
 
-def settle(options: OpleadOptions, found: Found, notes: Notes, open_source: OpenSource) -> tuple[OpleadOptions, Pull]:
+def settle(
+    options: OpleadOptions, found: ProbeFindings, notes: Notes, open_source: OpenSource
+) -> tuple[OpleadOptions, Pull]:
     """The options to suggest, and how to pull; what does not hold when read with is left out and said."""
     options = replace(
         options,
@@ -165,7 +169,7 @@ def settle(options: OpleadOptions, found: Found, notes: Notes, open_source: Open
     return (options, "list") if filtered is None else (filtered, "since")
 
 
-def reads_own_pages(options: OpleadOptions, sample: Sample) -> bool:
+def reads_own_pages(options: OpleadOptions, sample: LeadSample) -> bool:
     """Whether a lead that is new or changed takes a request of its own."""
     match options.detail:
         case "never":
@@ -176,7 +180,7 @@ def reads_own_pages(options: OpleadOptions, sample: Sample) -> bool:
             return _mostly_lack_click_ids(options, sample)
 
 
-def _detail(options: OpleadOptions, found: Found, notes: Notes) -> _Detail:
+def _detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> _Detail:
     """Whether leads' own pages must be read: where they tell something that counts and the list does not."""
     sample = found.sample
     lacking = _mostly_lack_click_ids(options, sample)
@@ -199,7 +203,7 @@ def _detail(options: OpleadOptions, found: Found, notes: Notes) -> _Detail:
     return "auto"
 
 
-def _pages_hold(options: OpleadOptions, found: Found, notes: Notes, open_source: OpenSource) -> OpleadOptions:
+def _pages_hold(options: OpleadOptions, found: ProbeFindings, notes: Notes, open_source: OpenSource) -> OpleadOptions:
     if found.paging.undecided:
         return options
     objection = found.sample.objection
@@ -212,7 +216,7 @@ def _pages_hold(options: OpleadOptions, found: Found, notes: Notes, open_source:
     return replace(options, pagination=PaginationOptions(items=options.pagination.items))
 
 
-def _own_pages_hold(options: OpleadOptions, found: Found, notes: Notes, open_source: OpenSource) -> None:
+def _own_pages_hold(options: OpleadOptions, found: ProbeFindings, notes: Notes, open_source: OpenSource) -> None:
     sample = found.sample
     if options.detail == "never" or not sample.own_pages_add:
         return
@@ -222,7 +226,9 @@ def _own_pages_hold(options: OpleadOptions, found: Found, notes: Notes, open_sou
         notes.undecided.append(objection)
 
 
-def _filter_holds(options: OpleadOptions, found: Found, notes: Notes, open_source: OpenSource) -> OpleadOptions | None:
+def _filter_holds(
+    options: OpleadOptions, found: ProbeFindings, notes: Notes, open_source: OpenSource
+) -> OpleadOptions | None:
     filtering = found.filtering
     if filtering.since_filter is None or filtering.split is None:
         return None
@@ -235,19 +241,19 @@ def _filter_holds(options: OpleadOptions, found: Found, notes: Notes, open_sourc
     return filtered
 
 
-def _mostly_lack_click_ids(options: OpleadOptions, sample: Sample) -> bool:
+def _mostly_lack_click_ids(options: OpleadOptions, sample: LeadSample) -> bool:
     paths = with_candidates(options.fields)
     objects = [item for item in sample.items.values() if isinstance(item, Mapping)]
     return sum(lacks_click_ids(item, paths) for item in objects) > len(objects) / 2
 
 
-def _list_tells_changes(options: OpleadOptions, sample: Sample) -> bool:
+def _list_tells_changes(options: OpleadOptions, sample: LeadSample) -> bool:
     """Whether an entry of the list differs once its lead's status does."""
     places = _places_in_list(options, sample)
     return any(match.path for match in places.matches if match.field in {"status", "status_at", "updated_at"})
 
 
-def _missing_in_list(options: OpleadOptions, found: Found) -> Iterator[str]:
+def _missing_in_list(options: OpleadOptions, found: ProbeFindings) -> Iterator[str]:
     """What only leads' own pages tell, of the fields we look for, of amounts and of consents."""
     sample = found.sample
     in_list = {match.field for match in _places_in_list(options, sample).matches if match.path}
@@ -260,13 +266,13 @@ def _missing_in_list(options: OpleadOptions, found: Found) -> Iterator[str]:
             yield path
 
 
-def _places_in_list(options: OpleadOptions, sample: Sample) -> Places:
+def _places_in_list(options: OpleadOptions, sample: LeadSample) -> Places:
     listed: Sequence[object] = sample.listed(list(sample.own.leads))
     return find_places(listed, tree_of(listed), options.fields, zone=options.zone, rules=options.click_ids)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TrialReading:
     """What has to be read, and how."""
 
     total: int

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from threading import RLock
 
-from connectors.sandbox.book import Book
+from connectors.sandbox.book import GoogleBook
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class GoogleConversionAction:
     """A conversion action, in the words of the Google Ads API; `created_at` is None for long ago."""
 
     kind: str = "UPLOAD_CLICKS"
@@ -26,11 +26,11 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class GoogleAccount:
     """A customer with its actions by id; the caller gets in through the `managers` and no other way."""
 
     managers: frozenset[str]
-    actions: Mapping[str, Action]
+    actions: Mapping[str, GoogleConversionAction]
     enhanced_conversions: bool = True
     enabled: bool = True
     currency: str = "EUR"
@@ -39,14 +39,14 @@ class Account:
     """The categories whose goal is none of the account's defaults."""
 
 
-DEFAULT_ACCOUNTS: Mapping[str, Account] = {
-    "1234567890": Account(
+DEFAULT_ACCOUNTS: Mapping[str, GoogleAccount] = {
+    "1234567890": GoogleAccount(
         managers=frozenset({"1112223333"}),
         actions={
-            "987654321": Action(name="Rendez-vous pris"),
-            "987654322": Action(name="Vente signée", category="CONVERTED_LEAD"),
-            "987654323": Action(name="Devis envoyé"),
-            "987654399": Action(name="Formulaire", kind="WEBPAGE", category="SUBMIT_LEAD_FORM"),
+            "987654321": GoogleConversionAction(name="Rendez-vous pris"),
+            "987654322": GoogleConversionAction(name="Vente signée", category="CONVERTED_LEAD"),
+            "987654323": GoogleConversionAction(name="Devis envoyé"),
+            "987654399": GoogleConversionAction(name="Formulaire", kind="WEBPAGE", category="SUBMIT_LEAD_FORM"),
         },
     ),
 }
@@ -60,7 +60,7 @@ CONTACT_LIFE = timedelta(days=63)
 
 
 @dataclass(frozen=True, slots=True)
-class Click:
+class GoogleClick:
     """A click on an ad of `customer`, known by a click id or by the hash of the person's e-mail or phone."""
 
     clicked_at: datetime
@@ -78,7 +78,7 @@ class Timing(Enum):
     """The action's click window, or the click's life, is over."""
 
 
-def timing(click: Click, happened: datetime, arrived: datetime, window_days: int) -> Timing:
+def timing(click: GoogleClick, happened: datetime, arrived: datetime, window_days: int) -> Timing:
     """How an event that happened and arrived then stands to its click; the gravest trouble goes first.
 
     https://support.google.com/google-ads/answer/3123169 https://support.google.com/google-ads/answer/10029210
@@ -93,22 +93,22 @@ def timing(click: Click, happened: datetime, arrived: datetime, window_days: int
     return Timing.RIGHT
 
 
-def read_click(document: object) -> Click:
+def read_click(document: object) -> GoogleClick:
     """A click from its JSON; ValueError where it is none or its time has no zone."""
     match document:
         case {"clicked_at": str(clicked_at), "customer": str(customer), **rest} if not rest:
             at = datetime.fromisoformat(clicked_at)
             if at.tzinfo is not None:
-                return Click(at, customer)
+                return GoogleClick(at, customer)
     raise ValueError('a click is {"clicked_at": ISO 8601 with its zone, "customer": digits}')
 
 
-def click_json(click: Click) -> dict[str, str]:
+def click_json(click: GoogleClick) -> dict[str, str]:
     """The JSON that `read_click` reads."""
     return {"clicked_at": click.clicked_at.isoformat(), "customer": click.customer}
 
 
-class Google:
+class GooglePlatform:
     """The memory that the Data Manager and the Google Ads API share. Whoever touches it holds `lock`.
 
     Attributes:
@@ -120,11 +120,11 @@ class Google:
         settlers: what must judge its waiting rows before anything else changes.
     """
 
-    def __init__(self, accounts: Mapping[str, Account] = DEFAULT_ACCOUNTS) -> None:
+    def __init__(self, accounts: Mapping[str, GoogleAccount] = DEFAULT_ACCOUNTS) -> None:
         self.lock = RLock()
         self.accounts = accounts
-        self.clicks: dict[str, Click] = {}
-        self.book = Book()
+        self.clicks: dict[str, GoogleClick] = {}
+        self.book = GoogleBook()
         self.across_apis = False
         self.zero_is_final = True
         self.settlers: list[Callable[[datetime], None]] = []

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from connectors.sandbox.rules import Rule
-from connectors.sandbox.server import Request, Response, json_response
+from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 Key = rsa.RSAPrivateKey
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -77,7 +77,7 @@ class OAuth:
             else:
                 self.switches[name] = value
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the token endpoint."""
         if request.path != "/token":
             return json_response(404, {"error": "not_found"})
@@ -94,7 +94,7 @@ class OAuth:
         body = {"access_token": token, "expires_in": LIFETIME_SECONDS, "token_type": "Bearer"}
         return json_response(200, body)
 
-    def authorised(self, request: Request) -> bool:
+    def authorised(self, request: WireRequest) -> bool:
         """Whether a request carries a living token for the Data Manager API."""
         return DATA_MANAGER in (self.scopes(request.headers.get("authorization", "")) or ())
 
@@ -139,7 +139,7 @@ class OAuth:
             case _:
                 raise ValueError("this is no state of the token endpoint")
 
-    def _granted(self, request: Request) -> str:
+    def _granted(self, request: WireRequest) -> str:
         """The scopes a request earns."""
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
             raise _RefusedError("invalid_request", "The body must be a form.")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.sandbox.meta.events import STORE
-from connectors.sandbox.meta.wire import Event
+from connectors.sandbox.meta.wire import MetaEvent
 
 WINDOW = timedelta(hours=48)
 STORE_WINDOW = timedelta(days=7)
@@ -14,7 +14,7 @@ STORE_WINDOW = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class MetaAcceptance:
     """An event at the moment its request was taken; times are ISO 8601."""
 
     dataset: str
@@ -39,10 +39,10 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MetaBookLine:
     """A counted event: what was counted last, what came first and what came last."""
 
-    counted: Acceptance
+    counted: MetaAcceptance
     first_digest: str
     digest: str
     accepted_at: str
@@ -50,21 +50,21 @@ class Line:
     replays: int = 0
 
 
-class Book:
+class MetaBook:
     """Every event by dataset, name and id, in the order of first acceptance."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, str, str], Line] = {}
+        self._lines: dict[tuple[str, str, str], MetaBookLine] = {}
         self._received: dict[tuple[str, ...], str] = {}
         """When the event that each later twin is measured against was received."""
 
-    def accept(self, event: Acceptance, *, deduplicate: bool) -> None:
+    def accept(self, event: MetaAcceptance, *, deduplicate: bool) -> None:
         """Count the event, or drop it as the twin of one counted before.
 
         https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
         """
         key = (event.dataset, event.event_name, event.event_id)
-        line = self._lines.get(key) or Line(event, event.digest, event.digest, event.at)
+        line = self._lines.get(key) or MetaBookLine(event, event.digest, event.digest, event.at)
         line = replace(line, digest=event.digest)
         if self._is_twin(event, deduplicate=deduplicate):
             line = replace(line, replays=line.replays + 1)
@@ -80,7 +80,7 @@ class Book:
         """What each event came with, by its event id."""
         return {line.counted.event_id: tuple(line.counted.known_by) for line in self._lines.values()}
 
-    def of(self, dataset: str) -> list[Line]:
+    def of(self, dataset: str) -> list[MetaBookLine]:
         """One dataset's lines."""
         return [line for line in self._lines.values() if line.counted.dataset == dataset]
 
@@ -90,17 +90,17 @@ class Book:
         return {"lines": [asdict(line) for line in self._lines.values()], "received": received}
 
     @classmethod
-    def load(cls, dumped: Mapping[str, Any]) -> "Book":
+    def load(cls, dumped: Mapping[str, Any]) -> "MetaBook":
         """The book that `dump` told of."""
         book = cls()
         for each in dumped["lines"]:
-            counted = Acceptance(**{**each["counted"], "keys": tuple(each["counted"]["keys"])})
-            line = Line(**{**each, "counted": counted})
+            counted = MetaAcceptance(**{**each["counted"], "keys": tuple(each["counted"]["keys"])})
+            line = MetaBookLine(**{**each, "counted": counted})
             book._lines[counted.dataset, counted.event_name, counted.event_id] = line
         book._received = {tuple(key): at for *key, at in dumped["received"]}
         return book
 
-    def _is_twin(self, event: Acceptance, *, deduplicate: bool) -> bool:
+    def _is_twin(self, event: MetaAcceptance, *, deduplicate: bool) -> bool:
         """Whether an equal event was received inside the window; else it is the one to measure against."""
         store = event.action_source == STORE
         name, window = (event.order_id, STORE_WINDOW) if store else (event.event_id, WINDOW)
@@ -115,12 +115,12 @@ class Book:
         return False
 
 
-def acceptance(event: Event, dataset: str, now: datetime) -> Acceptance:
+def acceptance(event: MetaEvent, dataset: str, now: datetime) -> MetaAcceptance:
     """The event, which broke no rule, as it is counted."""
     fields, user, custom = event.fields, event.part("user_data"), event.part("custom_data")
     seconds, value = fields["event_time"], custom.get("value")
     occurred = datetime.fromtimestamp(seconds, now.tzinfo) if isinstance(seconds, int) else now
-    return Acceptance(
+    return MetaAcceptance(
         dataset=dataset,
         event_name=str(fields["event_name"]),
         event_id=str(fields.get("event_id", "")),
@@ -152,7 +152,7 @@ def _is_crm(fields: Mapping[str, object], custom: Mapping[str, object]) -> bool:
     return generated and custom.get("event_source") == "crm" and bool(custom.get("lead_event_source"))
 
 
-def _json(line: Line) -> dict[str, object]:
+def _json(line: MetaBookLine) -> dict[str, object]:
     counted = line.counted
     return {
         "dataset": counted.dataset,

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from connectors.sandbox.meta import rules
-from connectors.sandbox.meta.rules import Answered
-from connectors.sandbox.meta.wire import Event, Refusal
+from connectors.sandbox.meta.rules import MetaRule
+from connectors.sandbox.meta.wire import MetaEvent, MetaRefusal
 
 HASHED = frozenset(
     "em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split()  # noqa: SIM905 - read as one line
@@ -82,7 +82,7 @@ _CUSTOM = _typed(
 _CONTENT = _typed({_TEXT: "id title description brand category delivery_category", _NUMBER: "quantity item_price"})
 
 
-def misshapen(event: Event, row: int) -> Iterator[Refusal]:
+def misshapen(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
     """Every key that is unknown, and every value of the wrong type."""
     yield from _complaints(event.fields, _EVENT, row, "")
     yield from _complaints(event.part("user_data"), _USER, row, "['user_data']")
@@ -97,7 +97,7 @@ def misshapen(event: Event, row: int) -> Iterator[Refusal]:
             yield _must_be(_OBJECT, row, place)
 
 
-def contents(event: Event) -> list[object]:
+def contents(event: MetaEvent) -> list[object]:
     """The items of `contents`; none where it is no list."""
     match event.part("custom_data").get("contents"):
         case list(items):
@@ -106,16 +106,16 @@ def contents(event: Event) -> list[object]:
             return []
 
 
-def _complaints(found: Mapping[str, object], known: Mapping[str, _Type], row: int, place: str) -> Iterator[Refusal]:
+def _complaints(found: Mapping[str, object], known: Mapping[str, _Type], row: int, place: str) -> Iterator[MetaRefusal]:
     for name, value in found.items():
         if name not in known:
-            yield Refusal(rules.SHAPE, row, place, f'Unexpected key "{name}" on param "{{path}}".')
+            yield MetaRefusal(rules.SHAPE, row, place, f'Unexpected key "{name}" on param "{{path}}".')
         elif not known[name].fits(value):
             yield _must_be(known[name], row, f"{place}['{name}']")
 
 
-def _must_be(kind: _Type, row: int, field: str) -> Refusal:
-    return Refusal(rules.SHAPE, row, field, f"The parameter {{path}} must be {kind.words}.")
+def _must_be(kind: _Type, row: int, field: str) -> MetaRefusal:
+    return MetaRefusal(rules.SHAPE, row, field, f"The parameter {{path}} must be {kind.words}.")
 
 
 MAX_EVENTS = 1_000
@@ -150,7 +150,7 @@ _CURRENCIES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class MetaEventContext:
     """When an event arrives, and how strictly it is looked at."""
 
     now: datetime
@@ -160,14 +160,14 @@ class Arrival:
     any_click_id: bool
 
 
-def faults(event: Event, row: int, arrival: Arrival) -> Iterator[Refusal]:
+def faults(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterator[MetaRefusal]:
     """The rules an event breaks, those about its shape first; what follows a broken one may be its consequence."""
     yield from misshapen(event, row)
     for rule, field in _broken(event, arrival):
-        yield Refusal(rule, row, field)
+        yield MetaRefusal(rule, row, field)
 
 
-def click_names(event: Event) -> tuple[str, ...]:
+def click_names(event: MetaEvent) -> tuple[str, ...]:
     """The names a click or lead goes by: fbc, the click id in it, lead_id."""
     user = event.part("user_data")
     fbc, lead_id = user.get("fbc"), user.get("lead_id")
@@ -178,7 +178,7 @@ def click_names(event: Event) -> tuple[str, ...]:
     return names if lead_id is None else (*names, str(lead_id))
 
 
-def _broken(event: Event, arrival: Arrival) -> Iterator[tuple[Answered, str]]:
+def _broken(event: MetaEvent, arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     fields, user = event.fields, event.part("user_data")
     for name in _REQUIRED:
         if fields.get(name) in (None, ""):
@@ -194,7 +194,7 @@ def _broken(event: Event, arrival: Arrival) -> Iterator[tuple[Answered, str]]:
             yield rules.CONTENT_ID, f"['custom_data']['contents'][{index}]"
 
 
-def _source_faults(fields: Mapping[str, object], user: Mapping[str, object]) -> Iterator[tuple[Answered, str]]:
+def _source_faults(fields: Mapping[str, object], user: Mapping[str, object]) -> Iterator[tuple[MetaRule, str]]:
     source = fields.get("action_source")
     if source in _NOT_PLAYED:
         yield rules.NOT_PLAYED, "['action_source']"
@@ -207,7 +207,7 @@ def _source_faults(fields: Mapping[str, object], user: Mapping[str, object]) -> 
             yield rules.WEBSITE, "['user_data']['client_user_agent']"
 
 
-def _time_faults(fields: Mapping[str, object], arrival: Arrival) -> Iterator[tuple[Answered, str]]:
+def _time_faults(fields: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     seconds = fields.get("event_time")
     if not isinstance(seconds, int):
         return
@@ -218,7 +218,7 @@ def _time_faults(fields: Mapping[str, object], arrival: Arrival) -> Iterator[tup
         yield rules.STORE_TOO_OLD if store else rules.TOO_OLD, "['event_time']"
 
 
-def _user_faults(user: Mapping[str, object], arrival: Arrival) -> Iterator[tuple[Answered, str]]:
+def _user_faults(user: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     lead_id, fbc, fbp = user.get("lead_id"), user.get("fbc"), user.get("fbp")
     if "lead_id" in user and not (type(lead_id) is int and lead_id in _LEAD_IDS):
         yield rules.LEAD_ID, "['user_data']['lead_id']"
@@ -236,7 +236,7 @@ def _user_faults(user: Mapping[str, object], arrival: Arrival) -> Iterator[tuple
         yield rules.ENOUGH, "['user_data']"
 
 
-def _money_faults(event: Event) -> Iterator[tuple[Answered, str]]:
+def _money_faults(event: MetaEvent) -> Iterator[tuple[MetaRule, str]]:
     custom = event.part("custom_data")
     purchase = event.fields.get("event_name") == "Purchase"
     value, currency = custom.get("value"), custom.get("currency")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from connectors.sandbox.meta import rules
-from connectors.sandbox.meta.book import Acceptance, Line
+from connectors.sandbox.meta.book import MetaAcceptance, MetaBookLine
 from connectors.sandbox.meta.wire import NAMES, TOKENS, refused
 
 _BUSINESS = {"id": "900100200300400", "name": "Sandbox"}
@@ -15,7 +15,7 @@ _AGGREGATIONS = frozenset(
 )
 
 
-def dataset(dataset_id: str, parameters: Mapping[str, object], lines: Iterable[Line]) -> dict[str, object]:
+def dataset(dataset_id: str, parameters: Mapping[str, object], lines: Iterable[MetaBookLine]) -> dict[str, object]:
     """The fields asked for, of `GET /{dataset}`; RefusedError where one does not exist.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
@@ -39,7 +39,7 @@ def dataset(dataset_id: str, parameters: Mapping[str, object], lines: Iterable[L
     return {name: known[name] for name in ("id", *wanted) if known[name] is not None}
 
 
-def stats(parameters: Mapping[str, object], lines: Iterable[Line]) -> dict[str, object]:
+def stats(parameters: Mapping[str, object], lines: Iterable[MetaBookLine]) -> dict[str, object]:
     """What was received, by hour, of `GET /{dataset}/stats`; RefusedError where the question is not understood.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/stats/
@@ -108,7 +108,7 @@ def _instant(parameters: Mapping[str, object], name: str) -> datetime | None:
     return at
 
 
-def _values(aggregation: str, counted: Acceptance) -> tuple[str, ...]:
+def _values(aggregation: str, counted: MetaAcceptance) -> tuple[str, ...]:
     """What one event adds one to; nothing where the sandbox has no such figure."""
     match aggregation:
         case "event":

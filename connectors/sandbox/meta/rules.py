@@ -41,7 +41,7 @@ GRAPH = "GraphMethodException"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Rule):
+class MetaRule(Rule):
     """A rule of Meta's, with what its refusal goes by; `code` is 0 for a rule that refuses nothing."""
 
     code: int = 0
@@ -55,18 +55,18 @@ class Answered(Rule):
     status: int = 400
 
 
-def _promise(rule: str, evidence: Evidence, source: str) -> Answered:
-    return Answered("meta", rule, evidence, source)
+def _promise(rule: str, evidence: Evidence, source: str) -> MetaRule:
+    return MetaRule("meta", rule, evidence, source)
 
 
-def _request(rule: str, evidence: Evidence, source: str, code: int, subcode: int = 0) -> Answered:
+def _request(rule: str, evidence: Evidence, source: str, code: int, subcode: int = 0) -> MetaRule:
     """A rule about the request, refused in words for developers."""
-    return Answered("meta", rule, evidence, source, code, subcode)
+    return MetaRule("meta", rule, evidence, source, code, subcode)
 
 
-def _row(rule: str, evidence: Evidence, source: str, title: str, french: str, *, subcode: int = 0) -> Answered:
+def _row(rule: str, evidence: Evidence, source: str, title: str, french: str, *, subcode: int = 0) -> MetaRule:
     """A rule about one event, refused in words for people."""
-    return Answered("meta", rule, evidence, source, INVALID, subcode, title, french)
+    return MetaRule("meta", rule, evidence, source, INVALID, subcode, title, french)
 
 
 # Reaching the platform.
@@ -91,10 +91,10 @@ TOKEN_PLACE = _promise(
     "The access token goes in the query, the form, the JSON body or the Authorization header.", "documented", _ENDPOINT
 )
 TOKEN_NAMED = _request("A request carries one access token.", "assumed", NOWHERE, 104)
-TOKEN_KNOWN = Answered(
+TOKEN_KNOWN = MetaRule(
     "meta", "The access token is one that Meta gave and that still holds.", "observed", _GRAPH_ERRORS, 190, status=401
 )
-PROOF = Answered(
+PROOF = MetaRule(
     "meta",
     "An appsecret_proof is the HMAC-SHA256 of the token under its app's secret.",
     "observed",
@@ -102,7 +102,7 @@ PROOF = Answered(
     INVALID,
     kind=GRAPH,
 )
-OWN_DATASET = Answered(
+OWN_DATASET = MetaRule(
     "meta",
     "The token opens its own dataset only; a foreign and an unknown one are answered alike.",
     "documented",
@@ -123,7 +123,7 @@ THROTTLED = _request(
     _RATES,
     80004,
 )
-FAILING = Answered(
+FAILING = MetaRule(
     "meta",
     "A server that fails says so in Meta's own form, and may have counted the events before (fault failed_after).",
     "inferred",
@@ -348,9 +348,9 @@ DEBUG_TOKEN = _promise(
 )
 
 
-def _declared() -> Iterator[Answered]:
-    return (value for value in list(globals().values()) if isinstance(value, Answered))
+def _declared() -> Iterator[MetaRule]:
+    return (value for value in list(globals().values()) if isinstance(value, MetaRule))
 
 
-RULES: tuple[Answered, ...] = tuple(_declared())
+RULES: tuple[MetaRule, ...] = tuple(_declared())
 """All of them, in the order above."""

@@ -11,15 +11,15 @@ from threading import RLock
 from typing import Any
 
 from connectors.sandbox.meta import reads, rules
-from connectors.sandbox.meta.book import Book, acceptance
-from connectors.sandbox.meta.events import MAX_EVENTS, Arrival, click_names, faults
+from connectors.sandbox.meta.book import MetaBook, acceptance
+from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_names, faults
 from connectors.sandbox.meta.rules import RULES
 from connectors.sandbox.meta.wire import (
     APP_SECRETS,
     TOKENS,
-    Call,
-    Event,
-    Refusal,
+    GraphCall,
+    MetaEvent,
+    MetaRefusal,
     RefusedError,
     events,
     read,
@@ -28,9 +28,9 @@ from connectors.sandbox.meta.wire import (
     throttled_response,
     warned,
 )
-from connectors.sandbox.server import Request, Response, json_response
+from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
-__all__ = ["APP_SECRETS", "RULES", "SWITCHES", "TOKENS", "Meta"]
+__all__ = ["APP_SECRETS", "RULES", "SWITCHES", "TOKENS", "MetaPlatform"]
 
 REFUSALS_KEPT = 1_000
 SWITCHES: Mapping[str, tuple[object, ...]] = {
@@ -56,7 +56,7 @@ _PARAMETERS = frozenset(
 """What an upload may hold: https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events/"""
 
 
-class Meta:
+class MetaPlatform:
     """The platform behind one address.
 
     Args:
@@ -66,7 +66,7 @@ class Meta:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self.switches: dict[str, object] = {name: positions[0] for name, positions in SWITCHES.items()}
-        self._book = Book()
+        self._book = MetaBook()
         self._rulings: dict[str, tuple[int, int]] = {}
         """Code and subcode by event id, fbc, click id or lead id."""
         self._refused: deque[dict[str, object]] = deque(maxlen=REFUSALS_KEPT)
@@ -74,7 +74,7 @@ class Meta:
         self._throttled = 0
         self._lock = RLock()
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
         with self._lock:
             self._counts["requests"] += 1
@@ -147,7 +147,7 @@ class Meta:
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Become what `dump` told of."""
         with self._lock:
-            self._book = Book.load(dumped["book"])
+            self._book = MetaBook.load(dumped["book"])
             self._rulings = {key: _ruling(each) for key, each in dumped["rulings"].items()}
             self._refused = deque(dumped["refused"], maxlen=REFUSALS_KEPT)
             self._counts = Counter(dumped["counts"])
@@ -155,7 +155,7 @@ class Meta:
                 self.switch(name, value)
             self._throttled = dumped["throttled"]
 
-    def _answer(self, call: Call) -> Response:
+    def _answer(self, call: GraphCall) -> WireResponse:
         match call.method, call.path:
             case "POST", (dataset, "events"):
                 self._counts["uploads"] += 1
@@ -171,21 +171,21 @@ class Meta:
             case _:
                 raise refused(rules.KNOWN_PATH)
 
-    def _own(self, call: Call, dataset: str) -> Call:
+    def _own(self, call: GraphCall, dataset: str) -> GraphCall:
         if dataset != call.dataset:
             raise refused(rules.OWN_DATASET)
         return call
 
-    def _readable(self, call: Call) -> Call:
+    def _readable(self, call: GraphCall) -> GraphCall:
         if not self.switches["meta_readable"]:
             raise refused(rules.READABLE)
         return call
 
-    def _read(self, told: dict[str, object]) -> Response:
+    def _read(self, told: dict[str, object]) -> WireResponse:
         self._counts["reads"] += 1
         return json_response(200, told)
 
-    def _upload(self, call: Call) -> Response:
+    def _upload(self, call: GraphCall) -> WireResponse:
         if self._throttled:
             return self._throttle()
         for name, value in call.parameters.items():
@@ -199,9 +199,9 @@ class Meta:
         self._judge(rows)
         return self._take(rows, call.dataset)
 
-    def _judge(self, rows: tuple[Event, ...]) -> None:
+    def _judge(self, rows: tuple[MetaEvent, ...]) -> None:
         """Refuse the request for the first event that breaks a rule."""
-        arrival = Arrival(
+        arrival = MetaEventContext(
             self._now(),
             timedelta(seconds=int(str(self.switches["meta_ahead_seconds"]))),
             ascii_names=bool(self.switches["meta_ascii_names"]),
@@ -212,15 +212,15 @@ class Meta:
             if broken:
                 raise RefusedError(broken)
 
-    def _decreed(self, event: Event, row: int) -> Refusal | None:
+    def _decreed(self, event: MetaEvent, row: int) -> MetaRefusal | None:
         """The refusal planted for this event."""
         for name in (str(event.fields.get("event_id", "")), *click_names(event)):
             if name in self._rulings:
                 code, subcode = self._rulings[name]
-                return Refusal(replace(rules.PLANTED, code=code, subcode=subcode), row)
+                return MetaRefusal(replace(rules.PLANTED, code=code, subcode=subcode), row)
         return None
 
-    def _take(self, rows: tuple[Event, ...], dataset: str) -> Response:
+    def _take(self, rows: tuple[MetaEvent, ...], dataset: str) -> WireResponse:
         taken = rows if self.switches["meta_received"] == "all" else ()
         self.switches["meta_received"] = "all"
         now, deduplicate = self._now(), bool(self.switches["meta_deduplication"])
@@ -229,20 +229,20 @@ class Meta:
         self._counts["events"] += len(taken)
         return json_response(200, {"events_received": len(taken), "messages": [], "fbtrace_id": self._trace()})
 
-    def _throttle(self) -> Response:
+    def _throttle(self) -> WireResponse:
         self._throttled -= 1
         minutes = int(str(self.switches["meta_throttle_minutes"]))
         if not self._throttled:
             self.switches["meta_throttle_minutes"] = 0
-        self._note(Refusal(rules.THROTTLED))
+        self._note(MetaRefusal(rules.THROTTLED))
         return throttled_response(minutes, self._trace())
 
-    def _refuse(self, refusal: Refusal) -> Response:
+    def _refuse(self, refusal: MetaRefusal) -> WireResponse:
         self._note(refusal)
         language, indexed = self.switches["meta_language"], self.switches["meta_error_index"]
         return refusal_response(refusal, self._trace(), language=language, indexed=indexed)
 
-    def _note(self, refusal: Refusal) -> None:
+    def _note(self, refusal: MetaRefusal) -> None:
         self._counts["refused"] += 1
         code, subcode = refusal.rule.code, refusal.rule.subcode
         at = self._now().isoformat()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs
 
 from connectors.sandbox.meta import rules
-from connectors.sandbox.meta.rules import FAILING, OWN_DATASET, PROOF, SHAPE, THROTTLED, TOKEN_KNOWN, Answered
-from connectors.sandbox.server import Request, Response, json_response
+from connectors.sandbox.meta.rules import FAILING, OWN_DATASET, PROOF, SHAPE, THROTTLED, TOKEN_KNOWN, MetaRule
+from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 TOKENS: Mapping[str, str] = {
     "1234567890": "EAAsandboxmaisondemo7c1f0b94de25a86370bd4ce1f98a2065d3b7e41c90fa",
@@ -39,10 +39,10 @@ _MEND = "Corrigez l’évènement puis renvoyez toute la requête."
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class MetaRefusal:
     """A broken rule and where it was broken; never a value, which may be personal data."""
 
-    rule: Answered
+    rule: MetaRule
     row: int | None = None
     """The event's place in the request; None where the request itself is at fault."""
     field: str = ""
@@ -59,17 +59,17 @@ class Refusal:
 class RefusedError(Exception):
     """A request that is answered by a refusal; its text is the rule."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: MetaRefusal) -> None:
         super().__init__(refusal.rule.rule)
         self.refusal = refusal
 
 
-def refused(rule: Answered, field: str = "") -> RefusedError:
+def refused(rule: MetaRule, field: str = "") -> RefusedError:
     """The refusal of a request as a whole."""
-    return RefusedError(Refusal(rule, field=field))
+    return RefusedError(MetaRefusal(rule, field=field))
 
 
-def refusal_response(refusal: Refusal, trace: str, *, language: object, indexed: object) -> Response:
+def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, indexed: object) -> WireResponse:
     """The answer to a refused request.
 
     Args:
@@ -87,7 +87,7 @@ def refusal_response(refusal: Refusal, trace: str, *, language: object, indexed:
     return json_response(rule.status, {"error": {**error, "fbtrace_id": trace}})
 
 
-def throttled_response(minutes: int, trace: str) -> Response:
+def throttled_response(minutes: int, trace: str) -> WireResponse:
     """The answer to a throttled request: the delay stands in a header, in minutes.
 
     https://developers.facebook.com/documentation/ads-commerce/marketing-api/overview/rate-limiting
@@ -95,12 +95,12 @@ def throttled_response(minutes: int, trace: str) -> Response:
     usage = {"call_count": 100, "total_cputime": 25, "total_time": 25}
     row = {"type": "ads_management", **usage, "estimated_time_to_regain_access": minutes}
     headers = {"X-Business-Use-Case-Usage": json.dumps({_BUSINESS: [row]}), "X-App-Usage": json.dumps(usage)}
-    message = _message(Refusal(THROTTLED))
+    message = _message(MetaRefusal(THROTTLED))
     error = {"message": message, "type": THROTTLED.kind, "code": THROTTLED.code, "fbtrace_id": trace}
     return json_response(THROTTLED.status, {"error": error}, headers)
 
 
-def warned(response: Response) -> Response:
+def warned(response: WireResponse) -> WireResponse:
     """The same answer with the warning that its version of the API is near its end, or over.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
@@ -109,13 +109,13 @@ def warned(response: Response) -> Response:
     return replace(response, headers={**response.headers, "X-Ad-Api-Version-Warning": warning})
 
 
-def failed_response(status: int) -> Response:
+def failed_response(status: int) -> WireResponse:
     """The answer of a Meta that failed, whatever it had taken before."""
     error = {"message": FAILING.title, "type": FAILING.kind, "is_transient": True, "code": FAILING.code}
     return json_response(status, {"error": {**error, "fbtrace_id": "Asandboxfailed"}})
 
 
-def _message(refusal: Refusal) -> str:
+def _message(refusal: MetaRefusal) -> str:
     rule = refusal.rule
     if rule.title:
         return "Invalid parameter"
@@ -123,7 +123,7 @@ def _message(refusal: Refusal) -> str:
     return _VENDOR_WORDS.get(rule, f"(#{rule.code}) {rule.rule}{where}")
 
 
-def _for_people(refusal: Refusal, *, language: object, indexed: object) -> dict[str, str]:
+def _for_people(refusal: MetaRefusal, *, language: object, indexed: object) -> dict[str, str]:
     rule = refusal.rule
     if rule.subcode == SHAPE.subcode:
         said = refusal.complaint if language == "en" and refusal.complaint else "{path}"
@@ -141,7 +141,7 @@ _DATASETS = {token: dataset for dataset, token in TOKENS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class GraphCall:
     """One request that a known token came with; `path` is what follows the version, cut at its slashes."""
 
     method: str
@@ -152,7 +152,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class MetaEvent:
     """One event as parsed; `digest` is the SHA-256 of its JSON with sorted keys and no spaces."""
 
     fields: Mapping[str, object] = field(repr=False)
@@ -167,7 +167,7 @@ class Event:
                 return {}
 
 
-def read(request: Request) -> Call:
+def read(request: WireRequest) -> GraphCall:
     """The call that a request makes; RefusedError where it does not even reach its endpoint."""
     version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # the library ends a node with one
     if version not in _VERSIONS:
@@ -183,10 +183,10 @@ def read(request: Request) -> Call:
     proof = parameters.pop("appsecret_proof", None)
     if proof is not None and proof != _proof(APP_SECRETS[dataset], token):
         raise refused(rules.PROOF)
-    return Call(request.method, tuple(path), parameters, dataset)
+    return GraphCall(request.method, tuple(path), parameters, dataset)
 
 
-def events(data: object) -> tuple[Event, ...]:
+def events(data: object) -> tuple[MetaEvent, ...]:
     """The events of a `data` parameter, in any of its forms; RefusedError where it has none of them."""
     rows = _json(data) if isinstance(data, str) else data
     if not isinstance(rows, list):
@@ -194,13 +194,13 @@ def events(data: object) -> tuple[Event, ...]:
     return tuple(_event(row, index) for index, row in enumerate(rows))
 
 
-def _event(row: object, index: int) -> Event:
+def _event(row: object, index: int) -> MetaEvent:
     fields = _json(row) if isinstance(row, str) else row
     if not isinstance(fields, dict):
-        raise RefusedError(Refusal(rules.SHAPE, index, "", "The parameter {path} must be an object."))
+        raise RefusedError(MetaRefusal(rules.SHAPE, index, "", "The parameter {path} must be an object."))
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     try:
-        return Event(fields, hashlib.sha256(text.encode()).hexdigest())
+        return MetaEvent(fields, hashlib.sha256(text.encode()).hexdigest())
     except UnicodeEncodeError:  # half of a surrogate pair is no text
         raise refused(rules.DATA, "data") from None
 
@@ -210,7 +210,7 @@ def _ended(version: str) -> bool:
     return version == f"v{number}.0" and number.isdecimal() and int(number) < OLDEST
 
 
-def _body(request: Request) -> dict[str, object]:
+def _body(request: WireRequest) -> dict[str, object]:
     """The parameters in the body; RefusedError where it cannot be read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not request.body:
@@ -239,7 +239,7 @@ def _single(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
     return single
 
 
-def _token(request: Request, *places: dict[str, object]) -> str:
+def _token(request: WireRequest, *places: dict[str, object]) -> str:
     """The one token of the request, taken out of its parameters; it may stand in several places."""
     named = [place.pop("access_token") for place in places if "access_token" in place]
     if bearer := _bearer(request):
@@ -250,7 +250,7 @@ def _token(request: Request, *places: dict[str, object]) -> str:
     return texts.pop()
 
 
-def _bearer(request: Request) -> str:
+def _bearer(request: WireRequest) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() in ("bearer", "oauth") else ""
 
@@ -263,7 +263,7 @@ def _proof(secret: str, token: str) -> str:
     return hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
-def _json(text: str | bytes, rule: rules.Answered = rules.DATA) -> object:
+def _json(text: str | bytes, rule: rules.MetaRule = rules.DATA) -> object:
     """Strict JSON: no NaN, no key twice."""
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_repeats)

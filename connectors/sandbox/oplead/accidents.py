@@ -15,7 +15,7 @@ from connectors.sandbox.oplead.leads import instant
 Lead = Mapping[str, object]
 
 
-class Kind(StrEnum):
+class AccidentKind(StrEnum):
     """What happens to the leads."""
 
     RELABEL = "relabel"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 class Accident:
     """One accident: what happens, from when until when, and to which leads."""
 
-    kind: Kind
+    kind: AccidentKind
     since: datetime
     until: datetime | None = None
     """When it was mended; the leads made meanwhile stay as they are."""
@@ -54,7 +54,7 @@ class Accident:
             raise ValueError("since and until need a time zone")
         if self.until is not None and self.until <= self.since:
             raise ValueError("until lies after since")
-        if self.kind in (Kind.RELABEL, Kind.MOVE_FIELD) and not (self.old and self.new):
+        if self.kind in (AccidentKind.RELABEL, AccidentKind.MOVE_FIELD) and not (self.old and self.new):
             raise ValueError(f"{self.kind} needs old and new")
         if self.length < 1:
             raise ValueError("length is at least 1")
@@ -79,12 +79,12 @@ def parse_accident(document: Mapping[str, object]) -> Accident:
     for name, value in document.items():
         if type(value) is not wanted.get(name):
             raise ValueError(f"{name!r} is unknown or has the wrong type")
-    if document.get("kind") not in list(Kind):
-        raise ValueError(f"kind is one of {', '.join(Kind)}")
+    if document.get("kind") not in list(AccidentKind):
+        raise ValueError(f"kind is one of {', '.join(AccidentKind)}")
     if "since" not in document:
         raise ValueError("since says from when on")
     times = {name: datetime.fromisoformat(str(document[name])) for name in ("since", "until") if name in document}
-    return Accident(**{**document, **times, "kind": Kind(str(document["kind"]))})  # type: ignore[arg-type]  # checked
+    return Accident(**{**document, **times, "kind": AccidentKind(str(document["kind"]))})  # type: ignore[arg-type]  # checked
 
 
 def as_document(accident: Accident) -> dict[str, object]:
@@ -162,12 +162,12 @@ def _put(fields: Lead, path: list[str], value: object) -> Lead:
     return {**fields, name: _put(inner if isinstance(inner, Mapping) else {}, deeper, value) if deeper else value}
 
 
-_CONSEQUENCES: Final[Mapping[Kind, Callable[[Lead, Accident], Lead]]] = {
-    Kind.RELABEL: _relabelled,
-    Kind.DROP_UTM: _without_utm,
-    Kind.BARE_IDS: _without_labels,
-    Kind.DROP_CLICK_IDS: lambda lead, _: _on_click_id(lead, lambda _: ""),
-    Kind.LOWER_CASE: lambda lead, _: _on_click_id(lead, str.lower),
-    Kind.TRUNCATE: lambda lead, accident: _on_click_id(lead, lambda text: text[: accident.length]),
-    Kind.MOVE_FIELD: _moved,
+_CONSEQUENCES: Final[Mapping[AccidentKind, Callable[[Lead, Accident], Lead]]] = {
+    AccidentKind.RELABEL: _relabelled,
+    AccidentKind.DROP_UTM: _without_utm,
+    AccidentKind.BARE_IDS: _without_labels,
+    AccidentKind.DROP_CLICK_IDS: lambda lead, _: _on_click_id(lead, lambda _: ""),
+    AccidentKind.LOWER_CASE: lambda lead, _: _on_click_id(lead, str.lower),
+    AccidentKind.TRUNCATE: lambda lead, accident: _on_click_id(lead, lambda text: text[: accident.length]),
+    AccidentKind.MOVE_FIELD: _moved,
 }

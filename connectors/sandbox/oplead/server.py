@@ -15,7 +15,7 @@ from connectors.sandbox.oplead.leads import in_list, on_wire, wire_id
 from connectors.sandbox.oplead.pages import BadQueryError, PastEndError, envelope, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, positions_of, shape_of
 from connectors.sandbox.rules import Rule
-from connectors.sandbox.server import Request, Response, json_response
+from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
 """The population: every lead as Oplead would serve it at an instant, by id, in the list's order."""
@@ -43,7 +43,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-class Oplead:
+class OpleadPlatform:
     """One Oplead platform: a population, overlaid by leads put or deleted by hand."""
 
     def __init__(self, now: Callable[[], datetime], leads_at: LeadsAt = lambda _: {}) -> None:
@@ -96,7 +96,7 @@ class Oplead:
             leads = {**self._leads_at(now), **self._put}
         return {lead_id: after(self.accidents, lead, now) for lead_id, lead in leads.items()}
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the API."""
         return self._gate(request) or self._route(request)
 
@@ -123,7 +123,7 @@ class Oplead:
             case _:
                 raise ValueError("this is no state of Oplead")
 
-    def _gate(self, request: Request) -> Response | None:
+    def _gate(self, request: WireRequest) -> WireResponse | None:
         """The refusals that come before any page is looked at."""
         key = _key(request, self.shape)
         if key not in (ADMIN_KEY, SUPPLIER_KEY):
@@ -149,7 +149,7 @@ class Oplead:
                 return 0
             return ceil((self._taken[0] + RATE_WINDOW - now).total_seconds())
 
-    def _route(self, request: Request) -> Response:
+    def _route(self, request: WireRequest) -> WireResponse:
         shape = self.shape
         query = {name: values for name, values in request.query.items() if name != _KEY_PARAMETERS.get(shape.auth)}
         try:
@@ -165,7 +165,7 @@ class Oplead:
             return _error(404, "there are no more leads")
         return _error(404, "no such page")
 
-    def _detail(self, asked_id: str, shape: Shape) -> Response:
+    def _detail(self, asked_id: str, shape: Shape) -> WireResponse:
         leads = self.leads()
         lead_id = next((each for each in leads if str(wire_id(each, shape.ids)) == asked_id), None)
         if lead_id is None:
@@ -174,7 +174,7 @@ class Oplead:
             return _error(410, "this lead was deleted")
         return json_response(200, on_wire(leads[lead_id], shape))
 
-    def _list(self, request: Request, asked: Mapping[str, str], shape: Shape) -> Response:
+    def _list(self, request: WireRequest, asked: Mapping[str, str], shape: Shape) -> WireResponse:
         page = page_of(self.leads(), asked, shape)
         page = replace(page, leads=[in_list(lead, shape) for lead in page.leads])
         body, headers = envelope(page, asked, shape, f"http://{request.headers.get('host', '')}{request.path}")
@@ -185,7 +185,7 @@ _KEY_PARAMETERS = {"query_token": "token", "query_api_key": "api_key"}
 """The query parameter that the key goes in, by the way that it is shown."""
 
 
-def _key(request: Request, shape: Shape) -> str:
+def _key(request: WireRequest, shape: Shape) -> str:
     """The key a request shows in the one way that counts; empty where it shows none."""
     bearer, _, borne = request.headers.get("authorization", "").partition(" ")
     scheme, _, token = request.headers.get("x-oplead-auth", "").partition(" ")
@@ -204,5 +204,5 @@ def _key(request: Request, shape: Shape) -> str:
     assert_never(shape.auth)
 
 
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> WireResponse:
     return json_response(status, {"error": message}, headers or {})

@@ -48,7 +48,7 @@ _LAGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Click:
+class PlatformClick:
     """One click as the ad platform saw it."""
 
     kind: str
@@ -58,26 +58,26 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class ClickTrace:
     """What one visit left in the CRM, and what it means."""
 
     lead_data: Mapping[str, str | None]
     """`externalID` and the UTM fields; keys that the site did not fill are left out or empty."""
-    click: Click | None
+    click: PlatformClick | None
     """The click that brought the visitor, whether or not the CRM still tells."""
     readable: tuple[tuple[str, str], ...]
     """The (kind, id) pairs a careful reader finds in `externalID`."""
 
 
-def leave_trace(dice: Dice, kind: str, lag: str, created: datetime) -> Trace:
+def leave_trace(dice: Dice, kind: str, lag: str, created: datetime) -> ClickTrace:
     """What a visit of this kind leaves in a lead created at `created`."""
     if kind not in _FORMS:
-        return Trace(_no_click(dice, kind), None, ())
+        return ClickTrace(_no_click(dice, kind), None, ())
     platform_kind = _platform_kind(kind)
-    click = Click(platform_kind, _click_id(dice, platform_kind), _clicked_at(dice, lag, created))
+    click = PlatformClick(platform_kind, _click_id(dice, platform_kind), _clicked_at(dice, lag, created))
     utm = _utm(dice, kind)
     text = _FORMS[kind](dice, click, utm)
-    return Trace({"externalID": text, **utm}, click, _found(kind, click, text))
+    return ClickTrace({"externalID": text, **utm}, click, _found(kind, click, text))
 
 
 def _platform_kind(kind: str) -> str:
@@ -125,42 +125,42 @@ def _no_click(dice: Dice, kind: str) -> dict[str, str | None]:
     return dice.pick(({}, {"externalID": ""}, {"externalID": None}))
 
 
-def _bare(_dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _bare(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return click.value
 
 
-def _truncated(_dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _truncated(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return click.value[:50]
 
 
-def _lower(_dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _lower(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return f"{click.kind}={click.value}".lower()
 
 
-def _fragment(dice: Dice, click: Click, utm: Mapping[str, str]) -> str:
+def _fragment(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
     query = "&".join(f"{name}={value}" for name, value in {**utm, click.kind: click.value}.items())
     return f"https://www.example.org/devis?{query}#{dice.pick(('formulaire', 'devis', '/etape-2', 'contact?'))}"
 
 
-def _label(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _label(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return f"{click.kind}{dice.pick(('=', '=', '=', ': '))}{click.value}"
 
 
-def _query(dice: Dice, click: Click, utm: Mapping[str, str]) -> str:
+def _query(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
     query = "&".join(f"{name}={value}" for name, value in {**utm, click.kind: click.value}.items())
     return dice.pick(("", "?", "https://www.example.org/devis?")) + query
 
 
-def _json(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _json(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return dumps({click.kind: click.value}, separators=dice.pick(((",", ":"), (", ", ": "))))
 
 
-def _two(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _two(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     between = dice.pick((";", "|", "&", "\n"))
     return f"{click.kind}={click.value}{between}fbclid={_click_id(dice, 'fbclid')}"
 
 
-def _lead_form(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _lead_form(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     """The lead's own number in Meta, as its Instant Forms and their exports write it.
 
     https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
@@ -169,7 +169,7 @@ def _lead_form(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
     return label + dice.pick(("", "", "l:")) + click.value
 
 
-def _fbc(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
+def _fbc(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     """Meta's cookie: its time in milliseconds.
 
     https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc
@@ -177,7 +177,7 @@ def _fbc(dice: Dice, click: Click, _utm: Mapping[str, str]) -> str:
     return f"fb.1.{int(click.at.timestamp()) * 1000 + dice.below(1000)}.{click.value}"
 
 
-_FORMS: Final[Mapping[str, Callable[[Dice, Click, Mapping[str, str]], str]]] = {
+_FORMS: Final[Mapping[str, Callable[[Dice, PlatformClick, Mapping[str, str]], str]]] = {
     "gclid_bare": _bare,
     "gclid_label": _label,
     "gclid_query": _query,
@@ -197,7 +197,7 @@ _FORMS: Final[Mapping[str, Callable[[Dice, Click, Mapping[str, str]], str]]] = {
 """How each kind with a click behind it writes `externalID`."""
 
 
-def _found(kind: str, click: Click, text: str) -> tuple[tuple[str, str], ...]:
+def _found(kind: str, click: PlatformClick, text: str) -> tuple[tuple[str, str], ...]:
     """The ids a careful reader finds in the text."""
     match kind:
         case "bare_ambiguous":

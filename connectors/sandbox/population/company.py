@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Self
 
-from connectors.sandbox.population.clicks import GOOGLE_KINDS, META_KINDS, Click, Trace, leave_trace
+from connectors.sandbox.population.clicks import GOOGLE_KINDS, META_KINDS, ClickTrace, PlatformClick, leave_trace
 from connectors.sandbox.population.lives import (
     PARIS,
     REPEATED,
     SHARES,
-    Change,
     Dice,
+    LeadChange,
     arrivals,
     arrive,
     office_time,
@@ -41,9 +41,9 @@ class Truth:
     kinds: Mapping[str, str]
     """Its kind in each row of `SHARES`."""
     created: datetime
-    changes: tuple[Change, ...]
+    changes: tuple[LeadChange, ...]
     """Every dated change, oldest first, those still to come among them; none that a deletion forestalls."""
-    click: Click | None
+    click: PlatformClick | None
     """The click that brought the visitor."""
     readable: tuple[tuple[str, str], ...]
     """The (kind, id) pairs a careful reader finds in `externalID`."""
@@ -151,7 +151,7 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
     changes += _withdraw(dice, arrival)
     agency, other, *_ = dice.shuffled(AGENCIES)
     if kinds["record"] == "moved":
-        changes.append(Change(office_time(dice, created, dice.between(1, 20)), agency=other))
+        changes.append(LeadChange(office_time(dice, created, dice.between(1, 20)), agency=other))
     deleted = None
     if kinds["record"] == "deleted":
         deleted = office_time(dice, created, dice.between(3, 20))
@@ -177,7 +177,7 @@ def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life
     changes = walk(dice, arrival.created, arrival.kinds["journey"])
     won, typed = _won(changes), [change.amount for change in first.truth.changes if change.amount is not None]
     if won and typed:
-        changes.append(Change(won + _LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
+        changes.append(LeadChange(won + _LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
     changes += _withdraw(dice, arrival)
     truth = replace(first.truth, created=arrival.created, changes=_in_order(changes), repeats=first.id)
     return replace(first, id=_id(number), truth=truth)
@@ -187,21 +187,21 @@ def _id(number: int) -> str:
     return f"L-{10_000 + number}"
 
 
-def _won(changes: Sequence[Change]) -> datetime | None:
+def _won(changes: Sequence[LeadChange]) -> datetime | None:
     return next((change.at for change in changes if change.status == WON), None)
 
 
-def _withdraw(dice: Dice, arrival: _Arrival) -> list[Change]:
+def _withdraw(dice: Dice, arrival: _Arrival) -> list[LeadChange]:
     if arrival.kinds["consent"] != "withdrawn":
         return []
-    return [Change(office_time(dice, arrival.created, dice.between(5, 30)), consent="non")]
+    return [LeadChange(office_time(dice, arrival.created, dice.between(5, 30)), consent="non")]
 
 
-def _in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
+def _in_order(changes: Sequence[LeadChange]) -> tuple[LeadChange, ...]:
     return tuple(sorted(changes, key=lambda change: change.at))
 
 
-def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: Trace) -> dict[str, str | None]:
+def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: ClickTrace) -> dict[str, str | None]:
     """`leadData` on the day the lead arrives."""
     if kinds["consent"] == "absent":
         return {**trace.lead_data, **dice.pick(({}, {"consent": ""}, {"consent": None}))}
@@ -282,7 +282,7 @@ class Population:
         return known[1]
 
 
-def _wire(life: Life, changes: Sequence[Change]) -> dict[str, object]:
+def _wire(life: Life, changes: Sequence[LeadChange]) -> dict[str, object]:
     """The lead's JSON after these changes."""
     history = [{"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status]
     amounts = [change.amount for change in changes if change.amount is not None]

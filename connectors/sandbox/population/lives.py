@@ -74,7 +74,7 @@ SATURDAY: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LeadChange:
     """One dated change of a lead; what is None stays as it was."""
 
     at: datetime
@@ -85,7 +85,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FunnelStep:
     """One move in the funnel: the labels in use for it, and how many weekdays after the last one."""
 
     labels: tuple[str, ...]
@@ -93,16 +93,16 @@ class Step:
     latest: int
 
 
-CALL: Final = Step(("En cours",), 0, 2)
-MEET: Final = Step(("Rendez-vous", "RDV pris"), 1, 6)
-QUOTE: Final = Step(("Devis à relancer",), 2, 10)
-SIGN: Final = Step(("Gagné",), 3, 15)
-LOSE: Final = Step(("Perdu",), 3, 18)
-DROP: Final = Step(("Sans suite",), 2, 15)
-NURSE: Final = Step(("Nurserie",), 1, 10)
-STRAY: Final = Step(("À requalifier",), 1, 10)
+CALL: Final = FunnelStep(("En cours",), 0, 2)
+MEET: Final = FunnelStep(("Rendez-vous", "RDV pris"), 1, 6)
+QUOTE: Final = FunnelStep(("Devis à relancer",), 2, 10)
+SIGN: Final = FunnelStep(("Gagné",), 3, 15)
+LOSE: Final = FunnelStep(("Perdu",), 3, 18)
+DROP: Final = FunnelStep(("Sans suite",), 2, 15)
+NURSE: Final = FunnelStep(("Nurserie",), 1, 10)
+STRAY: Final = FunnelStep(("À requalifier",), 1, 10)
 
-JOURNEYS: Final[Mapping[str, tuple[Step, ...]]] = {
+JOURNEYS: Final[Mapping[str, tuple[FunnelStep, ...]]] = {
     "new": (),
     "working": (CALL,),
     "appointment": (CALL, MEET),
@@ -147,12 +147,12 @@ def arrive(dice: Dice, start: datetime, totals: Sequence[int]) -> datetime:
     return start + dice.weighted(totals) * HOUR + timedelta(seconds=dice.below(3600))
 
 
-def walk(dice: Dice, created: datetime, journey: str) -> list[Change]:
+def walk(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:
     """The lead's status changes, oldest first, all in office hours but the first."""
-    changes = [Change(created, status="Nouveau")]
+    changes = [LeadChange(created, status="Nouveau")]
     for step in JOURNEYS[journey]:
         at = office_time(dice, changes[-1].at, dice.between(step.soonest, step.latest))
-        changes.append(Change(at, status=dice.pick(step.labels)))
+        changes.append(LeadChange(at, status=dice.pick(step.labels)))
     return changes
 
 
@@ -175,7 +175,7 @@ def _weekdays_later(day: date, days: int) -> date:
     return day
 
 
-def sale(dice: Dice, kind: str, won: datetime) -> tuple[Change | None, Decimal | None]:
+def sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decimal | None]:
     """How and when the amount of a sale shows in the CRM, and the euros it means."""
     if kind == "absent":
         return None, None
@@ -192,7 +192,7 @@ def sale(dice: Dice, kind: str, won: datetime) -> tuple[Change | None, Decimal |
         "on_quote": "sur devis",
     }
     at = won + timedelta(days=2) if kind == "late" else won
-    return Change(at, amount=written[kind]), _meant(kind, euros)
+    return LeadChange(at, amount=written[kind]), _meant(kind, euros)
 
 
 def _meant(kind: str, euros: Decimal) -> Decimal | None:

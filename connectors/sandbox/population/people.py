@@ -32,7 +32,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Town:
     """A town, and the national numbers (without their 0) that belong to it."""
 
     postcode: str
@@ -44,45 +44,45 @@ class Place:
 
 
 TOWNS: Final = (
-    Place("75011", "Paris", ("19900",)),
-    Place("78000", "Versailles", ("19900",)),
-    Place("92100", "Boulogne-Billancourt", ("19900",)),
-    Place("94000", "Créteil", ("19900",)),
-    Place("35000", "Rennes", ("26191",)),
-    Place("44000", "Nantes", ("26191",)),
-    Place("76000", "Rouen", ("26191",)),
-    Place("45000", "Orléans", ("26191",)),
-    Place("59000", "Lille", ("35301",)),
-    Place("67000", "Strasbourg", ("35301",)),
-    Place("51100", "Reims", ("35301",)),
-    Place("21000", "Dijon", ("35301",)),
-    Place("69003", "Lyon", ("46571",)),
-    Place("13008", "Marseille", ("46571",)),
-    Place("06000", "Nice", ("46571",)),
-    Place("01000", "Bourg-en-Bresse", ("46571",)),
-    Place("33000", "Bordeaux", ("53649",)),
-    Place("31000", "Toulouse", ("53649",)),
-    Place("64100", "Bayonne", ("53649",)),
-    Place("86000", "Poitiers", ("53649",)),
+    Town("75011", "Paris", ("19900",)),
+    Town("78000", "Versailles", ("19900",)),
+    Town("92100", "Boulogne-Billancourt", ("19900",)),
+    Town("94000", "Créteil", ("19900",)),
+    Town("35000", "Rennes", ("26191",)),
+    Town("44000", "Nantes", ("26191",)),
+    Town("76000", "Rouen", ("26191",)),
+    Town("45000", "Orléans", ("26191",)),
+    Town("59000", "Lille", ("35301",)),
+    Town("67000", "Strasbourg", ("35301",)),
+    Town("51100", "Reims", ("35301",)),
+    Town("21000", "Dijon", ("35301",)),
+    Town("69003", "Lyon", ("46571",)),
+    Town("13008", "Marseille", ("46571",)),
+    Town("06000", "Nice", ("46571",)),
+    Town("01000", "Bourg-en-Bresse", ("46571",)),
+    Town("33000", "Bordeaux", ("53649",)),
+    Town("31000", "Toulouse", ("53649",)),
+    Town("64100", "Bayonne", ("53649",)),
+    Town("86000", "Poitiers", ("53649",)),
 )
 """Mainland towns; the numbers are the fiction block of their region, four digits to come."""
 
 OVERSEAS: Final = (
-    Place("97400", "Saint-Denis", ("262161234", "692123456"), "262"),
-    Place("97110", "Pointe-à-Pitre", ("590201234", "690001234"), "590"),
-    Place("97200", "Fort-de-France", ("596301234", "696201234"), "596"),
-    Place("97300", "Cayenne", ("594101234", "694201234"), "594"),
-    Place("97600", "Mamoudzou", ("269601234", "639012345"), "262"),
+    Town("97400", "Saint-Denis", ("262161234", "692123456"), "262"),
+    Town("97110", "Pointe-à-Pitre", ("590201234", "690001234"), "590"),
+    Town("97200", "Fort-de-France", ("596301234", "696201234"), "596"),
+    Town("97300", "Cayenne", ("594101234", "694201234"), "594"),
+    Town("97600", "Mamoudzou", ("269601234", "639012345"), "262"),
 )
 """Overseas towns with whole example numbers."""
 
 ABROAD: Final = (
-    Place("1000", "Bruxelles", ("450001234",), "32", "BE"),
-    Place("5000", "Namur", ("450001234",), "32", "Belgique"),
-    Place("1201", "Genève", ("781234567",), "41", "CH"),
-    Place("1003", "Lausanne", ("781234567",), "41", "Suisse"),
-    Place("08001", "Barcelona", ("612345678",), "34", "ES"),
-    Place("17600", "Figueres", ("612345678",), "34", "Espagne"),
+    Town("1000", "Bruxelles", ("450001234",), "32", "BE"),
+    Town("5000", "Namur", ("450001234",), "32", "Belgique"),
+    Town("1201", "Genève", ("781234567",), "41", "CH"),
+    Town("1003", "Lausanne", ("781234567",), "41", "Suisse"),
+    Town("08001", "Barcelona", ("612345678",), "34", "ES"),
+    Town("17600", "Figueres", ("612345678",), "34", "Espagne"),
 )
 """Towns just over the border, with whole example numbers."""
 
@@ -145,7 +145,7 @@ def _name(dice: Dice, *, accents: bool) -> tuple[str, str]:
     return dice.pick(first_names), dice.pick(LAST_NAMES)
 
 
-def _phone(dice: Dice, kind: str, place: Place, line: str) -> tuple[str, tuple[str, ...]]:
+def _phone(dice: Dice, kind: str, place: Town, line: str) -> tuple[str, tuple[str, ...]]:
     if kind == "absent":
         return "", ()
     if kind == "overseas":

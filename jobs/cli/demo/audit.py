@@ -13,13 +13,13 @@ from connectors.text import number
 from jobs.cli.accounts import told
 from jobs.cli.demo.sandbox import Stage, next_command, typed
 from jobs.cli.inspect import explain
-from jobs.cli.session import Look, looking
+from jobs.cli.session import StateView, looking
 from jobs.ledger import queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
 from jobs.reporting.delivery_table import print_standing
 from jobs.reporting.lead_report import print_explanation
-from jobs.rules.adjustment import Cause
-from jobs.rules.delivery_state import Fate
+from jobs.rules.adjustment import AdjustmentCause
+from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import Settings
 
 Line = Mapping[str, object]
@@ -27,7 +27,7 @@ Line = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One counted conversion, as both sides write it down."""
 
     owner: str
@@ -44,11 +44,11 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class PlatformCount:
     """What a platform has under one key."""
 
     key: str
-    entry: Entry
+    entry: AuditEntry
     times: int
 
 
@@ -82,21 +82,21 @@ class Comparison:
         return not (self.differing or self.missing_there or self.missing_here or self.twice)
 
 
-def google_book(lines: Iterable[Line]) -> Iterator[Counted]:
+def google_book(lines: Iterable[Line]) -> Iterator[PlatformCount]:
     """What Google has counted, by either of its APIs."""
     for line in lines:
         entry = _entry(line, owner="customer", action="action", click=str(line["click_kind"]))
-        yield Counted(str(line["transaction_id"]), entry, int(str(line["accepted"])))
+        yield PlatformCount(str(line["transaction_id"]), entry, int(str(line["accepted"])))
 
 
-def meta_book(lines: Iterable[Line]) -> Iterator[Counted]:
+def meta_book(lines: Iterable[Line]) -> Iterator[PlatformCount]:
     """What Meta has counted."""
     for line in lines:
         entry = _entry(line, owner="dataset", action="event_name", click=str(line["click_kind"]))
-        yield Counted(str(line["event_id"]), entry, int(str(line["accepted"])))
+        yield PlatformCount(str(line["event_id"]), entry, int(str(line["accepted"])))
 
 
-def compare(book: Iterable[Counted], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
+def compare(book: Iterable[PlatformCount], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
     """Compare what platforms have counted with the deliveries that were sent and settled, and their corrections."""
     lines = list(book)
     there = {line.key: line.entry for line in lines}
@@ -104,11 +104,11 @@ def compare(book: Iterable[Counted], sent: Iterable[Delivery], corrections: Iter
     made: dict[str | None, list[Adjustment]] = {}
     for each in sorted(corrections, key=lambda one: one.number):
         made.setdefault(each.key, []).append(each)
-    accepted = {key: _row(row, made.get(key, ())) for key, row in rows.items() if row.fate == Fate.ACCEPTED}
+    accepted = {key: _row(row, made.get(key, ())) for key, row in rows.items() if row.fate == DeliveryState.ACCEPTED}
     both = accepted.keys() & there.keys()
     alike = {key for key in both if accepted[key] == there[key]}
     # Whoever gives up must say why: without a reason nothing excuses what the platform has counted.
-    unconfirmed = {key: row.code for key, row in rows.items() if row.fate == Fate.UNCONFIRMED and row.code}
+    unconfirmed = {key: row.code for key, row in rows.items() if row.fate == DeliveryState.UNCONFIRMED and row.code}
     undecided = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
     undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made.get(key, ()), there[key]))}
     at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made.get(key, ()), there[key])}
@@ -127,27 +127,31 @@ def compare(book: Iterable[Counted], sent: Iterable[Delivery], corrections: Iter
     )
 
 
-def _given_up(row: Delivery, made: Sequence[Adjustment], there: Entry) -> str | None:
+def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> str | None:
     """Why nobody knows whether the last correction was taken, where that is all the difference there is."""
     last = made[-1] if made else None
-    if last is None or last.fate != Fate.UNCONFIRMED or there not in (_row(row, made), _row(row, made, also=last)):
+    if (
+        last is None
+        or last.fate != DeliveryState.UNCONFIRMED
+        or there not in (_row(row, made), _row(row, made, also=last))
+    ):
         return None
     return last.code
 
 
-def _stays_at_zero(here: Entry, made: Sequence[Adjustment], there: Entry) -> bool:
+def _stays_at_zero(here: AuditEntry, made: Sequence[Adjustment], there: AuditEntry) -> bool:
     taken = [each for each in made if _is_accepted(each)]
-    came_back = bool(taken) and taken[-1].cause == Cause.WON_AGAIN
+    came_back = bool(taken) and taken[-1].cause == AdjustmentCause.WON_AGAIN
     return came_back and there.value == 0 and replace(there, value=here.value, digest=here.digest) == here
 
 
 def _is_accepted(made: Adjustment) -> bool:
-    return made.fate == Fate.ACCEPTED
+    return made.fate == DeliveryState.ACCEPTED
 
 
-def _entry(line: Line, *, owner: str, action: str, click: str) -> Entry:
+def _entry(line: Line, *, owner: str, action: str, click: str) -> AuditEntry:
     value = line["value"]
-    return Entry(
+    return AuditEntry(
         owner=str(line[owner]),
         action=str(line[action]),
         at=_to_the_second(datetime.fromisoformat(str(line["event_time"]))),
@@ -159,7 +163,7 @@ def _entry(line: Line, *, owner: str, action: str, click: str) -> Entry:
     )
 
 
-def _row(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None) -> Entry:
+def _row(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None) -> AuditEntry:
     """A delivery as its platform has it after the corrections it took, and one more where that may be."""
     if row.at is None:
         raise ValueError("an accepted delivery has its time")
@@ -170,7 +174,7 @@ def _row(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None =
         value = "0.00"
     anew = [each.event_sha256 for each in taken if each.transport == "data_manager"]
     kind = row.click_id_kind or "contact"
-    return Entry(
+    return AuditEntry(
         owner=row.owner or "",
         action=row.action or "",
         at=_to_the_second(row.at),
@@ -236,13 +240,13 @@ def _print_comparison(console: Console, found: Comparison) -> None:
     console.print(verdict)
 
 
-def _interesting(look: Look, settings: Settings) -> LeadRow | None:
+def _interesting(look: StateView, settings: Settings) -> LeadRow | None:
     """A lead with something accepted, whose deliveries went the longest way."""
     ways: Counter[str] = Counter()
     accepted = set()
     for row in queries.sent(look.session, settings.account):
         ways[row.lead] += len(queries.history(look.session, row.id or 0))
-        if row.fate == Fate.ACCEPTED:
+        if row.fate == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: ways[lead], default=None)
     return None if longest is None else queries.lead(look.session, settings.account, longest)

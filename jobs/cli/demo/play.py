@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from connectors.records import DestinationId, LeadId
-from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
 from connectors.text import counted, number
 from jobs.cli.accounts import load_account
@@ -20,12 +20,12 @@ from jobs.cli.demo.audit import prove
 from jobs.cli.demo.sandbox import Cast, Stage, staged
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.output import report, unwatched
-from jobs.cli.session import Wanted, do_night, looking
+from jobs.cli.session import RunOptions, do_night, looking
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.reporting.console import facts, results
 from jobs.reporting.run_report import Night, moved
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
 from jobs.settings import Settings
 
@@ -68,16 +68,16 @@ def troubles(google_transport: str) -> Mapping[int, Trouble]:
     return {**_ANYWHERE, **(_ONLY_DATA_MANAGER if google_transport == "data_manager" else {})}
 
 
-def _plant(fault: Fault) -> Callable[[Evening], None]:
+def _plant(fault: PlannedFault) -> Callable[[Evening], None]:
     return lambda evening: evening.stage.sandbox.faults.plant(fault)
 
 
-def _break_upload(kind: Kind, *, status: int | None = None) -> Callable[[Evening], None]:
+def _break_upload(kind: FaultKind, *, status: int | None = None) -> Callable[[Evening], None]:
     """A fault in front of whatever carries conversions to Google."""
 
     def begin(evening: Evening) -> None:
         server, path = _UPLOAD[evening.google_transport]
-        evening.stage.sandbox.faults.plant(Fault(server, kind, path=path, status=status))
+        evening.stage.sandbox.faults.plant(PlannedFault(server, kind, path=path, status=status))
 
     return begin
 
@@ -123,23 +123,23 @@ _EVENTS = "/v26.0/"
 _ANYWHERE: Mapping[int, Trouble] = {
     1: Trouble(
         "Oplead says 429, come back in 30 s: waited, then read on at half the pace",
-        _plant(Fault("oplead", Kind.STATUS, path=_LIST, after=4, status=429, retry_after=30)),
+        _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=4, status=429, retry_after=30)),
     ),
     2: Trouble(
         "Google answers 503 to an upload: nobody knows what it kept, so the same bytes go again",
-        _break_upload(Kind.STATUS, status=503),
+        _break_upload(FaultKind.STATUS, status=503),
     ),
     3: Trouble(
         "a proxy answers HTML instead of Meta: not taken for a success, sent again and flagged",
-        _plant(Fault("meta", Kind.HTML, path=_EVENTS)),
+        _plant(PlannedFault("meta", FaultKind.HTML, path=_EVENTS)),
     ),
     4: Trouble(
         "the connection breaks after Google has taken an upload: sent again, counted once",
-        _break_upload(Kind.CUT_AFTER),
+        _break_upload(FaultKind.CUT_AFTER),
     ),
     6: Trouble(
         "the connection breaks after Meta has taken an upload: sent again, and flagged, for Meta may count twice",
-        _plant(Fault("meta", Kind.CUT_AFTER, path=_EVENTS)),
+        _plant(PlannedFault("meta", FaultKind.CUT_AFTER, path=_EVENTS)),
     ),
     7: Trouble(
         "Google revokes the key for a night: Google stops and Meta goes on, nothing is lost",
@@ -148,7 +148,7 @@ _ANYWHERE: Mapping[int, Trouble] = {
     ),
     8: Trouble(
         "Oplead answers 502 and breaks off a page: read again",
-        _plant(Fault("oplead", Kind.STATUS, path=_LIST, after=2, status=502, count=2)),
+        _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=2, status=502, count=2)),
     ),
     9: Trouble(
         "Google refuses one appointment and says which: only that one is rejected",
@@ -246,7 +246,7 @@ class _Show:
 
     def play_once_more(self) -> bool:
         """Run again at once, with nothing new to do; whether nothing was sent."""
-        night = do_night(self.settings, unwatched(), Wanted())
+        night = do_night(self.settings, unwatched(), RunOptions())
         requests = night.summary.delivered.requests + night.summary.corrected.requests
         sent = "nothing, as it should be" if requests == 0 else f"{counted(requests, 'request')}, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
@@ -259,7 +259,7 @@ class _Show:
         trouble = troubles(transport).get(played)
         if trouble is not None:
             trouble.begin(evening)
-        night = do_night(self.settings, unwatched(), Wanted(wait=WAIT, first_run=played == 0))
+        night = do_night(self.settings, unwatched(), RunOptions(wait=WAIT, first_run=played == 0))
         if trouble is not None:
             trouble.end(evening)
         self.stage.sandbox.faults.clear()
@@ -290,14 +290,14 @@ def night_row(night: Night, zone: ZoneInfo) -> str:
     """One night on one line, for 80 columns."""
     summary = night.summary
     at = summary.started_at.astimezone(zone)
-    held_back = sum(tally.count for tally in night.tallies if tally.fate is Fate.WITHHELD)
+    held_back = sum(tally.count for tally in night.tallies if tally.fate is DeliveryState.WITHHELD)
     counts = (
         summary.pulled.seen,
         summary.pulled.changed,
         summary.delivered.sent,
-        moved(summary, Fate.ACCEPTED),
-        moved(summary, Fate.REJECTED),
-        moved(summary, Fate.EXPIRED),
+        moved(summary, DeliveryState.ACCEPTED),
+        moved(summary, DeliveryState.REJECTED),
+        moved(summary, DeliveryState.EXPIRED),
         held_back,
         summary.exit_code,
     )

@@ -20,8 +20,8 @@ from jobs.cli.output import open_visible_clock
 from jobs.ledger.database import open_privately
 from jobs.reporting.console import results
 from jobs.settings import Invalid, load
-from jobs.settings.partial import Look, sketch_of
-from jobs.settings.problems import Problem
+from jobs.settings.partial import OpleadSection, sketch_of
+from jobs.settings.problems import SettingsProblem
 from jobs.settings.scaffold import TO_BE_FILLED_IN, Draft, environment_text, settings_text
 from jobs.wiring import survey_of
 
@@ -51,7 +51,7 @@ def write_first_settings(folder: Path, told: Answers, *, force: bool, ask: bool)
     return code
 
 
-def _look(told: Answers, look: Look) -> Survey | None:
+def _look(told: Answers, look: OpleadSection) -> Survey | None:
     """What Oplead shows, where its key is at hand."""
     if not _token():
         said = "OPLEAD_TOKEN is not set, so Oplead is not asked and nothing is proposed. To have it looked at, end this"
@@ -84,7 +84,7 @@ def _token() -> str:
     return os.environ.get("OPLEAD_TOKEN", "").strip()
 
 
-def _where_to_look(told: Answers) -> Look:
+def _where_to_look(told: Answers) -> OpleadSection:
     try:
         return sketch_of(
             told.base_url,
@@ -95,7 +95,7 @@ def _where_to_look(told: Answers) -> Look:
             auth=told.auth,
         ).look
     except ValueError as error:
-        raise WrongSettingsError((Problem("init", 0, 0, "", str(error)),)) from None
+        raise WrongSettingsError((SettingsProblem("init", 0, 0, "", str(error)),)) from None
 
 
 def _schema_beside(folder: Path) -> str | None:

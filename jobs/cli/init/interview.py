@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from connectors.survey import FewValues, LabelSeen, Survey
+from connectors.survey import FewValues, Survey, SurveyedLabel
 from connectors.text import counted, number
 from jobs.cli.exits import UnansweredError
 from jobs.cli.init.answers import (
@@ -29,7 +29,7 @@ from jobs.cli.init.prompts import HOW, NONE, Dialogue, Menu, told
 from jobs.reporting.console import times
 from jobs.rules.model import normalise_label
 from jobs.settings.problems import did_you_mean
-from jobs.settings.scaffold import WORTH_TELLING, Amount, Consent, Draft, Google
+from jobs.settings.scaffold import WORTH_TELLING, AmountDraft, ConsentDraft, Draft, GoogleDraft
 from jobs.settings.unmatched import loose_path
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class Interview:
     # ── statuses ─────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def _seen(self) -> Sequence[LabelSeen]:
+    def _seen(self) -> Sequence[SurveyedLabel]:
         return self._survey.labels if self._survey else ()
 
     def _stages(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
@@ -126,11 +126,11 @@ class Interview:
         taken = {normalise_label(label) for labels in stages.values() for label in labels}
         return stages, tuple(each.label for each in shown if normalise_label(each.label) not in taken)
 
-    def _choose_stages(self, shown: Sequence[LabelSeen]) -> dict[str, tuple[str, ...]]:
+    def _choose_stages(self, shown: Sequence[SurveyedLabel]) -> dict[str, tuple[str, ...]]:
         menu, dialogue, start = Menu(shown), self._dialogue, self._dialogue.place
         if dialogue.asks:
             dialogue.say("These are the statuses that leads have:", *menu.lines(), *self._not_shown())
-        chosen: dict[str, tuple[LabelSeen, ...]] = {}
+        chosen: dict[str, tuple[SurveyedLabel, ...]] = {}
         for stage, meaning in STAGES.items():
             taken = {each.label: name for name, those in chosen.items() for each in those}
             question = f"Which of them mean that {meaning}? Letters, with commas between"
@@ -157,7 +157,7 @@ class Interview:
 
     # ── consent ──────────────────────────────────────────────────────────────────────────────────
 
-    def _consent(self) -> Consent:
+    def _consent(self) -> ConsentDraft:
         given = self._given
         likely = next(self._consents(), None)
         if likely and self._dialogue.asks and not given.consent_field:
@@ -172,7 +172,7 @@ class Interview:
         )
         return self._signal(path, given.consent_granted, given.consent_refused, ("--granted", "--refused"))
 
-    def _personalization(self, consent: Consent) -> Consent | None:
+    def _personalization(self, consent: ConsentDraft) -> ConsentDraft | None:
         """The second signal, where the form asks for it apart."""
         given = self._given
         apart = (each for each in self._consents() if each.path != consent.field)
@@ -203,8 +203,8 @@ class Interview:
         granted: tuple[str, ...],
         refused: tuple[str, ...],
         options: tuple[str, str],
-        usual: Consent | None = None,
-    ) -> Consent:
+        usual: ConsentDraft | None = None,
+    ) -> ConsentDraft:
         """A field with its answers: proposed is only what leads have, or else what stands for the first signal."""
         few = self._few(path)
         while True:
@@ -213,12 +213,12 @@ class Interview:
             denied = refused or self._ask(
                 f"Its answers that mean no ({NONE} where the form knows no no)", options[1], _apart_from(said), no
             )
-            signal = Consent(path, said, denied)
+            signal = ConsentDraft(path, said, denied)
             if few is None or self._is_right(few, signal):
                 return signal
             granted = refused = ()
 
-    def _is_right(self, few: FewValues, signal: Consent) -> bool:
+    def _is_right(self, few: FewValues, signal: ConsentDraft) -> bool:
         """Whether the answers may stand, shown with how many leads have each."""
         count = {normalise_label(value): leads for value, leads in few.values.items() if value}
         listed = (signal.granted, signal.refused)
@@ -250,7 +250,7 @@ class Interview:
         self._dialogue.say(f"  {what}: {held} of {counted(survey.leads, 'lead')} {verb} something at {path}{hint}")
         return bool(held) or self._dialogue.agrees("Keep it all the same?", default=False)
 
-    def _amount(self) -> Amount | None:
+    def _amount(self) -> AmountDraft | None:
         given = self._given
         proposed = self._survey.amounts[0].path if self._survey and self._survey.amounts else None
         question = "The field with the amount of a sale (- for none)"
@@ -261,7 +261,7 @@ class Interview:
             return None
         tax = self._tax()
         missing = "What to send where no amount is typed within three days, as 900 (- to send nothing)"
-        return Amount(path, tax, self._optional(given.otherwise, missing, amount_of))
+        return AmountDraft(path, tax, self._optional(given.otherwise, missing, amount_of))
 
     def _tax(self) -> Tax:
         if self._given.amount_tax:
@@ -270,7 +270,7 @@ class Interview:
 
     # ── platforms ────────────────────────────────────────────────────────────────────────────────
 
-    def _platforms(self, stages: Iterable[str]) -> tuple[Google | None, str | None]:
+    def _platforms(self, stages: Iterable[str]) -> tuple[GoogleDraft | None, str | None]:
         """Where conversions go: one of the two at least."""
         given, start = self._given, self._dialogue.place
         google = self._google(stages)
@@ -284,7 +284,7 @@ class Interview:
             self._dialogue.back_to(start)
         return google, dataset_id
 
-    def _google(self, stages: Iterable[str]) -> Google | None:
+    def _google(self, stages: Iterable[str]) -> GoogleDraft | None:
         given = self._given
         question = "The Google Ads customer id, as 123-456-7890 (- for none)"
         customer = self._optional(given.google_customer_id, question, digits_of(10, 10))
@@ -298,7 +298,7 @@ class Interview:
             question = f"The id of the conversion action for {stage} (ctId= in its address; - for later)"
             if action := self._optional(said.get(stage), question, action_apart_from(dict(actions))):
                 actions[stage] = action
-        return Google(customer, manager, actions, given.google_addresses)
+        return GoogleDraft(customer, manager, actions, given.google_addresses)
 
     def _contact_data(self) -> ContactData:
         if self._given.contact_data:
@@ -322,12 +322,12 @@ def _unclear(survey: Survey, path: str) -> str:
     return f"; {number(unclear)} cannot be read as an amount" if unclear else ""
 
 
-def _may_be_written(seen: LabelSeen) -> bool:
+def _may_be_written(seen: SurveyedLabel) -> bool:
     """Whether a status can stand in a settings file: neither a shape nor a text without letters or digits."""
     return not seen.masked and bool(normalise_label(seen.label))
 
 
-def _reading(menu: Menu, taken: Mapping[str, str]) -> Callable[[str], tuple[LabelSeen, ...]]:
+def _reading(menu: Menu, taken: Mapping[str, str]) -> Callable[[str], tuple[SurveyedLabel, ...]]:
     return lambda text: menu.read(text, taken)
 
 
@@ -355,7 +355,7 @@ def _apart_from(granted: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     return check
 
 
-def _mapping(chosen: Mapping[str, Sequence[LabelSeen]], shown: Sequence[LabelSeen]) -> Iterator[str]:
+def _mapping(chosen: Mapping[str, Sequence[SurveyedLabel]], shown: Sequence[SurveyedLabel]) -> Iterator[str]:
     """Every stage with its statuses, and what is left."""
     taken = {each.label for those in chosen.values() for each in those}
     for stage, those in chosen.items():
@@ -371,7 +371,7 @@ def _counts(answers: Sequence[tuple[str, int]]) -> str:
     return ", ".join(times(answer, leads) for answer, leads in answers) or "none"
 
 
-def _proposed(few: FewValues | None, usual: Consent | None, *, is_looked_at: bool) -> tuple[str | None, str]:
+def _proposed(few: FewValues | None, usual: ConsentDraft | None, *, is_looked_at: bool) -> tuple[str | None, str]:
     """The answers to propose: of a field that was looked at only those that leads have."""
     if few is not None:
         return ", ".join(few.granted) or None, ", ".join(few.refused) or NONE

@@ -11,7 +11,7 @@ from typing import TypeVar
 import typer
 
 from connectors.http import Heed
-from connectors.survey import LabelSeen
+from connectors.survey import SurveyedLabel
 from connectors.text import counted
 from jobs.cli.exits import UnansweredError
 from jobs.reporting.console import results
@@ -172,7 +172,7 @@ _USUAL: Mapping[str, frozenset[str]] = {
 class Menu:
     """Statuses to choose from, each by its letter or by itself."""
 
-    def __init__(self, seen: Sequence[LabelSeen]) -> None:
+    def __init__(self, seen: Sequence[SurveyedLabel]) -> None:
         """Give each a letter; one that is a status itself stands for nothing else."""
         self._by_label = {normalise_label(each.label): each for each in seen}
         letters = (letter for letter in _letters() if letter not in self._by_label)
@@ -193,7 +193,7 @@ class Menu:
         ]
         return ", ".join(letters) or NONE
 
-    def read(self, text: str, taken: Mapping[str, str]) -> tuple[LabelSeen, ...]:
+    def read(self, text: str, taken: Mapping[str, str]) -> tuple[SurveyedLabel, ...]:
         """The statuses that were typed, each once.
 
         Args:
@@ -214,7 +214,7 @@ class Menu:
                 raise ValueError(f"{name_of(each)} is under {stage} already: a lead has one stage")
         return tuple(dict.fromkeys(chosen))
 
-    def _one(self, text: str) -> LabelSeen:
+    def _one(self, text: str) -> SurveyedLabel:
         found = self._by_letter.get(text.casefold()) or self._by_label.get(normalise_label(text))
         if found is None:
             raise ValueError(
@@ -223,12 +223,12 @@ class Menu:
         return found
 
 
-def name_of(seen: LabelSeen) -> str:
+def name_of(seen: SurveyedLabel) -> str:
     """A status as it is told of: a number is only Oplead's code for one."""
     return f"code {seen.label}" if seen.label.isdecimal() else seen.label
 
 
-def told(chosen: Sequence[LabelSeen]) -> str:
+def told(chosen: Sequence[SurveyedLabel]) -> str:
     """Statuses, each with how many leads have it."""
     return "; ".join(f"{name_of(each)}, {counted(each.leads, 'lead')}" for each in chosen) or "none"
 

@@ -20,7 +20,7 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.google_ads.preflight import GoogleInspector, InspectOptions
 from connectors.ports import Inspects
-from connectors.records import Expectation, Target, Verdict
+from connectors.records import CheckVerdict, Expectation, Target
 from tests.contract.google_ads.ads_api_server import error, upload_error
 
 CUSTOMER = GoogleAdsRow(
@@ -103,7 +103,7 @@ def test_a_good_account_is_verified_throughout(inspector):
     """Key, account, action, and both transports."""
     findings = inspector().preflight([_expected()])
 
-    assert {Verdict.VERIFIED} == {each.verdict for each in findings}
+    assert {CheckVerdict.VERIFIED} == {each.verdict for each in findings}
     assert {
         "service account key",
         "Google Ads account 1234567890",
@@ -131,18 +131,18 @@ def test_without_access_to_google_ads_nothing_is_said_against_sending(inspector,
     ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 32))
     findings = inspector(transport="data_manager").preflight([_expected()])
 
-    assert not [each for each in findings if each.verdict is Verdict.FAILED]
+    assert not [each for each in findings if each.verdict is CheckVerdict.FAILED]
     assert {
-        ("Google Ads account 1234567890", Verdict.UNREADABLE),
-        ("conversion actions", Verdict.UNREADABLE),
-        ("transport google_ads_api", Verdict.UNREADABLE),
-        ("transport data_manager", Verdict.VERIFIED),
+        ("Google Ads account 1234567890", CheckVerdict.UNREADABLE),
+        ("conversion actions", CheckVerdict.UNREADABLE),
+        ("transport google_ads_api", CheckVerdict.UNREADABLE),
+        ("transport data_manager", CheckVerdict.VERIFIED),
     } <= _verdicts(findings)
     assert "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION" in findings[1].said
 
 
 @pytest.mark.parametrize(
-    ("transport", "verdict"), [("google_ads_api", Verdict.FAILED), ("data_manager", Verdict.VERIFIED)]
+    ("transport", "verdict"), [("google_ads_api", CheckVerdict.FAILED), ("data_manager", CheckVerdict.VERIFIED)]
 )
 def test_a_project_that_came_too_late_is_told_what_to_write(inspector, ads, transport, verdict):
     """Only where it is the transport in use."""
@@ -154,14 +154,14 @@ def test_a_project_that_came_too_late_is_told_what_to_write(inspector, ads, tran
     ]
 
     assert verdict is told.verdict
-    assert ("write transport: data_manager" if verdict is Verdict.FAILED else "") == told.advice
+    assert ("write transport: data_manager" if verdict is CheckVerdict.FAILED else "") == told.advice
 
 
 def test_a_refused_row_means_an_open_transport(inspector, ads):
     """The invented click cannot be known."""
     ads.api.refuse_rows(upload_error(3, row=0))
 
-    assert ("transport google_ads_api", Verdict.VERIFIED) in _verdicts(inspector().preflight([_expected()]))
+    assert ("transport google_ads_api", CheckVerdict.VERIFIED) in _verdicts(inspector().preflight([_expected()]))
 
 
 @pytest.mark.parametrize("action", ["987654322", "AW-123", "1 OR 1"])
@@ -169,7 +169,7 @@ def test_an_action_that_is_not_there_is_failed(inspector, action):
     """And what is no number is not asked about."""
     findings = inspector().preflight([_expected(action)])
 
-    assert (f"conversion action {action}", Verdict.FAILED) in _verdicts(findings)
+    assert (f"conversion action {action}", CheckVerdict.FAILED) in _verdicts(findings)
 
 
 def test_a_refused_key_is_told_alone(inspector, ads):
@@ -177,7 +177,7 @@ def test_a_refused_key_is_told_alone(inspector, ads):
     ads.tokens.say({"error": "invalid_grant"}, 400)
     (told,) = inspector().preflight([_expected()])
 
-    assert ("service account key", Verdict.FAILED) == (told.subject, told.verdict)
+    assert ("service account key", CheckVerdict.FAILED) == (told.subject, told.verdict)
     assert "invalid_grant" in told.said
 
 
@@ -188,7 +188,7 @@ def test_nobody_at_home_is_not_readable(inspector, ads, google):
     ads.tokens.say("", 503)
     findings = inspector(timeout=1.0).preflight([_expected()])
 
-    assert {Verdict.UNREADABLE} == {each.verdict for each in findings}
+    assert {CheckVerdict.UNREADABLE} == {each.verdict for each in findings}
 
 
 def test_a_missing_key_file_is_a_finding(inspector, tmp_path):
@@ -196,7 +196,7 @@ def test_a_missing_key_file_is_a_finding(inspector, tmp_path):
     inspects = inspector(key_file=tmp_path / "nowhere.json")
     findings = [*inspects.preflight([_expected()]), *inspects.diagnose()]
 
-    assert [Verdict.FAILED, Verdict.UNREADABLE] == [each.verdict for each in findings]
+    assert [CheckVerdict.FAILED, CheckVerdict.UNREADABLE] == [each.verdict for each in findings]
     assert all("nowhere.json cannot be read" in each.said for each in findings)
 
 
@@ -209,21 +209,21 @@ def action(number, **changed):
 
 
 STANDING = {
-    "bid on": ({}, "primary, and bidding learns from it", Verdict.VERIFIED),
+    "bid on": ({}, "primary, and bidding learns from it", CheckVerdict.VERIFIED),
     "secondary": (
         {"primary_for_goal": False},
         "secondary, so bidding does not learn from it",
-        Verdict.VERIFIED,
+        CheckVerdict.VERIFIED,
     ),
     "of no default goal": (
         {"category": _Category.CONTACT},
         "primary, but its goal is no account default: only campaigns that choose it learn from it",
-        Verdict.VERIFIED,
+        CheckVerdict.VERIFIED,
     ),
     "of a goal nobody shows": (
         {"category": _Category.SIGNUP},
         "primary; whether its goal is an account default is not shown",
-        Verdict.UNREADABLE,
+        CheckVerdict.UNREADABLE,
     ),
 }
 
@@ -250,7 +250,7 @@ def test_what_google_does_not_say_of_an_action_is_not_made_up(inspector, ads):
     findings = inspector().preflight([_expected()])
     (told,) = [each for each in findings if each.is_notable]
 
-    assert Verdict.UNREADABLE is told.verdict
+    assert CheckVerdict.UNREADABLE is told.verdict
     assert "Google Ads does not say whether it is primary; how it counts is not shown" in told.said
     assert "bidding" not in {each.subject for each in findings}
 
@@ -270,7 +270,7 @@ def test_a_form_and_a_sale_that_both_steer_bidding_are_looked_at(inspector, ads)
     ads.api.rows["customer_conversion_goal"] = [*GOALS, goal]
     (told,) = bidding(inspector, ads, form)
 
-    assert Verdict.DOUBTFUL is told.verdict
+    assert CheckVerdict.DOUBTFUL is told.verdict
     assert "sale “Action 987654321” (converted lead); “Action 12” (submit lead form), which is not sent" in told.said
     assert "secondary" in told.advice
     assert [] == bidding(inspector, ads, action(12, category=_Category.SUBMIT_LEAD_FORM, primary_for_goal=False))
@@ -285,7 +285,7 @@ def test_two_of_ours_that_both_steer_bidding_are_looked_at(inspector, ads):
     expected = [_expected(), replace(_expected("987654322"), conversion="appointment")]
     (told,) = [each for each in inspector().preflight(expected) if each.subject == "bidding"]
 
-    assert Verdict.DOUBTFUL is told.verdict
+    assert CheckVerdict.DOUBTFUL is told.verdict
     assert "sale “Action 987654321” (converted lead); appointment “Action 987654322” (converted lead)" in told.said
 
 
@@ -293,14 +293,14 @@ def test_conversions_that_bidding_never_learns_from_are_looked_at(inspector, ads
     """They would be sent for nothing."""
     (told,) = bidding(inspector, ads, primary_for_goal=False)
 
-    assert (Verdict.DOUBTFUL, "it learns from none of these conversions") == (told.verdict, told.said)
+    assert (CheckVerdict.DOUBTFUL, "it learns from none of these conversions") == (told.verdict, told.said)
 
 
 def test_without_conversions_the_account_is_looked_at(inspector, ads):
     """There is no action to name, so nothing is uploaded."""
     findings = inspector().preflight([])
 
-    assert ("Google Ads account 1234567890", Verdict.VERIFIED) in _verdicts(findings)
+    assert ("Google Ads account 1234567890", CheckVerdict.VERIFIED) in _verdicts(findings)
     assert ["search"] == [call.method for call in ads.api.calls]
 
 
@@ -316,7 +316,7 @@ def test_past_uploads_are_told_with_what_was_refused(inspector, ads):
     }
     whole, by_action = inspector().diagnose()
 
-    assert ("uploads by GOOGLE_ADS_API", Verdict.FAILED) == (whole.subject, whole.verdict)
+    assert ("uploads by GOOGLE_ADS_API", CheckVerdict.FAILED) == (whole.subject, whole.verdict)
     assert "needs attention: 80 of 100 recorded, 5 not yet decided, last upload 2026-11-01 04:10:00" in whole.said
     assert "see why some were refused: EXPIRED_EVENT 15%" == whole.advice
     assert "uploads to conversion action 987654321 by GOOGLE_ADS_API" == by_action.subject
@@ -328,7 +328,7 @@ def test_summaries_may_not_show_the_other_apis_uploads(inspector, ads):
     ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 2))
     findings = inspector(transport="data_manager").diagnose()
 
-    assert Verdict.FAILED not in {each.verdict for each in findings}
-    assert Verdict.UNREADABLE is findings[-1].verdict
+    assert CheckVerdict.FAILED not in {each.verdict for each in findings}
+    assert CheckVerdict.UNREADABLE is findings[-1].verdict
     assert "may not be among them" in findings[-1].said
     assert 3 == len(findings)

@@ -5,7 +5,7 @@ https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
 
 import pytest
 
-from connectors.records import Expectation, Finding, Target, Verdict
+from connectors.records import CheckFinding, CheckVerdict, Expectation, Target
 
 DATASET = {
     "id": "1234567890",
@@ -31,10 +31,10 @@ def test_dataset_and_token_are_read(meta):
     said = "called “Maison Durand”, of “Durand SARL”, last event received 2026-11-24T05:40:00+0000"
 
     assert [
-        Finding("Meta dataset 1234567890", Verdict.VERIFIED, said),
-        Finding(
+        CheckFinding("Meta dataset 1234567890", CheckVerdict.VERIFIED, said),
+        CheckFinding(
             "Meta access token",
-            Verdict.VERIFIED,
+            CheckVerdict.VERIFIED,
             "valid until 2027-01-01; may use ads_management",
             "Replace it before that day.",
         ),
@@ -49,7 +49,7 @@ def test_a_warning_of_the_versions_end_is_to_be_looked_at(meta):
     meta.say(DATASET, headers={"X-Ad-Api-Version-Warning": "The call has been auto-upgraded"})
     found = [each for each in meta.inspector.preflight([]) if each.subject == "Meta's API v26.0"]
 
-    assert [Verdict.DOUBTFUL] == [each.verdict for each in found]
+    assert [CheckVerdict.DOUBTFUL] == [each.verdict for each in found]
     assert "near its end" in found[0].said
     assert "newer oplead-sync" in found[0].advice
 
@@ -59,7 +59,7 @@ def test_a_failing_server_fails_no_check(meta, code):
     """Whatever error it words, it says nothing of token or dataset."""
     meta.refuse(code, http=503)
 
-    assert {Verdict.UNREADABLE} == {each.verdict for each in meta.inspector.preflight([])}
+    assert {CheckVerdict.UNREADABLE} == {each.verdict for each in meta.inspector.preflight([])}
 
 
 def test_a_token_without_end_says_so(meta):
@@ -73,7 +73,7 @@ def test_a_token_that_is_no_longer_valid_has_failed(meta):
     """Even where the dataset could not be read."""
     meta.say_by_path({"debug_token": _token(is_valid=False)})
 
-    assert Verdict.FAILED is meta.inspector.preflight([])[1].verdict
+    assert CheckVerdict.FAILED is meta.inspector.preflight([])[1].verdict
 
 
 def test_a_dataset_that_is_not_available_has_failed(meta):
@@ -81,7 +81,7 @@ def test_a_dataset_that_is_not_available_has_failed(meta):
     meta.say_by_path({"1234567890": DATASET | {"is_unavailable": True}})
     finding = meta.inspector.preflight([])[0]
 
-    assert Verdict.FAILED is finding.verdict
+    assert CheckVerdict.FAILED is finding.verdict
     assert finding.advice
 
 
@@ -90,26 +90,26 @@ def test_a_dataset_that_never_received_says_so(meta):
     meta.say_by_path({"1234567890": {"id": "1234567890"}})
     said = "the access token sees it, no event received yet"
 
-    assert Finding("Meta dataset 1234567890", Verdict.VERIFIED, said) == meta.inspector.preflight([])[0]
+    assert CheckFinding("Meta dataset 1234567890", CheckVerdict.VERIFIED, said) == meta.inspector.preflight([])[0]
 
 
 @pytest.mark.parametrize(
     ("code", "subcode", "verdict"),
     [
-        (190, 463, Verdict.FAILED),
-        (190, None, Verdict.FAILED),
-        (102, None, Verdict.FAILED),
-        (368, None, Verdict.FAILED),
-        (2635, None, Verdict.FAILED),
-        (3, None, Verdict.UNREADABLE),
-        (10, None, Verdict.UNREADABLE),
-        (200, None, Verdict.UNREADABLE),
-        (100, 33, Verdict.DOUBTFUL),
-        (803, None, Verdict.DOUBTFUL),
-        (100, None, Verdict.UNREADABLE),
-        (4, None, Verdict.UNREADABLE),
-        (2, None, Verdict.UNREADABLE),
-        (987654, None, Verdict.UNREADABLE),
+        (190, 463, CheckVerdict.FAILED),
+        (190, None, CheckVerdict.FAILED),
+        (102, None, CheckVerdict.FAILED),
+        (368, None, CheckVerdict.FAILED),
+        (2635, None, CheckVerdict.FAILED),
+        (3, None, CheckVerdict.UNREADABLE),
+        (10, None, CheckVerdict.UNREADABLE),
+        (200, None, CheckVerdict.UNREADABLE),
+        (100, 33, CheckVerdict.DOUBTFUL),
+        (803, None, CheckVerdict.DOUBTFUL),
+        (100, None, CheckVerdict.UNREADABLE),
+        (4, None, CheckVerdict.UNREADABLE),
+        (2, None, CheckVerdict.UNREADABLE),
+        (987654, None, CheckVerdict.UNREADABLE),
     ],
 )
 def test_only_what_would_stop_sending_too_has_failed(meta, code, subcode, verdict):
@@ -118,9 +118,9 @@ def test_only_what_would_stop_sending_too_has_failed(meta, code, subcode, verdic
     inspector = meta.inspector
     findings = [*inspector.preflight([]), *inspector.diagnose()]
 
-    assert [verdict] * (4 if verdict is Verdict.UNREADABLE else 1) == [finding.verdict for finding in findings]
+    assert [verdict] * (4 if verdict is CheckVerdict.UNREADABLE else 1) == [finding.verdict for finding in findings]
     assert all(str(code) in finding.said for finding in findings)
-    assert verdict is Verdict.UNREADABLE or all(finding.advice for finding in findings)
+    assert verdict is CheckVerdict.UNREADABLE or all(finding.advice for finding in findings)
 
 
 def test_a_wrong_app_secret_has_failed(meta):
@@ -128,7 +128,7 @@ def test_a_wrong_app_secret_has_failed(meta):
     meta.refuse(100, message="Invalid appsecret_proof provided in the API argument", type="GraphMethodException")
     finding = meta.inspector.preflight([])[0]
 
-    assert Verdict.FAILED is finding.verdict
+    assert CheckVerdict.FAILED is finding.verdict
     assert "app_secret" in finding.advice
 
 
@@ -147,7 +147,7 @@ def test_an_answer_that_is_not_metas_is_not_readable(meta, status, body):
     meta.say_bytes(body, status)
     findings = [*meta.inspector.preflight([]), *meta.inspector.diagnose()]
 
-    assert {Verdict.UNREADABLE} == {finding.verdict for finding in findings}
+    assert {CheckVerdict.UNREADABLE} == {finding.verdict for finding in findings}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_nobody_there_has_failed_once_and_names_the_address(meta):
     inspector = meta.inspector
     (finding,) = [*inspector.preflight([]), *inspector.diagnose()]
 
-    assert (Verdict.FAILED, True) == (finding.verdict, "http://127.0.0.1:9" in finding.said)
+    assert (CheckVerdict.FAILED, True) == (finding.verdict, "http://127.0.0.1:9" in finding.said)
     assert "meta.graph_url" in finding.advice
 
 
@@ -190,7 +190,9 @@ def test_a_purchase_without_a_value_is_told_beforehand(meta):
     said = "it is sent as Purchase without a value, which Meta refuses"
     found = meta.inspector.preflight(expected)[2:]
 
-    assert [("conversion sale", Verdict.FAILED, said)] == [(each.subject, each.verdict, each.said) for each in found]
+    assert [("conversion sale", CheckVerdict.FAILED, said)] == [
+        (each.subject, each.verdict, each.said) for each in found
+    ]
 
 
 def test_what_meta_counted_is_told_by_event(meta):
@@ -219,6 +221,6 @@ def test_nothing_counted_says_where_to_look(meta):
     meta.say({"data": []})
     finding = meta.inspector.diagnose()[0]
 
-    assert (Verdict.VERIFIED, "") == (finding.verdict, finding.advice)
+    assert (CheckVerdict.VERIFIED, "") == (finding.verdict, finding.advice)
     assert finding.said.startswith("Meta has counted none lately")
     assert "Events Manager" in finding.said

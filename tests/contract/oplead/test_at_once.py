@@ -13,7 +13,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions
 from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId, UnreadableLead
-from connectors.sandbox.clock import Clock
+from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.server import Server, json_response
 
@@ -266,7 +266,7 @@ class Played:
     """Oplead and a clock of a sandbox: 40 leads, and the sandbox's time of every request."""
 
     def __init__(self, latency=0.0):
-        self.clock = Clock(START)
+        self.clock = VirtualClock(START)
         self.times = []
         self.oplead = Server("oplead", self.answer, Faults(), self.clock.now)
         self.time = Server("clock", self.clock.handle, Faults(), self.clock.now, closed=self.clock.closed)

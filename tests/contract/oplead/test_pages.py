@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead import AuthOptions, PaginationOptions, SinceFilter
+from connectors.oplead import AuthOptions, PaginationOptions, SinceOptions
 
 
 def nothing_known(_id, _digest):
@@ -228,7 +228,7 @@ def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, 
     asked = f"updated_from={quote(expected, safe='')}"
     platform.serve(f"/v1/leads?{asked}&page=1", [lead(1)])
     platform.serve(f"/v1/leads?{asked}&page=2", [])
-    source = open_source(since_filter=SinceFilter("updated_from", written), pagination=PaginationOptions(style="page"))
+    source = open_source(since_filter=SinceOptions("updated_from", written), pagination=PaginationOptions(style="page"))
 
     assert [["L-1"], []] == ids(pull(source, since))
 
@@ -244,7 +244,7 @@ def test_the_end_of_the_time_is_asked_for_where_the_platform_wants_it(
     asked = f"from={quote(from_, safe='')}&to={quote(until, safe='')}"
     platform.serve(f"/v1/leads?{asked}", {"data": [lead(1)]})
     platform.serve("/v1/leads", {"data": [lead(2)]})
-    source = open_source(since_filter=SinceFilter("from", form, "to"))
+    source = open_source(since_filter=SinceOptions("from", form, "to"))
 
     assert [["L-1"]] == ids(pull(source, datetime(2026, 7, 20, 22, 30, tzinfo=UTC)))
     assert [["L-2"]] == ids(pull(source))
@@ -459,7 +459,7 @@ def test_a_part_of_the_list_is_not_held_against_the_total(platform, open_source,
     platform.serve(f"/v1/leads?{asked}page=1", {"data": [lead(1)], "total": 90})
     platform.serve(f"/v1/leads?{asked}page=2", {"data": [lead(2)], "total": 90})
     platform.serve(f"/v1/leads?{asked}page=3", {"data": [], "total": 90})
-    source = open_source(pagination=PaginationOptions(style="page"), since_filter=SinceFilter("from", "date"))
+    source = open_source(pagination=PaginationOptions(style="page"), since_filter=SinceOptions("from", "date"))
 
     if resume is None and since is None:
         with pytest.raises(Misconfigured, match="lists 2"):
@@ -494,7 +494,7 @@ def test_a_list_that_may_be_cut_is_refused_in_every_style(platform, open_source,
 def test_a_round_number_of_changes_is_not_suspected(platform, open_source, lead, style):
     """Twenty leads may well have changed since yesterday."""
     platform.serve("/v1/leads?from=2026-07-20", {"data": [lead(number) for number in range(20)]})
-    source = open_source(pagination=PaginationOptions(style=style), since_filter=SinceFilter("from", "date"))
+    source = open_source(pagination=PaginationOptions(style=style), since_filter=SinceOptions("from", "date"))
 
     assert 20 == len(ids(pull(source, datetime(2026, 7, 20, tzinfo=UTC)))[0])
 

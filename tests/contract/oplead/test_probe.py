@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceFilter
+from connectors.oplead import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe import OpleadProbe
 from connectors.oplead.probe.probe import MOST_QUESTIONS
 from connectors.rate_limit import Pacer
@@ -585,8 +585,8 @@ def test_a_configured_filter_is_kept_where_it_filters(probe):
     """What no usual name would find is tried and kept."""
     listed = List(leads(130), filter=("depuis_le", "updatedAt", iso))
 
-    assert {"param": "depuis_le"} == probe(listed, since_filter=SinceFilter("depuis_le")).suggestion["since_filter"]
-    assert "since_filter" not in probe(listed, since_filter=SinceFilter("depuis_quand")).suggestion
+    assert {"param": "depuis_le"} == probe(listed, since_filter=SinceOptions("depuis_le")).suggestion["since_filter"]
+    assert "since_filter" not in probe(listed, since_filter=SinceOptions("depuis_quand")).suggestion
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])

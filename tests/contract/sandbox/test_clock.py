@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.sandbox.clock import Clock
+from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.server import Server
 
@@ -48,7 +48,7 @@ class Caller:
 @pytest.fixture
 def clock():
     """A clock standing at START."""
-    return Clock(START)
+    return VirtualClock(START)
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_other_pages_are_refused(call, line, status):
 
 def test_nobody_sleeps_for_ever():
     """A sleeper whose time never comes is told so after a bounded real time."""
-    clock = Clock(START, patience=0.05)
+    clock = VirtualClock(START, patience=0.05)
     with Server("clock", clock.handle, Faults(), clock.now, closed=clock.closed) as server:
         worker, sleeper = Caller(server.url), Caller(server.url)
         worker.ask("POST /register")
@@ -308,7 +308,7 @@ def test_nobody_sleeps_for_ever():
 
 def test_stopping_ends_every_sleep():
     """A server that stops does not leave a sleeper's thread behind."""
-    clock = Clock(START)
+    clock = VirtualClock(START)
     server = Server("clock", clock.handle, Faults(), clock.now, closed=clock.closed)
     server.start()
     worker, sleeper = Caller(server.url), Caller(server.url)
@@ -348,7 +348,7 @@ def test_many_callers_keep_one_order(call, clock):
 def test_it_goes_on_where_it_was_saved(clock):
     """A dumped clock loads into a new one."""
     clock.advance(datetime(2026, 9, 3, 3, 30, tzinfo=UTC))
-    resumed = Clock(START)
+    resumed = VirtualClock(START)
     resumed.load(json.loads(json.dumps(clock.dump())))
 
     assert clock.now() == resumed.now()

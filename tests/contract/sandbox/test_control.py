@@ -13,7 +13,7 @@ from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
 from connectors.sandbox.meta.wire import TOKENS
-from connectors.sandbox.oplead.server import ADMIN_KEY, Oplead
+from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES, Shape
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import RULES, Sandbox
@@ -318,7 +318,7 @@ def test_an_accident_befalls_the_leads_from_its_moment_on(control, oplead, sandb
     sandbox.clock.advance(START + timedelta(days=1))
     labels += [oplead("/v1/leads/L-1").json()["status"], oplead("/v1/leads").json()["data"][0]["status"]]
     told = control("GET /state.json").json()["oplead"]["accidents"]
-    resumed = Oplead(sandbox.clock.now)
+    resumed = OpleadPlatform(sandbox.clock.now)
     resumed.load(json.loads(json.dumps(sandbox.oplead.dump())))
     assert control("DELETE /accidents").status == 204
     labels += [oplead("/v1/leads/L-1").json()["status"]]

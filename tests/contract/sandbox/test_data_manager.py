@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.sandbox.google.data_manager.server import DataManager
-from connectors.sandbox.server import Request
+from connectors.sandbox.server import WireRequest
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 CLICK = {"clicked_at": "2026-07-18T08:00:00Z", "customer": "1234567890"}
@@ -36,7 +36,7 @@ class Sandbox:
     def call(self, method: str, path: str, body: object = None, query: dict | None = None) -> tuple[int, dict]:
         """Status and JSON of one raw call."""
         raw = b"" if body is None else json.dumps(body).encode()
-        answer = self.platform.handle(Request(method, path, query or {}, {}, raw))
+        answer = self.platform.handle(WireRequest(method, path, query or {}, {}, raw))
         return answer.status, json.loads(answer.body)
 
 

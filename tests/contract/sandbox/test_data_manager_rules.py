@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google.accounts import Account, Action, Google
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
+from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
 from connectors.sandbox.google.data_manager import checks, rules
 from connectors.sandbox.google.data_manager.server import DataManager
-from connectors.sandbox.server import Response, Server
+from connectors.sandbox.server import Server, WireResponse
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 SHA = "a" * 64
@@ -47,16 +47,18 @@ GOOD = {
     "encoding": "HEX",
 }
 ACCOUNTS = {
-    "1234567890": Account(
+    "1234567890": GoogleAccount(
         managers=frozenset({"1112223333"}),
         actions={
-            "987654322": Action(),
-            "987654323": Action(click_window_days=30, one_per_click=True),
-            "987654324": Action(created_at=NOON - timedelta(hours=5)),
-            "987654399": Action(kind="WEBPAGE"),
+            "987654322": GoogleConversionAction(),
+            "987654323": GoogleConversionAction(click_window_days=30, one_per_click=True),
+            "987654324": GoogleConversionAction(created_at=NOON - timedelta(hours=5)),
+            "987654399": GoogleConversionAction(kind="WEBPAGE"),
         },
     ),
-    "2223334444": Account(managers=frozenset({"1112223333"}), actions={"5": Action()}, enhanced_conversions=False),
+    "2223334444": GoogleAccount(
+        managers=frozenset({"1112223333"}), actions={"5": GoogleConversionAction()}, enhanced_conversions=False
+    ),
 }
 CLICKS = {
     "click-0": {"clicked_at": "2026-07-18T08:00:00Z", "customer": "1234567890"},
@@ -75,7 +77,7 @@ class Wire:
     def __init__(self, server: Server) -> None:
         self.now = NOON
         self.valid = True
-        self.google = Google(ACCOUNTS)
+        self.google = GooglePlatform(ACCOUNTS)
         self.platform = DataManager(lambda: self.now, lambda _: self.valid, self.google)
         self.platform.register_clicks(CLICKS)
         self.faults = server.faults
@@ -107,7 +109,7 @@ class Wire:
 def server() -> Iterator[Server]:
     """One socket for all."""
     failed = checks.failed
-    with Server("data_manager", lambda _: Response(500), Faults(), lambda: NOON, failed=failed) as serving:
+    with Server("data_manager", lambda _: WireResponse(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 
 
@@ -136,7 +138,7 @@ def identifiers(*values: str, kind: str = "emailAddress") -> dict:
 
 
 Break = Callable[[dict], None]
-REFUSED: dict[rules.Answered, list[tuple[Break, str]]] = {
+REFUSED: dict[rules.DataManagerRule, list[tuple[Break, str]]] = {
     rules.SOME_EVENTS: [(lambda b: b.update(events=[]), "events")],
     rules.MAX_EVENTS: [(lambda b: b.update(events=b["events"][:1] * 2001), "events")],
     rules.ENCODING: [(lambda b: b.pop("encoding"), "encoding")],
@@ -313,7 +315,7 @@ REFUSED: dict[rules.Answered, list[tuple[Break, str]]] = {
     ],
     rules.VALUE_CURRENCY: [(lambda b: event(b, conversionValue=1), "events.events[1].currency")],
 }
-FAILED: dict[rules.Answered, list[Break]] = {
+FAILED: dict[rules.DataManagerRule, list[Break]] = {
     rules.CONSENT_KNOWN: [lambda b: event(b, consent=None)],
     rules.CONSENT_GRANTED: [
         lambda b: event(b, consent={"adUserData": "CONSENT_DENIED"}),
@@ -593,8 +595,8 @@ def per_destination(wire: Wire) -> None:
 
 def failing(wire: Wire) -> None:
     """rules.FAILING."""
-    wire.faults.plant(Fault("data_manager", Kind.FAILED_AFTER))
-    wire.faults.plant(Fault("data_manager", Kind.FAILED_AFTER, status=504))
+    wire.faults.plant(PlannedFault("data_manager", FaultKind.FAILED_AFTER))
+    wire.faults.plant(PlannedFault("data_manager", FaultKind.FAILED_AFTER, status=504))
     answers = [wire.ingest(GOOD), wire.ingest(GOOD)]
     wire.now += timedelta(hours=1)
 
@@ -677,7 +679,7 @@ def reason(answer: dict) -> str:
     return answer["error"]["details"][2]["fieldViolations"][0]["reason"]
 
 
-STORIES: dict[rules.Answered, Callable[[Wire], None]] = {
+STORIES: dict[rules.DataManagerRule, Callable[[Wire], None]] = {
     rules.AUTHORISED: unauthorised,
     rules.KNOWN_FIELDS: unknown_fields,
     rules.QUOTA: over_quota,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox import server as http_server
-from connectors.sandbox.faults import Fault, Faults, Kind, parse_fault
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault, parse_fault
 from connectors.sandbox.server import Server, json_response
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -33,7 +33,7 @@ class Platform:
 
     def plant(self, kind, **fields):
         """Plant one fault on this server."""
-        self.faults.plant(Fault("platform", kind, **fields))
+        self.faults.plant(PlannedFault("platform", kind, **fields))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_one_connection_carries_many_requests(platform, url):
 
 def test_status_answers_in_place_of_the_platform(ask, platform, url):
     """Any status, with a Retry-After and a body where asked for; then the platform answers again."""
-    platform.plant(Kind.STATUS, status=429, retry_after=7, body='{"error": "slow"}')
+    platform.plant(FaultKind.STATUS, status=429, retry_after=7, body='{"error": "slow"}')
     answer = ask(url, "GET /")
 
     assert (answer.status, answer.headers["retry-after"], answer.json()) == (429, "7", {"error": "slow"})
@@ -84,7 +84,7 @@ def test_status_answers_in_place_of_the_platform(ask, platform, url):
 
 def test_status_says_503_and_nothing_by_default(ask, platform, url):
     """An unnamed status is an outage without a word."""
-    platform.plant(Kind.STATUS)
+    platform.plant(FaultKind.STATUS)
     answer = ask(url, "GET /")
 
     assert (answer.status, answer.body, answer.headers.get("retry-after")) == (503, b"", None)
@@ -93,7 +93,7 @@ def test_status_says_503_and_nothing_by_default(ask, platform, url):
 @pytest.mark.parametrize(("status", "told"), [(None, 200), (502, 502)])
 def test_html_is_a_page_instead_of_an_answer(ask, platform, url, status, told):
     """What a proxy says comes as HTML, with a good status or a bad one."""
-    platform.plant(Kind.HTML, status=status)
+    platform.plant(FaultKind.HTML, status=status)
     answer = ask(url, "GET /")
 
     assert (told, "text/html") == (answer.status, answer.headers["content-type"])
@@ -103,7 +103,7 @@ def test_html_is_a_page_instead_of_an_answer(ask, platform, url, status, told):
 
 def test_hang_holds_the_request_then_closes(ask, platform, url):
     """No answer comes for the seconds named, and none afterwards."""
-    platform.plant(Kind.HANG, seconds=0.2)
+    platform.plant(FaultKind.HANG, seconds=0.2)
     began = monotonic()
     with pytest.raises(http.client.RemoteDisconnected):
         ask(url, "GET /")
@@ -115,7 +115,7 @@ def test_hang_holds_the_request_then_closes(ask, platform, url):
 def test_stopping_ends_a_hang():
     """A server that stops does not wait for its own fault."""
     platform = Platform()
-    platform.plant(Kind.HANG, seconds=60)
+    platform.plant(FaultKind.HANG, seconds=60)
     platform.server.start()
     with socket.create_connection(("127.0.0.1", platform.server.port), timeout=10) as wire:
         wire.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -160,7 +160,7 @@ def test_a_server_that_never_served_stops_too():
 
 def test_cut_before_keeps_the_request_from_the_platform(ask, platform, url):
     """The connection closes and nothing was done."""
-    platform.plant(Kind.CUT_BEFORE)
+    platform.plant(FaultKind.CUT_BEFORE)
     with pytest.raises(http.client.RemoteDisconnected):
         ask(url, "POST /", b"body")
 
@@ -169,7 +169,7 @@ def test_cut_before_keeps_the_request_from_the_platform(ask, platform, url):
 
 def test_cut_after_lets_the_platform_accept(ask, platform, url):
     """The work is done, and the answer lost."""
-    platform.plant(Kind.CUT_AFTER)
+    platform.plant(FaultKind.CUT_AFTER)
     with pytest.raises(http.client.RemoteDisconnected):
         ask(url, "POST /", b"body")
 
@@ -178,8 +178,8 @@ def test_cut_after_lets_the_platform_accept(ask, platform, url):
 
 def test_failed_after_lets_the_platform_accept_and_says_that_it_failed(ask, platform, url):
     """The work is done; the answer is an error, with the status, the delay and the words asked for."""
-    platform.plant(Kind.FAILED_AFTER)
-    platform.plant(Kind.FAILED_AFTER, status=503, retry_after=7, body='{"error": "busy"}')
+    platform.plant(FaultKind.FAILED_AFTER)
+    platform.plant(FaultKind.FAILED_AFTER, status=503, retry_after=7, body='{"error": "busy"}')
     first, second = ask(url, "POST /", b"a"), ask(url, "POST /", b"b")
 
     assert [b"a", b"b"] == [request.body for request in platform.asked]
@@ -189,7 +189,7 @@ def test_failed_after_lets_the_platform_accept_and_says_that_it_failed(ask, plat
 
 def test_truncated_is_half_of_the_body(ask, platform, url):
     """The work is done, and the JSON does not end."""
-    platform.plant(Kind.TRUNCATED)
+    platform.plant(FaultKind.TRUNCATED)
     answer = ask(url, "GET /")
     whole = ask(url, "GET /").body
 
@@ -201,7 +201,7 @@ def test_truncated_is_half_of_the_body(ask, platform, url):
 
 def test_latency_is_slow_and_right(ask, platform, url):
     """The answer comes late and is the platform's own."""
-    platform.plant(Kind.LATENCY, seconds=0.2)
+    platform.plant(FaultKind.LATENCY, seconds=0.2)
     began = monotonic()
 
     assert ask(url, "GET /").status == 200
@@ -210,14 +210,14 @@ def test_latency_is_slow_and_right(ask, platform, url):
 
 def test_count_and_after_choose_the_requests(ask, platform, url):
     """`after` lets requests pass first, `count` is how many are taken."""
-    platform.plant(Kind.STATUS, after=1, count=2)
+    platform.plant(FaultKind.STATUS, after=1, count=2)
 
     assert [ask(url, "GET /").status for _ in range(4)] == [200, 503, 503, 200]
 
 
 def test_path_chooses_the_requests(ask, platform, url):
     """Only paths that begin so are taken, and only they count."""
-    platform.plant(Kind.STATUS, path="/v1/leads")
+    platform.plant(FaultKind.STATUS, path="/v1/leads")
 
     assert ask(url, "GET /v1/other").status == 200
     assert ask(url, "GET /v1/leads/L-1").status == 503
@@ -225,22 +225,22 @@ def test_path_chooses_the_requests(ask, platform, url):
 
 def test_faults_of_another_server_pass_by(ask, platform, url):
     """A fault concerns one server."""
-    platform.faults.plant(Fault("another", Kind.STATUS))
+    platform.faults.plant(PlannedFault("another", FaultKind.STATUS))
 
     assert ask(url, "GET /").status == 200
 
 
 def test_faults_queue_up(ask, platform, url):
     """The first planted is the first met."""
-    platform.plant(Kind.STATUS, status=500)
-    platform.plant(Kind.STATUS, status=502)
+    platform.plant(FaultKind.STATUS, status=500)
+    platform.plant(FaultKind.STATUS, status=502)
 
     assert [ask(url, "GET /").status for _ in range(3)] == [500, 502, 200]
 
 
 def test_clearing_takes_them_away(ask, platform, url):
     """After `clear` nothing fails."""
-    platform.plant(Kind.STATUS, count=9)
+    platform.plant(FaultKind.STATUS, count=9)
     platform.faults.clear()
 
     assert ask(url, "GET /").status == 200
@@ -248,8 +248,8 @@ def test_clearing_takes_them_away(ask, platform, url):
 
 def test_the_log_tells_what_was_asked(ask, platform, url):
     """Method, path, clock time, status and fault; None where the platform saw nothing."""
-    platform.plant(Kind.CUT_AFTER, path="/lost")
-    platform.plant(Kind.CUT_BEFORE, path="/gone")
+    platform.plant(FaultKind.CUT_AFTER, path="/lost")
+    platform.plant(FaultKind.CUT_BEFORE, path="/gone")
     ask(url, "GET /here?page=2")
     for path in ("/lost", "/gone"):
         with pytest.raises(http.client.RemoteDisconnected):
@@ -268,7 +268,7 @@ def test_the_log_tells_what_was_asked(ask, platform, url):
 
 def test_the_log_keeps_no_query_of_a_refused_request(ask, platform, url):
     """A token put in the wrong place is not written down."""
-    platform.plant(Kind.STATUS, status=400)
+    platform.plant(FaultKind.STATUS, status=400)
     ask(url, "GET /?token=secret")
 
     assert platform.server.log.dump()["log"][0]["query"] == {}
@@ -331,6 +331,6 @@ def test_a_fault_is_read_from_json():
         "seconds": 0.5,
         "body": "{}",
     }
-    expected = Fault("oplead", Kind.STATUS, 2, 1, "/v1", 429, 30, 0.5, "{}")
+    expected = PlannedFault("oplead", FaultKind.STATUS, 2, 1, "/v1", 429, 30, 0.5, "{}")
 
     assert expected == parse_fault(document, frozenset({"oplead"}))

@@ -11,8 +11,8 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.faults import Fault, Kind
-from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.faults import FaultKind, PlannedFault
+from connectors.sandbox.google.ads_api.api import GoogleAdsApi
 from connectors.sandbox.google.ads_api.memory import read_rulings
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
@@ -161,33 +161,33 @@ def test_stopping_frees_the_port(tmp_path):
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        ({"kind": Kind.STATUS}, "UNAVAILABLE"),
-        ({"kind": Kind.STATUS, "status": 400}, "INVALID_ARGUMENT"),
-        ({"kind": Kind.STATUS, "status": 401}, "UNAUTHENTICATED"),
-        ({"kind": Kind.STATUS, "status": 403}, "PERMISSION_DENIED"),
-        ({"kind": Kind.STATUS, "status": 500}, "INTERNAL"),
-        ({"kind": Kind.STATUS, "status": 502}, "UNAVAILABLE"),
-        ({"kind": Kind.STATUS, "status": 504}, "DEADLINE_EXCEEDED"),
-        ({"kind": Kind.STATUS, "status": 418}, "UNKNOWN"),
-        ({"kind": Kind.HTML}, "UNKNOWN"),
-        ({"kind": Kind.CUT_BEFORE}, "UNAVAILABLE"),
-        ({"kind": Kind.HANG, "seconds": 0.05}, "UNAVAILABLE"),
+        ({"kind": FaultKind.STATUS}, "UNAVAILABLE"),
+        ({"kind": FaultKind.STATUS, "status": 400}, "INVALID_ARGUMENT"),
+        ({"kind": FaultKind.STATUS, "status": 401}, "UNAUTHENTICATED"),
+        ({"kind": FaultKind.STATUS, "status": 403}, "PERMISSION_DENIED"),
+        ({"kind": FaultKind.STATUS, "status": 500}, "INTERNAL"),
+        ({"kind": FaultKind.STATUS, "status": 502}, "UNAVAILABLE"),
+        ({"kind": FaultKind.STATUS, "status": 504}, "DEADLINE_EXCEEDED"),
+        ({"kind": FaultKind.STATUS, "status": 418}, "UNKNOWN"),
+        ({"kind": FaultKind.HTML}, "UNKNOWN"),
+        ({"kind": FaultKind.CUT_BEFORE}, "UNAVAILABLE"),
+        ({"kind": FaultKind.HANG, "seconds": 0.05}, "UNAVAILABLE"),
     ],
     ids=str,
 )
 def test_a_fault_in_front_keeps_the_call_from_the_platform(sandbox, upload, fault, code):
     """The status has the number's sense, no GoogleAdsFailure comes with it, and nothing is counted."""
-    sandbox.faults.plant(Fault("google_ads", **fault))
+    sandbox.faults.plant(PlannedFault("google_ads", **fault))
     reply = upload()
 
     assert (code, None) == (reply.code, reply.failure)
     assert [] == booked(sandbox)
 
 
-@pytest.mark.parametrize(("kind", "code"), [(Kind.CUT_AFTER, "UNAVAILABLE"), (Kind.TRUNCATED, "INTERNAL")])
+@pytest.mark.parametrize(("kind", "code"), [(FaultKind.CUT_AFTER, "UNAVAILABLE"), (FaultKind.TRUNCATED, "INTERNAL")])
 def test_a_fault_behind_loses_only_the_answer(sandbox, upload, kind, code):
     """The platform has counted what the caller does not know of; the replay tells."""
-    sandbox.faults.plant(Fault("google_ads", kind))
+    sandbox.faults.plant(PlannedFault("google_ads", kind))
     lost = upload(row(0))
 
     assert (code, None) == (lost.code, lost.failure)
@@ -197,7 +197,7 @@ def test_a_fault_behind_loses_only_the_answer(sandbox, upload, kind, code):
 
 def test_a_hanging_call_ends_with_its_caller(sandbox, upload):
     """The caller's deadline passes; the server lets go soon, and stopping does not wait for the hang."""
-    sandbox.faults.plant(Fault("google_ads", Kind.HANG, seconds=60))
+    sandbox.faults.plant(PlannedFault("google_ads", FaultKind.HANG, seconds=60))
     begun = time.monotonic()
 
     assert "DEADLINE_EXCEEDED" == upload(timeout=0.2).code
@@ -208,7 +208,7 @@ def test_a_hanging_call_ends_with_its_caller(sandbox, upload):
 
 def test_a_slow_answer_is_an_answer(sandbox, upload):
     """Latency alone changes nothing."""
-    sandbox.faults.plant(Fault("google_ads", Kind.LATENCY, seconds=0.05))
+    sandbox.faults.plant(PlannedFault("google_ads", FaultKind.LATENCY, seconds=0.05))
 
     assert "OK" == upload().code
     assert 3 == len(booked(sandbox))
@@ -216,7 +216,7 @@ def test_a_slow_answer_is_an_answer(sandbox, upload):
 
 def test_faults_meet_the_path_they_name_by_either_port(sandbox, dialled):
     """A fault for uploads takes no search, and is the same fault by TLS."""
-    sandbox.faults.plant(Fault("google_ads", Kind.CUT_BEFORE, path=PATH))
+    sandbox.faults.plant(PlannedFault("google_ads", FaultKind.CUT_BEFORE, path=PATH))
     with dialled(sandbox.addresses["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
         search = call("/google.ads.googleads.v26.services.GoogleAdsService/Search", b"", METADATA)
         reply = call(PATH, message(), METADATA)
@@ -226,8 +226,8 @@ def test_faults_meet_the_path_they_name_by_either_port(sandbox, dialled):
 
 def test_calls_are_logged_by_status(sandbox, upload):
     """What the platform answered, whether or not a fault let it through; None where it saw nothing."""
-    for kind in (Kind.CUT_BEFORE, Kind.CUT_AFTER):
-        sandbox.faults.plant(Fault("google_ads", kind))
+    for kind in (FaultKind.CUT_BEFORE, FaultKind.CUT_AFTER):
+        sandbox.faults.plant(PlannedFault("google_ads", kind))
         upload(row(0))
     upload()
     log = sandbox.control.servers["google_ads"].log.dump()
@@ -301,7 +301,7 @@ def test_an_error_without_a_row_fails_the_whole_upload(sandbox, upload):
 )
 def test_another_shape_is_no_ruling(document):
     """ValueError, and nothing is planted."""
-    platform = GoogleAds(lambda: START, lambda _: None)
+    platform = GoogleAdsApi(lambda: START, lambda _: None)
 
     with pytest.raises(ValueError, match=r"ruling|error"):
         platform.plant_rulings({"fine": {"number": 5}, "sale-1": document})
@@ -475,4 +475,4 @@ def test_an_older_state_still_opens(tmp_path, ask):
 def test_a_switch_has_only_its_positions(name, value):
     """ValueError for all else."""
     with pytest.raises(ValueError, match="is one of"):
-        GoogleAds(lambda: START, lambda _: None).switch(name, value)
+        GoogleAdsApi(lambda: START, lambda _: None).switch(name, value)

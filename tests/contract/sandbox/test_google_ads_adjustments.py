@@ -8,12 +8,12 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.book import Acceptance
-from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google.accounts import Account, Action, Google
+from connectors.sandbox.book import GoogleAcceptance
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
+from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
 from connectors.sandbox.google.ads_api import adjustment_rules as ads_api_adjustment_rules
 from connectors.sandbox.google.ads_api import rules as ads_api_rules
-from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.api import GoogleAdsApi
 from connectors.sandbox.google.ads_api.server import GoogleAdsServer
 from connectors.sandbox.page import render
 
@@ -23,18 +23,18 @@ ADWORDS = "https://www.googleapis.com/auth/adwords"
 CUSTOMER, MANAGER, OTHER = "1234567890", "1112223333", "2223334444"
 SALE, YOUNG, PAUSED, FIXED, WEB, CALLS = "11", "12", "13", "14", "15", "16"
 ACCOUNTS = {
-    CUSTOMER: Account(
+    CUSTOMER: GoogleAccount(
         managers=frozenset({MANAGER}),
         actions={
-            SALE: Action(),
-            YOUNG: Action(created_at=NOON - timedelta(hours=5, minutes=59)),
-            PAUSED: Action(status="HIDDEN"),
-            FIXED: Action(always_default_value=True),
-            WEB: Action(kind="WEBPAGE"),
-            CALLS: Action(kind="UPLOAD_CALLS"),
+            SALE: GoogleConversionAction(),
+            YOUNG: GoogleConversionAction(created_at=NOON - timedelta(hours=5, minutes=59)),
+            PAUSED: GoogleConversionAction(status="HIDDEN"),
+            FIXED: GoogleConversionAction(always_default_value=True),
+            WEB: GoogleConversionAction(kind="WEBPAGE"),
+            CALLS: GoogleConversionAction(kind="UPLOAD_CALLS"),
         },
     ),
-    OTHER: Account(managers=frozenset({MANAGER}), actions={"21": Action()}),
+    OTHER: GoogleAccount(managers=frozenset({MANAGER}), actions={"21": GoogleConversionAction()}),
 }
 METADATA = {"authorization": "Bearer good", "login-customer-id": MANAGER}
 UNSPECIFIED, UNKNOWN, RETRACTION, RESTATEMENT, ENHANCEMENT = 0, 1, 2, 3, 4
@@ -70,7 +70,7 @@ def counted(name, **change):
         "at": "2026-07-10T10:00:00+00:00",
         "api": "google_ads",
     }
-    return Acceptance(**{**fields, **change})
+    return GoogleAcceptance(**{**fields, **change})
 
 
 BOOK = (
@@ -122,8 +122,8 @@ class Wire:
     def __init__(self, call, server):
         self.call = call
         self.now = NOON
-        self.google = Google(ACCOUNTS)
-        self.platform = GoogleAds(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
+        self.google = GooglePlatform(ACCOUNTS)
+        self.platform = GoogleAdsApi(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
         self.faults = server.faults
         for event in BOOK:
             self.google.book.accept(event)
@@ -559,16 +559,16 @@ def test_a_restatement_without_a_currency_is_in_the_accounts(wire):
 @pytest.mark.parametrize(
     ("kind", "code", "is_taken"),
     [
-        (Kind.CUT_AFTER, "UNAVAILABLE", True),
-        (Kind.TRUNCATED, "INTERNAL", True),
-        (Kind.CUT_BEFORE, "UNAVAILABLE", False),
-        (Kind.HTML, "UNKNOWN", False),
-        (Kind.HANG, "UNAVAILABLE", False),
+        (FaultKind.CUT_AFTER, "UNAVAILABLE", True),
+        (FaultKind.TRUNCATED, "INTERNAL", True),
+        (FaultKind.CUT_BEFORE, "UNAVAILABLE", False),
+        (FaultKind.HTML, "UNKNOWN", False),
+        (FaultKind.HANG, "UNAVAILABLE", False),
     ],
 )
 def test_planted_faults_meet_adjustments_too(wire, kind, code, is_taken):
     """By their path, and as everywhere: behind the platform or in front of it."""
-    wire.faults.plant(Fault("google_ads", kind, path=PATH, seconds=0.05))
+    wire.faults.plant(PlannedFault("google_ads", kind, path=PATH, seconds=0.05))
     answer = wire.adjust(request(RETRACTED))
 
     assert (code, []) == (answer.code, answer.failed)
@@ -577,7 +577,7 @@ def test_planted_faults_meet_adjustments_too(wire, kind, code, is_taken):
 
 def test_a_throttled_adjustment_tells_when_to_come_again(wire):
     """A planted 429 has its quota's failure."""
-    wire.faults.plant(Fault("google_ads", Kind.STATUS, status=429, retry_after=90))
+    wire.faults.plant(PlannedFault("google_ads", FaultKind.STATUS, status=429, retry_after=90))
     answer = wire.adjust(GOOD)
 
     assert ("RESOURCE_EXHAUSTED", "RESOURCE_TEMPORARILY_EXHAUSTED") == (answer.code, answer.failed[0][2])

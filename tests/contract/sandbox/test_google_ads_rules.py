@@ -10,10 +10,10 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as uploads
 from google.ads.googleads.v26.services.types import google_ads_service as questions
 
-from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google.accounts import Account, Action, Google
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
+from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
 from connectors.sandbox.google.ads_api import rules
-from connectors.sandbox.google.ads_api.api import GoogleAds
+from connectors.sandbox.google.ads_api.api import GoogleAdsApi
 from connectors.sandbox.google.ads_api.server import GoogleAdsServer
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
@@ -26,18 +26,20 @@ CUSTOMER, MANAGER, SHUT, WITHOUT = "1234567890", "1112223333", "5556667777", "22
 SHA, OLD_SHA = "a" * 64, "b" * 64
 SALE, ONCE, YOUNG, PAUSED = "987654322", "987654323", "987654324", "987654325"
 ACCOUNTS = {
-    CUSTOMER: Account(
+    CUSTOMER: GoogleAccount(
         managers=frozenset({MANAGER}),
         actions={
-            SALE: Action(name="Vente signée"),
-            ONCE: Action(click_window_days=30, one_per_click=True),
-            YOUNG: Action(created_at=NOON - timedelta(hours=5)),
-            PAUSED: Action(status="HIDDEN"),
-            "987654399": Action(kind="WEBPAGE"),
+            SALE: GoogleConversionAction(name="Vente signée"),
+            ONCE: GoogleConversionAction(click_window_days=30, one_per_click=True),
+            YOUNG: GoogleConversionAction(created_at=NOON - timedelta(hours=5)),
+            PAUSED: GoogleConversionAction(status="HIDDEN"),
+            "987654399": GoogleConversionAction(kind="WEBPAGE"),
         },
     ),
-    WITHOUT: Account(managers=frozenset({MANAGER}), actions={"5": Action()}, enhanced_conversions=False),
-    SHUT: Account(managers=frozenset({MANAGER}), actions={}, enabled=False),
+    WITHOUT: GoogleAccount(
+        managers=frozenset({MANAGER}), actions={"5": GoogleConversionAction()}, enhanced_conversions=False
+    ),
+    SHUT: GoogleAccount(managers=frozenset({MANAGER}), actions={}, enabled=False),
 }
 CLICKS = {
     "click-0": ("2026-07-18T08:00:00Z", CUSTOMER),
@@ -117,8 +119,8 @@ class Wire:
     def __init__(self, call, server):
         self.call = call
         self.now = NOON
-        self.google = Google(ACCOUNTS)
-        self.platform = GoogleAds(lambda: self.now, scopes, self.google)
+        self.google = GooglePlatform(ACCOUNTS)
+        self.platform = GoogleAdsApi(lambda: self.now, scopes, self.google)
         self.google.register_clicks(
             {key: {"clicked_at": at, "customer": customer} for key, (at, customer) in CLICKS.items()}, self.now
         )
@@ -404,8 +406,8 @@ def story(*told):
 @story(rules.FAILING)
 def failing(wire):
     """The row is counted, and the call has failed; asked again, the platform says that it has it."""
-    wire.faults.plant(Fault("google_ads", Kind.FAILED_AFTER))
-    wire.faults.plant(Fault("google_ads", Kind.FAILED_AFTER, status=503))
+    wire.faults.plant(PlannedFault("google_ads", FaultKind.FAILED_AFTER))
+    wire.faults.plant(PlannedFault("google_ads", FaultKind.FAILED_AFTER, status=503))
     first, second, again = (wire.upload(good()) for _ in range(3))
 
     assert [("INTERNAL", "INTERNAL_ERROR"), ("UNAVAILABLE", "INTERNAL_ERROR")] == [
@@ -442,7 +444,7 @@ def closed(wire):
 @story(rules.QUOTA_DETAILS)
 def exhausted(wire):
     """A planted 429 tells when to come again, deep in the metadata."""
-    wire.faults.plant(Fault("google_ads", Kind.STATUS, status=429, retry_after=90))
+    wire.faults.plant(PlannedFault("google_ads", FaultKind.STATUS, status=429, retry_after=90))
     answer = wire.upload(GOOD)
 
     assert "RESOURCE_EXHAUSTED" == answer.code

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.meta.server import SWITCHES, Meta
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
+from connectors.sandbox.meta.server import SWITCHES, MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
-from connectors.sandbox.server import Request, Response, Server
+from connectors.sandbox.server import Server, WireRequest, WireResponse
 
 NOON = datetime(2026, 9, 15, 12, tzinfo=UTC)
 SECONDS = int(NOON.timestamp())
@@ -25,11 +25,11 @@ class Platform:
     def __init__(self, ask) -> None:
         self.ask = ask
         self.now = NOON
-        self.meta = Meta(lambda: self.now)
+        self.meta = MetaPlatform(lambda: self.now)
         self.faults = Faults()
         self.server = Server("meta", self.handle, self.faults, lambda: self.now)
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: WireRequest) -> WireResponse:
         """Answer by whichever platform there is now."""
         return self.meta.handle(request)
 
@@ -38,9 +38,9 @@ class Platform:
         headers = {"Authorization": f"Bearer {TOKENS[dataset]}", "Content-Type": "application/json"}
         return self.ask(self.server.url, f"POST /v26.0/{dataset}/events", {"data": list(events)}, headers)
 
-    def restarted(self) -> Meta:
+    def restarted(self) -> MetaPlatform:
         """Another platform that was given this one's state by way of JSON."""
-        other = Meta(lambda: self.now)
+        other = MetaPlatform(lambda: self.now)
         other.load(json.loads(json.dumps(self.meta.dump())))
         return other
 
@@ -153,7 +153,7 @@ def test_click_kinds(platform):
 
 def test_an_answer_cut_off_leaves_the_events_counted(platform):
     """The duplicate case: Meta has taken what its caller never hears of, and counts it once when it comes again."""
-    platform.faults.plant(Fault("meta", Kind.CUT_AFTER))
+    platform.faults.plant(PlannedFault("meta", FaultKind.CUT_AFTER))
     with pytest.raises(ConnectionError):
         platform.send(event())
     after_cut = platform.meta.book()[0]["accepted"]

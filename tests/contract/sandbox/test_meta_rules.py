@@ -11,12 +11,12 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from connectors.sandbox.faults import Fault, Faults, Kind
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.meta import rules
 from connectors.sandbox.meta import wire as meta_wire
-from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
-from connectors.sandbox.server import Response, Server
+from connectors.sandbox.server import Server, WireResponse
 
 NOON = datetime(2026, 9, 15, 12, tzinfo=UTC)
 SECONDS = int(NOON.timestamp())
@@ -48,7 +48,7 @@ class Wire:
 
     def __init__(self, server: Server) -> None:
         self.now = NOON
-        self.platform = Meta(lambda: self.now)
+        self.platform = MetaPlatform(lambda: self.now)
         self.faults = server.faults
         server.handler = self.platform.handle
         self.address = urlsplit(server.url).netloc
@@ -84,7 +84,7 @@ class Wire:
 def server() -> Iterator[Server]:
     """One socket for all."""
     failed = meta_wire.failed_response
-    with Server("meta", lambda _: Response(500), Faults(), lambda: NOON, failed=failed) as serving:
+    with Server("meta", lambda _: WireResponse(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 
 
@@ -124,7 +124,7 @@ def field(wire: Wire) -> str:
 
 
 STORE = {"action_source": "physical_store"}
-REFUSED: dict[rules.Answered, list[tuple[dict, str]]] = {
+REFUSED: dict[rules.MetaRule, list[tuple[dict, str]]] = {
     rules.SHAPE: [
         (sale(evnt_id="x"), ""),
         (user(fbc=FBC, email=SHA), "['user_data']"),
@@ -218,7 +218,7 @@ REFUSED: dict[rules.Answered, list[tuple[dict, str]]] = {
 @pytest.mark.parametrize(
     ("rule", "event", "place"),
     [(rule, *case) for rule, cases in REFUSED.items() for case in cases],
-    ids=lambda each: each.rule if isinstance(each, rules.Answered) else "",
+    ids=lambda each: each.rule if isinstance(each, rules.MetaRule) else "",
 )
 def test_a_broken_event_refuses_the_request(wire, rule, event, place):
     """Each rule about one event, behind a good one: code, subcode, place, the vendor's envelope, nothing counted."""
@@ -498,8 +498,8 @@ def received_none(wire: Wire) -> None:
 
 def failing(wire: Wire) -> None:
     """rules.FAILING."""
-    wire.faults.plant(Fault("meta", Kind.FAILED_AFTER, count=2))
-    wire.faults.plant(Fault("meta", Kind.FAILED_AFTER, status=503, body='{"error": {"code": 1}}'))
+    wire.faults.plant(PlannedFault("meta", FaultKind.FAILED_AFTER, count=2))
+    wire.faults.plant(PlannedFault("meta", FaultKind.FAILED_AFTER, status=503, body='{"error": {"code": 1}}'))
     answers = [wire.send(SALE), wire.send(LEAD), wire.send(LEAD)]
 
     assert [(500, 2), (500, 2), (503, 1)] == [(status, body["error"]["code"]) for status, body in answers]
@@ -652,7 +652,7 @@ def tokens(wire: Wire) -> None:
     assert (False, 190) == (unknown["is_valid"], unknown["error"]["code"])
 
 
-STORIES: dict[rules.Answered, Callable[[Wire], None]] = {
+STORIES: dict[rules.MetaRule, Callable[[Wire], None]] = {
     rules.VERSION: versions,
     rules.KNOWN_PATH: paths,
     rules.TOKEN_PLACE: token_places,

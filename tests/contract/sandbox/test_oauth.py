@@ -13,7 +13,7 @@ from google.oauth2 import service_account
 
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.google.oauth import ADWORDS, CLIENT_EMAIL, RULES, OAuth, new_key, read_key
-from connectors.sandbox.server import Request, Server
+from connectors.sandbox.server import Server, WireRequest
 
 NOW = 1_790_000_000.0
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
@@ -79,7 +79,7 @@ def form(assertion, **others):
 
 def bearer(token):
     """An API request that carries this token."""
-    return Request("GET", "/", {}, {"authorization": f"Bearer {token}"}, b"")
+    return WireRequest("GET", "/", {}, {"authorization": f"Bearer {token}"}, b"")
 
 
 def token(ask, url, claims=CLAIMS):
@@ -227,7 +227,7 @@ def test_without_a_known_token_nothing_is_authorised(oauth, value):
     """Nobody gets in without a token of ours."""
     headers = {} if value is None else {"authorization": value}
 
-    assert not oauth.authorised(Request("GET", "/", {}, headers, b""))
+    assert not oauth.authorised(WireRequest("GET", "/", {}, headers, b""))
 
 
 def test_revoking_ends_the_tokens_given_out(ask, url, oauth):

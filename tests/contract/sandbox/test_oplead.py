@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.oplead.server import ADMIN_KEY, RULES, SUPPLIER_KEY, SWITCHES, Oplead
+from connectors.sandbox.oplead.server import ADMIN_KEY, RULES, SUPPLIER_KEY, SWITCHES, OpleadPlatform
 from connectors.sandbox.server import Server
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -53,7 +53,7 @@ def clock():
 def oplead(clock):
     """An Oplead with 250 leads."""
     population = {f"L-{number}": lead(number) for number in range(250)}
-    return Oplead(clock.now, lambda _: population)
+    return OpleadPlatform(clock.now, lambda _: population)
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_status_dates_are_served_by_switch(get, oplead, position, served):
 
 def test_a_lead_that_is_no_object_is_served(ask, clock):
     """What a population breaks on purpose passes every switch."""
-    oplead = Oplead(clock.now, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
+    oplead = OpleadPlatform(clock.now, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
     oplead.switch("filters", True)
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
         answer = ask(server.url, "GET /v1/leads?updated_since=2026-01-01", headers=KEY)
@@ -312,7 +312,7 @@ def test_a_lead_that_is_no_object_is_served(ask, clock):
 
 def test_leads_are_those_of_the_moment(ask, clock):
     """The population is asked at the sandbox's time."""
-    oplead = Oplead(clock.now, lambda now: {"L-1": lead(1)} if now > START else {})
+    oplead = OpleadPlatform(clock.now, lambda now: {"L-1": lead(1)} if now > START else {})
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
         before = ask(server.url, "GET /v1/leads/L-1", headers=KEY).status
         clock.pass_(seconds=1)
@@ -374,7 +374,7 @@ def test_it_goes_on_where_it_was_saved(ask, oplead, clock):
     oplead.put("L-500", lead(500))
     oplead.delete("L-0")
     oplead.switch("pagination", "page")
-    resumed = Oplead(clock.now)
+    resumed = OpleadPlatform(clock.now)
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
         for _ in range(99):
             ask(server.url, "GET /v1/leads/L-1", headers=KEY)

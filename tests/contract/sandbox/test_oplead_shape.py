@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.oplead.server import ADMIN_KEY, SUPPLIER_KEY, Oplead
+from connectors.sandbox.oplead.server import ADMIN_KEY, SUPPLIER_KEY, OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES, Shape
 from connectors.sandbox.server import Server
 from tests.contract.sandbox.test_oplead import START
@@ -148,7 +148,7 @@ def numbered(number):
 def oplead():
     """An Oplead with 250 leads."""
     population = {f"L-{number}": numbered(number) for number in range(250)}
-    return Oplead(lambda: START, lambda _: population)
+    return OpleadPlatform(lambda: START, lambda _: population)
 
 
 @pytest.fixture
@@ -615,7 +615,7 @@ def test_people_stand_in_one_place(written, position, said):
 
 def test_a_lead_that_is_no_object_keeps_its_shape(ask):
     """What a population breaks on purpose passes every axis; in a list of ids it stays as it is."""
-    oplead = Oplead(lambda: START, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
+    oplead = OpleadPlatform(lambda: START, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
     oplead.shape = Shape(names="french", ids="uuid", status="code", list_has_details="ids", contact="customer")
     with Server("oplead", oplead.handle, Faults(), lambda: START) as server:
         answer = ask(server.url, "GET /v1/leads", headers=KEY)

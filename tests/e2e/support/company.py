@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from sqlmodel import Session, select
 
 from connectors.sandbox import demo
-from connectors.sandbox.faults import Fault, Kind
+from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.population.company import wall_clock
@@ -216,7 +216,7 @@ class Company:
 
     def fail(self, server, kind, **more):
         """Plant a fault."""
-        self.sandbox.faults.plant(Fault(server, Kind(kind), **more))
+        self.sandbox.faults.plant(PlannedFault(server, FaultKind(kind), **more))
 
     def heal(self):
         """Take every planted fault away."""

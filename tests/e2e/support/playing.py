@@ -19,10 +19,10 @@ from sqlmodel import select
 
 from connectors.google_ads import sink as google_limits
 from connectors.meta import sink as meta_limits
-from connectors.sandbox.google.ads_api.api import GoogleAds
-from connectors.sandbox.google.ads_api.refusals import Refusal
+from connectors.sandbox.google.ads_api.api import GoogleAdsApi
+from connectors.sandbox.google.ads_api.refusals import CallRefusal
 from connectors.sandbox.google.data_manager.server import DataManager
-from connectors.sandbox.meta.server import Meta
+from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
@@ -98,7 +98,7 @@ class Played:
 
 def _refused_rows(answer):
     """The rows of an upload that were refused; None where the call was."""
-    if isinstance(answer, Refusal):
+    if isinstance(answer, CallRefusal):
         return None
     status = UploadClickConversionsResponse.pb(UploadClickConversionsResponse.deserialize(answer)).partial_failure_error
     failures = [GoogleAdsFailure.pb(GoogleAdsFailure.deserialize(one.value)) for one in status.details]
@@ -148,7 +148,11 @@ def _played(variant, way, wires):
     nights = sorted({datetime.fromisoformat(night["at"]) for case in cases for night in nights_of(case)})
     result = Played(wires)
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
-        for platform, note in ((DataManager, result.data_manager), (GoogleAds, result.google_ads), (Meta, result.meta)):
+        for platform, note in (
+            (DataManager, result.data_manager),
+            (GoogleAdsApi, result.google_ads),
+            (MetaPlatform, result.meta),
+        ):
             patch.setattr(platform, "handle", _noted(platform.handle, note))
         for module, name in BATCHES if way.alone else ():
             patch.setattr(module, name, dataclasses.replace(getattr(module, name), batch=1))

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from connectors.records import ClickIdKind
 from jobs.alerts.detectors import (
-    Begun,
-    Fields,
-    Sample,
-    Share,
+    ClickIdShare,
+    ConfiguredFields,
+    QualifiedConversion,
+    SampledLead,
     collapsed_share,
     damaged_ids,
     empty_fields,
@@ -17,7 +17,7 @@ from jobs.alerts.detectors import (
     stopped_clicks,
     stopped_tonight,
 )
-from jobs.rules.model import Answer
+from jobs.rules.model import ConsentAnswer
 
 CONSENT, CLICK, GOES = "consent_missing", "no_click_id", None
 BARE = "no_click_id: a bare value, and no utm_source tells whose"
@@ -25,7 +25,7 @@ BARE = "no_click_id: a bare value, and no utm_source tells whose"
 
 def begun(*reasons, destination="google_ads"):
     """Sales that qualified, and why each cannot be sent."""
-    return [Begun("sale", destination, reason) for reason in reasons]
+    return [QualifiedConversion("sale", destination, reason) for reason in reasons]
 
 
 def told(tonight, before=()):
@@ -97,23 +97,23 @@ def test_a_where_that_never_let_anyone_in_is_told(count, before, expected):
 
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
 
-FIELDS = Fields("leadData.consent", None, where=("channel",), amounts=("amount",))
+FIELDS = ConfiguredFields("leadData.consent", None, where=("channel",), amounts=("amount",))
 
 
-def sample(consent=Answer.GRANTED, channel="site web", amounts=("amount",), personal=Answer.NOT_ASKED):
+def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",), personal=ConsentAnswer.NOT_ASKED):
     """A lead as it was read."""
-    return Sample(consent, personal, {} if channel is None else {"channel": channel}, frozenset(amounts))
+    return SampledLead(consent, personal, {} if channel is None else {"channel": channel}, frozenset(amounts))
 
 
 @pytest.mark.parametrize(
     ("newest", "entered", "causes"),
     [
         ([sample()] * 20, [sample()] * 20, []),
-        ([sample(Answer.MISSING)] * 20, [], ["field:leadData.consent"]),
-        ([sample(Answer.MISSING)] * 19, [], []),
-        ([sample(Answer.MISSING)] * 19 + [sample()], [], []),
-        ([sample(Answer.MISSING)] * 20 + [sample()] * 30, [], ["field:leadData.consent"]),
-        ([sample(Answer.REFUSED)] * 20, [], []),
+        ([sample(ConsentAnswer.MISSING)] * 20, [], ["field:leadData.consent"]),
+        ([sample(ConsentAnswer.MISSING)] * 19, [], []),
+        ([sample(ConsentAnswer.MISSING)] * 19 + [sample()], [], []),
+        ([sample(ConsentAnswer.MISSING)] * 20 + [sample()] * 30, [], ["field:leadData.consent"]),
+        ([sample(ConsentAnswer.REFUSED)] * 20, [], []),
         ([sample(channel=None)] * 20, [], ["field:channel"]),
         ([sample(channel="<text, 3 characters>")] * 50, [], ["field:channel"]),
         ([sample(channel="<text, 3 characters>")] * 20 + [sample()], [], []),
@@ -131,8 +131,8 @@ def test_a_field_that_is_empty_on_every_lead_is_told(newest, entered, causes):
 
 def test_a_second_signal_is_looked_at_where_it_is_asked_for():
     """A field that nobody named cannot be empty."""
-    newest = [sample(personal=Answer.MISSING)] * 20
-    asked = Fields("leadData.consent", "leadData.ads", where=(), amounts=())
+    newest = [sample(personal=ConsentAnswer.MISSING)] * 20
+    asked = ConfiguredFields("leadData.consent", "leadData.ads", where=(), amounts=())
 
     assert ["field:leadData.ads"] == [each.cause for each in empty_fields(newest, [], asked)]
     assert [] == list(empty_fields(newest, [], FIELDS))
@@ -158,7 +158,7 @@ def test_a_second_signal_is_looked_at_where_it_is_asked_for():
 )
 def test_a_collapse_of_the_share_of_click_ids_is_told(recent, before, alarms):
     """Under a third of what it was, where chance would have left more."""
-    assert alarms == bool(list(collapsed_share(Share(*recent), Share(*before))))
+    assert alarms == bool(list(collapsed_share(ClickIdShare(*recent), ClickIdShare(*before))))
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,19 @@ from itertools import product
 import pytest
 
 from connectors.records import ApiVersion
-from jobs.alerts.detectors import Begun, Silence
+from jobs.alerts.detectors import Anomaly, QualifiedConversion
 from jobs.alerts.incidents import (
     ACTS,
-    Act,
-    CauseId,
-    Destination,
-    Facts,
-    Kind,
-    Numbers,
-    Record,
-    Seen,
-    Waiting,
-    When,
+    DestinationHistory,
+    IncidentAction,
+    IncidentId,
+    IncidentKind,
+    IncidentRecord,
+    IncidentSighting,
+    NightFacts,
+    NightNumbers,
+    Thresholds,
+    WaitingDelivery,
     causes,
     nights,
     seen,
@@ -27,15 +27,15 @@ from jobs.alerts.incidents import (
 from tests.builders import PARIS
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
-WHEN = When()
+WHEN = Thresholds()
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GOOGLE = "google_ads"
 
 
 def facts(**over):
     """A quiet night at one destination."""
-    plain = {"now": NOW, "zone": PARIS, "destinations": (Destination(GOOGLE),), "places": frozenset({GOOGLE})}
-    return Facts(**(plain | over))
+    plain = {"now": NOW, "zone": PARIS, "destinations": (DestinationHistory(GOOGLE),), "places": frozenset({GOOGLE})}
+    return NightFacts(**(plain | over))
 
 
 def found(when=WHEN, **over):
@@ -45,7 +45,7 @@ def found(when=WHEN, **over):
 
 def at(**over):
     """A night at Google alone."""
-    return {"destinations": (Destination(GOOGLE, **over),)}
+    return {"destinations": (DestinationHistory(GOOGLE, **over),)}
 
 
 def test_a_quiet_night_tells_nothing():
@@ -60,7 +60,7 @@ def test_a_source_that_stopped_is_told_with_its_reason():
     """And what to do."""
     (cause,) = found(source_stopped="401 Unauthorized").values()
 
-    assert Kind.SOURCE == cause.id.kind
+    assert IncidentKind.SOURCE == cause.id.kind
     assert "401 Unauthorized" in cause.text
     assert "check --live" in cause.text
 
@@ -69,15 +69,15 @@ def test_each_stopped_destination_and_action_is_a_cause_of_its_own():
     """A destination's name alone, or with the action's."""
     told = found(stopped={GOOGLE: "token revoked", "meta/Purchase": "no such event"})
 
-    assert {(Kind.STOPPED, GOOGLE), (Kind.STOPPED, "meta/Purchase")} == told.keys()
-    assert "token revoked" in told[Kind.STOPPED, GOOGLE].text
+    assert {(IncidentKind.STOPPED, GOOGLE), (IncidentKind.STOPPED, "meta/Purchase")} == told.keys()
+    assert "token revoked" in told[IncidentKind.STOPPED, GOOGLE].text
 
 
 def test_what_is_held_as_a_surge_is_told():
     """With the sentence that says how to agree."""
     told = found(held={GOOGLE: "60 conversions are due: by `run --accept-surge`"})
 
-    assert "--accept-surge" in told[Kind.HELD, GOOGLE].text
+    assert "--accept-surge" in told[IncidentKind.HELD, GOOGLE].text
 
 
 # ── what will expire ─────────────────────────────────────────────────────────────────────────────
@@ -94,15 +94,15 @@ def test_what_is_held_as_a_surge_is_told():
 )
 def test_what_expires_is_told_three_days_before_and_so_on_the_last_night_that_is(left, is_told):
     """The next night, 25 hours later at the longest, may leave less than three days."""
-    told = found(stopped={GOOGLE: "token revoked"}, waiting=(Waiting(GOOGLE, NOW + left),))
+    told = found(stopped={GOOGLE: "token revoked"}, waiting=(WaitingDelivery(GOOGLE, NOW + left),))
 
-    assert is_told == ((Kind.EXPIRING, GOOGLE) in told)
+    assert is_told == ((IncidentKind.EXPIRING, GOOGLE) in told)
 
 
 def test_the_sentence_has_the_number_the_day_and_what_to_do():
     """Of those that expire soon; the others are counted."""
-    waiting = tuple(Waiting(GOOGLE, NOW + days * DAY) for days in (1, 2, 3, 9))
-    told = found(stopped={GOOGLE: "token revoked"}, waiting=waiting)[Kind.EXPIRING, GOOGLE].text
+    waiting = tuple(WaitingDelivery(GOOGLE, NOW + days * DAY) for days in (1, 2, 3, 9))
+    told = found(stopped={GOOGLE: "token revoked"}, waiting=waiting)[IncidentKind.EXPIRING, GOOGLE].text
 
     assert "3 conversions at google_ads expire by 2026-09-13 unless it is mended" in told
     assert "the first at 2026-09-11 05:30" in told
@@ -112,17 +112,17 @@ def test_the_sentence_has_the_number_the_day_and_what_to_do():
 
 def test_what_expires_while_it_is_held_needs_an_agreement():
     """Nothing is broken there."""
-    told = found(held={GOOGLE: "far more"}, waiting=(Waiting(GOOGLE, NOW + DAY),))
+    told = found(held={GOOGLE: "far more"}, waiting=(WaitingDelivery(GOOGLE, NOW + DAY),))
 
-    assert "unless someone agrees by `oplead-sync run --accept-surge`" in told[Kind.EXPIRING, GOOGLE].text
+    assert "unless someone agrees by `oplead-sync run --accept-surge`" in told[IncidentKind.EXPIRING, GOOGLE].text
 
 
 def test_the_settings_may_tell_earlier():
     """`notify_when.expires_within`."""
     when = replace(WHEN, expires_within=5 * DAY)
 
-    assert (Kind.EXPIRING, GOOGLE) in found(
-        when, stopped={GOOGLE: "x"}, waiting=(Waiting(GOOGLE, NOW + 5 * DAY + 25 * HOUR),)
+    assert (IncidentKind.EXPIRING, GOOGLE) in found(
+        when, stopped={GOOGLE: "x"}, waiting=(WaitingDelivery(GOOGLE, NOW + 5 * DAY + 25 * HOUR),)
     )
 
 
@@ -134,21 +134,25 @@ def test_the_settings_may_tell_earlier():
 )
 def test_rejections_are_told_above_five_per_cent_and_from_five_on(rejected, accepted, is_told):
     """Five of a hundred are five per cent, not more."""
-    told = found(**at(tonight=Numbers(sent=9, accepted=accepted, rejected=rejected)))
+    told = found(**at(tonight=NightNumbers(sent=9, accepted=accepted, rejected=rejected)))
 
-    assert is_told == ((Kind.REJECTED, GOOGLE) in told)
+    assert is_told == ((IncidentKind.REJECTED, GOOGLE) in told)
 
 
 def test_rejections_name_leads_and_codes_and_no_more_than_five():
     """As the report does."""
     leads = tuple(f"L-{number}" for number in range(7))
-    told = found(**at(tonight=Numbers(rejected=7, sent=7), rejected_leads=leads, rejected_codes=("INVALID_GCLID",)))
+    told = found(
+        **at(tonight=NightNumbers(rejected=7, sent=7), rejected_leads=leads, rejected_codes=("INVALID_GCLID",))
+    )
 
-    assert "for lead L-0, L-1, L-2, L-3, L-4, …" in told[Kind.REJECTED, GOOGLE].text
-    assert "7 of 7 conversions settled tonight were rejected (INVALID_GCLID)" in told[Kind.REJECTED, GOOGLE].text
+    assert "for lead L-0, L-1, L-2, L-3, L-4, …" in told[IncidentKind.REJECTED, GOOGLE].text
+    assert (
+        "7 of 7 conversions settled tonight were rejected (INVALID_GCLID)" in told[IncidentKind.REJECTED, GOOGLE].text
+    )
 
 
-USUAL = (Numbers(sent=10, accepted=9, rejected=1),) * 7
+USUAL = (NightNumbers(sent=10, accepted=9, rejected=1),) * 7
 """Nine of ten."""
 
 
@@ -164,24 +168,27 @@ USUAL = (Numbers(sent=10, accepted=9, rejected=1),) * 7
 )
 def test_an_acceptance_twenty_points_under_the_usual_is_told(accepted, rejected, before, is_told):
     """Of at least five that were settled, where seven nights say what is usual."""
-    told = found(**at(tonight=Numbers(9, accepted, rejected), before=before))
+    told = found(**at(tonight=NightNumbers(9, accepted, rejected), before=before))
 
-    assert is_told == ((Kind.ACCEPTANCE, GOOGLE) in told)
+    assert is_told == ((IncidentKind.ACCEPTANCE, GOOGLE) in told)
 
 
 def test_nights_that_settled_nothing_say_nothing_of_what_is_usual():
     """They count neither way."""
-    before = (*USUAL, *[Numbers(sent=3)] * 7)
+    before = (*USUAL, *[NightNumbers(sent=3)] * 7)
 
-    assert (Kind.ACCEPTANCE, GOOGLE) in found(**at(tonight=Numbers(9, 7, 3), before=before))
+    assert (IncidentKind.ACCEPTANCE, GOOGLE) in found(**at(tonight=NightNumbers(9, 7, 3), before=before))
 
 
 @pytest.mark.parametrize(("doubtful", "unconfirmed"), [(0, 0), (1, 0), (0, 1)])
 def test_one_lost_answer_is_enough(doubtful, unconfirmed):
     """In doubt or unconfirmed."""
-    told = found(**at(in_doubt=doubtful, tonight=Numbers(unconfirmed=unconfirmed)))
+    told = found(**at(in_doubt=doubtful, tonight=NightNumbers(unconfirmed=unconfirmed)))
 
-    assert (bool(doubtful), bool(unconfirmed)) == ((Kind.IN_DOUBT, GOOGLE) in told, (Kind.UNCONFIRMED, GOOGLE) in told)
+    assert (bool(doubtful), bool(unconfirmed)) == (
+        (IncidentKind.IN_DOUBT, GOOGLE) in told,
+        (IncidentKind.UNCONFIRMED, GOOGLE) in told,
+    )
 
 
 CORRECTIONS = "google_ads corrections"
@@ -189,40 +196,42 @@ CORRECTIONS = "google_ads corrections"
 
 def corrections(**over):
     """What is told of the corrections at Google, where nothing is to be told of its conversions."""
-    of = Destination(CORRECTIONS, corrects=GOOGLE, **over)
-    return found(destinations=(Destination(GOOGLE), of))
+    of = DestinationHistory(CORRECTIONS, corrects=GOOGLE, **over)
+    return found(destinations=(DestinationHistory(GOOGLE), of))
 
 
 def test_corrections_are_told_as_such():
     """Under a cause of their own, so that neither clears the other's."""
-    told = corrections(in_doubt=2, tonight=Numbers(9, 4, 5, 1), rejected_leads=("L-1",), rejected_codes=("TOO_MANY",))
+    told = corrections(
+        in_doubt=2, tonight=NightNumbers(9, 4, 5, 1), rejected_leads=("L-1",), rejected_codes=("TOO_MANY",)
+    )
     titles = {kind: each.title for (kind, _), each in told.items()}
     texts = {kind: each.text for (kind, _), each in told.items()}
 
     assert {CORRECTIONS} == {about for _, about in told}
     assert {
-        Kind.IN_DOUBT: "google_ads: 2 corrections in doubt",
-        Kind.UNCONFIRMED: "google_ads: 1 correction unconfirmed",
-        Kind.REJECTED: "google_ads rejects 50 % of the corrections it settles",
+        IncidentKind.IN_DOUBT: "google_ads: 2 corrections in doubt",
+        IncidentKind.UNCONFIRMED: "google_ads: 1 correction unconfirmed",
+        IncidentKind.REJECTED: "google_ads rejects 50 % of the corrections it settles",
     } == titles
-    assert "2 corrections sent to google_ads, and the answer was lost" in texts[Kind.IN_DOUBT]
-    assert "1 correction sent to google_ads, and nobody will know" in texts[Kind.UNCONFIRMED]
-    assert "5 of 10 corrections settled tonight were rejected (TOO_MANY).\n" in texts[Kind.REJECTED]
-    assert "for lead L-1." in texts[Kind.REJECTED]
+    assert "2 corrections sent to google_ads, and the answer was lost" in texts[IncidentKind.IN_DOUBT]
+    assert "1 correction sent to google_ads, and nobody will know" in texts[IncidentKind.UNCONFIRMED]
+    assert "5 of 10 corrections settled tonight were rejected (TOO_MANY).\n" in texts[IncidentKind.REJECTED]
+    assert "for lead L-1." in texts[IncidentKind.REJECTED]
 
 
-@pytest.mark.parametrize("tonight", [Numbers(), Numbers(9, 6, 4)])
+@pytest.mark.parametrize("tonight", [NightNumbers(), NightNumbers(9, 6, 4)])
 def test_what_is_usual_is_no_measure_of_corrections(tonight):
     """How many a night makes is what becomes of sales."""
-    before = (Numbers(sent=10, accepted=10),) * 7
+    before = (NightNumbers(sent=10, accepted=10),) * 7
     told = corrections(tonight=tonight, before=before)
 
-    assert not {Kind.ACCEPTANCE, Kind.NOTHING_SENT} & {kind for kind, _ in told}
+    assert not {IncidentKind.ACCEPTANCE, IncidentKind.NOTHING_SENT} & {kind for kind, _ in told}
 
 
 def test_where_a_human_decides_the_notice_says_how():
     """`in_doubt: ask`."""
-    assert "`in_doubt: resend`" in found(**at(in_doubt=2, asks_a_human=True))[Kind.IN_DOUBT, GOOGLE].text
+    assert "`in_doubt: resend`" in found(**at(in_doubt=2, asks_a_human=True))[IncidentKind.IN_DOUBT, GOOGLE].text
 
 
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────
@@ -230,7 +239,7 @@ def test_where_a_human_decides_the_notice_says_how():
 
 def sends(*counts):
     """Nights that sent so many."""
-    return tuple(Numbers(sent=count) for count in counts)
+    return tuple(NightNumbers(sent=count) for count in counts)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +255,7 @@ def sends(*counts):
 )
 def test_a_night_without_a_conversion_is_told_where_the_median_is_five(sent, before, is_told):
     """And seven nights at least say so."""
-    assert is_told == ((Kind.NOTHING_SENT, GOOGLE) in found(**at(tonight=Numbers(sent), before=before)))
+    assert is_told == ((IncidentKind.NOTHING_SENT, GOOGLE) in found(**at(tonight=NightNumbers(sent), before=before)))
 
 
 @pytest.mark.parametrize(
@@ -257,15 +266,15 @@ def test_a_night_without_a_conversion_is_not_told_where_its_cause_is(why):
     """One cause, one message."""
     told = found(**at(before=sends(*[9] * 14)), **why)
 
-    assert (Kind.NOTHING_SENT, GOOGLE) not in told
+    assert (IncidentKind.NOTHING_SENT, GOOGLE) not in told
 
 
 def test_every_alarm_of_silence_is_told_with_its_sentence():
     """Each a cause of its own."""
-    told = found(silences=(Silence("field:leadData.consent", "the field is empty"), Silence("click share", "no ids")))
+    told = found(silences=(Anomaly("field:leadData.consent", "the field is empty"), Anomaly("click share", "no ids")))
 
-    assert {(Kind.SILENCE, "field:leadData.consent"), (Kind.SILENCE, "click share")} == told.keys()
-    assert told[Kind.SILENCE, "click share"].text.startswith("No ids\n")
+    assert {(IncidentKind.SILENCE, "field:leadData.consent"), (IncidentKind.SILENCE, "click share")} == told.keys()
+    assert told[IncidentKind.SILENCE, "click share"].text.startswith("No ids\n")
 
 
 # ── what ends ────────────────────────────────────────────────────────────────────────────────────
@@ -277,7 +286,7 @@ def test_a_version_is_told_sixty_days_before_its_end(ends_on, is_told):
     version = ApiVersion("Ads API v1", ends_on, "https://vendor.example/sunset")
     told = found(versions=frozenset({version}))
 
-    assert is_told == ((Kind.ENDS, "Ads API v1") in told)
+    assert is_told == ((IncidentKind.ENDS, "Ads API v1") in told)
 
 
 @pytest.mark.parametrize(
@@ -287,57 +296,64 @@ def test_an_estimate_is_told_as_one(is_estimate, words):
     """Nothing is presented as known that is not."""
     version = ApiVersion("Graph API v1", date(2026, 10, 1), "https://vendor.example/sunset", is_estimate=is_estimate)
 
-    assert words in found(versions=frozenset({version}))[Kind.ENDS, "Graph API v1"].text
+    assert words in found(versions=frozenset({version}))[IncidentKind.ENDS, "Graph API v1"].text
 
 
 # ── until when a cause stands ────────────────────────────────────────────────────────────────────
 
-STOPPED, REJECTED = CauseId(Kind.STOPPED, GOOGLE), CauseId(Kind.REJECTED, GOOGLE)
-ACCEPTANCE, NOTHING = CauseId(Kind.ACCEPTANCE, GOOGLE), CauseId(Kind.NOTHING_SENT, GOOGLE)
-NO_CONSENT, WHERE = CauseId(Kind.SILENCE, "stopped:consent_missing"), CauseId(Kind.SILENCE, "where:sale:google_ads")
-FUNNEL = CauseId(Kind.SILENCE, "where:funnel:sale:google_ads")
+STOPPED, REJECTED = IncidentId(IncidentKind.STOPPED, GOOGLE), IncidentId(IncidentKind.REJECTED, GOOGLE)
+ACCEPTANCE, NOTHING = IncidentId(IncidentKind.ACCEPTANCE, GOOGLE), IncidentId(IncidentKind.NOTHING_SENT, GOOGLE)
+NO_CONSENT, WHERE = (
+    IncidentId(IncidentKind.SILENCE, "stopped:consent_missing"),
+    IncidentId(IncidentKind.SILENCE, "where:sale:google_ads"),
+)
+FUNNEL = IncidentId(IncidentKind.SILENCE, "where:funnel:sale:google_ads")
 
 
 def begun(*reasons):
     """What qualified tonight, and why it was stopped."""
-    return tuple(Begun("sale", GOOGLE, reason) for reason in reasons)
+    return tuple(QualifiedConversion("sale", GOOGLE, reason) for reason in reasons)
 
 
 @pytest.mark.parametrize(
     ("cause", "tonight", "expected"),
     [
-        (STOPPED, {"stopped": {GOOGLE: "x"}}, Seen.FOUND),
-        (STOPPED, {}, Seen.UNKNOWN),
-        (STOPPED, {"reached": frozenset({GOOGLE})}, Seen.GONE),
-        (STOPPED, {"places": frozenset()}, Seen.GONE),
-        (CauseId(Kind.STOPPED, "google_ads/9"), {"places": frozenset({"google_ads/9"})}, Seen.UNKNOWN),
-        (CauseId(Kind.STOPPED, "google_ads (before: 1 by x)"), {}, Seen.GONE),
-        (REJECTED, at(tonight=Numbers(rejected=5)), Seen.FOUND),
-        (REJECTED, at(), Seen.UNKNOWN),
-        (REJECTED, at(tonight=Numbers(accepted=1, rejected=4)), Seen.UNKNOWN),
-        (REJECTED, at(tonight=Numbers(accepted=1)), Seen.GONE),
-        (REJECTED, {"destinations": ()}, Seen.GONE),
-        (ACCEPTANCE, at(tonight=Numbers(accepted=4)), Seen.UNKNOWN),
-        (ACCEPTANCE, at(tonight=Numbers(accepted=5)), Seen.GONE),
-        (NOTHING, at(), Seen.UNKNOWN),
-        (NOTHING, at(tonight=Numbers(sent=1)), Seen.GONE),
-        (NO_CONSENT, {}, Seen.UNKNOWN),
-        (NO_CONSENT, {"begun": begun("consent_missing")}, Seen.UNKNOWN),
-        (NO_CONSENT, {"begun": begun(None)}, Seen.GONE),
-        (NO_CONSENT, {"begun": begun("consent_missing", None, None, None, None)}, Seen.GONE),
-        (WHERE, {}, Seen.UNKNOWN),
-        (WHERE, {"let_in": frozenset({("sale", GOOGLE)})}, Seen.GONE),
-        (FUNNEL, {}, Seen.UNKNOWN),
-        (FUNNEL, {"let_in": frozenset({("funnel:sale", GOOGLE)})}, Seen.GONE),
-        (CauseId(Kind.SILENCE, "where:sale:left"), {}, Seen.GONE),
-        (CauseId(Kind.SILENCE, "click share"), {}, Seen.GONE),
-        (CauseId(Kind.SOURCE), {}, Seen.GONE),
-        (CauseId(Kind.SOURCE), {"was_read": False}, Seen.UNKNOWN),
-        (CauseId(Kind.HELD, GOOGLE), {}, Seen.GONE),
-        (CauseId(Kind.IN_DOUBT, GOOGLE), {}, Seen.GONE),
-        (CauseId(Kind.UNCONFIRMED, GOOGLE), {}, Seen.GONE),
-        (CauseId(Kind.EXPIRING, GOOGLE), {}, Seen.GONE),
-        (CauseId(Kind.ENDS, "v1"), {}, Seen.GONE),
+        (STOPPED, {"stopped": {GOOGLE: "x"}}, IncidentSighting.FOUND),
+        (STOPPED, {}, IncidentSighting.UNKNOWN),
+        (STOPPED, {"reached": frozenset({GOOGLE})}, IncidentSighting.GONE),
+        (STOPPED, {"places": frozenset()}, IncidentSighting.GONE),
+        (
+            IncidentId(IncidentKind.STOPPED, "google_ads/9"),
+            {"places": frozenset({"google_ads/9"})},
+            IncidentSighting.UNKNOWN,
+        ),
+        (IncidentId(IncidentKind.STOPPED, "google_ads (before: 1 by x)"), {}, IncidentSighting.GONE),
+        (REJECTED, at(tonight=NightNumbers(rejected=5)), IncidentSighting.FOUND),
+        (REJECTED, at(), IncidentSighting.UNKNOWN),
+        (REJECTED, at(tonight=NightNumbers(accepted=1, rejected=4)), IncidentSighting.UNKNOWN),
+        (REJECTED, at(tonight=NightNumbers(accepted=1)), IncidentSighting.GONE),
+        (REJECTED, {"destinations": ()}, IncidentSighting.GONE),
+        (ACCEPTANCE, at(tonight=NightNumbers(accepted=4)), IncidentSighting.UNKNOWN),
+        (ACCEPTANCE, at(tonight=NightNumbers(accepted=5)), IncidentSighting.GONE),
+        (NOTHING, at(), IncidentSighting.UNKNOWN),
+        (NOTHING, at(tonight=NightNumbers(sent=1)), IncidentSighting.GONE),
+        (NO_CONSENT, {}, IncidentSighting.UNKNOWN),
+        (NO_CONSENT, {"begun": begun("consent_missing")}, IncidentSighting.UNKNOWN),
+        (NO_CONSENT, {"begun": begun(None)}, IncidentSighting.GONE),
+        (NO_CONSENT, {"begun": begun("consent_missing", None, None, None, None)}, IncidentSighting.GONE),
+        (WHERE, {}, IncidentSighting.UNKNOWN),
+        (WHERE, {"let_in": frozenset({("sale", GOOGLE)})}, IncidentSighting.GONE),
+        (FUNNEL, {}, IncidentSighting.UNKNOWN),
+        (FUNNEL, {"let_in": frozenset({("funnel:sale", GOOGLE)})}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.SILENCE, "where:sale:left"), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.SILENCE, "click share"), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.SOURCE), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.SOURCE), {"was_read": False}, IncidentSighting.UNKNOWN),
+        (IncidentId(IncidentKind.HELD, GOOGLE), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.IN_DOUBT, GOOGLE), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.UNCONFIRMED, GOOGLE), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.EXPIRING, GOOGLE), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.ENDS, "v1"), {}, IncidentSighting.GONE),
     ],
 )
 def test_a_cause_clears_only_where_tonight_shows_that_it_is_over(cause, tonight, expected):
@@ -349,7 +365,11 @@ def test_a_cause_clears_only_where_tonight_shows_that_it_is_over(cause, tonight,
 
 def test_every_record_and_sight_has_its_act():
     """But for what is not on record and was not found, which nobody asks about."""
-    needed = {pair for pair in product(Record, Seen) if pair[0] is not Record.NONE or pair[1] is Seen.FOUND}
+    needed = {
+        pair
+        for pair in product(IncidentRecord, IncidentSighting)
+        if pair[0] is not IncidentRecord.NONE or pair[1] is IncidentSighting.FOUND
+    }
 
     assert needed == ACTS.keys()
 
@@ -357,27 +377,42 @@ def test_every_record_and_sight_has_its_act():
 @pytest.mark.parametrize(
     ("sights", "messages"),
     [
-        ([Seen.FOUND] * 5, [0]),
-        ([Seen.FOUND, Seen.UNKNOWN, Seen.FOUND], [0]),
-        ([Seen.FOUND, Seen.GONE, Seen.GONE, Seen.FOUND], [0, 3]),
-        ([Seen.FOUND, Seen.GONE, Seen.UNKNOWN, Seen.FOUND, Seen.FOUND], [0, 3]),
+        ([IncidentSighting.FOUND] * 5, [0]),
+        ([IncidentSighting.FOUND, IncidentSighting.UNKNOWN, IncidentSighting.FOUND], [0]),
+        ([IncidentSighting.FOUND, IncidentSighting.GONE, IncidentSighting.GONE, IncidentSighting.FOUND], [0, 3]),
+        (
+            [
+                IncidentSighting.FOUND,
+                IncidentSighting.GONE,
+                IncidentSighting.UNKNOWN,
+                IncidentSighting.FOUND,
+                IncidentSighting.FOUND,
+            ],
+            [0, 3],
+        ),
     ],
 )
 def test_one_message_until_it_clears(sights, messages):
     """And one more when it comes back."""
-    record, told = Record.NONE, []
+    record, told = IncidentRecord.NONE, []
     for night, sight in enumerate(sights):
         act = ACTS[record, sight]
-        told += [night] if act is Act.OPEN else []
-        record = {Act.OPEN: Record.OPEN, Act.KEEP: Record.OPEN, Act.CLEAR: Record.CLEARED}.get(act, record)
+        told += [night] if act is IncidentAction.OPEN else []
+        record = {
+            IncidentAction.OPEN: IncidentRecord.OPEN,
+            IncidentAction.KEEP: IncidentRecord.OPEN,
+            IncidentAction.CLEAR: IncidentRecord.CLEARED,
+        }.get(act, record)
 
     assert messages == told
 
 
-@pytest.mark.parametrize("cause", [STOPPED, CauseId(Kind.SOURCE), CauseId(Kind.SILENCE, "where:a: b:c")])
+@pytest.mark.parametrize(
+    "cause", [STOPPED, IncidentId(IncidentKind.SOURCE), IncidentId(IncidentKind.SILENCE, "where:a: b:c")]
+)
 def test_a_cause_that_is_written_down_is_read_again(cause):
     """Whatever stands in its name."""
-    assert cause == CauseId.read(str(cause))
+    assert cause == IncidentId.read(str(cause))
 
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────
@@ -387,6 +422,6 @@ def test_runs_of_one_date_are_one_night_and_nights_without_a_run_count_neither_w
     """Fourteen days back, tonight apart."""
     today = date(2026, 9, 15)
     runs = {1: date(2026, 8, 31), 2: date(2026, 9, 1), 3: date(2026, 9, 3), 4: date(2026, 9, 3), 5: today, 6: today}
-    did = {1: Numbers(99), 2: Numbers(2), 3: Numbers(3, 1), 4: Numbers(4, 1), 5: Numbers(5)}
+    did = {1: NightNumbers(99), 2: NightNumbers(2), 3: NightNumbers(3, 1), 4: NightNumbers(4, 1), 5: NightNumbers(5)}
 
-    assert (Numbers(5), (Numbers(2), Numbers(7, 2))) == nights(runs, did, today)
+    assert (NightNumbers(5), (NightNumbers(2), NightNumbers(7, 2))) == nights(runs, did, today)

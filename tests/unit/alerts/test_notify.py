@@ -9,10 +9,10 @@ from sqlmodel import select
 
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
-from jobs.alerts.incidents import Kind, When
-from jobs.alerts.notify import Address, gather, send_owed, take_note
+from jobs.alerts.incidents import IncidentKind, Thresholds
+from jobs.alerts.notify import NotifyAddress, gather, send_owed, take_note
 from jobs.ledger.runs import finish
-from jobs.ledger.schema import Adjustment, Notice, Run
+from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import Deps, run_night
 from tests import fakes
 from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook
@@ -71,8 +71,8 @@ class Told:
             now = account.clock.now()
             with ledger.reading() as session:
                 self.facts = gather(session, ledger, account.book, account.sinks, summary, now=now)
-            self.standing = take_note(ledger, account.book, account.sinks, summary, when or When(), now=now)
-            addresses = {mark: Address(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
+            self.standing = take_note(ledger, account.book, account.sinks, summary, when or Thresholds(), now=now)
+            addresses = {mark: NotifyAddress(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
             self.undelivered = send_owed(ledger, addresses, PARIS, now=now)
         account.clock.time += days * DAY
         return summary
@@ -285,7 +285,7 @@ def test_rejections_are_counted_but_for_those_to_be_expected(told):
     google, _ = told.facts.destinations
 
     assert (2, 5, 8) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
-    assert Kind.REJECTED in {one.cause.partition(":")[0] for one in told.standing}
+    assert IncidentKind.REJECTED in {one.cause.partition(":")[0] for one in told.standing}
     assert "rejected (BAD)" in told.inbox.messages[0][1]
 
 
@@ -449,7 +449,7 @@ def test_a_notice_on_record_keeps_since_when_it_stands(told):
     told.account.sink.script.append(REFUSED)
     third = told.account.clock.now()
     told.night()
-    (row,) = [row for row in told.account.rows(Notice) if row.cause == "stopped: google_ads"]
+    (row,) = [row for row in told.account.rows(IncidentRow) if row.cause == "stopped: google_ads"]
 
     assert (third, third, None) == (row.first_seen_at, row.told_at, row.cleared_at)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import KeyRefused, Misconfigured
-from connectors.survey import AmountSeen, FewValues, KeyPath, LabelSeen, Survey
+from connectors.survey import AmountSeen, FewValues, KeyPath, Survey, SurveyedLabel
 
 ROOT = Path(__file__).parents[3]
 ENOUGH = (
@@ -25,7 +25,7 @@ SURVEY = Survey(
     total=None,
     requests=12,
     paths=(KeyPath("rgpd.pub", 300, ("text",)), KeyPath("montant", 40, ("number",)), KeyPath("ville", 299, ("text",))),
-    labels=(LabelSeen("Gagné", 40, 20), LabelSeen("Nouveau", 200, 90), LabelSeen("RDV pris", 60, 30)),
+    labels=(SurveyedLabel("Gagné", 40, 20), SurveyedLabel("Nouveau", 200, 90), SurveyedLabel("RDV pris", 60, 30)),
     few_values=(FewValues("rgpd.pub", {"oui": 250, "non": 50}, consent=True, granted=("oui",), refused=("non",)),),
     amounts=(AmountSeen("montant", 38, 2, 260),),
     suspicions=("12 click ids have no capital letters",),

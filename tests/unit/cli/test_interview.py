@@ -5,11 +5,12 @@ from datetime import date
 
 import pytest
 
-from connectors.survey import AmountSeen, FewValues, KeyPath, LabelSeen
+from connectors.survey import AmountSeen, FewValues, KeyPath, SurveyedLabel
 from tests.unit.cli.test_init import APART_TOO, ENOUGH, META, SURVEY
 
 CODES = replace(
-    SURVEY, labels=(LabelSeen("1", 90, 50), LabelSeen("6", 30, 9), LabelSeen("4", 12, 6), LabelSeen("7", 7, 3))
+    SURVEY,
+    labels=(SurveyedLabel("1", 90, 50), SurveyedLabel("6", 30, 9), SurveyedLabel("4", 12, 6), SurveyedLabel("7", 7, 3)),
 )
 CONSENT, NOTHING, DATASET, NO_CONTACT = ("", "", "", ""), "-", "77", "none"
 """Enter for the field, its two answers and that they are right."""
@@ -42,7 +43,7 @@ def test_a_status_that_is_a_number_is_not_mistaken_for_a_place_in_the_menu(type_
 
 def test_a_status_that_is_a_letter_is_no_choice_of_another_one(type_in):
     """`b` means the status B, whatever its place."""
-    letters = replace(SURVEY, labels=(LabelSeen("Neu", 9, 1), LabelSeen("Alt", 8, 1), LabelSeen("B", 7, 1)))
+    letters = replace(SURVEY, labels=(SurveyedLabel("Neu", 9, 1), SurveyedLabel("Alt", 8, 1), SurveyedLabel("B", 7, 1)))
     result, told = type_in(survey=letters, typed=lines("-", "-", "b", "c", "y", "maison-x", *END))
 
     assert {"won": ["B"], "lost": ["Alt"]} == told["stages"], result.output
@@ -82,7 +83,7 @@ def test_somebody_who_finds_nothing_to_tell_is_asked_again(type_in):
 
 def test_a_mask_is_never_written(type_in, tmp_path):
     """Neither as a choice nor as what is ignored, and the file says that something was left out."""
-    seen = (*SURVEY.labels, LabelSeen("<text, 16 characters>", 3, 1, masked=True), LabelSeen("—", 2, 0))
+    seen = (*SURVEY.labels, SurveyedLabel("<text, 16 characters>", 3, 1, masked=True), SurveyedLabel("—", 2, 0))
     result, told = type_in("--account", "maison-x", *META, survey=replace(SURVEY, labels=seen))
 
     assert 0 == result.exit_code, result.output

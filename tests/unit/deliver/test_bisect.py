@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.deliver.bisect import Suspect, Trial, apart, isolate, sample
+from jobs.deliver.bisect import CircuitBreaker, Suspect, bisect, partition, sample
 
 REFUSALS = [Outcome(OutcomeClass.FIX_DATA, code) for code in ("BAD", "WORSE", "WORST")]
 
@@ -23,7 +23,7 @@ def play(rows, bad, *, named):
         if not guilty:
             taken += batch
             continue
-        found, rest = isolate(batch, guilty[:1] if named else [])
+        found, rest = bisect(batch, guilty[:1] if named else [])
         blamed += found
         waiting = [*rest, *waiting]
     return requests, blamed, taken
@@ -60,7 +60,7 @@ def test_exactly_the_bad_rows_are_blamed(size, data, named):
 def test_no_part_has_two_rows_with_one_mark(rows):
     """Every row is in one part, in its order; where no mark is shared there is one part."""
     batch, marks = [row for row, _ in rows], dict(rows)
-    parts = apart(batch, marks)
+    parts = partition(batch, marks)
     marked = [[mark for row in part for mark in marks[row]] for part in parts]
     every = [mark for each in marked for mark in each]
 
@@ -72,33 +72,33 @@ def test_no_part_has_two_rows_with_one_mark(rows):
 
 def test_rows_without_marks_stay_together():
     """A batch is parted for those that share one only."""
-    assert [(1, 2, 4), (3,)] == apart([1, 2, 3, 4], {1: {"a"}, 3: {"a"}, 4: {"b"}})
+    assert [(1, 2, 4), (3,)] == partition([1, 2, 3, 4], {1: {"a"}, 3: {"a"}, 4: {"b"}})
 
 
 def test_rows_named_together_leave_together():
     """One answer may blame several."""
-    assert ([1, 3], [[0, 2]]) == isolate([0, 1, 2, 3], [3, 1, 1])
+    assert ([1, 3], [[0, 2]]) == bisect([0, 1, 2, 3], [3, 1, 1])
 
 
 def test_a_batch_of_nothing_but_bad_rows_leaves_nothing_to_send():
     """An empty request is never made."""
-    assert ([0, 1], []) == isolate([0, 1], [0, 1])
+    assert ([0, 1], []) == bisect([0, 1], [0, 1])
 
 
 @pytest.mark.parametrize("named", [[], [7], [-1]])
 def test_a_row_outside_the_batch_names_nothing(named):
     """The batch is halved instead; an answer about rows we did not send blames none of ours."""
-    assert ([], [[0, 1], [2, 3, 4]]) == isolate([0, 1, 2, 3, 4], named)
+    assert ([], [[0, 1], [2, 3, 4]]) == bisect([0, 1, 2, 3, 4], named)
 
 
 def test_a_single_row_is_to_blame_itself():
     """There is nothing left to halve."""
-    assert (["row"], []) == isolate(["row"], [])
+    assert (["row"], []) == bisect(["row"], [])
 
 
 def play_with_trial(rows, bad, *, named, codes=1):
     """As `play`, giving up where nothing passes, of so many codes; (requests, at fault, taken, given up)."""
-    waiting, requests, at_fault, taken, trial = [tuple(rows)], 0, [], [], Trial()
+    waiting, requests, at_fault, taken, trial = [tuple(rows)], 0, [], [], CircuitBreaker()
     while waiting:
         batch = waiting.pop(0)
         requests += 1
@@ -107,7 +107,7 @@ def play_with_trial(rows, bad, *, named, codes=1):
             taken += batch
             at_fault += trial.passed()
             continue
-        found, rest = isolate(batch, guilty[:1] if named else [])
+        found, rest = bisect(batch, guilty[:1] if named else [])
         refusal = REFUSALS[batch[guilty[0]] % codes]
         trial.refused(refusal, [Suspect(row, 1, refusal) for row in found])
         waiting = trial.next([*(tuple(part) for part in rest), *waiting])
@@ -180,7 +180,7 @@ def test_many_bad_rows_among_good_ones_are_all_found(size, bad, named, codes):
 
 def test_a_streak_keeps_every_reason_once():
     """For the human who is told; what passes ends it."""
-    trial = Trial()
+    trial = CircuitBreaker()
     for number in range(6):
         trial.refused(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
     told = list(trial.reasons.values())

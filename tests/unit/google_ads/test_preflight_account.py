@@ -7,7 +7,7 @@ from google.ads.googleads.v26.enums.types import ConversionTrackingStatusEnum, E
 from google.ads.googleads.v26.resources.types import ConversionTrackingSetting, Customer
 
 from connectors.google_ads.account_checks import account_findings
-from connectors.records import Expectation, Target, Verdict
+from connectors.records import CheckVerdict, Expectation, Target
 
 TRACKED = ConversionTrackingStatusEnum.ConversionTrackingStatus
 ENHANCED = EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -48,7 +48,7 @@ def test_a_good_account_is_verified_in_every_point():
     found = _findings(_customer()).values()
 
     assert EVERYTHING == [each.subject for each in found]
-    assert {(Verdict.VERIFIED, "")} == {(each.verdict, each.advice) for each in found}
+    assert {(CheckVerdict.VERIFIED, "")} == {(each.verdict, each.advice) for each in found}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_wrong_fails_alone_and_is_advised_upon(customer, subject, advice
     """In words that say what to write or where to click."""
     findings = _findings(customer)
 
-    assert [subject] == [each.subject for each in findings.values() if each.verdict is Verdict.FAILED]
+    assert [subject] == [each.subject for each in findings.values() if each.verdict is CheckVerdict.FAILED]
     assert advice in findings[subject].advice
 
 
@@ -85,8 +85,8 @@ def test_what_is_not_said_blocks_nothing(customer, subject):
     """It is neither verified nor failed."""
     findings = _findings(customer).values()
 
-    assert [(subject, Verdict.UNREADABLE)] == [
-        (each.subject, each.verdict) for each in findings if each.verdict is not Verdict.VERIFIED
+    assert [(subject, CheckVerdict.UNREADABLE)] == [
+        (each.subject, each.verdict) for each in findings if each.verdict is not CheckVerdict.VERIFIED
     ]
 
 

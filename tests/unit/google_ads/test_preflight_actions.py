@@ -11,7 +11,7 @@ from google.ads.googleads.v26.enums.types import (
 from google.ads.googleads.v26.resources.types import ConversionAction
 
 from connectors.google_ads.action_checks import action_findings
-from connectors.records import Expectation, Target, Verdict
+from connectors.records import CheckVerdict, Expectation, Target
 
 STATUS = ConversionActionStatusEnum.ConversionActionStatus
 TYPE = ConversionActionTypeEnum.ConversionActionType
@@ -41,7 +41,7 @@ def test_a_good_action_is_verified_in_every_point():
     """Kind, counting, value and window."""
     findings = _findings()
 
-    assert [("conversion action 987654321", Verdict.VERIFIED, "")] * 4 == [
+    assert [("conversion action 987654321", CheckVerdict.VERIFIED, "")] * 4 == [
         (each.subject, each.verdict, each.advice) for each in findings
     ]
 
@@ -50,7 +50,7 @@ def test_a_missing_action_is_failed_once():
     """There is nothing else to say of it."""
     (finding,) = action_findings(None, "987654321", "1234567890", [_expected()])
 
-    assert Verdict.FAILED is finding.verdict
+    assert CheckVerdict.FAILED is finding.verdict
     assert "ctId" in finding.advice
 
 
@@ -66,7 +66,7 @@ def test_a_missing_action_is_failed_once():
 )
 def test_what_is_wrong_fails_and_is_advised_upon(changed, said, advice):
     """In words that say what to write or where to click."""
-    (failed,) = [each for each in _findings(**changed) if each.verdict is Verdict.FAILED]
+    (failed,) = [each for each in _findings(**changed) if each.verdict is CheckVerdict.FAILED]
 
     assert said in failed.said
     assert advice in failed.advice
@@ -77,8 +77,8 @@ def test_a_window_the_settings_leave_out_is_told_and_does_not_fail():
     window = _findings(_expected(days=None), click_through_lookback_window_days=30)[-1]
     alike = _findings(_expected(days=None), click_through_lookback_window_days=90)[-1]
 
-    assert (Verdict.DOUBTFUL, "write click_window_days: 30") == (window.verdict, window.advice)
-    assert (Verdict.VERIFIED, "") == (alike.verdict, alike.advice)
+    assert (CheckVerdict.DOUBTFUL, "write click_window_days: 30") == (window.verdict, window.advice)
+    assert (CheckVerdict.VERIFIED, "") == (alike.verdict, alike.advice)
     assert {"click_window_days"} == {window.settles, alike.settles}
 
 
@@ -90,7 +90,7 @@ def test_one_per_click_is_warned_of_in_words():
         if "per click" in each.said
     ]
 
-    assert Verdict.VERIFIED is counting.verdict
+    assert CheckVerdict.VERIFIED is counting.verdict
     assert "gbraid or wbraid" in counting.said
     assert "sale, visit" in counting.said
     assert counting.advice
@@ -110,11 +110,11 @@ def test_what_is_not_said_blocks_nothing(changed):
     """It is neither verified nor failed."""
     verdicts = [each.verdict for each in _findings(**changed)]
 
-    assert (1, 0) == (verdicts.count(Verdict.UNREADABLE), verdicts.count(Verdict.FAILED))
+    assert (1, 0) == (verdicts.count(CheckVerdict.UNREADABLE), verdicts.count(CheckVerdict.FAILED))
 
 
 def test_values_are_looked_at_only_where_they_are_sent():
     """An action may count its default where none is."""
     changed = {"value_settings": {"always_use_default_value": True}}
 
-    assert not [each for each in _findings(_expected(value=False), **changed) if each.verdict is Verdict.FAILED]
+    assert not [each for each in _findings(_expected(value=False), **changed) if each.verdict is CheckVerdict.FAILED]

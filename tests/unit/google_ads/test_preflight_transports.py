@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.google_ads.account_checks import transport_findings
-from connectors.records import Answered, Lost, NotSent, Outcome, OutcomeClass, Received, Refused, Verdict
+from connectors.records import Answered, CheckVerdict, Lost, NotSent, Outcome, OutcomeClass, Received, Refused
 
 ADS, DATA = "google_ads_api", "data_manager"
 
@@ -32,7 +32,7 @@ def test_a_judged_conversion_means_the_transport_is_open(receipt):
     """Whatever is said of the row: an API that judges it takes others."""
     finding = _finding(receipt)
 
-    assert Verdict.VERIFIED is finding.verdict
+    assert CheckVerdict.VERIFIED is finding.verdict
     assert finding.said.startswith("open")
 
 
@@ -45,7 +45,7 @@ def test_a_closed_transport_in_use_says_what_to_write(transport, code, other, re
     """Refused whole or by row."""
     finding = _finding(receipt(Outcome(OutcomeClass.FIX_CONFIG, code)), transport)
 
-    assert (Verdict.FAILED, f"write transport: {other}") == (finding.verdict, finding.advice)
+    assert (CheckVerdict.FAILED, f"write transport: {other}") == (finding.verdict, finding.advice)
     assert finding.said.startswith("closed")
 
 
@@ -53,10 +53,10 @@ def test_a_closed_transport_that_is_not_used_is_no_fault():
     """Most Cloud projects came too late for the older one."""
     closed = Refused(Outcome(OutcomeClass.FIX_CONFIG, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"))
 
-    assert Verdict.VERIFIED is _finding(closed, in_use=False).verdict
+    assert CheckVerdict.VERIFIED is _finding(closed, in_use=False).verdict
 
 
-@pytest.mark.parametrize(("in_use", "verdict"), [(True, Verdict.FAILED), (False, Verdict.UNREADABLE)])
+@pytest.mark.parametrize(("in_use", "verdict"), [(True, CheckVerdict.FAILED), (False, CheckVerdict.UNREADABLE)])
 def test_another_fault_fails_the_transport_in_use_only(in_use, verdict):
     """It would refuse every conversion."""
     finding = _finding(_answer(OutcomeClass.FIX_CONFIG, "USER_PERMISSION_DENIED", "no access"), in_use=in_use)
@@ -66,7 +66,7 @@ def test_another_fault_fails_the_transport_in_use_only(in_use, verdict):
     assert in_use is ("customer_id" in finding.advice and "login_customer_id" in finding.advice)
 
 
-@pytest.mark.parametrize(("in_use", "verdict"), [(True, Verdict.FAILED), (False, Verdict.UNREADABLE)])
+@pytest.mark.parametrize(("in_use", "verdict"), [(True, CheckVerdict.FAILED), (False, CheckVerdict.UNREADABLE)])
 def test_an_address_without_a_connection_fails_the_transport_in_use(in_use, verdict):
     """It is named with its setting: time alone does not mend it."""
     finding = _finding(NotSent("no connection: ConnectionError", "http://127.0.0.1:9"), in_use=in_use)
@@ -88,4 +88,4 @@ def test_an_address_without_a_connection_fails_the_transport_in_use(in_use, verd
 )
 def test_no_clear_answer_blocks_nothing(receipt):
     """It may be clear tomorrow."""
-    assert Verdict.UNREADABLE is _finding(receipt).verdict
+    assert CheckVerdict.UNREADABLE is _finding(receipt).verdict

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.clock import MachineClock
 from connectors.rate_limit import Pacer
-from jobs.cancellation import Stop, StoppedBySignal, stoppable
+from jobs.cancellation import StoppedBySignal, StopSignal, stoppable
 from tests.fakes import FakeClock
 
 FOR_EVER = 100
@@ -20,7 +20,7 @@ FOR_EVER = 100
 @pytest.fixture
 def stop():
     """Nobody has asked yet."""
-    made = Stop()
+    made = StopSignal()
     yield made
     made.close()
 
@@ -40,7 +40,7 @@ def test_who_has_many_files_open_naps_too():
         until_done.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         for _ in range(many):
             until_done.callback(os.close, os.dup(0))
-        stop = Stop()
+        stop = StopSignal()
         until_done.callback(stop.close)
 
         stop.nap(0)

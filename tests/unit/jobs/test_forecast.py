@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from connectors.records import UnreadableLead, Verdict
+from connectors.records import CheckVerdict, UnreadableLead
 from jobs.forecast import forecast
 from jobs.nightly import Deps
 from jobs.reporting.check_report import forecast_findings
@@ -62,13 +62,13 @@ def test_what_a_human_should_mend_is_told(account):
 
     told = {finding.subject: (finding.verdict, finding.said) for finding in forecast_findings(made)}
 
-    assert (Verdict.VERIFIED, "the latest 2 leads can be read") == told["leads"]
-    assert (Verdict.DOUBTFUL, "1 cannot be read: no creation time: see oplead.fields.created_at (L-3)") == told[
+    assert (CheckVerdict.VERIFIED, "the latest 2 leads can be read") == told["leads"]
+    assert (CheckVerdict.DOUBTFUL, "1 cannot be read: no creation time: see oplead.fields.created_at (L-3)") == told[
         "unreadable leads"
     ]
-    assert Verdict.FAILED is told["statuses"][0]
+    assert CheckVerdict.FAILED is told["statuses"][0]
     assert "Chaud (1)" in told["statuses"][1]
-    assert Verdict.FAILED is told["conversions"][0]
+    assert CheckVerdict.FAILED is told["conversions"][0]
 
 
 def test_few_leads_that_cannot_be_read_are_named_and_fail_nothing(account):
@@ -82,20 +82,20 @@ def test_few_leads_that_cannot_be_read_are_named_and_fail_nothing(account):
         return next((one.verdict, one.said) for one in made if one.subject == "unreadable leads")
 
     assert (
-        Verdict.DOUBTFUL,
+        CheckVerdict.DOUBTFUL,
         (
             "5 cannot be read: no creation time (L-0, L-1, L-2, …); "
             "an entry of the list is no object (text, 14 characters) (without an id)"
         ),
     ) == told(*good, *bad)
-    assert Verdict.FAILED is told(*good[:5], *bad)[0]
+    assert CheckVerdict.FAILED is told(*good[:5], *bad)[0]
 
 
 def test_no_lead_at_all_points_at_the_key(account):
     """A narrow key sees nothing, and nothing else says so."""
     (finding,) = forecast_findings(found(account))
 
-    assert (Verdict.FAILED, True) == (finding.verdict, "client admin" in finding.advice)
+    assert (CheckVerdict.FAILED, True) == (finding.verdict, "client admin" in finding.advice)
 
 
 def test_a_whole_past_is_no_surge(account):

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from connectors.records import Moment, StatusEntry, Verdict
-from jobs.forecast import AnswersSeen, LabelSeen, answers_seen, labels_seen
+from connectors.records import CheckVerdict, Moment, StatusEntry
+from jobs.forecast import AnswersSeen, ForecastLabel, answers_seen, labels_seen
 from jobs.reporting.check_report import consent_findings, print_labels
 from tests.builders import CREATED, WON, lead, rulebook
 
@@ -33,12 +33,12 @@ LEADS = [
 def test_each_stage_meets_its_statuses():
     """Now and ever, with the latest lead as an example; what nobody has is told as the settings write it."""
     assert (
-        LabelSeen("appointment", "4", 1, 2, "L-3"),
-        LabelSeen("won", "GAGNE", 1, 1, "L-2"),
-        LabelSeen("won", "7"),
-        LabelSeen("lost", "Perdu"),
-        LabelSeen("", "nouveau", 0, 3, "L-3"),
-        LabelSeen(None, "Chaud", 1, 1, "L-1"),
+        ForecastLabel("appointment", "4", 1, 2, "L-3"),
+        ForecastLabel("won", "GAGNE", 1, 1, "L-2"),
+        ForecastLabel("won", "7"),
+        ForecastLabel("lost", "Perdu"),
+        ForecastLabel("", "nouveau", 0, 3, "L-3"),
+        ForecastLabel(None, "Chaud", 1, 1, "L-1"),
     ) == labels_seen(SETTINGS, LEADS)
 
 
@@ -79,7 +79,7 @@ def test_more_than_a_fifth_of_the_answers_in_no_list_is_told(unlisted, is_told):
 
     assert is_told == bool(found)
     for each in found:
-        assert (Verdict.DOUBTFUL, "consent at leadData.consent") == (each.verdict, each.subject)
+        assert (CheckVerdict.DOUBTFUL, "consent at leadData.consent") == (each.verdict, each.subject)
         assert f"{unlisted} of 100 answers are in neither list: <letters, 3 characters> {unlisted}" == each.said
 
 

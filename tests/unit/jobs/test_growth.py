@@ -10,26 +10,26 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refused
-from jobs.alerts.incidents import When
+from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import take_note
 from jobs.alerts.review import standing_silences, unknown_labels
+from jobs.backfill import pick
 from jobs.deliver.adjustment_sender import adjust
-from jobs.deliver.backfill import pick
 from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger import incidents, outbox, outbox_queries, queries
 from jobs.ledger import leads as leads_on_record
-from jobs.ledger.requeue import Asked
+from jobs.ledger.requeue import BackfillRequest
 from jobs.metrics import measure
-from jobs.nightly import Deps, Summary, _conclude, _pull, begin, run_night
+from jobs.nightly import Deps, RunSummary, _conclude, _pull, begin, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import correct
 from jobs.plan.planner import adopt_settings, erase_idle, plan
-from jobs.plan.volume_guard import hold_surges
-from jobs.pull.sync import Style
-from jobs.rules.delivery_state import Fate
-from jobs.rules.model import Once, OncePer
+from jobs.plan.volume_guard import hold_excess_volume
+from jobs.pull.sync import SyncMode
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import DedupRule, DedupScope
 from tests.builders import ACCOUNT, REACH, TARGET, changed, from_field, hold, lead, route, rulebook
 from tests.fakes import DONE, LIMITS, NIGHT
 from tests.large_ledger import PUT_OFF, Past, Some
@@ -48,12 +48,12 @@ def account(account, monkeypatch):
     monkeypatch.setattr(planning, "LEADS_AT_ONCE", AT_ONCE)
     monkeypatch.setattr(correcting, "LEADS_AT_ONCE", AT_ONCE)
     account.sink.limits = replace(LIMITS, batch=AT_ONCE)
-    limits, once = account.sink.limits, Once(OncePer.CLICK, timedelta(days=30))
+    limits, once = account.sink.limits, DedupRule(DedupScope.CLICK, timedelta(days=30))
     account.book = rulebook(
         route(field_value=from_field(), attach_contact=True, limits=limits),
         route("quote", target=replace(TARGET, action="quote"), limits=limits, once=once),
     )
-    account.reach = replace(REACH, style=Style.SINCE)
+    account.reach = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     # As a command opens it.
     account.hold = lambda: hold(account.path, account.clock)
@@ -88,9 +88,9 @@ def test_a_backfill_of_twice_as_many_is_twice_the_work(account):
 
 
 def _backfill(account, leads):
-    _begin(account, "never", Some(leads, Fate.SKIPPED, ago=range(1, 30), reason="before_since"))
+    _begin(account, "never", Some(leads, DeliveryState.SKIPPED, ago=range(1, 30), reason="before_since"))
     with counted_steps() as made, account.hold() as ledger:
-        asked = Asked(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
+        asked = BackfillRequest(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
         pick(ledger, account.book, _deps(account), asked)
         with ledger.reading() as session:
             assert (
@@ -108,7 +108,7 @@ def test_twice_as_many_refused_rows_are_twice_the_work(account):
 
 
 def _refusal(account, leads):
-    _begin(account, "never", Some(leads, Fate.PENDING, ago=range(1, 30)))
+    _begin(account, "never", Some(leads, DeliveryState.PENDING, ago=range(1, 30)))
     account.sink.limits = LIMITS
     account.sink.script.append(lambda _, batch: Refused(BAD, tuple(range(0, len(batch), 2))))
     with counted_steps() as made, account.hold() as ledger:
@@ -133,8 +133,8 @@ def _peak(account, leads):
     _begin(
         account,
         "never",
-        Some(leads, Fate.PENDING, ago=range(1, 30), hashed=True),
-        Some(leads, Fate.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True),
+        Some(leads, DeliveryState.PENDING, ago=range(1, 30), hashed=True),
+        Some(leads, DeliveryState.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True),
         Some(leads, named="forgotten", ago=range(80, 85)),
     )
     account.clock.time = NIGHT + timedelta(days=20)
@@ -143,7 +143,7 @@ def _peak(account, leads):
         try:
             erase_idle(ledger, account.sinks, now=account.clock.now())
             measure(ledger, (), exit_code=0, now=account.clock.now())
-            _conclude(ledger, account.book, Summary(ACCOUNT, ledger.run, account.clock.now()))
+            _conclude(ledger, account.book, RunSummary(ACCOUNT, ledger.run, account.clock.now()))
             _status(ledger, account.book, account.clock)
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -174,10 +174,10 @@ def _nights(account, leads, analyzed, *, behind=0):
         Some(behind or leads, ago=range(40, NIGHTS)),
         Some(leads, named="lately", ago=range(1, 30)),
         Some(leads, conversion="quote", named="quoted", ago=range(1, 30), marked=True),
-        Some(leads, Fate.PENDING, named="pending", ago=range(1, 30), hashed=True),
-        Some(leads, Fate.PENDING, named="put", ago=range(5, 30), put_off=(3, 2), hashed=True),
-        Some(leads, Fate.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True),
-        Some(leads, Fate.SKIPPED, named="skipped", ago=range(1, 30), reason="before_since"),
+        Some(leads, DeliveryState.PENDING, named="pending", ago=range(1, 30), hashed=True),
+        Some(leads, DeliveryState.PENDING, named="put", ago=range(5, 30), put_off=(3, 2), hashed=True),
+        Some(leads, DeliveryState.WITHHELD, named="withheld", ago=range(1, 30), reason="no_click_id", hashed=True),
+        Some(leads, DeliveryState.SKIPPED, named="skipped", ago=range(1, 30), reason="before_since"),
     )
     account.put(*(_new(number) for number in range(leads)))
     steps = _parts(account)
@@ -225,7 +225,7 @@ def _parts(account):
         summary.planned = count("plan", lambda: plan(ledger, book, sinks, now=clock.now()))
         count("correct", lambda: correct(ledger, book, now=clock.now()))
         count("erase", lambda: erase_idle(ledger, sinks, now=clock.now()))
-        count("hold", lambda: hold_surges(ledger, book, sinks, accepted=False, now=clock.now()))
+        count("hold", lambda: hold_excess_volume(ledger, book, sinks, accepted=False, now=clock.now()))
         sending = {"jitter": lambda: 0.5, "due_by": clock.now()}
         summary.delivered = count("deliver", lambda: deliver(ledger, book, sinks, clock, **sending))
         count("adjust", lambda: adjust(ledger, book, sinks, clock, **sending))
@@ -233,7 +233,7 @@ def _parts(account):
         count("resolve", lambda: resolve(ledger, book, sinks, clock, summary.resolved))
         count("where everything stands", lambda: _conclude(ledger, book, summary))
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
-        count("notices", lambda: take_note(ledger, book, sinks, summary, When(), now=clock.now()))
+        count("notices", lambda: take_note(ledger, book, sinks, summary, Thresholds(), now=clock.now()))
         count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
     assert len(summary.put_off) == summary.planned.same_click["sale"] == len(account.source.leads)
@@ -261,5 +261,5 @@ def _deps(account):
 def _night(account):
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, _deps(account))
-        take_note(ledger, account.book, account.sinks, summary, When(), now=account.clock.now())
+        take_note(ledger, account.book, account.sinks, summary, Thresholds(), now=account.clock.now())
         _tallies(ledger, account.clock, run=ledger.run)

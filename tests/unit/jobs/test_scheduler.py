@@ -13,7 +13,7 @@ from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs
 from jobs.ledger.runs import finish, held
-from jobs.scheduler import AFTER_A_NIGHT, Came, Schedule
+from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
 from jobs.timetable import daily
 from tests import quick
 from tests.builders import ACCOUNT
@@ -56,9 +56,9 @@ class Account:
     def night(self, _night, clock, *, if_missed):
         """Note it."""
         if if_missed and not self.breaks_at_once:
-            return Came()
+            return TaskOutcome()
         self.tried.append((clock.now(), if_missed))
-        return Came(undone=clock.now() < self.works_from)
+        return TaskOutcome(undone=clock.now() < self.works_from)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def play(monkeypatch):
             if clock.now() > until:
                 raise StoppedBySignal(15)
 
-        Schedule([one], clock, asking(heed), at_once=1).run()
+        AccountScheduler([one], clock, asking(heed), at_once=1).run()
         return one.tried
 
     return played
@@ -131,7 +131,7 @@ class Recorded(Account):
         ):
             finish(one, 0, now=clock.now(), night=night)
             self.tried.append(night)
-        return Came()
+        return TaskOutcome()
 
 
 @pytest.mark.timeout(300)
@@ -152,7 +152,7 @@ def test_a_year_of_nights_is_each_local_date_once(monkeypatch, tmp_path):
                 raise StoppedBySignal(15)
 
         both = [Recorded(clock, key, table, path) for key in ("one", "other")]
-        Schedule(both, clock, asking(heed), at_once=2).run()
+        AccountScheduler(both, clock, asking(heed), at_once=2).run()
         nights += sorted(night for each in both for night in each.tried)
 
     assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [one for one in nights if one.year == 2026]
@@ -187,7 +187,7 @@ def record(monkeypatch, tmp_path):
                 raise StoppedBySignal(15)
 
         account = Recorded(clock, "one", table, path)
-        Schedule([account], clock, asking(heed), at_once=1).run()
+        AccountScheduler([account], clock, asking(heed), at_once=1).run()
         return account.tried
 
     return recorded
@@ -240,7 +240,7 @@ def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
         if len(clock.slept) == 8:
             raise StoppedBySignal(15)
 
-    Schedule([Said(clock, works_from=START)], clock, asking(heed), at_once=1).run()
+    AccountScheduler([Said(clock, works_from=START)], clock, asking(heed), at_once=1).run()
 
     assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
 
@@ -251,14 +251,14 @@ class Asked(Account):
     def night(self, _night, clock, *, if_missed):
         """Done, unless it only might have been missed."""
         self.due = [] if if_missed else [clock.now() + span for span in AFTER_A_NIGHT]
-        return Came(self.due.pop(0) if self.due else None)
+        return TaskOutcome(self.due.pop(0) if self.due else None)
 
     def outcomes(self, clock):
         """Note it; what was asked late is not asked again."""
         self.tried.append((clock.now(), False))
         if clock.now() < self.works_from:
-            return Came(undone=True)
-        return Came(next((due for due in self.due if due > clock.now()), None))
+            return TaskOutcome(undone=True)
+        return TaskOutcome(next((due for due in self.due if due > clock.now()), None))
 
 
 def test_outcomes_that_could_not_be_asked_for_are_asked_for_later_and_six_hours_after_as_well(play):
@@ -302,7 +302,7 @@ def watched(monkeypatch):
                 raise StoppedBySignal(15)
 
         account = Account(clock, works_from=START)
-        Schedule([account], clock, asking(heed, quiet), at_once=1, signs=signs).run()
+        AccountScheduler([account], clock, asking(heed, quiet), at_once=1, signs=signs).run()
         return signs.heard
 
     return played

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead import OpleadOptions, SinceFilter
+from connectors.oplead import OpleadOptions, SinceOptions
 from jobs.settings.schema import ClickIds
-from jobs.settings.sections import Oplead
+from jobs.settings.sections import OpleadSettings
 from jobs.wiring import oplead_options, pacer_for
 from tests.fakes import FakeClock
 
@@ -47,7 +47,7 @@ WRITTEN = {
 
 def told(**changes):
     """What the connector is told of these settings."""
-    return oplead_options(Oplead(**(WRITTEN | changes)), PARIS, ClickIds(bare="gclid", bare_digits="lead_id"))
+    return oplead_options(OpleadSettings(**(WRITTEN | changes)), PARIS, ClickIds(bare="gclid", bare_digits="lead_id"))
 
 
 def test_everything_the_settings_say_reaches_the_connector():
@@ -60,7 +60,7 @@ def test_everything_the_settings_say_reaches_the_connector():
         for one in fields(options.pagination)
         if getattr(options.pagination, one.name) == getattr(plain.pagination, one.name)
     ]
-    assert SinceFilter("from", "%d/%m/%Y", "to") == options.since_filter
+    assert SinceOptions("from", "%d/%m/%Y", "to") == options.since_filter
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_commands_on_one_platform_share_a_pace(tmp_path: Path):
     """Whichever account asks, where their states lie in one folder; another key is another pace."""
     clock = FakeClock()
     asked = {"rate": 1, "base_url": "https://crm.example.org", "token": "tok-1"}
-    with pacer_for(Oplead(**asked), clock, folder=tmp_path).slot():
+    with pacer_for(OpleadSettings(**asked), clock, folder=tmp_path).slot():
         pass
 
-    assert pacer_for(Oplead(**asked), clock, folder=tmp_path).take() > clock.now()
-    assert pacer_for(Oplead(**asked | {"token": "tok-2"}), clock, folder=tmp_path).take() is None
-    assert pacer_for(Oplead(**asked), clock, folder=tmp_path / "other").take() is None
-    assert pacer_for(Oplead(**asked), clock, folder=None).take() is None
+    assert pacer_for(OpleadSettings(**asked), clock, folder=tmp_path).take() > clock.now()
+    assert pacer_for(OpleadSettings(**asked | {"token": "tok-2"}), clock, folder=tmp_path).take() is None
+    assert pacer_for(OpleadSettings(**asked), clock, folder=tmp_path / "other").take() is None
+    assert pacer_for(OpleadSettings(**asked), clock, folder=None).take() is None

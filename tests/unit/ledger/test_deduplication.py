@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import LeadId
-from jobs.ledger.deduplication import Claims
+from jobs.ledger.deduplication import DedupClaims
 from jobs.rules.deduplication import Claim, Rank
 from tests.builders import WON
 
@@ -18,7 +18,7 @@ MONTH = 30 * DAY
 
 def rivals(claims, within):
     """Who gives way to whom."""
-    with closing(Claims()) as kept:
+    with closing(DedupClaims()) as kept:
         for each in claims:
             kept.enter(each)
         kept.decide(within)
@@ -119,7 +119,7 @@ def test_it_is_as_if_all_claims_were_in_memory(claims, within):
 
 def test_claims_on_record_may_be_entered_while_the_marks_are_read():
     """Those share marks that are known."""
-    with closing(Claims()) as kept:
+    with closing(DedupClaims()) as kept:
         for number in range(1200):
             kept.enter(claim(f"L-{number}", f"{number:04}"))
         seen = []

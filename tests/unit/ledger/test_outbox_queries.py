@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from jobs.ledger import outbox, outbox_queries
 from jobs.ledger.schema import Delivery, Transition
 from jobs.plan.planner import begin
-from jobs.rules.delivery_state import Fate, IllegalMoveError
+from jobs.rules.delivery_state import DeliveryState, IllegalMoveError
 from tests.builders import ACCOUNT, GOOGLE, lead, read, route, rulebook
 from tests.fakes import NIGHT, FakeSink, FakeSource
 
@@ -44,7 +44,14 @@ def history(ledger, number):
 
 def test_every_move_is_written_down(ledger):
     """From, to, why and when; the first comes from nowhere."""
-    number = moved(ledger, Fate.WITHHELD, Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED, name="L-1")
+    number = moved(
+        ledger,
+        DeliveryState.WITHHELD,
+        DeliveryState.PENDING,
+        DeliveryState.IN_FLIGHT,
+        DeliveryState.ACCEPTED,
+        name="L-1",
+    )
 
     assert [
         (None, "withheld", "cause 0", 0),
@@ -56,7 +63,7 @@ def test_every_move_is_written_down(ledger):
 
 def test_staying_is_no_move_but_may_have_a_new_reason(ledger):
     """Re-planned every night, a withheld delivery does not fill the history."""
-    number = moved(ledger, Fate.WITHHELD, Fate.WITHHELD)
+    number = moved(ledger, DeliveryState.WITHHELD, DeliveryState.WITHHELD)
     with ledger.reading() as session:
         reason = session.get(Delivery, number).reason
 
@@ -66,26 +73,26 @@ def test_staying_is_no_move_but_may_have_a_new_reason(ledger):
 
 def test_an_illegal_move_changes_nothing(ledger):
     """Neither the fate nor the history."""
-    number = moved(ledger, Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED)
+    number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.writing() as session:
-        outbox.move(session, ledger, session.get(Delivery, number), Fate.PENDING, "again", now=NIGHT)
+        outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, "again", now=NIGHT)
     with ledger.reading() as session:
-        assert Fate.ACCEPTED == session.get(Delivery, number).fate
+        assert DeliveryState.ACCEPTED == session.get(Delivery, number).fate
     assert 3 == len(history(ledger, number))
 
 
 @pytest.mark.parametrize(
     ("fates", "kept"),
     [
-        ((Fate.PENDING, Fate.IN_FLIGHT), True),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED), True),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.IN_DOUBT), True),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.IN_DOUBT, Fate.IN_FLIGHT), True),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.PENDING), False),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED), False),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.REJECTED), False),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.EXPIRED), False),
-        ((Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.UNCONFIRMED), False),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT), True),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED), True),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.IN_DOUBT), True),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT), True),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.PENDING), False),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED), False),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED), False),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.EXPIRED), False),
+        ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.UNCONFIRMED), False),
     ],
 )
 def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, fates, kept):
@@ -108,7 +115,7 @@ def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
     first = begin(route(), "L-1")
     second = begin(route(), "L-1")
     second.key = "another key"
-    first.fate = second.fate = Fate.PENDING
+    first.fate = second.fate = DeliveryState.PENDING
     with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():
         session.add_all([first, second])
 
@@ -123,15 +130,15 @@ def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
 @pytest.mark.parametrize("column", ["not_before", "deferred_until"])
 def test_a_delivery_is_due_at_its_very_time(ledger, column):
     """Not a moment before."""
-    moved(ledger, Fate.PENDING, **{column: NIGHT})
+    moved(ledger, DeliveryState.PENDING, **{column: NIGHT})
 
     assert [[], ["L-1"]] == [due(ledger, now=NIGHT - timedelta(microseconds=1)), due(ledger, now=NIGHT)]
 
 
 def test_both_times_must_have_come(ledger):
     """A platform's delay is not shortened by a plan, nor the other way round."""
-    moved(ledger, Fate.PENDING, not_before=NIGHT, deferred_until=NIGHT + HOUR)
-    moved(ledger, Fate.PENDING, name="L-2", not_before=NIGHT + HOUR, deferred_until=NIGHT)
+    moved(ledger, DeliveryState.PENDING, not_before=NIGHT, deferred_until=NIGHT + HOUR)
+    moved(ledger, DeliveryState.PENDING, name="L-2", not_before=NIGHT + HOUR, deferred_until=NIGHT)
 
     assert [] == due(ledger)
 
@@ -139,13 +146,19 @@ def test_both_times_must_have_come(ledger):
 def test_the_oldest_conversion_is_due_first(ledger):
     """Its window closes first; the batch takes no more than it may."""
     for name, hours in (("L-1", 2), ("L-2", 1), ("L-3", 3)):
-        moved(ledger, Fate.PENDING, name=name, at=NIGHT - 9 * HOUR + hours * HOUR)
+        moved(ledger, DeliveryState.PENDING, name=name, at=NIGHT - 9 * HOUR + hours * HOUR)
 
     assert ["L-2", "L-1"] == due(ledger, limit=2)
 
 
 @pytest.mark.parametrize(
-    "fates", [(Fate.WITHHELD,), (Fate.SKIPPED,), (Fate.PENDING, Fate.CANCELLED), (Fate.PENDING, Fate.IN_FLIGHT)]
+    "fates",
+    [
+        (DeliveryState.WITHHELD,),
+        (DeliveryState.SKIPPED,),
+        (DeliveryState.PENDING, DeliveryState.CANCELLED),
+        (DeliveryState.PENDING, DeliveryState.IN_FLIGHT),
+    ],
 )
 def test_only_pending_deliveries_are_due(ledger, fates):
     """Nothing else goes out."""
@@ -156,16 +169,16 @@ def test_only_pending_deliveries_are_due(ledger, fates):
 
 def test_only_the_conversions_asked_for_are_due(ledger):
     """One target at a time."""
-    moved(ledger, Fate.PENDING)
+    moved(ledger, DeliveryState.PENDING)
 
     assert [] == due(ledger, conversions=("quote",))
 
 
 def test_where_everything_stands(ledger):
     """Counted by fate and by reason, or the platform's code."""
-    moved(ledger, Fate.WITHHELD)
-    moved(ledger, Fate.PENDING, Fate.IN_FLIGHT, Fate.REJECTED, name="L-2", code="BAD_CLICK")
-    moved(ledger, Fate.PENDING, Fate.IN_FLIGHT, Fate.ACCEPTED, name="L-3", code="OK")
+    moved(ledger, DeliveryState.WITHHELD)
+    moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED, name="L-2", code="BAD_CLICK")
+    moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED, name="L-3", code="OK")
     with ledger.reading() as session:
         found = outbox_queries.standing(session, ACCOUNT)
 

@@ -13,7 +13,7 @@ import pytest
 
 from jobs.ledger.database import (
     APPLICATION_ID,
-    Found,
+    FileKind,
     LedgerError,
     NoStateError,
     copy_state,
@@ -53,7 +53,7 @@ def test_a_new_state_says_in_its_header_that_it_is_ours(path):
     create_state(path)
 
     assert APPLICATION_ID == application_id(path) == int.from_bytes(path.read_bytes()[68:72], "big")
-    assert Found.LEDGER == look(path)
+    assert FileKind.LEDGER == look(path)
 
 
 def test_a_state_from_before_says_so_once_it_is_brought_up_to_date(path):
@@ -62,7 +62,7 @@ def test_a_state_from_before_says_so_once_it_is_brought_up_to_date(path):
     before = look(path)
     open_engine(path, for_writing=True).dispose()
 
-    assert (Found.LEDGER, APPLICATION_ID) == (before, application_id(path))
+    assert (FileKind.LEDGER, APPLICATION_ID) == (before, application_id(path))
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
@@ -230,7 +230,7 @@ def test_looking_at_a_state_in_use_takes_no_lock_from_it(path, clock):
     with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
         with ledger.writing() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="before", digest="1"))
-        assert look(path) is Found.LEDGER
+        assert look(path) is FileKind.LEDGER
         assert rows_seen_by_another_program(path) == 1
         with ledger.writing() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="after", digest="2"))

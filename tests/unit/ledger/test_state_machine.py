@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import event
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
-from jobs.nightly import Deps, Step, run_night
-from jobs.rules.delivery_state import FROZEN, Fate, check_move
+from jobs.nightly import Deps, NightStep, run_night
+from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
 from tests import fakes
 from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
 
@@ -46,8 +46,17 @@ TROUBLE = st.lists(st.sampled_from(list(STEPS)), max_size=3) | st.tuples(st.samp
 )
 """One thing after the other, or one thing all night long."""
 ODDITIES = st.lists(st.sampled_from(list(fakes.RESOLUTIONS)), max_size=2)
-MOVING = frozenset({Fate.PENDING, Fate.IN_FLIGHT, Fate.SUBMITTED, Fate.IN_DOUBT})
-NOT_COUNTED = frozenset({Fate.SKIPPED, Fate.PENDING, Fate.WITHHELD, Fate.REJECTED, Fate.EXPIRED, Fate.CANCELLED})
+MOVING = frozenset({DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.IN_DOUBT})
+NOT_COUNTED = frozenset(
+    {
+        DeliveryState.SKIPPED,
+        DeliveryState.PENDING,
+        DeliveryState.WITHHELD,
+        DeliveryState.REJECTED,
+        DeliveryState.EXPIRED,
+        DeliveryState.CANCELLED,
+    }
+)
 BOOK = rulebook(
     route(attach_contact=True, field_value=from_field(otherwise=Decimal(500), wait=timedelta(days=1))),
     route(
@@ -222,7 +231,7 @@ class Nights(RuleBasedStateMachine):
             event.remove(engine, "commit", on_commit)
 
     def _watch(self, step):
-        if step is Step.DELIVER:
+        if step is NightStep.DELIVER:
             self._check_hashes()
         return nullcontext()
 
@@ -258,7 +267,7 @@ class Nights(RuleBasedStateMachine):
         """Accepted counts, once; what was not sent, or was refused, does not."""
         for key, fate in self.ask("SELECT key, fate FROM delivery"):
             count = self.sink.counted[key]
-            if fate == Fate.ACCEPTED:
+            if fate == DeliveryState.ACCEPTED:
                 assert count >= 1, key
             if fate in NOT_COUNTED:
                 assert count == 0, (key, fate)
@@ -286,7 +295,7 @@ class Nights(RuleBasedStateMachine):
             moves = f"SELECT {table}, from_fate, to_fate FROM {history} ORDER BY id"  # noqa: S608
             for number, before, after in self.ask(moves):
                 assert stands[number] == before
-                check_move(Fate(before) if before else None, Fate(after))
+                check_move(DeliveryState(before) if before else None, DeliveryState(after))
                 stands[number] = after
 
             assert dict(self.ask(f"SELECT id, fate FROM {table}")) == stands  # noqa: S608
@@ -320,9 +329,9 @@ class Nights(RuleBasedStateMachine):
             sendable = some.fields["consent"] == "oui" and some.click_ids
             unreadable = conversion == "sale" and some.fields.get("amount") == "1.250"
             assert fate not in MOVING, (name, conversion, fate, reason)
-            assert fate != Fate.WITHHELD or not sendable or unreadable, (name, conversion, reason)
-            assert fate != Fate.CANCELLED or name in self.ever_refused, (name, conversion)
-            assert fate != Fate.SKIPPED, (name, conversion)
+            assert fate != DeliveryState.WITHHELD or not sendable or unreadable, (name, conversion, reason)
+            assert fate != DeliveryState.CANCELLED or name in self.ever_refused, (name, conversion)
+            assert fate != DeliveryState.SKIPPED, (name, conversion)
 
 
 TestNights = Nights.TestCase

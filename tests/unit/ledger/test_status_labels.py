@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from jobs.ledger import database as engines
 from jobs.ledger.database import open_engine
-from jobs.ledger.schema import LabelRow
+from jobs.ledger.schema import StatusLabel
 from tests.builders import hold, lead, read, rulebook
 from tests.fakes import FakeSink, FakeSource
 
@@ -21,7 +21,7 @@ def test_labels_of_an_older_state_are_no_new_names(path, clock):
     _go_back(path, to="0002")
     engine = open_engine(path, for_writing=True)
     with Session(engine) as session:
-        labels = session.exec(select(LabelRow)).all()
+        labels = session.exec(select(StatusLabel)).all()
         known = {row.label: row.settled for row in labels}
     engine.dispose()
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.oplead.client import read_json
-from connectors.oplead.lead_parser import Unreadable, digest_of, parse_lead, read_id, with_candidates
+from connectors.oplead.lead_parser import UnreadableLeadError, digest_of, parse_lead, read_id, with_candidates
 from connectors.oplead.options import ClickIdRules, FieldPaths
 from connectors.records import LeadId
 
@@ -111,9 +111,9 @@ def test_a_nest_without_end_is_refused():
     """As a lead that cannot be read, before Python gives up on it."""
     nest = read_json('{"label":' * 450 + "1" + "}" * 450)
 
-    with pytest.raises(Unreadable, match="nested too deeply"):
+    with pytest.raises(UnreadableLeadError, match="nested too deeply"):
         parse(status=nest)
-    with pytest.raises(Unreadable, match="nested too deeply"):
+    with pytest.raises(UnreadableLeadError, match="nested too deeply"):
         digest_of({"status": nest})
 
 
@@ -169,7 +169,7 @@ def test_a_day_alone_does_not_bound_an_update():
 )
 def test_a_time_that_cannot_be_read_names_its_setting(item, setting):
     """The reason is the shape, never the value."""
-    with pytest.raises(Unreadable, match=rf"see oplead\.fields\.{setting}$") as caught:
+    with pytest.raises(UnreadableLeadError, match=rf"see oplead\.fields\.{setting}$") as caught:
         parse(**item)
 
     assert "soon" not in str(caught.value)
@@ -196,7 +196,7 @@ def test_a_problem_is_told_only_where_no_id_is_found():
 @pytest.mark.parametrize("value", [None, "", True, [], {}, "..", "a\nb", "x" * 201])
 def test_an_id_that_cannot_be_used_is_refused(value):
     """It goes into a path and a database."""
-    with pytest.raises(Unreadable, match=r"oplead\.fields\.id"):
+    with pytest.raises(UnreadableLeadError, match=r"oplead\.fields\.id"):
         read_id({"id": value}, with_candidates(FieldPaths()))
 
 
@@ -235,7 +235,7 @@ names = st.sampled_from(
 def test_any_lead_is_read_or_refused_as_unreadable(value):
     """Nothing in a lead's shape stops the page it stands on."""
     item = value if isinstance(value, dict) else {"contact": value}
-    with suppress(Unreadable):
+    with suppress(UnreadableLeadError):
         parse(wanted={"contact", "leadData.value"}, **item)
 
 
@@ -300,7 +300,7 @@ def test_a_history_without_end_is_no_leads(entries, read):
     if read:
         assert entries == len(parse(**item).history)
     else:
-        with pytest.raises(Unreadable, match=f"statusHistory has {entries} status changes"):
+        with pytest.raises(UnreadableLeadError, match=f"statusHistory has {entries} status changes"):
             parse(**item)
 
 
@@ -315,7 +315,7 @@ def test_only_status_changes_make_a_history_long():
 
 def test_a_lead_larger_than_any_is_refused():
     """Before anything of it is read."""
-    with pytest.raises(Unreadable, match="more than any lead"):
+    with pytest.raises(UnreadableLeadError, match="more than any lead"):
         digest_of({"id": "L-1", "notes": ["x" * 1_000] * 2_000})
 
 

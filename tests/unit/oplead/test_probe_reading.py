@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, PaginationOptions, SinceFilter
+from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.field_places import find_places
 from connectors.oplead.probe.field_tree import key_paths, kind_of, locate, told_total, tree_of
 from connectors.oplead.probe.field_values import amounts_of, few_values_of, labels_of, sources_of, suspicions_of
 from connectors.oplead.probe.pagination import _count
 from connectors.oplead.probe.sampling import in_turn
-from connectors.oplead.probe.trial_reading import Reading, suggestion_of
+from connectors.oplead.probe.trial_reading import TrialReading, suggestion_of
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
 from jobs.rules.model import normalise_label
 
@@ -411,7 +411,7 @@ def test_what_equals_a_default_is_not_written():
     assert {} == suggestion_of(options(), "list")
     assert {"pull": "details"} == suggestion_of(options(), "details")
     assert {"since_filter": {"param": "since", "format": "date"}} == suggestion_of(
-        options(since_filter=SinceFilter("since", "date")), "since"
+        options(since_filter=SinceOptions("since", "date")), "since"
     )
 
 
@@ -444,6 +444,8 @@ def test_what_differs_is_written_as_the_file_has_it():
 )
 def test_time_is_told_by_the_requests_it_takes(pull, own_pages, first, nightly):
     """Pages and own pages at the allowed rate."""
-    reading = Reading(total=9000, page_size=100, changed=0.1, recent=0.5, own_pages=own_pages, pull=pull, per_minute=90)
+    reading = TrialReading(
+        total=9000, page_size=100, changed=0.1, recent=0.5, own_pages=own_pages, pull=pull, per_minute=90
+    )
 
     assert (first, nightly) == (reading.minutes_first, reading.minutes_nightly)

@@ -10,7 +10,7 @@ from sqlmodel import select
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, requests
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
 from tests import fakes
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
@@ -619,7 +619,7 @@ def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
 
     with account.hold() as ledger, ledger.writing() as session:
         for row in session.exec(select(Delivery)):
-            outbox.move(session, ledger, row, Fate.PENDING, "sent again by hand", now=account.clock.now())
+            outbox.move(session, ledger, row, DeliveryState.PENDING, "sent again by hand", now=account.clock.now())
     account.deliver()
 
     assert {"rejected"} == set(account.fates.values())
@@ -641,7 +641,7 @@ def test_a_conversion_that_gets_no_answer_holds_up_no_correction(sold):
     summary = account.night()
 
     assert ["google_ads"] == list(summary.stopped)
-    assert [Fate.ACCEPTED] == [row.fate for row in account.rows(Adjustment)]
+    assert [DeliveryState.ACCEPTED] == [row.fate for row in account.rows(Adjustment)]
 
 
 def test_a_platform_that_answers_no_conversion_is_asked_for_one_correction(sold):

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Contact, Outcome, OutcomeClass
-from jobs.ledger.schema import Counted
-from jobs.plan.deduplication import Rivals
+from jobs.ledger.schema import DedupKey
+from jobs.plan.deduplication import DuplicateLeads
 from jobs.plan.planner import LEADS_AT_ONCE, judge
-from jobs.rules.delivery_state import Fate
-from jobs.rules.model import Once, OncePer
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import DedupRule, DedupScope
 from tests.builders import ACCOUNT, CREATED, WON, changed, click, facts, lead, route, rulebook, starts
 from tests.fakes import DONE, NIGHT
 
@@ -32,7 +32,7 @@ def won(name, when=WON, **more):
 @pytest.fixture
 def once(account):
     """An account whose sales count once per click."""
-    account.book = rulebook(route(once=Once(OncePer.CLICK, MONTH)))
+    account.book = rulebook(route(once=DedupRule(DedupScope.CLICK, MONTH)))
     return account
 
 
@@ -52,7 +52,7 @@ def test_by_default_every_lead_counts_and_a_shared_click_is_told(account):
 
     assert {"submitted"} == set(account.fates.values())
     assert (Counter({"sale": 2}), Counter()) == (first.planned.same_click, second.planned.same_click)
-    assert [] == account.rows(Counted)
+    assert [] == account.rows(DedupKey)
 
 
 def test_who_counts_does_not_hang_on_the_order_of_planning(once):
@@ -140,7 +140,7 @@ def test_who_waited_goes_out_the_night_the_first_falls_away(once, change, fate):
 
 def test_what_counts_on_one_route_does_not_on_another(once):
     """Each conversion for itself."""
-    per_click = Once(OncePer.CLICK, MONTH)
+    per_click = DedupRule(DedupScope.CLICK, MONTH)
     once.book = rulebook(route(once=per_click), route("lost", labels=frozenset({"perdu"}), once=per_click))
     once.put(won("L-1"), won("L-2", label="Perdu", history=()))
     once.night()
@@ -152,7 +152,7 @@ def test_what_counts_on_one_route_does_not_on_another(once):
 
 def test_a_person_counts_once_by_e_mail(account):
     """Known again when the hashes of what was sent are long erased."""
-    account.book = rulebook(route(once=Once(OncePer.PERSON, MONTH), attach_contact=True))
+    account.book = rulebook(route(once=DedupRule(DedupScope.PERSON, MONTH), attach_contact=True))
     contact = Contact(emails=("jeanne@example.org",))
     account.put(lead("L-1", contact=contact))
     account.night()
@@ -169,7 +169,7 @@ def test_a_person_counts_once_by_e_mail(account):
 
 def test_a_person_whose_address_changes_is_known_by_both(account):
     """What was sent was told of the old one."""
-    account.book = rulebook(route(once=Once(OncePer.PERSON, MONTH), attach_contact=True))
+    account.book = rulebook(route(once=DedupRule(DedupScope.PERSON, MONTH), attach_contact=True))
     old = lead("L-1", contact=Contact(emails=("jeanne@example.org",)))
     account.put(old)
     account.night()
@@ -188,7 +188,7 @@ def test_asked_for_later_it_knows_what_was_sent_before(account):
     account.night()
     account.clock.time += DAY
     account.night()
-    account.book = replace(rulebook(route(once=Once(OncePer.CLICK, MONTH))), rules_digest="r2")
+    account.book = replace(rulebook(route(once=DedupRule(DedupScope.CLICK, MONTH))), rules_digest="r2")
     account.put(won("L-2", WON - DAY))
     account.night()
 
@@ -200,7 +200,7 @@ def test_two_that_wait_when_it_is_asked_for_become_one(account):
     young = {"created_at": NIGHT - timedelta(hours=2)}
     account.put(won("L-1", NIGHT - timedelta(minutes=30), **young), won("L-2", NIGHT - timedelta(hours=1), **young))
     account.night()
-    account.book = replace(rulebook(route(once=Once(OncePer.CLICK, MONTH))), rules_digest="r2")
+    account.book = replace(rulebook(route(once=DedupRule(DedupScope.CLICK, MONTH))), rules_digest="r2")
     account.night()
 
     assert {"L-1": "withheld", "L-2": "pending"} == account.fates
@@ -210,11 +210,11 @@ def test_marks_go_when_they_are_of_no_more_use(once):
     """Once no sale to come could be the same, or nobody asks any more."""
     once.put(won("L-1"))
     once.night()
-    kept = {row.lead for row in once.rows(Counted)}
+    kept = {row.lead for row in once.rows(DedupKey)}
     once.clock.time = WON + MONTH + 91 * DAY
     once.night()
 
-    assert ({"L-1"}, []) == (kept, once.rows(Counted))
+    assert ({"L-1"}, []) == (kept, once.rows(DedupKey))
 
 
 def test_marks_go_with_the_setting(once):
@@ -224,7 +224,7 @@ def test_marks_go_with_the_setting(once):
     once.book = replace(rulebook(), rules_digest="r2")
     once.night()
 
-    assert [] == once.rows(Counted)
+    assert [] == once.rows(DedupKey)
 
 
 def test_a_renamed_conversion_keeps_its_marks(once):
@@ -233,7 +233,7 @@ def test_a_renamed_conversion_keeps_its_marks(once):
     once.night()
     once.clock.time += DAY
     once.book = replace(
-        rulebook(route("vente", once=Once(OncePer.CLICK, MONTH))), was={"vente": "sale"}, rules_digest="r2"
+        rulebook(route("vente", once=DedupRule(DedupScope.CLICK, MONTH))), was={"vente": "sale"}, rules_digest="r2"
     )
     once.put(won("L-2"))
     once.night()
@@ -243,16 +243,16 @@ def test_a_renamed_conversion_keeps_its_marks(once):
 
 def held_at_most(account, count):
     """How much memory it takes at most to find who gives way, where every second lead does."""
-    per_click = route(once=Once(OncePer.CLICK, MONTH))
+    per_click = route(once=DedupRule(DedupScope.CLICK, MONTH))
     leads = ((facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), []) for number in range(count))
 
     def verdict(route, lead, delivery, _existing):
-        return judge(route, lead, starts(), delivery, now=NIGHT), Fate.PENDING
+        return judge(route, lead, starts(), delivery, now=NIGHT), DeliveryState.PENDING
 
     with (
         account.hold() as ledger,
         ledger.reading() as session,
-        closing(Rivals(ACCOUNT, [per_click])) as rivals,
+        closing(DuplicateLeads(ACCOUNT, [per_click])) as rivals,
     ):
         tracemalloc.start()
         rivals.find(session, leads, verdict)

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger import outbox_queries, queries, requeue
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
 
@@ -41,7 +41,7 @@ def test_changed_rules_have_every_lead_judged_again(account):
 
 def test_a_changed_extraction_has_every_lead_read_again(account):
     """From the beginning, whatever the cursor says."""
-    account.reach = replace(account.reach, style=Style.SINCE)
+    account.reach = replace(account.reach, style=SyncMode.SINCE)
     account.put(lead())
     account.prepare()
     account.book = rulebook(extraction_digest="e2")
@@ -179,7 +179,7 @@ def test_what_turned_out_to_be_another_platforms_is_in_no_alarm(account):
     for found in (clicked(), BY_ANOTHERS):
         account.put(found)
         account.prepare()
-    asked = requeue.Asked(START, NIGHT)
+    asked = requeue.BackfillRequest(START, NIGHT)
     with account.hold() as ledger, ledger.reading() as session:
         begun = list(queries.begun_before(session, ledger.account, run=ledger.run, since=START))
         skipped = requeue.skipped(session, ledger.account, asked, after=None, limit=9)

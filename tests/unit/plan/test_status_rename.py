@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
-from jobs.pull.sync import Reach, Style
+from jobs.pull.sync import SyncMode, SyncWindow
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
 DAY = timedelta(days=1)
@@ -187,7 +187,7 @@ def test_a_filtered_reading_is_done_again_whole_before_a_new_label_is_judged(acc
     """A filter shows only what somebody touched: two leads of six."""
     account.book = book("gagne", "signe")
     account.source.filters = True
-    account.reach = Reach(Style.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.reach = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(style, "Devis accepté", when=WON - 2 * DAY))
     account.night()
     renamed = leads_in(style, "Signé", when=WON - 2 * DAY)
@@ -328,7 +328,7 @@ def test_an_old_name_that_is_used_again_is_a_status_again(account):
 def test_where_leads_are_read_one_by_one_the_old_label_is_looked_for_on_all_of_them(account):
     """The list shows none: six that went on to a new status, while two stay, are no rename."""
     account.book = book("signe")
-    account.reach = Reach(Style.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.reach = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 8))
     account.night()
     entered = account.clock.time + DAY
@@ -342,7 +342,7 @@ def test_where_leads_are_read_one_by_one_the_old_label_is_looked_for_on_all_of_t
 def test_where_leads_are_read_one_by_one_a_rename_is_found_once_all_were_read(account):
     """Before, nobody can tell it from a new status; nothing of it is sent meanwhile."""
     account.book = book("signe")
-    account.reach = Reach(Style.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.reach = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 6))
     account.night()
     account.put(*leads_in(Undated, "Signé", 6))
@@ -540,7 +540,7 @@ def test_a_merge_that_a_reading_shows_half_of_waits_for_the_other_half(account):
 def test_a_merge_is_found_by_a_filtered_reading(account):
     """The record tells that no other lead has the old label."""
     account.source.filters = True
-    account.reach = Reach(Style.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.reach = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     in_use(account, Undated, 20)
     account.put(*[changed(one, updated_at=account.clock.time) for one in leads_in(Undated, "Gagné", 20)])
     summary = next_night(account)

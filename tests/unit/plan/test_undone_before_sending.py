@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from tests.builders import REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
 from tests.unit.conftest import Account
@@ -61,7 +61,7 @@ LIVES = st.lists(
 
 
 @settings(deadline=None, max_examples=2)
-@given(style=st.sampled_from([Style.LIST, Style.DETAILS]), drawn=LIVES)
+@given(style=st.sampled_from([SyncMode.LIST, SyncMode.DETAILS]), drawn=LIVES)
 def test_whatever_happens_while_leads_are_away_nothing_of_them_is_lost_or_sent_twice(state, style, drawn):
     """Compared with the same leads that were there all the while."""
     lives = {

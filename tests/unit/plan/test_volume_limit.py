@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.plan.volume_guard import nights_before, surge
+from jobs.plan.volume_guard import excess_volume, nights_before
 from tests.builders import PARIS, at
 
 NOW = at("2026-09-10T03:30")
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 )
 def test_a_night_may_send_fifty_or_five_times_the_largest_or_what_the_settings_say(due, nights, max_per_run, allowed):
     """Whatever is more than that waits for a human."""
-    found = surge(due, nights, max_per_run=max_per_run)
+    found = excess_volume(due, nights, max_per_run=max_per_run)
 
     assert allowed == (found and found.allowed)
 
@@ -41,7 +41,7 @@ def test_a_night_may_send_fifty_or_five_times_the_largest_or_what_the_settings_s
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 10_000)), st.none() | st.integers(1, 10_000))
 def test_what_is_let_through_is_never_more_than_is_allowed(due, nights, max_per_run):
     """And what is held says why in numbers that fit."""
-    found = surge(due, nights, max_per_run=max_per_run)
+    found = excess_volume(due, nights, max_per_run=max_per_run)
 
     if found is None:
         assert due <= (max_per_run or max(50, 5 * max(nights, default=0)))
@@ -51,7 +51,7 @@ def test_what_is_let_through_is_never_more_than_is_allowed(due, nights, max_per_
 
 def test_what_is_told_names_how_many_the_usual_number_and_what_to_type():
     """A human needs no more to decide."""
-    found = surge(620, (4, 7), max_per_run=None)
+    found = excess_volume(620, (4, 7), max_per_run=None)
 
     assert found.told == (
         "620 conversions are due and one night may send 50 (the largest of the last 28 nights sent 7): "

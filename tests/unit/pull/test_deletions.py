@@ -11,7 +11,7 @@ from connectors.errors import Transient
 from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.pull import sync as pull_module
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from tests.builders import REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
 
@@ -84,7 +84,7 @@ def test_a_lead_seen_again_is_not_gone(account):
     assert {"L-1": "pending"} == account.fates
 
 
-@pytest.mark.parametrize("style", list(Style))
+@pytest.mark.parametrize("style", list(SyncMode))
 def test_a_lead_that_is_only_not_listed_is_read_by_its_own_page(account, style):
     """Pages drift; it is kept as it is now, and may go out."""
     account.reach = replace(REACH, style=style)
@@ -116,7 +116,7 @@ def test_only_leads_with_open_deliveries_are_asked_for_the_longest_unseen_first(
 
 def test_a_filtered_pull_asks_only_for_those_already_missing(account):
     """What a filter does not list has not changed; the weekly full read finds who is gone."""
-    account.reach = replace(REACH, style=Style.SINCE)
+    account.reach = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     account.put(changed(waiting("L-1"), fields={"consent": "bof"}))
     nights(account, 0 * DAY)
@@ -294,7 +294,7 @@ def test_nothing_is_begun_for_a_lead_that_is_gone(account):
     assert [("sale", "cancelled", "lead gone")] == [(row.conversion, row.fate, row.reason) for row in account.rows()]
 
 
-@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+@pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_a_lead_on_whose_page_another_one_stands_is_gone_by_the_same_rule(account, style):
     """Oplead made the two one; the other is read as itself, and who looks is told which."""
     account.reach = replace(REACH, style=style)
@@ -312,7 +312,7 @@ def test_a_lead_on_whose_page_another_one_stands_is_gone_by_the_same_rule(accoun
     assert (0, 1, []) == (noted.pulled.gone, believed.pulled.gone, account.rows(UnreadableLeadRow))
 
 
-@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+@pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_a_lead_that_was_made_one_with_another_and_is_itself_again_goes_on(account, style):
     """Nothing of the other one is kept with it."""
     account.reach = replace(REACH, style=style)
@@ -327,7 +327,7 @@ def test_a_lead_that_was_made_one_with_another_and_is_itself_again_goes_on(accou
     assert {None} == {row.merged_into for row in account.rows(LeadRow)}
 
 
-@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+@pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_a_page_that_is_a_lead_nobody_knows_calls_nothing_off(account, style):
     """Every lead that is listed is known: something else stands there for the id, and a human is told."""
     account.reach = replace(REACH, style=style)
@@ -342,7 +342,7 @@ def test_a_page_that_is_a_lead_nobody_knows_calls_nothing_off(account, style):
     ]
 
 
-@pytest.mark.parametrize("style", [Style.LIST, Style.DETAILS])
+@pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_where_every_page_is_another_leads_nothing_is_concluded(account, style):
     """Ids are read wrongly, as far as pages go; a human is told each night."""
     account.reach = replace(REACH, style=style)

@@ -9,7 +9,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import Cursor, LeadRow, UnreadableLeadRow
 from jobs.pull.detail_fetch import AT_ONCE
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from jobs.rules.extraction import Exclusion
 from tests.builders import REACH, changed, lead, read
 from tests.fakes import NIGHT
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def account(account):
     """An account whose leads are read one by one."""
-    account.reach = replace(REACH, style=Style.DETAILS)
+    account.reach = replace(REACH, style=SyncMode.DETAILS)
     return account
 
 
@@ -260,7 +260,7 @@ def test_the_sources_own_clock_tells_when_a_lead_was_read(account):
     assert [NIGHT - 2 * HOUR + DAY] == [row.seen_at for row in account.rows(LeadRow)]
 
 
-@pytest.mark.parametrize("style", list(Style))
+@pytest.mark.parametrize("style", list(SyncMode))
 def test_every_lead_is_found_once_a_week_whatever_the_style(account, style):
     """A lead that the filter misses, or that a drifting page left out."""
     account.reach = replace(REACH, style=style)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import ClickId, ClickIdKind, Moment, StatusEntry
-from jobs.ledger.schema import LabelMove, LabelRow
+from jobs.ledger.schema import LabelMove, StatusLabel
 from jobs.pull import detail_fetch
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from tests.builders import REACH, WON, changed, lead, route, rulebook
 from tests.unit.conftest import Account
 
@@ -37,7 +37,7 @@ def begin(account, style, *, count=6, page=2):
 @pytest.mark.parametrize(("allowed", "readings"), [(6, 2), (5, 2), (4, 2), (3, 1)])
 def test_a_second_reading_spends_what_the_first_one_left(account, allowed, readings):
     """A filtered reading of three pages meets a new label; where no request is left, the next night reads whole."""
-    begin(account, Style.SINCE)
+    begin(account, SyncMode.SINCE)
     account.source.allowed = allowed
     account.source.calls.clear()
     first = account.night()
@@ -56,7 +56,7 @@ def test_a_second_reading_spends_what_the_first_one_left(account, allowed, readi
 @pytest.mark.parametrize("minutes", [10, 25, 45, 100])
 def test_a_second_reading_has_the_time_the_first_one_left(account, minutes):
     """Ten minutes a page: the night ends no later than a page after its time is up."""
-    begin(account, Style.SINCE)
+    begin(account, SyncMode.SINCE)
     account.reach = replace(account.reach, budget=minutes * MINUTE)
     real = account.source.fetch_changes
 
@@ -74,7 +74,7 @@ def test_a_second_reading_has_the_time_the_first_one_left(account, minutes):
 
 def test_a_list_whose_label_came_up_amid_its_reading_is_read_twice_at_once(account):
     """Leads are read again before anything is decided of it, and that costs pages alone."""
-    begin(account, Style.LIST)
+    begin(account, SyncMode.LIST)
     account.source.calls.clear()
     account.put(*under("Devis"))
     real = account.source.fetch_changes
@@ -89,13 +89,13 @@ def test_a_list_whose_label_came_up_amid_its_reading_is_read_twice_at_once(accou
     account.night()
 
     assert 2 == len(account.source.calls)
-    assert [] == [row.label for row in account.rows(LabelRow) if not row.settled]
+    assert [] == [row.label for row in account.rows(StatusLabel) if not row.settled]
 
 
 def test_own_pages_are_read_once_a_night_also_where_a_label_comes_up_amid_the_reading(account, monkeypatch):
     """Every lead that counts was read; those that took the new label wait for the next night, which decides."""
     monkeypatch.setattr(detail_fetch, "AT_ONCE", 3)
-    begin(account, Style.DETAILS)
+    begin(account, SyncMode.DETAILS)
     account.put(*under("Devis", 6))
     account.source.asked.clear()
     account.source.calls.clear()
@@ -115,7 +115,7 @@ def test_own_pages_are_read_once_a_night_also_where_a_label_comes_up_amid_the_re
 
     assert ([f"L-{number}" for number in range(6)], 2) == (once, len(account.source.calls))
     assert {} == waiting
-    assert [] == [row.label for row in account.rows(LabelRow) if not row.settled]
+    assert [] == [row.label for row in account.rows(StatusLabel) if not row.settled]
 
 
 LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visite"])
@@ -123,7 +123,7 @@ LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visi
 
 @settings(deadline=None, max_examples=6)
 @given(
-    style=st.sampled_from(Style),
+    style=st.sampled_from(SyncMode),
     allowed=st.integers(6, 12),
     nights=st.lists(st.lists(st.tuples(st.integers(0, 9), LABELS), max_size=10), min_size=1, max_size=4),
 )

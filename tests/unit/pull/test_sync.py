@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import ClickIdRow, Cursor, LeadRow, StatusChange, UnreadableLeadRow
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from tests.builders import ACCOUNT, CREATED, REACH, changed, lead, read, route, rulebook
 from tests.fakes import NIGHT, Crash
 
@@ -101,7 +101,7 @@ def test_a_source_that_refuses_us_has_the_next_pull_start_over(account):
 
 def test_the_next_pull_starts_before_the_start_of_this_one(account):
     """On the source's clock, by the overlap; not at its end, in which leads changed too."""
-    account.reach = replace(REACH, style=Style.SINCE)
+    account.reach = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     five(account)
     pull(account)
@@ -144,7 +144,7 @@ def test_a_pull_resumed_later_keeps_its_own_start(account):
 
 def test_a_source_that_filters_is_read_whole_once_a_week(account):
     """What a filter misses is found then."""
-    account.reach = replace(REACH, style=Style.SINCE)
+    account.reach = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     account.put(lead())
     for _ in range(17):

@@ -8,14 +8,14 @@ from sqlalchemy import inspect
 
 from connectors.records import Contact, UnreadableLead
 from jobs.ledger.schema import ExcludedLead, LeadRow
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from jobs.rules.extraction import Exclusion
 from tests.builders import REACH, changed, lead, rulebook
 from tests.fakes import NIGHT
 
 DAY = timedelta(days=1)
 OURS = Contact(emails=("claire.essai@maison-durand.fr",))
-STYLES = [Style.LIST, Style.DETAILS]
+STYLES = [SyncMode.LIST, SyncMode.DETAILS]
 
 
 def leaving_out(*domains, digest):
@@ -33,7 +33,7 @@ def account(account):
     return account
 
 
-def next_night(account, style=Style.DETAILS):
+def next_night(account, style=SyncMode.DETAILS):
     """The night after; its summary, and which test lead was read."""
     account.reach = replace(REACH, style=style)
     account.source.asked.clear()

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.cli.demo.audit import compare, google_book, meta_book
 from jobs.ledger.schema import Adjustment, Delivery
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 
 LINE = {
     "accepted": 1,
@@ -27,7 +27,7 @@ def _compare(lines, rows, *corrections):
     return compare(google_book(lines), rows, corrections)
 
 
-def _delivery(fate=Fate.ACCEPTED, **changed):
+def _delivery(fate=DeliveryState.ACCEPTED, **changed):
     fields = {
         "account": "a",
         "lead": "L-1",
@@ -87,13 +87,13 @@ def test_what_only_one_side_has_is_found():
     """A claim without a counted conversion, a counted one without a claim, and one counted twice all differ."""
     assert ("k1",) == _compare([], [_delivery()]).missing_there
     assert ("k1",) == _compare([LINE], []).missing_here
-    assert ("k1",) == _compare([LINE], [_delivery(Fate.REJECTED)]).missing_here
+    assert ("k1",) == _compare([LINE], [_delivery(DeliveryState.REJECTED)]).missing_here
     assert 1 == _compare([LINE, LINE], [_delivery()]).twice
 
 
 def test_an_unconfirmed_delivery_claims_nothing():
     """Counted or not, `unconfirmed` is true, and the reason is told."""
-    row = _delivery(Fate.UNCONFIRMED, code="1 of 2 refused: BAD")
+    row = _delivery(DeliveryState.UNCONFIRMED, code="1 of 2 refused: BAD")
     counted = _compare([LINE], [row])
 
     assert counted.agree
@@ -103,7 +103,7 @@ def test_an_unconfirmed_delivery_claims_nothing():
 
 def test_an_unconfirmed_delivery_without_a_reason_excuses_nothing():
     """Whoever gives up says why."""
-    found = _compare([LINE], [_delivery(Fate.UNCONFIRMED)])
+    found = _compare([LINE], [_delivery(DeliveryState.UNCONFIRMED)])
 
     assert (("k1",), {}) == (found.missing_here, found.undecided)
 
@@ -144,7 +144,7 @@ RESTATED = LINE | {"value": 80.0, "digest": "d2", "restatements": 1}
 RETRACTED = LINE | {"value": 0.0, "retracted": True}
 
 
-def _correction(number=1, value="80.00", fate=Fate.ACCEPTED, **changed):
+def _correction(number=1, value="80.00", fate=DeliveryState.ACCEPTED, **changed):
     """A correction by the Data Manager: the whole event anew."""
     fields = {
         "account": "a",
@@ -166,7 +166,7 @@ def _correction(number=1, value="80.00", fate=Fate.ACCEPTED, **changed):
     return Adjustment(**{**fields, **changed})
 
 
-def _taken_back(fate=Fate.ACCEPTED, **changed):
+def _taken_back(fate=DeliveryState.ACCEPTED, **changed):
     """A retraction by the Google Ads API."""
     told = {"kind": "retraction", "cause": "undone", "transport": "google_ads_api", "value": None, "currency": None}
     return _correction(fate=fate, **told, **changed)
@@ -204,8 +204,8 @@ def test_the_last_of_several_corrections_is_what_stands():
         (LINE, [_taken_back()]),
         (RESTATED, []),
         (RETRACTED, []),
-        (RESTATED, [_correction(fate=Fate.REJECTED)]),
-        (RETRACTED, [_taken_back(Fate.PENDING)]),
+        (RESTATED, [_correction(fate=DeliveryState.REJECTED)]),
+        (RETRACTED, [_taken_back(DeliveryState.PENDING)]),
         (RETRACTED | {"retracted": False}, [_taken_back()]),
         (RESTATED, [_correction(key="k2")]),
     ],
@@ -220,7 +220,7 @@ def test_a_correction_on_one_side_alone_is_found(line, corrections):
 @pytest.mark.parametrize("line", [LINE, RETRACTED], ids=["not there", "there"])
 def test_an_unconfirmed_correction_claims_nothing(line):
     """Taken or not, nobody knows; anything else that differs is found all the same."""
-    unknown = _taken_back(Fate.UNCONFIRMED, code="no answer in 3 replays")
+    unknown = _taken_back(DeliveryState.UNCONFIRMED, code="no answer in 3 replays")
     found = _compare([line], [_delivery()], unknown)
     other = _compare([line | {"currency": "CHF"}], [_delivery()], unknown)
 

@@ -5,18 +5,18 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from connectors.records import Finding, Verdict
+from connectors.records import CheckFinding, CheckVerdict
 from jobs.reporting.check_report import print_findings
 
 NOTHING_AGAINST = "What this access cannot read says nothing against sending."
 FOUND = (
-    Finding("service account key", Verdict.VERIFIED, "Google takes the key"),
-    Finding("uploads", Verdict.UNREADABLE, "Google Ads shows no uploads yet"),
-    Finding("currency", Verdict.FAILED, "amounts are sent in USD", "write currency: EUR"),
-    Finding("auto-tagging", Verdict.VERIFIED, "auto-tagging is on"),
-    Finding("click window", Verdict.DOUBTFUL, "it is 30 days, and 90 are taken", "write 30"),
-    Finding("counting", Verdict.VERIFIED, "it counts one of a click", "see that this is meant"),
-    Finding("conversion action 12", Verdict.FAILED, "there is no such action", "see its number"),
+    CheckFinding("service account key", CheckVerdict.VERIFIED, "Google takes the key"),
+    CheckFinding("uploads", CheckVerdict.UNREADABLE, "Google Ads shows no uploads yet"),
+    CheckFinding("currency", CheckVerdict.FAILED, "amounts are sent in USD", "write currency: EUR"),
+    CheckFinding("auto-tagging", CheckVerdict.VERIFIED, "auto-tagging is on"),
+    CheckFinding("click window", CheckVerdict.DOUBTFUL, "it is 30 days, and 90 are taken", "write 30"),
+    CheckFinding("counting", CheckVerdict.VERIFIED, "it counts one of a click", "see that this is meant"),
+    CheckFinding("conversion action 12", CheckVerdict.FAILED, "there is no such action", "see its number"),
 )
 
 
@@ -29,7 +29,7 @@ def _printed(findings, *, width=80, destination="google_ads", verbose=True, **mo
 
 def test_what_needs_a_human_stands_first():
     """Failed wherever it is, then what to look at, then what cannot be read, then what is well, as it was found."""
-    text = _printed(FOUND, meta=[Finding("token", Verdict.FAILED, "Meta refuses it", "write another")])
+    text = _printed(FOUND, meta=[CheckFinding("token", CheckVerdict.FAILED, "Meta refuses it", "write another")])
     subjects = ["currency", "conversion action 12", "meta: token", "click window", "uploads", "service account key"]
 
     assert sorted(map(text.index, subjects)) == [text.index(subject) for subject in subjects]
@@ -56,7 +56,7 @@ def test_what_is_well_is_one_line():
 
 def test_what_people_want_to_read_is_told_though_all_is_well():
     """It is not folded, and not counted among what is."""
-    notable = Finding("conversion action 12", Verdict.VERIFIED, "primary", is_notable=True)
+    notable = CheckFinding("conversion action 12", CheckVerdict.VERIFIED, "primary", is_notable=True)
     lines = [line.rstrip() for line in _printed([FOUND[0], notable], verbose=False).splitlines()]
 
     assert "  verified  google_ads: conversion action 12: primary" in lines
@@ -84,7 +84,9 @@ def test_what_cannot_be_read_is_said_to_mean_nothing(findings, said):
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_findings_fit_their_terminal(width):
     """No line is wider, and nothing is cut off."""
-    long = Finding("conversion action 987654321", Verdict.FAILED, "it is of type WEBPAGE " * 6, "create another " * 6)
+    long = CheckFinding(
+        "conversion action 987654321", CheckVerdict.FAILED, "it is of type WEBPAGE " * 6, "create another " * 6
+    )
     text = _printed([*FOUND, long], width=width)
 
     assert max(map(len, text.splitlines())) <= width
@@ -94,7 +96,7 @@ def test_findings_fit_their_terminal(width):
 
 def test_what_a_platform_says_is_never_taken_for_markup():
     """A name in brackets is shown as it is, in every place."""
-    odd = Finding("dataset [red]5", Verdict.FAILED, "called [bold]Maison[/bold] [/]", "open [link]it")
+    odd = CheckFinding("dataset [red]5", CheckVerdict.FAILED, "called [bold]Maison[/bold] [/]", "open [link]it")
     text = _printed([odd], destination="meta[1]")
 
     for shown in ("meta[1]", "dataset [red]5", "called [bold]Maison[/bold] [/]", "open [link]it"):

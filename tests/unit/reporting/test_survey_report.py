@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from connectors.survey import AmountSeen, FewValues, FieldMatch, KeyPath, LabelSeen, SourceSeen, Survey
+from connectors.survey import AmountSeen, FewValues, FieldMatch, KeyPath, SourceSeen, Survey, SurveyedLabel
 from jobs.reporting.survey_report import Looked, looked_json, print_looked
 
 SURVEY = Survey(
@@ -15,7 +15,7 @@ SURVEY = Survey(
     requests=46,
     paths=(KeyPath("leadData.externalID", 270, ("text, 23 to 269 characters",)),),
     fields=(FieldMatch("status", "statut", 300), FieldMatch("history", None, 0)),
-    labels=(LabelSeen("Gagné", 60, 54), LabelSeen("À requalifier", 7, 5)),
+    labels=(SurveyedLabel("Gagné", 60, 54), SurveyedLabel("À requalifier", 7, 5)),
     few_values=(FewValues("leadData.consent", {"oui": 200, "": 90, "<text, 9 characters>": 10}, consent=True),),
     amounts=(AmountSeen("montant", 60, 2, 238),),
     sources=(SourceSeen("google", 122, {"gclid": 110}, 3),),
@@ -69,7 +69,7 @@ def test_unmapped_statuses_are_named():
 
 def test_what_stands_for_a_status_is_not_told_to_be_written():
     """A shape in the settings would be a label that no lead has."""
-    seen = (*SURVEY.labels, LabelSeen("<text, 27 characters>", 3, 1, masked=True))
+    seen = (*SURVEY.labels, SurveyedLabel("<text, 27 characters>", 3, 1, masked=True))
     one = looked(survey=replace(SURVEY, labels=seen))
     text = " ".join(printed(one, 120).split())
 

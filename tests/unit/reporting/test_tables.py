@@ -14,31 +14,33 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
+from jobs.backfill import AgeGroup
 from jobs.cli.demo.play import headings, night_row
-from jobs.deliver.backfill import Group
-from jobs.forecast import LabelSeen
-from jobs.ledger.queries import Awaited, Stand, Tally
-from jobs.nightly import Summary
+from jobs.forecast import ForecastLabel
+from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
+from jobs.nightly import RunSummary
 from jobs.pull.sync import Pulled
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_report import print_labels
-from jobs.reporting.console import Account, day_and_time, duration, money
+from jobs.reporting.console import AccountHeading, day_and_time, duration, money
 from jobs.reporting.delivery_table import print_standing
-from jobs.reporting.lead_report import Explanation, Verdict, print_explanation
+from jobs.reporting.lead_report import ConversionReport, Explanation, print_explanation
 from jobs.reporting.run_report import Ended, Mode, Night, heard, night_json, print_accounts, print_night, told
-from jobs.reporting.status_report import LastRun, Status, Which, print_status, print_which
+from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
 from jobs.reporting.wording import REASONS
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
-ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
+ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
 TALLIES = (
-    Tally("sale", "google_ads", Fate.WITHHELD, "no_click_id", 34, Decimal(0)),
-    Tally("sale", "google_ads", Fate.PENDING, "value_awaited", 3, Decimal(0), NOW + timedelta(days=2)),
-    Tally("sale", "google_ads", Fate.SUBMITTED, "", 1200, Decimal("1234567.50")),
-    Tally("sale", "google_ads", Fate.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND", 2, Decimal(120)),
-    Tally("visit", "google_ads", Fate.ACCEPTED, "", 1, Decimal(0)),
+    StateCount("sale", "google_ads", DeliveryState.WITHHELD, "no_click_id", 34, Decimal(0)),
+    StateCount("sale", "google_ads", DeliveryState.PENDING, "value_awaited", 3, Decimal(0), NOW + timedelta(days=2)),
+    StateCount("sale", "google_ads", DeliveryState.SUBMITTED, "", 1200, Decimal("1234567.50")),
+    StateCount(
+        "sale", "google_ads", DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND", 2, Decimal(120)
+    ),
+    StateCount("visit", "google_ads", DeliveryState.ACCEPTED, "", 1, Decimal(0)),
 )
 
 
@@ -69,7 +71,7 @@ def test_a_conversions_name_stands_on_its_first_line_only():
 def test_codes_that_are_said_alike_share_a_row():
     """Two rows with the same words would look like a mistake; together they are as many, and worth as much."""
     codes = ("UNPARSEABLE_GCLID", "UNPARSEABLE_GBRAID")
-    twice = [Tally("sale", "google_ads", Fate.REJECTED, code, 2, Decimal(120)) for code in codes]
+    twice = [StateCount("sale", "google_ads", DeliveryState.REJECTED, code, 2, Decimal(120)) for code in codes]
     text = _printed(120, lambda console: print_standing(console, ACCOUNT, twice))
     row = next(line for line in text.splitlines() if "240.00 EUR" in line)
 
@@ -78,12 +80,14 @@ def test_codes_that_are_said_alike_share_a_row():
 
 def test_where_deliveries_go_is_named_where_there_is_but_one_destination_too():
     """A table that is passed on says by itself which platform it is about."""
-    group = Group("sale", "google_ads", "0-7", sent=3, waits=0, withheld=0, expired=0, left=0)
-    stand = Stand("L-1", "sale", "google_ads", Fate.ACCEPTED, "", NOW, is_correction=False)
+    group = AgeGroup("sale", "google_ads", "0-7", sent=3, waits=0, withheld=0, expired=0, left=0)
+    stand = DeliveryStanding("L-1", "sale", "google_ads", DeliveryState.ACCEPTED, "", NOW, is_correction=False)
     tables = (
         _printed(120, lambda console: print_standing(console, ACCOUNT, TALLIES)),
         _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,)))),
-        _printed(120, lambda console: print_which(console, ACCOUNT, Which("maison-test", NOW, "accepted", (stand,)))),
+        _printed(
+            120, lambda console: print_which(console, ACCOUNT, DeliveryList("maison-test", NOW, "accepted", (stand,)))
+        ),
     )
 
     assert all("google_ads" in text for text in tables)
@@ -93,11 +97,20 @@ def test_where_deliveries_go_is_named_where_there_is_but_one_destination_too():
 def test_a_leads_id_is_never_broken(width):
     """It is there to be copied and searched for, however narrow the terminal."""
     lead = "0b8f5c1e-93ab-4f0e-8a55-3d2c1b0a9f8e"
-    stand = Stand(
-        lead, "sale", "google_ads", Fate.EXPIRED, "window_closed", NOW, is_correction=True, held_for="consent_unknown"
+    stand = DeliveryStanding(
+        lead,
+        "sale",
+        "google_ads",
+        DeliveryState.EXPIRED,
+        "window_closed",
+        NOW,
+        is_correction=True,
+        held_for="consent_unknown",
     )
-    seen = LabelSeen("won", "Devis à relancer par le commercial", 120, 1200, lead)
-    listed = _printed(width, lambda console: print_which(console, ACCOUNT, Which("maison-test", NOW, "x", (stand,))))
+    seen = ForecastLabel("won", "Devis à relancer par le commercial", 120, 1200, lead)
+    listed = _printed(
+        width, lambda console: print_which(console, ACCOUNT, DeliveryList("maison-test", NOW, "x", (stand,)))
+    )
     found = _printed(width, lambda console: print_labels(console, SimpleNamespace(conversions=()), (seen,), leads=200))
 
     assert lead in listed
@@ -114,9 +127,9 @@ def test_each_reason_is_explained_once():
 
 def test_a_preview_says_how_many_are_held_back_for_each_reason():
     """Whatever conversion they are of; and what becomes of those that are neither sent nor held back."""
-    group = Group("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
-    held = (TALLIES[0], Tally("visit", "google_ads", Fate.WITHHELD, "no_click_id", 3, Decimal(0)))
-    held += (Tally("sale", "google_ads", Fate.WITHHELD, "consent_missing", 4, Decimal(0)),)
+    group = AgeGroup("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
+    held = (TALLIES[0], StateCount("visit", "google_ads", DeliveryState.WITHHELD, "no_click_id", 3, Decimal(0)))
+    held += (StateCount("sale", "google_ads", DeliveryState.WITHHELD, "consent_missing", 4, Decimal(0)),)
     text = _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,), held)))
     rows = [line.split() for line in text.splitlines()]
 
@@ -127,9 +140,11 @@ def test_a_preview_says_how_many_are_held_back_for_each_reason():
 
 def test_the_reasons_of_a_preview_add_up_to_its_numbers():
     """What is too late is counted once, with what it was held for, and not among what is held back."""
-    group = Group("sale", "google_ads", "61-90", sent=5, waits=3, withheld=34, expired=13, left=0)
-    late = Tally("sale", "google_ads", Fate.EXPIRED, "window_closed", 6, Decimal(0), held_for="no_click_id")
-    due = Tally("sale", "google_ads", Fate.PENDING, "due", 5, Decimal(0))
+    group = AgeGroup("sale", "google_ads", "61-90", sent=5, waits=3, withheld=34, expired=13, left=0)
+    late = StateCount(
+        "sale", "google_ads", DeliveryState.EXPIRED, "window_closed", 6, Decimal(0), held_for="no_click_id"
+    )
+    due = StateCount("sale", "google_ads", DeliveryState.PENDING, "due", 5, Decimal(0))
     tallies = (*TALLIES[:2], due, late, replace(late, count=7, held_for=None))
     text = _printed(160, lambda console: print_preview(console, ACCOUNT, Preview((group,), tallies)))
     _, _, reasons = text.partition("What it means")
@@ -146,7 +161,7 @@ def test_the_reasons_of_a_preview_add_up_to_its_numbers():
 
 def test_a_night_says_what_a_human_is_needed_for():
     """What stopped and what is unreadable stands under the table."""
-    summary = Summary("maison-test", 3, NOW, source_stopped="[oplead] refuses the token")
+    summary = RunSummary("maison-test", 3, NOW, source_stopped="[oplead] refuses the token")
     night = Night(summary, NOW + timedelta(minutes=3), TALLIES)
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
 
@@ -158,7 +173,7 @@ def test_a_night_says_what_a_human_is_needed_for():
 
 def test_a_night_says_that_nothing_checked_its_clock():
     """Where no page of Oplead's told a time."""
-    night = Night(Summary("maison-test", 1, NOW, pulled=Pulled(pages=1, undated=True)), NOW, ())
+    night = Night(RunSummary("maison-test", 1, NOW, pulled=Pulled(pages=1, undated=True)), NOW, ())
     checked = replace(night, summary=replace(night.summary, pulled=Pulled(pages=1)))
 
     said, other = (dict(told(each))["read"] for each in (night, checked))
@@ -169,7 +184,7 @@ def test_a_night_says_that_nothing_checked_its_clock():
 
 def test_a_rehearsal_names_each_lead_that_cannot_be_read_once():
     """However often the list showed it; those without an id that look alike are one line, as on record."""
-    summary = Summary("maison-test", 3, NOW)
+    summary = RunSummary("maison-test", 3, NOW)
     summary.told.unreadable = 2
     summary.pulled.unreadable = [UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id")] * 2
     night = Night(summary, NOW, (), Mode.REHEARSAL)
@@ -180,13 +195,13 @@ def test_a_rehearsal_names_each_lead_that_cannot_be_read_once():
 
 def test_rejections_that_are_to_be_expected_are_told_apart():
     """They end no night with 1, and the line says why none of them does."""
-    summary = Summary("maison-test", 3, NOW)
-    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "CLICK_NOT_FOUND"] = 3
+    summary = RunSummary("maison-test", 3, NOW)
+    summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "CLICK_NOT_FOUND"] = 3
 
     assert "3 rejected (to be expected: no such click)" == heard(summary)
     assert 0 == summary.exit_code
 
-    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "INVALID_GCLID"] = 1
+    summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "INVALID_GCLID"] = 1
     summary.resolved.unexpected = 1
 
     assert "4 rejected (3 of them to be expected: no such click)" == heard(summary)
@@ -195,9 +210,9 @@ def test_rejections_that_are_to_be_expected_are_told_apart():
 
 def test_what_was_in_doubt_and_settled_within_the_run_is_not_told_as_in_doubt():
     """A night ends with 0 then, and its report must not read otherwise."""
-    settled = Summary("maison-test", 3, NOW)
-    settled.delivered.moved["sale", "meta", Fate.IN_DOUBT, "503"] = 2
-    settled.delivered.moved["sale", "meta", Fate.ACCEPTED, ""] = 2
+    settled = RunSummary("maison-test", 3, NOW)
+    settled.delivered.moved["sale", "meta", DeliveryState.IN_DOUBT, "503"] = 2
+    settled.delivered.moved["sale", "meta", DeliveryState.ACCEPTED, ""] = 2
     left = replace(settled, in_doubt=1)
 
     assert "2 accepted, some in doubt for a while, all settled since" == heard(settled)
@@ -206,11 +221,11 @@ def test_what_was_in_doubt_and_settled_within_the_run_is_not_told_as_in_doubt():
 
 def test_a_line_of_every_accounts_night_counts_what_came_too_late():
     """What was sent is accounted for, refusals as too old too."""
-    summary = Summary("maison-test", 3, NOW)
+    summary = RunSummary("maison-test", 3, NOW)
     summary.delivered.sent = 27
-    summary.resolved.moved["sale", "google_ads", Fate.ACCEPTED, ""] = 25
-    summary.resolved.moved["sale", "google_ads", Fate.REJECTED, "INVALID_GCLID"] = 1
-    summary.resolved.moved["sale", "google_ads", Fate.EXPIRED, "EXPIRED_EVENT"] = 1
+    summary.resolved.moved["sale", "google_ads", DeliveryState.ACCEPTED, ""] = 25
+    summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "INVALID_GCLID"] = 1
+    summary.resolved.moved["sale", "google_ads", DeliveryState.EXPIRED, "EXPIRED_EVENT"] = 1
     ended = Ended("maison-test", 0, Night(summary, NOW, ()), ACCOUNT)
     text = _printed(120, lambda console: print_accounts(console, [ended]))
 
@@ -221,8 +236,8 @@ def test_a_line_of_every_accounts_night_counts_what_came_too_late():
 
 def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_columns():
     """The same there."""
-    summary = Summary("maison-test", 3, NOW)
-    summary.resolved.moved["sale", "google_ads", Fate.EXPIRED, "EXPIRED_EVENT"] = 7
+    summary = RunSummary("maison-test", 3, NOW)
+    summary.resolved.moved["sale", "google_ads", DeliveryState.EXPIRED, "EXPIRED_EVENT"] = 7
     row, heading = night_row(Night(summary, NOW, ()), ACCOUNT.zone), headings()
 
     assert len(row) == len(heading) <= 80
@@ -231,9 +246,9 @@ def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_column
 
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
     """Counts by place become objects with names."""
-    summary = Summary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
+    summary = RunSummary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
     summary.told.labels = summary.unknown_labels
-    summary.delivered.moved["sale", "google_ads", Fate.SUBMITTED, "received"] = 4
+    summary.delivered.moved["sale", "google_ads", DeliveryState.SUBMITTED, "received"] = 4
     told = json.loads(console.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
 
     assert 1 == told["exit_code"]
@@ -251,7 +266,7 @@ def test_a_status_tells_what_comes_next():
         now=NOW,
         run=LastRun(3, "run", NOW, NOW, 143),
         tallies=TALLIES,
-        awaited=Awaited(2, 1200, NOW + timedelta(minutes=30)),
+        awaited=AwaitedOutcomes(2, 1200, NOW + timedelta(minutes=30)),
         unreadable={"L-1": "no time that can be read", "without id: no id": "no id"},
         unknown_labels=(("nouveau lead", 2, 1),),
     )
@@ -267,7 +282,7 @@ def test_a_status_tells_what_comes_next():
 def test_a_status_names_every_lead_that_cannot_be_read():
     """It may be a sale that waits for somebody to mend a date; only of very many some are left to JSON."""
     unreadable = {f"L-{number}": "no time that can be read" for number in range(60)}
-    status = Status("maison-test", NOW, None, (), Awaited(0, 0, None), unreadable, ())
+    status = Status("maison-test", NOW, None, (), AwaitedOutcomes(0, 0, None), unreadable, ())
     text = _printed(80, lambda console: print_status(console, ACCOUNT, status))
 
     assert [f"L-{number}" for number in range(50)] == [
@@ -337,7 +352,7 @@ def test_conversions_are_told_by_their_names(conversion, told):
 
 
 def _verdict(conversion, destination, reason, fate=None):
-    return Verdict(conversion, destination, fate, "nothing to send", reason, REASONS[reason])
+    return ConversionReport(conversion, destination, fate, "nothing to send", reason, REASONS[reason])
 
 
 def test_conversions_that_are_none_for_one_reason_are_explained_once():

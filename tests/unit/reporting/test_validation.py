@@ -10,17 +10,17 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
-from jobs.nightly import Summary
-from jobs.reporting.console import Account
+from jobs.nightly import RunSummary
+from jobs.reporting.console import AccountHeading
 from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_night, print_verdicts
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
-ACCOUNT = Account("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
+ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
 
 
 def _summary(moved):
-    summary = Summary("maison-test", 3, NOW)
+    summary = RunSummary("maison-test", 3, NOW)
     summary.delivered.moved = Counter(moved)
     return summary
 
@@ -43,11 +43,11 @@ def _rows(text):
 @pytest.mark.parametrize(
     ("fate", "code", "said"),
     [
-        (Fate.ACCEPTED, "VALIDATED", "valid, says the platform"),
-        (Fate.ACCEPTED, "CHECKED_LOCALLY", "valid, checked on this machine only"),
-        (Fate.ACCEPTED, "SOMETHING_NEW", "valid"),
-        (Fate.REJECTED, "SOMETHING_NEW", "rejected: SOMETHING_NEW"),
-        (Fate.IN_DOUBT, "timeout", "in doubt: timeout"),
+        (DeliveryState.ACCEPTED, "VALIDATED", "valid, says the platform"),
+        (DeliveryState.ACCEPTED, "CHECKED_LOCALLY", "valid, checked on this machine only"),
+        (DeliveryState.ACCEPTED, "SOMETHING_NEW", "valid"),
+        (DeliveryState.REJECTED, "SOMETHING_NEW", "rejected: SOMETHING_NEW"),
+        (DeliveryState.IN_DOUBT, "timeout", "in doubt: timeout"),
     ],
 )
 def test_each_verdict_says_whose_it_is_and_no_word_means_counted(fate, code, said):
@@ -60,7 +60,7 @@ def test_each_verdict_says_whose_it_is_and_no_word_means_counted(fate, code, sai
 
 def test_a_refusal_has_words_and_the_platforms_code():
     """The words to understand it by, the code to look it up by."""
-    text = " ".join(_verdicts({("sale", "google_ads", Fate.REJECTED, "UNPARSEABLE_GCLID"): 1}).split())
+    text = " ".join(_verdicts({("sale", "google_ads", DeliveryState.REJECTED, "UNPARSEABLE_GCLID"): 1}).split())
 
     assert "click id not readable" in text
     assert "(UNPARSEABLE_GCLID)" in text
@@ -68,13 +68,15 @@ def test_a_refusal_has_words_and_the_platforms_code():
 
 def test_a_stage_of_a_funnel_is_told_as_one():
     """Its id is nobody's word."""
-    text = _verdicts({("funnel:sale", "meta", Fate.ACCEPTED, "CHECKED_LOCALLY"): 2})
+    text = _verdicts({("funnel:sale", "meta", DeliveryState.ACCEPTED, "CHECKED_LOCALLY"): 2})
 
     assert "sale (funnel) meta 2 valid, checked on this machine only" in _rows(text)
     assert "funnel:" not in text
 
 
-@pytest.mark.parametrize("moved", [{}, {("sale", "google_ads", Fate.PENDING, "x"): 0}], ids=["none", "none left"])
+@pytest.mark.parametrize(
+    "moved", [{}, {("sale", "google_ads", DeliveryState.PENDING, "x"): 0}], ids=["none", "none left"]
+)
 def test_nothing_checked_is_said(moved):
     """No empty table."""
     assert "Nothing is due, so nothing was checked." in _verdicts(moved)
@@ -82,7 +84,7 @@ def test_nothing_checked_is_said(moved):
 
 def test_a_validated_night_shows_verdicts_in_place_of_deliveries():
     """Its head says that nothing counts; no line says that something was sent or heard."""
-    night = Night(_summary({("sale", "meta", Fate.ACCEPTED, "CHECKED_LOCALLY"): 1}), NOW, (), Mode.VALIDATION)
+    night = Night(_summary({("sale", "meta", DeliveryState.ACCEPTED, "CHECKED_LOCALLY"): 1}), NOW, (), Mode.VALIDATION)
     text = _printed(lambda console: print_night(console, ACCOUNT, night), width=120)
 
     assert "validation, nothing counts or changes" in text

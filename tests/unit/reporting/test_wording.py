@@ -10,7 +10,7 @@ from jobs.ledger.outbox import HELD, MAY_COUNT_TWICE
 from jobs.ledger.outbox_queries import TOLD_BY_OTHERS
 from jobs.reporting.wording import FATES, REASONS, words_for
 from jobs.rules.adjustment import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, UNDONE
-from jobs.rules.delivery_state import Fate
+from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import ANOTHER_PLATFORM
 from jobs.rules.model import LEAD_GONE
 
@@ -58,7 +58,7 @@ def test_reasons_made_up_by_the_plan_are_still_there():
     assert set() == ALSO - texts
 
 
-@pytest.mark.parametrize("fate", list(Fate))
+@pytest.mark.parametrize("fate", list(DeliveryState))
 def test_every_fate_has_words(fate):
     """No fate is shown by its code."""
     assert FATES[fate].short
@@ -75,7 +75,7 @@ def test_words_are_sentences_for_people(words):
 
 def test_a_detail_is_told_with_its_reason():
     """What was found instead of a click id stands behind the reason's own words."""
-    words = words_for(Fate.WITHHELD, "no_click_id: a UUID")
+    words = words_for(DeliveryState.WITHHELD, "no_click_id: a UUID")
 
     assert REASONS["no_click_id"].short == words.short
     assert words.means.endswith("Found: a UUID.")
@@ -83,7 +83,7 @@ def test_a_detail_is_told_with_its_reason():
 
 def test_a_platforms_known_code_is_put_in_words():
     """Google's word for an unknown click is not shown as it stands."""
-    assert words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"
+    assert words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_platforms_known_code_is_put_in_words():
 )
 def test_two_things_that_one_interface_says_are_told_apart(codes):
     """Rows with the same words under one conversion would look like a mistake."""
-    assert 2 == len({words_for(Fate.REJECTED, code).short for code in codes})
+    assert 2 == len({words_for(DeliveryState.REJECTED, code).short for code in codes})
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_two_things_that_one_interface_says_are_told_apart(codes):
 )
 def test_too_old_by_a_platforms_word_is_told_from_too_late_by_the_settings(code, platform, setting):
     """What went out was in time as far as anybody here knew, so something here may be set wrong."""
-    words = words_for(Fate.EXPIRED, code)
+    words = words_for(DeliveryState.EXPIRED, code)
 
     assert f"too old for {platform}" == words.short
     assert words.means.startswith(f"{platform} answered that it is too old, though it was in time by your settings")
@@ -117,7 +117,7 @@ def test_too_old_by_a_platforms_word_is_told_from_too_late_by_the_settings(code,
 
 def test_a_consent_that_google_denies_may_be_the_accounts_default():
     """Whoever reads only the lead's answer would look in vain."""
-    words = words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_DENIED_CONSENT")
+    words = words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_DENIED_CONSENT")
 
     assert "default" in words.means
     assert "consent defaults of the Google Ads account" in words.todo
@@ -125,7 +125,7 @@ def test_a_consent_that_google_denies_may_be_the_accounts_default():
 
 def test_a_consent_the_advertiser_owes_is_no_leads():
     """It waits, and the words name whose it is."""
-    words = words_for(Fate.PENDING, "PROCESSING_ERROR_REASON_NO_CONSENT")
+    words = words_for(DeliveryState.PENDING, "PROCESSING_ERROR_REASON_NO_CONSENT")
 
     assert "advertiser has not consented" in words.means
     assert "goes out by itself" in words.todo
@@ -133,7 +133,7 @@ def test_a_consent_the_advertiser_owes_is_no_leads():
 
 def test_a_platforms_unknown_code_is_shown_whole():
     """A code nobody has put in words can still be looked up."""
-    words = words_for(Fate.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")
+    words = words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")
 
     assert "SOMETHING_NEW" == words.short
     assert "PROCESSING_ERROR_REASON_SOMETHING_NEW" in words.means
@@ -141,12 +141,12 @@ def test_a_platforms_unknown_code_is_shown_whole():
 
 def test_a_rules_reason_is_not_mistaken_for_a_platforms_code():
     """`time` given by a platform is the platform's own word."""
-    assert REASONS["time"] != words_for(Fate.REJECTED, "time")
+    assert REASONS["time"] != words_for(DeliveryState.REJECTED, "time")
 
 
 def test_what_is_closed_is_not_said_to_be_tried_again():
     """No later attempt would get through."""
-    words = words_for(Fate.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
+    words = words_for(DeliveryState.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
 
     assert "tried again" not in words.short
     assert "transport: data_manager" in words.todo
@@ -154,7 +154,7 @@ def test_what_is_closed_is_not_said_to_be_tried_again():
 
 def test_a_failed_attempt_says_that_it_is_tried_again():
     """A pending delivery whose last attempt failed is no mystery."""
-    words = words_for(Fate.PENDING, "RESOURCE_EXHAUSTED")
+    words = words_for(DeliveryState.PENDING, "RESOURCE_EXHAUSTED")
 
     assert "to be tried again" == words.short
     assert "RESOURCE_EXHAUSTED" in words.means

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import AdjustmentKind, ClickIdKind, Correction
-from jobs.rules.adjustment import Cause, Told, event_anew, wanted
-from jobs.rules.model import Answer, Change, Origin, Undo, Unreadable
+from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_anew, wanted
+from jobs.rules.model import ConsentAnswer, Origin, StatusEntered, Undo, UnreadableAmount
 from tests.builders import CREATED, TARGET, WON, facts, from_field, reported, route
 from tests.fakes import LIMITS, NIGHT
 
@@ -25,7 +25,7 @@ LATE = LOST + 3 * DAY
 
 def told(transport="google_ads_api", **over):
     """What a platform holds of a sale of 1,000 €."""
-    return Told(**({"key": KEY, "transport": transport, "at": WON, "worth": Decimal(1000)} | over))
+    return SentConversion(**({"key": KEY, "transport": transport, "at": WON, "worth": Decimal(1000)} | over))
 
 
 def story(*later):
@@ -47,7 +47,7 @@ def test_a_lost_sale_is_retracted_where_that_can_be():
     """With the time the lead was lost, not the time of sending."""
     found = asked(story(reported("perdu", LOST)))
 
-    assert (AdjustmentKind.RETRACTION, Cause.UNDONE, None, LOST, None, None) == (
+    assert (AdjustmentKind.RETRACTION, AdjustmentCause.UNDONE, None, LOST, None, None) == (
         found.kind,
         found.cause,
         found.value,
@@ -104,7 +104,7 @@ STANDS = {
     "nothing happened since": (),
     "it went on, to no stage that takes it back": (reported("chantier", LOST),),
     "it came back": (reported("perdu", LOST), reported("gagne", LOST + DAY)),
-    "its status was only renamed": (Change("perdu", LOST, False, Origin.RELABEL, NIGHT),),
+    "its status was only renamed": (StatusEntered("perdu", LOST, False, Origin.RELABEL, NIGHT),),
 }
 
 
@@ -176,10 +176,10 @@ def test_an_amount_is_told_again_where_it_moved_by_more_than_five_percent(amount
     found = asked(replace(story(), amounts={"amount": Decimal(amount)}), **FIELD)
 
     assert value == (found and f"{found.value:.2f}")
-    assert found is None or found.cause is Cause.VALUE_CHANGED
+    assert found is None or found.cause is AdjustmentCause.VALUE_CHANGED
 
 
-@pytest.mark.parametrize("amounts", [{}, {"amount": Unreadable("text")}], ids=["gone", "unreadable"])
+@pytest.mark.parametrize("amounts", [{}, {"amount": UnreadableAmount("text")}], ids=["gone", "unreadable"])
 def test_an_amount_nobody_can_read_changes_nothing(amounts):
     """It was told as it was read before."""
     assert asked(replace(story(), amounts=amounts), **FIELD) is None
@@ -198,14 +198,17 @@ def test_no_amount_is_told_again_where_that_is_off(worth):
     back = replace(story(reported("perdu", LOST), reported("gagne", LOST + DAY)), amounts=lead.amounts)
 
     assert asked(lead, told(worth=worth), **off) is None
-    assert Cause.WON_AGAIN is asked(back, told("data_manager", worth=Decimal(0), is_taken_back=True), **off).cause
+    assert (
+        AdjustmentCause.WON_AGAIN
+        is asked(back, told("data_manager", worth=Decimal(0), is_taken_back=True), **off).cause
+    )
 
 
 def test_a_lost_sale_is_not_given_another_amount():
     """What takes it back comes first."""
     lead = replace(story(reported("perdu", LOST)), amounts={"amount": Decimal(2000)})
 
-    assert Cause.UNDONE is asked(lead, **FIELD).cause
+    assert AdjustmentCause.UNDONE is asked(lead, **FIELD).cause
 
 
 WORTH_AGAIN = [
@@ -228,7 +231,7 @@ def test_won_again_its_value_comes_back(amounts, over, value):
     lead = replace(story(reported("perdu", LOST), reported("gagne", LOST + DAY)), amounts=amounts)
     found = asked(lead, told("data_manager", worth=Decimal(0), is_taken_back=True), **over)
 
-    assert (value, Cause.WON_AGAIN) == (found.value, found.cause)
+    assert (value, AdjustmentCause.WON_AGAIN) == (found.value, found.cause)
 
 
 def test_won_again_after_a_retraction_is_no_correction():
@@ -256,7 +259,7 @@ def test_a_conversion_sent_anew_is_the_same_but_for_its_value():
 @pytest.mark.parametrize(
     ("reason", "lead"),
     [
-        ("consent_refused", facts(ad_user_data=Answer.REFUSED)),
+        ("consent_refused", facts(ad_user_data=ConsentAnswer.REFUSED)),
         ("no_identifier", facts(click_ids=())),
         ("to_be_read_again", facts(stale=True)),
     ],

@@ -8,7 +8,7 @@ import pytest
 from connectors.records import ClickIdKind, Consent, Signal
 from jobs.rules.consent import Withheld, consent_to_send, may_keep_contact
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import Answer, Once, OncePer
+from jobs.rules.model import ConsentAnswer, DedupRule, DedupScope
 from tests.builders import click, facts, route
 from tests.fakes import LIMITS
 
@@ -18,16 +18,16 @@ GRANTED, DENIED = Signal.GRANTED, Signal.DENIED
 @pytest.mark.parametrize(
     ("user_data", "personalization", "expected"),
     [
-        (Answer.GRANTED, Answer.GRANTED, Consent(GRANTED, GRANTED)),
-        (Answer.GRANTED, Answer.REFUSED, Consent(GRANTED, DENIED)),
-        (Answer.GRANTED, Answer.NOT_ASKED, Consent(GRANTED, None)),
-        (Answer.GRANTED, Answer.MISSING, Withheld("consent_missing")),
-        (Answer.GRANTED, Answer.UNKNOWN, Withheld("consent_unknown")),
-        (Answer.REFUSED, Answer.GRANTED, Withheld("consent_refused")),
-        (Answer.MISSING, Answer.GRANTED, Withheld("consent_missing")),
-        (Answer.UNKNOWN, Answer.GRANTED, Withheld("consent_unknown")),
-        (Answer.REFUSED, Answer.MISSING, Withheld("consent_refused")),
-        (Answer.REFUSED, Answer.UNKNOWN, Withheld("consent_refused")),
+        (ConsentAnswer.GRANTED, ConsentAnswer.GRANTED, Consent(GRANTED, GRANTED)),
+        (ConsentAnswer.GRANTED, ConsentAnswer.REFUSED, Consent(GRANTED, DENIED)),
+        (ConsentAnswer.GRANTED, ConsentAnswer.NOT_ASKED, Consent(GRANTED, None)),
+        (ConsentAnswer.GRANTED, ConsentAnswer.MISSING, Withheld("consent_missing")),
+        (ConsentAnswer.GRANTED, ConsentAnswer.UNKNOWN, Withheld("consent_unknown")),
+        (ConsentAnswer.REFUSED, ConsentAnswer.GRANTED, Withheld("consent_refused")),
+        (ConsentAnswer.MISSING, ConsentAnswer.GRANTED, Withheld("consent_missing")),
+        (ConsentAnswer.UNKNOWN, ConsentAnswer.GRANTED, Withheld("consent_unknown")),
+        (ConsentAnswer.REFUSED, ConsentAnswer.MISSING, Withheld("consent_refused")),
+        (ConsentAnswer.REFUSED, ConsentAnswer.UNKNOWN, Withheld("consent_refused")),
     ],
 )
 def test_what_the_two_answers_allow(user_data, personalization, expected):
@@ -40,7 +40,7 @@ def test_what_the_two_answers_allow(user_data, personalization, expected):
 def test_a_platform_that_personalises_gets_nothing_where_that_is_refused():
     """It has no field in which to say so."""
     strict = route(limits=replace(LIMITS, needs_personalization=True))
-    lead = facts(ad_personalization=Answer.REFUSED)
+    lead = facts(ad_personalization=ConsentAnswer.REFUSED)
 
     assert Withheld("consent_refused") == consent_to_send(strict, lead)
 
@@ -48,9 +48,9 @@ def test_a_platform_that_personalises_gets_nothing_where_that_is_refused():
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Answer.MISSING, Consent(GRANTED, None)),
-        (Answer.REFUSED, Withheld("consent_refused")),
-        (Answer.UNKNOWN, Withheld("consent_unknown")),
+        (ConsentAnswer.MISSING, Consent(GRANTED, None)),
+        (ConsentAnswer.REFUSED, Withheld("consent_refused")),
+        (ConsentAnswer.UNKNOWN, Withheld("consent_unknown")),
     ],
 )
 def test_only_silence_may_be_assumed_to_be_consent(answer, expected):
@@ -58,10 +58,10 @@ def test_only_silence_may_be_assumed_to_be_consent(answer, expected):
     assert expected == consent_to_send(route(assume_consent=True), facts(ad_user_data=answer))
 
 
-@pytest.mark.parametrize("answer", [Answer.REFUSED, Answer.MISSING, Answer.UNKNOWN])
+@pytest.mark.parametrize("answer", [ConsentAnswer.REFUSED, ConsentAnswer.MISSING, ConsentAnswer.UNKNOWN])
 def test_contact_data_is_kept_only_with_consent(answer):
     """Without it not even a hash touches the disk."""
-    assert not may_keep_contact(route(attach_contact=True), answer, Answer.NOT_ASKED, (click(),))
+    assert not may_keep_contact(route(attach_contact=True), answer, ConsentAnswer.NOT_ASKED, (click(),))
 
 
 FBCLID, GBRAID = click(kind=ClickIdKind.FBCLID), click(kind=ClickIdKind.GBRAID)
@@ -80,21 +80,21 @@ SPENT = click(f"{ERASED}{'0' * 64}")
         # Beside this one the platform of these tests takes none.
         ({"attach_contact": True}, (GBRAID,), False),
         # It is known again by its hashes as the same person, though they do not go out.
-        ({"attach_contact": True, "once": Once(OncePer.PERSON, timedelta(days=30))}, (GBRAID,), True),
-        ({"attach_contact": True, "once": Once(OncePer.CLICK, timedelta(days=30))}, (GBRAID,), False),
+        ({"attach_contact": True, "once": DedupRule(DedupScope.PERSON, timedelta(days=30))}, (GBRAID,), True),
+        ({"attach_contact": True, "once": DedupRule(DedupScope.CLICK, timedelta(days=30))}, (GBRAID,), False),
         ({"contact_only": True}, (), True),
     ],
 )
 def test_contact_data_is_kept_only_for_a_route_that_can_use_it(over, clicks, expected):
     """Where it goes beside a click id only, it is kept where there is one."""
-    assert expected == may_keep_contact(route(**over), Answer.GRANTED, Answer.NOT_ASKED, clicks)
+    assert expected == may_keep_contact(route(**over), ConsentAnswer.GRANTED, ConsentAnswer.NOT_ASKED, clicks)
 
 
 def test_contact_data_may_be_kept_where_silence_is_assumed_to_be_consent():
     """The same answer rules what is sent and what is kept."""
     trusting = route(attach_contact=True, assume_consent=True)
 
-    assert may_keep_contact(trusting, Answer.MISSING, Answer.NOT_ASKED, (click(),))
+    assert may_keep_contact(trusting, ConsentAnswer.MISSING, ConsentAnswer.NOT_ASKED, (click(),))
 
 
 @pytest.mark.parametrize(("needs", "expected"), [(True, False), (False, True)])
@@ -102,4 +102,4 @@ def test_contact_data_is_not_kept_for_a_platform_that_may_never_have_it(needs, e
     """One that personalises always gets nothing of a lead that refused that."""
     strict = route(attach_contact=True, limits=replace(LIMITS, needs_personalization=needs))
 
-    assert expected == may_keep_contact(strict, Answer.GRANTED, Answer.REFUSED, (click(),))
+    assert expected == may_keep_contact(strict, ConsentAnswer.GRANTED, ConsentAnswer.REFUSED, (click(),))

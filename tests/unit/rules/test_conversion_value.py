@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.rules.conversion_value import AwaitValue, NoValue, read_amount, value_to_send
-from jobs.rules.model import Unreadable
+from jobs.rules.model import UnreadableAmount
 from tests.builders import CREATED, WON, facts, from_field, route
 from tests.fakes import NIGHT
 
@@ -51,8 +51,8 @@ def test_an_amount_without_tax_is_none_with_it(typed):
     included, excluded = frozenset({"included"}), frozenset({"excluded"})
 
     assert [Decimal(900)] * 2 == [read_amount(typed, excluded), read_amount(with_tax, included)]
-    assert [Unreadable] * 2 == [type(read_amount(typed, included)), type(read_amount(with_tax, excluded))]
-    assert Unreadable("text, 10 characters") == read_amount("HT 900 TTC")
+    assert [UnreadableAmount] * 2 == [type(read_amount(typed, included)), type(read_amount(with_tax, excluded))]
+    assert UnreadableAmount("text, 10 characters") == read_amount("HT 900 TTC")
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_no_amount(typed):
 )
 def test_what_may_mean_two_amounts_is_none(typed):
     """It is refused rather than guessed."""
-    assert isinstance(read_amount(typed), Unreadable)
+    assert isinstance(read_amount(typed), UnreadableAmount)
 
 
 @pytest.mark.parametrize("number", ["-1", "NaN", "sNaN", "Infinity", "-Infinity", "1E+9", "1E+400", "9999999.995"])
 def test_numbers_that_are_no_price(number):
     """A JSON number is taken as it stands, if it can be a price at all."""
-    assert isinstance(read_amount(Decimal(number)), Unreadable)
+    assert isinstance(read_amount(Decimal(number)), UnreadableAmount)
 
 
 @pytest.mark.parametrize(("number", "expected"), [("1250", "1250"), ("1250.5", "1250.50"), ("1.250", "1.25")])
@@ -137,7 +137,7 @@ def test_reading_never_raises_and_never_invents(typed):
     amount = read_amount(typed)
     digits = "".join(str(int(digit)) for digit in typed if digit.isdecimal()).lstrip("0")
 
-    assert amount is None or isinstance(amount, Unreadable) or amount > 0
+    assert amount is None or isinstance(amount, UnreadableAmount) or amount > 0
     if isinstance(amount, Decimal):
         whole, _, cents = f"{amount:.2f}".partition(".")
         told = (whole + cents).lstrip("0")
@@ -149,7 +149,7 @@ def test_reading_a_number_never_raises(number):
     """JSON may hold any of them."""
     amount = read_amount(number)
 
-    assert amount is None or isinstance(amount, Unreadable) or amount > 0
+    assert amount is None or isinstance(amount, UnreadableAmount) or amount > 0
 
 
 @given(
@@ -187,7 +187,7 @@ def test_an_amount_on_the_lead_is_sent_at_once():
 
 def test_an_unreadable_amount_is_not_replaced_by_the_default():
     """Somebody wrote something: only they know what."""
-    lead = facts(amounts={"amount": Unreadable("text, 5 characters")})
+    lead = facts(amounts={"amount": UnreadableAmount("text, 5 characters")})
     wanted = route(field_value=from_field(otherwise=Decimal(500)))
 
     assert NoValue("value_unreadable", "text, 5 characters") == value_to_send(
@@ -218,4 +218,4 @@ def test_without_a_default_a_missing_amount_keeps_the_conversion():
 @pytest.mark.parametrize("typed", ["12€50", "1250€50", "100HT120TTC", "0199004711", "12 000 000"])
 def test_what_is_no_amount_is_not_made_into_one(typed):
     """A currency in the middle, two amounts in one, a phone number, a fortune."""
-    assert isinstance(read_amount(typed), Unreadable)
+    assert isinstance(read_amount(typed), UnreadableAmount)

@@ -8,7 +8,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Consent, Event, Identifier, IdentifierKind, Money, Signal
 from jobs.rules.decision import CallOff, Expire, NotConcerned, Send, Skip, Wait, Withhold, decide
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import Answer, Change, Origin, Undo, Unreadable
+from jobs.rules.model import ConsentAnswer, Origin, StatusEntered, Undo, UnreadableAmount
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, click, facts, from_field, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -46,7 +46,7 @@ FAULTS = [
     ("window_closed", {"changes": (reported("gagne", CREATED - DAY),)}, {"now": NIGHT + 300 * DAY}),
     ("time", {}, {"now": NIGHT}),
     ("consent_missing", {"changes": (reported("gagne", WON),)}, {}),
-    ("no_click_id", {"ad_user_data": Answer.GRANTED}, {}),
+    ("no_click_id", {"ad_user_data": ConsentAnswer.GRANTED}, {}),
     ("value_missing", {"click_ids": (click(),)}, {}),
     ("value_awaited", {"changes": (reported("gagne", NIGHT - DAY),)}, {}),
     (
@@ -63,7 +63,7 @@ def test_the_order_of_questions():
     lead = {
         "where": {},
         "changes": (),
-        "ad_user_data": Answer.MISSING,
+        "ad_user_data": ConsentAnswer.MISSING,
         "click_ids": (),
         "amounts": {},
     }
@@ -107,7 +107,7 @@ def test_a_label_added_later_has_its_own_start():
 
 def baseline(created):
     """A lead first seen already won, undated."""
-    change = Change("gagne", NIGHT, False, Origin.BASELINE, NIGHT, created)
+    change = StatusEntered("gagne", NIGHT, False, Origin.BASELINE, NIGHT, created)
     return facts(created_at=created, changes=(change,), click_ids=(click(when=created),))
 
 
@@ -198,7 +198,7 @@ def test_a_time_that_cannot_be_is_withheld(when):
 
 def test_an_unreadable_value_is_shown_by_its_shape():
     """Not by what was typed."""
-    decision = judged(facts(amounts={"amount": Unreadable("text, 8 characters")}), field_value=from_field())
+    decision = judged(facts(amounts={"amount": UnreadableAmount("text, 8 characters")}), field_value=from_field())
 
     assert Withhold("value_unreadable", decision.entry, CREATED + 90 * DAY, "text, 8 characters") == decision
 
@@ -214,7 +214,7 @@ def test_an_awaited_value_is_due_when_both_the_wait_and_the_click_allow_it():
 
 def test_a_closed_window_outlives_every_other_fault():
     """What cannot be mended in time is not waited for."""
-    lead = facts(ad_user_data=Answer.REFUSED, click_ids=())
+    lead = facts(ad_user_data=ConsentAnswer.REFUSED, click_ids=())
 
     assert Expire is type(judged(lead, now=CREATED + 90 * DAY + timedelta(microseconds=1)))
 
@@ -224,9 +224,9 @@ def test_a_closed_window_outlives_every_other_fault():
     [
         ({}, {}, None),
         ({"changes": (reported("gagne", CREATED - timedelta(microseconds=1)),)}, {}, "time"),
-        ({"ad_user_data": Answer.MISSING, "click_ids": ()}, {}, "consent_missing"),
-        ({"ad_user_data": Answer.REFUSED}, {}, "consent_refused"),
-        ({"ad_user_data": Answer.UNKNOWN}, {}, "consent_unknown"),
+        ({"ad_user_data": ConsentAnswer.MISSING, "click_ids": ()}, {}, "consent_missing"),
+        ({"ad_user_data": ConsentAnswer.REFUSED}, {}, "consent_refused"),
+        ({"ad_user_data": ConsentAnswer.UNKNOWN}, {}, "consent_unknown"),
         ({"click_ids": ()}, {}, "no_click_id"),
         ({"click_ids": (), "click_id_problem": "a UUID"}, {}, "no_click_id"),
         ({"click_ids": ()}, {"contact_only": True}, "no_identifier"),
@@ -234,7 +234,7 @@ def test_a_closed_window_outlives_every_other_fault():
         ({}, {"field_value": from_field()}, "value_missing"),
         ({}, {"field_value": from_field(otherwise=Decimal(500))}, None),
         (
-            {"amounts": {"amount": Unreadable("text, 8 characters")}},
+            {"amounts": {"amount": UnreadableAmount("text, 8 characters")}},
             {"field_value": from_field(otherwise=Decimal(500))},
             "value_unreadable",
         ),
@@ -308,7 +308,11 @@ def test_what_was_lost_waits_for_whether_it_comes_back():
 
 def test_what_stays_lost_is_called_off():
     """From the moment on at which it would be taken back, whatever else it waits for."""
-    for lead, over in ((lost(), {}), (lost(ad_user_data=Answer.UNKNOWN), {}), (lost(), {"field_value": from_field()})):
+    for lead, over in (
+        (lost(), {}),
+        (lost(ad_user_data=ConsentAnswer.UNKNOWN), {}),
+        (lost(), {"field_value": from_field()}),
+    ):
         decision = judged(lead, now=LOST + 3 * DAY, undo=UNDO, **over)
 
         assert CallOff("undone", decision.entry, decision.closes_at) == decision

@@ -6,14 +6,14 @@ from datetime import timedelta
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
 from jobs.rules.deduplication import marks
 from jobs.rules.extraction import erased
-from jobs.rules.model import Once, OncePer
+from jobs.rules.model import DedupRule, DedupScope
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
 from tests.fakes import LIMITS, sha
 
 DAY = timedelta(days=1)
 MONTH = 30 * DAY
-PER_CLICK = Once(OncePer.CLICK, MONTH)
-PER_PERSON = Once(OncePer.PERSON, MONTH)
+PER_CLICK = DedupRule(DedupScope.CLICK, MONTH)
+PER_PERSON = DedupRule(DedupScope.PERSON, MONTH)
 
 
 def test_a_click_is_known_by_every_id_the_route_could_go_out_with():

@@ -5,7 +5,16 @@ import itertools
 import pytest
 
 from connectors.records import OutcomeClass
-from jobs.rules.delivery_state import ENTRY, FROZEN, MOVES, OPEN, Fate, IllegalMoveError, after_answer, check_move
+from jobs.rules.delivery_state import (
+    ENTRY,
+    FROZEN,
+    MOVES,
+    OPEN,
+    DeliveryState,
+    IllegalMoveError,
+    after_answer,
+    check_move,
+)
 
 # Written out by hand. `skipped` comes to life only by a start moved back or a backfill, and takes back what went
 # out by other means; an answer in flight may be "too old"; blame laid on a row stands once something else has passed,
@@ -37,16 +46,16 @@ def goes(current, to):
 
 def test_the_table_has_a_row_for_every_fate():
     """And for nothing else."""
-    assert set(LEGAL) == set(Fate) == set(MOVES)
+    assert set(LEGAL) == set(DeliveryState) == set(MOVES)
 
 
 @pytest.mark.parametrize(("current", "to"), PAIRS)
 def test_every_move(current, to):
     """Only those of the table are made; staying is no move."""
-    assert (to in LEGAL[current]) == goes(Fate(current), Fate(to))
+    assert (to in LEGAL[current]) == goes(DeliveryState(current), DeliveryState(to))
 
 
-@pytest.mark.parametrize("fate", list(Fate))
+@pytest.mark.parametrize("fate", list(DeliveryState))
 def test_how_a_delivery_begins(fate):
     """Never as something already sent."""
     assert (fate in {"skipped", "pending", "withheld", "expired", "cancelled"}) == goes(None, fate)
@@ -55,14 +64,14 @@ def test_how_a_delivery_begins(fate):
 def test_an_illegal_move_names_both_ends():
     """It is a bug of ours, and should say which."""
     with pytest.raises(IllegalMoveError, match="accepted → pending"):
-        check_move(Fate.ACCEPTED, Fate.PENDING)
+        check_move(DeliveryState.ACCEPTED, DeliveryState.PENDING)
     with pytest.raises(IllegalMoveError, match="new → accepted"):
-        check_move(None, Fate.ACCEPTED)
+        check_move(None, DeliveryState.ACCEPTED)
 
 
 def test_what_is_final_stays():
     """Nothing leads out of it."""
-    assert {"accepted", "expired", "unconfirmed"} == {fate for fate in Fate if not MOVES[fate]}
+    assert {"accepted", "expired", "unconfirmed"} == {fate for fate in DeliveryState if not MOVES[fate]}
 
 
 def test_frozen_fates_are_those_in_which_a_platform_may_hold_the_bytes():
@@ -74,12 +83,19 @@ def test_frozen_fates_are_those_in_which_a_platform_may_hold_the_bytes():
 
 def test_every_fate_that_is_not_final_can_still_end():
     """No delivery is stuck for ever by the table."""
-    ends = {Fate.ACCEPTED, Fate.EXPIRED, Fate.UNCONFIRMED, Fate.REJECTED, Fate.CANCELLED, Fate.SKIPPED}
-    reached = {fate: set(MOVES[fate]) for fate in Fate}
-    for _ in Fate:
+    ends = {
+        DeliveryState.ACCEPTED,
+        DeliveryState.EXPIRED,
+        DeliveryState.UNCONFIRMED,
+        DeliveryState.REJECTED,
+        DeliveryState.CANCELLED,
+        DeliveryState.SKIPPED,
+    }
+    reached = {fate: set(MOVES[fate]) for fate in DeliveryState}
+    for _ in DeliveryState:
         reached = {fate: moves | {far for near in moves for far in reached[near]} for fate, moves in reached.items()}
 
-    assert all(fate in ends or reached[fate] & ends for fate in Fate)
+    assert all(fate in ends or reached[fate] & ends for fate in DeliveryState)
 
 
 # One row per class; columns: (at once, first try), (at once, after a lost answer), (later, first), (later, after one).
@@ -119,11 +135,14 @@ def test_where_each_answer_leaves_a_delivery(kind, column):
 @pytest.mark.parametrize(("tried", "later"), COLUMNS)
 def test_every_answer_is_a_move_the_table_has(kind, tried, later):
     """From in flight at once, from submitted later."""
-    assert goes(Fate.SUBMITTED if later else Fate.IN_FLIGHT, after_answer(kind, tried_before=tried, asynchronous=later))
+    assert goes(
+        DeliveryState.SUBMITTED if later else DeliveryState.IN_FLIGHT,
+        after_answer(kind, tried_before=tried, asynchronous=later),
+    )
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OutcomeClass if kind not in ("done", "duplicate")])
 @pytest.mark.parametrize(("tried", "later"), COLUMNS)
 def test_nothing_but_done_is_ever_accepted(kind, tried, later):
     """An unknown answer is never success."""
-    assert Fate.ACCEPTED is not after_answer(kind, tried_before=tried, asynchronous=later)
+    assert DeliveryState.ACCEPTED is not after_answer(kind, tried_before=tried, asynchronous=later)

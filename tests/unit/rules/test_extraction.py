@@ -7,7 +7,7 @@ import pytest
 
 from connectors.records import ClickId, ClickIdKind
 from jobs.rules.extraction import ConsentField, Extraction, amounts, answer, erased, new_click_ids, where_facts
-from jobs.rules.model import Answer, Unreadable
+from jobs.rules.model import ConsentAnswer, UnreadableAmount
 from tests.builders import CREATED, click, lead
 from tests.fakes import NIGHT
 
@@ -18,15 +18,15 @@ GCLID = ClickIdKind.GCLID
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("oui", Answer.GRANTED),
-        ("OUI ", Answer.GRANTED),
-        ("true", Answer.GRANTED),
-        ("Non", Answer.REFUSED),
-        ("", Answer.MISSING),
-        ("  ", Answer.MISSING),
-        ("peut-être", Answer.UNKNOWN),
-        ("oui mais", Answer.UNKNOWN),
-        (Decimal(1), Answer.UNKNOWN),
+        ("oui", ConsentAnswer.GRANTED),
+        ("OUI ", ConsentAnswer.GRANTED),
+        ("true", ConsentAnswer.GRANTED),
+        ("Non", ConsentAnswer.REFUSED),
+        ("", ConsentAnswer.MISSING),
+        ("  ", ConsentAnswer.MISSING),
+        ("peut-être", ConsentAnswer.UNKNOWN),
+        ("oui mais", ConsentAnswer.UNKNOWN),
+        (Decimal(1), ConsentAnswer.UNKNOWN),
     ],
 )
 def test_what_a_consent_field_says(value, expected):
@@ -36,19 +36,19 @@ def test_what_a_consent_field_says(value, expected):
 
 def test_an_absent_field_is_a_missing_answer():
     """It is no refusal, and no consent."""
-    assert Answer.MISSING == answer(CONSENT, lead(fields={}))
+    assert ConsentAnswer.MISSING == answer(CONSENT, lead(fields={}))
 
 
 def test_a_signal_that_is_not_configured_is_not_asked():
     """It withholds nothing."""
-    assert Answer.NOT_ASKED == answer(None, lead())
+    assert ConsentAnswer.NOT_ASKED == answer(None, lead())
 
 
 def test_a_value_on_both_lists_is_a_refusal():
     """Where the settings contradict themselves the person wins."""
     both = ConsentField("consent", frozenset({"oui"}), frozenset({"oui"}))
 
-    assert Answer.REFUSED == answer(both, lead(fields={"consent": "oui"}))
+    assert ConsentAnswer.REFUSED == answer(both, lead(fields={"consent": "oui"}))
 
 
 def test_a_value_the_settings_do_not_list_is_kept_by_its_shape():
@@ -64,11 +64,11 @@ def test_only_amounts_that_say_something_are_kept():
     wanted = dict.fromkeys(("good", "zero", "absent", "odd"), frozenset({"included"}))
     found = amounts(wanted, lead(fields={"good": "1 200,50 €", "zero": Decimal(0), "odd": "voir Luc"}))
 
-    assert {"good": Decimal("1200.50"), "odd": Unreadable("text, 8 characters")} == found
+    assert {"good": Decimal("1200.50"), "odd": UnreadableAmount("text, 8 characters")} == found
 
 
 @pytest.mark.parametrize(
-    ("tax", "amount"), [("included", Unreadable("text, 8 characters")), ("excluded", Decimal(900))]
+    ("tax", "amount"), [("included", UnreadableAmount("text, 8 characters")), ("excluded", Decimal(900))]
 )
 def test_an_amount_that_contradicts_the_declared_tax_cannot_be_read(tax, amount):
     """900 without tax is no 900 with it: the field's own word is not passed over."""

@@ -5,17 +5,17 @@ import pytest
 from connectors.records import OutcomeClass
 from jobs.rules.decision import (
     CallOff,
+    DeliveryStatus,
     Expire,
     NotConcerned,
     Send,
     Skip,
-    Standing,
     Wait,
     Withhold,
     reason_of,
     reconcile,
 )
-from jobs.rules.delivery_state import ENTRY, MOVES, Fate
+from jobs.rules.delivery_state import ENTRY, MOVES, DeliveryState
 from tests.fakes import NIGHT
 
 # Only their kind and reason count here.
@@ -35,68 +35,68 @@ TABLE = {
     None: {
         "nothing": None,
         "another's": None,
-        "skip": Fate.SKIPPED,
-        "withhold": Fate.WITHHELD,
-        "refused": Fate.WITHHELD,
-        "expire": Fate.EXPIRED,
-        "call off": Fate.CANCELLED,
-        "wait": Fate.PENDING,
-        "send": Fate.PENDING,
+        "skip": DeliveryState.SKIPPED,
+        "withhold": DeliveryState.WITHHELD,
+        "refused": DeliveryState.WITHHELD,
+        "expire": DeliveryState.EXPIRED,
+        "call off": DeliveryState.CANCELLED,
+        "wait": DeliveryState.PENDING,
+        "send": DeliveryState.PENDING,
     },
-    Fate.SKIPPED: {
+    DeliveryState.SKIPPED: {
         "nothing": None,
-        "another's": Fate.SKIPPED,
-        "skip": Fate.SKIPPED,
-        "withhold": Fate.WITHHELD,
-        "refused": Fate.WITHHELD,
-        "expire": Fate.EXPIRED,
+        "another's": DeliveryState.SKIPPED,
+        "skip": DeliveryState.SKIPPED,
+        "withhold": DeliveryState.WITHHELD,
+        "refused": DeliveryState.WITHHELD,
+        "expire": DeliveryState.EXPIRED,
         "call off": None,
-        "wait": Fate.PENDING,
-        "send": Fate.PENDING,
+        "wait": DeliveryState.PENDING,
+        "send": DeliveryState.PENDING,
     },
-    Fate.PENDING: {
-        "nothing": Fate.WITHHELD,
-        "another's": Fate.SKIPPED,
-        "skip": Fate.WITHHELD,
-        "withhold": Fate.WITHHELD,
-        "refused": Fate.CANCELLED,
-        "expire": Fate.EXPIRED,
-        "call off": Fate.CANCELLED,
-        "wait": Fate.PENDING,
-        "send": Fate.PENDING,
+    DeliveryState.PENDING: {
+        "nothing": DeliveryState.WITHHELD,
+        "another's": DeliveryState.SKIPPED,
+        "skip": DeliveryState.WITHHELD,
+        "withhold": DeliveryState.WITHHELD,
+        "refused": DeliveryState.CANCELLED,
+        "expire": DeliveryState.EXPIRED,
+        "call off": DeliveryState.CANCELLED,
+        "wait": DeliveryState.PENDING,
+        "send": DeliveryState.PENDING,
     },
-    Fate.WITHHELD: {
-        "nothing": Fate.WITHHELD,
-        "another's": Fate.SKIPPED,
-        "skip": Fate.WITHHELD,
-        "withhold": Fate.WITHHELD,
-        "refused": Fate.WITHHELD,
-        "expire": Fate.EXPIRED,
-        "call off": Fate.CANCELLED,
-        "wait": Fate.PENDING,
-        "send": Fate.PENDING,
+    DeliveryState.WITHHELD: {
+        "nothing": DeliveryState.WITHHELD,
+        "another's": DeliveryState.SKIPPED,
+        "skip": DeliveryState.WITHHELD,
+        "withhold": DeliveryState.WITHHELD,
+        "refused": DeliveryState.WITHHELD,
+        "expire": DeliveryState.EXPIRED,
+        "call off": DeliveryState.CANCELLED,
+        "wait": DeliveryState.PENDING,
+        "send": DeliveryState.PENDING,
     },
-    Fate.CANCELLED: ALONE | {"wait": Fate.PENDING, "send": Fate.PENDING},
-    Fate.IN_DOUBT: ALONE | {"refused": Fate.UNCONFIRMED},
-    Fate.REJECTED: ALONE,
-    Fate.IN_FLIGHT: ALONE,
-    Fate.SUBMITTED: ALONE,
-    Fate.ACCEPTED: ALONE,
-    Fate.EXPIRED: ALONE,
-    Fate.UNCONFIRMED: ALONE,
+    DeliveryState.CANCELLED: ALONE | {"wait": DeliveryState.PENDING, "send": DeliveryState.PENDING},
+    DeliveryState.IN_DOUBT: ALONE | {"refused": DeliveryState.UNCONFIRMED},
+    DeliveryState.REJECTED: ALONE,
+    DeliveryState.IN_FLIGHT: ALONE,
+    DeliveryState.SUBMITTED: ALONE,
+    DeliveryState.ACCEPTED: ALONE,
+    DeliveryState.EXPIRED: ALONE,
+    DeliveryState.UNCONFIRMED: ALONE,
 }
 CELLS = [(fate, name) for fate in TABLE for name in DECISIONS]
 
 
 def test_the_table_below_forgets_no_fate():
     """A new fate asks for a new row."""
-    assert {None, *Fate} == set(TABLE)
+    assert {None, *DeliveryState} == set(TABLE)
 
 
 @pytest.mark.parametrize(("fate", "name"), CELLS)
 def test_what_each_decision_does_to_each_fate(fate, name):
     """Written out by hand, cell by cell."""
-    standing = None if fate is None else Standing(fate, withdrawn=name == "refused")
+    standing = None if fate is None else DeliveryStatus(fate, withdrawn=name == "refused")
 
     assert TABLE[fate][name] == reconcile(standing, DECISIONS[name])
 
@@ -104,17 +104,17 @@ def test_what_each_decision_does_to_each_fate(fate, name):
 @pytest.mark.parametrize(("fate", "name"), CELLS)
 def test_every_decision_is_a_move_the_ledger_takes(fate, name):
     """Or leaves the delivery where it is."""
-    to = reconcile(None if fate is None else Standing(fate, withdrawn=name == "refused"), DECISIONS[name])
+    to = reconcile(None if fate is None else DeliveryStatus(fate, withdrawn=name == "refused"), DECISIONS[name])
     allowed = ENTRY if fate is None else {fate, *MOVES[fate]}
 
     assert to is None or to in allowed
 
 
-@pytest.mark.parametrize("fate", [Fate.PENDING, Fate.WITHHELD])
+@pytest.mark.parametrize("fate", [DeliveryState.PENDING, DeliveryState.WITHHELD])
 def test_what_is_another_platforms_is_not_told_as_too_late(fate):
     """It never was this one's; and what a human says the platform has by other means stays so."""
-    assert Fate.SKIPPED == reconcile(Standing(fate, closed=True), DECISIONS["another's"])
-    assert None is reconcile(Standing(Fate.SKIPPED, told_by_others=True), DECISIONS["another's"])
+    assert DeliveryState.SKIPPED == reconcile(DeliveryStatus(fate, closed=True), DECISIONS["another's"])
+    assert None is reconcile(DeliveryStatus(DeliveryState.SKIPPED, told_by_others=True), DECISIONS["another's"])
 
 
 @pytest.mark.parametrize("kind", list(OutcomeClass))
@@ -124,8 +124,8 @@ def test_a_rejected_delivery_returns_only_when_its_data_has_changed(kind, same, 
     """Only one whose data was at fault, only with other data, and only when it may go out."""
     mended = kind is OutcomeClass.FIX_DATA and not same and name in {"send", "wait"}
 
-    assert (Fate.PENDING if mended else None) == reconcile(
-        Standing(Fate.REJECTED, kind, mended=not same), DECISIONS[name]
+    assert (DeliveryState.PENDING if mended else None) == reconcile(
+        DeliveryStatus(DeliveryState.REJECTED, kind, mended=not same), DECISIONS[name]
     )
 
 

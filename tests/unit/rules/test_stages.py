@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from jobs.rules.model import Change, Origin, Starts
+from jobs.rules.model import Origin, Starts, StatusEntered
 from jobs.rules.stage_entry import first_entry
 from tests.builders import CREATED, PARIS, START, WON, facts, reported, route, starts
 from tests.fakes import NIGHT
@@ -89,7 +89,7 @@ def test_a_day_stands_at_its_noon_among_the_others():
 
 def test_the_observation_before_an_entry_is_kept():
     """What bounded an undated change, else the lead's creation."""
-    bounded = Change("gagne", NIGHT, False, Origin.BOUNDED, NIGHT, NIGHT - DAY)
+    bounded = StatusEntered("gagne", NIGHT, False, Origin.BOUNDED, NIGHT, NIGHT - DAY)
 
     assert [NIGHT - DAY, CREATED] == [entered(bounded).after, entered(reported("gagne", WON)).after]
 

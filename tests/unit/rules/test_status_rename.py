@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
-from jobs.rules.model import Change, Origin
+from jobs.rules.model import Origin, StatusEntered
 from jobs.rules.status_rename import (
-    Dated,
-    Move,
+    EntryDating,
+    LabelChange,
     Sightings,
     how_dated,
     is_merged,
@@ -23,7 +23,7 @@ from tests.builders import CREATED, WON, reported
 from tests.fakes import NIGHT
 
 EARLIER, LATER = NIGHT - timedelta(minutes=5), NIGHT + timedelta(minutes=5)
-RENAME = Move("devis", "devis fait")
+RENAME = LabelChange("devis", "devis fait")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_rename_takes_nearly_all_of_enough_leads_and_leaves_none(moved, left, 
     )
 
     assert (found, undecided) == (bool(verdict.relabels), "devis fait" in verdict.undecided)
-    assert all((RENAME, moved) == (Move(each.before, each.after), each.leads) for each in verdict.relabels)
+    assert all((RENAME, moved) == (LabelChange(each.before, each.after), each.leads) for each in verdict.relabels)
 
 
 def test_a_label_that_was_there_before_is_no_new_name():
@@ -93,7 +93,7 @@ def test_what_the_settings_put_apart_is_not_waited_for():
 
 def test_two_statuses_may_be_made_one():
     """Both old names are gone, and the new one stands for both."""
-    moves = {Move("rdv 1", "rdv"): 6, Move("rdv 2", "rdv"): 9}
+    moves = {LabelChange("rdv 1", "rdv"): 6, LabelChange("rdv 2", "rdv"): 9}
     verdict = judge_labels(Sightings({"rdv": NIGHT}, moves, {"rdv 1": 6, "rdv 2": 9}, {}), {})
 
     assert ["rdv 1", "rdv 2"] == [each.before for each in verdict.relabels]
@@ -101,7 +101,7 @@ def test_two_statuses_may_be_made_one():
 
 def test_one_status_made_two_is_no_rename():
     """Somebody chose, lead by lead."""
-    moves = {Move("devis", "devis a"): 20, Move("devis", "devis b"): 20}
+    moves = {LabelChange("devis", "devis a"): 20, LabelChange("devis", "devis b"): 20}
     verdict = judge_labels(Sightings({"devis a": NIGHT, "devis b": NIGHT}, moves, {"devis": 40}, {}), {})
 
     assert () == verdict.relabels
@@ -139,7 +139,7 @@ def test_a_history_with_both_labels_at_times_of_their_own_has_two_statuses(steps
 
 def bounded(label, when):
     """A change that nobody dated."""
-    return Change(label, when, date_only=False, origin=Origin.BOUNDED, seen_at=NIGHT, after=CREATED)
+    return StatusEntered(label, when, date_only=False, origin=Origin.BOUNDED, seen_at=NIGHT, after=CREATED)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_an_old_entry_under_the_new_name_is_no_change(changes, moved, found):
 )
 def test_a_merge_takes_nearly_all_leads_and_changes_no_date(as_before, undated, by_itself, elsewhere, merged):
     """A small company may sell to all it has in a day; leads that bear the old date did nothing."""
-    moved = Counter({Dated.AS_BEFORE: as_before, Dated.NOT: undated, Dated.BY_ITSELF: by_itself})
+    moved = Counter({EntryDating.AS_BEFORE: as_before, EntryDating.NOT: undated, EntryDating.BY_ITSELF: by_itself})
 
     assert merged == is_merged(moved, moved.total() + elsewhere)
 
@@ -190,12 +190,12 @@ def test_a_merge_takes_nearly_all_leads_and_changes_no_date(as_before, undated, 
 @pytest.mark.parametrize(
     ("changes", "how"),
     [
-        ([reported("devis", WON), reported("devis fait", WON)], Dated.AS_BEFORE),
-        ([reported("devis", WON), reported("devis fait", EARLIER)], Dated.BY_ITSELF),
-        ([reported("devis", WON, date_only=True), reported("devis fait", WON, date_only=True)], Dated.BY_ITSELF),
-        ([reported("devis", WON), bounded("devis fait", NIGHT)], Dated.NOT),
-        ([reported("devis", WON), reported("devis fait", WON, seen=EARLIER)], Dated.BY_ITSELF),
-        ([reported("devis", WON)], Dated.BY_ITSELF),
+        ([reported("devis", WON), reported("devis fait", WON)], EntryDating.AS_BEFORE),
+        ([reported("devis", WON), reported("devis fait", EARLIER)], EntryDating.BY_ITSELF),
+        ([reported("devis", WON, date_only=True), reported("devis fait", WON, date_only=True)], EntryDating.BY_ITSELF),
+        ([reported("devis", WON), bounded("devis fait", NIGHT)], EntryDating.NOT),
+        ([reported("devis", WON), reported("devis fait", WON, seen=EARLIER)], EntryDating.BY_ITSELF),
+        ([reported("devis", WON)], EntryDating.BY_ITSELF),
     ],
 )
 def test_how_a_lead_dates_its_new_label(changes, how):

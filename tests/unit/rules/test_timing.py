@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
-from jobs.rules.model import Change, Origin
-from jobs.rules.stage_entry import Seen, happened_at, implausible, observe
+from jobs.rules.model import Origin, StatusEntered
+from jobs.rules.stage_entry import Observation, happened_at, implausible, observe
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
 
@@ -23,7 +23,7 @@ NEXT = NIGHT + DAY
 
 def seen(some, *, known=(), previously=None, pull=NIGHT, zone=PARIS):
     """What a reading adds."""
-    return observe(known, some, seen=Seen(previously, pull, pull), zone=zone)
+    return observe(known, some, seen=Observation(previously, pull, pull), zone=zone)
 
 
 def undated(label="Gagné", **over):
@@ -62,15 +62,15 @@ def test_an_undated_status_at_first_sight_is_baseline():
     """The lead's creation is the observation before it."""
     change = seen(undated(updated_at=None))
 
-    assert [Change("gagne", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)] == change
+    assert [StatusEntered("gagne", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)] == change
 
 
 def test_a_new_undated_status_lies_between_two_observations():
     """Its time is the start of the pull that found it."""
-    known = [Change("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED)]
     added = seen(undated(updated_at=None), known=known, previously=NIGHT, pull=NEXT)
 
-    assert [Change("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT)] == added
+    assert [StatusEntered("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT)] == added
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_new_undated_status_lies_between_two_observations():
 )
 def test_the_last_update_bounds_an_undated_change(updated, expected):
     """Where it lies after the previous observation and not after this one; else the pull's start."""
-    known = [Change("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED)]
     added = seen(undated(updated_at=updated), known=known, previously=NIGHT, pull=NEXT)
 
     assert [expected] == [change.at for change in added]
@@ -102,14 +102,14 @@ def test_an_undated_status_beside_a_dated_history_came_after_it():
 
 def test_a_status_that_did_not_change_adds_nothing():
     """Also where another field did."""
-    known = [Change("gagne", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("gagne", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)]
 
     assert [] == seen(undated(updated_at=NEXT - HOUR), known=known, previously=NIGHT, pull=NEXT)
 
 
 def test_a_label_written_otherwise_is_the_same_status():
     """Accents, case and hyphens do not make a change."""
-    known = [Change("rendez vous", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("rendez vous", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)]
 
     assert [] == seen(undated("RENDEZ-VOUS"), known=known, previously=NIGHT, pull=NEXT)
 
@@ -137,8 +137,8 @@ def test_an_undated_status_that_comes_back_is_a_change():
 def test_a_date_that_arrives_later_for_a_known_change_is_the_same_change(when):
     """Its time was fixed when it was found: a conversion does not move."""
     known = [
-        Change("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED),
-        Change("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT),
+        StatusEntered("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED),
+        StatusEntered("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT),
     ]
     dated = lead(history=entries(("Gagné", when)))
 
@@ -148,7 +148,7 @@ def test_a_date_that_arrives_later_for_a_known_change_is_the_same_change(when):
 @pytest.mark.parametrize("when", [NIGHT - TICK, NEXT + TICK, date(2026, 9, 8), date(2026, 9, 12)])
 def test_a_date_outside_what_was_observed_is_another_change(when):
     """The two observations exclude it."""
-    known = [Change("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT)]
+    known = [StatusEntered("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT)]
     dated = lead(history=entries(("Gagné", when)))
 
     assert 1 == len(seen(dated, known=known, previously=NEXT, pull=NEXT + 2 * DAY))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.accidents import Accident, Kind, after, as_document, parse_accident
+from connectors.sandbox.oplead.accidents import Accident, AccidentKind, after, as_document, parse_accident
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
 BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)
@@ -29,11 +29,11 @@ def data(**fields):
 
 def test_a_label_reads_otherwise_wherever_it_stands():
     """In the status and in the history; other labels stay."""
-    lead = hurt(kind=Kind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
+    lead = hurt(kind=AccidentKind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
 
     assert "Rendez-vous fixé" == lead["status"]
     assert ["Nouveau", "Rendez-vous fixé"] == [entry["status"] for entry in lead["statusHistory"]]
-    assert LEAD == hurt(kind=Kind.RELABEL, old="Gagné", new="Vendu")
+    assert LEAD == hurt(kind=AccidentKind.RELABEL, old="Gagné", new="Vendu")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_label_reads_otherwise_wherever_it_stands():
 )
 def test_a_capture_breaks(kind, left):
     """Each in its own way; the rest of the lead stays."""
-    assert {**LEAD, "leadData": left} == hurt(kind=Kind(kind), length=9)
+    assert {**LEAD, "leadData": left} == hurt(kind=AccidentKind(kind), length=9)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_capture_breaks(kind, left):
 )
 def test_a_field_moves(path, there):
     """To wherever it is said to, and away from where it was."""
-    lead = hurt(kind=Kind.MOVE_FIELD, old="leadData.consent", new=path)
+    lead = hurt(kind=AccidentKind.MOVE_FIELD, old="leadData.consent", new=path)
     expected = {**LEAD, **there}
     expected["leadData"] = {name: value for name, value in expected["leadData"].items() if name != "consent"}
 
@@ -69,7 +69,7 @@ def test_a_field_moves(path, there):
 
 
 @pytest.mark.parametrize("lead", ["Fiche archivée", None, {"id": "L-1"}, {"id": "L-1", "leadData": []}])
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", AccidentKind)
 def test_what_has_nothing_to_hurt_is_left_alone(kind, lead):
     """Neither a broken lead nor one without the field is a reason to fail."""
     assert lead == hurt(lead, kind=kind, old="leadData.consent", new="optIn")
@@ -80,7 +80,9 @@ def test_it_lasts_from_its_moment_until_it_is_mended():
     until = SINCE + timedelta(days=7)
     moments = (BEFORE, SINCE, until - timedelta(seconds=1), until)
 
-    assert [False, True, True, False] == [LEAD != hurt(now=now, kind=Kind.DROP_UTM, until=until) for now in moments]
+    assert [False, True, True, False] == [
+        LEAD != hurt(now=now, kind=AccidentKind.DROP_UTM, until=until) for now in moments
+    ]
 
 
 def test_only_the_leads_made_meanwhile_are_hurt_for_good():
@@ -91,24 +93,24 @@ def test_only_the_leads_made_meanwhile_are_hurt_for_good():
 
     for created, is_hurt in made.items():
         lead = {**LEAD, "createdAt": created}
-        assert is_hurt == (lead != hurt(lead, now=year_later, kind=Kind.DROP_UTM, until=until, only_new=True))
+        assert is_hurt == (lead != hurt(lead, now=year_later, kind=AccidentKind.DROP_UTM, until=until, only_new=True))
     odd = {**LEAD, "createdAt": "hier"}
-    assert odd == hurt(odd, kind=Kind.DROP_UTM, only_new=True)
+    assert odd == hurt(odd, kind=AccidentKind.DROP_UTM, only_new=True)
 
 
 def test_accidents_befall_a_lead_in_turn():
     """The second meets what the first has left."""
-    accidents = [Accident(Kind.BARE_IDS, SINCE), Accident(Kind.LOWER_CASE, SINCE)]
+    accidents = [Accident(AccidentKind.BARE_IDS, SINCE), Accident(AccidentKind.LOWER_CASE, SINCE)]
 
     assert "abc-def" == after(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
 def test_an_accident_comes_back_from_its_json():
     """As a saved state and the control server write it."""
-    accident = Accident(Kind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
+    accident = Accident(AccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
 
     assert accident == parse_accident(as_document(accident))
-    assert {"until"} == as_document(accident).keys() - as_document(Accident(Kind.DROP_UTM, SINCE)).keys()
+    assert {"until"} == as_document(accident).keys() - as_document(Accident(AccidentKind.DROP_UTM, SINCE)).keys()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from connectors.google_ads.sink import DATA_MANAGER
 from connectors.meta.sink import META
 from connectors.records import ClickIdKind, Target
-from jobs.rules.model import Once, OncePer
+from jobs.rules.model import DedupRule, DedupScope
 from jobs.settings import Valid, load
 from jobs.settings.compile import compile_rules, expectations
 
@@ -451,8 +451,8 @@ def test_a_window_is_told_to_the_customer_that_has_the_action(compiled):
     [
         ({}, None),
         ({"count_once_per": "lead"}, None),
-        ({"count_once_per": "click"}, Once(OncePer.CLICK, timedelta(days=30))),
-        ({"count_once_per": "person", "within": "10 d"}, Once(OncePer.PERSON, timedelta(days=10))),
+        ({"count_once_per": "click"}, DedupRule(DedupScope.CLICK, timedelta(days=30))),
+        ({"count_once_per": "person", "within": "10 d"}, DedupRule(DedupScope.PERSON, timedelta(days=10))),
     ],
 )
 def test_what_counts_once(compiled, written, expected):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings import Invalid, Problem, Valid, load
+from jobs.settings import Invalid, SettingsProblem, Valid, load
 from jobs.settings.references import HOW_TO_REFER
 
 REPOSITORY = Path(__file__).parents[3]
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path, content, expected
     if content is not None:
         path.write_bytes(content)
 
-    assert Invalid((Problem(str(path), 0, 0, "", expected),)) == (found := load(path, {}))
+    assert Invalid((SettingsProblem(str(path), 0, 0, "", expected),)) == (found := load(path, {}))
     assert f"{path}: {expected}" == str(found.problems[0])
 
 

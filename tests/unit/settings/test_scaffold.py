@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from jobs.settings import Invalid, Valid, load
-from jobs.settings.scaffold import TO_BE_FILLED_IN, Amount, Consent, Draft, Google, environment_text, settings_text
+from jobs.settings.scaffold import (
+    TO_BE_FILLED_IN,
+    AmountDraft,
+    ConsentDraft,
+    Draft,
+    GoogleDraft,
+    environment_text,
+    settings_text,
+)
 from jobs.settings.yaml_source import block, scalar
 
 ENVIRON = {"OPLEAD_TOKEN": "sk-1", "META_ACCESS_TOKEN": "EAAB"}
@@ -30,9 +38,9 @@ def a_draft(**changes):
             "lost": ["Perdu"],
         },
         "ignored": ["Nouveau", "n° 2: à voir"],
-        "consent": Consent("leadData.consent", ["oui"], ["non"]),
-        "amount": Amount("amount", "included", Decimal(900)),
-        "google": Google("1234567890", "1112223333", {"appointment": "11", "quote_sent": "12", "won": "13"}),
+        "consent": ConsentDraft("leadData.consent", ["oui"], ["non"]),
+        "amount": AmountDraft("amount", "included", Decimal(900)),
+        "google": GoogleDraft("1234567890", "1112223333", {"appointment": "11", "quote_sent": "12", "won": "13"}),
         "dataset_id": "99887766",
         "imported_until": date(2026, 10, 31),
     }
@@ -77,11 +85,11 @@ def test_the_least_that_can_be_answered_may_run_too(written):
 
 def test_an_action_that_is_not_known_yet_is_named_by_check(written):
     """Nothing is sent to a made-up action."""
-    loaded = written(a_draft(google=Google("1234567890")))
+    loaded = written(a_draft(google=GoogleDraft("1234567890")))
 
     assert isinstance(loaded, Invalid)
     assert 3 == sum("conversion_action" in problem.path for problem in loaded.problems)
-    assert TO_BE_FILLED_IN in settings_text(a_draft(google=Google("1234567890")))
+    assert TO_BE_FILLED_IN in settings_text(a_draft(google=GoogleDraft("1234567890")))
 
 
 def test_the_example_of_the_environment_names_what_the_file_refers_to():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings.unmatched import Seen, unmet
+from jobs.settings.unmatched import SeenInLeads, unmet
 
 FILE = """\
 stages:
@@ -35,7 +35,7 @@ def told(tmp_path):
     def read(text=FILE, have=HAVE, labels=("Gagné", "Nouveau", "Vendu", "Perdu"), leads=30):
         file = tmp_path / "pipeline.yaml"
         file.write_text(text, encoding="utf-8")
-        seen = Seen(leads, list(have), labels, lambda path: FOUND.get(path, 0))
+        seen = SeenInLeads(leads, list(have), labels, lambda path: FOUND.get(path, 0))
         return [(one.problem.line, one.problem.message, one.stops) for one in unmet(file, seen)]
 
     return read
@@ -48,7 +48,7 @@ def advised(tmp_path):
     def read(text):
         file = tmp_path / "pipeline.yaml"
         file.write_text(text, encoding="utf-8")
-        seen = Seen(30, list(HAVE), ("Gagné", "Nouveau"), lambda path: FOUND.get(path, 0))
+        seen = SeenInLeads(30, list(HAVE), ("Gagné", "Nouveau"), lambda path: FOUND.get(path, 0))
         return [(one.problem.message, one.stops, one.advice) for one in unmet(file, seen)]
 
     return read

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from connectors.sandbox.google.ads_api.rules import Answered
+from connectors.sandbox.google.ads_api.rules import AdsApiRule
 from connectors.sandbox.rules import Evidence
 
 _GUIDE = "https://developers.google.com/google-ads/api/docs/conversions/upload-adjustments"
@@ -20,20 +20,20 @@ _ASSUMED = "assumed"
 _FAMILY = "conversion_adjustment_upload_error"
 
 
-def _promise(rule: str, evidence: Evidence, source: str) -> Answered:
-    return Answered("google_ads", rule, evidence, source)
+def _promise(rule: str, evidence: Evidence, source: str) -> AdsApiRule:
+    return AdsApiRule("google_ads", rule, evidence, source)
 
 
-def _call(rule: str, evidence: Evidence, source: str, answer: str, status: str = "INVALID_ARGUMENT") -> Answered:
+def _call(rule: str, evidence: Evidence, source: str, answer: str, status: str = "INVALID_ARGUMENT") -> AdsApiRule:
     """A rule whose breach refuses the whole call, by an adjustment error or by `family.NAME`."""
     family, _, name = answer.rpartition(".")
-    return Answered("google_ads", rule, evidence, source, family or _FAMILY, name, status)
+    return AdsApiRule("google_ads", rule, evidence, source, family or _FAMILY, name, status)
 
 
-def _row(rule: str, evidence: Evidence, source: str, answer: str) -> Answered:
+def _row(rule: str, evidence: Evidence, source: str, answer: str) -> AdsApiRule:
     """A rule whose breach refuses one row, by an adjustment error or by `family.NAME`."""
     family, _, name = answer.rpartition(".")
-    return Answered("google_ads", rule, evidence, source, family or _FAMILY, name)
+    return AdsApiRule("google_ads", rule, evidence, source, family or _FAMILY, name)
 
 
 # The request as a whole.
@@ -301,9 +301,9 @@ ZERO_IS_FINAL = _promise(
 NO_WAIT = _promise("A conversion can be adjusted as soon as it is counted.", "documented", _NO_WAIT)
 
 
-def _declared() -> Iterator[Answered]:
-    return (value for value in list(globals().values()) if isinstance(value, Answered))
+def _declared() -> Iterator[AdsApiRule]:
+    return (value for value in list(globals().values()) if isinstance(value, AdsApiRule))
 
 
-RULES: tuple[Answered, ...] = tuple(_declared())
+RULES: tuple[AdsApiRule, ...] = tuple(_declared())
 """All of them, in the order above."""

@@ -6,11 +6,11 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from connectors.sandbox.book import Line
-from connectors.sandbox.google.accounts import Google
+from connectors.sandbox.book import GoogleBookLine
+from connectors.sandbox.google.accounts import GooglePlatform
 from connectors.sandbox.google.ads_api import adjustment_rules as rules
-from connectors.sandbox.google.ads_api.memory import Ruling, planted
-from connectors.sandbox.google.ads_api.refusals import Problem
+from connectors.sandbox.google.ads_api.memory import AdsApiRuling, planted
+from connectors.sandbox.google.ads_api.refusals import RowError
 from connectors.sandbox.google.ads_api.uploads import (
     ACTION_SETTLES,
     AHEAD,
@@ -18,7 +18,7 @@ from connectors.sandbox.google.ads_api.uploads import (
     MAX_JOB_ID,
     MAX_ORDER_ID,
     Fault,
-    Target,
+    UploadTarget,
     action_id,
     instant,
     is_currency,
@@ -26,7 +26,7 @@ from connectors.sandbox.google.ads_api.uploads import (
     is_time,
     target,
 )
-from connectors.sandbox.google.ads_api.wire import Adjustment, Adjustments, Pair
+from connectors.sandbox.google.ads_api.wire import AdjustmentRow, Adjustments, Pair
 
 MAX_ADJUSTMENTS = 2_000
 ENHANCEMENT, RESTATEMENT, RETRACTION = "ENHANCEMENT", "RESTATEMENT", "RETRACTION"
@@ -47,18 +47,18 @@ def request_fault(request: Adjustments) -> Fault | None:
     return None
 
 
-def row_problems(row: Adjustment, index: int, now: datetime) -> list[Problem]:
+def row_problems(row: AdjustmentRow, index: int, now: datetime) -> list[RowError]:
     """Everything that is wrong with a row by itself."""
     return [row_problem(fault, index) for fault in _faults(row, now)]
 
 
-def row_problem(fault: Fault, index: int) -> Problem:
+def row_problem(fault: Fault, index: int) -> RowError:
     """The breach of a rule by a field of a row; the field's path has dots, and is empty for the row itself."""
     rule, field = fault
-    return Problem.of(rule, ("conversion_adjustments", index), *(field.split(".") if field else ()))
+    return RowError.of(rule, ("conversion_adjustments", index), *(field.split(".") if field else ()))
 
 
-def _faults(row: Adjustment, now: datetime) -> Iterator[Fault]:
+def _faults(row: AdjustmentRow, now: datetime) -> Iterator[Fault]:
     if row.kind == "UNSPECIFIED":
         yield rules.TYPE_SENT, "adjustment_type"
     elif row.kind not in _TYPES:
@@ -73,7 +73,7 @@ def _faults(row: Adjustment, now: datetime) -> Iterator[Fault]:
     yield from _contact_faults(row)
 
 
-def _key_faults(row: Adjustment) -> Iterator[Fault]:
+def _key_faults(row: AdjustmentRow) -> Iterator[Fault]:
     if row.order_id and row.pair and row.kind != ENHANCEMENT:
         yield rules.ONE_KEY, "order_id"
     if not row.order_id and not row.pair:
@@ -98,7 +98,7 @@ def _pair_faults(pair: Pair) -> Iterator[Fault]:
         yield rules.TIME_EXISTS, field
 
 
-def _time_faults(row: Adjustment, now: datetime) -> Iterator[Fault]:
+def _time_faults(row: AdjustmentRow, now: datetime) -> Iterator[Fault]:
     at = instant(row.time)
     if not row.time:
         if row.kind != ENHANCEMENT:
@@ -111,7 +111,7 @@ def _time_faults(row: Adjustment, now: datetime) -> Iterator[Fault]:
         yield rules.NOT_IN_FUTURE, "adjustment_date_time"
 
 
-def _value_faults(row: Adjustment) -> Iterator[Fault]:
+def _value_faults(row: AdjustmentRow) -> Iterator[Fault]:
     if row.kind == RETRACTION and row.has_value:
         yield rules.NO_VALUE, "restatement_value"
     if row.kind == RESTATEMENT and row.value is None:
@@ -122,7 +122,7 @@ def _value_faults(row: Adjustment) -> Iterator[Fault]:
         yield rules.CURRENCY, "restatement_value.currency_code"
 
 
-def _contact_faults(row: Adjustment) -> Iterator[Fault]:
+def _contact_faults(row: AdjustmentRow) -> Iterator[Fault]:
     if row.kind == ENHANCEMENT:
         if row.identifiers > MAX_IDENTIFIERS:
             yield rules.MAX_IDENTIFIERS, "user_identifiers"
@@ -141,13 +141,13 @@ _ANY_ACTION = frozenset({"UPLOAD_CLICKS", "SALESFORCE", "WEBPAGE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class AdjustmentContext:
     """What a row is judged in."""
 
     customer: str
     """Who asks: the owner of the action, or its manager."""
     at: datetime
-    google: Google
+    google: GooglePlatform
     across: bool
     """The switch cross_api_adjustments."""
     duplicates: str
@@ -155,23 +155,23 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AdjustmentVerdict:
     """What became of the rows: their errors, and how the conversions stand after all the others."""
 
-    problems: Mapping[int, Sequence[Problem]]
-    lines: Sequence[Line]
+    problems: Mapping[int, Sequence[RowError]]
+    lines: Sequence[GoogleBookLine]
 
 
 def judge(
-    rows: Sequence[Adjustment], circumstances: Circumstances, rulings: Mapping[str, tuple[Ruling, ...]]
-) -> Verdict:
+    rows: Sequence[AdjustmentRow], circumstances: AdjustmentContext, rulings: Mapping[str, tuple[AdsApiRuling, ...]]
+) -> AdjustmentVerdict:
     """Judge every row, and change nothing.
 
     An error that names no row (planted only) is about the whole request: then every row fails with it.
     """
     repeated = _repeated(rows, circumstances.duplicates)
-    problems: dict[int, Sequence[Problem]] = {}
-    standing: dict[Hashable, Line] = {}
+    problems: dict[int, Sequence[RowError]] = {}
+    standing: dict[Hashable, GoogleBookLine] = {}
     for index, row in enumerate(rows):
         found = planted(rulings, (row.order_id, row.pair.gclid if row.pair else ""), "adjust")
         problems[index] = [each.problem(index) for each in found] or row_problems(row, index, circumstances.at)
@@ -179,17 +179,19 @@ def judge(
             verdict = (
                 (rules.ONCE, "adjustment_date_time") if index in repeated else _judged(row, circumstances, standing)
             )
-            if isinstance(verdict, Line):
+            if isinstance(verdict, GoogleBookLine):
                 standing[verdict.first] = verdict
             else:
                 problems[index] = [row_problem(verdict, index)]
     unplaced = [each for row in problems.values() for each in row if not each.place]
     if unplaced:
-        return Verdict({index: own or unplaced for index, own in problems.items()}, ())
-    return Verdict({index: own for index, own in problems.items() if own}, tuple(standing.values()))
+        return AdjustmentVerdict({index: own or unplaced for index, own in problems.items()}, ())
+    return AdjustmentVerdict({index: own for index, own in problems.items() if own}, tuple(standing.values()))
 
 
-def _judged(row: Adjustment, circumstances: Circumstances, standing: Mapping[Hashable, Line]) -> Line | Fault:
+def _judged(
+    row: AdjustmentRow, circumstances: AdjustmentContext, standing: Mapping[Hashable, GoogleBookLine]
+) -> GoogleBookLine | Fault:
     """The conversion as it stands after this row, or the first rule that the row breaks."""
     aim = target(row.action, circumstances.customer, circumstances.google.accounts)
     if aim is None:
@@ -203,7 +205,7 @@ def _judged(row: Adjustment, circumstances: Circumstances, standing: Mapping[Has
     return _by_conversion(row, line, circumstances.at) or _adjusted(row, line, aim, circumstances.google)
 
 
-def _by_action(row: Adjustment, aim: Target, now: datetime) -> Fault | None:
+def _by_action(row: AdjustmentRow, aim: UploadTarget, now: datetime) -> Fault | None:
     if aim.action.kind not in _ACTIONS.get(row.kind, _ANY_ACTION):
         return rules.ACTION_TYPE, "conversion_action"
     if aim.action.created_at and now - aim.action.created_at < ACTION_SETTLES:
@@ -215,7 +217,7 @@ def _by_action(row: Adjustment, aim: Target, now: datetime) -> Fault | None:
     return None
 
 
-def _found(row: Adjustment, aim: Target, circumstances: Circumstances) -> Line | Fault:
+def _found(row: AdjustmentRow, aim: UploadTarget, circumstances: AdjustmentContext) -> GoogleBookLine | Fault:
     book = circumstances.google.book
     if not row.order_id:
         line = book.corrected(aim.owner, aim.id, _pair_key(row), (_OWN,))
@@ -227,7 +229,7 @@ def _found(row: Adjustment, aim: Target, circumstances: Circumstances) -> Line |
     return (rules.ACROSS_APIS, "order_id") if line.first.api == _OTHER and not circumstances.across else line
 
 
-def _by_conversion(row: Adjustment, line: Line, now: datetime) -> Fault | None:
+def _by_conversion(row: AdjustmentRow, line: GoogleBookLine, now: datetime) -> Fault | None:
     happened, at = datetime.fromisoformat(line.first.event_time), instant(row.time)
     before = datetime.fromisoformat(line.adjusted_at) if line.adjusted_at else None
     if line.first.click_kind == "wbraid":
@@ -245,7 +247,7 @@ def _by_conversion(row: Adjustment, line: Line, now: datetime) -> Fault | None:
     return None
 
 
-def _adjusted(row: Adjustment, line: Line, aim: Target, google: Google) -> Line:
+def _adjusted(row: AdjustmentRow, line: GoogleBookLine, aim: UploadTarget, google: GooglePlatform) -> GoogleBookLine:
     at = instant(row.time)
     if line.is_final(at_zero=google.zero_is_final):
         return replace(line, ignored=line.ignored + 1)
@@ -256,7 +258,7 @@ def _adjusted(row: Adjustment, line: Line, aim: Target, google: Google) -> Line:
     return replace(line, value=0.0, retracted=True)
 
 
-def _repeated(rows: Sequence[Adjustment], duplicates: str) -> frozenset[int]:
+def _repeated(rows: Sequence[AdjustmentRow], duplicates: str) -> frozenset[int]:
     """Rows that repeat others of their request, or are repeated where all such are refused."""
     keys = [(action_id(row.action), row.order_id or _pair_key(row), instant(row.time)) for row in rows]
     times = Counter(keys)
@@ -265,7 +267,7 @@ def _repeated(rows: Sequence[Adjustment], duplicates: str) -> frozenset[int]:
     )
 
 
-def _pair_key(row: Adjustment) -> str:
+def _pair_key(row: AdjustmentRow) -> str:
     """What a conversion without an order id is told apart by in the book."""
     at = instant(row.pair.time) if row.pair else None
     return f"{row.pair.gclid} {at.astimezone(UTC).isoformat()}" if row.pair and at else ""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from connectors.sandbox.google.accounts import Google
+from connectors.sandbox.google.accounts import GooglePlatform
 from connectors.sandbox.google.ads_api.memory import Memory, Scopes, unidentified
-from connectors.sandbox.google.ads_api.refusals import Refusal
-from connectors.sandbox.google.ads_api.server import Call
+from connectors.sandbox.google.ads_api.refusals import CallRefusal
+from connectors.sandbox.google.ads_api.server import GrpcCall
 
 
-class GoogleAds:
+class GoogleAdsApi:
     """The platform behind a `GoogleAdsServer`.
 
     Args:
@@ -22,10 +22,10 @@ class GoogleAds:
         google: what it shares with the Data Manager; its own where it is alone.
     """
 
-    def __init__(self, now: Callable[[], datetime], scopes: Scopes, google: Google | None = None) -> None:
+    def __init__(self, now: Callable[[], datetime], scopes: Scopes, google: GooglePlatform | None = None) -> None:
         self._now = now
         self._scopes = scopes
-        self._google = google or Google()
+        self._google = google or GooglePlatform()
         self._memory = Memory(self._google)
         self._lock = self._google.lock
 
@@ -34,7 +34,7 @@ class GoogleAds:
         """Where each switch stands."""
         return self._memory.switches
 
-    def handle(self, call: Call) -> bytes | Refusal:
+    def handle(self, call: GrpcCall) -> bytes | CallRefusal:
         """Answer one call: the method's response, or the refusal of the call."""
         # not before the first call: the vendor's messages load slowly, and most sandboxes never need them
         from connectors.sandbox.google.ads_api.methods import answered  # noqa: PLC0415
@@ -43,7 +43,7 @@ class GoogleAds:
             now = self._now()
             self._google.settle(now)
             answer = unidentified(call.metadata, self._scopes) or answered(call, self._memory, now)
-            if isinstance(answer, Refusal):
+            if isinstance(answer, CallRefusal):
                 self._memory.refuse(answer, now)
             return answer
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.sandbox.google.accounts import Account, Google
+from connectors.sandbox.google.accounts import GoogleAccount, GooglePlatform
 from connectors.sandbox.google.ads_api import rules
-from connectors.sandbox.google.ads_api.refusals import Problem, Refusal
+from connectors.sandbox.google.ads_api.refusals import CallRefusal, RowError
 from connectors.sandbox.google.oauth import ADWORDS
 
 Scopes = Callable[[str], frozenset[str] | None]
@@ -18,18 +18,18 @@ Scopes = Callable[[str], frozenset[str] | None]
 _NUMBER = re.compile(r"\d{10}", re.ASCII)
 
 
-def unidentified(metadata: Mapping[str, str], scopes: Scopes) -> Refusal | None:
+def unidentified(metadata: Mapping[str, str], scopes: Scopes) -> CallRefusal | None:
     """The refusal of a call whose token does not hold for this API."""
     authorization = metadata.get("authorization", "")
     if not authorization.startswith("Bearer "):
-        return Refusal.of(rules.TOKEN_SENT)
+        return CallRefusal.of(rules.TOKEN_SENT)
     granted = scopes(authorization)
     if granted is None:
-        return Refusal.of(rules.TOKEN_LIVES)
-    return None if ADWORDS in granted else Refusal.of(rules.SCOPE)
+        return CallRefusal.of(rules.TOKEN_LIVES)
+    return None if ADWORDS in granted else CallRefusal.of(rules.SCOPE)
 
 
-def barred(metadata: Mapping[str, str], customer: str, accounts: Mapping[str, Account]) -> Refusal | None:
+def barred(metadata: Mapping[str, str], customer: str, accounts: Mapping[str, GoogleAccount]) -> CallRefusal | None:
     """The refusal of a caller who does not get at this customer.
 
     https://developers.google.com/google-ads/api/docs/concepts/call-structure
@@ -38,16 +38,16 @@ def barred(metadata: Mapping[str, str], customer: str, accounts: Mapping[str, Ac
     managers = {each for account in accounts.values() for each in account.managers}
     account = accounts.get(customer)
     if login and not _NUMBER.fullmatch(login):
-        return Refusal.of(rules.LOGIN_NUMBER)
+        return CallRefusal.of(rules.LOGIN_NUMBER)
     if not _NUMBER.fullmatch(customer):
-        return Refusal.of(rules.CUSTOMER_NUMBER, "customer_id")
+        return CallRefusal.of(rules.CUSTOMER_NUMBER, "customer_id")
     if account is None and customer not in managers:
-        return Refusal.of(rules.CUSTOMER_KNOWN)
+        return CallRefusal.of(rules.CUSTOMER_KNOWN)
     if login in accounts and login != customer:
-        return Refusal.of(rules.LOGIN_IS_MANAGER)
+        return CallRefusal.of(rules.LOGIN_IS_MANAGER)
     if (account is None and login not in ("", customer)) or (account and login not in account.managers):
-        return Refusal.of(rules.ACCESS)
-    return Refusal.of(rules.CUSTOMER_ENABLED) if account and not account.enabled else None
+        return CallRefusal.of(rules.ACCESS)
+    return CallRefusal.of(rules.CUSTOMER_ENABLED) if account and not account.enabled else None
 
 
 KEPT = 7
@@ -78,7 +78,7 @@ def read_job(document: Mapping[str, Any]) -> Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class JobTally:
     """One line of a summary; `label` is a date or a job id."""
 
     label: str
@@ -87,7 +87,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class JobSummary:
     """What a summary says of some jobs."""
 
     status: str
@@ -95,18 +95,18 @@ class Summary:
     successful: int
     last: str
     """The latest upload, in the account's time zone, without its offset."""
-    days: Sequence[Tally]
-    jobs: Sequence[Tally]
+    days: Sequence[JobTally]
+    jobs: Sequence[JobTally]
     alerts: Mapping[str, float]
     """The share of rows by error, on the latest day with uploads."""
 
 
-def summary(jobs: Sequence[Job], zone: ZoneInfo, now: datetime) -> Summary:
+def summary(jobs: Sequence[Job], zone: ZoneInfo, now: datetime) -> JobSummary:
     """The summary of at least one job, oldest first; days are the account's."""
     by_day = _grouped(jobs, lambda job: job.at.astimezone(zone).date().isoformat())
     by_id = _grouped(jobs, lambda job: str(job.id))
     rows, latest = _rows(jobs), _rows(list(by_day.values())[-1])
-    return Summary(
+    return JobSummary(
         status=_status(latest, jobs[-1].at, now),
         total=rows.total(),
         successful=rows[""],
@@ -138,9 +138,9 @@ def _rows(jobs: Iterable[Job]) -> Counter[str]:
     return rows
 
 
-def _tally(label: str, jobs: Iterable[Job]) -> Tally:
+def _tally(label: str, jobs: Iterable[Job]) -> JobTally:
     rows = _rows(jobs)
-    return Tally(label, rows[""], rows.total() - rows[""])
+    return JobTally(label, rows[""], rows.total() - rows[""])
 
 
 SHAPE = (
@@ -155,7 +155,7 @@ _LIST_OF = {"submit": "conversions", "adjust": "conversion_adjustments"}
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class AdsApiRuling:
     """One planted error, on uploads (submit) or adjustments (adjust)."""
 
     when: str
@@ -163,13 +163,13 @@ class Ruling:
     code: str | int
     indexed: bool
 
-    def problem(self, row: int) -> Problem:
+    def problem(self, row: int) -> RowError:
         """The error as the row's answer tells it."""
         place = ((_LIST_OF[self.when], row),) if self.indexed else ()
-        return Problem(self.family, self.code, "Planted by hand.", place)
+        return RowError(self.family, self.code, "Planted by hand.", place)
 
 
-def read_rulings(document: object) -> tuple[Ruling, ...]:
+def read_rulings(document: object) -> tuple[AdsApiRuling, ...]:
     """The rulings on one row from their JSON, of the shape that `SHAPE` tells; ValueError where it is another."""
     documents = document if isinstance(document, list) else [document]
     rulings = tuple(ruling for each in documents for ruling in _read(each))
@@ -178,13 +178,15 @@ def read_rulings(document: object) -> tuple[Ruling, ...]:
     return rulings
 
 
-def planted(rulings: Mapping[str, tuple[Ruling, ...]], names: Iterable[str], when: str) -> tuple[Ruling, ...]:
+def planted(
+    rulings: Mapping[str, tuple[AdsApiRuling, ...]], names: Iterable[str], when: str
+) -> tuple[AdsApiRuling, ...]:
     """What was planted for a row of this kind by the first of its names: order id, then click ids."""
     meant = (tuple(each for each in rulings.get(name, ()) if each.when == when) for name in names)
     return next((each for each in meant if each), ())
 
 
-def _read(document: object) -> Iterator[Ruling]:
+def _read(document: object) -> Iterator[AdsApiRuling]:
     from connectors.sandbox.google.ads_api.wire import error_number  # noqa: PLC0415 - the vendor's messages load slowly
 
     match document:
@@ -200,7 +202,7 @@ def _read(document: object) -> Iterator[Ruling]:
         raise ValueError(SHAPE)  # noqa: TRY004 - one answer for every bad body
     for code in codes:
         error_number(family, code)
-        yield Ruling(when, family, code, indexed)
+        yield AdsApiRuling(when, family, code, indexed)
 
 
 def _codes(document: Mapping[object, object]) -> list[str | int]:
@@ -233,10 +235,10 @@ _LISTS = ("conversions", "conversion_adjustments")
 class Memory:
     """Switches, planted rulings, uploads and refusals. Not thread-safe: its owner holds Google's lock."""
 
-    def __init__(self, google: Google) -> None:
+    def __init__(self, google: GooglePlatform) -> None:
         self.google = google
         self.switches: dict[str, object] = {name: positions[0] for name, positions in SWITCHES.items()}
-        self.rulings: dict[str, tuple[Ruling, ...]] = {}
+        self.rulings: dict[str, tuple[AdsApiRuling, ...]] = {}
         self.jobs: list[Job] = []
         self.refused: deque[dict[str, str]] = deque(maxlen=REFUSALS_KEPT)
         self.counts: Counter[str] = Counter()
@@ -260,12 +262,12 @@ class Memory:
         self.rulings.update({key: read_rulings(each) for key, each in rulings.items()})
         self._documents.update(rulings)
 
-    def refuse(self, refusal: Refusal, at: datetime) -> None:
+    def refuse(self, refusal: CallRefusal, at: datetime) -> None:
         """Remember that a whole call was refused."""
         self.counts["refused"] += 1
-        self.note(refusal.problems or (Problem("", refusal.status, refusal.message),), at)
+        self.note(refusal.problems or (RowError("", refusal.status, refusal.message),), at)
 
-    def note(self, problems: Sequence[Problem], at: datetime, **where: str) -> None:
+    def note(self, problems: Sequence[RowError], at: datetime, **where: str) -> None:
         """Remember errors, for those who look at the page."""
         for each in problems:
             field = ".".join(name for name, _ in each.place if name not in _LISTS)

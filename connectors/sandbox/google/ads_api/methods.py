@@ -4,15 +4,15 @@ from collections import Counter, defaultdict
 from datetime import datetime
 
 from connectors.sandbox.google.ads_api import adjustment_rules, rules
-from connectors.sandbox.google.ads_api.adjustments import Circumstances, request_fault
+from connectors.sandbox.google.ads_api.adjustments import AdjustmentContext, request_fault
 from connectors.sandbox.google.ads_api.adjustments import judge as adjusted
 from connectors.sandbox.google.ads_api.memory import Job, Memory, barred
 from connectors.sandbox.google.ads_api.queries import QueryRefusedError, View, answer_question, read_question
-from connectors.sandbox.google.ads_api.refusals import Refusal
-from connectors.sandbox.google.ads_api.server import Call
-from connectors.sandbox.google.ads_api.uploads import Arrival, Verdict, action_id, judge, upload_fault
+from connectors.sandbox.google.ads_api.refusals import CallRefusal
+from connectors.sandbox.google.ads_api.server import GrpcCall
+from connectors.sandbox.google.ads_api.uploads import UploadContext, UploadVerdict, action_id, judge, upload_fault
 from connectors.sandbox.google.ads_api.wire import (
-    UnreadableError,
+    UnreadableCallError,
     Upload,
     adjustments_answer,
     read_adjustments,
@@ -29,27 +29,27 @@ _SEARCH = f"{_SERVICES}.GoogleAdsService/Search"
 _STREAM = f"{_SERVICES}.GoogleAdsService/SearchStream"
 
 
-def answered(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+def answered(call: GrpcCall, memory: Memory, now: datetime) -> bytes | CallRefusal:
     """The response to a call whose token holds, or its refusal."""
     methods = {_UPLOAD: _upload, _ADJUST: _adjust, _SEARCH: _search, _STREAM: _search}
     method = methods.get(call.path)
     try:
-        return method(call, memory, now) if method else Refusal.of(rules.METHOD)
-    except UnreadableError:
-        return Refusal.of(rules.READABLE)
+        return method(call, memory, now) if method else CallRefusal.of(rules.METHOD)
+    except UnreadableCallError:
+        return CallRefusal.of(rules.READABLE)
 
 
-def _upload(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+def _upload(call: GrpcCall, memory: Memory, now: datetime) -> bytes | CallRefusal:
     memory.counts["upload"] += 1
     upload = read_upload(call.message)
     if refusal := barred(call.metadata, upload.customer, memory.google.accounts):
         return refusal
     if not memory.switches["ads_api_allowlisted"]:
-        return Refusal.of(rules.ALLOWLISTED)
+        return CallRefusal.of(rules.ALLOWLISTED)
     if fault := upload_fault(upload):
-        return Refusal.of(*fault)
+        return CallRefusal.of(*fault)
     memory.counts["rows"] += len(upload.conversions)
-    arrival = Arrival(
+    arrival = UploadContext(
         customer=upload.customer,
         at=now,
         request=call.id,
@@ -65,7 +65,7 @@ def _upload(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
     return upload_answer(upload, verdict.problems, job, call.id, echo=bool(memory.switches["ads_api_echo"]))
 
 
-def _record(upload: Upload, verdict: Verdict, arrival: Arrival, job: int, memory: Memory) -> None:
+def _record(upload: Upload, verdict: UploadVerdict, arrival: UploadContext, job: int, memory: Memory) -> None:
     """Count what was accepted, and remember what was not."""
     memory.counts["taken"] += 1
     for event in verdict.accepted:
@@ -79,17 +79,17 @@ def _record(upload: Upload, verdict: Verdict, arrival: Arrival, job: int, memory
     memory.jobs += [Job(job, arrival.at, upload.customer, action, dict(counts)) for action, counts in rows.items()]
 
 
-def _adjust(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+def _adjust(call: GrpcCall, memory: Memory, now: datetime) -> bytes | CallRefusal:
     memory.counts["adjust"] += 1
     request = read_adjustments(call.message)
     if refusal := barred(call.metadata, request.customer, memory.google.accounts):
         return refusal
     if not memory.switches["adjustments_allowlisted"]:
-        return Refusal.of(adjustment_rules.ALLOWLISTED)
+        return CallRefusal.of(adjustment_rules.ALLOWLISTED)
     if fault := request_fault(request):
-        return Refusal.of(*fault)
+        return CallRefusal.of(*fault)
     memory.counts["adjustments"] += len(request.rows)
-    circumstances = Circumstances(
+    circumstances = AdjustmentContext(
         customer=request.customer,
         at=now,
         google=memory.google,
@@ -110,12 +110,12 @@ def _adjust(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
         case "unreadable":
             return unreadable_answer(job)
         case "internal":
-            return Refusal("INTERNAL", "Internal error encountered.")
+            return CallRefusal("INTERNAL", "Internal error encountered.")
         case _:
             return adjustments_answer(request, verdict.problems, job, call.id)
 
 
-def _search(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
+def _search(call: GrpcCall, memory: Memory, now: datetime) -> bytes | CallRefusal:
     memory.counts["search"] += 1
     question = read_question(call.message, stream=call.path == _STREAM)
     if refusal := barred(call.metadata, question.customer, memory.google.accounts):
@@ -126,4 +126,4 @@ def _search(call: Call, memory: Memory, now: datetime) -> bytes | Refusal:
     try:
         return answer_question(question, view, call.id)
     except QueryRefusedError as refused:
-        return Refusal.of(refused.rule, "query")
+        return CallRefusal.of(refused.rule, "query")

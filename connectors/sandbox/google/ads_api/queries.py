@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.accounts import Account
+from connectors.sandbox.google.accounts import GoogleAccount
 from connectors.sandbox.google.ads_api import rules
-from connectors.sandbox.google.ads_api.memory import Job, Summary, summary
+from connectors.sandbox.google.ads_api.memory import Job, JobSummary, summary
 from connectors.sandbox.google.ads_api.wire import error_number, parsed
 
 _TOKEN = re.compile(r"""\s*(?:([A-Za-z0-9_.]+)|('[^'\n]*'|"[^"\n]*")|(\S))""")
@@ -25,7 +25,7 @@ _VALUE = re.compile(r"""[A-Za-z0-9_.]+|'[^']*'|"[^"]*\"""")
 class QueryRefusedError(Exception):
     """The query breaks a rule."""
 
-    def __init__(self, rule: rules.Answered) -> None:
+    def __init__(self, rule: rules.AdsApiRule) -> None:
         super().__init__(rule.rule)
         self.rule = rule
 
@@ -79,12 +79,12 @@ class _Tokens:
         del self.left[0]
         return True
 
-    def demand(self, word: str, rule: rules.Answered) -> None:
+    def demand(self, word: str, rule: rules.AdsApiRule) -> None:
         """Take this keyword or sign."""
         if not self.skip(word):
             raise QueryRefusedError(rule)
 
-    def take(self, shape: re.Pattern[str], rule: rules.Answered) -> str:
+    def take(self, shape: re.Pattern[str], rule: rules.AdsApiRule) -> str:
         """Take a token of this shape."""
         if not self.left or not shape.fullmatch(self.left[0]):
             raise QueryRefusedError(rule)
@@ -118,7 +118,7 @@ class View:
     """What is asked: which customer, as things stand when."""
 
     customer: str
-    account: Account
+    account: GoogleAccount
     enhanced: str
     """The switch ads_api_enhanced."""
     jobs: Sequence[Job]
@@ -334,11 +334,11 @@ def _action_summary(view: View, number: str, jobs: Sequence[Job]) -> Any:
     return row
 
 
-def _summary(view: View, jobs: Sequence[Job]) -> Summary:
+def _summary(view: View, jobs: Sequence[Job]) -> JobSummary:
     return summary(jobs, ZoneInfo(view.account.time_zone), view.now)
 
 
-def _summarise(told: Any, found: Summary) -> None:
+def _summarise(told: Any, found: JobSummary) -> None:
     """Fill in what both kinds of summary have."""
     told.client = _number(told, "client", "GOOGLE_ADS_API")
     told.status = _number(told, "status", found.status)

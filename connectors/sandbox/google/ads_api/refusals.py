@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connectors.sandbox.google.ads_api.rules import FAILING, Answered
+from connectors.sandbox.google.ads_api.rules import FAILING, AdsApiRule
 
 Place = tuple[tuple[str, int | None], ...]
 """A path from the request to a field: names, each with its index where the field is a list."""
@@ -28,7 +28,7 @@ https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto (UNKN
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RowError:
     """One error: its family (a field of `ErrorCode`), its name or bare number there, and the field it is about."""
 
     family: str
@@ -38,7 +38,7 @@ class Problem:
     retry_seconds: int | None = None
 
     @classmethod
-    def of(cls, rule: Answered, *place: tuple[str, int | None] | str) -> "Problem":
+    def of(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "RowError":
         """The breach of a rule; it never quotes the value, which may be personal data."""
         path = tuple((each, None) if isinstance(each, str) else each for each in place)
         return cls(rule.family, rule.answer, rule.rule, path)
@@ -50,26 +50,26 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class CallRefusal:
     """A call that fails as a whole: a status, and the errors of its GoogleAdsFailure, where it has one."""
 
     status: str
     message: str
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[RowError, ...] = ()
 
     @classmethod
-    def of(cls, rule: Answered, *place: tuple[str, int | None] | str) -> "Refusal":
+    def of(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "CallRefusal":
         """The refusal of a request that breaks this rule."""
-        problem = Problem.of(rule, *place)
+        problem = RowError.of(rule, *place)
         return cls(rule.status, rule.rule, (problem,) if rule.family else ())
 
 
-def failed(number: int | None) -> Refusal:
+def failed(number: int | None) -> CallRefusal:
     """The failure of a call that may have been recorded before, by the HTTP-like number it stands for."""
-    return Refusal(planted(500 if number is None else number, None).status, FAILING.rule, (Problem.of(FAILING),))
+    return CallRefusal(planted(500 if number is None else number, None).status, FAILING.rule, (RowError.of(FAILING),))
 
 
-def planted(number: int | None, retry_after: int | None) -> Refusal:
+def planted(number: int | None, retry_after: int | None) -> CallRefusal:
     """The refusal that a planted HTTP-like number stands for; only a quota's has a GoogleAdsFailure.
 
     https://developers.google.com/google-ads/api/docs/best-practices/quotas
@@ -79,6 +79,6 @@ def planted(number: int | None, retry_after: int | None) -> Refusal:
     if number == 502:  # noqa: PLR2004 - a gateway's, which gRPC takes for UNAVAILABLE
         status = "UNAVAILABLE"
     if status != "RESOURCE_EXHAUSTED":
-        return Refusal(status, f"Planted by hand: {number}.")
-    problem = Problem("quota_error", "RESOURCE_TEMPORARILY_EXHAUSTED", "Too many requests.", (), retry_after)
-    return Refusal(status, "Resource has been exhausted (e.g. check quota).", (problem,))
+        return CallRefusal(status, f"Planted by hand: {number}.")
+    problem = RowError("quota_error", "RESOURCE_TEMPORARILY_EXHAUSTED", "Too many requests.", (), retry_after)
+    return CallRefusal(status, "Resource has been exhausted (e.g. check quota).", (problem,))

@@ -34,7 +34,7 @@ _ASSUMED = "assumed"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Rule):
+class AdsApiRule(Rule):
     """A rule of the Google Ads API, with the error its breach is told by.
 
     `family` is the field of `ErrorCode`, `answer` the name in it; both empty for a rule that refuses nothing.
@@ -47,20 +47,20 @@ class Answered(Rule):
     status: str = ""
 
 
-def _promise(rule: str, evidence: Evidence, source: str) -> Answered:
-    return Answered("google_ads", rule, evidence, source)
+def _promise(rule: str, evidence: Evidence, source: str) -> AdsApiRule:
+    return AdsApiRule("google_ads", rule, evidence, source)
 
 
-def _call(rule: str, evidence: Evidence, source: str, answer: str, status: str = "INVALID_ARGUMENT") -> Answered:
+def _call(rule: str, evidence: Evidence, source: str, answer: str, status: str = "INVALID_ARGUMENT") -> AdsApiRule:
     """A rule whose breach refuses the whole call; `answer` is `family.NAME`, or empty."""
     family, _, name = answer.partition(".")
-    return Answered("google_ads", rule, evidence, source, family, name, status)
+    return AdsApiRule("google_ads", rule, evidence, source, family, name, status)
 
 
-def _row(rule: str, evidence: Evidence, source: str, answer: str) -> Answered:
+def _row(rule: str, evidence: Evidence, source: str, answer: str) -> AdsApiRule:
     """A rule whose breach refuses one row, by an upload error or by `family.NAME`."""
     family, _, name = answer.rpartition(".")
-    return Answered("google_ads", rule, evidence, source, family or "conversion_upload_error", name)
+    return AdsApiRule("google_ads", rule, evidence, source, family or "conversion_upload_error", name)
 
 
 # Who may call.
@@ -526,9 +526,9 @@ SUMMARIES = _promise(
 )
 
 
-def _declared() -> Iterator[Answered]:
-    return (value for value in list(globals().values()) if isinstance(value, Answered))
+def _declared() -> Iterator[AdsApiRule]:
+    return (value for value in list(globals().values()) if isinstance(value, AdsApiRule))
 
 
-RULES: tuple[Answered, ...] = tuple(_declared())
+RULES: tuple[AdsApiRule, ...] = tuple(_declared())
 """All of them, in the order above."""

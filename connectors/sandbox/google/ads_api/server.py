@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from connectors.sandbox.faults import Fault, Faults, Kind
-from connectors.sandbox.google.ads_api.refusals import CODES, Refusal, failed, planted
-from connectors.sandbox.server import Entry, Log
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
+from connectors.sandbox.google.ads_api.refusals import CODES, CallRefusal, failed, planted
+from connectors.sandbox.server import Log, LogEntry
 
 LIFETIME = timedelta(days=365)
 
@@ -60,13 +60,13 @@ NAME = "google_ads"
 CALLS_AT_ONCE = 16
 _FAILURE = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 _OPTIONS = [("grpc.so_reuseport", 0)]  # else two sandboxes would quietly share a port
-_BROKEN = Refusal("UNAVAILABLE", "Socket closed")
-_INTERNAL = Refusal("INTERNAL", "the sandbox itself failed; its log says how")
+_BROKEN = CallRefusal("UNAVAILABLE", "Socket closed")
+_INTERNAL = CallRefusal("INTERNAL", "the sandbox itself failed; its log says how")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class GrpcCall:
     """One call as it came in."""
 
     path: str
@@ -77,7 +77,7 @@ class Call:
     """The request id, which every answer names."""
 
 
-Handler = Callable[[Call], bytes | Refusal]
+Handler = Callable[[GrpcCall], bytes | CallRefusal]
 
 
 class GoogleAdsServer:
@@ -156,31 +156,33 @@ class GoogleAdsServer:
         """Answer one call, or let it fail as planted; each call is logged once."""
         fault = self.faults.take(NAME, path)
         metadata = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
-        call = Call(path, metadata, message, uuid4().hex[:22])
+        call = GrpcCall(path, metadata, message, uuid4().hex[:22])
         answer = self._answer(call, context, fault)
-        status = CODES[answer.status] if isinstance(answer, Refusal) else CODES["OK"]
+        status = CODES[answer.status] if isinstance(answer, CallRefusal) else CODES["OK"]
         if fault is not None and fault.kind in _BROKEN_OFF:
-            answer = _BROKEN if fault.kind is Kind.CUT_AFTER else Refusal("INTERNAL", "The answer was cut short.")
-        if fault is not None and fault.kind is Kind.FAILED_AFTER:
+            answer = (
+                _BROKEN if fault.kind is FaultKind.CUT_AFTER else CallRefusal("INTERNAL", "The answer was cut short.")
+            )
+        if fault is not None and fault.kind is FaultKind.FAILED_AFTER:
             answer = failed(fault.status)
         unseen = fault is not None and fault.kind in _UNSEEN
         name = None if fault is None else fault.kind.value
-        self.log.record(Entry("POST", path, {}, self._now().isoformat(), None if unseen else status, name))
+        self.log.record(LogEntry("POST", path, {}, self._now().isoformat(), None if unseen else status, name))
         context.set_trailing_metadata((("request-id", call.id),))
-        if isinstance(answer, Refusal):
+        if isinstance(answer, CallRefusal):
             self._abort(context, answer, call.id)
         else:
             yield answer
 
-    def _answer(self, call: Call, context: grpc.ServicerContext, fault: Fault | None) -> bytes | Refusal:
-        if fault is not None and fault.kind in (Kind.HANG, Kind.LATENCY):
+    def _answer(self, call: GrpcCall, context: grpc.ServicerContext, fault: PlannedFault | None) -> bytes | CallRefusal:
+        if fault is not None and fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
             self._wait(fault.seconds, context)
-        if fault is not None and fault.kind in (Kind.HANG, Kind.CUT_BEFORE):
+        if fault is not None and fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE):
             return _BROKEN
-        if fault is not None and fault.kind is Kind.STATUS:
+        if fault is not None and fault.kind is FaultKind.STATUS:
             return planted(fault.status, fault.retry_after)
-        if fault is not None and fault.kind is Kind.HTML:
-            return Refusal("UNKNOWN", "invalid content-type text/html")
+        if fault is not None and fault.kind is FaultKind.HTML:
+            return CallRefusal("UNKNOWN", "invalid content-type text/html")
         try:
             return self.handler(call)
         except Exception:  # noqa: BLE001 - a bug here must not look like a cut connection
@@ -196,7 +198,7 @@ class GoogleAdsServer:
                 if over.wait(step) or self._stopping.is_set():
                     return
 
-    def _abort(self, context: grpc.ServicerContext, refusal: Refusal, request_id: str) -> None:
+    def _abort(self, context: grpc.ServicerContext, refusal: CallRefusal, request_id: str) -> None:
         if refusal.problems:
             from connectors.sandbox.google.ads_api.wire import failure  # noqa: PLC0415 - the vendor's messages load slowly
 
@@ -205,9 +207,9 @@ class GoogleAdsServer:
         context.abort(grpc.StatusCode[refusal.status], refusal.message)
 
 
-_UNSEEN = frozenset({Kind.STATUS, Kind.HTML, Kind.HANG, Kind.CUT_BEFORE})
+_UNSEEN = frozenset({FaultKind.STATUS, FaultKind.HTML, FaultKind.HANG, FaultKind.CUT_BEFORE})
 """Faults that keep the call from the platform."""
-_BROKEN_OFF = frozenset({Kind.CUT_AFTER, Kind.TRUNCATED})
+_BROKEN_OFF = frozenset({FaultKind.CUT_AFTER, FaultKind.TRUNCATED})
 """Faults that keep its answer from the caller."""
 
 

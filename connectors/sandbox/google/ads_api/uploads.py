@@ -7,12 +7,20 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from connectors.sandbox.book import Acceptance
-from connectors.sandbox.google.accounts import CONTACT_LIFE, Account, Action, Click, Google, Timing, timing
+from connectors.sandbox.book import GoogleAcceptance
+from connectors.sandbox.google.accounts import (
+    CONTACT_LIFE,
+    GoogleAccount,
+    GoogleClick,
+    GoogleConversionAction,
+    GooglePlatform,
+    Timing,
+    timing,
+)
 from connectors.sandbox.google.ads_api import rules
-from connectors.sandbox.google.ads_api.memory import Ruling, planted
-from connectors.sandbox.google.ads_api.refusals import Problem
-from connectors.sandbox.google.ads_api.wire import HASHED, Conversion, Upload
+from connectors.sandbox.google.ads_api.memory import AdsApiRuling, planted
+from connectors.sandbox.google.ads_api.refusals import RowError
+from connectors.sandbox.google.ads_api.wire import HASHED, ConversionRow, Upload
 
 MAX_CONVERSIONS = 2_000
 MAX_IDENTIFIERS = 5
@@ -27,11 +35,11 @@ _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.\w+|(\+\d{1,3}|0)[\d .-]{8,13}")
 
-Fault = tuple[rules.Answered, str]
+Fault = tuple[rules.AdsApiRule, str]
 """A broken rule and the row's field that breaks it; the field is empty for the row itself."""
 
 
-def upload_fault(upload: Upload) -> tuple[rules.Answered, str] | None:
+def upload_fault(upload: Upload) -> tuple[rules.AdsApiRule, str] | None:
     """What refuses the upload as a whole: the rule and the field."""
     if not upload.partial_failure:
         return rules.PARTIAL_FAILURE, "partial_failure"
@@ -44,17 +52,17 @@ def upload_fault(upload: Upload) -> tuple[rules.Answered, str] | None:
     return None
 
 
-def row_problems(row: Conversion, index: int, now: datetime) -> list[Problem]:
+def row_problems(row: ConversionRow, index: int, now: datetime) -> list[RowError]:
     """Everything that is wrong with a row by itself."""
     return [row_problem(rule, index, field) for rule, field in _faults(row, now)] + [
-        Problem.of(rule, ("conversions", index), ("user_identifiers", position))
+        RowError.of(rule, ("conversions", index), ("user_identifiers", position))
         for rule, position in _identifier_faults(row.identifiers)
     ]
 
 
-def row_problem(rule: rules.Answered, index: int, field: str) -> Problem:
+def row_problem(rule: rules.AdsApiRule, index: int, field: str) -> RowError:
     """The breach of a rule by a field of a row, or by the row itself where the field is empty."""
-    return Problem.of(rule, ("conversions", index), *([field] if field else []))
+    return RowError.of(rule, ("conversions", index), *([field] if field else []))
 
 
 def action_id(name: str) -> str:
@@ -63,7 +71,7 @@ def action_id(name: str) -> str:
     return found[1] if found else ""
 
 
-def happened(row: Conversion) -> datetime | None:
+def happened(row: ConversionRow) -> datetime | None:
     """When the conversion occurred, aware; None where its text is no such time."""
     return instant(row.time)
 
@@ -93,7 +101,7 @@ def is_personal(text: str) -> bool:
     return _PERSONAL.fullmatch(text) is not None
 
 
-def _faults(row: Conversion, now: datetime) -> Iterator[Fault]:
+def _faults(row: ConversionRow, now: datetime) -> Iterator[Fault]:
     yield from _click_faults(row)
     if not row.action:
         yield rules.ACTION_SENT, "conversion_action"
@@ -105,7 +113,7 @@ def _faults(row: Conversion, now: datetime) -> Iterator[Fault]:
     yield from _unwanted(row)
 
 
-def _money_faults(row: Conversion) -> Iterator[Fault]:
+def _money_faults(row: ConversionRow) -> Iterator[Fault]:
     if row.value is not None and not (math.isfinite(row.value) and row.value >= 0):
         yield rules.VALUE_SHAPE, "conversion_value"
     if row.currency and not is_currency(row.currency):
@@ -119,7 +127,7 @@ def _order_id_faults(order_id: str) -> Iterator[Fault]:
         yield rules.ORDER_ID_PERSONAL, "order_id"
 
 
-def _unwanted(row: Conversion) -> Iterator[Fault]:
+def _unwanted(row: ConversionRow) -> Iterator[Fault]:
     for name in row.foreign_enums:
         yield rules.KNOWN_ENUMS, name
     for name in row.allowlisted:
@@ -130,7 +138,7 @@ def _unwanted(row: Conversion) -> Iterator[Fault]:
         yield rules.NO_VARIABLES, "custom_variables"
 
 
-def _click_faults(row: Conversion) -> Iterator[Fault]:
+def _click_faults(row: ConversionRow) -> Iterator[Fault]:
     braids = row.clicks.keys() & {"gbraid", "wbraid"}
     if len(braids) > 1:
         yield rules.ONE_BRAID, "gbraid"
@@ -145,7 +153,7 @@ def _click_faults(row: Conversion) -> Iterator[Fault]:
         yield rules.MAX_IDENTIFIERS, "user_identifiers"
 
 
-def _time_faults(row: Conversion, now: datetime) -> Iterator[Fault]:
+def _time_faults(row: ConversionRow, now: datetime) -> Iterator[Fault]:
     at = happened(row)
     if not row.time:
         yield rules.TIME_SENT, "conversion_date_time"
@@ -157,7 +165,7 @@ def _time_faults(row: Conversion, now: datetime) -> Iterator[Fault]:
         yield rules.NOT_IN_FUTURE, "conversion_date_time"
 
 
-def _identifier_faults(identifiers: Sequence[tuple[str, str]]) -> Iterator[tuple[rules.Answered, int]]:
+def _identifier_faults(identifiers: Sequence[tuple[str, str]]) -> Iterator[tuple[rules.AdsApiRule, int]]:
     for position, (kind, value) in enumerate(identifiers):
         if kind not in HASHED:
             yield rules.IDENTIFIER_KIND, position
@@ -174,7 +182,7 @@ _READABLE = {
     "gbraid": rules.GBRAID_READABLE,
     "wbraid": rules.WBRAID_READABLE,
 }
-_UNTIMELY: Mapping[Timing, rules.Answered] = {
+_UNTIMELY: Mapping[Timing, rules.AdsApiRule] = {
     Timing.BEFORE_CLICK: rules.AFTER_CLICK,
     Timing.CLICK_TOO_FRESH: rules.CLICK_SETTLED,
     Timing.CLICK_TOO_OLD: rules.CLICK_WINDOW,
@@ -187,7 +195,7 @@ _ENHANCED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class UploadContext:
     """The circumstances that a row is judged in."""
 
     customer: str
@@ -201,31 +209,31 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class UploadTarget:
     """The action that a row goes to."""
 
     owner: str
-    account: Account
+    account: GoogleAccount
     id: str
-    action: Action
+    action: GoogleConversionAction
 
 
-def target(name: str, customer: str, accounts: Mapping[str, Account]) -> Target | None:
+def target(name: str, customer: str, accounts: Mapping[str, GoogleAccount]) -> UploadTarget | None:
     """The enabled action of this resource name, where the customer owns it or manages its owner."""
     number = action_id(name)
     for owner, account in accounts.items():
         action = account.actions.get(number)
         if action and action.status == "ENABLED" and (owner == customer or customer in account.managers):
-            return Target(owner, account, number, action)
+            return UploadTarget(owner, account, number, action)
     return None
 
 
-def acceptance(row: Conversion, index: int, aim: Target, arrival: Arrival) -> Acceptance:
+def acceptance(row: ConversionRow, index: int, aim: UploadTarget, arrival: UploadContext) -> GoogleAcceptance:
     """The row as the book would count it; a row without order id or click is like no other."""
     kind, click = next(iter(row.clicks.items()), ("contact", ""))
     at = happened(row)
     time = at.astimezone(UTC).isoformat() if at else ""
-    return Acceptance(
+    return GoogleAcceptance(
         customer=aim.owner,
         action=aim.id,
         transaction_id=row.order_id,
@@ -244,7 +252,9 @@ def acceptance(row: Conversion, index: int, aim: Target, arrival: Arrival) -> Ac
     )
 
 
-def broken_rule(row: Conversion, event: Acceptance, aim: Target, arrival: Arrival, google: Google) -> Fault | None:
+def broken_rule(
+    row: ConversionRow, event: GoogleAcceptance, aim: UploadTarget, arrival: UploadContext, google: GooglePlatform
+) -> Fault | None:
     """The first rule that the row breaks once everything is known, with the field that breaks it."""
     return (
         _by_action(row, aim, arrival)
@@ -254,7 +264,7 @@ def broken_rule(row: Conversion, event: Acceptance, aim: Target, arrival: Arriva
     )
 
 
-def _by_action(row: Conversion, aim: Target, arrival: Arrival) -> Fault | None:
+def _by_action(row: ConversionRow, aim: UploadTarget, arrival: UploadContext) -> Fault | None:
     if aim.action.kind != "UPLOAD_CLICKS":
         return rules.ACTION_TYPE, "conversion_action"
     created = aim.action.created_at
@@ -268,7 +278,9 @@ def _by_action(row: Conversion, aim: Target, arrival: Arrival) -> Fault | None:
     return None
 
 
-def _by_book(row: Conversion, event: Acceptance, arrival: Arrival, google: Google) -> Fault | None:
+def _by_book(
+    row: ConversionRow, event: GoogleAcceptance, arrival: UploadContext, google: GooglePlatform
+) -> Fault | None:
     if row.order_id and google.book.find(event, across=google.across_apis):
         return rules.ORDER_ID_NEW, "order_id"
     if not row.order_id or arrival.click_dedup == "always":
@@ -276,7 +288,7 @@ def _by_book(row: Conversion, event: Acceptance, arrival: Arrival, google: Googl
     return None
 
 
-def _by_click(row: Conversion, aim: Target, arrival: Arrival, google: Google) -> Fault | None:
+def _by_click(row: ConversionRow, aim: UploadTarget, arrival: UploadContext, google: GooglePlatform) -> Fault | None:
     for kind, value in row.clicks.items():
         click = google.clicks.get(value)
         if not _DECODABLE.fullmatch(value):
@@ -291,7 +303,7 @@ def _by_click(row: Conversion, aim: Target, arrival: Arrival, google: Google) ->
     return None
 
 
-def _by_contact(row: Conversion, aim: Target, arrival: Arrival, google: Google) -> Fault | None:
+def _by_contact(row: ConversionRow, aim: UploadTarget, arrival: UploadContext, google: GooglePlatform) -> Fault | None:
     if row.clicks:
         return None
     known = (google.clicks.get(value.lower()) for _, value in row.identifiers)
@@ -303,27 +315,27 @@ def _by_contact(row: Conversion, aim: Target, arrival: Arrival, google: Google) 
     return _by_time(row, click, aim, arrival)
 
 
-def _by_time(row: Conversion, click: Click, aim: Target, arrival: Arrival) -> Fault | None:
+def _by_time(row: ConversionRow, click: GoogleClick, aim: UploadTarget, arrival: UploadContext) -> Fault | None:
     at = happened(row)
     standing = timing(click, at, arrival.at, aim.action.click_window_days) if at else Timing.RIGHT
     return (_UNTIMELY[standing], "conversion_date_time") if standing in _UNTIMELY else None
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class UploadVerdict:
     """What became of each row: its errors, or the event to be counted."""
 
-    problems: Mapping[int, Sequence[Problem]]
-    accepted: Sequence[Acceptance]
+    problems: Mapping[int, Sequence[RowError]]
+    accepted: Sequence[GoogleAcceptance]
 
 
 def judge(
     upload: Upload,
-    arrival: Arrival,
-    google: Google,
-    rulings: Mapping[str, tuple[Ruling, ...]],
+    arrival: UploadContext,
+    google: GooglePlatform,
+    rulings: Mapping[str, tuple[AdsApiRuling, ...]],
     duplicates: str,
-) -> Verdict:
+) -> UploadVerdict:
     """Judge every row, and change nothing.
 
     An error that names no row (planted only) is about the whole upload: then every row fails with it.
@@ -336,24 +348,26 @@ def judge(
         duplicates: the switch ads_api_duplicates.
     """
     repeated = _repeated(upload.conversions, arrival.click_dedup, duplicates)
-    problems: dict[int, Sequence[Problem]] = {}
-    accepted: list[Acceptance] = []
+    problems: dict[int, Sequence[RowError]] = {}
+    accepted: list[GoogleAcceptance] = []
     for index, row in enumerate(upload.conversions):
         found = planted(rulings, (row.order_id, *row.clicks.values()), "submit")
         problems[index] = [each.problem(index) for each in found] or row_problems(row, index, arrival.at)
         if not problems[index]:
             verdict = repeated.get(index) or _looked_up(row, index, arrival, google)
-            if isinstance(verdict, Acceptance):
+            if isinstance(verdict, GoogleAcceptance):
                 accepted.append(verdict)
             else:
                 problems[index] = [row_problem(verdict[0], index, verdict[1])]
     unplaced = [each for row in problems.values() for each in row if not each.place]
     if unplaced:
-        return Verdict({index: own or unplaced for index, own in problems.items()}, ())
-    return Verdict({index: own for index, own in problems.items() if own}, accepted)
+        return UploadVerdict({index: own or unplaced for index, own in problems.items()}, ())
+    return UploadVerdict({index: own for index, own in problems.items() if own}, accepted)
 
 
-def _looked_up(row: Conversion, index: int, arrival: Arrival, google: Google) -> Acceptance | Fault:
+def _looked_up(
+    row: ConversionRow, index: int, arrival: UploadContext, google: GooglePlatform
+) -> GoogleAcceptance | Fault:
     aim = target(row.action, arrival.customer, google.accounts)
     if aim is None:
         return rules.ACTION_KNOWN, "conversion_action"
@@ -361,7 +375,7 @@ def _looked_up(row: Conversion, index: int, arrival: Arrival, google: Google) ->
     return broken_rule(row, event, aim, arrival, google) or event
 
 
-def _repeated(rows: Sequence[Conversion], click_dedup: str, duplicates: str) -> dict[int, Fault]:
+def _repeated(rows: Sequence[ConversionRow], click_dedup: str, duplicates: str) -> dict[int, Fault]:
     """Rows that repeat others of their upload, or are repeated where all such are refused."""
     keys = [list(_keys(row, click_dedup)) for row in rows]
     times = Counter(key for each in keys for key, _ in each)
@@ -375,7 +389,7 @@ def _repeated(rows: Sequence[Conversion], click_dedup: str, duplicates: str) -> 
     return found
 
 
-def _keys(row: Conversion, click_dedup: str) -> Iterator[tuple[Hashable, Fault]]:
+def _keys(row: ConversionRow, click_dedup: str) -> Iterator[tuple[Hashable, Fault]]:
     action = action_id(row.action)
     if row.order_id:
         yield (action, row.order_id), (rules.ORDER_ID_ONCE, "order_id")

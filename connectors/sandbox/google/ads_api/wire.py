@@ -18,7 +18,7 @@ from google.ads.googleads.v26.services.types import conversion_upload_service as
 from google.protobuf import any_pb2, message  # type: ignore[import-untyped]  # the vendor ships no types
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.ads_api.refusals import Problem
+from connectors.sandbox.google.ads_api.refusals import RowError
 
 HASHED = ("hashed_email", "hashed_phone_number")
 """The only kinds of user identifier that an upload may have."""
@@ -47,12 +47,12 @@ _ENUMS: Mapping[str, frozenset[int]] = {
 }
 
 
-class UnreadableError(ValueError):
+class UnreadableCallError(ValueError):
     """The message is not the method's own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conversion:
+class ConversionRow:
     """One row of an upload, as sent.
 
     `identifiers` are (kind, hash) pairs, the kind empty where none is set; `foreign_enums` names fields whose
@@ -83,11 +83,11 @@ class Upload:
     partial_failure: bool
     validate_only: bool
     job_id: int | None
-    conversions: tuple[Conversion, ...]
+    conversions: tuple[ConversionRow, ...]
 
 
 def read_upload(body: bytes) -> Upload:
-    """Read an UploadClickConversionsRequest, or raise `UnreadableError`."""
+    """Read an UploadClickConversionsRequest, or raise `UnreadableCallError`."""
     request = parsed(_Request, body)
     return Upload(
         customer=request.customer_id,
@@ -99,26 +99,26 @@ def read_upload(body: bytes) -> Upload:
 
 
 def parsed(kind: Any, body: bytes) -> Any:
-    """The message of this kind, or `UnreadableError`, also where it has fields of which the kind knows nothing."""
+    """The message of this kind, or `UnreadableCallError`, also where it has fields of which the kind knows nothing."""
     try:
         request = kind.FromString(body)
     except message.DecodeError:
-        raise UnreadableError("not a message") from None
+        raise UnreadableCallError("not a message") from None
     size = request.ByteSize()
     request.DiscardUnknownFields()
     if request.ByteSize() != size:
-        raise UnreadableError("unknown fields")
+        raise UnreadableCallError("unknown fields")
     return request
 
 
-def _conversion(row: Any) -> Conversion:
+def _conversion(row: Any) -> ConversionRow:
     numbers = {
         "ad_user_data": row.consent.ad_user_data,
         "ad_personalization": row.consent.ad_personalization,
         "conversion_environment": row.conversion_environment,
         "customer_type": row.customer_type,
     }
-    return Conversion(
+    return ConversionRow(
         action=row.conversion_action,
         clicks={kind: each for kind in ("gclid", "gbraid", "wbraid") if (each := getattr(row, kind))},
         time=row.conversion_date_time,
@@ -140,7 +140,7 @@ def _identifier(each: Any) -> tuple[str, str]:
 
 
 def upload_answer(
-    upload: Upload, problems: Mapping[int, Sequence[Problem]], job_id: int, request_id: str, *, echo: bool
+    upload: Upload, problems: Mapping[int, Sequence[RowError]], job_id: int, request_id: str, *, echo: bool
 ) -> bytes:
     """An UploadClickConversionsResponse.
 
@@ -162,7 +162,7 @@ def upload_answer(
     return bytes(response.SerializeToString())
 
 
-def _result(row: Conversion, *, failed: bool, echo: bool) -> Any:
+def _result(row: ConversionRow, *, failed: bool, echo: bool) -> Any:
     if failed and not echo:
         return _Result()
     identifiers = [_Identifier(**{kind: value}) for kind, value in row.identifiers if kind in HASHED]
@@ -172,7 +172,7 @@ def _result(row: Conversion, *, failed: bool, echo: bool) -> Any:
     return told
 
 
-def partial_failure(problems: Sequence[Problem], request_id: str) -> Any:
+def partial_failure(problems: Sequence[RowError], request_id: str) -> Any:
     """The Status of a request of which some rows failed."""
     first = problems[0].message
     text = first if len(problems) == 1 else f"Multiple errors in ‘details’. First error: {first}"
@@ -180,7 +180,7 @@ def partial_failure(problems: Sequence[Problem], request_id: str) -> Any:
     return status_pb2.Status(code=_INVALID_ARGUMENT, message=text, details=[packed])
 
 
-def failure(problems: Iterable[Problem], request_id: str) -> bytes:
+def failure(problems: Iterable[RowError], request_id: str) -> bytes:
     """A GoogleAdsFailure."""
     told = _Failure(request_id=request_id)
     for problem in problems:
@@ -226,7 +226,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Adjustment:
+class AdjustmentRow:
     """One row, as sent; absent texts are empty."""
 
     kind: str
@@ -252,11 +252,11 @@ class Adjustments:
     partial_failure: bool
     validate_only: bool
     job_id: int | None
-    rows: tuple[Adjustment, ...]
+    rows: tuple[AdjustmentRow, ...]
 
 
 def read_adjustments(body: bytes) -> Adjustments:
-    """Read an UploadConversionAdjustmentsRequest, or raise `UnreadableError`."""
+    """Read an UploadConversionAdjustmentsRequest, or raise `UnreadableCallError`."""
     request = parsed(_AdjustmentRequest, body)
     return Adjustments(
         customer=request.customer_id,
@@ -267,9 +267,9 @@ def read_adjustments(body: bytes) -> Adjustments:
     )
 
 
-def _adjustment(row: Any) -> Adjustment:
+def _adjustment(row: Any) -> AdjustmentRow:
     pair, restated = row.gclid_date_time_pair, row.restatement_value
-    return Adjustment(
+    return AdjustmentRow(
         kind=_TYPES.get(row.adjustment_type, str(row.adjustment_type)),
         number=row.adjustment_type,
         order_id=row.order_id,
@@ -285,7 +285,7 @@ def _adjustment(row: Any) -> Adjustment:
 
 
 def adjustments_answer(
-    request: Adjustments, problems: Mapping[int, Sequence[Problem]], job_id: int, request_id: str
+    request: Adjustments, problems: Mapping[int, Sequence[RowError]], job_id: int, request_id: str
 ) -> bytes:
     """An UploadConversionAdjustmentsResponse; `problems` are each failed row's errors."""
     response = _AdjustmentResponse(job_id=job_id)
@@ -307,7 +307,7 @@ def unreadable_answer(job_id: int) -> bytes:
     return bytes(_AdjustmentResponse(job_id=job_id, partial_failure_error=failure).SerializeToString())
 
 
-def _adjustment_result(row: Adjustment) -> Any:
+def _adjustment_result(row: AdjustmentRow) -> Any:
     pair = {"gclid": row.pair.gclid, "conversion_date_time": row.pair.time} if row.pair else None
     return _AdjustmentResult(
         order_id=row.order_id,

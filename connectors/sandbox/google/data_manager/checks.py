@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from connectors.sandbox.google.accounts import Account
+from connectors.sandbox.google.accounts import GoogleAccount
 from connectors.sandbox.google.data_manager import rules
-from connectors.sandbox.google.data_manager.rules import FAILING, LOGIN_ACCOUNT, Answered
+from connectors.sandbox.google.data_manager.rules import FAILING, LOGIN_ACCOUNT, DataManagerRule
 from connectors.sandbox.google.data_manager.wire import (
     BASE64,
     DENIED,
     EVENT_SOURCES,
     GOOGLE_ADS,
     HEX,
-    Destination,
-    Event,
     Ingest,
+    IngestDestination,
+    IngestEvent,
     ProductAccount,
 )
-from connectors.sandbox.server import Response, json_response
+from connectors.sandbox.server import WireResponse, json_response
 
 _TYPE = "type.googleapis.com/google.rpc"
 _DOMAIN = "datamanager.googleapis.com"
@@ -62,7 +62,7 @@ def code_of(reason: str) -> Code:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class RuleViolation:
     """A field that breaks a rule; `field` is a path from the request, or from the event that `row` counts."""
 
     reason: str
@@ -71,7 +71,7 @@ class Violation:
     row: int | None = None
 
     @classmethod
-    def of(cls, rule: Answered, field: str, row: int | None = None) -> "Violation":
+    def of(cls, rule: DataManagerRule, field: str, row: int | None = None) -> "RuleViolation":
         """A violation of this rule; it never quotes the value, which may be personal data."""
         return cls(rule.answer, rule.rule, field, row)
 
@@ -86,11 +86,11 @@ def refusal(
     reason: str,
     message: str,
     request_id: str,
-    violations: Sequence[Violation] = (),
+    violations: Sequence[RuleViolation] = (),
     *,
     indexed: bool = True,
     quota: str = "",
-) -> Response:
+) -> WireResponse:
     """The answer to a refused request; `indexed` says whether paths tell which row of a list is meant."""
     info = {
         "@type": f"{_TYPE}.ErrorInfo",
@@ -109,14 +109,14 @@ def refusal(
 _FAILING = {503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED", 499: "CANCELLED", 409: "ABORTED"}
 
 
-def failed(status: int) -> Response:
+def failed(status: int) -> WireResponse:
     """The answer of an API that failed, whatever it had taken before."""
     code = Code(status, _FAILING.get(status, "INTERNAL"))
     reason = code.name if code == DEADLINE_EXCEEDED else FAILING.answer
     return refusal(code, reason, "Internal error encountered.", "t-failed")
 
 
-def unreadable(path: str, *, indexed: bool) -> Response:
+def unreadable(path: str, *, indexed: bool) -> WireResponse:
     """The answer to a body that is not the request's message: it comes before the platform sees it.
 
     Google's front end words it, so that there is neither reason nor request id.
@@ -134,7 +134,7 @@ def unreadable(path: str, *, indexed: bool) -> Response:
     return json_response(400, {"error": error})
 
 
-def _field_violation(violation: Violation, *, indexed: bool) -> dict[str, str]:
+def _field_violation(violation: RuleViolation, *, indexed: bool) -> dict[str, str]:
     path = violation.path if indexed else _INDEX.sub("", violation.path)
     return {"field": path, "description": violation.description, "reason": violation.reason}
 
@@ -152,7 +152,7 @@ _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-def permitted(ingest: Ingest, accounts: Mapping[str, Account]) -> bool:
+def permitted(ingest: Ingest, accounts: Mapping[str, GoogleAccount]) -> bool:
     """Whether every operating account lets the login account in; an unknown account lets nobody in."""
     return all(
         (account := accounts.get(each.operating.id)) is not None and each.login.id in account.managers
@@ -160,33 +160,33 @@ def permitted(ingest: Ingest, accounts: Mapping[str, Account]) -> bool:
     )
 
 
-def malformed(ingest: Ingest) -> Iterator[Violation]:
+def malformed(ingest: Ingest) -> Iterator[RuleViolation]:
     """What is wrong with the request before anything is looked up."""
     if not ingest.events:
-        yield Violation.of(rules.SOME_EVENTS, "events")
+        yield RuleViolation.of(rules.SOME_EVENTS, "events")
     if len(ingest.events) > MAX_EVENTS:
-        yield Violation.of(rules.MAX_EVENTS, "events")
+        yield RuleViolation.of(rules.MAX_EVENTS, "events")
     if not ingest.destinations:
-        yield Violation.of(rules.SOME_DESTINATIONS, "destinations")
+        yield RuleViolation.of(rules.SOME_DESTINATIONS, "destinations")
     if len(ingest.destinations) > MAX_DESTINATIONS:
-        yield Violation.of(rules.MAX_DESTINATIONS, "destinations")
+        yield RuleViolation.of(rules.MAX_DESTINATIONS, "destinations")
     if ingest.encrypted:
-        yield Violation.of(rules.NO_ENCRYPTION, "encryption_info")
+        yield RuleViolation.of(rules.NO_ENCRYPTION, "encryption_info")
     if ingest.encoding not in (0, HEX, BASE64):
-        yield Violation.of(rules.KNOWN_ENCODING, "encoding")
+        yield RuleViolation.of(rules.KNOWN_ENCODING, "encoding")
     if not ingest.encoding and any(event.identifiers for event in ingest.events):
-        yield Violation.of(rules.ENCODING, "encoding")
+        yield RuleViolation.of(rules.ENCODING, "encoding")
     yield from _consent(ingest.ad_user_data, ingest.ad_personalization)
     seen: set[str] = set()
     for index, destination in enumerate(ingest.destinations):
         place = f"destinations[{index}]"
         yield from _accounts(destination, place)
         if destination.reference in seen:
-            yield Violation.of(rules.REFERENCES_DIFFER, f"{place}.reference")
+            yield RuleViolation.of(rules.REFERENCES_DIFFER, f"{place}.reference")
         seen |= {destination.reference} - {""}
 
 
-def misdirected(ingest: Ingest, accounts: Mapping[str, Account], now: datetime) -> Iterator[Violation]:
+def misdirected(ingest: Ingest, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[RuleViolation]:
     """What is wrong with the destinations of a request that is well formed and permitted."""
     contact = any(event.identifiers for event in ingest.events)
     for index, destination in enumerate(ingest.destinations):
@@ -194,55 +194,55 @@ def misdirected(ingest: Ingest, accounts: Mapping[str, Account], now: datetime) 
         place = f"destinations[{index}].product_destination_id"
         action = account.actions.get(destination.action)
         if not destination.action:
-            yield Violation.of(rules.ACTION_NAMED, place)
+            yield RuleViolation.of(rules.ACTION_NAMED, place)
         elif action is None:
-            yield Violation.of(rules.ACTION_KNOWN, place)
+            yield RuleViolation.of(rules.ACTION_KNOWN, place)
         elif action.kind != "UPLOAD_CLICKS":
-            yield Violation.of(rules.ACTION_TYPE, place)
+            yield RuleViolation.of(rules.ACTION_TYPE, place)
         elif action.created_at is not None and now - action.created_at < ACTION_SETTLES:
-            yield Violation.of(rules.ACTION_AGE, place)
+            yield RuleViolation.of(rules.ACTION_AGE, place)
         if contact and not account.enhanced_conversions:
-            yield Violation.of(rules.ENHANCED_CONVERSIONS, f"destinations[{index}].operating_account")
+            yield RuleViolation.of(rules.ENHANCED_CONVERSIONS, f"destinations[{index}].operating_account")
 
 
-def row_violations(ingest: Ingest, row: int, now: datetime) -> Iterator[Violation]:
+def row_violations(ingest: Ingest, row: int, now: datetime) -> Iterator[RuleViolation]:
     """What is wrong with one event."""
     event = ingest.events[row]
     for rule, field in _faults(event, now):
-        yield Violation.of(rule, field, row)
+        yield RuleViolation.of(rule, field, row)
     for violation in _consent(event.ad_user_data, event.ad_personalization):
-        yield Violation.of(rules.KNOWN_CONSENT, violation.field, row)
+        yield RuleViolation.of(rules.KNOWN_CONSENT, violation.field, row)
     for position, value in enumerate(event.identifiers or ()):
         if broken := _hash_fault(value, ingest.encoding):
-            yield Violation.of(broken, f"user_data.user_identifiers[{position}]", row)
+            yield RuleViolation.of(broken, f"user_data.user_identifiers[{position}]", row)
     if set(event.references) - {each.reference for each in ingest.destinations}:
-        yield Violation.of(rules.REFERENCE_KNOWN, "destination_references", row)
+        yield RuleViolation.of(rules.REFERENCE_KNOWN, "destination_references", row)
 
 
-def _accounts(destination: Destination, place: str) -> Iterator[Violation]:
+def _accounts(destination: IngestDestination, place: str) -> Iterator[RuleViolation]:
     operating, login = destination.operating, destination.login
     if not (operating.id and operating.type):
-        yield Violation.of(rules.OPERATING_ACCOUNT, f"{place}.operating_account")
+        yield RuleViolation.of(rules.OPERATING_ACCOUNT, f"{place}.operating_account")
         return
     named = {"operating_account": operating, "login_account": login}
     for field, account in named.items():
         if account == ProductAccount(0, ""):
             continue
         if not (account.id.isascii() and account.id.isdecimal()):
-            yield Violation.of(rules.ACCOUNT_NUMBER, f"{place}.{field}.account_id")
+            yield RuleViolation.of(rules.ACCOUNT_NUMBER, f"{place}.{field}.account_id")
         if account.type != GOOGLE_ADS:
-            yield Violation.of(rules.ACCOUNT_TYPE, f"{place}.{field}.account_type")
+            yield RuleViolation.of(rules.ACCOUNT_TYPE, f"{place}.{field}.account_type")
     if destination.linked:
-        yield Violation.of(rules.NO_LINKED_ACCOUNT, f"{place}.linked_account")
+        yield RuleViolation.of(rules.NO_LINKED_ACCOUNT, f"{place}.linked_account")
 
 
-def _consent(*values: int) -> Iterator[Violation]:
+def _consent(*values: int) -> Iterator[RuleViolation]:
     for value, field in zip(values, ("ad_user_data", "ad_personalization"), strict=True):
         if not 0 <= value <= DENIED:
-            yield Violation.of(rules.KNOWN_CONSENT, f"consent.{field}")
+            yield RuleViolation.of(rules.KNOWN_CONSENT, f"consent.{field}")
 
 
-def _faults(event: Event, now: datetime) -> Iterator[tuple[rules.Answered, str]]:
+def _faults(event: IngestEvent, now: datetime) -> Iterator[tuple[rules.DataManagerRule, str]]:
     """The rules an event breaks by itself, each with the field that breaks it."""
     if event.at is None:
         yield rules.EVENT_TIME, "event_timestamp"
@@ -260,7 +260,7 @@ def _faults(event: Event, now: datetime) -> Iterator[tuple[rules.Answered, str]]
     yield from _money_faults(event)
 
 
-def _identifier_faults(event: Event) -> Iterator[tuple[rules.Answered, str]]:
+def _identifier_faults(event: IngestEvent) -> Iterator[tuple[rules.DataManagerRule, str]]:
     if event.identifiers is None and not event.click_ids and not event.other_ad_identifier:
         yield rules.SOME_IDENTIFIER, ""
     if len(event.click_ids) > 1:
@@ -274,7 +274,7 @@ def _identifier_faults(event: Event) -> Iterator[tuple[rules.Answered, str]]:
             yield rules.MAX_IDENTIFIERS, "user_data.user_identifiers"
 
 
-def _money_faults(event: Event) -> Iterator[tuple[rules.Answered, str]]:
+def _money_faults(event: IngestEvent) -> Iterator[tuple[rules.DataManagerRule, str]]:
     if event.currency and not _CURRENCY.fullmatch(event.currency):
         yield rules.CURRENCY_SHAPE, "currency"
     if event.value is not None:
@@ -284,7 +284,7 @@ def _money_faults(event: Event) -> Iterator[tuple[rules.Answered, str]]:
             yield rules.VALUE_CURRENCY, "currency"
 
 
-def _hash_fault(value: str, encoding: int) -> rules.Answered | None:
+def _hash_fault(value: str, encoding: int) -> rules.DataManagerRule | None:
     """The rule a hash breaks; empty ones and unknown encodings are complained of elsewhere."""
     if not value or encoding not in (HEX, BASE64):
         return None

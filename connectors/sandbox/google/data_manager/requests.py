@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from connectors.sandbox.book import Acceptance, Book
+from connectors.sandbox.book import GoogleAcceptance, GoogleBook
 from connectors.sandbox.google.accounts import (
     CLICK_LIFE_DAYS,
     CONTACT_LIFE,
-    Action,
-    Click,
-    Google,
+    GoogleClick,
+    GoogleConversionAction,
+    GooglePlatform,
     Timing,
     click_json,
     read_click,
@@ -28,9 +28,9 @@ from connectors.sandbox.google.data_manager.wire import (
     GRANTED,
     PROCESSING_REASONS,
     STATUSES,
-    Destination,
-    Event,
     Ingest,
+    IngestDestination,
+    IngestEvent,
     ProductAccount,
     parse,
 )
@@ -41,7 +41,7 @@ _READABLE = {
     "gbraid": rules.CLICK_READABLE_GBRAID,
     "wbraid": rules.CLICK_READABLE_WBRAID,
 }
-_UNTIMELY: Mapping[Timing, rules.Answered | None] = {
+_UNTIMELY: Mapping[Timing, rules.DataManagerRule | None] = {
     Timing.RIGHT: None,
     Timing.BEFORE_CLICK: rules.AFTER_CLICK,
     Timing.CLICK_TOO_FRESH: rules.CLICK_SETTLED,
@@ -50,17 +50,19 @@ _UNTIMELY: Mapping[Timing, rules.Answered | None] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class EventContext:
     """The circumstances a row is judged in: when its request came, for which action, under which consent."""
 
     at: datetime
     customer: str
-    action: Action
+    action: GoogleConversionAction
     ad_user_data: int
     """The request's consent; a row's own goes before it."""
 
 
-def broken_rule(event: Event, arrival: Arrival, clicks: Mapping[str, Click]) -> rules.Answered | None:
+def broken_rule(
+    event: IngestEvent, arrival: EventContext, clicks: Mapping[str, GoogleClick]
+) -> rules.DataManagerRule | None:
     """The first rule the row breaks, None where processing succeeds; `clicks` by click id and by hash."""
     consent = event.ad_user_data or arrival.ad_user_data
     if consent == DENIED:
@@ -74,12 +76,14 @@ def broken_rule(event: Event, arrival: Arrival, clicks: Mapping[str, Click]) -> 
     return _by_contact(event, event.at, arrival, clicks)
 
 
-def matched(event: Event, clicks: Mapping[str, Click]) -> bool:
+def matched(event: IngestEvent, clicks: Mapping[str, GoogleClick]) -> bool:
     """Whether a registered click stands behind the event."""
     return any(each in clicks for each in (*event.click_ids.values(), *(event.identifiers or ())))
 
 
-def _by_click(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str, Click]) -> rules.Answered | None:
+def _by_click(
+    event: IngestEvent, at: datetime, arrival: EventContext, clicks: Mapping[str, GoogleClick]
+) -> rules.DataManagerRule | None:
     kind, click_id = next(iter(event.click_ids.items()))
     if not _DECODABLE.fullmatch(click_id):
         return _READABLE[kind]
@@ -93,7 +97,9 @@ def _by_click(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str,
     return _UNTIMELY[timing(click, at, arrival.at, arrival.action.click_window_days)]
 
 
-def _by_contact(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[str, Click]) -> rules.Answered | None:
+def _by_contact(
+    event: IngestEvent, at: datetime, arrival: EventContext, clicks: Mapping[str, GoogleClick]
+) -> rules.DataManagerRule | None:
     known = (clicks.get(each) for each in event.identifiers or ())
     click = next((each for each in known if each and each.customer == arrival.customer), None)
     if arrival.at - (click.clicked_at if click else at) > CONTACT_LIFE:
@@ -105,7 +111,7 @@ def _by_contact(event: Event, at: datetime, arrival: Arrival, clicks: Mapping[st
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DestinationOutcome:
     """What one destination's rows came to: how many there were, and which failed by which reason."""
 
     records: int
@@ -122,8 +128,8 @@ class Outcome:
 
 
 def told(
-    destination: Destination,
-    outcome: Outcome | None,
+    destination: IngestDestination,
+    outcome: DestinationOutcome | None,
     *,
     indices: object,
     numeric: bool,
@@ -163,7 +169,7 @@ def _count(reason: str, rows: tuple[int, ...], *, indices: object, numeric: bool
     return count
 
 
-def _destination_status(destination: Destination, *, numeric: bool) -> dict[str, object]:
+def _destination_status(destination: IngestDestination, *, numeric: bool) -> dict[str, object]:
     parts: dict[str, object] = {
         "reference": destination.reference,
         "loginAccount": _account(destination.login, numeric=numeric),
@@ -186,7 +192,7 @@ _PREFIX = "PROCESSING_ERROR_REASON_"
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class DataManagerRuling:
     """A planted verdict on whatever event bears a certain transaction id or click id."""
 
     when: When
@@ -200,9 +206,9 @@ class Taken:
     id: str
     at: datetime
     due: datetime
-    destinations: tuple[Destination, ...]
+    destinations: tuple[IngestDestination, ...]
     body: bytes = field(repr=False)
-    outcomes: tuple[Outcome, ...] | None = None
+    outcomes: tuple[DestinationOutcome, ...] | None = None
 
 
 class Store:
@@ -212,10 +218,10 @@ class Store:
     called before anything changes.
     """
 
-    def __init__(self, google: Google) -> None:
+    def __init__(self, google: GooglePlatform) -> None:
         self.google = google
         google.settlers.append(self.settle)
-        self.rulings: dict[str, Ruling] = {}
+        self.rulings: dict[str, DataManagerRuling] = {}
         self.refused: deque[dict[str, str]] = deque(maxlen=REFUSALS_KEPT)
         self.numbered = 0
         self._taken: dict[str, Taken] = {}
@@ -226,7 +232,7 @@ class Store:
         self.numbered += 1
         return str(uuid5(NAMESPACE_URL, f"sandbox-request-{self.numbered}"))
 
-    def decreed(self, event: Event, when: When) -> str | None:
+    def decreed(self, event: IngestEvent, when: When) -> str | None:
         """The reason planted for this event at this stage."""
         for name in (event.transaction_id, *event.click_ids.values()):
             planted = self.rulings.get(name)
@@ -262,10 +268,10 @@ class Store:
         """Remember a refusal, for those who look at the page."""
         self.refused.append({"at": at.isoformat(), "when": when, "reason": reason, **where})
 
-    def _judge(self, taken: Taken, ingest: Ingest, destination: Destination) -> Outcome:
+    def _judge(self, taken: Taken, ingest: Ingest, destination: IngestDestination) -> DestinationOutcome:
         customer = destination.operating.id
         action = self.google.accounts[customer].actions[destination.action]
-        arrival = Arrival(taken.at, customer, action, ingest.ad_user_data)
+        arrival = EventContext(taken.at, customer, action, ingest.ad_user_data)
         rows = ingest.addressed(destination)
         failed: defaultdict[str, list[int]] = defaultdict(list)
         for row, event in rows:
@@ -281,10 +287,10 @@ class Store:
                     across=self.google.across_apis,
                     zero_is_final=self.google.zero_is_final,
                 )
-        return Outcome(len(rows), {reason: tuple(indices) for reason, indices in failed.items()})
+        return DestinationOutcome(len(rows), {reason: tuple(indices) for reason, indices in failed.items()})
 
-    def _acceptance(self, event: Event, taken: Taken, destination: Destination) -> Acceptance:
-        return Acceptance(
+    def _acceptance(self, event: IngestEvent, taken: Taken, destination: IngestDestination) -> GoogleAcceptance:
+        return GoogleAcceptance(
             customer=destination.operating.id,
             action=destination.action,
             transaction_id=event.transaction_id,
@@ -314,22 +320,22 @@ class Store:
         """Become what `dump` told of."""
         self.google.clicks = {key: read_click(each) for key, each in dumped["clicks"].items()}
         self.rulings = {key: ruling(each) for key, each in dumped["rulings"].items()}
-        self.google.book = Book.load(dumped["book"])
+        self.google.book = GoogleBook.load(dumped["book"])
         self.refused = deque(dumped["refused"], maxlen=REFUSALS_KEPT)
         self.numbered = dumped["numbered"]
         self._taken = {each["id"]: _taken(each) for each in dumped["taken"]}
         self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
 
-def ruling(document: object) -> Ruling:
+def ruling(document: object) -> DataManagerRuling:
     """A ruling from its JSON, the reason with or without the vendor's prefix; ValueError where it is none."""
     match document:
         case {"when": "submit", "reason": str(reason), **rest} if not rest and reason in ERROR_REASONS:
-            return Ruling("submit", reason)
+            return DataManagerRuling("submit", reason)
         case {"when": "processing", "reason": str(reason), **rest} if not rest:
             for name in (reason, f"{_PREFIX}{reason}"):
                 if name in PROCESSING_REASONS:
-                    return Ruling("processing", name)
+                    return DataManagerRuling("processing", name)
     raise ValueError('a ruling is {"when": "submit" or "processing", "reason": a name of the vendor\'s enum}')
 
 
@@ -357,11 +363,11 @@ def _taken(dumped: Mapping[str, Any]) -> Taken:
     )
 
 
-def _destination(dumped: Mapping[str, Any]) -> Destination:
+def _destination(dumped: Mapping[str, Any]) -> IngestDestination:
     accounts = {name: ProductAccount(**dumped[name]) for name in ("operating", "login")}
-    return Destination(**{**dumped, **accounts})
+    return IngestDestination(**{**dumped, **accounts})
 
 
-def _outcome(dumped: Mapping[str, Any]) -> Outcome:
+def _outcome(dumped: Mapping[str, Any]) -> DestinationOutcome:
     failed = {reason: tuple(rows) for reason, rows in dumped["failed"].items()}
-    return Outcome(dumped["records"], failed)
+    return DestinationOutcome(dumped["records"], failed)

@@ -29,7 +29,7 @@ _ADJUSTMENTS_HELP = "https://support.google.com/google-ads/answer/7686447"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Rule):
+class DataManagerRule(Rule):
     """A rule of the Data Manager, with the name its refusal goes by.
 
     `answer` is an `ErrorReason` where the request is refused at once, a `ProcessingErrorReason` where a row
@@ -39,8 +39,8 @@ class Answered(Rule):
     answer: str
 
 
-def _rule(rule: str, answer: str, evidence: Evidence, source: str) -> Answered:
-    return Answered("data_manager", rule, evidence, source, answer)
+def _rule(rule: str, answer: str, evidence: Evidence, source: str) -> DataManagerRule:
+    return DataManagerRule("data_manager", rule, evidence, source, answer)
 
 
 # The request as a whole.
@@ -441,9 +441,9 @@ REQUEST_AGE = _rule(
 )
 
 
-def _declared() -> Iterator[Answered]:
-    return (value for value in list(globals().values()) if isinstance(value, Answered))
+def _declared() -> Iterator[DataManagerRule]:
+    return (value for value in list(globals().values()) if isinstance(value, DataManagerRule))
 
 
-RULES: tuple[Answered, ...] = tuple(_declared())
+RULES: tuple[DataManagerRule, ...] = tuple(_declared())
 """All of them, in the order above."""

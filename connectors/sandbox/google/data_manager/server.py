@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.sandbox.google.accounts import Google
+from connectors.sandbox.google.accounts import GooglePlatform
 from connectors.sandbox.google.data_manager import rules
 from connectors.sandbox.google.data_manager.checks import (
     INVALID_ARGUMENT,
@@ -13,7 +13,7 @@ from connectors.sandbox.google.data_manager.checks import (
     RESOURCE_EXHAUSTED,
     UNAUTHENTICATED,
     Code,
-    Violation,
+    RuleViolation,
     code_of,
     malformed,
     misdirected,
@@ -23,8 +23,8 @@ from connectors.sandbox.google.data_manager.checks import (
     unreadable,
 )
 from connectors.sandbox.google.data_manager.requests import Store, ruling, told
-from connectors.sandbox.google.data_manager.wire import Ingest, UnreadableError, parse
-from connectors.sandbox.server import Request, Response, json_response
+from connectors.sandbox.google.data_manager.wire import Ingest, UnreadableIngestError, parse
+from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 _LIMITS = (
     ("RequestsPerMinutePerProject", timedelta(minutes=1), 300),
@@ -77,19 +77,19 @@ class DataManager:
     def __init__(
         self,
         now: Callable[[], datetime],
-        authorised: Callable[[Request], bool],
-        google: Google | None = None,
+        authorised: Callable[[WireRequest], bool],
+        google: GooglePlatform | None = None,
     ) -> None:
         self._now = now
         self._authorised = authorised
-        self._google = google or Google()
+        self._google = google or GooglePlatform()
         self._store = Store(self._google)
         self.switches = {name: positions[0] for name, positions in SWITCHES.items()}
         self._counts: Counter[str] = Counter()
         self._write, self._read = Quota(), Quota()
         self._lock = self._google.lock
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
         with self._lock:
             self._store.settle(self._now())
@@ -178,7 +178,7 @@ class DataManager:
                 self.switch(name, value)
             self._counts = Counter(dumped["counts"])
 
-    def _admit(self, request: Request, quota: Quota, parameters: frozenset[str]) -> Response | None:
+    def _admit(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
         """The refusal of a request that does not even reach the method."""
         if not self._authorised(request):
             rule = rules.AUTHORISED
@@ -191,10 +191,10 @@ class DataManager:
             return self._refuse(RESOURCE_EXHAUSTED, rule.answer, rule.rule, quota=limit)
         return None
 
-    def _ingest(self, request: Request) -> Response:
+    def _ingest(self, request: WireRequest) -> WireResponse:
         try:
             ingest = parse(request.body)
-        except UnreadableError as refused:
+        except UnreadableIngestError as refused:
             self._note("INVALID_ARGUMENT", "body")
             return unreadable(str(refused), indexed=self._indexed)
         self._counts["events"] += len(ingest.events)
@@ -207,12 +207,12 @@ class DataManager:
         processing = timedelta(minutes=int(str(self.switches["processing_minutes"])))
         return json_response(200, {"requestId": self._store.take(ingest, request.body, self._now(), processing)})
 
-    def _violations(self, ingest: Ingest) -> list[Violation]:
+    def _violations(self, ingest: Ingest) -> list[RuleViolation]:
         """What refuses the request; later checks run only where earlier ones found nothing."""
         if violations := list(malformed(ingest)):
             return violations
         if not permitted(ingest, self._google.accounts):
-            return [Violation.of(rules.LOGIN_ACCOUNT, "destinations")]
+            return [RuleViolation.of(rules.LOGIN_ACCOUNT, "destinations")]
         if violations := list(misdirected(ingest, self._google.accounts, self._now())):
             return violations
         for row in range(len(ingest.events)):
@@ -221,13 +221,13 @@ class DataManager:
                 break
         return violations
 
-    def _row(self, ingest: Ingest, row: int) -> list[Violation]:
+    def _row(self, ingest: Ingest, row: int) -> list[RuleViolation]:
         violations = list(row_violations(ingest, row, self._now()))
         if planted := self._store.decreed(ingest.events[row], "submit"):
-            violations.append(Violation(planted, "Planted by hand.", "", row))
+            violations.append(RuleViolation(planted, "Planted by hand.", "", row))
         return violations
 
-    def _violated(self, violations: list[Violation]) -> Response:
+    def _violated(self, violations: list[RuleViolation]) -> WireResponse:
         first = violations[0]
         code = code_of(first.reason)
         if code is not INVALID_ARGUMENT:
@@ -235,15 +235,15 @@ class DataManager:
         self._note(first.reason, first.field)
         return refusal(code, "INVALID_ARGUMENT", _PROBLEM, self._error_id(), violations, indexed=self._indexed)
 
-    def _retrieve(self, request: Request) -> Response:
+    def _retrieve(self, request: WireRequest) -> WireResponse:
         values = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]
         if not values:
-            return self._violated([Violation.of(rules.REQUEST_NAMED, "request_id")])
+            return self._violated([RuleViolation.of(rules.REQUEST_NAMED, "request_id")])
         taken = self._store.find(values[0])
         if taken is None:
-            return self._violated([Violation.of(rules.REQUEST_KNOWN, "request_id")])
+            return self._violated([RuleViolation.of(rules.REQUEST_KNOWN, "request_id")])
         if self._now() - taken.at > STATUS_KEPT:
-            return self._violated([Violation.of(rules.REQUEST_AGE, "request_id")])
+            return self._violated([RuleViolation.of(rules.REQUEST_AGE, "request_id")])
         numeric = any("enum-encoding=int" in value for value in request.query.get("$alt", ()))
         indices = self.switches["record_indices"]
         outcomes = taken.outcomes or (None,) * len(taken.destinations)
@@ -264,7 +264,7 @@ class DataManager:
     def _indexed(self) -> bool:
         return bool(self.switches["violation_index"])
 
-    def _refuse(self, code: Code, reason: str, message: str, *, quota: str = "") -> Response:
+    def _refuse(self, code: Code, reason: str, message: str, *, quota: str = "") -> WireResponse:
         self._note(reason, "")
         return refusal(code, reason, message, self._error_id(), quota=quota)
 

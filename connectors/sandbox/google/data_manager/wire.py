@@ -33,7 +33,7 @@ _REQUEST = type(types.IngestEventsRequest.pb(types.IngestEventsRequest()))
 _PLACE = re.compile(r"IngestEventsRequest\.?([\w.\[\]]*)")
 
 
-class UnreadableError(ValueError):
+class UnreadableIngestError(ValueError):
     """The body is not JSON of the request's message; the message is the path of the offending field.
 
     Never quotes the value: it may be personal data.
@@ -49,7 +49,7 @@ class ProductAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class IngestDestination:
     """Where the request's events go; `action` as sent, `linked` where a third account is named."""
 
     reference: str
@@ -60,7 +60,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class IngestEvent:
     """One event. `identifiers` are hashes as sent, None without user data; `digest` is the event's SHA-256.
 
     Enums are the vendor's numbers, 0 where unset.
@@ -92,15 +92,15 @@ class Event:
 class Ingest:
     """One request to ingest events."""
 
-    destinations: tuple[Destination, ...]
-    events: tuple[Event, ...]
+    destinations: tuple[IngestDestination, ...]
+    events: tuple[IngestEvent, ...]
     ad_user_data: int
     ad_personalization: int
     encoding: int
     encrypted: bool
     validate_only: bool
 
-    def addressed(self, destination: Destination) -> list[tuple[int, Event]]:
+    def addressed(self, destination: IngestDestination) -> list[tuple[int, IngestEvent]]:
         """The events that go to this destination, each with its index; one without references goes to all."""
         return [
             (index, event)
@@ -110,13 +110,13 @@ class Ingest:
 
 
 def parse(body: bytes) -> Ingest:
-    """Read a request body, enums as names or numbers, or raise `UnreadableError`."""
+    """Read a request body, enums as names or numbers, or raise `UnreadableIngestError`."""
     try:
         message = json_format.Parse(body.decode(), _REQUEST(), ignore_unknown_fields=False)
     except (json_format.ParseError, UnicodeDecodeError, RecursionError) as refusal:
         place = _PLACE.search(str(refusal))
         # `from None`: the parser quotes what it could not read.
-        raise UnreadableError(place[1].rstrip(".") if place else "") from None
+        raise UnreadableIngestError(place[1].rstrip(".") if place else "") from None
     return Ingest(
         destinations=tuple(_destination(each) for each in message.destinations),
         events=tuple(_event(each) for each in message.events),
@@ -128,8 +128,8 @@ def parse(body: bytes) -> Ingest:
     )
 
 
-def _destination(message: Any) -> Destination:
-    return Destination(
+def _destination(message: Any) -> IngestDestination:
+    return IngestDestination(
         reference=message.reference,
         operating=_account(message.operating_account),
         login=_account(message.login_account),
@@ -144,9 +144,9 @@ def _account(message: Any) -> ProductAccount:
     return ProductAccount(type=max(agreed, default=0) if len(agreed) < 2 else -1, id=message.account_id)  # noqa: PLR2004 - two voices
 
 
-def _event(message: Any) -> Event:
+def _event(message: Any) -> IngestEvent:
     ads = message.ad_identifiers
-    return Event(
+    return IngestEvent(
         references=tuple(message.destination_references),
         transaction_id=message.transaction_id,
         at=message.event_timestamp.ToDatetime(UTC) if message.HasField("event_timestamp") else None,

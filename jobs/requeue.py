@@ -11,11 +11,11 @@ from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import Sent, number
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, Sendable
-from jobs.nightly import Deps, Summary
+from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
+from jobs.nightly import Deps, RunSummary
 from jobs.plan.planner import plan
-from jobs.pull.detail_fetch import OwnPages
-from jobs.pull.ingest import Intake
+from jobs.pull.detail_fetch import DetailFetch
+from jobs.pull.ingest import Ingest
 from jobs.pull.sync import confirmed
 from jobs.settings.compile import Rulebook
 
@@ -26,7 +26,7 @@ AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedGroup:
     """Rejected deliveries, or corrections, that are alike."""
 
     conversion: str
@@ -47,7 +47,7 @@ class Chosen:
     corrections: tuple[int, ...] = ()
     leads: tuple[LeadId, ...] = ()
     """Whose they are, each once."""
-    alike: tuple[Refused, ...] = ()
+    alike: tuple[RejectedGroup, ...] = ()
     """The same in counts."""
     left: int = 0
     """How many are left for another time."""
@@ -78,7 +78,7 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
     with ledger.reading() as session:
         sent = ledger_requeue.find(session, account, wanted, places=places, limit=MOST)
         corrected = ledger_requeue.find_corrections(session, account, wanted, places=places, limit=MOST - len(sent))
-        rows: list[Sendable] = [*sent, *corrected]
+        rows: list[OutboxRow] = [*sent, *corrected]
         left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
     counts: Counter[tuple[str, str, str, bool]] = Counter()
     late: Counter[tuple[str, str, str, bool]] = Counter()
@@ -90,12 +90,12 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
         tuple(map(number, sent)),
         tuple(map(number, corrected)),
         tuple(dict.fromkeys(LeadId(row.lead) for row in rows)),
-        tuple(Refused(*alike, count, late[alike]) for alike, count in sorted(counts.items())),
+        tuple(RejectedGroup(*alike, count, late[alike]) for alike, count in sorted(counts.items())),
         left,
     )
 
 
-def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary: Summary) -> Requeued:
+def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary: RunSummary) -> Requeued:
     """Read each lead's own page again, and put what was rejected of it back in the queue.
 
     Of a lead that could not be read nothing is: the platform would refuse the same again. `summary` says what was
@@ -122,13 +122,13 @@ def _put_back(ledger: Ledger, deps: Deps, kind: type[Sent], numbers: Sequence[in
     return count
 
 
-def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: Summary) -> set[LeadId]:
+def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: RunSummary) -> set[LeadId]:
     """The leads that could be read."""
     now, done = deps.clock.now(), summary.pulled
-    own_pages = OwnPages(
+    own_pages = DetailFetch(
         ledger,
         deps.source,
-        Intake(book, deps.sinks),
+        Ingest(book, deps.sinks),
         deps.clock,
         until=now + deps.reach.budget,
         count=done.count_own,

@@ -9,20 +9,20 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
-from jobs.deliver import backfill
-from jobs.deliver.backfill import Group, Listed
+from jobs import backfill
+from jobs.backfill import AgeGroup, AlreadySent
 from jobs.ledger import requeue
-from jobs.ledger.requeue import Asked
+from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
 from jobs.nightly import Deps, begin, run_night
-from jobs.pull.sync import Style
+from jobs.pull.sync import SyncMode
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import LIMITS, NIGHT, Crash, FakeSink
 
 DAY = timedelta(days=1)
 FROM, TO = NIGHT - 20 * DAY, NIGHT - 5 * DAY
-RANGE = Asked(FROM, TO)
+RANGE = BackfillRequest(FROM, TO)
 OLD = NIGHT - 10 * DAY
 """In the time asked for."""
 
@@ -142,14 +142,14 @@ def test_what_is_too_old_expires_truthfully(old):
 
     assert {"L-1": "expired"} == account.fates
     assert {"L-1": "window_closed"} == account.reasons
-    assert Group("sale", GOOGLE, "8-30", sent=0, waits=0, withheld=0, expired=1, left=0) == group
+    assert AgeGroup("sale", GOOGLE, "8-30", sent=0, waits=0, withheld=0, expired=1, left=0) == group
 
 
 @pytest.mark.parametrize(("days", "age"), [(7, "0-7"), (8, "8-30"), (30, "8-30"), (31, "31-60"), (61, "61-90")])
 def test_what_is_told_by_age(old, days, age):
     """Whole days since the change."""
     account = old(won(when=NIGHT - days * DAY, created=NIGHT - 80 * DAY))
-    _, (group,), _ = run(account, Asked(NIGHT - 75 * DAY, NIGHT))
+    _, (group,), _ = run(account, BackfillRequest(NIGHT - 75 * DAY, NIGHT))
 
     assert age == group.age
 
@@ -172,7 +172,7 @@ def test_what_waits_goes_out_by_itself(old, account):
     """An amount is awaited until three days after the change; the nights send what is taken instead."""
     account.book = rulebook(route(field_value=from_field(otherwise=Decimal(900))), since={})
     old(won(when=NIGHT - DAY, fields={"consent": "oui"}))
-    _, (group,), _ = run(account, Asked(FROM, NIGHT))
+    _, (group,), _ = run(account, BackfillRequest(FROM, NIGHT))
 
     assert (0, 1) == (group.sent, group.waits)
     assert {"L-1": "pending"} == account.fates
@@ -242,7 +242,7 @@ def test_an_update_outside_the_time_asked_for_is_none(old):
 def test_a_lead_that_was_never_updated_tells_no_time(old, updated):
     """Its reading is not the time of anything."""
     account = old(undated(updated=updated))
-    picked, _, _ = run(account, Asked(CREATED - DAY, NIGHT + DAY, assume_time=True))
+    picked, _, _ = run(account, BackfillRequest(CREATED - DAY, NIGHT + DAY, assume_time=True))
 
     assert {"L-1": "skipped"} == account.fates
     assert {("sale", GOOGLE): 1} == picked.undated
@@ -298,7 +298,7 @@ def settle(account, *listed, **only):
 def test_what_was_told_by_other_means_never_goes_out(old, account):
     """Neither by a backfill, nor by an earlier start, nor once the lead changes."""
     old(won("listed"), won("other"))
-    done = settle(account, Listed("listed"), Listed("listed"), Listed("nobody"))
+    done = settle(account, AlreadySent("listed"), AlreadySent("listed"), AlreadySent("nobody"))
     run(account)
     account.book = rulebook(rules_digest="r2")
     account.put(changed(won("listed"), updated_at=NIGHT))
@@ -325,7 +325,7 @@ def test_what_has_not_gone_out_is_settled_wherever_it_stands(account, fields, se
     account.sink.script.extend(sends)
     account.put(won(fields=fields))
     account.night()
-    done = settle(account, Listed("L-1"))
+    done = settle(account, AlreadySent("L-1"))
 
     assert ({"L-1": fate}, left) == (account.fates, dict(done.ours))
 
@@ -336,7 +336,12 @@ def test_a_file_may_name_the_conversion(account):
     account.put(won("a"), won("b"), lead("c", label="Nouveau", history=()))
     account.night()
     done = settle(
-        account, Listed("a", "sale"), Listed("b"), Listed("c", "sale"), Listed("b", "lead"), conversion="sale"
+        account,
+        AlreadySent("a", "sale"),
+        AlreadySent("b"),
+        AlreadySent("c", "sale"),
+        AlreadySent("b", "lead"),
+        conversion="sale",
     )
 
     assert (2, 1) == (done.settled, done.nothing)
@@ -447,7 +452,7 @@ def test_it_starts_over_for_other_leads(account):
     account.source.fails = {2: Transient("503")}
     read(account)
     account.source.calls.clear()
-    read(account, Asked(FROM - DAY, TO))
+    read(account, BackfillRequest(FROM - DAY, TO))
 
     assert [(None, None)] == account.source.calls
 
@@ -467,7 +472,7 @@ def test_it_starts_over_once_the_settings_want_other_things_of_leads(account):
 
 def test_a_filter_is_asked_from_ninety_days_before(account):
     """Leads created up to then may have changed in the time asked for."""
-    account.reach = replace(REACH, style=Style.SINCE)
+    account.reach = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     read(account)
 
@@ -529,7 +534,7 @@ def test_pages_read_without_the_contact_data_that_is_wanted_now_are_read_again(b
         by_contact.book = book
         by_contact.source.fails = {2: Transient("503")}
         by_contact.source.made = 0
-        read(by_contact, Asked(FROM, end))
+        read(by_contact, BackfillRequest(FROM, end))
     by_contact.book = with_contact
     by_contact.source.calls.clear()
     run(by_contact)
@@ -541,7 +546,7 @@ def test_pages_read_without_the_contact_data_that_is_wanted_now_are_read_again(b
 
 def test_contact_data_is_read_anew_where_leads_are_read_one_by_one(account):
     """By their own pages, though those have not changed."""
-    account.reach = replace(REACH, style=Style.DETAILS)
+    account.reach = replace(REACH, style=SyncMode.DETAILS)
     account.book = rulebook(route(contact_only=True, attach_contact=True), since={})
     account.put(won(click_ids=()))
     account.night()
@@ -554,7 +559,7 @@ def test_contact_data_is_read_anew_where_leads_are_read_one_by_one(account):
 
 def test_leads_read_one_by_one(account):
     """Where the list only says which leads there are."""
-    account.reach = replace(REACH, style=Style.DETAILS)
+    account.reach = replace(REACH, style=SyncMode.DETAILS)
     account.book = rulebook(since={})
     account.put(won("old"), lead("new", label="Nouveau", history=()))
     account.night()

@@ -11,15 +11,15 @@ from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger import leads, requeue
 from jobs.ledger.outbox_queries import is_told_by_others, tell_by_others
-from jobs.ledger.requeue import Asked
+from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, LeadRow
-from jobs.nightly import Deps, Step, Summary, Watch, note_standing
+from jobs.nightly import Deps, NightStep, RunSummary, Watch, note_standing
 from jobs.plan.planner import erase_idle, plan
-from jobs.pull.ingest import Intake
-from jobs.pull.range_read import Wish, reread
+from jobs.pull.ingest import Ingest
+from jobs.pull.range_read import ReadRange, reread
 from jobs.pull.sync import confirmed
-from jobs.rules.delivery_state import NOT_OUT, Fate
+from jobs.rules.delivery_state import NOT_OUT, DeliveryState
 from jobs.rules.model import LeadFacts, Origin, Route
 from jobs.rules.stage_entry import assumed_time
 from jobs.settings.compile import Rulebook
@@ -33,7 +33,7 @@ AGES = (7, 30, 60, 90)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class AlreadySent:
     """A line of a file that says what was told by other means."""
 
     lead: LeadId
@@ -42,7 +42,7 @@ class Listed:
 
 
 @dataclass(slots=True)
-class Told:
+class AlreadySentResult:
     """What became of the lines of such a file."""
 
     settled: int = 0
@@ -66,7 +66,7 @@ class Picked:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class AgeGroup:
     """What becomes of changes of one age."""
 
     conversion: str
@@ -82,11 +82,11 @@ class Group:
     """Those that cannot be decided yet, or that the platform was told another way."""
 
 
-def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: Asked, summary: Summary) -> None:
+def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest, summary: RunSummary) -> None:
     """Read the leads of the time asked for and judge what changed, as a night does; `summary` says what stopped it."""
     fresh = any(route.uses_contact for route in _routes(book, asked))
-    wish = Wish(asked.start - EARLIER, asked.end, fresh)
-    intake = Intake(book, deps.sinks)
+    wish = ReadRange(asked.start - EARLIER, asked.end, fresh)
+    intake = Ingest(book, deps.sinks)
     try:
         with confirmed(ledger, summary.started_at):
             reread(ledger, deps.source, intake, deps.clock, reach=deps.reach, wish=wish, done=summary.pulled)
@@ -95,7 +95,7 @@ def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: Asked, summary: Summ
     plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
 
 
-def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: Asked) -> Picked:
+def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> Picked:
     """Have the changes of the time asked for count and judge them: they become pending, withheld or expired.
 
     What an interrupted backfill of the same time has picked is taken up again; what is settled is not touched.
@@ -124,7 +124,7 @@ class _Picking:
     """Tells which of the deliveries before their start a backfill sends."""
 
     book: Rulebook
-    asked: Asked
+    asked: BackfillRequest
     done: Picked = field(default_factory=Picked)
 
     def wants(self, row: Delivery, lead: LeadRow, facts: LeadFacts) -> bool:
@@ -147,10 +147,10 @@ class _Picking:
 
 
 def settle_told(
-    ledger: Ledger, listed: Sequence[Listed], *, conversion: str | None, destination: str | None, now: datetime
-) -> Told:
+    ledger: Ledger, listed: Sequence[AlreadySent], *, conversion: str | None, destination: str | None, now: datetime
+) -> AlreadySentResult:
     """Have what a file lists never go out, for the platforms have it by other means."""
-    done = Told()
+    done = AlreadySentResult()
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
         with ledger.writing() as session:
@@ -177,7 +177,7 @@ def settle_told(
     return done
 
 
-def groups(ledger: Ledger, *, now: datetime) -> tuple[Group, ...]:
+def groups(ledger: Ledger, *, now: datetime) -> tuple[AgeGroup, ...]:
     """What becomes of everything this run has picked, by conversion, destination and age."""
     counts: dict[tuple[str, str, int], Counter[str]] = {}
     with ledger.reading() as session:
@@ -186,7 +186,7 @@ def groups(ledger: Ledger, *, now: datetime) -> tuple[Group, ...]:
             band = next((position for position, days in enumerate(AGES) if age <= days), len(AGES))
             counts.setdefault((row.conversion, row.destination, band), Counter())[_stands(row, now)] += 1
     return tuple(
-        Group(conversion, destination, _age(band), *(found[name] for name in _STANDS))
+        AgeGroup(conversion, destination, _age(band), *(found[name] for name in _STANDS))
         for (conversion, destination, band), found in sorted(counts.items())
     )
 
@@ -195,13 +195,13 @@ _STANDS = ("sent", "waits", "withheld", "expired", "left")
 
 
 def _stands(row: Delivery, now: datetime) -> str:
-    match Fate(row.fate):
-        case Fate.PENDING:
+    match DeliveryState(row.fate):
+        case DeliveryState.PENDING:
             times = (row.not_before, row.deferred_until)
             return "sent" if all(at is None or at <= now for at in times) else "waits"
-        case Fate.WITHHELD:
+        case DeliveryState.WITHHELD:
             return "withheld"
-        case Fate.EXPIRED:
+        case DeliveryState.EXPIRED:
             return "expired"
         case _:
             return "left"
@@ -213,7 +213,7 @@ def _age(band: int) -> str:
     return f"{AGES[band - 1] + 1 if band else 0}-{AGES[band]}"
 
 
-def _routes(book: Rulebook, asked: Asked) -> list[Route]:
+def _routes(book: Rulebook, asked: BackfillRequest) -> list[Route]:
     return [
         route
         for route in book.routes
@@ -221,9 +221,9 @@ def _routes(book: Rulebook, asked: Asked) -> list[Route]:
     ]
 
 
-def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Watch) -> None:
+def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
     """Send what was agreed to in this run, after what is in doubt; `summary` says how it went."""
-    with watch(Step.DELIVER):
+    with watch(NightStep.DELIVER):
         summary.delivered = deliver(
             ledger,
             book,
@@ -234,7 +234,7 @@ def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: Summary, watch: Wa
             agreed_only=True,
             heed=deps.heed,
         )
-    with watch(Step.RESOLVE):
+    with watch(NightStep.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     with ledger.reading() as session:

@@ -10,11 +10,11 @@ from sqlmodel import select
 
 from connectors.errors import Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
-from jobs.deliver import backfill, requeue
-from jobs.deliver.requeue import Chosen
+from jobs import backfill, requeue
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.schema import Adjustment
 from jobs.nightly import Deps, begin
+from jobs.requeue import Chosen
 from jobs.rules.model import Undo
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash
