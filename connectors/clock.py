@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 
 from connectors.errors import Misconfigured
-from connectors.http import Heed, authorities
+from connectors.http import CancelToken, authorities
 
 _LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
 _CONFLICT = 409
@@ -47,16 +47,16 @@ class SandboxClock:
     closed. Threads share it one after the other.
     """
 
-    def __init__(self, url: str, *, patience: float = 300.0, heed: Heed | None = None) -> None:
+    def __init__(self, url: str, *, patience: float = 300.0, cancel_token: CancelToken | None = None) -> None:
         """Take the clock at `url`.
 
         Args:
             url: where it answers.
             patience: bounds a sleep, in real seconds.
-            heed: asked twice a second while we sleep; it may raise, to end a sleep early.
+            cancel_token: asked twice a second while we sleep; it may raise, to end a sleep early.
         """
         self._url = url
-        self._heed = heed
+        self._cancel_token = cancel_token
         self._patience = patience
         self._registered = False
         self._lock = threading.Lock()
@@ -106,8 +106,8 @@ class SandboxClock:
     def _slept(self, moment: datetime) -> datetime:
         """The instant when a sleep ended: at `moment`, or before it where there is something to heed."""
         wanted: dict[str, str | float] = {"until": moment.astimezone(UTC).isoformat()}
-        if self._heed is not None:
-            self._heed()
+        if self._cancel_token is not None:
+            self._cancel_token()
             wanted["within"] = _HEEDED_EVERY
         with self._lock:
             self._register()

@@ -17,7 +17,7 @@ from connectors.errors import Transient, UnknownHost
 from connectors.ports import Clock
 
 BoundedAnswer = TypeVar("BoundedAnswer")
-Heed = Callable[[], object]
+CancelToken = Callable[[], object]
 """A cancel token: returns where work may go on, raises where somebody asked to stop."""
 
 WAITS = 4
@@ -29,7 +29,7 @@ def bounded(
     call: Callable[[], BoundedAnswer],
     seconds: float,
     *,
-    heed: Heed | None = None,
+    cancel_token: CancelToken | None = None,
     grace: float = 0.0,
     abort: Callable[[], object] | None = None,
 ) -> BoundedAnswer:
@@ -40,7 +40,7 @@ def bounded(
     Args:
         call: made in another thread.
         seconds: the deadline of all of it.
-        heed: asked twice a second; once it raises, only `grace` is left of the time.
+        cancel_token: asked twice a second; once it raises, only `grace` is left of the time.
         grace: seconds that an answer may still take after a stop was asked for.
         abort: ends the call from outside, so that its thread ends too.
 
@@ -59,7 +59,7 @@ def bounded(
     thread = Thread(target=copy_context().run, args=(make,), daemon=True)
     thread.start()
     try:
-        _wait(thread, seconds, heed, grace)
+        _wait(thread, seconds, cancel_token, grace)
     finally:
         # What comes back after this comes because it is ended here: an error of ours, or a torn answer.
         answered, failed = tuple(answers), tuple(errors)
@@ -72,17 +72,17 @@ def bounded(
     raise TimeoutError
 
 
-def _wait(thread: Thread, seconds: float, heed: Heed | None, grace: float) -> None:
+def _wait(thread: Thread, seconds: float, cancel_token: CancelToken | None, grace: float) -> None:
     deadline = time.monotonic() + seconds
     while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
         thread.join(min(left, _HEEDED_EVERY))
-        if heed is not None and _is_stopped(heed):
-            heed, deadline = None, min(deadline, time.monotonic() + grace)
+        if cancel_token is not None and _is_stopped(cancel_token):
+            cancel_token, deadline = None, min(deadline, time.monotonic() + grace)
 
 
-def _is_stopped(heed: Heed) -> bool:
+def _is_stopped(cancel_token: CancelToken) -> bool:
     try:
-        heed()
+        cancel_token()
     except BaseException:  # noqa: BLE001 - a stop is told by any; whoever waits for the call asks again
         return True
     return False

@@ -15,7 +15,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from connectors.errors import Misconfigured
-from connectors.http import WAITS, Heed, bounded, causes, hang_up, is_loopback
+from connectors.http import WAITS, CancelToken, bounded, causes, hang_up, is_loopback
 
 Answer = TypeVar("Answer")
 
@@ -64,13 +64,14 @@ def exchange(
     call: Callable[[], Answer],
     timeout: float | tuple[float, float],
     *,
-    heed: Heed | None,
+    cancel_token: CancelToken | None,
     grace: float = 0.0,
 ) -> Answer:
     """What a call by a restrained session returns or raises, from connecting to the last byte of the answer.
 
-    All of it may take four times as long as one wait (`timeout`, in seconds), and ends `grace` seconds after `heed`
-    raises: a timeout bounds only the wait for each part, and a head may come byte by byte, or after hints without end.
+    All of it may take four times as long as one wait (`timeout`, in seconds), and ends `grace` seconds after
+    `cancel_token` raises: a timeout bounds only the wait for each part, and a head may come byte by byte, or after
+    hints without end.
 
     Raises:
         ConnectTimeout: no connection came about, so nothing was sent.
@@ -79,7 +80,7 @@ def exchange(
     line = cast(_Connections, session.get_adapter(_EVERYWHERE))
     wait = max(timeout) if isinstance(timeout, tuple) else timeout
     try:
-        return bounded(call, wait * WAITS, heed=heed, grace=grace, abort=line.cut)
+        return bounded(call, wait * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
     except TimeoutError:
         if not line.has_connected:
             raise ConnectTimeout("no connection in time") from None

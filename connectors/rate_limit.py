@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from connectors.errors import Transient
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Clock
 
 # Whether the sixtieth second still counts differs from server to server: a millisecond more settles it.
@@ -74,7 +74,7 @@ class Pacer:
     """
 
     def __init__(
-        self, clock: Clock, per_minute: int, *, shared: Shared | None = None, heed: Heed | None = None
+        self, clock: Clock, per_minute: int, *, shared: Shared | None = None, cancel_token: CancelToken | None = None
     ) -> None:
         """Start with what the other processes have left free.
 
@@ -82,14 +82,14 @@ class Pacer:
             clock: the only way to wait.
             per_minute: at least 1.
             shared: where the other processes tell of theirs.
-            heed: asked before each slot; it may raise, so that no request begins any more.
+            cancel_token: asked before each slot; it may raise, so that no request begins any more.
         """
         if per_minute < 1:
             raise ValueError("a pace is at least one request a minute")
         self._clock = clock
         self._per_minute = per_minute
         self._shared = shared
-        self._heed = heed
+        self._cancel_token = cancel_token
         self._own = RequestTrace()
         self._changed = threading.Condition()
 
@@ -115,8 +115,8 @@ class Pacer:
         """
         with self._changed:
             while True:
-                if self._heed is not None:
-                    self._heed()
+                if self._cancel_token is not None:
+                    self._cancel_token()
                 # Never ask the time with the others kept out: a sandbox's may stand still until they sleep.
                 now = self._clock.now()
                 with self._opened(now) as others:

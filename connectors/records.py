@@ -228,7 +228,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EncodedEvent:
-    """An event's bytes, frozen while its fate is open: a replay sends the same."""
+    """An event's bytes, frozen while its state is open: a replay sends the same."""
 
     key: DeliveryKey
     body: bytes = field(repr=False)

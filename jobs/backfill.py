@@ -10,14 +10,14 @@ from connectors.records import LeadId
 from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger import leads, requeue
-from jobs.ledger.outbox_queries import is_told_by_others, tell_by_others
+from jobs.ledger.outbox_queries import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, LeadRow
-from jobs.nightly import Deps, NightStep, RunSummary, Watch, note_standing
+from jobs.nightly import Deps, NightStep, RunSummary, Watch, count_states
 from jobs.plan.planner import erase_idle, plan
 from jobs.pull.ingest import Ingest
-from jobs.pull.range_read import ReadRange, reread
+from jobs.pull.range_read import ReadRange, read_range
 from jobs.pull.sync import confirmed
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
 from jobs.rules.model import LeadFacts, Origin, Route
@@ -50,7 +50,7 @@ class AlreadySentResult:
     before: int = 0
     """Those that an earlier file had settled."""
     ours: Counter[str] = field(default_factory=Counter)
-    """Conversions that stay as they are, by fate: they went out by us already, or are over."""
+    """Conversions that stay as they are, by state: they went out by us already, or are over."""
     nothing: int = 0
     """Lines whose lead is on record and has no such conversion."""
     unknown: list[str] = field(default_factory=list)
@@ -86,13 +86,15 @@ def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest, sum
     """Read the leads of the time asked for and judge what changed, as a night does; `summary` says what stopped it."""
     fresh = any(route.uses_contact for route in _routes(book, asked))
     wish = ReadRange(asked.start - EARLIER, asked.end, fresh)
-    intake = Ingest(book, deps.sinks)
+    ingest = Ingest(book, deps.sinks)
     try:
         with confirmed(ledger, summary.started_at):
-            reread(ledger, deps.source, intake, deps.clock, reach=deps.reach, wish=wish, done=summary.pulled)
+            read_range(
+                ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, wish=wish, done=summary.pulled
+            )
     except (Misconfigured, Transient) as error:
         summary.source_stopped = str(error)
-    plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
+    plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
 
 
 def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> Picked:
@@ -102,10 +104,10 @@ def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> 
     """
     picking = _Picking(book, asked)
     with ledger.writing() as session:
-        requeue.agree_again(session, ledger, asked)
+        requeue.approve_again(session, ledger, asked)
     last: Delivery | None = None
     while True:
-        deps.heed()
+        deps.cancel_token()
         with ledger.writing() as session:
             found = requeue.skipped(session, ledger.account, asked, after=last, limit=AT_ONCE)
             facts = leads.facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
@@ -115,7 +117,7 @@ def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> 
         if not found:
             break
         last = found[-1][0]
-    plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
+    plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
     return picking.done
 
 
@@ -166,13 +168,13 @@ def settle_told(
                 )
                 done.nothing += not rows
                 for row in rows:
-                    if is_told_by_others(row):
+                    if is_sent_elsewhere(row):
                         done.before += 1
-                    elif row.fate in NOT_OUT:
-                        tell_by_others(session, ledger, row, now=now)
+                    elif row.state in NOT_OUT:
+                        mark_sent_elsewhere(session, ledger, row, now=now)
                         done.settled += 1
                     else:
-                        done.ours[row.fate] += 1
+                        done.ours[row.state] += 1
     done.unknown = list(dict.fromkeys(done.unknown))
     return done
 
@@ -195,7 +197,7 @@ _STANDS = ("sent", "waits", "withheld", "expired", "left")
 
 
 def _stands(row: Delivery, now: datetime) -> str:
-    match DeliveryState(row.fate):
+    match DeliveryState(row.state):
         case DeliveryState.PENDING:
             times = (row.not_before, row.deferred_until)
             return "sent" if all(at is None or at <= now for at in times) else "waits"
@@ -231,11 +233,11 @@ def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch:
             deps.clock,
             jitter=deps.jitter,
             due_by=deps.clock.now(),
-            agreed_only=True,
-            heed=deps.heed,
+            approved_only=True,
+            cancel_token=deps.cancel_token,
         )
     with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     with ledger.reading() as session:
-        note_standing(session, ledger, book, summary)
+        count_states(session, ledger, book, summary)

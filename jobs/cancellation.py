@@ -47,7 +47,7 @@ class StopSignal:
         self.number = number
         os.write(self._bell, b"!")
 
-    def heed(self) -> None:
+    def cancel_token(self) -> None:
         """Return where work may go on.
 
         Raises:
@@ -84,7 +84,7 @@ class StopSignal:
         ear = select.poll()
         ear.register(self._ear, select.POLLIN)
         ear.poll(seconds * 1000)
-        self.heed()
+        self.cancel_token()
 
 
 def go_on() -> None:

@@ -32,7 +32,7 @@ class Measured:
     exit_code: int
     last_success: datetime | None
     deliveries: Counter[tuple[str, str, str]]
-    """Conversion, destination, fate of what moved in it."""
+    """Conversion, destination, state of what moved in it."""
     open: int
     """Deliveries that will still move by themselves."""
     oldest_due: datetime | None
@@ -43,7 +43,7 @@ def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, no
     """The numbers of a run that is on record with its end."""
     moved: Counter[tuple[str, str, str]] = Counter()
     for tally in tallies:
-        moved[tally.conversion, tally.destination, tally.fate] += tally.count
+        moved[tally.conversion, tally.destination, tally.state] += tally.count
     with ledger.reading() as session:
         return Measured(
             ledger.account,
@@ -136,8 +136,8 @@ class _Collected:
         moved = GaugeMetricFamily(
             f"{_PREFIX}_night_deliveries",
             "Deliveries that moved in the last run, by where they stand after it.",
-            labels=["account", "conversion", "destination", "fate"],
+            labels=["account", "conversion", "destination", "state"],
         )
-        for (conversion, destination, fate), count in sorted(told.deliveries.items()):
-            moved.add_metric([told.account, conversion, destination, fate], float(count))
+        for (conversion, destination, state), count in sorted(told.deliveries.items()):
+            moved.add_metric([told.account, conversion, destination, state], float(count))
         yield moved

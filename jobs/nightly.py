@@ -10,12 +10,12 @@ from enum import StrEnum
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
-from jobs.alerts.review import Review, tell, unknown_labels
+from jobs.alerts.review import Review, review, unknown_labels
 from jobs.cancellation import go_on
-from jobs.deliver.adjustment_sender import adjust
+from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.receipt import Delivered
 from jobs.deliver.resolve import Resolved, recover, resolve
 from jobs.deliver.sender import deliver
@@ -23,12 +23,12 @@ from jobs.ledger import outbox, outbox_queries, requests, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
-from jobs.plan.adjustments import correct
+from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import Planned, adopt_settings, erase_idle, plan
 from jobs.plan.volume_guard import ExcessVolume, hold_excess_volume
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import Pulled, SyncMode, SyncWindow, confirmed, expect_plausible, pull
-from jobs.rules.adjustment import corrections_of
+from jobs.rules.adjustment import adjustments_of
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -79,10 +79,10 @@ class Deps:
     sinks: Sinks
     clock: Clock
     jitter: Callable[[], float]
-    reach: SyncWindow
-    accept_surge: bool = False
+    sync_window: SyncWindow
+    accept_volume: bool = False
     """Whether a human agreed that more goes out tonight than usual."""
-    heed: Heed = go_on
+    cancel_token: CancelToken = go_on
     """Asked before each request and each intent, so that a night may be ended between two."""
 
 
@@ -100,7 +100,7 @@ class RunSummary:
     corrected: Delivered = field(default_factory=Delivered)
     """What sending corrections changed."""
     resolved: Resolved = field(default_factory=Resolved)
-    told: Review = field(default_factory=Review)
+    review: Review = field(default_factory=Review)
     """What could not be made sense of, new tonight or not."""
     held: dict[DestinationId, ExcessVolume] = field(default_factory=dict)
     """Destinations to which nothing new goes until a human agrees."""
@@ -124,9 +124,9 @@ class RunSummary:
     only_validated: bool = False
     """Whether platforms were only asked, so that nothing is kept of what they said."""
     not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, fate, and what stopped: what was due for a check and had none."""
+    """Conversion, destination, state, and what stopped: what was due for a check and had none."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, fate, reason: where everything stands after the night."""
+    """Conversion, destination, state, reason: where everything stands after the night."""
 
     @property
     def stopped(self) -> dict[str, str]:
@@ -145,9 +145,9 @@ class RunSummary:
         return [f"{unexpected} rejected{whose}: `explain` says why"]
 
     @property
-    def surges(self) -> list[str]:
+    def excess_volumes(self) -> list[str]:
         """What is held as far more than usual, a sentence for each destination."""
-        return [f"{destination}: {surge.told}" for destination, surge in self.held.items()]
+        return [f"{destination}: {surge.sentence}" for destination, surge in self.held.items()]
 
     @property
     def attention(self) -> list[str]:
@@ -167,7 +167,7 @@ class RunSummary:
             )
             if count
         ]
-        return [*self.rejections, *self.surges, *doubts, *self.pulled.attention, *self.told.attention]
+        return [*self.rejections, *self.excess_volumes, *doubts, *self.pulled.attention, *self.review.attention]
 
     @property
     def exit_code(self) -> int:
@@ -194,7 +194,7 @@ def run_night(
     summary = _read(ledger, book, deps, watch) if reading else _begin_unread(ledger, book, deps)
     summary.only_outcomes = not reading
     with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
     decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(NightStep.DELIVER):
         summary.delivered = deliver(
@@ -207,9 +207,9 @@ def run_night(
             stopped=summary.resolved.stopped,
             held=summary.held,
             replays=reading,
-            heed=deps.heed,
+            cancel_token=deps.cancel_token,
         )
-        summary.corrected = adjust(
+        summary.corrected = send_adjustments(
             ledger,
             book,
             deps.sinks,
@@ -220,10 +220,10 @@ def run_night(
             silent=summary.delivered.silent,
             held=summary.held,
             replays=reading,
-            heed=deps.heed,
+            cancel_token=deps.cancel_token,
         )
     with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
@@ -246,19 +246,19 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= decided_at for at in _times(row))}
     with watch(NightStep.VALIDATE):
         summary.delivered = deliver(
-            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at, heed=deps.heed
+            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at, cancel_token=deps.cancel_token
         )
     for row in _to_be_sent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
-            summary.not_checked[row.conversion, row.destination, row.fate, stop] += 1
+            summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
     return _conclude(ledger, book, summary)
 
 
 def _to_be_sent(ledger: Ledger) -> Iterator[Delivery]:
     """Every delivery that this run or a later one sends."""
     with ledger.reading() as session:
-        for fate in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
-            yield from outbox.by_fate(session, ledger.account, Delivery, fate)
+        for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
+            yield from outbox.by_state(session, ledger.account, Delivery, state)
 
 
 def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
@@ -269,7 +269,7 @@ def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
     """What kept a delivery from being checked, and why; None where nothing that is told did."""
     targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
-    target = outbox.target_of(row) if row.fate == DeliveryState.IN_DOUBT else targets.get(row.conversion)
+    target = outbox.target_of(row) if row.state == DeliveryState.IN_DOUBT else targets.get(row.conversion)
     if target is None:
         return None
     way = book.way(DestinationId(row.destination), target.transport, target.owner)
@@ -288,7 +288,7 @@ def await_outcomes(
         with watch(NightStep.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         with watch(NightStep.RESOLVE):
-            resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, heed=deps.heed)
+            resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
@@ -327,11 +327,11 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummar
 def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> datetime:
     """Decide what goes out, and whether that is so much that a human must agree first; by when it was due."""
     with watch(NightStep.PLAN):
-        summary.planned = plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
-        correct(ledger, book, now=deps.clock.now())
+        summary.planned = plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
+        plan_adjustments(ledger, book, now=deps.clock.now())
         erase_idle(ledger, deps.sinks, now=deps.clock.now())
         decided_at = deps.clock.now()
-        summary.held = hold_excess_volume(ledger, book, deps.sinks, accepted=deps.accept_surge, now=decided_at)
+        summary.held = hold_excess_volume(ledger, book, deps.sinks, accepted=deps.accept_volume, now=decided_at)
     return decided_at
 
 
@@ -342,29 +342,29 @@ def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> No
     every lead that counts was read, and one that had its old label when its turn came is as old as that. The leads
     that took the new one wait for the next night's reading.
     """
-    until = deps.clock.now() + deps.reach.budget
-    intake, done = Ingest(book, deps.sinks), summary.pulled
-    pull(ledger, deps.source, intake, deps.clock, reach=deps.reach, until=until, done=done)
-    if not done.complete or deps.reach.style is SyncMode.DETAILS:
+    until = deps.clock.now() + deps.sync_window.budget
+    ingest, done = Ingest(book, deps.sinks), summary.pulled
+    pull(ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, until=until, done=done)
+    if not done.complete or deps.sync_window.style is SyncMode.DETAILS:
         return
     with ledger.reading() as session:
         understood = status_labels.are_all_settled(session, ledger.account)
     if not understood and not deps.source.is_spent and deps.clock.now() <= until:
         done.complete = False
-        pull(ledger, deps.source, intake, deps.clock, reach=deps.reach, until=until, done=done)
+        pull(ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, until=until, done=done)
 
 
 def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary:
     """Add where everything stands."""
     with ledger.writing() as session:
-        summary.told = tell(session, ledger, book, summary.planned, now=summary.started_at)
+        summary.review = review(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
-        note_standing(session, ledger, book, summary)
+        count_states(session, ledger, book, summary)
     return summary
 
 
-def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: RunSummary) -> None:
+def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunSummary) -> None:
     """Add where everything stands, and what this run saw settled otherwise than it should be."""
     doubtful = outbox.count_in_doubt(session, ledger.account)
     summary.in_doubt = doubtful.total()
@@ -379,4 +379,4 @@ def note_standing(session: Session, ledger: Ledger, book: Rulebook, summary: Run
 
 def _place_of(row: OutboxRow) -> str:
     """The destination that answers about it, or what that one's corrections are called."""
-    return corrections_of(DestinationId(row.destination)) if isinstance(row, Adjustment) else row.destination
+    return adjustments_of(DestinationId(row.destination)) if isinstance(row, Adjustment) else row.destination

@@ -108,14 +108,14 @@ def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary:
         _put_back(ledger, deps, Delivery, chosen.deliveries, read),
         _put_back(ledger, deps, Adjustment, chosen.corrections, read),
     )
-    plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
+    plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
     return back
 
 
 def _put_back(ledger: Ledger, deps: Deps, kind: type[Sent], numbers: Sequence[int], read: Collection[LeadId]) -> int:
     count = 0
     for start in range(0, len(numbers), AT_ONCE):
-        deps.heed()
+        deps.cancel_token()
         with ledger.writing() as session:
             some = numbers[start : start + AT_ONCE]
             count += ledger_requeue.requeue(session, ledger, kind, some, leads=read, now=deps.clock.now())
@@ -125,22 +125,22 @@ def _put_back(ledger: Ledger, deps: Deps, kind: type[Sent], numbers: Sequence[in
 def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: RunSummary) -> set[LeadId]:
     """The leads that could be read."""
     now, done = deps.clock.now(), summary.pulled
-    own_pages = DetailFetch(
+    detail_pages = DetailFetch(
         ledger,
         deps.source,
         Ingest(book, deps.sinks),
         deps.clock,
-        until=now + deps.reach.budget,
-        count=done.count_own,
+        until=now + deps.sync_window.budget,
+        count=done.count_details,
         started=now,
         afresh=True,
     )
     try:
         with confirmed(ledger, summary.started_at):
-            asked = own_pages.read(wanted)
+            asked = detail_pages.read(wanted)
     except (Misconfigured, Transient) as error:
         summary.source_stopped = str(error)
         return set()
     done.complete = len(asked.ids) == len(wanted)
-    done.gone = len(asked.gone)
-    return set(asked.ids) - set(asked.gone) - {one.id for one in done.unreadable if one.id is not None}
+    done.deleted = len(asked.deleted)
+    return set(asked.ids) - set(asked.deleted) - {one.id for one in done.unreadable if one.id is not None}

@@ -167,7 +167,7 @@ class AccountScheduler:
             if self._signs:
                 self._signs.ready()
             while True:
-                self._stop.heed()
+                self._stop.cancel_token()
                 self._show_life()
                 now = self._clock.now()
                 if now < looked - _SET_BACK:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings, SurveysSource
 from connectors.records import DestinationId
 from jobs.alerts.notify import NotifyAddress
@@ -36,15 +36,17 @@ def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: 
     if settings.clock is None:
         yield MachineClock() if stop is None else MachineClock(nap=stop.nap)
         return
-    with SandboxClock(str(settings.clock), patience=patience, heed=None if stop is None else stop.heed) as clock:
+    with SandboxClock(
+        str(settings.clock), patience=patience, cancel_token=None if stop is None else stop.cancel_token
+    ) as clock:
         yield clock
 
 
 @contextmanager
 def connect(
-    settings: Settings, clock: Clock, *, validate_only: bool = False, heed: Heed = go_on
+    settings: Settings, clock: Clock, *, validate_only: bool = False, cancel_token: CancelToken = go_on
 ) -> Iterator[tuple[Rulebook, Deps]]:
-    """One account's rules and its doors to the outside, closed at the end; `heed` is asked before each request.
+    """One account's rules and its doors to the outside, closed at the end; `cancel_token` is asked before each request.
 
     With `validate_only` nothing that is sent counts: platforms check it, or we do where one has no such mode.
 
@@ -53,24 +55,27 @@ def connect(
     """
     sinks = {
         **{
-            DestinationId(google.id): _google_sink(google, validate_only=validate_only, heed=heed)
+            DestinationId(google.id): _google_sink(google, validate_only=validate_only, cancel_token=cancel_token)
             for google in settings.google_ads
         },
-        **{DestinationId(meta.id): _meta_sink(meta, validate_only=validate_only, heed=heed) for meta in settings.meta},
+        **{
+            DestinationId(meta.id): _meta_sink(meta, validate_only=validate_only, cancel_token=cancel_token)
+            for meta in settings.meta
+        },
     }
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     with ExitStack() as doors:
         deps = Deps(
-            source=doors.enter_context(_oplead(settings, book, clock, heed)),
+            source=doors.enter_context(_oplead(settings, book, clock, cancel_token)),
             sinks=sinks,
             clock=clock,
             jitter=random.random,
-            reach=SyncWindow(
+            sync_window=SyncWindow(
                 style=SyncMode(settings.oplead.pull_style),
                 overlap=settings.oplead.overlap,
                 budget=settings.oplead.budget,
             ),
-            heed=heed,
+            cancel_token=cancel_token,
         )
         yield book, deps
 
@@ -102,7 +107,7 @@ def rules_alone(settings: Settings) -> Rulebook:
 # SDKs are heavy and slow to load: each connector is imported only where an account uses it.
 
 
-def _google_sink(google: GoogleAdsSettings, *, validate_only: bool, heed: Heed) -> ConversionSink:
+def _google_sink(google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken) -> ConversionSink:
     from connectors.google_ads.sink import GoogleOptions, GoogleSink  # noqa: PLC0415
 
     return GoogleSink(
@@ -115,14 +120,14 @@ def _google_sink(google: GoogleAdsSettings, *, validate_only: bool, heed: Heed) 
             ads_api_endpoint=str(google.ads_api_endpoint),
             validate_only=validate_only,
         ),
-        heed=heed,
+        cancel_token=cancel_token,
     )
 
 
-def _meta_sink(meta: MetaSettings, *, validate_only: bool, heed: Heed) -> ConversionSink:
+def _meta_sink(meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken) -> ConversionSink:
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
-    return MetaSink(_meta_options(meta, validate_only=validate_only), heed=heed)
+    return MetaSink(_meta_options(meta, validate_only=validate_only), cancel_token=cancel_token)
 
 
 def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
@@ -158,7 +163,7 @@ def _meta_inspector(meta: MetaSettings) -> Inspects:
     return MetaInspector(_meta_options(meta, validate_only=True))
 
 
-def _oplead(settings: Settings, book: Rulebook, clock: Clock, heed: Heed) -> "OpleadSource":
+def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource":
     from connectors.oplead import OpleadSource  # noqa: PLC0415
 
     told = settings.oplead
@@ -166,8 +171,8 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock, heed: Heed) -> "Op
         oplead_options(told, settings.zone, settings.click_ids),
         wanted_fields=book.extraction.paths,
         clock=clock,
-        pacer=pacer_for(told, clock, folder=pace_folder(settings), heed=heed),
-        heed=heed,
+        pacer=pacer_for(told, clock, folder=pace_folder(settings), cancel_token=cancel_token),
+        cancel_token=cancel_token,
         clocks_within=CLOCKS_WITHIN,
     )
 
@@ -229,14 +234,14 @@ def oplead_options(told: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) ->
     )
 
 
-def pacer_for(told: OpleadSettings, clock: Clock, *, folder: Path | None, heed: Heed = go_on) -> "Pacer":
+def pacer_for(told: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = go_on) -> "Pacer":
     """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
     if folder is None:
-        return Pacer(clock, told.rate, heed=heed)
+        return Pacer(clock, told.rate, cancel_token=cancel_token)
     file = pace_file(folder, str(told.base_url), told.token.get_secret_value())
-    return Pacer(clock, told.rate, shared=SharedPace(file), heed=heed)
+    return Pacer(clock, told.rate, shared=SharedPace(file), cancel_token=cancel_token)
 
 
 def pace_folder(settings: Settings) -> Path | None:

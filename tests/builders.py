@@ -177,11 +177,11 @@ def _place(label, routes):
 REACH = SyncWindow(style=SyncMode.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))
 
 
-def read(ledger, source, book, sinks, clock, *, reach=REACH):
+def read(ledger, source, book, sinks, clock, *, sync_window=REACH):
     """Pull once; what was read."""
     done = Pulled()
-    until = clock.now() + reach.budget
-    pull(ledger, source, Ingest(book, sinks), clock, reach=reach, until=until, done=done)
+    until = clock.now() + sync_window.budget
+    pull(ledger, source, Ingest(book, sinks), clock, sync_window=sync_window, until=until, done=done)
     return done
 
 

@@ -52,7 +52,7 @@ class Some:
     """Leads whose conversion stands alike; each night of some has its share of them."""
 
     leads: int
-    fate: DeliveryState = DeliveryState.ACCEPTED
+    state: DeliveryState = DeliveryState.ACCEPTED
     conversion: str = "sale"
     named: str = "old"
     """What their ids begin with."""
@@ -99,7 +99,7 @@ class Past:
 
     def _requests(self, session, some):
         """A request for each night that sent some: its number, by how many nights ago that was."""
-        sent = (*some.put_off, *(some.ago if some.fate is DeliveryState.ACCEPTED else ()))
+        sent = (*some.put_off, *(some.ago if some.state is DeliveryState.ACCEPTED else ()))
         made = {
             ago: Request(
                 account=ACCOUNT,
@@ -157,19 +157,19 @@ class _Writing:
             rows[DedupKey].append(mine | mark)
         rows[Delivery].append(_delivery(delivery, lead, some, created, won))
         self._moves(delivery, ago, rows)
-        if some.fate is DeliveryState.ACCEPTED:
+        if some.state is DeliveryState.ACCEPTED:
             rows[Attempt].append(_attempt(self.requests[ago], number, delivery, OutcomeClass.DONE, "OK"))
         for night in some.put_off:
             rows[Attempt].append(_attempt(self.requests[night], number, delivery, OutcomeClass.DEFER, PUT_OFF))
 
     def _moves(self, delivery, ago, rows):
-        way = [(ago, to, self.some.reason or "due") for to in _MOVES[self.some.fate]]
+        way = [(ago, to, self.some.reason or "due") for to in _MOVES[self.some.state]]
         for night in self.some.put_off:
             way += [(night, DeliveryState.IN_FLIGHT, "sending"), (night, DeliveryState.PENDING, PUT_OFF)]
         before = None
         for night, to, cause in way:
-            move = {"account": ACCOUNT, "delivery": delivery, "run": self.runs[-night], "from_fate": before}
-            rows[Transition].append(move | {"to_fate": to, "cause": cause, "at": self.now - night * _DAY})
+            move = {"account": ACCOUNT, "delivery": delivery, "run": self.runs[-night], "from_state": before}
+            rows[Transition].append(move | {"to_state": to, "cause": cause, "at": self.now - night * _DAY})
             before = to
 
 
@@ -201,7 +201,7 @@ def _delivery(number, lead, some, created, won):
         "destination": GOOGLE,
         "occurrence": 1,
         "key": delivery_key(ACCOUNT, lead, some.conversion, GOOGLE, 1),
-        "fate": some.fate,
+        "state": some.state,
         "reason": some.reason,
         "at": won,
         "origin": "reported",
@@ -214,9 +214,9 @@ def _delivery(number, lead, some, created, won):
         "value": "1000.00",
         "currency": "EUR",
         "click_id_kind": "gclid",
-        "event_sha256": sha(lead) if some.fate is DeliveryState.ACCEPTED else None,
+        "event_sha256": sha(lead) if some.state is DeliveryState.ACCEPTED else None,
         "may_count_twice": False,
-        "code": "OK" if some.fate is DeliveryState.ACCEPTED else None,
+        "code": "OK" if some.state is DeliveryState.ACCEPTED else None,
     }
 
 

@@ -14,7 +14,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 
 from connectors.errors import Misconfigured
-from connectors.http import Heed, is_unknown_host
+from connectors.http import CancelToken, is_unknown_host
 from connectors.one_call import checked_address, exchange, restrain
 
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
@@ -60,8 +60,8 @@ class Bearer(Credentials):
 class ServiceAccount:
     """One service account; it keeps its token for as long as it is good."""
 
-    def __init__(self, key_file: Path, scope: str, *, timeout: float, heed: Heed | None = None) -> None:
-        """Read the key file; `timeout` bounds each wait for the token server, in seconds, and `heed` may end it.
+    def __init__(self, key_file: Path, scope: str, *, timeout: float, cancel_token: CancelToken | None = None) -> None:
+        """Read the key file; `timeout` bounds each wait for the token server, in seconds; `cancel_token` may end it.
 
         Raises Misconfigured where the file is missing, unreadable or no service account's key.
         """
@@ -69,7 +69,7 @@ class ServiceAccount:
         token_url = str(self._credentials._token_uri)  # noqa: SLF001 - it has no public name
         self._token_url = checked_address(token_url, f"{key_file}: token_uri")
         self._timeout = timeout
-        self._heed = heed
+        self._cancel_token = cancel_token
 
     def token(self) -> Token:
         """A token good for some minutes, asked for in one call where the last one is not.
@@ -93,7 +93,7 @@ class ServiceAccount:
         try:
             ask = _AskOnce(session, self._timeout)
             refresh = partial(self._credentials.refresh, ask)
-            exchange(session, refresh, self._timeout, heed=self._heed)
+            exchange(session, refresh, self._timeout, cancel_token=self._cancel_token)
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle where the environment says

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol, assert_never
 
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Adjusts, ConversionSink
 from connectors.records import (
     Adjustment,
@@ -57,12 +57,12 @@ class GoogleSink:
     interface's library is loaded only where there is something of it left.
     """
 
-    def __init__(self, options: GoogleOptions, *, heed: Heed | None = None) -> None:
-        """Make the present interface ready. A call ends soon after `heed` raises.
+    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
+        """Make the present interface ready. A call ends soon after `cancel_token` raises.
 
         Raises Misconfigured where the key file or an address cannot be used.
         """
-        self._by: Callable[[Transport], _Carrier] = cache(lambda transport: _carrier(options, transport, heed))
+        self._by: Callable[[Transport], _Carrier] = cache(lambda transport: _carrier(options, transport, cancel_token))
         self._present = self._by(options.transport)
 
     @property
@@ -102,7 +102,7 @@ def _transport(target: Target) -> Transport:
     return "google_ads_api" if target.transport == "google_ads_api" else "data_manager"
 
 
-def _carrier(options: GoogleOptions, transport: Transport, heed: Heed | None) -> _Carrier:
+def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelToken | None) -> _Carrier:
     # Each vendor library is heavy and slow to load.
     match transport:
         case "data_manager":
@@ -116,7 +116,7 @@ def _carrier(options: GoogleOptions, transport: Transport, heed: Heed | None) ->
                     endpoint=options.data_manager_endpoint,
                     validate_only=options.validate_only,
                 ),
-                heed=heed,
+                cancel_token=cancel_token,
             )
         case "google_ads_api":
             from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink  # noqa: PLC0415
@@ -129,7 +129,7 @@ def _carrier(options: GoogleOptions, transport: Transport, heed: Heed | None) ->
                     endpoint=options.ads_api_endpoint,
                     validate_only=options.validate_only,
                 ),
-                heed=heed,
+                cancel_token=cancel_token,
             )
     assert_never(transport)
 

@@ -12,7 +12,7 @@ from facebook_business.api import FacebookAdsApi  # type: ignore[import-untyped]
 from facebook_business.session import FacebookSession  # type: ignore[import-untyped]
 
 from connectors.errors import Misconfigured
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, restrain
 
 
@@ -49,12 +49,12 @@ class Graph:
     may be dead and make a request look sent.
     """
 
-    def __init__(self, options: MetaOptions, *, heed: Heed | None = None) -> None:
-        """Check how the dataset is to be reached; nothing is called. A call ends soon after `heed` raises.
+    def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
+        """Check how the dataset is to be reached; nothing is called. A call ends soon after `cancel_token` raises.
 
         Raises Misconfigured where that cannot work.
         """
-        self._heed = heed
+        self._cancel_token = cancel_token
         _keep_addresses_out_of_logs()
         self._url = checked_address(options.graph_url, "Meta's Graph address")
         self._options = _checked(options)
@@ -84,7 +84,13 @@ class Graph:
     def _answer_to(
         self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0.0
     ) -> requests.Response:
-        return exchange(session.requests, lambda: _answer_to(call), self._options.timeout, heed=self._heed, grace=grace)
+        return exchange(
+            session.requests,
+            lambda: _answer_to(call),
+            self._options.timeout,
+            cancel_token=self._cancel_token,
+            grace=grace,
+        )
 
     @contextmanager
     def _session(self) -> Iterator[FacebookSession]:

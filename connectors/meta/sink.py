@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import requests
 
-from connectors.http import Heed, is_unknown_host
+from connectors.http import CancelToken, is_unknown_host
 from connectors.meta import encode, identity
 from connectors.meta.graph import Graph, MetaOptions
 from connectors.meta.outcomes import receipt
@@ -78,13 +78,13 @@ _CHECKED = Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", "Meta has no validation
 class MetaSink:
     """The `ConversionSink` of one Meta dataset; each call stands on its own connection."""
 
-    def __init__(self, options: MetaOptions, *, heed: Heed | None = None) -> None:
-        """Make ready to send; nothing is called. A call ends soon after `heed` raises.
+    def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
+        """Make ready to send; nothing is called. A call ends soon after `cancel_token` raises.
 
         Raises Misconfigured where the address, dataset, version or token cannot work.
         """
         self._options = options
-        self._graph = Graph(options, heed=heed)
+        self._graph = Graph(options, cancel_token=cancel_token)
 
     @property
     def limits(self) -> Limits:

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote_plus
 import httpx
 
 from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost, Unreachable, WrongClock
-from connectors.http import LONGEST_ASKED_FOR, PACKINGS, Heed, TooLargeError, is_unknown_host, retry_read
+from connectors.http import LONGEST_ASKED_FOR, PACKINGS, CancelToken, TooLargeError, is_unknown_host, retry_read
 from connectors.oplead.connections import Connections, in_order
 from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
 from connectors.ports import Clock
@@ -139,7 +139,7 @@ class OpleadClient:
         pacer: Pacer,
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
-        heed: Heed | None = None,
+        cancel_token: CancelToken | None = None,
         clocks_within: timedelta | None = None,
     ) -> None:
         """Open nothing yet.
@@ -150,7 +150,7 @@ class OpleadClient:
             pacer: shared by everything that asks this platform.
             timeout: in real seconds.
             jitter: numbers from 0 to 1 that spread the retries.
-            heed: asked while an answer is waited for; what it raises ends the wait.
+            cancel_token: asked while an answer is waited for; what it raises ends the wait.
             clocks_within: how far Oplead's clock may be from ours; None where it may be anything.
 
         Raises:
@@ -173,9 +173,9 @@ class OpleadClient:
         self._clock = clock
         self._pacer = pacer
         self._jitter = jitter
-        self._heed = heed
+        self._cancel_token = cancel_token
         self._clocks_within = clocks_within
-        self._lines = Connections(base, _headers(options), timeout, heed)
+        self._lines = Connections(base, _headers(options), timeout, cancel_token)
         self._largest_page = options.largest_page_mb * _MB
         self._largest_own_page = self._largest_page // _WAITING_PAGES
 
@@ -289,8 +289,8 @@ class OpleadClient:
         except httpx.HTTPError as error:
             raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
         except TimeoutError:
-            if self._heed is not None:
-                self._heed()
+            if self._cancel_token is not None:
+                self._cancel_token()
             raise Transient(f"Oplead gave no whole answer on {path} in {self._lines.seconds:g} s") from None
         except TooLargeError:
             raise TooLarge(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from connectors.http import WAITS, Heed, TooLargeError, authorities, bounded, hang_up, is_loopback, unpacked
+from connectors.http import WAITS, CancelToken, TooLargeError, authorities, bounded, hang_up, is_loopback, unpacked
 
 _LARGEST_REFUSAL = 65_536  # bytes of an error's body that are worth reading
 _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
@@ -18,11 +18,13 @@ _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 class Connections:
     """As many connections as are used at once, each kept for the next request."""
 
-    def __init__(self, base: httpx.URL, headers: httpx.Headers, timeout: httpx.Timeout, heed: Heed | None) -> None:
-        """Open nothing yet; `heed` is asked while an answer is waited for."""
+    def __init__(
+        self, base: httpx.URL, headers: httpx.Headers, timeout: httpx.Timeout, cancel_token: CancelToken | None
+    ) -> None:
+        """Open nothing yet; `cancel_token` is asked while an answer is waited for."""
         self._headers = headers
         self._timeout = timeout
-        self._heed = heed
+        self._cancel_token = cancel_token
         self._may_be_proxied = not is_loopback(base.host)
         self._trusted = authorities(str(base))
         self._idle: deque[_Connection] = deque()
@@ -51,7 +53,9 @@ class Connections:
         except IndexError:
             line = _Connection(self._client())
         try:
-            return bounded(partial(line.get, address, most), self.seconds, heed=self._heed, abort=line.cut)
+            return bounded(
+                partial(line.get, address, most), self.seconds, cancel_token=self._cancel_token, abort=line.cut
+            )
         finally:
             if not line.is_cut:  # else its request may still be ending in the other thread
                 self._idle.append(line)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from connectors.errors import Misconfigured, Transient
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
 from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, write_moment
 from connectors.oplead.lead_parser import (
@@ -112,7 +112,7 @@ class OpleadSource:
         pacer: Pacer,
         timeout: httpx.Timeout = TIMEOUT,
         jitter: Callable[[], float] = random.random,
-        heed: Heed | None = None,
+        cancel_token: CancelToken | None = None,
         clocks_within: timedelta | None = None,
     ) -> None:
         """Open nothing yet.
@@ -124,7 +124,7 @@ class OpleadSource:
             pacer: shared by everything that asks this platform.
             timeout: in real seconds.
             jitter: numbers from 0 to 1 that spread the retries.
-            heed: asked while an answer is waited for; it may raise, to end the wait.
+            cancel_token: asked while an answer is waited for; it may raise, to end the wait.
             clocks_within: how far Oplead's clock may be from ours; beyond it every method raises WrongClock.
 
         Raises:
@@ -139,7 +139,7 @@ class OpleadSource:
             pacer=pacer,
             timeout=timeout,
             jitter=jitter,
-            heed=heed,
+            cancel_token=cancel_token,
             clocks_within=clocks_within,
         )
         self._clock = clock
@@ -245,7 +245,7 @@ class OpleadSource:
             Transient: it kept failing after bounded retries.
         """
         affordable = takewhile(lambda _: not self.is_spent, islice(ids, self._left))
-        with closing(self._own_pages(affordable)) as pages:
+        with closing(self._detail_pages(affordable)) as pages:
             for lead_id, page in pages:
                 yield lead_id, self._alone(lead_id, page)
 
@@ -308,7 +308,7 @@ class OpleadSource:
         no_leads = not any(isinstance(item, Mapping) for item in items)
         entries = [self._entry(item, is_known, no_leads=no_leads) for item in items]
         bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and self._leaves_details_out(entry)]
-        with closing(self._own_pages(bare)) as pages:
+        with closing(self._detail_pages(bare)) as pages:
             read = [self._whole(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries]
         return LeadPage(
             leads=tuple(one for one in read if isinstance(one, Lead)),
@@ -362,7 +362,7 @@ class OpleadSource:
             raise page
         return page
 
-    def _own_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _OwnPage], None, None]:
+    def _detail_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _OwnPage], None, None]:
         """Each lead's own page in order, None where it is gone, or why it cannot be read.
 
         One lead whose page always fails must not stop every night; two in a row are the platform's.

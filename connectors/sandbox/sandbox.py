@@ -28,7 +28,7 @@ from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import Rule
-from connectors.sandbox.server import Server, for_own_pages, nameless
+from connectors.sandbox.server import Server, for_detail_pages, nameless
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 STATE_FILE = "sandbox.json"
@@ -175,12 +175,12 @@ class Sandbox:
 
     def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
         handlers = {
-            "clock": for_own_pages(self.clock.handle),
+            "clock": for_detail_pages(self.clock.handle),
             "oplead": self.oplead.handle,
             "oauth": self.oauth.handle,
             "data_manager": self.data_manager.handle,
             "meta": self.meta.handle,
-            "control": for_own_pages(self.control.handle),
+            "control": for_detail_pages(self.control.handle),
         }
         failures = {"data_manager": checks.failed, "meta": wire.failed_response}
         certificates = {"google_ads": None, "google_ads_tls": self._certificate}

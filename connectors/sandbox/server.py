@@ -374,7 +374,7 @@ def _planted(fault: PlannedFault) -> WireResponse:
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def for_own_pages(handler: Callable[[WireRequest], WireResponse]) -> Callable[[WireRequest], WireResponse]:
+def for_detail_pages(handler: Callable[[WireRequest], WireResponse]) -> Callable[[WireRequest], WireResponse]:
     """The handler, asked only by its own pages and by what is no browser; 403 for everybody else.
 
     A host name that is not this machine's is one that was bound to it anew (DNS rebinding); the other headers are

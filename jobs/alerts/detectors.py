@@ -58,7 +58,7 @@ class Anomaly:
 
     cause: str
     """Told once however often it is found."""
-    told: str
+    sentence: str
     """What a human is told, without anyone's data."""
     title: str = "Conversions may be missing"
 
@@ -146,7 +146,7 @@ def _is_usual(reason: str, earlier: _Qualified) -> bool:
     return earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
 
 
-def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Anomaly]:
+def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Anomaly]:
     """Where `where` keeps out every lead that reached a stage, and never let one in.
 
     Args:
@@ -162,7 +162,7 @@ def kept_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str
             )
 
 
-def kept_out_of(cause: str) -> tuple[str, str] | None:
+def filtered_out_of(cause: str) -> tuple[str, str] | None:
     """The conversion and destination that such a silence is about; None of any other."""
     kind, _, about = cause.partition(":")
     # A funnel's stage has a colon in its id; a destination has none.

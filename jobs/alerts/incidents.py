@@ -14,7 +14,7 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
-from jobs.alerts.detectors import FEWEST, Anomaly, QualifiedConversion, kept_out_of
+from jobs.alerts.detectors import FEWEST, Anomaly, QualifiedConversion, filtered_out_of
 
 NIGHTS = 14
 """What is usual is the median of so many nights before tonight."""
@@ -160,7 +160,7 @@ class NightFacts:
     destinations: tuple[DestinationHistory, ...] = ()
     waiting: tuple[WaitingDelivery, ...] = ()
     """What is pending at the places that stopped or are held."""
-    silences: tuple[Anomaly, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
     begun: tuple[QualifiedConversion, ...] = ()
     """What qualified tonight."""
     let_in: frozenset[tuple[str, str]] = frozenset()
@@ -196,11 +196,12 @@ def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
         )
     for destination in facts.destinations:
         yield from _of_destination(destination, facts, when)
-    for silence in facts.silences:
+    for silence in facts.anomalies:
         yield Incident(
             IncidentId(IncidentKind.SILENCE, silence.cause),
             silence.title,
-            f"{silence.told[:1].upper()}{silence.told[1:]}\n`oplead-sync status` shows where everything stands.",
+            f"{silence.sentence[:1].upper()}{silence.sentence[1:]}\n"
+            "`oplead-sync status` shows where everything stands.",
         )
     for version in sorted(facts.versions, key=lambda each: each.name):
         if facts.now.astimezone(facts.zone).date() >= version.ends_on - when.ends_within:
@@ -215,7 +216,7 @@ def _expiring(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
         if not soon:
             continue
         more = f" {len(times) - len(soon)} more wait there and expire later." if len(times) > len(soon) else ""
-        unless = "someone agrees by `oplead-sync run --accept-surge`" if place in facts.held else "it is mended"
+        unless = "someone agrees by `oplead-sync run --accept-volume`" if place in facts.held else "it is mended"
         why = facts.stopped.get(place) or "more is due there than a night usually sends."
         yield Incident(
             IncidentId(IncidentKind.EXPIRING, place),
@@ -374,7 +375,7 @@ def _speaks_again(cause: str, facts: NightFacts) -> bool:
         begun = facts.begun
         hit = sum(each.code == about for each in begun)
         return bool(begun) and (hit == 0 or (len(begun) >= FEWEST and 2 * hit < len(begun)))
-    out = kept_out_of(cause)
+    out = filtered_out_of(cause)
     return out is None or out in facts.let_in or out[1] not in facts.places
 
 
@@ -393,7 +394,7 @@ class IncidentSighting(StrEnum):
     """What tonight saw of it."""
 
     FOUND = "found"
-    GONE = "gone"
+    GONE = "deleted"
     UNKNOWN = "unknown"
 
 

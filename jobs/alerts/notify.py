@@ -11,7 +11,7 @@ from sqlmodel import Session
 from connectors.ports import Notifies
 from connectors.records import DestinationId
 from connectors.text import plain
-from jobs.alerts.detectors import kept_out_of
+from jobs.alerts.detectors import filtered_out_of
 from jobs.alerts.incidents import (
     ACTS,
     NIGHTS,
@@ -30,7 +30,7 @@ from jobs.ledger import incidents, queries
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import IncidentRow
 from jobs.nightly import RunSummary
-from jobs.rules.adjustment import corrections_of
+from jobs.rules.adjustment import adjustments_of
 from jobs.settings.compile import Rulebook, Sinks
 
 _CODES = 3
@@ -70,7 +70,7 @@ class UndeliveredNotice:
     title: str
 
 
-def take_note(
+def update_incidents(
     ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, when: Thresholds, *, now: datetime
 ) -> tuple[OpenIncident, ...]:
     """Find tonight's causes and keep which of them are new and which have cleared; those that stand."""
@@ -89,7 +89,9 @@ def take_note(
         return tuple(_standing(row, is_new=row.cause in new) for row in rows if row.cleared_at is None)
 
 
-def send_owed(ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: datetime) -> tuple[UndeliveredNotice, ...]:
+def send_undelivered(
+    ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: datetime
+) -> tuple[UndeliveredNotice, ...]:
     """Send each address the notices it is owed; those that did not arrive, which stay owed.
 
     An address that does not take one is left alone for the rest of the run, so that a night waits for each only once.
@@ -126,20 +128,20 @@ def gather(
         stopped=summary.stopped,
         reached=frozenset(_reached(session, ledger)),
         places=frozenset(_places(book, sinks)),
-        held={destination: surge.told for destination, surge in summary.held.items()},
+        held={destination: surge.sentence for destination, surge in summary.held.items()},
         destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
         waiting=tuple(_waiting(session, ledger, book, {*summary.held, *summary.stopped})),
-        silences=tuple(summary.told.alarms),
+        anomalies=tuple(summary.review.alarms),
         begun=tuple(tonight),
-        let_in=frozenset(queries.let_in(session, ledger.account, _kept_out_before(session, ledger.account))),
+        let_in=frozenset(queries.let_in(session, ledger.account, _filtered_out_before(session, ledger.account))),
         versions=frozenset(sink.limits.version for sink in sinks.values() if sink.limits.version is not None),
     )
 
 
-def _kept_out_before(session: Session, account: str) -> set[tuple[str, str]]:
+def _filtered_out_before(session: Session, account: str) -> set[tuple[str, str]]:
     """The conversions and destinations on record as letting nobody in: others are not asked about."""
-    silences = (each.about for each in incidents.on_record(session, account) if each.kind is IncidentKind.SILENCE)
-    return {out for about in silences if (out := kept_out_of(about)) is not None}
+    anomalies = (each.about for each in incidents.on_record(session, account) if each.kind is IncidentKind.SILENCE)
+    return {out for about in anomalies if (out := filtered_out_of(about)) is not None}
 
 
 def _destinations(
@@ -170,7 +172,7 @@ def _destinations(
 
 def _name(kind: incidents.RowKind, destination: str) -> str:
     """What a destination is called by what goes there."""
-    return corrections_of(DestinationId(destination)) if kind is incidents.CORRECTIONS else destination
+    return adjustments_of(DestinationId(destination)) if kind is incidents.CORRECTIONS else destination
 
 
 def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
@@ -180,8 +182,8 @@ def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
         for route in book.routes_to(destination):
             yield f"{destination}/{route.target.action}"
             if route.undo is not None or route.field_value is not None:
-                yield corrections_of(destination)
-                yield f"{corrections_of(destination)}/{route.target.action}"
+                yield adjustments_of(destination)
+                yield f"{adjustments_of(destination)}/{route.target.action}"
 
 
 def _reached(session: Session, ledger: Ledger) -> Iterator[str]:

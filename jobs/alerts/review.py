@@ -14,14 +14,14 @@ from jobs.alerts.detectors import (
     collapsed_share,
     damaged_ids,
     empty_fields,
-    kept_out,
+    filtered_out,
     stopped_clicks,
     stopped_tonight,
     windows,
 )
 from jobs.ledger import leads, queries, status_labels
 from jobs.ledger.runs import Ledger
-from jobs.plan.planner import Planned, doubting
+from jobs.plan.planner import Planned, hold_missing_values
 from jobs.reporting.wording import REASONS
 from jobs.rules.status_rename import DetectedRename
 from jobs.settings.compile import Rulebook
@@ -36,7 +36,7 @@ class Review:
 
     renames: list[str] = field(default_factory=list)
     """Statuses found tonight to have another name now, a sentence each."""
-    silences: list[str] = field(default_factory=list)
+    anomalies: list[str] = field(default_factory=list)
     """What keeps conversions from being sent, a sentence for each cause; told as long as it lasts."""
     alarms: list[Anomaly] = field(default_factory=list)
     """The same with the cause of each."""
@@ -50,7 +50,7 @@ class Review:
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
-        said = [*self.renames, *self.silences]
+        said = [*self.renames, *self.anomalies]
         if self.unreadable:
             said.append(
                 f"{counted(self.unreadable, 'lead')} could not be read: `status` lists {_them(self.unreadable)}"
@@ -74,20 +74,22 @@ class Review:
         return said
 
 
-def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
+def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
     """What this run tells; what needs telling only once is noted, so that the next run does not tell it again."""
-    unreadable, unreadable_before = leads.tell_unreadable(session, ledger.account, run=ledger.run)
-    found = status_labels.relabels(session, ledger.account)
+    unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
+    found = status_labels.renames_found(session, ledger.account)
     unknown = _unknown(session, ledger.account, book.known_labels)
     tonight = [DetectedRename(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
-    new = status_labels.tell(session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run)
+    new = status_labels.take_unreported(
+        session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run
+    )
     # A new name is told as one, not as a status nobody knows.
     new -= {each.after for each in tonight}
-    stopped = list(silences(session, book, run=ledger.run, now=now))
-    out = kept_out(planned.kept_out, queries.let_in(session, ledger.account, planned.kept_out))
+    stopped = list(anomalies(session, book, run=ledger.run, now=now))
+    out = filtered_out(planned.filtered_out, queries.let_in(session, ledger.account, planned.filtered_out))
     alarms = _each_once([*stopped, *out])
     return Review(
-        silences=[each.told for each in alarms],
+        anomalies=[each.sentence for each in alarms],
         alarms=alarms,
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
@@ -97,7 +99,7 @@ def tell(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, 
     )
 
 
-def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
+def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
     """What the ledger shows of causes that keep conversions from being sent, up to a run's end."""
     account, wanted = book.account, book.extraction
     tonight = queries.begun(session, run=run, since=now - BEFORE)
@@ -110,7 +112,9 @@ def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> It
         where=wanted.where,
         amounts=wanted.amounts,
         never_seen={
-            value.path for route in doubting(session, book).routes if (value := route.field_value) and value.never_seen
+            value.path
+            for route in hold_missing_values(session, book).routes
+            if (value := route.field_value) and value.never_seen
         },
     )
     yield from empty_fields(queries.newest(session, account), queries.entered(session, account, valued), fields)
@@ -119,9 +123,9 @@ def silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> It
     yield from damaged_ids(queries.ids(session, account))
 
 
-def standing_silences(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[str]:
+def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[str]:
     """The same, a sentence for each cause."""
-    return [each.told for each in _each_once(silences(session, book, run=run, now=now))]
+    return [each.sentence for each in _each_once(anomalies(session, book, run=run, now=now))]
 
 
 def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
@@ -134,7 +138,7 @@ def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Lab
 
 
 def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> Labels:
-    return [(status_labels.written(session, account, label), count, clicks) for label, count, clicks in found]
+    return [(status_labels.as_oplead_writes(session, account, label), count, clicks) for label, count, clicks in found]
 
 
 def _them(count: int) -> str:
@@ -143,12 +147,14 @@ def _them(count: int) -> str:
 
 def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
     """The same, the labels as they are compared."""
-    old = {row.before for row in status_labels.relabels(session, account)}
+    old = {row.before for row in status_labels.renames_found(session, account)}
     return leads.labels(session, account, but=known | old)
 
 
 def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: Mapping[str, str]) -> str:
-    before, after = (status_labels.written(session, account, label) for label in (relabel.before, relabel.after))
+    before, after = (
+        status_labels.as_oplead_writes(session, account, label) for label in (relabel.before, relabel.after)
+    )
     said = f"status {before!r} seems to be called {after!r} now on {relabel.leads} leads"
     match relabel.before in meanings, relabel.after in meanings:
         case True, True:

@@ -147,7 +147,7 @@ def say_what_env_files_give(env_files: Iterable[EnvFile | None]) -> None:
             _log.warning(warning)
 
 
-def told(settings: Settings) -> AccountHeading:
+def heading_of(settings: Settings) -> AccountHeading:
     """How the account's results are told."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
     return AccountHeading(settings.account, settings.zone, settings.currency, names)

@@ -86,8 +86,8 @@ def run(
     wait: Annotated[
         str, typer.Option(metavar="SPAN", help="Wait this long for outcomes, as 45m; ends once all are known.")
     ] = "0s",
-    accept_surge: Annotated[
-        bool, typer.Option("--accept-surge", help="Send also where far more is due than a night usually sends.")
+    accept_volume: Annotated[
+        bool, typer.Option("--accept-volume", help="Send also where far more is due than a night usually sends.")
     ] = False,
     first_run: FirstRun = False,
     at_once: AtOnce = 4,
@@ -109,7 +109,7 @@ def run(
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    wanted = RunOptions(mode, span(wait), accept_surge, first_run)
+    wanted = RunOptions(mode, span(wait), accept_volume, first_run)
     raise typer.Exit(run_accounts(config, wanted, at_once=at_once, json_wanted=json))
 
 
@@ -383,7 +383,7 @@ def status(
     *,
     reason: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="Name the leads that stand so: a reason or a fate, as consent_unknown."),
+        typer.Option(metavar="CODE", help="Name the leads that stand so: a reason or a state, as consent_unknown."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -405,7 +405,7 @@ def explain(
 ) -> None:
     """Tell why a lead was sent or not.
 
-    Everything known of it, and for each conversion its fate, the reason and what to do.
+    Everything known of it, and for each conversion its state, the reason and what to do.
     """
     from jobs.cli.inspect import explain_lead  # noqa: PLC0415
     from jobs.cli.output import guarded  # noqa: PLC0415

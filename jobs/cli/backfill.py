@@ -16,7 +16,7 @@ from connectors.records import LeadId
 from jobs import backfill
 from jobs.backfill import AlreadySent
 from jobs.cancellation import StopSignal, stoppable
-from jobs.cli.accounts import load_account, secrets_of, state_of, told
+from jobs.cli.accounts import heading_of, load_account, secrets_of, state_of
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
 from jobs.cli.init.prompts import agrees, somebody_must_answer
 from jobs.cli.output import WatchedSource, report, start_logging, watching
@@ -79,7 +79,7 @@ class _Backfill:
         listed = [] if self.wanted.already_sent is None else list(listed_in(self.wanted.already_sent))
         with (
             open_clock(self.settings, self.stop) as clock,
-            connect(self.settings, clock, heed=self.stop.heed) as (book, deps),
+            connect(self.settings, clock, cancel_token=self.stop.cancel_token) as (book, deps),
         ):
             self._check(book, listed, clock.now())
             with (
@@ -97,12 +97,12 @@ class _Backfill:
         with throwaway(ledger.path) as copy, taken(self.settings, copy, COMMAND, clock) as trial:
             preview = self._apply(trial, book, deps, listed, clock)
         if not self.wanted.json:
-            print_preview(results(), told(self.settings), preview)
+            print_preview(results(), heading_of(self.settings), preview)
         question = preview.question
         if self.wanted.dry_run:
             return self._nothing_sent(summary, preview)
         if question is not None:
-            if not agrees(question, yes=self.wanted.yes, heed=self.stop.heed):
+            if not agrees(question, yes=self.wanted.yes, cancel_token=self.stop.cancel_token):
                 erase_idle(ledger, deps.sinks, now=clock.now())
                 results().print("Nothing was sent.")
                 return Exit.DONE
@@ -111,11 +111,11 @@ class _Backfill:
         with watching(self.settings.account) as watcher:
             backfill.send(ledger, book, deps, summary, watcher.step)
         with ledger.reading() as session:
-            tallies = queries.tallies(session, ledger.account, now=clock.now(), agreed_in=ledger.run)
+            tallies = queries.tallies(session, ledger.account, now=clock.now(), approved_in=ledger.run)
         if self.wanted.json:
             self._print_json(preview, sending_json(summary, tallies, summary.exit_code), sent=question is not None)
         else:
-            print_sent(results(), told(self.settings), summary, tallies)
+            print_sent(results(), heading_of(self.settings), summary, tallies)
         return summary.exit_code
 
     def _read(self, ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
@@ -123,7 +123,7 @@ class _Backfill:
         summary = begin(ledger, book, deps)
         asked = self._asked
         if asked is None:
-            plan(ledger, book, deps.sinks, heed=deps.heed, now=deps.clock.now())
+            plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
             summary.pulled.complete = True
             return summary
         with watching(self.settings.account) as watcher:
@@ -148,11 +148,11 @@ class _Backfill:
             )
         asked = self._asked
         if asked is None:
-            return Preview(told=settled)
+            return Preview(already_sent=settled)
         picked = backfill.pick(ledger, book, deps, asked)
         now = clock.now()
         with ledger.reading() as session:
-            tallies = queries.tallies(session, ledger.account, now=now, agreed_in=ledger.run)
+            tallies = queries.tallies(session, ledger.account, now=now, approved_in=ledger.run)
         return Preview(backfill.groups(ledger, now=now), tallies, picked, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
@@ -185,7 +185,7 @@ class _Backfill:
             "groups": console.as_plain(preview.groups),
             "stands": console.as_plain(preview.tallies),
             "undated": console.as_plain(preview.picked.undated if preview.picked else []),
-            "already_sent": console.as_plain(preview.told),
+            "already_sent": console.as_plain(preview.already_sent),
         }
         results().out(console.line(document | sending), highlight=False)
 

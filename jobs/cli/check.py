@@ -11,7 +11,7 @@ from connectors.contact import lost_phones
 from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.ports import Inspects, LeadSource, ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Contact, Expectation, Lead, UnreadableLead
-from jobs.cli.accounts import open_accounts, told
+from jobs.cli.accounts import heading_of, open_accounts
 from jobs.cli.exits import Exit, Failure, worst
 from jobs.cli.output import open_visible_clock
 from jobs.cli.session import starts_of
@@ -27,12 +27,12 @@ from jobs.reporting.check_report import (
     print_findings,
     print_forecast,
     print_labels,
-    unmet_findings,
+    unmatched_findings,
 )
 from jobs.reporting.console import day_and_time, results
 from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, expectations
-from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmet
+from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmatched
 from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
 
@@ -256,13 +256,13 @@ def look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
         except Transient as error:
             return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, str(error), "Try again later.")])
         made = forecast(book, deps, found)
-        named = unmet(file, _seen(deps.source, found))
+        named = unmatched(file, _seen(deps.source, found))
         leads = [one for one in found if isinstance(one, Lead)]
         told_of = [
             *forecast_findings(made),
             *phone_findings(lost_phones(_contacts(book, leads))),
             *consent_findings(answers_seen(book, leads)),
-            *unmet_findings(named),
+            *unmatched_findings(named),
         ]
         return OpleadCheck(told_of, made, labels_seen(settings, leads))
 
@@ -283,7 +283,7 @@ def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> SeenInL
 
 def _print(checked: Checked, *, verbose: bool) -> None:
     console = results()
-    account = told(checked.loaded.settings)
+    account = heading_of(checked.loaded.settings)
     console.print(f"{checked.file}: account {account.name}, no mistakes in the file", markup=False, soft_wrap=True)
     lines = [("note", str(note)) for note in checked.notes]
     lines += [("assumed", each) for each in checked.assumed] + [("corrected", each) for each in checked.corrections]

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from connectors.records import LeadId
-from jobs.alerts.review import standing_silences, unknown_labels
-from jobs.cli.accounts import load_account, told
+from jobs.alerts.review import standing_anomalies, unknown_labels
+from jobs.cli.accounts import heading_of, load_account
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.output import report
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Run
-from jobs.plan.planner import doubting, judge, was_told
+from jobs.plan.planner import hold_missing_values, judge, was_told
 from jobs.reporting import console
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
@@ -24,12 +24,12 @@ from jobs.reporting.lead_report import (
     print_explanation,
 )
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which, status_json
-from jobs.reporting.wording import FATES, REASONS, code_of, names_of, words_for
+from jobs.reporting.wording import REASONS, STATES, code_of, names_of, words_for
 from jobs.rules.decision import Decision, Expire, NotConcerned, reason_of
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.eligibility import ANOTHER_PLATFORM
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import LEAD_GONE, KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
+from jobs.rules.model import LEAD_DELETED, KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
 from jobs.rules.status_rename import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -49,74 +49,74 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             awaited=queries.awaited(look.session, settings.account),
             unreadable={row.id: row.reason for row in queries.unreadable(look.session, settings.account)},
             unknown_labels=tuple(unknown_labels(look.session, settings.account, _known(settings))),
-            silences=()
+            anomalies=()
             if run is None
-            else tuple(standing_silences(look.session, rules_alone(settings), run=run.id or 0, now=run.started_at)),
+            else tuple(standing_anomalies(look.session, rules_alone(settings), run=run.id or 0, now=run.started_at)),
             renamed=tuple(
                 DetectedRename(
-                    status_labels.written(look.session, settings.account, row.before),
-                    status_labels.written(look.session, settings.account, row.after),
+                    status_labels.as_oplead_writes(look.session, settings.account, row.before),
+                    status_labels.as_oplead_writes(look.session, settings.account, row.after),
                     row.leads,
                 )
-                for row in status_labels.relabels(look.session, settings.account)
+                for row in status_labels.renames_found(look.session, settings.account)
                 if row.after not in _known(settings)
             ),
         )
     if json_wanted:
         results().out(console.line(status_json(status)), highlight=False)
     else:
-        print_status(results(), told(settings), status)
+        print_status(results(), heading_of(settings), status)
     return Exit.DONE
 
 
 def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
-    """Print which leads stand at a fate, or for a reason; one that there is not ends with exit code 2."""
+    """Print which leads stand at a state, or for a reason; one that there is not ends with exit code 2."""
     settings = load_account(file, secrets=False).settings
     with looking(settings) as look:
         there = _kinds(settings, look)
         meant = {kind for kind in there if called.strip().casefold() in names_of(*kind)}
         if not meant and not _is_known(called):
             codes = ", ".join(sorted(set(_codes(there))))
-            said = f"no lead stands at {called!r}; the reasons and fates there are: {codes or 'none yet'}"
+            said = f"no lead stands at {called!r}; the reasons and states there are: {codes or 'none yet'}"
             return report(Failure(said, Exit.CONFIGURATION))
-        found = queries.stands(look.session, settings.account, {fate for fate, _, _ in meant}, now=look.now)
+        found = queries.stands(look.session, settings.account, {state for state, _, _ in meant}, now=look.now)
         which = DeliveryList(
             settings.account,
             look.now,
             called,
-            tuple(each for each in found if (each.fate, each.reason, each.held_for) in meant),
+            tuple(each for each in found if (each.state, each.reason, each.held_for) in meant),
         )
     if json_wanted:
         results().out(console.line(which), highlight=False)
     else:
-        print_which(results(), told(settings), which)
+        print_which(results(), heading_of(settings), which)
     return Exit.DONE
 
 
 _Kind = tuple[DeliveryState, str, str | None]
-"""A fate, its reason, and what something was held for until it expired."""
+"""A state, its reason, and what something was held for until it expired."""
 
 
 def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
-    """Every fate and reason at which a delivery or a correction stands."""
+    """Every state and reason at which a delivery or a correction stands."""
     tallies = queries.tallies(look.session, settings.account, now=look.now)
     corrections = queries.corrections(look.session, settings.account)
-    return {(tally.fate, tally.reason, tally.held_for) for tally in tallies} | {
-        (DeliveryState(row.fate), queries.reason_told(row, look.now), None) for row in corrections
+    return {(tally.state, tally.reason, tally.held_for) for tally in tallies} | {
+        (DeliveryState(row.state), queries.reason_told(row, look.now), None) for row in corrections
     }
 
 
 def _codes(kinds: Iterable[_Kind]) -> Iterator[str]:
     """Everything that may be asked for, each once or more often."""
-    for fate, reason, held_for in kinds:
-        yield from (fate, code_of(fate, reason))
+    for state, reason, held_for in kinds:
+        yield from (state, code_of(state, reason))
         if held_for is not None:
             yield held_for
 
 
 def _is_known(called: str) -> bool:
     """Whether something may stand so, though nothing does."""
-    return any(called.strip().casefold() in names for names in (*(names_of(fate, "") for fate in FATES), REASONS))
+    return any(called.strip().casefold() in names for names in (*(names_of(state, "") for state in STATES), REASONS))
 
 
 def _told_run(run: Run) -> LastRun:
@@ -128,7 +128,7 @@ def _known(settings: Settings) -> frozenset[str]:
     return frozenset(normalise_label(label) for listed in stages for label in listed)
 
 
-_NOTHING = ("stage_not_reached", "where_does_not_match", "another_way", "told_elsewhere", "excluded", LEAD_GONE)
+_NOTHING = ("stage_not_reached", "where_does_not_match", "another_way", "sent_elsewhere", "excluded", LEAD_DELETED)
 NO_SUCH_CONVERSION = {**dict.fromkeys(_NOTHING, "nothing to send"), ANOTHER_PLATFORM: "not applicable"}
 """Reasons for which there is no delivery, and what is said of it."""
 _ENDS = 6
@@ -147,7 +147,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     if json_wanted:
         results().out(console.line(explanation), highlight=False)
     else:
-        print_explanation(results(), told(settings), explanation)
+        print_explanation(results(), heading_of(settings), explanation)
     return Exit.DONE
 
 
@@ -156,10 +156,10 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
     lead, spelt = LeadId(row.id), _spellings(settings)
 
     def as_written(label: str) -> str:
-        return status_labels.written(look.session, settings.account, label, else_as=spelt.get(label))
+        return status_labels.as_oplead_writes(look.session, settings.account, label, else_as=spelt.get(label))
 
     facts = leads.facts(look.session, settings.account, [lead])[lead]
-    verdicts = tuple(_verdicts(look, doubting(look.session, rules_alone(settings)), facts))
+    verdicts = tuple(_verdicts(look, hold_missing_values(look.session, rules_alone(settings)), facts))
     return Explanation(
         account=settings.account,
         lead=row.id,
@@ -168,7 +168,7 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
         label=row.label and as_written(row.label),
         seen_at=row.seen_at,
         missing_since=row.missing_since,
-        gone_at=row.gone_at,
+        deleted_at=row.deleted_at,
         merged_into=row.merged_into,
         ad_user_data=facts.ad_user_data.value,
         ad_personalization=facts.ad_personalization.value,
@@ -212,28 +212,28 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
             start = begun.get((route.conversion, route.destination), Starts(look.now))
-            told_elsewhere = was_told(route, lead, existing, book.routes)
+            sent_elsewhere = was_told(route, lead, existing, book.routes)
             yield _judged(
                 route,
-                NotConcerned("told_elsewhere") if told_elsewhere else judge(route, lead, start, None, now=look.now),
+                NotConcerned("sent_elsewhere") if sent_elsewhere else judge(route, lead, start, None, now=look.now),
             )
 
 
 def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> ConversionReport:
     """The verdict on record."""
-    fate = DeliveryState(row.fate)
+    state = DeliveryState(row.state)
     reason = outbox.why(row)
-    due_at = queries.due_time(row) if fate is DeliveryState.PENDING else None
-    if fate is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
+    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
+    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
         due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
     number = outbox.number(row)
     return ConversionReport(
         conversion=row.conversion,
         destination=row.destination,
-        fate=fate.value,
-        stands=FATES[fate].short,
+        state=state.value,
+        stands=STATES[state].short,
         reason=reason,
-        words=words_for(fate, reason),
+        words=words_for(state, reason),
         happened_at=row.at,
         origin=row.origin,
         click_id_kind=row.click_id_kind,
@@ -244,8 +244,10 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         key=row.key,
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
-        closes_at=row.expires_at if fate in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
-        history=tuple(StateChange(each.at, each.to_fate, each.cause) for each in queries.history(look.session, number)),
+        closes_at=row.expires_at if state in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
+        history=tuple(
+            StateChange(each.at, each.to_state, each.cause) for each in queries.history(look.session, number)
+        ),
         requests=tuple(queries.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
         held_for=row.held_for,
@@ -254,9 +256,9 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
 
 def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
     """A correction on record."""
-    fate, reason = DeliveryState(row.fate), outbox.why(row)
-    due_at = queries.due_time(row) if fate is DeliveryState.PENDING else None
-    if fate is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
+    state, reason = DeliveryState(row.state), outbox.why(row)
+    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
+    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
         due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
     return AdjustmentReport(
         kind=row.kind,
@@ -265,14 +267,14 @@ def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
         value=row.value,
         currency=row.currency,
         by=row.transport,
-        fate=fate.value,
-        stands=FATES[fate].short,
+        state=state.value,
+        stands=STATES[state].short,
         reason=reason,
-        words=words_for(fate, reason),
+        words=words_for(state, reason),
         due_at=due_at,
-        closes_at=row.expires_at if fate in OPEN else None,
+        closes_at=row.expires_at if state in OPEN else None,
         history=tuple(
-            StateChange(each.at, each.to_fate, each.cause)
+            StateChange(each.at, each.to_state, each.cause)
             for each in outbox_queries.history(look.session, outbox.number(row))
         ),
         requests=tuple(queries.sendings(look.session, row)),
@@ -286,7 +288,7 @@ def _judged(route: Route, decision: Decision) -> ConversionReport:
     return ConversionReport(
         conversion=route.conversion,
         destination=route.destination,
-        fate=None,
+        state=None,
         stands=NO_SUCH_CONVERSION.get(code, REASONS[code].short),
         reason=reason,
         words=words_for(DeliveryState.WITHHELD, reason),

@@ -13,10 +13,10 @@ from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
-from jobs.settings.partial import OpleadSection, PartialSettings, sketch, sketch_of
+from jobs.settings.partial import OpleadSection, PartialSettings, partial_settings_of, sketch
 from jobs.settings.problems import SettingsProblem
 from jobs.settings.references import References
-from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmet
+from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmatched
 from jobs.settings.yaml_source import Tree, Written, block
 from jobs.wiring import survey_of
 
@@ -42,7 +42,7 @@ def probe(told: PartialSettings, *, file: Path | None, leads: int, json_wanted: 
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
         unknown_consents=_unknown_consents(look, survey),
-        unmet=tuple(str(one.problem) for one in unmet(file, _seen(survey))) if file else (),
+        unmatched=tuple(str(one.problem) for one in unmatched(file, _seen(survey))) if file else (),
         per_minute=look.oplead.rate,
         settings="\n".join(block({"oplead": section_to_write(told.section, survey)})),
     )
@@ -85,7 +85,7 @@ def from_options(
         where = "--token-file" if token_file else _TOKEN
         raise WrongSettingsError((SettingsProblem("probe", 0, 0, where, str(error)),)) from None
     try:
-        return sketch_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
+        return partial_settings_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
         raise WrongSettingsError((SettingsProblem("probe", 0, 0, "", str(error)),)) from None
 

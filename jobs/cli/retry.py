@@ -10,7 +10,7 @@ from connectors.text import counted, number
 from jobs import backfill
 from jobs import requeue as deliver_requeue
 from jobs.cancellation import StopSignal, stoppable
-from jobs.cli.accounts import load_account, secrets_of, told
+from jobs.cli.accounts import heading_of, load_account, secrets_of
 from jobs.cli.backfill import check_names, state_for
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
 from jobs.cli.init.prompts import agrees, somebody_must_answer
@@ -59,7 +59,7 @@ def retry_account(file: Path, wanted: RetryOptions) -> int:
 def _play(settings: Settings, wanted: RetryOptions, stop: StopSignal) -> int:
     with (
         open_clock(settings, stop) as clock,
-        connect(settings, clock, heed=stop.heed) as (book, deps),
+        connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         state_for(settings, dry_run=wanted.dry_run) as state,
         taken(settings, state, COMMAND, clock) as ledger,
     ):
@@ -75,14 +75,14 @@ def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: 
     chosen = deliver_requeue.look(ledger, book, wanted.refusals, now=deps.clock.now())
     console = results()
     if not wanted.json:
-        print_refusals(console, told(settings), chosen)
+        print_refusals(console, heading_of(settings), chosen)
     if wanted.dry_run or not chosen.count:
         if wanted.json:
             _print_json(chosen, sending_json(summary, (), Exit.DONE), wanted, Requeued(), sent=False)
         elif wanted.dry_run:
             console.print("Nothing was sent or changed.")
         return Exit.DONE
-    if not agrees(f"Send {_named(chosen)} anew?", yes=wanted.yes, heed=deps.heed):
+    if not agrees(f"Send {_named(chosen)} anew?", yes=wanted.yes, cancel_token=deps.cancel_token):
         console.print("Nothing was sent.")
         return Exit.DONE
     with watching(settings.account) as watcher:
@@ -90,11 +90,11 @@ def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: 
             back = deliver_requeue.requeue(ledger, book, deps, chosen, summary)
         backfill.send(ledger, book, deps, summary, watcher.step)
     with ledger.reading() as session:
-        tallies = queries.tallies(session, ledger.account, now=deps.clock.now(), agreed_in=ledger.run)
+        tallies = queries.tallies(session, ledger.account, now=deps.clock.now(), approved_in=ledger.run)
     if wanted.json:
         _print_json(chosen, sending_json(summary, tallies, summary.exit_code), wanted, back, sent=True)
     else:
-        print_sent(console, told(settings), summary, tallies)
+        print_sent(console, heading_of(settings), summary, tallies)
         if back.corrections:
             console.print(f"{counted(back.corrections, 'correction')} will go out with the next night.")
         if unread := chosen.count - back.count:

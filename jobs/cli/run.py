@@ -15,7 +15,16 @@ from sqlmodel import Session
 from connectors.liveness import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side, stoppable
-from jobs.cli.accounts import Opened, WrongFilesError, clash_of, files_of, open_account, open_accounts, state_of, told
+from jobs.cli.accounts import (
+    Opened,
+    WrongFilesError,
+    clash_of,
+    files_of,
+    heading_of,
+    open_account,
+    open_accounts,
+    state_of,
+)
 from jobs.cli.exits import Exit, Failure, failure_of, stopped_by, worst
 from jobs.cli.output import Redaction, report, start_logging, watching
 from jobs.cli.session import RunOptions, ask_for_outcomes, do_night, do_night_of, expect_state, log_night, try_night
@@ -69,7 +78,7 @@ def _account(account: Opened, wanted: RunOptions, stop: StopSignal, *, alone: bo
         if isinstance(account.found, Failure):
             return _failed(account, account.found)
         try:
-            stop.heed()
+            stop.cancel_token()
             return _night(account.found, wanted, stop, alone=alone)
         except StoppedBySignal as signal:
             return Ended(account.name, failure_of(signal).exit_code, why=STOPPED)
@@ -87,7 +96,7 @@ def _night(loaded: Valid, wanted: RunOptions, stop: StopSignal, *, alone: bool) 
             night = play(settings, watcher, wanted, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
-    return Ended(settings.account, night.summary.exit_code, night, told(settings))
+    return Ended(settings.account, night.summary.exit_code, night, heading_of(settings))
 
 
 def _failed(account: Opened, failure: Failure) -> Ended:
@@ -264,7 +273,7 @@ class _ServedAccount:
 
     def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
         """Do a date's night unless it is done."""
-        settings, heed = self.settings, self._shared.stop.heed
+        settings, cancel_token = self.settings, self._shared.stop.cancel_token
 
         def unless(session: Session) -> None:
             today = clock.now().astimezone(settings.zone).date()
@@ -277,7 +286,9 @@ class _ServedAccount:
                     if if_missed:
                         _log.info("looking for a missed night", night=night.isoformat())
                     wanted = RunOptions(first_run=self._makes_state(), others=self._shared.names)
-                    done = do_night_of(settings, watcher, wanted, clock, heed=heed, night=night, unless=unless)
+                    done = do_night_of(
+                        settings, watcher, wanted, clock, cancel_token=cancel_token, night=night, unless=unless
+                    )
             except runs.NightDoneError as error:
                 if error.run is not None and not if_missed:
                     _log.info("this night is done already", night=night.isoformat(), run=error.run)
@@ -291,7 +302,7 @@ class _ServedAccount:
         with self._bound():
             try:
                 with watching(self.settings.account, alone=False) as watcher:
-                    done = ask_for_outcomes(self.settings, watcher, clock, heed=self._shared.stop.heed)
+                    done = ask_for_outcomes(self.settings, watcher, clock, cancel_token=self._shared.stop.cancel_token)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
                 return self._failed(error)
             return self._ended(done)
@@ -303,7 +314,7 @@ class _ServedAccount:
             if self._shared.json_wanted:
                 results().out(console.line(night_json(night, settings.currency)), highlight=False)
             else:
-                print_night(results(), told(settings), night)
+                print_night(results(), heading_of(settings), night)
         try:
             return TaskOutcome(_next_outcomes(settings))
         except LedgerError as error:

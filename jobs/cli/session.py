@@ -11,10 +11,10 @@ import structlog
 from sqlmodel import Session
 
 from connectors.errors import ConnectorError, Misconfigured
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Clock
 from jobs.alerts.incidents import Thresholds
-from jobs.alerts.notify import send_owed, take_note
+from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
@@ -111,9 +111,9 @@ def tell(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: 
 def _told(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
     try:
         now = deps.clock.now()
-        standing = take_note(ledger, book, deps.sinks, night.summary, _when(settings), now=now)
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, _when(settings), now=now)
         night = replace(night, notices=standing)
-        for one in send_owed(ledger, notify_addresses(settings), book.zone, now=now):
+        for one in send_undelivered(ledger, notify_addresses(settings), book.zone, now=now):
             _log.warning(
                 "a notice was not taken, and is tried again by the next run", address=one.place, notice=one.title
             )
@@ -168,7 +168,7 @@ class RunOptions:
     mode: Mode = Mode.RUN
     wait: timedelta = timedelta()
     """How long to wait for outcomes."""
-    accept_surge: bool = False
+    accept_volume: bool = False
     """Whether more may go out than usual."""
     first_run: bool = False
     """Whether the account never ran before, so that its state is made."""
@@ -182,7 +182,7 @@ def do_night(settings: Settings, watcher: Watcher, wanted: RunOptions, *, stop: 
     It is the night of the local date on which it began, unless that date has had one.
     """
     with open_clock(settings, stop) as clock:
-        return do_night_of(settings, watcher, wanted, clock, heed=go_on if stop is None else stop.heed)
+        return do_night_of(settings, watcher, wanted, clock, cancel_token=go_on if stop is None else stop.cancel_token)
 
 
 def do_night_of(
@@ -191,7 +191,7 @@ def do_night_of(
     wanted: RunOptions,
     clock: Clock,
     *,
-    heed: Heed,
+    cancel_token: CancelToken,
     night: date | None = None,
     unless: Callable[[Session], None] | None = None,
 ) -> Night:
@@ -202,7 +202,7 @@ def do_night_of(
         watcher: sees the steps and the pages.
         wanted: what kind of night.
         clock: the account's own.
-        heed: asked before each request and each intent.
+        cancel_token: asked before each request and each intent.
         night: which date's night it is; by default that of the local date on which it begins.
         unless: asked with the account in hand; what it raises leaves no trace of the run.
     """
@@ -210,7 +210,7 @@ def do_night_of(
         expect_state(settings, first_run=wanted.first_run, others=wanted.others)
         sweep()
         with (
-            connect(settings, clock, heed=heed) as (book, deps),
+            connect(settings, clock, cancel_token=cancel_token) as (book, deps),
             taken(settings, state_of(settings), NIGHTLY, clock, unless, first_run=wanted.first_run) as ledger,
         ):
             seen = _seen(deps, watcher, wanted)
@@ -223,10 +223,10 @@ def do_night_of(
         return done
 
 
-def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, heed: Heed) -> Night:
+def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, cancel_token: CancelToken) -> Night:
     """Ask what became of what was sent, and send what has come due; no lead is read. A run of its own, and no night."""
     with (
-        connect(settings, clock, heed=heed) as (book, deps),
+        connect(settings, clock, cancel_token=cancel_token) as (book, deps),
         taken(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
         summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
@@ -236,14 +236,14 @@ def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, heed
 def try_night(settings: Settings, watcher: Watcher, wanted: RunOptions, *, stop: StopSignal | None = None) -> Night:
     """What the night would do, found out on a copy of the state that is gone afterwards."""
     validating = wanted.mode is Mode.VALIDATION
-    heed = go_on if stop is None else stop.heed
+    cancel_token = go_on if stop is None else stop.cancel_token
     if not has_state(state_of(settings)):
         expect_no_other(settings, wanted.others)
         _log.warning("there is no state yet: what follows is what a first run would do", state=str(state_of(settings)))
     with (
         throwaway(state_of(settings)) as copy,
         open_clock(settings, stop) as clock,
-        connect(settings, clock, validate_only=validating, heed=heed) as (book, deps),
+        connect(settings, clock, validate_only=validating, cancel_token=cancel_token) as (book, deps),
         taken(settings, copy, wanted.mode, clock) as ledger,
     ):
         tried = validate if validating else rehearse
@@ -255,9 +255,9 @@ def try_night(settings: Settings, watcher: Watcher, wanted: RunOptions, *, stop:
     open_ones = [
         tally
         for tally in standing
-        if tally.fate in (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
+        if tally.state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
     ]
-    expired = [tally for tally in moved if tally.fate in (DeliveryState.EXPIRED, DeliveryState.CANCELLED)]
+    expired = [tally for tally in moved if tally.state in (DeliveryState.EXPIRED, DeliveryState.CANCELLED)]
     return Night(summary, now, queries.ordered([*open_ones, *expired]), wanted.mode)
 
 
@@ -290,7 +290,7 @@ def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None
 
 
 def _seen(deps: Deps, watcher: Watcher, wanted: RunOptions) -> Deps:
-    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_surge=wanted.accept_surge)
+    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_volume=wanted.accept_volume)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from functools import partial
 
 from sqlmodel import Session
 
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Adjusts, Clock
 from connectors.records import (
     Adjustment as Correction,
@@ -26,29 +26,29 @@ from connectors.records import (
 from jobs.cancellation import go_on
 from jobs.deliver.intent import DAMAGED, Intent, begin, freeze, is_damaged
 from jobs.deliver.receipt import Delivered, SendingStop
-from jobs.deliver.sender import UNHEARD, DueBatches, Sender
+from jobs.deliver.sender import UNANSWERED_IN_A_ROW, DueBatches, Sender
 from jobs.ledger import leads, outbox, outbox_queries, starts
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
-from jobs.plan.adjustments import told
+from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
     MAY_COME_BACK,
     STANDS_AGAIN,
     SentConversion,
     WantedAdjustment,
-    corrections_of,
+    adjustments_of,
     event_anew,
-    fate_of,
     no_more_of,
+    state_of,
     tells_of_person,
-    wanted,
+    wanted_adjustment,
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route
 from jobs.settings.compile import Rulebook, Sinks
 
 
-def adjust(
+def send_adjustments(
     ledger: Ledger,
     book: Rulebook,
     sinks: Sinks,
@@ -60,7 +60,7 @@ def adjust(
     silent: Collection[str] = (),
     held: Collection[DestinationId] = (),
     replays: bool = True,
-    heed: Heed = go_on,
+    cancel_token: CancelToken = go_on,
 ) -> Delivered:
     """Send every correction that is due, what is in doubt first; the arguments are those of `deliver`.
 
@@ -69,11 +69,11 @@ def adjust(
     done = Delivered()
     for destination, sink in sinks.items():
         if destination not in stopped and isinstance(sink, Adjusts):
-            new_by = None if corrections_of(destination) in held else due_by
+            new_by = None if adjustments_of(destination) in held else due_by
             lane = AdjustmentSender(
-                ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed
+                ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, cancel_token
             )
-            lane.unheard = UNHEARD - 1 if destination in silent else 0
+            lane.unanswered = UNANSWERED_IN_A_ROW - 1 if destination in silent else 0
             lane.send_all()
     return done
 
@@ -107,7 +107,7 @@ class AdjustmentSender(Sender):
                 limit=self._batch(target),
             )
 
-    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
+    def _in_doubt(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
         return outbox.in_doubt(session, self.ledger.account, Adjustment, self.destination)
 
     def _batch(self, target: Target) -> int:
@@ -115,7 +115,7 @@ class AdjustmentSender(Sender):
         return self.sink.limits.batch if can is None else can.batch
 
     def _way(self, _: Target) -> str:
-        return corrections_of(self.destination)
+        return adjustments_of(self.destination)
 
     def _is_off(self, target: Target) -> bool:
         return (target.transport, target.owner) in self.off or super(AdjustmentSender, self)._is_off(target)
@@ -130,13 +130,13 @@ class AdjustmentSender(Sender):
         # A correction names its conversion by the key, and a conversion has one that is not settled at most.
         return [batch]
 
-    def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+    def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.ledger.writing() as session:
             routes = self._routes()
             intending = _AdjustmentRequest(
                 session, self.ledger, self._adjusts, self.sink.limits, routes, self.clock.now(), self.done.count
             )
-            return intending.intend(target, batch, self.destination)
+            return intending.prepare(target, batch, self.destination)
 
     def _call(self, intent: Intent) -> Receipt:
         return self._adjusts.adjust(intent.target, intent.events)
@@ -161,7 +161,7 @@ class _AdjustmentRequest:
     count: Callable[[OutboxRow, str], None]
     """Told of each correction that is not made after all."""
 
-    def intend(self, target: Target, batch: tuple[int, ...], destination: DestinationId) -> Intent | None:
+    def prepare(self, target: Target, batch: tuple[int, ...], destination: DestinationId) -> Intent | None:
         """The request that is to be made of a batch; None where nothing of it goes out any more."""
         rows = [row for row in (self.session.get(Adjustment, one) for one in batch) if row is not None]
         ids = {LeadId(row.lead) for row in rows}
@@ -178,17 +178,19 @@ class _AdjustmentRequest:
     def _is_ready(
         self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
     ) -> bool:
-        if row.fate == DeliveryState.IN_DOUBT:
+        if row.state == DeliveryState.IN_DOUBT:
             return self._may_ask_again(row, lead)
         route = self.routes.get(row.conversion)
-        if row.fate != DeliveryState.PENDING:
+        if row.state != DeliveryState.PENDING:
             return False
         if route is None:
             return self._keep(row, DeliveryState.WITHHELD, "not_configured")
         if lead.stale:
             return self._keep(row, DeliveryState.WITHHELD, "to_be_read_again")
-        holds = told(self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number])
-        want = wanted(route, lead, holds, renamed=renamed, now=self.now)
+        holds = sent_conversion(
+            self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number]
+        )
+        want = wanted_adjustment(route, lead, holds, renamed=renamed, now=self.now)
         if want is None:
             return self._keep(row, DeliveryState.CANCELLED, STANDS_AGAIN)
         return self._freeze(row, lead, route, holds, want)
@@ -210,19 +212,19 @@ class _AdjustmentRequest:
         self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, want: WantedAdjustment
     ) -> bool:
         """Freeze a correction's bytes, or put it where it belongs by now."""
-        if want.hopeless is not None:
-            return self._keep(row, fate_of(want.hopeless), want.hopeless)
+        if want.ruled_out_by is not None:
+            return self._keep(row, state_of(want.ruled_out_by), want.ruled_out_by)
         if want.until is not None:
             row.not_before = want.until
             return self._keep(row, DeliveryState.PENDING, MAY_COME_BACK)
         if (row.kind, row.transport) != (want.kind, want.transport):
-            outbox.look_again(self.session, row)
+            outbox.plan_again(self.session, row)
             return self._keep(row, DeliveryState.WITHHELD, "to_be_read_again")
         row.value = None if want.value is None else f"{want.value:.2f}"
         row.currency = None if want.value is None else route.currency
         correction = self._correction(row, lead, route, holds, want.value)
         if isinstance(correction, str):
-            return self._keep(row, fate_of(correction), correction)
+            return self._keep(row, state_of(correction), correction)
         freeze(row, self.sink.encode_adjustment(correction))
         row.deferred_until = row.code = row.outcome = None
         return True

@@ -113,9 +113,9 @@ class CircuitBreaker:
         self.has_passed = True
         self.refusals, self.sampled = 0, None
         self.reasons.clear()
-        return self.found_guilty()
+        return self.take_suspects()
 
-    def found_guilty(self) -> list[Suspect]:
+    def take_suspects(self) -> list[Suspect]:
         """Gives back who is at fault, once."""
         at_fault, self.suspects = self.suspects, []
         return at_fault

@@ -71,7 +71,7 @@ class RequestPreparation:
     count: Callable[[Delivery, str], None]
     """Told of each delivery that does not go out after all."""
 
-    def intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+    def prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         """The request that is to be made of a batch; None where nothing of it goes out any more."""
         rows = [row for row in (self.session.get(Delivery, one) for one in batch) if row is not None]
         facts = leads.facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
@@ -87,10 +87,10 @@ class RequestPreparation:
     def _is_ready(
         self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], Starts], target: Target
     ) -> bool:
-        if row.fate == DeliveryState.IN_DOUBT:
+        if row.state == DeliveryState.IN_DOUBT:
             return self._may_ask_again(row, lead)
         route = self.routes.get(row.conversion)
-        if row.fate != DeliveryState.PENDING or route is None:
+        if row.state != DeliveryState.PENDING or route is None:
             return False
         return self._may_send(row, lead, route, known[route.conversion, self.destination], target)
 
@@ -119,11 +119,11 @@ class RequestPreparation:
         """Judge a due delivery as it stands now: its bytes are frozen, or it is put where it belongs."""
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
-        fate = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, gone=lead.gone), decision)
+        state = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision)
         if isinstance(decision, Send):
             self._freeze(row, target, decision)
-        if fate is not None:
-            bring_in_line(self.session, self.ledger, row, route=route, decision=decision, fate=fate, now=self.now)
+        if state is not None:
+            bring_in_line(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
         if not isinstance(decision, Send):
             self.count(row, row.reason or "")
             return False

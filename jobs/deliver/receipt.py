@@ -68,24 +68,24 @@ def settle(
 ) -> DeliveryState:
     """Write down the answer to an attempt, and put its delivery where that leaves it."""
     requests.note(session, attempt, outcome)
-    tried_before = row.doubtful_since is not None
+    tried_before = row.in_doubt_since is not None
     if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
         tried_before = requests.sent_before(session, row, attempt.request)
     if isinstance(row, Adjustment) and row.kind == AdjustmentKind.RETRACTION:
         # Taken back already, by whomever, is as it is wanted.
         tried_before = tried_before or outcome.kind is OutcomeClass.DUPLICATE
-    fate = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
+    state = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
     row.code, row.outcome = outcome.code, outcome.kind
-    if fate is DeliveryState.IN_DOUBT:
-        outbox.doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
+    if state is DeliveryState.IN_DOUBT:
+        outbox.mark_in_doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
     else:
-        row.doubtful_since = row.doubtful_request = None
+        row.in_doubt_since = row.in_doubt_request = None
     if outcome.kind is OutcomeClass.DEFER:
         row.deferred_until = now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
     elif outcome.kind is OutcomeClass.RETRY and asynchronous:
         row.deferred_until = now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
-    outbox.move(session, ledger, row, fate, outcome.code, now=now)
-    return fate
+    outbox.move(session, ledger, row, state, outcome.code, now=now)
+    return state
 
 
 Rows = list[tuple[Place, OutboxRow]]
@@ -103,7 +103,7 @@ class Delivered:
     sent: int = 0
     """Deliveries that reached a platform: taken in, or answered for good."""
     moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, fate, platform's code."""
+    """Conversion, destination, state, platform's code."""
     stopped: dict[str, str] = field(default_factory=dict)
     """Destinations (or a conversion action of one) that a human must mend, and why."""
     silent: list[str] = field(default_factory=list)
@@ -114,7 +114,7 @@ class Delivered:
 
     def count(self, row: OutboxRow, code: str) -> None:
         """Count where a delivery went, and why."""
-        self.moved[row.conversion, row.destination, row.fate, code] += 1
+        self.moved[row.conversion, row.destination, row.state, code] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class TryAgain:
     batch: tuple[int, ...]
     beside: int | None = None
     """How many rows of the same request were answered for good; None where the whole request was put off."""
-    unheard: bool = False
+    unanswered: bool = False
     """Whether no answer came that says anything."""
     at_once: bool = True
     """Whether the very same request is worth another try in this run."""
@@ -146,14 +146,14 @@ class SendingStop:
     why: str
     whole_destination: bool
     alarm: bool = True
-    is_silence: bool = False
+    is_unanswered: bool = False
     """Whether it is only that no answer came."""
 
 
 Follow = SendNext | TryAgain | SendingStop
 
 
-def is_heard(receipt: Receipt) -> bool:
+def is_answered(receipt: Receipt) -> bool:
     """Whether a receipt shows that a platform answers; what the sink itself refuses, it was never asked."""
     return isinstance(receipt, Received | Answered) or (isinstance(receipt, Refused) and not receipt.unasked)
 
@@ -197,7 +197,7 @@ class ReceiptRecorder:
                 return self._lost(request, intent, rows, receipt)
         assert_never(receipt)
 
-    def convict(self, at_fault: Sequence[Suspect]) -> None:
+    def reject_suspects(self, at_fault: Sequence[Suspect]) -> None:
         """Settle those a refusal blamed, now that it was no matter of the settings."""
         sent = {
             (number, outbox.number(row)): (place, row)
@@ -214,7 +214,7 @@ class ReceiptRecorder:
         for _, row in rows:
             self._move(row, DeliveryState.SUBMITTED, "received")
         self.done.sent += len(rows)
-        self.convict(self.trial.passed())
+        self.reject_suspects(self.trial.passed())
         return SendNext()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
@@ -226,7 +226,7 @@ class ReceiptRecorder:
         suspects: list[Suspect] = []
         passes = any(outcome.kind in ARRIVED for outcome in outcomes)
         if passes:
-            self.convict(self.trial.passed())
+            self.reject_suspects(self.trial.passed())
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
                 requests.note(self.session, attempt, outcome)
@@ -243,7 +243,7 @@ class ReceiptRecorder:
         if stop is not None:
             return SendingStop(words(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
-            return TryAgain(words(outcomes[0]), None, intent.numbers, unheard=True, at_once=False)
+            return TryAgain(words(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
         return TryAgain("it answers retry", None, tuple(again), len(rows) - len(again)) if again else SendNext()
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
@@ -265,12 +265,12 @@ class ReceiptRecorder:
                     self._settle(*rows[position], outcome)
                 blamed = ()
             for _, row in rows:
-                if row.fate == DeliveryState.IN_FLIGHT:
+                if row.state == DeliveryState.IN_FLIGHT:
                     self._back(row, outcome.code)
             suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
             self.trial.refused(outcome, suspects)
             return SendNext(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
-        is_replay = all(row.doubtful_since is not None for _, row in rows)
+        is_replay = all(row.in_doubt_since is not None for _, row in rows)
         for attempt, row in rows:
             self._settle(attempt, row, outcome)
         if outcome.kind in STOPPING:
@@ -279,27 +279,27 @@ class ReceiptRecorder:
             return TryAgain(words(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
             # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
-            return TryAgain(words(outcome), None, intent.numbers, unheard=True, at_once=False)
+            return TryAgain(words(outcome), None, intent.numbers, unanswered=True, at_once=False)
         return SendingStop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
-            outbox.doubt(row, intent.request, since=request.sent_at)
+            outbox.mark_in_doubt(row, intent.request, since=request.sent_at)
             self._move(row, DeliveryState.IN_DOUBT, lost.reason)
         # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
         at_once = self.limits.replay_within is None
-        return TryAgain(lost.reason, lost.retry_after, intent.numbers, unheard=True, at_once=at_once)
+        return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
     def _settle(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
-        fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
+        state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
         self.done.count(row, outcome.code)
-        self.done.sent += fate in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
-        self.done.unexpected += fate is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+        self.done.sent += state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
+        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
     def _back(self, row: OutboxRow, cause: str) -> None:
         """Where a delivery returns to when nothing of its request was processed."""
-        fate = DeliveryState.IN_DOUBT if row.doubtful_since is not None else DeliveryState.PENDING
-        outbox.move(self.session, self.ledger, row, fate, cause, now=self.now)
+        state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
+        outbox.move(self.session, self.ledger, row, state, cause, now=self.now)
 
     def _move(self, row: OutboxRow, to: DeliveryState, cause: str) -> None:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)

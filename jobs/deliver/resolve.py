@@ -8,7 +8,7 @@ from typing import assert_never
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Clock
 from connectors.records import (
     Answered,
@@ -42,14 +42,16 @@ class Resolved:
     asked: int = 0
     pending: int = 0
     moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, fate, platform's code."""
+    """Conversion, destination, state, platform's code."""
     stopped: dict[str, str] = field(default_factory=dict)
     unexpected: int = 0
     unconfirmed: list[str] = field(default_factory=list)
     """What a human should look up with the platform."""
 
 
-def resolve(ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Resolved, *, heed: Heed = go_on) -> None:
+def resolve(
+    ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Resolved, *, cancel_token: CancelToken = go_on
+) -> None:
     """Ask about every received request whose time has come, and settle what is answered; `done` counts it."""
     done.pending = 0
     with ledger.reading() as session:
@@ -59,7 +61,7 @@ def resolve(ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Re
         if request.resolve_after is not None and now < request.resolve_after:
             done.pending += 1
             continue
-        heed()
+        cancel_token()
         resolution = _ask(book, sinks, request, done)
         if isinstance(resolution, StillPending) and request.destination in sinks.keys() - done.stopped.keys():
             done.pending += 1
@@ -89,7 +91,7 @@ def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Reso
 
 @dataclass(frozen=True, slots=True)
 class _Settling:
-    """One transaction in which outcomes become fates."""
+    """One transaction in which outcomes become states."""
 
     session: Session
     ledger: Ledger
@@ -121,14 +123,14 @@ class _Settling:
 
     def give_up_doubts(self) -> None:
         """A lost answer nobody could ask for again in all that time, say of a removed destination, stays unknown."""
-        for row in outbox.in_doubt_since(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
+        for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
             self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
 
     def _answered(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         outcome = in_time(self.session, row, outcome, now=self.now)
-        fate = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
+        state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
         self._count(row, outcome.code)
-        self.done.unexpected += fate is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
         if outcome.kind in STOPPING:
             name = f"{row.destination}/{row.action}" if outcome.of_target else row.destination
             self.done.stopped[name] = said(outcome)
@@ -141,12 +143,12 @@ class _Settling:
             self._give_up(row, words)
 
     def _give_up(self, row: OutboxRow, words: str) -> None:
-        row.code, row.doubtful_since, row.doubtful_request = words, None, None
+        row.code, row.in_doubt_since, row.in_doubt_request = words, None, None
         outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, words, now=self.now)
         self._count(row, words)
 
     def _count(self, row: OutboxRow, code: str) -> None:
-        self.done.moved[row.conversion, row.destination, row.fate, code] += 1
+        self.done.moved[row.conversion, row.destination, row.state, code] += 1
 
 
 CAUSE = "the run died before an answer"
@@ -165,7 +167,7 @@ def recover(ledger: Ledger, clock: Clock) -> int:
             session.add(request)
             number = requests.identity(request)
             for _, row in requests.rows(session, number):
-                outbox.doubt(row, number, since=request.sent_at)
+                outbox.mark_in_doubt(row, number, since=request.sent_at)
                 outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, CAUSE, now=now)
                 left += 1
     return left

@@ -9,7 +9,7 @@ from typing import Generic, assert_never
 
 from sqlmodel import Session
 
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.cancellation import go_on
@@ -24,14 +24,14 @@ from jobs.deliver.receipt import (
     SendingStop,
     SendNext,
     TryAgain,
-    is_heard,
+    is_answered,
     words,
 )
 from jobs.ledger import leads, outbox, outbox_queries, requests
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, OutboxRow
-from jobs.plan.planner import doubting
+from jobs.plan.planner import hold_missing_values
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.settings.compile import Rulebook, Sinks
@@ -40,7 +40,7 @@ __all__ = ["Delivered", "deliver"]
 
 ATTEMPTS = 5
 """How often one batch is tried in one run."""
-UNHEARD = 3
+UNANSWERED_IN_A_ROW = 3
 """Parts in a row that no answer came to, after which a platform is left alone for the run."""
 LONGEST_WAIT = timedelta(minutes=5)
 """A platform's longer delay is not waited for: its deliveries become due after it."""
@@ -61,8 +61,8 @@ def deliver(
     stopped: Collection[str] = (),
     held: Collection[DestinationId] = (),
     replays: bool = True,
-    heed: Heed = go_on,
-    agreed_only: bool = False,
+    cancel_token: CancelToken = go_on,
+    approved_only: bool = False,
 ) -> Delivered:
     """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
 
@@ -77,17 +77,28 @@ def deliver(
         stopped: destinations, or `destination/action`, that wait for a human already.
         held: destinations to which nothing goes that never went out before.
         replays: whether what is in doubt goes again; else it stays for another run.
-        heed: asked before each intent; it may raise, so that nothing more is sent.
-        agreed_only: of what is due, only what a human agreed to in this run.
+        cancel_token: asked before each intent; it may raise, so that nothing more is sent.
+        approved_only: of what is due, only what a human agreed to in this run.
     """
     done = Delivered()
     with ledger.reading() as session:
-        book = doubting(session, book)
+        book = hold_missing_values(session, book)
     for destination, sink in sinks.items():
         if destination not in stopped:
             new_by = None if destination in held else due_by
             lane = Sender(
-                ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, heed, agreed_only
+                ledger,
+                book,
+                destination,
+                sink,
+                clock,
+                jitter,
+                done,
+                set(stopped),
+                new_by,
+                replays,
+                cancel_token,
+                approved_only,
             )
             lane.send_all()
     return done
@@ -110,16 +121,16 @@ class Sender:
     """By when what never went out must have been due; None where only what went out before may go out again."""
     replays: bool
     """Whether what is in doubt goes again."""
-    heed: Heed
-    agreed_only: bool = False
+    cancel_token: CancelToken
+    approved_only: bool = False
     """Whether of what is due only that goes out which a human agreed to in this run."""
-    unheard: int = 0
+    unanswered: int = 0
     """How many parts in a row no answer came to."""
     silence: str = ""
     """What came instead of the last answer that did not come."""
     answers: bool = False
     """Whether anything was answered in this run."""
-    new_unheard: bool = False
+    new_unanswered: bool = False
     """Whether no answer came to something that never was in doubt, nor to anything after it."""
     set_aside: deque["SendingTurn"] = field(default_factory=deque)
     """What no answer came to in this run, in smaller parts: it waits until what is due has had its turn."""
@@ -136,8 +147,8 @@ class Sender:
                 return
             if stop is not None and stop.whole_destination:
                 # What is silent there says nothing of where it goes on.
-                self.unheard, self.new_unheard = 0, False
-            silent = (target, self._silent()) if self.unheard and not self.answers else None
+                self.unanswered, self.new_unanswered = 0, False
+            silent = (target, self._silent()) if self.unanswered and not self.answers else None
         if silent is not None:
             self._is_stopped(silent[1], silent[0])
 
@@ -148,7 +159,7 @@ class Sender:
         so that a few that never get one hold up nothing else.
         """
         replays = deque(SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.replays else ()))
-        while replays and not self.unheard:
+        while replays and not self.unanswered:
             yield replays.popleft()
         for target, due in self._targets().items():
             while not self._is_off(target) and (batch := due()):
@@ -174,7 +185,7 @@ class Sender:
         if stop.alarm:
             place = way if stop.whole_destination else self._name(target)
             self.done.stopped[place] = stop.why
-            if stop.is_silence:
+            if stop.is_unanswered:
                 self.done.silent.append(place)
         # What was sent another way before says nothing of the present one.
         return stop.whole_destination and way == self.destination
@@ -195,7 +206,7 @@ class Sender:
         """
         found: dict[tuple[int, Target], list[int]] = {}
         with self.ledger.writing() as session:
-            for target, waiting in self._doubtful(session).items():
+            for target, waiting in self._in_doubt(session).items():
                 for delivery in waiting:
                     asked = outbox.unanswered(session, delivery)
                     given_up = self._given_up(delivery, asked)
@@ -211,7 +222,7 @@ class Sender:
             if not self._asks_a_human
         ]
 
-    def _doubtful(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
+    def _in_doubt(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
         """What an answer was lost about, by where it was sent."""
         return outbox.in_doubt(session, self.ledger.account, Delivery, self.destination)
 
@@ -227,7 +238,7 @@ class Sender:
     def _given_up(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> str | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
-        since = doubtful.doubtful_since
+        since = doubtful.in_doubt_since
         if within is not None and since is not None and self.clock.now() - since > within:
             return f"no answer, and after {within // timedelta(hours=1)} h it would count twice"
         if len(asked) > REPLAY_RUNS:
@@ -257,7 +268,7 @@ class Sender:
                 conversions,
                 now=self.clock.now(),
                 new_by=self.new_by,
-                agreed_in=self.ledger.run if self.agreed_only else None,
+                approved_in=self.ledger.run if self.approved_only else None,
                 after=after,
                 limit=self.sink.limits.batch,
             )
@@ -268,17 +279,17 @@ class Sender:
         waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
         while waiting:
             # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
-            part, *waiting = single_row_first(waiting) if self.unheard else waiting
-            follow = self._try(turn.target, part, trial, 1 if self.unheard else turn.tries)
+            part, *waiting = single_row_first(waiting) if self.unanswered else waiting
+            follow = self._try(turn.target, part, trial, 1 if self.unanswered else turn.tries)
             match follow:
                 case SendingStop():
                     return follow
                 case SendNext():
                     waiting = trial.next([*follow.batches, *waiting])
                 case TryAgain():
-                    self.unheard, self.silence = self.unheard + 1, follow.why
-                    self.new_unheard = self.new_unheard or turn.is_new
-                    if self.unheard >= UNHEARD or self._asks_a_human:
+                    self.unanswered, self.silence = self.unanswered + 1, follow.why
+                    self.new_unanswered = self.new_unanswered or turn.is_new
+                    if self.unanswered >= UNANSWERED_IN_A_ROW or self._asks_a_human:
                         return self._silent()
                     # A new row alone that was tried once only is asked for once more, for a cut of a moment.
                     once_more = [follow.batch] if turn.is_new and not follow.at_once else []
@@ -293,7 +304,7 @@ class Sender:
             said = "; ".join(map(words, trial.reasons.values()))
             return SendingStop(f"nothing passes, everything is refused: {said}", whole_destination=False)
         with self.ledger.writing() as session:
-            self._receiving(session, trial).convict(trial.found_guilty())
+            self._receiving(session, trial).reject_suspects(trial.take_suspects())
         return None
 
     def _silent(self) -> SendingStop:
@@ -304,9 +315,9 @@ class Sender:
         is left for the run.
         """
         asks = self._asks_a_human
-        whole = self.unheard >= UNHEARD or not asks
-        alarm = self.new_unheard and not asks
-        return SendingStop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_silence=True)
+        whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks
+        alarm = self.new_unanswered and not asks
+        return SendingStop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_unanswered=True)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The batch in parts none of which has two rows of one click and second.
@@ -340,15 +351,17 @@ class Sender:
             intent, follow = made
             if not isinstance(follow, TryAgain):
                 return follow
-            if follow.unheard and self._asks_a_human:
+            if follow.unanswered and self._asks_a_human:
                 return follow
             batch = follow.batch
             beside += follow.beside or 0
-            wait = follow.wait or timedelta(seconds=min(60, 2 ** (attempt + self.unheard)) * (0.5 + self.jitter() / 2))
+            wait = follow.wait or timedelta(
+                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.jitter() / 2)
+            )
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
                 return SendingStop(f"{follow.why}; it asks for {wait}", whole_destination=True)
-            if follow.unheard and (attempt + 1 >= tries or not follow.at_once):
+            if follow.unanswered and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
                 self.clock.sleep_until(self.clock.now() + wait)
@@ -361,8 +374,8 @@ class Sender:
 
     def _once(self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker) -> tuple[Intent, Follow] | None:
         """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
-        self.heed()
-        intent = self._intend(target, batch)
+        self.cancel_token()
+        intent = self._prepare(target, batch)
         if intent is None:
             return None
         self.ledger.remember(intent.request)
@@ -370,18 +383,18 @@ class Sender:
         self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
         with self.ledger.writing() as session:
             follow = self._receiving(session, trial).receive(intent, receipt)
-        if is_heard(receipt) and not (isinstance(follow, TryAgain) and follow.unheard):
-            self.unheard, self.answers, self.new_unheard = 0, True, False
+        if is_answered(receipt) and not (isinstance(follow, TryAgain) and follow.unanswered):
+            self.unanswered, self.answers, self.new_unanswered = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
             return intent, SendingStop(receipt.reason, whole_destination=True)
         return intent, follow
 
-    def _intend(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+    def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.ledger.writing() as session:
             intending = RequestPreparation(
                 session, self.ledger, self.sink, self.destination, self._routes(), self.clock.now(), self.done.count
             )
-            return intending.intend(target, batch)
+            return intending.prepare(target, batch)
 
     def _call(self, intent: Intent) -> Receipt:
         """The wire call itself."""
@@ -398,7 +411,7 @@ class Sender:
             trial,
             self.done,
             now=self.clock.now(),
-            is_silent=self.unheard > 0,
+            is_silent=self.unanswered > 0,
         )
 
     def _wait(self, again: TryAgain) -> None:

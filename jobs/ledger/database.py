@@ -20,8 +20,6 @@ from sqlalchemy.exc import DatabaseError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Stands in the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
-_OURS = frozenset({"alembic_version", "lease", "run", "delivery"})
-"""Tables that every ledger has, also one from before the application id."""
 
 
 class FileKind(StrEnum):
@@ -71,10 +69,8 @@ def _whose(connection: sqlite3.Connection) -> FileKind:
     (number,) = connection.execute("PRAGMA application_id").fetchone()
     if number:
         return FileKind.LEDGER if number == APPLICATION_ID else FileKind.FOREIGN
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables:
-        return FileKind.NOTHING
-    return FileKind.LEDGER if tables >= _OURS else FileKind.FOREIGN
+    (has_tables,) = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table')").fetchone()
+    return FileKind.FOREIGN if has_tables else FileKind.NOTHING
 
 
 def open_privately(path: Path, mode: str) -> IO[Any]:

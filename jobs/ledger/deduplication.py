@@ -15,7 +15,7 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import ClickIdRow, DedupKey, Delivery, LeadRow, Transition
-from jobs.rules.deduplication import Claim, Rank, rivals
+from jobs.rules.deduplication import Claim, Rank, find_duplicates_among
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
 
@@ -32,18 +32,18 @@ def record(session: Session, delivery: Delivery, marks: Iterable[str]) -> None:
             account=delivery.account,
             conversion=delivery.conversion,
             destination=delivery.destination,
-            mark=mark,
+            dedup_key=mark,
             lead=delivery.lead,
             at=delivery.at,
         )
         session.merge(row)
 
 
-def marks_of(session: Session, delivery: Delivery) -> frozenset[str]:
+def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
     """What a delivery is known by on record."""
     return frozenset(
         session.exec(
-            select(DedupKey.mark).where(
+            select(DedupKey.dedup_key).where(
                 DedupKey.account == delivery.account,
                 DedupKey.conversion == delivery.conversion,
                 DedupKey.destination == delivery.destination,
@@ -55,10 +55,10 @@ def marks_of(session: Session, delivery: Delivery) -> frozenset[str]:
 
 def rank(delivery: Delivery | None) -> Rank:
     """Where a delivery comes among those that could be the same conversion."""
-    fate = None if delivery is None else DeliveryState(delivery.fate)
-    if fate is DeliveryState.PENDING:
+    state = None if delivery is None else DeliveryState(delivery.state)
+    if state is DeliveryState.PENDING:
         return Rank.WAITS
-    return Rank.SENT if fate in COUNTING else Rank.ASKS
+    return Rank.SENT if state in COUNTING else Rank.ASKS
 
 
 def counting(session: Session, account: str, route: Route, marks: Iterator[str]) -> Iterator[Claim]:
@@ -71,14 +71,14 @@ def counting(session: Session, account: str, route: Route, marks: Iterator[str])
             DedupKey.account == account,
             DedupKey.conversion == route.conversion,
             DedupKey.destination == route.destination,
-            col(DedupKey.mark).in_(bindparam("some", expanding=True)),
+            col(DedupKey.dedup_key).in_(bindparam("some", expanding=True)),
             # One that waits for a label to be understood is not judged tonight either.
             or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
         )
     )
     while some := tuple(islice(marks, _AT_ONCE)):
         rows = session.exec(wanted, params={"some": some})
-        yield from (Claim(LeadId(row.lead), row.at, frozenset({row.mark}), rank(of)) for row, of in rows)
+        yield from (Claim(LeadId(row.lead), row.at, frozenset({row.dedup_key}), rank(of)) for row, of in rows)
 
 
 def erase_idle(session: Session, account: str, routes: Collection[Route], *, now: datetime) -> None:
@@ -120,7 +120,7 @@ def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
     shared = (
         sqlalchemy.select(*(holders.c[part.key] for part in click))
         .join(Delivery, and_(*(col(getattr(Delivery, part)) == holders.c[part] for part in holder)))
-        .where(col(Delivery.fate).in_(COUNTING))
+        .where(col(Delivery.state).in_(COUNTING))
         .group_by(*(holders.c[part.key] for part in click))
         # The one that was taken up counts too.
         .having(func.count(distinct(holders.c.lead)) > 1)
@@ -143,9 +143,9 @@ def _clicks_taken_up(ledger: Ledger) -> sqlalchemy.CTE:
         .join(ClickIdRow, and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == Delivery.lead))
         .where(
             col(Transition.run) == ledger.run,
-            col(Transition.to_fate) == DeliveryState.PENDING,
-            or_(col(Transition.from_fate).is_(None), col(Transition.from_fate).not_in(FROZEN)),
-            col(Delivery.fate).in_(COUNTING),
+            col(Transition.to_state) == DeliveryState.PENDING,
+            or_(col(Transition.from_state).is_(None), col(Transition.from_state).not_in(FROZEN)),
+            col(Delivery.state).in_(COUNTING),
             # A browser's own id says nothing of a click.
             col(ClickIdRow.kind) != ClickIdKind.FBP,
         )
@@ -161,7 +161,7 @@ def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
         col(Delivery.lead) == col(DedupKey.lead),
         col(Delivery.conversion) == col(DedupKey.conversion),
         col(Delivery.destination) == col(DedupKey.destination),
-        col(Delivery.fate).in_(COUNTING),
+        col(Delivery.state).in_(COUNTING),
     )
 
 
@@ -214,7 +214,7 @@ class DedupClaims:
 
     def decide(self, within: timedelta) -> None:
         """Find out who gives way to whom, of those whose conversions lie no further apart than that."""
-        for lead, counts in rivals(self._ordered(), self, within):
+        for lead, counts in find_duplicates_among(self._ordered(), self, within):
             self._database.execute("INSERT OR REPLACE INTO rival VALUES (?, ?)", (lead, counts))
 
     def rival(self, lead: LeadId) -> LeadId | None:

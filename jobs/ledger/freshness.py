@@ -28,7 +28,7 @@ def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list
     known = set(
         session.exec(
             select(LeadRow.id).where(
-                LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.gone_at).is_(None)
+                LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.deleted_at).is_(None)
             )
         )
     )
@@ -72,7 +72,7 @@ def unlisted(session: Session, account: str, *, since: datetime | None) -> list[
     # What is open is listed, and its leads are looked at: every lead may be many more.
     theirs = union(
         *(
-            select(table.lead).where(table.account == account, col(table.fate).in_(OPEN))
+            select(table.lead).where(table.account == account, col(table.state).in_(OPEN))
             for table in (Delivery, Adjustment)
         )
     )
@@ -96,7 +96,7 @@ def with_open_deliveries(session: Session, account: str) -> set[str]:
     """The leads that something may still be sent, or corrected, of."""
     found: set[str] = set()
     for table in (Delivery, Adjustment):
-        found.update(session.exec(select(table.lead).where(table.account == account, col(table.fate).in_(OPEN))))
+        found.update(session.exec(select(table.lead).where(table.account == account, col(table.state).in_(OPEN))))
     return found
 
 
@@ -109,14 +109,14 @@ def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now
     )
 
 
-def note_merged(session: Session, account: str, gone: Collection[LeadId], merged: Mapping[LeadId, LeadId]) -> None:
+def note_merged(session: Session, account: str, deleted: Collection[LeadId], merged: Mapping[LeadId, LeadId]) -> None:
     """Note which lead stands on the own page of each that is gone, if any."""
-    for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(gone))):
+    for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(deleted))):
         row.merged_into = merged.get(LeadId(row.id))
         session.add(row)
 
 
-def believe_gone(
+def confirm_deleted(
     session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
 ) -> int:
     """Take leads for gone that were missing before a time already, and have them planned; how many those are."""
@@ -126,9 +126,9 @@ def believe_gone(
             col(LeadRow.account) == account,
             col(LeadRow.id).in_(ids),
             col(LeadRow.missing_since) <= missing_before,
-            col(LeadRow.gone_at).is_(None),
+            col(LeadRow.deleted_at).is_(None),
         )
-        .values(gone_at=now, to_plan=True)
+        .values(deleted_at=now, to_plan=True)
     )
     return int(result.rowcount)
 
@@ -141,7 +141,7 @@ def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
     )
     return and_(
         col(LeadRow.account) == account,
-        col(LeadRow.gone_at).is_(None),
+        col(LeadRow.deleted_at).is_(None),
         or_(col(LeadRow.created_at) >= since, clicked, _has_open_deliveries(account)),
     )
 
@@ -158,7 +158,7 @@ def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
 
 def _has_open_deliveries(account: str) -> ColumnElement[bool]:
     delivery, adjustment = (
-        exists().where(col(table.account) == account, col(table.lead) == col(LeadRow.id), col(table.fate).in_(OPEN))
+        exists().where(col(table.account) == account, col(table.lead) == col(LeadRow.id), col(table.state).in_(OPEN))
         for table in (Delivery, Adjustment)
     )
     return or_(delivery, adjustment)

@@ -94,7 +94,7 @@ def numbers(
 ) -> dict[str, dict[int, NightNumbers]]:
     """What each of these runs did, by destination and run."""
     found: dict[str, dict[int, NightNumbers]] = defaultdict(dict)
-    to = col(kind.moves.to_fate)
+    to = col(kind.moves.to_state)
     rows = session.connection().execute(
         sqlalchemy.select(
             col(kind.sent.destination),
@@ -121,7 +121,7 @@ def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, s
         .where(
             kind.moves.account == ledger.account,
             kind.moves.run == ledger.run,
-            col(kind.moves.to_fate).in_((DeliveryState.SUBMITTED, DeliveryState.ACCEPTED)),
+            col(kind.moves.to_state).in_((DeliveryState.SUBMITTED, DeliveryState.ACCEPTED)),
         )
         .distinct()
     )
@@ -132,7 +132,7 @@ def in_doubt(session: Session, account: str, kind: RowKind) -> dict[str, int]:
     """How many stand in doubt, by destination."""
     rows = session.exec(
         select(kind.sent.destination, func.count())
-        .where(kind.sent.account == account, kind.sent.fate == DeliveryState.IN_DOUBT)
+        .where(kind.sent.account == account, kind.sent.state == DeliveryState.IN_DOUBT)
         .group_by(col(kind.sent.destination))
     )
     return dict(list(rows))
@@ -144,7 +144,7 @@ def pending(session: Session, account: str, destination: str) -> list[tuple[str,
         select(Delivery.conversion, Delivery.expires_at).where(
             Delivery.account == account,
             Delivery.destination == destination,
-            Delivery.fate == DeliveryState.PENDING,
+            Delivery.state == DeliveryState.PENDING,
             col(Delivery.expires_at).is_not(None),
         )
     )
@@ -155,7 +155,7 @@ def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | N
     """Since when the delivery that has been due the longest could have gone out; None where none is due."""
     rows = session.exec(
         select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
-            Delivery.account == account, Delivery.fate == DeliveryState.PENDING
+            Delivery.account == account, Delivery.state == DeliveryState.PENDING
         ),
         execution_options={"yield_per": _AT_ONCE},
     )
@@ -177,7 +177,7 @@ def _how_many(kind: RowKind, moves: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _went_out(kind: RowKind) -> ColumnElement[bool]:
-    before, to = col(kind.moves.from_fate), col(kind.moves.to_fate)
+    before, to = col(kind.moves.from_state), col(kind.moves.to_state)
     sent = and_(before == DeliveryState.IN_FLIGHT, to.in_(_ARRIVED))
     # A row that was blamed goes back until something sent with it has passed, and is rejected then.
     blamed = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
@@ -221,7 +221,7 @@ def act(
             # One that came back before anybody heard of it is still the first message owed.
             opened = row or IncidentRow(account=account, cause=str(cause.id), title="", text="", first_seen_at=now)
             opened.title, opened.text = cause.title, cause.text
-            opened.first_seen_at, opened.told_at, opened.cleared_at, opened.undelivered = now, None, None, "[]"
+            opened.first_seen_at, opened.notified_at, opened.cleared_at, opened.undelivered = now, None, None, "[]"
             session.add(opened)
         case IncidentAction.KEEP if row is not None and cause is not None:
             row.title, row.text = cause.title, cause.text
@@ -245,7 +245,7 @@ def owe(session: Session, account: str, addresses: Collection[str]) -> list[Inci
         .order_by(col(IncidentRow.first_seen_at), col(IncidentRow.cause))
     )
     for row in rows:
-        if row.told_at is None and (row.cleared_at is None or undelivered(row)):
+        if row.notified_at is None and (row.cleared_at is None or undelivered(row)):
             marks = sorted(addresses)
         else:
             marks = [mark for mark in undelivered(row) if mark in addresses]
@@ -266,5 +266,5 @@ def delivered(session: Session, account: str, cause: str, address: str, *, now: 
     """Note that an address took a notice."""
     row = session.get_one(IncidentRow, (account, cause))
     row.undelivered = json.dumps([mark for mark in undelivered(row) if mark != address])
-    row.told_at = row.told_at or now
+    row.notified_at = row.notified_at or now
     session.add(row)

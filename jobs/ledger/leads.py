@@ -70,7 +70,7 @@ def cursor(session: Session, account: str) -> Cursor:
 def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
     """Whether the lead is on record with this digest; one that was taken for gone is read whole when it is back."""
     on_record = select(LeadRow.digest).where(
-        LeadRow.account == account, LeadRow.id == lead, col(LeadRow.gone_at).is_(None)
+        LeadRow.account == account, LeadRow.id == lead, col(LeadRow.deleted_at).is_(None)
     )
     return session.exec(on_record).first() == digest
 
@@ -126,12 +126,12 @@ def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, se
     session.add(row)
 
 
-def tell_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
+def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
     """How many unreadable leads a human has not been told of before this run, and how many were; from now on told."""
-    mine, told_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.told_in)
-    untold = (mine, or_(told_in.is_(None), told_in == run))
+    mine, reported_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.reported_in)
+    untold = (mine, or_(reported_in.is_(None), reported_in == run))
     everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
-    new = session.exec(update(UnreadableLeadRow).where(*untold).values(told_in=run)).rowcount
+    new = session.exec(update(UnreadableLeadRow).where(*untold).values(reported_in=run)).rowcount
     return new, everything - new
 
 
@@ -142,9 +142,9 @@ def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: d
         .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
         .values(
             seen_at=seen_at,
-            to_plan=or_(col(LeadRow.to_plan), col(LeadRow.gone_at).is_not(None)),
+            to_plan=or_(col(LeadRow.to_plan), col(LeadRow.deleted_at).is_not(None)),
             missing_since=None,
-            gone_at=None,
+            deleted_at=None,
             merged_into=None,
         )
     )
@@ -176,14 +176,14 @@ def plan_all(session: Session, account: str) -> None:
 
 def plan_closing(session: Session, account: str, *, now: datetime) -> None:
     """Have leads judged again whose open deliveries ran out of time."""
-    closing = (col(Delivery.fate).in_(OPEN), col(Delivery.expires_at) < now)
+    closing = (col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
     _plan_with_delivery(session, account, *closing)
 
 
 def plan_held_for(session: Session, account: str, *reasons: str) -> None:
     """Have leads judged again whose deliveries are held back for one of these reasons."""
     held = (
-        col(Delivery.fate) == DeliveryState.WITHHELD,
+        col(Delivery.state) == DeliveryState.WITHHELD,
         or_(*(col(Delivery.reason).startswith(each) for each in reasons)),
     )
     _plan_with_delivery(session, account, *held)
@@ -288,7 +288,7 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
     # by lead and not by pairs, for where a pair is in no list SQLite goes through all of it to look for nulls.
     used = (
         select(kind.lead).where(
-            kind.account == account, kind.destination == destination, col(kind.fate).in_(OPEN | FROZEN)
+            kind.account == account, kind.destination == destination, col(kind.state).in_(OPEN | FROZEN)
         )
         for kind in (Delivery, Adjustment)
     )
@@ -429,7 +429,7 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
         amounts={path: _amount(text) for path, text in kept["amounts"].items()},
         identifiers={destination: tuple(sorted(found)) for destination, found in identifiers.items()},
         excluded=row.excluded,
-        gone=row.gone_at is not None,
+        deleted=row.deleted_at is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What is sent, conversions and corrections alike: moved along the table of fates, and found by where it stands."""
+"""What is sent, conversions and corrections alike: moved along the table of states, and found by where it stands."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliverySta
 SAYING_NOTHING = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 """Answers that leave a delivery in doubt once an earlier one was lost: too old now says nothing of the first time."""
 SETTLED_BY_PLATFORM = frozenset({DeliveryState.REJECTED, DeliveryState.UNCONFIRMED})
-HELD = "surge"
+HELD = "excess_volume"
 """The reason of a pending delivery that waits for a human, because far more is due than usual."""
 MAY_COUNT_TWICE = "may_count_twice"
 """The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
@@ -57,9 +57,9 @@ def move(
     An adjustment of one moves along the same table.
 
     Raises:
-        IllegalMoveError: the table of fates does not have the move.
+        IllegalMoveError: the table of states does not have the move.
     """
-    before = DeliveryState(delivery.fate) if delivery.id is not None else None
+    before = DeliveryState(delivery.state) if delivery.id is not None else None
     delivery.reason = cause if to in WITH_REASON else None
     if to is DeliveryState.UNCONFIRMED:
         delivery.code = cause
@@ -67,14 +67,14 @@ def move(
         session.add(delivery)
         return
     check_move(before, to)
-    delivery.fate = to
+    delivery.state = to
     if to not in FROZEN:
         delivery.event = None
     session.add(delivery)
     if delivery.id is None:
         session.flush()
     if to in SETTLED:
-        look_again(session, delivery)
+        plan_again(session, delivery)
     session.add(record_move(ledger, delivery, before, to, cause, now=now))
 
 
@@ -89,8 +89,8 @@ def record_move(
                 delivery=number(moved),
                 run=ledger.run,
                 at=now,
-                from_fate=before,
-                to_fate=to,
+                from_state=before,
+                to_state=to,
                 cause=cause,
             )
         case Adjustment():
@@ -99,14 +99,14 @@ def record_move(
                 adjustment=number(moved),
                 run=ledger.run,
                 at=now,
-                from_fate=before,
-                to_fate=to,
+                from_state=before,
+                to_state=to,
                 cause=cause,
             )
     assert_never(moved)
 
 
-def look_again(session: Session, settled: OutboxRow) -> None:
+def plan_again(session: Session, settled: OutboxRow) -> None:
     """Have the lead looked at for corrections; what was retracted may also have to be told anew."""
     lead = session.get_one(LeadRow, (settled.account, settled.lead))
     lead.to_correct = True
@@ -114,37 +114,37 @@ def look_again(session: Session, settled: OutboxRow) -> None:
     session.add(lead)
 
 
-def doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None:
+def mark_in_doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None:
     """Note that the answer about a delivery's bytes was lost, with which request first and when that was sent."""
-    delivery.doubtful_since = delivery.doubtful_since or since
-    delivery.doubtful_request = delivery.doubtful_request or request
+    delivery.in_doubt_since = delivery.in_doubt_since or since
+    delivery.in_doubt_request = delivery.in_doubt_request or request
 
 
-def by_fate(session: Session, account: str, kind: type[Sent], fate: DeliveryState) -> Iterator[Sent]:
-    """Every one that stands at a fate, some in memory at a time."""
-    standing = select(kind).where(kind.account == account, kind.fate == fate).order_by(col(kind.id))
+def by_state(session: Session, account: str, kind: type[Sent], state: DeliveryState) -> Iterator[Sent]:
+    """Every one that stands at a state, some in memory at a time."""
+    standing = select(kind).where(kind.account == account, kind.state == state).order_by(col(kind.id))
     yield from session.exec(standing.execution_options(yield_per=_AT_ONCE))
 
 
 def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
     """Those whose answer was lost, by where their bytes were sent."""
     found: dict[Target, list[Sent]] = {}
-    for row in by_fate(session, account, kind, DeliveryState.IN_DOUBT):
+    for row in by_state(session, account, kind, DeliveryState.IN_DOUBT):
         if row.destination == destination:
             found.setdefault(target_of(row), []).append(row)
     return found
 
 
-def in_doubt_since(session: Session, account: str, before: datetime) -> list[OutboxRow]:
+def in_doubt_before(session: Session, account: str, before: datetime) -> list[OutboxRow]:
     """Every delivery and every correction whose answer was lost before that."""
     return [
-        *_in_doubt_since(session, account, Delivery, before),
-        *_in_doubt_since(session, account, Adjustment, before),
+        *_in_doubt_before(session, account, Delivery, before),
+        *_in_doubt_before(session, account, Adjustment, before),
     ]
 
 
-def _in_doubt_since(session: Session, account: str, kind: type[Sent], before: datetime) -> list[Sent]:
-    doubtful = (kind.account == account, kind.fate == DeliveryState.IN_DOUBT, col(kind.doubtful_since) < before)
+def _in_doubt_before(session: Session, account: str, kind: type[Sent], before: datetime) -> list[Sent]:
+    doubtful = (kind.account == account, kind.state == DeliveryState.IN_DOUBT, col(kind.in_doubt_since) < before)
     return list(session.exec(select(kind).where(*doubtful).order_by(col(kind.id))))
 
 
@@ -153,7 +153,7 @@ def count_in_doubt(session: Session, account: str) -> Counter[str]:
     found: Counter[str] = Counter()
     kinds: tuple[type[OutboxRow], ...] = (Delivery, Adjustment)
     for kind in kinds:
-        doubtful = (kind.account == account, kind.fate == DeliveryState.IN_DOUBT)
+        doubtful = (kind.account == account, kind.state == DeliveryState.IN_DOUBT)
         counts = select(kind.destination, func.count()).where(*doubtful).group_by(col(kind.destination))
         found.update(dict(session.exec(counts).all()))
     return found
@@ -162,17 +162,17 @@ def count_in_doubt(session: Session, account: str) -> Counter[str]:
 def open_or_awaited(session: Session, account: str, kind: type[OutboxRow]) -> int:
     """How many will still move without anyone doing anything."""
     moving = (DeliveryState.PENDING, *FROZEN)
-    wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.fate).in_(moving))
+    wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.state).in_(moving))
     return session.exec(wanted).one()
 
 
-def moved_to(session: Session, ledger: Ledger, fate: DeliveryState) -> int:
-    """How many deliveries and corrections this run has moved to a fate."""
+def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:
+    """How many deliveries and corrections this run has moved to a state."""
     return sum(
         session.exec(
             select(func.count())
             .select_from(moves)
-            .where(moves.account == ledger.account, moves.run == ledger.run, moves.to_fate == fate)
+            .where(moves.account == ledger.account, moves.run == ledger.run, moves.to_state == state)
         ).one()
         for moves in (Transition, AdjustmentTransition)
     )
@@ -188,11 +188,11 @@ def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
 def _rejecting(
     ledger: Ledger, moves: type[Transition] | type[AdjustmentTransition]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return col(moves.run) == ledger.run, col(moves.to_fate) == DeliveryState.REJECTED
+    return col(moves.run) == ledger.run, col(moves.to_state) == DeliveryState.REJECTED
 
 
 def _rejected(session: Session, kind: type[Sent], ids: SelectOfScalar[int]) -> list[Sent]:
-    unexpected = (kind.fate == DeliveryState.REJECTED, kind.outcome != OutcomeClass.DROP_EXPECTED)
+    unexpected = (kind.state == DeliveryState.REJECTED, kind.outcome != OutcomeClass.DROP_EXPECTED)
     return list(session.exec(select(kind).where(col(kind.id).in_(ids), *unexpected).order_by(col(kind.id))))
 
 
@@ -206,7 +206,7 @@ def release(session: Session, account: str) -> None:
     """Note that no delivery and no correction waits for a human any more."""
     kinds: tuple[type[OutboxRow], ...] = (Delivery, Adjustment)
     for kind in kinds:
-        held = (col(kind.account) == account, col(kind.fate) == DeliveryState.PENDING, col(kind.reason) == HELD)
+        held = (col(kind.account) == account, col(kind.state) == DeliveryState.PENDING, col(kind.reason) == HELD)
         session.exec(update(kind).where(*held).values(reason="due"))
 
 
@@ -216,7 +216,7 @@ def unanswered(session: Session, delivery: OutboxRow) -> list[datetime]:
     sent = select(Request.run, Request.sent_at).join(place, col(place.request) == col(Request.id))
     lost = sent.where(
         whose,
-        col(place.request) >= (delivery.doubtful_request or 0),
+        col(place.request) >= (delivery.in_doubt_request or 0),
         or_(col(Request.state).in_(UNANSWERED), col(place.outcome).in_(SAYING_NOTHING)),
     )
     return list(dict(session.exec(lost.order_by(col(Request.id))).all()).values())
@@ -240,9 +240,9 @@ def places_of(sent: OutboxRow) -> tuple[type[Attempt] | type[AdjustmentAttempt],
 
 def why(delivery: OutboxRow) -> str:
     """What is told of where a delivery stands; `WHY` for one that is in hand."""
-    if delivery.fate in SETTLED_BY_PLATFORM:
+    if delivery.state in SETTLED_BY_PLATFORM:
         return delivery.code or ""
-    if delivery.fate == DeliveryState.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
+    if delivery.state == DeliveryState.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
         return MAY_COUNT_TWICE
     return delivery.reason or ""
 

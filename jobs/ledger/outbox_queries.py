@@ -29,11 +29,11 @@ from jobs.rules.model import delivery_key
 
 _AT_ONCE = 1_000
 """Rows in memory at a time, where all are gone through."""
-TOLD_BY_OTHERS = "already_sent"
+SENT_ELSEWHERE = "already_sent"
 """The reason of a skipped delivery that a human says the platform has by other means; it never goes out."""
 WHY = case(
-    (col(Delivery.fate).in_(SETTLED_BY_PLATFORM), Delivery.code),
-    (and_(col(Delivery.fate) == DeliveryState.ACCEPTED, col(Delivery.may_count_twice)), MAY_COUNT_TWICE),
+    (col(Delivery.state).in_(SETTLED_BY_PLATFORM), Delivery.code),
+    (and_(col(Delivery.state) == DeliveryState.ACCEPTED, col(Delivery.may_count_twice)), MAY_COUNT_TWICE),
     else_=Delivery.reason,
 )
 """What is told of where a delivery stands: the platform's word, or ours."""
@@ -49,18 +49,18 @@ def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[st
     return found
 
 
-def tell_by_others(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
+def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
     """Have a delivery never go out, because the platform has it by other means; that is on record wherever it stood."""
-    delivery.counts_from = delivery.assumed_at = delivery.agreed_in = delivery.not_before = None
-    stood = DeliveryState(delivery.fate)
-    move(session, ledger, delivery, DeliveryState.SKIPPED, TOLD_BY_OTHERS, now=now)
+    delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
+    stood = DeliveryState(delivery.state)
+    move(session, ledger, delivery, DeliveryState.SKIPPED, SENT_ELSEWHERE, now=now)
     if stood is DeliveryState.SKIPPED:
-        session.add(record_move(ledger, delivery, stood, stood, TOLD_BY_OTHERS, now=now))
+        session.add(record_move(ledger, delivery, stood, stood, SENT_ELSEWHERE, now=now))
 
 
-def is_told_by_others(delivery: Delivery) -> bool:
+def is_sent_elsewhere(delivery: Delivery) -> bool:
     """Whether a human has said that the platform has it by other means."""
-    return delivery.fate == DeliveryState.SKIPPED and delivery.reason == TOLD_BY_OTHERS
+    return delivery.state == DeliveryState.SKIPPED and delivery.reason == SENT_ELSEWHERE
 
 
 def due(
@@ -71,18 +71,18 @@ def due(
     *,
     now: datetime,
     new_by: datetime | None,
-    agreed_in: int | None = None,
+    approved_in: int | None = None,
     after: Delivery | None = None,
     limit: int,
 ) -> list[Delivery]:
     """Pending deliveries whose time has come, oldest conversion first; those after one of them.
 
     Of what the surge guard counts, only what was due by `new_by` already; where that is None, nothing. With
-    `agreed_in` only what a human agreed to in that run.
+    `approved_in` only what a human agreed to in that run.
     """
     wanted = list(_due(account, destination, conversions, now))
-    if agreed_in is not None:
-        wanted.append(col(Delivery.agreed_in) == agreed_in)
+    if approved_in is not None:
+        wanted.append(col(Delivery.approved_in) == approved_in)
     place = (col(Delivery.at), col(Delivery.id))
     if after is not None:
         wanted.append(tuple_(*place) > (after.at, after.id))
@@ -117,7 +117,7 @@ def _due(
     return (
         col(Delivery.account) == account,
         col(Delivery.destination) == destination,
-        col(Delivery.fate) == DeliveryState.PENDING,
+        col(Delivery.state) == DeliveryState.PENDING,
         col(Delivery.conversion).in_(conversions),
         *time_has_come(Delivery, now),
         ~status_labels.waiting(col(Delivery.lead), account),
@@ -132,19 +132,19 @@ def _guarded() -> ColumnElement[bool]:
     went = exists().where(
         col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), went_out()
     )
-    return and_(~went, col(Delivery.agreed_in).is_(None))
+    return and_(~went, col(Delivery.approved_in).is_(None))
 
 
 def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str]]:
-    """How many deliveries stand where: conversion, destination, fate, and its reason or the platform's code."""
-    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
+    """How many deliveries stand where: conversion, destination, state, and its reason or the platform's code."""
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
         sqlalchemy.select(*place, WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, WHY)
     )
     counts: Counter[tuple[str, str, str, str]] = Counter()
-    for conversion, destination, fate, reason, count in rows:
-        counts[conversion, destination, fate, (reason or "").partition(":")[0]] += count
+    for conversion, destination, state, reason, count in rows:
+        counts[conversion, destination, state, (reason or "").partition(":")[0]] += count
     return counts
 
 
@@ -154,19 +154,19 @@ def put_off_again(session: Session, ledger: Ledger) -> list[str]:
     One that it put off when asked for its outcome may be on its way again already.
     """
     was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
-    late = func.max(case((col(Transition.from_fate) == DeliveryState.SUBMITTED, 1), else_=0))
+    late = func.max(case((col(Transition.from_state) == DeliveryState.SUBMITTED, 1), else_=0))
     # From tonight's moves to their deliveries: by the account all that waits would be gone through move by move.
     tonight = (
         select(Transition.delivery, late.label("late"))
         .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.cause))
-        .where(Transition.run == ledger.run, Transition.to_fate == DeliveryState.PENDING, was_put_off)
+        .where(Transition.run == ledger.run, Transition.to_state == DeliveryState.PENDING, was_put_off)
         .group_by(col(Transition.delivery))
         .subquery()
     )
     runs = _runs().where(Attempt.delivery == Delivery.id, was_put_off).scalar_subquery()
     here = or_(
-        col(Delivery.fate) == DeliveryState.PENDING,
-        and_(col(Delivery.fate) == DeliveryState.SUBMITTED, tonight.c.late == 1),
+        col(Delivery.state) == DeliveryState.PENDING,
+        and_(col(Delivery.state) == DeliveryState.SUBMITTED, tonight.c.late == 1),
     )
     return list(
         session.exec(
@@ -290,7 +290,7 @@ def hold_adjustments(session: Session, account: str, destination: str, *, now: d
 def look_at_closed(session: Session, account: str, *, now: datetime) -> None:
     """Have leads looked at whose corrections wait, and whose time for them is over."""
     closed = select(Adjustment.lead).where(
-        Adjustment.account == account, col(Adjustment.fate).in_(OPEN), col(Adjustment.expires_at) < now
+        Adjustment.account == account, col(Adjustment.state).in_(OPEN), col(Adjustment.expires_at) < now
     )
     session.exec(
         update(LeadRow)
@@ -307,7 +307,7 @@ def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[i
             Adjustment.account == account,
             col(Adjustment.lead).in_(ids),
             Adjustment.kind == AdjustmentKind.RETRACTION,
-            Adjustment.fate == DeliveryState.ACCEPTED,
+            Adjustment.state == DeliveryState.ACCEPTED,
         )
     )
     return {row.delivery: row.at for row in rows}
@@ -328,7 +328,7 @@ def _due_adjustment(account: str, destination: str, now: datetime) -> tuple[Colu
     return (
         col(Adjustment.account) == account,
         col(Adjustment.destination) == destination,
-        col(Adjustment.fate) == DeliveryState.PENDING,
+        col(Adjustment.state) == DeliveryState.PENDING,
         *time_has_come(Adjustment, now),
     )
 

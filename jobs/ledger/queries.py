@@ -47,7 +47,7 @@ class StateCount:
 
     conversion: str
     destination: str
-    fate: DeliveryState
+    state: DeliveryState
     reason: str
     """The rules' code or the platform's, without a detail; `due` for what goes out next."""
     count: int
@@ -66,11 +66,11 @@ class DeliveryStanding:
     lead: str
     conversion: str
     destination: str
-    fate: DeliveryState
+    state: DeliveryState
     reason: str
     """As a tally has it."""
     since: datetime
-    """When it came to its fate; its reason may have become another one meanwhile."""
+    """When it came to its state; its reason may have become another one meanwhile."""
     is_correction: bool
     held_for: str | None = None
     """What it was held for until its time ran out, by code."""
@@ -98,51 +98,51 @@ class RequestOfDelivery:
 
 
 def tallies(
-    session: Session, account: str, *, now: datetime, run: int | None = None, agreed_in: int | None = None
+    session: Session, account: str, *, now: datetime, run: int | None = None, approved_in: int | None = None
 ) -> tuple[StateCount, ...]:
     """Where deliveries stand, all of them, those that moved in a run, or those a human agreed to in one.
 
-    Ordered by conversion and fate.
+    Ordered by conversion and state.
     """
     mine = [col(Delivery.account) == account]
     if run is not None:
         # The run is of one account already, and by that all its deliveries would be gone through, move by move.
         mine = [col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))]
-    if agreed_in is not None:
-        mine.append(col(Delivery.agreed_in) == agreed_in)
+    if approved_in is not None:
+        mine.append(col(Delivery.approved_in) == approved_in)
     return ordered([*_settled_tallies(session, mine), *_pending_tallies(session, mine, now)])
 
 
 def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
-    """By conversion and destination, then as fates follow one another, the most frequent reason first."""
+    """By conversion and destination, then as states follow one another, the most frequent reason first."""
     order = list(DeliveryState)
     place = operator.attrgetter("conversion", "destination")
 
     def key(each: StateCount) -> tuple[str | int, ...]:
-        return (*place(each), order.index(each.fate), -each.count, each.reason, each.held_for or "")
+        return (*place(each), order.index(each.state), -each.count, each.reason, each.held_for or "")
 
     return tuple(sorted(found, key=key))
 
 
 def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[StateCount]:
-    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.fate))
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # A value is text with two decimals, so that it adds up exactly.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
         sqlalchemy.select(*place, WHY, col(Delivery.held_for), func.count(), cents)
-        .where(*mine, col(Delivery.fate) != DeliveryState.PENDING)
+        .where(*mine, col(Delivery.state) != DeliveryState.PENDING)
         .group_by(*place, WHY, col(Delivery.held_for))
     )
     counts: Counter[tuple[str, str, str, str, str | None]] = Counter()
     worth: Counter[tuple[str, str, str, str, str | None]] = Counter()
-    for conversion, destination, fate, reason, held_for, count, sum_of_cents in rows:
-        key = (conversion, destination, fate, (reason or "").partition(":")[0], held_for)
+    for conversion, destination, state, reason, held_for, count, sum_of_cents in rows:
+        key = (conversion, destination, state, (reason or "").partition(":")[0], held_for)
         counts[key] += count
         worth[key] += sum_of_cents or 0
     return [
-        StateCount(conversion, destination, DeliveryState(fate), reason, count, worth[key] * _CENTS, held_for=held_for)
+        StateCount(conversion, destination, DeliveryState(state), reason, count, worth[key] * _CENTS, held_for=held_for)
         for key, count in counts.items()
-        for conversion, destination, fate, reason, held_for in [key]
+        for conversion, destination, state, reason, held_for in [key]
     ]
 
 
@@ -152,7 +152,7 @@ def _pending_tallies(
     counts: Counter[tuple[str, str, str]] = Counter()
     worth: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     first: dict[tuple[str, str, str], datetime] = {}
-    pending = select(Delivery).where(*mine, Delivery.fate == DeliveryState.PENDING)
+    pending = select(Delivery).where(*mine, Delivery.state == DeliveryState.PENDING)
     for row in session.exec(pending.execution_options(yield_per=_AT_ONCE)):
         key, due_at = (row.conversion, row.destination, reason_told(row, now)), due_time(row)
         counts[key] += 1
@@ -166,13 +166,13 @@ def _pending_tallies(
 
 
 def stands(
-    session: Session, account: str, fates: Collection[DeliveryState], *, now: datetime
+    session: Session, account: str, states: Collection[DeliveryState], *, now: datetime
 ) -> Iterator[DeliveryStanding]:
-    """Every delivery at one of these fates, then every correction at one, each kind's last to come there first."""
+    """Every delivery at one of these states, then every correction at one, each kind's last to come there first."""
     deliveries = select(func.max(Transition.at)).where(Transition.delivery == Delivery.id)
-    yield from _stands(session, account, Delivery, deliveries.scalar_subquery(), fates, now=now)
+    yield from _stands(session, account, Delivery, deliveries.scalar_subquery(), states, now=now)
     corrections = select(func.max(AdjustmentTransition.at)).where(AdjustmentTransition.adjustment == Adjustment.id)
-    yield from _stands(session, account, Adjustment, corrections.scalar_subquery(), fates, now=now)
+    yield from _stands(session, account, Adjustment, corrections.scalar_subquery(), states, now=now)
 
 
 def _stands(
@@ -180,13 +180,13 @@ def _stands(
     account: str,
     kind: type[Sent],
     since: sqlalchemy.ScalarSelect[datetime],
-    fates: Collection[DeliveryState],
+    states: Collection[DeliveryState],
     *,
     now: datetime,
 ) -> Iterator[DeliveryStanding]:
     rows = session.exec(
         select(kind, since)
-        .where(kind.account == account, col(kind.fate).in_(fates))
+        .where(kind.account == account, col(kind.state).in_(states))
         .order_by(since.desc(), col(kind.id))
         .execution_options(yield_per=_AT_ONCE)
     )
@@ -195,7 +195,7 @@ def _stands(
             row.lead,
             row.conversion,
             row.destination,
-            DeliveryState(row.fate),
+            DeliveryState(row.state),
             reason_told(row, now),
             at,
             is_correction=isinstance(row, Adjustment),
@@ -205,7 +205,7 @@ def _stands(
 
 def reason_told(row: OutboxRow, now: datetime) -> str:
     """Why something stands where it does, without a detail; `due` for what goes out next."""
-    if row.fate == DeliveryState.PENDING and row.reason != HELD:
+    if row.state == DeliveryState.PENDING and row.reason != HELD:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
             return "due"
@@ -281,7 +281,7 @@ def sent(session: Session, account: str) -> list[Delivery]:
     return list(
         session.exec(
             select(Delivery)
-            .where(Delivery.account == account, col(Delivery.fate).in_(settled))
+            .where(Delivery.account == account, col(Delivery.state).in_(settled))
             .order_by(col(Delivery.id))
         )
     )
@@ -302,21 +302,21 @@ _LONGEST_RUN = timedelta(days=2)
 def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
     """The conversions that qualified in a run since then; in order, with why they could not be sent."""
     rows = session.exec(
-        select(Transition.to_fate, Transition.cause, Delivery.conversion, Delivery.destination)
+        select(Transition.to_state, Transition.cause, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(
             Transition.run == run,
-            col(Transition.from_fate).is_(None),
-            Transition.to_fate != DeliveryState.SKIPPED,
+            col(Transition.from_state).is_(None),
+            Transition.to_state != DeliveryState.SKIPPED,
             # One that proved to be another platform's, or told by other means, never qualified here.
-            Delivery.fate != DeliveryState.SKIPPED,
+            Delivery.state != DeliveryState.SKIPPED,
             Transition.at >= since,
         )
         .order_by(col(Transition.id)),
         execution_options={"yield_per": _AT_ONCE},
     )
-    for fate, cause, conversion, destination in rows:
-        yield QualifiedConversion(conversion, destination, cause if fate in STOPPED else None)
+    for state, cause, conversion, destination in rows:
+        yield QualifiedConversion(conversion, destination, cause if state in STOPPED else None)
 
 
 def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
@@ -352,7 +352,7 @@ def entered(session: Session, account: str, conversions: Collection[str]) -> lis
         col(Delivery.account) == account,
         col(Delivery.lead) == col(LeadRow.id),
         col(Delivery.conversion).in_(conversions),
-        col(Delivery.fate) != DeliveryState.PENDING,
+        col(Delivery.state) != DeliveryState.PENDING,
     )
     rows = session.exec(
         select(LeadRow)
@@ -363,7 +363,7 @@ def entered(session: Session, account: str, conversions: Collection[str]) -> lis
     return [_sample(row) for row in rows]
 
 
-def amount_stands(session: Session, account: str, path: str) -> bool:
+def amount_exists(session: Session, account: str, path: str) -> bool:
     """Whether any lead has an amount at a path, read or not."""
     rows = session.exec(
         select(LeadRow.facts).where(

@@ -147,7 +147,7 @@ def first_sends(session: Session, account: str, destination: str, *, since: date
     What a human agreed to is left out: it says nothing of how much a night usually sends.
     """
     earlier = aliased(Attempt)
-    agreed = exists().where(col(Delivery.id) == col(Attempt.delivery), col(Delivery.agreed_in).is_not(None))
+    agreed = exists().where(col(Delivery.id) == col(Attempt.delivery), col(Delivery.approved_in).is_not(None))
     again = _went_before(col(Attempt.request), col(earlier.request), col(earlier.delivery) == col(Attempt.delivery))
     return _sends(session, account, destination, col(Attempt.request), ~agreed, ~again, since=since)
 

@@ -66,7 +66,7 @@ def codes(session: Session, account: str) -> list[str]:
 
 def _codes(session: Session, account: str, kind: type[Sent]) -> Iterator[str]:
     for code in session.exec(
-        select(kind.code).where(kind.account == account, kind.fate == DeliveryState.REJECTED).distinct()
+        select(kind.code).where(kind.account == account, kind.state == DeliveryState.REJECTED).distinct()
     ):
         if code is not None:
             yield code
@@ -83,11 +83,11 @@ def requeue(
 ) -> int:
     """Put back in the queue those of these that are still rejected and whose leads are among these; how many."""
     count = 0
-    for row in session.exec(select(kind).where(col(kind.id).in_(numbers), kind.fate == DeliveryState.REJECTED)):
+    for row in session.exec(select(kind).where(col(kind.id).in_(numbers), kind.state == DeliveryState.REJECTED)):
         if LeadId(row.lead) not in leads:
             continue
         if isinstance(row, Delivery):
-            row.agreed_in = ledger.run
+            row.approved_in = ledger.run
         outbox.move(session, ledger, row, DeliveryState.PENDING, AGAIN, now=now)
         lead = session.get_one(LeadRow, (row.account, row.lead))
         lead.to_plan = lead.to_correct = True
@@ -101,7 +101,7 @@ def _meant(
 ) -> list[ColumnElement[bool]]:
     meant = [
         col(kind.account) == account,
-        col(kind.fate) == DeliveryState.REJECTED,
+        col(kind.state) == DeliveryState.REJECTED,
         tuple_(col(kind.conversion), col(kind.destination)).in_(list(places)),
     ]
     if wanted.code is not None:
@@ -213,8 +213,8 @@ def skipped(
         .join(LeadRow, and_(col(LeadRow.account) == col(Delivery.account), col(LeadRow.id) == col(Delivery.lead)))
         .where(
             Delivery.account == account,
-            Delivery.fate == DeliveryState.SKIPPED,
-            Delivery.reason != outbox_queries.TOLD_BY_OTHERS,
+            Delivery.state == DeliveryState.SKIPPED,
+            Delivery.reason != outbox_queries.SENT_ELSEWHERE,
             ~col(Delivery.reason).startswith(ANOTHER_PLATFORM),
             *later,
             *_kind(asked),
@@ -232,25 +232,25 @@ def skipped(
 def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: BackfillRequest) -> None:
     """Have a delivery count that a human agreed to, and its lead judged again; it moves once that is done."""
     delivery.counts_from = min(delivery.counts_from or asked.start, asked.start)
-    delivery.agreed_in = ledger.run
+    delivery.approved_in = ledger.run
     session.add(delivery)
     lead = session.get_one(LeadRow, (delivery.account, delivery.lead))
     lead.to_plan = True
     session.add(lead)
 
 
-def agree_again(session: Session, ledger: Ledger, asked: BackfillRequest) -> None:
+def approve_again(session: Session, ledger: Ledger, asked: BackfillRequest) -> None:
     """Have what an earlier backfill of the same time left open go out with this one."""
     session.exec(
         update(Delivery)
         .where(
             col(Delivery.account) == ledger.account,
             col(Delivery.counts_from).is_not(None),
-            col(Delivery.fate).in_(OPEN),
+            col(Delivery.state).in_(OPEN),
             *_kind(asked),
             _within(Delivery.at, asked),
         )
-        .values(agreed_in=ledger.run)
+        .values(approved_in=ledger.run)
     )
 
 
@@ -258,7 +258,7 @@ def agreed(session: Session, ledger: Ledger) -> Iterator[Delivery]:
     """Every delivery that a human agreed to in this run."""
     yield from session.exec(
         select(Delivery)
-        .where(Delivery.account == ledger.account, Delivery.agreed_in == ledger.run)
+        .where(Delivery.account == ledger.account, Delivery.approved_in == ledger.run)
         .order_by(col(Delivery.id))
     )
 

@@ -143,7 +143,7 @@ class LeadRow(SQLModel, table=True):
     """The start of the last pull that asked for its own page, whatever came of it."""
     missing_since: datetime | None = None
     """When its own page was first found gone; None once it is seen again."""
-    gone_at: datetime | None = None
+    deleted_at: datetime | None = None
     """When it was found gone a second time, and so believed."""
     merged_into: str | None = None
     """The lead that stood on its own page when it was last not found; None where nothing did."""
@@ -168,14 +168,14 @@ class UnreadableLeadRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     reason: str
     seen_at: datetime
-    told_in: int | None = None
+    reported_in: int | None = None
     """The run that told of it."""
 
 
 class StatusLabel(SQLModel, table=True):
     """A status label that was ever seen."""
 
-    __tablename__ = "label"
+    __tablename__ = "status_label"
     account: str = Field(primary_key=True)
     label: str = Field(primary_key=True)
     """Normalised."""
@@ -185,9 +185,9 @@ class StatusLabel(SQLModel, table=True):
     """When first."""
     settled: bool = False
     """Whether a complete reading could tell that it is a status of its own, or a new name for one."""
-    told: int = 0
+    reported: int = 0
     """With how many click ids on its leads it was last told of, where the settings do not name it."""
-    told_in: int | None = None
+    reported_in: int | None = None
     """The run that told."""
 
 
@@ -206,7 +206,7 @@ class LabelMove(SQLModel, table=True):
 class StatusRename(SQLModel, table=True):
     """A status that was renamed in Oplead."""
 
-    __tablename__ = "relabel"
+    __tablename__ = "status_rename"
     account: str = Field(primary_key=True)
     before: str = Field(primary_key=True)
     after: str = Field(primary_key=True)
@@ -275,7 +275,7 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("account", "lead", "conversion", "destination", "occurrence"),
         UniqueConstraint("account", "key"),
         _of_lead(),
-        Index(None, "account", "fate", "destination", "at"),
+        Index(None, "account", "state", "destination", "at"),
     )
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -284,7 +284,7 @@ class Delivery(SQLModel, table=True):
     destination: str
     occurrence: int
     key: str
-    fate: str
+    state: str
     reason: str | None = None
     held_for: str | None = None
     """Of an expired one: by code, what it was held for until its time ran out, or would have been; None for nothing."""
@@ -309,9 +309,9 @@ class Delivery(SQLModel, table=True):
     event: bytes | None = None
     """The encoded event, only while it is in flight, submitted or in doubt."""
     event_sha256: str | None = None
-    doubtful_since: datetime | None = None
+    in_doubt_since: datetime | None = None
     """When an answer about these bytes was first lost; until settled they stay as they are."""
-    doubtful_request: int | None = Field(default=None, foreign_key="request.id")
+    in_doubt_request: int | None = Field(default=None, foreign_key="request.id")
     """The request whose answer that was."""
     may_count_twice: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """Sent again after a lost answer, to a platform that may count one key twice."""
@@ -321,7 +321,7 @@ class Delivery(SQLModel, table=True):
     """From when its changes count, where a human has it sent though it stood before its conversion's start."""
     assumed_at: datetime | None = None
     """The time a human has taken for that of an undated change."""
-    agreed_in: int | None = None
+    approved_in: int | None = None
     """The run in which a human agreed that it goes out; no surge guard holds it since."""
     code: str | None = None
     """The platform's word on a settled delivery."""
@@ -331,11 +331,12 @@ class Delivery(SQLModel, table=True):
 class DedupKey(SQLModel, table=True):
     """What a delivery is known again by, where its conversion counts once per click or person."""
 
-    __table_args__ = (_of_lead(), Index(None, "account", "lead", "conversion", "destination", "mark"))
+    __tablename__ = "dedup_key"
+    __table_args__ = (_of_lead(), Index(None, "account", "lead", "conversion", "destination", "dedup_key"))
     account: str = Field(primary_key=True)
     conversion: str = Field(primary_key=True)
     destination: str = Field(primary_key=True)
-    mark: str = Field(primary_key=True)
+    dedup_key: str = Field(primary_key=True)
     """SHA-256 over a kind and a value: a click id, or contact data already hashed."""
     lead: str = Field(primary_key=True)
     at: datetime
@@ -381,20 +382,21 @@ class Transition(SQLModel, table=True):
     delivery: int = Field(foreign_key="delivery.id", index=True)
     run: int = Field(foreign_key="run.id", index=True)
     at: datetime
-    from_fate: str | None = None
-    to_fate: str
+    from_state: str | None = None
+    to_state: str
     cause: str
 
 
 class IncidentRow(SQLModel, table=True):
     """A cause for which a human is needed, from the night it was first found to the one it had cleared by."""
 
+    __tablename__ = "incident"
     account: str = Field(primary_key=True)
     cause: str = Field(primary_key=True)
     title: str
     text: str
     first_seen_at: datetime
-    told_at: datetime | None = None
+    notified_at: datetime | None = None
     """When the first address took it; None while nobody has."""
     cleared_at: datetime | None = None
     undelivered: str = "[]"
@@ -411,7 +413,7 @@ class Adjustment(SQLModel, table=True):
         UniqueConstraint("delivery", "number"),
         _of_lead(),
         Index(None, "account", "lead"),
-        Index(None, "account", "fate", "destination", "at"),
+        Index(None, "account", "state", "destination", "at"),
     )
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -437,8 +439,8 @@ class Adjustment(SQLModel, table=True):
     owner: str
     action: str
     source: str
-    fate: str
-    """The fates of deliveries, and their table."""
+    state: str
+    """The states of deliveries, and their table."""
     reason: str | None = None
     not_before: datetime | None = None
     deferred_until: datetime | None = None
@@ -447,8 +449,8 @@ class Adjustment(SQLModel, table=True):
     event: bytes | None = None
     """Its bytes, only while it is in flight, submitted or in doubt."""
     event_sha256: str | None = None
-    doubtful_since: datetime | None = None
-    doubtful_request: int | None = Field(default=None, foreign_key="request.id")
+    in_doubt_since: datetime | None = None
+    in_doubt_request: int | None = Field(default=None, foreign_key="request.id")
     code: str | None = None
     outcome: str | None = None
 
@@ -473,12 +475,12 @@ class AdjustmentTransition(SQLModel, table=True):
     adjustment: int = Field(foreign_key="adjustment.id", index=True)
     run: int = Field(foreign_key="run.id", index=True)
     at: datetime
-    from_fate: str | None = None
-    to_fate: str
+    from_state: str | None = None
+    to_state: str
     cause: str
 
 
 OutboxRow = Delivery | Adjustment
-"""What goes out in requests, and moves along the table of fates."""
+"""What goes out in requests, and moves along the table of states."""
 Place = Attempt | AdjustmentAttempt
 """Where one of them stood in one request."""

@@ -99,7 +99,7 @@ def ids_on_record(session: Session, account: str) -> set[str]:
 
 def renamed(session: Session, account: str) -> dict[str, str]:
     """What each renamed status is called now, however often it was renamed."""
-    steps = {row.before: row.after for row in labels_seen.relabels(session, account)}
+    steps = {row.before: row.after for row in labels_seen.renames_found(session, account)}
     found = {}
     for first in steps:
         last, passed = first, {first}

@@ -58,7 +58,7 @@ def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_
     only a complete reading tells. The same goes for one that shows the new name of a status that was renamed.
     """
     fresh = _note_labels(session, account, readings, seen_at)
-    renames = relabels(session, account)
+    renames = renames_found(session, account)
     ids = [reading.lead.id for reading in readings]
     rows = session.exec(select(LeadRow.id, LeadRow.label).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
     on_record = {lead: label or "" for lead, label in rows}
@@ -112,7 +112,7 @@ def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datet
         if session.get(StatusRename, (account, found.before, found.after)) is None:
             _note_relabel(session, ledger, LabelChange(found.before, found.after), found.leads)
     session.flush()
-    for relabel in relabels(session, account):
+    for relabel in renames_found(session, account):
         if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
             _rename_entries(session, account, LabelChange(relabel.before, relabel.after))
     settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(verdict.undecided))
@@ -163,7 +163,7 @@ def settle_merges(
 def _is_borne(session: Session, account: str, label: str) -> bool:
     """Whether a lead has a label that is still there."""
     having = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label)
-    return session.exec(having.where(col(LeadRow.gone_at).is_(None)).limit(1)).first() is not None
+    return session.exec(having.where(col(LeadRow.deleted_at).is_(None)).limit(1)).first() is not None
 
 
 def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
@@ -174,20 +174,20 @@ def hold_merges(session: Session, account: str, meanings: Meanings, *, since: da
         session.add(row)
 
 
-def relabels(session: Session, account: str, *, run: int | None = None) -> list[StatusRename]:
+def renames_found(session: Session, account: str, *, run: int | None = None) -> list[StatusRename]:
     """Statuses that were renamed, all of them or those one run found; in the order of their old names."""
     of_account = (StatusRename.account == account, ~col(StatusRename.void))
     wanted = select(StatusRename).where(*of_account).order_by(col(StatusRename.before), col(StatusRename.after))
     return list(session.exec(wanted if run is None else wanted.where(StatusRename.run == run)))
 
 
-def heed(session: Session, account: str, meanings: Meanings) -> bool:
+def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
     """Take back what was found renamed and is two statuses by the settings; whether that was so of any.
 
     Whoever names both labels in different places overrules what a reading concluded: the entries into the new label
     are true changes, as they were found.
     """
-    found = relabels(session, account)
+    found = renames_found(session, account)
     overruled = [row for row in found if are_two(LabelChange(row.before, row.after), meanings)]
     for row in overruled:
         row.void = True
@@ -197,21 +197,21 @@ def heed(session: Session, account: str, meanings: Meanings) -> bool:
     return bool(overruled)
 
 
-def written(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
+def as_oplead_writes(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
     """A label as Oplead writes it; where that is not known, as it is told here, or as it is compared."""
     row = session.get(StatusLabel, (account, label))
     return (row.written if row else None) or else_as or label
 
 
-def tell(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
+def take_unreported(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
     """Which of these labels a human has not been told of, or of fewer leads with a click id; from now on told."""
     rows = session.exec(
         select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(with_click))
     )
     new = set()
     for row in rows:
-        if row.told_in == run or with_click[row.label] > row.told:
-            row.told, row.told_in = with_click[row.label], run
+        if row.reported_in == run or with_click[row.label] > row.reported:
+            row.reported, row.reported_in = with_click[row.label], run
             session.add(row)
             new.add(row.label)
     return new

@@ -17,13 +17,13 @@ from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
     WantedAdjustment,
-    fate_of,
     no_more_of,
+    state_of,
     tells_of_person,
-    wanted,
+    wanted_adjustment,
 )
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.model import LEAD_GONE, LeadFacts, Route
+from jobs.rules.model import LEAD_DELETED, LeadFacts, Route
 from jobs.settings.compile import Rulebook
 
 LEADS_AT_ONCE = 200
@@ -32,7 +32,7 @@ AFTER = timedelta(seconds=1)
 """A correction is at least so much later than what it corrects: platforms count whole seconds."""
 
 
-def correct(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
+def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
     """Bring the corrections in line with what became of each lead that was judged, or answered about, since."""
     with ledger.writing() as session:
         outbox_queries.look_at_closed(session, ledger.account, now=now)
@@ -47,18 +47,18 @@ def correct(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
             correcting = _Correcting(session, ledger, book, renamed, now)
             for lead in ids:
                 for delivery in sent.get(lead, []):
-                    if delivery.fate == DeliveryState.ACCEPTED:
+                    if delivery.state == DeliveryState.ACCEPTED:
                         correcting.look_at(facts[lead], delivery, made.get(outbox.number(delivery), []))
             leads.corrected(session, ledger.account, ids)
         looking = bool(ids)
 
 
-def told(delivery: Delivery, made: Sequence[Adjustment]) -> SentConversion:
+def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConversion:
     """What a platform holds of an accepted delivery, after the corrections that it has taken."""
     worth = None if delivery.value is None else Decimal(delivery.value)
     taken_back = retracted = False
     for each in made:
-        if each.fate not in (DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED):
+        if each.state not in (DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED):
             continue
         taken_back = each.cause == AdjustmentCause.UNDONE
         retracted = retracted or each.kind == AdjustmentKind.RETRACTION
@@ -90,22 +90,22 @@ class _Correcting:
         """Bring the corrections of one accepted delivery in line."""
         route = self.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
-        if last is not None and last.fate in outbox_queries.UNSETTLED - OPEN:
-            if route is not None and last.fate == DeliveryState.IN_DOUBT:
+        if last is not None and last.state in outbox_queries.UNSETTLED - OPEN:
+            if route is not None and last.state == DeliveryState.IN_DOUBT:
                 self._give_up(last, lead, route)
             return
         if route is None:
-            if last is not None and last.fate in OPEN:
+            if last is not None and last.state in OPEN:
                 self._move(last, DeliveryState.WITHHELD, "not_configured")
             return
         if lead.stale:
             # What was read under older settings decides nothing.
             return
-        want = wanted(route, lead, told(delivery, made), renamed=self.renamed, now=self.now)
-        if lead.gone and want is not None and tells_of_person(route.limits, want.transport):
-            if last is not None and last.fate in OPEN:
-                self._move(last, DeliveryState.CANCELLED, LEAD_GONE)
-        elif last is not None and last.fate in OPEN:
+        want = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
+        if lead.deleted and want is not None and tells_of_person(route.limits, want.transport):
+            if last is not None and last.state in OPEN:
+                self._move(last, DeliveryState.CANCELLED, LEAD_DELETED)
+        elif last is not None and last.state in OPEN:
             self._follow(last, want, route, delivery, made[:-1])
         elif want is not None:
             self._begin(want, route, delivery, made)
@@ -133,8 +133,8 @@ class _Correcting:
 
     def _begin(self, want: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         last = made[-1] if made else None
-        if last is not None and _is_same(last, want) and last.fate != DeliveryState.CANCELLED:
-            if last.fate == DeliveryState.SKIPPED and want.hopeless is None:
+        if last is not None and _is_same(last, want) and last.state != DeliveryState.CANCELLED:
+            if last.state == DeliveryState.SKIPPED and want.ruled_out_by is None:
                 # The settings know a way by now.
                 _describe(last, want, route, delivery, made[:-1])
                 self._put(last, want)
@@ -154,19 +154,19 @@ class _Correcting:
             owner=delivery.owner or "",
             action=delivery.action or "",
             source=delivery.source or "",
-            fate="",
+            state="",
         )
         _describe(begun, want, route, delivery, made)
         self._put(begun, want)
 
     def _put(self, row: Adjustment, want: WantedAdjustment) -> None:
-        if want.hopeless is None:
+        if want.ruled_out_by is None:
             self._move(row, DeliveryState.PENDING, "due" if want.until is None else MAY_COME_BACK)
             return
-        fate = fate_of(want.hopeless)
+        state = state_of(want.ruled_out_by)
         # What never waited is kept only so that it can be explained.
-        never_waited = fate is DeliveryState.WITHHELD and row.fate not in OPEN
-        self._move(row, DeliveryState.SKIPPED if never_waited else fate, want.hopeless)
+        never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
+        self._move(row, DeliveryState.SKIPPED if never_waited else state, want.ruled_out_by)
 
     def _move(self, row: Adjustment, to: DeliveryState, cause: str) -> None:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)

@@ -9,12 +9,12 @@ from jobs.ledger import deduplication
 from jobs.ledger.deduplication import DedupClaims
 from jobs.ledger.schema import Delivery
 from jobs.rules.decision import Decision, Send, Wait
-from jobs.rules.deduplication import Claim, Rank, marks
+from jobs.rules.deduplication import Claim, Rank, dedup_keys
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, LeadFacts, Route
 
 Verdict = Callable[[Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision, DeliveryState | None]]
-"""The decision on a route for a lead, and the fate it puts the delivery in, given all the lead's deliveries."""
+"""The decision on a route for a lead, and the state it puts the delivery in, given all the lead's deliveries."""
 
 
 class DuplicateLeads:
@@ -59,16 +59,16 @@ def _claims(
     """The lead's conversion on a route, where it counts already or could from tonight on."""
     # The last occurrence: of one that was taken back, nothing counts any more.
     delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == _place(route)), None)
-    decision, fate = verdict(route, lead, delivery, existing)
+    decision, state = verdict(route, lead, delivery, existing)
     rank = deduplication.rank(delivery)
     if delivery is not None and delivery.at is not None and rank is Rank.SENT:
         at = delivery.at
-    elif fate is DeliveryState.PENDING and isinstance(decision, Send | Wait):
+    elif state is DeliveryState.PENDING and isinstance(decision, Send | Wait):
         at = decision.entry.at
     else:
         return
-    on_record = frozenset() if delivery is None or rank is Rank.ASKS else deduplication.marks_of(session, delivery)
-    yield Claim(lead.id, at, marks(route, lead, at) | on_record, rank)
+    on_record = frozenset() if delivery is None or rank is Rank.ASKS else deduplication.dedup_keys_of(session, delivery)
+    yield Claim(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
 
 
 def _place(route: Route) -> tuple[str, str]:

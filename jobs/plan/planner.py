@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
 from jobs.alerts.detectors import FEWEST_LEADS
 from jobs.cancellation import go_on
@@ -31,25 +31,29 @@ from jobs.rules.decision import (
     reason_of,
     reconcile,
 )
-from jobs.rules.deduplication import give_way, marks
+from jobs.rules.deduplication import dedup_keys, yield_to
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
 from jobs.rules.eligibility import is_alternative, is_other_way
-from jobs.rules.model import LEAD_GONE, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
+from jobs.rules.model import LEAD_DELETED, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
 from jobs.rules.stage_entry import first_entry
 from jobs.settings.compile import Rulebook, Sinks
 
 
-def doubting(session: Session, book: Rulebook) -> Rulebook:
+def hold_missing_values(session: Session, book: Rulebook) -> Rulebook:
     """The same rules, by which nothing goes out for want of an amount that no lead has where the settings look for it.
 
     Where only few leads have reached a conversion's stage, they may well have no amount yet.
     """
     paths = {route.field_value.path for route in book.routes if route.field_value is not None}
-    absent = {path for path in paths if not queries.amount_stands(session, book.account, path)}
-    return replace(book, routes=tuple(_doubting(session, route, absent) for route in book.routes)) if absent else book
+    absent = {path for path in paths if not queries.amount_exists(session, book.account, path)}
+    return (
+        replace(book, routes=tuple(_hold_missing_value(session, route, absent) for route in book.routes))
+        if absent
+        else book
+    )
 
 
-def _doubting(session: Session, route: Route, absent: set[str]) -> Route:
+def _hold_missing_value(session: Session, route: Route, absent: set[str]) -> Route:
     value, labels = route.field_value, None if route.on_creation else route.labels
     if value is None or value.path not in absent:
         return route
@@ -76,7 +80,7 @@ class Planned:
     leads: int = 0
     same_click: Counter[str] = field(default_factory=Counter)
     """How many conversions were taken up tonight whose click another lead's counts by too; told, not stopped."""
-    kept_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    filtered_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Conversion and destination of leads that reached the stage since it counts, and that `where` keeps out."""
 
 
@@ -92,7 +96,7 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
         if old is not None and old in on_record and new not in on_record:
             starts.rename(session, book.account, old=old, new=new)
     _refuse_renamed(session, book, unknown)
-    overruled = status_labels.heed(session, book.account, book.meanings)
+    overruled = status_labels.void_overruled(session, book.account, book.meanings)
     for route in book.routes:
         starts.keep(session, book.account, route, now=now)
     _adopt_digests(session, book, anew=overruled)
@@ -142,20 +146,20 @@ def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
     return changed
 
 
-def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, heed: Heed = go_on) -> Planned:
+def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, cancel_token: CancelToken = go_on) -> Planned:
     """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
     with ledger.reading() as session:
-        book = doubting(session, book)
-    with closing(DuplicateLeads(ledger.account, book.routes)) as rivals:
+        book = hold_missing_values(session, book)
+    with closing(DuplicateLeads(ledger.account, book.routes)) as duplicates:
         with ledger.writing() as session:
             leads.plan_closing(session, ledger.account, now=now)
             leads.plan_held_for(session, ledger.account, *MAY_BE_MENDED_ELSEWHERE)
-            planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, rivals)
+            planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, duplicates)
         with ledger.reading() as session:
-            planner.find_rivals(session)
+            planner.find_duplicates(session)
         planning = True
         while planning:
-            heed()
+            cancel_token()
             with ledger.writing() as session:
                 planning = planner.plan_some(session)
     with ledger.writing() as session:
@@ -188,16 +192,16 @@ class _Planner:
     sinks: Sinks
     starts: Mapping[tuple[str, str], Starts]
     now: datetime
-    rivals: DuplicateLeads
+    duplicates: DuplicateLeads
     done: Planned = field(default_factory=Planned)
     taken_back: Mapping[int, datetime] = field(default_factory=dict)
     """Deliveries that were retracted, and the time they were retracted for."""
     last: LeadId | None = None
     """The lead that was judged last: those that wait before it are not passed over again for every few."""
 
-    def find_rivals(self, session: Session) -> None:
+    def find_duplicates(self, session: Session) -> None:
         """Find out who of those to be judged must give way to another lead."""
-        self.rivals.find(session, self._to_plan(session), self._verdict)
+        self.duplicates.find(session, self._to_plan(session), self._verdict)
 
     def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
         """Every lead to be judged, some at a time."""
@@ -226,20 +230,20 @@ class _Planner:
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.book.routes:
             delivery = self._current(by_route.pop((route.conversion, route.destination), None), route)
-            decision, fate = self._verdict(route, lead, delivery, existing)
+            decision, state = self._verdict(route, lead, delivery, existing)
             if decision == NotConcerned("where_does_not_match") and lead.fresh:
-                self._count_kept_out(route, lead)
-            if fate is not None:
+                self._count_filtered_out(route, lead)
+            if state is not None:
                 delivery = delivery or begin(route, lead.id)
-                bring_in_line(session, self.ledger, delivery, route=route, decision=decision, fate=fate, now=self.now)
-            if route.once is not None and delivery is not None and delivery.at and delivery.fate in COUNTING:
-                deduplication.record(session, delivery, marks(route, lead, delivery.at))
+                bring_in_line(session, self.ledger, delivery, route=route, decision=decision, state=state, now=self.now)
+            if route.once is not None and delivery is not None and delivery.at and delivery.state in COUNTING:
+                deduplication.record(session, delivery, dedup_keys(route, lead, delivery.at))
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
 
     def _current(self, delivery: Delivery | None, route: Route) -> Delivery | None:
         """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
-        if delivery is None or delivery.fate != DeliveryState.ACCEPTED:
+        if delivery is None or delivery.state != DeliveryState.ACCEPTED:
             return delivery
         after = self.taken_back.get(outbox.number(delivery))
         if after is None:
@@ -249,36 +253,36 @@ class _Planner:
     def _verdict(
         self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
     ) -> tuple[Decision, DeliveryState | None]:
-        """The decision on one route, and the fate it puts its delivery in; None leaves things as they are."""
+        """The decision on one route, and the state it puts its delivery in; None leaves things as they are."""
         decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
-        rival = self.rivals.of(route, lead.id)
+        rival = self.duplicates.of(route, lead.id)
         if rival is not None and isinstance(decision, Send | Wait):
-            decision = give_way(decision, rival)
+            decision = yield_to(decision, rival)
         told = was_told(route, lead, existing, self.book.routes)
         is_new = delivery is None or delivery.id is None
         if _reached_before(delivery, decision) or (told and is_new):
             return decision, None
         if told:
-            decision = NotConcerned("told_elsewhere")
+            decision = NotConcerned("sent_elsewhere")
         standing = None if delivery is None or is_new else self._standing(delivery, decision, route, lead)
         return decision, reconcile(standing, decision)
 
-    def _count_kept_out(self, route: Route, lead: LeadFacts) -> None:
+    def _count_filtered_out(self, route: Route, lead: LeadFacts) -> None:
         start = self.starts[route.conversion, route.destination]
         entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
         if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
-            self.done.kept_out[route.conversion, route.destination] += 1
+            self.done.filtered_out[route.conversion, route.destination] += 1
 
     def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> DeliveryStatus:
         return DeliveryStatus(
-            fate=DeliveryState(delivery.fate),
+            state=DeliveryState(delivery.state),
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
-            mended=delivery.fate == DeliveryState.REJECTED and self._is_mended(delivery, decision, route, lead),
+            mended=delivery.state == DeliveryState.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
-            gone=lead.gone,
-            was_gone=delivery.fate == DeliveryState.CANCELLED and delivery.reason == LEAD_GONE,
+            deleted=lead.deleted,
+            was_deleted=delivery.state == DeliveryState.CANCELLED and delivery.reason == LEAD_DELETED,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
-            told_by_others=outbox_queries.is_told_by_others(delivery),
+            sent_elsewhere=outbox_queries.is_sent_elsewhere(delivery),
         )
 
     def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:
@@ -296,23 +300,23 @@ class _Planner:
 
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
-        if orphan.fate == DeliveryState.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
+        if orphan.state == DeliveryState.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
             outbox.move(session, self.ledger, orphan, DeliveryState.UNCONFIRMED, "consent withdrawn", now=self.now)
-        elif orphan.fate in OPEN:
-            fate, cause = (
-                (DeliveryState.CANCELLED, LEAD_GONE) if lead.gone else (DeliveryState.WITHHELD, "not_configured")
+        elif orphan.state in OPEN:
+            state, cause = (
+                (DeliveryState.CANCELLED, LEAD_DELETED) if lead.deleted else (DeliveryState.WITHHELD, "not_configured")
             )
             if orphan.expires_at is not None and orphan.expires_at < self.now:
                 orphan.held_for = _held_for(orphan, NotConcerned(cause))
-                fate, cause = DeliveryState.EXPIRED, "window_closed"
-            outbox.move(session, self.ledger, orphan, fate, cause, now=self.now)
+                state, cause = DeliveryState.EXPIRED, "window_closed"
+            outbox.move(session, self.ledger, orphan, state, cause, now=self.now)
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
     """Whether the conversion was skipped for an entry before this one, by a label its stage may have lost since."""
     if (
         delivery is None
-        or delivery.fate != DeliveryState.SKIPPED
+        or delivery.state != DeliveryState.SKIPPED
         or delivery.at is None
         or isinstance(decision, NotConcerned)
     ):
@@ -329,19 +333,19 @@ def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
     place = (route.conversion, route.target.owner, route.target.action)
     if any((row.conversion, row.owner, row.action) == place for row in sent):
         return True
-    told = {(row.destination, row.conversion): row.fate for row in existing if row.event_sha256}
+    told = {(row.destination, row.conversion): row.state for row in existing if row.event_sha256}
     return any(
         is_other_way(route, other)
-        or (is_alternative(route, other) and fate != DeliveryState.REJECTED and not meets(other, lead))
+        or (is_alternative(route, other) and state != DeliveryState.REJECTED and not meets(other, lead))
         for other in routes
-        if (fate := told.get((other.destination, other.conversion))) is not None
+        if (state := told.get((other.destination, other.conversion))) is not None
     )
 
 
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
     """The decision on one route, for the delivery that stands there or would."""
-    if lead.gone:
-        return NotConcerned(LEAD_GONE)
+    if lead.deleted:
+        return NotConcerned(LEAD_DELETED)
     if lead.stale:
         return NotConcerned("to_be_read_again")
     if lead.excluded:
@@ -356,7 +360,7 @@ def _entered_after(delivery: Delivery | None) -> datetime | None:
     """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     if delivery is None:
         return None
-    called_off = delivery.fate == DeliveryState.CANCELLED and delivery.reason != LEAD_GONE
+    called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
 
 
@@ -382,7 +386,7 @@ def begin(route: Route, lead: LeadId, *, occurrence: int = 1, entered_after: dat
         occurrence=occurrence,
         key=key_for(route, lead, occurrence),
         entered_after=entered_after,
-        fate="",
+        state="",
     )
 
 
@@ -393,13 +397,13 @@ def bring_in_line(
     *,
     route: Route,
     decision: Decision,
-    fate: DeliveryState,
+    state: DeliveryState,
     now: datetime,
 ) -> None:
     """Put a delivery where a decision wants it, with what the decision knows of it."""
-    if fate is DeliveryState.UNCONFIRMED:
+    if state is DeliveryState.UNCONFIRMED:
         # What was sent stays described as it was sent.
-        outbox.move(session, ledger, delivery, fate, "consent withdrawn", now=now)
+        outbox.move(session, ledger, delivery, state, "consent withdrawn", now=now)
         return
     if not isinstance(decision, NotConcerned):
         # What was called off and comes back goes on counting for its later entry alone.
@@ -412,18 +416,18 @@ def bring_in_line(
     if isinstance(decision, Send):
         _describe(delivery, decision)
     reason, detail = reason_of(decision), getattr(decision, "detail", None)
-    if fate is DeliveryState.EXPIRED:
+    if state is DeliveryState.EXPIRED:
         delivery.held_for, reason, detail = _held_for(delivery, decision), "window_closed", None
     cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if fate is DeliveryState.CANCELLED and reason not in (LEAD_GONE, UNDONE):
+    if state is DeliveryState.CANCELLED and reason not in (LEAD_DELETED, UNDONE):
         cause = "consent withdrawn"
-    outbox.move(session, ledger, delivery, fate, cause, now=now)
+    outbox.move(session, ledger, delivery, state, cause, now=now)
 
 
 def _held_for(delivery: Delivery, decision: Decision) -> str | None:
     """What a delivery that expires was held for until now; of one that was not held, what stands in its way now."""
-    if delivery.fate == DeliveryState.WITHHELD or (
-        delivery.fate == DeliveryState.PENDING and delivery.reason == outbox.HELD
+    if delivery.state == DeliveryState.WITHHELD or (
+        delivery.state == DeliveryState.PENDING and delivery.reason == outbox.HELD
     ):
         return (delivery.reason or "").partition(":")[0] or None
     return decision.held_for if isinstance(decision, Expire) else reason_of(decision)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from connectors.records import DestinationId
 from jobs.ledger import outbox, outbox_queries, requests
 from jobs.ledger.runs import Ledger
-from jobs.rules.adjustment import corrections_of
+from jobs.rules.adjustment import adjustments_of
 from jobs.settings.compile import Rulebook, Sinks
 
 NIGHTS = 28
@@ -31,11 +31,11 @@ class ExcessVolume:
     what: str = "conversions"
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """What a human is told of it, and how to agree."""
         return (
             f"{self.due} {self.what} are due and one night may send {self.allowed} (the largest of the last "
-            f"{NIGHTS} nights sent {self.largest}): they are held until someone agrees by `run --accept-surge`"
+            f"{NIGHTS} nights sent {self.largest}): they are held until someone agrees by `run --accept-volume`"
         )
 
 
@@ -116,6 +116,6 @@ def hold_excess_volume(
             nights = nights_before(sends, book.zone, now=now)
             too_many = excess_volume(new, nights, max_per_run=allowed, what="corrections")
             if too_many is not None:
-                found[corrections_of(destination)] = too_many
+                found[adjustments_of(destination)] = too_many
                 outbox_queries.hold_adjustments(session, ledger.account, destination, now=now)
     return found

@@ -23,7 +23,7 @@ class FetchedDetails:
 
     ids: list[LeadId] = field(default_factory=list)
     """Those that were asked for before time was up, in order."""
-    gone: list[LeadId] = field(default_factory=list)
+    deleted: list[LeadId] = field(default_factory=list)
     """Those of them that are not there any more."""
     as_asked: list[LeadId] = field(default_factory=list)
     """Those of them that were read, each on its own page."""
@@ -37,7 +37,7 @@ class DetailFetch:
 
     ledger: Ledger
     source: LeadSource
-    intake: Ingest
+    ingest: Ingest
     clock: Clock
     until: datetime
     """When time is up, by our clock."""
@@ -98,10 +98,10 @@ class DetailFetch:
             )
             # Each was as it is no earlier than the first was asked for, and no later than the last had come.
             when = ReadTimes(self.started, max(self.started, began + self.ahead), self.clock.now())
-            kept = self.intake.store(session, self.ledger.account, page, when)
+            kept = self.ingest.store(session, self.ledger.account, page, when)
             freshness.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
-        asked.gone.extend(lead for lead, one in found if one is None or lead in merged)
+        asked.deleted.extend(lead for lead, one in found if one is None or lead in merged)
         asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
         asked.merged.update(merged)
         self.count(page, kept)
@@ -144,15 +144,15 @@ def detect_deleted(
         candidates: who could have been asked for; those that were not are taken to be like those that were.
         now: the present.
     """
-    if not asked.gone:
+    if not asked.deleted:
         return DeletedLeads()
-    freshness.note_merged(session, account, asked.gone, asked.merged)
+    freshness.note_merged(session, account, asked.deleted, asked.merged)
     with_open = freshness.with_open_deliveries(session, account)
-    missing = len(with_open.intersection(asked.gone))
+    missing = len(with_open.intersection(asked.deleted))
     likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
     if likely >= MANY and likely > SHARE * len(with_open):
-        freshness.note_missing(session, account, asked.gone, now=now)
+        freshness.note_missing(session, account, asked.deleted, now=now)
         return DeletedLeads(suspicious=missing)
-    believed = freshness.believe_gone(session, account, asked.gone, missing_before=now - BELIEVED_AFTER, now=now)
-    freshness.note_missing(session, account, asked.gone, now=now)
+    believed = freshness.confirm_deleted(session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now)
+    freshness.note_missing(session, account, asked.deleted, now=now)
     return DeletedLeads(believed=believed)

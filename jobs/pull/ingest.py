@@ -65,7 +65,7 @@ class Ingest:
             leads.store_unreadable(session, account, unreadable, seen_at=when.served)
         unchanged_tests = leads.count_excluded(session, account, page.unchanged)
         unchanged_tests += freshness.count(session, account, page.unchanged)
-        back = sum(one.gone for one in known.values())
+        back = sum(one.deleted for one in known.values())
         return Ingested(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
 
     def _reading(

@@ -26,13 +26,13 @@ class ReadRange:
     what it does not send."""
 
 
-def reread(
+def read_range(
     ledger: Ledger,
     source: LeadSource,
-    intake: Ingest,
+    ingest: Ingest,
     clock: Clock,
     *,
-    reach: SyncWindow,
+    sync_window: SyncWindow,
     wish: ReadRange,
     done: Pulled,
 ) -> None:
@@ -43,9 +43,9 @@ def reread(
     Args:
         ledger: where they are kept.
         source: where they are read.
-        intake: what is wanted of them.
+        ingest: what is wanted of them.
         clock: for the time that is left.
-        reach: how to read, and for how long.
+        sync_window: how to read, and for how long.
         wish: what to read.
         done: counts what was read, also up to a failure; complete where all was.
 
@@ -53,14 +53,16 @@ def reread(
         Misconfigured: the source refuses us; the next reading starts over.
         Transient: the source kept failing; the next reading goes on there.
     """
-    until = clock.now() + reach.budget
+    until = clock.now() + sync_window.budget
     place = requeue.begin_reading(
         ledger, wish.reads_from, fresh_to=wish.reads_to if wish.fresh else None, now=clock.now()
     )
-    own_pages = DetailFetch(
-        ledger, source, intake, clock, until=until, count=done.count_own, started=clock.now(), afresh=wish.fresh
+    detail_pages = DetailFetch(
+        ledger, source, ingest, clock, until=until, count=done.count_details, started=clock.now(), afresh=wish.fresh
     )
-    reading = _Reading(ledger, source, intake, clock, own_pages, reach.style, until, wish, done, place.started_at)
+    reading = _Reading(
+        ledger, source, ingest, clock, detail_pages, sync_window.style, until, wish, done, place.started_at
+    )
     try:
         done.complete = reading.read_list(place.resume) and reading.read_known()
     except Misconfigured:
@@ -77,9 +79,9 @@ class _Reading:
 
     ledger: Ledger
     source: LeadSource
-    intake: Ingest
+    ingest: Ingest
     clock: Clock
-    own_pages: DetailFetch
+    detail_pages: DetailFetch
     style: SyncMode
     until: datetime
     wish: ReadRange
@@ -108,14 +110,14 @@ class _Reading:
             wanted = freshness.worth_reading(
                 session, self.ledger.account, since=self.wish.reads_from, before=self.began_at
             )
-        return len(self.own_pages.read(wanted).ids) == len(wanted)
+        return len(self.detail_pages.read(wanted).ids) == len(wanted)
 
     def _set_clock(self, page: LeadPage, *, first: bool) -> None:
         # By the source's own clock, as the night does.
         if page.served_at is not None:
-            self.own_pages.ahead = page.served_at - self.clock.now()
+            self.detail_pages.ahead = page.served_at - self.clock.now()
             if first:
-                self.own_pages.started = page.served_at
+                self.detail_pages.started = page.served_at
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         if self.style is SyncMode.DETAILS:
@@ -133,7 +135,7 @@ class _Reading:
 
         False where its leads could not all be read.
         """
-        started = self.own_pages.started
+        started = self.detail_pages.started
         listed = page
         if self.style is SyncMode.DETAILS:
             # To be listed is not to be observed.
@@ -143,11 +145,11 @@ class _Reading:
         with self.ledger.writing() as session:
             requeue.note_page(session, self.ledger, page.resume)
             when = ReadTimes(started, page.served_at or started, self.clock.now())
-            kept = self.intake.store(session, self.ledger.account, page, when)
+            kept = self.ingest.store(session, self.ledger.account, page, when)
         self.done.count(listed, kept, before=before)
         return True
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
             new = freshness.not_on_record(session, self.ledger.account, listed)
-        return len(self.own_pages.read(new).ids) == len(new)
+        return len(self.detail_pages.read(new).ids) == len(new)

@@ -41,17 +41,17 @@ class Pulled:
 
     pages: int = 0
     seen: int = 0
-    own_pages: int = 0
+    detail_pages: int = 0
     """Leads asked for one by one."""
     changed: int = 0
     unreadable: list[UnreadableLead] = field(default_factory=list)
     excluded: int = 0
     """Test leads among those seen, left out."""
-    gone: int = 0
+    deleted: int = 0
     """Leads that are not there any more, tonight believed for the first time."""
     back: int = 0
     """Leads that were taken for gone and are there again."""
-    no_own_pages: bool = False
+    no_detail_pages: bool = False
     """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
     suspicious: int = 0
     """Leads that are not there any more, too many to be believed."""
@@ -69,14 +69,14 @@ class Pulled:
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
-        gone = f"{_were(self.suspicious, 'is', 'are')} not there any more: does the key still see every lead?"
+        deleted = f"{_were(self.suspicious, 'is', 'are')} not there any more: does the key still see every lead?"
         spent = "the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
         return [
             sentence
             for count, sentence in (
-                (self.suspicious, gone),
+                (self.suspicious, deleted),
                 (self.unread, f"{_were(self.unread, 'was', 'were')} not read: {spent}"),
-                (self.no_own_pages, "leads that are listed have no page of their own: see oplead.lead_path"),
+                (self.no_detail_pages, "leads that are listed have no page of their own: see oplead.lead_path"),
             )
             if count
         ]
@@ -91,9 +91,9 @@ class Pulled:
         repeats = before is not None and there and not new
         self._count(replace(page, unreadable=()) if repeats else page, kept)
 
-    def count_own(self, page: LeadPage, kept: Ingested) -> None:
+    def count_details(self, page: LeadPage, kept: Ingested) -> None:
         """Add leads that were read by their own pages."""
-        self.own_pages += len(page.leads) + len(page.unchanged) + len(page.unreadable)
+        self.detail_pages += len(page.leads) + len(page.unchanged) + len(page.unreadable)
         self._count(page, kept)
 
     def _count(self, page: LeadPage, kept: Ingested) -> None:
@@ -124,10 +124,10 @@ class SyncWindow:
 def pull(
     ledger: Ledger,
     source: LeadSource,
-    intake: Ingest,
+    ingest: Ingest,
     clock: Clock,
     *,
-    reach: SyncWindow,
+    sync_window: SyncWindow,
     until: datetime,
     done: Pulled,
 ) -> None:
@@ -136,9 +136,9 @@ def pull(
     Args:
         ledger: where they are kept.
         source: where they are read.
-        intake: what is wanted of them.
+        ingest: what is wanted of them.
         clock: for the time that is left, and the start of the pull where the source does not tell its own.
-        reach: how far to read.
+        sync_window: how far to read.
         until: when the night's time is up.
         done: counts what was read, also up to a failure.
 
@@ -147,9 +147,9 @@ def pull(
         Transient: the source kept failing. What was read until then is kept; the next pull goes on there.
     """
     began = clock.now()
-    own_pages = DetailFetch(ledger, source, intake, clock, until=until, count=done.count_own, started=began)
-    pulling = _Pulling(ledger, source, intake, clock, own_pages, reach.style, until, done)
-    since, resume = _begin(ledger, style=reach.style, now=began)
+    detail_pages = DetailFetch(ledger, source, ingest, clock, until=until, count=done.count_details, started=began)
+    pulling = _Pulling(ledger, source, ingest, clock, detail_pages, sync_window.style, until, done)
+    since, resume = _begin(ledger, style=sync_window.style, now=began)
     try:
         if not pulling.read_list(since, resume):
             pulling.break_off()
@@ -161,10 +161,10 @@ def pull(
         pulling.break_off()
         _start_over(ledger)
         raise
-    began_at, is_whole = _finish(ledger, reach.overlap)
-    if reach.style is SyncMode.DETAILS:
+    began_at, is_whole = _finish(ledger, sync_window.overlap)
+    if sync_window.style is SyncMode.DETAILS:
         done.complete = pulling.read_known()
-        pulling.settle_labels_by_own_pages()
+        pulling.settle_labels_by_detail_pages()
     else:
         pulling.look_for_unlisted(began_at if is_whole else None)
         done.complete = True
@@ -177,9 +177,9 @@ class _Pulling:
 
     ledger: Ledger
     source: LeadSource
-    intake: Ingest
+    ingest: Ingest
     clock: Clock
-    own_pages: DetailFetch
+    detail_pages: DetailFetch
     style: SyncMode
     until: datetime
     done: Pulled
@@ -213,16 +213,16 @@ class _Pulling:
         # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
         if page.served_at is None:
             return
-        self.own_pages.ahead = page.served_at - self.clock.now()
+        self.detail_pages.ahead = page.served_at - self.clock.now()
         if first:
-            self.own_pages.started = page.served_at
+            self.detail_pages.started = page.served_at
 
     def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
         """Keep a page that follows another, and have the next pull go on after it.
 
         False where its new leads could not all be read.
         """
-        started = self.own_pages.started
+        started = self.detail_pages.started
         listed = page
         if self.style is SyncMode.DETAILS:
             # To be listed is not to be observed: how an unchanged lead is, its own page tells later tonight.
@@ -239,55 +239,56 @@ class _Pulling:
             place.moved = place.moved or page.moved
             session.add(place)
             when = ReadTimes(started, page.served_at or started, self.clock.now())
-            kept = self.intake.store(session, self.ledger.account, page, when)
+            kept = self.ingest.store(session, self.ledger.account, page, when)
         self.done.count(listed, kept, before=before)
         return True
 
     def _unchanged_tests(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """Test leads that stand in the list as when they were read; each is read weekly, for a list may say little."""
         entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
-        lately = self.own_pages.started - FULL_READ_EVERY
+        lately = self.detail_pages.started - FULL_READ_EVERY
         with self.ledger.reading() as session:
             return freshness.unchanged(session, self.ledger.account, entries, read_since=lately)
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
             new = freshness.not_on_record(session, self.ledger.account, listed)
-        asked = self.own_pages.read(new)
-        if len(asked.gone) == len(asked.ids) >= MANY:
+        asked = self.detail_pages.read(new)
+        if len(asked.deleted) == len(asked.ids) >= MANY:
             raise Misconfigured(
-                f"{len(asked.gone)} leads are listed whose own pages are none: see oplead.lead_path, oplead.fields.id"
+                f"{len(asked.deleted)} leads are listed but have no page of their own: "
+                "see oplead.lead_path, oplead.fields.id"
             )
         return len(asked.ids) == len(new)
 
     @property
     def _longest(self) -> timedelta:
         """How long after its creation or click something could still be sent of a lead."""
-        return max((route.remembered for route in self.intake.book.routes), default=timedelta())
+        return max((route.remembered for route in self.ingest.book.routes), default=timedelta())
 
     def read_known(self) -> bool:
         """Read the leads of which something could still be sent, the longest unread first; False where time is up.
 
         Where none stands on its own page and some show another lead, ids are read wrongly, and nothing is concluded.
         """
-        started = self.own_pages.started
+        started = self.detail_pages.started
         with self.ledger.reading() as session:
             wanted = freshness.worth_reading(
                 session, self.ledger.account, since=started - self._longest, before=started
             )
-        asked = self.own_pages.read(wanted)
+        asked = self.detail_pages.read(wanted)
         if asked.merged and not asked.as_asked:
-            self.done.no_own_pages = True
+            self.done.no_detail_pages = True
         else:
             self._conclude(asked, wanted)
         is_whole = len(asked.ids) == len(wanted)
-        if not is_whole and not self.done.own_pages:
+        if not is_whole and not self.done.detail_pages:
             self.done.unread = len(wanted)
         return is_whole
 
-    def settle_labels_by_own_pages(self) -> None:
+    def settle_labels_by_detail_pages(self) -> None:
         """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
-        started = self.own_pages.started
+        started = self.detail_pages.started
         with self.ledger.writing() as session:
             read_since = freshness.longest_unread(session, self.ledger.account, since=started - self._longest)
             since = started if self.done.complete else status_labels.newest_unsettled(session, self.ledger.account)
@@ -318,7 +319,7 @@ class _Pulling:
     @property
     def _meanings(self) -> Mapping[str, str]:
         """Where the settings put the labels they name."""
-        return self.intake.book.meanings
+        return self.ingest.book.meanings
 
     def look_for_unlisted(self, whole_since: datetime | None) -> None:
         """Ask for leads with open deliveries that the whole list did not show.
@@ -328,21 +329,21 @@ class _Pulling:
         """
         with self.ledger.reading() as session:
             unlisted = freshness.unlisted(session, self.ledger.account, since=whole_since)
-        asked = self.own_pages.read(unlisted[:ASKED_A_NIGHT])
-        if asked.gone and self._has_no_page_though_listed(unlisted):
-            self.done.no_own_pages = True
+        asked = self.detail_pages.read(unlisted[:ASKED_A_NIGHT])
+        if asked.deleted and self._has_no_page_though_listed(unlisted):
+            self.done.no_detail_pages = True
         else:
             self._conclude(asked, unlisted)
 
     def _has_no_page_though_listed(self, unlisted: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
             listed = freshness.lately_listed(session, self.ledger.account, but=unlisted)
-        return listed is not None and bool(self.own_pages.read([listed]).gone)
+        return listed is not None and bool(self.detail_pages.read([listed]).deleted)
 
     def _conclude(self, asked: FetchedDetails, candidates: Sequence[LeadId]) -> None:
         with self.ledger.writing() as session:
-            gone = detect_deleted(session, self.ledger.account, asked, candidates, now=self.clock.now())
-        self.done.gone, self.done.suspicious = gone.believed, gone.suspicious
+            deleted = detect_deleted(session, self.ledger.account, asked, candidates, now=self.clock.now())
+        self.done.deleted, self.done.suspicious = deleted.believed, deleted.suspicious
 
 
 def _start_over(ledger: Ledger) -> None:

@@ -10,8 +10,8 @@ from jobs.backfill import AgeGroup, AlreadySentResult, Picked
 from jobs.ledger.queries import StateCount
 from jobs.nightly import RunSummary
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
-from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_standing
-from jobs.reporting.run_report import heard, sent
+from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_states
+from jobs.reporting.run_report import answers_line, sent_line
 from jobs.reporting.wording import words_for
 from jobs.requeue import Chosen
 from jobs.rules.delivery_state import DeliveryState
@@ -27,7 +27,7 @@ class Preview:
     groups: tuple[AgeGroup, ...] = ()
     tallies: tuple[StateCount, ...] = ()
     picked: Picked | None = None
-    told: AlreadySentResult | None = None
+    already_sent: AlreadySentResult | None = None
     """What became of a file of what was told by other means, where one was given."""
 
     def sum_of(self, stand: str) -> int:
@@ -37,7 +37,7 @@ class Preview:
     @property
     def settled(self) -> int:
         """How many would never go out from now on."""
-        return self.told.settled if self.told else 0
+        return self.already_sent.settled if self.already_sent else 0
 
     @property
     def question(self) -> str | None:
@@ -58,8 +58,8 @@ def read_lines(summary: RunSummary) -> list[tuple[str, str]]:
     """What was read, a line each."""
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
-    if pulled.own_pages:
-        said += f", {number(pulled.own_pages)} one by one"
+    if pulled.detail_pages:
+        said += f", {number(pulled.detail_pages)} one by one"
     return [("read", said)]
 
 
@@ -110,14 +110,14 @@ def _undated(account: AccountHeading, preview: Preview) -> list[str]:
 
 
 def _told(preview: Preview) -> list[str]:
-    told = preview.told
+    told = preview.already_sent
     if told is None:
         return []
     said = [f"told by other means: {counted(told.settled, 'conversion')} never go out from now on"]
     if told.before:
         said.append(f"{number(told.before)} were settled before")
     if told.ours:
-        stands = ", ".join(f"{number(count)} {fate.replace('_', ' ')}" for fate, count in sorted(told.ours.items()))
+        stands = ", ".join(f"{number(count)} {state.replace('_', ' ')}" for state, count in sorted(told.ours.items()))
         said.append(f"stay as they are, for they went out by us or are over: {stands}")
     if told.nothing:
         said.append(f"{counted(told.nothing, 'line')}: the lead has no such conversion")
@@ -147,10 +147,10 @@ def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) ->
 def print_sent(console: Console, account: AccountHeading, summary: RunSummary, tallies: Sequence[StateCount]) -> None:
     """Print what was sent, where it stands, and what a human is needed for."""
     console.print()
-    console.print(facts([("sent", sent(summary)), ("heard", heard(summary))]))
+    console.print(facts([("sent", sent_line(summary)), ("heard", answers_line(summary))]))
     if tallies:
         console.print()
-        print_standing(console, account, tallies)
+        print_states(console, account, tallies)
         print_pointer(console, tallies)
     print_needs(console, summary)
 

@@ -17,7 +17,7 @@ from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict
 from connectors.text import counted, number
 from jobs.forecast import AnswersSeen, Forecast, ForecastLabel
 from jobs.reporting.console import AccountHeading, keep_whole, table
-from jobs.reporting.delivery_table import print_standing
+from jobs.reporting.delivery_table import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.settings import Settings
@@ -90,7 +90,7 @@ def forecast_findings(made: Forecast) -> Sequence[CheckFinding]:
     return [*found, *_unreadable(made), *_unknown_labels(made), *_nothing_goes(made)]
 
 
-def unmet_findings(found: Sequence[UnmatchedReference]) -> Sequence[CheckFinding]:
+def unmatched_findings(found: Sequence[UnmatchedReference]) -> Sequence[CheckFinding]:
     """What the settings name and none of these leads has, each at its place in the file."""
     return [
         CheckFinding(
@@ -116,7 +116,7 @@ def print_forecast(console: Console, account: AccountHeading, made: Forecast) ->
     latest = counted(made.leads, "lead")
     console.print(f"\n[bold]The latest {latest}, if all of their past counted[/bold]")
     if made.tallies:
-        print_standing(console, account, made.tallies)
+        print_states(console, account, made.tallies)
     else:
         console.print("None of them has reached a stage that counts.")
 
@@ -193,8 +193,8 @@ def _unknown_labels(made: Forecast) -> list[CheckFinding]:
 
 def _nothing_goes(made: Forecast) -> list[CheckFinding]:
     """An alarm where conversions qualify and not one of them could go out."""
-    held = [tally for tally in made.tallies if tally.fate is DeliveryState.WITHHELD]
-    if not held or any(tally.fate is DeliveryState.PENDING for tally in made.tallies):
+    held = [tally for tally in made.tallies if tally.state is DeliveryState.WITHHELD]
+    if not held or any(tally.state is DeliveryState.PENDING for tally in made.tallies):
         return []
     count = number(sum(tally.count for tally in held))
     said = f"{count} qualify and none could be sent"

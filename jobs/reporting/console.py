@@ -98,7 +98,7 @@ def duration(span: timedelta) -> str:
     return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
 
 
-_PLACE = ("conversion", "destination", "fate", "reason")
+_PLACE = ("conversion", "destination", "state", "reason")
 
 
 def line(value: object) -> str:
@@ -132,7 +132,7 @@ def as_plain(value: object) -> object:
 
 
 def _count(key: object, count: int) -> dict[str, object]:
-    """`{"conversion": …, "destination": …, "fate": …, "reason": …, "count": 3}`."""
+    """`{"conversion": …, "destination": …, "state": …, "reason": …, "count": 3}`."""
     named = dict(zip(_PLACE, map(as_plain, key), strict=False)) if isinstance(key, tuple) else {"what": as_plain(key)}
     return {**named, "count": count}
 

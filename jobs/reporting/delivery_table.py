@@ -12,16 +12,16 @@ from rich.table import Table
 from connectors.text import number
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, day_and_time, money, table
-from jobs.reporting.wording import FATES, NOTHING, REASONS, Words, code_of, stands_why, words_for, words_held_for
+from jobs.reporting.wording import NOTHING, REASONS, STATES, Words, code_of, stands_why, words_for, words_held_for
 from jobs.rules.delivery_state import DeliveryState
 
-_PLAIN = (FATES[DeliveryState.ACCEPTED], FATES[DeliveryState.SUBMITTED], REASONS["due"])
+_PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS["due"])
 """They say all there is to say in the table itself."""
 
 
-def print_standing(console: Console, account: AccountHeading, tallies: Sequence[StateCount]) -> None:
+def print_states(console: Console, account: AccountHeading, tallies: Sequence[StateCount]) -> None:
     """Print the table, then the reasons in it that anyone could act on or wonder about."""
-    console.print(standing_table(account, tallies))
+    console.print(states_table(account, tallies))
     reasons = explained_reasons(tallies)
     if reasons:
         console.print()
@@ -33,8 +33,8 @@ def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
     codes = dict.fromkeys(
         code
         for tally in tallies
-        if words_for(tally.fate, tally.reason) not in _PLAIN
-        for code in (code_of(tally.fate, tally.reason), tally.held_for)
+        if words_for(tally.state, tally.reason) not in _PLAIN
+        for code in (code_of(tally.state, tally.reason), tally.held_for)
         if code is not None
     )
     if codes:
@@ -42,14 +42,14 @@ def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
         console.print(f"Which leads: `oplead-sync status --reason CODE`, as {', '.join(codes)}", markup=False)
 
 
-def standing_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
+def states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
     """One row for deliveries that stand alike; what they are and where they go stands on the first rows only."""
     made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
         made.add_section()
         alike: dict[tuple[str, str], list[StateCount]] = {}
         for tally in found:
-            why = stands_why(tally.fate, tally.reason, tally.held_for)
+            why = stands_why(tally.state, tally.reason, tally.held_for)
             alike.setdefault((_stands(tally, account.zone), why), []).append(tally)
         names = [account.conversion(conversion), f"→ {destination}"]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
@@ -68,7 +68,7 @@ def explained_reasons(tallies: Sequence[StateCount]) -> list[Words]:
 def _words(tally: StateCount) -> list[Words]:
     """Those of its reason, and of what it was held for."""
     held_for = [] if tally.held_for is None else [words_held_for(tally.held_for)]
-    return [words_for(tally.fate, tally.reason), *held_for]
+    return [words_for(tally.state, tally.reason), *held_for]
 
 
 def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None = None) -> Table:
@@ -94,12 +94,12 @@ def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
 
 def _in_full(tally: StateCount) -> Words:
     """The words of its reason together with those of what it was held for."""
-    words = words_for(tally.fate, tally.reason)
+    words = words_for(tally.state, tally.reason)
     if tally.held_for is None:
         return words
     held = words_held_for(tally.held_for)
     return Words(
-        stands_why(tally.fate, tally.reason, tally.held_for),
+        stands_why(tally.state, tally.reason, tally.held_for),
         f"{words.means} Until then: {held.means}",
         f"Nothing to do for this lead. For those to come: {held.todo}",
     )
@@ -107,5 +107,5 @@ def _in_full(tally: StateCount) -> Words:
 
 def _stands(tally: StateCount, zone: ZoneInfo) -> str:
     if tally.due_at is None:
-        return FATES[tally.fate].short
+        return STATES[tally.state].short
     return f"waiting, first until {day_and_time(tally.due_at, zone)}"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.reporting.console import AccountHeading, day_and_time, facts, money, table
-from jobs.reporting.wording import FATES, NOTHING, REASONS, ZERO_MAY_BE_FINAL, Words, words_held_for
+from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words, words_held_for
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
 
@@ -67,7 +67,7 @@ class StateChange:
     """One move of a delivery."""
 
     at: datetime
-    fate: str
+    state: str
     cause: str
 
 
@@ -83,7 +83,7 @@ class AdjustmentReport:
     currency: str | None
     by: str
     """The transport that carries it."""
-    fate: str
+    state: str
     stands: str
     reason: str
     words: Words
@@ -99,7 +99,7 @@ class ConversionReport:
 
     conversion: str
     destination: str
-    fate: str | None
+    state: str | None
     """None where there is no such delivery: the rules were asked just now."""
     stands: str
     reason: str
@@ -134,7 +134,7 @@ class Explanation:
     seen_at: datetime
     missing_since: datetime | None
     """When Oplead was first found to have it no more."""
-    gone_at: datetime | None
+    deleted_at: datetime | None
     """When that was found a second time, and so believed."""
     merged_into: str | None
     """The lead that Oplead shows where this one was."""
@@ -159,7 +159,7 @@ def print_explanation(console: Console, account: AccountHeading, told: Explanati
     console.print()
     console.print(_changes(told.changes, account.zone))
     for verdict in told.verdicts:
-        if verdict.fate is not None:
+        if verdict.state is not None:
             console.print()
             _print_verdict(console, account, [verdict])
     for alike in _without_delivery(told.verdicts):
@@ -171,7 +171,7 @@ def _without_delivery(verdicts: Sequence[ConversionReport]) -> list[list[Convers
     """Verdicts on what is no delivery, those together that are for one reason."""
     found: dict[str, list[ConversionReport]] = {}
     for verdict in verdicts:
-        if verdict.fate is None:
+        if verdict.state is None:
             found.setdefault(verdict.reason, []).append(verdict)
     return list(found.values())
 
@@ -202,9 +202,12 @@ def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
 def _whereabouts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Whether Oplead has the lead at all."""
     there = "" if told.merged_into is None else f"; it shows lead {told.merged_into} instead, as after a merge"
-    if told.gone_at is not None:
+    if told.deleted_at is not None:
         return [
-            ("gone", f"since {day_and_time(told.missing_since or told.gone_at, zone)} Oplead has it no more{there}")
+            (
+                "deleted",
+                f"since {day_and_time(told.missing_since or told.deleted_at, zone)} Oplead has it no more{there}",
+            )
         ]
     if told.missing_since is not None:
         missing = day_and_time(told.missing_since, zone)
@@ -260,7 +263,7 @@ def _print_correction(console: Console, account: AccountHeading, correction: Adj
     console.print(Padding(escape(correction.words.means), (0, 0, 0, 4)))
     if correction.words.todo and not correction.words.todo.startswith("Nothing"):
         console.print(Padding(escape(f"What to do: {correction.words.todo}"), (0, 0, 0, 4)))
-    if correction.cause == "won_again" and correction.fate == DeliveryState.ACCEPTED:
+    if correction.cause == "won_again" and correction.state == DeliveryState.ACCEPTED:
         console.print(Padding(ZERO_MAY_BE_FINAL, (0, 0, 0, 4)))
     details = [("by", correction.by)]
     if correction.due_at is not None:
@@ -303,11 +306,11 @@ def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]
 
 
 def _move(move: StateChange) -> str:
-    """`held back: no usable click id`; the fate alone where its cause says no more."""
+    """`held back: no usable click id`; the state alone where its cause says no more."""
     code = move.cause.partition(":")[0]
     cause = REASONS[code].short if code in REASONS else move.cause
-    fate = FATES[DeliveryState(move.fate)].short
-    return fate if move.cause in _SAYS_NO_MORE else f"{fate}: {cause}"
+    state = STATES[DeliveryState(move.state)].short
+    return state if move.cause in _SAYS_NO_MORE else f"{state}: {cause}"
 
 
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:

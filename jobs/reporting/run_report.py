@@ -14,7 +14,7 @@ from jobs.alerts.notify import OpenIncident
 from jobs.ledger.queries import StateCount
 from jobs.nightly import RunSummary
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
-from jobs.reporting.delivery_table import print_pointer, print_standing
+from jobs.reporting.delivery_table import print_pointer, print_states
 from jobs.reporting.wording import words_for
 from jobs.rules.delivery_state import DeliveryState
 
@@ -39,19 +39,19 @@ def print_verdicts(console: Console, account: AccountHeading, summary: RunSummar
         console.print("Nothing is due, so nothing was checked.")
         return
     made = table("Conversion", "Destination", "How many", "Verdict", numbers=("How many",))
-    for (conversion, destination, fate, code), count in moved.items():
-        made.add_row(account.conversion(conversion), destination, number(count), _verdict(DeliveryState(fate), code))
+    for (conversion, destination, state, code), count in moved.items():
+        made.add_row(account.conversion(conversion), destination, number(count), _verdict(DeliveryState(state), code))
     for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
         made.add_row(account.conversion(conversion), destination, number(count), f"not checked: {stop}")
     console.print(made)
 
 
-def _verdict(fate: DeliveryState, code: str) -> str:
+def _verdict(state: DeliveryState, code: str) -> str:
     """In words; the platform's own code beside them where it refuses."""
-    if fate is DeliveryState.ACCEPTED:
+    if state is DeliveryState.ACCEPTED:
         return _VALID.get(code, "valid")
-    words = words_for(fate, code)
-    return f"{fate.value.replace('_', ' ')}: {words.short}" + (f" ({code})" if words.short not in code else "")
+    words = words_for(state, code)
+    return f"{state.value.replace('_', ' ')}: {words.short}" + (f" ({code})" if words.short not in code else "")
 
 
 class Mode(StrEnum):
@@ -97,14 +97,14 @@ def print_night(console: Console, account: AccountHeading, night: Night) -> None
     took = night.ended_at - summary.started_at
     lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
     console.print(f"[bold]{account.name}[/bold] · {began} ({account.zone.key}) · {what}{lasted}")
-    console.print(facts(told(night)))
+    console.print(facts(report_lines(night)))
     console.print()
     if night.mode is Mode.VALIDATION:
         print_verdicts(console, account, summary)
     elif night.tallies:
         title = MOVED if night.mode is Mode.RUN else "What the next run would do"
         console.print(f"[bold]{title}[/bold]")
-        print_standing(console, account, night.tallies)
+        print_states(console, account, night.tallies)
         if night.mode is Mode.RUN:
             print_pointer(console, night.tallies)
     else:
@@ -126,13 +126,15 @@ def _nothing(night: Night) -> str:
         return "No delivery moved."
     standing = night.summary.standing
     before = sum(
-        count for (_, _, fate, reason), count in standing.items() if fate == DeliveryState.SKIPPED and reason in _BEFORE
+        count
+        for (_, _, state, reason), count in standing.items()
+        if state == DeliveryState.SKIPPED and reason in _BEFORE
     )
     why = f": {counted(before, 'change')} from before a conversion's start (see `since`)" if before else ""
     return f"Nothing would be sent{why}."
 
 
-def told(night: Night) -> list[tuple[str, str]]:
+def report_lines(night: Night) -> list[tuple[str, str]]:
     """What was read, decided, sent and heard, a line each."""
     summary = night.summary
     lines = [] if summary.only_outcomes else [("read", _read(summary))]
@@ -145,10 +147,10 @@ def told(night: Night) -> list[tuple[str, str]]:
     if summary.recovered:
         recovered = counted(summary.recovered, "delivery", "deliveries")
         lines.append(("recovered", f"{recovered} of a run that died: asked again"))
-    lines.append(("sent", sent(summary)))
+    lines.append(("sent", sent_line(summary)))
     if summary.corrected.requests:
         lines.append(("corrected", _corrected(summary)))
-    lines.append(("heard", heard(summary)))
+    lines.append(("heard", answers_line(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
         lines.append(("warned", ", ".join(f"{code} × {number(count)}" for code, count in warnings)))
@@ -179,23 +181,23 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
     }
 
 
-def moved(summary: RunSummary, fate: DeliveryState) -> int:
+def count_moved(summary: RunSummary, state: DeliveryState) -> int:
     """How many deliveries an answer put somewhere, counting sending and asking."""
     return sum(
         count
         for moves in (summary.delivered.moved, summary.corrected.moved, summary.resolved.moved)
         for (_, _, to, _), count in moves.items()
-        if to == fate
+        if to == state
     )
 
 
 def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
     said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
-    if pulled.own_pages:
-        said += f", {number(pulled.own_pages)} read one by one"
-    if pulled.gone:
-        said += f", {number(pulled.gone)} gone"
+    if pulled.detail_pages:
+        said += f", {number(pulled.detail_pages)} read one by one"
+    if pulled.deleted:
+        said += f", {number(pulled.deleted)} gone"
     if pulled.back:
         said += f", {number(pulled.back)} there again"
     if pulled.excluded:
@@ -211,7 +213,7 @@ def _read(summary: RunSummary) -> str:
     return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"
 
 
-def sent(summary: RunSummary) -> str:
+def sent_line(summary: RunSummary) -> str:
     """How many went out, in how many requests."""
     count, requests = summary.delivered.sent, summary.delivered.requests
     return f"{counted(count, 'conversion')} in {counted(requests, 'request')}" if requests else "nothing"
@@ -222,16 +224,17 @@ def _corrected(summary: RunSummary) -> str:
     return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}: `explain` shows each"
 
 
-def heard(summary: RunSummary) -> str:
+def answers_line(summary: RunSummary) -> str:
     """What platforms answered."""
     said = [
-        f"{number(count)} {fate.replace('_', ' ')}{_expected(summary, count) if fate is DeliveryState.REJECTED else ''}"
-        for fate in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
-        if (count := moved(summary, fate))
+        f"{number(count)} {state.replace('_', ' ')}"
+        + (_expected(summary, count) if state is DeliveryState.REJECTED else "")
+        for state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
+        if (count := count_moved(summary, state))
     ]
     if summary.in_doubt:
         said.append(f"{number(summary.in_doubt)} still in doubt")
-    elif moved(summary, DeliveryState.IN_DOUBT):
+    elif count_moved(summary, DeliveryState.IN_DOUBT):
         # Without a number, for one that was lost twice has moved twice.
         said.append("some in doubt for a while, all settled since")
     pending = summary.resolved.pending
@@ -252,7 +255,7 @@ def _expected(summary: RunSummary, rejected: int) -> str:
 def _unreadable(summary: RunSummary) -> list[str]:
     """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
     # A night that reads the list twice meets each twice.
-    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.told.unreadable else []
+    found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
     said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
     return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
@@ -266,20 +269,20 @@ def _print_needs(console: Console, night: Night) -> None:
         if night.mode is Mode.RUN
         else [
             *summary.rejections,
-            *summary.surges,
-            *summary.told.renames,
-            *summary.told.silences,
+            *summary.excess_volumes,
+            *summary.review.renames,
+            *summary.review.anomalies,
             *_unreadable(summary),
         ]
     )
-    if summary.told.standing:
+    if summary.review.standing:
         console.print()
-        console.print(facts([("told before", line) for line in summary.told.standing]))
+        console.print(facts([("told before", line) for line in summary.review.standing]))
     if not lines:
         return
     lines += [
         f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
-        for label, leads, with_click in summary.told.labels
+        for label, leads, with_click in summary.review.labels
         if with_click
     ]
     console.print()
@@ -321,9 +324,9 @@ def _counts(night: Night | None) -> list[str]:
         summary.pulled.seen,
         summary.pulled.changed,
         summary.delivered.sent,
-        moved(summary, DeliveryState.ACCEPTED),
-        moved(summary, DeliveryState.REJECTED),
-        moved(summary, DeliveryState.EXPIRED),
+        count_moved(summary, DeliveryState.ACCEPTED),
+        count_moved(summary, DeliveryState.REJECTED),
+        count_moved(summary, DeliveryState.EXPIRED),
     )
     return [number(count) for count in counts]
 

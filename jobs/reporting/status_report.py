@@ -11,8 +11,8 @@ from connectors.text import counted, number
 from jobs.ledger.outbox import HELD
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, table
-from jobs.reporting.delivery_table import print_pointer, print_standing, reasons_table
-from jobs.reporting.wording import FATES, stands_why, words_for, words_held_for
+from jobs.reporting.delivery_table import print_pointer, print_states, reasons_table
+from jobs.reporting.wording import STATES, stands_why, words_for, words_held_for
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.status_rename import DetectedRename
 
@@ -44,7 +44,7 @@ class Status:
     """Why each lead could not be read, by its id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
     """A label no setting names, how many leads have it, how many of them with a click id."""
-    silences: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
     """What keeps conversions from being sent, a sentence for each cause."""
     renamed: tuple[DetectedRename, ...] = ()
     """Statuses that were renamed in Oplead, and whose new names no setting has."""
@@ -69,14 +69,14 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
     console.print(facts(lines))
     console.print()
     if status.tallies:
-        print_standing(console, account, status.tallies)
+        print_states(console, account, status.tallies)
         print_pointer(console, status.tallies)
     else:
         console.print("No lead has reached a conversion's stage yet.")
-    if status.silences:
+    if status.anomalies:
         console.print()
         console.print("[bold yellow]Something keeps conversions from being sent[/bold yellow]")
-        console.print(facts([("•", said) for said in status.silences]))
+        console.print(facts([("•", said) for said in status.anomalies]))
     _print_unreadable(console, status.unreadable)
     _print_renames(console, status.renamed)
     _print_labels(console, status)
@@ -104,16 +104,16 @@ def _run(account: AccountHeading, run: LastRun | None) -> str:
 
 
 def _next(account: AccountHeading, status: Status) -> str:
-    pending = [tally for tally in status.tallies if tally.fate is DeliveryState.PENDING]
+    pending = [tally for tally in status.tallies if tally.state is DeliveryState.PENDING]
     held = sum(tally.count for tally in pending if tally.reason == HELD)
     due = sum(tally.count for tally in pending if tally.due_at is None) - held
     later = [tally for tally in pending if tally.due_at is not None]
     doubtful = sum(
-        tally.count for tally in status.tallies if tally.fate in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
+        tally.count for tally in status.tallies if tally.state in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
     )
     said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
     if held:
-        said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-surge`")
+        said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-volume`")
     if doubtful:
         said.append(f"{_do(doubtful, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:
@@ -173,7 +173,7 @@ class DeliveryList:
     account: str
     now: datetime
     called: str
-    """The fate or reason as it was asked for."""
+    """The state or reason as it was asked for."""
     stands: tuple[DeliveryStanding, ...]
 
 
@@ -190,16 +190,16 @@ def print_which(console: Console, account: AccountHeading, which: DeliveryList) 
         made.add_row(
             escape(each.lead),
             f"{name}{' (correction)' if each.is_correction else ''}\n→ {each.destination}",
-            FATES[each.fate].short,
+            STATES[each.state].short,
             day_and_time(each.since, account.zone),
-            stands_why(each.fate, each.reason, each.held_for),
+            stands_why(each.state, each.reason, each.held_for),
         )
     keep_whole(made, "Lead")
     console.print(made, crop=False)
     if len(which.stands) > SHOWN:
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()
-    reasons = [words_for(each.fate, each.reason) for each in which.stands]
+    reasons = [words_for(each.state, each.reason) for each in which.stands]
     reasons += [words_held_for(each.held_for) for each in which.stands if each.held_for is not None]
     console.print(reasons_table(list({words.short: words for words in reasons}.values())))
     console.print("`oplead-sync explain LEAD` tells the whole story of one.")

@@ -30,7 +30,7 @@ class Looked:
     unknown_consents: Mapping[str, int]
     """By consent field, how many leads hold an answer that the settings list neither as yes nor as no."""
     per_minute: int
-    unmet: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
     """What the settings name and no lead has, each with its place in the file."""
     settings: str = field(default="")
     """The lines to paste."""
@@ -52,7 +52,7 @@ def looked_json(looked: Looked) -> str:
         "survey": survey,
         "unmapped": looked.unmapped,
         "unknown_consents": looked.unknown_consents,
-        "unmet": looked.unmet,
+        "unmatched": looked.unmatched,
         "settings": looked.settings,
     }
     return console.line(document)
@@ -63,7 +63,7 @@ def print_looked(console: Console, looked: Looked) -> None:
     survey = looked.survey
     console.print(escape(_opening(looked)))
     _print_sentences(console, "Could not be told; write these", survey.undecided, "bold red")
-    _print_sentences(console, "Named in your settings, and met on no lead", looked.unmet, "yellow")
+    _print_sentences(console, "Named in your settings, and met on no lead", looked.unmatched, "yellow")
     _print_sentences(console, "Looks wrong", survey.suspicions, "yellow")
     _print_sentences(console, "How it answers", (*survey.how, *_time(looked)), "bold")
     _print_labels(console, looked)

@@ -1,4 +1,4 @@
-"""Every reason and fate in a marketer's words: what it means, and what to do about it."""
+"""Every reason and state in a marketer's words: what it means, and what to do about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "The lead came by another platform's ad.",
             "Nothing to do; should a click id of this platform come up, it counts here too.",
         ),
-        "told_elsewhere": Words(
+        "sent_elsewhere": Words(
             "told elsewhere",
             "The platform was told of it already: another way, or at another destination before the lead was moved.",
             "Nothing to do: it must not count twice.",
@@ -96,10 +96,10 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
         "due": Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
-        "surge": Words(
+        "excess_volume": Words(
             "held: far more than usual",
             "Far more conversions are due for this destination than a night usually sends, so nothing new goes there.",
-            "Look at them with `run --dry-run`; if they are right, run `oplead-sync run --accept-surge`.",
+            "Look at them with `run --dry-run`; if they are right, run `oplead-sync run --accept-volume`.",
         ),
         "click_too_recent": Words(
             "click too recent",
@@ -210,7 +210,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
 )
 """By the code that the rules give."""
 
-FATES: Mapping[DeliveryState, Words] = MappingProxyType(
+STATES: Mapping[DeliveryState, Words] = MappingProxyType(
     {
         DeliveryState.SKIPPED: Words("not counted", "It is on record and does not count.", NOTHING),
         DeliveryState.PENDING: Words("waiting", "It will be sent.", NOTHING),
@@ -366,36 +366,38 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
 """Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
 
 
-def names_of(fate: DeliveryState, reason: str, held_for: str | None = None) -> frozenset[str]:
-    """Everything a person may call a fate and its reason by, in lowercase: the codes, and the words of a table.
+def names_of(state: DeliveryState, reason: str, held_for: str | None = None) -> frozenset[str]:
+    """Everything a person may call a state and its reason by, in lowercase: the codes, and the words of a table.
 
     What expired is called by what it was held for, too.
     """
-    words = words_for(fate, reason)
+    words = words_for(state, reason)
     names = frozenset(
-        name.casefold() for name in (fate, FATES[fate].short, reason, reason.removeprefix(_PREFIX), words.short) if name
+        name.casefold()
+        for name in (state, STATES[state].short, reason, reason.removeprefix(_PREFIX), words.short)
+        if name
     )
     return names if held_for is None else names | {held_for.casefold(), words_held_for(held_for).short.casefold()}
 
 
-def code_of(fate: DeliveryState, reason: str) -> str:
-    """The shortest of them that says both: the reason's code, or the fate's where it has none."""
-    return reason.removeprefix(_PREFIX) or fate
+def code_of(state: DeliveryState, reason: str) -> str:
+    """The shortest of them that says both: the reason's code, or the state's where it has none."""
+    return reason.removeprefix(_PREFIX) or state
 
 
-def words_for(fate: DeliveryState, reason: str) -> Words:
-    """How a fate and its reason are said; `reason` is a code of the rules or the platform's, perhaps with a detail."""
+def words_for(state: DeliveryState, reason: str) -> Words:
+    """How a state and its reason are said; `reason` is a code of the rules or the platform's, perhaps with a detail."""
     code, _, detail = reason.partition(":")
-    found = REASONS.get(code) if fate not in (DeliveryState.REJECTED, DeliveryState.UNCONFIRMED) else None
+    found = REASONS.get(code) if state not in (DeliveryState.REJECTED, DeliveryState.UNCONFIRMED) else None
     if found is not None:
         return _with_detail(found, detail.strip())
     if not reason:
-        return FATES[fate]
-    if fate is DeliveryState.PENDING:
+        return STATES[state]
+    if state is DeliveryState.PENDING:
         if reason in _CLOSED:
             return _CLOSED[reason]
         return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
-    return _by_platform(fate, reason)
+    return _by_platform(state, reason)
 
 
 def words_held_for(code: str) -> Words:
@@ -403,10 +405,10 @@ def words_held_for(code: str) -> Words:
     return words_for(DeliveryState.WITHHELD, code)
 
 
-def stands_why(fate: DeliveryState, reason: str, held_for: str | None = None) -> str:
-    """Why something stands where it does, in a few words; nothing where its fate says it all."""
-    words = words_for(fate, reason)
-    short = "" if words is FATES[fate] else words.short
+def stands_why(state: DeliveryState, reason: str, held_for: str | None = None) -> str:
+    """Why something stands where it does, in a few words; nothing where its state says it all."""
+    words = words_for(state, reason)
+    short = "" if words is STATES[state] else words.short
     return short if held_for is None else f"{short}, held for: {words_held_for(held_for).short}"
 
 
@@ -414,7 +416,7 @@ def _with_detail(words: Words, detail: str) -> Words:
     return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
 
 
-def _by_platform(fate: DeliveryState, code: str) -> Words:
+def _by_platform(state: DeliveryState, code: str) -> Words:
     if code.startswith(_LOCAL):
         short = code.removeprefix(_LOCAL).replace("_", " ").lower()
         return Words(
@@ -425,5 +427,5 @@ def _by_platform(fate: DeliveryState, code: str) -> Words:
     known = _PLATFORM.get(code) or _PLATFORM.get(code.removeprefix(_PREFIX))
     if known is not None:
         return known
-    todo = FATES[fate].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
-    return Words(code.removeprefix(_PREFIX), f"{FATES[fate].means} It says: {code}.", todo)
+    todo = STATES[state].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
+    return Words(code.removeprefix(_PREFIX), f"{STATES[state].means} It says: {code}.", todo)

@@ -21,7 +21,7 @@ from connectors.records import (
 from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import click_for, identifiers_for
-from jobs.rules.model import LEAD_GONE, LeadFacts, Origin, Route
+from jobs.rules.model import LEAD_DELETED, LeadFacts, Origin, Route
 from jobs.rules.stage_entry import happened_at
 
 UNDONE = "undone"
@@ -40,7 +40,9 @@ class LeftStage:
     """Whether it stays in such a stage."""
 
 
-def left(route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]) -> LeftStage | None:
+def left_stage(
+    route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]
+) -> LeftStage | None:
     """Where the lead went after a conversion that happened `at`; None where that stands.
 
     Only a stage that takes it back undoes it, and only its own stage makes up for that: a lead that is neither here
@@ -84,7 +86,7 @@ STANDS_AGAIN = "stands_again"
 """Why a correction is called off before it goes out."""
 
 
-def corrections_of(destination: DestinationId) -> DestinationId:
+def adjustments_of(destination: DestinationId) -> DestinationId:
     """What a destination's corrections are called where they stop, or are held, apart from its conversions."""
     return DestinationId(f"{destination} corrections")
 
@@ -133,11 +135,11 @@ class WantedAdjustment:
     """It is not made before then; None makes it at once."""
     closes_at: datetime | None = None
     """It cannot be made after this."""
-    hopeless: str | None = None
+    ruled_out_by: str | None = None
     """Why it cannot be made at all."""
 
 
-def wanted(
+def wanted_adjustment(
     route: Route, lead: LeadFacts, told: SentConversion, *, renamed: Mapping[str, str], now: datetime
 ) -> WantedAdjustment | None:
     """The correction that what became of a lead asks for; None where the platform's word stands.
@@ -149,9 +151,9 @@ def wanted(
         renamed: what renamed statuses are called now, by their old names.
         now: the present instant.
     """
-    gone = left(route, lead, told.at, told.key, renamed)
-    if gone is not None:
-        return None if told.is_taken_back or not gone.is_still_there else _undoing(route, told, gone.at, now)
+    deleted = left_stage(route, lead, told.at, told.key, renamed)
+    if deleted is not None:
+        return None if told.is_taken_back or not deleted.is_still_there else _undoing(route, told, deleted.at, now)
     if told.is_retracted:
         # What was taken back whole is told anew, as a conversion of its own.
         return None
@@ -172,7 +174,7 @@ def _undoing(route: Route, told: SentConversion, at: datetime, now: datetime) ->
         at=at,
         until=at + route.undo.after if at + route.undo.after > now else None,
         closes_at=None if can is None else told.at + can.within,
-        hopeless=NOT_UNDOABLE if can is None else TOO_LATE if now > told.at + can.within else None,
+        ruled_out_by=NOT_UNDOABLE if can is None else TOO_LATE if now > told.at + can.within else None,
     )
 
 
@@ -188,7 +190,7 @@ def _restating(route: Route, lead: LeadFacts, told: SentConversion, now: datetim
         transport=told.transport,
         at=now,
         closes_at=told.at + can.within,
-        hopeless=TOO_LATE if now > told.at + can.within else None,
+        ruled_out_by=TOO_LATE if now > told.at + can.within else None,
     )
 
 
@@ -214,9 +216,9 @@ def _worth_now(route: Route, lead: LeadFacts, told: SentConversion) -> Decimal |
     return amount
 
 
-def fate_of(reason: str) -> DeliveryState:
+def state_of(reason: str) -> DeliveryState:
     """Where a correction stands that may not go out for a reason."""
-    return {TOO_LATE: DeliveryState.EXPIRED, LEAD_GONE: DeliveryState.CANCELLED}.get(reason, DeliveryState.WITHHELD)
+    return {TOO_LATE: DeliveryState.EXPIRED, LEAD_DELETED: DeliveryState.CANCELLED}.get(reason, DeliveryState.WITHHELD)
 
 
 def tells_of_person(limits: Limits, transport: str) -> bool:
@@ -229,7 +231,7 @@ def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:
     """Why nothing that tells of the person may go out any more; None where it may."""
     if is_withdrawn(lead, needs_personalization=needs_personalization):
         return "consent withdrawn"
-    return LEAD_GONE if lead.gone else None
+    return LEAD_DELETED if lead.deleted else None
 
 
 def event_anew(route: Route, lead: LeadFacts, told: SentConversion, *, target: Target, value: Decimal) -> Event | str:
@@ -240,8 +242,8 @@ def event_anew(route: Route, lead: LeadFacts, told: SentConversion, *, target: T
     """
     if lead.stale:
         return "to_be_read_again"
-    if lead.gone:
-        return LEAD_GONE
+    if lead.deleted:
+        return LEAD_DELETED
     if lead.excluded:
         return "excluded"
     consent = consent_to_send(route, lead)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money, OutcomeClass
-from jobs.rules.adjustment import MAY_COME_BACK, UNDONE, left
+from jobs.rules.adjustment import MAY_COME_BACK, UNDONE, left_stage
 from jobs.rules.consent import Withheld, consent_to_send
 from jobs.rules.conversion_value import AwaitValue, NoValue, value_to_send
 from jobs.rules.delivery_state import DeliveryState
@@ -133,10 +133,10 @@ def decide(
     if skipped is not None:
         return Skip(skipped, entry)
     decision = _judge(route, lead, key, entry, now)
-    gone = left(route, lead, entry.at, key, starts.renamed)
-    if route.undo is None or gone is None or not gone.is_still_there:
+    deleted = left_stage(route, lead, entry.at, key, starts.renamed)
+    if route.undo is None or deleted is None or not deleted.is_still_there:
         return decision
-    return _without_what_is_undone(decision, gone.at + route.undo.after, now)
+    return _without_what_is_undone(decision, deleted.at + route.undo.after, now)
 
 
 def _judge(
@@ -264,24 +264,24 @@ def _before_start(entry: StageEntry, starts: Starts, reopened: Reopened | None) 
 class DeliveryStatus:
     """Where a delivery stands, and what its last settled answer was."""
 
-    fate: DeliveryState
+    state: DeliveryState
     outcome: OutcomeClass | None = None
     mended: bool = False
     """Whether fresh data make it another event than the one that was refused."""
     withdrawn: bool = False
     """Whether the lead says no to the destination now."""
-    gone: bool = False
+    deleted: bool = False
     """Whether the lead is in Oplead no more."""
-    was_gone: bool = False
+    was_deleted: bool = False
     """Whether it was called off because the lead was."""
     closed: bool = False
     """Whether the time it could have gone out in is over."""
-    told_by_others: bool = False
+    sent_elsewhere: bool = False
     """Whether a human has said that the platform has it by other means."""
 
 
 def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliveryState | None:
-    """The fate a decision puts a delivery in (perhaps the one it has); None leaves the delivery alone.
+    """The state a decision puts a delivery in (perhaps the one it has); None leaves the delivery alone.
 
     Args:
         standing: where it stands; None where there is no such delivery yet.
@@ -291,9 +291,9 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
     if standing is None:
         return wanted
     is_anothers = isinstance(decision, NotConcerned) and decision.reason == ANOTHER_PLATFORM
-    match standing.fate:
+    match standing.state:
         case DeliveryState.SKIPPED:
-            if standing.told_by_others or wanted is DeliveryState.CANCELLED:
+            if standing.sent_elsewhere or wanted is DeliveryState.CANCELLED:
                 return None
             # A start moved back in the settings brings it to life, or a human who has it sent.
             return DeliveryState.SKIPPED if is_anothers else wanted
@@ -301,7 +301,7 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
             # What turns out to be another platform's is no loss of this one's: it counts no more, until it has an id.
             open_or_expired = DeliveryState.SKIPPED if is_anothers else _still_open(wanted, closed=standing.closed)
             # What is withheld is not sent without consent either way, and may be given again.
-            called_off = standing.gone or (standing.withdrawn and standing.fate is DeliveryState.PENDING)
+            called_off = standing.deleted or (standing.withdrawn and standing.state is DeliveryState.PENDING)
             return (
                 DeliveryState.CANCELLED
                 if called_off and open_or_expired is not DeliveryState.EXPIRED
@@ -314,7 +314,7 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
             # The decision was asked for entries later than the cancelled one, unless only the lead had been away.
             if wanted is DeliveryState.PENDING:
                 return DeliveryState.PENDING
-            return DeliveryState.CANCELLED if standing.was_gone and standing.withdrawn else None
+            return DeliveryState.CANCELLED if standing.was_deleted and standing.withdrawn else None
         case DeliveryState.IN_DOUBT:
             return DeliveryState.UNCONFIRMED if standing.withdrawn else None
         case (
@@ -325,7 +325,7 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
             | DeliveryState.UNCONFIRMED
         ):
             return None
-    assert_never(standing.fate)
+    assert_never(standing.state)
 
 
 def reason_of(decision: Decision) -> str | None:

@@ -38,7 +38,7 @@ class Claim:
     rank: Rank
 
 
-def marks(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
+def dedup_keys(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
     """What the lead's conversion on a route is known again by: nothing where it counts for itself."""
     match route.once.per if route.once else None:
         case DedupScope.CLICK:
@@ -60,7 +60,9 @@ class Counting(Protocol):
         """Have a claim count from now on."""
 
 
-def rivals(claims: Iterable[Claim], counting: Counting, within: timedelta) -> Iterator[tuple[LeadId, LeadId]]:
+def find_duplicates_among(
+    claims: Iterable[Claim], counting: Counting, within: timedelta
+) -> Iterator[tuple[LeadId, LeadId]]:
     """Who must stay, and the lead it gives way to.
 
     Each claim counts unless one that counts shares a mark with it and happened within that time of it. Who gives way
@@ -79,7 +81,7 @@ def rivals(claims: Iterable[Claim], counting: Counting, within: timedelta) -> It
             yield claim.lead, rival
 
 
-def give_way(decision: Send | Wait, rival: LeadId) -> Withhold:
+def yield_to(decision: Send | Wait, rival: LeadId) -> Withhold:
     """The decision on what could go out, were it not for another lead's that counts."""
     return Withhold("counted_already", decision.entry, decision.closes_at, rival)
 

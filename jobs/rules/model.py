@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, Limits, Target
 
-LEAD_GONE = "lead gone"
+LEAD_DELETED = "lead gone"
 """The reason of what is called off as Oplead has the lead no more."""
 
 
@@ -103,7 +103,7 @@ class LeadFacts:
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]] = field(default_factory=dict)
     excluded: bool = False
     """Whether it is a test lead by the settings' `exclude`."""
-    gone: bool = False
+    deleted: bool = False
     """Whether Oplead has it no more."""
 
 

@@ -80,7 +80,7 @@ def sketch(path: Path, environ: Mapping[str, str]) -> PartialSettings | Invalid:
     return PartialSettings(look, section if isinstance(section, dict) else {}, _state_folder(tree, path), env_file)
 
 
-def sketch_of(
+def partial_settings_of(
     base_url: str | None,
     token: str,
     reference: str,

@@ -60,7 +60,7 @@ def _named(tree: Tree) -> list[tuple[KeyPath, str]]:
     return list(dict.fromkeys(named))
 
 
-def unmet(file: FilePath, seen: SeenInLeads) -> list[UnmatchedReference]:
+def unmatched(file: FilePath, seen: SeenInLeads) -> list[UnmatchedReference]:
     """Everything that the file names and that none of the leads has, in the file's order.
 
     Nothing where the file cannot be read, or there are no leads.

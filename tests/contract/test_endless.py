@@ -1,4 +1,4 @@
-"""Answers without an end and without a limit: each ends in time, and no upload of unknown fate is called unsent."""
+"""Answers without an end and without a limit: each ends in time, and no upload of unknown state is called unsent."""
 
 import threading
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ def meta():
     played.close()
 
 
-def oplead(url, *, timeout=0.2, heed=None, **options):
+def oplead(url, *, timeout=0.2, cancel_token=None, **options):
     """A source on a server."""
     clock = FakeClock(datetime(2026, 7, 21, 3, 30, tzinfo=UTC))
     return OpleadSource(
@@ -61,7 +61,7 @@ def oplead(url, *, timeout=0.2, heed=None, **options):
         pacer=Pacer(clock, 90),
         timeout=httpx.Timeout(timeout),
         jitter=lambda: 1.0,
-        heed=heed,
+        cancel_token=cancel_token,
     )
 
 
@@ -144,7 +144,7 @@ def test_a_stop_ends_a_reading_under_way():
     """Long before its deadline."""
     with endless(dripping_head) as server:
         with pytest.raises(Stopped):
-            pull(oplead(server.url, timeout=LONG, heed=Stop(server)))
+            pull(oplead(server.url, timeout=LONG, cancel_token=Stop(server)))
 
         assert 1 == server.asked
         assert all_end(server)
@@ -152,7 +152,7 @@ def test_a_stop_ends_a_reading_under_way():
 
 def test_a_stop_ends_leads_own_pages_under_way():
     """All of those that are asked for at once."""
-    with endless(dripping_head) as server, oplead(server.url, timeout=LONG, heed=Stop(server)) as source:
+    with endless(dripping_head) as server, oplead(server.url, timeout=LONG, cancel_token=Stop(server)) as source:
         with pytest.raises(Stopped):
             list(source.fetch_each([LeadId(f"L-{number}") for number in range(20)]))
 
@@ -170,7 +170,7 @@ def test_a_stop_gives_an_upload_a_little_longer_and_then_loses_its_answer(meta, 
     for make, played, where in ((MetaSink, meta, "graph_url"), (DataManagerSink, google, "endpoint")):
         with endless(dripping_head) as server:
             played.use(timeout=LONG, **{where: server.url})
-            sink = make(played.options, heed=Stop(server))
+            sink = make(played.options, cancel_token=Stop(server))
             batch = played.batch(1) if make is MetaSink else _frozen(google)
 
             assert Lost("ReadTimeout") == sink.submit(played.target, batch)
@@ -192,7 +192,7 @@ def test_a_stop_ends_a_call_by_grpc_too(tmp_path, private_key, monkeypatch):
             raise Stopped
 
     batch = [EncodedEvent(DeliveryKey("key-0"), ads.sink.encode(ads.event()))]
-    receipt = AdsApiSink(ads.options, heed=stopped).submit(ads.target, batch)
+    receipt = AdsApiSink(ads.options, cancel_token=stopped).submit(ads.target, batch)
     ads.close()
 
     assert Lost("CANCELLED") == receipt
@@ -216,7 +216,7 @@ def test_an_upload_that_is_answered_after_the_stop_is_what_its_answer_says(meta)
     with endless(answers_then) as server:
         meta.use(graph_url=server.url, timeout=LONG)
 
-        receipt = MetaSink(meta.options, heed=stopped).submit(meta.target, meta.batch(1))
+        receipt = MetaSink(meta.options, cancel_token=stopped).submit(meta.target, meta.batch(1))
 
     assert ["received"] == [outcome.code for outcome in receipt.outcomes]
 

@@ -23,8 +23,8 @@ def test_a_first_night_with_months_of_history_is_held_until_a_human_agrees(compa
     """Nothing goes out, nothing is lost, and the sentence names what to type; then all of it goes, once."""
     company.serve(*appointments(company, 60))
     first = company.night()
-    held = set(company.fates().values())
-    second = company.night(accept_surge=True)
+    held = set(company.states().values())
+    second = company.night(accept_volume=True)
     company.later()
 
     assert (1, {"pending"}, 0) == (first.exit_code, held, first.delivered.requests)
@@ -52,22 +52,22 @@ def test_one_destination_is_held_and_the_other_goes_on(company):
 
 
 def test_the_command_tells_it_shows_it_and_takes_the_agreement(company):
-    """`run --dry-run`, `run`, `status`, `explain` and `run --accept-surge` say one thing."""
+    """`run --dry-run`, `run`, `status`, `explain` and `run --accept-volume` say one thing."""
     company.settings["google_ads"]["max_per_run"] = 5
     company.serve(*appointments(company, 6))
     tried = company.command("run", "--dry-run")
     run = company.command("run")
     status = company.command("status")
     explained = company.command("explain", "L-1")
-    agreed = company.command("run", "--accept-surge")
+    agreed = company.command("run", "--accept-volume")
 
     assert [1, 1, 0, 0, 0] == [code for code, _, _ in (tried, run, status, explained, agreed)]
     for _, out, _ in (tried, run):
         assert "6 conversions are due and one night may send 5" in " ".join(out.split())
-    assert "6 are held as far more than usual, until `run --accept-surge`" in " ".join(status[1].split())
+    assert "6 are held as far more than usual, until `run --accept-volume`" in " ".join(status[1].split())
     assert "6 waiting" not in status[1]
     assert "Far more conversions are due" in " ".join(explained[1].split())
-    assert {"submitted"} == set(company.fates().values())
+    assert {"submitted"} == set(company.states().values())
 
 
 # ── a status that is renamed ─────────────────────────────────────────────────────────────────────
@@ -83,7 +83,7 @@ def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
     found = company.night(company.START + DAY)
     again = company.night(company.START + 2 * DAY)
 
-    assert ({}, [], []) == (company.fates(), company.ingests, company.taken())
+    assert ({}, [], []) == (company.states(), company.ingests, company.taken())
     assert (1, 0) == (found.exit_code, again.exit_code)
     assert ["status 'À rappeler' seems to be called 'Gagné' now on 8 leads"] == [
         sentence.partition(":")[0] for sentence in found.attention
@@ -160,7 +160,7 @@ def test_a_where_that_lets_nobody_through_is_told(company):
     company.serve(*appointments(company, 6))
     summary = company.night()
 
-    assert ({}, 1) == (company.fates(), summary.exit_code)
+    assert ({}, 1) == (company.states(), summary.exit_code)
     assert "6 leads reached the stage of 'appointment' and `where` let none of them through" in summary.attention[0]
 
 
@@ -172,7 +172,7 @@ def test_bare_ids_without_a_source_are_told_on_the_first_night(company):
         company.serve(lead)
     summary = company.night()
 
-    assert ({"withheld"}, 1) == (set(company.fates().values()), summary.exit_code)
+    assert ({"withheld"}, 1) == (set(company.states().values()), summary.exit_code)
     assert "none of them can be sent: no usable click id (6 of 6 for google_ads)" in summary.attention[0]
 
 

@@ -48,7 +48,7 @@ def backfill(company, *arguments, yes=True, **more):
 def counted_once(company, numbers):
     """Both conversions of each of these leads accepted, and counted once by Google."""
     names = {(f"L-{number}", conversion) for number in numbers for conversion in ("appointment", "sale")}
-    accepted = {name for name, fate in company.fates().items() if fate == "accepted"}
+    accepted = {name for name, state in company.states().items() if state == "accepted"}
     assert names == accepted
     assert sorted(names) == sorted(company.taken())
     assert [] == company.disagreements()
@@ -78,7 +78,7 @@ def test_what_would_be_sent_is_shown_by_age(past, company):
         ("sale", "0-7"): [2, 0, 1, 0],
         ("sale", "8-30"): [0, 0, 0, 1],
     } == shown
-    assert ["consent_missing"] * 2 == [each["reason"] for each in told["stands"] if each["fate"] == "withheld"]
+    assert ["consent_missing"] * 2 == [each["reason"] for each in told["stands"] if each["state"] == "withheld"]
     assert "consent not asked 2 " in typed.lines
     assert "2 conversions can no longer be sent" in typed.lines
     assert "Nothing was sent or changed." in typed.lines
@@ -151,7 +151,7 @@ def test_nobody_is_waited_for_long(monkeypatch):
     monkeypatch.setattr(prompts, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(UnansweredError, match="write --yes"):
-        prompts.agrees("Send?", yes=False, heed=go_on)
+        prompts.agrees("Send?", yes=False, cancel_token=go_on)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_what_was_told_by_other_means_never_goes_out(past, company, tmp_path):
     company.later()
 
     assert {("L-1", "appointment"), ("L-2", "appointment"), ("L-2", "sale")} == set(company.taken())
-    assert ["already_sent"] * 3 == [row.reason for row in company.deliveries().values() if row.fate == "skipped"]
+    assert ["already_sent"] * 3 == [row.reason for row in company.deliveries().values() if row.state == "skipped"]
     assert "says that the platform has it by other means" in type_in(company, "explain", "L-0").lines
 
 
@@ -250,10 +250,10 @@ def test_an_undated_change_goes_out_by_the_explicit_choice(past, company):
     company.later()
 
     assert {"appointment", "sale"} == {each["conversion"] for each in held["undated"]}
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
     assert {at.replace(microsecond=0)} == {row.at.replace(microsecond=0) for row in company.deliveries().values()}
     assert {"assumed"} == {row.origin for row in company.deliveries().values()}
-    assert {"skipped"} == set(company.fates("meta").values())
+    assert {"skipped"} == set(company.states("meta").values())
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_rejected_ones_are_sent_anew(company):
     company.night()
     company.later()
 
-    assert {"rejected"} == set(company.fates().values())
+    assert {"rejected"} == set(company.states().values())
 
     keys = {row.key for row in company.deliveries().values()}
     company.serve(lead)
@@ -310,14 +310,14 @@ def test_rejected_ones_are_sent_anew(company):
 
     assert {"PROCESSING_ERROR_REASON_CLICK_NOT_FOUND"} == {each["code"] for each in shown}
     assert 2 == sum(each["count"] for each in shown)
-    assert {"rejected"} == set(company.fates().values())
+    assert {"rejected"} == set(company.states().values())
 
     typed = type_in(company, "retry", "--yes")
     company.later()
 
     assert 0 == typed.code
     assert ["/v1/leads/L-1"] == [entry["path"] for entry in company.asked("oplead", "/v1/leads/")]
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
     assert keys == {row.key for row in company.deliveries().values()}
     assert [] == company.disagreements()
     assert "Nothing was rejected that fits." in type_in(company, "retry", "--yes").lines

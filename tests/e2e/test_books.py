@@ -54,11 +54,11 @@ class Way:
     faults: tuple
     switches: tuple = ()
     """(platform, switch, position)."""
-    unheard: tuple = ()
-    """Fates that may stand for an event the platform has counted."""
+    unanswered: tuple = ()
+    """States that may stand for an event the platform has counted."""
 
 
-UNHEARD = "counted by the platform, unconfirmed in the ledger"
+UNANSWERED_IN_A_ROW = "counted by the platform, unconfirmed in the ledger"
 MOST_UNHEARD = 3
 
 BY_DATA_MANAGER = Way("data_manager", DATA_MANAGER)
@@ -123,16 +123,16 @@ def test_the_books_agree_after_bad_nights(companies, way):
 
     # What is new on a night that stops is told on it, and its code is 3.
     assert {3} <= set(codes) <= {0, 1, 3}
-    differing = company.disagreements(unheard=way.unheard)
+    differing = company.disagreements(unanswered=way.unanswered)
     # Meta is sent few copies of what it does not answer: some of that nobody hears of within its two days.
-    unheard = [each for each in differing if each.startswith("meta ") and each.endswith(UNHEARD)]
-    assert unheard == differing
-    assert len(unheard) <= MOST_UNHEARD
+    unanswered = [each for each in differing if each.startswith("meta ") and each.endswith(UNANSWERED_IN_A_ROW)]
+    assert unanswered == differing
+    assert len(unanswered) <= MOST_UNHEARD
 
     for destination, least in (("google_ads", 20), ("meta", 10)):
         rows = list(company.deliveries(destination).values())
-        assert {"in_flight", "in_doubt", "submitted"}.isdisjoint(row.fate for row in rows)
-        assert len([row for row in rows if row.fate == "accepted"]) >= least
+        assert {"in_flight", "in_doubt", "submitted"}.isdisjoint(row.state for row in rows)
+        assert len([row for row in rows if row.state == "accepted"]) >= least
     again = company.sent("google_ads" if way.transport == "google_ads_api" else "data_manager")
     assert any(len(events) > 1 for events in again.values())
 
@@ -140,7 +140,7 @@ def test_the_books_agree_after_bad_nights(companies, way):
     refused = refusals(company)
     assert refused
     for key, reason in refused.items():
-        assert by_key[key].fate in ("rejected", "expired", *way.unheard)
+        assert by_key[key].state in ("rejected", "expired", *way.unanswered)
         assert reason in by_key[key].code
 
     most = max(Counter(company.taken("meta")).values())

@@ -34,7 +34,7 @@ def sold(company, number):
 def everything_counted_once(company, numbers):
     """Both conversions of each of these leads, accepted by the ledger and counted by the platform, once."""
     names = {(f"L-{number}", conversion) for number in numbers for conversion in ("appointment", "sale")}
-    assert dict.fromkeys(names, "accepted") == company.fates()
+    assert dict.fromkeys(names, "accepted") == company.states()
     assert sorted(names) == sorted(company.taken())
     assert [] == company.disagreements()
 
@@ -233,13 +233,13 @@ def halved(log):
     os.truncate(log, log.stat().st_size // 2)
 
 
-def gone(log):
+def deleted(log):
     """Somebody took the state's file and left its log."""
     log.unlink()
     log.with_name(log.name.replace("-wal", "-shm")).unlink()
 
 
-@pytest.fixture(params=[torn, halved, gone])
+@pytest.fixture(params=[torn, halved, deleted])
 def robbed(company, request):
     """A company whose run was killed when a platform had taken an upload, and whose state lost its log after that.
 
@@ -270,7 +270,7 @@ def test_what_was_sent_since_goes_again_and_google_counts_it_once(robbed):
     robbed.later()
 
     assert (0, 0) == (night.exit_code, night.recovered)
-    assert {("L-1", "sale"): "accepted", ("L-2", "sale"): "accepted"} == robbed.fates()
+    assert {("L-1", "sale"): "accepted", ("L-2", "sale"): "accepted"} == robbed.states()
     assert [("L-1", "sale"), ("L-2", "sale")] == sorted(robbed.taken())
     assert [1, 2] == sorted(len(events) for events in robbed.sent().values())
     assert [] == robbed.disagreements()
@@ -283,7 +283,7 @@ def test_the_google_ads_api_has_what_the_state_knows_nothing_of(robbed):
     night = robbed.night()
 
     assert 1 == night.exit_code
-    assert {("L-1", "sale"): "accepted", ("L-2", "sale"): "rejected"} == robbed.fates()
+    assert {("L-1", "sale"): "accepted", ("L-2", "sale"): "rejected"} == robbed.states()
     assert [1, 1] == [line.times for line in robbed.counted()]
     assert "where the state was restored from a backup" in type_in(robbed, "explain", "L-2").lines
 
@@ -295,7 +295,7 @@ def test_meta_may_count_twice_what_the_state_knows_nothing_of(robbed):
     robbed.kill("meta: accepted, answer unread")
     robbed.night()
 
-    assert {("L-1", "sale"): "accepted", ("L-2", "sale"): "accepted"} == robbed.fates("meta")
+    assert {("L-1", "sale"): "accepted", ("L-2", "sale"): "accepted"} == robbed.states("meta")
     assert [1, 2] == sorted(line.times for line in robbed.counted())
 
 

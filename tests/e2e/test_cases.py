@@ -1,4 +1,4 @@
-"""Every lead of cases.yaml, played over real sockets: its fate, and what reached each platform."""
+"""Every lead of cases.yaml, played over real sockets: its state, and what reached each platform."""
 
 import re
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def parametrize(*ways):
 
 @pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, DATA_MANAGER_FLIPPED, ALONE)))
 def test_a_case_by_data_manager(way, case):
-    """The lead ends in its expected fate, and exactly the expected wire reached Google."""
+    """The lead ends in its expected state, and exactly the expected wire reached Google."""
     result = playing.played(playing.variant_of(case), way, wires)
     if not unreadable(result, case):
         check(result, case, case["expect"], BY_DATA_MANAGER)
@@ -98,7 +98,7 @@ def test_a_case_by_the_google_ads_api(way, case):
     [each for each in parametrize(DATA_MANAGER, ALONE, ADS_API_FLIPPED) if "expect_meta" in each.values[1]],
 )
 def test_a_case_at_meta(way, case):
-    """The lead ends in its expected fate at Meta, whatever Google is reached by."""
+    """The lead ends in its expected state at Meta, whatever Google is reached by."""
     result = playing.played(playing.variant_of(case), way, wires)
     if not unreadable(result, case):
         check(result, case, case["expect_meta"], AT_META)
@@ -115,12 +115,12 @@ def unreadable(result, case):
 
 def taken_by_data_manager(expected):
     """How often an event was taken in: what is refused later was taken first."""
-    return 0 if expected["fate"] == "rejected" and not expected["reason"].startswith("PROCESSING") else 1
+    return 0 if expected["state"] == "rejected" and not expected["reason"].startswith("PROCESSING") else 1
 
 
 def taken_at_once(expected):
     """How often an event was taken in by a platform that judges it at once."""
-    return int(expected["fate"] == "accepted")
+    return int(expected["state"] == "accepted")
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ def check(result, case, expectations, place):
             assert row is None, told
             continue
         assert row is not None, told
-        assert expected["fate"] == row.fate, told
+        assert expected["state"] == row.state, told
         if "reason" in expected:
-            why = row.code if row.fate in ("rejected", "unconfirmed") or row.code else row.reason
+            why = row.code if row.state in ("rejected", "unconfirmed") or row.code else row.reason
             assert expected["reason"] == (why or "").partition(":")[0], told
         if "not_before" in expected:
             assert wires.instant(expected["not_before"]) == row.not_before, told

@@ -544,7 +544,7 @@ def looked(company):
     return (
         done.code,
         found,
-        {(each["conversion"], each["destination"], each["fate"]): each["count"] for each in tallies},
+        {(each["conversion"], each["destination"], each["state"]): each["count"] for each in tallies},
     )
 
 

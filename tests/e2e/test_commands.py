@@ -315,8 +315,8 @@ def test_nights_send_what_changed_and_are_on_record(account):
     assert 0 == first["delivered"]["requests"]
     assert second["delivered"]["requests"] >= 1
     assert 0 == third["delivered"]["requests"]
-    assert [] == [each for each in second["deliveries"] if each["fate"] == "submitted"]
-    accepted = sum(each["count"] for each in second["deliveries"] if each["fate"] == "accepted")
+    assert [] == [each for each in second["deliveries"] if each["state"] == "submitted"]
+    accepted = sum(each["count"] for each in second["deliveries"] if each["state"] == "accepted")
     assert len(books) == accepted >= 1
     ended = account.query("select command, exit_code, ended_at is not null from run order by id")
     assert [("run", each["exit_code"], 1) for each in (first, second, third)] == ended
@@ -363,15 +363,15 @@ def test_a_rehearsal_foretells_the_night(account):
     """What `--dry-run` says would go out is what the next run sends; the state is not touched by it."""
     account("run")
     account.days_later()
-    before = account.query("select id, fate, reason from delivery"), account.query("select * from run")
+    before = account.query("select id, state, reason from delivery"), account.query("select * from run")
     told = json.loads(account("run", "--dry-run", "--json").stdout)
-    after = account.query("select id, fate, reason from delivery"), account.query("select * from run")
+    after = account.query("select id, state, reason from delivery"), account.query("select * from run")
     done = json.loads(account("run", "--json").stdout)
 
     assert before == after
     assert told["rehearsed"]
     foretold = _counts(each for each in told["deliveries"] if each["reason"] == "due")
-    assert foretold == _counts(each for each in done["deliveries"] if each["fate"] in ("submitted", "accepted"))
+    assert foretold == _counts(each for each in done["deliveries"] if each["state"] in ("submitted", "accepted"))
     assert {"google_ads", "meta"} == {destination for _, destination in foretold}
 
 
@@ -730,14 +730,14 @@ def test_an_account_without_google_works_whole(company):
 
     assert [0] * 7 == codes
     assert {("L-1", f"funnel:{name}") for name in FUNNEL.values()} | {("L-2", "sale")} == {
-        name for name, fate in company.fates("meta").items() if fate == "accepted"
+        name for name, state in company.states("meta").items() if state == "accepted"
     }
     assert ["Purchase", "appointment_set", "lead_received", "sale"] == sorted(
         line["event_name"] for line in company.sandbox.meta.book()
     )
     assert [] == company.asked("data_manager") + company.asked("google_ads") + company.asked("oauth")
     assert {"sale": None} | {f"funnel:{name}": "accepted" for name in FUNNEL.values()} == {
-        verdict["conversion"]: verdict["fate"] for verdict in verdicts
+        verdict["conversion"]: verdict["state"] for verdict in verdicts
     }
 
 
@@ -749,7 +749,7 @@ def test_an_account_without_meta_works_whole(company, transport):
     codes, verdicts = _whole(company, "L-1")
 
     assert [0] * 7 == codes
-    assert {("L-1", "appointment"): "accepted", ("L-1", "sale"): "accepted"} == company.fates()
+    assert {("L-1", "appointment"): "accepted", ("L-1", "sale"): "accepted"} == company.states()
     assert 2 == len(company.platform.book())
     assert [] == company.asked("meta")
     assert {"google_ads"} == {verdict["destination"] for verdict in verdicts}
@@ -792,8 +792,8 @@ def test_status_answers_while_the_sandbox_is_closed(played):
 
 
 def test_explain_tells_a_sent_leads_whole_story(played):
-    """Fate, time and how it is known, click id, value, key and history."""
-    lead, key = played.query("select lead, key from delivery where fate = 'accepted' order by id limit 1")[0]
+    """State, time and how it is known, click id, value, key and history."""
+    lead, key = played.query("select lead, key from delivery where state = 'accepted' order by id limit 1")[0]
     result = played("explain", lead)
 
     assert 0 == result.returncode
@@ -803,7 +803,7 @@ def test_explain_tells_a_sent_leads_whole_story(played):
 
 def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
     """A lead held back has its reason in a sentence; a stage not reached is worked out."""
-    held_back = "select lead from delivery where fate = 'withheld' and reason like 'consent_%' limit 1"
+    held_back = "select lead from delivery where state = 'withheld' and reason like 'consent_%' limit 1"
     lead = played.query(held_back)[0][0]
     result = played("explain", lead)
     told = json.loads(played("explain", lead, "--json").stdout)
@@ -818,7 +818,7 @@ def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
 def test_explain_shows_no_contact_data_and_no_whole_click_id(played, population):
     """Neither a name, an address, a phone nor a full click id is printed, for any kind of lead that was sent."""
     truth = population.truth()
-    leads = [lead for (lead,) in played.query("select distinct lead from delivery where fate = 'accepted' limit 1")]
+    leads = [lead for (lead,) in played.query("select distinct lead from delivery where state = 'accepted' limit 1")]
     secrets = [value for (value,) in played.query("select value from click_id")]
     for lead in leads:
         said = played("explain", lead).stdout + played("explain", lead, "--json").stdout
@@ -935,7 +935,7 @@ def test_the_demonstration_sends_to_both_by_either_interface(tmp_path, transport
     )
     with closing(sqlite3.connect(kept / "maison-demo.db")) as state:
         accepted = state.execute(
-            "select distinct destination, transport from delivery where fate = 'accepted' order by destination"
+            "select distinct destination, transport from delivery where state = 'accepted' order by destination"
         ).fetchall()
 
     assert 0 == result.returncode, result.stderr

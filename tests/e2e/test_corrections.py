@@ -49,9 +49,9 @@ class Sale:
 
     @property
     def corrections(self):
-        """Kind, value and fate of every correction of the sale."""
+        """Kind, value and state of every correction of the sale."""
         made = [row for row in self.company.rows(Adjustment) if row.conversion == "sale"]
-        return [(row.kind, row.value, row.fate) for row in made]
+        return [(row.kind, row.value, row.state) for row in made]
 
 
 @pytest.fixture
@@ -204,11 +204,11 @@ def test_an_answer_nobody_can_read_leaves_a_correction_in_doubt_until_it_is_repl
     company.sandbox.google_ads.switch("adjustments_unknown", answer)
     sale.serve()
     doubtful = company.night(company.clock.now() + DAY)
-    fates = [fate for _, _, fate in sale.corrections]
+    states = [state for _, _, state in sale.corrections]
     company.sandbox.google_ads.switch("adjustments_unknown", "never")
     settled = company.night(company.clock.now() + DAY)
 
-    assert (3, 1, ["in_doubt"]) == (doubtful.exit_code, doubtful.in_doubt, fates)
+    assert (3, 1, ["in_doubt"]) == (doubtful.exit_code, doubtful.in_doubt, states)
     assert (0, 0) == (settled.exit_code, settled.in_doubt)
     assert ([told[0]], [told[1]]) == (sale.lines, sale.corrections)
     first, *replays = company.traffic.adjusted
@@ -227,8 +227,8 @@ def test_corrections_that_are_not_open_to_us_stop_alone(company, sale):
     won = ("Gagné", company.clock.now() + DAY / 2)
     company.serve(company.lead(2, won))
     closed = [company.night(company.clock.now() + DAY) for _ in range(2)]
-    fates = [fate for _, _, fate in sale.corrections]
-    accepted = company.fates()["L-2", "sale"]
+    states = [state for _, _, state in sale.corrections]
+    accepted = company.states()["L-2", "sale"]
     company.sandbox.google_ads.switch("adjustments_allowlisted", value=True)
     opened = company.night(company.clock.now() + DAY)
 
@@ -236,7 +236,7 @@ def test_corrections_that_are_not_open_to_us_stop_alone(company, sale):
     assert [["google_ads corrections"]] * 2 == [list(night.stopped) for night in closed]
     (why,) = closed[0].stopped.values()
     assert "may not correct conversions by the Google Ads API" in why
-    assert (["pending"], "accepted") == (fates, accepted)
+    assert (["pending"], "accepted") == (states, accepted)
     assert (0, {}) == (opened.exit_code, opened.stopped)
     assert [("retraction", None, "accepted")] == sale.corrections
     assert [] == company.disagreements()

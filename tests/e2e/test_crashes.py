@@ -1,4 +1,4 @@
-"""The process killed at every delicate point of a night: nothing is lost, nothing counts twice, no fate is wrong.
+"""The process killed at every delicate point of a night: nothing is lost, nothing counts twice, no state is wrong.
 
 Meta alone may be told twice, where it does not know an event again; then the ledger says so.
 """
@@ -23,7 +23,7 @@ def sold(company, number, amount="12 500,00 €"):
 def everything_counted_once(company, numbers, destination="google_ads"):
     """Both conversions of each of these leads, accepted by the ledger and counted by the platform, once."""
     names = {(f"L-{number}", conversion) for number in numbers for conversion in BOTH}
-    assert dict.fromkeys(names, "accepted") == company.fates(destination)
+    assert dict.fromkeys(names, "accepted") == company.states(destination)
     assert sorted(names) == sorted(company.taken(destination))
     assert [] == company.disagreements()
 
@@ -128,7 +128,7 @@ def test_a_run_killed_while_sending_to_meta(company, where, knows_again, in_doub
 
     assert in_doubt == summary.recovered
     assert 0 == summary.exit_code
-    assert {"accepted"} == set(company.fates("meta").values())
+    assert {"accepted"} == set(company.states("meta").values())
     flagged = {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
     assert in_doubt == len(flagged)
     taken = company.taken("meta")
@@ -150,11 +150,11 @@ def test_a_run_killed_while_sending_to_meta_where_a_human_is_asked(company):
     assert [1, 1] == [summary.exit_code for summary in summaries]
     assert [3, 3] == [summary.waiting_for_a_human for summary in summaries]
     assert {("accepted", "appointment"), ("in_doubt", "sale")} == {
-        (fate, conversion) for (_, conversion), fate in company.fates("meta").items()
+        (state, conversion) for (_, conversion), state in company.states("meta").items()
     }
     assert 6 == len(company.taken("meta"))
     assert 2 == len(company.posts)
-    assert [] == company.disagreements(unheard=("in_doubt",))
+    assert [] == company.disagreements(unanswered=("in_doubt",))
 
 
 MANY = range(230)
@@ -249,7 +249,7 @@ def test_a_run_killed_while_it_learns_outcomes(company, point, nth):
 
     assert KILLED == company.killed(point, nth)
 
-    known = [fate for fate in company.fates().values() if fate == "accepted"]
+    known = [state for state in company.states().values() if state == "accepted"]
     assert nth - 1 == len(known)
 
     company.night()

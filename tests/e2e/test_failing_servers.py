@@ -18,7 +18,7 @@ SALES = 3
 FOREVER = 10_000
 MOST_REQUESTS = 7
 """To a platform that answers none: five tries of one part, and one row each of two others."""
-UNHEARD = ("in_doubt", "unconfirmed")
+UNANSWERED_IN_A_ROW = ("in_doubt", "unconfirmed")
 """What may be told of a conversion that was counted though nobody said so."""
 
 
@@ -102,11 +102,11 @@ def sold(company, night, way):
 def is_told_truly(company, way):
     """Book and ledger agree, delivery by delivery, and whatever counts twice is flagged."""
     rows, times = company.deliveries(way.destination), Counter(company.taken(way.destination))
-    assert [] == company.disagreements(unheard=UNHEARD)
+    assert [] == company.disagreements(unanswered=UNANSWERED_IN_A_ROW)
     assert {name for name, count in times.items() if count > 1} <= {
         name for name, row in rows.items() if row.may_count_twice
     }
-    untouched = {name for name, row in rows.items() if row.fate in ("pending", "expired", "rejected", "withheld")}
+    untouched = {name for name, row in rows.items() if row.state in ("pending", "expired", "rejected", "withheld")}
     assert set() == untouched & set(times)
 
 
@@ -131,10 +131,10 @@ def test_four_nights_of_a_platform_that_takes_all_and_says_that_it_failed(compan
     company.later()
     is_told_truly(company, way)
 
-    fates = Counter(company.fates(way.destination).values())
-    assert {"accepted", "unconfirmed"} >= set(fates)
-    assert 2 * NIGHTS * SALES == fates.total()
-    assert fates["accepted"] > fates["unconfirmed"]
+    states = Counter(company.states(way.destination).values())
+    assert {"accepted", "unconfirmed"} >= set(states)
+    assert 2 * NIGHTS * SALES == states.total()
+    assert states["accepted"] > states["unconfirmed"]
 
 
 def test_a_night_of_such_a_platform_ends_well_on_the_next(company, way):
@@ -147,5 +147,5 @@ def test_a_night_of_such_a_platform_ends_well_on_the_next(company, way):
     company.later()
 
     is_told_truly(company, way)
-    assert {"accepted"} == set(company.fates(way.destination).values())
+    assert {"accepted"} == set(company.states(way.destination).values())
     assert [] == company.disagreements()

@@ -66,7 +66,7 @@ def closed_port():
 def settled(company, *numbers):
     """Every conversion of these leads is accepted on both sides, once."""
     names = sorted((f"L-{number}", conversion) for number in numbers for conversion in ("appointment", "sale"))
-    assert dict.fromkeys(names, "accepted") == company.fates()
+    assert dict.fromkeys(names, "accepted") == company.states()
     assert names == sorted(company.taken())
     assert [] == company.disagreements()
 
@@ -101,7 +101,7 @@ def test_an_upload_that_fails_once(company, fault, wait, replays):
     assert wait == second - first
     assert 1 == len(rest)
     assert 0 == summary.exit_code
-    assert {"submitted"} == set(company.fates().values())
+    assert {"submitted"} == set(company.states().values())
 
     company.later()
 
@@ -110,7 +110,7 @@ def test_an_upload_that_fails_once(company, fault, wait, replays):
 
 
 @pytest.mark.parametrize(
-    ("fault", "span", "fate"),
+    ("fault", "span", "state"),
     [
         pytest.param(BUSY | {"retry_after": 90}, 4 * timedelta(seconds=90), "pending", id="429, later named"),
         pytest.param(INTERNAL, 15 * BACKOFF, "in_doubt", id="500"),
@@ -120,7 +120,7 @@ def test_an_upload_that_fails_once(company, fault, wait, replays):
         pytest.param(CUT_AFTER, 15 * BACKOFF, "in_doubt", id="cut after it was taken"),
     ],
 )
-def test_an_upload_that_keeps_failing(company, fault, span, fate):
+def test_an_upload_that_keeps_failing(company, fault, span, state):
     """Five tries, and one of the other upload where no answer comes; nothing is accepted, and the next night heals."""
     company.serve(sold(company))
     company.fail("data_manager", path=INGEST, count=FOREVER, **fault)
@@ -129,13 +129,13 @@ def test_an_upload_that_keeps_failing(company, fault, span, fate):
         summary = company.night()
 
     tried = company.times("data_manager", INGEST)
-    silent = fate == "in_doubt"
+    silent = state == "in_doubt"
     assert TRIES + silent == len(tried)
     assert span == tried[TRIES - 1] - tried[0]
     assert 3 == summary.exit_code
     assert ["google_ads"] == list(summary.stopped)
     assert (2 if silent else 0) == summary.in_doubt
-    assert {fate} == set(company.fates().values())
+    assert {state} == set(company.states().values())
 
     company.heal()
 
@@ -160,7 +160,7 @@ def test_a_delay_longer_than_five_minutes_is_not_waited_for(company):
     company.later(timedelta(minutes=59))
 
     assert 1 == len(company.times("data_manager", INGEST))
-    assert {"pending"} == set(company.fates().values())
+    assert {"pending"} == set(company.states().values())
 
     company.later(timedelta(minutes=2))
     company.later()
@@ -187,7 +187,7 @@ def test_answers_lost_night_after_night_end_as_unconfirmed(company):
     company.heal()
 
     assert 0 == company.later(timedelta(days=1)).exit_code
-    assert {("L-1", "sale"): "unconfirmed"} == company.fates()
+    assert {("L-1", "sale"): "unconfirmed"} == company.states()
     assert 4 * TRIES == len(company.times("data_manager", INGEST))
     assert [] == company.taken()
 
@@ -207,7 +207,7 @@ def test_an_endpoint_where_nobody_listens(company):
 
     assert 3 == summary.exit_code
     assert TRIES == summary.delivered.requests
-    assert {"pending"} == set(company.fates().values())
+    assert {"pending"} == set(company.states().values())
 
     del company.settings["google_ads"]["endpoint"]
     company.night()
@@ -275,7 +275,7 @@ def test_a_destination_that_refuses_us(company, break_it, mend_it, uploads):
     assert 1 == len(company.times("oauth", "/token"))
     assert 3 == summary.exit_code
     assert ["google_ads"] == list(summary.stopped)
-    assert {"pending"} == set(company.fates().values())
+    assert {"pending"} == set(company.states().values())
 
     mend_it(company)
 
@@ -295,7 +295,7 @@ def test_an_action_that_does_not_exist_stops_alone(company):
 
     assert 3 == summary.exit_code
     assert ["google_ads/555"] == list(summary.stopped)
-    assert {("L-1", "appointment"): "pending", ("L-1", "sale"): "submitted"} == company.fates()
+    assert {("L-1", "appointment"): "pending", ("L-1", "sale"): "submitted"} == company.states()
 
     company.conversion("appointment")["google_ads"]["conversion_action"] = "987654321"
     company.later()
@@ -328,7 +328,7 @@ def test_a_token_server_that_keeps_failing(company, fault):
     assert 15 * BACKOFF == asked[-1] - asked[0]
     assert [] == company.ingests
     assert 3 == summary.exit_code
-    assert {"pending"} == set(company.fates().values())
+    assert {"pending"} == set(company.states().values())
 
     company.heal()
     company.night()
@@ -349,7 +349,7 @@ def test_outcomes_are_asked_for_when_they_are_due(company):
 
     assert [] == company.times("data_manager", STATUS)
     assert 2 == early.resolved.pending
-    assert {"submitted"} == set(company.fates().values())
+    assert {"submitted"} == set(company.states().values())
 
     company.later(timedelta(minutes=20))
 
@@ -367,7 +367,7 @@ def test_an_outcome_that_is_not_there_yet_is_asked_for_again(company):
 
     assert 2 == summary.resolved.pending
     assert 0 == summary.exit_code
-    assert {"submitted"} == set(company.fates().values())
+    assert {"submitted"} == set(company.states().values())
 
     company.later(timedelta(hours=2))
 
@@ -397,7 +397,7 @@ def test_outcomes_that_cannot_be_asked_for(company, fault, code, asked):
 
     assert code == summary.exit_code
     assert len(company.times("data_manager", STATUS)) <= asked
-    assert {"submitted"} == set(company.fates().values())
+    assert {"submitted"} == set(company.states().values())
 
     company.heal()
     company.night()
@@ -469,7 +469,7 @@ def test_a_source_that_keeps_failing(company, fault, asked):
     assert 3 == summary.exit_code
     assert summary.source_stopped is not None
     assert {} == summary.stopped
-    assert {("L-1", "appointment"): "submitted", ("L-1", "sale"): "submitted"} == company.fates()
+    assert {("L-1", "appointment"): "submitted", ("L-1", "sale"): "submitted"} == company.states()
 
     company.heal()
 
@@ -502,8 +502,8 @@ def test_a_source_that_fails_on_a_later_page(company):
 
     assert 3 == summary.exit_code
     assert 100 == summary.pulled.seen
-    assert {"L-1"} == {lead for lead, _ in company.fates()}
-    assert {"submitted"} == set(company.fates().values())
+    assert {"L-1"} == {lead for lead, _ in company.states()}
+    assert {"submitted"} == set(company.states().values())
 
     company.heal()
 
@@ -528,12 +528,12 @@ def test_a_machine_whose_clock_is_a_year_off_for_one_night(company, days):
     company.serve(sold(company, 1))
     company.sandbox.oauth.switch("refuse_tokens", True)
     company.night()
-    fates, cursor, starts = (company.fates(), company.rows_of("cursor"), company.rows_of("start"))
+    states, cursor, starts = (company.states(), company.rows_of("cursor"), company.rows_of("start"))
 
     code, _, told = company.command("run", prelude=YEAR_OFF.format(days=days))
 
     assert (2, True, True) == (code, "this machine's clock says" in told, "2026-09-10" in told)
-    assert (fates, cursor, starts) == (company.fates(), company.rows_of("cursor"), company.rows_of("start"))
+    assert (states, cursor, starts) == (company.states(), company.rows_of("cursor"), company.rows_of("start"))
     company.sandbox.oauth.switch("refuse_tokens", False)
     company.later()
     company.later()

@@ -207,7 +207,7 @@ def test_ids_spoiled_from_a_date_on(month, spoiled, words):
     month.nights(2)
 
     assert sorted(expected("appointment", booked)) == month.arrivals()
-    assert all(fate != "accepted" for (lead, _), fate in month.company.fates().items() if lead in ("L-101", "L-102"))
+    assert all(state != "accepted" for (lead, _), state in month.company.states().items() if lead in ("L-101", "L-102"))
 
 
 # ── they repeat ──────────────────────────────────────────────────────────────────────────────────

@@ -51,7 +51,7 @@ def test_consent_read_from_a_wrong_path_for_a_week(month):
     month.nights(3)
 
     assert not month.uploaded()
-    assert {"withheld"} == {fate for (lead, _), fate in month.company.fates().items() if lead in ("L-1", "L-11")}
+    assert {"withheld"} == {state for (lead, _), state in month.company.states().items() if lead in ("L-1", "L-11")}
 
     month.settings["consent"]["ad_user_data"]["field"] = "leadData.optin"
 
@@ -101,11 +101,11 @@ def test_more_than_fifty_released_at_once(month):
         month.night()
 
     month.settings["consent"]["ad_user_data"]["field"] = "leadData.optin"
-    month.night().told("--accept-surge")
+    month.night().told("--accept-volume")
 
     assert not month.uploaded()
 
-    month.night("--accept-surge")
+    month.night("--accept-volume")
 
     assert sorted(expected("appointment", booked)) == month.arrivals()
     assert QUIET == month.night().said
@@ -197,7 +197,7 @@ def test_answers_that_change_while_something_is_held_back(month):
 
     sent = {number: times[number] for number in (1, 3, 6)}
     assert sorted(expected("sale", sent)) == month.arrivals()
-    assert {"cancelled"} == {month.company.fates()[f"L-{number}", "sale"] for number in (4, 5)}
+    assert {"cancelled"} == {month.company.states()[f"L-{number}", "sale"] for number in (4, 5)}
 
     month.edit(5, consent="oui")  # and gave it again: what was undone stays so
     month.nights(2)

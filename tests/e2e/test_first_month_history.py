@@ -84,14 +84,14 @@ def test_a_start_ninety_days_back_waits_for_a_human(month):
 
     first = month.night()
 
-    first.told("--accept-surge")
+    first.told("--accept-volume")
     assert not month.uploaded()
 
     month.nights(2)
 
     assert not month.uploaded()
 
-    month.night("--accept-surge")
+    month.night("--accept-volume")
 
     assert sorted(past) == month.arrivals()
 
@@ -126,11 +126,11 @@ def test_what_is_held_back_is_withheld_from_one_platform_alone(month):
 
     night = month.night()
 
-    night.told("google", "--accept-surge")
+    night.told("google", "--accept-volume")
     assert not month.uploaded()
     assert sorted(expected("appointment", meta, owner="1234567890")) == month.meta_arrivals()
 
-    month.night("--accept-surge")
+    month.night("--accept-volume")
 
     assert sorted(expected("appointment", google)) == month.arrivals()
     assert 8 == len(month.meta_arrivals())
@@ -153,9 +153,9 @@ def test_sixty_conversions_in_a_night(month, busiest, is_held):
     night = month.night()
 
     if is_held:
-        night.told("--accept-surge")
+        night.told("--accept-volume")
         assert busiest == len(month.arrivals())
-        month.night("--accept-surge")
+        month.night("--accept-volume")
     else:
         assert QUIET == night.said
     assert sorted(expected("appointment", seen)) == month.arrivals()
@@ -173,9 +173,9 @@ def test_a_bound_that_somebody_wrote(month, tonight, is_held):
     night = month.night()
 
     if is_held:
-        night.told("--accept-surge")
+        night.told("--accept-volume")
         assert not month.uploaded()
-        month.night("--accept-surge")
+        month.night("--accept-volume")
     else:
         assert QUIET == night.said
     assert sorted(expected("appointment", seen)) == month.arrivals()
@@ -191,7 +191,7 @@ def test_a_rehearsal_tells_of_the_surge_and_releases_nothing(month):
     assert "accept-surge" in night.printed
     assert not month.uploaded()
 
-    month.night().told("--accept-surge")
+    month.night().told("--accept-volume")
 
     assert not month.uploaded()
 

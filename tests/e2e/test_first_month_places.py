@@ -49,12 +49,12 @@ def test_leads_deleted_in_oplead(month):
     month.delete(1, 2, 11)
 
     nights = month.nights(9)
-    fates = month.company.fates()
+    states = month.company.states()
 
     assert {QUIET} == {night.said for night in nights}
-    assert "cancelled" == fates["L-1", "sale"] == fates["L-2", "sale"]
-    assert "pending" == fates["L-3", "sale"]
-    assert "accepted" == fates["L-11", "appointment"]
+    assert "cancelled" == states["L-1", "sale"] == states["L-2", "sale"]
+    assert "pending" == states["L-3", "sale"]
+    assert "accepted" == states["L-11", "appointment"]
 
     month.edit(3, 4, amount=PRICE)
     month.nights(2)
@@ -89,7 +89,7 @@ def test_a_key_that_suddenly_sees_fewer_leads(month):
 
     month.nights(8)
 
-    assert {"pending"} == {month.company.fates()[f"L-{number}", "sale"] for number in range(1, 21)}
+    assert {"pending"} == {month.company.states()[f"L-{number}", "sale"] for number in range(1, 21)}
 
     month.hide()
     month.edit(*range(1, 21), amount=PRICE)

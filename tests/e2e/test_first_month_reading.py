@@ -85,7 +85,7 @@ def test_test_leads_cost_no_request_a_night_where_leads_are_read_one_by_one(mont
     sold = month.enter("Gagné", 3, contact={"email": "lead.3@example.com"})
     month.nights(2)
 
-    assert {"L-3"} == {lead for lead, _ in month.company.fates() if lead in ("L-2", "L-3", "L-4")}
+    assert {"L-3"} == {lead for lead, _ in month.company.states() if lead in ("L-2", "L-3", "L-4")}
     assert sorted(expected("sale", sold)) == month.arrivals()
     month.true_books()
 
@@ -105,12 +105,12 @@ def test_a_lead_that_was_gone_for_days_and_is_back_loses_no_sale(month, pull):
     month.night()
     month.hide(1)
     month.nights(4)
-    away = month.company.fates()["L-1", "sale"]
+    away = month.company.states()["L-1", "sale"]
     told = type_in(month.company, "explain", "L-1").out
     month.hide()
     back = month.night()
 
-    assert ("cancelled", "pending") == (away, month.company.fates()["L-1", "sale"])
+    assert ("cancelled", "pending") == (away, month.company.states()["L-1", "sale"])
     assert re.search(r"gone\s+since .* Oplead has it no more", told)
     assert '"back":1' in back.printed.replace(" ", "")
 
@@ -137,7 +137,7 @@ def test_a_lead_that_was_made_one_with_another_in_oplead(month, pull):
     month.nights(2)
 
     assert [QUIET] * 4 == said
-    assert "cancelled" == month.company.fates()["L-1", "sale"]
+    assert "cancelled" == month.company.states()["L-1", "sale"]
     assert "it shows lead L-2 instead" in " ".join(type_in(month.company, "explain", "L-1").out.split())
     assert expected("sale", {2: sold[2]}) == month.arrivals()
     month.true_books()

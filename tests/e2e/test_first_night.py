@@ -72,12 +72,12 @@ def test_only_what_changes_after_the_first_night_goes_out(population, companies,
 
     assert len(population.leads_at(FIRST_NIGHT)) == summary.pulled.seen + len(summary.pulled.unreadable)
     assert [] == company.ingests
-    assert {"skipped"} == set(company.fates().values())
+    assert {"skipped"} == set(company.states().values())
 
     for night in NIGHTS[1:]:
         company.night(night)
 
-    concerned = {name for name, fate in company.fates().items() if fate != "skipped"}
+    concerned = {name for name, state in company.states().items() if state != "skipped"}
     assert entries(population) == concerned
 
     company.later()

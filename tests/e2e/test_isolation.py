@@ -57,7 +57,7 @@ def due(companies):
         summary = company.night()
 
         assert events == summary.pulled.seen
-        assert {"pending"} == set(company.fates().values())
+        assert {"pending"} == set(company.states().values())
 
         company.sandbox.oplead._put.clear()  # so that the nights to come have nothing to read
         return company
@@ -103,8 +103,8 @@ def test_bad_events_are_found_among_many(due, events, switches, where, cost):
     company.later()
 
     deliveries = company.deliveries()
-    rejected = {row.lead: row for row in deliveries.values() if row.fate == "rejected"}
+    rejected = {row.lead: row for row in deliveries.values() if row.state == "rejected"}
     assert {f"L-{number}" for number in bad} == set(rejected)
     assert {REASON} == {row.code for row in rejected.values()}
-    assert events - BAD == sum(row.fate == "accepted" for row in deliveries.values())
+    assert events - BAD == sum(row.state == "accepted" for row in deliveries.values())
     assert [] == company.disagreements()

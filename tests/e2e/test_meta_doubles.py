@@ -59,8 +59,8 @@ def flagged(company):
 def nothing_is_lost(company):
     """Everything is accepted on both sides, and whatever counts twice is told."""
     times = times_counted(company)
-    assert {"accepted"} == set(company.fates("meta").values())
-    assert set(company.fates("meta")) == set(times)
+    assert {"accepted"} == set(company.states("meta").values())
+    assert set(company.states("meta")) == set(times)
     assert {name for name, count in times.items() if count > 1} <= flagged(company)
     assert [] == company.disagreements()
 
@@ -116,7 +116,7 @@ def test_bad_nights(company, knows_again):
     nothing_is_lost(company)
     assert 20 == len(times_counted(company))
     assert knows_again == (max(times_counted(company).values()) == 1)
-    assert {name for name in company.fates("meta") if name not in flagged(company)}
+    assert {name for name in company.states("meta") if name not in flagged(company)}
 
 
 @each_loss
@@ -135,11 +135,11 @@ def test_bad_nights_where_a_human_is_asked(company, loss):
         assert any("`in_doubt: ask`" in sentence for sentence in summary.attention)
         assert {} == summary.stopped
     doubtful = {("L-1", "appointment"), ("L-2", "appointment")}
-    assert doubtful == {name for name, fate in company.fates("meta").items() if fate == "in_doubt"}
+    assert doubtful == {name for name, state in company.states("meta").items() if state == "in_doubt"}
     assert 3 == len(company.times("meta"))  # after the lost one, one sale alone shows that Meta answers
     assert {1} == set(times_counted(company).values())
     assert set() == flagged(company)
-    assert [] == company.disagreements(unheard=("in_doubt",))
+    assert [] == company.disagreements(unanswered=("in_doubt",))
 
 
 @both_positions
@@ -175,11 +175,11 @@ def test_a_human_who_says_nothing_in_time(company, says):
     summary = company.later(timedelta(hours=48, minutes=1))
 
     assert 1 == summary.exit_code == summary.unconfirmed
-    assert {("L-1", "appointment"): "unconfirmed", ("L-1", "sale"): "accepted"} == company.fates("meta")
+    assert {("L-1", "appointment"): "unconfirmed", ("L-1", "sale"): "accepted"} == company.states("meta")
     assert 0 == company.later(A_DAY).exit_code
     assert 2 == len(company.posts)
     assert {1} == set(times_counted(company).values())
-    assert [] == company.disagreements(unheard=("unconfirmed",))
+    assert [] == company.disagreements(unanswered=("unconfirmed",))
 
 
 @both_positions
@@ -194,8 +194,8 @@ def test_answers_lost_for_more_than_two_days(company, knows_again):
     company.later(A_DAY)
 
     assert [3, 1, 1] == codes  # on the third night nothing goes out any more, and a human is told
-    assert {"unconfirmed"} == set(company.fates("meta").values())
+    assert {"unconfirmed"} == set(company.states("meta").values())
     times = {name: len(company.sent("meta")[row.key]) for name, row in company.deliveries("meta").items()}
     assert {("L-1", "appointment"): 3, ("L-1", "sale"): 2} == times
-    assert [] == company.disagreements(unheard=("unconfirmed",))
+    assert [] == company.disagreements(unanswered=("unconfirmed",))
     assert {("L-1", "appointment"), ("L-1", "sale")} == flagged(company)

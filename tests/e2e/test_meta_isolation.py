@@ -69,7 +69,7 @@ def due(companies):
 
         assert events == summary.pulled.seen
         assert ["meta"] == list(summary.stopped)
-        assert {"pending"} == set(company.fates("meta").values())
+        assert {"pending"} == set(company.states("meta").values())
 
         company.sandbox.oplead._put.clear()  # so that the nights to come have nothing to read
         return company
@@ -85,9 +85,9 @@ def due(companies):
     return make
 
 
-def counts(company, fate):
-    """How many deliveries stand at a fate."""
-    return sum(each == fate for each in company.fates("meta").values())
+def counts(company, state):
+    """How many deliveries stand at a state."""
+    return sum(each == state for each in company.states("meta").values())
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_bad_events_are_found_among_many(due, events, switches, where, codes):
     assert events == len(company.posts[0].events)
     assert 1 == summary.exit_code
 
-    rejected = {row.lead: row.code for row in company.deliveries("meta").values() if row.fate == "rejected"}
+    rejected = {row.lead: row.code for row in company.deliveries("meta").values() if row.state == "rejected"}
     assert {f"L-{number}": f"100/{code}" for number, code in bad.items()} == rejected
     assert events - BAD == counts(company, "accepted")
     assert [] == company.disagreements()

@@ -58,7 +58,7 @@ def test_two_datasets_in_one_file(company):
     assert {(OURS, TOKENS[OURS]): 2, (OTHER, TOKENS[OTHER]): 2} == uploads(company)
     no_upload_holds_what_is_not_its_own(company)
     for destination in ("meta", "meta_other"):
-        assert {"accepted"} == set(company.fates(destination).values())
+        assert {"accepted"} == set(company.states(destination).values())
         assert 4 == len(set(company.taken(destination))) == len(company.taken(destination))
 
     company.later()
@@ -91,14 +91,14 @@ def test_a_dataset_that_refuses_the_token_stops_alone(company, refused, token, c
     assert summary.stopped[refused].startswith(f"{code}:")
     assert token not in summary.stopped[refused]
     assert 1 == uploads(company)[dataset, token]
-    assert {"pending"} == set(company.fates(refused).values())
-    assert {"accepted"} == set(company.fates(served).values())
-    assert {"submitted"} == set(company.fates().values())
+    assert {"pending"} == set(company.states(refused).values())
+    assert {"accepted"} == set(company.states(served).values())
+    assert {"submitted"} == set(company.states().values())
 
     company.environ[variable] = right
 
     assert 0 == company.later().exit_code
-    assert {"accepted"} == set(company.fates(refused).values())
+    assert {"accepted"} == set(company.states(refused).values())
     assert 4 == counted(company, OURS) == counted(company, OTHER)
     assert [] == company.disagreements()
 

@@ -30,9 +30,9 @@ def sizes(company):
     return [len(post.events) for post in company.posts]
 
 
-def fates(company):
+def states(company):
     """Where each lead's appointment stands."""
-    return [company.fates("meta")[f"L-{number}", "appointment"] for number in range(len(company.fates("meta")))]
+    return [company.states("meta")[f"L-{number}", "appointment"] for number in range(len(company.states("meta")))]
 
 
 def never_refused_as_too_old(company):
@@ -51,16 +51,16 @@ def test_events_that_grow_too_old_between_nights(company, nights):
     codes = [company.night(company.START + night * timedelta(days=1)).exit_code for night in range(nights)]
 
     assert {3} == set(codes)
-    assert "pending" == fates(company)[-1]
+    assert "pending" == states(company)[-1]
 
     company.posts.clear()
     company.environ["META_ACCESS_TOKEN"] = token
     summary = company.night(company.START + nights * timedelta(days=1))
 
     assert 0 == summary.exit_code
-    assert ["expired", "expired", "accepted", "accepted"] == fates(company)
+    assert ["expired", "expired", "accepted", "accepted"] == states(company)
     assert [2] == sizes(company)
-    assert {"window_closed"} == {row.reason for row in company.deliveries("meta").values() if row.fate == "expired"}
+    assert {"window_closed"} == {row.reason for row in company.deliveries("meta").values() if row.state == "expired"}
     never_refused_as_too_old(company)
 
 
@@ -73,7 +73,7 @@ def test_an_event_that_grows_too_old_within_a_night(company):
 
     assert 0 == summary.exit_code
     assert [2, 1] == sizes(company)
-    assert ["expired", "accepted"] == fates(company)
+    assert ["expired", "accepted"] == states(company)
     never_refused_as_too_old(company)
 
 
@@ -83,17 +83,17 @@ def test_an_event_in_doubt_that_grows_too_old(company):
     company.fail("meta", "cut_after", count=7)
 
     assert 3 == company.night().exit_code
-    assert ["in_doubt", "in_doubt"] == fates(company)
+    assert ["in_doubt", "in_doubt"] == states(company)
 
     company.heal()
     company.posts.clear()
     summary = company.later(2 * AN_HOUR)
 
     assert 1 == summary.exit_code == summary.unconfirmed
-    assert ["unconfirmed", "accepted"] == fates(company)
+    assert ["unconfirmed", "accepted"] == states(company)
     assert [1] == sizes(company)
     assert 2804003 not in [each["subcode"] for each in company.sandbox.meta.state()["refused"]]
-    assert [] == company.disagreements(unheard=("unconfirmed",))
+    assert [] == company.disagreements(unanswered=("unconfirmed",))
 
 
 def test_an_old_event_that_meta_itself_refuses(company):
@@ -104,7 +104,7 @@ def test_an_old_event_that_meta_itself_refuses(company):
     summary = company.night()
 
     assert 0 == summary.exit_code
-    assert ["expired", "accepted", "accepted", "accepted"] == fates(company)
+    assert ["expired", "accepted", "accepted", "accepted"] == states(company)
     assert [] == company.disagreements()
 
 
@@ -120,6 +120,6 @@ def test_sales_in_a_showroom_are_told_for_two_months(company):
     summary = company.night()
 
     assert 0 == summary.exit_code
-    assert ["accepted", "expired"] == fates(company)
+    assert ["accepted", "expired"] == states(company)
     assert [1] == sizes(company)
     never_refused_as_too_old(company)

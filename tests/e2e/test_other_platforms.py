@@ -24,7 +24,7 @@ def company(company):
 
 def sold(company, destination):
     """Where each lead's sale stands."""
-    return {lead: fate for (lead, conversion), fate in company.fates(destination).items() if conversion == "sale"}
+    return {lead: state for (lead, conversion), state in company.states(destination).items() if conversion == "sale"}
 
 
 def test_each_platform_has_its_own_leads_and_those_of_nobody(company):
@@ -41,7 +41,7 @@ def test_explain_says_whose_lead_it_is(company):
 
     assert "→ meta: not applicable" in told.lines
     assert "The lead came by another platform's ad. Found: only gclid." in told.lines
-    assert ("another_platform: only gclid", None) == (verdict["reason"], verdict["fate"])
+    assert ("another_platform: only gclid", None) == (verdict["reason"], verdict["state"])
 
 
 def test_a_click_id_of_this_platforms_that_comes_up_later_brings_its_conversion(company):

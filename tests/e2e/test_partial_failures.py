@@ -1,4 +1,4 @@
-"""Uploads to the Google Ads API of which parts fail: the fate of every row is what was said of it, and no other's."""
+"""Uploads to the Google Ads API of which parts fail: the state of every row is what was said of it, and no other's."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,10 +23,10 @@ NEWER = {"number": 9_999}
 
 @dataclass(frozen=True)
 class Row:
-    """What is decreed of one row, and where that leaves it: its fate, and the code it goes by."""
+    """What is decreed of one row, and where that leaves it: its state, and the code it goes by."""
 
     ruling: object
-    fate: str
+    state: str
     code: str
 
 
@@ -97,10 +97,10 @@ def lift_rulings(company):
 
 
 def told(company):
-    """Fate and code of every appointment, in the order of the script."""
+    """State and code of every appointment, in the order of the script."""
     rows = company.deliveries()
     return [
-        (rows[f"L-{number}", "appointment"].fate, rows[f"L-{number}", "appointment"].code)
+        (rows[f"L-{number}", "appointment"].state, rows[f"L-{number}", "appointment"].code)
         for number in range(len(rows))
     ]
 
@@ -122,10 +122,10 @@ def test_the_fate_of_every_row_is_what_was_said_of_it(booking, echo):
     summary = booking.night()
 
     assert [len(SCRIPT)] == uploaded(booking)
-    assert [(row.fate, row.code) for row in SCRIPT] == told(booking)
+    assert [(row.state, row.code) for row in SCRIPT] == told(booking)
     assert 1 == summary.exit_code
     assert 2 == summary.in_doubt
-    rejected = [row.code for row in SCRIPT if row.fate == "rejected"]
+    rejected = [row.code for row in SCRIPT if row.state == "rejected"]
     assert len([code for code in rejected if code not in EXPECTED_REJECTIONS]) == summary.delivered.unexpected
     assert [] == booking.disagreements()
 
@@ -134,7 +134,7 @@ def test_the_fate_of_every_row_is_what_was_said_of_it(booking, echo):
 
     assert [len(SCRIPT), 2, 2] == uploaded(booking)  # the doubtful ones again, then those that were too early
     mended = [
-        ("accepted", "SUCCESS") if row.fate in ("pending", "in_doubt") else (row.fate, row.code) for row in SCRIPT
+        ("accepted", "SUCCESS") if row.state in ("pending", "in_doubt") else (row.state, row.code) for row in SCRIPT
     ]
     assert mended == told(booking)
     assert [] == booking.disagreements()
@@ -164,7 +164,7 @@ def test_a_row_that_is_unknown_for_ever(booking):
     codes = [booking.later(timedelta(days=1)).exit_code for _ in range(5)]
 
     assert [1, 1, 1, 1, 1] == codes
-    assert ["accepted", "unconfirmed"] == [fate for fate, _ in told(booking)]
+    assert ["accepted", "unconfirmed"] == [state for state, _ in told(booking)]
     assert [2, 1, 1, 1] == uploaded(booking)
     assert 0 == booking.later(timedelta(days=1)).exit_code
     assert [] == booking.disagreements()
@@ -178,7 +178,7 @@ def test_an_error_that_names_no_row(booking):
 
     summary = booking.night()
 
-    assert [(row.fate, row.code) for row in script] == told(booking)
+    assert [(row.state, row.code) for row in script] == told(booking)
     assert len(booking.calls) <= 2 * 4 + 1
     assert 1 == summary.exit_code
     assert [] == booking.disagreements()
@@ -203,7 +203,7 @@ def test_an_unknown_error_that_names_no_row(booking):
 
 
 @pytest.mark.parametrize(
-    ("switches", "second", "fates", "uploads"),
+    ("switches", "second", "states", "uploads"),
     [
         pytest.param({}, 0, ("accepted", "accepted"), [1, 1], id="told apart by order id"),
         pytest.param({"ads_api_click_dedup": "always"}, 1, ("accepted", "accepted"), [2], id="another second"),
@@ -223,7 +223,7 @@ def test_an_unknown_error_that_names_no_row(booking):
         ),
     ],
 )
-def test_two_rows_with_one_click_and_second(booking, switches, second, fates, uploads):
+def test_two_rows_with_one_click_and_second(booking, switches, second, states, uploads):
     """They never meet in an upload, where both could be refused for it: one is taken, whatever is said of the other."""
     for name, position in switches.items():
         booking.sandbox.google_ads.switch(name, position)
@@ -232,8 +232,8 @@ def test_two_rows_with_one_click_and_second(booking, switches, second, fates, up
     summary = booking.night()
 
     codes = {"accepted": "SUCCESS", "rejected": "CLICK_CONVERSION_ALREADY_EXISTS"}
-    assert [(fate, codes[fate]) for fate in fates] == told(booking)
-    assert ("rejected" in fates) == summary.exit_code
+    assert [(state, codes[state]) for state in states] == told(booking)
+    assert ("rejected" in states) == summary.exit_code
     assert uploads == uploaded(booking)
     assert [] == booking.disagreements()
 
@@ -262,7 +262,7 @@ def test_a_row_that_is_always_to_be_sent_again(booking):
 
     assert 0 == summary.exit_code
     assert [3, *[1] * (TRIES - 1)] == uploaded(booking)
-    assert ["accepted", "pending", "accepted"] == [fate for fate, _ in told(booking)]
+    assert ["accepted", "pending", "accepted"] == [state for state, _ in told(booking)]
 
     lift_rulings(booking)
 
@@ -310,14 +310,14 @@ def test_a_row_that_blames_what_is_no_row(selling, code, stopped, sale):
     assert 3 == summary.exit_code
     assert [stopped] == list(summary.stopped)
     assert code in summary.stopped[stopped]
-    assert ["accepted", "pending", "accepted"] == [selling.fates()[f"L-{one}", "appointment"] for one in range(3)]
-    assert {sale} == {selling.fates()[f"L-{one}", "sale"] for one in range(3)}
+    assert ["accepted", "pending", "accepted"] == [selling.states()[f"L-{one}", "appointment"] for one in range(3)]
+    assert {sale} == {selling.states()[f"L-{one}", "sale"] for one in range(3)}
     assert [] == selling.disagreements()
 
     lift_rulings(selling)
 
     assert 0 == selling.later().exit_code
-    assert {"accepted"} == set(selling.fates().values())
+    assert {"accepted"} == set(selling.states().values())
     assert [] == selling.disagreements()
 
 
@@ -329,7 +329,7 @@ def test_many_rows_that_are_all_refused_alike(booking):
 
     assert 3 == summary.exit_code
     assert [f"google_ads/{FIRST}"] == list(summary.stopped)
-    assert {"pending"} == set(booking.fates().values())
+    assert {"pending"} == set(booking.states().values())
 
     lift_rulings(booking)
 
@@ -357,7 +357,7 @@ def test_many_rows_that_are_all_refused_alike(booking):
     ],
 )
 def test_an_upload_that_fails_once(booking, fault, wait, again):
-    """The same rows again in the same night, after the wait that was asked for; each keeps its own fate."""
+    """The same rows again in the same night, after the wait that was asked for; each keeps its own state."""
     script = (GOOD, Row({"reason": "EVENT_NOT_FOUND"}, "rejected", "EVENT_NOT_FOUND"), GOOD)
     serve(booking, script)
     booking.fail("google_ads", path=UPLOAD, **fault)
@@ -366,7 +366,7 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
 
     assert 1 == summary.exit_code
     assert {} == summary.stopped
-    expected = [(row.fate, "ORDER_ID_ALREADY_IN_USE" if at in again else row.code) for at, row in enumerate(script)]
+    expected = [(row.state, "ORDER_ID_ALREADY_IN_USE" if at in again else row.code) for at, row in enumerate(script)]
     assert expected == told(booking)
     first, *later = booking.times("google_ads", UPLOAD)
     assert ([] if wait is None else [wait]) == [at - first for at in later]
@@ -374,7 +374,7 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
 
 
 @pytest.mark.parametrize(
-    ("fault", "tries", "fate"),
+    ("fault", "tries", "state"),
     [
         pytest.param({"status": 429, "retry_after": 90}, TRIES, "pending", id="a quota"),
         pytest.param({"status": 429, "retry_after": 3_600}, 1, "pending", id="a quota for an hour"),
@@ -383,7 +383,7 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
         pytest.param({"status": 503}, TRIES + 2, "in_doubt", id="503"),
     ],
 )
-def test_an_upload_that_keeps_failing(booking, fault, tries, fate):
+def test_an_upload_that_keeps_failing(booking, fault, tries, state):
     """The destination stops for this night, nothing is called accepted, and the next night heals."""
     serve(booking, (GOOD, GOOD))
     booking.fail("google_ads", "status", path=UPLOAD, count=FOREVER, **fault)
@@ -393,13 +393,13 @@ def test_an_upload_that_keeps_failing(booking, fault, tries, fate):
     assert 3 == summary.exit_code
     assert ["google_ads"] == list(summary.stopped)
     assert tries == len(booking.times("google_ads", UPLOAD))
-    assert {fate} == set(booking.fates().values())
+    assert {state} == set(booking.states().values())
 
     booking.heal()
     booking.later(timedelta(minutes=50))
 
     early = fault.get("retry_after") == 3_600
-    assert ({fate} if early else {"accepted"}) == set(booking.fates().values())
+    assert ({state} if early else {"accepted"}) == set(booking.states().values())
     assert 0 == booking.later().exit_code
     assert {("accepted", "SUCCESS")} == set(told(booking))
     assert [] == booking.disagreements()
@@ -418,5 +418,5 @@ def test_a_token_revoked_in_the_middle_of_a_night(selling):
     assert 0 == summary.exit_code
     assert [True, True] == [call.is_answered for call in selling.calls if call.is_answered]
     assert 3 == len(selling.calls)
-    assert {"accepted"} == set(selling.fates().values())
+    assert {"accepted"} == set(selling.states().values())
     assert [] == selling.disagreements()

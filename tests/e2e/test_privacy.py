@@ -411,7 +411,7 @@ def uploads_fail(witness, parrot):
     parrot.says = BROKEN_OFF_BY_ADS_API
     echo(company, "data_manager", 500, ingest)
     company.fail("meta", "status", status=500, body=f"<html><body>{SAID}</body></html>", count=99)
-    assert "in_doubt" in {fate for _, _, fate, _ in witness.night("uploads break off").standing}
+    assert "in_doubt" in {state for _, _, state, _ in witness.night("uploads break off").standing}
     company.heal()
 
     parrot.says = None
@@ -441,10 +441,10 @@ def nothing_is_sent(witness):
 @pytest.mark.parametrize("destination", ["google_ads", "ads_api", "meta"])
 def test_the_runs_did_what_may_leak(witness, destination):
     """The planted leads were read, refused, unreadable, withheld and accepted: silence would prove nothing."""
-    fates = set(witness.company.fates(destination).values())
+    states = set(witness.company.states(destination).values())
     unreadable = witness.company.rows_of("unreadable_lead")
 
-    assert {"accepted", "rejected", "withheld"} <= fates
+    assert {"accepted", "rejected", "withheld"} <= states
     assert 4 <= len(unreadable)
     assert len(witness.said) >= 40
 
@@ -495,7 +495,7 @@ def test_a_phone_number_typed_as_an_amount_is_not_read_as_one(company, amount):
 
 
 def _short(row):
-    return row.fate, re.sub(": .*", ": ", row.reason or "")
+    return row.state, re.sub(": .*", ": ", row.reason or "")
 
 
 # ── what is kept, and for how long ───────────────────────────────────────────────────────────────
@@ -537,7 +537,7 @@ def test_hashes_and_events_are_gone_once_everything_is_settled(company):
     company.later()
     company.later()
 
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
     assert [] == kept(company, *addresses, b"adIdentifiers", b"userIdentifiers", b"eventTimestamp")
 
 
@@ -549,7 +549,7 @@ def test_hashes_of_what_may_still_be_sent_stay(company):
     waiting, _ = hashes("person.1@example.com")
     done, _ = hashes("person.2@example.com")  # the phone number is the same
 
-    assert {"accepted", "pending"} == set(company.fates().values())
+    assert {"accepted", "pending"} == set(company.states().values())
     assert [waiting] == kept(company, waiting, done)
 
 
@@ -567,7 +567,7 @@ def test_hashes_go_when_consent_is_withdrawn(company):
     company.serve(one)
     company.later(12 * HOUR)
 
-    assert "cancelled" == company.fates()["L-1", "sale"]
+    assert "cancelled" == company.states()["L-1", "sale"]
     assert [] == kept(company, *address)
 
 
@@ -588,7 +588,7 @@ def test_hashes_of_every_kind_are_gone_once_meta_has_settled(company):
     company.night()
     company.later()
 
-    assert {"accepted"} == set(company.fates("meta").values())
+    assert {"accepted"} == set(company.states("meta").values())
     assert [] == kept(company, *found, b'"user_data"', b"event_time")
 
 
@@ -607,4 +607,4 @@ def test_click_ids_go_when_their_windows_close(company):
         seen[days] = kept(company, google, meta)
 
     assert {0: [google, meta], 89: [google, meta], 91: [meta], 364: [meta], 366: []} == seen
-    assert {"accepted"} == set(company.fates("meta").values())
+    assert {"accepted"} == set(company.states("meta").values())

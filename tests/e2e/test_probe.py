@@ -122,7 +122,7 @@ def test_what_a_file_names_and_no_lead_has_is_told(account):
     told = json.loads(out)
 
     assert told["unknown_consents"]["leadData.consent"] > 0
-    personal, status = sorted(told["unmet"], key=lambda one: "status" in one)
+    personal, status = sorted(told["unmatched"], key=lambda one: "status" in one)
     assert f"{account.file}:{at}:" in personal
     assert 'did you mean "leadData.adPersonalization"?' in personal
     assert 'did you mean "Gagné"?' in status

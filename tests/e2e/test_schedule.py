@@ -133,7 +133,7 @@ def test_four_nights_as_a_service(company, hours):
         ("resolve", None, 0),
     ] == runs(company)
     assert [at(11, 3, 30), at(11, 4, 30), at(11, 9, 30)] == [row.started_at for row in company.rows(Run)]
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
 
     # The second is stopped while the first of its two uploads is on its way.
     company.serve(sold(company, 2, at(11, 10)))
@@ -149,7 +149,7 @@ def test_four_nights_as_a_service(company, hours):
     assert "stopped, as asked; what was sent is on record" == said[-1]["event"]
     assert ("run", None, 143) == runs(company)[-1]
     assert {"appointment": "submitted", "sale": "pending"} == {
-        conversion: fate for (lead, conversion), fate in company.fates().items() if lead == "L-2"
+        conversion: state for (lead, conversion), state in company.states().items() if lead == "L-2"
     }
     wait_until(lambda: company.clock.now() == at(12, 4))
 
@@ -158,7 +158,7 @@ def test_four_nights_as_a_service(company, hours):
     hours.go_to(at(12, 12))
 
     assert [date(2026, 9, 11), date(2026, 9, 12)] == [night for _, night, _ in runs(company) if night]
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
 
     # The third is asked to stop twice: it leaves at once, with an upload on its way.
     company.serve(sold(company, 3, at(12, 14)))
@@ -172,7 +172,7 @@ def test_four_nights_as_a_service(company, hours):
 
     assert 128 + signal.SIGTERM == code
     assert ("run", None, None) == runs(company)[-1]
-    assert "in_flight" in company.fates().values()
+    assert "in_flight" in company.states().values()
 
     gate.opened.set()
     wait_until(lambda: company.clock.now() == at(13, 4))
@@ -185,8 +185,8 @@ def test_four_nights_as_a_service(company, hours):
 
     assert 0 == code
     assert [date(2026, 9, day) for day in (11, 12, 16)] == [night for _, night, _ in runs(company) if night]
-    assert {"accepted"} == set(company.fates().values())
-    assert BOTH == {conversion for _, conversion in company.fates()}
+    assert {"accepted"} == set(company.states().values())
+    assert BOTH == {conversion for _, conversion in company.states()}
     assert [] == company.disagreements()
 
 
@@ -254,7 +254,7 @@ def test_outcomes_that_could_not_be_asked_for_are_asked_for_again(company, hours
 
     assert [("run", date(2026, 9, 11), 0), ("resolve", None, 0), ("resolve", None, 0)] == runs(company)
     assert [at(11, 4, 45), at(11, 9, 30)] == [row.started_at for row in company.rows(Run)][1:]
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
 
 
 def test_the_first_start_waits_for_its_time(company, hours):
@@ -305,7 +305,7 @@ def test_a_state_that_cannot_be_used_costs_no_night_once_it_is_mended(company, h
     assert all(f"{company.state}: the state cannot be used" in error["event"] for error in errors)
     assert all("check `state:` in the settings" in error["event"] for error in errors)
     assert [date(2026, 9, day) for day in (11, 12, 13)] == [night for _, night, _ in runs(company) if night]
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
     assert [] == company.disagreements()
 
 
@@ -340,7 +340,7 @@ def test_several_accounts_in_one_run(company):
     assert {"maison-test", "maison-deux"} == {
         line["account"] for line in map(json.loads, err.splitlines()) if line["event"] == "night ended"
     }
-    assert {"submitted"} == set(company.fates().values())
+    assert {"submitted"} == set(company.states().values())
 
 
 def ended_of(process):

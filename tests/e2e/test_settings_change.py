@@ -51,7 +51,7 @@ def test_a_conversion_renamed_in_silence_is_refused(company):
     assert 2 == code
     assert "write `was: sale`" in complaint
     assert [] == [server for server, _, _ in company.arrivals[asked:] if server != "clock"]
-    assert {"L-1"} == {lead for lead, _ in company.fates()}
+    assert {"L-1"} == {lead for lead, _ in company.states()}
 
 
 def test_a_conversion_renamed_openly_goes_on(company):
@@ -96,7 +96,7 @@ def test_a_conversion_declared_new_is_one(company):
     company.serve(sold(company, 2, at=company.clock.now() + HOUR))
 
     assert {("L-1", "sale"), ("L-2", "vente")} == {name for name in told(company) if name[1] != "appointment"}
-    assert "skipped" == company.fates()["L-1", "vente"]
+    assert "skipped" == company.states()["L-1", "vente"]
 
 
 # ── stages and fields ────────────────────────────────────────────────────────────────────────────
@@ -116,7 +116,7 @@ def test_a_label_added_to_a_stage_counts_from_then_on(company):
     )
 
     assert [("L-2", "appointment"), ("L-3", "appointment")] == told(company)
-    assert "skipped" == company.fates()["L-1", "appointment"]
+    assert "skipped" == company.states()["L-1", "appointment"]
 
 
 def test_a_consent_list_mended_releases_what_it_withheld(company):
@@ -125,7 +125,7 @@ def test_a_consent_list_mended_releases_what_it_withheld(company):
     hesitant["leadData"]["consent"] = "J'accepte"
     company.serve(hesitant)
     assert [] == told(company)
-    assert {("consent_unknown", "withheld")} == {(row.reason, row.fate) for row in company.deliveries().values()}
+    assert {("consent_unknown", "withheld")} == {(row.reason, row.state) for row in company.deliveries().values()}
 
     company.settings["consent"]["ad_user_data"]["granted"].append("j'accepte")
 
@@ -143,7 +143,7 @@ def test_a_consent_list_narrowed_keeps_back_what_is_open(company):
     company.serve(sold(company, at=company.START - HOUR))
 
     assert [("L-1", "appointment")] == told(company)
-    assert "cancelled" == company.fates()["L-1", "sale"]
+    assert "cancelled" == company.states()["L-1", "sale"]
 
 
 def test_a_condition_narrowed_and_mended(company):
@@ -156,7 +156,7 @@ def test_a_condition_narrowed_and_mended(company):
 
     assert 4 == len(told(company))
     assert {"accepted", "withheld"} == {
-        company.fates().get((f"L-{number}", "sale"), "accepted") for number in (1, 2, 3)
+        company.states().get((f"L-{number}", "sale"), "accepted") for number in (1, 2, 3)
     }
 
     company.conversion("sale")["where"] = {"channel": ["Salon", "Site web"]}
@@ -231,4 +231,4 @@ def test_a_new_conversion_starts_with_the_run_that_first_sees_it(company):
     told(company)
 
     assert [("L-3", "quote"), ("L-4", "quote")] == told(company)
-    assert {"skipped"} == {company.fates()[f"L-{number}", "quote"] for number in (1, 2)}
+    assert {"skipped"} == {company.states()[f"L-{number}", "quote"] for number in (1, 2)}

@@ -127,8 +127,8 @@ def test_what_is_in_time_is_delivered_once_and_what_is_not_is_expired(years):
         expected = {way.name: "expired" if way.name in expired else "accepted" for way in WAYS}
         taken = Counter(years.company.taken(destination))
 
-        assert expected == years.company.fates(destination)
-        assert {name: 1 for name, fate in expected.items() if fate == "accepted"} == taken
+        assert expected == years.company.states(destination)
+        assert {name: 1 for name, state in expected.items() if state == "accepted"} == taken
     assert [] == years.company.disagreements()
 
 
@@ -185,7 +185,7 @@ def test_what_expired_is_named(years):
     status = type_in(years.company, "status", "--json").objects
     counted = Counter()
     for one in status[-1]["tallies"]:
-        counted[one["destination"], one["fate"], one["reason"]] += one["count"]
+        counted[one["destination"], one["state"], one["reason"]] += one["count"]
     for destination, ways in TOO_LATE.items():
         assert len(ways) == counted[destination, "expired", "window_closed"]
         for way in ways:

@@ -145,7 +145,7 @@ def test_receivers_that_are_gone_leave_the_night_as_it_is(told):
     code, _, err = night(told, 0)
 
     events = {json.loads(line)["event"] for line in err.splitlines()}
-    assert (0, {"submitted"}) == (code, set(told.fates().values()))
+    assert (0, {"submitted"}) == (code, set(told.states().values()))
     assert {
         "the metrics could not be written",
         "the address under `ping` did not answer, so its monitor may raise the alarm",
@@ -164,7 +164,7 @@ def test_the_numbers_of_a_night_are_in_the_file(told):
     second = samples(told)
 
     account = 'account="maison-test"'
-    moved = f'oplead_sync_night_deliveries{{{account},conversion="appointment",destination="google_ads",fate='
+    moved = f'oplead_sync_night_deliveries{{{account},conversion="appointment",destination="google_ads",state='
     assert 1 == first[f'{moved}"submitted"}}']
     assert 1 == second[f'{moved}"pending"}}']
     for name in ("open_deliveries", "exit_code"):

@@ -47,7 +47,7 @@ def test_a_night_by_tls(company):
     code, printed = installed_command(company, "run", GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(company.sandbox.certificate))
 
     assert 0 == code, printed
-    assert {("L-1", "appointment"): "accepted", ("L-1", "sale"): "accepted"} == company.fates()
+    assert {("L-1", "appointment"): "accepted", ("L-1", "sale"): "accepted"} == company.states()
     assert [] == company.disagreements()
     assert 2 == len(seen)
     assert {"1112223333"} == {metadata["login-customer-id"] for metadata in seen}
@@ -62,5 +62,5 @@ def test_a_server_whose_authority_nobody_trusts(company):
     assert STOPPED == code
     assert "no connection to the Google Ads API" in printed
     assert [] == company.times("google_ads") == company.calls
-    assert {"pending"} == set(company.fates().values())
+    assert {"pending"} == set(company.states().values())
     assert "Traceback" not in printed

@@ -52,7 +52,7 @@ def keys(company, lead, *conversions):
 def everything_counted_once(company, *leads):
     """Each conversion of these leads is accepted by the ledger, and counted by the API that it was sent to."""
     names = sorted((lead, conversion) for lead in leads for conversion in TOLD)
-    assert dict.fromkeys(names, "accepted") == dict(sorted(company.fates().items()))
+    assert dict.fromkeys(names, "accepted") == dict(sorted(company.states().items()))
     assert names == sorted(company.taken())
     assert [] == company.disagreements()
 
@@ -65,7 +65,7 @@ def test_from_data_manager_to_the_google_ads_api(company, loss, across):
     company.fail("data_manager", loss, path=INGEST, after=1, count=FOREVER)
 
     assert 1 == company.night().exit_code
-    assert ["submitted", "in_doubt", "in_doubt"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+    assert ["submitted", "in_doubt", "in_doubt"] == [company.states()["L-1", conversion] for conversion in TOLD]
 
     company.heal()
     company.use_ads_api()
@@ -74,7 +74,7 @@ def test_from_data_manager_to_the_google_ads_api(company, loss, across):
     summary = company.later()
 
     assert 0 == summary.exit_code
-    assert ["accepted", "submitted", "submitted"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+    assert ["accepted", "submitted", "submitted"] == [company.states()["L-1", conversion] for conversion in TOLD]
     assert 2 == len(company.times("data_manager", INGEST)) - before
     replayed = {event["transactionId"] for ingest, _ in company.ingests[-2:] for event in ingest["events"]}
     assert keys(company, "L-1", "sale", "quote") == replayed
@@ -95,7 +95,7 @@ def test_from_the_google_ads_api_to_data_manager(company, loss, across):
     company.fail("google_ads", loss, path=UPLOAD, after=1, count=FOREVER)
 
     assert 1 == company.night().exit_code
-    assert ["accepted", "in_doubt", "in_doubt"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+    assert ["accepted", "in_doubt", "in_doubt"] == [company.states()["L-1", conversion] for conversion in TOLD]
 
     company.heal()
     company.settings["google_ads"]["transport"] = "data_manager"
@@ -104,7 +104,7 @@ def test_from_the_google_ads_api_to_data_manager(company, loss, across):
     summary = company.later()
 
     assert 0 == summary.exit_code
-    assert ["accepted", "accepted", "accepted"] == [company.fates()["L-1", conversion] for conversion in TOLD]
+    assert ["accepted", "accepted", "accepted"] == [company.states()["L-1", conversion] for conversion in TOLD]
     assert 2 == len(company.calls) - before
     assert "ORDER_ID_ALREADY_IN_USE" == company.deliveries()["L-1", "sale"].code or loss == "cut_before"
 
@@ -130,8 +130,8 @@ def test_an_old_way_that_is_closed_does_not_hold_up_the_new_one(company):
     assert 3 == summary.exit_code
     (stopped,) = summary.stopped
     assert f"(before: {company.CUSTOMER} by data_manager)" in stopped
-    assert ["accepted", "in_doubt", "in_doubt"] == [company.fates()["L-1", conversion] for conversion in TOLD]
-    assert {"accepted"} == {company.fates()["L-2", conversion] for conversion in TOLD}
+    assert ["accepted", "in_doubt", "in_doubt"] == [company.states()["L-1", conversion] for conversion in TOLD]
+    assert {"accepted"} == {company.states()["L-2", conversion] for conversion in TOLD}
 
     company.heal()
     company.later()
@@ -152,7 +152,7 @@ def test_there_and_back_again(company):
 
     assert 3 == early.resolved.pending
     assert [] == company.times("data_manager", STATUS)
-    assert {"submitted"} == set(company.fates().values())
+    assert {"submitted"} == set(company.states().values())
 
     company.later()
 
@@ -173,7 +173,7 @@ def test_what_data_manager_gives_back_goes_the_new_way(company, across):
     company.use_ads_api()
 
     assert 0 == company.later().exit_code
-    assert {"pending"} == set(company.fates().values())
+    assert {"pending"} == set(company.states().values())
 
     company.later(timedelta(hours=7))
 
@@ -192,7 +192,7 @@ def test_a_caller_whom_the_google_ads_api_does_not_let_in(company):
     assert 3 == summary.exit_code
     assert "write transport: data_manager" in summary.stopped["google_ads"]
     assert 1 == len(company.calls)
-    assert {"pending"} == set(company.fates().values())
+    assert {"pending"} == set(company.states().values())
 
     company.settings["google_ads"]["transport"] = "data_manager"
 

@@ -77,7 +77,7 @@ def test_of_two_runs_started_together_one_works(company, gate):
         assert 0 == winner.returncode
     company.later()
 
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
     assert [] == company.disagreements()
     assert 2 == len(company.ingests)
 
@@ -111,7 +111,7 @@ def test_a_killed_holder_leaves_the_account_to_the_next_run(company, gate):
 
     company.later()
 
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
     assert [] == company.disagreements()
 
 
@@ -125,7 +125,7 @@ def test_a_run_whose_account_was_taken_sends_nothing(company):
     assert HELD == code
     assert "another run has taken this account over" in complaint
     assert [] == company.ingests
-    assert {} == company.fates()
+    assert {} == company.states()
 
 
 def test_a_run_whose_account_was_taken_while_it_sends_writes_no_receipt(company):
@@ -138,7 +138,7 @@ def test_a_run_whose_account_was_taken_while_it_sends_writes_no_receipt(company)
         company.night()
 
     assert {"appointment": "in_flight", "sale": "pending"} == {
-        conversion: fate for (_, conversion), fate in company.fates().items()
+        conversion: state for (_, conversion), state in company.states().items()
     }
 
     summary = company.night()
@@ -147,5 +147,5 @@ def test_a_run_whose_account_was_taken_while_it_sends_writes_no_receipt(company)
 
     company.later()
 
-    assert {"accepted"} == set(company.fates().values())
+    assert {"accepted"} == set(company.states().values())
     assert [] == company.disagreements()

@@ -66,7 +66,7 @@ def test_a_night_that_nobody_hears_of_is_done(company, nobody, stdout, stderr):
 
     assert 0 == done.returncode, done
     assert [0] == [run.exit_code for run in company.rows(Run)]
-    assert 2 == len(company.fates())
+    assert 2 == len(company.states())
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_results_that_a_full_disk_does_not_take_are_told(company):
     """On stderr; a reader that has gone wants to hear nothing."""
     with full_disk() as full:
         told = code_of(company, "check", stdout=full, stderr=subprocess.PIPE)
-    with closed_pipe() as gone:
-        untold = code_of(company, "check", stdout=gone, stderr=subprocess.PIPE)
+    with closed_pipe() as deleted:
+        untold = code_of(company, "check", stdout=deleted, stderr=subprocess.PIPE)
 
     assert b"the results could not be written: No space left on device\n" == told.stderr
     assert b"" == untold.stderr

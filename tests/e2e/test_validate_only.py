@@ -58,9 +58,9 @@ def validate(company, *more):
 
 
 def verdicts(told):
-    """How many conversions have which verdict: fate and code."""
+    """How many conversions have which verdict: state and code."""
     return {
-        (each["conversion"], each["destination"], each["fate"], each["reason"]): each["count"]
+        (each["conversion"], each["destination"], each["state"], each["reason"]): each["count"]
         for each in told["delivered"]["moved"]
     }
 
@@ -163,7 +163,7 @@ def test_a_refused_key_is_3_and_meta_is_still_checked(due):
 
     assert (3, 3) == (code, people.code)
     assert ["google_ads"] == list(told["stopped"])
-    assert {"meta"} == {destination for _, destination, fate, _ in verdicts(told) if fate == "accepted"}
+    assert {"meta"} == {destination for _, destination, state, _ in verdicts(told) if state == "accepted"}
     assert "google_ads stopped: invalid_grant" in people.lines
 
 
@@ -177,7 +177,7 @@ def test_what_a_stop_left_unchecked_is_counted(due):
 
     assert 3 == code
     assert [
-        {"conversion": conversion, "destination": "google_ads", "fate": "pending", "reason": stop, "count": 2}
+        {"conversion": conversion, "destination": "google_ads", "state": "pending", "reason": stop, "count": 2}
         for conversion in ("appointment", "sale")
     ] == told["not_checked"]
     assert "appointment google_ads 2 not checked: google_ads stopped: " in people.lines
@@ -308,7 +308,7 @@ def test_a_dead_runs_state_stays_as_it_is(due, transport):
     due.later()
 
     assert unchanged
-    assert {"accepted"} == set(due.fates().values()) - {"withheld"}
+    assert {"accepted"} == set(due.states().values()) - {"withheld"}
     assert {1} == {line["accepted"] for line in due.platform.book()}
 
 
@@ -322,7 +322,7 @@ def test_it_starts_no_conversion(due):
     due.serve(due.lead(5, ("Gagné", due.clock.now() - 10 * HOUR)))
     due.night()
 
-    assert {"skipped"} == set(due.fates().values())
+    assert {"skipped"} == set(due.states().values())
 
 
 def test_it_goes_on_while_a_run_holds_the_account(due):

@@ -38,7 +38,7 @@ def test_the_leads_behind_a_reason_are_named(night, called):
 
 
 def test_a_fate_is_a_name_too_and_json_has_everything(night):
-    """Held back, for whatever reason; fates and reasons as codes."""
+    """Held back, for whatever reason; states and reasons as codes."""
     company, _ = night
     (told,) = type_in(company, "status", "--reason", "withheld", "--json").objects
     first = told["stands"][0]
@@ -47,7 +47,7 @@ def test_a_fate_is_a_name_too_and_json_has_everything(night):
         (each["lead"], each["reason"]) for each in told["stands"]
     }
     assert ("sale", "google_ads", "withheld", False) == tuple(
-        first[name] for name in ("conversion", "destination", "fate", "is_correction")
+        first[name] for name in ("conversion", "destination", "state", "is_correction")
     )
     assert first["since"].startswith("2026-09-10T03:30:")
 
@@ -135,7 +135,7 @@ def test_what_expired_is_found_by_what_it_was_held_for(late):
     assert {
         ("L-1", "expired", "window_closed", "consent_refused"),
         ("L-3", "withheld", "consent_refused", None),
-    } == {tuple(each[name] for name in ("lead", "fate", "reason", "held_for")) for each in told["stands"]}
+    } == {tuple(each[name] for name in ("lead", "state", "reason", "held_for")) for each in told["stands"]}
     assert "too late, held for: consent refused" in shown.lines
     assert 2 == len(type_in(company, "status", "--reason", "window_closed", "--json").objects[0]["stands"])
 
@@ -161,7 +161,7 @@ def test_explain_tells_what_an_expired_one_was_held_for(late):
     assert "meta: expired, held for: consent refused" in held.lines
     assert "The lead said no to the use of its data for advertising." in held.lines
     assert "meta: expired " in came_late.lines
-    assert ["consent_refused"] == [each["held_for"] for each in told["verdicts"] if each["fate"] == "expired"]
+    assert ["consent_refused"] == [each["held_for"] for each in told["verdicts"] if each["state"] == "expired"]
 
 
 def test_looking_at_the_state_needs_no_secret(night, monkeypatch, tmp_path):

@@ -44,13 +44,13 @@ def test_what_waits_for_a_lead_that_turns_out_a_test_is_kept_back(company):
     """And `explain` says so."""
     company.serve(sold(company, 1, at=company.START - HOUR, amount=""), sold(company, 2))
     company.night()
-    assert "pending" == company.fates()["L-1", "sale"]
+    assert "pending" == company.states()["L-1", "sale"]
     company.settings["exclude"] = {"email_domains": ["example.com"]}
     company.later(DAY)
     _, out, _ = company.command("explain", "L-1")
 
     assert ("withheld", "excluded") == (
-        company.fates()["L-1", "sale"],
+        company.states()["L-1", "sale"],
         company.deliveries()["L-1", "sale"].reason,
     )
     assert "The settings' `exclude` has this lead for a test" in " ".join(out.split())
@@ -106,12 +106,12 @@ def test_a_lead_that_is_deleted_is_called_off_on_the_second_night(company):
     company.night()
     company.sandbox.oplead.delete("L-1")
     company.later(DAY)
-    assert "pending" == company.fates()["L-1", "sale"]
+    assert "pending" == company.states()["L-1", "sale"]
     summary = company.later(DAY)
     _, out, _ = company.command("explain", "L-1")
 
-    assert ("accepted", "cancelled") == (company.fates()["L-1", "appointment"], company.fates()["L-1", "sale"])
-    assert (1, 0) == (summary.pulled.gone, summary.exit_code)
+    assert ("accepted", "cancelled") == (company.states()["L-1", "appointment"], company.states()["L-1", "sale"])
+    assert (1, 0) == (summary.pulled.deleted, summary.exit_code)
     assert "Oplead has this lead no more, on two nights" in " ".join(out.split())
     assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
     assert [] == company.disagreements()
@@ -149,7 +149,7 @@ def test_leads_are_read_one_by_one_where_the_list_says_little(company):
     asked = [entry["path"].rpartition("/")[2] for entry in company.asked("oplead", "/v1/leads/")]
 
     assert {("L-1", "appointment"), ("L-1", "sale")} == set(company.taken())
-    assert (2, 1, True) == (summary.pulled.own_pages, summary.pulled.changed, summary.pulled.complete)
+    assert (2, 1, True) == (summary.pulled.detail_pages, summary.pulled.changed, summary.pulled.complete)
     assert 1 == asked.count("L-2")
     assert [] == company.disagreements()
 
@@ -160,6 +160,6 @@ def test_a_budget_of_requests_reads_them_over_several_nights(company):
     company.serve(*(sold(company, number, clicks=f"gclid={company.gclid(number)}") for number in range(5)))
     nights = [company.night(), *(company.later(DAY) for _ in range(4))]
 
-    assert [2, 2, 2, 2, 2] == [summary.pulled.own_pages for summary in nights]
-    assert {f"L-{number}" for number in range(5)} == {lead for lead, _ in company.fates()}
+    assert [2, 2, 2, 2, 2] == [summary.pulled.detail_pages for summary in nights]
+    assert {f"L-{number}" for number in range(5)} == {lead for lead, _ in company.states()}
     assert [] == company.disagreements()

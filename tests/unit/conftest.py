@@ -7,7 +7,7 @@ from jobs.deliver.resolve import Resolved, recover, resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import Deps, run_night
-from jobs.plan.adjustments import correct
+from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import adopt_settings, erase_idle, plan
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
@@ -24,7 +24,7 @@ class Account:
         self.sink = FakeSink()
         self.sinks = {GOOGLE: self.sink}
         self.book = rulebook()
-        self.reach = REACH
+        self.sync_window = REACH
 
     def hold(self):
         """Hold the ledger for one run."""
@@ -38,7 +38,7 @@ class Account:
     def night(self, *, reading=True):
         """The whole job, or what follows a night; its summary."""
         self.source.made = 0
-        deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.reach)
+        deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window)
         with self.hold() as ledger:
             return run_night(ledger, self.book, deps, reading=reading)
 
@@ -48,9 +48,9 @@ class Account:
             with ledger.writing() as session:
                 adopt_settings(session, self.book, now=self.clock.now())
             recover(ledger, self.clock)
-            read(ledger, self.source, self.book, self.sinks, self.clock, reach=self.reach)
+            read(ledger, self.source, self.book, self.sinks, self.clock, sync_window=self.sync_window)
             planned = plan(ledger, self.book, self.sinks, now=self.clock.now())
-            correct(ledger, self.book, now=self.clock.now())
+            plan_adjustments(ledger, self.book, now=self.clock.now())
             erase_idle(ledger, self.sinks, now=self.clock.now())
             return planned
 
@@ -73,9 +73,9 @@ class Account:
             return list(session.exec(select(table).order_by(*table.__table__.primary_key.columns)))
 
     @property
-    def fates(self):
-        """Lead → fate, for accounts with one conversion."""
-        return {row.lead: row.fate for row in self.rows()}
+    def states(self):
+        """Lead → state, for accounts with one conversion."""
+        return {row.lead: row.state for row in self.rows()}
 
     @property
     def reasons(self):
@@ -93,7 +93,7 @@ class Account:
         return {row.lead for row in self.rows(ContactHash)}
 
     def causes(self, lead):
-        """The moves of a lead's delivery: fate and cause."""
+        """The moves of a lead's delivery: state and cause."""
         with self.hold() as ledger, ledger.reading() as session:
             statement = (
                 select(Transition)
@@ -101,7 +101,7 @@ class Account:
                 .where(Delivery.lead == lead)
                 .order_by(col(Transition.id))
             )
-            return [(row.to_fate, row.cause) for row in session.exec(statement)]
+            return [(row.to_state, row.cause) for row in session.exec(statement)]
 
 
 @pytest.fixture(scope="session")

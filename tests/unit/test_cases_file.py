@@ -259,13 +259,13 @@ def test_a_lead_goes_to_meta_one_way():
 
 @pytest.mark.parametrize("rows", [expectations, ads_api_expectations, meta_expectations])
 def test_expectations_are_complete(rows):
-    """A fate comes with what belongs to it and nothing else."""
+    """A state comes with what belongs to it and nothing else."""
     wrong = [
         (case["id"], conversion)
         for case, conversion, row in rows()
-        if set(row) - {"fate"} - ALLOWED_BESIDE_FATE[row["fate"]]
-        or NEEDED_BESIDE_FATE.get(row["fate"], set()) - set(row)
-        or row.get("reason") not in OUR_REASONS.get(row["fate"], {row.get("reason")})
+        if set(row) - {"state"} - ALLOWED_BESIDE_FATE[row["state"]]
+        or NEEDED_BESIDE_FATE.get(row["state"], set()) - set(row)
+        or row.get("reason") not in OUR_REASONS.get(row["state"], {row.get("reason")})
     ]
 
     assert not wrong
@@ -449,7 +449,7 @@ def test_what_google_accepts_it_knows():
     wrong = [
         (case["id"], conversion)
         for case, conversion, row in expectations()
-        if row["fate"] in {"accepted", "submitted"}
+        if row["state"] in {"accepted", "submitted"}
         for click in [
             case.get("clicks", {}).get(click_id, unknown) for click_id in row["wire"].get("adIdentifiers", {}).values()
         ]
@@ -520,22 +520,22 @@ def test_rulings_of_meta_are_expected():
 
 
 def test_every_fate_and_reason_has_a_case():
-    """No fate that nights without faults can end in, and no reason of ours, goes without a case."""
+    """No state that nights without faults can end in, and no reason of ours, goes without a case."""
     rows = [row for _, _, row in expectations()]
 
-    assert set(ALLOWED_BESIDE_FATE) == {row["fate"] for row in rows}
-    for fate, reasons in OUR_REASONS.items():
-        assert reasons == {row["reason"] for row in rows if row["fate"] == fate}
+    assert set(ALLOWED_BESIDE_FATE) == {row["state"] for row in rows}
+    for state, reasons in OUR_REASONS.items():
+        assert reasons == {row["reason"] for row in rows if row["state"] == state}
 
 
 def test_every_fate_and_reason_has_a_case_at_meta():
-    """Meta's rows end in every fate but those of outcomes that come later, and for every reason of ours."""
+    """Meta's rows end in every state but those of outcomes that come later, and for every reason of ours."""
     rows = [row for _, _, row in meta_expectations()]
 
-    assert set(ALLOWED_BESIDE_FATE) - {"submitted", "unconfirmed"} == {row["fate"] for row in rows}
-    assert {"window_closed", "100/2804003"} == {row["reason"] for row in rows if row["fate"] == "expired"}
-    for fate, reasons in OUR_REASONS.items():
-        assert reasons == {row["reason"] for row in rows if row["fate"] == fate}
+    assert set(ALLOWED_BESIDE_FATE) - {"submitted", "unconfirmed"} == {row["state"] for row in rows}
+    assert {"window_closed", "100/2804003"} == {row["reason"] for row in rows if row["state"] == "expired"}
+    for state, reasons in OUR_REASONS.items():
+        assert reasons == {row["reason"] for row in rows if row["state"] == state}
 
 
 def test_every_variant_has_a_case():

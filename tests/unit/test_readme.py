@@ -1,4 +1,4 @@
-"""Both READMEs name every command, key, reason and fate, so that nobody meets a word they do not explain."""
+"""Both READMEs name every command, key, reason and state, so that nobody meets a word they do not explain."""
 
 import re
 from pathlib import Path
@@ -48,7 +48,9 @@ def test_every_reason_stands_there(text):
 def test_every_fate_stands_there(text):
     """But for the one that lasts as long as a request."""
     assert [] == [
-        fate.value for fate in DeliveryState if fate is not DeliveryState.IN_FLIGHT and f"`{fate.value}`" not in text
+        state.value
+        for state in DeliveryState
+        if state is not DeliveryState.IN_FLIGHT and f"`{state.value}`" not in text
     ]
 
 

@@ -33,7 +33,7 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from connectors.google_ads.ads_api.outcomes import AdsApiError, codes_of, faults_in_metadata, faults_of
 from connectors.google_ads.auth import Bearer
-from connectors.http import Heed, bounded
+from connectors.http import CancelToken, bounded
 from connectors.one_call import UPLOAD_GRACE, checked_address
 
 VERSION = "v26"
@@ -74,9 +74,9 @@ class AdsClient:
     """The calls this project makes, with a token in hand."""
 
     def __init__(
-        self, endpoint: str, login_customer_id: str | None, *, timeout: float, heed: Heed | None = None
+        self, endpoint: str, login_customer_id: str | None, *, timeout: float, cancel_token: CancelToken | None = None
     ) -> None:
-        """Keep how to call; `timeout` bounds each call, in seconds, which ends soon after `heed` raises.
+        """Keep how to call; `timeout` bounds each call, in seconds, which ends soon after `cancel_token` raises.
 
         Raises Misconfigured unless the endpoint is https, or http to this machine.
         """
@@ -84,7 +84,7 @@ class AdsClient:
         self._address = urlsplit(checked_address(endpoint, "the Google Ads API endpoint"))
         self._login_customer_id = login_customer_id
         self._timeout = timeout
-        self._heed = heed
+        self._cancel_token = cancel_token
 
     def upload(self, request: UploadClickConversionsRequest, token: str) -> UploadClickConversionsResponse:
         """Upload conversions.
@@ -125,7 +125,13 @@ class AdsClient:
         upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
-            return bounded(upload, self._timeout + _BESIDE, heed=self._heed, grace=UPLOAD_GRACE, abort=channel.close)
+            return bounded(
+                upload,
+                self._timeout + _BESIDE,
+                cancel_token=self._cancel_token,
+                grace=UPLOAD_GRACE,
+                abort=channel.close,
+            )
         except TimeoutError:
             raise CallFailedError("CANCELLED", (), None) from None
 
@@ -152,7 +158,7 @@ class AdsClient:
             service = _in_plain_text(service, kind, client)
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
-            _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._heed)
+            _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._cancel_token)
             yield service
         finally:
             channel.close()
@@ -182,7 +188,7 @@ def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClien
     return kind(transport=transport(channel=channel, client_info=_CLIENT_INFO))
 
 
-def _connect(channel: grpc.Channel, seconds: float, address: str, heed: Heed | None) -> None:
+def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: CancelToken | None) -> None:
     """Wait until the channel to an address can carry a call.
 
     Only what fails here is certain not to have been sent: once connected, no status tells whether a request left.
@@ -191,7 +197,7 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, heed: Heed | N
     note, give_up = states.put, partial(states.put, grpc.ChannelConnectivity.SHUTDOWN)
     channel.subscribe(note, try_to_connect=True)
     try:
-        bounded(partial(_await_ready, states, address), seconds, heed=heed, abort=give_up)
+        bounded(partial(_await_ready, states, address), seconds, cancel_token=cancel_token, abort=give_up)
     except TimeoutError:
         raise NotConnectedError(f"no connection to the Google Ads API in {seconds:g} s") from None
     finally:

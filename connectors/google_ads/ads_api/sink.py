@@ -17,7 +17,7 @@ from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, Not
 from connectors.google_ads.ads_api.outcomes import UploadAnswer
 from connectors.google_ads.ads_api.receipts import read_answer, read_failure
 from connectors.google_ads.auth import ADS_API, ServiceAccount, Token, TokenRefusedError, TokenUnavailableError
-from connectors.http import Heed, is_unknown_host
+from connectors.http import CancelToken, is_unknown_host
 from connectors.records import (
     Adjustment,
     Contact,
@@ -60,14 +60,16 @@ class AdsApiOptions:
 class AdsApiSink:
     """The `ConversionSink` of the Google Ads API, which also `Adjusts`; each call stands on its own connection."""
 
-    def __init__(self, options: AdsApiOptions, *, heed: Heed | None = None) -> None:
-        """Read the key file. A call ends soon after `heed` raises.
+    def __init__(self, options: AdsApiOptions, *, cancel_token: CancelToken | None = None) -> None:
+        """Read the key file. A call ends soon after `cancel_token` raises.
 
         Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
         """
         self._options = options
-        self._client = AdsClient(options.endpoint, options.login_customer_id, timeout=options.timeout, heed=heed)
-        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout, heed=heed)
+        self._client = AdsClient(
+            options.endpoint, options.login_customer_id, timeout=options.timeout, cancel_token=cancel_token
+        )
+        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout, cancel_token=cancel_token)
 
     @property
     def limits(self) -> Limits:

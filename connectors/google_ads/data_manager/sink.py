@@ -33,7 +33,7 @@ from connectors.google_ads.auth import (
 from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name, read_status
 from connectors.google_ads.data_manager.refusals import VendorError, read_error
-from connectors.http import Heed, is_unknown_host
+from connectors.http import CancelToken, is_unknown_host
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, never_connected, nobody_answers
 from connectors.records import (
     Adjustment,
@@ -85,16 +85,18 @@ class DataManagerOptions:
 class DataManagerSink:
     """The `ConversionSink` of the Data Manager API, which also `Adjusts`; each call stands on its own connection."""
 
-    def __init__(self, options: DataManagerOptions, *, heed: Heed | None = None) -> None:
-        """Read the key file. A call ends soon after `heed` raises.
+    def __init__(self, options: DataManagerOptions, *, cancel_token: CancelToken | None = None) -> None:
+        """Read the key file. A call ends soon after `cancel_token` raises.
 
         Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
         """
         _keep_bodies_out_of_logs()
         self._options = options
         self._endpoint = checked_address(options.endpoint, "the Data Manager endpoint")
-        self._account = ServiceAccount(options.key_file, DATA_MANAGER, timeout=options.timeout, heed=heed)
-        self._heed = heed
+        self._account = ServiceAccount(
+            options.key_file, DATA_MANAGER, timeout=options.timeout, cancel_token=cancel_token
+        )
+        self._cancel_token = cancel_token
 
     @property
     def limits(self) -> Limits:
@@ -201,12 +203,12 @@ class DataManagerSink:
         with closing(_Transport(self._endpoint, session)) as transport:
             timeout = self._options.timeout
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
-            return exchange(session, ingest, timeout, heed=self._heed, grace=UPLOAD_GRACE)
+            return exchange(session, ingest, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE)
 
     def _retrieve(self, session: AuthorizedSession, ticket: str) -> requests.Response:
         address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
         retrieve = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
-        return exchange(session, retrieve, timeout, heed=self._heed)
+        return exchange(session, retrieve, timeout, cancel_token=self._cancel_token)
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:

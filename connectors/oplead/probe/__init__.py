@@ -1,7 +1,7 @@
 """Finds out how an Oplead platform answers, since nobody has published it: asks a little, reads the answers.
 
-`access`, `pagination`, `extent`, `filters`, `own_pages`, `sampling` and `checking` ask, all within bounds; what is not
-named here reads the answers and is pure, but for `settling`, which decides what to suggest.
+`access`, `pagination`, `filters` and `sampling` ask, all within bounds, and `trial_reading` asks once more before it
+suggests; `field_places`, `field_values` and `field_tree` read the answers and are pure.
 """
 
 from connectors.oplead.probe.probe import OpleadProbe

@@ -319,7 +319,7 @@ def beside(body: object) -> Iterator[tuple[str, object]]:
     yield from _values(body, "", _DEEPEST_ENVELOPE)
 
 
-def told_total(body: object, shown: int) -> int | None:
+def stated_total(body: object, shown: int) -> int | None:
     """How many leads there are, where an answer says a number that can be it."""
     for path, value in beside(body):
         name = plain(path.rpartition(".")[2])

@@ -9,7 +9,7 @@ from connectors.oplead.client import OpleadRefused
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import PagePosition, PageWalk, is_nameless
 from connectors.oplead.probe.access import Asker, DeclinedQuestion, ListedPage, ListReader, QuestionLimitReached
-from connectors.oplead.probe.field_tree import beside, plain, told_total
+from connectors.oplead.probe.field_tree import beside, plain, stated_total
 from connectors.oplead.probe.filters import Effect, FilterTrial, FilterTrials, effect_of, is_shifted, pairs_of
 from connectors.text import counted
 
@@ -149,7 +149,7 @@ class PageSearch:
         self._first = first
         self._trials = FilterTrials(asker, reader, first)
         self._count = len(first.items)
-        self._told = told_total(first.answer.body, self._count)
+        self._told = stated_total(first.answer.body, self._count)
         headers = ((name, total) for name, total in first.answer.totals.items() if total >= self._count)
         self._header = next(headers, None) if self._told is None else None
         self._total = self._header[1] if self._header else self._told

@@ -44,7 +44,7 @@ from connectors.oplead.probe.trial_reading import (
     ProbeFindings,
     Pull,
     TrialReading,
-    reads_own_pages,
+    reads_detail_pages,
     settle,
     suggestion_of,
 )
@@ -246,7 +246,7 @@ class OpleadProbe:
             page_size=found.paging.page_size,
             changed=_share(moved, now - _CHANGED_WITHIN),
             recent=_share([one.created for one in times], now - _SENT_WITHIN),
-            own_pages=reads_own_pages(options, found.sample),
+            detail_pages=reads_detail_pages(options, found.sample),
             pull=pull,
             per_minute=self._per_minute,
         )

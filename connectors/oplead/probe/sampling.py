@@ -30,16 +30,16 @@ class DetailPages:
     """By the lead's id."""
 
 
-def find_own_pages(asker: Asker, ids: Sequence[str], id_paths: tuple[str, ...]) -> DetailPages:
+def find_detail_pages(asker: Asker, ids: Sequence[str], id_paths: tuple[str, ...]) -> DetailPages:
     """The path that gives these leads' own pages, and the pages."""
     listed_at = asker.options.leads_path
     for path in dict.fromkeys((asker.options.lead_path, f"{listed_at}/{{id}}", *_LEAD_PATHS)):
-        if found := read_own_pages(asker, ids, id_paths, path):
+        if found := read_detail_pages(asker, ids, id_paths, path):
             return DetailPages(path, found)
     return DetailPages(None, {})
 
 
-def read_own_pages(
+def read_detail_pages(
     asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
 ) -> dict[str, Mapping[str, object]]:
     """The leads' own pages by id, those that are found; given up after two that are not, or that fail."""
@@ -80,7 +80,7 @@ class LeadSample:
     items: Mapping[str, object]
     """As the list has them, by what tells them apart."""
     own: DetailPages
-    own_pages_add: bool
+    detail_pages_add: bool
     """Whether they tell more than the list does."""
     counted: int | None
     """How many leads there are, where the list was followed to its end."""
@@ -90,7 +90,7 @@ class LeadSample:
     @property
     def whole(self) -> dict[str, object]:
         """The leads with their own pages; where those add something, only the leads whose page was read."""
-        if not self.own_pages_add:
+        if not self.detail_pages_add:
             return dict(self.items)
         return {mark: {**_object(self.items[mark]), **lead} for mark, lead in self.own.leads.items()}
 
@@ -133,12 +133,12 @@ def take_sample(asker: Asker, reader: ListReader, first_page: ListedPage, paging
     if not read:
         read, items = [first_page], dict(zip(first_page.marks, first_page.items, strict=True))
     known = [mark for mark, item in items.items() if _id_of(item, reader) == mark]
-    own = find_own_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
+    own = find_detail_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
     adds = any(_tells_more(items[mark], lead) for mark, lead in own.leads.items())
     if adds and own.lead_path is not None:
         labels = _labels(items, asker.options)
         rest = [mark for mark in in_turn(known, labels, MOST_OWN_PAGES) if mark not in own.leads]
-        own = replace(own, leads={**own.leads, **read_own_pages(asker, rest, reader.ids, own.lead_path)})
+        own = replace(own, leads={**own.leads, **read_detail_pages(asker, rest, reader.ids, own.lead_path)})
     return LeadSample(tuple(read), items, own, adds, counted, objection)
 
 

@@ -40,7 +40,7 @@ def objection_to_pages(source: OpleadSource, walked: Sequence[ListedPage]) -> st
     return None
 
 
-def objection_to_own_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
+def objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
     """Why leads cannot be read by their own pages; None where one can."""
     said = "no lead was asked for"
     try:
@@ -157,8 +157,8 @@ def settle(
     )
     options = replace(options, detail=_detail(options, found, notes))
     options = _pages_hold(options, found, notes, open_source)
-    _own_pages_hold(options, found, notes, open_source)
-    if found.sample.own_pages_add and not _list_tells_changes(options, found.sample):
+    _detail_pages_hold(options, found, notes, open_source)
+    if found.sample.detail_pages_add and not _list_tells_changes(options, found.sample):
         notes.how.append(
             "Changes: the list tells neither a status nor a time of change, so each night reads the own pages of the "
             "leads that may still be sent."
@@ -169,7 +169,7 @@ def settle(
     return (options, "list") if filtered is None else (filtered, "since")
 
 
-def reads_own_pages(options: OpleadOptions, sample: LeadSample) -> bool:
+def reads_detail_pages(options: OpleadOptions, sample: LeadSample) -> bool:
     """Whether a lead that is new or changed takes a request of its own."""
     match options.detail:
         case "never":
@@ -190,7 +190,7 @@ def _detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> _Deta
                 "oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found"
             )
         return options.detail
-    if not sample.own_pages_add:
+    if not sample.detail_pages_add:
         notes.how.append("Details: a lead's own page tells no more than the list, so none needs to be read.")
         return "never" if lacking else "auto"
     if lacking:
@@ -216,12 +216,12 @@ def _pages_hold(options: OpleadOptions, found: ProbeFindings, notes: Notes, open
     return replace(options, pagination=PaginationOptions(items=options.pagination.items))
 
 
-def _own_pages_hold(options: OpleadOptions, found: ProbeFindings, notes: Notes, open_source: OpenSource) -> None:
+def _detail_pages_hold(options: OpleadOptions, found: ProbeFindings, notes: Notes, open_source: OpenSource) -> None:
     sample = found.sample
-    if options.detail == "never" or not sample.own_pages_add:
+    if options.detail == "never" or not sample.detail_pages_add:
         return
     with open_source(options) as source:
-        objection = objection_to_own_pages(source, list(sample.own.leads)[:FIRST_OWN_PAGES])
+        objection = objection_to_detail_pages(source, list(sample.own.leads)[:FIRST_OWN_PAGES])
     if objection is not None:
         notes.undecided.append(objection)
 
@@ -281,7 +281,7 @@ class TrialReading:
     """The share of leads that a usual night's pull takes for changed, its overlap included."""
     recent: float
     """The share of leads young enough to be sent still."""
-    own_pages: bool
+    detail_pages: bool
     """Whether each lead takes a request of its own."""
     pull: Pull
     per_minute: int
@@ -289,13 +289,13 @@ class TrialReading:
     @property
     def minutes_first(self) -> float:
         """Reading everything once."""
-        return self._minutes(self._pages(self.total) + (self.total if self.own_pages else 0))
+        return self._minutes(self._pages(self.total) + (self.total if self.detail_pages else 0))
 
     @property
     def minutes_nightly(self) -> float:
         """A usual night."""
         changed = ceil(self.total * self.changed)
-        details = changed if self.own_pages else 0
+        details = changed if self.detail_pages else 0
         match self.pull:
             case "since":
                 return self._minutes(self._pages(changed) + details)

@@ -45,7 +45,7 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "meta_throttle_minutes": (0,),
     "meta_version_ends": (False, True),
 }
-"""What could change a fate and is not certain: the positions, default first.
+"""What could change a state and is not certain: the positions, default first.
 
 `meta_received` falls back to "all" after one upload. `meta_throttle_minutes` takes any number of minutes: the next
 upload is refused for so long, then it falls back to 0.

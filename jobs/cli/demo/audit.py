@@ -10,13 +10,13 @@ from rich.console import Console
 
 from connectors.records import AdjustmentKind
 from connectors.text import number
-from jobs.cli.accounts import told
+from jobs.cli.accounts import heading_of
 from jobs.cli.demo.sandbox import Stage, next_command, typed
 from jobs.cli.inspect import explain
 from jobs.cli.session import StateView, looking
 from jobs.ledger import queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
-from jobs.reporting.delivery_table import print_standing
+from jobs.reporting.delivery_table import print_states
 from jobs.reporting.lead_report import print_explanation
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
@@ -104,11 +104,11 @@ def compare(book: Iterable[PlatformCount], sent: Iterable[Delivery], corrections
     made: dict[str | None, list[Adjustment]] = {}
     for each in sorted(corrections, key=lambda one: one.number):
         made.setdefault(each.key, []).append(each)
-    accepted = {key: _row(row, made.get(key, ())) for key, row in rows.items() if row.fate == DeliveryState.ACCEPTED}
+    accepted = {key: _row(row, made.get(key, ())) for key, row in rows.items() if row.state == DeliveryState.ACCEPTED}
     both = accepted.keys() & there.keys()
     alike = {key for key in both if accepted[key] == there[key]}
     # Whoever gives up must say why: without a reason nothing excuses what the platform has counted.
-    unconfirmed = {key: row.code for key, row in rows.items() if row.fate == DeliveryState.UNCONFIRMED and row.code}
+    unconfirmed = {key: row.code for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and row.code}
     undecided = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
     undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made.get(key, ()), there[key]))}
     at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made.get(key, ()), there[key])}
@@ -132,7 +132,7 @@ def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> s
     last = made[-1] if made else None
     if (
         last is None
-        or last.fate != DeliveryState.UNCONFIRMED
+        or last.state != DeliveryState.UNCONFIRMED
         or there not in (_row(row, made), _row(row, made, also=last))
     ):
         return None
@@ -146,7 +146,7 @@ def _stays_at_zero(here: AuditEntry, made: Sequence[Adjustment], there: AuditEnt
 
 
 def _is_accepted(made: Adjustment) -> bool:
-    return made.fate == DeliveryState.ACCEPTED
+    return made.state == DeliveryState.ACCEPTED
 
 
 def _entry(line: Line, *, owner: str, action: str, click: str) -> AuditEntry:
@@ -192,10 +192,10 @@ def _to_the_second(moment: datetime) -> datetime:
 
 def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
     """Print where everything stands, the comparison, one lead's story and what to type next; whether books agree."""
-    account = told(settings)
+    account = heading_of(settings)
     with looking(settings) as look:
         console.print("\n[bold]Where every delivery stands[/bold]")
-        print_standing(console, account, queries.tallies(look.session, settings.account, now=look.now))
+        print_states(console, account, queries.tallies(look.session, settings.account, now=look.now))
         counted = [*google_book(stage.sandbox.data_manager.book()), *meta_book(stage.sandbox.meta.book())]
         corrections = list(queries.corrections(look.session, settings.account))
         comparison = compare(counted, queries.sent(look.session, settings.account), corrections)
@@ -246,7 +246,7 @@ def _interesting(look: StateView, settings: Settings) -> LeadRow | None:
     accepted = set()
     for row in queries.sent(look.session, settings.account):
         ways[row.lead] += len(queries.history(look.session, row.id or 0))
-        if row.fate == DeliveryState.ACCEPTED:
+        if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: ways[lead], default=None)
     return None if longest is None else queries.lead(look.session, settings.account, longest)

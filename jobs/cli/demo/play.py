@@ -24,7 +24,7 @@ from jobs.cli.session import RunOptions, do_night, looking
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.reporting.console import facts, results
-from jobs.reporting.run_report import Night, moved
+from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
 from jobs.settings import Settings
@@ -290,14 +290,14 @@ def night_row(night: Night, zone: ZoneInfo) -> str:
     """One night on one line, for 80 columns."""
     summary = night.summary
     at = summary.started_at.astimezone(zone)
-    held_back = sum(tally.count for tally in night.tallies if tally.fate is DeliveryState.WITHHELD)
+    held_back = sum(tally.count for tally in night.tallies if tally.state is DeliveryState.WITHHELD)
     counts = (
         summary.pulled.seen,
         summary.pulled.changed,
         summary.delivered.sent,
-        moved(summary, DeliveryState.ACCEPTED),
-        moved(summary, DeliveryState.REJECTED),
-        moved(summary, DeliveryState.EXPIRED),
+        count_moved(summary, DeliveryState.ACCEPTED),
+        count_moved(summary, DeliveryState.REJECTED),
+        count_moved(summary, DeliveryState.EXPIRED),
         held_back,
         summary.exit_code,
     )

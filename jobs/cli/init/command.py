@@ -20,7 +20,7 @@ from jobs.cli.output import open_visible_clock
 from jobs.ledger.database import open_privately
 from jobs.reporting.console import results
 from jobs.settings import Invalid, load
-from jobs.settings.partial import OpleadSection, sketch_of
+from jobs.settings.partial import OpleadSection, partial_settings_of
 from jobs.settings.problems import SettingsProblem
 from jobs.settings.scaffold import TO_BE_FILLED_IN, Draft, environment_text, settings_text
 from jobs.wiring import survey_of
@@ -86,7 +86,7 @@ def _token() -> str:
 
 def _where_to_look(told: Answers) -> OpleadSection:
     try:
-        return sketch_of(
+        return partial_settings_of(
             told.base_url,
             _token(),
             "${OPLEAD_TOKEN}",

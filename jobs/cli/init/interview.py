@@ -25,7 +25,7 @@ from jobs.cli.init.answers import (
     some_labels_of,
     tax_of,
 )
-from jobs.cli.init.prompts import HOW, NONE, Dialogue, Menu, told
+from jobs.cli.init.prompts import HOW, NONE, Dialogue, Menu, label_line
 from jobs.reporting.console import times
 from jobs.rules.model import normalise_label
 from jobs.settings.problems import did_you_mean
@@ -136,7 +136,7 @@ class Interview:
             question = f"Which of them mean that {meaning}? Letters, with commas between"
             chosen[stage] = self._ask(question, f"--stage {stage}=", _reading(menu, taken), menu.usual(stage, taken))
             if dialogue.asks:
-                dialogue.say(f"  {stage} = {told(chosen[stage])}")
+                dialogue.say(f"  {stage} = {label_line(chosen[stage])}")
         dialogue.say("So this is what your statuses mean:", *_mapping(chosen, shown))
         if not dialogue.agrees("Is that right?", default=True):
             dialogue.back_to(start)
@@ -359,8 +359,8 @@ def _mapping(chosen: Mapping[str, Sequence[SurveyedLabel]], shown: Sequence[Surv
     """Every stage with its statuses, and what is left."""
     taken = {each.label for those in chosen.values() for each in those}
     for stage, those in chosen.items():
-        yield f"  {stage:<12} {told(those)}"
-    yield f"  {'ignored':<12} {told([each for each in shown if each.label not in taken])}"
+        yield f"  {stage:<12} {label_line(those)}"
+    yield f"  {'ignored':<12} {label_line([each for each in shown if each.label not in taken])}"
 
 
 def _answers(few: FewValues) -> str:

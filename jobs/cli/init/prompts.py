@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import typer
 
-from connectors.http import Heed
+from connectors.http import CancelToken
 from connectors.survey import SurveyedLabel
 from connectors.text import counted
 from jobs.cli.exits import UnansweredError
@@ -141,7 +141,7 @@ def somebody_must_answer(*, yes: bool, dry_run: bool, json_wanted: bool) -> None
         raise UnansweredError("nobody is there to agree: write --yes to agree, or --dry-run to look only")
 
 
-def agrees(question: str, *, yes: bool, heed: Heed) -> bool:
+def agrees(question: str, *, yes: bool, cancel_token: CancelToken) -> bool:
     """Whether a person says yes; anything else is no.
 
     Raises:
@@ -154,7 +154,7 @@ def agrees(question: str, *, yes: bool, heed: Heed) -> bool:
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY)
-        heed()
+        cancel_token()
         if ready:
             return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
     raise UnansweredError("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand")
@@ -228,7 +228,7 @@ def name_of(seen: SurveyedLabel) -> str:
     return f"code {seen.label}" if seen.label.isdecimal() else seen.label
 
 
-def told(chosen: Sequence[SurveyedLabel]) -> str:
+def label_line(chosen: Sequence[SurveyedLabel]) -> str:
     """Statuses, each with how many leads have it."""
     return "; ".join(f"{name_of(each)}, {counted(each.leads, 'lead')}" for each in chosen) or "none"
 

@@ -100,7 +100,7 @@ def test_a_request_not_settled_is_pending(google, status):
 
 
 def test_record_indices_tell_each_rows_outcome(google):
-    """With indices that agree with the counts, every row has its own fate."""
+    """With indices that agree with the counts, every row has its own state."""
     google.api.say(_status("PARTIAL_SUCCESS", (NO_CLICK, 2, [0, "3"]), (BAD_GCLID, 1, [2])))
     dropped = Outcome(OutcomeClass.DROP_EXPECTED, NO_CLICK)
     to_mend = Outcome(OutcomeClass.FIX_DATA, BAD_GCLID)

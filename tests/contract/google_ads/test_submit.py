@@ -405,7 +405,7 @@ def test_a_refused_account_sends_nothing(google):
 
     assert (OutcomeClass.FIX_CONFIG, "invalid_grant") == _what(receipt)
     assert [] == google.api.calls
-    assert "gone" not in repr(receipt)
+    assert "deleted" not in repr(receipt)
 
 
 def test_an_odd_refusal_of_the_account_is_still_one(google):

@@ -111,7 +111,7 @@ def custom(**data: object) -> dict:
     return sale(custom_data={name: value for name, value in merged.items() if value is not None})
 
 
-def fate(answer: tuple[int, dict]) -> tuple[int, int, int]:
+def state(answer: tuple[int, dict]) -> tuple[int, int, int]:
     """Status, code and subcode; 0 where there is none."""
     status, body = answer
     error = body.get("error", {})
@@ -224,7 +224,7 @@ def test_a_broken_event_refuses_the_request(wire, rule, event, place):
     """Each rule about one event, behind a good one: code, subcode, place, the vendor's envelope, nothing counted."""
     status, body = wire.send(LEAD, event)
 
-    assert (rule.status, 100, rule.subcode) == fate((status, body))
+    assert (rule.status, 100, rule.subcode) == state((status, body))
     assert f"$['data'][1]{place}" == field(wire)
     assert "Invalid parameter" == body["error"]["message"]
     assert rule.title == body["error"]["error_user_title"]
@@ -274,7 +274,7 @@ def versions(wire: Wire) -> None:
     told = [wire.call(f"GET /{version}/{DATASET}") for version in ("v23.0", "v26.0", "v22.0", "v9.0")]
 
     assert [200, 200] == [status for status, _ in told[:2]]
-    assert [(400, 2635, 0)] * 2 == [fate(each) for each in told[2:]]
+    assert [(400, 2635, 0)] * 2 == [state(each) for each in told[2:]]
 
 
 def paths(wire: Wire) -> None:
@@ -290,7 +290,7 @@ def paths(wire: Wire) -> None:
         f"GET /v26.0/{DATASET}/activities",
     )
 
-    assert {(400, 2500, 0)} == {fate(wire.call(line)) for line in lines}
+    assert {(400, 2500, 0)} == {state(wire.call(line)) for line in lines}
     assert 200 == wire.call(f"GET /v26.0/{DATASET}/")[0]
 
 
@@ -320,14 +320,14 @@ def no_token(wire: Wire) -> None:
         wire.raw(path, {"data": [LEAD]}, {"Authorization": "Basic aW52ZW50ZWQ="}),
     ]
 
-    assert {(400, 104, 0)} == {fate(each[:2]) for each in told}
+    assert {(400, 104, 0)} == {state(each[:2]) for each in told}
 
 
 def unknown_token(wire: Wire) -> None:
     """rules.TOKEN_KNOWN."""
     status, body, _ = wire.raw(f"POST /v26.0/{DATASET}/events?access_token=EAAinvented", {"data": [LEAD]})
 
-    assert (401, 190, 0) == fate((status, body))
+    assert (401, 190, 0) == state((status, body))
     assert "OAuthException" == body["error"]["type"]
     assert "EAAinvented" not in json.dumps(body)
 
@@ -342,7 +342,7 @@ def proofs(wire: Wire) -> None:
     status, body = wire.call(f"{path}?appsecret_proof={wrong}", {"data": [LEAD]})
 
     assert [200, 200] == [status for status, _ in good]
-    assert (400, 100, 0) == fate((status, body))
+    assert (400, 100, 0) == state((status, body))
     assert "GraphMethodException" == body["error"]["type"]
     assert body["error"]["message"].startswith("Invalid appsecret_proof")
 
@@ -353,7 +353,7 @@ def foreign_dataset(wire: Wire) -> None:
     unknown = wire.call("POST /v26.0/999/events", {"data": [LEAD]})
     own = wire.raw(f"POST /v26.0/{OTHER}/events?access_token={TOKENS[OTHER]}", {"data": [LEAD]})
 
-    assert [(400, 100, 33)] * 2 == [fate(foreign), fate(unknown)]
+    assert [(400, 100, 33)] * 2 == [state(foreign), state(unknown)]
     assert (200, [OTHER]) == (own[0], [line["dataset"] for line in wire.platform.book()])
 
 
@@ -370,7 +370,7 @@ def parameters(wire: Wire) -> None:
         wire.call(f"GET /v26.0/{DATASET}?limit=1"),
     ]
 
-    assert {(400, 100, 0)} == {fate(each) for each in told}
+    assert {(400, 100, 0)} == {state(each) for each in told}
     assert all(rules.KNOWN_PARAMETERS.rule in body["error"]["message"] for _, body in told)
     assert 200 == wire.send(LEAD, partner_agent="a", upload_tag="b", upload_id="c", upload_source="d")[0]
 
@@ -399,7 +399,7 @@ def bodies(wire: Wire) -> None:
         wire.raw(path, "<data/>", {"Content-Type": "application/xml"}),
     ]
 
-    assert {(400, 100, 0)} == {fate(each[:2]) for each in told}
+    assert {(400, 100, 0)} == {state(each[:2]) for each in told}
     assert all(rules.BODY.rule in body["error"]["message"] for _, body, _ in told)
 
 
@@ -427,21 +427,21 @@ def data_forms(wire: Wire) -> None:
     ]
 
     assert [(200, 2)] * 6 == [(status, body.get("events_received")) for status, body in good]
-    assert {(400, 100, 0)} == {fate(each) for each in bad}
+    assert {(400, 100, 0)} == {state(each) for each in bad}
     assert all(rules.DATA.rule in body["error"]["message"] for _, body in bad)
-    assert (400, 100, 2804019) == fate(wire.call(path, {"data": [LEAD, 7]}))
+    assert (400, 100, 2804019) == state(wire.call(path, {"data": [LEAD, 7]}))
 
 
 def no_events(wire: Wire) -> None:
     """rules.SOME_EVENTS."""
-    assert (400, 100, 0) == fate(wire.send())
+    assert (400, 100, 0) == state(wire.send())
 
 
 def too_many(wire: Wire) -> None:
     """rules.MAX_EVENTS."""
     rows = [{**LEAD, "event_id": f"oplead-{number}"} for number in range(1_001)]
 
-    assert (400, 100, 0) == fate(wire.send(*rows))
+    assert (400, 100, 0) == state(wire.send(*rows))
     assert (200, 1_000) == (wire.send(*rows[1:])[0], len(wire.platform.book()))
 
 
@@ -527,7 +527,7 @@ def ascii_names(wire: Wire) -> None:
     """rules.ASCII_NAME."""
     wire.switch(meta_ascii_names=True)
 
-    assert (400, 100, 0) == fate(wire.send(sale(event_name="Vente signée")))
+    assert (400, 100, 0) == state(wire.send(sale(event_name="Vente signée")))
     assert "$['data'][0]['event_name']" == field(wire)
     assert 200 == wire.send(SALE)[0]
 
@@ -547,7 +547,7 @@ def planted(wire: Wire) -> None:
     ]
 
     assert [(400, 100, 2804007), (400, 100, 2804008), (400, 100, 2804009), (400, 368, 1), (200, 0, 0)] == [
-        fate(each) for each in told
+        state(each) for each in told
     ]
 
 
@@ -600,7 +600,7 @@ def unreadable(wire: Wire) -> None:
         f"GET /v26.0/debug_token?input_token={TOKEN}",
     )
 
-    assert {(400, 200, 0)} == {fate(wire.call(line)) for line in lines}
+    assert {(400, 200, 0)} == {state(wire.call(line)) for line in lines}
     assert 200 == wire.send(LEAD)[0]
 
 
@@ -614,7 +614,7 @@ def dataset_fields(wire: Wire) -> None:
     assert {"last_fired_time"} == after.keys() - before.keys()
     assert set(fields.split(",")) == set(after)
     assert {"id": DATASET} == wire.call(f"GET /v26.0/{DATASET}")[1]
-    assert (400, 100, 0) == fate(wire.call(f"GET /v26.0/{DATASET}?fields=id,colour"))
+    assert (400, 100, 0) == state(wire.call(f"GET /v26.0/{DATASET}?fields=id,colour"))
 
 
 def aggregations(wire: Wire) -> None:
@@ -638,7 +638,7 @@ def aggregations(wire: Wire) -> None:
     assert {"total": 3} == counts(f"event_total_counts&start_time={SECONDS}&end_time={SECONDS + 1}")
     assert {} == counts(f"event_total_counts&start_time={SECONDS + 1}")
     assert {(400, 100, 0)} == {
-        fate(wire.call(path + each))
+        state(wire.call(path + each))
         for each in ("", "colour", "event&start_time=noon", "event&end_time=2026-09-15T12:00:00")
     }
 

@@ -69,32 +69,32 @@ def meta(line):
     )
 
 
-def disagreements(rows, lines, *, corrections=(), unheard=()):
-    """Where books and ledger differ, a sentence each; none where every fate is told truly.
+def disagreements(rows, lines, *, corrections=(), unanswered=()):
+    """Where books and ledger differ, a sentence each; none where every state is told truly.
 
     Args:
         rows: the ledger's deliveries.
         lines: every `Counted` of every platform.
         corrections: the ledger's corrections of them.
-        unheard: fates that may stand for an event a platform has counted, nobody having told us.
+        unanswered: states that may stand for an event a platform has counted, nobody having told us.
     """
     made = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
-        if each.fate == "accepted":
+        if each.state == "accepted":
             made[each.key].append(each)
     counted = defaultdict(list)
     for line in lines:
         counted[line.key].append(line)
     ledger = {row.key: row for row in rows}
     for key, row in ledger.items():
-        if row.fate == "accepted" and key not in counted:
+        if row.state == "accepted" and key not in counted:
             yield f"{_name(row)}: accepted by the ledger alone"
     for key, found in counted.items():
         row = ledger.get(key)
         if len(found) > 1:
             yield f"{row and _name(row)}: counted in {len(found)} places"
-        elif row is None or row.fate not in ("accepted", *unheard):
-            yield f"{row and _name(row)}: counted by the platform, {row and row.fate} in the ledger"
+        elif row is None or row.state not in ("accepted", *unanswered):
+            yield f"{row and _name(row)}: counted by the platform, {row and row.state} in the ledger"
         else:
             yield from (f"{_name(row)}: {each}" for each in _differences(row, *found, made[key]))
 

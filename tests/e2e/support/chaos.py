@@ -178,7 +178,7 @@ class Chaos:
 
     def wrongs(self):
         """Everything that is not as it must be at the end, a sentence each."""
-        found = self.company.disagreements(unheard=("unconfirmed",))
+        found = self.company.disagreements(unanswered=("unconfirmed",))
         return [*found, *self._lost(), *self._unsettled(), *self._not_corrected()]
 
     def _destinations(self):
@@ -187,27 +187,27 @@ class Chaos:
     def _lost(self):
         """Conversions that were reached and never told."""
         for destination in self._destinations():
-            fates = self.company.fates(destination)
+            states = self.company.states(destination)
             for story in self.stories.values():
                 for conversion in ("appointment", "sale"):
-                    fate = fates.get((f"L-{story.number}", conversion))
-                    if fate not in ("accepted", "unconfirmed"):
-                        yield f"{destination} L-{story.number} {conversion}: {fate}"
+                    state = states.get((f"L-{story.number}", conversion))
+                    if state not in ("accepted", "unconfirmed"):
+                        yield f"{destination} L-{story.number} {conversion}: {state}"
 
     def _unsettled(self):
         """What still moves, and what was given up without a word of why."""
-        causes = {row.delivery: row.cause for row in self.company.rows(Transition) if row.to_fate == "unconfirmed"}
+        causes = {row.delivery: row.cause for row in self.company.rows(Transition) if row.to_state == "unconfirmed"}
         for destination in self._destinations():
             for name, row in self.company.deliveries(destination).items():
-                if row.fate == "unconfirmed" and not causes[row.id].startswith(GIVEN_UP):
+                if row.state == "unconfirmed" and not causes[row.id].startswith(GIVEN_UP):
                     yield f"{destination} {name}: given up because of {causes[row.id]}"
         for row in self.company.rows(Adjustment):
-            if row.fate not in SETTLED:
-                yield f"correction of {row.lead} {row.conversion} at {row.destination}: {row.fate}"
+            if row.state not in SETTLED:
+                yield f"correction of {row.lead} {row.conversion} at {row.destination}: {row.state}"
 
     def _not_corrected(self):
         """Sales at Google whose last word there is not what the lead says now."""
-        unsure = {row.delivery for row in self.company.rows(Adjustment) if row.fate == "unconfirmed"}
+        unsure = {row.delivery for row in self.company.rows(Adjustment) if row.state == "unconfirmed"}
         latest = {}
         for row in self.company.rows_where("sale"):
             if row.destination == "google_ads":
@@ -215,7 +215,7 @@ class Chaos:
         lines = {line.key: line for line in self.company.counted()}
         for story in self.stories.values():
             row = latest.get(f"L-{story.number}")
-            line = lines.get(row.key) if row is not None and row.fate == "accepted" else None
+            line = lines.get(row.key) if row is not None and row.state == "accepted" else None
             if line is None or row.id in unsure:
                 continue
             worth = float(story.amount.removesuffix(" €").replace(" ", "").replace(",", "."))

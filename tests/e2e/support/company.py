@@ -328,7 +328,7 @@ class Company:
         assert isinstance(loaded, Valid), loaded
         return loaded.settings
 
-    def night(self, at=None, *, accept_surge=False):
+    def night(self, at=None, *, accept_volume=False):
         """One run of the main job in this process, as the command makes it; its summary."""
         if at is not None:
             self.clock.advance(at)
@@ -338,7 +338,7 @@ class Company:
             wiring.connect(settings, clock) as (book, deps),
             held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
         ):
-            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5, accept_surge=accept_surge))
+            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))
             night = summary.started_at.astimezone(settings.zone).date()
             finish(ledger, summary.exit_code, night=night, now=clock.now())
             return summary
@@ -406,9 +406,9 @@ class Company:
         """Every delivery of a conversion, every occurrence of it, in the order they began."""
         return [row for row in self.rows(schema.Delivery) if row.conversion == conversion]
 
-    def fates(self, destination="google_ads"):
+    def states(self, destination="google_ads"):
         """Where every delivery to a destination stands, by lead and conversion."""
-        return {name: row.fate for name, row in self.deliveries(destination).items()}
+        return {name: row.state for name, row in self.deliveries(destination).items()}
 
     def taken(self, destination="google_ads"):
         """The lead and conversion of every event a platform counted, in order; twice where it counted twice."""
@@ -426,14 +426,14 @@ class Company:
         """Every event that was ever uploaded to an API, by its key: each time it was."""
         return self.traffic.sent(api)
 
-    def disagreements(self, *, unheard=()):
-        """Where the platforms' books and the ledger differ, a line each; none when every fate is told truly.
+    def disagreements(self, *, unanswered=()):
+        """Where the platforms' books and the ledger differ, a line each; none when every state is told truly.
 
         Args:
-            unheard: fates that may stand for an event a platform has counted, nobody having told us.
+            unanswered: states that may stand for an event a platform has counted, nobody having told us.
         """
         made = self.rows(schema.Adjustment)
-        found = books.disagreements(self.rows(schema.Delivery), self.counted(), corrections=made, unheard=unheard)
+        found = books.disagreements(self.rows(schema.Delivery), self.counted(), corrections=made, unanswered=unanswered)
         return [*found, *self._damages()]
 
     def _damages(self):

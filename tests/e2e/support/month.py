@@ -216,9 +216,9 @@ class Month:
 
     def merge(self, number, into):
         """Oplead makes a lead one with another: it is listed no more, and its own page is the other's."""
-        gone, there = (f"/v1/leads/L-{each}" for each in (number, into))
+        deleted, there = (f"/v1/leads/L-{each}" for each in (number, into))
         self.hide(number)
-        self.company.redirect("oplead", gone, there)
+        self.company.redirect("oplead", deleted, there)
 
     def hide(self, *numbers):
         """Oplead's key sees these leads no more: neither in the list nor by themselves. None: it sees all again."""

@@ -13,7 +13,7 @@ from jobs.alerts.detectors import (
     collapsed_share,
     damaged_ids,
     empty_fields,
-    kept_out,
+    filtered_out,
     stopped_clicks,
     stopped_tonight,
 )
@@ -30,7 +30,7 @@ def begun(*reasons, destination="google_ads"):
 
 def told(tonight, before=()):
     """What is said of tonight, without its numbers."""
-    return [each.told.partition(" (")[0] for each in stopped_tonight(tonight, list(before), words=str)]
+    return [each.sentence.partition(" (")[0] for each in stopped_tonight(tonight, list(before), words=str)]
 
 
 NONE = "conversions qualify tonight and none of them can be sent"
@@ -68,7 +68,7 @@ def test_one_cause_at_two_destinations_is_told_once():
     tonight = begun(*[CONSENT] * 6) + begun(*[CONSENT] * 5, destination="meta")
     (silence,) = stopped_tonight(tonight, [], words=str)
 
-    assert silence.told == f"{NONE}: {CONSENT} (6 of 6 for google_ads, 5 of 5 for meta)"
+    assert silence.sentence == f"{NONE}: {CONSENT} (6 of 6 for google_ads, 5 of 5 for meta)"
 
 
 def test_leads_without_an_ad_are_no_silence_of_one_platform():
@@ -92,7 +92,7 @@ def test_fewer_than_five_stopped_are_never_an_alarm(reasons):
 )
 def test_a_where_that_never_let_anyone_in_is_told(count, before, expected):
     """One that let somebody in once is a choice."""
-    assert expected == len(list(kept_out({("sale", "google_ads"): count}, before)))
+    assert expected == len(list(filtered_out({("sale", "google_ads"): count}, before)))
 
 
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
@@ -242,5 +242,5 @@ def test_the_newest_ids_in_a_row_are_told_of_before_they_are_half(newest, earlie
 def test_no_id_stands_in_what_is_told(ids):
     """A sentence goes into mails and logs."""
     for each in damaged_ids([(kind, f"SECRET{value}") for kind, value in ids]):
-        assert "SECRET" not in each.told
+        assert "SECRET" not in each.sentence
     assert len(ids) >= 20 or [] == list(damaged_ids(ids))

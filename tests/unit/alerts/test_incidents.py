@@ -75,9 +75,9 @@ def test_each_stopped_destination_and_action_is_a_cause_of_its_own():
 
 def test_what_is_held_as_a_surge_is_told():
     """With the sentence that says how to agree."""
-    told = found(held={GOOGLE: "60 conversions are due: by `run --accept-surge`"})
+    told = found(held={GOOGLE: "60 conversions are due: by `run --accept-volume`"})
 
-    assert "--accept-surge" in told[IncidentKind.HELD, GOOGLE].text
+    assert "--accept-volume" in told[IncidentKind.HELD, GOOGLE].text
 
 
 # ── what will expire ─────────────────────────────────────────────────────────────────────────────
@@ -114,7 +114,7 @@ def test_what_expires_while_it_is_held_needs_an_agreement():
     """Nothing is broken there."""
     told = found(held={GOOGLE: "far more"}, waiting=(WaitingDelivery(GOOGLE, NOW + DAY),))
 
-    assert "unless someone agrees by `oplead-sync run --accept-surge`" in told[IncidentKind.EXPIRING, GOOGLE].text
+    assert "unless someone agrees by `oplead-sync run --accept-volume`" in told[IncidentKind.EXPIRING, GOOGLE].text
 
 
 def test_the_settings_may_tell_earlier():
@@ -271,7 +271,7 @@ def test_a_night_without_a_conversion_is_not_told_where_its_cause_is(why):
 
 def test_every_alarm_of_silence_is_told_with_its_sentence():
     """Each a cause of its own."""
-    told = found(silences=(Anomaly("field:leadData.consent", "the field is empty"), Anomaly("click share", "no ids")))
+    told = found(anomalies=(Anomaly("field:leadData.consent", "the field is empty"), Anomaly("click share", "no ids")))
 
     assert {(IncidentKind.SILENCE, "field:leadData.consent"), (IncidentKind.SILENCE, "click share")} == told.keys()
     assert told[IncidentKind.SILENCE, "click share"].text.startswith("No ids\n")

@@ -10,7 +10,7 @@ from sqlmodel import select
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
 from jobs.alerts.incidents import IncidentKind, Thresholds
-from jobs.alerts.notify import NotifyAddress, gather, send_owed, take_note
+from jobs.alerts.notify import NotifyAddress, gather, send_undelivered, update_incidents
 from jobs.ledger.runs import finish
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import Deps, run_night
@@ -61,7 +61,7 @@ class Told:
     def night(self, *, days=1, when=None):
         """A night as the command makes it, and on to the next; its summary."""
         account = self.account
-        deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+        deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
         with account.state.hold(account.clock) as ledger:
             with ledger.writing() as session:
                 run = session.get(Run, ledger.run)
@@ -71,9 +71,11 @@ class Told:
             now = account.clock.now()
             with ledger.reading() as session:
                 self.facts = gather(session, ledger, account.book, account.sinks, summary, now=now)
-            self.standing = take_note(ledger, account.book, account.sinks, summary, when or Thresholds(), now=now)
+            self.standing = update_incidents(
+                ledger, account.book, account.sinks, summary, when or Thresholds(), now=now
+            )
             addresses = {mark: NotifyAddress(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
-            self.undelivered = send_owed(ledger, addresses, PARIS, now=now)
+            self.undelivered = send_undelivered(ledger, addresses, PARIS, now=now)
         account.clock.time += days * DAY
         return summary
 
@@ -451,7 +453,7 @@ def test_a_notice_on_record_keeps_since_when_it_stands(told):
     told.night()
     (row,) = [row for row in told.account.rows(IncidentRow) if row.cause == "stopped: google_ads"]
 
-    assert (third, third, None) == (row.first_seen_at, row.told_at, row.cleared_at)
+    assert (third, third, None) == (row.first_seen_at, row.notified_at, row.cleared_at)
 
 
 def test_nothing_of_a_person_is_in_a_notice(told):

@@ -89,7 +89,7 @@ def test_whatever_breaks_while_telling_is_logged_and_the_night_is_as_it_was(monk
     def fail(*_, **__):
         raise ZeroDivisionError
 
-    for name in ("take_note", "measure"):
+    for name in ("update_incidents", "measure"):
         monkeypatch.setattr(session, name, fail)
     night = Night(SimpleNamespace(exit_code=0), NIGHT, ())
     settings = SimpleNamespace(metrics=tmp_path / "x.prom", notify=(), notify_when=NotifyWhen())

@@ -78,7 +78,7 @@ def test_a_stop_while_nobody_shakes_hands_has_sent_nothing():
         address = f"https://127.0.0.1:{silent.getsockname()[1]}/"
         restrain(session, address)
         with pytest.raises((ConnectTimeout, Stopped)) as ended:
-            exchange(session, lambda: session.post(address, data=b"x", timeout=20), 20.0, heed=stop)
+            exchange(session, lambda: session.post(address, data=b"x", timeout=20), 20.0, cancel_token=stop)
 
     assert not isinstance(ended.value, ReadTimeout)
 

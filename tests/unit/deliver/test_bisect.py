@@ -114,7 +114,7 @@ def play_with_trial(rows, bad, *, named, codes=1):
         if trial.is_general:
             return requests, [one.delivery for one in at_fault], taken, True
     given_up = trial.blames_all
-    at_fault += [] if given_up else trial.found_guilty()
+    at_fault += [] if given_up else trial.take_suspects()
     return requests, [one.delivery for one in at_fault], taken, given_up
 
 

@@ -50,7 +50,7 @@ def spent(account, tmp_path):
         ("contact_hash", "sha256"),
         ("cursor", "since"),
         ("delivery", "at"),
-        ("delivery", "fate"),
+        ("delivery", "state"),
         ("delivery", "reason"),
         ("lead", "facts"),
         ("lead", "seen_at"),
@@ -82,7 +82,7 @@ def test_a_frozen_event_that_is_damaged_is_given_up_alone(account, spoilt):
     account.put(lead("L-1"), lead("L-2"))
     account.sink.script.extend([fakes.lost_before] * 9)
     account.night()
-    assert {"L-1": "in_doubt", "L-2": "in_doubt"} == account.fates
+    assert {"L-1": "in_doubt", "L-2": "in_doubt"} == account.states
 
     account.clock.time += DAY
     spoil(account, "delivery", spoilt)
@@ -90,7 +90,7 @@ def test_a_frozen_event_that_is_damaged_is_given_up_alone(account, spoilt):
     account.put(lead("L-3"))
     account.night()
 
-    assert {"L-1": "unconfirmed", "L-2": "submitted", "L-3": "submitted"} == account.fates
+    assert {"L-1": "unconfirmed", "L-2": "submitted", "L-3": "submitted"} == account.states
     assert ("unconfirmed", "what was sent is damaged in the state") == account.causes("L-1")[-1]
     (row, *_) = account.rows()
     assert ("what was sent is damaged in the state", None) == (row.code, row.event)
@@ -107,14 +107,14 @@ def test_a_frozen_correction_that_is_damaged_is_given_up_alone(account):
     account.clock.time += DAY
     account.sink.adjust_script.extend([fakes.lost_before] * 9)
     account.night()
-    assert ["in_doubt"] * 2 == [row.fate for row in account.rows(Adjustment)]
+    assert ["in_doubt"] * 2 == [row.state for row in account.rows(Adjustment)]
 
     account.clock.time += DAY
     spoil(account, "adjustment", SECRET)
     account.sink.adjust_script.clear()
     account.night()
 
-    found = [(row.fate, row.code) for row in account.rows(Adjustment)]
+    found = [(row.state, row.code) for row in account.rows(Adjustment)]
     assert [("unconfirmed", "what was sent is damaged in the state"), "accepted"] == [found[0], found[1][0]]
 
 
@@ -126,7 +126,7 @@ def spoil(account, table, event):
 
 def ended(account, path):
     """How a night on a state fails, if it does."""
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     try:
         with held(path, account.book.account, "run", pid=os.getpid(), now=account.clock.now()) as ledger:
             run_night(ledger, account.book, deps)

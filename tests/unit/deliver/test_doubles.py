@@ -36,7 +36,7 @@ def test_what_is_sent_again_is_flagged(account):
     account.sink.script.append(fakes.lost_after)
     account.deliver()
 
-    assert [("accepted", True)] * 2 == [(row.fate, row.may_count_twice) for row in account.rows()]
+    assert [("accepted", True)] * 2 == [(row.state, row.may_count_twice) for row in account.rows()]
     assert {2} == set(account.sink.counted.values())
     assert ("in_flight", "sending again, may count twice") in account.causes("L-1")
 
@@ -46,7 +46,7 @@ def test_what_is_sent_once_is_not_flagged(account):
     forgetful(account)
     account.deliver()
 
-    assert [("accepted", False)] == [(row.fate, row.may_count_twice) for row in account.rows()]
+    assert [("accepted", False)] == [(row.state, row.may_count_twice) for row in account.rows()]
 
 
 def test_a_replay_to_a_platform_that_counts_once_is_not_flagged(account):
@@ -67,7 +67,7 @@ def test_who_asks_a_human_sends_nothing_twice(account):
     account.clock.time += 24 * HOUR
     account.deliver()
 
-    assert (1, {"L-0": "in_doubt"}) == (len(account.sink.calls), account.fates)
+    assert (1, {"L-0": "in_doubt"}) == (len(account.sink.calls), account.states)
     assert {1} == set(account.sink.counted.values())
 
 
@@ -82,21 +82,21 @@ def test_a_human_answers_by_writing_resend(account):
     first, again = account.sink.calls
 
     assert first.events == again.events
-    assert [("accepted", True)] == [(row.fate, row.may_count_twice) for row in account.rows()]
+    assert [("accepted", True)] == [(row.state, row.may_count_twice) for row in account.rows()]
 
 
 @pytest.mark.parametrize("ask", [True, False])
-@pytest.mark.parametrize(("later", "fate"), [(48 * HOUR, None), (48 * HOUR + timedelta(seconds=1), "unconfirmed")])
-def test_after_48_hours_nobody_will_know(account, ask, later, fate):
+@pytest.mark.parametrize(("later", "state"), [(48 * HOUR, None), (48 * HOUR + timedelta(seconds=1), "unconfirmed")])
+def test_after_48_hours_nobody_will_know(account, ask, later, state):
     """What the platform no longer tells from a new event is not sent again."""
     forgetful(account, ask=ask)
     lose(account, 1 if ask else 5)
-    since = account.rows()[0].doubtful_since
+    since = account.rows()[0].in_doubt_since
     account.clock.time = since + later
     account.deliver()
 
-    assert fate or ("in_doubt" if ask else "accepted") == account.fates["L-0"]
-    assert fate is None or account.fates["L-0"] == fate
+    assert state or ("in_doubt" if ask else "accepted") == account.states["L-0"]
+    assert state is None or account.states["L-0"] == state
 
 
 def test_a_replay_the_platform_would_call_too_old_is_not_sent(account):
@@ -109,7 +109,7 @@ def test_a_replay_the_platform_would_call_too_old_is_not_sent(account):
     account.sink.limits = limits
     account.deliver()
 
-    assert (calls, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.fates)
+    assert (calls, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)
 
 
 def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
@@ -136,7 +136,7 @@ def test_with_ask_other_actions_still_go_out(account):
     account.sink.script.append(fakes.lost_after)
     account.deliver()
 
-    assert ["accepted", "in_doubt"] == sorted(row.fate for row in account.rows())
+    assert ["accepted", "in_doubt"] == sorted(row.state for row in account.rows())
 
 
 def test_the_48_hours_count_from_the_sending(account):
@@ -150,7 +150,7 @@ def test_the_48_hours_count_from_the_sending(account):
         recover(ledger, account.clock)
     account.deliver()
 
-    assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.fates)
+    assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)
 
 
 def test_what_was_lost_another_way_does_not_hold_up_this_one(account):
@@ -169,5 +169,5 @@ def test_what_was_lost_another_way_does_not_hold_up_this_one(account):
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "CLOSED"))
     done = account.deliver()
 
-    assert {"L-0": "in_doubt", "L-1": "submitted"} == account.fates
+    assert {"L-0": "in_doubt", "L-1": "submitted"} == account.states
     assert ["google_ads (before: 1234567890 by data_manager)"] == list(done.stopped)

@@ -41,7 +41,7 @@ def test_a_request_is_asked_about_once_it_is_worth_asking(account, early, asked)
 
 
 @pytest.mark.parametrize(
-    ("kind", "fate"),
+    ("kind", "state"),
     [
         (OutcomeClass.DONE, "accepted"),
         (OutcomeClass.DUPLICATE, "rejected"),
@@ -56,12 +56,12 @@ def test_a_request_is_asked_about_once_it_is_worth_asking(account, early, asked)
         (OutcomeClass.UNKNOWN, "unconfirmed"),
     ],
 )
-def test_each_row_ends_where_its_outcome_says(account, kind, fate):
+def test_each_row_ends_where_its_outcome_says(account, kind, state):
     """By its place in the request; its code is kept, and with the attempt."""
     submitted(account)
     saying(account, Answered((Outcome(kind, "CODE"), DONE)))
 
-    assert {"L-1": fate, "L-2": "accepted"} == account.fates
+    assert {"L-1": state, "L-2": "accepted"} == account.states
     assert ["CODE", "OK"] == [row.code for row in account.rows(Attempt)]
     assert ["settled"] == account.requests
 
@@ -91,7 +91,7 @@ def test_a_duplicate_after_a_lost_answer_is_our_own(account):
     submitted(account, 1)
     saying(account, Answered((Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS"),)))
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_platform_that_is_not_ready_is_asked_again(account, answer):
     submitted(account)
     done = saying(account, answer)
 
-    assert (1, {"submitted"}) == (done.pending, set(account.fates.values()))
+    assert (1, {"submitted"}) == (done.pending, set(account.states.values()))
     assert 1 == account.resolve().asked
 
 
@@ -134,7 +134,7 @@ def test_a_platform_that_refuses_to_be_asked_stops(account):
     done = saying(account, Misconfigured("token refused"))
 
     assert (1, {GOOGLE: "token refused"}) == (done.asked, done.stopped)
-    assert {"submitted"} == set(account.fates.values())
+    assert {"submitted"} == set(account.states.values())
 
 
 def test_one_destination_that_refuses_leaves_the_other_to_be_asked(account):
@@ -145,7 +145,7 @@ def test_one_destination_that_refuses_leaves_the_other_to_be_asked(account):
     submitted(account, 1)
     saying(account, Misconfigured("token refused"))
 
-    assert ["submitted", "accepted"] == [row.fate for row in account.rows()]
+    assert ["submitted", "accepted"] == [row.state for row in account.rows()]
 
 
 def test_refused_rows_nobody_can_tell_apart_are_all_unconfirmed(account):
@@ -154,7 +154,7 @@ def test_refused_rows_nobody_can_tell_apart_are_all_unconfirmed(account):
     done = saying(account, PartlyRefused(1, 3, ("BAD_CLICK", "TOO_OLD")))
     words = "1 of 3 refused: BAD_CLICK, TOO_OLD"
 
-    assert {"unconfirmed"} == set(account.fates.values())
+    assert {"unconfirmed"} == set(account.states.values())
     assert {words} == {row.code for row in account.rows()}
     assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
     assert ["unresolved"] == account.requests
@@ -167,7 +167,7 @@ def test_another_number_of_rows_leaves_all_unconfirmed(account, counted):
     done = saying(account, Miscounted(counted, 3))
     words = f"the platform counted {counted} of 3"
 
-    assert {"unconfirmed"} == set(account.fates.values())
+    assert {"unconfirmed"} == set(account.states.values())
     assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
     assert ["unresolved"] == account.requests
 
@@ -178,7 +178,7 @@ def test_a_setting_found_wrong_later_stops_in_words(account):
     outcome = Outcome(OutcomeClass.FIX_CONFIG, "NO_CONSENT", "give it in Google Ads")
     done = saying(account, Answered((outcome, outcome)))
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == done.stopped
 
 
@@ -187,18 +187,18 @@ def test_a_request_the_platform_forgot_is_unconfirmed(account):
     submitted(account)
     done = saying(account, Forgotten("NOT_FOUND"))
 
-    assert ({"unconfirmed"}, 1) == (set(account.fates.values()), len(done.unconfirmed))
+    assert ({"unconfirmed"}, 1) == (set(account.states.values()), len(done.unconfirmed))
 
 
 @pytest.mark.parametrize("answer", [StillPending(), Transient("503")])
-@pytest.mark.parametrize(("late", "fate"), [(timedelta(0), "submitted"), (timedelta(microseconds=1), "unconfirmed")])
-def test_an_outcome_is_awaited_for_45_days(account, answer, late, fate):
+@pytest.mark.parametrize(("late", "state"), [(timedelta(0), "submitted"), (timedelta(microseconds=1), "unconfirmed")])
+def test_an_outcome_is_awaited_for_45_days(account, answer, late, state):
     """From the sending; after that nobody will know."""
     submitted(account, 1)
     account.clock.time = NIGHT + 45 * DAY + late
     saying(account, answer)
 
-    assert {"L-1": fate} == account.fates
+    assert {"L-1": state} == account.states
 
 
 def test_an_outcome_that_comes_on_the_last_day_counts(account):
@@ -207,7 +207,7 @@ def test_an_outcome_that_comes_on_the_last_day_counts(account):
     account.clock.time = NIGHT + 60 * DAY
     account.resolve()
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
 
 
 @pytest.mark.parametrize("why", ["removed", "refused"])
@@ -221,7 +221,7 @@ def test_an_outcome_nobody_can_ask_for_is_given_up_too(account, why):
     else:
         saying(account, Misconfigured("token refused"))
 
-    assert {"L-1": "unconfirmed"} == account.fates
+    assert {"L-1": "unconfirmed"} == account.states
 
 
 def test_a_lost_answer_of_a_removed_destination_is_given_up_after_45_days(account):
@@ -231,13 +231,13 @@ def test_a_lost_answer_of_a_removed_destination_is_given_up_after_45_days(accoun
     account.prepare()
     account.deliver()
     account.sinks.clear()
-    fates = []
+    states = []
     for days in (44, 2):
         account.clock.time += days * DAY
         account.resolve()
-        fates.append(account.fates["L-1"])
+        states.append(account.states["L-1"])
 
-    assert ["in_doubt", "unconfirmed"] == fates
+    assert ["in_doubt", "unconfirmed"] == states
 
 
 def test_a_lead_that_changes_while_its_outcome_is_awaited_changes_nothing(account):
@@ -247,7 +247,7 @@ def test_a_lead_that_changes_while_its_outcome_is_awaited_changes_nothing(accoun
     account.put(changed(lead(), label="Perdu", fields={"consent": "non"}, created_at=CREATED))
     account.prepare()
 
-    assert ({"L-1": "submitted"}, before) == (account.fates, account.rows()[0].event)
+    assert ({"L-1": "submitted"}, before) == (account.states, account.rows()[0].event)
 
 
 def test_every_request_has_its_own_resolution(account):
@@ -259,7 +259,7 @@ def test_every_request_has_its_own_resolution(account):
     account.clock.time += HALF_HOUR
     saying(account, StillPending())
 
-    assert {"L-1": "submitted", "L-2": "accepted"} == account.fates
+    assert {"L-1": "submitted", "L-2": "accepted"} == account.states
     assert ["received", "settled"] == [row.state for row in account.rows(Request)]
 
 
@@ -272,5 +272,5 @@ def test_a_way_that_is_closed_since_holds_up_only_its_own_outcomes(account):
     account.sink.status.append(Misconfigured("closed"))
     summary = account.night()
 
-    assert {"L-1": "submitted", "L-2": "submitted"} == account.fates
+    assert {"L-1": "submitted", "L-2": "submitted"} == account.states
     assert {"google_ads (before: 1234567890 by data_manager)": "closed"} == summary.stopped

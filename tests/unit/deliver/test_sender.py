@@ -62,7 +62,7 @@ def test_a_received_request_waits_for_its_outcome(account):
     account.deliver()
     request = account.rows(Request)[0]
 
-    assert {"L-1": "submitted", "L-2": "submitted"} == account.fates
+    assert {"L-1": "submitted", "L-2": "submitted"} == account.states
     assert ("received", "request-1", NIGHT + timedelta(minutes=30)) == (
         request.state,
         request.ticket,
@@ -78,7 +78,7 @@ def test_the_intent_is_committed_before_the_call(account):
         account.deliver()
     row = account.rows()[0]
 
-    assert ("in_flight", ["open"]) == (row.fate, account.requests)
+    assert ("in_flight", ["open"]) == (row.state, account.requests)
     assert bodies(account) == [[row.event]]
     assert 1 == len(account.rows(Attempt))
 
@@ -91,7 +91,7 @@ def test_a_batch_is_never_larger_than_the_platform_takes(account, size):
 
     assert -(-7 // size) == len(account.sink.calls)
     assert max(len(call.events) for call in account.sink.calls) <= size
-    assert {"submitted"} == set(account.fates.values())
+    assert {"submitted"} == set(account.states.values())
 
 
 ONE_CLICK = (ClickId(ClickIdKind.GCLID, "gclid-of-both"),)
@@ -114,7 +114,7 @@ def test_two_rows_of_one_click_and_second_go_in_requests_of_their_own(account, a
     account.deliver()
 
     assert sizes == [len(call.events) for call in account.sink.calls]
-    assert {"submitted"} == set(account.fates.values())
+    assert {"submitted"} == set(account.states.values())
 
 
 def test_two_conversions_of_one_lead_at_once_go_in_requests_of_their_own(account):
@@ -133,16 +133,16 @@ def test_they_are_asked_for_again_in_requests_of_their_own_too(account):
     account.prepare()
     account.sink.script.extend([fakes.answer(Outcome(OutcomeClass.UNKNOWN, "NEW"))] * 2)
     account.deliver()
-    doubtful = set(account.fates.values())
+    doubtful = set(account.states.values())
     account.sink.calls.clear()
     account.deliver()
 
-    assert ({"in_doubt"}, {"submitted"}) == (doubtful, set(account.fates.values()))
+    assert ({"in_doubt"}, {"submitted"}) == (doubtful, set(account.states.values()))
     assert [1, 1] == [len(call.events) for call in account.sink.calls]
 
 
 def test_outcomes_belong_to_rows_by_their_order(account):
-    """Each delivery has its own fate and code."""
+    """Each delivery has its own state and code."""
     ready(account, 3)
     bad = Outcome(OutcomeClass.DROP, "NO_SUCH_CLICK")
     old = Outcome(OutcomeClass.EXPIRED, "TOO_OLD")
@@ -150,7 +150,7 @@ def test_outcomes_belong_to_rows_by_their_order(account):
     account.deliver()
 
     assert [("L-1", "accepted", "OK"), ("L-2", "rejected", "NO_SUCH_CLICK"), ("L-3", "expired", "TOO_OLD")] == [
-        (row.lead, row.fate, row.code) for row in account.rows()
+        (row.lead, row.state, row.code) for row in account.rows()
     ]
 
 
@@ -169,7 +169,7 @@ def test_a_duplicate_nobody_sent_is_not_accepted(account):
     account.sink.script.append(fakes.answer(Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS")))
     account.deliver()
 
-    assert {"L-1": "rejected"} == account.fates
+    assert {"L-1": "rejected"} == account.states
 
 
 def test_what_is_sent_is_what_the_lead_says_now(account):
@@ -190,7 +190,7 @@ def test_consent_is_asked_again_at_the_moment_of_sending(account):
         read(ledger, account.source, account.book, account.sinks, account.clock)
     account.deliver()
 
-    assert ([], {"L-1": "cancelled"}) == (account.sink.calls, account.fates)
+    assert ([], {"L-1": "cancelled"}) == (account.sink.calls, account.states)
 
 
 def test_a_window_that_closed_since_the_plan_is_respected(account):
@@ -199,7 +199,7 @@ def test_a_window_that_closed_since_the_plan_is_respected(account):
     account.clock.time = CREATED + 90 * DAY + HOUR
     account.deliver()
 
-    assert ([], {"L-1": "expired"}) == (account.sink.calls, account.fates)
+    assert ([], {"L-1": "expired"}) == (account.sink.calls, account.states)
 
 
 def test_a_value_that_did_not_come_in_time_is_noticed_at_sending(account):
@@ -228,8 +228,8 @@ def test_bad_rows_are_found_and_the_rest_goes_out(account, named, most):
     account.sink.script.extend([fakes.refuse_bad(named=named)] * 20)
     done = account.deliver()
 
-    assert {"L-3", "L-6"} == {name for name, fate in account.fates.items() if fate == "rejected"}
-    assert {"submitted", "rejected"} == set(account.fates.values())
+    assert {"L-3", "L-6"} == {name for name, state in account.states.items() if state == "rejected"}
+    assert {"submitted", "rejected"} == set(account.states.values())
     assert done.requests <= most
 
 
@@ -240,8 +240,8 @@ def test_rows_that_were_refused_with_others_are_pending_in_between(account):
     with pytest.raises(Crash):
         account.deliver()
 
-    assert ["pending", "in_flight", "pending", "in_flight"] == [fate for fate, _ in account.causes("L-2")]
-    assert {"L-1": "pending", "L-2": "in_flight"} == account.fates
+    assert ["pending", "in_flight", "pending", "in_flight"] == [state for state, _ in account.causes("L-2")]
+    assert {"L-1": "pending", "L-2": "in_flight"} == account.states
 
 
 # ── not now ──────────────────────────────────────────────────────────────────────────────────────
@@ -253,7 +253,7 @@ def test_no_connection_is_tried_five_times(account):
     account.sink.script.extend([fakes.not_sent] * 9)
     done = account.deliver()
 
-    assert (5, ["not_sent"] * 5, {"L-1": "pending"}) == (len(account.sink.calls), account.requests, account.fates)
+    assert (5, ["not_sent"] * 5, {"L-1": "pending"}) == (len(account.sink.calls), account.requests, account.states)
     assert "no connection, 5 times" == done.stopped[GOOGLE]
 
 
@@ -272,7 +272,7 @@ def test_a_connection_that_comes_back_goes_on(account):
     account.sink.script.extend([fakes.not_sent] * 4)
     done = account.deliver()
 
-    assert ({}, {"L-1": "submitted"}) == (done.stopped, account.fates)
+    assert ({}, {"L-1": "submitted"}) == (done.stopped, account.states)
 
 
 def test_a_short_delay_of_the_platform_is_waited_for(account):
@@ -281,7 +281,7 @@ def test_a_short_delay_of_the_platform_is_waited_for(account):
     account.sink.script.append(fakes.refuse(OutcomeClass.RETRY, "QUOTA", retry_after=timedelta(minutes=5)))
     account.deliver()
 
-    assert ([timedelta(minutes=5)], {"L-1": "submitted"}) == (account.clock.slept, account.fates)
+    assert ([timedelta(minutes=5)], {"L-1": "submitted"}) == (account.clock.slept, account.states)
 
 
 def test_a_long_delay_of_the_platform_outlives_the_run(account):
@@ -308,7 +308,7 @@ def test_a_row_that_is_too_recent_waits(account, named, expected):
     account.sink.script.append(fakes.answer(Outcome(OutcomeClass.DEFER, "TOO_RECENT", retry_after=named), DONE))
     account.deliver()
 
-    assert {"L-1": "pending", "L-2": "accepted"} == account.fates
+    assert {"L-1": "pending", "L-2": "accepted"} == account.states
     assert NIGHT + expected == account.rows()[0].deferred_until
 
 
@@ -319,7 +319,7 @@ def test_only_rows_that_should_be_retried_are(account):
     account.deliver()
 
     assert [2, 1] == [len(call.events) for call in account.sink.calls]
-    assert {"accepted"} == set(account.fates.values())
+    assert {"accepted"} == set(account.states.values())
 
 
 def test_a_host_that_does_not_exist_stops_its_destination_at_once(account):
@@ -330,12 +330,12 @@ def test_a_host_that_does_not_exist_stops_its_destination_at_once(account):
     done = account.deliver()
 
     assert {GOOGLE: "the host name in X does not exist"} == done.stopped
-    assert ({"pending"}, before) == (set(account.fates.values()), account.clock.now())
+    assert ({"pending"}, before) == (set(account.states.values()), account.clock.now())
     assert 1 == len(account.sink.calls)
 
     account.deliver()
 
-    assert {"submitted"} == set(account.fates.values())
+    assert {"submitted"} == set(account.states.values())
 
 
 # ── stopped ──────────────────────────────────────────────────────────────────────────────────────
@@ -349,7 +349,7 @@ def test_a_wrong_destination_stops_whole(account, kind):
     done = account.deliver()
 
     assert ({GOOGLE: "NO_ACCESS: not yours"}, 1) == (done.stopped, len(account.sink.calls))
-    assert {"pending"} == {row.fate for row in account.rows()}
+    assert {"pending"} == {row.state for row in account.rows()}
 
 
 @pytest.mark.parametrize("answered", [True, False])
@@ -363,7 +363,7 @@ def test_a_wrong_action_stops_alone(account, answered):
 
     assert {f"{GOOGLE}/5": "NO_SUCH_ACTION"} == done.stopped
     assert ["5", "987654321"] == actions(account)
-    assert ["pending", "submitted"] == [row.fate for row in account.rows()]
+    assert ["pending", "submitted"] == [row.state for row in account.rows()]
 
 
 def test_a_row_that_is_put_off_for_ever_holds_up_nothing(account):
@@ -375,11 +375,11 @@ def test_a_row_that_is_put_off_for_ever_holds_up_nothing(account):
     again = Outcome(OutcomeClass.RETRY, "TRANSIENT_ERROR")
     account.sink.verdict = lambda event: again if b"L-1" in event.body and b'"action": "5"' in event.body else DONE
     done = account.deliver()
-    fates = {(row.lead, row.conversion): row.fate for row in account.rows()}
+    states = {(row.lead, row.conversion): row.state for row in account.rows()}
 
     assert {} == done.stopped
-    assert "pending" == fates.pop(("L-1", "appointment"))
-    assert {"accepted"} == set(fates.values())
+    assert "pending" == states.pop(("L-1", "appointment"))
+    assert {"accepted"} == set(states.values())
     assert account.rows()[0].deferred_until == account.clock.now() + 6 * HOUR
 
 
@@ -392,7 +392,7 @@ def test_a_row_alone_that_is_put_off_for_ever_stops_its_action_only(account):
     done = account.deliver()
 
     assert ["google_ads/5"] == list(done.stopped)
-    assert ["accepted", "pending"] == sorted(row.fate for row in account.rows())
+    assert ["accepted", "pending"] == sorted(row.state for row in account.rows())
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -417,7 +417,7 @@ def test_a_stopped_destination_stops_alone(account):
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG))
     account.deliver()
 
-    assert ["pending", "submitted"] == [row.fate for row in account.rows()]
+    assert ["pending", "submitted"] == [row.state for row in account.rows()]
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,7 @@ def test_a_stopped_destination_begins_the_next_run_with_one_request(account):
     first = len(account.sink.calls)
     account.deliver()
 
-    assert (1, {"submitted"}) == (first, set(account.fates.values()))
+    assert (1, {"submitted"}) == (first, set(account.states.values()))
 
 
 # ── in doubt ─────────────────────────────────────────────────────────────────────────────────────
@@ -458,7 +458,7 @@ def test_a_lost_answer_is_asked_for_again_by_the_same_bytes(account):
     account.deliver()
 
     assert bodies(account)[0] == bodies(account)[1]
-    assert ({"L-1": "submitted"}, ["lost", "received"]) == (account.fates, account.requests)
+    assert ({"L-1": "submitted"}, ["lost", "received"]) == (account.states, account.requests)
 
 
 def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
@@ -472,7 +472,7 @@ def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
     account.deliver()
 
     assert 1 == len({body for each in bodies(account) for body in each})
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 def test_what_is_in_doubt_goes_first(account):
@@ -495,26 +495,26 @@ def test_a_crash_after_the_platform_took_it_counts_once(account):
     with pytest.raises(Crash):
         account.deliver()
     account.prepare()
-    doubt = account.fates
+    doubt = account.states
     account.deliver()
 
-    assert ({"L-1": "in_doubt"}, {"L-1": "accepted"}) == (doubt, account.fates)
+    assert ({"L-1": "in_doubt"}, {"L-1": "accepted"}) == (doubt, account.states)
     assert [1] == list(account.sink.counted.values())
 
 
 def test_three_replays_over_three_runs_and_nobody_will_know(account):
     """Then it is unconfirmed: never called a success, never sent again."""
     ready(account)
-    fates = []
+    states = []
     for _ in range(6):
         account.sink.script.clear()
         lose(account)
-        fates.append(account.fates["L-1"])
+        states.append(account.states["L-1"])
         account.clock.time += DAY
     sent = len(account.sink.calls)
     account.deliver()
 
-    assert ["in_doubt"] * 4 + ["unconfirmed"] * 2 == fates
+    assert ["in_doubt"] * 4 + ["unconfirmed"] * 2 == states
     assert (20, 20) == (sent, len(account.sink.calls))
     assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
 
@@ -544,7 +544,7 @@ def test_a_clock_that_was_set_back_keeps_no_replay_from_going_out(account):
     account.clock.time -= 15 * DAY
     account.deliver()
 
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -553,14 +553,14 @@ def test_replays_that_are_too_old_are_replays(account, whole):
     old = Outcome(OutcomeClass.EXPIRED, "TOO_OLD")
     ready(account)
     lose(account)
-    fates = []
+    states = []
     for _ in range(5):
         account.clock.time += DAY
         account.sink.script.append(fakes.refuse(old.kind, old.code, rows=(0,)) if whole else fakes.answer(old))
         account.deliver()
-        fates.append(account.fates["L-1"])
+        states.append(account.states["L-1"])
 
-    assert (["in_doubt"] * 3 + ["unconfirmed"] * 2, 5 + 3) == (fates, len(account.sink.calls))
+    assert (["in_doubt"] * 3 + ["unconfirmed"] * 2, 5 + 3) == (states, len(account.sink.calls))
 
 
 def test_no_connection_is_no_replay(account):
@@ -572,7 +572,7 @@ def test_no_connection_is_no_replay(account):
         account.sink.script.extend([fakes.not_sent] * 5)
         account.deliver()
 
-    assert {"L-1": "in_doubt"} == account.fates
+    assert {"L-1": "in_doubt"} == account.states
 
 
 def test_refusals_before_the_answer_was_lost_are_no_replays(account):
@@ -584,7 +584,7 @@ def test_refusals_before_the_answer_was_lost_are_no_replays(account):
     lose(account)
     account.deliver()
 
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 def test_consent_withdrawn_while_in_doubt_ends_the_asking(account):
@@ -596,7 +596,7 @@ def test_consent_withdrawn_while_in_doubt_ends_the_asking(account):
     account.prepare()
     account.deliver()
 
-    assert ({"L-1": "unconfirmed"}, sent) == (account.fates, len(account.sink.calls))
+    assert ({"L-1": "unconfirmed"}, sent) == (account.states, len(account.sink.calls))
     assert [None] == [row.event for row in account.rows()]
 
 
@@ -615,7 +615,7 @@ def test_consent_withdrawn_ends_the_asking_whatever_else_holds(account, meanwhil
     account.prepare()
     account.deliver()
 
-    assert ({"L-1": "unconfirmed"}, sent) == (account.fates, len(account.sink.calls))
+    assert ({"L-1": "unconfirmed"}, sent) == (account.states, len(account.sink.calls))
 
 
 def test_consent_that_is_only_missing_now_does_not_end_the_asking(account):
@@ -626,7 +626,7 @@ def test_consent_that_is_only_missing_now_does_not_end_the_asking(account):
     account.prepare()
     account.deliver()
 
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 @pytest.mark.parametrize("kind", [OutcomeClass.RETRY, OutcomeClass.FIX_CONFIG, OutcomeClass.BUG, OutcomeClass.DEFER])
@@ -637,7 +637,7 @@ def test_an_answer_that_is_no_verdict_leaves_the_doubt(account, kind):
     account.sink.script.extend([fakes.refuse(kind)] * 5)
     account.deliver()
 
-    assert ({"L-1": "in_doubt"}, True) == (account.fates, account.rows()[0].event is not None)
+    assert ({"L-1": "in_doubt"}, True) == (account.states, account.rows()[0].event is not None)
 
 
 def test_rows_in_doubt_that_are_refused_with_others_stay_in_doubt(account):
@@ -648,7 +648,7 @@ def test_rows_in_doubt_that_are_refused_with_others_stay_in_doubt(account):
         account.deliver()
 
     assert ["pending", "in_flight", "in_doubt", "in_flight", "in_doubt", "in_flight"] == [
-        fate for fate, _ in account.causes("L-2")
+        state for state, _ in account.causes("L-2")
     ]
 
 
@@ -658,7 +658,7 @@ def test_an_unknown_answer_is_doubt_not_success(account):
     account.sink.script.append(fakes.refuse(OutcomeClass.UNKNOWN, "HTML"))
     done = account.deliver()
 
-    assert ({"L-1": "in_doubt"}, {f"{GOOGLE}/{TARGET.action}": "HTML"}) == (account.fates, done.stopped)
+    assert ({"L-1": "in_doubt"}, {f"{GOOGLE}/{TARGET.action}": "HTML"}) == (account.states, done.stopped)
 
 
 @pytest.mark.parametrize(

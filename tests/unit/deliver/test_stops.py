@@ -20,11 +20,13 @@ def night(account, *, stop_at=None, reading=True):
     """A night that is asked to stop at its nth chance."""
     chances = count(1)
 
-    def heed():
+    def cancel_token():
         if next(chances) == stop_at:
             raise StoppedBySignal(15)
 
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, heed=heed)
+    deps = Deps(
+        account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, cancel_token=cancel_token
+    )
     with account.hold() as ledger:
         return run_night(ledger, account.book, deps, reading=reading)
 
@@ -39,7 +41,7 @@ def test_nothing_is_left_on_its_way(account, stop_at):
     except StoppedBySignal:
         stopped = True
 
-    assert "in_flight" not in account.fates.values()
+    assert "in_flight" not in account.states.values()
     assert "open" not in account.requests
 
     account.clock.time += HALF_HOUR
@@ -48,7 +50,7 @@ def test_nothing_is_left_on_its_way(account, stop_at):
     night(account)
 
     assert stopped == (stop_at <= 3)
-    assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.fates
+    assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.states
     assert 1 == len(account.rows(Request))
 
 
@@ -58,11 +60,13 @@ def test_a_check_of_what_is_due_stops_before_each_request_too(account):
     account.book = rulebook(route(limits=account.sink.limits))
     account.put(*(lead(f"L-{number}") for number in range(1, 4)))
 
-    def heed():
+    def cancel_token():
         if account.sink.calls:
             raise StoppedBySignal(15)
 
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, heed=heed)
+    deps = Deps(
+        account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, cancel_token=cancel_token
+    )
     with account.hold() as ledger, pytest.raises(StoppedBySignal):
         validate(ledger, account.book, deps)
 
@@ -78,7 +82,7 @@ def test_asking_for_outcomes_reads_no_lead(account):
     summary = night(account, reading=False)
 
     assert summary.only_outcomes
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
     assert 0 == summary.pulled.pages
 
 
@@ -89,10 +93,10 @@ def test_asking_for_outcomes_replays_nothing(account):
     account.sink.script.extend([fakes.lost_after] * ATTEMPTS)
     account.deliver()
 
-    assert {"L-1": "in_doubt"} == account.fates
+    assert {"L-1": "in_doubt"} == account.states
 
     for _ in range(5):
         night(account, reading=False)
 
-    assert {"L-1": "in_doubt"} == account.fates
+    assert {"L-1": "in_doubt"} == account.states
     assert ATTEMPTS == len(account.rows(Request))

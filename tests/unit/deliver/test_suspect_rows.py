@@ -48,11 +48,11 @@ def test_a_thousand_bad_alike_stop_within_fifteen_requests(account, named):
     done = account.deliver()
 
     assert len(account.sink.calls) <= 15
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert "nothing passes" in done.stopped["google_ads/987654321"]
     assert (0, 0) == (
         done.unexpected,
-        sum(count for (_, _, fate, _), count in done.moved.items() if fate == "rejected"),
+        sum(count for (_, _, state, _), count in done.moved.items() if state == "rejected"),
     )
 
 
@@ -72,7 +72,7 @@ def test_hundreds_bad_for_two_reasons_stop_within_fifteen_requests(account, step
     done = account.deliver()
 
     assert len(account.sink.calls) <= 15
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert ["BAD", "WORSE"] == [code for code in ("BAD", "WORSE") if code in done.stopped["google_ads/987654321"]]
     assert 0 == done.unexpected
 
@@ -87,7 +87,7 @@ def test_few_rows_of_one_answer_are_rejected_with_their_own_codes(account, count
 
     assert count == done.unexpected
     assert ["WORSE", "BAD", "WORSE", "BAD"][:count] == [row.code for row in account.rows()]
-    assert {"rejected"} == set(account.fates.values())
+    assert {"rejected"} == set(account.states.values())
 
 
 def test_a_row_that_was_answered_bad_while_nothing_passed_is_not_ours_when_it_is_there_later(account):
@@ -98,7 +98,7 @@ def test_a_row_that_was_answered_bad_while_nothing_passed_is_not_ours_when_it_is
     account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS")] * 5))
     account.deliver()
 
-    assert {"rejected"} == set(account.fates.values())
+    assert {"rejected"} == set(account.states.values())
 
 
 def test_bad_rows_after_good_ones_of_their_batch_are_at_fault(account):
@@ -109,7 +109,7 @@ def test_bad_rows_after_good_ones_of_their_batch_are_at_fault(account):
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 100)
 
     assert {} == account.deliver().stopped
-    assert {"rejected": 6, "accepted": 34} == Counter(account.fates.values())
+    assert {"rejected": 6, "accepted": 34} == Counter(account.states.values())
 
 
 def test_the_night_after_everything_was_refused_goes_on_as_usual(account):
@@ -122,7 +122,7 @@ def test_the_night_after_everything_was_refused_goes_on_as_usual(account):
     account.sink.script.clear()
     account.deliver()
 
-    assert {"accepted"} == set(account.fates.values())
+    assert {"accepted"} == set(account.states.values())
     assert {1} == set(account.sink.counted.values())
 
 
@@ -141,7 +141,7 @@ def test_five_rows_of_one_answer_all_refused_stop_the_action(account, others):
     account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.DROP, "INVALID_CUSTOMER_FOR_CLICK")] * 4, *others))
     done = account.deliver()
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert ["google_ads/987654321"] == list(done.stopped)
 
 
@@ -160,7 +160,7 @@ def test_few_rows_or_expected_ones_are_the_rows_own_fault(account, outcomes):
     account.sink.script.append(fakes.answer(*outcomes))
 
     assert {} == account.deliver().stopped
-    assert {"rejected"} == set(account.fates.values())
+    assert {"rejected"} == set(account.states.values())
 
 
 def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
@@ -169,7 +169,7 @@ def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
     account.sink.verdict = lambda _event: Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH")
     done = account.deliver()
 
-    assert {"in_doubt"} == set(account.fates.values())
+    assert {"in_doubt"} == set(account.states.values())
     assert ["google_ads"] == list(done.stopped)
 
 
@@ -180,14 +180,14 @@ def test_a_run_that_dies_while_nothing_has_passed_has_rejected_nothing(account):
     account.sink.script.extend([fakes.refuse_bad(named=True), fakes.crash_before])
     with pytest.raises(fakes.Crash):
         account.deliver()
-    in_between = set(account.fates.values())
+    in_between = set(account.states.values())
     with account.hold() as ledger:
         recover(ledger, account.clock)
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
     account.deliver()
 
     assert {"pending", "in_flight"} == in_between
-    assert {"rejected": 1, "accepted": 7} == Counter(account.fates.values())
+    assert {"rejected": 1, "accepted": 7} == Counter(account.states.values())
 
 
 def test_too_old_alike_is_given_up_too(account):
@@ -198,7 +198,7 @@ def test_too_old_alike_is_given_up_too(account):
     account.sink.script.extend([fakes.refuse_bad(named=False, kind=OutcomeClass.EXPIRED)] * 40)
     done = account.deliver()
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert list(done.stopped) == ["google_ads/987654321"]
 
 
@@ -207,13 +207,13 @@ def test_rows_in_doubt_that_everything_is_refused_with_stay_in_doubt(account):
     ready(account, 12)
     account.sink.script.extend([fakes.lost_after] + [fakes.lost_before] * 6)
     account.deliver()
-    since = {row.doubtful_since for row in account.rows()}
+    since = {row.in_doubt_since for row in account.rows()}
     account.sink.verdict = lambda _event: BAD
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 40)
     account.deliver()
 
-    assert {"in_doubt"} == set(account.fates.values())
-    assert since == {row.doubtful_since for row in account.rows()}
+    assert {"in_doubt"} == set(account.states.values())
+    assert since == {row.in_doubt_since for row in account.rows()}
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -224,7 +224,7 @@ def test_few_refused_alike_are_at_fault_themselves(account, count):
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
 
     assert {} == account.deliver().stopped
-    assert {"rejected"} == set(account.fates.values())
+    assert {"rejected"} == set(account.states.values())
 
 
 def test_an_answer_that_blames_every_row_stops_the_action(account):
@@ -233,5 +233,5 @@ def test_an_answer_that_blames_every_row_stops_the_action(account):
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, "BAD", rows=tuple(range(30))))
     done = account.deliver()
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert ["google_ads/987654321"] == list(done.stopped)

@@ -40,8 +40,8 @@ def two_ways(account, *, funnel=(("won", "sale", {"gagne"}),)):
 
 
 def by_conversion(account):
-    """Conversion → fate."""
-    return {row.conversion: row.fate for row in account.rows()}
+    """Conversion → state."""
+    return {row.conversion: row.state for row in account.rows()}
 
 
 def test_each_lead_goes_its_own_way(account):

@@ -47,7 +47,7 @@ def heal(account):
 
 def standing(account):
     """How many deliveries stand where."""
-    return dict(Counter(row.fate for row in account.rows()))
+    return dict(Counter(row.state for row in account.rows()))
 
 
 def sizes(account):
@@ -63,7 +63,7 @@ def test_one_row_that_never_gets_an_answer_is_all_that_stays_in_doubt(account, p
     done = account.deliver()
 
     assert {"accepted": 249, "in_doubt": 1} == standing(account)
-    assert "in_doubt" == account.fates[f"L-{place:03}"]
+    assert "in_doubt" == account.states[f"L-{place:03}"]
     assert {} == done.stopped
     assert len(account.sink.calls) <= TRIES + 3 * 7 + 2
 
@@ -149,10 +149,10 @@ def test_rows_that_never_get_an_answer_hold_up_nothing_new(account):
         ready(account, 3, first=10 * (night + 1), batch=1)
     account.clock.time = NIGHT + 3 * DAY
     account.deliver()
-    fates = account.fates
+    states = account.states
 
-    assert {"in_doubt", "unconfirmed", "pending"} >= {fates.pop(name) for name in poison}
-    assert (9, {"accepted"}) == (len(fates), set(fates.values()))
+    assert {"in_doubt", "unconfirmed", "pending"} >= {states.pop(name) for name in poison}
+    assert (9, {"accepted"}) == (len(states), set(states.values()))
 
 
 def test_every_part_has_its_turn(account):
@@ -163,9 +163,9 @@ def test_every_part_has_its_turn(account):
     for night in range(4):
         account.clock.time = NIGHT + night * DAY
         account.deliver()
-    fates = account.fates
+    states = account.states
 
-    assert {"accepted"} == {fate for name, fate in fates.items() if name not in poison}
+    assert {"accepted"} == {state for name, state in states.items() if name not in poison}
 
 
 def test_a_lead_that_never_gets_an_answer_is_alone_in_doubt_at_each_action(account):
@@ -176,7 +176,7 @@ def test_a_lead_that_never_gets_an_answer_is_alone_in_doubt_at_each_action(accou
     account.sink.asynchronous = False
     never_answer(account, "L-1")
     account.deliver()
-    by_conversion = Counter((row.conversion, row.fate) for row in account.rows())
+    by_conversion = Counter((row.conversion, row.state) for row in account.rows())
 
     assert {
         ("appointment", "accepted"): 3,
@@ -266,14 +266,14 @@ def test_replays_refused_by_a_new_code_hold_up_nothing_new(account, stuck):
         ready(account, 3, first=10 * night)
         stopped.append(list(account.deliver().stopped))
 
-        assert {"accepted"} == {fate for name, fate in account.fates.items() if name > "L-009"}
+        assert {"accepted"} == {state for name, state in account.states.items() if name > "L-009"}
     account.clock.time = NIGHT + 4 * DAY
     account.deliver()
-    fates = account.fates
+    states = account.states
 
     assert [[f"{GOOGLE}/{TARGET.action}"], [], [], []] == stopped
-    assert {"in_doubt", "unconfirmed"} >= {fates.pop(name) for name in poison}
-    assert {"accepted"} == set(fates.values())
+    assert {"in_doubt", "unconfirmed"} >= {states.pop(name) for name in poison}
+    assert {"accepted"} == set(states.values())
     assert {1} == set(account.sink.counted.values())
 
 
@@ -322,7 +322,7 @@ def test_an_action_whose_replays_are_refused_by_a_new_code_leaves_the_others_alo
     account.prepare()
     account.clock.time = NIGHT + DAY
     done = account.deliver()
-    by_conversion = Counter((row.conversion, row.fate) for row in account.rows())
+    by_conversion = Counter((row.conversion, row.state) for row in account.rows())
 
     assert {f"{GOOGLE}/5": "NEW_CODE"} == done.stopped
     assert {("appointment", "in_doubt"): 4, ("appointment", "pending"): 1, ("sale", "accepted"): 5} == by_conversion
@@ -350,10 +350,10 @@ def test_rows_whose_answers_say_nothing_hold_up_nothing_new(account, within, stu
         if night:
             ready(account, 3, first=10 * night)
         stopped = account.deliver().stopped
-        fates = account.fates
+        states = account.states
 
-        assert {"in_doubt"} == {fates.pop(name) for name in poison}
-        assert {"accepted"} >= set(fates.values())
+        assert {"in_doubt"} == {states.pop(name) for name in poison}
+        assert {"accepted"} >= set(states.values())
         assert ([GOOGLE] if night == 0 else []) == list(stopped)
 
 
@@ -433,7 +433,7 @@ def test_rows_side_by_side_that_never_get_an_answer_stop_nothing(account, poison
     ready(account, 150, batch=100)
     never_answer(account, *(f"L-{number:03}" for number in poison))
     stopped = [account.deliver().stopped]
-    next_batch = {fate for name, fate in account.fates.items() if name > "L-100"}
+    next_batch = {state for name, state in account.states.items() if name > "L-100"}
     account.clock.time = NIGHT + DAY
     stopped.append(account.deliver().stopped)
 

@@ -106,7 +106,7 @@ def carriers(monkeypatch):
     """Carriers in the place of the interfaces, by name, as they were asked for, and with which options."""
     made = {}
 
-    def make(options, transport, _heed):
+    def make(options, transport, _cancel_token):
         assert transport not in made, "made twice"
         made[transport] = (Carrier(transport), options)
         return made[transport][0]

@@ -53,7 +53,7 @@ def old(account):
 
 def deps_of(account, **more):
     """The outside world of one run."""
-    return Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, **more)
+    return Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, **more)
 
 
 def run(account, asked=RANGE, *, told=()):
@@ -100,7 +100,7 @@ def test_what_lies_in_the_time_asked_for_goes_out_once(old):
     run(account)
 
     assert {"before": "skipped", "first": "accepted", "in": "accepted", "after": "skipped", "last": "accepted"} == (
-        account.fates
+        account.states
     )
     assert [1, 1, 1] == list(account.sink.counted.values())
 
@@ -123,7 +123,7 @@ def test_leads_that_no_night_has_read_are_found(account):
     run(account)
     later(account)
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
 
 
 def test_the_first_entry_decides(old):
@@ -132,7 +132,7 @@ def test_the_first_entry_decides(old):
     account = old(won(history=tuple(StatusEntry(label, Moment(at)) for label, at in history)))
     run(account)
 
-    assert {"L-1": "skipped"} == account.fates
+    assert {"L-1": "skipped"} == account.states
 
 
 def test_what_is_too_old_expires_truthfully(old):
@@ -140,7 +140,7 @@ def test_what_is_too_old_expires_truthfully(old):
     account = old(won(created=NIGHT - 100 * DAY))
     _, (group,), _ = run(account)
 
-    assert {"L-1": "expired"} == account.fates
+    assert {"L-1": "expired"} == account.states
     assert {"L-1": "window_closed"} == account.reasons
     assert AgeGroup("sale", GOOGLE, "8-30", sent=0, waits=0, withheld=0, expired=1, left=0) == group
 
@@ -159,13 +159,13 @@ def test_what_is_held_back_is_released_by_a_later_night(old):
     account = old(won(fields={}))
     run(account)
 
-    assert {"L-1": "withheld"} == account.fates
+    assert {"L-1": "withheld"} == account.states
 
     account.put(won())
     later(account, DAY)
     later(account)
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
 
 
 def test_what_waits_goes_out_by_itself(old, account):
@@ -175,12 +175,12 @@ def test_what_waits_goes_out_by_itself(old, account):
     _, (group,), _ = run(account, BackfillRequest(FROM, NIGHT))
 
     assert (0, 1) == (group.sent, group.waits)
-    assert {"L-1": "pending"} == account.fates
+    assert {"L-1": "pending"} == account.states
 
     later(account, 3 * DAY)
     later(account)
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
 
 
 def test_only_what_is_asked_for_goes_out(account):
@@ -192,7 +192,9 @@ def test_only_what_is_asked_for_goes_out(account):
     account.night()
     run(account, replace(RANGE, conversion="sale", destination="other"))
 
-    assert {("sale", "other")} == {(row.conversion, row.destination) for row in account.rows() if row.fate != "skipped"}
+    assert {("sale", "other")} == {
+        (row.conversion, row.destination) for row in account.rows() if row.state != "skipped"
+    }
 
 
 def test_what_a_night_is_to_send_is_left_to_it(old):
@@ -202,7 +204,7 @@ def test_what_a_night_is_to_send_is_left_to_it(old):
     account.clock.time += DAY
     run(account)
 
-    assert {"old": "submitted", "new": "pending"} == account.fates
+    assert {"old": "submitted", "new": "pending"} == account.states
 
 
 # ── undated changes ──────────────────────────────────────────────────────────────────────────────
@@ -214,7 +216,7 @@ def test_an_undated_change_stays_where_it_is(old, created):
     account = old(undated(created=created))
     picked, _, _ = run(account)
 
-    assert {"L-1": "skipped"} == account.fates
+    assert {"L-1": "skipped"} == account.states
     assert {("sale", GOOGLE): 1} == picked.undated
 
 
@@ -226,7 +228,7 @@ def test_an_undated_change_may_be_taken_at_the_last_update(old):
     run(account, replace(RANGE, assume_time=True))
     later(account)
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
     assert {"L-1": ("assumed", OLD)} == origins(account)
 
 
@@ -235,7 +237,7 @@ def test_an_update_outside_the_time_asked_for_is_none(old):
     account = old(undated(updated=TO))
     run(account, replace(RANGE, assume_time=True))
 
-    assert {"L-1": "skipped"} == account.fates
+    assert {"L-1": "skipped"} == account.states
 
 
 @pytest.mark.parametrize("updated", [None, CREATED])
@@ -244,7 +246,7 @@ def test_a_lead_that_was_never_updated_tells_no_time(old, updated):
     account = old(undated(updated=updated))
     picked, _, _ = run(account, BackfillRequest(CREATED - DAY, NIGHT + DAY, assume_time=True))
 
-    assert {"L-1": "skipped"} == account.fates
+    assert {"L-1": "skipped"} == account.states
     assert {("sale", GOOGLE): 1} == picked.undated
 
 
@@ -257,7 +259,7 @@ def test_no_time_is_assumed_towards_a_platform_that_forbids_it(account):
     account.night()
     picked, _, _ = run(account, replace(RANGE, assume_time=True))
 
-    assert {"L-1": "skipped"} == account.fates
+    assert {"L-1": "skipped"} == account.states
     assert {("sale", GOOGLE): 1} == picked.undated
 
 
@@ -277,7 +279,7 @@ def test_the_surge_guard_does_not_hold_what_was_agreed_to(old):
     later(account)
 
     assert {} == summary.held
-    assert {"accepted"} == set(account.fates.values())
+    assert {"accepted"} == set(account.states.values())
 
     account.put(*(won(f"N-{number}", account.clock.now() + timedelta(hours=1), created=NIGHT) for number in range(51)))
     account.clock.time += DAY
@@ -306,12 +308,12 @@ def test_what_was_told_by_other_means_never_goes_out(old, account):
     later(account)
 
     assert (1, 1, ["nobody"]) == (done.settled, done.before, done.unknown)
-    assert {"listed": "skipped", "other": "accepted"} == account.fates
+    assert {"listed": "skipped", "other": "accepted"} == account.states
     assert "already_sent" == account.reasons["listed"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "sends", "fate", "left"),
+    ("fields", "sends", "state", "left"),
     [
         ({}, [], "skipped", {}),
         ({"consent": "oui"}, [fakes.not_sent] * 5, "skipped", {}),
@@ -320,14 +322,14 @@ def test_what_was_told_by_other_means_never_goes_out(old, account):
     ],
     ids=["withheld", "pending", "rejected", "submitted"],
 )
-def test_what_has_not_gone_out_is_settled_wherever_it_stands(account, fields, sends, fate, left):
+def test_what_has_not_gone_out_is_settled_wherever_it_stands(account, fields, sends, state, left):
     """What the platform may have by us stays as it is."""
     account.sink.script.extend(sends)
     account.put(won(fields=fields))
     account.night()
     done = settle(account, AlreadySent("L-1"))
 
-    assert ({"L-1": fate}, left) == (account.fates, dict(done.ours))
+    assert ({"L-1": state}, left) == (account.states, dict(done.ours))
 
 
 def test_a_file_may_name_the_conversion(account):
@@ -363,7 +365,7 @@ def test_interrupted_while_it_sends(old, step):
     run(account)
     later(account)
 
-    assert {"accepted"} == set(account.fates.values())
+    assert {"accepted"} == set(account.states.values())
     assert [1] * 3 == list(account.sink.counted.values())
 
 
@@ -389,7 +391,7 @@ def test_interrupted_while_it_picks(old, monkeypatch, nth, goes_on):
     run(account)
     later(account)
 
-    assert {"accepted"} == set(account.fates.values())
+    assert {"accepted"} == set(account.states.values())
     assert [1] * 5 == list(account.sink.counted.values())
 
 
@@ -399,11 +401,11 @@ def test_interrupted_between_picking_and_sending(old):
     with account.hold() as ledger:
         backfill.pick(ledger, account.book, deps_of(account), RANGE)
 
-    assert {"L-1": "pending"} == account.fates
+    assert {"L-1": "pending"} == account.states
 
     run(account)
 
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 def read(account, asked=RANGE):
@@ -472,7 +474,7 @@ def test_it_starts_over_once_the_settings_want_other_things_of_leads(account):
 
 def test_a_filter_is_asked_from_ninety_days_before(account):
     """Leads created up to then may have changed in the time asked for."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     read(account)
 
@@ -498,7 +500,7 @@ def test_contact_data_is_read_anew(by_contact):
     run(by_contact)
     later(by_contact)
 
-    assert {"accepted"} == set(by_contact.fates.values())
+    assert {"accepted"} == set(by_contact.states.values())
 
     by_contact.night()
 
@@ -518,7 +520,7 @@ def test_contact_data_that_a_night_erased_meanwhile_is_read_again(by_contact, ni
     later(by_contact)
 
     assert (None, resume) == by_contact.source.calls[0]
-    assert {"accepted"} == set(by_contact.fates.values())
+    assert {"accepted"} == set(by_contact.states.values())
 
 
 @pytest.mark.parametrize("before", ["without", "to an earlier day", "without in between"])
@@ -541,12 +543,12 @@ def test_pages_read_without_the_contact_data_that_is_wanted_now_are_read_again(b
     later(by_contact)
 
     assert (None, None) == by_contact.source.calls[0]
-    assert {"accepted"} == set(by_contact.fates.values())
+    assert {"accepted"} == set(by_contact.states.values())
 
 
 def test_contact_data_is_read_anew_where_leads_are_read_one_by_one(account):
     """By their own pages, though those have not changed."""
-    account.reach = replace(REACH, style=SyncMode.DETAILS)
+    account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     account.book = rulebook(route(contact_only=True, attach_contact=True), since={})
     account.put(won(click_ids=()))
     account.night()
@@ -554,12 +556,12 @@ def test_contact_data_is_read_anew_where_leads_are_read_one_by_one(account):
     run(account)
     later(account)
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
 
 
 def test_leads_read_one_by_one(account):
     """Where the list only says which leads there are."""
-    account.reach = replace(REACH, style=SyncMode.DETAILS)
+    account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     account.book = rulebook(since={})
     account.put(won("old"), lead("new", label="Nouveau", history=()))
     account.night()
@@ -568,7 +570,7 @@ def test_leads_read_one_by_one(account):
     run(account)
     later(account)
 
-    assert {"old": "accepted", "new": "accepted"} == account.fates
+    assert {"old": "accepted", "new": "accepted"} == account.states
 
 
 def test_a_night_may_come_first(old):
@@ -577,7 +579,7 @@ def test_a_night_may_come_first(old):
     with account.hold() as ledger:
         run_night(ledger, account.book, deps_of(account))
 
-    assert {"L-1": "skipped"} == account.fates
+    assert {"L-1": "skipped"} == account.states
 
 
 def test_the_time_asked_for_ends_before_its_last_instant():

@@ -27,7 +27,7 @@ def stop():
 
 def test_until_somebody_asks_work_goes_on(stop):
     """Naps last as long as they should."""
-    stop.heed()
+    stop.cancel_token()
     stop.nap(0)
 
 
@@ -76,7 +76,7 @@ def test_the_machines_clock_sleeps_no_longer(stop):
 
 def test_no_slot_is_given_any_more(stop):
     """So that no request begins, though there is room for it."""
-    pacer = Pacer(FakeClock(), 90, heed=stop.heed)
+    pacer = Pacer(FakeClock(), 90, cancel_token=stop.cancel_token)
     with pacer.slot():
         stop.ask(signal.SIGTERM)
 
@@ -94,7 +94,7 @@ def test_the_first_signal_asks(number):
         assert number == stop.number
 
         with pytest.raises(StoppedBySignal):
-            stop.heed()
+            stop.cancel_token()
 
     assert before == signal.getsignal(number)
 
@@ -115,7 +115,7 @@ def test_how_long_work_has_been_quiet_is_known(stop, monkeypatch):
     begun.wait()
     with stop.at_work():
         now[0] += 60
-        stop.heed()
+        stop.cancel_token()
         quiet = stop.quiet_for()
         go.set()
         thread.join(10)

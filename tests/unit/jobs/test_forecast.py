@@ -15,14 +15,14 @@ def found(account, *leads, **book):
     """The forecast for these leads."""
     return forecast(
         replace(account.book, **book),
-        Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach),
+        Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window),
         leads,
     )
 
 
 def stands(made):
     """How many stand where, and why."""
-    return {(tally.fate.value, tally.reason): tally.count for tally in made.tallies}
+    return {(tally.state.value, tally.reason): tally.count for tally in made.tallies}
 
 
 def test_all_of_their_past_counts(account):
@@ -37,11 +37,11 @@ def test_all_of_their_past_counts(account):
 def test_it_leaves_nothing_behind_and_sends_nothing(account):
     """Neither in the account's own state nor with a platform."""
     account.sink.script.append(Crash)
-    before = account.fates
+    before = account.states
 
     found(account, lead())
 
-    assert (before, []) == (account.fates, account.sink.calls)
+    assert (before, []) == (account.states, account.sink.calls)
 
 
 def test_a_lead_older_than_its_click_window_is_too_old(account):

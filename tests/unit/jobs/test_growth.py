@@ -11,10 +11,10 @@ import pytest
 
 from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refused
 from jobs.alerts.incidents import Thresholds
-from jobs.alerts.notify import take_note
-from jobs.alerts.review import standing_silences, unknown_labels
+from jobs.alerts.notify import update_incidents
+from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.backfill import pick
-from jobs.deliver.adjustment_sender import adjust
+from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger import incidents, outbox, outbox_queries, queries
@@ -24,7 +24,7 @@ from jobs.metrics import measure
 from jobs.nightly import Deps, RunSummary, _conclude, _pull, begin, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
-from jobs.plan.adjustments import correct
+from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import adopt_settings, erase_idle, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.sync import SyncMode
@@ -53,7 +53,7 @@ def account(account, monkeypatch):
         route(field_value=from_field(), attach_contact=True, limits=limits),
         route("quote", target=replace(TARGET, action="quote"), limits=limits, once=once),
     )
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     # As a command opens it.
     account.hold = lambda: hold(account.path, account.clock)
@@ -94,7 +94,7 @@ def _backfill(account, leads):
         pick(ledger, account.book, _deps(account), asked)
         with ledger.reading() as session:
             assert (
-                sum(tally.count for tally in queries.tallies(session, ACCOUNT, now=NIGHT, agreed_in=ledger.run))
+                sum(tally.count for tally in queries.tallies(session, ACCOUNT, now=NIGHT, approved_in=ledger.run))
                 == leads
             )
     return made.count
@@ -223,17 +223,17 @@ def _parts(account):
         summary = count("begin", lambda: begin(ledger, book, deps))
         count("pull", lambda: _pull(ledger, book, deps, summary))
         summary.planned = count("plan", lambda: plan(ledger, book, sinks, now=clock.now()))
-        count("correct", lambda: correct(ledger, book, now=clock.now()))
+        count("correct", lambda: plan_adjustments(ledger, book, now=clock.now()))
         count("erase", lambda: erase_idle(ledger, sinks, now=clock.now()))
         count("hold", lambda: hold_excess_volume(ledger, book, sinks, accepted=False, now=clock.now()))
         sending = {"jitter": lambda: 0.5, "due_by": clock.now()}
         summary.delivered = count("deliver", lambda: deliver(ledger, book, sinks, clock, **sending))
-        count("adjust", lambda: adjust(ledger, book, sinks, clock, **sending))
+        count("adjust", lambda: send_adjustments(ledger, book, sinks, clock, **sending))
         clock.time += timedelta(hours=1)
         count("resolve", lambda: resolve(ledger, book, sinks, clock, summary.resolved))
         count("where everything stands", lambda: _conclude(ledger, book, summary))
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
-        count("notices", lambda: take_note(ledger, book, sinks, summary, Thresholds(), now=clock.now()))
+        count("notices", lambda: update_incidents(ledger, book, sinks, summary, Thresholds(), now=clock.now()))
         count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
     assert len(summary.put_off) == summary.planned.same_click["sale"] == len(account.source.leads)
@@ -251,15 +251,15 @@ def _status(ledger, book, clock):
     with ledger.reading() as session:
         queries.awaited(session, ACCOUNT)
         unknown_labels(session, ACCOUNT, book.known_labels)
-        standing_silences(session, book, run=ledger.run, now=clock.now())
+        standing_anomalies(session, book, run=ledger.run, now=clock.now())
 
 
 def _deps(account):
-    return Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, accept_surge=True)
+    return Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, accept_volume=True)
 
 
 def _night(account):
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, _deps(account))
-        take_note(ledger, account.book, account.sinks, summary, Thresholds(), now=account.clock.now())
+        update_incidents(ledger, account.book, account.sinks, summary, Thresholds(), now=account.clock.now())
         _tallies(ledger, account.clock, run=ledger.run)

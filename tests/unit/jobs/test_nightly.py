@@ -39,7 +39,7 @@ def test_the_second_night_learns_what_the_first_one_sent(account):
     account.clock.time += DAY
     summary = account.night()
 
-    assert ({"L-1": "accepted"}, 1, 0) == (account.fates, len(account.sink.calls), summary.exit_code)
+    assert ({"L-1": "accepted"}, 1, 0) == (account.states, len(account.sink.calls), summary.exit_code)
 
 
 def test_withheld_alone_ends_with_0(account):
@@ -47,7 +47,7 @@ def test_withheld_alone_ends_with_0(account):
     account.put(lead(click_ids=()), lead("L-2", fields={}))
     summary = account.night()
 
-    assert ({"withheld"}, 0) == (set(account.fates.values()), summary.exit_code)
+    assert ({"withheld"}, 0) == (set(account.states.values()), summary.exit_code)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_unreadable_leads_end_with_1(account):
     account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
     summary = account.night()
 
-    assert (1, {"L-1": "submitted"}) == (summary.exit_code, account.fates)
+    assert (1, {"L-1": "submitted"}) == (summary.exit_code, account.states)
 
 
 @pytest.mark.parametrize(("clicked", "code"), [(True, 1), (False, 0)])
@@ -128,10 +128,10 @@ def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
     for names in (["L-8"], ["L-8"], ["L-8", "L-9"], ["L-8", "L-9"]):
         account.source.unreadable = tuple(UnreadableLead(name, "no createdAt") for name in names)
         summary = account.night()
-        codes.append((summary.exit_code, summary.told.unreadable, summary.told.unreadable_before))
+        codes.append((summary.exit_code, summary.review.unreadable, summary.review.unreadable_before))
 
     assert [(1, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 2)] == codes
-    assert ["2 leads still cannot be read: `status` names them"] == summary.told.standing
+    assert ["2 leads still cannot be read: `status` names them"] == summary.review.standing
 
 
 def test_a_lead_that_was_mended_and_broke_again_is_new_again(account):
@@ -155,14 +155,14 @@ def test_a_status_the_settings_do_not_name_alarms_once_and_again_when_more_leads
         codes.append(summary.exit_code)
 
     assert [1, 0, 1, 0] == codes
-    assert ["still in neither `stages` nor `ignored_statuses`: 'Vendu !'"] == summary.told.standing
+    assert ["still in neither `stages` nor `ignored_statuses`: 'Vendu !'"] == summary.review.standing
 
 
 def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):
     """One run tells one thing, however often it looks."""
     account.put(lead())
     account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, deps)
         await_outcomes(ledger, account.book, deps, summary, until=NIGHT + timedelta(hours=1))
@@ -178,7 +178,7 @@ def test_a_source_that_fails_still_lets_due_deliveries_go_out(account, error):
     account.source.fails = {1: error}
     summary = account.night()
 
-    assert (3, str(error), {"L-1": "submitted"}) == (summary.exit_code, summary.source_stopped, account.fates)
+    assert (3, str(error), {"L-1": "submitted"}) == (summary.exit_code, summary.source_stopped, account.states)
 
 
 def test_a_stopped_destination_wins_over_what_only_needs_a_look(account):
@@ -214,7 +214,7 @@ def test_outcomes_are_learned_before_leads_are_judged(account):
     account.night()
 
     assert ["submitted", "rejected", "pending", "in_flight", "submitted"] == [
-        fate for fate, _ in account.causes("L-1")
+        state for state, _ in account.causes("L-1")
     ][2:]
 
 
@@ -237,7 +237,7 @@ def test_a_night_that_died_is_told_and_mended_by_the_next(account):
         account.night()
     summary = account.night()
 
-    assert (1, {"L-1": "submitted"}) == (summary.recovered, account.fates)
+    assert (1, {"L-1": "submitted"}) == (summary.recovered, account.states)
     assert [1] == list(account.sink.counted.values())
     assert ["lost", "received"] == account.requests
 
@@ -245,29 +245,29 @@ def test_a_night_that_died_is_told_and_mended_by_the_next(account):
 def test_a_rehearsal_asks_and_sends_nothing(account):
     """It decides all the same."""
     account.put(lead())
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
         summary = rehearse(ledger, account.book, deps)
 
     assert ({"L-1": "pending"}, [], [], 0) == (
-        account.fates,
+        account.states,
         account.sink.calls,
         account.sink.asked,
         summary.exit_code,
     )
 
 
-@pytest.mark.parametrize(("minutes", "fate"), [(29, "submitted"), (30, "accepted"), (45, "accepted")])
-def test_outcomes_may_be_waited_for(account, minutes, fate):
+@pytest.mark.parametrize(("minutes", "state"), [(29, "submitted"), (30, "accepted"), (45, "accepted")])
+def test_outcomes_may_be_waited_for(account, minutes, state):
     """Until none is awaited, or the time is over."""
     account.put(lead())
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, deps)
         until = NIGHT + timedelta(minutes=minutes)
         await_outcomes(ledger, account.book, deps, summary, until=until)
 
-    assert ({"L-1": fate}, True) == (account.fates, account.clock.now() <= until)
+    assert ({"L-1": state}, True) == (account.states, account.clock.now() <= until)
 
 
 def test_every_night_is_a_run_of_its_own(account):
@@ -298,12 +298,12 @@ def test_whatever_became_unconfirmed_tonight_ends_with_1(account, how):
         account.clock.time += 46 * DAY
     summary = account.night()
 
-    assert {"unconfirmed"} == {row.fate for row in account.rows()}
+    assert {"unconfirmed"} == {row.state for row in account.rows()}
     assert 1 == summary.exit_code
 
 
 def test_the_summary_tells_where_everything_stands(account):
-    """By conversion, destination, fate and reason."""
+    """By conversion, destination, state and reason."""
     account.put(lead("L-1"), lead("L-2", click_ids=()), lead("L-3", created_at=CREATED, history=(), label="Nouveau"))
     summary = account.night()
 
@@ -347,7 +347,7 @@ def waiting(account):
     account.sink.script.extend([fakes.lost_after] * 5)
     account.night()
     account.clock.time += DAY
-    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "in_doubt"} == account.fates
+    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "in_doubt"} == account.states
     return account
 
 
@@ -360,17 +360,17 @@ def waiting(account):
 )
 def test_a_clock_a_year_off_for_one_night_changes_nothing(waiting, wrong, reading, error):
     """Neither is anything sent; what was read before tells where Oplead cannot."""
-    fates, calls, right = waiting.fates, len(waiting.sink.calls), waiting.clock.time
+    states, calls, right = waiting.states, len(waiting.sink.calls), waiting.clock.time
     waiting.clock.time += wrong
     waiting.source.fails = {0: error}
 
     with pytest.raises(WrongClock):
         waiting.night(reading=reading)
 
-    assert (fates, calls) == (waiting.fates, len(waiting.sink.calls))
+    assert (states, calls) == (waiting.states, len(waiting.sink.calls))
     waiting.clock.time, waiting.source.fails = right, {}
     waiting.night()
-    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "submitted"} == waiting.fates
+    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "submitted"} == waiting.states
 
 
 def test_a_first_run_by_a_wrong_clock_takes_no_start_from_it(account):
@@ -394,4 +394,4 @@ def test_a_source_that_cannot_be_asked_for_some_days_holds_nothing_up(waiting):
     waiting.source.fails = {0: Unreachable("no route")}
 
     assert 3 == waiting.night().exit_code
-    assert "submitted" == waiting.fates["L-3"]
+    assert "submitted" == waiting.states["L-3"]

@@ -38,7 +38,7 @@ def refused(account):
     account.clock.time += timedelta(minutes=31)
     account.night()
 
-    assert {"rejected"} == set(account.fates.values())
+    assert {"rejected"} == set(account.states.values())
 
     account.sink.verdict = lambda _: DONE
     return account
@@ -47,7 +47,7 @@ def refused(account):
 def again(account, wanted=ALL):
     """One retry, agreed to; its summary."""
     account.source.asked.clear()
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
         summary = begin(ledger, account.book, deps)
         chosen = requeue.look(ledger, account.book, wanted, now=account.clock.now())
@@ -69,7 +69,7 @@ def test_it_goes_out_by_the_same_key(refused):
     refused.clock.time += timedelta(minutes=31)
     refused.night()
 
-    assert {"accepted"} == set(refused.fates.values())
+    assert {"accepted"} == set(refused.states.values())
     assert keys == {row.lead: row.key for row in refused.rows()}
     assert dict.fromkeys(keys.values(), 1) == dict(refused.sink.counted)
 
@@ -93,7 +93,7 @@ def test_what_is_out_of_time_says_so(refused):
     again(refused)
 
     assert (3, 3) == (group.count, group.too_late)
-    assert {"expired"} == set(refused.fates.values())
+    assert {"expired"} == set(refused.states.values())
     assert calls == len(refused.sink.calls)
 
 
@@ -102,7 +102,7 @@ def test_consent_that_was_withdrawn_is_heeded(refused):
     refused.put(changed(lead("L-1"), fields={"consent": "non"}))
     again(refused)
 
-    assert {"L-0": "submitted", "L-1": "cancelled", "L-2": "submitted"} == refused.fates
+    assert {"L-0": "submitted", "L-1": "cancelled", "L-2": "submitted"} == refused.states
 
 
 def test_what_cannot_be_read_stays_rejected(refused):
@@ -110,22 +110,22 @@ def test_what_cannot_be_read_stays_rejected(refused):
     refused.source.delete("L-1")
     again(refused)
 
-    assert {"L-0": "submitted", "L-1": "rejected", "L-2": "submitted"} == refused.fates
+    assert {"L-0": "submitted", "L-1": "rejected", "L-2": "submitted"} == refused.states
 
     refused.put(lead("L-1"))
     refused.source.fails = {"L-1": Transient("503")}
 
     assert "503" == again(refused).source_stopped
-    assert "rejected" == refused.fates["L-1"]
+    assert "rejected" == refused.states["L-1"]
 
 
-@pytest.mark.parametrize("fate", ["accepted", "expired", "unconfirmed", "submitted", "pending"])
-def test_nothing_else_is_taken(account, fate):
+@pytest.mark.parametrize("state", ["accepted", "expired", "unconfirmed", "submitted", "pending"])
+def test_nothing_else_is_taken(account, state):
     """What the platform has, may have, or will not take any more."""
     account.put(lead())
     account.night()
     with account.hold() as ledger, ledger.writing() as session:
-        session.connection().exec_driver_sql("UPDATE delivery SET fate = ?", (fate,))
+        session.connection().exec_driver_sql("UPDATE delivery SET state = ?", (state,))
 
     assert Chosen() == look(account)
 
@@ -172,13 +172,13 @@ def test_interrupted_between_moving_and_sending(refused, monkeypatch):
     with pytest.raises(Crash):
         again(refused)
 
-    assert {"pending"} == set(refused.fates.values())
+    assert {"pending"} == set(refused.states.values())
 
     refused.night()
     refused.clock.time += timedelta(minutes=31)
     refused.night()
 
-    assert {"accepted"} == set(refused.fates.values())
+    assert {"accepted"} == set(refused.states.values())
     assert [1] * 3 == list(refused.sink.counted.values())
 
 
@@ -196,7 +196,7 @@ def test_contact_data_is_read_anew(account):
     account.sink.verdict = lambda _: DONE
     again(account)
 
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def next_night(account):
 
 def corrections(account):
     """What each correction is, and where it stands."""
-    return [(row.kind, row.fate) for row in account.rows(Adjustment)]
+    return [(row.kind, row.state) for row in account.rows(Adjustment)]
 
 
 def test_a_rejected_correction_goes_out_with_the_next_night(not_taken_back):
@@ -274,7 +274,7 @@ def test_a_correction_that_a_later_one_follows_is_left(not_taken_back):
     """Each is settled before the next is begun, and what came after says how things are."""
     with not_taken_back.hold() as ledger, ledger.writing() as session:
         first = session.exec(select(Adjustment)).one()
-        later = first.model_dump(exclude={"id"}) | {"number": 2, "fate": "expired"}
+        later = first.model_dump(exclude={"id"}) | {"number": 2, "state": "expired"}
         session.add(Adjustment(**later))
 
     assert Chosen() == look(not_taken_back)

@@ -25,9 +25,9 @@ HOUR = timedelta(hours=1)
 QUIET = timedelta()
 
 
-def asking(heed, quiet=lambda: QUIET):
+def asking(cancel_token, quiet=lambda: QUIET):
     """A stop that is asked whether to go on, and how long its work has been quiet."""
-    return SimpleNamespace(heed=heed, at_work=nullcontext, quiet_for=quiet)
+    return SimpleNamespace(cancel_token=cancel_token, at_work=nullcontext, quiet_for=quiet)
 
 
 MINUTES = [0, 5, 15, 35, 75, 135, 195, 255]
@@ -70,11 +70,11 @@ def play(monkeypatch):
         clock = FakeClock(START)
         one = kind(clock, **account)
 
-        def heed():
+        def cancel_token():
             if clock.now() > until:
                 raise StoppedBySignal(15)
 
-        AccountScheduler([one], clock, asking(heed), at_once=1).run()
+        AccountScheduler([one], clock, asking(cancel_token), at_once=1).run()
         return one.tried
 
     return played
@@ -147,12 +147,12 @@ def test_a_year_of_nights_is_each_local_date_once(monkeypatch, tmp_path):
     while clock.now() < datetime(2027, 1, 1, 12, tzinfo=UTC):
         until = clock.now() + timedelta(days=5, hours=1)
 
-        def heed(until=until):
+        def cancel_token(until=until):
             if clock.now() > until:
                 raise StoppedBySignal(15)
 
         both = [Recorded(clock, key, table, path) for key in ("one", "other")]
-        AccountScheduler(both, clock, asking(heed), at_once=2).run()
+        AccountScheduler(both, clock, asking(cancel_token), at_once=2).run()
         nights += sorted(night for each in both for night in each.tried)
 
     assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [one for one in nights if one.year == 2026]
@@ -182,12 +182,12 @@ def record(monkeypatch, tmp_path):
         with held(quick.with_state(path), ACCOUNT, "run", pid=1, now=clock.right - HOUR) as one:
             finish(one, 0, now=clock.right - HOUR)
 
-        def heed():
+        def cancel_token():
             if clock.right + timedelta(days=days) < clock.now() < clock.right + timedelta(days=days + 1):
                 raise StoppedBySignal(15)
 
         account = Recorded(clock, "one", table, path)
-        AccountScheduler([account], clock, asking(heed), at_once=1).run()
+        AccountScheduler([account], clock, asking(cancel_token), at_once=1).run()
         return account.tried
 
     return recorded
@@ -236,11 +236,11 @@ def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: pool)
     clock = Ending(datetime(2026, 12, 25, 12, tzinfo=UTC), START)
 
-    def heed():
+    def cancel_token():
         if len(clock.slept) == 8:
             raise StoppedBySignal(15)
 
-    AccountScheduler([Said(clock, works_from=START)], clock, asking(heed), at_once=1).run()
+    AccountScheduler([Said(clock, works_from=START)], clock, asking(cancel_token), at_once=1).run()
 
     assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
 
@@ -297,12 +297,12 @@ def watched(monkeypatch):
     def played(quiet=lambda: QUIET):
         clock, signs = FakeClock(START), Signs()
 
-        def heed():
+        def cancel_token():
             if clock.now() >= START + timedelta(minutes=10):
                 raise StoppedBySignal(15)
 
         account = Account(clock, works_from=START)
-        AccountScheduler([account], clock, asking(heed, quiet), at_once=1, signs=signs).run()
+        AccountScheduler([account], clock, asking(cancel_token, quiet), at_once=1, signs=signs).run()
         return signs.heard
 
     return played

@@ -19,7 +19,6 @@ from jobs.ledger.runs import finish, reading
 from jobs.ledger.schema import ConfigDigest
 from tests import quick
 from tests.builders import hold
-from tests.unit.ledger.test_migrations import make
 
 
 @contextlib.contextmanager
@@ -158,14 +157,6 @@ def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
     assert str(path) in said
     assert "newer oplead-sync (revision 9999); nothing was changed. Run the version that wrote it" in said
     assert before == path.read_bytes()
-
-
-def test_an_older_state_is_not_changed_by_reading(path):
-    """Only a run brings it up to date."""
-    make(path, "0004")
-    said = refused(path, for_writing=False)
-
-    assert "the next `oplead-sync run` brings it up to date" in said
 
 
 def test_a_missing_state_is_not_made_by_reading(path):

@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 MONTH = 30 * DAY
 
 
-def rivals(claims, within):
+def duplicates(claims, within):
     """Who gives way to whom."""
     with closing(DedupClaims()) as kept:
         for each in claims:
@@ -67,7 +67,7 @@ def claim(lead, *shared, at=WON, rank=Rank.ASKS):
 )
 def test_the_first_counts_and_the_others_give_way(claims, expected):
     """What was sent, what waits, the earlier conversion, the lower id: in this order."""
-    assert expected == rivals(claims, MONTH)
+    assert expected == duplicates(claims, MONTH)
 
 
 CLAIMS = st.lists(
@@ -87,11 +87,11 @@ CLAIMS = st.lists(
 @given(claims=CLAIMS, seed=st.randoms())
 def test_no_two_that_count_are_the_same_and_none_gives_way_for_nothing(claims, seed):
     """Whatever order they come in."""
-    found = rivals(claims, MONTH)
+    found = duplicates(claims, MONTH)
     shuffled = list(claims)
     seed.shuffle(shuffled)
 
-    assert found == rivals(shuffled, MONTH)
+    assert found == duplicates(shuffled, MONTH)
 
     by_lead = {one.lead: one for one in claims}
     counting = [one for one in claims if one.lead not in found]
@@ -113,8 +113,8 @@ def test_it_is_as_if_all_claims_were_in_memory(claims, within):
     """A lead may be entered by one mark at a time, as those on record are."""
     parts = [Claim(one.lead, one.at, frozenset({mark}), one.rank) for one in claims for mark in sorted(one.marks)]
 
-    assert by_hand(claims, within) == rivals(claims, within)
-    assert by_hand([*claims, *parts], within) == rivals([*claims, *parts], within)
+    assert by_hand(claims, within) == duplicates(claims, within)
+    assert by_hand([*claims, *parts], within) == duplicates([*claims, *parts], within)
 
 
 def test_claims_on_record_may_be_entered_while_the_marks_are_read():

@@ -1,6 +1,7 @@
-"""A state of any version is brought up to date with everything that is in it."""
+"""A state of an older version is brought up to date with everything that is in it."""
 
 import contextlib
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,11 +20,47 @@ from jobs.ledger import database
 from jobs.ledger.database import LedgerError, open_engine
 from tests import quick
 
-CONFIG = Config()
-CONFIG.set_main_option("script_location", str(database.MIGRATIONS))
-REVISIONS = [each.revision for each in ScriptDirectory.from_config(CONFIG).walk_revisions()]
 PARENTS_FIRST = ("run", "request", "lead", "delivery")
 IDS = {"account": "maison-test", "lead": "L-1", "delivery": 1, "request": 1, "run": 1}
+
+
+LATER = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "{revision}", "{before}"
+branch_labels = depends_on = None
+
+def upgrade():
+    with op.batch_alter_table("run") as batch:
+        batch.add_column(sa.Column("later_{revision}", sa.String(), nullable=True))
+"""
+"""A revision that a later version might have."""
+
+
+def config(migrations=database.MIGRATIONS):
+    """What alembic needs to know."""
+    made = Config()
+    made.set_main_option("script_location", str(migrations))
+    return made
+
+
+def revisions(migrations=database.MIGRATIONS):
+    """All of them, the newest first."""
+    return [each.revision for each in ScriptDirectory.from_config(config(migrations)).walk_revisions()]
+
+
+@pytest.fixture
+def later(tmp_path, monkeypatch):
+    """The migrations of a later version, which has three revisions more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(database.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    newest = int(revisions()[0])
+    for number in range(newest + 1, newest + 4):
+        text = LATER.format(revision=f"{number:04}", before=f"{number - 1:04}")
+        (folder / "versions" / f"{number:04}_later.py").write_text(text)
+    monkeypatch.setattr(database, "MIGRATIONS", folder)
+    return folder
 
 
 @contextlib.contextmanager
@@ -34,12 +71,30 @@ def raw(path):
         yield connection
 
 
-def test_the_files_begin_with_their_revisions_in_order():
+def test_the_files_begin_with_their_revisions_in_order(later):
     """The newest is known by its file's name, without loading what carries upgrades out."""
-    files = sorted(file.name for file in (database.MIGRATIONS / "versions").glob("*.py"))
+    for folder in (database.MIGRATIONS, later):
+        files = sorted(file.name for file in (folder / "versions").glob("*.py"))
 
-    assert REVISIONS[::-1] == [name.partition("_")[0] for name in files]
-    assert REVISIONS[0] == database.head()
+        assert revisions(folder)[::-1] == [name.partition("_")[0] for name in files]
+    assert revisions(later)[0] == database.head()
+
+
+def test_the_revisions_make_the_tables_of_this_version(tmp_path):
+    """No column is only in the code, or only in the migrations."""
+    path = tmp_path / "state.db"
+    open_new(path)
+    engine = open_engine(path, for_writing=True)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
+    engine.dispose()
+
+    assert [] == found
+
+
+def open_new(path):
+    """A state as this version makes it, with a row in every table."""
+    make(path, revisions()[0])
 
 
 def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
@@ -56,11 +111,11 @@ def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
     assert "False" == said.strip()
 
 
-@pytest.mark.parametrize("revision", REVISIONS[1:])
-def test_an_older_state_is_only_brought_up_to_date_for_writing(tmp_path, revision):
+@pytest.mark.usefixtures("later")
+def test_an_older_state_is_only_brought_up_to_date_for_writing(tmp_path):
     """Whoever reads it is told that the next run does it."""
     path = tmp_path / "state.db"
-    make(path, revision)
+    open_new(path)
     before = contents(path)
     with pytest.raises(LedgerError, match="is from an older version; the next `oplead-sync run` brings it up to date"):
         open_engine(path, for_writing=False)
@@ -72,8 +127,9 @@ def make(path, revision):
     """A state as a version left it, with a row in every table."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection, connection.begin():
-        CONFIG.attributes["connection"] = connection
-        command.upgrade(CONFIG, revision)
+        made = config()
+        made.attributes["connection"] = connection
+        command.upgrade(made, revision)
     engine.dispose()
     with raw(path) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -109,33 +165,20 @@ def contents(path):
         }
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-def test_a_populated_state_keeps_every_row(tmp_path, revision):
-    """And ends with exactly the tables of this version."""
+@pytest.mark.usefixtures("later")
+def test_a_populated_state_keeps_every_row(tmp_path):
+    """Whatever revisions it is brought through."""
     path = tmp_path / "state.db"
-    make(path, revision)
+    make(path, "0001")
     before = contents(path)
-    engine = open_engine(path, for_writing=True)
-    with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
-    engine.dispose()
+    open_engine(path, for_writing=True).dispose()
     after = contents(path)
 
-    assert [] == found
     for table, (row,) in before.items():
         assert row.items() <= after[table][0].items(), table
     with raw(path) as connection:
         assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
-
-
-def test_leads_of_before_are_neither_tests_nor_gone(tmp_path):
-    """What the first version knew nothing of."""
-    path = tmp_path / "state.db"
-    make(path, "0001")
-    open_engine(path, for_writing=True).dispose()
-    (lead,) = contents(path)["lead"]
-
-    assert (0, None, None) == (lead["excluded"], lead["missing_since"], lead["gone_at"])
+        assert [(database.head(),)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
 
 
 DYING = """
@@ -143,8 +186,10 @@ import os, signal, sys
 from itertools import count
 from pathlib import Path
 from sqlalchemy import Engine, event
+from jobs.ledger import database
 from jobs.ledger.database import open_engine
 
+database.MIGRATIONS = Path(sys.argv[3])
 steps = count(1)
 
 def die(nth):
@@ -164,17 +209,17 @@ open_engine(Path(sys.argv[1]), for_writing=True)
 
 
 @pytest.mark.parametrize("when", ["1", "3", "commit"])
-def test_an_upgrade_that_is_killed_leaves_the_state_as_it_was(tmp_path, when):
+def test_an_upgrade_that_is_killed_leaves_the_state_as_it_was(tmp_path, later, when):
     """All revisions are one transaction; the next opening does them all."""
     path = tmp_path / "state.db"
-    make(path, "0004")
+    make(path, "0001")
     before = contents(path)
-    died = subprocess.run([sys.executable, "-c", DYING, str(path), when], check=False, timeout=60)
+    died = subprocess.run([sys.executable, "-c", DYING, str(path), when, str(later)], check=False, timeout=60)
 
     assert -signal.SIGKILL == died.returncode
     assert before == contents(path)
     with raw(path) as connection:
-        assert [("0004",)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        assert [("0001",)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
 
     open_engine(path, for_writing=True).dispose()
     after = contents(path)

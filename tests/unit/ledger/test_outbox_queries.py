@@ -22,15 +22,15 @@ def _leads(ledger, clock):
     read(ledger, FakeSource(lead("L-1"), lead("L-2"), lead("L-3")), rulebook(), {GOOGLE: FakeSink()}, clock)
 
 
-def moved(ledger, *fates, name="L-1", **columns):
+def moved(ledger, *states, name="L-1", **columns):
     """A delivery after these moves, an hour apart; its number."""
     row = begin(route(), name)
     for column, value in columns.items():
         setattr(row, column, value)
-    for hours, fate in enumerate(fates):
+    for hours, state in enumerate(states):
         with ledger.writing() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
-            outbox.move(session, ledger, kept, fate, f"cause {hours}", now=NIGHT + hours * HOUR)
+            outbox.move(session, ledger, kept, state, f"cause {hours}", now=NIGHT + hours * HOUR)
             row = kept
     return row.id
 
@@ -39,7 +39,7 @@ def history(ledger, number):
     """The moves of a delivery: from, to, cause, when."""
     with ledger.reading() as session:
         rows = session.exec(select(Transition).where(Transition.delivery == number).order_by(col(Transition.id))).all()
-    return [(row.from_fate, row.to_fate, row.cause, (row.at - NIGHT) / HOUR) for row in rows]
+    return [(row.from_state, row.to_state, row.cause, (row.at - NIGHT) / HOUR) for row in rows]
 
 
 def test_every_move_is_written_down(ledger):
@@ -72,17 +72,17 @@ def test_staying_is_no_move_but_may_have_a_new_reason(ledger):
 
 
 def test_an_illegal_move_changes_nothing(ledger):
-    """Neither the fate nor the history."""
+    """Neither the state nor the history."""
     number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.writing() as session:
         outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, "again", now=NIGHT)
     with ledger.reading() as session:
-        assert DeliveryState.ACCEPTED == session.get(Delivery, number).fate
+        assert DeliveryState.ACCEPTED == session.get(Delivery, number).state
     assert 3 == len(history(ledger, number))
 
 
 @pytest.mark.parametrize(
-    ("fates", "kept"),
+    ("states", "kept"),
     [
         ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT), True),
         ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED), True),
@@ -95,15 +95,15 @@ def test_an_illegal_move_changes_nothing(ledger):
         ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.UNCONFIRMED), False),
     ],
 )
-def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, fates, kept):
+def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, states, kept):
     """They are erased with the move that settles or thaws them; their digest stays."""
-    number = moved(ledger, *fates[:1])
+    number = moved(ledger, *states[:1])
     with ledger.writing() as session:
         row = session.get(Delivery, number)
         row.event, row.event_sha256 = b"bytes", "digest"
-    for fate in fates[1:]:
+    for state in states[1:]:
         with ledger.writing() as session:
-            outbox.move(session, ledger, session.get(Delivery, number), fate, "so", now=NIGHT)
+            outbox.move(session, ledger, session.get(Delivery, number), state, "so", now=NIGHT)
     with ledger.reading() as session:
         row = session.get(Delivery, number)
 
@@ -115,7 +115,7 @@ def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
     first = begin(route(), "L-1")
     second = begin(route(), "L-1")
     second.key = "another key"
-    first.fate = second.fate = DeliveryState.PENDING
+    first.state = second.state = DeliveryState.PENDING
     with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():
         session.add_all([first, second])
 
@@ -152,7 +152,7 @@ def test_the_oldest_conversion_is_due_first(ledger):
 
 
 @pytest.mark.parametrize(
-    "fates",
+    "states",
     [
         (DeliveryState.WITHHELD,),
         (DeliveryState.SKIPPED,),
@@ -160,9 +160,9 @@ def test_the_oldest_conversion_is_due_first(ledger):
         (DeliveryState.PENDING, DeliveryState.IN_FLIGHT),
     ],
 )
-def test_only_pending_deliveries_are_due(ledger, fates):
+def test_only_pending_deliveries_are_due(ledger, states):
     """Nothing else goes out."""
-    moved(ledger, *fates)
+    moved(ledger, *states)
 
     assert [] == due(ledger)
 
@@ -175,7 +175,7 @@ def test_only_the_conversions_asked_for_are_due(ledger):
 
 
 def test_where_everything_stands(ledger):
-    """Counted by fate and by reason, or the platform's code."""
+    """Counted by state and by reason, or the platform's code."""
     moved(ledger, DeliveryState.WITHHELD)
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED, name="L-2", code="BAD_CLICK")
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED, name="L-3", code="OK")

@@ -105,7 +105,7 @@ def delivered(ledger):
                 destination=GOOGLE,
                 occurrence=1,
                 key="k1",
-                fate="accepted",
+                state="accepted",
             )
         )
 

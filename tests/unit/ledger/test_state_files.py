@@ -25,7 +25,6 @@ from jobs.ledger.runs import held, lock_of
 from jobs.ledger.schema import ConfigDigest
 from jobs.ledger.starts import neighbours
 from tests.builders import ACCOUNT, hold
-from tests.unit.ledger.test_migrations import make
 
 
 def everything(folder):
@@ -54,15 +53,6 @@ def test_a_new_state_says_in_its_header_that_it_is_ours(path):
 
     assert APPLICATION_ID == application_id(path) == int.from_bytes(path.read_bytes()[68:72], "big")
     assert FileKind.LEDGER == look(path)
-
-
-def test_a_state_from_before_says_so_once_it_is_brought_up_to_date(path):
-    """It is known by its tables until then."""
-    make(path, "0012")
-    before = look(path)
-    open_engine(path, for_writing=True).dispose()
-
-    assert (FileKind.LEDGER, APPLICATION_ID) == (before, application_id(path))
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])

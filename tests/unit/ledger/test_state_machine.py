@@ -246,8 +246,8 @@ class Nights(RuleBasedStateMachine):
         """Right after a plan, only leads with something still to be sent, answered or corrected have contact hashes."""
         idle = self.ask(
             "SELECT lead FROM contact_hash WHERE lead NOT IN (SELECT lead FROM "
-            "(SELECT lead, fate FROM delivery UNION SELECT lead, fate FROM adjustment) "
-            "WHERE fate IN ('pending', 'withheld', 'in_flight', 'in_doubt', 'submitted'))"
+            "(SELECT lead, state FROM delivery UNION SELECT lead, state FROM adjustment) "
+            "WHERE state IN ('pending', 'withheld', 'in_flight', 'in_doubt', 'submitted'))"
         )
         assert [] == idle
 
@@ -265,15 +265,15 @@ class Nights(RuleBasedStateMachine):
     @invariant()
     def the_ledger_tells_what_the_platform_counted(self):
         """Accepted counts, once; what was not sent, or was refused, does not."""
-        for key, fate in self.ask("SELECT key, fate FROM delivery"):
+        for key, state in self.ask("SELECT key, state FROM delivery"):
             count = self.sink.counted[key]
-            if fate == DeliveryState.ACCEPTED:
+            if state == DeliveryState.ACCEPTED:
                 assert count >= 1, key
-            if fate in NOT_COUNTED:
-                assert count == 0, (key, fate)
+            if state in NOT_COUNTED:
+                assert count == 0, (key, state)
         # The last correction that was taken is what the key is worth there, unless nobody knows of a later one.
-        taken = self.ask("SELECT key, value FROM adjustment WHERE fate = 'accepted' ORDER BY delivery, number")
-        unknown = "SELECT key FROM adjustment WHERE fate IN ('in_doubt', 'submitted', 'unconfirmed')"
+        taken = self.ask("SELECT key, value FROM adjustment WHERE state = 'accepted' ORDER BY delivery, number")
+        unknown = "SELECT key FROM adjustment WHERE state IN ('in_doubt', 'submitted', 'unconfirmed')"
         open_ones = {key for (key,) in self.ask(unknown)}
         told = {key: value for key, value in taken if key not in open_ones}
         assert told == {key: self.sink.values[key] for key in told}
@@ -292,20 +292,20 @@ class Nights(RuleBasedStateMachine):
         """Each move begins where the last one ended, and the last one ended where the delivery stands."""
         for table, history in (("delivery", "transition"), ("adjustment", "adjustment_transition")):
             stands = dict.fromkeys(number for (number,) in self.ask(f"SELECT id FROM {table}"))  # noqa: S608
-            moves = f"SELECT {table}, from_fate, to_fate FROM {history} ORDER BY id"  # noqa: S608
+            moves = f"SELECT {table}, from_state, to_state FROM {history} ORDER BY id"  # noqa: S608
             for number, before, after in self.ask(moves):
                 assert stands[number] == before
                 check_move(DeliveryState(before) if before else None, DeliveryState(after))
                 stands[number] = after
 
-            assert dict(self.ask(f"SELECT id, fate FROM {table}")) == stands  # noqa: S608
+            assert dict(self.ask(f"SELECT id, state FROM {table}")) == stands  # noqa: S608
 
     @invariant()
     def bytes_are_kept_exactly_while_frozen(self):
         """They may be with the platform then, and only then."""
-        both = "SELECT fate, event IS NOT NULL FROM delivery UNION ALL SELECT fate, event IS NOT NULL FROM adjustment"
-        for fate, kept in self.ask(both):
-            assert (fate in FROZEN) == bool(kept), fate
+        both = "SELECT state, event IS NOT NULL FROM delivery UNION ALL SELECT state, event IS NOT NULL FROM adjustment"
+        for state, kept in self.ask(both):
+            assert (state in FROZEN) == bool(kept), state
 
     @invariant()
     def no_person_is_on_disk(self):
@@ -324,14 +324,14 @@ class Nights(RuleBasedStateMachine):
             self.bytes_are_kept_exactly_while_frozen()
         self._check_nothing_is_missing()
         self.the_history_is_a_chain_of_legal_moves()
-        for name, conversion, fate, reason in self.ask("SELECT lead, conversion, fate, reason FROM delivery"):
+        for name, conversion, state, reason in self.ask("SELECT lead, conversion, state, reason FROM delivery"):
             some = self.source.leads[name]
             sendable = some.fields["consent"] == "oui" and some.click_ids
             unreadable = conversion == "sale" and some.fields.get("amount") == "1.250"
-            assert fate not in MOVING, (name, conversion, fate, reason)
-            assert fate != DeliveryState.WITHHELD or not sendable or unreadable, (name, conversion, reason)
-            assert fate != DeliveryState.CANCELLED or name in self.ever_refused, (name, conversion)
-            assert fate != DeliveryState.SKIPPED, (name, conversion)
+            assert state not in MOVING, (name, conversion, state, reason)
+            assert state != DeliveryState.WITHHELD or not sendable or unreadable, (name, conversion, reason)
+            assert state != DeliveryState.CANCELLED or name in self.ever_refused, (name, conversion)
+            assert state != DeliveryState.SKIPPED, (name, conversion)
 
 
 TestNights = Nights.TestCase

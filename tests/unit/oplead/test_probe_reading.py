@@ -8,7 +8,7 @@ import pytest
 
 from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.field_places import find_places
-from connectors.oplead.probe.field_tree import key_paths, kind_of, locate, told_total, tree_of
+from connectors.oplead.probe.field_tree import key_paths, kind_of, locate, stated_total, tree_of
 from connectors.oplead.probe.field_values import amounts_of, few_values_of, labels_of, sources_of, suspicions_of
 from connectors.oplead.probe.pagination import _count
 from connectors.oplead.probe.sampling import in_turn
@@ -378,7 +378,7 @@ def test_the_array_of_leads_is_found(body, path):
 )
 def test_a_total_is_recognised(body, total):
     """A number that is smaller than what is shown, or the page's own length, is none."""
-    assert total == told_total(body, 20)
+    assert total == stated_total(body, 20)
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["nothing past the end", "the last page again"])
@@ -434,7 +434,7 @@ def test_what_differs_is_written_as_the_file_has_it():
 
 
 @pytest.mark.parametrize(
-    ("pull", "own_pages", "first", "nightly"),
+    ("pull", "detail_pages", "first", "nightly"),
     [
         ("list", False, 1.0, 1.0),
         ("list", True, 101.0, 11.0),
@@ -442,10 +442,10 @@ def test_what_differs_is_written_as_the_file_has_it():
         ("details", True, 101.0, 51.0),
     ],
 )
-def test_time_is_told_by_the_requests_it_takes(pull, own_pages, first, nightly):
+def test_time_is_told_by_the_requests_it_takes(pull, detail_pages, first, nightly):
     """Pages and own pages at the allowed rate."""
     reading = TrialReading(
-        total=9000, page_size=100, changed=0.1, recent=0.5, own_pages=own_pages, pull=pull, per_minute=90
+        total=9000, page_size=100, changed=0.1, recent=0.5, detail_pages=detail_pages, pull=pull, per_minute=90
     )
 
     assert (first, nightly) == (reading.minutes_first, reading.minutes_nightly)

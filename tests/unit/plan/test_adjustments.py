@@ -42,7 +42,7 @@ def sold(account):
         account.night()
         account.clock.time += timedelta(hours=1)
         account.night()
-        assert {"L-1": "accepted"} == account.fates
+        assert {"L-1": "accepted"} == account.states
         return account
 
     return sell
@@ -64,8 +64,8 @@ def nights(account, count=1):
 
 
 def corrections(account):
-    """Kind, value, cause, fate and reason of every correction, in order."""
-    return [(row.kind, row.value, row.cause, row.fate, row.reason) for row in account.rows(Adjustment)]
+    """Kind, value, cause, state and reason of every correction, in order."""
+    return [(row.kind, row.value, row.cause, row.state, row.reason) for row in account.rows(Adjustment)]
 
 
 def many(account, count):
@@ -74,7 +74,7 @@ def many(account, count):
     for group in (others[: count // 2], others[count // 2 :]):
         account.put(*group)
         nights(account)
-    assert {"accepted"} == set(account.fates.values())
+    assert {"accepted"} == set(account.states.values())
     return others
 
 
@@ -130,7 +130,7 @@ def test_won_again_after_it_was_taken_back_it_is_a_second_conversion(sold):
 
     first, second = account.rows()
     assert [(1, "accepted", WON), (2, "accepted", again)] == [
-        (row.occurrence, row.fate, row.at) for row in (first, second)
+        (row.occurrence, row.state, row.at) for row in (first, second)
     ]
     assert {first.key: 0, second.key: 1} == dict(account.sink.counted)
 
@@ -179,7 +179,7 @@ def test_an_amount_that_moves_is_told_again_by_the_nights_last(sold, target):
         nights(account, 2)
 
     assert ["1200.00", "1400.00"] == [row.value for row in account.rows(Adjustment)]
-    assert {"accepted"} == {row.fate for row in account.rows(Adjustment)}
+    assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
     assert {key(account): "1400.00"} == account.sink.values
 
 
@@ -234,16 +234,16 @@ def test_a_sale_that_is_lost_before_it_could_be_sent_is_called_off(account):
     account.put(changed(lead(), fields={"consent": "oui", "amount": ""}))
     account.night()
 
-    assert [("pending", "value_awaited")] == [(row.fate, row.reason) for row in account.rows()]
+    assert [("pending", "value_awaited")] == [(row.state, row.reason) for row in account.rows()]
 
     goes(account, ("Perdu", LOST_ON), fields={"consent": "oui", "amount": ""})
     nights(account)
 
-    assert [("pending", "may_come_back")] == [(row.fate, row.reason) for row in account.rows()]
+    assert [("pending", "may_come_back")] == [(row.state, row.reason) for row in account.rows()]
 
     nights(account, 4)
 
-    assert [("cancelled", "undone")] == [(row.fate, row.reason) for row in account.rows()]
+    assert [("cancelled", "undone")] == [(row.state, row.reason) for row in account.rows()]
 
     nights(account, 10)
 
@@ -253,7 +253,7 @@ def test_a_sale_that_is_lost_before_it_could_be_sent_is_called_off(account):
     goes(account, ("Perdu", LOST_ON), ("Gagné", again))
     nights(account, 2)
 
-    assert [("accepted", again)] == [(row.fate, row.at) for row in account.rows()]
+    assert [("accepted", again)] == [(row.state, row.at) for row in account.rows()]
     assert [1] == list(account.sink.counted.values())
 
 
@@ -264,7 +264,7 @@ def test_a_sale_that_was_lost_before_anybody_looked_is_on_record(account):
     account.clock.time = WON + 5 * DAY
     account.night()
 
-    assert [("cancelled", "undone")] == [(row.fate, row.reason) for row in account.rows()]
+    assert [("cancelled", "undone")] == [(row.state, row.reason) for row in account.rows()]
     assert [] == account.sink.calls
 
 
@@ -290,7 +290,7 @@ def test_a_run_that_dies_while_correcting_corrects_once(sold, target, death):
     nights(account, 3)
 
     assert ["1200.00", "2000.00"] == [row.value for row in account.rows(Adjustment)]
-    assert {"accepted"} == {row.fate for row in account.rows(Adjustment)}
+    assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
     assert {key(account): "2000.00"} == account.sink.values
     assert {key(account): 1} == dict(account.sink.counted)
 
@@ -302,7 +302,7 @@ def test_an_answer_that_is_lost_three_times_more_is_given_up(sold):
     account.sink.adjust_script.extend([fakes.lost_before] * 40)
     nights(account, 10)
 
-    assert ["unconfirmed"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["unconfirmed"] == [row.state for row in account.rows(Adjustment)]
 
     goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 11 * DAY))
     nights(account, 3)
@@ -323,7 +323,7 @@ def test_replays_of_a_correction_are_a_night_apart(sold):
         sent.append(len(account.sink.corrections))
 
     assert [5, 10, 10, 10, 15] == sent
-    assert ["in_doubt"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["in_doubt"] == [row.state for row in account.rows(Adjustment)]
 
 
 def test_a_sale_that_somebody_else_took_back_is_taken_back(sold):
@@ -334,12 +334,12 @@ def test_a_sale_that_somebody_else_took_back_is_taken_back(sold):
     account.sink.retracted.add(key(account))
     account.sink.counted[key(account)] = 0
     nights(account)
-    assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
 
     goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 4 * DAY))
     nights(account, 2)
 
-    assert ["accepted", "accepted"] == [row.fate for row in account.rows()]
+    assert ["accepted", "accepted"] == [row.state for row in account.rows()]
 
 
 def test_a_stop_of_corrections_stops_no_conversions(sold):
@@ -354,8 +354,8 @@ def test_a_stop_of_corrections_stops_no_conversions(sold):
     summary = account.night()
 
     assert (3, {"google_ads corrections": "NOT_ALLOWED"}) == (summary.exit_code, summary.stopped)
-    assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.fates
-    assert ["pending"] == [row.fate for row in account.rows(Adjustment)]
+    assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.states
+    assert ["pending"] == [row.state for row in account.rows(Adjustment)]
 
 
 def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its_actions(sold):
@@ -368,7 +368,7 @@ def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its
         rules_digest="r2",
     )
     nights(account, 2)
-    assert {"accepted"} == {row.fate for row in account.rows()}
+    assert {"accepted"} == {row.state for row in account.rows()}
     assert 3 == len(account.rows())
     goes(account, ("Perdu", LOST_ON + 2 * DAY))
     account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "NOT_ALLOWED"))
@@ -393,7 +393,7 @@ def test_far_more_corrections_than_usual_wait_for_a_human(sold):
 
     assert {"google_ads corrections"} == set(summary.held)
     assert [] == account.sink.corrections
-    assert {("pending", "surge")} == {(row.fate, row.reason) for row in account.rows(Adjustment)}
+    assert {("pending", "surge")} == {(row.state, row.reason) for row in account.rows(Adjustment)}
 
 
 def test_hashes_stay_while_a_correction_needs_them_and_no_longer(sold):
@@ -440,7 +440,7 @@ def test_the_story_of_a_renamed_conversion_stays_one(sold):
     nights(account, 4)
 
     assert {"vente"} == {row.conversion for row in (*account.rows(Adjustment), *account.rows(Delivery))}
-    assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
 
 
 def test_consent_taken_back_ends_a_correction_in_doubt_that_carries_the_person(sold):
@@ -455,7 +455,7 @@ def test_consent_taken_back_ends_a_correction_in_doubt_that_carries_the_person(s
 
     assert sent == len(account.sink.corrections)
     (row,) = account.rows(Adjustment)
-    assert ("unconfirmed", "consent withdrawn", None) == (row.fate, row.code, row.event)
+    assert ("unconfirmed", "consent withdrawn", None) == (row.state, row.code, row.event)
 
 
 def test_a_correction_that_names_the_key_alone_is_asked_for_again_whatever_the_lead_says(sold):
@@ -468,7 +468,7 @@ def test_a_correction_that_names_the_key_alone_is_asked_for_again_whatever_the_l
     goes(account, ("Perdu", LOST_ON), fields={"consent": "non", "amount": Decimal(1000)})
     nights(account, 2)
 
-    assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
 
 
 def test_corrections_that_are_refused_every_night_hold_no_conversion_up(sold):
@@ -486,8 +486,8 @@ def test_corrections_that_are_refused_every_night_hold_no_conversion_up(sold):
     summary = account.night()
 
     assert {} == summary.held
-    assert "accepted" == account.fates["L-new"]
-    assert 70 == sum(row.fate == "pending" for row in account.rows(Adjustment))
+    assert "accepted" == account.states["L-new"]
+    assert 70 == sum(row.state == "pending" for row in account.rows(Adjustment))
 
 
 def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
@@ -498,17 +498,17 @@ def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
     account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     account.night()
 
-    assert ["pending"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["pending"] == [row.state for row in account.rows(Adjustment)]
 
     nights(account)
 
-    assert ["accepted"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
 
     goes(account, fields={"consent": "oui", "amount": Decimal(9000)})
     account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     nights(account)
 
-    assert ["accepted", "rejected"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["accepted", "rejected"] == [row.state for row in account.rows(Adjustment)]
 
 
 def test_what_was_tried_before_goes_out_beside_a_surge(sold):
@@ -523,9 +523,9 @@ def test_what_was_tried_before_goes_out_beside_a_surge(sold):
     nights(account)
 
     assert {("L-1", "accepted", None)} == {
-        (row.lead, row.fate, row.reason) for row in account.rows(Adjustment) if row.lead == "L-1"
+        (row.lead, row.state, row.reason) for row in account.rows(Adjustment) if row.lead == "L-1"
     }
-    assert {("pending", "surge")} == {(row.fate, row.reason) for row in account.rows(Adjustment) if row.lead != "L-1"}
+    assert {("pending", "surge")} == {(row.state, row.reason) for row in account.rows(Adjustment) if row.lead != "L-1"}
 
 
 def test_what_is_put_off_night_by_night_was_sent_once(sold):
@@ -562,14 +562,14 @@ def test_that_day_begins_when_the_conversion_reached_its_platform(account):
         account.clock.time += DAY
     account.night()
 
-    assert {"L-1": "accepted"} == account.fates
+    assert {"L-1": "accepted"} == account.states
 
     goes(account, fields={"consent": "oui", "amount": Decimal(3000)})
     account.clock.time += timedelta(hours=6)
     account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     account.night()
 
-    assert ["pending"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["pending"] == [row.state for row in account.rows(Adjustment)]
 
 
 def test_where_nothing_is_found_the_settings_are_in_question(sold):
@@ -582,7 +582,7 @@ def test_where_nothing_is_found_the_settings_are_in_question(sold):
     account.sink.verdict = lambda event: NOT_FOUND if b'"adjusts"' in event.body else fakes.DONE
     nights(account, 5)
 
-    assert {"pending"} == {row.fate for row in account.rows(Adjustment)}
+    assert {"pending"} == {row.state for row in account.rows(Adjustment)}
 
     account.clock.time += DAY
     stopped = account.night().stopped
@@ -592,7 +592,7 @@ def test_where_nothing_is_found_the_settings_are_in_question(sold):
     account.sink.verdict = lambda _: fakes.DONE
     nights(account, 2)
 
-    assert {"accepted"} == {row.fate for row in account.rows(Adjustment)}
+    assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
 
 
 def test_nothing_of_a_lead_that_is_gone_goes_out_again(sold):
@@ -604,7 +604,7 @@ def test_nothing_of_a_lead_that_is_gone_goes_out_again(sold):
     account.source.delete("L-1")
     nights(account, 6)
 
-    assert ["cancelled"] == [row.fate for row in account.rows(Adjustment)]
+    assert ["cancelled"] == [row.state for row in account.rows(Adjustment)]
     assert [] == account.sink.corrections
     assert "L-1" not in account.hashed
 
@@ -615,14 +615,14 @@ def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
     account.sink.verdict = lambda _: fakes.Outcome(OutcomeClass.DUPLICATE, "ALREADY_THERE")
     account.put(lead(), lead("L-2"))
     account.night()
-    assert {"rejected"} == set(account.fates.values())
+    assert {"rejected"} == set(account.states.values())
 
     with account.hold() as ledger, ledger.writing() as session:
         for row in session.exec(select(Delivery)):
             outbox.move(session, ledger, row, DeliveryState.PENDING, "sent again by hand", now=account.clock.now())
     account.deliver()
 
-    assert {"rejected"} == set(account.fates.values())
+    assert {"rejected"} == set(account.states.values())
 
 
 def lost_and_sold(account):
@@ -641,7 +641,7 @@ def test_a_conversion_that_gets_no_answer_holds_up_no_correction(sold):
     summary = account.night()
 
     assert ["google_ads"] == list(summary.stopped)
-    assert [DeliveryState.ACCEPTED] == [row.fate for row in account.rows(Adjustment)]
+    assert [DeliveryState.ACCEPTED] == [row.state for row in account.rows(Adjustment)]
 
 
 def test_a_platform_that_answers_no_conversion_is_asked_for_one_correction(sold):

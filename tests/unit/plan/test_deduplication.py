@@ -41,7 +41,7 @@ def test_of_leads_of_one_click_the_first_conversion_goes_out(once):
     once.put(won("L-1"), won("L-2", WON - DAY), won("L-3", WON + timedelta(hours=1)), lead("L-4"))
     once.night()
 
-    assert {"L-1": "withheld", "L-2": "submitted", "L-3": "withheld", "L-4": "submitted"} == once.fates
+    assert {"L-1": "withheld", "L-2": "submitted", "L-3": "withheld", "L-4": "submitted"} == once.states
     assert {"L-1": "counted_already: L-2", "L-2": None, "L-3": "counted_already: L-2", "L-4": None} == once.reasons
 
 
@@ -50,7 +50,7 @@ def test_by_default_every_lead_counts_and_a_shared_click_is_told(account):
     account.put(won("L-1"), won("L-2"), lead("L-3"))
     first, second = account.night(), account.night()
 
-    assert {"submitted"} == set(account.fates.values())
+    assert {"submitted"} == set(account.states.values())
     assert (Counter({"sale": 2}), Counter()) == (first.planned.same_click, second.planned.same_click)
     assert [] == account.rows(DedupKey)
 
@@ -59,7 +59,7 @@ def test_who_counts_does_not_hang_on_the_order_of_planning(once):
     """Leads are planned some at a time, by id; the earliest conversion may stand in the last part."""
     once.put(*(won(f"L-{number:03}", WON - number * timedelta(minutes=1)) for number in range(LEADS_AT_ONCE + 5)))
     once.night()
-    sent = [name for name, fate in once.fates.items() if fate == "submitted"]
+    sent = [name for name, state in once.states.items() if state == "submitted"]
 
     assert [f"L-{LEADS_AT_ONCE + 4:03}"] == sent
 
@@ -75,7 +75,7 @@ def test_what_was_sent_counts_against_all_that_come_later(once):
     once.put(won("L-3"))
     once.night()
 
-    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "withheld"} == once.fates
+    assert {"L-1": "withheld", "L-2": "accepted", "L-3": "withheld"} == once.states
 
 
 def test_two_sales_further_apart_than_that_count_both(once):
@@ -84,7 +84,7 @@ def test_two_sales_further_apart_than_that_count_both(once):
     once.clock.time = NIGHT + 3 * DAY
     once.night()
 
-    assert {"L-1": "submitted", "L-2": "submitted"} == once.fates
+    assert {"L-1": "submitted", "L-2": "submitted"} == once.states
 
 
 def test_who_waited_goes_out_once_the_first_is_refused(once):
@@ -96,7 +96,7 @@ def test_who_waited_goes_out_once_the_first_is_refused(once):
     once.sink.verdict = lambda _: DONE
     once.night()
 
-    assert {"L-1": "rejected", "L-2": "submitted"} == once.fates
+    assert {"L-1": "rejected", "L-2": "submitted"} == once.states
 
 
 def test_the_refused_one_does_not_come_back_beside_who_took_its_place(once):
@@ -111,31 +111,31 @@ def test_the_refused_one_does_not_come_back_beside_who_took_its_place(once):
     once.put(won("L-1", WON - DAY))
     once.night()
 
-    assert {"L-1": "rejected", "L-2": "accepted"} == once.fates
+    assert {"L-1": "rejected", "L-2": "accepted"} == once.states
 
 
 @pytest.mark.parametrize(
-    ("change", "fate"),
+    ("change", "state"),
     [({"fields": {"consent": "non"}}, "cancelled"), ({"fields": {"consent": "bof"}}, "withheld")],
 )
-def test_who_waited_goes_out_the_night_the_first_falls_away(once, change, fate):
+def test_who_waited_goes_out_the_night_the_first_falls_away(once, change, state):
     """And the first, back later, gives way."""
     young = {"created_at": NIGHT - timedelta(hours=2)}
     first = won("L-1", NIGHT - timedelta(hours=1), **young)
     once.put(first, won("L-2", NIGHT - timedelta(minutes=30), **young))
     once.night()
-    before = once.fates
+    before = once.states
     once.clock.time += DAY
     once.put(changed(first, **change))
     once.night()
-    after = once.fates
+    after = once.states
     once.clock.time += DAY
     once.put(first)
     once.night()
 
     assert {"L-1": "pending", "L-2": "withheld"} == before
-    assert {"L-1": fate, "L-2": "submitted"} == after
-    assert {"L-1": fate, "L-2": "accepted"} == once.fates
+    assert {"L-1": state, "L-2": "submitted"} == after
+    assert {"L-1": state, "L-2": "accepted"} == once.states
 
 
 def test_what_counts_on_one_route_does_not_on_another(once):
@@ -146,7 +146,7 @@ def test_what_counts_on_one_route_does_not_on_another(once):
     once.night()
 
     assert {("L-1", "sale", "submitted"), ("L-2", "lost", "submitted")} == {
-        (row.lead, row.conversion, row.fate) for row in once.rows()
+        (row.lead, row.conversion, row.state) for row in once.rows()
     }
 
 
@@ -164,7 +164,7 @@ def test_a_person_counts_once_by_e_mail(account):
     account.night()
 
     assert set() == hashed
-    assert {"L-1": "accepted", "L-2": "withheld", "L-3": "submitted"} == account.fates
+    assert {"L-1": "accepted", "L-2": "withheld", "L-3": "submitted"} == account.states
 
 
 def test_a_person_whose_address_changes_is_known_by_both(account):
@@ -179,7 +179,7 @@ def test_a_person_whose_address_changes_is_known_by_both(account):
     account.put(lead("L-3", contact=Contact(emails=("durand@example.org",))))
     account.night()
 
-    assert {"L-1": "accepted", "L-2": "withheld", "L-3": "withheld"} == account.fates
+    assert {"L-1": "accepted", "L-2": "withheld", "L-3": "withheld"} == account.states
 
 
 def test_asked_for_later_it_knows_what_was_sent_before(account):
@@ -192,7 +192,7 @@ def test_asked_for_later_it_knows_what_was_sent_before(account):
     account.put(won("L-2", WON - DAY))
     account.night()
 
-    assert {"L-1": "accepted", "L-2": "withheld"} == account.fates
+    assert {"L-1": "accepted", "L-2": "withheld"} == account.states
 
 
 def test_two_that_wait_when_it_is_asked_for_become_one(account):
@@ -203,7 +203,7 @@ def test_two_that_wait_when_it_is_asked_for_become_one(account):
     account.book = replace(rulebook(route(once=DedupRule(DedupScope.CLICK, MONTH))), rules_digest="r2")
     account.night()
 
-    assert {"L-1": "withheld", "L-2": "pending"} == account.fates
+    assert {"L-1": "withheld", "L-2": "pending"} == account.states
 
 
 def test_marks_go_when_they_are_of_no_more_use(once):
@@ -238,7 +238,7 @@ def test_a_renamed_conversion_keeps_its_marks(once):
     once.put(won("L-2"))
     once.night()
 
-    assert "withheld" == once.fates["L-2"]
+    assert "withheld" == once.states["L-2"]
 
 
 def held_at_most(account, count):
@@ -252,15 +252,15 @@ def held_at_most(account, count):
     with (
         account.hold() as ledger,
         ledger.reading() as session,
-        closing(DuplicateLeads(ACCOUNT, [per_click])) as rivals,
+        closing(DuplicateLeads(ACCOUNT, [per_click])) as duplicates,
     ):
         tracemalloc.start()
-        rivals.find(session, leads, verdict)
+        duplicates.find(session, leads, verdict)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
-        assert [None, "L-000000"] == [rivals.of(per_click, name) for name in ("L-000000", "L-000001")]
-        assert f"L-{count - 2:06}" == rivals.of(per_click, f"L-{count - 1:06}")
+        assert [None, "L-000000"] == [duplicates.of(per_click, name) for name in ("L-000000", "L-000001")]
+        assert f"L-{count - 2:06}" == duplicates.of(per_click, f"L-{count - 1:06}")
     return most
 
 

@@ -39,7 +39,7 @@ def test_nothing_goes_out_for_want_of_an_amount_that_no_lead_has(account):
     assert 1 == summary.exit_code
     assert [told for told in summary.attention if "no lead has an amount at montant" in told]
     assert ["Conversions are held back"] == [
-        each.title for each in summary.told.alarms if each.cause == "field:montant"
+        each.title for each in summary.review.alarms if each.cause == "field:montant"
     ]
 
 

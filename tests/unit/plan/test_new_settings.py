@@ -36,7 +36,7 @@ def test_what_waited_to_be_read_again_goes_out_once_it_was(account):
     account.source.fails = {}
     account.night()
 
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 def test_an_id_that_could_not_be_read_before_is_as_old_as_the_lead(account):
@@ -46,7 +46,7 @@ def test_an_id_that_could_not_be_read_before_is_as_old_as_the_lead(account):
     account.put(changed(lead(), digest="x"))
     account.night()
 
-    assert {"L-1": "submitted"} == account.fates
+    assert {"L-1": "submitted"} == account.states
 
 
 def test_two_destinations_for_one_customer_count_a_sale_once(account):
@@ -88,12 +88,12 @@ def test_a_label_added_to_a_stage_keeps_no_one_back(account):
     history = (StatusEntry("Signé", Moment(signed + 3 * DAY)), StatusEntry("Gagné", Moment(won + 3 * DAY)))
     account.put(lead(history=history, created_at=NIGHT, fields={"consent": "oui"}))
     account.night()
-    before = account.fates
+    before = account.states
     labels = frozenset({"gagne", "signe"})
     account.book = rulebook(route(labels=labels, field_value=from_field(wait=9 * DAY)), since={}, rules_digest="r2")
     account.night()
 
-    assert ({"L-1": "pending"}, {"L-1": "pending"}) == (before, account.fates)
+    assert ({"L-1": "pending"}, {"L-1": "pending"}) == (before, account.states)
 
 
 def test_a_label_replaced_by_its_new_name_sends_no_old_sale(account):
@@ -101,13 +101,13 @@ def test_a_label_replaced_by_its_new_name_sends_no_old_sale(account):
     account.put(lead(history=(), updated_at=None))
     account.book = rulebook(since={})
     account.night()
-    before = account.fates
+    before = account.states
     account.clock.time += DAY
     account.put(lead(label="Vendu", history=(), updated_at=None))
     account.book = rulebook(route(labels=frozenset({"vendu"})), since={}, rules_digest="r2")
     account.night()
 
-    assert ({"L-1": "skipped"}, {"L-1": "skipped"}, []) == (before, account.fates, account.sink.calls)
+    assert ({"L-1": "skipped"}, {"L-1": "skipped"}, []) == (before, account.states, account.sink.calls)
 
 
 def test_an_account_renamed_over_its_state_is_refused(account):
@@ -139,9 +139,9 @@ def test_a_rejected_delivery_goes_to_the_action_that_was_mended(account):
     account.put(lead())
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, rows=(0,)))
     account.night()
-    before = account.fates
+    before = account.states
     mended = replace(TARGET, action="5")
     account.book = rulebook(route(target=mended), rules_digest="r2")
     account.night()
 
-    assert ({"L-1": "rejected"}, {"L-1": "submitted"}) == (before, account.fates)
+    assert ({"L-1": "rejected"}, {"L-1": "submitted"}) == (before, account.states)

@@ -41,7 +41,7 @@ def test_changed_rules_have_every_lead_judged_again(account):
 
 def test_a_changed_extraction_has_every_lead_read_again(account):
     """From the beginning, whatever the cursor says."""
-    account.reach = replace(account.reach, style=SyncMode.SINCE)
+    account.sync_window = replace(account.sync_window, style=SyncMode.SINCE)
     account.put(lead())
     account.prepare()
     account.book = rulebook(extraction_digest="e2")
@@ -81,12 +81,12 @@ def test_settings_that_no_longer_want_a_delivery_keep_it_back(account):
     account.prepare()
     account.book = rulebook(other(), rules_digest="r2")
     account.prepare()
-    kept = (account.fates, account.reasons)
+    kept = (account.states, account.reasons)
     account.book = rulebook(rules_digest="r3")
     account.prepare()
 
     assert ({"L-1": "withheld"}, {"L-1": "not_configured"}) == kept
-    assert {"L-1": "pending"} == account.fates
+    assert {"L-1": "pending"} == account.states
 
 
 def test_a_conversion_taken_out_of_the_settings_is_kept_back_until_its_window_closes(account):
@@ -99,7 +99,7 @@ def test_a_conversion_taken_out_of_the_settings_is_kept_back_until_its_window_cl
     account.clock.time = CREATED + timedelta(days=90, seconds=1)
     account.prepare()
 
-    assert ({"L-1": "not_configured"}, {"L-1": "expired"}) == (before, account.fates)
+    assert ({"L-1": "not_configured"}, {"L-1": "expired"}) == (before, account.states)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_condition_or_start_that_shuts_a_pending_delivery_out_keeps_it_back(ac
     account.book = rulebook(route(**over), rules_digest="r2", since={"sale": START if over else NIGHT})
     account.prepare()
 
-    assert ({"L-1": "withheld"}, {"L-1": reason}) == (account.fates, account.reasons)
+    assert ({"L-1": "withheld"}, {"L-1": reason}) == (account.states, account.reasons)
 
 
 def test_a_start_moved_back_brings_skipped_conversions_to_life(account):
@@ -120,11 +120,11 @@ def test_a_start_moved_back_brings_skipped_conversions_to_life(account):
     account.book = rulebook(since={"sale": NIGHT})
     account.put(lead())
     account.prepare()
-    before = account.fates
+    before = account.states
     account.book = rulebook(rules_digest="r2")
     account.prepare()
 
-    assert ({"L-1": "skipped"}, {"L-1": "pending"}) == (before, account.fates)
+    assert ({"L-1": "skipped"}, {"L-1": "pending"}) == (before, account.states)
 
 
 def test_what_is_withheld_goes_out_once_its_cause_is_mended(account):
@@ -136,7 +136,7 @@ def test_what_is_withheld_goes_out_once_its_cause_is_mended(account):
     for mended in (bare, changed(bare, fields={"consent": "oui"}), lead(click_ids=clicked)):
         account.put(mended)
         account.prepare()
-        reasons.append((account.fates["L-1"], account.reasons["L-1"]))
+        reasons.append((account.states["L-1"], account.reasons["L-1"]))
 
     assert [("withheld", "consent_missing"), ("withheld", "no_click_id"), ("pending", "due")] == reasons
 
@@ -157,7 +157,7 @@ def test_a_lead_of_another_platforms_ad_has_no_delivery(account):
     account.put(BY_OURS)
     account.prepare()
 
-    assert ([], {"L-1": "pending"}) == (before, account.fates)
+    assert ([], {"L-1": "pending"}) == (before, account.states)
 
 
 def test_what_was_held_for_want_of_a_click_id_counts_no_more_once_another_platforms_comes_up(account):
@@ -166,7 +166,7 @@ def test_what_was_held_for_want_of_a_click_id_counts_no_more_once_another_platfo
     for found in (clicked(), BY_ANOTHERS, BY_OURS):
         account.put(found)
         account.prepare()
-        stood.append((account.fates["L-1"], account.reasons["L-1"]))
+        stood.append((account.states["L-1"], account.reasons["L-1"]))
     with account.hold() as ledger, ledger.reading() as session:
         begun = list(queries.begun_before(session, ledger.account, run=ledger.run, since=START))
 
@@ -190,13 +190,13 @@ def test_what_turned_out_to_be_another_platforms_is_in_no_alarm(account):
 def test_a_destination_that_takes_everybody_from_now_on_has_another_platforms_leads_too(account):
     """`audience: all`; and a destination that ceases to takes them for another's again."""
     account.put(BY_ANOTHERS)
-    fates = []
+    states = []
     for digest, everybody in (("r1", False), ("r2", True), ("r3", False)):
         account.book = rulebook(route(contact_only=everybody), rules_digest=digest)
         account.prepare()
-        fates.append(account.fates)
+        states.append(account.states)
 
-    assert [{}, {"L-1": "pending"}, {"L-1": "skipped"}] == fates
+    assert [{}, {"L-1": "pending"}, {"L-1": "skipped"}] == states
 
 
 def test_a_withheld_conversion_expires_when_its_window_closes(account):
@@ -205,11 +205,11 @@ def test_a_withheld_conversion_expires_when_its_window_closes(account):
     account.prepare()
     account.clock.time = CREATED + timedelta(days=90)
     account.prepare()
-    before = account.fates
+    before = account.states
     account.clock.time += timedelta(seconds=1)
     account.prepare()
 
-    assert ({"L-1": "withheld"}, {"L-1": "expired"}) == (before, account.fates)
+    assert ({"L-1": "withheld"}, {"L-1": "expired"}) == (before, account.states)
 
 
 def test_what_expires_keeps_what_held_it_until_then(account):
@@ -221,7 +221,7 @@ def test_what_expires_keeps_what_held_it_until_then(account):
     account.prepare()
     (row,) = account.rows()
 
-    assert ("expired", "window_closed", "consent_missing") == (row.fate, row.reason, row.held_for)
+    assert ("expired", "window_closed", "consent_missing") == (row.state, row.reason, row.held_for)
 
 
 def test_what_is_first_judged_too_late_keeps_what_would_have_held_it(account):
@@ -241,7 +241,7 @@ def test_what_was_to_go_out_and_expires_was_held_by_nothing(account):
     account.prepare()
     (row,) = account.rows()
 
-    assert ("expired", "window_closed", None) == (row.fate, row.reason, row.held_for)
+    assert ("expired", "window_closed", None) == (row.state, row.reason, row.held_for)
 
 
 @pytest.mark.parametrize("between", [0, 1])
@@ -256,7 +256,7 @@ def test_what_the_settings_no_longer_have_expires_as_too_late_like_any_other(acc
     account.prepare()
     (row,) = account.rows()
 
-    assert ("expired", "window_closed", "not_configured") == (row.fate, row.reason, row.held_for)
+    assert ("expired", "window_closed", "not_configured") == (row.state, row.reason, row.held_for)
 
 
 def test_what_a_surge_held_until_it_was_too_late_says_so(account):
@@ -269,7 +269,7 @@ def test_what_a_surge_held_until_it_was_too_late_says_so(account):
     account.prepare()
     (row,) = account.rows()
 
-    assert ("expired", "window_closed", "surge") == (row.fate, row.reason, row.held_for)
+    assert ("expired", "window_closed", "surge") == (row.state, row.reason, row.held_for)
 
 
 def test_consent_withdrawn_cancels_what_is_pending(account):
@@ -289,12 +289,12 @@ def test_a_cancelled_conversion_returns_only_when_its_stage_is_entered_again(acc
     for consent in ("non", "oui"):
         account.put(changed(lead(), fields={"consent": consent}, updated_at=NIGHT))
         account.prepare()
-    before = account.fates
+    before = account.states
     again = (*lead().history, StatusEntry("Perdu", Moment(WON + DAY)), StatusEntry("Gagné", Moment(NIGHT)))
     account.put(changed(lead(), history=again))
     account.prepare()
 
-    assert ({"L-1": "cancelled"}, {"L-1": "pending"}) == (before, account.fates)
+    assert ({"L-1": "cancelled"}, {"L-1": "pending"}) == (before, account.states)
     assert [NIGHT] == [row.at for row in account.rows()]
 
 
@@ -367,7 +367,7 @@ def test_a_click_id_is_erased_when_its_window_has_closed(account):
     account.prepare()
 
     assert b"gclid-of-L-1" not in account.path.read_bytes()
-    assert {"L-1": "expired"} == account.fates
+    assert {"L-1": "expired"} == account.states
 
 
 def two_destinations(account):

@@ -82,9 +82,9 @@ def test_an_unmapped_status_that_takes_a_mapped_name_floods_nothing(account, sty
     summary = next_night(account)
     again = next_night(account)
 
-    assert ([], {}, 1, 0) == (sent(account), account.fates, summary.exit_code, again.exit_code)
+    assert ([], {}, 1, 0) == (sent(account), account.states, summary.exit_code, again.exit_code)
     assert ["status 'Devis accepté' seems to be called 'Signé' now on 6 leads"] == [
-        sentence.partition(":")[0] for sentence in summary.told.renames
+        sentence.partition(":")[0] for sentence in summary.review.renames
     ]
 
 
@@ -111,7 +111,7 @@ def test_a_mapped_status_with_a_new_name_keeps_the_entries_that_were_held_back(a
     account.night()
     account.put(*[changed(one, fields={}) for one in leads_in(style, "Signé")])
     summary = next_night(account)
-    held_back = set(account.fates.values())
+    held_back = set(account.states.values())
     account.book = book("signe", *([] if replaced else ["gagne"]), digest="r2")
     account.put(*leads_in(style, "Signé"))
     next_night(account)
@@ -163,8 +163,8 @@ def test_until_the_reading_is_complete_nothing_of_it_is_sent(account, style):
     waiting = len([row for row in account.rows(LabelMove) if row.waits])
     whole = next_night(account)
 
-    assert (3, [], 3) == (broken.exit_code, broken.told.renames, waiting)
-    assert (1, 1, {}) == (whole.exit_code, len(whole.told.renames), account.fates)
+    assert (3, [], 3) == (broken.exit_code, broken.review.renames, waiting)
+    assert (1, 1, {}) == (whole.exit_code, len(whole.review.renames), account.states)
     assert [] == account.rows(LabelMove)
 
 
@@ -179,7 +179,7 @@ def test_a_rename_in_the_middle_of_a_reading_is_told_and_floods_nothing(account)
     account.put(*leads_in(WholeStory, "Signé"))
     summary = next_night(account)
 
-    assert ({}, 1) == (account.fates, len(summary.told.renames))
+    assert ({}, 1) == (account.states, len(summary.review.renames))
 
 
 @pytest.mark.parametrize("style", ALL)
@@ -187,14 +187,14 @@ def test_a_filtered_reading_is_done_again_whole_before_a_new_label_is_judged(acc
     """A filter shows only what somebody touched: two leads of six."""
     account.book = book("gagne", "signe")
     account.source.filters = True
-    account.reach = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(style, "Devis accepté", when=WON - 2 * DAY))
     account.night()
     renamed = leads_in(style, "Signé", when=WON - 2 * DAY)
     account.put(*[changed(one, updated_at=account.clock.time) for one in renamed[:2]], *renamed[2:])
     summary = next_night(account)
 
-    assert ({}, 1) == (account.fates, len(summary.told.renames))
+    assert ({}, 1) == (account.states, len(summary.review.renames))
     assert [False, True] == [since is None for since, _ in account.source.calls[1:]]
 
 
@@ -207,7 +207,7 @@ def test_leads_that_all_went_on_to_a_new_status_are_sent(account):
     account.put(*[lead(f"L-{number}", history=steps, updated_at=account.clock.time + DAY) for number in range(6)])
     summary = next_night(account)
 
-    assert ([], 6) == (summary.told.renames, len(sent(account)))
+    assert ([], 6) == (summary.review.renames, len(sent(account)))
 
 
 def test_four_leads_are_too_few_for_a_rename(account):
@@ -218,7 +218,7 @@ def test_four_leads_are_too_few_for_a_rename(account):
     account.put(*leads_in(Undated, "Signé", 4))
     summary = next_night(account)
 
-    assert ([], 4) == (summary.told.renames, len(sent(account)))
+    assert ([], 4) == (summary.review.renames, len(sent(account)))
 
 
 def test_an_entry_under_a_new_name_stays_on_record_as_what_it_is(account):
@@ -307,7 +307,7 @@ def test_a_lead_that_shows_the_new_name_nights_later_enters_nothing(account):
     account.put(changed(gone_on, history=WholeStory.history(last_year[0], ("Signé", WON), last_year[2])))
     next_night(account)
 
-    assert {} == account.fates
+    assert {} == account.states
 
 
 def test_an_old_name_that_is_used_again_is_a_status_again(account):
@@ -328,27 +328,27 @@ def test_an_old_name_that_is_used_again_is_a_status_again(account):
 def test_where_leads_are_read_one_by_one_the_old_label_is_looked_for_on_all_of_them(account):
     """The list shows none: six that went on to a new status, while two stay, are no rename."""
     account.book = book("signe")
-    account.reach = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 8))
     account.night()
     entered = account.clock.time + DAY
     account.put(*leads_in(Undated, "Signé", 6, when=entered))
     summaries = [next_night(account), next_night(account)]
 
-    assert [[], []] == [summary.told.renames for summary in summaries]
+    assert [[], []] == [summary.review.renames for summary in summaries]
     assert 6 == len(sent(account))
 
 
 def test_where_leads_are_read_one_by_one_a_rename_is_found_once_all_were_read(account):
     """Before, nobody can tell it from a new status; nothing of it is sent meanwhile."""
     account.book = book("signe")
-    account.reach = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 6))
     account.night()
     account.put(*leads_in(Undated, "Signé", 6))
     summary = next_night(account)
 
-    assert ([], 1) == (sent(account), len(summary.told.renames))
+    assert ([], 1) == (sent(account), len(summary.review.renames))
 
 
 # ── what the settings say of it ──────────────────────────────────────────────────────────────────
@@ -372,7 +372,7 @@ def test_labels_that_the_settings_put_apart_are_no_rename(account, style, fresh)
     account.put(*leads_in(style, "Signé", 20, when=account.clock.time + DAY / 2))
     summary = next_night(account)
 
-    assert ([], 20) == (summary.told.renames, len(sent(account)))
+    assert ([], 20) == (summary.review.renames, len(sent(account)))
 
 
 @pytest.mark.parametrize("fresh", [True, False])
@@ -386,7 +386,7 @@ def test_a_human_overrules_a_rename(account, style, fresh):
     account.night()
     found = account.clock.time + DAY
     account.put(*leads_in(style, "Signé", 20, when=WON - DAY))
-    told = next_night(account).told.renames
+    told = next_night(account).review.renames
     held = sent(account)
     next_night(account)
     account.book = with_old_name("devis accepte")
@@ -398,7 +398,7 @@ def test_a_human_overrules_a_rename(account, style, fresh):
         sentence[sentence.index("write") :] for sentence in told
     ]
     assert ([], 20, {found}) == (held, len(sent(account)), times)
-    assert ({1}, [], []) == (set(account.sink.counted.values()), overruled.told.renames, again.told.renames)
+    assert ({1}, [], []) == (set(account.sink.counted.values()), overruled.review.renames, again.review.renames)
 
 
 def test_an_overruled_rename_keeps_the_dates_that_were_the_leads_own(account):
@@ -407,7 +407,7 @@ def test_an_overruled_rename_keeps_the_dates_that_were_the_leads_own(account):
     account.put(*leads_in(StatusDated, "Devis accepté", when=WON - DAY))
     account.night()
     account.put(*leads_in(StatusDated, "Signé", when=WON))
-    told = next_night(account).told.renames
+    told = next_night(account).review.renames
     account.book = with_old_name("devis accepte")
     next_night(account)
 
@@ -428,7 +428,7 @@ def test_what_was_overruled_stays_so(account):
     account.put(*leads_in(Undated, "Signé", 1, prefix="D"))
     summary = next_night(account)
 
-    assert (7, [], []) == (len(sent(account)), summary.told.renames, account.rows(LabelMove))
+    assert (7, [], []) == (len(sent(account)), summary.review.renames, account.rows(LabelMove))
 
 
 def test_a_rename_that_another_one_explains_stays_one(account):
@@ -437,7 +437,7 @@ def test_a_rename_that_another_one_explains_stays_one(account):
     account.put(*leads_in(Undated, "Devis accepté"), *leads_in(Undated, "Devis reçu", prefix="R"))
     account.night()
     account.put(*leads_in(Undated, "Signé"), *leads_in(Undated, "Signé", prefix="R"))
-    told = next_night(account).told.renames
+    told = next_night(account).review.renames
     account.book = with_old_name("devis recu")
     next_night(account)
 
@@ -454,7 +454,7 @@ def test_what_was_sent_under_the_old_name_is_not_sent_again(account):
     account.book = replace(account.book, meanings={**account.book.meanings, "nouveau": ""})
     next_night(account)
     account.put(*leads_in(Undated, "Signé"))
-    told = next_night(account).told.renames
+    told = next_night(account).review.renames
     account.book = rulebook(*both, known_labels=KNOWN | {"gagne", "signe"}, rules_digest="r2")
     next_night(account)
     next_night(account)
@@ -488,7 +488,7 @@ def test_a_status_that_is_made_one_with_another_floods_nothing(account, style, c
     summary = next_night(account)
     again = next_night(account)
 
-    assert ([], 1, 1, 0) == (sent(account), len(summary.told.renames), summary.exit_code, again.exit_code)
+    assert ([], 1, 1, 0) == (sent(account), len(summary.review.renames), summary.exit_code, again.exit_code)
 
 
 @pytest.mark.parametrize(("style", "count"), [(Undated, 19), (StatusDated, 30), (WholeStory, 30)])
@@ -498,7 +498,7 @@ def test_leads_that_all_sell_in_a_day_are_sent(account, style, count):
     merge(account, style, count, when=account.clock.time + DAY / 2)
     summary = next_night(account)
 
-    assert (count, []) == (len(sent(account)), summary.told.renames)
+    assert (count, []) == (len(sent(account)), summary.review.renames)
 
 
 def test_a_status_that_others_still_have_was_not_merged(account):
@@ -521,7 +521,7 @@ def test_a_status_taken_for_merged_and_used_again_is_none(account):
     account.put(*leads_in(Undated, "Gagné", 20, prefix="D"))
     second = next_night(account)
 
-    assert (1, 0) == (len(first.told.renames), len(second.told.renames))
+    assert (1, 0) == (len(first.review.renames), len(second.review.renames))
     assert {f"D-{number}" for number in range(20)} == set(sent(account))
 
 
@@ -534,18 +534,18 @@ def test_a_merge_that_a_reading_shows_half_of_waits_for_the_other_half(account):
     broken = next_night(account)
     whole = next_night(account)
 
-    assert (3, 1, []) == (broken.exit_code, len(whole.told.renames), sent(account))
+    assert (3, 1, []) == (broken.exit_code, len(whole.review.renames), sent(account))
 
 
 def test_a_merge_is_found_by_a_filtered_reading(account):
     """The record tells that no other lead has the old label."""
     account.source.filters = True
-    account.reach = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     in_use(account, Undated, 20)
     account.put(*[changed(one, updated_at=account.clock.time) for one in leads_in(Undated, "Gagné", 20)])
     summary = next_night(account)
 
-    assert ([], 1) == (sent(account), len(summary.told.renames))
+    assert ([], 1) == (sent(account), len(summary.review.renames))
 
 
 def test_a_lead_that_went_on_before_its_old_status_was_merged_enters_nothing(account):

@@ -33,11 +33,11 @@ def edited(one, edit, now):
 
 
 def live(state, style, lives):
-    """What became of leads that were edited night by night, some of them away: their fates, and what was counted."""
+    """What became of leads that were edited night by night, some of them away: their states, and what was counted."""
     state.clear()
     account = Account(state)
     account.book = rulebook(route(field_value=from_field(), attach_contact=True))
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     sold = (StatusEntry("Gagné", Moment(NIGHT - DAY)),)
     leads = {name: lead(name, history=sold, fields={"consent": "oui"}) for name in lives}
     for number in range(NIGHTS + 4):
@@ -49,7 +49,7 @@ def live(state, style, lives):
         account.put(lead("L-0", history=(), label="Nouveau", click_ids=()))
         account.night()
         account.clock.time += DAY
-    return [(row.lead, row.fate, row.at, row.value, account.sink.counted[row.key]) for row in account.rows()]
+    return [(row.lead, row.state, row.at, row.value, account.sink.counted[row.key]) for row in account.rows()]
 
 
 LIVES = st.lists(

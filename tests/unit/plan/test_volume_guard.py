@@ -21,7 +21,7 @@ def many(count, prefix="L"):
 
 def night(account, **more):
     """One night; its summary."""
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach, **more)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, **more)
     with account.hold() as ledger:
         return run_night(ledger, account.book, deps)
 
@@ -40,14 +40,14 @@ def test_what_is_held_stays_pending_and_says_so(account):
     account.put(*many(51))
     night(account)
 
-    assert ({"pending"}, {"surge"}) == (set(account.fates.values()), set(account.reasons.values()))
+    assert ({"pending"}, {"surge"}) == (set(account.states.values()), set(account.reasons.values()))
 
 
 def test_an_agreement_releases_it_for_one_run(account):
     """The same deliveries go out, once, and the reason is gone."""
     account.put(*many(51))
     night(account)
-    summary = night(account, accept_surge=True)
+    summary = night(account, accept_volume=True)
 
     assert (0, {}) == (summary.exit_code, summary.held)
     assert (51, {None}) == (sum(account.sink.counted.values()), set(account.reasons.values()))
@@ -56,7 +56,7 @@ def test_an_agreement_releases_it_for_one_run(account):
 def test_an_agreement_does_not_reach_into_the_next_run(account):
     """What surges on the same day is held again."""
     account.put(*many(51))
-    night(account, accept_surge=True)
+    night(account, accept_volume=True)
     account.put(*many(51, "M"))
     summary = night(account)
 
@@ -92,7 +92,7 @@ def test_a_replay_goes_out_though_its_destination_is_held(account):
 
     assert (51, {"L-0": "submitted"}) == (
         summary.held[GOOGLE].due,
-        {name: fate for name, fate in account.fates.items() if fate != "pending"},
+        {name: state for name, state in account.states.items() if state != "pending"},
     )
 
 
@@ -169,11 +169,14 @@ def test_what_is_held_goes_by_itself_once_it_is_usual(account):
 def test_a_rehearsal_tells_what_would_be_held(account):
     """Nobody has to find out at night."""
     account.put(*many(51))
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
         summary = rehearse(ledger, account.book, deps)
 
-    assert (1, ["google_ads"]) == (summary.exit_code, [sentence.partition(":")[0] for sentence in summary.surges])
+    assert (1, ["google_ads"]) == (
+        summary.exit_code,
+        [sentence.partition(":")[0] for sentence in summary.excess_volumes],
+    )
 
 
 def an_hour_passes(account):
@@ -192,7 +195,7 @@ def test_what_comes_due_while_a_run_sends_waits_for_the_next(account, accepted):
     account.put(lead("L-0"), *[lead(f"M-{number}", created_at=WON) for number in range(51)])
     account.clock.time = WON + timedelta(hours=5, minutes=30)
     account.sink.script.append(an_hour_passes(account))
-    night(account, accept_surge=accepted)
+    night(account, accept_volume=accepted)
     sent = [len(call.keys) for call in account.sink.calls]
     summary = night(account)
 
@@ -214,9 +217,9 @@ def test_waiting_for_outcomes_sends_nothing_that_comes_due_meanwhile(account):
     """Whoever waits only asks; what is due then is counted and sent by the next run."""
     account.put(lead("L-0"), lead("M-0", created_at=WON))
     account.clock.time = WON + timedelta(hours=5, minutes=30)
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.reach)
+    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, deps)
         await_outcomes(ledger, account.book, deps, summary, until=account.clock.time + timedelta(hours=2))
 
-    assert ({"L-0": "accepted", "M-0": "pending"}, 1) == (account.fates, len(account.sink.calls))
+    assert ({"L-0": "accepted", "M-0": "pending"}, 1) == (account.states, len(account.sink.calls))

@@ -53,9 +53,9 @@ def test_what_is_told_names_how_many_the_usual_number_and_what_to_type():
     """A human needs no more to decide."""
     found = excess_volume(620, (4, 7), max_per_run=None)
 
-    assert found.told == (
+    assert found.sentence == (
         "620 conversions are due and one night may send 50 (the largest of the last 28 nights sent 7): "
-        "they are held until someone agrees by `run --accept-surge`"
+        "they are held until someone agrees by `run --accept-volume`"
     )
 
 

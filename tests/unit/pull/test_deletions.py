@@ -50,13 +50,13 @@ def test_a_lead_gone_on_two_nights_has_its_open_deliveries_cancelled(account):
     nights(account, 0 * DAY)
     account.source.delete("L-1")
     (noted,) = nights(account, DAY)
-    between = account.fates
+    between = account.states
     (believed,) = nights(account, 12 * HOUR)
 
     assert {"L-1": "pending", "L-2": "pending"} == between
-    assert {"L-1": "cancelled", "L-2": "pending"} == account.fates
+    assert {"L-1": "cancelled", "L-2": "pending"} == account.states
     assert [("pending", "value_awaited"), ("cancelled", "lead gone")] == account.causes("L-1")
-    assert (0, 1, 0) == (noted.pulled.gone, believed.pulled.gone, believed.exit_code)
+    assert (0, 1, 0) == (noted.pulled.deleted, believed.pulled.deleted, believed.exit_code)
     assert {"L-2"} == account.hashed
 
 
@@ -67,7 +67,7 @@ def test_two_runs_of_one_evening_believe_nothing(account):
     account.source.delete("L-1")
     nights(account, DAY, 11 * HOUR)
 
-    assert {"L-1": "pending"} == account.fates
+    assert {"L-1": "pending"} == account.states
 
 
 def test_a_lead_seen_again_is_not_gone(account):
@@ -81,13 +81,13 @@ def test_a_lead_seen_again_is_not_gone(account):
     account.source.delete("L-1")
     nights(account, 12 * HOUR)
 
-    assert {"L-1": "pending"} == account.fates
+    assert {"L-1": "pending"} == account.states
 
 
 @pytest.mark.parametrize("style", list(SyncMode))
 def test_a_lead_that_is_only_not_listed_is_read_by_its_own_page(account, style):
     """Pages drift; it is kept as it is now, and may go out."""
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
     account.source.unlisted = {"L-1"}
@@ -116,7 +116,7 @@ def test_only_leads_with_open_deliveries_are_asked_for_the_longest_unseen_first(
 
 def test_a_filtered_pull_asks_only_for_those_already_missing(account):
     """What a filter does not list has not changed; the weekly full read finds who is gone."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     account.put(changed(waiting("L-1"), fields={"consent": "bof"}))
     nights(account, 0 * DAY)
@@ -128,7 +128,7 @@ def test_a_filtered_pull_asks_only_for_those_already_missing(account):
     nights(account, DAY)
 
     assert ([], ["L-1"], ["L-1", "L-1"]) == (unfiltered, weekly, account.source.asked)
-    assert {"L-1": "cancelled"} == account.fates
+    assert {"L-1": "cancelled"} == account.states
 
 
 def test_an_unfinished_pull_asks_for_nobody(account):
@@ -166,18 +166,18 @@ def test_a_lead_that_is_listed_unreadably_is_there(account):
     assert [] == account.source.asked
 
 
-@pytest.mark.parametrize(("gone", "of", "believed"), [(4, 4, True), (5, 24, False), (5, 25, True), (25, 25, False)])
-def test_when_many_are_gone_at_once_something_else_is_wrong(account, gone, of, believed):
+@pytest.mark.parametrize(("deleted", "of", "believed"), [(4, 4, True), (5, 24, False), (5, 25, True), (25, 25, False)])
+def test_when_many_are_gone_at_once_something_else_is_wrong(account, deleted, of, believed):
     """Five or more, and more than a fifth: nothing is cancelled on any night, and a human is told on each."""
     names = [f"L-{number:02}" for number in range(of)]
     account.put(*(waiting(name) for name in names))
     nights(account, 0 * DAY)
-    account.source.delete(*names[:gone])
+    account.source.delete(*names[:deleted])
     told = nights(account, 12 * HOUR, 12 * HOUR)
-    cancelled = sum(fate == "cancelled" for fate in account.fates.values())
-    sentence = f"{gone} leads are not there any more: does the key still see every lead?"
+    cancelled = sum(state == "cancelled" for state in account.states.values())
+    sentence = f"{deleted} leads are not there any more: does the key still see every lead?"
 
-    assert gone * believed == cancelled
+    assert deleted * believed == cancelled
     assert [not believed] * 2 == [sentence in summary.attention for summary in told]
     assert believed or [1, 1] == [summary.exit_code for summary in told]
 
@@ -191,7 +191,7 @@ def test_those_not_asked_tonight_are_taken_to_be_like_those_that_were(account, m
     account.source.delete(*names[:20])
     nights(account, 12 * HOUR, 12 * HOUR)
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
 
 
 def test_a_key_that_sees_all_again_has_nothing_gone(account):
@@ -204,7 +204,7 @@ def test_a_key_that_sees_all_again_has_nothing_gone(account):
     account.put(*leads)
     nights(account, 12 * HOUR)
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert {None} == {row.missing_since for row in account.rows(LeadRow)}
 
 
@@ -214,17 +214,17 @@ def test_who_comes_back_unchanged_goes_on(account):
     nights(account, 0 * DAY)
     account.source.delete("L-1")
     nights(account, 12 * HOUR, 12 * HOUR)
-    away = account.fates, account.hashed
+    away = account.states, account.hashed
     account.put(waiting("L-1"))
     (back,) = nights(account, 12 * HOUR)
-    waits = account.fates, account.hashed
+    waits = account.states, account.hashed
     account.sink.script.clear()
     account.put(changed(waiting("L-1"), fields={"consent": "oui", "amount": Decimal(900)}))
     nights(account, 12 * HOUR, 12 * HOUR)
 
     assert (({"L-1": "cancelled"}, set()), ({"L-1": "pending"}, {"L-1"})) == (away, waits)
     assert ("pending", "value_awaited") == account.causes("L-1")[2]
-    assert (1, {"L-1": "accepted"}, [1]) == (back.pulled.back, account.fates, list(account.sink.counted.values()))
+    assert (1, {"L-1": "accepted"}, [1]) == (back.pulled.back, account.states, list(account.sink.counted.values()))
 
 
 def test_who_comes_back_too_late_stays_called_off(account):
@@ -236,7 +236,7 @@ def test_who_comes_back_too_late_stays_called_off(account):
     account.put(waiting("L-1"))
     nights(account, 90 * DAY)
 
-    assert ({"L-1": "cancelled"}, {"L-1": "lead gone"}) == (account.fates, account.reasons)
+    assert ({"L-1": "cancelled"}, {"L-1": "lead gone"}) == (account.states, account.reasons)
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
@@ -252,11 +252,11 @@ def test_who_took_consent_back_stays_called_off_wherever_it_was(account, when):
     nights(account, 12 * HOUR, 12 * HOUR)
     account.put(refusing)
     nights(account, 12 * HOUR)
-    refused = account.fates, account.reasons
+    refused = account.states, account.reasons
     account.put(changed(refusing, fields={"consent": "oui"}))
     nights(account, 12 * HOUR)
 
-    assert ({"L-1": "cancelled"}, {"L-1": "consent withdrawn"}) == refused == (account.fates, account.reasons)
+    assert ({"L-1": "cancelled"}, {"L-1": "consent withdrawn"}) == refused == (account.states, account.reasons)
 
 
 def test_who_comes_back_mended_goes_out_for_the_entry_it_was_called_off_at(account):
@@ -270,13 +270,13 @@ def test_who_comes_back_mended_goes_out_for_the_entry_it_was_called_off_at(accou
     account.sink.script.clear()
     account.put(changed(old, fields={"consent": "oui"}))
     nights(account, DAY)
-    back = account.fates
+    back = account.states
     again = StatusEntry("Gagné", Moment(account.clock.now() + HOUR))
     lost = StatusEntry("Perdu", Moment(account.clock.now()))
     account.put(changed(account.source.leads["L-1"], history=(*old.history, lost, again)))
     nights(account, DAY)
 
-    assert ({"L-1": "submitted"}, {"L-1": "accepted"}) == (back, account.fates)
+    assert ({"L-1": "submitted"}, {"L-1": "accepted"}) == (back, account.states)
     assert [1] == list(account.sink.counted.values())
 
 
@@ -291,31 +291,31 @@ def test_nothing_is_begun_for_a_lead_that_is_gone(account):
     )
     nights(account, DAY)
 
-    assert [("sale", "cancelled", "lead gone")] == [(row.conversion, row.fate, row.reason) for row in account.rows()]
+    assert [("sale", "cancelled", "lead gone")] == [(row.conversion, row.state, row.reason) for row in account.rows()]
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_a_lead_on_whose_page_another_one_stands_is_gone_by_the_same_rule(account, style):
     """Oplead made the two one; the other is read as itself, and who looks is told which."""
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
     nights(account, 0 * DAY)
     account.source.unlisted, account.source.merged = {"L-1"}, {"L-1": LeadId("L-2")}
     (noted,) = nights(account, 12 * HOUR)
-    between = account.fates
+    between = account.states
     (believed,) = nights(account, 12 * HOUR)
     into = {row.id: row.merged_into for row in account.rows(LeadRow)}
 
     assert ("pending", "pending") == (between["L-1"], between["L-2"])
-    assert {"L-1": "cancelled", "L-2": "pending", "L-3": "pending"} == account.fates
+    assert {"L-1": "cancelled", "L-2": "pending", "L-3": "pending"} == account.states
     assert {"L-1": "L-2", "L-2": None, "L-3": None} == into
-    assert (0, 1, []) == (noted.pulled.gone, believed.pulled.gone, account.rows(UnreadableLeadRow))
+    assert (0, 1, []) == (noted.pulled.deleted, believed.pulled.deleted, account.rows(UnreadableLeadRow))
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_a_lead_that_was_made_one_with_another_and_is_itself_again_goes_on(account, style):
     """Nothing of the other one is kept with it."""
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
     nights(account, 0 * DAY)
     account.source.unlisted, account.source.merged = {"L-1"}, {"L-1": LeadId("L-2")}
@@ -323,20 +323,20 @@ def test_a_lead_that_was_made_one_with_another_and_is_itself_again_goes_on(accou
     account.source.unlisted, account.source.merged = set(), {}
     nights(account, 12 * HOUR)
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert {None} == {row.merged_into for row in account.rows(LeadRow)}
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_a_page_that_is_a_lead_nobody_knows_calls_nothing_off(account, style):
     """Every lead that is listed is known: something else stands there for the id, and a human is told."""
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"))
     nights(account, 0 * DAY)
     account.source.unlisted, account.source.merged = {"L-1"}, {"L-1": LeadId("provider-7")}
     nights(account, 12 * HOUR, 12 * HOUR)
 
-    assert {"pending"} == set(account.fates.values())
+    assert {"pending"} == set(account.states.values())
     assert [("L-1", "its own page is another lead's, see oplead.fields.id")] == [
         (row.id, row.reason) for row in account.rows(UnreadableLeadRow)
     ]
@@ -345,15 +345,15 @@ def test_a_page_that_is_a_lead_nobody_knows_calls_nothing_off(account, style):
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
 def test_where_every_page_is_another_leads_nothing_is_concluded(account, style):
     """Ids are read wrongly, as far as pages go; a human is told each night."""
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
     nights(account, 0 * DAY)
     account.source.unlisted = {"L-1"}
     account.source.merged = {"L-1": LeadId("L-2"), "L-2": LeadId("L-3"), "L-3": LeadId("L-2")}
     told = nights(account, 12 * HOUR, 12 * HOUR)
 
-    assert {"pending"} == set(account.fates.values())
-    assert [True, True] == [summary.pulled.no_own_pages for summary in told]
+    assert {"pending"} == set(account.states.values())
+    assert [True, True] == [summary.pulled.no_detail_pages for summary in told]
 
 
 def test_those_that_fail_keep_no_others_from_being_asked_for(account, monkeypatch):
@@ -395,5 +395,5 @@ def test_where_listed_leads_have_no_page_either_nothing_is_concluded(account):
     account.source.fetch_each = lambda ids: ((lead_id, None) for lead_id in ids)
     told = nights(account, 12 * HOUR, 12 * HOUR)
 
-    assert "cancelled" not in account.fates.values()
+    assert "cancelled" not in account.states.values()
     assert all("oplead.lead_path" in " ".join(summary.attention) for summary in told)

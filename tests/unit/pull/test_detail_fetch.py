@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def account(account):
     """An account whose leads are read one by one."""
-    account.reach = replace(REACH, style=SyncMode.DETAILS)
+    account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     return account
 
 
@@ -29,7 +29,7 @@ def pull(account):
     """Pull in a run of its own; what was read, and who was asked for."""
     account.source.asked.clear()
     with account.hold() as ledger:
-        done = read(ledger, account.source, account.book, account.sinks, account.clock, reach=account.reach)
+        done = read(ledger, account.source, account.book, account.sinks, account.clock, sync_window=account.sync_window)
     return done, list(account.source.asked)
 
 
@@ -41,7 +41,7 @@ def test_the_list_only_tells_which_leads_there_are(account):
 
     assert [] == account.source.read_whole
     assert [f"L-{number}" for number in range(5)] == asked
-    assert (5, 5, 5, True) == (done.seen, done.own_pages, done.changed, done.complete)
+    assert (5, 5, 5, True) == (done.seen, done.detail_pages, done.changed, done.complete)
 
 
 def test_a_change_is_seen_on_a_leads_own_page(account):
@@ -52,8 +52,8 @@ def test_a_change_is_seen_on_a_leads_own_page(account):
     account.put(changed(account.source.leads["L-1"], label="Gagné", updated_at=account.clock.now() - HOUR))
     summary = account.night()
 
-    assert (2, 1) == (summary.pulled.own_pages, summary.pulled.changed)
-    assert {"L-1": "submitted", "L-2": "accepted"} == account.fates
+    assert (2, 1) == (summary.pulled.detail_pages, summary.pulled.changed)
+    assert {"L-1": "submitted", "L-2": "accepted"} == account.states
     assert {NIGHT + DAY} == {row.seen_at for row in account.rows(LeadRow)}
 
 
@@ -110,7 +110,7 @@ def test_time_that_is_up_leaves_the_rest_for_the_next_night(account):
     account.put(*(lead(name) for name in names))
     pull(account)
     account.clock.time += DAY
-    account.reach = replace(account.reach, budget=timedelta(minutes=AT_ONCE - 1))
+    account.sync_window = replace(account.sync_window, budget=timedelta(minutes=AT_ONCE - 1))
     real = account.source.fetch_each
 
     def slowly(ids):
@@ -131,7 +131,7 @@ def test_time_that_is_up_amid_new_leads_has_the_page_read_again(account):
     names = [f"L-{number:03}" for number in range(AT_ONCE + 10)]
     account.source.page = len(names)
     account.put(*(lead(name) for name in names), lead("L-999"))
-    account.reach = replace(account.reach, budget=timedelta(minutes=AT_ONCE - 1))
+    account.sync_window = replace(account.sync_window, budget=timedelta(minutes=AT_ONCE - 1))
     real = account.source.fetch_each
 
     def slowly(ids):
@@ -217,9 +217,9 @@ def test_a_lead_gone_on_two_nights_is_called_off_and_asked_for_no_more(account):
     account.clock.time += DAY
     _, again = pull(account)
 
-    assert "cancelled" == account.fates["L-1"]
+    assert "cancelled" == account.states["L-1"]
     assert (["L-2"], ["L-1", "L-2"]) == (asked, again)
-    assert [None, None] == [row.gone_at for row in account.rows(LeadRow)]
+    assert [None, None] == [row.deleted_at for row in account.rows(LeadRow)]
 
 
 def test_a_narrower_key_calls_nothing_off(account):
@@ -234,7 +234,7 @@ def test_a_narrower_key_calls_nothing_off(account):
         told.append(account.night().pulled.suspicious)
 
     assert [6, 6] == told
-    assert {"withheld"} == set(account.fates.values())
+    assert {"withheld"} == set(account.states.values())
 
 
 def test_test_leads_are_left_out_here_too(account):
@@ -263,7 +263,7 @@ def test_the_sources_own_clock_tells_when_a_lead_was_read(account):
 @pytest.mark.parametrize("style", list(SyncMode))
 def test_every_lead_is_found_once_a_week_whatever_the_style(account, style):
     """A lead that the filter misses, or that a drifting page left out."""
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.source.filters = True
     account.put(lead("L-1"))
     account.night()

@@ -50,7 +50,7 @@ def test_an_open_delivery_of_what_becomes_a_test_lead_is_kept_back(account):
 
     assert ("excluded", 1) == (held, kept_back.pulled.excluded)
     assert "L-1" not in hashed
-    assert {"L-1": "submitted", "L-2": "submitted"} == account.fates
+    assert {"L-1": "submitted", "L-2": "submitted"} == account.states
 
 
 def test_a_pending_delivery_of_a_test_lead_is_not_sent(account):
@@ -59,12 +59,12 @@ def test_a_pending_delivery_of_a_test_lead_is_not_sent(account):
     account.book = rulebook(route(contact_only=True, limits=account.sink.limits))
     account.sink.script.append(lambda *_: (_ for _ in ()).throw(AssertionError("nothing may be sent")))
     account.prepare()
-    pending = account.fates
+    pending = account.states
     account.book = excluding(account.book)
     account.night()
     again = account.night()
 
-    assert ({"L-1": "pending"}, {"L-1": "withheld"}) == (pending, account.fates)
+    assert ({"L-1": "pending"}, {"L-1": "withheld"}) == (pending, account.states)
     assert 1 == again.pulled.excluded
     assert set() == account.hashed
 
@@ -84,7 +84,7 @@ def test_what_a_test_lead_on_record_does_meanwhile_is_kept(account):
     account.night()
     (delivery,) = account.rows()
 
-    assert ("submitted", won) == (delivery.fate, delivery.at)
+    assert ("submitted", won) == (delivery.state, delivery.at)
 
 
 def test_no_delivery_is_begun_for_a_test_lead_on_record(account):
@@ -96,7 +96,7 @@ def test_no_delivery_is_begun_for_a_test_lead_on_record(account):
     account.put(changed(old, label="Gagné"))
     account.night()
 
-    assert {} == account.fates
+    assert {} == account.states
 
 
 def test_a_test_lead_that_could_not_be_read_before_is_forgotten(account):

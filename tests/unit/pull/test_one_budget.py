@@ -26,7 +26,7 @@ def under(label, count=6, *, when=WON):
 def begin(account, style, *, count=6, page=2):
     """An account that has read its leads once; since then all of them are called something new."""
     account.book = rulebook(route(labels=frozenset({"gagne", "signe"})), known_labels=frozenset({"gagne", "signe"}))
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.source.page, account.source.filters = page, True
     account.put(*under("Devis", count))
     account.night()
@@ -47,9 +47,9 @@ def test_a_second_reading_spends_what_the_first_one_left(account, allowed, readi
 
     assert readings == sum(since is None for since, _ in account.source.calls[:readings]) + 1
     assert min(allowed, 6) == made
-    assert (allowed == 6) == bool(first.told.renames)
-    assert {} == account.fates
-    assert allowed == 6 or len(second.told.renames) == 1
+    assert (allowed == 6) == bool(first.review.renames)
+    assert {} == account.states
+    assert allowed == 6 or len(second.review.renames) == 1
     assert [] == account.rows(LabelMove)
 
 
@@ -57,7 +57,7 @@ def test_a_second_reading_spends_what_the_first_one_left(account, allowed, readi
 def test_a_second_reading_has_the_time_the_first_one_left(account, minutes):
     """Ten minutes a page: the night ends no later than a page after its time is up."""
     begin(account, SyncMode.SINCE)
-    account.reach = replace(account.reach, budget=minutes * MINUTE)
+    account.sync_window = replace(account.sync_window, budget=minutes * MINUTE)
     real = account.source.fetch_changes
 
     def slowly(*args, **kwargs):
@@ -108,7 +108,7 @@ def test_own_pages_are_read_once_a_night_also_where_a_label_comes_up_amid_the_re
 
     account.source.fetch_each = renamed_amid
     account.night()
-    once, waiting = list(account.source.asked), account.fates
+    once, waiting = list(account.source.asked), account.states
     account.source.fetch_each = real
     account.clock.time += DAY
     account.night()
@@ -131,7 +131,7 @@ def test_no_night_asks_more_than_it_may_and_in_the_end_every_lead_is_read(state,
     """Whatever changes on which night: each stays within its budget, and quiet nights make up for it."""
     state.clear()
     account = Account(state)
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.source.page, account.source.filters, account.source.allowed = 4, True, allowed
     account.put(*(lead(f"L-{number}", label="Nouveau", history=()) for number in range(10)))
     spent = []
@@ -147,4 +147,4 @@ def test_no_night_asks_more_than_it_may_and_in_the_end_every_lead_is_read(state,
     won = {name for name, one in account.source.leads.items() if any(step.label == "Gagné" for step in one.history)}
 
     assert max(spent) <= allowed
-    assert won == set(account.fates)
+    assert won == set(account.states)

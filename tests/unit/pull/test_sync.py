@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 def pull(account):
     """Pull in a run of its own; what was read."""
     with account.hold() as ledger:
-        return read(ledger, account.source, account.book, account.sinks, account.clock, reach=account.reach)
+        return read(ledger, account.source, account.book, account.sinks, account.clock, sync_window=account.sync_window)
 
 
 def place(account):
@@ -101,7 +101,7 @@ def test_a_source_that_refuses_us_has_the_next_pull_start_over(account):
 
 def test_the_next_pull_starts_before_the_start_of_this_one(account):
     """On the source's clock, by the overlap; not at its end, in which leads changed too."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     five(account)
     pull(account)
@@ -144,7 +144,7 @@ def test_a_pull_resumed_later_keeps_its_own_start(account):
 
 def test_a_source_that_filters_is_read_whole_once_a_week(account):
     """What a filter misses is found then."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     account.put(lead())
     for _ in range(17):
@@ -194,7 +194,7 @@ def test_a_lead_that_cannot_be_read_is_remembered_until_it_can(account):
 def test_a_time_budget_ends_a_pull_at_a_pages_end(account):
     """The next one goes on there."""
     five(account)
-    account.reach = replace(REACH, budget=timedelta(0))
+    account.sync_window = replace(REACH, budget=timedelta(0))
     real = account.source.fetch_changes
 
     def slowly(*args, **kwargs):
@@ -292,7 +292,7 @@ def test_a_change_reported_while_a_pull_was_interrupted_is_believed(account):
     account.put(changed(account.source.leads["L-2"], label="Gagné", history=(StatusEntry("Gagné", Moment(won)),)))
     account.night()
 
-    assert "submitted" == account.fates["L-2"]
+    assert "submitted" == account.states["L-2"]
 
 
 def test_another_account_in_the_same_state_is_not_touched(account):
@@ -319,4 +319,4 @@ def test_what_happens_while_a_long_pull_runs_is_believed(account):
     account.source.fetch_changes = slowly
     account.night()
 
-    assert "submitted" == account.fates["L-2"]
+    assert "submitted" == account.states["L-2"]

@@ -29,7 +29,7 @@ class Source(FakeSource):
 def pull(account):
     """Pull in a run of its own; what was read."""
     with account.hold() as ledger:
-        return read(ledger, account.source, account.book, account.sinks, account.clock, reach=account.reach)
+        return read(ledger, account.source, account.book, account.sinks, account.clock, sync_window=account.sync_window)
 
 
 def serve(account, **more):
@@ -53,7 +53,7 @@ def test_a_pull_whose_requests_are_used_up_goes_on_at_its_page(account):
 
 def test_a_list_that_moved_is_read_whole_again_the_next_night(account):
     """What it passed over is not left until next week; a list that stood still is."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=True)
     moved = pull(account)
     account.clock.time += DAY
@@ -70,7 +70,7 @@ def test_a_list_that_moved_is_read_whole_again_the_next_night(account):
 @pytest.mark.parametrize(("moved_before", "moved_after"), [(True, False), (False, True)])
 def test_a_list_that_moved_on_either_side_of_an_interruption_is_read_whole_again(account, moved_before, moved_after):
     """The night that goes on did not see it move, and still does not take it for a full reading."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=moved_before)
     account.source.fails = {1: Transient("503")}
     with pytest.raises(Transient):
@@ -89,7 +89,7 @@ def test_a_list_that_moved_on_either_side_of_an_interruption_is_read_whole_again
 
 def test_a_pull_that_starts_over_forgets_that_the_list_moved_before(account):
     """It reads from the first page: what moved under the one that was refused is all read now."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=True)
     account.source.fails = {1: Misconfigured("400")}
     with pytest.raises(Misconfigured):
@@ -102,7 +102,7 @@ def test_a_pull_that_starts_over_forgets_that_the_list_moved_before(account):
 
 def test_the_weekly_full_read_is_counted_from_the_start_of_the_pull_that_was_interrupted(account):
     """What changed after its first page was served may not be on that page: the week runs from there."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account)
     account.source.filters = True
     account.source.fails = {1: Transient("503")}
@@ -121,7 +121,7 @@ def test_the_weekly_full_read_is_counted_from_the_start_of_the_pull_that_was_int
 
 def test_a_filtered_pull_that_was_interrupted_is_no_full_read_when_it_goes_on(account):
     """Whatever it read; its place keeps the filter it began with."""
-    account.reach = replace(REACH, style=SyncMode.SINCE)
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account)
     pull(account)
     account.clock.time += DAY

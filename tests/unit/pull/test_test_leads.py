@@ -35,7 +35,7 @@ def account(account):
 
 def next_night(account, style=SyncMode.DETAILS):
     """The night after; its summary, and which test lead was read."""
-    account.reach = replace(REACH, style=style)
+    account.sync_window = replace(REACH, style=style)
     account.source.asked.clear()
     account.source.read_whole.clear()
     account.clock.time += DAY
@@ -50,7 +50,7 @@ def test_one_that_does_not_change_is_read_once_and_counted_every_night(account, 
 
     assert [["L-2"], [], [], []] == [read for _, read in nights]
     assert [1, 1, 1, 1] == [summary.pulled.excluded for summary, _ in nights]
-    assert (["L-1"], {"L-1"}) == ([row.id for row in account.rows(LeadRow)], set(account.fates))
+    assert (["L-1"], {"L-1"}) == ([row.id for row in account.rows(LeadRow)], set(account.states))
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -63,7 +63,7 @@ def test_one_whose_entry_changes_is_read_again_and_may_be_a_lead(account, style)
     summary, real = next_night(account, style)
 
     assert (["L-2"], ["L-2"], 0) == (still, real, summary.pulled.excluded)
-    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.fates))
+    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.states))
 
 
 def test_what_a_bare_list_does_not_show_is_looked_for_once_a_week(account):
@@ -73,7 +73,7 @@ def test_what_a_bare_list_does_not_show_is_looked_for_once_a_week(account):
     read = [next_night(account)[1] for _ in range(8)]
 
     assert [[]] * 6 + [["L-2"]] == read[:7]
-    assert {"L-1", "L-2"} == set(account.fates)
+    assert {"L-1", "L-2"} == set(account.states)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -84,7 +84,7 @@ def test_settings_that_change_have_it_judged_anew(account, style):
     summary, read = next_night(account, style)
 
     assert (["L-2"], 0) == (read, summary.pulled.excluded)
-    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.fates))
+    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.states))
 
 
 def test_one_that_changed_and_could_not_be_read_is_asked_for_again(account):

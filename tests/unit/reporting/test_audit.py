@@ -27,7 +27,7 @@ def _compare(lines, rows, *corrections):
     return compare(google_book(lines), rows, corrections)
 
 
-def _delivery(fate=DeliveryState.ACCEPTED, **changed):
+def _delivery(state=DeliveryState.ACCEPTED, **changed):
     fields = {
         "account": "a",
         "lead": "L-1",
@@ -35,7 +35,7 @@ def _delivery(fate=DeliveryState.ACCEPTED, **changed):
         "destination": "google_ads",
         "occurrence": 1,
         "key": "k1",
-        "fate": fate,
+        "state": state,
         "owner": "1234567890",
         "action": "987",
         "at": datetime(2026, 9, 1, 12, tzinfo=UTC),
@@ -144,7 +144,7 @@ RESTATED = LINE | {"value": 80.0, "digest": "d2", "restatements": 1}
 RETRACTED = LINE | {"value": 0.0, "retracted": True}
 
 
-def _correction(number=1, value="80.00", fate=DeliveryState.ACCEPTED, **changed):
+def _correction(number=1, value="80.00", state=DeliveryState.ACCEPTED, **changed):
     """A correction by the Data Manager: the whole event anew."""
     fields = {
         "account": "a",
@@ -161,15 +161,15 @@ def _correction(number=1, value="80.00", fate=DeliveryState.ACCEPTED, **changed)
         "currency": "EUR",
         "transport": "data_manager",
         "event_sha256": f"d{number + 1}",
-        "fate": fate,
+        "state": state,
     }
     return Adjustment(**{**fields, **changed})
 
 
-def _taken_back(fate=DeliveryState.ACCEPTED, **changed):
+def _taken_back(state=DeliveryState.ACCEPTED, **changed):
     """A retraction by the Google Ads API."""
     told = {"kind": "retraction", "cause": "undone", "transport": "google_ads_api", "value": None, "currency": None}
-    return _correction(fate=fate, **told, **changed)
+    return _correction(state=state, **told, **changed)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_the_last_of_several_corrections_is_what_stands():
         (LINE, [_taken_back()]),
         (RESTATED, []),
         (RETRACTED, []),
-        (RESTATED, [_correction(fate=DeliveryState.REJECTED)]),
+        (RESTATED, [_correction(state=DeliveryState.REJECTED)]),
         (RETRACTED, [_taken_back(DeliveryState.PENDING)]),
         (RETRACTED | {"retracted": False}, [_taken_back()]),
         (RESTATED, [_correction(key="k2")]),
@@ -231,11 +231,11 @@ def test_an_unconfirmed_correction_claims_nothing(line):
 
 def test_what_google_keeps_at_zero_is_told_apart():
     """Won again after it was made worth nothing: Google's help calls that final, and nothing else is excused by it."""
-    gone = _correction(1, "0.00", cause="undone")
+    deleted = _correction(1, "0.00", cause="undone")
     back = _correction(2, "60.00", cause="won_again")
     line = LINE | {"value": 0.0, "digest": "d2", "restatements": 1}
-    found = _compare([line], [_delivery()], gone, back)
+    found = _compare([line], [_delivery()], deleted, back)
 
     assert (True, 0, 1) == (found.agree, found.alike, found.at_zero)
-    assert not _compare([line], [_delivery()], gone, _correction(2, "60.00")).agree
-    assert not _compare([line | {"action": "9"}], [_delivery()], gone, back).agree
+    assert not _compare([line], [_delivery()], deleted, _correction(2, "60.00")).agree
+    assert not _compare([line | {"action": "9"}], [_delivery()], deleted, back).agree

@@ -96,7 +96,7 @@ def test_a_status_without_a_date_is_said_to_be_dated_by_observation():
 
 def test_what_the_settings_name_in_vain_comes_early():
     """Each with its place in the file."""
-    text = printed(looked(unmet=('a.yaml:7:3: consent: "x" is in none of 30 leads',)), 120)
+    text = printed(looked(unmatched=('a.yaml:7:3: consent: "x" is in none of 30 leads',)), 120)
 
     assert text.index("a.yaml:7:3") < text.index("Looks wrong")
 

@@ -24,9 +24,18 @@ from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_report import print_labels
 from jobs.reporting.console import AccountHeading, day_and_time, duration, money
-from jobs.reporting.delivery_table import print_standing
+from jobs.reporting.delivery_table import print_states
 from jobs.reporting.lead_report import ConversionReport, Explanation, print_explanation
-from jobs.reporting.run_report import Ended, Mode, Night, heard, night_json, print_accounts, print_night, told
+from jobs.reporting.run_report import (
+    Ended,
+    Mode,
+    Night,
+    answers_line,
+    night_json,
+    print_accounts,
+    print_night,
+    report_lines,
+)
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
 from jobs.reporting.wording import REASONS
 from jobs.rules.delivery_state import DeliveryState
@@ -53,7 +62,7 @@ def _printed(width, show):
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_fits_its_terminal(width):
     """No line is wider than the terminal, and nothing is cut off."""
-    text = _printed(width, lambda console: print_standing(console, ACCOUNT, TALLIES))
+    text = _printed(width, lambda console: print_states(console, ACCOUNT, TALLIES))
 
     assert max(len(line) for line in text.splitlines()) <= width
     assert "…" not in text
@@ -63,7 +72,7 @@ def test_the_table_fits_its_terminal(width):
 
 def test_a_conversions_name_stands_on_its_first_line_only():
     """The eye finds where a conversion begins."""
-    text = _printed(120, lambda console: print_standing(console, ACCOUNT, TALLIES))
+    text = _printed(120, lambda console: print_states(console, ACCOUNT, TALLIES))
 
     assert 1 == text.count("Vente signée")
 
@@ -72,7 +81,7 @@ def test_codes_that_are_said_alike_share_a_row():
     """Two rows with the same words would look like a mistake; together they are as many, and worth as much."""
     codes = ("UNPARSEABLE_GCLID", "UNPARSEABLE_GBRAID")
     twice = [StateCount("sale", "google_ads", DeliveryState.REJECTED, code, 2, Decimal(120)) for code in codes]
-    text = _printed(120, lambda console: print_standing(console, ACCOUNT, twice))
+    text = _printed(120, lambda console: print_states(console, ACCOUNT, twice))
     row = next(line for line in text.splitlines() if "240.00 EUR" in line)
 
     assert ["rejected", "4", "240.00", "EUR", "click", "id", "not", "readable"] == row.split()[2:]
@@ -83,7 +92,7 @@ def test_where_deliveries_go_is_named_where_there_is_but_one_destination_too():
     group = AgeGroup("sale", "google_ads", "0-7", sent=3, waits=0, withheld=0, expired=0, left=0)
     stand = DeliveryStanding("L-1", "sale", "google_ads", DeliveryState.ACCEPTED, "", NOW, is_correction=False)
     tables = (
-        _printed(120, lambda console: print_standing(console, ACCOUNT, TALLIES)),
+        _printed(120, lambda console: print_states(console, ACCOUNT, TALLIES)),
         _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,)))),
         _printed(
             120, lambda console: print_which(console, ACCOUNT, DeliveryList("maison-test", NOW, "accepted", (stand,)))
@@ -120,7 +129,7 @@ def test_a_leads_id_is_never_broken(width):
 def test_each_reason_is_explained_once():
     """Two conversions held back alike share one explanation."""
     twice = (*TALLIES, replace(TALLIES[0], conversion="visit"))
-    text = _printed(120, lambda console: print_standing(console, ACCOUNT, twice))
+    text = _printed(120, lambda console: print_states(console, ACCOUNT, twice))
 
     assert 1 == text.count("so the ad cannot be found")
 
@@ -176,7 +185,7 @@ def test_a_night_says_that_nothing_checked_its_clock():
     night = Night(RunSummary("maison-test", 1, NOW, pulled=Pulled(pages=1, undated=True)), NOW, ())
     checked = replace(night, summary=replace(night.summary, pulled=Pulled(pages=1)))
 
-    said, other = (dict(told(each))["read"] for each in (night, checked))
+    said, other = (dict(report_lines(each))["read"] for each in (night, checked))
 
     assert "Oplead tells no time" in said
     assert "Oplead tells no time" not in other
@@ -185,7 +194,7 @@ def test_a_night_says_that_nothing_checked_its_clock():
 def test_a_rehearsal_names_each_lead_that_cannot_be_read_once():
     """However often the list showed it; those without an id that look alike are one line, as on record."""
     summary = RunSummary("maison-test", 3, NOW)
-    summary.told.unreadable = 2
+    summary.review.unreadable = 2
     summary.pulled.unreadable = [UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id")] * 2
     night = Night(summary, NOW, (), Mode.REHEARSAL)
     text = _printed(120, lambda console: print_night(console, ACCOUNT, night))
@@ -198,13 +207,13 @@ def test_rejections_that_are_to_be_expected_are_told_apart():
     summary = RunSummary("maison-test", 3, NOW)
     summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "CLICK_NOT_FOUND"] = 3
 
-    assert "3 rejected (to be expected: no such click)" == heard(summary)
+    assert "3 rejected (to be expected: no such click)" == answers_line(summary)
     assert 0 == summary.exit_code
 
     summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "INVALID_GCLID"] = 1
     summary.resolved.unexpected = 1
 
-    assert "4 rejected (3 of them to be expected: no such click)" == heard(summary)
+    assert "4 rejected (3 of them to be expected: no such click)" == answers_line(summary)
     assert 1 == summary.exit_code
 
 
@@ -215,8 +224,8 @@ def test_what_was_in_doubt_and_settled_within_the_run_is_not_told_as_in_doubt():
     settled.delivered.moved["sale", "meta", DeliveryState.ACCEPTED, ""] = 2
     left = replace(settled, in_doubt=1)
 
-    assert "2 accepted, some in doubt for a while, all settled since" == heard(settled)
-    assert "2 accepted, 1 still in doubt" == heard(left)
+    assert "2 accepted, some in doubt for a while, all settled since" == answers_line(settled)
+    assert "2 accepted, 1 still in doubt" == answers_line(left)
 
 
 def test_a_line_of_every_accounts_night_counts_what_came_too_late():
@@ -231,7 +240,7 @@ def test_a_line_of_every_accounts_night_counts_what_came_too_late():
 
     assert ["Sent", "Accepted", "Rejected", "Expired"] == text.splitlines()[2].split()[4:8]
     assert ["27", "25", "1", "1"] == text.splitlines()[4].split()[4:8]
-    assert "25 accepted, 1 rejected (to be expected: no such click), 1 expired" == heard(summary)
+    assert "25 accepted, 1 rejected (to be expected: no such click), 1 expired" == answers_line(summary)
 
 
 def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_columns():
@@ -247,14 +256,14 @@ def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_column
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
     """Counts by place become objects with names."""
     summary = RunSummary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
-    summary.told.labels = summary.unknown_labels
+    summary.review.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", DeliveryState.SUBMITTED, "received"] = 4
     told = json.loads(console.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
 
     assert 1 == told["exit_code"]
     assert [{"label": "nouveau lead", "leads": 2, "with_click_id": 1}] == told["unknown_labels"]
     assert [
-        {"conversion": "sale", "destination": "google_ads", "fate": "submitted", "reason": "received", "count": 4}
+        {"conversion": "sale", "destination": "google_ads", "state": "submitted", "reason": "received", "count": 4}
     ] == told["delivered"]["moved"]
     assert "1234567.50" == told["deliveries"][2]["value"]
 
@@ -327,9 +336,7 @@ def test_times_are_the_accounts_and_amounts_have_their_currency():
 def test_where_deliveries_go_stands_below_what_they_are():
     """One column for both leaves the reasons room; a single row has both in it."""
     several = (*TALLIES[:2], replace(TALLIES[0], destination="meta"))
-    lines = [
-        line.split() for line in _printed(80, lambda console: print_standing(console, ACCOUNT, several)).split("\n")
-    ]
+    lines = [line.split() for line in _printed(80, lambda console: print_states(console, ACCOUNT, several)).split("\n")]
     first = next(index for index, line in enumerate(lines) if line[:2] == ["Vente", "signée"])
     second = next(index for index, line in enumerate(lines) if index > first and line[:2] == ["Vente", "signée"])
 
@@ -341,7 +348,7 @@ def test_where_deliveries_go_stands_below_what_they_are():
     ("conversion", "told"),
     [
         ("sale", "Vente signée"),
-        ("gone", "gone"),
+        ("deleted", "deleted"),
         ("funnel:sale", "sale (funnel)"),
         ("funnel:lead_in", "lead_in (funnel)"),
     ],
@@ -351,8 +358,8 @@ def test_conversions_are_told_by_their_names(conversion, told):
     assert told == ACCOUNT.conversion(conversion)
 
 
-def _verdict(conversion, destination, reason, fate=None):
-    return ConversionReport(conversion, destination, fate, "nothing to send", reason, REASONS[reason])
+def _verdict(conversion, destination, reason, state=None):
+    return ConversionReport(conversion, destination, state, "nothing to send", reason, REASONS[reason])
 
 
 def test_conversions_that_are_none_for_one_reason_are_explained_once():
@@ -365,7 +372,7 @@ def test_conversions_that_are_none_for_one_reason_are_explained_once():
         label=None,
         seen_at=NOW,
         missing_since=None,
-        gone_at=None,
+        deleted_at=None,
         merged_into=None,
         ad_user_data="granted",
         ad_personalization="granted",

@@ -41,7 +41,7 @@ def _rows(text):
 
 
 @pytest.mark.parametrize(
-    ("fate", "code", "said"),
+    ("state", "code", "said"),
     [
         (DeliveryState.ACCEPTED, "VALIDATED", "valid, says the platform"),
         (DeliveryState.ACCEPTED, "CHECKED_LOCALLY", "valid, checked on this machine only"),
@@ -50,9 +50,9 @@ def _rows(text):
         (DeliveryState.IN_DOUBT, "timeout", "in doubt: timeout"),
     ],
 )
-def test_each_verdict_says_whose_it_is_and_no_word_means_counted(fate, code, said):
+def test_each_verdict_says_whose_it_is_and_no_word_means_counted(state, code, said):
     """A machine's check is never told as the platform's, nor a check as an acceptance."""
-    text = _verdicts({("sale", "google_ads", fate, code): 4})
+    text = _verdicts({("sale", "google_ads", state, code): 4})
 
     assert f"Vente signée google_ads 4 {said}" in _rows(text)
     assert "accepted" not in text
@@ -99,7 +99,7 @@ def test_a_tried_night_names_the_leads_it_could_not_read(mode):
     summary = _summary({})
     summary.pulled.unreadable = [UnreadableLead(f"L-{number}", "no time") for number in range(12)]
     summary.pulled.unreadable[3] = UnreadableLead(None, "no id")
-    summary.told.unreadable = 12
+    summary.review.unreadable = 12
     text = _printed(lambda console: print_night(console, ACCOUNT, Night(summary, NOW, (), mode)))
 
     assert 1 == summary.exit_code

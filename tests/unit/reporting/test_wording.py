@@ -7,12 +7,12 @@ import pytest
 
 import jobs
 from jobs.ledger.outbox import HELD, MAY_COUNT_TWICE
-from jobs.ledger.outbox_queries import TOLD_BY_OTHERS
-from jobs.reporting.wording import FATES, REASONS, words_for
+from jobs.ledger.outbox_queries import SENT_ELSEWHERE
+from jobs.reporting.wording import REASONS, STATES, words_for
 from jobs.rules.adjustment import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, UNDONE
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import ANOTHER_PLATFORM
-from jobs.rules.model import LEAD_GONE
+from jobs.rules.model import LEAD_DELETED
 
 ROOT = Path(jobs.__file__).parent
 SOURCES = (*sorted((ROOT / "rules").glob("*.py")), ROOT / "plan" / "planner.py")
@@ -20,7 +20,7 @@ GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Withhold", "Expire", "Wa
 """Calls whose first argument is a reason."""
 GIVEN_BACK = {"_before_start", "_unrecognised"}
 """Functions that return reasons."""
-ALSO = {"due", "told_elsewhere", "consent withdrawn", "not_configured", "to_be_read_again"}
+ALSO = {"due", "sent_elsewhere", "consent withdrawn", "not_configured", "to_be_read_again"}
 """Causes that `jobs/plan/planner.py` makes up itself."""
 
 
@@ -46,7 +46,7 @@ def test_every_reason_has_words_and_every_word_a_reason():
     undone = {MAY_COME_BACK, UNDONE}
     of_corrections = {NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE}
 
-    of_deliveries = {HELD, LEAD_GONE, TOLD_BY_OTHERS, MAY_COUNT_TWICE, ANOTHER_PLATFORM}
+    of_deliveries = {HELD, LEAD_DELETED, SENT_ELSEWHERE, MAY_COUNT_TWICE, ANOTHER_PLATFORM}
 
     assert _given() | ALSO | of_deliveries | undone | of_corrections == set(REASONS)
 
@@ -58,14 +58,14 @@ def test_reasons_made_up_by_the_plan_are_still_there():
     assert set() == ALSO - texts
 
 
-@pytest.mark.parametrize("fate", list(DeliveryState))
-def test_every_fate_has_words(fate):
-    """No fate is shown by its code."""
-    assert FATES[fate].short
-    assert FATES[fate].means
+@pytest.mark.parametrize("state", list(DeliveryState))
+def test_every_fate_has_words(state):
+    """No state is shown by its code."""
+    assert STATES[state].short
+    assert STATES[state].means
 
 
-@pytest.mark.parametrize("words", [*REASONS.values(), *FATES.values()], ids=lambda words: words.short)
+@pytest.mark.parametrize("words", [*REASONS.values(), *STATES.values()], ids=lambda words: words.short)
 def test_words_are_sentences_for_people(words):
     """A meaning is a sentence, and a short form fits a table's cell."""
     assert words.means.endswith(".")

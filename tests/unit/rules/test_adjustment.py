@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import AdjustmentKind, ClickIdKind, Correction
-from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_anew, wanted
+from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_anew, wanted_adjustment
 from jobs.rules.model import ConsentAnswer, Origin, StatusEntered, Undo, UnreadableAmount
 from tests.builders import CREATED, TARGET, WON, facts, from_field, reported, route
 from tests.fakes import LIMITS, NIGHT
@@ -37,7 +37,7 @@ def asked(lead, holds=None, *, now=LATE, renamed=(), corrects=CORRECTS, **over):
     """The correction that is wanted on a route bent by keyword."""
     bent = {"undo": UNDO, "fixed_value": Decimal(1000)} | over
     way = route(limits=replace(LIMITS, corrects=corrects), **bent)
-    return wanted(way, lead, holds or told(), renamed=dict(renamed), now=now)
+    return wanted_adjustment(way, lead, holds or told(), renamed=dict(renamed), now=now)
 
 
 # ── taken back ───────────────────────────────────────────────────────────────────────────────────
@@ -53,7 +53,7 @@ def test_a_lost_sale_is_retracted_where_that_can_be():
         found.value,
         found.at,
         found.until,
-        found.hopeless,
+        found.ruled_out_by,
     )
 
 
@@ -80,7 +80,7 @@ def test_it_may_still_come_back_before():
 
 def test_a_platform_without_corrections_says_so():
     """It is on record that nothing can be taken back there."""
-    assert "not_undoable" == asked(story(reported("perdu", LOST)), corrects={}).hopeless
+    assert "not_undoable" == asked(story(reported("perdu", LOST)), corrects={}).ruled_out_by
 
 
 def test_a_click_that_a_way_cannot_correct_by_cannot_be_taken_back_there():
@@ -88,16 +88,16 @@ def test_a_click_that_a_way_cannot_correct_by_cannot_be_taken_back_there():
     corrects = CORRECTS | {"google_ads_api": replace(IN_PLACE, except_by=frozenset({ClickIdKind.WBRAID}))}
     lost = story(reported("perdu", LOST))
 
-    assert "not_undoable" == asked(lost, told(click=ClickIdKind.WBRAID), corrects=corrects).hopeless
-    assert asked(lost, told(click=ClickIdKind.GCLID), corrects=corrects).hopeless is None
+    assert "not_undoable" == asked(lost, told(click=ClickIdKind.WBRAID), corrects=corrects).ruled_out_by
+    assert asked(lost, told(click=ClickIdKind.GCLID), corrects=corrects).ruled_out_by is None
 
 
 @pytest.mark.parametrize(
-    ("after", "hopeless"), [(54 * DAY, None), (54 * DAY + timedelta(seconds=1), "too_late_to_correct")]
+    ("after", "ruled_out_by"), [(54 * DAY, None), (54 * DAY + timedelta(seconds=1), "too_late_to_correct")]
 )
-def test_it_ends_54_days_after_the_conversion(after, hopeless):
+def test_it_ends_54_days_after_the_conversion(after, ruled_out_by):
     """Google corrects no older conversion."""
-    assert hopeless == asked(story(reported("perdu", LOST)), now=WON + after).hopeless
+    assert ruled_out_by == asked(story(reported("perdu", LOST)), now=WON + after).ruled_out_by
 
 
 STANDS = {
@@ -179,7 +179,7 @@ def test_an_amount_is_told_again_where_it_moved_by_more_than_five_percent(amount
     assert found is None or found.cause is AdjustmentCause.VALUE_CHANGED
 
 
-@pytest.mark.parametrize("amounts", [{}, {"amount": UnreadableAmount("text")}], ids=["gone", "unreadable"])
+@pytest.mark.parametrize("amounts", [{}, {"amount": UnreadableAmount("text")}], ids=["deleted", "unreadable"])
 def test_an_amount_nobody_can_read_changes_nothing(amounts):
     """It was told as it was read before."""
     assert asked(replace(story(), amounts=amounts), **FIELD) is None

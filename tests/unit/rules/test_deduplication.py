@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
-from jobs.rules.deduplication import marks
+from jobs.rules.deduplication import dedup_keys
 from jobs.rules.extraction import erased
 from jobs.rules.model import DedupRule, DedupScope
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
@@ -28,15 +28,17 @@ def test_a_click_is_known_by_every_id_the_route_could_go_out_with():
         )
     )
 
-    assert marks(route(once=PER_CLICK), facts(click_ids=(taken,)), WON) == marks(route(once=PER_CLICK), lead, WON)
-    assert 1 == len(marks(route(once=PER_CLICK), lead, WON))
+    assert dedup_keys(route(once=PER_CLICK), facts(click_ids=(taken,)), WON) == dedup_keys(
+        route(once=PER_CLICK), lead, WON
+    )
+    assert 1 == len(dedup_keys(route(once=PER_CLICK), lead, WON))
 
 
 def test_one_value_of_two_kinds_is_two_clicks():
     """A gclid and a wbraid are never one."""
     kinds = (ClickIdKind.GCLID, ClickIdKind.WBRAID)
 
-    assert 2 == len(marks(route(once=PER_CLICK), facts(click_ids=[click("x", kind=kind) for kind in kinds]), WON))
+    assert 2 == len(dedup_keys(route(once=PER_CLICK), facts(click_ids=[click("x", kind=kind) for kind in kinds]), WON))
 
 
 def test_all_forms_of_one_click_are_one():
@@ -44,7 +46,7 @@ def test_all_forms_of_one_click_are_one():
     forms = frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID})
     limits = replace(LIMITS, click_ids=(ClickIdKind.FBC, ClickIdKind.FBCLID), interchangeable=forms)
     by_form = [
-        marks(route(once=PER_CLICK, limits=limits), facts(click_ids=(click(value, kind=kind),)), WON)
+        dedup_keys(route(once=PER_CLICK, limits=limits), facts(click_ids=(click(value, kind=kind),)), WON)
         for value, kind in (("IwAR2x", ClickIdKind.FBCLID), ("fb.1.1789000000123.IwAR2x", ClickIdKind.FBC))
     ]
 
@@ -57,18 +59,18 @@ def test_a_person_is_known_by_e_mail_and_phone_alone():
     kinds = (IdentifierKind.EMAIL, IdentifierKind.PHONE, IdentifierKind.LAST_NAME, IdentifierKind.POSTCODE)
     identifiers = {GOOGLE: tuple(Identifier(kind, sha(kind)) for kind in kinds), "meta": (Identifier(kinds[0], "a"),)}
 
-    assert 2 == len(marks(route(once=PER_PERSON), facts(identifiers=identifiers), WON))
-    assert frozenset() == marks(route(once=PER_PERSON), facts(), WON)
+    assert 2 == len(dedup_keys(route(once=PER_PERSON), facts(identifiers=identifiers), WON))
+    assert frozenset() == dedup_keys(route(once=PER_PERSON), facts(), WON)
 
 
 def test_a_mark_tells_no_value():
     """It is a hash over the hash."""
     identifiers = {GOOGLE: (Identifier(IdentifierKind.EMAIL, sha("jeanne@example.org")),)}
-    (mark,) = marks(route(once=PER_PERSON), facts(identifiers=identifiers), WON)
+    (mark,) = dedup_keys(route(once=PER_PERSON), facts(identifiers=identifiers), WON)
 
     assert mark == sha(f"email:{sha('jeanne@example.org')}")
 
 
 def test_a_route_that_counts_every_lead_marks_nothing():
     """The default."""
-    assert frozenset() == marks(route(), facts(), WON)
+    assert frozenset() == dedup_keys(route(), facts(), WON)

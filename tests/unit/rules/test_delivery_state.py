@@ -1,4 +1,4 @@
-"""The table of fates, move by move, and where each answer leaves a delivery."""
+"""The table of states, move by move, and where each answer leaves a delivery."""
 
 import itertools
 
@@ -55,10 +55,10 @@ def test_every_move(current, to):
     assert (to in LEGAL[current]) == goes(DeliveryState(current), DeliveryState(to))
 
 
-@pytest.mark.parametrize("fate", list(DeliveryState))
-def test_how_a_delivery_begins(fate):
+@pytest.mark.parametrize("state", list(DeliveryState))
+def test_how_a_delivery_begins(state):
     """Never as something already sent."""
-    assert (fate in {"skipped", "pending", "withheld", "expired", "cancelled"}) == goes(None, fate)
+    assert (state in {"skipped", "pending", "withheld", "expired", "cancelled"}) == goes(None, state)
 
 
 def test_an_illegal_move_names_both_ends():
@@ -71,11 +71,11 @@ def test_an_illegal_move_names_both_ends():
 
 def test_what_is_final_stays():
     """Nothing leads out of it."""
-    assert {"accepted", "expired", "unconfirmed"} == {fate for fate in DeliveryState if not MOVES[fate]}
+    assert {"accepted", "expired", "unconfirmed"} == {state for state in DeliveryState if not MOVES[state]}
 
 
 def test_frozen_fates_are_those_in_which_a_platform_may_hold_the_bytes():
-    """And open ones follow the lead; no fate is both, none begins frozen."""
+    """And open ones follow the lead; no state is both, none begins frozen."""
     assert {"in_flight", "submitted", "in_doubt"} == FROZEN
     assert {"pending", "withheld"} == OPEN
     assert frozenset() == FROZEN & (OPEN | ENTRY)
@@ -91,11 +91,11 @@ def test_every_fate_that_is_not_final_can_still_end():
         DeliveryState.CANCELLED,
         DeliveryState.SKIPPED,
     }
-    reached = {fate: set(MOVES[fate]) for fate in DeliveryState}
+    reached = {state: set(MOVES[state]) for state in DeliveryState}
     for _ in DeliveryState:
-        reached = {fate: moves | {far for near in moves for far in reached[near]} for fate, moves in reached.items()}
+        reached = {state: moves | {far for near in moves for far in reached[near]} for state, moves in reached.items()}
 
-    assert all(fate in ends or reached[fate] & ends for fate in DeliveryState)
+    assert all(state in ends or reached[state] & ends for state in DeliveryState)
 
 
 # One row per class; columns: (at once, first try), (at once, after a lost answer), (later, first), (later, after one).

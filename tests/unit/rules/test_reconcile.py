@@ -85,36 +85,36 @@ TABLE = {
     DeliveryState.EXPIRED: ALONE,
     DeliveryState.UNCONFIRMED: ALONE,
 }
-CELLS = [(fate, name) for fate in TABLE for name in DECISIONS]
+CELLS = [(state, name) for state in TABLE for name in DECISIONS]
 
 
 def test_the_table_below_forgets_no_fate():
-    """A new fate asks for a new row."""
+    """A new state asks for a new row."""
     assert {None, *DeliveryState} == set(TABLE)
 
 
-@pytest.mark.parametrize(("fate", "name"), CELLS)
-def test_what_each_decision_does_to_each_fate(fate, name):
+@pytest.mark.parametrize(("state", "name"), CELLS)
+def test_what_each_decision_does_to_each_fate(state, name):
     """Written out by hand, cell by cell."""
-    standing = None if fate is None else DeliveryStatus(fate, withdrawn=name == "refused")
+    standing = None if state is None else DeliveryStatus(state, withdrawn=name == "refused")
 
-    assert TABLE[fate][name] == reconcile(standing, DECISIONS[name])
+    assert TABLE[state][name] == reconcile(standing, DECISIONS[name])
 
 
-@pytest.mark.parametrize(("fate", "name"), CELLS)
-def test_every_decision_is_a_move_the_ledger_takes(fate, name):
+@pytest.mark.parametrize(("state", "name"), CELLS)
+def test_every_decision_is_a_move_the_ledger_takes(state, name):
     """Or leaves the delivery where it is."""
-    to = reconcile(None if fate is None else DeliveryStatus(fate, withdrawn=name == "refused"), DECISIONS[name])
-    allowed = ENTRY if fate is None else {fate, *MOVES[fate]}
+    to = reconcile(None if state is None else DeliveryStatus(state, withdrawn=name == "refused"), DECISIONS[name])
+    allowed = ENTRY if state is None else {state, *MOVES[state]}
 
     assert to is None or to in allowed
 
 
-@pytest.mark.parametrize("fate", [DeliveryState.PENDING, DeliveryState.WITHHELD])
-def test_what_is_another_platforms_is_not_told_as_too_late(fate):
+@pytest.mark.parametrize("state", [DeliveryState.PENDING, DeliveryState.WITHHELD])
+def test_what_is_another_platforms_is_not_told_as_too_late(state):
     """It never was this one's; and what a human says the platform has by other means stays so."""
-    assert DeliveryState.SKIPPED == reconcile(DeliveryStatus(fate, closed=True), DECISIONS["another's"])
-    assert None is reconcile(DeliveryStatus(DeliveryState.SKIPPED, told_by_others=True), DECISIONS["another's"])
+    assert DeliveryState.SKIPPED == reconcile(DeliveryStatus(state, closed=True), DECISIONS["another's"])
+    assert None is reconcile(DeliveryStatus(DeliveryState.SKIPPED, sent_elsewhere=True), DECISIONS["another's"])
 
 
 @pytest.mark.parametrize("kind", list(OutcomeClass))

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.settings import Invalid
-from jobs.settings.partial import sketch, sketch_of
+from jobs.settings.partial import partial_settings_of, sketch
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_what_looking_needs_must_be_right(read, text, path):
 )
 def test_an_address_as_it_is_documented_is_taken_apart(address, base_url, prefix):
     """Of a page of documentation, of the list or of the whole: the host is one thing, the start of the path another."""
-    oplead = sketch_of(address, "tok-0123456789", "${OPLEAD_TOKEN}").look.oplead
+    oplead = partial_settings_of(address, "tok-0123456789", "${OPLEAD_TOKEN}").look.oplead
 
     assert (base_url, prefix) == (str(oplead.base_url), oplead.path_prefix)
 
@@ -85,7 +85,8 @@ def test_an_address_as_it_is_documented_is_taken_apart(address, base_url, prefix
 def test_the_start_of_the_path_can_be_said():
     """Then an address keeps its own path, but for that of a documented page."""
     said = [
-        sketch_of(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").look.oplead for path in PATHS
+        partial_settings_of(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").look.oplead
+        for path in PATHS
     ]
 
     expected = [("https://h.example/crm", "/v3"), ("https://h.example/", "/v3")]
@@ -98,16 +99,16 @@ PATHS = ("/crm", "/docs/index.html")
 def test_a_start_of_the_path_that_is_none_is_refused():
     """With what to write."""
     with pytest.raises(ValueError, match=r"oplead\.path_prefix: write the start of the path, as /v1"):
-        sketch_of(None, "tok-0123456789", "", path_prefix="v3")
+        partial_settings_of(None, "tok-0123456789", "", path_prefix="v3")
 
 
 def test_an_address_is_refused_as_in_a_file():
     """Plain http is for this machine only."""
     with pytest.raises(ValueError, match="plain http"):
-        sketch_of("http://example.org", "t", "${OPLEAD_TOKEN}")
+        partial_settings_of("http://example.org", "t", "${OPLEAD_TOKEN}")
 
 
 def test_a_clock_is_refused_as_in_a_file():
     """A sandbox's rules over nothing real."""
     with pytest.raises(ValueError, match=r"clock: .*not on this machine: oplead\.base_url"):
-        sketch_of(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")
+        partial_settings_of(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")

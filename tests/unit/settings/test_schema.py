@@ -54,7 +54,7 @@ def test_editors_refuse_unknown_keys_too():
 def test_editors_take_one_destination_or_a_list():
     """The schema allows what the loader allows: ids as numbers, one thing instead of a list."""
     schema = json.loads(schema_text())
-    destination = schema["$defs"]["GoogleAds"]["properties"]
+    destination = schema["$defs"]["GoogleAdsSettings"]["properties"]
 
-    assert {"$ref": "#/$defs/GoogleAds"} in schema["properties"]["google_ads"]["anyOf"]
+    assert {"$ref": "#/$defs/GoogleAdsSettings"} in schema["properties"]["google_ads"]["anyOf"]
     assert [{"type": "string"}, {"type": "integer"}] == destination["customer_id"]["anyOf"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings.unmatched import SeenInLeads, unmet
+from jobs.settings.unmatched import SeenInLeads, unmatched
 
 FILE = """\
 stages:
@@ -36,7 +36,7 @@ def told(tmp_path):
         file = tmp_path / "pipeline.yaml"
         file.write_text(text, encoding="utf-8")
         seen = SeenInLeads(leads, list(have), labels, lambda path: FOUND.get(path, 0))
-        return [(one.problem.line, one.problem.message, one.stops) for one in unmet(file, seen)]
+        return [(one.problem.line, one.problem.message, one.stops) for one in unmatched(file, seen)]
 
     return read
 
@@ -49,7 +49,7 @@ def advised(tmp_path):
         file = tmp_path / "pipeline.yaml"
         file.write_text(text, encoding="utf-8")
         seen = SeenInLeads(30, list(HAVE), ("Gagné", "Nouveau"), lambda path: FOUND.get(path, 0))
-        return [(one.problem.message, one.stops, one.advice) for one in unmet(file, seen)]
+        return [(one.problem.message, one.stops, one.advice) for one in unmatched(file, seen)]
 
     return read
 

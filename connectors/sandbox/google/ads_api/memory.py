@@ -227,7 +227,7 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "adjustments_unknown": ("never", "unreadable", "internal"),
     "cross_api_adjustments": (True, False),
 }
-"""Settings of the account, and what could change a fate and is not certain: the positions, default first."""
+"""Settings of the account, and what could change a state and is not certain: the positions, default first."""
 REFUSALS_KEPT = 1_000
 _LISTS = ("conversions", "conversion_adjustments")
 

@@ -127,7 +127,7 @@ class DestinationOutcome:
         return "FAILED" if failures == self.records else "PARTIAL_SUCCESS"
 
 
-def told(
+def described(
     destination: IngestDestination,
     outcome: DestinationOutcome | None,
     *,

@@ -22,7 +22,7 @@ from connectors.sandbox.google.data_manager.checks import (
     row_violations,
     unreadable,
 )
-from connectors.sandbox.google.data_manager.requests import Store, ruling, told
+from connectors.sandbox.google.data_manager.requests import Store, described, ruling
 from connectors.sandbox.google.data_manager.wire import Ingest, UnreadableIngestError, parse
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
@@ -59,7 +59,7 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "failed_word": ("FAILED", "FAILURE"),
     "records_counted": ("all", "one less"),
 }
-"""What could change a fate and is not certain: the positions, default first; any number of minutes fits."""
+"""What could change a state and is not certain: the positions, default first; any number of minutes fits."""
 _PROBLEM = "There was a problem with the request."
 _SYSTEM_PARAMETERS = frozenset({"$alt", "alt", "$prettyPrint", "prettyPrint"})
 _REQUEST_ID = frozenset({"requestId", "request_id"})
@@ -248,7 +248,7 @@ class DataManager:
         indices = self.switches["record_indices"]
         outcomes = taken.outcomes or (None,) * len(taken.destinations)
         entries = [
-            told(
+            described(
                 destination,
                 outcome,
                 indices=indices,
