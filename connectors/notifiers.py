@@ -34,11 +34,11 @@ class AppriseNotifier:
             return False
 
     def _tell(self, title: str, text: str) -> bool:
-        from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415
-
         service = _service(self._url)
         if service is None:
             return False
+        from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415
+
         apprise = Apprise(asset=service.asset)
         return apprise.add(service) and bool(
             apprise.notify(title=title, body=text, notify_type=NotifyType.WARNING, body_format=NotifyFormat.TEXT)
@@ -46,11 +46,11 @@ class AppriseNotifier:
 
 
 def _service(url: str) -> "NotifyBase | None":
+    # What it logs names addresses, and at DEBUG holds bodies; it logs as soon as it is loaded.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     # Loaded only where somebody is to be told: it brings a hundred services with it.
     from apprise import Apprise, AppriseAsset, PersistentStoreMode  # noqa: PLC0415
 
-    # What it logs names addresses, and at DEBUG holds bodies; whether a message arrived is told by us.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     asset = AppriseAsset(
         async_mode=False,
         # No limit of its own: it would leave a thread behind that the process waits for at its end.
