@@ -63,7 +63,7 @@ SECRETS = {
 
 
 BUG = f"""
-from jobs import plan
+from jobs.plan import planner as plan
 
 def broken(*_, **__):
     raise ValueError({PERSON!r})

@@ -105,13 +105,13 @@ class Account:
 
 
 @pytest.fixture(scope="session")
-def state(tmp_path_factory):
+def reused_state(tmp_path_factory):
     """One state for all."""
     return ReusedState(tmp_path_factory.mktemp("jobs"))
 
 
 @pytest.fixture
-def account(state):
+def account(reused_state):
     """An account whose one conversion is a sale, sent by click id; nothing has happened yet."""
-    state.clear()
-    return Account(state)
+    reused_state.clear()
+    return Account(reused_state)

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.meta.sink import META, MetaSink
+from connectors.meta.limits import META
+from connectors.meta.sink import MetaSink
 from connectors.records import Answered, Forgotten, Lost, NotSent, Outcome, OutcomeClass, Refused
 
 

@@ -393,7 +393,7 @@ def test_far_more_corrections_than_usual_wait_for_a_human(sold):
 
     assert {"google_ads corrections"} == set(summary.held)
     assert [] == account.sink.corrections
-    assert {("pending", "surge")} == {(row.state, row.reason) for row in account.rows(Adjustment)}
+    assert {("pending", "excess_volume")} == {(row.state, row.reason) for row in account.rows(Adjustment)}
 
 
 def test_hashes_stay_while_a_correction_needs_them_and_no_longer(sold):
@@ -525,7 +525,9 @@ def test_what_was_tried_before_goes_out_beside_a_surge(sold):
     assert {("L-1", "accepted", None)} == {
         (row.lead, row.state, row.reason) for row in account.rows(Adjustment) if row.lead == "L-1"
     }
-    assert {("pending", "surge")} == {(row.state, row.reason) for row in account.rows(Adjustment) if row.lead != "L-1"}
+    assert {("pending", "excess_volume")} == {
+        (row.state, row.reason) for row in account.rows(Adjustment) if row.lead != "L-1"
+    }
 
 
 def test_what_is_put_off_night_by_night_was_sent_once(sold):

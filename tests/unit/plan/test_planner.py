@@ -269,7 +269,7 @@ def test_what_a_surge_held_until_it_was_too_late_says_so(account):
     account.prepare()
     (row,) = account.rows()
 
-    assert ("expired", "window_closed", "surge") == (row.state, row.reason, row.held_for)
+    assert ("expired", "window_closed", "excess_volume") == (row.state, row.reason, row.held_for)
 
 
 def test_consent_withdrawn_cancels_what_is_pending(account):

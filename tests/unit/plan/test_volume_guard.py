@@ -40,7 +40,7 @@ def test_what_is_held_stays_pending_and_says_so(account):
     account.put(*many(51))
     night(account)
 
-    assert ({"pending"}, {"surge"}) == (set(account.states.values()), set(account.reasons.values()))
+    assert ({"pending"}, {"excess_volume"}) == (set(account.states.values()), set(account.reasons.values()))
 
 
 def test_an_agreement_releases_it_for_one_run(account):
