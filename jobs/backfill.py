@@ -14,7 +14,7 @@ from jobs.ledger.outbox_queries import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, LeadRow
-from jobs.nightly import Deps, NightStep, RunSummary, Watch, count_states
+from jobs.nightly import Deps, NightStep, Watch, count_states
 from jobs.plan.planner import erase_idle, plan
 from jobs.pull.ingest import Ingest
 from jobs.pull.range_read import ReadRange, read_range
@@ -22,6 +22,7 @@ from jobs.pull.sync import confirmed
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
 from jobs.rules.model import LeadFacts, Origin, Route
 from jobs.rules.stage_entry import assumed_time
+from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
 EARLIER = timedelta(days=90)

@@ -1,9 +1,8 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -13,27 +12,25 @@ from connectors.errors import Misconfigured, Transient
 from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
-from jobs.alerts.review import Review, review, unknown_labels
+from jobs.alerts.review import review, unknown_labels
 from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
-from jobs.deliver.receipt import Delivered
-from jobs.deliver.resolve import Resolved, recover, resolve
+from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger import outbox, outbox_queries, requests, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import Planned, adopt_settings, erase_idle, plan
-from jobs.plan.volume_guard import ExcessVolume, hold_excess_volume
+from jobs.plan.planner import adopt_settings, erase_idle, plan
+from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.ingest import Ingest
-from jobs.pull.sync import Pulled, SyncMode, SyncWindow, confirmed, expect_plausible, pull
+from jobs.pull.sync import SyncMode, SyncWindow, confirmed, expect_plausible, pull
 from jobs.rules.adjustment import adjustments_of
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
-NAMED = 5
-"""How many leads a sentence names."""
 ASK_AGAIN_AFTER = timedelta(minutes=5)
 """A platform that has not finished is left alone this long."""
 
@@ -53,20 +50,6 @@ Watch = Callable[[NightStep], AbstractContextManager[object]]
 """Called at the start of each step, so that a terminal can show what goes on."""
 
 
-_ASKED = (
-    "`in_doubt: ask` leaves it to you. To send them again, which may count twice, write `in_doubt: resend` within "
-    "48 h; else they become unconfirmed"
-)
-_PUT_OFF = "they go out while they are still in time; `explain` says what it answers"
-
-
-def _whose(leads_concerned: Iterable[str]) -> str:
-    """The first few leads of a sentence, in brackets; nothing where there are none."""
-    named = list(dict.fromkeys(leads_concerned))
-    more = ", …" if len(named) > NAMED else ""
-    return f" (lead {', '.join(named[:NAMED])}{more})" if named else ""
-
-
 def _unwatched(_: NightStep) -> AbstractContextManager[object]:
     return nullcontext()
 
@@ -84,97 +67,6 @@ class Deps:
     """Whether a human agreed that more goes out tonight than usual."""
     cancel_token: CancelToken = go_on
     """Asked before each request and each intent, so that a night may be ended between two."""
-
-
-@dataclass(slots=True)
-class RunSummary:
-    """What a night did, in numbers, and what a human is needed for."""
-
-    account: str
-    run: int
-    started_at: datetime
-    recovered: int = 0
-    pulled: Pulled = field(default_factory=Pulled)
-    planned: Planned = field(default_factory=Planned)
-    delivered: Delivered = field(default_factory=Delivered)
-    corrected: Delivered = field(default_factory=Delivered)
-    """What sending corrections changed."""
-    resolved: Resolved = field(default_factory=Resolved)
-    review: Review = field(default_factory=Review)
-    """What could not be made sense of, new tonight or not."""
-    held: dict[DestinationId, ExcessVolume] = field(default_factory=dict)
-    """Destinations to which nothing new goes until a human agrees."""
-    source_stopped: str | None = None
-    unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
-    """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
-    in_doubt: int = 0
-    waiting_for_a_human: int = 0
-    """How many of those are not sent again until someone decides it (`in_doubt: ask`)."""
-    unconfirmed: int = 0
-    """Deliveries given up tonight."""
-    rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """Lead, conversion, destination and the platform's code of each rejection nobody expected.
-
-    Those of corrections stand under the destination's `corrections_of`.
-    """
-    put_off: list[str] = field(default_factory=list)
-    """The lead of each delivery that its platform put off tonight, and in a run before."""
-    only_outcomes: bool = False
-    """Whether no lead was read: outcomes were asked for, and what had come due was sent."""
-    only_validated: bool = False
-    """Whether platforms were only asked, so that nothing is kept of what they said."""
-    not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, state, and what stopped: what was due for a check and had none."""
-    standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, state, reason: where everything stands after the night."""
-
-    @property
-    def stopped(self) -> dict[str, str]:
-        """Destinations, or actions of one, that wait for a human, and why."""
-        return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
-
-    @property
-    def rejections(self) -> list[str]:
-        """What was rejected though nobody expected it, in a sentence that names some leads."""
-        unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
-        if not unexpected:
-            return []
-        whose = _whose(lead for lead, *_ in self.rejected)
-        if self.only_validated:
-            return [f"{unexpected} would be rejected{whose}"]
-        return [f"{unexpected} rejected{whose}: `explain` says why"]
-
-    @property
-    def excess_volumes(self) -> list[str]:
-        """What is held as far more than usual, a sentence for each destination."""
-        return [f"{destination}: {surge.sentence}" for destination, surge in self.held.items()]
-
-    @property
-    def attention(self) -> list[str]:
-        """What a human should look at, a sentence each."""
-        told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
-        asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        doubts = [
-            sentence
-            for count, sentence in (
-                (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                (doubtful, f"{doubtful} in doubt: an answer was lost; the next night sends the same bytes again"),
-                (
-                    len(self.put_off),
-                    f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}",
-                ),
-                (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
-            )
-            if count
-        ]
-        return [*self.rejections, *self.excess_volumes, *doubts, *self.pulled.attention, *self.review.attention]
-
-    @property
-    def exit_code(self) -> int:
-        """0 done; 1 done, and a human is needed; 3 the source or a destination stopped."""
-        if self.source_stopped or self.stopped:
-            return 3
-        return 1 if self.attention else 0
 
 
 def run_night(

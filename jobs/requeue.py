@@ -12,11 +12,12 @@ from jobs.ledger.outbox import Sent, number
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
-from jobs.nightly import Deps, RunSummary
+from jobs.nightly import Deps
 from jobs.plan.planner import plan
 from jobs.pull.detail_fetch import DetailFetch
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import confirmed
+from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
 MOST = 1000

@@ -91,7 +91,7 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 
 def rules_alone(settings: Settings) -> Rulebook:
     """The settings compiled without any door to the outside: no key is read, no vendor library loaded."""
-    from connectors.google_ads import sink as google_limits  # noqa: PLC0415
+    from connectors.google_ads import limits as google_limits  # noqa: PLC0415
     from connectors.meta import limits as meta_limits  # noqa: PLC0415
 
     by_transport = {"data_manager": google_limits.DATA_MANAGER, "google_ads_api": google_limits.ADS_API}

@@ -1,8 +1,7 @@
 """Google Ads as a `ConversionSink`, by either transport, with the limits of both."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol, assert_never
@@ -11,11 +10,7 @@ from connectors.http import CancelToken
 from connectors.ports import Adjusts, ConversionSink
 from connectors.records import (
     Adjustment,
-    AdjustmentKind,
-    ApiVersion,
-    ClickIdKind,
     Contact,
-    Correction,
     EncodedEvent,
     Event,
     Identifier,
@@ -132,69 +127,3 @@ def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelT
                 cancel_token=cancel_token,
             )
     assert_never(transport)
-
-
-_CLICK_IDS = (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID)
-_ADJUSTABLE = timedelta(days=54)
-"""CONVERSION_EXPIRED's text: "more than 54 days ago"; the Data Manager API names no end of its own."""
-
-CORRECTIONS = {
-    # It has no retraction: https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
-    "data_manager": Correction(
-        kinds=frozenset({AdjustmentKind.RESTATEMENT}),
-        within=_ADJUSTABLE,
-        batch=2000,
-        by_resending=True,
-    ),
-    # "work with GCLIDs and GBRAIDs, but don't work with WBRAIDs":
-    # https://developers.google.com/google-ads/api/docs/conversions/upload-adjustments
-    "google_ads_api": Correction(
-        kinds=frozenset(AdjustmentKind),
-        within=_ADJUSTABLE,
-        batch=2000,
-        by_resending=False,
-        except_by=frozenset({ClickIdKind.WBRAID}),
-    ),
-}
-"""What can be corrected at a customer, by either interface and whichever is the present one."""
-
-DATA_MANAGER = Limits(
-    # https://developers.google.com/data-manager/api/devguides/limits
-    batch=2000,
-    click_ids=_CLICK_IDS,
-    contact_beside=frozenset(_CLICK_IDS),
-    # "less than 6 hours ago. Retry after 6 hours": the Google Ads API's text of TOO_RECENT_EVENT
-    opens_after_click=timedelta(hours=6),
-    # https://support.google.com/google-ads/answer/10029210: 90 days by click id, 63 by contact data
-    click_window=timedelta(days=90),
-    contact_window=timedelta(days=63),
-    needs_personalization=False,
-    # https://developers.google.com/data-manager/api/devguides/diagnostics
-    resolve_after=timedelta(minutes=30),
-    corrects=CORRECTIONS,
-)
-"""The Data Manager API's; no end of its v1 is announced."""
-
-_SUNSETS = "https://developers.google.com/google-ads/api/docs/sunset-dates"
-
-ADS_API_VERSIONS = {
-    # The page names a month; a version may be refused from its first day on.
-    "v23": ApiVersion("Google Ads API v23", date(2027, 2, 1), _SUNSETS),
-    "v24": ApiVersion("Google Ads API v24", date(2027, 5, 1), _SUNSETS),
-    "v25": ApiVersion("Google Ads API v25", date(2027, 8, 1), _SUNSETS),
-    "v26": ApiVersion("Google Ads API v26", date(2027, 11, 1), _SUNSETS),
-}
-"""The versions in the pinned library."""
-
-ADS_API = replace(
-    DATA_MANAGER,
-    # Integrators saw gbraid and wbraid refused beside contact data:
-    # https://github.com/segmentio/action-destinations/pull/2365
-    contact_beside=frozenset({ClickIdKind.GCLID}),
-    resolve_after=timedelta(0),
-    version=ADS_API_VERSIONS["v26"],
-)
-"""The Google Ads API's `UploadClickConversions`: 2,000 conversions a request, and its answer tells every outcome.
-
-https://developers.google.com/google-ads/api/docs/conversions/upload-offline
-"""

@@ -17,6 +17,7 @@ import httpx
 from connectors.errors import Misconfigured, Transient
 from connectors.http import CancelToken
 from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
+from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, write_moment
 from connectors.oplead.lead_parser import (
     UnreadableLeadError,
@@ -213,8 +214,6 @@ class OpleadSource:
     @property
     def shown_paths(self) -> Sequence[str]:
         """Every dotted path that these share."""
-        from connectors.oplead.probe.field_tree import tree_of  # noqa: PLC0415 - `probe` reads by this module itself
-
         return list(tree_of(self._shown or ()))
 
     def filled(self, path: str) -> int:

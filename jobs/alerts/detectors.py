@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from connectors.records import ClickIdKind
-from jobs.rules.model import ConsentAnswer
+from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
+from jobs.rules.model import FEWEST_LEADS, Anomaly, ConsentAnswer
 
 FEWEST = 5
 """Fewer conversions than this may be stopped by chance."""
-FEWEST_LEADS = 20
-"""Fewer leads, or ids, than this say nothing of all of them."""
 RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
 """The leads whose share of click ids is looked at, and those it is compared with."""
 COLLAPSED = 3
@@ -35,32 +34,6 @@ _KEPT_OUT = "where"
 """What causes of conversions that a `where` keeps out begin with."""
 _MAY_BE_RIGHT = frozenset({"no_click_id", "no_identifier", "consent_refused"})
 """Reasons that stop many a healthy account's leads, every night: they alarm where they do more than usual."""
-
-
-@dataclass(frozen=True, slots=True)
-class QualifiedConversion:
-    """A conversion that qualified for a destination, and where it stood at once."""
-
-    conversion: str
-    destination: str
-    reason: str | None
-    """Why it cannot be sent, perhaps with a detail; None where it can, now or later."""
-
-    @property
-    def code(self) -> str | None:
-        """The reason without its detail."""
-        return self.reason and self.reason.partition(":")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """One cause that keeps conversions from being sent."""
-
-    cause: str
-    """Told once however often it is found."""
-    sentence: str
-    """What a human is told, without anyone's data."""
-    title: str = "Conversions may be missing"
 
 
 Words = Callable[[str], str]
@@ -174,17 +147,6 @@ def filtered_out_of(cause: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class SampledLead:
-    """One lead as it was last read."""
-
-    ad_user_data: ConsentAnswer
-    ad_personalization: ConsentAnswer
-    where: Mapping[str, str]
-    amounts: frozenset[str]
-    """Paths at which an amount stands, read or not."""
-
-
-@dataclass(frozen=True, slots=True)
 class ConfiguredFields:
     """What the settings read of a lead, by path."""
 
@@ -242,14 +204,6 @@ def _is_listed(value: str | None) -> bool:
 
 
 # ── click ids ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class ClickIdShare:
-    """How many leads were created in a time, and how many of those have a click id."""
-
-    leads: int
-    with_click: int
 
 
 def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anomaly]:

@@ -14,7 +14,10 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
-from jobs.alerts.detectors import FEWEST, Anomaly, QualifiedConversion, filtered_out_of
+from jobs.alerts.detectors import FEWEST, filtered_out_of
+from jobs.ledger.incidents import Incident, IncidentAction, IncidentId, IncidentKind, IncidentRecord, NightNumbers
+from jobs.ledger.queries import QualifiedConversion
+from jobs.rules.model import Anomaly
 
 NIGHTS = 14
 """What is usual is the median of so many nights before tonight."""
@@ -24,49 +27,6 @@ UNTIL_TOMORROW = timedelta(hours=25)
 """The longest from one night to the next: whoever must be told three days before is told tonight, or too late."""
 NAMED = 5
 """How many leads a notice names."""
-
-
-class IncidentKind(StrEnum):
-    """What a notice is about; with a place, a destination or a reason it is a cause of its own."""
-
-    SOURCE = "source stopped"
-    STOPPED = "stopped"
-    EXPIRING = "expiring"
-    HELD = "held"
-    IN_DOUBT = "in doubt"
-    UNCONFIRMED = "unconfirmed"
-    REJECTED = "rejected"
-    ACCEPTANCE = "acceptance"
-    NOTHING_SENT = "nothing sent"
-    SILENCE = "silence"
-    ENDS = "ends"
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentId:
-    """What tells a cause from others; told once however often it is found, until it clears."""
-
-    kind: IncidentKind
-    about: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.about}" if self.about else str(self.kind)
-
-    @classmethod
-    def read(cls, written: str) -> "IncidentId":
-        """The cause that was written down."""
-        kind, _, about = written.partition(": ")
-        return cls(IncidentKind(kind), about)
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something a human is needed for, in counts and ids, without anyone's data."""
-
-    id: IncidentId
-    title: str
-    text: str
-    """What happened, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +46,12 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class NightNumbers:
-    """What one night did at one destination."""
-
-    sent: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    """Though nobody expected it."""
-    unconfirmed: int = 0
-
-    @property
-    def settled(self) -> int:
-        """How many were settled; a rejection that was to be expected says nothing."""
-        return self.accepted + self.rejected + self.unconfirmed
-
-    @property
-    def acceptance(self) -> Fraction:
-        """The share of those that was accepted."""
-        return Fraction(self.accepted, self.settled)
-
-
-@dataclass(frozen=True, slots=True)
 class DestinationHistory:
     """One destination tonight, and on the nights before on which a run took place: its conversions or corrections."""
 
     name: str
     """The destination's, or what its corrections are called."""
-    tonight: NightNumbers = NightNumbers()
+    tonight: NightNumbers = field(default_factory=NightNumbers)
     before: tuple[NightNumbers, ...] = ()
     in_doubt: int = 0
     asks_a_human: bool = False
@@ -382,32 +321,12 @@ def _speaks_again(cause: str, facts: NightFacts) -> bool:
 # ── what is done about it ────────────────────────────────────────────────────────────────────────
 
 
-class IncidentRecord(StrEnum):
-    """What is on record of a cause."""
-
-    NONE = "none"
-    OPEN = "open"
-    CLEARED = "cleared"
-
-
 class IncidentSighting(StrEnum):
     """What tonight saw of it."""
 
     FOUND = "found"
     GONE = "deleted"
     UNKNOWN = "unknown"
-
-
-class IncidentAction(StrEnum):
-    """What becomes of its record."""
-
-    OPEN = "open"
-    """A message is owed to every address."""
-    KEEP = "keep"
-    """It is in the report; a message is owed only where one did not arrive."""
-    CLEAR = "clear"
-    """The next time it is found it is told again."""
-    LEAVE = "leave"
 
 
 ACTS: Mapping[tuple[IncidentRecord, IncidentSighting], IncidentAction] = MappingProxyType(

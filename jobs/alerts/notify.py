@@ -16,10 +16,7 @@ from jobs.alerts.incidents import (
     ACTS,
     NIGHTS,
     DestinationHistory,
-    IncidentAction,
-    IncidentKind,
     NightFacts,
-    NightNumbers,
     Thresholds,
     WaitingDelivery,
     causes,
@@ -27,10 +24,11 @@ from jobs.alerts.incidents import (
 )
 from jobs.alerts.incidents import nights as by_night
 from jobs.ledger import incidents, queries
+from jobs.ledger.incidents import IncidentAction, IncidentKind, NightNumbers
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import IncidentRow
-from jobs.nightly import RunSummary
 from jobs.rules.adjustment import adjustments_of
+from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
 _CODES = 3

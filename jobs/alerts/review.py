@@ -1,15 +1,12 @@
 """What a human is told of: what starves bidding, statuses that were renamed, leads and statuses nobody understands."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlmodel import Session
 
-from connectors.text import counted, number
 from jobs.alerts.detectors import (
     BEFORE,
-    Anomaly,
     ConfiguredFields,
     collapsed_share,
     damaged_ids,
@@ -23,55 +20,10 @@ from jobs.ledger import leads, queries, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.plan.planner import Planned, hold_missing_values
 from jobs.reporting.wording import REASONS
+from jobs.rules.model import Anomaly
 from jobs.rules.status_rename import DetectedRename
+from jobs.run_summary import Labels, Review
 from jobs.settings.compile import Rulebook
-
-Labels = list[tuple[str, int, int]]
-"""Labels as Oplead writes them, how many leads have each, and how many of those a click id."""
-
-
-@dataclass(slots=True)
-class Review:
-    """What is told tonight, and what was told before and still stands."""
-
-    renames: list[str] = field(default_factory=list)
-    """Statuses found tonight to have another name now, a sentence each."""
-    anomalies: list[str] = field(default_factory=list)
-    """What keeps conversions from being sent, a sentence for each cause; told as long as it lasts."""
-    alarms: list[Anomaly] = field(default_factory=list)
-    """The same with the cause of each."""
-    unreadable: int = 0
-    """Leads that cannot be read, told of for the first time."""
-    unreadable_before: int = 0
-    labels: Labels = field(default_factory=list)
-    """Labels no setting names, new on leads with a click id, or on more of them than when last told."""
-    labels_before: Labels = field(default_factory=list)
-
-    @property
-    def attention(self) -> list[str]:
-        """What a human should look at, a sentence each."""
-        said = [*self.renames, *self.anomalies]
-        if self.unreadable:
-            said.append(
-                f"{counted(self.unreadable, 'lead')} could not be read: `status` lists {_them(self.unreadable)}"
-            )
-        with_click = sum(clicks for _, _, clicks in self.labels)
-        if with_click:
-            which = "lead with a click id has" if with_click == 1 else "leads with a click id have"
-            said.append(f"{number(with_click)} {which} a status in neither `stages` nor `ignored_statuses`")
-        return said
-
-    @property
-    def standing(self) -> list[str]:
-        """What was told on a night before and still is so, a sentence each."""
-        said = []
-        if self.unreadable_before:
-            before = self.unreadable_before
-            said.append(f"{counted(before, 'lead')} still cannot be read: `status` names {_them(before)}")
-        names = ", ".join(f"{label!r}" for label, _, clicks in self.labels_before if clicks)
-        if names:
-            said.append(f"still in neither `stages` nor `ignored_statuses`: {names}")
-        return said
 
 
 def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
@@ -139,10 +91,6 @@ def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Lab
 
 def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> Labels:
     return [(status_labels.as_oplead_writes(session, account, label), count, clicks) for label, count, clicks in found]
-
-
-def _them(count: int) -> str:
-    return "it" if count == 1 else "them"
 
 
 def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:

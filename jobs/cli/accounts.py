@@ -8,26 +8,13 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, SecretStr
 
-from jobs.cli.exits import Exit, Failure, failure_of
+from jobs.cli.exits import Exit, Failure, WrongFilesError, WrongSettingsError, failure_of
 from jobs.reporting.console import AccountHeading
-from jobs.settings import Invalid, Loaded, Settings, SettingsProblem, Valid, load
+from jobs.settings import Invalid, Loaded, Settings, Valid, load
 from jobs.settings.references import EnvFile
 
 _log = structlog.stdlib.get_logger()
 _SQLITE = "sqlite:///"
-
-
-class WrongSettingsError(Exception):
-    """A configuration file that must not run; it holds every problem in it."""
-
-    def __init__(self, problems: tuple[SettingsProblem, ...]) -> None:
-        """Keep the problems; the message is all of them, a line each."""
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
-
-
-class WrongFilesError(Exception):
-    """What a command is pointed at holds no account; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,12 @@ from jobs.ledger import queries
 from jobs.ledger.database import throwaway
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger, finish
-from jobs.nightly import Deps, NightStep, RunSummary, begin
+from jobs.nightly import Deps, NightStep, begin
 from jobs.plan.planner import erase_idle, plan
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_needs, print_preview, print_sent, read_lines, sending_json
 from jobs.reporting.console import facts, results
+from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, open_clock

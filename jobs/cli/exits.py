@@ -9,6 +9,20 @@ from pathlib import Path
 from types import FrameType
 
 from jobs.cancellation import StoppedBySignal, heard
+from jobs.settings import SettingsProblem
+
+
+class WrongSettingsError(Exception):
+    """A configuration file that must not run; it holds every problem in it."""
+
+    def __init__(self, problems: tuple[SettingsProblem, ...]) -> None:
+        """Keep the problems; the message is all of them, a line each."""
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class WrongFilesError(Exception):
+    """What a command is pointed at holds no account; the message says what to do."""
 
 
 class Exit(IntEnum):
@@ -77,7 +91,6 @@ def failure_of(error: BaseException) -> Failure:
     from typer import Abort  # noqa: PLC0415
 
     from connectors.errors import ConnectorError  # noqa: PLC0415
-    from jobs.cli.accounts import WrongFilesError, WrongSettingsError  # noqa: PLC0415
     from jobs.ledger.database import LedgerError  # noqa: PLC0415
     from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError  # noqa: PLC0415
     from jobs.plan.planner import RenamedError  # noqa: PLC0415

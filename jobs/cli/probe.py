@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connectors.survey import Survey
-from jobs.cli.accounts import WrongSettingsError, say_what_env_files_give
-from jobs.cli.exits import Exit
+from jobs.cli.accounts import say_what_env_files_give
+from jobs.cli.exits import Exit, WrongSettingsError
 from jobs.cli.output import open_visible_clock
 from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked

@@ -15,17 +15,8 @@ from sqlmodel import Session
 from connectors.liveness import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side, stoppable
-from jobs.cli.accounts import (
-    Opened,
-    WrongFilesError,
-    clash_of,
-    files_of,
-    heading_of,
-    open_account,
-    open_accounts,
-    state_of,
-)
-from jobs.cli.exits import Exit, Failure, failure_of, stopped_by, worst
+from jobs.cli.accounts import Opened, clash_of, files_of, heading_of, open_account, open_accounts, state_of
+from jobs.cli.exits import Exit, Failure, WrongFilesError, failure_of, stopped_by, worst
 from jobs.cli.output import Redaction, report, start_logging, watching
 from jobs.cli.session import RunOptions, ask_for_outcomes, do_night, do_night_of, expect_state, log_night, try_night
 from jobs.ledger import runs

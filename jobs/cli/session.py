@@ -24,9 +24,10 @@ from jobs.ledger.database import LedgerError, has_state, missing, open_engine, s
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import Neighbour, UnreadableNeighbour, neighbours
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, RunSummary, await_outcomes, rehearse, run_night, validate
+from jobs.nightly import Deps, await_outcomes, rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, notify_addresses, open_clock, ping_of, rules_alone

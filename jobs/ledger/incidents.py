@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import sqlalchemy
@@ -13,7 +15,6 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from connectors.records import OutcomeClass
-from jobs.alerts.incidents import Incident, IncidentAction, IncidentId, IncidentRecord, NightNumbers
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import (
     Adjustment,
@@ -26,6 +27,91 @@ from jobs.ledger.schema import (
     Transition,
 )
 from jobs.rules.delivery_state import DeliveryState
+
+
+class IncidentKind(StrEnum):
+    """What a notice is about; with a place, a destination or a reason it is a cause of its own."""
+
+    SOURCE = "source stopped"
+    STOPPED = "stopped"
+    EXPIRING = "expiring"
+    HELD = "held"
+    IN_DOUBT = "in doubt"
+    UNCONFIRMED = "unconfirmed"
+    REJECTED = "rejected"
+    ACCEPTANCE = "acceptance"
+    NOTHING_SENT = "nothing sent"
+    SILENCE = "silence"
+    ENDS = "ends"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentId:
+    """What tells a cause from others; told once however often it is found, until it clears."""
+
+    kind: IncidentKind
+    about: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.about}" if self.about else str(self.kind)
+
+    @classmethod
+    def read(cls, written: str) -> "IncidentId":
+        """The cause that was written down."""
+        kind, _, about = written.partition(": ")
+        return cls(IncidentKind(kind), about)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something a human is needed for, in counts and ids, without anyone's data."""
+
+    id: IncidentId
+    title: str
+    text: str
+    """What happened, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightNumbers:
+    """What one night did at one destination."""
+
+    sent: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    """Though nobody expected it."""
+    unconfirmed: int = 0
+
+    @property
+    def settled(self) -> int:
+        """How many were settled; a rejection that was to be expected says nothing."""
+        return self.accepted + self.rejected + self.unconfirmed
+
+    @property
+    def acceptance(self) -> Fraction:
+        """The share of those that was accepted."""
+        return Fraction(self.accepted, self.settled)
+
+
+class IncidentRecord(StrEnum):
+    """What is on record of a cause."""
+
+    NONE = "none"
+    OPEN = "open"
+    CLEARED = "cleared"
+
+
+class IncidentAction(StrEnum):
+    """What becomes of its record."""
+
+    OPEN = "open"
+    """A message is owed to every address."""
+    KEEP = "keep"
+    """It is in the report; a message is owed only where one did not arrive."""
+    CLEAR = "clear"
+    """The next time it is found it is told again."""
+    LEAVE = "leave"
+
 
 _ENDED = (0, 1, 3)
 """Exit codes of a run that did what it could; one that was not let in, or broke, is no night."""

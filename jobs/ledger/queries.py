@@ -3,7 +3,7 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,6 @@ from sqlalchemy import Integer, cast, exists, func
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
-from jobs.alerts.detectors import ClickIdShare, QualifiedConversion, SampledLead
 from jobs.ledger import outbox_queries
 from jobs.ledger.outbox import HELD, Sent, places_of, why
 from jobs.ledger.outbox_queries import WHY
@@ -34,6 +33,41 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class QualifiedConversion:
+    """A conversion that qualified for a destination, and where it stood at once."""
+
+    conversion: str
+    destination: str
+    reason: str | None
+    """Why it cannot be sent, perhaps with a detail; None where it can, now or later."""
+
+    @property
+    def code(self) -> str | None:
+        """The reason without its detail."""
+        return self.reason and self.reason.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SampledLead:
+    """One lead as it was last read."""
+
+    ad_user_data: ConsentAnswer
+    ad_personalization: ConsentAnswer
+    where: Mapping[str, str]
+    amounts: frozenset[str]
+    """Paths at which an amount stands, read or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickIdShare:
+    """How many leads were created in a time, and how many of those have a click id."""
+
+    leads: int
+    with_click: int
+
 
 NEAR_IDS = 5
 _AT_ONCE = 1_000

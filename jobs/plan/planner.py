@@ -11,7 +11,6 @@ from sqlmodel import Session
 
 from connectors.http import CancelToken
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
-from jobs.alerts.detectors import FEWEST_LEADS
 from jobs.cancellation import go_on
 from jobs.ledger import deduplication, leads, outbox, outbox_queries, queries, starts, status_labels
 from jobs.ledger.runs import Ledger
@@ -34,7 +33,7 @@ from jobs.rules.decision import (
 from jobs.rules.deduplication import dedup_keys, yield_to
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
 from jobs.rules.eligibility import is_alternative, is_other_way
-from jobs.rules.model import LEAD_DELETED, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
+from jobs.rules.model import FEWEST_LEADS, LEAD_DELETED, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
 from jobs.rules.stage_entry import first_entry
 from jobs.settings.compile import Rulebook, Sinks
 

@@ -8,13 +8,13 @@ from rich.console import Console
 from connectors.text import counted, number
 from jobs.backfill import AgeGroup, AlreadySentResult, Picked
 from jobs.ledger.queries import StateCount
-from jobs.nightly import RunSummary
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
 from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_states
 from jobs.reporting.run_report import answers_line, sent_line
 from jobs.reporting.wording import words_for
 from jobs.requeue import Chosen
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_summary import RunSummary
 
 _NAMED = 10
 """Unknown ids named one by one."""

@@ -12,11 +12,11 @@ from rich.markup import escape
 from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
 from jobs.ledger.queries import StateCount
-from jobs.nightly import RunSummary
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
 from jobs.reporting.delivery_table import print_pointer, print_states
 from jobs.reporting.wording import words_for
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_summary import RunSummary
 
 _VALID = {
     "VALIDATED": "valid, says the platform",

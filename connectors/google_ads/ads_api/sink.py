@@ -11,7 +11,7 @@ from typing import TypeVar
 from google.ads.googleads.v26.services.types import UploadClickConversionsRequest, UploadConversionAdjustmentsRequest
 
 from connectors.errors import Misconfigured
-from connectors.google_ads import identity, sink
+from connectors.google_ads import identity, limits
 from connectors.google_ads.ads_api import encode
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
 from connectors.google_ads.ads_api.outcomes import UploadAnswer
@@ -74,7 +74,7 @@ class AdsApiSink:
     @property
     def limits(self) -> Limits:
         """What the API takes."""
-        return sink.ADS_API
+        return limits.ADS_API
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """The contact's e-mails and phones by Google's rules, five at most; invalid ones are dropped."""

@@ -19,7 +19,7 @@ from google.auth.transport.requests import AuthorizedSession
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
 from connectors.errors import Misconfigured, Transient
-from connectors.google_ads import identity, sink
+from connectors.google_ads import identity, limits
 from connectors.google_ads.auth import (
     DATA_MANAGER,
     REQUEST_ID,
@@ -101,7 +101,7 @@ class DataManagerSink:
     @property
     def limits(self) -> Limits:
         """What the API takes."""
-        return sink.DATA_MANAGER
+        return limits.DATA_MANAGER
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """The contact's e-mails and phones by Google's rules; invalid ones are dropped."""

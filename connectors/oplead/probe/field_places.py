@@ -5,21 +5,10 @@ from dataclasses import dataclass, fields, replace
 from zoneinfo import ZoneInfo
 
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
+from connectors.oplead.field_tree import CONTACT, FIXED, MOBILE, NAMES, NEEDED, SEVERAL, Node, Tree, is_date, plain
 from connectors.oplead.fields import find, first, raw, text_of
 from connectors.oplead.lead_parser import CANDIDATES, UnreadableLeadError, parse_lead, with_candidates
 from connectors.oplead.options import ClickIdRules, FieldPaths
-from connectors.oplead.probe.field_tree import (
-    CONTACT,
-    FIXED,
-    MOBILE,
-    NAMES,
-    NEEDED,
-    SEVERAL,
-    Node,
-    Tree,
-    is_date,
-    plain,
-)
 from connectors.records import LeadId
 from connectors.survey import FieldMatch
 

@@ -6,8 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from connectors.oplead.fields import find, shape, text_of
-from connectors.oplead.probe.field_tree import (
+from connectors.oplead.field_tree import (
     AMOUNT_PARTS,
     ANSWERS,
     CHANNELS,
@@ -20,6 +19,7 @@ from connectors.oplead.probe.field_tree import (
     Tree,
     plain,
 )
+from connectors.oplead.fields import find, shape, text_of
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import AmountSeen, FewValues, SourceSeen, SurveyedLabel
 

@@ -6,10 +6,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.oplead.client import OpleadRefused
+from connectors.oplead.field_tree import beside, plain, stated_total
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import PagePosition, PageWalk, is_nameless
 from connectors.oplead.probe.access import Asker, DeclinedQuestion, ListedPage, ListReader, QuestionLimitReached
-from connectors.oplead.probe.field_tree import beside, plain, stated_total
 from connectors.oplead.probe.filters import Effect, FilterTrial, FilterTrials, effect_of, is_shifted, pairs_of
 from connectors.text import counted
 

@@ -11,6 +11,7 @@ from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
 from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient
+from connectors.oplead.field_tree import CONTACT, key_paths, locate, tree_of
 from connectors.oplead.fields import find
 from connectors.oplead.lead_parser import UnreadableLeadError, digest_of, parse_lead, read_id, with_candidates
 from connectors.oplead.options import FieldPaths, OpleadOptions
@@ -24,7 +25,6 @@ from connectors.oplead.probe.access import (
     find_access,
 )
 from connectors.oplead.probe.field_places import find_id_paths, find_places
-from connectors.oplead.probe.field_tree import CONTACT, key_paths, locate, tree_of
 from connectors.oplead.probe.field_values import (
     Fold,
     Readable,

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, TokenRefused
+from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import first, raw, read_moment, start_of, text_of
 from connectors.oplead.lead_parser import with_candidates
 from connectors.oplead.options import FieldPaths, OpleadOptions
 from connectors.oplead.probe.access import Asker, ListedPage, ListReader, QuestionLimitReached
 from connectors.oplead.probe.field_places import find_places
-from connectors.oplead.probe.field_tree import tree_of
 from connectors.oplead.probe.filters import LeadDates
 from connectors.oplead.probe.pagination import Paging, pages
 

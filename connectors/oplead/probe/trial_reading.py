@@ -8,11 +8,11 @@ from math import ceil
 from typing import Literal
 
 from connectors.errors import Misconfigured
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, plain, tree_of
 from connectors.oplead.lead_parser import lacks_click_ids, with_candidates
 from connectors.oplead.options import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.access import ListedPage
 from connectors.oplead.probe.field_places import Places, find_places
-from connectors.oplead.probe.field_tree import AMOUNT_PARTS, CONSENT_PARTS, plain, tree_of
 from connectors.oplead.probe.filters import Filtering
 from connectors.oplead.probe.pagination import Paging
 from connectors.oplead.probe.sampling import FIRST_OWN_PAGES, LeadSample

@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import Survey
 from connectors.text import counted
-from jobs.cli.accounts import WrongSettingsError
 from jobs.cli.demo.sandbox import typed
-from jobs.cli.exits import Exit, UnansweredError
+from jobs.cli.exits import Exit, UnansweredError, WrongSettingsError
 from jobs.cli.init.answers import Answers
 from jobs.cli.init.interview import Interview
 from jobs.cli.init.prompts import Dialogue

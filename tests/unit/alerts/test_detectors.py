@@ -6,10 +6,7 @@ from hypothesis import strategies as st
 
 from connectors.records import ClickIdKind
 from jobs.alerts.detectors import (
-    ClickIdShare,
     ConfiguredFields,
-    QualifiedConversion,
-    SampledLead,
     collapsed_share,
     damaged_ids,
     empty_fields,
@@ -17,6 +14,7 @@ from jobs.alerts.detectors import (
     stopped_clicks,
     stopped_tonight,
 )
+from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
 from jobs.rules.model import ConsentAnswer
 
 CONSENT, CLICK, GOES = "consent_missing", "no_click_id", None

@@ -7,23 +7,20 @@ from itertools import product
 import pytest
 
 from connectors.records import ApiVersion
-from jobs.alerts.detectors import Anomaly, QualifiedConversion
 from jobs.alerts.incidents import (
     ACTS,
     DestinationHistory,
-    IncidentAction,
-    IncidentId,
-    IncidentKind,
-    IncidentRecord,
     IncidentSighting,
     NightFacts,
-    NightNumbers,
     Thresholds,
     WaitingDelivery,
     causes,
     nights,
     seen,
 )
+from jobs.ledger.incidents import IncidentAction, IncidentId, IncidentKind, IncidentRecord, NightNumbers
+from jobs.ledger.queries import QualifiedConversion
+from jobs.rules.model import Anomaly
 from tests.builders import PARIS
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)

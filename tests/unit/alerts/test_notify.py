@@ -9,8 +9,9 @@ from sqlmodel import select
 
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
-from jobs.alerts.incidents import IncidentKind, Thresholds
+from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import NotifyAddress, gather, send_undelivered, update_incidents
+from jobs.ledger.incidents import IncidentKind
 from jobs.ledger.runs import finish
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import Deps, run_night

@@ -3,8 +3,8 @@
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.cli.accounts import WrongFilesError, files_of, open_accounts
-from jobs.cli.exits import Failure
+from jobs.cli.accounts import files_of, open_accounts
+from jobs.cli.exits import Failure, WrongFilesError
 from jobs.settings import Valid
 
 ENVIRON = {"OPLEAD_TOKEN": "t0ken-of-oplead", "META": "t0ken-of-meta"}

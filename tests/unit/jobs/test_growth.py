@@ -21,7 +21,7 @@ from jobs.ledger import incidents, outbox, outbox_queries, queries
 from jobs.ledger import leads as leads_on_record
 from jobs.ledger.requeue import BackfillRequest
 from jobs.metrics import measure
-from jobs.nightly import Deps, RunSummary, _conclude, _pull, begin, run_night
+from jobs.nightly import Deps, _conclude, _pull, begin, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
@@ -30,6 +30,7 @@ from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.sync import SyncMode
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
+from jobs.run_summary import RunSummary
 from tests.builders import ACCOUNT, REACH, TARGET, changed, from_field, hold, lead, route, rulebook
 from tests.fakes import DONE, LIMITS, NIGHT
 from tests.large_ledger import PUT_OFF, Past, Some

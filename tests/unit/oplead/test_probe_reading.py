@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.oplead.field_tree import key_paths, kind_of, locate, stated_total, tree_of
 from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.field_places import find_places
-from connectors.oplead.probe.field_tree import key_paths, kind_of, locate, stated_total, tree_of
 from connectors.oplead.probe.field_values import amounts_of, few_values_of, labels_of, sources_of, suspicions_of
 from connectors.oplead.probe.pagination import _count
 from connectors.oplead.probe.sampling import in_turn

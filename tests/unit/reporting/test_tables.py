@@ -18,7 +18,6 @@ from jobs.backfill import AgeGroup
 from jobs.cli.demo.play import headings, night_row
 from jobs.forecast import ForecastLabel
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
-from jobs.nightly import RunSummary
 from jobs.pull.sync import Pulled
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
@@ -39,6 +38,7 @@ from jobs.reporting.run_report import (
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
 from jobs.reporting.wording import REASONS
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
-from jobs.nightly import RunSummary
 from jobs.reporting.console import AccountHeading
 from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_night, print_verdicts
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.google_ads.sink import DATA_MANAGER
+from connectors.google_ads.limits import DATA_MANAGER
 from connectors.meta.limits import META
 from connectors.records import ClickIdKind, Target
 from jobs.rules.model import DedupRule, DedupScope
