@@ -69,8 +69,10 @@ def parametrize(*ways):
             if way.alone and variant in OF_SHARED_ROWS:
                 continue
             named = f"{way.transport}{'-alone' if way.alone else ''}{'-flipped' if way.switches else ''}"
-            group = pytest.mark.xdist_group(f"cases-{variant}-{named}")
-            yield pytest.param(way, case, id=f"{case['id']}-{named}", marks=group)
+            marks = [pytest.mark.xdist_group(f"cases-{variant}-{named}")]
+            if way.alone or way.switches:
+                marks.append(pytest.mark.exhaustive)
+            yield pytest.param(way, case, id=f"{case['id']}-{named}", marks=marks)
 
 
 @pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, DATA_MANAGER_FLIPPED, ALONE)))

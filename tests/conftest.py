@@ -1,0 +1,40 @@
+"""Which tests `make test` leaves to `make test-all`: they prove again, over more nights or variants, what others prove.
+
+`make mutants` shows that nothing promised is lost by it: each planted fault is caught by a test that `make test` runs.
+"""
+
+from pathlib import Path
+
+import pytest
+
+EXHAUSTIVE = {
+    # the same nights on an Oplead that speaks otherwise, or over months
+    "e2e/test_shapes.py",
+    "e2e/test_sixty_nights.py",
+    "e2e/test_first_month.py",
+    "e2e/test_first_month_clicks.py",
+    "e2e/test_first_month_consent.py",
+    "e2e/test_first_month_history.py",
+    "e2e/test_first_month_labels.py",
+    "e2e/test_first_month_places.py",
+    "e2e/test_first_month_reading.py",
+    "e2e/test_first_month_values.py",
+    # every way of failing by every interface; the unit tests of the sender play each once
+    "e2e/test_failing_servers.py",
+    "e2e/test_isolation.py",
+    "e2e/test_meta_isolation.py",
+    # by installed commands, one after the other
+    "e2e/test_broken_states.py",
+    "e2e/test_rates.py",
+    "e2e/test_telling.py",
+    "e2e/test_unwritable_output.py",
+    "e2e/test_validate_only.py",
+}
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is in one of these files."""
+    for item in items:
+        if item.path.is_relative_to(TESTS) and str(item.path.relative_to(TESTS)) in EXHAUSTIVE:
+            item.add_marker(pytest.mark.exhaustive)
