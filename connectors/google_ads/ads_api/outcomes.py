@@ -207,7 +207,12 @@ _BLAMES = {
 _CLASSES = {
     (family, name): kind for family, members in _TABLES.items() for kind, names in members.items() for name in names
 }
-_DEFAULTS = {family: kind for kind, families in FAMILY_DEFAULTS.items() for family in families}
+_VENDORS = {field.name for field in ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields}
+DEFAULTS: Mapping[str, OutcomeClass] = {
+    **dict.fromkeys(_VENDORS - _TABLES.keys(), OutcomeClass.BUG),
+    **{family: kind for kind, families in FAMILY_DEFAULTS.items() for family in families},
+}
+"""The class of each family that has one for all its members."""
 _GENERIC = {"UNKNOWN", "UNSPECIFIED"}
 
 
@@ -215,7 +220,7 @@ def class_of(family: str, name: str) -> OutcomeClass:
     """The class of an error by its family (the name in `ErrorCode`) and its own name; unknown ones are UNKNOWN."""
     if family in _TABLES:
         return _CLASSES.get((family, name), OutcomeClass.UNKNOWN)
-    return OutcomeClass.UNKNOWN if name in _GENERIC else _DEFAULTS.get(family, OutcomeClass.UNKNOWN)
+    return OutcomeClass.UNKNOWN if name in _GENERIC else DEFAULTS.get(family, OutcomeClass.UNKNOWN)
 
 
 def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:
