@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Sett
 from jobs.settings.sections import OpleadSettings
 
 if TYPE_CHECKING:
+    from connectors.google_ads.options import GoogleOptions
     from connectors.meta.graph import MetaOptions
     from connectors.oplead import OpleadOptions, OpleadSource
     from connectors.rate_limit import Pacer
@@ -108,19 +110,22 @@ def rules_alone(settings: Settings) -> Rulebook:
 
 
 def _google_sink(google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken) -> ConversionSink:
-    from connectors.google_ads.sink import GoogleOptions, GoogleSink  # noqa: PLC0415
+    from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
 
-    return GoogleSink(
-        GoogleOptions(
-            customer_id=google.customer_id,
-            login_customer_id=google.login_customer_id,
-            key_file=google.credentials,
-            transport=google.transport,
-            data_manager_endpoint=str(google.endpoint),
-            ads_api_endpoint=str(google.ads_api_endpoint),
-            validate_only=validate_only,
-        ),
-        cancel_token=cancel_token,
+    return GoogleSink(_google_options(google, validate_only=validate_only), cancel_token=cancel_token)
+
+
+def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "GoogleOptions":
+    from connectors.google_ads.options import GoogleOptions  # noqa: PLC0415
+
+    return GoogleOptions(
+        customer_id=google.customer_id,
+        login_customer_id=google.login_customer_id,
+        key_file=google.credentials,
+        transport=google.transport,
+        data_manager_endpoint=str(google.endpoint),
+        ads_api_endpoint=str(google.ads_api_endpoint),
+        validate_only=validate_only,
     )
 
 
@@ -143,18 +148,10 @@ def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
 
 
 def _google_inspector(google: GoogleAdsSettings) -> Inspects:
-    from connectors.google_ads.preflight import GoogleInspector, InspectOptions  # noqa: PLC0415
+    from connectors.google_ads.preflight import GoogleInspector  # noqa: PLC0415
 
-    return GoogleInspector(
-        InspectOptions(
-            customer_id=google.customer_id,
-            login_customer_id=google.login_customer_id,
-            key_file=google.credentials,
-            transport=google.transport,
-            ads_api_endpoint=str(google.ads_api_endpoint),
-            data_manager_endpoint=str(google.endpoint),
-        )
-    )
+    # A person waits for it.
+    return GoogleInspector(replace(_google_options(google, validate_only=True), timeout=60.0))
 
 
 def _meta_inspector(meta: MetaSettings) -> Inspects:

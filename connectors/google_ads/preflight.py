@@ -5,43 +5,25 @@ Reading Google Ads needs an access that sending by the Data Manager API does not
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from connectors.errors import Misconfigured
 from connectors.google_ads import account_checks, action_checks
 from connectors.google_ads.account_checks import ACCESS, GaqlReader, NotReadableError, try_transport
-from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
+from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.auth import ADS_API, DATA_MANAGER, ServiceAccount, TokenRefusedError, TokenUnavailableError
-from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.ports import ConversionSink
 from connectors.records import CheckFinding, CheckVerdict, Expectation
 
 _SCOPES = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
 
 
-@dataclass(frozen=True, slots=True)
-class InspectOptions:
-    """How one Google Ads customer is reached, by both APIs."""
-
-    customer_id: str
-    """Digits; the account that owns the conversion actions."""
-    login_customer_id: str | None
-    """Digits; the manager account that gives access, where one does."""
-    key_file: Path
-    """A service account's JSON key; it names the token server."""
-    transport: str
-    """The one in use: `data_manager` or `google_ads_api`."""
-    ads_api_endpoint: str = "https://googleads.googleapis.com"
-    data_manager_endpoint: str = "https://datamanager.googleapis.com"
-    timeout: float = 60.0
-    """Seconds each wait for the network may take."""
-
-
 class GoogleInspector:
     """The `Inspects` of a Google Ads customer; it changes nothing there."""
 
-    def __init__(self, options: InspectOptions) -> None:
+    def __init__(self, options: GoogleOptions) -> None:
         """Keep how to ask; nothing is read yet, so that what cannot be used becomes a finding."""
         self._options = options
         self._has_access = True
@@ -159,16 +141,8 @@ class GoogleInspector:
                 yield from try_transport(sink, to, in_use=transport == self._options.transport)
 
     def _sinks(self) -> dict[str, ConversionSink]:
-        told = self._options
-        common = (told.customer_id, told.login_customer_id, told.key_file)
-        return {
-            "data_manager": DataManagerSink(
-                DataManagerOptions(*common, told.data_manager_endpoint, told.timeout, validate_only=True)
-            ),
-            "google_ads_api": AdsApiSink(
-                AdsApiOptions(*common, told.ads_api_endpoint, told.timeout, validate_only=True)
-            ),
-        }
+        options = replace(self._options, validate_only=True)
+        return {"data_manager": DataManagerSink(options), "google_ads_api": AdsApiSink(options)}
 
 
 def _goals(reader: GaqlReader) -> action_checks.Goals | None:

@@ -1,11 +1,10 @@
 """Google Ads as a `ConversionSink`, by either transport, with the limits of both."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Literal, Protocol, assert_never
+from typing import Protocol, assert_never
 
+from connectors.google_ads.options import GoogleOptions, Transport
 from connectors.http import CancelToken
 from connectors.ports import Adjusts, ConversionSink
 from connectors.records import (
@@ -19,26 +18,6 @@ from connectors.records import (
     Resolution,
     Target,
 )
-
-Transport = Literal["data_manager", "google_ads_api"]
-
-
-@dataclass(frozen=True, slots=True)
-class GoogleOptions:
-    """How one Google Ads customer is reached."""
-
-    customer_id: str
-    """Digits; the account that owns the conversion actions."""
-    login_customer_id: str | None
-    """Digits; the manager account that gives access, where one does."""
-    key_file: Path
-    """A service account's JSON key; it names the token server."""
-    transport: Transport
-    """What carries conversions from now on."""
-    data_manager_endpoint: str = "https://datamanager.googleapis.com"
-    ads_api_endpoint: str = "https://googleads.googleapis.com"
-    validate_only: bool = False
-    """Have conversions checked and counted nowhere."""
 
 
 class _Carrier(ConversionSink, Adjusts, Protocol):
@@ -101,29 +80,11 @@ def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelT
     # Each vendor library is heavy and slow to load.
     match transport:
         case "data_manager":
-            from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink  # noqa: PLC0415
+            from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
 
-            return DataManagerSink(
-                DataManagerOptions(
-                    customer_id=options.customer_id,
-                    login_customer_id=options.login_customer_id,
-                    key_file=options.key_file,
-                    endpoint=options.data_manager_endpoint,
-                    validate_only=options.validate_only,
-                ),
-                cancel_token=cancel_token,
-            )
+            return DataManagerSink(options, cancel_token=cancel_token)
         case "google_ads_api":
-            from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink  # noqa: PLC0415
+            from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
 
-            return AdsApiSink(
-                AdsApiOptions(
-                    customer_id=options.customer_id,
-                    login_customer_id=options.login_customer_id,
-                    key_file=options.key_file,
-                    endpoint=options.ads_api_endpoint,
-                    validate_only=options.validate_only,
-                ),
-                cancel_token=cancel_token,
-            )
+            return AdsApiSink(options, cancel_token=cancel_token)
     assert_never(transport)

@@ -10,9 +10,10 @@ from decimal import Decimal
 from hashlib import sha256
 from itertools import count
 
-from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
-from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
-from connectors.google_ads.sink import GoogleOptions, GoogleSink
+from connectors.google_ads.ads_api.sink import AdsApiSink
+from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
+from connectors.google_ads.sink import GoogleSink
 from connectors.meta.graph import MetaOptions
 from connectors.meta.sink import MetaSink
 from connectors.records import (
@@ -305,11 +306,13 @@ class Fake(_Sink):
 
 
 def _data_manager_options(addresses, key_file, timeout, **more):
-    return DataManagerOptions(CUSTOMER, MANAGER, key_file, addresses["data_manager"], timeout, **more)
+    return GoogleOptions(
+        CUSTOMER, MANAGER, key_file, data_manager_endpoint=addresses["data_manager"], timeout=timeout, **more
+    )
 
 
 def _ads_api_options(addresses, key_file, timeout, **more):
-    return AdsApiOptions(CUSTOMER, MANAGER, key_file, addresses["google_ads"], timeout, **more)
+    return GoogleOptions(CUSTOMER, MANAGER, key_file, ads_api_endpoint=addresses["google_ads"], timeout=timeout, **more)
 
 
 def _google_options(transport):

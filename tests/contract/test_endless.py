@@ -101,7 +101,7 @@ def test_an_upload_to_meta_without_end_is_a_lost_answer(meta, script):
 def test_an_upload_to_google_without_end_is_a_lost_answer(google, script):
     """It may have been taken."""
     with endless(script) as server:
-        google.use(endpoint=server.url, timeout=0.2)
+        google.use(data_manager_endpoint=server.url, timeout=0.2)
 
         assert Lost("ReadTimeout") == google.submit()
         assert all_end(server)
@@ -111,7 +111,7 @@ def test_an_upload_to_google_without_end_is_a_lost_answer(google, script):
 def test_a_status_without_end_is_asked_again_later(google, script):
     """Nothing is concluded of it."""
     with endless(script) as server:
-        google.use(endpoint=server.url, timeout=0.2)
+        google.use(data_manager_endpoint=server.url, timeout=0.2)
 
         with pytest.raises(Transient):
             google.resolve()
@@ -167,7 +167,7 @@ def test_a_stop_gives_an_upload_a_little_longer_and_then_loses_its_answer(meta, 
 
     for module in ("connectors.meta.graph", "connectors.google_ads.data_manager.sink"):
         monkeypatch.setattr(f"{module}.UPLOAD_GRACE", 0.1)
-    for make, played, where in ((MetaSink, meta, "graph_url"), (DataManagerSink, google, "endpoint")):
+    for make, played, where in ((MetaSink, meta, "graph_url"), (DataManagerSink, google, "data_manager_endpoint")):
         with endless(dripping_head) as server:
             played.use(timeout=LONG, **{where: server.url})
             sink = make(played.options, cancel_token=Stop(server))

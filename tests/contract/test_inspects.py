@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from connectors.google_ads.preflight import GoogleInspector, InspectOptions
+from connectors.google_ads.options import GoogleOptions
+from connectors.google_ads.preflight import GoogleInspector
 from connectors.meta.graph import MetaOptions
 from connectors.meta.preflight import MetaInspector
 from connectors.records import CheckFinding, CheckVerdict, Expectation, Target
@@ -52,8 +53,8 @@ class Inspected:
 
 
 def _google(transport, addresses, *, key_file, **_):
-    options = InspectOptions(
-        CUSTOMER, MANAGER, key_file, transport, addresses["google_ads"], addresses["data_manager"], timeout=0.25
+    options = GoogleOptions(
+        CUSTOMER, MANAGER, key_file, transport, addresses["data_manager"], addresses["google_ads"], timeout=0.25
     )
     return GoogleInspector(options), options
 

@@ -4,8 +4,7 @@ https://developers.google.com/google-ads/api/docs/conversions/upload-offline
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TypeVar
 
 from google.ads.googleads.v26.services.types import UploadClickConversionsRequest, UploadConversionAdjustmentsRequest
@@ -17,6 +16,7 @@ from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, Not
 from connectors.google_ads.ads_api.outcomes import UploadAnswer
 from connectors.google_ads.ads_api.receipts import read_answer, read_failure
 from connectors.google_ads.auth import ADS_API, ServiceAccount, Token, TokenRefusedError, TokenUnavailableError
+from connectors.google_ads.options import GoogleOptions
 from connectors.http import CancelToken, is_unknown_host
 from connectors.records import (
     Adjustment,
@@ -40,34 +40,17 @@ _UNREADABLE = Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen byte
 Request = TypeVar("Request", UploadClickConversionsRequest, UploadConversionAdjustmentsRequest)
 
 
-@dataclass(frozen=True, slots=True)
-class AdsApiOptions:
-    """How one Google Ads customer is reached."""
-
-    customer_id: str
-    """Digits; the account that owns the conversion actions."""
-    login_customer_id: str | None
-    """Digits; the manager account that gives access, where one does."""
-    key_file: Path
-    """A service account's JSON key; it names the token server."""
-    endpoint: str = "https://googleads.googleapis.com"
-    timeout: float = 120.0
-    """Seconds each wait for the network may take."""
-    validate_only: bool = False
-    """Have conversions checked and counted nowhere; what would be taken in is answered as done, `VALIDATED`."""
-
-
 class AdsApiSink:
     """The `ConversionSink` of the Google Ads API, which also `Adjusts`; each call stands on its own connection."""
 
-    def __init__(self, options: AdsApiOptions, *, cancel_token: CancelToken | None = None) -> None:
+    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
         """Read the key file. A call ends soon after `cancel_token` raises.
 
         Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
         """
         self._options = options
         self._client = AdsClient(
-            options.endpoint, options.login_customer_id, timeout=options.timeout, cancel_token=cancel_token
+            options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout, cancel_token=cancel_token
         )
         self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout, cancel_token=cancel_token)
 

@@ -6,10 +6,8 @@ https://developers.google.com/data-manager/api/devguides/events/send-events
 import logging
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 
 import requests
 from google.ads import datamanager_v1 as dm
@@ -33,6 +31,7 @@ from connectors.google_ads.auth import (
 from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name, read_status
 from connectors.google_ads.data_manager.refusals import VendorError, read_error
+from connectors.google_ads.options import GoogleOptions
 from connectors.http import CancelToken, is_unknown_host
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, never_connected, nobody_answers
 from connectors.records import (
@@ -65,34 +64,17 @@ Only the API's own reasons say so: a plain NOT_FOUND may come from an address wh
 """
 
 
-@dataclass(frozen=True, slots=True)
-class DataManagerOptions:
-    """How one Google Ads customer is reached."""
-
-    customer_id: str
-    """Digits; the account that owns the conversion actions."""
-    login_customer_id: str | None
-    """Digits; the manager account that gives access, where one does."""
-    key_file: Path
-    """A service account's JSON key; it names the token server."""
-    endpoint: str = "https://datamanager.googleapis.com"
-    timeout: float = 120.0
-    """Seconds each wait for the network may take."""
-    validate_only: bool = False
-    """Have conversions checked and counted nowhere; what would be taken in is answered as done, `VALIDATED`."""
-
-
 class DataManagerSink:
     """The `ConversionSink` of the Data Manager API, which also `Adjusts`; each call stands on its own connection."""
 
-    def __init__(self, options: DataManagerOptions, *, cancel_token: CancelToken | None = None) -> None:
+    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
         """Read the key file. A call ends soon after `cancel_token` raises.
 
         Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
         """
         _keep_bodies_out_of_logs()
         self._options = options
-        self._endpoint = checked_address(options.endpoint, "the Data Manager endpoint")
+        self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
         self._account = ServiceAccount(
             options.key_file, DATA_MANAGER, timeout=options.timeout, cancel_token=cancel_token
         )

@@ -15,8 +15,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from connectors.google_ads.ads_api.sink import AdsApiOptions, AdsApiSink
-from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.google_ads.ads_api.sink import AdsApiSink
+from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.records import (
     ClickId,
     ClickIdKind,
@@ -142,11 +143,11 @@ class Google:
         self.tokens.say({"access_token": "ya29.invented", "expires_in": 3600, "token_type": "Bearer"})
         self.api.say({"requestId": "req-1"})
         self._folder, self._private_key = folder, private_key
-        self.options = DataManagerOptions(
+        self.options = GoogleOptions(
             customer_id="1234567890",
             login_customer_id="1112223333",
             key_file=self.key_file(f"{self.tokens.url}/token"),
-            endpoint=self.api.url,
+            data_manager_endpoint=self.api.url,
             timeout=5.0,
         )
         self.sink = DataManagerSink(self.options)
@@ -228,13 +229,13 @@ class AdsApi:
     def __init__(self, folder: Path, private_key: str) -> None:
         self.tokens, self.api = Server(), AdsApiServer()
         self.tokens.say({"access_token": "ya29.invented", "expires_in": 3600, "token_type": "Bearer"})
-        self.options = AdsApiOptions(
+        self.options = GoogleOptions(
             customer_id="1234567890",
             login_customer_id="1112223333",
             key_file=_key_file(
                 folder / "ads-key.json", {"private_key": private_key, "token_uri": f"{self.tokens.url}/token"}
             ),
-            endpoint=self.api.url,
+            ads_api_endpoint=self.api.url,
             timeout=5.0,
         )
         self.sink = AdsApiSink(self.options)

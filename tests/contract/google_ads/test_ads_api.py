@@ -301,14 +301,14 @@ def test_no_server_is_nothing_sent_and_told_at_once(ads):
 def test_a_server_that_never_greets_is_nothing_sent(ads, scheme):
     """A connection without a handshake carries no request."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        ads.use(endpoint=f"{scheme}://127.0.0.1:{mute.getsockname()[1]}", timeout=0.3)
+        ads.use(ads_api_endpoint=f"{scheme}://127.0.0.1:{mute.getsockname()[1]}", timeout=0.3)
 
         assert NotSent("no connection to the Google Ads API in 0.3 s") == ads.submit()
 
 
 def test_a_server_of_another_kind_is_nothing_sent(ads):
     """It speaks HTTP/1.1, so no call can have begun."""
-    ads.use(endpoint=ads.tokens.url)
+    ads.use(ads_api_endpoint=ads.tokens.url)
 
     assert NotSent("no connection to the Google Ads API", ads.tokens.url) == ads.submit()
 
@@ -384,4 +384,4 @@ def test_there_is_nothing_to_resolve(ads):
 def test_an_endpoint_in_plain_text_is_refused(ads, endpoint):
     """Plain text is for this machine only."""
     with pytest.raises(Misconfigured, match="the Google Ads API endpoint must be an https address"):
-        ads.use(endpoint=endpoint)
+        ads.use(ads_api_endpoint=endpoint)

@@ -18,7 +18,8 @@ from google.ads.googleads.v26.enums.types import (
 )
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.google_ads.preflight import GoogleInspector, InspectOptions
+from connectors.google_ads.options import GoogleOptions
+from connectors.google_ads.preflight import GoogleInspector
 from connectors.ports import Inspects
 from connectors.records import CheckVerdict, Expectation, Target
 from tests.contract.google_ads.ads_api_server import error, upload_error
@@ -90,7 +91,7 @@ def inspector(ads, google):
             "data_manager_endpoint": google.api.url,
             "timeout": 5.0,
         }
-        return GoogleInspector(InspectOptions(**(plain | changed)))
+        return GoogleInspector(GoogleOptions(**(plain | changed)))
 
     return made
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind
 
@@ -62,13 +63,13 @@ def test_a_token_server_in_plain_text_is_refused(google, token_uri):
 def test_an_endpoint_in_plain_text_is_refused(google, endpoint):
     """Plain http is for this machine only."""
     with pytest.raises(Misconfigured, match="the Data Manager endpoint must be an https address"):
-        google.use(endpoint=endpoint)
+        google.use(data_manager_endpoint=endpoint)
 
 
 @pytest.mark.parametrize("endpoint", ["https://datamanager.example/", "http://localhost:8080", "http://[::1]:8080"])
 def test_https_and_this_machine_are_accepted(google, endpoint):
     """A closing slash does no harm."""
-    google.use(endpoint=endpoint)
+    google.use(data_manager_endpoint=endpoint)
 
 
 def test_no_secret_shows_in_a_repr(google):
@@ -83,8 +84,8 @@ def test_no_secret_shows_in_a_repr(google):
 
 def test_the_options_default_to_google_itself(tmp_path):
     """Only a rehearsal names another endpoint."""
-    options = DataManagerOptions("1234567890", None, tmp_path / "key.json")
+    options = GoogleOptions("1234567890", None, tmp_path / "key.json")
 
-    assert ("https://datamanager.googleapis.com", 120.0) == (options.endpoint, options.timeout)
+    assert ("https://datamanager.googleapis.com", 120.0) == (options.data_manager_endpoint, options.timeout)
     with pytest.raises(Misconfigured):
         DataManagerSink(options)

@@ -364,14 +364,14 @@ def test_a_compressed_answer_is_read(google):
 def test_a_refused_connection_sent_nothing(google):
     """Nobody listens there."""
     address = f"http://127.0.0.1:{_free_port()}"
-    google.use(endpoint=address)
+    google.use(data_manager_endpoint=address)
 
     assert NotSent("no connection: ConnectionError", address) == google.submit()
 
 
 def test_a_server_without_tls_is_sent_nothing(google):
     """TLS fails before the request."""
-    google.use(endpoint=google.api.url.replace("http:", "https:"))
+    google.use(data_manager_endpoint=google.api.url.replace("http:", "https:"))
     receipt = google.submit()
 
     assert NotSent("no connection: SSLError") == receipt

@@ -12,7 +12,8 @@ import requests
 
 from connectors.errors import Transient, UnknownHost
 from connectors.google_ads.auth import ServiceAccount, Token, TokenUnavailableError
-from connectors.google_ads.data_manager.sink import DataManagerOptions, DataManagerSink
+from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.http import is_loopback, is_unknown_host
 from connectors.meta.graph import MetaOptions
 from connectors.meta.sink import MetaSink
@@ -159,7 +160,9 @@ def test_neither_google_nor_meta_was_sent_anything(tmp_path, names, monkeypatch)
     names(socket.EAI_NONAME)
     monkeypatch.setattr(ServiceAccount, "token", lambda _: Token("t", is_new=True))
     (tmp_path / "key.json").write_text(quick.key_file())
-    google = DataManagerSink(DataManagerOptions("1234567890", None, tmp_path / "key.json", HOST, 5.0))
+    google = DataManagerSink(
+        GoogleOptions("1234567890", None, tmp_path / "key.json", data_manager_endpoint=HOST, timeout=5.0)
+    )
     meta = MetaSink(MetaOptions(dataset_id="42", access_token="EAAinvented", graph_url=HOST))
     event = Event(
         DeliveryKey("k"),
