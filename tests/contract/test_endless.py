@@ -261,7 +261,7 @@ def test_an_error_without_limit_is_known_by_its_status():
 @pytest.mark.parametrize("script", TOO_LARGE.values(), ids=TOO_LARGE)
 def test_an_uploads_answer_without_limit_is_lost(meta, google, script):
     """Whatever it says at its beginning."""
-    for played, where in ((meta, "graph_url"), (google, "endpoint")):
+    for played, where in ((meta, "graph_url"), (google, "data_manager_endpoint")):
         with endless(script) as server:
             played.use(timeout=LONG, **{where: server.url})
 
