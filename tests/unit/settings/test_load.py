@@ -46,7 +46,7 @@ EXPECTED = [
         "NO_SUCH_VARIABLE=…  into .env, or type  export NO_SUCH_VARIABLE=…"
     ),
     '17:5: conversions.0.stage: there is no stage of this name; did you mean "won"?',
-    "18:5: conversions.0.value.tax: this key is missing: Whether that amount has tax in it: included or excluded.",
+    "18:5: conversions.0.value.tax: this key is missing: Whether that amount includes tax: included or excluded.",
 ]
 
 
