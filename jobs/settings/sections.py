@@ -174,7 +174,7 @@ class OpleadSettings(Strict):
     pagination: PaginationSettings = PaginationSettings()
     """How the list is paged."""
     pull: Literal["since", "list", "details"] | None = None
-    """`list` reads every page and finds changes itself, `since` asks Oplead for them, `details` reads leads one by one."""
+    """`list` reads every page and compares, `since` asks Oplead for changes, `details` reads leads one by one."""
     since_filter: SinceFilter | None = None
     """The filter with which `since` asks for changes."""
     detail: Literal["auto", "always", "never"] = "auto"
