@@ -1,4 +1,4 @@
-"""What the generated pages say that the code does not: an example of each key, and when each notification is sent."""
+"""What the generated pages say and the code does not: examples and computed defaults of keys, notifications."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,14 +16,14 @@ EXAMPLES: Mapping[tuple[str, str], str] = MappingProxyType(
                 "schedule": '{ daily: "05:30" }',
                 "state": "sqlite:///../state/maison-durand.db",
                 "clock": "http://127.0.0.1:8090",
-                "oplead": "{ token: ${OPLEAD_TOKEN} }",
+                "oplead": '{ token: "${OPLEAD_TOKEN}" }',
                 "stages": "{ won: [Gagné, Vendu] }",
                 "ignored_statuses": "[Nouveau, En cours]",
                 "click_ids": "{ bare: by_utm }",
                 "consent": "{ ad_user_data: { field: leadData.consent, granted: [oui], refused: [non] } }",
                 "exclude": "{ email_domains: [maison-durand.fr] }",
-                "google_ads": "{ customer_id: 123-456-7890, credentials: ${GOOGLE_ADS_KEY_FILE} }",
-                "meta": '{ dataset_id: "1234567890", access_token: ${META_ACCESS_TOKEN} }',
+                "google_ads": '{ customer_id: 123-456-7890, credentials: "${GOOGLE_ADS_KEY_FILE}" }',
+                "meta": '{ dataset_id: "1234567890", access_token: "${META_ACCESS_TOKEN}" }',
                 "conversions": "[{ id: sale, stage: won, google_ads: { conversion_action: 987654321 } }]",
                 "notify": '["${NOTIFY_URL}"]',
                 "notify_when": "{ rejected_above: 10 % }",
@@ -175,6 +175,26 @@ EXAMPLES: Mapping[tuple[str, str], str] = MappingProxyType(
     }
 )
 """By section and key, as it is written in the file."""
+
+DEFAULTS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("Settings", "state"): "`ACCOUNT.db` beside the file",
+        ("OpleadSettings", "pull"): "`since` if there is a `since_filter`, otherwise `list`",
+        ("PaginationSettings", "items"): "searched for",
+        ("PaginationSettings", "total"): "searched for",
+        ("DestinationSettings", "id"): "`google_ads` or `meta`",
+        ("DestinationSettings", "max_per_run"): "50, or five times the busiest of the last 28 nights",
+        ("MetaSettings", "funnel_since"): "the first real run",
+        ("ConversionSettings", "name"): "its `id`",
+        ("ConversionSettings", "since"): "the first real run",
+        ("ConversionSettings", "undo_via"): "the destination's `transport`",
+        ("GoogleConversion", "event_source"): "the destination's",
+        ("GoogleConversion", "destination"): "all of them",
+        ("GoogleAction", "click_window_days"): "`90`",
+        ("MetaConversion", "action_source"): "the destination's",
+    }
+)
+"""Of keys whose default the job works out."""
 
 NOTIFICATIONS: Mapping[IncidentKind, tuple[tuple[str, str, str], ...]] = MappingProxyType(
     {

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal, get_args, get_origin
 
-from annotations import EXAMPLES, NOTIFICATIONS
+from annotations import DEFAULTS, EXAMPLES, NOTIFICATIONS
 from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
 
+from connectors.oplead.lead_parser import CANDIDATES
 from jobs.alerts.incidents import IncidentKind
 from jobs.reporting import wording
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import schema, sections
 from jobs.settings.schema import DestinationSettings
+from jobs.settings.sections import FieldSettings
 
 DOCS = Path(__file__).parent
 PAGES = ("settings.md", "reasons.md")
@@ -64,10 +67,23 @@ def _keys_of(model: type[BaseModel]) -> Iterator[Sequence[str]]:
     shared = inherited if issubclass(model, DestinationSettings) else set()
     for key, field in model.model_fields.items():
         if key not in shared:
-            yield f"`{key}`", default_of(field), field.description or "", f"`{EXAMPLES[model.__name__, key]}`"
+            place = (model.__name__, key)
+            default = DEFAULTS.get(place) or _default(field)
+            if model is FieldSettings:
+                default = ", ".join(f"`{path}`" for path in getattr(CANDIDATES, key) or ()) or "none"
+            yield f"`{key}`", default, f"{field.description}{_choices(field)}", f"`{EXAMPLES[place]}`"
 
 
-def default_of(field: FieldInfo) -> str:
+def _choices(field: FieldInfo) -> str:
+    """The words a key may have, unless its description names them all."""
+    literals = [one for one in (field.annotation, *get_args(field.annotation)) if get_origin(one) is Literal]
+    words = [f"`{word}`" for one in literals for word in get_args(one)]
+    if not words or all(word in (field.description or "") for word in words):
+        return ""
+    return f" One of {', '.join(words)}."
+
+
+def _default(field: FieldInfo) -> str:
     """A key's default as somebody would write it, or that it is required."""
     if field.is_required():
         return "required"

@@ -122,7 +122,7 @@ class ConsentRule(Strict):
     ad_user_data: ConsentSignal
     """The field that says whether the lead's data may be sent for advertising."""
     ad_personalization: ConsentSignal | None = None
-    """The field that says whether it may personalise advertising."""
+    """The field that says whether it may be used to personalise advertising."""
     missing: Literal["withhold", "assume_granted"] = "withhold"
     """What a missing answer means: `withhold` does not send, `assume_granted` takes it as yes."""
     because: Annotated[str, Field(min_length=10, max_length=300)] | None = None
@@ -215,7 +215,7 @@ class ScheduleSettings(Strict):
     daily: (
         Annotated[str, Like(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day in quotes, as "05:30"')] | None
     ) = None
-    """A time of day, as "05:30"."""
+    """Every day at this time, in quotes, such as "05:30"."""
     cron: (
         Annotated[
             str,
@@ -227,7 +227,7 @@ class ScheduleSettings(Strict):
         ]
         | None
     ) = None
-    """Five parts, as "30 5 * * mon-fri"."""
+    """By a cron expression of five parts, such as "30 5 * * mon-fri"."""
 
 
 class Settings(Strict):
@@ -238,13 +238,13 @@ class Settings(Strict):
     timezone: Zone = "Europe/Paris"
     """The time zone of times without one."""
     currency: Currency
-    """The currency of all values, as EUR."""
+    """The currency of all values, such as EUR."""
     schedule: ScheduleSettings | None = None
     """When the night runs."""
     state: Text | None = None
     """`sqlite:///path`; default: `ACCOUNT.db` beside the configuration file."""
     clock: Address | None = None
-    """A sandbox's clock; accepted only where every remote is on this machine."""
+    """A sandbox's clock; accepted only if every remote is on this machine."""
     oplead: OpleadSettings
     """Where and how leads are read; it needs a token at least."""
     stages: Annotated[dict[Slug, OneOrMore], Field(min_length=1)]
@@ -252,11 +252,11 @@ class Settings(Strict):
     ignored_statuses: tuple[Text, ...] = ()
     """Labels that mean nothing here; a label in neither list is reported."""
     click_ids: ClickIds = ClickIds()
-    """How click ids are read."""
+    """How click ids without a label are read."""
     consent: ConsentRule
     """Which field says that a lead's data may be sent, and which answers mean yes or no."""
     exclude: ExcludeSettings | None = None
-    """Test leads."""
+    """Which leads are test leads."""
     google_ads: Annotated[
         tuple[GoogleAdsSettings, ...],
         BeforeValidator(one_or_many, json_schema_input_type=GoogleAdsSettings | list[GoogleAdsSettings]),

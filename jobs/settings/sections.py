@@ -85,7 +85,7 @@ class SinceFilter(Strict):
     """A query parameter with which Oplead lists only what has changed since a given time."""
 
     param: Text
-    """The name of Oplead's query parameter, as updated_after."""
+    """The name of Oplead's query parameter, such as updated_after."""
     format: Annotated[
         str,
         Like(

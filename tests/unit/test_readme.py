@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from ruamel.yaml import YAML
 
 from connectors import survey
 from jobs.alerts.notify import OpenIncident
@@ -129,6 +130,15 @@ def test_generated_pages_are_current():
     )
 
     assert (0, "") == (written.returncode, written.stderr)
+
+
+def test_every_example_can_be_pasted():
+    """Quoted where YAML wants it: an unquoted `${…}` ends a mapping in braces."""
+    text = (DOCS / "settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| `([^`]+)` \|$", text, re.MULTILINE)
+    written = "\n".join(f"- {key}: {example}" for key, example in rows)
+
+    assert len(rows) == len(YAML(typ="safe").load(written))
 
 
 RECORDS = (

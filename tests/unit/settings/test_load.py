@@ -34,7 +34,7 @@ conversions:
 """
 
 EXPECTED = [
-    "1:1: currency: this key is missing: The currency of all values, as EUR.",
+    "1:1: currency: this key is missing: The currency of all values, such as EUR.",
     '2:1: curency: there is no such key here; did you mean "currency"?',
     f"4:3: oplead.token: a secret must not stand in this file: {HOW_TO_REFER}",
     "5:3: oplead.rate: write a whole number",
