@@ -229,14 +229,17 @@ NOTIFICATIONS: Mapping[IncidentKind, tuple[tuple[str, str, str], ...]] = Mapping
         IncidentKind.REJECTED: (
             (
                 "X rejects N % of what it settles; … of the corrections it settles",
-                "more than 5 % and at least 5, conversions and corrections apart, without those to be expected",
+                (
+                    "more than 5 % and at least 5 were rejected, conversions and corrections counted apart; those to "
+                    "be expected do not count"
+                ),
                 "`explain` one of the leads it names",
             ),
         ),
         IncidentKind.ACCEPTANCE: (
             (
                 "X accepts fewer than usual",
-                "20 points below the median, with at least 5 settled tonight and 7 nights to compare with",
+                "the share accepted is 20 points below the median, with at least 5 settled tonight and 7 nights to compare with",
                 "`status` shows the reasons",
             ),
         ),

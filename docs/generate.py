@@ -121,10 +121,11 @@ def _reasons(_: str) -> Part:
 
 
 def _codes(_: str) -> Part:
-    codes = {**wording._PLATFORM, **wording._CLOSED}  # noqa: SLF001 - nobody else needs the whole table
-    return ("code", "on screen", "what it means", "what to do"), (
-        (f"`{code}`", *_said(words)) for code, words in codes.items()
-    )
+    alike: dict[wording.Words, list[str]] = {}
+    for code, words in {**wording._PLATFORM, **wording._CLOSED}.items():  # noqa: SLF001 - nobody else needs them all
+        alike.setdefault(words, []).append(f"`{code}`")
+    header = ("code", "on screen", "what it means", "what to do")
+    return header, ((", ".join(codes), *_said(words)) for words, codes in alike.items())
 
 
 def _said(words: wording.Words) -> tuple[str, str, str]:

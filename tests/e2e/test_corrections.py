@@ -175,7 +175,7 @@ def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company
     told = " ".join(story.split())
     assert "rejected" in told
     assert "does not find the conversion to correct" in told
-    assert "take `undo_via` out" in told
+    assert "remove `undo_via`" in told
     assert [("retraction", None, "rejected")] == sale.corrections
     assert [(12_500.0, False)] == sale.lines
     assert 1 == len(company.traffic.adjusted)
