@@ -239,7 +239,10 @@ NOTIFICATIONS: Mapping[IncidentKind, tuple[tuple[str, str, str], ...]] = Mapping
         IncidentKind.ACCEPTANCE: (
             (
                 "X accepts fewer than usual",
-                "the share accepted is 20 points below the median, with at least 5 settled tonight and 7 nights to compare with",
+                (
+                    "the share accepted is 20 points below the median, with at least 5 settled tonight and 7 nights to "
+                    "compare with"
+                ),
                 "`status` shows the reasons",
             ),
         ),
