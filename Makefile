@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check bench format schema install develop lock help
+.PHONY: demo test test-all fuzz mutants chaos check bench format schema docs install develop lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -49,6 +49,9 @@ format: develop ## write what `check` would complain of, where that can be mende
 
 schema: develop ## write the settings' JSON schema anew
 	$(BIN)/python -m jobs.settings.json_schema
+
+docs: develop ## write the generated parts of docs/ anew: settings, states, reasons, notifications
+	$(BIN)/python docs/generate.py
 
 install: $(VENV)/installed ## put what runs into .venv, byte-compiled
 

@@ -38,17 +38,17 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "another_way": Words(
             "goes another way",
-            "A lead of one of Meta's own forms is told as a stage of `meta.funnel`, any other as a conversion.",
+            "A lead from one of Meta's own forms goes through `meta.funnel`, any other goes as a conversion.",
             "Nothing to do.",
         ),
         "another_platform": Words(
             "another platform's ad",
             "The lead came by another platform's ad.",
-            "Nothing to do; should a click id of this platform come up, it counts here too.",
+            "Nothing to do; if a click id of this platform turns up, it counts here too.",
         ),
         "sent_elsewhere": Words(
-            "told elsewhere",
-            "The platform was told of it already: another way, or at another destination before the lead was moved.",
+            "sent elsewhere",
+            "The platform has it already: by another route, or at another destination before the lead was moved.",
             "Nothing to do: it must not count twice.",
         ),
         # ── it happened before its start ─────────────────────────────────────────────────────────
@@ -59,8 +59,8 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "baseline": Words(
             "already so at first sight",
-            "The lead was in this stage when it was first read, and Oplead does not date when it got there.",
-            "Nothing to do; where Oplead dates its statuses, name the field in `oplead.fields.status_at`.",
+            "The lead was in this stage when it was first read, and Oplead does not say since when.",
+            "Nothing to do; if Oplead does date its statuses, name the field in `oplead.fields.status_at`.",
         ),
         "already_sent": Words(
             "told by other means",
@@ -69,29 +69,29 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "undone": Words(
             "lost before it was sent",
-            "The lead went to a stage that takes the conversion back, and stayed there for `undo_after`.",
+            "The lead moved to a stage that undoes the conversion, and stayed there for `undo_after`.",
             "Nothing to do: it goes out only if the lead enters the stage again.",
         ),
         # ── it is corrected ──────────────────────────────────────────────────────────────────────
         "not_undoable": Words(
             "cannot be taken back",
-            "The lead is lost again, and the way this conversion went knows no taking back.",
-            "Nothing to do; where it went to Google, `undo_via: google_ads_api` may take it back.",
+            "The lead is lost again, and the interface this conversion went through does not support retraction.",
+            "Nothing to do; if it went to Google, `undo_via: google_ads_api` may be able to retract it.",
         ),
         "too_late_to_correct": Words(
             "too late to correct",
-            "It happened so long ago that the platform corrects it no more.",
+            "It happened so long ago that the platform no longer accepts corrections.",
             "Nothing to do.",
         ),
         "may_come_back": Words(
             "may come back",
-            "The lead is lost, and may be won again: after `undo_after` it is taken back, or called off if it was not "
-            "sent yet.",
+            "The lead is lost, and may be won again: after `undo_after` the conversion is undone, or cancelled if it "
+            "was not sent yet.",
             NOTHING,
         ),
         "stands_again": Words(
             "stands again",
-            "No correction is wanted any more: all is as it was told, or the settings no longer ask for one.",
+            "No correction is needed any more: all is as it was reported, or the settings no longer ask for one.",
             NOTHING,
         ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
@@ -103,17 +103,17 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "click_too_recent": Words(
             "click too recent",
-            "The platform does not know clicks of the last hours yet.",
+            "The platform does not know clicks of the last few hours yet.",
             "Nothing to do; it goes out by itself once the click is old enough.",
         ),
         "noon_awaited": Words(
             "waits for noon",
-            "Oplead names the day of the change and not its time; it is told as noon of that day, which is to come.",
+            "Oplead gives the day of the change but no time; it is reported as noon of that day, still to come.",
             "Nothing to do; it goes out by itself.",
         ),
         "value_awaited": Words(
             "waits for its amount",
-            "The amount is not in Oplead yet; it is waited for before the conversion goes out.",
+            "The amount is not in Oplead yet; the conversion waits for it.",
             "Enter the amount in Oplead; otherwise it goes out with `value.otherwise` when the wait is over.",
         ),
         # ── it is held back and may mend ─────────────────────────────────────────────────────────
@@ -139,7 +139,7 @@ REASONS: Mapping[str, Words] = MappingProxyType(
             "Leads that came without an ad stay here, and that is right.",
         ),
         "no_identifier": Words(
-            "nothing to recognise it by",
+            "nothing to identify it by",
             "The lead has neither a click id of this platform nor an e-mail or phone that can be used, "
             "nor, for Meta, first and last name with a postcode or town.",
             "Have the form store the click id (gclid, fbclid) and a valid e-mail address or phone.",
@@ -152,11 +152,11 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         "value_never_seen": Words(
             "no lead has an amount",
             "No lead has an amount where `value.field` looks for it, so that path is likely to be wrong.",
-            "Write where the amount stands as `value.field` (`oplead-sync probe` shows it), or a number as `value`.",
+            "Write the amount's path as `value.field` (`oplead-sync probe` shows it), or a number as `value`.",
         ),
         "value_unreadable": Words(
             "amount unreadable",
-            "The amount in Oplead cannot be read as one number; `value.otherwise` stands in for a missing one only.",
+            "The amount in Oplead cannot be read as one number; `value.otherwise` replaces a missing amount only.",
             "Correct it in Oplead: 12 500,00 is read, words are not.",
         ),
         "time": Words(
@@ -166,40 +166,40 @@ REASONS: Mapping[str, Words] = MappingProxyType(
         ),
         "to_be_read_again": Words(
             "to be read again",
-            "The settings want other things of a lead than were read; it has not been read again yet.",
-            "Nothing to do; the next complete reading of Oplead settles it.",
+            "The settings now need other fields of the lead, which has not been read again yet.",
+            "Nothing to do; the next full read of Oplead settles it.",
         ),
         "counted_already": Words(
             "counted already",
-            "The same click or person counts already by another lead (`count_once_per`).",
-            "Nothing to do; should the other never go out, this one does.",
+            "The same click or person already counts through another lead (`count_once_per`).",
+            "Nothing to do; if the other never goes out, this one will.",
         ),
         "excluded": Words(
             "test lead",
-            "The settings' `exclude` has this lead for a test, so nothing of it is sent.",
-            "Nothing to do; where it is a real lead, make `exclude` narrower and it goes out.",
+            "By the settings' `exclude` this is a test lead, so nothing is sent for it.",
+            "Nothing to do; if it is a real lead, narrow `exclude` and it goes out.",
         ),
         "not_configured": Words(
             "no longer in the settings",
-            "The settings no longer have this conversion for this destination; it is kept back, not forgotten.",
+            "The settings no longer have this conversion for this destination; it is held back, not forgotten.",
             "If that was a slip, put the conversion back and it goes out; otherwise nothing.",
         ),
         # ── it was sent more than once ───────────────────────────────────────────────────────────
         "may_count_twice": Words(
             "may count twice",
-            "Its answer was lost, it was sent again and taken; the platform does not promise to count it once.",
-            "Nothing to do; where that matters more than losing one, write `in_doubt: ask` under `meta`.",
+            "Its answer was lost, so it was sent again and accepted; the platform does not promise to count it once.",
+            "Nothing to do; if that is worse than losing one, write `in_doubt: ask` under `meta`.",
         ),
         # ── it will not go out ───────────────────────────────────────────────────────────────────
         "window_closed": Words(
             "too late",
-            "More time has passed since the click, or since it happened, than the platform takes conversions for.",
-            "Nothing to do for this lead; where it was held for something until then, mend that for those to come.",
+            "The click, or the event itself, is older than the platform accepts.",
+            "Nothing to do for this lead; if it was held for something until then, fix that for the next ones.",
         ),
         "lead gone": Words(
             "lead gone",
-            "Oplead has this lead no more, on two nights: it was deleted, or merged with another.",
-            "Nothing to do; once the lead is there again, this goes on where it is still in time.",
+            "Oplead has not had this lead on two nights: it was deleted, or merged with another.",
+            "Nothing to do; if the lead reappears, this carries on while it is still in time.",
         ),
         "consent withdrawn": Words(
             "consent withdrawn",
@@ -215,7 +215,7 @@ STATES: Mapping[DeliveryState, Words] = MappingProxyType(
         DeliveryState.SKIPPED: Words("not counted", "It is on record and does not count.", NOTHING),
         DeliveryState.PENDING: Words("waiting", "It will be sent.", NOTHING),
         DeliveryState.WITHHELD: Words(
-            "held back", "It is not sent as things stand, and goes out by itself once the cause is mended.", ""
+            "held back", "It is not sent as things stand, and goes out by itself once the cause is fixed.", ""
         ),
         DeliveryState.IN_FLIGHT: Words(
             "being sent",
@@ -235,7 +235,7 @@ STATES: Mapping[DeliveryState, Words] = MappingProxyType(
         DeliveryState.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
         DeliveryState.REJECTED: Words("rejected", "The platform has refused it.", ""),
         DeliveryState.EXPIRED: Words("expired", "Its time ran out before it could be sent.", ""),
-        DeliveryState.CANCELLED: Words("cancelled", "It was called off before it was sent.", ""),
+        DeliveryState.CANCELLED: Words("cancelled", "It was cancelled before it was sent.", ""),
         DeliveryState.UNCONFIRMED: Words(
             "unconfirmed",
             "It was sent and the platform will not say whether it counted this one.",
@@ -293,8 +293,8 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "EVENT_TOO_OLD": _TOO_OLD_FOR_GOOGLE,
         "DENIED_CONSENT": Words(
             "consent denied at Google",
-            "Google takes consent for this lead's data for denied: by what was sent, or by a default of the account.",
-            "Compare `consent` with the consent defaults of the Google Ads account: where none was sent, these decide.",
+            "Google treats consent for this lead's data as denied, because of what was sent or of an account default.",
+            "Compare `consent` with the consent defaults of the Google Ads account: they decide if none was sent.",
         ),
         "UNKNOWN_CONSENT": Words(
             "consent unclear to Google",
@@ -306,8 +306,8 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "EVENT_NOT_FOUND": _UNKNOWN_CLICK,
         "CLICK_NOT_FOUND": Words(
             "no ad click found",
-            "The platform finds no ad click by what was sent of the lead.",
-            "Nothing to do: it is usual of leads that go by contact data and came without an ad.",
+            "The platform finds no ad click from what was sent about the lead.",
+            "Nothing to do: it is usual for leads that go by contact data and came without an ad.",
         ),
         "UNPARSEABLE_GCLID": _UNREADABLE_CLICK,
         "UNPARSEABLE_GBRAID": _UNREADABLE_CLICK,
@@ -319,15 +319,15 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         "ORDER_ID_ALREADY_IN_USE": _THERE_ALREADY,
         "CLICK_CONVERSION_ALREADY_EXISTS": Words(
             "click counted already",
-            "The platform has a conversion of this click at this very second already, and takes no second one.",
-            "Nothing to do where it is the lead's double; else find out what else sends to this action.",
+            "The platform already has a conversion of this click at this very second, and takes no second one.",
+            "Nothing to do if it is a duplicate lead; otherwise find out what else sends to this action.",
         ),
         # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionAdjustmentUploadErrorEnum.ConversionAdjustmentUploadError
         "CONVERSION_NOT_FOUND": Words(
-            "not found to be corrected",
-            "The platform does not find the conversion that is to be corrected, so it goes on counting as it was told.",
-            "Correct it in Google Ads. If it went by the Data Manager and this happens to all of them, take `undo_via` "
-            "out: they are then made worth nothing instead.",
+            "nothing to correct",
+            "The platform does not find the conversion to correct, so it keeps counting as reported.",
+            "Correct it in Google Ads. If it went through the Data Manager API and this happens to all of them, remove "
+            "`undo_via`: their value then becomes 0 instead.",
         ),
         # Meta's, whose subcodes are listed nowhere: as others have met them.
         "100/2804001": _UNREADABLE_CLICK,
@@ -343,7 +343,7 @@ _PLATFORM: Mapping[str, Words] = MappingProxyType(
         ),
         "100/2804050": Words(
             "too little about the person",
-            "Meta cannot tell a person by what was sent.",
+            "Meta cannot identify a person from what was sent.",
             "Have the form ask for an e-mail address or a phone.",
         ),
     }

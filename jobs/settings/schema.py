@@ -94,12 +94,12 @@ Zone = Annotated[Text, AfterValidator(_a_known_zone)]
 
 
 class ClickIds(Strict):
-    """How click ids without a label are read."""
+    """How to read click ids without a label."""
 
     bare: Literal["by_utm", "gclid", "fbclid", "reject"] = "by_utm"
-    """What an id without a label is: told by utm_source, always one kind, or refused."""
+    """How to read an id without a label: by `utm_source`, always as one kind, or not at all."""
     bare_digits: Literal["reject", "lead_id"] = "reject"
-    """Whether 15 to 17 digits alone are a Meta lead id."""
+    """Whether 15 to 17 bare digits are a Meta lead id."""
 
 
 Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
@@ -109,35 +109,35 @@ class ConsentSignal(Strict):
     """A field of the lead that says whether one use of its data is allowed."""
 
     field: Path_
-    """Where the answer stands in a lead, as leadData.consent."""
+    """Where the answer is in a lead, such as leadData.consent."""
     granted: OneOrMore
     """The answers that mean yes."""
     refused: Annotated[tuple[Text, ...], Several]
-    """The answers that mean no; [] where the form only knows yes, as a box to tick does."""
+    """The answers that mean no; [] if the form only has a box to tick."""
 
 
 class ConsentRule(Strict):
-    """What the lead agreed to, by Google's two signals."""
+    """What the lead consented to, as Google's two signals."""
 
     ad_user_data: ConsentSignal
     """The field that says whether the lead's data may be sent for advertising."""
     ad_personalization: ConsentSignal | None = None
-    """The field that says whether it may personalise advertising."""
+    """The field that says whether it may be used to personalise advertising."""
     missing: Literal["withhold", "assume_granted"] = "withhold"
-    """What an absent answer means."""
+    """What a missing answer means: `withhold` does not send, `assume_granted` takes it as yes."""
     because: Annotated[str, Field(min_length=10, max_length=300)] | None = None
-    """Why an absent answer may be read as yes; required to assume it."""
+    """Why a missing answer may be taken as yes; required by `assume_granted`."""
 
 
 class ExcludeSettings(Strict):
     """Test leads, judged before anything is stored."""
 
     email_domains: Annotated[tuple[EmailDomain, ...], Several] = ()
-    """E-mail domains of test leads, what stands after the @, as maison-durand.fr."""
+    """E-mail domains of test leads (the part after the @), such as maison-durand.fr."""
     phones: Annotated[tuple[Phone, ...], Several] = ()
     """Phone numbers of test leads, in any spelling."""
     names: Annotated[tuple[Text, ...], Several] = ()
-    """Whole names of test leads, as Jean Test; accents, case and order do not matter."""
+    """Full names of test leads, such as Jean Test; accents, case and order do not matter."""
     fields: dict[Path_, OneOrMore] = Field(default_factory=dict)
     """Fields and the values that mark test leads."""
 
@@ -146,29 +146,29 @@ class ExcludeSettings(Strict):
 
 
 class DestinationSettings(Strict):
-    """What every destination can be told."""
+    """What every destination has."""
 
     id: Slug
-    """This destination's name; it stays the same for good."""
+    """This destination's permanent name."""
     where: dict[Path_, OneOrMore] = Field(default_factory=dict)
     """Only leads whose field has one of these values."""
     audience: Literal["attributed", "all"] = "attributed"
-    """`all` sends leads without the platform's own click id too, by contact data."""
+    """`all` also sends leads without the platform's click id, by contact data."""
     contact_data: Literal["attach", "none"] = "none"
-    """Whether hashed e-mail and phone go out beside a click id."""
+    """Whether to send hashed contact data beside a click id."""
     max_per_run: PositiveInt | None = None
-    """More conversions than this in one night are held until a human agrees."""
+    """If more conversions than this are due in one night, hold them until a human approves."""
 
 
 class GoogleAdsSettings(DestinationSettings):
     """One Google Ads customer, the account that owns the conversion actions."""
 
     id: Slug = "google_ads"
-    """This destination's name; it stays the same for good."""
+    """This destination's permanent name."""
     customer_id: CustomerId
     """The account that owns the conversion actions, ten digits."""
     login_customer_id: CustomerId | None = None
-    """The manager account that gives access, where one does."""
+    """The manager account that gives access, if there is one."""
     transport: Literal["data_manager", "google_ads_api"] = "data_manager"
     """The Google interface that carries conversions."""
     credentials: KeyFile
@@ -185,13 +185,13 @@ class MetaSettings(DestinationSettings):
     """One Meta dataset."""
 
     id: Slug = "meta"
-    """This destination's name; it stays the same for good."""
+    """This destination's permanent name."""
     dataset_id: Digits
     """The dataset's id, digits."""
     access_token: Secret
     """A reference: `${META_ACCESS_TOKEN}` or `file:/run/secrets/meta`."""
     app_secret: Secret | None = None
-    """A reference to the app's secret, where Meta asks for one."""
+    """A reference to the app's secret, if Meta asks for one."""
     graph_url: Address = AnyUrl("https://graph.facebook.com")
     """The Graph API's address, or a local server's."""
     funnel: dict[
@@ -202,7 +202,7 @@ class MetaSettings(DestinationSettings):
     funnel_since: Since | None = None
     """Stages reached before it are not sent; default: the first real run that saw them."""
     in_doubt: Literal["resend", "ask"] = "resend"
-    """What to do where an answer was lost: `resend` may count twice, `ask` waits for a human."""
+    """What to do if an answer was lost: `resend` may count twice, `ask` waits for a human."""
     action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] = (
         "system_generated"
     )
@@ -210,12 +210,12 @@ class MetaSettings(DestinationSettings):
 
 
 class ScheduleSettings(Strict):
-    """When `schedule` runs the night."""
+    """When `oplead-sync schedule` runs the night."""
 
     daily: (
         Annotated[str, Like(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day in quotes, as "05:30"')] | None
     ) = None
-    """A time of day, as "05:30"."""
+    """Every day at this time, in quotes, such as "05:30"."""
     cron: (
         Annotated[
             str,
@@ -227,36 +227,36 @@ class ScheduleSettings(Strict):
         ]
         | None
     ) = None
-    """Five parts, as "30 5 * * mon-fri"."""
+    """By a cron expression of five parts, such as "30 5 * * mon-fri"."""
 
 
 class Settings(Strict):
     """One account: an Oplead platform with the destinations its leads go to."""
 
     account: Slug
-    """A short name for this account, as maison-durand."""
+    """A short, permanent name for this account, such as maison-durand."""
     timezone: Zone = "Europe/Paris"
-    """The zone of times without one."""
+    """The time zone of times without one."""
     currency: Currency
-    """The currency of all values, as EUR."""
+    """The currency of all values, such as EUR."""
     schedule: ScheduleSettings | None = None
     """When the night runs."""
     state: Text | None = None
     """`sqlite:///path`; default: `ACCOUNT.db` beside the configuration file."""
     clock: Address | None = None
-    """A sandbox's clock; accepted only where every remote is on this machine."""
+    """A sandbox's clock; accepted only if every remote is on this machine."""
     oplead: OpleadSettings
-    """Where leads are read; it needs a token at least."""
+    """Where and how leads are read; it needs a token at least."""
     stages: Annotated[dict[Slug, OneOrMore], Field(min_length=1)]
-    """Your words for Oplead's status labels, as won: [Gagné]."""
+    """Your words for Oplead's status labels, such as won: [Gagné]."""
     ignored_statuses: tuple[Text, ...] = ()
-    """Labels that mean nothing here and are not reported."""
+    """Labels that mean nothing here; a label in neither list is reported."""
     click_ids: ClickIds = ClickIds()
-    """How click ids are read."""
+    """How click ids without a label are read."""
     consent: ConsentRule
     """Which field says that a lead's data may be sent, and which answers mean yes or no."""
     exclude: ExcludeSettings | None = None
-    """Test leads."""
+    """Which leads are test leads."""
     google_ads: Annotated[
         tuple[GoogleAdsSettings, ...],
         BeforeValidator(one_or_many, json_schema_input_type=GoogleAdsSettings | list[GoogleAdsSettings]),
@@ -267,19 +267,19 @@ class Settings(Strict):
     ] = ()
     """One Meta destination, or a list of them."""
     conversions: Annotated[tuple[ConversionSettings, ...], Field(min_length=1)]
-    """What is worth telling the platforms."""
+    """What to report to the platforms."""
     notify: tuple[NotifyAddress, ...] = ()
-    """References to addresses that are told when a human is needed, as [${NOTIFY_URL}]."""
+    """References to addresses that get a message when a human is needed, such as [${NOTIFY_URL}]."""
     notify_when: NotifyWhen = NotifyWhen()
-    """From when on someone is told."""
+    """The thresholds for those messages."""
     metrics: MetricsFile | None = None
-    """A file of numbers for Prometheus' node exporter, as /var/lib/node_exporter/oplead.prom."""
+    """A metrics file for Prometheus' node exporter, such as /var/lib/node_exporter/oplead.prom."""
     ping: PingAddress | None = None
-    """A reference to an address that raises the alarm where no night takes place, as ${PING_URL}."""
+    """A reference to a dead man's switch, requested after every night, such as ${PING_URL}."""
     retention: dict[str, object] | None = None
-    """How long things are kept."""
+    """How long things are kept; not acted on yet."""
     report: dict[str, object] | None = None
-    """What the report shows."""
+    """What the report shows; not acted on yet."""
 
     @field_validator("state")
     @classmethod

@@ -42,50 +42,50 @@ HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 
 
 class AuthSettings(Strict):
-    """How the token is shown to Oplead, which publishes no rule for it."""
+    """How the token is passed to Oplead, which does not publish how."""
 
     style: Literal["bearer", "header", "query", "none"] = "bearer"
     """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
     name: Text | None = None
     """The header's or query parameter's name, for `header` and `query`."""
     prefix: Annotated[str, Like(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
-    """What stands before the token in the header, its space included."""
+    """What precedes the token in the header, including its space."""
 
 
 class PaginationSettings(Strict):
-    """How Oplead's list goes on to its next page."""
+    """How Oplead's list is paged."""
 
     style: Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"] = "auto"
     """`auto` follows only what describes itself: a next URL of the same host, a Link header, or a cursor."""
     items: Path_ | None = None
-    """Where the array of leads is; searched for where unset."""
+    """The path of the array of leads; searched for if unset."""
     next: Path_ | None = None
-    """Where the next URL or cursor stands in an answer."""
+    """The path of the next URL or cursor in an answer."""
     page_param: Text = "page"
     """The query parameter of the page number, for `page`."""
     first_page: int = Field(default=1, ge=0, le=1)
     """The first page's number."""
     size_param: Text | None = None
-    """The query parameter of the page size, where Oplead takes one."""
+    """The query parameter of the page size, if Oplead takes one."""
     size: PositiveInt | None = Field(default=None, le=1000)
     """How many leads to ask for at a time."""
     offset_param: Text = "offset"
     """The query parameter of the offset, for `offset`."""
     cursor_param: Text = "cursor"
-    """The query parameter of the cursor, for `cursor`; that of a page's last lead, for `last_id`."""
+    """The query parameter of the cursor, for `cursor`, or of the id of a page's last lead, for `last_id`."""
     total: Path_ | None = None
-    """Where an answer tells how many leads there are in all; searched for where unset."""
+    """The path of the total number of leads in an answer; searched for if unset."""
     total_header: Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None = None
-    """The header in which an answer tells how many leads there are in all; none is believed unless it is named."""
+    """The header that holds the total number of leads; no header is trusted unless it is named here."""
     max_pages: PositiveInt = 10_000
-    """Where a list that never ends is given up."""
+    """Give up on a list that goes on for longer than this."""
 
 
 class SinceFilter(Strict):
-    """A query parameter by which Oplead lists only what changed since a time."""
+    """A query parameter with which Oplead lists only what has changed since a given time."""
 
     param: Text
-    """The name of Oplead's query parameter, as updated_after."""
+    """The name of Oplead's query parameter, such as updated_after."""
     format: Annotated[
         str,
         Like(
@@ -94,9 +94,9 @@ class SinceFilter(Strict):
             "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
         ),
     ] = "iso"
-    """How the time is written there: `iso`, `date`, `epoch_s`, `epoch_ms`, or by a pattern as %d/%m/%Y."""
+    """How the time is written: `iso`, `date`, `epoch_s`, `epoch_ms`, or a pattern such as %d/%m/%Y."""
     until_param: Text | None = None
-    """The name of the parameter for the end of the time, where Oplead wants both; it is given the present."""
+    """The parameter for the end of the period, if Oplead wants both ends; it is set to the present."""
 
 
 class FieldSettings(Strict):
@@ -114,11 +114,11 @@ class FieldSettings(Strict):
     status: Paths | None = None
     """Its status label."""
     status_at: Paths | None = None
-    """Since when it has that label."""
+    """When it got that label."""
     history: Paths | None = None
-    """The list of its past labels with their times."""
+    """The list of its past labels, with their times."""
     click_id: Paths | None = None
-    """The click ids of its advertisement."""
+    """The click ids of the ad it came from."""
     click_id_at: Paths | None = None
     """When the click happened."""
     utm_source: Paths | None = None
@@ -151,7 +151,7 @@ class OpleadSettings(Strict):
     base_url: Address = AnyUrl("https://api.oplead.com")
     """Oplead's address, or a local server's."""
     path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
-    """What stands before `leads_path` and `lead_path`."""
+    """What precedes `leads_path` and `lead_path`."""
     leads_path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
     """The path of the list."""
     lead_path: Annotated[
@@ -161,38 +161,38 @@ class OpleadSettings(Strict):
             "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
         ),
     ] = "/leads/{id}"
-    """The path of one lead, `{id}` in the place of its id."""
+    """The path of one lead, with `{id}` for its id."""
     extra_headers: dict[
         Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
         Annotated[str, Like(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents")],
     ] = Field(default_factory=dict)
-    """Headers that every request carries, as X-Tenant; never a key: that is `token`, shown by `auth`."""
+    """Headers sent with every request, such as X-Tenant; never a key, which is `token` and passed by `auth`."""
     extra_query: dict[Text, Text] = Field(default_factory=dict)
-    """Query parameters that every request carries, as archived; never a key."""
+    """Query parameters sent with every request, such as archived; never a key."""
     auth: AuthSettings = AuthSettings()
-    """How the token is shown."""
+    """How the token is passed."""
     pagination: PaginationSettings = PaginationSettings()
-    """How the list goes on."""
+    """How the list is paged."""
     pull: Literal["since", "list", "details"] | None = None
-    """`list` reads every page and finds changes by digest, `since` asks for them, `details` reads each lead's page."""
+    """`list` reads every page and compares, `since` asks Oplead for changes, `details` reads leads one by one."""
     since_filter: SinceFilter | None = None
-    """The filter by which `since` asks for changes."""
+    """The filter with which `since` asks for changes."""
     detail: Literal["auto", "always", "never"] = "auto"
-    """Whether a lead's own page is read: `auto` only where the list leaves out the click ids."""
+    """Whether to read each lead's own page: `auto` only if the list leaves out the click ids."""
     fields: FieldSettings = FieldSettings()
-    """Where things stand in a lead."""
+    """Where things are in a lead."""
     rate: PositiveInt = Field(default=90, le=100)
-    """Requests a minute; Oplead's published limit is 100."""
+    """Requests a minute, all commands together; Oplead's published limit is 100."""
     in_flight: PositiveInt = Field(default=4, le=16)
-    """How many of leads' own pages may be asked for at once."""
+    """How many leads' own pages to request at once."""
     overlap: Span = timedelta(days=3)
-    """How far each pull reaches back before the last one."""
+    """How far each reading reaches back before the last one."""
     budget: Span = timedelta(hours=4)
-    """How long a pull may take."""
+    """How long a night's reading may take."""
     max_requests: PositiveInt | None = None
-    """After so many requests a pull stops at a page's end; the next one goes on there."""
+    """How many requests a night's reading may make; the next one carries on from there."""
     largest_page_mb: PositiveInt = Field(default=64, le=1024)
-    """How many megabytes a page of the list may have, unpacked; a larger one is refused unread."""
+    """The largest page of the list in megabytes, unpacked; a larger one is refused unread."""
 
     @property
     def pull_style(self) -> Literal["since", "list", "details"]:
@@ -204,15 +204,15 @@ class FieldValue(Strict):
     """A conversion's value read from the lead."""
 
     field: Path_
-    """Where the amount stands in a lead, as amount."""
+    """Where the amount is in a lead, such as amount."""
     tax: Literal["included", "excluded"]
-    """Whether that amount has tax in it: included or excluded."""
+    """Whether that amount includes tax: included or excluded."""
     otherwise: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)] | None = None
     """The value of a conversion whose amount is still missing after `wait_for_value`."""
     wait_for_value: Span = timedelta(days=3)
     """How long a conversion waits for its amount."""
     restate_above: Annotated[str, Like(r"[0-9]{1,3} ?%|off", "write a percentage, as 5 %, or off")] = "5 %"
-    """By how much an amount must change to be corrected afterwards; `off` corrects no amount."""
+    """By how much an amount must change before it is corrected; `off` corrects none."""
 
     @property
     def restated_above(self) -> Decimal | None:
@@ -265,7 +265,7 @@ class GoogleAction(Strict):
     """A conversion action of Google Ads."""
 
     id: ActionId
-    """The conversion action's id, the number after ctId= in its address in Google Ads."""
+    """The conversion action's id: the number after ctId= in its address in Google Ads."""
     click_window_days: Annotated[int, Field(ge=1, le=90)] | None = None
     """The action's click-through window, as Google Ads shows it."""
 
@@ -276,9 +276,9 @@ class GoogleConversion(Strict):
     conversion_action: GoogleAction
     """The conversion action: its id, or { id, click_window_days }."""
     event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] | None = None
-    """Where Google is told it happened; else the destination's."""
+    """Where Google is told it happened, if not the destination's `event_source`."""
     destination: Slug | None = None
-    """Which `google_ads` destination; all of them where unset."""
+    """Which `google_ads` destination; all of them if unset."""
 
     @field_validator("conversion_action", mode="before", json_schema_input_type=GoogleAction | str | int)
     @classmethod
@@ -292,16 +292,16 @@ class MetaConversion(Strict):
     event: Annotated[
         str, Like(r"[A-Za-z0-9_ ]{1,50}", "an event name has letters, digits, _ and spaces only, as Purchase")
     ]
-    """The event's name, as Schedule or Purchase."""
+    """The event's name, such as Schedule or Purchase."""
     action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] | None = None
-    """Where Meta is told it happened; else the destination's."""
+    """Where Meta is told it happened, if not the destination's `action_source`."""
 
 
 class ConversionSettings(Strict):
     """One thing worth telling the platforms: a lead reaching a stage."""
 
     id: Slug
-    """A short name that stays the same for good, as sale."""
+    """A short, permanent name, such as sale; the ledger knows by it what was sent."""
     name: Text | None = None
     """What reports call it."""
     stage: Slug
@@ -311,23 +311,23 @@ class ConversionSettings(Strict):
     where: dict[Path_, OneOrMore] = Field(default_factory=dict)
     """Only leads whose field has one of these values."""
     was: Slug | None = None
-    """The id this conversion had before; `none` for one that is new though it looks like a renamed one."""
+    """The id this conversion had before; `none` if it is new although it looks renamed."""
     implied_by: StageNames = ()
-    """Later stages that count as this one where it was skipped."""
+    """Later stages that imply this one if it was skipped."""
     value: Value | None = None
     """A number, or { field, tax, otherwise }; without it no value is sent."""
     undo_when: StageNames = ()
-    """Stages that take the conversion back."""
+    """Stages that undo the conversion."""
     undo_after: Span = timedelta(days=3)
     """How long a lead must stay there first."""
     undo_via: Literal["data_manager", "google_ads_api"] | None = None
-    """The way by which it is taken back."""
+    """The interface that undoes it."""
     count_once_per: Literal["lead", "click", "person"] = "lead"
     """What counts once: the lead, its click, or the person; of several leads only the first is sent."""
     within: Span = timedelta(days=30)
-    """For how long a click or person counts once, from one lead's conversion to another's."""
+    """How long a click or person counts once, from one lead's conversion to the next."""
     shared_action: YesNo = False
-    """Whether another conversion may use the same conversion action; both must say so."""
+    """Whether another conversion may use the same conversion action or event; both must say so."""
     google_ads: GoogleConversion | None = None
     """What it is in Google Ads."""
     meta: MetaConversion | None = None
@@ -390,20 +390,20 @@ Percentage = Annotated[str, Like(r"[0-9]{1,2} ?%", "write a percentage below 100
 
 
 class NotifyWhen(Strict):
-    """When someone is told: thresholds, each with a default."""
+    """When to notify someone: thresholds, each with a default."""
 
     rejected_above: Percentage = "5 %"
     """More than this share of what a platform settled tonight was rejected …"""
     rejected_at_least: PositiveInt = 5
-    """… and so many at least."""
+    """… and at least this many."""
     silent_above: PositiveInt = 5
-    """Nothing was sent tonight, where half of the last 14 nights sent so many at least."""
+    """Nothing was sent tonight, although half of the last 14 nights sent at least this many."""
     acceptance_drop: Annotated[int, Field(ge=1, le=100)] = 20
-    """The share accepted is so many points under what it usually is."""
+    """The share accepted is this many points below its usual level."""
     expires_within: Span = timedelta(days=3)
-    """How long before they expire someone is told of conversions that cannot be sent."""
+    """How long before they expire to warn about conversions that cannot be sent."""
     ends_within: Span = timedelta(days=60)
-    """How long before it ends someone is told of an interface's version."""
+    """How long before a platform ends an API version to warn about it."""
 
     @property
     def rejected_share(self) -> Fraction:

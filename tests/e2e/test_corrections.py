@@ -174,8 +174,8 @@ def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company
     assert "1 rejected (lead L-1)" in " ".join(night.split())
     told = " ".join(story.split())
     assert "rejected" in told
-    assert "does not find the conversion that is to be corrected" in told
-    assert "take `undo_via` out" in told
+    assert "does not find the conversion to correct" in told
+    assert "remove `undo_via`" in told
     assert [("retraction", None, "rejected")] == sale.corrections
     assert [(12_500.0, False)] == sale.lines
     assert 1 == len(company.traffic.adjusted)

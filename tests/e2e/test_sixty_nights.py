@@ -192,4 +192,4 @@ def test_what_expired_is_named(years):
             story = type_in(years.company, "explain", way.name[0]).lines
 
             assert f"→ {destination}: expired" in story
-            assert "More time has passed" in story
+            assert "older than the platform accepts" in story

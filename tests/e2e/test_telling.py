@@ -56,10 +56,10 @@ def samples(company):
     return {name: float(value) for name, _, value in lines}
 
 
-def test_an_address_can_be_tried_as_the_readme_says(receiver):
+def test_an_address_can_be_tried_as_the_docs_say(receiver):
     """By the command that is installed beside ours, before any night has something to tell."""
-    root = Path(__file__).parents[2]
-    (typed,) = re.findall(r"^\.venv/bin/(apprise .*)$", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    page = Path(__file__).parents[2] / "docs" / "operations.md"
+    (typed,) = re.findall(r"^\.venv/bin/(apprise .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     name, *arguments = shlex.split(typed.replace("$NOTIFY_URL", f"json://{receiver.address}/hook-t0ken"))
     subprocess.run([Path(sys.executable).with_name(name), *arguments], check=True, timeout=60, capture_output=True)
 

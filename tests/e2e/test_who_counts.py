@@ -53,7 +53,7 @@ def test_what_waits_for_a_lead_that_turns_out_a_test_is_kept_back(company):
         company.states()["L-1", "sale"],
         company.deliveries()["L-1", "sale"].reason,
     )
-    assert "The settings' `exclude` has this lead for a test" in " ".join(out.split())
+    assert "By the settings' `exclude` this is a test lead" in " ".join(out.split())
     assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
 
 
@@ -88,7 +88,7 @@ def test_the_same_sale_twice_counts_once(company):
         row.reason for (lead, name), row in company.deliveries().items() if lead in ("L-2", "L-4") and name == "sale"
     }
     _, out, _ = company.command("explain", "L-2")
-    assert "The same click or person counts already by another lead" in " ".join(out.split())
+    assert "The same click or person already counts through another lead" in " ".join(out.split())
 
 
 def test_a_click_shared_by_two_sales_is_told_and_not_stopped(company):
@@ -112,7 +112,7 @@ def test_a_lead_that_is_deleted_is_called_off_on_the_second_night(company):
 
     assert ("accepted", "cancelled") == (company.states()["L-1", "appointment"], company.states()["L-1", "sale"])
     assert (1, 0) == (summary.pulled.deleted, summary.exit_code)
-    assert "Oplead has this lead no more, on two nights" in " ".join(out.split())
+    assert "Oplead has not had this lead on two nights" in " ".join(out.split())
     assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
     assert [] == company.disagreements()
 

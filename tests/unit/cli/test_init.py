@@ -75,7 +75,7 @@ def test_what_becomes_of_the_other_statuses_is_said(type_in, tmp_path):
 
 
 @pytest.mark.parametrize("survey", [SURVEY, None])
-def test_what_comes_next_is_every_step_of_the_readme(type_in, survey):
+def test_what_comes_next_is_every_step_of_the_guide(type_in, survey):
     """Whatever was found already: probe also tells what looks wrong."""
     result, _ = type_in(*ENOUGH, survey=survey)
     steps = re.findall(r"^  \d\. .*?\b(copy|probe|check|run)\b", result.output, re.MULTILINE)

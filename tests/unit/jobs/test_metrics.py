@@ -46,7 +46,7 @@ def read(path):
 
 
 def test_every_number_stands_there_under_its_account(tmp_path):
-    """As the README lists them."""
+    """As docs/operations.md lists them."""
     path = tmp_path / "oplead.prom"
     write_metrics(measured(), path)
 

@@ -34,7 +34,7 @@ conversions:
 """
 
 EXPECTED = [
-    "1:1: currency: this key is missing: The currency of all values, as EUR.",
+    "1:1: currency: this key is missing: The currency of all values, such as EUR.",
     '2:1: curency: there is no such key here; did you mean "currency"?',
     f"4:3: oplead.token: a secret must not stand in this file: {HOW_TO_REFER}",
     "5:3: oplead.rate: write a whole number",
@@ -46,7 +46,7 @@ EXPECTED = [
         "NO_SUCH_VARIABLE=…  into .env, or type  export NO_SUCH_VARIABLE=…"
     ),
     '17:5: conversions.0.stage: there is no stage of this name; did you mean "won"?',
-    "18:5: conversions.0.value.tax: this key is missing: Whether that amount has tax in it: included or excluded.",
+    "18:5: conversions.0.value.tax: this key is missing: Whether that amount includes tax: included or excluded.",
 ]
 
 

@@ -1,0 +1,157 @@
+"""Writes the generated parts of docs/: every key of the settings, every state, reason, code and notification.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the text around it is written by hand.
+`make docs` runs this; `--check` writes nothing and exits with 1 if a page is out of date.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, get_args, get_origin
+
+from annotations import DEFAULTS, EXAMPLES, NOTIFICATIONS
+from pydantic import AnyUrl, BaseModel
+from pydantic.fields import FieldInfo
+
+from connectors.oplead.lead_parser import CANDIDATES
+from jobs.alerts.incidents import IncidentKind
+from jobs.reporting import wording
+from jobs.rules.delivery_state import DeliveryState
+from jobs.settings import schema, sections
+from jobs.settings.schema import DestinationSettings
+from jobs.settings.sections import FieldSettings
+
+DOCS = Path(__file__).parent
+PAGES = ("settings.md", "reasons.md")
+_PART = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
+
+
+def generated(page: str) -> str:
+    """A page with its generated parts as they should be."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return _PART.sub(lambda found: f"{found[1]}\n{_part(found[2])}\n{found[3]}", text)
+
+
+def _part(name: str) -> str:
+    kind, _, about = name.partition(" ")
+    rows = _PARTS[kind](about)
+    return "\n".join([*_table(*rows), ""])
+
+
+def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    yield _row(header)
+    yield _row(["---"] * len(header))
+    yield from map(_row, rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────
+
+Part = tuple[Sequence[str], Iterator[Sequence[str]]]
+
+
+def _keys(name: str) -> Part:
+    model = getattr(sections, name, None) or getattr(schema, name)
+    return ("key", "default", "meaning", "example"), _keys_of(model)
+
+
+def _keys_of(model: type[BaseModel]) -> Iterator[Sequence[str]]:
+    inherited = set() if model is DestinationSettings else set(DestinationSettings.model_fields)
+    shared = inherited if issubclass(model, DestinationSettings) else set()
+    for key, field in model.model_fields.items():
+        if key not in shared:
+            place = (model.__name__, key)
+            default = DEFAULTS.get(place) or _default(field)
+            if model is FieldSettings:
+                default = ", ".join(f"`{path}`" for path in getattr(CANDIDATES, key) or ()) or "none"
+            yield f"`{key}`", default, f"{field.description}{_choices(field)}", f"`{EXAMPLES[place]}`"
+
+
+def _choices(field: FieldInfo) -> str:
+    """The words a key may have, unless its description names them all."""
+    literals = [one for one in (field.annotation, *get_args(field.annotation)) if get_origin(one) is Literal]
+    words = [f"`{word}`" for one in literals for word in get_args(one)]
+    if not words or all(word in (field.description or "") for word in words):
+        return ""
+    return f" One of {', '.join(words)}."
+
+
+def _default(field: FieldInfo) -> str:
+    """A key's default as somebody would write it, or that it is required."""
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    match default:
+        case None | () | {} | "":
+            return "none"
+        case BaseModel():
+            return "see its keys"
+        case timedelta():
+            return f"`{_span(default)}`"
+        case bool():
+            return f"`{str(default).lower()}`"
+        case AnyUrl():
+            return f"`{str(default).rstrip('/')}`"
+    return f"`{default}`"
+
+
+def _span(span: timedelta) -> str:
+    size, unit = next((size, unit) for size, unit in _UNITS if not span % size)
+    return f"{span // size} {unit}"
+
+
+# ── states, reasons, codes, notifications ────────────────────────────────────────────────────────
+
+
+def _states(_: str) -> Part:
+    header = ("state", "on screen", "what it means", "what to do")
+    return header, ((f"`{state}`", *_said(wording.STATES[state])) for state in DeliveryState)
+
+
+def _reasons(_: str) -> Part:
+    header = ("reason", "on screen", "what it means", "what to do")
+    return header, ((f"`{code}`", *_said(words)) for code, words in wording.REASONS.items())
+
+
+def _codes(_: str) -> Part:
+    alike: dict[wording.Words, list[str]] = {}
+    for code, words in {**wording._PLATFORM, **wording._CLOSED}.items():  # noqa: SLF001 - nobody else needs them all
+        alike.setdefault(words, []).append(f"`{code}`")
+    header = ("code", "on screen", "what it means", "what to do")
+    return header, ((", ".join(codes), *_said(words)) for words, codes in alike.items())
+
+
+def _said(words: wording.Words) -> tuple[str, str, str]:
+    return words.short, words.means, words.todo or "See its reason."
+
+
+def _notifications(_: str) -> Part:
+    rows = ((f"*{title}*", when, todo) for kind in IncidentKind for title, when, todo in NOTIFICATIONS[kind])
+    return ("notification", "when", "what to do"), rows
+
+
+_PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
+    {"keys": _keys, "states": _states, "reasons": _reasons, "codes": _codes, "notifications": _notifications}
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with `--check` name those that are out of date."""
+    stale = [page for page in PAGES if generated(page) != (DOCS / page).read_text(encoding="utf-8")]
+    for page in stale:
+        if "--check" in arguments:
+            sys.stderr.write(f"docs/{page} is out of date: run `make docs`\n")
+        else:
+            (DOCS / page).write_text(generated(page), encoding="utf-8")
+    return int(bool(stale) and "--check" in arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
