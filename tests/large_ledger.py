@@ -153,7 +153,7 @@ class _Writing:
             email = {"destination": GOOGLE, "kind": "email", "sha256": sha(f"{lead}@example.org")}
             rows[ContactHash].append(mine | email)
         if some.marked:
-            mark = {"conversion": some.conversion, "destination": GOOGLE, "mark": sha(f"gclid:{gclid}"), "at": won}
+            mark = {"conversion": some.conversion, "destination": GOOGLE, "dedup_key": sha(f"gclid:{gclid}"), "at": won}
             rows[DedupKey].append(mine | mark)
         rows[Delivery].append(_delivery(delivery, lead, some, created, won))
         self._moves(delivery, ago, rows)

@@ -316,9 +316,9 @@ def _ads_api_options(addresses, key_file, timeout, **more):
 
 
 def _google_options(transport):
-    def options(addresses, key_file, _timeout, **more):  # its wait is its interfaces' own
+    def options(addresses, key_file, timeout, **more):
         endpoints = (addresses["data_manager"], addresses["google_ads"])
-        return GoogleOptions(CUSTOMER, MANAGER, key_file, transport, *endpoints, **more)
+        return GoogleOptions(CUSTOMER, MANAGER, key_file, transport, *endpoints, timeout, **more)
 
     return options
 

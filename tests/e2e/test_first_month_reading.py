@@ -111,7 +111,7 @@ def test_a_lead_that_was_gone_for_days_and_is_back_loses_no_sale(month, pull):
     back = month.night()
 
     assert ("cancelled", "pending") == (away, month.company.states()["L-1", "sale"])
-    assert re.search(r"gone\s+since .* Oplead has it no more", told)
+    assert re.search(r"deleted\s+since .* Oplead has it no more", told)
     assert '"back":1' in back.printed.replace(" ", "")
 
     month.edit(1, 2, amount=PRICE)
