@@ -188,7 +188,7 @@ def test_a_rehearsal_tells_of_the_surge_and_releases_nothing(month):
 
     night = month.night("--dry-run")
 
-    assert "accept-surge" in night.printed
+    assert "accept-volume" in night.printed
     assert not month.uploaded()
 
     month.night().told("--accept-volume")
