@@ -17,8 +17,8 @@ from google.ads.googleads.v26.services.types.conversion_upload_service import Up
 from ruamel.yaml import YAML
 from sqlmodel import select
 
-from connectors.google_ads import sink as google_limits
-from connectors.meta import sink as meta_limits
+from connectors.google_ads import limits as google_limits
+from connectors.meta import limits as meta_limits
 from connectors.sandbox.google.ads_api.api import GoogleAdsApi
 from connectors.sandbox.google.ads_api.refusals import CallRefusal
 from connectors.sandbox.google.data_manager.server import DataManager
