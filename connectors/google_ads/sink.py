@@ -1,4 +1,4 @@
-"""Google Ads as a `ConversionSink`, by either transport, with the limits of both."""
+"""Google Ads as a `ConversionSink`, by either transport."""
 
 from collections.abc import Callable, Sequence
 from functools import cache

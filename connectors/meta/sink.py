@@ -1,13 +1,12 @@
-"""Meta's Conversions API as a `ConversionSink`, and its limits."""
+"""Meta's Conversions API as a `ConversionSink`."""
 
 from collections.abc import Sequence
 
 import requests
 
 from connectors.http import CancelToken, is_unknown_host
-from connectors.meta import encode, identity
+from connectors.meta import encode, identity, limits
 from connectors.meta.graph import Graph, MetaOptions
-from connectors.meta.limits import META
 from connectors.meta.outcomes import receipt
 from connectors.one_call import never_connected
 from connectors.records import (
@@ -45,7 +44,7 @@ class MetaSink:
     @property
     def limits(self) -> Limits:
         """What the Conversions API takes."""
-        return META
+        return limits.META
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """The contact's data hashed by Meta's rules; nothing where it would not tell a person."""
@@ -61,7 +60,7 @@ class MetaSink:
         What Meta is known to refuse is refused here first, and then nothing is sent. Nor is it by a sink made to
         validate only: Meta counts what it is shown as a test.
         """
-        if not 0 < len(batch) <= META.batch:
+        if not 0 < len(batch) <= limits.META.batch:
             return Refused(
                 Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request"), unasked=True
             )
