@@ -32,10 +32,10 @@ def edited(one, edit, now):
     return one
 
 
-def live(state, style, lives):
+def live(reused_state, style, lives):
     """What became of leads that were edited night by night, some of them away: their states, and what was counted."""
-    state.clear()
-    account = Account(state)
+    reused_state.clear()
+    account = Account(reused_state)
     account.book = rulebook(route(field_value=from_field(), attach_contact=True))
     account.sync_window = replace(REACH, style=style)
     sold = (StatusEntry("Gagné", Moment(NIGHT - DAY)),)
@@ -62,7 +62,7 @@ LIVES = st.lists(
 
 @settings(deadline=None, max_examples=2)
 @given(style=st.sampled_from([SyncMode.LIST, SyncMode.DETAILS]), drawn=LIVES)
-def test_whatever_happens_while_leads_are_away_nothing_of_them_is_lost_or_sent_twice(state, style, drawn):
+def test_whatever_happens_while_leads_are_away_nothing_of_them_is_lost_or_sent_twice(reused_state, style, drawn):
     """Compared with the same leads that were there all the while."""
     lives = {
         f"L-{number}": ([*edits, "granted", "amount"], range(first, first + nights))
@@ -70,4 +70,4 @@ def test_whatever_happens_while_leads_are_away_nothing_of_them_is_lost_or_sent_t
     }
     never_away = {name: (edits, ()) for name, (edits, _) in lives.items()}
 
-    assert live(state, style, never_away) == live(state, style, lives)
+    assert live(reused_state, style, never_away) == live(reused_state, style, lives)

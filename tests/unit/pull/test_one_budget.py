@@ -127,10 +127,10 @@ LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visi
     allowed=st.integers(6, 12),
     nights=st.lists(st.lists(st.tuples(st.integers(0, 9), LABELS), max_size=10), min_size=1, max_size=4),
 )
-def test_no_night_asks_more_than_it_may_and_in_the_end_every_lead_is_read(state, style, allowed, nights):
+def test_no_night_asks_more_than_it_may_and_in_the_end_every_lead_is_read(reused_state, style, allowed, nights):
     """Whatever changes on which night: each stays within its budget, and quiet nights make up for it."""
-    state.clear()
-    account = Account(state)
+    reused_state.clear()
+    account = Account(reused_state)
     account.sync_window = replace(REACH, style=style)
     account.source.page, account.source.filters, account.source.allowed = 4, True, allowed
     account.put(*(lead(f"L-{number}", label="Nouveau", history=()) for number in range(10)))
