@@ -328,7 +328,7 @@ FAULTS = (
     # ── whoever runs it is told ──────────────────────────────────────────────────────────────────
     Fault(
         "a destination that stops ends the night with 3",
-        "jobs/nightly.py",
+        "jobs/run_summary.py",
         "if self.source_stopped or self.stopped:",
         "if self.source_stopped:",
         "tests/unit/jobs/test_nightly.py tests/unit/deliver/test_stops.py",
