@@ -63,10 +63,9 @@ def _keys(name: str) -> Part:
 
 
 def _keys_of(model: type[BaseModel]) -> Iterator[Sequence[str]]:
-    inherited = set() if model is DestinationSettings else set(DestinationSettings.model_fields)
-    shared = inherited if issubclass(model, DestinationSettings) else set()
+    inherits = model is not DestinationSettings and issubclass(model, DestinationSettings)
     for key, field in model.model_fields.items():
-        if key not in shared:
+        if not (inherits and key in DestinationSettings.model_fields):
             place = (model.__name__, key)
             default = DEFAULTS.get(place) or _default(field)
             if model is FieldSettings:
@@ -144,12 +143,13 @@ _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or with `--check` name those that are out of date."""
-    stale = [page for page in PAGES if generated(page) != (DOCS / page).read_text(encoding="utf-8")]
+    written = {page: generated(page) for page in PAGES}
+    stale = [page for page, text in written.items() if text != (DOCS / page).read_text(encoding="utf-8")]
     for page in stale:
         if "--check" in arguments:
             sys.stderr.write(f"docs/{page} is out of date: run `make docs`\n")
         else:
-            (DOCS / page).write_text(generated(page), encoding="utf-8")
+            (DOCS / page).write_text(written[page], encoding="utf-8")
     return int(bool(stale) and "--check" in arguments)
 
 

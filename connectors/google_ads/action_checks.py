@@ -153,7 +153,6 @@ GOALS_QUERY = (
 Goals = Mapping[tuple[int, int], bool]
 """Whether the goal of a category and an origin is one of the account's defaults."""
 _Category = ConversionActionCategoryEnum.ConversionActionCategory
-_BiddingCounting = ConversionActionCountingTypeEnum.ConversionActionCountingType
 _OF_LEADS = frozenset(
     {
         _Category.SIGNUP,
@@ -170,8 +169,8 @@ _OF_LEADS = frozenset(
 )
 """What a lead's own way consists of: an action of these counts the lead that ours count again."""
 _COUNTS = {
-    _BiddingCounting.MANY_PER_CLICK: "counts every conversion of a click",
-    _BiddingCounting.ONE_PER_CLICK: "counts one conversion per click",
+    _Counting.MANY_PER_CLICK: "counts every conversion of a click",
+    _Counting.ONE_PER_CLICK: "counts one conversion per click",
 }
 _ONE = (
     "Let bidding learn from the one that matters most and make the others secondary in Google Ads (Goals, the "

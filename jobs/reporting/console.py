@@ -18,7 +18,6 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from connectors import text
 from connectors.text import (
     number,
     plain,
@@ -104,7 +103,7 @@ _PLACE = ("conversion", "destination", "state", "reason")
 def line(value: object) -> str:
     """One JSON object on one line."""
     # JSON escapes neither C1 nor bidi characters, and this may be read at a terminal.
-    return text.plain(json.dumps(as_plain(value), ensure_ascii=False))
+    return plain(json.dumps(as_plain(value), ensure_ascii=False))
 
 
 def as_plain(value: object) -> object:

@@ -207,9 +207,9 @@ _BLAMES = {
 _CLASSES = {
     (family, name): kind for family, members in _TABLES.items() for kind, names in members.items() for name in names
 }
-_VENDORS = {field.name for field in ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields}
+_FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields_by_name
 DEFAULTS: Mapping[str, OutcomeClass] = {
-    **dict.fromkeys(_VENDORS - _TABLES.keys(), OutcomeClass.BUG),
+    **dict.fromkeys(_FAMILIES.keys() - _TABLES.keys(), OutcomeClass.BUG),
     **{family: kind for kind, families in FAMILY_DEFAULTS.items() for family in families},
 }
 """The class of each family that has one for all its members."""
@@ -247,7 +247,6 @@ UploadAnswer = UploadClickConversionsResponse | UploadConversionAdjustmentsRespo
 
 _ROWS = ("conversions", "conversion_adjustments")
 """What the lists of rows are called in a request."""
-_FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields_by_name
 
 
 @dataclass(frozen=True, slots=True)

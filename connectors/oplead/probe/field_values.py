@@ -37,7 +37,7 @@ _NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eu
 _HAS_AMOUNT = re.compile(r"\d")
 _NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
 _SHARED = 2
-"""A channel that only one lead has may be anything."""
+"""A text that only one lead has may be anything."""
 
 
 def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
@@ -201,7 +201,6 @@ _SHORTEST = {ClickIdKind.GCLID: 30, ClickIdKind.FBCLID: 30, ClickIdKind.GBRAID: 
 """Real ones are longer than this by far."""
 _SENT = frozenset(_SHORTEST)
 _SOURCE = re.compile(r"[A-Za-z0-9_. -]{1,30}")
-_CLICKS_SHARED = 2
 _DIGITS = re.compile(r"\d{5,}")
 _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "tiktok", "linkedin", "fb", "ig"})
 
@@ -274,4 +273,4 @@ def _kinds(leads: Sequence[Lead]) -> dict[str, int]:
 def _click_may_be_shown(source: str, leads: int) -> bool:
     if not source or source.casefold() in _KNOWN_SOURCES:
         return True
-    return leads >= _CLICKS_SHARED and bool(_SOURCE.fullmatch(source)) and not _DIGITS.search(source)
+    return leads >= _SHARED and bool(_SOURCE.fullmatch(source)) and not _DIGITS.search(source)

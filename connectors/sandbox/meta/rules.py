@@ -11,8 +11,6 @@ from pathlib import Path
 
 from connectors.sandbox.rules import Rule, named, read_rules
 
-NOWHERE = "assumed"
-
 INVALID = 100
 GRAPH = "GraphMethodException"
 

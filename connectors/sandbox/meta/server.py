@@ -1,6 +1,6 @@
 """Meta's Conversions API, played strictly: a request is counted whole or refused whole.
 
-Rules and their evidence: `meta_rules.RULES`.
+Rules and their evidence: `rules.RULES`.
 """
 
 from collections import Counter, deque

@@ -1,4 +1,4 @@
-"""Every rule about adjustments of conversions of the sandbox's Google Ads API, in the form of `google_ads_rules`."""
+"""Every rule about adjustments of conversions of the sandbox's Google Ads API, in the form of `rules`."""
 
 from pathlib import Path
 

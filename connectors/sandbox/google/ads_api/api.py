@@ -1,6 +1,6 @@
 """The Google Ads API v26, played strictly over gRPC: conversions and adjustments by row, and questions in GAQL.
 
-Rules and their evidence: `google_ads_rules.RULES` and `google_ads_adjustment_rules.RULES`.
+Rules and their evidence: `rules.RULES` and `adjustment_rules.RULES`.
 """
 
 from collections.abc import Callable, Mapping
