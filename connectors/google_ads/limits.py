@@ -3,13 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from connectors.records import (
-    AdjustmentKind,
-    ApiVersion,
-    ClickIdKind,
-    Correction,
-    Limits,
-)
+from connectors.records import AdjustmentKind, ApiVersion, ClickIdKind, Correction, Limits
 
 _CLICK_IDS = (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID)
 

@@ -7,17 +7,7 @@ from typing import Protocol, assert_never
 from connectors.google_ads.options import GoogleOptions, Transport
 from connectors.http import CancelToken
 from connectors.ports import Adjusts, ConversionSink
-from connectors.records import (
-    Adjustment,
-    Contact,
-    EncodedEvent,
-    Event,
-    Identifier,
-    Limits,
-    Receipt,
-    Resolution,
-    Target,
-)
+from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
 
 
 class _Carrier(ConversionSink, Adjusts, Protocol):

@@ -2,11 +2,7 @@
 
 from datetime import date, timedelta
 
-from connectors.records import (
-    ApiVersion,
-    ClickIdKind,
-    Limits,
-)
+from connectors.records import ApiVersion, ClickIdKind, Limits
 
 _MARGIN = timedelta(hours=4)
 """Less than Meta allows: one event that grows too old on its way takes its whole request with it."""

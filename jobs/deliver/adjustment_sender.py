@@ -10,19 +10,8 @@ from sqlmodel import Session
 
 from connectors.http import CancelToken
 from connectors.ports import Adjusts, Clock
-from connectors.records import (
-    Adjustment as Correction,
-)
-from connectors.records import (
-    AdjustmentKind,
-    DestinationId,
-    Event,
-    LeadId,
-    Limits,
-    Money,
-    Receipt,
-    Target,
-)
+from connectors.records import Adjustment as Correction
+from connectors.records import AdjustmentKind, DestinationId, Event, LeadId, Limits, Money, Receipt, Target
 from jobs.cancellation import go_on
 from jobs.deliver.intent import DAMAGED, Intent, begin, freeze, is_damaged
 from jobs.deliver.receipt import Delivered, SendingStop

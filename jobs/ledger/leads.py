@@ -10,15 +10,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, update
 from sqlmodel import Session, col, select
 
-from connectors.records import (
-    ClickIdKind,
-    DestinationId,
-    Identifier,
-    IdentifierKind,
-    Lead,
-    LeadId,
-    UnreadableLead,
-)
+from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, Lead, LeadId, UnreadableLead
 from jobs.ledger import freshness
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.schema import (

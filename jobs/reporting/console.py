@@ -18,10 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from connectors.text import (
-    number,
-    plain,
-)
+from connectors.text import number, plain
 
 PLAIN_WIDTH = 120
 """Columns where nobody's terminal says how many there are."""

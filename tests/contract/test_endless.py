@@ -12,15 +12,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadOptions, OpleadSource
 from connectors.rate_limit import Pacer
 from connectors.records import LeadId, Lost, NotSent, UnreadableLead
-from tests.contract.endless import (
-    ENDLESS,
-    Endless,
-    body_without_end,
-    bomb,
-    dripping_head,
-    endless,
-    error_without_end,
-)
+from tests.contract.endless import ENDLESS, Endless, body_without_end, bomb, dripping_head, endless, error_without_end
 from tests.contract.google_ads.conftest import AdsApi, Google, private_key
 from tests.contract.meta.conftest import Meta
 from tests.fakes import FakeClock

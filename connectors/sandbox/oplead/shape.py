@@ -223,7 +223,6 @@ class Conflict:
     because: str
 
 
-_BY_NUMBER: Final = ("page", "page_from_0", "offset")
 _BY_BODY: Final = ("next_url", "cursor", "next_path", "links_next")
 _UNNUMBERED: Final = (*_BY_BODY, "link_header", "none", "after_id")
 CONFLICTS: Final[tuple[Conflict, ...]] = (

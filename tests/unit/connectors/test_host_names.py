@@ -21,17 +21,7 @@ from connectors.one_call import never_connected
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import OpleadOptions
 from connectors.rate_limit import Pacer
-from connectors.records import (
-    ClickId,
-    ClickIdKind,
-    Consent,
-    DeliveryKey,
-    EncodedEvent,
-    Event,
-    NotSent,
-    Signal,
-    Target,
-)
+from connectors.records import ClickId, ClickIdKind, Consent, DeliveryKey, EncodedEvent, Event, NotSent, Signal, Target
 from tests import quick
 from tests.unit.connectors.test_retrying import StillClock
 

@@ -6,13 +6,7 @@ import threading
 
 import pytest
 import requests
-from requests.exceptions import (
-    ChunkedEncodingError,
-    ConnectTimeout,
-    ProxyError,
-    ReadTimeout,
-    SSLError,
-)
+from requests.exceptions import ChunkedEncodingError, ConnectTimeout, ProxyError, ReadTimeout, SSLError
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 from urllib3.exceptions import SSLError as TransportSSLError
