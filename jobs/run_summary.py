@@ -13,6 +13,7 @@ from jobs.plan.planner import Planned
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.sync import Pulled
 from jobs.rules.model import Anomaly
+from jobs.rules.reasons import Cause
 
 NAMED = 5
 """How many leads a sentence names."""
@@ -121,7 +122,7 @@ class RunSummary:
     """Whether platforms were only asked, so that nothing is kept of what they said."""
     not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, state, and what stopped: what was due for a check and had none."""
-    standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    standing: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """Conversion, destination, state, reason: where everything stands after the night."""
 
     @property
@@ -148,7 +149,8 @@ class RunSummary:
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
-        told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
+        requests = [f"{one.destination}, request {one.ticket}: {one.cause}" for one in self.resolved.unconfirmed]
+        told = f": {'; '.join(requests)}" if requests else ""
         asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
         doubts = [
             sentence

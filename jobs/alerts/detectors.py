@@ -9,6 +9,7 @@ from itertools import takewhile
 from connectors.records import ClickIdKind
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
 from jobs.rules.model import FEWEST_LEADS, Anomaly, ConsentAnswer
+from jobs.rules.reasons import Reason
 
 FEWEST = 5
 """Fewer conversions than this may be stopped by chance."""
@@ -32,11 +33,11 @@ _WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.W
 """Ids long enough that one without a single capital has lost them."""
 _KEPT_OUT = "where"
 """What causes of conversions that a `where` keeps out begin with."""
-_MAY_BE_RIGHT = frozenset({"no_click_id", "no_identifier", "consent_refused"})
+_MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONSENT_REFUSED})
 """Reasons that stop many a healthy account's leads, every night: they alarm where they do more than usual."""
 
 
-Words = Callable[[str], str]
+Words = Callable[[Reason], str]
 """How a reason is said in a few words."""
 
 
@@ -48,7 +49,7 @@ class _Qualified:
     """What qualified for one destination, counted: there may be too many to keep each."""
 
     count: int = 0
-    stopped: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[Reason] = field(default_factory=Counter)
     """How many each reason stopped."""
     in_a_row: int = 0
     """How many were stopped since the last one that could be sent."""
@@ -56,9 +57,9 @@ class _Qualified:
     def add(self, one: QualifiedConversion) -> None:
         """Count the next one."""
         self.count += 1
-        self.in_a_row = 0 if one.code is None else self.in_a_row + 1
-        if one.code is not None:
-            self.stopped[one.code] += 1
+        self.in_a_row = 0 if one.reason is None else self.in_a_row + 1
+        if one.reason is not None:
+            self.stopped[one.reason] += 1
 
 
 def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Qualified]:
@@ -83,7 +84,7 @@ def stopped_tonight(
         return
     earlier = _by_destination(before)
     nothing_goes = all(here.stopped.total() == here.count for here in ours.values())
-    found: dict[tuple[str, bool], list[str]] = {}
+    found: dict[tuple[Reason, bool], list[str]] = {}
     for place, here in sorted(ours.items()):
         stop = _stop(here, earlier[place], nothing_goes=nothing_goes)
         if stop is not None:
@@ -96,7 +97,7 @@ def stopped_tonight(
 _HALF = "one reason stops at least half of tonight's conversions"
 
 
-def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[str, bool] | None:
+def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, bool] | None:
     """The reason that stops one destination's conversions, and whether it gets nothing at all.
 
     Leads that came without an ad may be all that one destination has on a night, while another gets its own; only
@@ -114,7 +115,7 @@ def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple
     return None if may_be_right and _is_usual(reason, earlier) else (reason, False)
 
 
-def _is_usual(reason: str, earlier: _Qualified) -> bool:
+def _is_usual(reason: Reason, earlier: _Qualified) -> bool:
     """Whether a reason stopped many before, too: a third of them or more."""
     return earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
 

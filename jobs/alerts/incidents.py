@@ -312,7 +312,7 @@ def _speaks_again(cause: str, facts: NightFacts) -> bool:
     kind, _, about = cause.partition(":")
     if kind == "stopped":
         begun = facts.begun
-        hit = sum(each.code == about for each in begun)
+        hit = sum(each.reason == about for each in begun)
         return bool(begun) and (hit == 0 or (len(begun) >= FEWEST and 2 * hit < len(begun)))
     out = filtered_out_of(cause)
     return out is None or out in facts.let_in or out[1] not in facts.places

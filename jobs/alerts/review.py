@@ -56,7 +56,7 @@ def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> I
     account, wanted = book.account, book.extraction
     tonight = queries.begun(session, run=run, since=now - BEFORE)
     before = queries.begun_before(session, account, run=run, since=now - BEFORE)
-    yield from stopped_tonight(tonight, before, words=lambda code: REASONS[code].short if code in REASONS else code)
+    yield from stopped_tonight(tonight, before, words=lambda reason: REASONS[reason].short)
     valued = {route.conversion for route in book.routes if route.field_value is not None}
     fields = ConfiguredFields(
         ad_user_data=wanted.ad_user_data.path,

@@ -1,6 +1,7 @@
 """`status` and `explain`: where deliveries stand, and why."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from connectors.records import LeadId
@@ -10,7 +11,7 @@ from jobs.cli.exits import Exit, Failure
 from jobs.cli.output import report
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Run
+from jobs.ledger.schema import Adjustment, AdjustmentTransition, Delivery, LeadRow, OutboxRow, Run, Transition
 from jobs.plan.planner import hold_missing_values, judge, was_told
 from jobs.reporting import console
 from jobs.reporting.console import results
@@ -27,9 +28,9 @@ from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_st
 from jobs.reporting.wording import REASONS, STATES, code_of, names_of, words_for
 from jobs.rules.decision import Decision, Expire, NotConcerned, reason_of
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.eligibility import ANOTHER_PLATFORM
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import LEAD_DELETED, KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
+from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
+from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.rules.status_rename import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -93,7 +94,7 @@ def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-_Kind = tuple[DeliveryState, str, str | None]
+_Kind = tuple[DeliveryState, Cause, Reason | None]
 """A state, its reason, and what something was held for until it expired."""
 
 
@@ -116,7 +117,10 @@ def _codes(kinds: Iterable[_Kind]) -> Iterator[str]:
 
 def _is_known(called: str) -> bool:
     """Whether something may stand so, though nothing does."""
-    return any(called.strip().casefold() in names for names in (*(names_of(state, "") for state in STATES), REASONS))
+    return any(
+        called.strip().casefold() in names
+        for names in (*(names_of(state, PlatformCode("")) for state in STATES), REASONS)
+    )
 
 
 def _told_run(run: Run) -> LastRun:
@@ -128,8 +132,15 @@ def _known(settings: Settings) -> frozenset[str]:
     return frozenset(normalise_label(label) for listed in stages for label in listed)
 
 
-_NOTHING = ("stage_not_reached", "where_does_not_match", "another_way", "sent_elsewhere", "excluded", LEAD_DELETED)
-NO_SUCH_CONVERSION = {**dict.fromkeys(_NOTHING, "nothing to send"), ANOTHER_PLATFORM: "not applicable"}
+_NOTHING = (
+    Reason.STAGE_NOT_REACHED,
+    Reason.WHERE_DOES_NOT_MATCH,
+    Reason.ANOTHER_WAY,
+    Reason.SENT_ELSEWHERE,
+    Reason.EXCLUDED,
+    Reason.LEAD_DELETED,
+)
+NO_SUCH_CONVERSION = {**dict.fromkeys(_NOTHING, "nothing to send"), Reason.ANOTHER_PLATFORM: "not applicable"}
 """Reasons for which there is no delivery, and what is said of it."""
 _ENDS = 6
 _SHORTEST = 16
@@ -215,17 +226,28 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
             sent_elsewhere = was_told(route, lead, existing, book.routes)
             yield _judged(
                 route,
-                NotConcerned("sent_elsewhere") if sent_elsewhere else judge(route, lead, start, None, now=look.now),
+                NotConcerned(Reason.SENT_ELSEWHERE)
+                if sent_elsewhere
+                else judge(route, lead, start, None, now=look.now),
             )
+
+
+def _standing(look: StateView, row: OutboxRow) -> tuple[DeliveryState, Cause, datetime | None]:
+    """Where a delivery stands, why, and the time it waits for."""
+    state = DeliveryState(row.state)
+    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
+    return state, queries.reason_told(row, look.now), None if due_at is None or due_at <= look.now else due_at
+
+
+def _history(moves: Iterable[Transition | AdjustmentTransition]) -> tuple[StateChange, ...]:
+    return tuple(
+        StateChange(each.at, each.to_state, outbox.cause_of(each.reason, each.code), each.detail) for each in moves
+    )
 
 
 def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> ConversionReport:
     """The verdict on record."""
-    state = DeliveryState(row.state)
-    reason = outbox.why(row)
-    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
-    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
+    state, reason, due_at = _standing(look, row)
     number = outbox.number(row)
     return ConversionReport(
         conversion=row.conversion,
@@ -233,7 +255,8 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         state=state.value,
         stands=STATES[state].short,
         reason=reason,
-        words=words_for(state, reason),
+        detail=row.detail,
+        words=words_for(state, reason, row.detail),
         happened_at=row.at,
         origin=row.origin,
         click_id_kind=row.click_id_kind,
@@ -245,21 +268,16 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
         closes_at=row.expires_at if state in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
-        history=tuple(
-            StateChange(each.at, each.to_state, each.cause) for each in queries.history(look.session, number)
-        ),
+        history=_history(queries.history(look.session, number)),
         requests=tuple(queries.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
-        held_for=row.held_for,
+        held_for=Reason(row.held_for) if row.held_for else None,
     )
 
 
 def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
     """A correction on record."""
-    state, reason = DeliveryState(row.state), outbox.why(row)
-    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
-    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
+    state, reason, due_at = _standing(look, row)
     return AdjustmentReport(
         kind=row.kind,
         cause=row.cause,
@@ -270,28 +288,26 @@ def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
         state=state.value,
         stands=STATES[state].short,
         reason=reason,
-        words=words_for(state, reason),
+        detail=row.detail,
+        words=words_for(state, reason, row.detail),
         due_at=due_at,
         closes_at=row.expires_at if state in OPEN else None,
-        history=tuple(
-            StateChange(each.at, each.to_state, each.cause)
-            for each in outbox_queries.history(look.session, outbox.number(row))
-        ),
+        history=_history(outbox_queries.history(look.session, outbox.number(row))),
         requests=tuple(queries.sendings(look.session, row)),
     )
 
 
 def _judged(route: Route, decision: Decision) -> ConversionReport:
     """The rules' verdict now, where there is no delivery."""
-    code, detail = reason_of(decision) or "due", getattr(decision, "detail", None)
-    reason = f"{code}: {detail}" if detail else code
+    reason, detail = reason_of(decision) or Reason.DUE, getattr(decision, "detail", None)
     return ConversionReport(
         conversion=route.conversion,
         destination=route.destination,
         state=None,
-        stands=NO_SUCH_CONVERSION.get(code, REASONS[code].short),
+        stands=NO_SUCH_CONVERSION.get(reason, REASONS[reason].short),
         reason=reason,
-        words=words_for(DeliveryState.WITHHELD, reason),
+        detail=detail,
+        words=words_for(DeliveryState.WITHHELD, reason, detail),
         held_for=decision.held_for if isinstance(decision, Expire) else None,
     )
 

@@ -13,7 +13,7 @@ from connectors.ports import Adjusts, Clock
 from connectors.records import Adjustment as Correction
 from connectors.records import AdjustmentKind, DestinationId, Event, LeadId, Limits, Money, Receipt, Target
 from jobs.cancellation import go_on
-from jobs.deliver.intent import DAMAGED, Intent, begin, freeze, is_damaged
+from jobs.deliver.intent import Intent, begin, freeze, is_damaged
 from jobs.deliver.receipt import Delivered, SendingStop
 from jobs.deliver.sender import UNANSWERED_IN_A_ROW, DueBatches, Sender
 from jobs.ledger import leads, outbox, outbox_queries, starts
@@ -21,8 +21,6 @@ from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
-    MAY_COME_BACK,
-    STANDS_AGAIN,
     SentConversion,
     WantedAdjustment,
     adjustments_of,
@@ -34,6 +32,7 @@ from jobs.rules.adjustment import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route
+from jobs.rules.reasons import Cause, Reason
 from jobs.settings.compile import Rulebook, Sinks
 
 
@@ -147,7 +146,7 @@ class _AdjustmentRequest:
     limits: Limits
     routes: Mapping[str, Route]
     now: datetime
-    count: Callable[[OutboxRow, str], None]
+    count: Callable[[OutboxRow, Cause], None]
     """Told of each correction that is not made after all."""
 
     def prepare(self, target: Target, batch: tuple[int, ...], destination: DestinationId) -> Intent | None:
@@ -161,7 +160,7 @@ class _AdjustmentRequest:
         if not ready:
             return None
         for row in ready:
-            outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, "sending", now=self.now)
+            outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, Reason.SENDING, now=self.now)
         return begin(self.session, self.ledger, target, destination, ready, now=self.now)
 
     def _is_ready(
@@ -173,15 +172,15 @@ class _AdjustmentRequest:
         if row.state != DeliveryState.PENDING:
             return False
         if route is None:
-            return self._keep(row, DeliveryState.WITHHELD, "not_configured")
+            return self._keep(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
         if lead.stale:
-            return self._keep(row, DeliveryState.WITHHELD, "to_be_read_again")
+            return self._keep(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         holds = sent_conversion(
             self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number]
         )
         want = wanted_adjustment(route, lead, holds, renamed=renamed, now=self.now)
         if want is None:
-            return self._keep(row, DeliveryState.CANCELLED, STANDS_AGAIN)
+            return self._keep(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
         return self._freeze(row, lead, route, holds, want)
 
     def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
@@ -191,7 +190,7 @@ class _AdjustmentRequest:
         stand there no more.
         """
         if is_damaged(row):
-            return self._keep(row, DeliveryState.UNCONFIRMED, DAMAGED)
+            return self._keep(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
         if not tells_of_person(self.limits, row.transport):
             return True
         given_up = no_more_of(lead, needs_personalization=self.limits.needs_personalization)
@@ -205,14 +204,14 @@ class _AdjustmentRequest:
             return self._keep(row, state_of(want.ruled_out_by), want.ruled_out_by)
         if want.until is not None:
             row.not_before = want.until
-            return self._keep(row, DeliveryState.PENDING, MAY_COME_BACK)
+            return self._keep(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
         if (row.kind, row.transport) != (want.kind, want.transport):
             outbox.plan_again(self.session, row)
-            return self._keep(row, DeliveryState.WITHHELD, "to_be_read_again")
+            return self._keep(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         row.value = None if want.value is None else f"{want.value:.2f}"
         row.currency = None if want.value is None else route.currency
         correction = self._correction(row, lead, route, holds, want.value)
-        if isinstance(correction, str):
+        if isinstance(correction, Reason):
             return self._keep(row, state_of(correction), correction)
         freeze(row, self.sink.encode_adjustment(correction))
         row.deferred_until = row.code = row.outcome = None
@@ -220,13 +219,13 @@ class _AdjustmentRequest:
 
     def _correction(
         self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, value: Decimal | None
-    ) -> Correction | str:
+    ) -> Correction | Reason:
         """The correction to encode; or why it may not go out."""
         target = outbox.target_of(row)
         event: Event | None = None
         if value is not None and route.limits.corrects[row.transport].by_resending:
             anew = event_anew(route, lead, holds, target=target, value=value)
-            if isinstance(anew, str):
+            if isinstance(anew, Reason):
                 return anew
             event = anew
         return Correction(
@@ -239,7 +238,7 @@ class _AdjustmentRequest:
             event=event,
         )
 
-    def _keep(self, row: Adjustment, to: DeliveryState, cause: str) -> bool:
+    def _keep(self, row: Adjustment, to: DeliveryState, cause: Reason) -> bool:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
         self.count(row, cause)
         return False

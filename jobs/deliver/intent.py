@@ -17,9 +17,7 @@ from jobs.rules.consent import is_withdrawn
 from jobs.rules.decision import DeliveryStatus, Send, reconcile
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route, Starts
-
-DAMAGED = "what was sent is damaged in the state"
-"""Why a lost answer is not asked for: other bytes may count twice, so nobody will know."""
+from jobs.rules.reasons import Cause, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class RequestPreparation:
     routes: Mapping[str, Route]
     """The destination's routes, by conversion."""
     now: datetime
-    count: Callable[[Delivery, str], None]
+    count: Callable[[Delivery, Cause], None]
     """Told of each delivery that does not go out after all."""
 
     def prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
@@ -80,7 +78,7 @@ class RequestPreparation:
         if not ready:
             return None
         for row in ready:
-            cause = "sending again, may count twice" if row.may_count_twice else "sending"
+            cause = Reason.MAY_COUNT_TWICE if row.may_count_twice else Reason.SENDING
             outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, cause, now=self.now)
         return begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
 
@@ -103,11 +101,11 @@ class RequestPreparation:
         cannot_tell = self.sink.limits.replay_within is not None
         given_up = None
         if is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
-            given_up = "consent withdrawn"
+            given_up = Reason.CONSENT_WITHDRAWN
         elif cannot_tell and row.expires_at is not None and self.now > row.expires_at:
-            given_up = "too old to be sent again"
+            given_up = Reason.TOO_OLD_TO_REPLAY
         elif is_damaged(row):
-            given_up = DAMAGED
+            given_up = Reason.DAMAGED
         if given_up is not None:
             outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, given_up, now=self.now)
             self.count(row, given_up)
@@ -125,7 +123,7 @@ class RequestPreparation:
         if state is not None:
             bring_in_line(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
         if not isinstance(decision, Send):
-            self.count(row, row.reason or "")
+            self.count(row, outbox.why(row))
             return False
         return True
 

@@ -27,6 +27,7 @@ from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request
 from jobs.rules.delivery_state import DeliveryState, after_answer
+from jobs.rules.reasons import Cause, PlatformCode, Reason
 
 DEFER = timedelta(hours=6)
 """How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
@@ -84,7 +85,7 @@ def settle(
         row.deferred_until = now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
     elif outcome.kind is OutcomeClass.RETRY and asynchronous:
         row.deferred_until = now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
-    outbox.move(session, ledger, row, state, outcome.code, now=now)
+    outbox.move(session, ledger, row, state, PlatformCode(outcome.code), now=now)
     return state
 
 
@@ -102,8 +103,8 @@ class Delivered:
     requests: int = 0
     sent: int = 0
     """Deliveries that reached a platform: taken in, or answered for good."""
-    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, state, platform's code."""
+    moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
+    """Conversion, destination, state, and why."""
     stopped: dict[str, str] = field(default_factory=dict)
     """Destinations (or a conversion action of one) that a human must mend, and why."""
     silent: list[str] = field(default_factory=list)
@@ -112,9 +113,9 @@ class Delivered:
     unexpected: int = 0
     """Rejections nobody expected: they need a look."""
 
-    def count(self, row: OutboxRow, code: str) -> None:
+    def count(self, row: OutboxRow, cause: Cause) -> None:
         """Count where a delivery went, and why."""
-        self.moved[row.conversion, row.destination, row.state, code] += 1
+        self.moved[row.conversion, row.destination, row.state, cause] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class ReceiptRecorder:
             case NotSent():
                 request.state, request.message = RequestState.NOT_SENT, receipt.reason
                 for _, row in rows:
-                    self._back(row, receipt.reason)
+                    self._back(row, Reason.NOT_SENT, receipt.reason)
                 return TryAgain(receipt.reason, None, intent.numbers)
             case Lost():
                 request.state, request.message = RequestState.LOST, receipt.reason
@@ -212,7 +213,7 @@ class ReceiptRecorder:
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
         for _, row in rows:
-            self._move(row, DeliveryState.SUBMITTED, "received")
+            self._move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
         self.done.sent += len(rows)
         self.reject_suspects(self.trial.passed())
         return SendNext()
@@ -230,7 +231,7 @@ class ReceiptRecorder:
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
                 requests.note(self.session, attempt, outcome)
-                self._back(row, outcome.code)
+                self._back(row, PlatformCode(outcome.code))
                 suspects.append(Suspect(outbox.number(row), intent.request, outcome))
                 continue
             self._settle(attempt, row, outcome)
@@ -266,7 +267,7 @@ class ReceiptRecorder:
                 blamed = ()
             for _, row in rows:
                 if row.state == DeliveryState.IN_FLIGHT:
-                    self._back(row, outcome.code)
+                    self._back(row, PlatformCode(outcome.code))
             suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
             self.trial.refused(outcome, suspects)
             return SendNext(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
@@ -285,24 +286,24 @@ class ReceiptRecorder:
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
             outbox.mark_in_doubt(row, intent.request, since=request.sent_at)
-            self._move(row, DeliveryState.IN_DOUBT, lost.reason)
+            self._move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)
         # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
         at_once = self.limits.replay_within is None
         return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
     def _settle(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
-        self.done.count(row, outcome.code)
+        self.done.count(row, PlatformCode(outcome.code))
         self.done.sent += state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
         self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
-    def _back(self, row: OutboxRow, cause: str) -> None:
+    def _back(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
         """Where a delivery returns to when nothing of its request was processed."""
         state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
-        outbox.move(self.session, self.ledger, row, state, cause, now=self.now)
+        outbox.move(self.session, self.ledger, row, state, cause, detail=detail, now=self.now)
 
-    def _move(self, row: OutboxRow, to: DeliveryState, cause: str) -> None:
-        outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
+    def _move(self, row: OutboxRow, to: DeliveryState, cause: Cause, detail: str | None = None) -> None:
+        outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
         self.done.count(row, cause)
 
 

@@ -34,6 +34,7 @@ from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import hold_missing_values
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
+from jobs.rules.reasons import Reason
 from jobs.settings.compile import Rulebook, Sinks
 
 __all__ = ["Delivered", "deliver"]
@@ -211,7 +212,7 @@ class Sender:
                     asked = outbox.unanswered(session, delivery)
                     given_up = self._given_up(delivery, asked)
                     if given_up is not None:
-                        self._give_up(session, delivery, given_up)
+                        self._give_up(session, delivery, *given_up)
                     elif not self._has_to_wait(delivery, asked):
                         together = outbox.last_request(session, delivery), target
                         found.setdefault(together, []).append(outbox.number(delivery))
@@ -235,14 +236,14 @@ class Sender:
         """Whether a human decides if bytes whose answer was lost go again."""
         return self.destination in self.book.ask_when_lost
 
-    def _given_up(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> str | None:
+    def _given_up(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
         since = doubtful.in_doubt_since
         if within is not None and since is not None and self.clock.now() - since > within:
-            return f"no answer, and after {within // timedelta(hours=1)} h it would count twice"
+            return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
         if len(asked) > REPLAY_RUNS:
-            return f"no answer in {REPLAY_RUNS} replays"
+            return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 
     def _has_to_wait(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> bool:
@@ -255,8 +256,9 @@ class Sender:
         # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
         return len(asked) > 1 and abs(self.clock.now() - asked[-1]) < REPLAYS_APART
 
-    def _give_up(self, session: Session, doubtful: OutboxRow, cause: str) -> None:
-        outbox.move(session, self.ledger, doubtful, DeliveryState.UNCONFIRMED, cause, now=self.clock.now())
+    def _give_up(self, session: Session, doubtful: OutboxRow, cause: Reason, detail: str) -> None:
+        state, now = DeliveryState.UNCONFIRMED, self.clock.now()
+        outbox.move(session, self.ledger, doubtful, state, cause, detail=detail, now=now)
         self.done.count(doubtful, cause)
 
     def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:

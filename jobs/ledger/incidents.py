@@ -274,7 +274,7 @@ def _was_expected(kind: RowKind) -> ColumnElement[bool]:
     """Whether a rejection alarms nobody: as of a lead that is sent by contact data and came without an ad."""
     return exists().where(
         kind.attempted == kind.moved,
-        col(kind.attempts.code) == col(kind.moves.cause),
+        col(kind.attempts.code) == col(kind.moves.code),
         col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
     )
 

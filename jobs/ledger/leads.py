@@ -28,6 +28,7 @@ from jobs.ledger.schema import (
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased
 from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, Origin, StatusEntered, UnreadableAmount
+from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
 """Click ids of one statement."""
@@ -172,11 +173,11 @@ def plan_closing(session: Session, account: str, *, now: datetime) -> None:
     _plan_with_delivery(session, account, *closing)
 
 
-def plan_held_for(session: Session, account: str, *reasons: str) -> None:
+def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
     """Have leads judged again whose deliveries are held back for one of these reasons."""
     held = (
         col(Delivery.state) == DeliveryState.WITHHELD,
-        or_(*(col(Delivery.reason).startswith(each) for each in reasons)),
+        col(Delivery.reason).in_(reasons),
     )
     _plan_with_delivery(session, account, *held)
 

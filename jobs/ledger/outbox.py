@@ -23,6 +23,7 @@ from jobs.ledger.schema import (
     Transition,
 )
 from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
+from jobs.rules.reasons import Cause, PlatformCode, Reason
 
 Sent = TypeVar("Sent", Delivery, Adjustment)
 _AT_ONCE = 1_000
@@ -35,6 +36,7 @@ WITH_REASON = frozenset(
         DeliveryState.PENDING,
         DeliveryState.EXPIRED,
         DeliveryState.CANCELLED,
+        DeliveryState.UNCONFIRMED,
     }
 )
 UNANSWERED = ("open", "lost")
@@ -42,15 +44,19 @@ SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliverySta
 """An answer, or the end of waiting for one, after which a correction may follow."""
 SAYING_NOTHING = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 """Answers that leave a delivery in doubt once an earlier one was lost: too old now says nothing of the first time."""
-SETTLED_BY_PLATFORM = frozenset({DeliveryState.REJECTED, DeliveryState.UNCONFIRMED})
-HELD = "excess_volume"
-"""The reason of a pending delivery that waits for a human, because far more is due than usual."""
-MAY_COUNT_TWICE = "may_count_twice"
-"""The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
+WITH_CODE = frozenset({DeliveryState.PENDING, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED})
+"""Where the platform's code says why, unless a reason of ours does."""
 
 
 def move(
-    session: Session, ledger: Ledger, delivery: OutboxRow, to: DeliveryState, cause: str, *, now: datetime
+    session: Session,
+    ledger: Ledger,
+    delivery: OutboxRow,
+    to: DeliveryState,
+    cause: Cause,
+    *,
+    now: datetime,
+    detail: str | None = None,
 ) -> None:
     """Move a delivery, and write down that it moved and why; staying where it is only updates its reason.
 
@@ -60,8 +66,9 @@ def move(
         IllegalMoveError: the table of states does not have the move.
     """
     before = DeliveryState(delivery.state) if delivery.id is not None else None
-    delivery.reason = cause if to in WITH_REASON else None
-    if to is DeliveryState.UNCONFIRMED:
+    is_ours = isinstance(cause, Reason)
+    delivery.reason, delivery.detail = (cause, detail) if is_ours and to in WITH_REASON else (None, None)
+    if not is_ours:
         delivery.code = cause
     if before == to:
         session.add(delivery)
@@ -75,35 +82,37 @@ def move(
         session.flush()
     if to in SETTLED:
         plan_again(session, delivery)
-    session.add(record_move(ledger, delivery, before, to, cause, now=now))
+    session.add(record_move(ledger, delivery, before, to, cause, detail=detail, now=now))
 
 
 def record_move(
-    ledger: Ledger, moved: OutboxRow, before: DeliveryState | None, to: DeliveryState, cause: str, *, now: datetime
+    ledger: Ledger,
+    moved: OutboxRow,
+    before: DeliveryState | None,
+    to: DeliveryState,
+    cause: Cause,
+    *,
+    now: datetime,
+    detail: str | None = None,
 ) -> Transition | AdjustmentTransition:
     """The record of a move, not stored yet."""
+    record: Transition | AdjustmentTransition
     match moved:
         case Delivery():
-            return Transition(
-                account=moved.account,
-                delivery=number(moved),
-                run=ledger.run,
-                at=now,
-                from_state=before,
-                to_state=to,
-                cause=cause,
+            record = Transition(
+                account=moved.account, delivery=number(moved), run=ledger.run, at=now, from_state=before, to_state=to
             )
         case Adjustment():
-            return AdjustmentTransition(
-                account=moved.account,
-                adjustment=number(moved),
-                run=ledger.run,
-                at=now,
-                from_state=before,
-                to_state=to,
-                cause=cause,
+            record = AdjustmentTransition(
+                account=moved.account, adjustment=number(moved), run=ledger.run, at=now, from_state=before, to_state=to
             )
-    assert_never(moved)
+        case _:
+            assert_never(moved)
+    if isinstance(cause, Reason):
+        record.reason, record.detail = cause, detail
+    else:
+        record.code = cause
+    return record
 
 
 def plan_again(session: Session, settled: OutboxRow) -> None:
@@ -206,8 +215,12 @@ def release(session: Session, account: str) -> None:
     """Note that no delivery and no correction waits for a human any more."""
     kinds: tuple[type[OutboxRow], ...] = (Delivery, Adjustment)
     for kind in kinds:
-        held = (col(kind.account) == account, col(kind.state) == DeliveryState.PENDING, col(kind.reason) == HELD)
-        session.exec(update(kind).where(*held).values(reason="due"))
+        held = (
+            col(kind.account) == account,
+            col(kind.state) == DeliveryState.PENDING,
+            col(kind.reason) == Reason.EXCESS_VOLUME,
+        )
+        session.exec(update(kind).where(*held).values(reason=Reason.DUE))
 
 
 def unanswered(session: Session, delivery: OutboxRow) -> list[datetime]:
@@ -238,13 +251,16 @@ def places_of(sent: OutboxRow) -> tuple[type[Attempt] | type[AdjustmentAttempt],
     assert_never(sent)
 
 
-def why(delivery: OutboxRow) -> str:
-    """What is told of where a delivery stands; `WHY` for one that is in hand."""
-    if delivery.state in SETTLED_BY_PLATFORM:
-        return delivery.code or ""
+def why(delivery: OutboxRow) -> Cause:
+    """Why a delivery stands where it does; `outbox_queries.WHY` for one that is in hand."""
     if delivery.state == DeliveryState.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
-        return MAY_COUNT_TWICE
-    return delivery.reason or ""
+        return Reason.MAY_COUNT_TWICE
+    return cause_of(delivery.reason, delivery.code if delivery.state in WITH_CODE else None)
+
+
+def cause_of(reason: str | None, code: str | None) -> Cause:
+    """The cause that two columns hold: a reason of ours, else the platform's code."""
+    return Reason(reason) if reason else PlatformCode(code or "")
 
 
 def target_of(delivery: OutboxRow) -> Target:

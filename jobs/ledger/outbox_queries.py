@@ -11,7 +11,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import AdjustmentKind, DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import status_labels
-from jobs.ledger.outbox import HELD, MAY_COUNT_TWICE, SETTLED_BY_PLATFORM, move, record_move, time_has_come
+from jobs.ledger.outbox import WITH_CODE, cause_of, move, record_move, time_has_come
 from jobs.ledger.requests import went_out
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
@@ -26,17 +26,18 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
 from jobs.rules.model import delivery_key
+from jobs.rules.reasons import Cause, Reason
 
 _AT_ONCE = 1_000
 """Rows in memory at a time, where all are gone through."""
-SENT_ELSEWHERE = "already_sent"
-"""The reason of a skipped delivery that a human says the platform has by other means; it never goes out."""
-WHY = case(
-    (col(Delivery.state).in_(SETTLED_BY_PLATFORM), Delivery.code),
-    (and_(col(Delivery.state) == DeliveryState.ACCEPTED, col(Delivery.may_count_twice)), MAY_COUNT_TWICE),
-    else_=Delivery.reason,
+WHY = (
+    case(
+        (and_(col(Delivery.state) == DeliveryState.ACCEPTED, col(Delivery.may_count_twice)), Reason.MAY_COUNT_TWICE),
+        else_=Delivery.reason,
+    ),
+    case((and_(col(Delivery.state).in_(WITH_CODE), col(Delivery.reason).is_(None)), Delivery.code)),
 )
-"""What is told of where a delivery stands: the platform's word, or ours."""
+"""Why a delivery stands where it does: our reason, and the platform's code where we have none."""
 
 
 def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
@@ -53,14 +54,14 @@ def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *,
     """Have a delivery never go out, because the platform has it by other means; that is on record wherever it stood."""
     delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
     stood = DeliveryState(delivery.state)
-    move(session, ledger, delivery, DeliveryState.SKIPPED, SENT_ELSEWHERE, now=now)
+    move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now)
     if stood is DeliveryState.SKIPPED:
-        session.add(record_move(ledger, delivery, stood, stood, SENT_ELSEWHERE, now=now))
+        session.add(record_move(ledger, delivery, stood, stood, Reason.ALREADY_SENT, now=now))
 
 
 def is_sent_elsewhere(delivery: Delivery) -> bool:
     """Whether a human has said that the platform has it by other means."""
-    return delivery.state == DeliveryState.SKIPPED and delivery.reason == SENT_ELSEWHERE
+    return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
 
 
 def due(
@@ -107,7 +108,10 @@ def hold(session: Session, account: str, destination: str, conversions: Collecti
     """Note that the deliveries which never went out and are due wait for a human, where none agreed yet."""
     wanted = _due(account, destination, conversions, now)
     session.exec(
-        update(Delivery).where(*wanted, _guarded()).values(reason=HELD).execution_options(synchronize_session=False)
+        update(Delivery)
+        .where(*wanted, _guarded())
+        .values(reason=Reason.EXCESS_VOLUME, detail=None)
+        .execution_options(synchronize_session=False)
     )
 
 
@@ -135,16 +139,16 @@ def _guarded() -> ColumnElement[bool]:
     return and_(~went, col(Delivery.approved_in).is_(None))
 
 
-def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str]]:
-    """How many deliveries stand where: conversion, destination, state, and its reason or the platform's code."""
+def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
+    """How many deliveries stand where: conversion, destination, state, and why."""
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
-        sqlalchemy.select(*place, WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, WHY)
+        sqlalchemy.select(*place, *WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, *WHY)
     )
-    counts: Counter[tuple[str, str, str, str]] = Counter()
-    for conversion, destination, state, reason, count in rows:
-        counts[conversion, destination, state, (reason or "").partition(":")[0]] += count
+    counts: Counter[tuple[str, str, str, Cause]] = Counter()
+    for conversion, destination, state, reason, code, count in rows:
+        counts[conversion, destination, state, cause_of(reason, code)] += count
     return counts
 
 
@@ -158,7 +162,7 @@ def put_off_again(session: Session, ledger: Ledger) -> list[str]:
     # From tonight's moves to their deliveries: by the account all that waits would be gone through move by move.
     tonight = (
         select(Transition.delivery, late.label("late"))
-        .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.cause))
+        .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.code))
         .where(Transition.run == ledger.run, Transition.to_state == DeliveryState.PENDING, was_put_off)
         .group_by(col(Transition.delivery))
         .subquery()
@@ -284,7 +288,12 @@ def count_new_adjustments(session: Session, account: str, destination: str, *, n
 def hold_adjustments(session: Session, account: str, destination: str, *, now: datetime) -> None:
     """Note that what is due and was never tried waits for a human."""
     wanted = (*_due_adjustment(account, destination, now), ~_tried())
-    session.exec(update(Adjustment).where(*wanted).values(reason=HELD).execution_options(synchronize_session=False))
+    session.exec(
+        update(Adjustment)
+        .where(*wanted)
+        .values(reason=Reason.EXCESS_VOLUME, detail=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def look_at_closed(session: Session, account: str, *, now: datetime) -> None:

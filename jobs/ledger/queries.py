@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox_queries
-from jobs.ledger.outbox import HELD, Sent, places_of, why
+from jobs.ledger.outbox import Sent, cause_of, places_of, why
 from jobs.ledger.outbox_queries import WHY
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import (
@@ -33,6 +33,7 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
+from jobs.rules.reasons import Cause, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,8 @@ class QualifiedConversion:
 
     conversion: str
     destination: str
-    reason: str | None
-    """Why it cannot be sent, perhaps with a detail; None where it can, now or later."""
-
-    @property
-    def code(self) -> str | None:
-        """The reason without its detail."""
-        return self.reason and self.reason.partition(":")[0]
+    reason: Reason | None
+    """Why it cannot be sent; None where it can, now or later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +78,15 @@ class StateCount:
     conversion: str
     destination: str
     state: DeliveryState
-    reason: str
-    """The rules' code or the platform's, without a detail; `due` for what goes out next."""
+    reason: Cause
+    """`due` for what goes out next."""
     count: int
     value: Decimal
     """What they are worth together, as far as they have a value."""
     due_at: datetime | None = None
     """When the first of them may go out, where they wait for a time."""
-    held_for: str | None = None
-    """What they were held for until their time ran out, by code."""
+    held_for: Reason | None = None
+    """What they were held for until their time ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +97,13 @@ class DeliveryStanding:
     conversion: str
     destination: str
     state: DeliveryState
-    reason: str
+    reason: Cause
     """As a tally has it."""
     since: datetime
     """When it came to its state; its reason may have become another one meanwhile."""
     is_correction: bool
-    held_for: str | None = None
-    """What it was held for until its time ran out, by code."""
+    held_for: Reason | None = None
+    """What it was held for until its time ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,29 +159,30 @@ def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
     # A value is text with two decimals, so that it adds up exactly.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, WHY, col(Delivery.held_for), func.count(), cents)
+        sqlalchemy.select(*place, *WHY, col(Delivery.held_for), func.count(), cents)
         .where(*mine, col(Delivery.state) != DeliveryState.PENDING)
-        .group_by(*place, WHY, col(Delivery.held_for))
+        .group_by(*place, *WHY, col(Delivery.held_for))
     )
-    counts: Counter[tuple[str, str, str, str, str | None]] = Counter()
-    worth: Counter[tuple[str, str, str, str, str | None]] = Counter()
-    for conversion, destination, state, reason, held_for, count, sum_of_cents in rows:
-        key = (conversion, destination, state, (reason or "").partition(":")[0], held_for)
-        counts[key] += count
-        worth[key] += sum_of_cents or 0
     return [
-        StateCount(conversion, destination, DeliveryState(state), reason, count, worth[key] * _CENTS, held_for=held_for)
-        for key, count in counts.items()
-        for conversion, destination, state, reason, held_for in [key]
+        StateCount(
+            conversion,
+            destination,
+            DeliveryState(state),
+            cause_of(reason, code),
+            count,
+            (sum_of_cents or 0) * _CENTS,
+            held_for=None if held_for is None else Reason(held_for),
+        )
+        for conversion, destination, state, reason, code, held_for, count, sum_of_cents in rows
     ]
 
 
 def _pending_tallies(
     session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]], now: datetime
 ) -> list[StateCount]:
-    counts: Counter[tuple[str, str, str]] = Counter()
-    worth: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
-    first: dict[tuple[str, str, str], datetime] = {}
+    counts: Counter[tuple[str, str, Cause]] = Counter()
+    worth: defaultdict[tuple[str, str, Cause], Decimal] = defaultdict(Decimal)
+    first: dict[tuple[str, str, Cause], datetime] = {}
     pending = select(Delivery).where(*mine, Delivery.state == DeliveryState.PENDING)
     for row in session.exec(pending.execution_options(yield_per=_AT_ONCE)):
         key, due_at = (row.conversion, row.destination, reason_told(row, now)), due_time(row)
@@ -233,17 +230,17 @@ def _stands(
             reason_told(row, now),
             at,
             is_correction=isinstance(row, Adjustment),
-            held_for=row.held_for if isinstance(row, Delivery) else None,
+            held_for=Reason(row.held_for) if isinstance(row, Delivery) and row.held_for else None,
         )
 
 
-def reason_told(row: OutboxRow, now: datetime) -> str:
-    """Why something stands where it does, without a detail; `due` for what goes out next."""
-    if row.state == DeliveryState.PENDING and row.reason != HELD:
+def reason_told(row: OutboxRow, now: datetime) -> Cause:
+    """Why something stands where it does; `due` for what goes out next."""
+    if row.state == DeliveryState.PENDING and row.reason != Reason.EXCESS_VOLUME:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
-            return "due"
-    return why(row).partition(":")[0]
+            return Reason.DUE
+    return why(row)
 
 
 def due_time(delivery: OutboxRow) -> datetime | None:
@@ -336,7 +333,7 @@ _LONGEST_RUN = timedelta(days=2)
 def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
     """The conversions that qualified in a run since then; in order, with why they could not be sent."""
     rows = session.exec(
-        select(Transition.to_state, Transition.cause, Delivery.conversion, Delivery.destination)
+        select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(
             Transition.run == run,
@@ -349,8 +346,8 @@ def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedC
         .order_by(col(Transition.id)),
         execution_options={"yield_per": _AT_ONCE},
     )
-    for state, cause, conversion, destination in rows:
-        yield QualifiedConversion(conversion, destination, cause if state in STOPPED else None)
+    for state, reason, conversion, destination in rows:
+        yield QualifiedConversion(conversion, destination, Reason(reason) if reason and state in STOPPED else None)
 
 
 def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:

@@ -9,16 +9,13 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger import outbox, outbox_queries
+from jobs.ledger import outbox
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, AdjustmentTransition, BackfillPlace, Delivery, LeadRow, Transition
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.eligibility import ANOTHER_PLATFORM
 from jobs.rules.model import Origin
-
-AGAIN = "retry"
-"""The cause of a move that a human asked for."""
+from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def requeue(
             continue
         if isinstance(row, Delivery):
             row.approved_in = ledger.run
-        outbox.move(session, ledger, row, DeliveryState.PENDING, AGAIN, now=now)
+        outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=now)
         lead = session.get_one(LeadRow, (row.account, row.lead))
         lead.to_plan = lead.to_correct = True
         session.add(lead)
@@ -214,8 +211,7 @@ def skipped(
         .where(
             Delivery.account == account,
             Delivery.state == DeliveryState.SKIPPED,
-            Delivery.reason != outbox_queries.SENT_ELSEWHERE,
-            ~col(Delivery.reason).startswith(ANOTHER_PLATFORM),
+            col(Delivery.reason).not_in((Reason.ALREADY_SENT, Reason.ANOTHER_PLATFORM)),
             *later,
             *_kind(asked),
             or_(

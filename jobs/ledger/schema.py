@@ -286,8 +286,11 @@ class Delivery(SQLModel, table=True):
     key: str
     state: str
     reason: str | None = None
+    """One of ours; where a platform's word says why, `code` has it."""
+    detail: str | None = None
+    """What the reason was found in."""
     held_for: str | None = None
-    """Of an expired one: by code, what it was held for until its time ran out, or would have been; None for nothing."""
+    """Of an expired one: the reason it was held for until its time ran out, or would have been; None for nothing."""
     not_before: datetime | None = None
     """When a pending delivery is due."""
     deferred_until: datetime | None = None
@@ -384,7 +387,10 @@ class Transition(SQLModel, table=True):
     at: datetime
     from_state: str | None = None
     to_state: str
-    cause: str
+    reason: str | None = None
+    """One of ours; None where the platform's code says why."""
+    detail: str | None = None
+    code: str | None = None
 
 
 class IncidentRow(SQLModel, table=True):
@@ -442,6 +448,7 @@ class Adjustment(SQLModel, table=True):
     state: str
     """The states of deliveries, and their table."""
     reason: str | None = None
+    detail: str | None = None
     not_before: datetime | None = None
     deferred_until: datetime | None = None
     """The platform's own delay."""
@@ -477,7 +484,10 @@ class AdjustmentTransition(SQLModel, table=True):
     at: datetime
     from_state: str | None = None
     to_state: str
-    cause: str
+    reason: str | None = None
+    """One of ours; None where the platform's code says why."""
+    detail: str | None = None
+    code: str | None = None
 
 
 OutboxRow = Delivery | Adjustment

@@ -12,8 +12,6 @@ from jobs.ledger import leads, outbox, outbox_queries, starts
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.rules.adjustment import (
-    MAY_COME_BACK,
-    STANDS_AGAIN,
     AdjustmentCause,
     SentConversion,
     WantedAdjustment,
@@ -23,7 +21,8 @@ from jobs.rules.adjustment import (
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.model import LEAD_DELETED, LeadFacts, Route
+from jobs.rules.model import LeadFacts, Route
+from jobs.rules.reasons import Reason
 from jobs.settings.compile import Rulebook
 
 LEADS_AT_ONCE = 200
@@ -96,7 +95,7 @@ class _Correcting:
             return
         if route is None:
             if last is not None and last.state in OPEN:
-                self._move(last, DeliveryState.WITHHELD, "not_configured")
+                self._move(last, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
             return
         if lead.stale:
             # What was read under older settings decides nothing.
@@ -104,7 +103,7 @@ class _Correcting:
         want = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
         if lead.deleted and want is not None and tells_of_person(route.limits, want.transport):
             if last is not None and last.state in OPEN:
-                self._move(last, DeliveryState.CANCELLED, LEAD_DELETED)
+                self._move(last, DeliveryState.CANCELLED, Reason.LEAD_DELETED)
         elif last is not None and last.state in OPEN:
             self._follow(last, want, route, delivery, made[:-1])
         elif want is not None:
@@ -126,7 +125,7 @@ class _Correcting:
     ) -> None:
         """Have a correction that was not made yet follow what is wanted now."""
         if want is None:
-            self._move(waiting, DeliveryState.CANCELLED, STANDS_AGAIN)
+            self._move(waiting, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
             return
         _describe(waiting, want, route, delivery, before)
         self._put(waiting, want)
@@ -161,14 +160,14 @@ class _Correcting:
 
     def _put(self, row: Adjustment, want: WantedAdjustment) -> None:
         if want.ruled_out_by is None:
-            self._move(row, DeliveryState.PENDING, "due" if want.until is None else MAY_COME_BACK)
+            self._move(row, DeliveryState.PENDING, Reason.DUE if want.until is None else Reason.MAY_COME_BACK)
             return
         state = state_of(want.ruled_out_by)
         # What never waited is kept only so that it can be explained.
         never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
         self._move(row, DeliveryState.SKIPPED if never_waited else state, want.ruled_out_by)
 
-    def _move(self, row: Adjustment, to: DeliveryState, cause: str) -> None:
+    def _move(self, row: Adjustment, to: DeliveryState, cause: Reason) -> None:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
 
 

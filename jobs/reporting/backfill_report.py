@@ -14,6 +14,7 @@ from jobs.reporting.run_report import answers_line, sent_line
 from jobs.reporting.wording import words_for
 from jobs.requeue import Chosen
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import PlatformCode
 from jobs.run_summary import RunSummary
 
 _NAMED = 10
@@ -134,7 +135,7 @@ def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) ->
         return
     made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
     for each in chosen.alike:
-        why = words_for(DeliveryState.REJECTED, each.code).short
+        why = words_for(DeliveryState.REJECTED, PlatformCode(each.code)).short
         late = number(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
         name = f"{conversion} (corrections)" if each.corrections else conversion

@@ -12,10 +12,11 @@ from rich.table import Table
 from connectors.text import number
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, day_and_time, money, table
-from jobs.reporting.wording import NOTHING, REASONS, STATES, Words, code_of, stands_why, words_for, words_held_for
+from jobs.reporting.wording import NOTHING, REASONS, STATES, Words, code_of, stands_why, words_for
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Reason
 
-_PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS["due"])
+_PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
 """They say all there is to say in the table itself."""
 
 
@@ -67,7 +68,7 @@ def explained_reasons(tallies: Sequence[StateCount]) -> list[Words]:
 
 def _words(tally: StateCount) -> list[Words]:
     """Those of its reason, and of what it was held for."""
-    held_for = [] if tally.held_for is None else [words_held_for(tally.held_for)]
+    held_for = [] if tally.held_for is None else [REASONS[tally.held_for]]
     return [words_for(tally.state, tally.reason), *held_for]
 
 
@@ -97,7 +98,7 @@ def _in_full(tally: StateCount) -> Words:
     words = words_for(tally.state, tally.reason)
     if tally.held_for is None:
         return words
-    held = words_held_for(tally.held_for)
+    held = REASONS[tally.held_for]
     return Words(
         stands_why(tally.state, tally.reason, tally.held_for),
         f"{words.means} Until then: {held.means}",

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.reporting.console import AccountHeading, day_and_time, facts, money, table
-from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words, words_held_for
+from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
+from jobs.rules.reasons import Cause, Reason
 
 ORIGINS: Mapping[str, str] = {
     "reported": "dated by Oplead",
@@ -38,7 +39,7 @@ CAUSES: Mapping[str, str] = {
     "won_again": "the lead is back, which was read",
 }
 """Why a conversion is corrected, before the time."""
-_SAYS_NO_MORE = ("due", "sending", "received", "SUCCESS")
+_SAYS_NO_MORE = (Reason.DUE, Reason.SENDING, Reason.RECEIVED, "SUCCESS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ class StateChange:
 
     at: datetime
     state: str
-    cause: str
+    cause: Cause
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class AdjustmentReport:
     """The transport that carries it."""
     state: str
     stands: str
-    reason: str
+    reason: Cause
+    detail: str | None
     words: Words
     due_at: datetime | None
     closes_at: datetime | None
@@ -102,7 +105,7 @@ class ConversionReport:
     state: str | None
     """None where there is no such delivery: the rules were asked just now."""
     stands: str
-    reason: str
+    reason: Cause
     words: Words
     happened_at: datetime | None = None
     origin: str | None = None
@@ -118,8 +121,10 @@ class ConversionReport:
     history: tuple[StateChange, ...] = ()
     requests: tuple[RequestOfDelivery, ...] = ()
     corrections: tuple[AdjustmentReport, ...] = ()
-    held_for: str | None = None
-    """What it was held for until its time ran out, by code."""
+    held_for: Reason | None = None
+    """What it was held for until its time ran out."""
+    detail: str | None = None
+    """What the reason was found in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +244,7 @@ def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[Co
     """Print what is said of one conversion, or of several that are for one reason."""
     verdict, words = alike[0], alike[0].words
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
-    held_for = None if verdict.held_for is None else words_held_for(verdict.held_for)
+    held_for = None if verdict.held_for is None else REASONS[verdict.held_for]
     stands = verdict.stands if held_for is None else f"{verdict.stands}, held for: {held_for.short}"
     console.print(f"[bold]{escape(places)}: {stands}[/bold]")
     console.print(Padding(escape(words.means), (0, 0, 0, 2)))
@@ -307,10 +312,11 @@ def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]
 
 def _move(move: StateChange) -> str:
     """`held back: no usable click id`; the state alone where its cause says no more."""
-    code = move.cause.partition(":")[0]
-    cause = REASONS[code].short if code in REASONS else move.cause
     state = STATES[DeliveryState(move.state)].short
-    return state if move.cause in _SAYS_NO_MORE else f"{state}: {cause}"
+    if move.cause in _SAYS_NO_MORE:
+        return state
+    cause = REASONS[move.cause].short if isinstance(move.cause, Reason) else move.cause
+    return f"{state}: {cause}{f' ({move.detail})' if move.detail else ''}"
 
 
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:

@@ -16,6 +16,7 @@ from jobs.reporting.console import AccountHeading, as_plain, day_and_time, durat
 from jobs.reporting.delivery_table import print_pointer, print_states
 from jobs.reporting.wording import words_for
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Cause, Reason
 from jobs.run_summary import RunSummary
 
 _VALID = {
@@ -46,7 +47,7 @@ def print_verdicts(console: Console, account: AccountHeading, summary: RunSummar
     console.print(made)
 
 
-def _verdict(state: DeliveryState, code: str) -> str:
+def _verdict(state: DeliveryState, code: Cause) -> str:
     """In words; the platform's own code beside them where it refuses."""
     if state is DeliveryState.ACCEPTED:
         return _VALID.get(code, "valid")
@@ -70,7 +71,7 @@ _TRIED = {
 }
 MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
 """The heading of rows that are more than what was sent: outcomes of other nights are learnt in this one."""
-_BEFORE = ("before_since", "baseline")
+_BEFORE = (Reason.BEFORE_SINCE, Reason.BASELINE)
 """Reasons of what stands before its conversion's start."""
 _SHOWN = 10
 """Unreadable leads named one by one."""

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from connectors.text import counted, number
-from jobs.ledger.outbox import HELD
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, table
 from jobs.reporting.delivery_table import print_pointer, print_states, reasons_table
-from jobs.reporting.wording import STATES, stands_why, words_for, words_held_for
+from jobs.reporting.wording import REASONS, STATES, stands_why, words_for
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Reason
 from jobs.rules.status_rename import DetectedRename
 
 SHOWN = 50
@@ -105,7 +105,7 @@ def _run(account: AccountHeading, run: LastRun | None) -> str:
 
 def _next(account: AccountHeading, status: Status) -> str:
     pending = [tally for tally in status.tallies if tally.state is DeliveryState.PENDING]
-    held = sum(tally.count for tally in pending if tally.reason == HELD)
+    held = sum(tally.count for tally in pending if tally.reason is Reason.EXCESS_VOLUME)
     due = sum(tally.count for tally in pending if tally.due_at is None) - held
     later = [tally for tally in pending if tally.due_at is not None]
     doubtful = sum(
@@ -200,6 +200,6 @@ def print_which(console: Console, account: AccountHeading, which: DeliveryList) 
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()
     reasons = [words_for(each.state, each.reason) for each in which.stands]
-    reasons += [words_held_for(each.held_for) for each in which.stands if each.held_for is not None]
+    reasons += [REASONS[each.held_for] for each in which.stands if each.held_for is not None]
     console.print(reasons_table(list({words.short: words for words in reasons}.values())))
     console.print("`oplead-sync explain LEAD` tells the whole story of one.")

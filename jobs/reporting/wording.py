@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Cause, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,192 +24,222 @@ NOTHING = "Nothing to do."
 ZERO_MAY_BE_FINAL = "Google's help calls a value of 0 final: see in Google Ads whether this one rose again."
 """Of a value that was taken away and is given back: https://support.google.com/google-ads/answer/7686447."""
 
-REASONS: Mapping[str, Words] = MappingProxyType(
+_LOOK_IT_UP = "Look the request up in the platform's diagnostics; it is not sent again."
+
+REASONS: Mapping[Reason, Words] = MappingProxyType(
     {
         # ── there is no such conversion ──────────────────────────────────────────────────────────
-        "stage_not_reached": Words(
+        Reason.STAGE_NOT_REACHED: Words(
             "stage not reached",
             "The lead has not reached this conversion's stage yet.",
             "Nothing to do; it goes out once Oplead shows the lead there.",
         ),
-        "where_does_not_match": Words(
+        Reason.WHERE_DOES_NOT_MATCH: Words(
             "where does not match",
             "The lead does not meet the `where` of this conversion or destination.",
             "Nothing to do, unless the `where` in the settings is too narrow.",
         ),
-        "another_way": Words(
+        Reason.ANOTHER_WAY: Words(
             "goes another way",
             "A lead from one of Meta's own forms goes through `meta.funnel`, any other goes as a conversion.",
             "Nothing to do.",
         ),
-        "another_platform": Words(
+        Reason.ANOTHER_PLATFORM: Words(
             "another platform's ad",
             "The lead came by another platform's ad.",
             "Nothing to do; if a click id of this platform turns up, it counts here too.",
         ),
-        "sent_elsewhere": Words(
+        Reason.SENT_ELSEWHERE: Words(
             "sent elsewhere",
             "The platform has it already: by another route, or at another destination before the lead was moved.",
             "Nothing to do: it must not count twice.",
         ),
         # ── it happened before its start ─────────────────────────────────────────────────────────
-        "before_since": Words(
+        Reason.BEFORE_SINCE: Words(
             "before its start",
             "It happened before this conversion began to count.",
             "Nothing to do; `oplead-sync backfill` sends older changes once, an earlier `since` makes them count.",
         ),
-        "baseline": Words(
+        Reason.BASELINE: Words(
             "already so at first sight",
             "The lead was in this stage when it was first read, and Oplead does not say since when.",
             "Nothing to do; if Oplead does date its statuses, name the field in `oplead.fields.status_at`.",
         ),
-        "already_sent": Words(
+        Reason.ALREADY_SENT: Words(
             "told by other means",
             "`backfill --already-sent` says that the platform has it by other means.",
             "Nothing to do: it must not count twice.",
         ),
-        "undone": Words(
+        Reason.UNDONE: Words(
             "lost before it was sent",
             "The lead moved to a stage that undoes the conversion, and stayed there for `undo_after`.",
             "Nothing to do: it goes out only if the lead enters the stage again.",
         ),
         # ── it is corrected ──────────────────────────────────────────────────────────────────────
-        "not_undoable": Words(
+        Reason.NOT_UNDOABLE: Words(
             "cannot be taken back",
             "The lead is lost again, and the interface this conversion went through does not support retraction.",
             "Nothing to do; if it went to Google, `undo_via: google_ads_api` may be able to retract it.",
         ),
-        "too_late_to_correct": Words(
+        Reason.TOO_LATE_TO_CORRECT: Words(
             "too late to correct",
             "It happened so long ago that the platform no longer accepts corrections.",
             "Nothing to do.",
         ),
-        "may_come_back": Words(
+        Reason.MAY_COME_BACK: Words(
             "may come back",
             "The lead is lost, and may be won again: after `undo_after` the conversion is undone, or cancelled if it "
             "was not sent yet.",
             NOTHING,
         ),
-        "stands_again": Words(
+        Reason.STANDS_AGAIN: Words(
             "stands again",
             "No correction is needed any more: all is as it was reported, or the settings no longer ask for one.",
             NOTHING,
         ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
-        "due": Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
-        "excess_volume": Words(
+        Reason.DUE: Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
+        Reason.EXCESS_VOLUME: Words(
             "held: far more than usual",
             "Far more conversions are due for this destination than a night usually sends, so nothing new goes there.",
             "Look at them with `run --dry-run`; if they are right, run `oplead-sync run --accept-volume`.",
         ),
-        "click_too_recent": Words(
+        Reason.CLICK_TOO_RECENT: Words(
             "click too recent",
             "The platform does not know clicks of the last few hours yet.",
             "Nothing to do; it goes out by itself once the click is old enough.",
         ),
-        "noon_awaited": Words(
+        Reason.NOON_AWAITED: Words(
             "waits for noon",
             "Oplead gives the day of the change but no time; it is reported as noon of that day, still to come.",
             "Nothing to do; it goes out by itself.",
         ),
-        "value_awaited": Words(
+        Reason.VALUE_AWAITED: Words(
             "waits for its amount",
             "The amount is not in Oplead yet; the conversion waits for it.",
             "Enter the amount in Oplead; otherwise it goes out with `value.otherwise` when the wait is over.",
         ),
+        Reason.NOT_SENT: Words(
+            "to be tried again", "The last attempt did not get through.", "Nothing to do; the next run tries again."
+        ),
+        Reason.RETRY: Words("to be sent again", "`oplead-sync retry` put it back in the queue.", NOTHING),
         # ── it is held back and may mend ─────────────────────────────────────────────────────────
-        "consent_missing": Words(
+        Reason.CONSENT_MISSING: Words(
             "consent not asked",
             "The lead has no answer in its consent field, so its data may not be used for advertising.",
             "Have the form ask for consent and write the answer to the field that `consent` names.",
         ),
-        "consent_refused": Words(
+        Reason.CONSENT_REFUSED: Words(
             "consent refused",
             "The lead said no to the use of its data for advertising.",
             "Nothing to do: it must not be sent.",
         ),
-        "consent_unknown": Words(
+        Reason.CONSENT_UNKNOWN: Words(
             "consent unclear",
             "The consent field holds an answer that the settings list neither as yes nor as no.",
             "Read the answer in Oplead and add it to `granted` or `refused` under `consent`, or correct it there.",
         ),
-        "no_click_id": Words(
+        Reason.NO_CLICK_ID: Words(
             "no usable click id",
             "Oplead holds no click id of this platform for the lead, so the ad cannot be found.",
             "Have the form store the click id (gclid, fbclid) in leadData.externalID. "
             "Leads that came without an ad stay here, and that is right.",
         ),
-        "no_identifier": Words(
+        Reason.NO_IDENTIFIER: Words(
             "nothing to identify it by",
             "The lead has neither a click id of this platform nor an e-mail or phone that can be used, "
             "nor, for Meta, first and last name with a postcode or town.",
             "Have the form store the click id (gclid, fbclid) and a valid e-mail address or phone.",
         ),
-        "value_missing": Words(
+        Reason.VALUE_MISSING: Words(
             "no amount",
             "The amount stayed empty and the conversion has no value to use instead.",
             "Enter the amount in Oplead, or write `value.otherwise` under the conversion.",
         ),
-        "value_never_seen": Words(
+        Reason.VALUE_NEVER_SEEN: Words(
             "no lead has an amount",
             "No lead has an amount where `value.field` looks for it, so that path is likely to be wrong.",
             "Write the amount's path as `value.field` (`oplead-sync probe` shows it), or a number as `value`.",
         ),
-        "value_unreadable": Words(
+        Reason.VALUE_UNREADABLE: Words(
             "amount unreadable",
             "The amount in Oplead cannot be read as one number; `value.otherwise` replaces a missing amount only.",
             "Correct it in Oplead: 12 500,00 is read, words are not.",
         ),
-        "time": Words(
+        Reason.TIME: Words(
             "time not believable",
             "Oplead dates the change before the lead's creation or in the future.",
             "Correct the status date in Oplead.",
         ),
-        "to_be_read_again": Words(
+        Reason.TO_BE_READ_AGAIN: Words(
             "to be read again",
             "The settings now need other fields of the lead, which has not been read again yet.",
             "Nothing to do; the next full read of Oplead settles it.",
         ),
-        "counted_already": Words(
+        Reason.COUNTED_ALREADY: Words(
             "counted already",
             "The same click or person already counts through another lead (`count_once_per`).",
             "Nothing to do; if the other never goes out, this one will.",
         ),
-        "excluded": Words(
+        Reason.EXCLUDED: Words(
             "test lead",
             "By the settings' `exclude` this is a test lead, so nothing is sent for it.",
             "Nothing to do; if it is a real lead, narrow `exclude` and it goes out.",
         ),
-        "not_configured": Words(
+        Reason.NOT_CONFIGURED: Words(
             "no longer in the settings",
             "The settings no longer have this conversion for this destination; it is held back, not forgotten.",
             "If that was a slip, put the conversion back and it goes out; otherwise nothing.",
         ),
+        # ── it is with the platform ──────────────────────────────────────────────────────────────
+        Reason.SENDING: Words("request begun", "The request that carries it was about to be made.", NOTHING),
+        Reason.RECEIVED: Words("received", "The platform took the request in.", NOTHING),
+        Reason.ANSWER_LOST: Words("answer lost", "The request was made and no answer came.", NOTHING),
+        Reason.RUN_DIED: Words("run died", "The run died before it had an answer.", NOTHING),
         # ── it was sent more than once ───────────────────────────────────────────────────────────
-        "may_count_twice": Words(
+        Reason.MAY_COUNT_TWICE: Words(
             "may count twice",
             "Its answer was lost, so it was sent again and accepted; the platform does not promise to count it once.",
             "Nothing to do; if that is worse than losing one, write `in_doubt: ask` under `meta`.",
         ),
         # ── it will not go out ───────────────────────────────────────────────────────────────────
-        "window_closed": Words(
+        Reason.WINDOW_CLOSED: Words(
             "too late",
             "The click, or the event itself, is older than the platform accepts.",
             "Nothing to do for this lead; if it was held for something until then, fix that for the next ones.",
         ),
-        "lead gone": Words(
-            "lead gone",
+        Reason.LEAD_DELETED: Words(
+            "lead deleted",
             "Oplead has not had this lead on two nights: it was deleted, or merged with another.",
             "Nothing to do; if the lead reappears, this carries on while it is still in time.",
         ),
-        "consent withdrawn": Words(
+        Reason.CONSENT_WITHDRAWN: Words(
             "consent withdrawn",
             "The lead withdrew its consent before the conversion was sent.",
             "Nothing to do: it must not be sent.",
         ),
+        # ── nobody will know ─────────────────────────────────────────────────────────────────────
+        Reason.NO_ANSWER: Words("no answer", "No answer ever came, however often it was asked for.", _LOOK_IT_UP),
+        Reason.REPLAY_COUNTS_TWICE: Words(
+            "no answer in time", "No answer came, and by now the platform would count it twice.", _LOOK_IT_UP
+        ),
+        Reason.TOO_OLD_TO_REPLAY: Words(
+            "too old to be sent again", "No answer came, and the platform would refuse it as too old.", _LOOK_IT_UP
+        ),
+        Reason.DAMAGED: Words(
+            "damaged in the state",
+            "What was sent is damaged in the state, and other bytes may count twice.",
+            _LOOK_IT_UP,
+        ),
+        Reason.NO_OUTCOME: Words("no outcome", "The platform never told the outcome.", _LOOK_IT_UP),
+        Reason.PARTLY_REFUSED: Words(
+            "some of it refused", "The platform refused part of the request and does not say which.", _LOOK_IT_UP
+        ),
+        Reason.MISCOUNTED: Words(
+            "miscounted", "The platform counted fewer than it was sent, and does not say which.", _LOOK_IT_UP
+        ),
     }
 )
-"""By the code that the rules give."""
 
 STATES: Mapping[DeliveryState, Words] = MappingProxyType(
     {
@@ -239,7 +270,7 @@ STATES: Mapping[DeliveryState, Words] = MappingProxyType(
         DeliveryState.UNCONFIRMED: Words(
             "unconfirmed",
             "It was sent and the platform will not say whether it counted this one.",
-            "Look the request up in the platform's diagnostics; it is not sent again.",
+            _LOOK_IT_UP,
         ),
     }
 )
@@ -366,31 +397,31 @@ _CLOSED: Mapping[str, Words] = MappingProxyType(
 """Codes that no later attempt changes, of what waits: it goes out once the settings are mended."""
 
 
-def names_of(state: DeliveryState, reason: str, held_for: str | None = None) -> frozenset[str]:
+def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
     """Everything a person may call a state and its reason by, in lowercase: the codes, and the words of a table.
 
     What expired is called by what it was held for, too.
     """
     words = words_for(state, reason)
-    names = frozenset(
-        name.casefold()
-        for name in (state, STATES[state].short, reason, reason.removeprefix(_PREFIX), words.short)
-        if name
-    )
-    return names if held_for is None else names | {held_for.casefold(), words_held_for(held_for).short.casefold()}
+    names = {state, STATES[state].short, reason, reason.removeprefix(_PREFIX), words.short}
+    if held_for is not None:
+        names |= {held_for, REASONS[held_for].short}
+    return frozenset(name.casefold() for name in names if name)
 
 
-def code_of(state: DeliveryState, reason: str) -> str:
+def code_of(state: DeliveryState, reason: Cause) -> str:
     """The shortest of them that says both: the reason's code, or the state's where it has none."""
     return reason.removeprefix(_PREFIX) or state
 
 
-def words_for(state: DeliveryState, reason: str) -> Words:
-    """How a state and its reason are said; `reason` is a code of the rules or the platform's, perhaps with a detail."""
-    code, _, detail = reason.partition(":")
-    found = REASONS.get(code) if state not in (DeliveryState.REJECTED, DeliveryState.UNCONFIRMED) else None
-    if found is not None:
-        return _with_detail(found, detail.strip())
+def words_for(state: DeliveryState, reason: Cause, detail: str | None = None) -> Words:
+    """How a state and its reason are said, perhaps with what the reason was found in."""
+    if isinstance(reason, Reason):
+        words, found = REASONS[reason], f" Found: {detail}." if detail else ""
+        if state is DeliveryState.UNCONFIRMED:
+            unconfirmed = STATES[state]
+            return Words(words.short, f"{unconfirmed.means} Why: {words.short}.{found}", unconfirmed.todo)
+        return Words(words.short, words.means + found, words.todo) if found else words
     if not reason:
         return STATES[state]
     if state is DeliveryState.PENDING:
@@ -400,20 +431,11 @@ def words_for(state: DeliveryState, reason: str) -> Words:
     return _by_platform(state, reason)
 
 
-def words_held_for(code: str) -> Words:
-    """How it is said what a delivery was held for until it expired."""
-    return words_for(DeliveryState.WITHHELD, code)
-
-
-def stands_why(state: DeliveryState, reason: str, held_for: str | None = None) -> str:
+def stands_why(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> str:
     """Why something stands where it does, in a few words; nothing where its state says it all."""
     words = words_for(state, reason)
     short = "" if words is STATES[state] else words.short
-    return short if held_for is None else f"{short}, held for: {words_held_for(held_for).short}"
-
-
-def _with_detail(words: Words, detail: str) -> Words:
-    return Words(words.short, f"{words.means} Found: {detail}.", words.todo) if detail else words
+    return short if held_for is None else f"{short}, held for: {REASONS[held_for].short}"
 
 
 def _by_platform(state: DeliveryState, code: str) -> Words:

@@ -21,13 +21,9 @@ from connectors.records import (
 from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import click_for, identifiers_for
-from jobs.rules.model import LEAD_DELETED, LeadFacts, Origin, Route
+from jobs.rules.model import LeadFacts, Origin, Route
+from jobs.rules.reasons import Reason
 from jobs.rules.stage_entry import happened_at
-
-UNDONE = "undone"
-"""Why a conversion is called off, or taken back: its lead went to a stage that takes it back, and stayed there."""
-MAY_COME_BACK = "may_come_back"
-"""The reason of what waits until the lead has been lost for long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +76,6 @@ def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> froz
     return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
 
 
-NOT_UNDOABLE = "not_undoable"
-TOO_LATE = "too_late_to_correct"
-STANDS_AGAIN = "stands_again"
-"""Why a correction is called off before it goes out."""
-
-
 def adjustments_of(destination: DestinationId) -> DestinationId:
     """What a destination's corrections are called where they stop, or are held, apart from its conversions."""
     return DestinationId(f"{destination} corrections")
@@ -94,7 +84,7 @@ def adjustments_of(destination: DestinationId) -> DestinationId:
 class AdjustmentCause(StrEnum):
     """Why a conversion is corrected."""
 
-    UNDONE = UNDONE
+    UNDONE = "undone"
     """Its lead went on to a stage that takes it back, and stayed there."""
     VALUE_CHANGED = "value_changed"
     WON_AGAIN = "won_again"
@@ -135,7 +125,7 @@ class WantedAdjustment:
     """It is not made before then; None makes it at once."""
     closes_at: datetime | None = None
     """It cannot be made after this."""
-    ruled_out_by: str | None = None
+    ruled_out_by: Reason | None = None
     """Why it cannot be made at all."""
 
 
@@ -174,7 +164,11 @@ def _undoing(route: Route, told: SentConversion, at: datetime, now: datetime) ->
         at=at,
         until=at + route.undo.after if at + route.undo.after > now else None,
         closes_at=None if can is None else told.at + can.within,
-        ruled_out_by=NOT_UNDOABLE if can is None else TOO_LATE if now > told.at + can.within else None,
+        ruled_out_by=Reason.NOT_UNDOABLE
+        if can is None
+        else Reason.TOO_LATE_TO_CORRECT
+        if now > told.at + can.within
+        else None,
     )
 
 
@@ -190,7 +184,7 @@ def _restating(route: Route, lead: LeadFacts, told: SentConversion, now: datetim
         transport=told.transport,
         at=now,
         closes_at=told.at + can.within,
-        ruled_out_by=TOO_LATE if now > told.at + can.within else None,
+        ruled_out_by=Reason.TOO_LATE_TO_CORRECT if now > told.at + can.within else None,
     )
 
 
@@ -216,9 +210,11 @@ def _worth_now(route: Route, lead: LeadFacts, told: SentConversion) -> Decimal |
     return amount
 
 
-def state_of(reason: str) -> DeliveryState:
+def state_of(reason: Reason) -> DeliveryState:
     """Where a correction stands that may not go out for a reason."""
-    return {TOO_LATE: DeliveryState.EXPIRED, LEAD_DELETED: DeliveryState.CANCELLED}.get(reason, DeliveryState.WITHHELD)
+    return {Reason.TOO_LATE_TO_CORRECT: DeliveryState.EXPIRED, Reason.LEAD_DELETED: DeliveryState.CANCELLED}.get(
+        reason, DeliveryState.WITHHELD
+    )
 
 
 def tells_of_person(limits: Limits, transport: str) -> bool:
@@ -227,32 +223,34 @@ def tells_of_person(limits: Limits, transport: str) -> bool:
     return can is not None and can.by_resending
 
 
-def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:
+def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> Reason | None:
     """Why nothing that tells of the person may go out any more; None where it may."""
     if is_withdrawn(lead, needs_personalization=needs_personalization):
-        return "consent withdrawn"
-    return LEAD_DELETED if lead.deleted else None
+        return Reason.CONSENT_WITHDRAWN
+    return Reason.LEAD_DELETED if lead.deleted else None
 
 
-def event_anew(route: Route, lead: LeadFacts, told: SentConversion, *, target: Target, value: Decimal) -> Event | str:
+def event_anew(
+    route: Route, lead: LeadFacts, told: SentConversion, *, target: Target, value: Decimal
+) -> Event | Reason:
     """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
 
     It carries what tells the person, so it is judged by consent as a conversion is. Not by the click's window, which
     ends at the conversion and not at what is said of it later.
     """
     if lead.stale:
-        return "to_be_read_again"
+        return Reason.TO_BE_READ_AGAIN
     if lead.deleted:
-        return LEAD_DELETED
+        return Reason.LEAD_DELETED
     if lead.excluded:
-        return "excluded"
+        return Reason.EXCLUDED
     consent = consent_to_send(route, lead)
     if isinstance(consent, Withheld):
         return consent.reason
     click = click_for(route, lead, told.at)
     identifiers = identifiers_for(route, lead, click)
     if click is None and not identifiers:
-        return "no_identifier"
+        return Reason.NO_IDENTIFIER
     return Event(
         key=told.key,
         target=target,

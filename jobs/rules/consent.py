@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from connectors.records import Consent, Signal
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import ConsentAnswer, DedupScope, KnownClickId, LeadFacts, Route
+from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
     """Nothing may be sent, and why."""
 
-    reason: str
+    reason: Reason
 
 
 def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Withheld:
@@ -24,12 +25,12 @@ def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Withheld:
     if isinstance(user_data, Withheld):
         return user_data
     if user_data is Signal.DENIED:
-        return Withheld("consent_refused")
+        return Withheld(Reason.CONSENT_REFUSED)
     personalization = _signal(lead.ad_personalization, assume=route.assume_consent)
     if isinstance(personalization, Withheld):
         return personalization
     if personalization is Signal.DENIED and route.limits.needs_personalization:
-        return Withheld("consent_refused")
+        return Withheld(Reason.CONSENT_REFUSED)
     return Consent(user_data, personalization)
 
 
@@ -76,8 +77,8 @@ def _signal(answer: ConsentAnswer, *, assume: bool) -> Signal | Withheld | None:
         case ConsentAnswer.REFUSED:
             return Signal.DENIED
         case ConsentAnswer.MISSING:
-            return Signal.GRANTED if assume else Withheld("consent_missing")
+            return Signal.GRANTED if assume else Withheld(Reason.CONSENT_MISSING)
         case ConsentAnswer.UNKNOWN:
-            return Withheld("consent_unknown")
+            return Withheld(Reason.CONSENT_UNKNOWN)
         case ConsentAnswer.NOT_ASKED:
             return None

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from jobs.rules.model import Amount, LeadFacts, Route, UnreadableAmount, shape
+from jobs.rules.reasons import Reason
 
 _CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
 _AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
@@ -34,7 +35,7 @@ class AwaitValue:
 class NoValue:
     """No value can be sent, and why."""
 
-    reason: str
+    reason: Reason
     detail: str | None = None
 
 
@@ -67,16 +68,16 @@ def value_to_send(
         return route.fixed_value
     amount = lead.amounts.get(route.field_value.path)
     if isinstance(amount, UnreadableAmount):
-        return NoValue("value_unreadable", amount.shape)
+        return NoValue(Reason.VALUE_UNREADABLE, amount.shape)
     if amount is not None:
         return amount
     until = min(at + route.field_value.wait, expires_at - SETTLED_BEFORE_END)
     if now < until:
         return AwaitValue(until)
     if route.field_value.never_seen:
-        return NoValue("value_never_seen")
+        return NoValue(Reason.VALUE_NEVER_SEEN)
     if route.field_value.otherwise is None:
-        return NoValue("value_missing")
+        return NoValue(Reason.VALUE_MISSING)
     return route.field_value.otherwise
 
 

@@ -8,8 +8,6 @@ from connectors.records import ClickIdKind, Identifier
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import KnownClickId, LeadFacts, Route
 
-ANOTHER_PLATFORM = "another_platform"
-"""The reason of what is no business of a destination: its lead came by another platform's ad."""
 _OF_A_BROWSER = frozenset({ClickIdKind.FBP})
 """They name a browser that has been to the site, whatever led it there."""
 

@@ -27,10 +27,6 @@ class Anomaly:
     title: str = "Conversions may be missing"
 
 
-LEAD_DELETED = "lead gone"
-"""The reason of what is called off as Oplead has the lead no more."""
-
-
 class Origin(StrEnum):
     """How the time of a status change is known."""
 

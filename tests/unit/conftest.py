@@ -101,7 +101,7 @@ class Account:
                 .where(Delivery.lead == lead)
                 .order_by(col(Transition.id))
             )
-            return [(row.to_state, row.cause) for row in session.exec(statement)]
+            return [(row.to_state, row.reason or row.code) for row in session.exec(statement)]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from jobs.cli.accounts import heading_of
 from jobs.cli.demo.sandbox import Stage, next_command, typed
 from jobs.cli.inspect import explain
 from jobs.cli.session import StateView, looking
-from jobs.ledger import queries
+from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
 from jobs.reporting.delivery_table import print_states
 from jobs.reporting.lead_report import print_explanation
@@ -108,9 +108,11 @@ def compare(book: Iterable[PlatformCount], sent: Iterable[Delivery], corrections
     both = accepted.keys() & there.keys()
     alike = {key for key in both if accepted[key] == there[key]}
     # Whoever gives up must say why: without a reason nothing excuses what the platform has counted.
-    unconfirmed = {key: row.code for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and row.code}
-    undecided = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
-    undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made.get(key, ()), there[key]))}
+    unconfirmed: dict[str, str] = {
+        key: outbox.why(row) for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and outbox.why(row)
+    }
+    undecided: dict[str, str] = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
+    undecided |= {key: cause for key in both - alike if (cause := _given_up(rows[key], made.get(key, ()), there[key]))}
     at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made.get(key, ()), there[key])}
     flagged = {key for key, row in rows.items() if row.may_count_twice}
     repeated = [line.key for line in lines if line.times > 1]
@@ -136,7 +138,7 @@ def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> s
         or there not in (_row(row, made), _row(row, made, also=last))
     ):
         return None
-    return last.code
+    return outbox.why(last) or None
 
 
 def _stays_at_zero(here: AuditEntry, made: Sequence[Adjustment], there: AuditEntry) -> bool:

@@ -516,7 +516,7 @@ def test_three_replays_over_three_runs_and_nobody_will_know(account):
 
     assert ["in_doubt"] * 4 + ["unconfirmed"] * 2 == states
     assert (20, 20) == (sent, len(account.sink.calls))
-    assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
+    assert ("unconfirmed", "no_answer") == account.causes("L-1")[-1]
 
 
 def test_three_replays_are_over_three_nights_however_often_a_night_is_tried_again(account):
@@ -532,7 +532,7 @@ def test_three_replays_are_over_three_nights_however_often_a_night_is_tried_agai
         account.clock.time += DAY - timedelta(minutes=75)
 
     assert [5, 10, 10, 10, 10, *[15] * 5, *[20] * 5, *[20] * 5] == sent
-    assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
+    assert ("unconfirmed", "no_answer") == account.causes("L-1")[-1]
 
 
 def test_a_clock_that_was_set_back_keeps_no_replay_from_going_out(account):

@@ -12,6 +12,7 @@ from jobs.ledger import outbox, requests
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
+from jobs.rules.reasons import Reason
 from tests import fakes
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import LIMITS, NIGHT, Crash
@@ -455,7 +456,7 @@ def test_consent_taken_back_ends_a_correction_in_doubt_that_carries_the_person(s
 
     assert sent == len(account.sink.corrections)
     (row,) = account.rows(Adjustment)
-    assert ("unconfirmed", "consent withdrawn", None) == (row.state, row.code, row.event)
+    assert ("unconfirmed", "consent_withdrawn", None) == (row.state, row.reason, row.event)
 
 
 def test_a_correction_that_names_the_key_alone_is_asked_for_again_whatever_the_lead_says(sold):
@@ -621,7 +622,7 @@ def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
 
     with account.hold() as ledger, ledger.writing() as session:
         for row in session.exec(select(Delivery)):
-            outbox.move(session, ledger, row, DeliveryState.PENDING, "sent again by hand", now=account.clock.now())
+            outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=account.clock.now())
     account.deliver()
 
     assert {"rejected"} == set(account.states.values())

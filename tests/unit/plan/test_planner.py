@@ -279,7 +279,7 @@ def test_consent_withdrawn_cancels_what_is_pending(account):
     account.put(changed(lead(), fields={"consent": "non"}))
     account.prepare()
 
-    assert [("pending", "due"), ("cancelled", "consent withdrawn")] == account.causes("L-1")
+    assert [("pending", "due"), ("cancelled", "consent_withdrawn")] == account.causes("L-1")
 
 
 def test_a_cancelled_conversion_returns_only_when_its_stage_is_entered_again(account):

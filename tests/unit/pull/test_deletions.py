@@ -55,7 +55,7 @@ def test_a_lead_gone_on_two_nights_has_its_open_deliveries_cancelled(account):
 
     assert {"L-1": "pending", "L-2": "pending"} == between
     assert {"L-1": "cancelled", "L-2": "pending"} == account.states
-    assert [("pending", "value_awaited"), ("cancelled", "lead gone")] == account.causes("L-1")
+    assert [("pending", "value_awaited"), ("cancelled", "lead_deleted")] == account.causes("L-1")
     assert (0, 1, 0) == (noted.pulled.deleted, believed.pulled.deleted, believed.exit_code)
     assert {"L-2"} == account.hashed
 
@@ -95,7 +95,7 @@ def test_a_lead_that_is_only_not_listed_is_read_by_its_own_page(account, style):
     nights(account, 8 * DAY)
 
     assert ["L-1"] == account.source.asked[-1:]
-    assert ("cancelled", "consent withdrawn") == account.causes("L-1")[-1]
+    assert ("cancelled", "consent_withdrawn") == account.causes("L-1")[-1]
     assert ["refused"] == [row.ad_user_data for row in account.rows(LeadRow)]
 
 
@@ -236,7 +236,7 @@ def test_who_comes_back_too_late_stays_called_off(account):
     account.put(waiting("L-1"))
     nights(account, 90 * DAY)
 
-    assert ({"L-1": "cancelled"}, {"L-1": "lead gone"}) == (account.states, account.reasons)
+    assert ({"L-1": "cancelled"}, {"L-1": "lead_deleted"}) == (account.states, account.reasons)
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
@@ -256,7 +256,7 @@ def test_who_took_consent_back_stays_called_off_wherever_it_was(account, when):
     account.put(changed(refusing, fields={"consent": "oui"}))
     nights(account, 12 * HOUR)
 
-    assert ({"L-1": "cancelled"}, {"L-1": "consent withdrawn"}) == refused == (account.states, account.reasons)
+    assert ({"L-1": "cancelled"}, {"L-1": "consent_withdrawn"}) == refused == (account.states, account.reasons)
 
 
 def test_who_comes_back_mended_goes_out_for_the_entry_it_was_called_off_at(account):
@@ -291,7 +291,9 @@ def test_nothing_is_begun_for_a_lead_that_is_gone(account):
     )
     nights(account, DAY)
 
-    assert [("sale", "cancelled", "lead gone")] == [(row.conversion, row.state, row.reason) for row in account.rows()]
+    assert [("sale", "cancelled", "lead_deleted")] == [
+        (row.conversion, row.state, row.reason) for row in account.rows()
+    ]
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])

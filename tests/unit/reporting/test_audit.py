@@ -220,12 +220,12 @@ def test_a_correction_on_one_side_alone_is_found(line, corrections):
 @pytest.mark.parametrize("line", [LINE, RETRACTED], ids=["not there", "there"])
 def test_an_unconfirmed_correction_claims_nothing(line):
     """Taken or not, nobody knows; anything else that differs is found all the same."""
-    unknown = _taken_back(DeliveryState.UNCONFIRMED, code="no answer in 3 replays")
+    unknown = _taken_back(DeliveryState.UNCONFIRMED, reason="no_answer")
     found = _compare([line], [_delivery()], unknown)
     other = _compare([line | {"currency": "CHF"}], [_delivery()], unknown)
 
     assert found.agree
-    assert (line is RETRACTED) == (found.undecided == {"no answer in 3 replays": 1})
+    assert (line is RETRACTED) == (found.undecided == {"no_answer": 1})
     assert ("k1",) == other.differing
 
 

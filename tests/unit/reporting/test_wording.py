@@ -6,56 +6,29 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.ledger.outbox import HELD, MAY_COUNT_TWICE
-from jobs.ledger.outbox_queries import SENT_ELSEWHERE
 from jobs.reporting.wording import REASONS, STATES, words_for
-from jobs.rules.adjustment import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, UNDONE
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import ANOTHER_PLATFORM
-from jobs.rules.model import LEAD_DELETED
+from jobs.rules.reasons import Reason
 
 ROOT = Path(jobs.__file__).parent
-SOURCES = (*sorted((ROOT / "rules").glob("*.py")), ROOT / "plan" / "planner.py")
-GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Withhold", "Expire", "Wait", "NoValue"}
-"""Calls whose first argument is a reason."""
-GIVEN_BACK = {"_before_start", "_unrecognised"}
-"""Functions that return reasons."""
-ALSO = {"due", "sent_elsewhere", "consent withdrawn", "not_configured", "to_be_read_again"}
-"""Causes that `jobs/plan/planner.py` makes up itself."""
 
 
-def _given() -> set[str]:
-    found: set[str] = set()
-    for source in SOURCES:
-        for node in ast.walk(ast.parse(source.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in GIVEN_FIRST:
-                found |= _texts(node.args[0])
-            if isinstance(node, ast.FunctionDef) and node.name in GIVEN_BACK:
-                for part in ast.walk(node):
-                    if isinstance(part, ast.Return) and part.value is not None:
-                        found |= _texts(part.value)
-    return found
+def test_every_reason_has_words():
+    """The table is complete."""
+    assert set(Reason) == set(REASONS)
 
 
-def _texts(node: ast.expr) -> set[str]:
-    return {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+def test_every_reason_is_given_somewhere():
+    """The enum holds nothing dead."""
+    sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "wording.py")]
+    given = {
+        node.attr
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Reason"
+    }
 
-
-def test_every_reason_has_words_and_every_word_a_reason():
-    """The table is complete and holds nothing dead."""
-    undone = {MAY_COME_BACK, UNDONE}
-    of_corrections = {NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE}
-
-    of_deliveries = {HELD, LEAD_DELETED, SENT_ELSEWHERE, MAY_COUNT_TWICE, ANOTHER_PLATFORM}
-
-    assert _given() | ALSO | of_deliveries | undone | of_corrections == set(REASONS)
-
-
-def test_reasons_made_up_by_the_plan_are_still_there():
-    """A cause listed here by hand is really written in the plan."""
-    texts = _texts(ast.parse((ROOT / "plan" / "planner.py").read_text()))
-
-    assert set() == ALSO - texts
+    assert set(Reason.__members__) == given
 
 
 @pytest.mark.parametrize("state", list(DeliveryState))
@@ -75,10 +48,19 @@ def test_words_are_sentences_for_people(words):
 
 def test_a_detail_is_told_with_its_reason():
     """What was found instead of a click id stands behind the reason's own words."""
-    words = words_for(DeliveryState.WITHHELD, "no_click_id: a UUID")
+    words = words_for(DeliveryState.WITHHELD, Reason.NO_CLICK_ID, "a UUID")
 
     assert REASONS["no_click_id"].short == words.short
     assert words.means.endswith("Found: a UUID.")
+
+
+def test_what_nobody_will_know_says_why():
+    """Whatever else the reason means elsewhere, the delivery went out."""
+    words = words_for(DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
+
+    assert words.means.startswith(STATES[DeliveryState.UNCONFIRMED].means)
+    assert words.means.endswith("Why: consent withdrawn.")
+    assert "not sent again" in words.todo
 
 
 def test_a_platforms_known_code_is_put_in_words():
