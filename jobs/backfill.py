@@ -14,7 +14,7 @@ from jobs.ledger.outbox_queries import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, LeadRow
-from jobs.nightly import Deps, NightStep, Watch, count_states
+from jobs.nightly import Deps, NightStep, Watch, count_states, stop_of
 from jobs.plan.planner import erase_idle, plan
 from jobs.pull.ingest import Ingest
 from jobs.pull.range_read import ReadRange, read_range
@@ -94,7 +94,7 @@ def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest, sum
                 ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, wish=wish, done=summary.pulled
             )
     except (Misconfigured, Transient) as error:
-        summary.source_stopped = str(error)
+        summary.source_stopped = stop_of(error)
     plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -26,8 +26,8 @@ from jobs.plan.planner import adopt_settings, erase_idle, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import SyncMode, SyncWindow, confirmed, expect_plausible, pull
-from jobs.rules.adjustment import adjustments_of
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Scope, Stop, StopKind
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -158,15 +158,16 @@ def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
     return row.not_before, row.deferred_until
 
 
-def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
-    """What kept a delivery from being checked, and why; None where nothing that is told did."""
+def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Scope | None:
+    """The stop that kept a delivery from being checked; None where none that is told did."""
     targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
     target = outbox.target_of(row) if row.state == DeliveryState.IN_DOUBT else targets.get(row.conversion)
     if target is None:
         return None
-    way = book.way(DestinationId(row.destination), target.transport, target.owner)
-    places = (row.destination, way, f"{way}/{target.action}")
-    return next((f"{place} stopped: {stopped[place]}" for place in places if place in stopped), None)
+    destination = DestinationId(row.destination)
+    way = book.way(destination, target.transport, target.owner)
+    scopes = (Scope(destination), way, replace(way, action=target.action))
+    return next((scope for scope in scopes if scope in stopped), None)
 
 
 def await_outcomes(
@@ -212,8 +213,14 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummar
             with confirmed(ledger, summary.started_at):
                 _pull(ledger, book, deps, summary)
         except (Misconfigured, Transient) as error:
-            summary.source_stopped = str(error)
+            summary.source_stopped = stop_of(error)
     return summary
+
+
+def stop_of(error: Misconfigured | Transient) -> Stop:
+    """The stop that an error of the source makes."""
+    kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
+    return Stop(kind, (str(error),))
 
 
 def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> datetime:
@@ -265,10 +272,9 @@ def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunS
     if not summary.only_validated:
         summary.put_off = outbox_queries.put_off_again(session, ledger)
     refused = outbox.rejected_in(session, ledger)
-    summary.rejected = [(row.lead, row.conversion, _place_of(row), row.code or "") for row in refused]
+    summary.rejected = [(row.lead, row.conversion, _scope_of(row), row.code or "") for row in refused]
     summary.standing = outbox_queries.standing(session, ledger.account)
 
 
-def _place_of(row: OutboxRow) -> str:
-    """The destination that answers about it, or what that one's corrections are called."""
-    return adjustments_of(DestinationId(row.destination)) if isinstance(row, Adjustment) else row.destination
+def _scope_of(row: OutboxRow) -> Scope:
+    return Scope(DestinationId(row.destination), isinstance(row, Adjustment))

@@ -12,7 +12,7 @@ from jobs.ledger.outbox import Sent, number
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
-from jobs.nightly import Deps
+from jobs.nightly import Deps, stop_of
 from jobs.plan.planner import plan
 from jobs.pull.detail_fetch import DetailFetch
 from jobs.pull.ingest import Ingest
@@ -140,7 +140,7 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], 
         with confirmed(ledger, summary.started_at):
             asked = detail_pages.read(wanted)
     except (Misconfigured, Transient) as error:
-        summary.source_stopped = str(error)
+        summary.source_stopped = stop_of(error)
         return set()
     done.complete = len(asked.ids) == len(wanted)
     done.deleted = len(asked.deleted)

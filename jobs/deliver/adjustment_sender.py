@@ -23,7 +23,6 @@ from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
     SentConversion,
     WantedAdjustment,
-    adjustments_of,
     event_anew,
     no_more_of,
     state_of,
@@ -32,7 +31,7 @@ from jobs.rules.adjustment import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import Cause, Reason, Scope
 from jobs.settings.compile import Rulebook, Sinks
 
 
@@ -44,9 +43,9 @@ def send_adjustments(
     *,
     jitter: Callable[[], float],
     due_by: datetime,
-    stopped: Collection[str] = (),
-    silent: Collection[str] = (),
-    held: Collection[DestinationId] = (),
+    stopped: Collection[Scope] = (),
+    silent: Collection[Scope] = (),
+    held: Collection[Scope] = (),
     replays: bool = True,
     cancel_token: CancelToken = go_on,
 ) -> Delivered:
@@ -56,12 +55,12 @@ def send_adjustments(
     """
     done = Delivered()
     for destination, sink in sinks.items():
-        if destination not in stopped and isinstance(sink, Adjusts):
-            new_by = None if adjustments_of(destination) in held else due_by
+        if Scope(destination) not in stopped and isinstance(sink, Adjusts):
+            new_by = None if Scope(destination, corrections=True) in held else due_by
             lane = AdjustmentSender(
                 ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, cancel_token
             )
-            lane.unanswered = UNANSWERED_IN_A_ROW - 1 if destination in silent else 0
+            lane.unanswered = UNANSWERED_IN_A_ROW - 1 if Scope(destination) in silent else 0
             lane.send_all()
     return done
 
@@ -102,8 +101,8 @@ class AdjustmentSender(Sender):
         can = self.sink.limits.corrects.get(target.transport)
         return self.sink.limits.batch if can is None else can.batch
 
-    def _way(self, _: Target) -> str:
-        return adjustments_of(self.destination)
+    def _way(self, _: Target) -> Scope:
+        return Scope(self.destination, corrections=True)
 
     def _is_off(self, target: Target) -> bool:
         return (target.transport, target.owner) in self.off or super(AdjustmentSender, self)._is_off(target)

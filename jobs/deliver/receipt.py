@@ -27,7 +27,7 @@ from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request
 from jobs.rules.delivery_state import DeliveryState, after_answer
-from jobs.rules.reasons import Cause, PlatformCode, Reason
+from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
 
 DEFER = timedelta(hours=6)
 """How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
@@ -105,9 +105,9 @@ class Delivered:
     """Deliveries that reached a platform: taken in, or answered for good."""
     moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """Conversion, destination, state, and why."""
-    stopped: dict[str, str] = field(default_factory=dict)
-    """Destinations (or a conversion action of one) that a human must mend, and why."""
-    silent: list[str] = field(default_factory=list)
+    stopped: dict[Scope, Stop] = field(default_factory=dict)
+    """What a human must mend, and why."""
+    silent: list[Scope] = field(default_factory=list)
     """Those of them that only did not answer."""
     warnings: Counter[str] = field(default_factory=Counter)
     unexpected: int = 0
@@ -129,7 +129,8 @@ class SendNext:
 class TryAgain:
     """The same deliveries once more, after a while."""
 
-    why: str
+    said: str
+    """What was answered, or came instead of an answer."""
     wait: timedelta | None
     batch: tuple[int, ...]
     beside: int | None = None
@@ -144,11 +145,9 @@ class TryAgain:
 class SendingStop:
     """Nothing more to this target tonight, or to the whole destination."""
 
-    why: str
+    why: Stop
     whole_destination: bool
     alarm: bool = True
-    is_unanswered: bool = False
-    """Whether it is only that no answer came."""
 
 
 Follow = SendNext | TryAgain | SendingStop
@@ -222,7 +221,7 @@ class ReceiptRecorder:
         outcomes = [
             in_time(self.session, row, outcome, now=self.now) for (_, row), outcome in zip(rows, outcomes, strict=True)
         ]
-        again: list[int] = []
+        again: list[tuple[int, Outcome]] = []
         stop: Outcome | None = None
         suspects: list[Suspect] = []
         passes = any(outcome.kind in ARRIVED for outcome in outcomes)
@@ -236,16 +235,18 @@ class ReceiptRecorder:
                 continue
             self._settle(attempt, row, outcome)
             if outcome.kind is OutcomeClass.RETRY:
-                again.append(outbox.number(row))
+                again.append((outbox.number(row), outcome))
             if outcome.kind in STOPPING and (stop is None or stop.of_target):
                 stop = outcome
         if suspects:
             self.trial.refused(suspects[0].outcome, suspects)
         if stop is not None:
-            return SendingStop(words(stop), whole_destination=not stop.of_target)
+            return SendingStop(refusal_of(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
-            return TryAgain(words(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
-        return TryAgain("it answers retry", None, tuple(again), len(rows) - len(again)) if again else SendNext()
+            return TryAgain(said(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
+        if not again:
+            return SendNext()
+        return TryAgain(said(again[0][1]), None, tuple(row for row, _ in again), len(rows) - len(again))
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer speaks for no row, and so is as good as none.
@@ -275,13 +276,13 @@ class ReceiptRecorder:
         for attempt, row in rows:
             self._settle(attempt, row, outcome)
         if outcome.kind in STOPPING:
-            return SendingStop(words(outcome), whole_destination=not outcome.of_target)
+            return SendingStop(refusal_of(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
-            return TryAgain(words(outcome), outcome.retry_after, intent.numbers)
+            return TryAgain(said(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
             # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
-            return TryAgain(words(outcome), None, intent.numbers, unanswered=True, at_once=False)
-        return SendingStop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
+            return TryAgain(said(outcome), None, intent.numbers, unanswered=True, at_once=False)
+        return SendingStop(refusal_of(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
@@ -307,6 +308,11 @@ class ReceiptRecorder:
         self.done.count(row, cause)
 
 
-def words(outcome: Outcome) -> str:
-    """A code with our words for it, where there are any."""
+def said(outcome: Outcome) -> str:
+    """A platform's code, with the message that explains it where there is one."""
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
+
+
+def refusal_of(outcome: Outcome) -> Stop:
+    """The stop that a refusal makes."""
+    return Stop(StopKind.REFUSED, (said(outcome),))

@@ -22,14 +22,13 @@ from connectors.records import (
     StillPending,
 )
 from jobs.cancellation import go_on
-from jobs.deliver.receipt import STOPPING, Rows, in_time, settle
-from jobs.deliver.receipt import words as said
+from jobs.deliver.receipt import STOPPING, Rows, in_time, refusal_of, settle
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import OutboxRow, Place, Request
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, PlatformCode, Reason
+from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
 
 GIVE_UP_AFTER = timedelta(days=45)
@@ -54,7 +53,7 @@ class Resolved:
     pending: int = 0
     moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """Conversion, destination, state, and why."""
-    stopped: dict[str, str] = field(default_factory=dict)
+    stopped: dict[Scope, Stop] = field(default_factory=dict)
     unexpected: int = 0
     unconfirmed: list[Unresolved] = field(default_factory=list)
     """What a human should look up with the platform."""
@@ -74,7 +73,11 @@ def resolve(
             continue
         cancel_token()
         resolution: Resolution | None = _ask(book, sinks, request, done)
-        if isinstance(resolution, StillPending) and request.destination in sinks.keys() - done.stopped.keys():
+        if (
+            isinstance(resolution, StillPending)
+            and request.destination in sinks
+            and Scope(DestinationId(request.destination)) not in done.stopped
+        ):
             done.pending += 1
         if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
             resolution = None
@@ -94,7 +97,7 @@ def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Reso
     try:
         return sink.resolve(request.ticket or "", rows=request.rows)
     except Misconfigured as error:
-        done.stopped[way] = str(error)
+        done.stopped[way] = Stop(StopKind.REFUSED, (str(error),))
     except Transient:
         pass
     return StillPending()
@@ -145,8 +148,8 @@ class _Settling:
         self._count(row, PlatformCode(outcome.code))
         self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
         if outcome.kind in STOPPING:
-            name = f"{row.destination}/{row.action}" if outcome.of_target else row.destination
-            self.done.stopped[name] = said(outcome)
+            action = row.action if outcome.of_target else None
+            self.done.stopped[Scope(DestinationId(row.destination), action=action or "")] = refusal_of(outcome)
 
     def _unconfirmed(self, request: Request, rows: Rows, cause: Cause, detail: str | None = None) -> None:
         """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""

@@ -25,7 +25,7 @@ from jobs.deliver.receipt import (
     SendNext,
     TryAgain,
     is_answered,
-    words,
+    said,
 )
 from jobs.ledger import leads, outbox, outbox_queries, requests
 from jobs.ledger.outbox import Sent
@@ -34,7 +34,7 @@ from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import hold_missing_values
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
 
 __all__ = ["Delivered", "deliver"]
@@ -59,8 +59,8 @@ def deliver(
     *,
     jitter: Callable[[], float],
     due_by: datetime,
-    stopped: Collection[str] = (),
-    held: Collection[DestinationId] = (),
+    stopped: Collection[Scope] = (),
+    held: Collection[Scope] = (),
     replays: bool = True,
     cancel_token: CancelToken = go_on,
     approved_only: bool = False,
@@ -75,8 +75,8 @@ def deliver(
         jitter: a number in [0, 1) that spreads those waits.
         due_by: what goes out for the first time was due by then, when somebody looked whether that is a surge; what
             comes due while this run sends waits for the next one.
-        stopped: destinations, or `destination/action`, that wait for a human already.
-        held: destinations to which nothing goes that never went out before.
+        stopped: what waits for a human already.
+        held: where nothing goes that never went out before.
         replays: whether what is in doubt goes again; else it stays for another run.
         cancel_token: asked before each intent; it may raise, so that nothing more is sent.
         approved_only: of what is due, only what a human agreed to in this run.
@@ -85,8 +85,8 @@ def deliver(
     with ledger.reading() as session:
         book = hold_missing_values(session, book)
     for destination, sink in sinks.items():
-        if destination not in stopped:
-            new_by = None if destination in held else due_by
+        if Scope(destination) not in stopped:
+            new_by = None if Scope(destination) in held else due_by
             lane = Sender(
                 ledger,
                 book,
@@ -116,8 +116,8 @@ class Sender:
     clock: Clock
     jitter: Callable[[], float]
     done: Delivered
-    stopped: set[str]
-    """`destination/action`s to leave alone for the rest of this run."""
+    stopped: set[Scope]
+    """What to leave alone for the rest of this run."""
     new_by: datetime | None
     """By when what never went out must have been due; None where only what went out before may go out again."""
     replays: bool
@@ -177,26 +177,26 @@ class Sender:
 
     def _is_off(self, target: Target) -> bool:
         """Whether nothing more goes to a target in this run."""
-        return self._name(target) in self.stopped
+        return self._scope(target) in self.stopped
 
     def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""
         way = self._way(target)
-        self.stopped.add(self._name(target))
+        self.stopped.add(self._scope(target))
         if stop.alarm:
-            place = way if stop.whole_destination else self._name(target)
-            self.done.stopped[place] = stop.why
-            if stop.is_unanswered:
-                self.done.silent.append(place)
+            scope = way if stop.whole_destination else self._scope(target)
+            self.done.stopped[scope] = stop.why
+            if stop.why.kind is StopKind.NO_ANSWER:
+                self.done.silent.append(scope)
         # What was sent another way before says nothing of the present one.
-        return stop.whole_destination and way == self.destination
+        return stop.whole_destination and way == Scope(self.destination)
 
-    def _name(self, target: Target) -> str:
-        """What a stop of this target alone is called."""
-        return f"{self._way(target)}/{target.action}"
+    def _scope(self, target: Target) -> Scope:
+        """What a stop of this target alone covers."""
+        return replace(self._way(target), action=target.action)
 
-    def _way(self, target: Target) -> str:
-        """What a stop of everything that goes like this is called."""
+    def _way(self, target: Target) -> Scope:
+        """What a stop of everything that goes like this covers."""
         return self.book.way(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
@@ -289,7 +289,7 @@ class Sender:
                 case SendNext():
                     waiting = trial.next([*follow.batches, *waiting])
                 case TryAgain():
-                    self.unanswered, self.silence = self.unanswered + 1, follow.why
+                    self.unanswered, self.silence = self.unanswered + 1, follow.said
                     self.new_unanswered = self.new_unanswered or turn.is_new
                     if self.unanswered >= UNANSWERED_IN_A_ROW or self._asks_a_human:
                         return self._silent()
@@ -303,8 +303,8 @@ class Sender:
             if trial.is_general:
                 break
         if trial.is_general or trial.blames_all:
-            said = "; ".join(map(words, trial.reasons.values()))
-            return SendingStop(f"nothing passes, everything is refused: {said}", whole_destination=False)
+            why = Stop(StopKind.NOTHING_PASSES, tuple(map(said, trial.reasons.values())))
+            return SendingStop(why, whole_destination=False)
         with self.ledger.writing() as session:
             self._receiving(session, trial).reject_suspects(trial.take_suspects())
         return None
@@ -319,7 +319,7 @@ class Sender:
         asks = self._asks_a_human
         whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks
         alarm = self.new_unanswered and not asks
-        return SendingStop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_unanswered=True)
+        return SendingStop(Stop(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The batch in parts none of which has two rows of one click and second.
@@ -344,8 +344,7 @@ class Sender:
 
         `TryAgain` comes back where none of so many tries had an answer.
         """
-        follow: Follow = SendNext()
-        beside = 0
+        beside, why = 0, ""
         for attempt in range(ATTEMPTS):
             made = self._once(target, batch, trial)
             if made is None:
@@ -355,14 +354,14 @@ class Sender:
                 return follow
             if follow.unanswered and self._asks_a_human:
                 return follow
-            batch = follow.batch
+            batch, why = follow.batch, follow.said
             beside += follow.beside or 0
             wait = follow.wait or timedelta(
                 seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.jitter() / 2)
             )
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
-                return SendingStop(f"{follow.why}; it asks for {wait}", whole_destination=True)
+                return SendingStop(Stop(StopKind.ASKED_TO_WAIT, (follow.said,), wait), whole_destination=True)
             if follow.unanswered and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
@@ -370,9 +369,8 @@ class Sender:
             elif follow.beside is not None:
                 # Rows that a platform keeps putting off must not hold up what is due beside and after them.
                 self._defer(intent, DEFER)
-                return SendNext() if beside else SendingStop(f"{follow.why}, {ATTEMPTS} times", whole_destination=False)
-        why = follow.why if isinstance(follow, TryAgain) else "it kept failing"
-        return SendingStop(f"{why}, {ATTEMPTS} times", whole_destination=True)
+                return SendNext() if beside else SendingStop(_kept_failing(why), whole_destination=False)
+        return SendingStop(_kept_failing(why), whole_destination=True)
 
     def _once(self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker) -> tuple[Intent, Follow] | None:
         """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
@@ -388,7 +386,7 @@ class Sender:
         if is_answered(receipt) and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
-            return intent, SendingStop(receipt.reason, whole_destination=True)
+            return intent, SendingStop(Stop(StopKind.UNAVAILABLE, (receipt.reason,)), whole_destination=True)
         return intent, follow
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
@@ -459,6 +457,10 @@ class DueBatches(Generic[Sent]):
             found = self.due(None)
         self.last = found[-1] if found else None
         return tuple(map(outbox.number, found))
+
+
+def _kept_failing(why: str) -> Stop:
+    return Stop(StopKind.KEPT_FAILING, (why,), times=ATTEMPTS)
 
 
 def _parts(numbers: Sequence[int], size: int) -> Iterable[Sequence[int]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -27,49 +27,78 @@ from jobs.ledger.schema import (
     Transition,
 )
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 
 
 class IncidentKind(StrEnum):
-    """What a notice is about; with a place, a destination or a reason it is a cause of its own."""
+    """What an incident is about; within a scope, or with an anomaly or a version, it is one of its own."""
 
-    SOURCE = "source stopped"
+    SOURCE = "source"
     STOPPED = "stopped"
     EXPIRING = "expiring"
     HELD = "held"
-    IN_DOUBT = "in doubt"
+    IN_DOUBT = "in_doubt"
     UNCONFIRMED = "unconfirmed"
     REJECTED = "rejected"
     ACCEPTANCE = "acceptance"
-    NOTHING_SENT = "nothing sent"
-    SILENCE = "silence"
+    NOTHING_SENT = "nothing_sent"
+    ANOMALY = "anomaly"
     ENDS = "ends"
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentId:
-    """What tells a cause from others; told once however often it is found, until it clears."""
+    """What tells an incident from others; notified once however often it is found, until it clears."""
 
     kind: IncidentKind
-    about: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.about}" if self.about else str(self.kind)
-
-    @classmethod
-    def read(cls, written: str) -> "IncidentId":
-        """The cause that was written down."""
-        kind, _, about = written.partition(": ")
-        return cls(IncidentKind(kind), about)
+    about: Scope | AnomalyCause | str | None = None
+    """None for the source, the name of a version that ends, an anomaly's cause; else a scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something a human is needed for, in counts and ids, without anyone's data."""
+    """Something a human is needed for, and the values it is worded with: counts, ids, nobody's data."""
 
     id: IncidentId
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An incident in words."""
+
     title: str
     text: str
     """What happened, and what to do about it."""
+
+
+def _written(cause: IncidentId) -> str:
+    """How an incident's id is stored; `_read` reads it."""
+    about = cause.about
+    match about:
+        case None:
+            parts: Sequence[object] = ()
+        case Scope():
+            parts = (about.destination, about.corrections, about.former, about.action)
+        case AnomalyCause():
+            parts = (about.kind, *about.about)
+        case _:
+            parts = (about,)
+    return json.dumps([cause.kind, *parts])
+
+
+def _read(written: str) -> IncidentId:
+    name, *parts = json.loads(written)
+    match kind := IncidentKind(name):
+        case IncidentKind.SOURCE:
+            return IncidentId(kind)
+        case IncidentKind.ENDS:
+            return IncidentId(kind, str(parts[0]))
+        case IncidentKind.ANOMALY:
+            return IncidentId(kind, AnomalyCause(AnomalyKind(parts[0]), tuple(parts[1:])))
+        case _:
+            destination, corrections, former, action = parts
+            return IncidentId(kind, Scope(destination, corrections, tuple(former), action))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +120,14 @@ class NightNumbers:
     def acceptance(self) -> Fraction:
         """The share of those that was accepted."""
         return Fraction(self.accepted, self.settled)
+
+    def __add__(self, other: "NightNumbers") -> "NightNumbers":
+        return NightNumbers(
+            self.sent + other.sent,
+            self.accepted + other.accepted,
+            self.rejected + other.rejected,
+            self.unconfirmed + other.unconfirmed,
+        )
 
 
 class IncidentRecord(StrEnum):
@@ -282,7 +319,7 @@ def _was_expected(kind: RowKind) -> ColumnElement[bool]:
 def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
     """Every cause that was ever found."""
     rows = session.exec(select(IncidentRow).where(IncidentRow.account == account).order_by(col(IncidentRow.cause)))
-    return {IncidentId.read(row.cause): row for row in rows}
+    return {_read(row.cause): row for row in rows}
 
 
 def record_of(row: IncidentRow | None) -> IncidentRecord:
@@ -296,21 +333,22 @@ def act(
     session: Session,
     account: str,
     act: IncidentAction,
-    cause: Incident | None,
+    cause: IncidentId,
     row: IncidentRow | None,
     *,
+    notice: Notice | None,
     now: datetime,
 ) -> None:
-    """Keep what becomes of a cause; `cause` is how it was found tonight, where it was."""
+    """Keep what becomes of an incident; `notice` words it, where it was found tonight."""
     match act:
-        case IncidentAction.OPEN if cause is not None:
+        case IncidentAction.OPEN if notice is not None:
             # One that came back before anybody heard of it is still the first message owed.
-            opened = row or IncidentRow(account=account, cause=str(cause.id), title="", text="", first_seen_at=now)
-            opened.title, opened.text = cause.title, cause.text
+            opened = row or IncidentRow(account=account, cause=_written(cause), title="", text="", first_seen_at=now)
+            opened.title, opened.text = notice.title, notice.text
             opened.first_seen_at, opened.notified_at, opened.cleared_at, opened.undelivered = now, None, None, "[]"
             session.add(opened)
-        case IncidentAction.KEEP if row is not None and cause is not None:
-            row.title, row.text = cause.title, cause.text
+        case IncidentAction.KEEP if row is not None and notice is not None:
+            row.title, row.text = notice.title, notice.text
             session.add(row)
         case IncidentAction.CLEAR if row is not None:
             row.cleared_at = now

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from connectors.records import DestinationId
 from jobs.ledger import outbox, outbox_queries, requests
 from jobs.ledger.runs import Ledger
-from jobs.rules.adjustment import adjustments_of
+from jobs.rules.reasons import Message, MessageId, Scope
 from jobs.settings.compile import Rulebook, Sinks
 
 NIGHTS = 28
@@ -27,32 +26,26 @@ class ExcessVolume:
     allowed: int
     largest: int
     """What the largest of the nights before sent."""
-
     what: str = "conversions"
 
     @property
-    def sentence(self) -> str:
-        """What a human is told of it, and how to agree."""
-        return (
-            f"{self.due} {self.what} are due and one night may send {self.allowed} (the largest of the last "
-            f"{NIGHTS} nights sent {self.largest}): they are held until someone agrees by `run --accept-volume`"
-        )
+    def message(self) -> Message:
+        """What a person is told of it."""
+        values = {name: getattr(self, name) for name in ("due", "allowed", "largest", "what")}
+        return Message(MessageId.EXCESS_VOLUME, {**values, "nights": NIGHTS})
 
 
-def excess_volume(
-    due: int, nights: Iterable[int], *, max_per_run: int | None, what: str = "conversions"
-) -> ExcessVolume | None:
-    """The surge that so many due conversions are; None where a night may send them.
+def excess_volume(due: int, nights: Iterable[int], *, max_per_run: int | None) -> ExcessVolume | None:
+    """By how much so many due conversions exceed what a night may send; None where it may send them.
 
     Args:
         due: first sends whose time has come; a replay of a lost answer is none.
         nights: how many first sends each of the nights before made.
         max_per_run: what the settings allow; None leaves it to the nights before.
-        what: what they are called.
     """
     largest = max(nights, default=0)
     allowed = max(WITHOUT_HISTORY, TIMES_THE_LARGEST * largest) if max_per_run is None else max_per_run
-    return ExcessVolume(due, allowed, largest, what) if due > allowed else None
+    return ExcessVolume(due, allowed, largest) if due > allowed else None
 
 
 def may_exceed_volume(due: int, *, max_per_run: int | None) -> bool:
@@ -82,14 +75,12 @@ def horizon(now: datetime) -> datetime:
 
 def hold_excess_volume(
     ledger: Ledger, book: Rulebook, sinks: Sinks, *, accepted: bool, now: datetime
-) -> dict[DestinationId, ExcessVolume]:
-    """The destinations to which nothing new may go, and why; what is held there says so from now on.
-
-    Corrections are held for themselves, under the destination's `corrections_of`.
+) -> dict[Scope, ExcessVolume]:
+    """Where nothing new may go, conversions and corrections apart, and why; what is held there says so from now on.
 
     None is held where a human has `accepted` whatever is due.
     """
-    found: dict[DestinationId, ExcessVolume] = {}
+    found: dict[Scope, ExcessVolume] = {}
     with ledger.writing() as session:
         outbox.release(session, ledger.account)
         for destination in () if accepted else sinks:
@@ -104,7 +95,7 @@ def hold_excess_volume(
             )
             too_many = excess_volume(new, nights_before(sends, book.zone, now=now), max_per_run=allowed)
             if too_many is not None:
-                found[destination] = too_many
+                found[Scope(destination)] = too_many
                 outbox_queries.hold(session, ledger.account, destination, conversions, now=now)
             # Corrections are counted for themselves: those that a platform keeps refusing hold no conversion up.
             new = outbox_queries.count_new_adjustments(session, ledger.account, destination, now=now)
@@ -114,8 +105,8 @@ def hold_excess_volume(
                 else ()
             )
             nights = nights_before(sends, book.zone, now=now)
-            too_many = excess_volume(new, nights, max_per_run=allowed, what="corrections")
+            too_many = excess_volume(new, nights, max_per_run=allowed)
             if too_many is not None:
-                found[adjustments_of(destination)] = too_many
+                found[Scope(destination, corrections=True)] = replace(too_many, what="corrections")
                 outbox_queries.hold_adjustments(session, ledger.account, destination, now=now)
     return found

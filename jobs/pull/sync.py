@@ -9,19 +9,15 @@ from enum import StrEnum
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
-from connectors.text import counted
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import freshness, leads, starts, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, DetailFetch, FetchedDetails, detect_deleted
 from jobs.pull.ingest import Ingest, Ingested, ReadTimes
+from jobs.rules.reasons import Message, MessageId
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
-
-
-def _were(count: int, one: str, several: str) -> str:
-    return f"{counted(count, 'lead')} {one if count == 1 else several}"
 
 
 class SyncMode(StrEnum):
@@ -67,19 +63,14 @@ class Pulled:
     """Whether a page of the list told no time, so that its clock could not be compared with ours."""
 
     @property
-    def attention(self) -> list[str]:
-        """What a human should look at, a sentence each."""
-        deleted = f"{_were(self.suspicious, 'is', 'are')} not there any more: does the key still see every lead?"
-        spent = "the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
-        return [
-            sentence
-            for count, sentence in (
-                (self.suspicious, deleted),
-                (self.unread, f"{_were(self.unread, 'was', 'were')} not read: {spent}"),
-                (self.no_detail_pages, "leads that are listed have no page of their own: see oplead.lead_path"),
-            )
-            if count
-        ]
+    def attention(self) -> list[Message]:
+        """What a human should look at."""
+        found = (
+            (MessageId.SUSPICIOUSLY_MISSING, self.suspicious),
+            (MessageId.UNREAD, self.unread),
+            (MessageId.NO_DETAIL_PAGES, int(self.no_detail_pages)),
+        )
+        return [Message(told, {"count": count}) for told, count in found if count]
 
     def count(self, page: LeadPage, kept: Ingested, *, before: LeadPage | None) -> None:
         """Add a page of the list, without what the page before showed: a list may end on one page again and again."""

@@ -11,7 +11,7 @@ from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
 from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_states
 from jobs.reporting.run_report import answers_line, sent_line
-from jobs.reporting.wording import words_for
+from jobs.reporting.wording import sentence, stop_lines, words_for
 from jobs.requeue import Chosen
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
@@ -158,9 +158,8 @@ def print_sent(console: Console, account: AccountHeading, summary: RunSummary, t
 
 def print_needs(console: Console, summary: RunSummary) -> None:
     """Print what a human is needed for."""
-    lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
-    lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += summary.attention
+    lines = stop_lines(summary.source_stopped, summary.stopped)
+    lines += map(sentence, summary.attention)
     if lines:
         console.print()
         console.print("[bold yellow]A human is needed[/bold yellow]")
@@ -173,11 +172,11 @@ def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: 
         "account": summary.account,
         "run": summary.run,
         "pulled": as_plain(summary.pulled),
-        "source_stopped": summary.source_stopped,
+        "source_stopped": as_plain(summary.source_stopped),
         "delivered": as_plain(summary.delivered),
         "resolved": as_plain(summary.resolved),
-        "stopped": summary.stopped,
-        "attention": summary.attention,
+        "stopped": as_plain(summary.stopped),
+        "attention": as_plain(summary.attention),
         "deliveries": as_plain(tuple(tallies)),
         "exit_code": exit_code,
     }

@@ -19,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.text import number, plain
+from jobs.reporting.wording import anomaly_title, said, sentence
+from jobs.rules.reasons import Anomaly, Message, Scope, Stop
 
 PLAIN_WIDTH = 120
 """Columns where nobody's terminal says how many there are."""
@@ -63,8 +65,8 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True, style="dim")
     made.add_column(overflow="fold")
-    for name, said in rows:
-        made.add_row(f"  {escape(name)}", escape(said))
+    for name, text in rows:
+        made.add_row(f"  {escape(name)}", escape(text))
     return made
 
 
@@ -104,18 +106,28 @@ def line(value: object) -> str:
 
 
 def as_plain(value: object) -> object:
-    """Records as objects, counts by place as lists of objects, the rest as JSON has it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    """Records as objects, counts by place as lists of objects, what has words in words, the rest as JSON has it."""
     match value:
+        case Anomaly():
+            title = anomaly_title(value.message)
+            return {"cause": as_plain(value.cause), "sentence": sentence(value.message), "title": title}
+        case Message() | Stop() | Scope():
+            return said(value)
         case Counter():
             return [_count(key, count) for key, count in sorted(value.items())]
         case Mapping():
             return {str(key): as_plain(each) for key, each in value.items()}
         case list() | tuple():
             return [as_plain(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    return _scalar(value)
+
+
+def _scalar(value: object) -> object:
+    match value:
         case Enum():
-            return as_plain(value.value)
+            return value.value
         case date():
             return value.isoformat()
         case timedelta():

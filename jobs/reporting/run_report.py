@@ -14,7 +14,7 @@ from jobs.alerts.notify import OpenIncident
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
 from jobs.reporting.delivery_table import print_pointer, print_states
-from jobs.reporting.wording import words_for
+from jobs.reporting.wording import sentence, stop_lines, stop_sentence, words_for
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
 from jobs.run_summary import RunSummary
@@ -43,7 +43,12 @@ def print_verdicts(console: Console, account: AccountHeading, summary: RunSummar
     for (conversion, destination, state, code), count in moved.items():
         made.add_row(account.conversion(conversion), destination, number(count), _verdict(DeliveryState(state), code))
     for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
-        made.add_row(account.conversion(conversion), destination, number(count), f"not checked: {stop}")
+        made.add_row(
+            account.conversion(conversion),
+            destination,
+            number(count),
+            f"not checked: {stop} stopped: {stop_sentence(summary.stopped[stop])}",
+        )
     console.print(made)
 
 
@@ -174,8 +179,8 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         "ended_at": as_plain(night.ended_at),
         "currency": currency,
         "unknown_labels": labels,
-        "stopped": summary.stopped,
-        "attention": summary.attention,
+        "stopped": as_plain(summary.stopped),
+        "attention": as_plain(summary.attention),
         "deliveries": as_plain(night.tallies),
         "notices": as_plain(night.notices),
         "exit_code": summary.exit_code,
@@ -263,22 +268,16 @@ def _unreadable(summary: RunSummary) -> list[str]:
 
 def _print_needs(console: Console, night: Night) -> None:
     summary = night.summary
-    lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
-    lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += (
-        summary.attention
-        if night.mode is Mode.RUN
-        else [
-            *summary.rejections,
-            *summary.excess_volumes,
-            *summary.review.renames,
-            *summary.review.anomalies,
-            *_unreadable(summary),
-        ]
-    )
+    lines = stop_lines(summary.source_stopped, summary.stopped)
+    if night.mode is Mode.RUN:
+        lines += map(sentence, summary.attention)
+    else:
+        review = summary.review
+        told = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
+        lines += [*map(sentence, told), *_unreadable(summary)]
     if summary.review.standing:
         console.print()
-        console.print(facts([("told before", line) for line in summary.review.standing]))
+        console.print(facts([("told before", sentence(each)) for each in summary.review.standing]))
     if not lines:
         return
     lines += [
@@ -336,6 +335,5 @@ def _look_at(one: Ended) -> str:
     if one.night is None:
         return one.why.partition("\n")[0]
     summary = one.night.summary
-    stops = [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    said = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
-    return next(iter([*said, *stops, *summary.attention]), "")
+    stops = stop_lines(summary.source_stopped, summary.stopped)
+    return next(iter([*stops, *map(sentence, summary.attention)]), "")

@@ -11,9 +11,9 @@ from connectors.text import counted, number
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, table
 from jobs.reporting.delivery_table import print_pointer, print_states, reasons_table
-from jobs.reporting.wording import REASONS, STATES, stands_why, words_for
+from jobs.reporting.wording import REASONS, STATES, sentence, stands_why, words_for
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_rename import DetectedRename
 
 SHOWN = 50
@@ -44,8 +44,8 @@ class Status:
     """Why each lead could not be read, by its id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
     """A label no setting names, how many leads have it, how many of them with a click id."""
-    anomalies: tuple[str, ...] = ()
-    """What keeps conversions from being sent, a sentence for each cause."""
+    anomalies: tuple[Message, ...] = ()
+    """What keeps conversions from being sent, one for each cause."""
     renamed: tuple[DetectedRename, ...] = ()
     """Statuses that were renamed in Oplead, and whose new names no setting has."""
 
@@ -76,7 +76,7 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
     if status.anomalies:
         console.print()
         console.print("[bold yellow]Something keeps conversions from being sent[/bold yellow]")
-        console.print(facts([("•", said) for said in status.anomalies]))
+        console.print(facts([("•", sentence(each)) for each in status.anomalies]))
     _print_unreadable(console, status.unreadable)
     _print_renames(console, status.renamed)
     _print_labels(console, status)

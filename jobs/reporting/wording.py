@@ -1,11 +1,17 @@
-"""Every reason and state in a marketer's words: what it means, and what to do about it."""
+"""What a person reads of reasons, states, stops, anomalies and incidents, in a marketer's words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from string import Formatter
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
+from connectors.text import counted, number
+from jobs.ledger.incidents import Incident, IncidentKind, Notice
+from jobs.ledger.schema import IncidentRow
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import Cause, Message, MessageId, Reason, Scope, Stop, StopKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,3 +457,274 @@ def _by_platform(state: DeliveryState, code: str) -> Words:
         return known
     todo = STATES[state].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
     return Words(code.removeprefix(_PREFIX), f"{STATES[state].means} It says: {code}.", todo)
+
+
+# ── messages, stops and incidents ────────────────────────────────────────────────────────────────
+
+_NAMED = 5
+"""Leads that a sentence names."""
+
+
+class _Sentence(Formatter):
+    """Fills in a sentence's values; what follows a value's name says how it stands there.
+
+    `{n:lead}` is `2 leads`, `{n:is|are}` one of the two words, `{yes:this|that}` likewise, and `{x: (%s)}` is left out
+    where there is no x.
+    """
+
+    def format_field(self, value: object, spec: str) -> str:
+        """One value as it is said."""
+        if "%s" in spec:
+            return spec.replace("%s", said(value, most=_NAMED)) if value else ""
+        if isinstance(value, int):
+            one, _, other = spec.partition("|")
+            if other:
+                return one if value == 1 else other
+            return counted(value, spec) if spec else number(value)
+        return format(value, spec) if spec else said(value)
+
+
+def said(value: object, *, most: int | None = None) -> str:
+    """A value in words; of a long list `most` items at most."""
+    match value:
+        case Message():
+            return sentence(value)
+        case Stop():
+            return stop_sentence(value)
+        case Reason():
+            return REASONS[value].short
+        case Fraction():
+            return f"{round(100 * value)} %"
+        case tuple():
+            return ", ".join([said(each) for each in value[:most]] + (["…"] if most and len(value) > most else []))
+    return str(value)
+
+
+_fill = _Sentence().vformat
+
+
+def sentence(message: Message) -> str:
+    """A message in words; it begins small, as what follows a name does."""
+    return _fill(_MESSAGES[message.id], (), message.values)
+
+
+def stop_sentence(stop: Stop) -> str:
+    """Why nothing more is read or sent."""
+    values = {"said": "; ".join(stop.said), "wait": stop.wait, "times": stop.times}
+    return _fill(_STOPS[stop.kind], (), values)
+
+
+def stop_lines(source: Stop | None, stopped: Mapping[Scope, Stop]) -> list[str]:
+    """What stopped in a run, a sentence each."""
+    reading = [f"reading stopped: {stop_sentence(source)}"] if source else []
+    return [*reading, *(f"{scope} stopped: {stop_sentence(why)}" for scope, why in stopped.items())]
+
+
+def anomaly_title(message: Message) -> str:
+    """What a notice of an anomaly is headed by."""
+    return _ANOMALY_TITLES.get(message.id, "Conversions may be missing")
+
+
+def incident_words(incident: Incident) -> Notice:
+    """The notice of an incident."""
+    about, anomaly = incident.id.about, incident.values.get("anomaly")
+    values = {"about": about, **incident.values}
+    if isinstance(about, Scope):
+        what = "correction" if about.corrections else "conversion"
+        values |= {"where": about.destination, "corrections": about.corrections, "what": what}
+    title, text = (_fill(template, (), values) for template in _INCIDENTS[incident.id.kind])
+    return Notice(anomaly_title(anomaly) if isinstance(anomaly, Message) else title, f"{text[:1].upper()}{text[1:]}")
+
+
+def notice_text(row: IncidentRow, zone: ZoneInfo) -> str:
+    """A notice's text: where it is over by now, also when it was found."""
+    over = f"\nFound on {row.first_seen_at.astimezone(zone):%Y-%m-%d}; it is over by now."
+    return row.text if row.cleared_at is None else row.text + over
+
+
+_STOPS: Mapping[StopKind, str] = MappingProxyType(
+    {
+        StopKind.REFUSED: "{said}",
+        StopKind.UNAVAILABLE: "{said}",
+        StopKind.NOTHING_PASSES: "nothing passes, everything is refused: {said}",
+        StopKind.NO_ANSWER: "{said}, at every try",
+        StopKind.ASKED_TO_WAIT: "{said}; it asks for {wait}",
+        StopKind.KEPT_FAILING: "{said}, {times} times",
+    }
+)
+_RENAMED = "status {before!r} seems to be called {after!r} now on {leads:lead}"
+_STILL_STORED = "does the form still store it?"
+_MESSAGES: Mapping[MessageId, str] = MappingProxyType(
+    {
+        MessageId.NONE_CAN_BE_SENT: "conversions qualify tonight and none of them can be sent: {reason} ({there})",
+        MessageId.HALF_STOPPED: "one reason stops at least half of tonight's conversions: {reason} ({there})",
+        MessageId.STOPPED_THERE: "{stopped} of {count} for {destination}",
+        MessageId.WHERE_EXCLUDES_ALL: (
+            "{count:lead} reached the stage of {conversion!r} and `where` let none of them through to {destination}: "
+            "compare its values with Oplead's"
+        ),
+        MessageId.CONSENT_EMPTY: (
+            "the consent field {path} is empty on each of the last {count:lead}: is the path right?"
+        ),
+        MessageId.WHERE_EMPTY: (
+            "{path}, which a `where` looks at, is empty on each of the last {count:lead}: is the path right?"
+        ),
+        MessageId.WHERE_UNLISTED: (
+            "none of the last {count:lead} has a value at {path} that a `where` lists: compare its values with Oplead's"
+        ),
+        MessageId.AMOUNT_NEVER_SEEN: (
+            "no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
+            "`otherwise` says; mend the path, or write a number as `value`"
+        ),
+        MessageId.AMOUNT_EMPTY: (
+            "the value field {path} is empty on each of the last {count} that reached its stage: is the path right?"
+        ),
+        MessageId.CLICK_SHARE_COLLAPSED: (
+            "{now} % of the leads of the last {days} days have a click id, {then} % of those before had: "
+            + _STILL_STORED
+        ),
+        MessageId.CLICK_IDS_STOPPED: (
+            "none of the last {count:lead} has a click id, {share} % of those before had: " + _STILL_STORED
+        ),
+        MessageId.CLICK_IDS_CUT: (
+            "{damaged} of the last {count} click ids ({kind}) are {length} characters long and none of them is longer: "
+            "they look cut off on their way into Oplead"
+        ),
+        MessageId.CLICK_IDS_LOWERED: (
+            "{damaged} of the last {count} click ids ({kind}) have no capital letter: something on their way into "
+            "Oplead writes them small"
+        ),
+        MessageId.RENAMED_WITHIN_STAGE: _RENAMED + ": both names stand in one place, so nothing is to be done",
+        MessageId.RENAMED_TO_KNOWN: (
+            _RENAMED + ": nothing is sent for them. Did they truly go on to another status? Then write {before!r} "
+            "under its own stage or `ignored_statuses`"
+        ),
+        MessageId.RENAMED_TO_UNKNOWN: (
+            _RENAMED + ": write {after!r} where {before!r} stands. Is it another status, to which they truly went on? "
+            "Then write it under its own stage or `ignored_statuses`"
+        ),
+        MessageId.RENAMED_BETWEEN_UNKNOWN: _RENAMED + ": write {after!r} under a stage or `ignored_statuses`",
+        MessageId.REJECTED: "{count} rejected{leads: (lead %s)}: `explain` says why",
+        MessageId.WOULD_BE_REJECTED: "{count} would be rejected{leads: (lead %s)}",
+        MessageId.EXCESS_VOLUME: (
+            "{due} {what} are due and one night may send {allowed} (the largest of the last {nights} nights sent "
+            "{largest}): they are held until someone agrees by `run --accept-volume`"
+        ),
+        MessageId.HELD_THERE: "{scope}: {excess}",
+        MessageId.UNCONFIRMED: "{count} unconfirmed: nobody will know whether they count{requests:: %s}",
+        MessageId.UNRESOLVED_REQUEST: "request {ticket} at {destination}, {cause}{detail: (%s)}",
+        MessageId.IN_DOUBT: "{count} in doubt: an answer was lost; the next night sends the same bytes again",
+        MessageId.IN_DOUBT_ASKS: (
+            "{count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send them again, which may "
+            "count twice, write `in_doubt: resend` within 48 h; else they become unconfirmed"
+        ),
+        MessageId.PUT_OFF: (
+            "{count} put off by the platform again{leads: (lead %s)}: they go out while they are still in time; "
+            "`explain` says what it answers"
+        ),
+        MessageId.UNREADABLE: "{count:lead} could not be read: `status` lists {count:it|them}",
+        MessageId.STILL_UNREADABLE: "{count:lead} still cannot be read: `status` names {count:it|them}",
+        MessageId.UNKNOWN_STATUSES: (
+            "{count:lead with a click id has|leads with a click id have} a status in neither `stages` nor "
+            "`ignored_statuses`"
+        ),
+        MessageId.STILL_UNKNOWN_STATUSES: "still in neither `stages` nor `ignored_statuses`: {labels}",
+        MessageId.SUSPICIOUSLY_MISSING: (
+            "{count:lead} {count:is|are} not there any more: does the key still see every lead?"
+        ),
+        MessageId.UNREAD: (
+            "{count:lead} {count:was|were} not read: the list alone used up `oplead.budget` or `oplead.max_requests`, "
+            "so no change was seen"
+        ),
+        MessageId.NO_DETAIL_PAGES: "leads that are listed have no page of their own: see oplead.lead_path",
+    }
+)
+_ANOMALY_TITLES: Mapping[MessageId, str] = MappingProxyType(
+    {
+        MessageId.AMOUNT_NEVER_SEEN: "Conversions are held back",
+        MessageId.AMOUNT_EMPTY: "Amounts may be missing",
+    }
+)
+_INCIDENTS: Mapping[IncidentKind, tuple[str, str]] = MappingProxyType(
+    {
+        IncidentKind.SOURCE: (
+            "Oplead cannot be read",
+            (
+                "{why}\nWhat was read before is still sent; nothing new is found until this is mended. "
+                "`oplead-sync check --live` says what Oplead answers."
+            ),
+        ),
+        IncidentKind.STOPPED: (
+            "{about} stopped",
+            (
+                "{why}\n"
+                "Nothing goes there; what is due waits, and goes out by itself once this is mended and it is still in "
+                "time. `oplead-sync check --live` says what the platform knows."
+            ),
+        ),
+        IncidentKind.EXPIRING: (
+            "{about}: {soon:conversion} will expire",
+            (
+                "{soon:conversion} at {about} {soon:expires|expire} by {last:%Y-%m-%d} unless {held:someone agrees by "
+                "`oplead-sync run --accept-volume`|it is mended}; the first at {first:%Y-%m-%d %H:%M}.{later: %s more "
+                "wait there and expire later.} An expired conversion cannot be sent any more.\n"
+                "Why nothing goes there: {why}"
+            ),
+        ),
+        IncidentKind.HELD: (
+            "{about}: far more than usual is held",
+            "{why}.\nLook at it with `oplead-sync run --dry-run`. If it is wrong, mend the settings.",
+        ),
+        IncidentKind.IN_DOUBT: (
+            "{where}: {count:{what}} in doubt",
+            (
+                "{count:{what}} sent to {where}, and the answer was lost. {asks:`in_doubt: ask` leaves them to you: "
+                "look one up in the platform's diagnostics; to send them again, which may count twice, write "
+                "`in_doubt: resend` within 48 h.|Nothing to do yet: the next nights send the same bytes again, three "
+                "times at most.}"
+            ),
+        ),
+        IncidentKind.UNCONFIRMED: (
+            "{where}: {count:{what}} unconfirmed",
+            (
+                "{count:{what}} sent to {where}, and nobody will know whether {count:it counts|they count}. They are "
+                "not sent again: look at the platform's own diagnostics; {corrections:`oplead-sync explain` of its "
+                "lead|`oplead-sync status`} shows why."
+            ),
+        ),
+        IncidentKind.REJECTED: (
+            "{where} rejects {share} of {corrections:the corrections|what} it settles",
+            (
+                "{rejected} of {settled:{what}} settled tonight were rejected{codes: (%s)}.\n"
+                "`oplead-sync explain LEAD` says why{leads:, for lead %s}."
+            ),
+        ),
+        IncidentKind.ACCEPTANCE: (
+            "{about} accepts fewer than usual",
+            (
+                "{accepted} of {settled:conversion} settled tonight were accepted, {share}; usual is {usual}, the "
+                "median of the last nights.\n"
+                "`oplead-sync status` shows the reasons."
+            ),
+        ),
+        IncidentKind.NOTHING_SENT: (
+            "{about}: nothing was sent tonight",
+            (
+                "Half of the last {nights} nights sent {usual:g} conversions or more to {about}; tonight sent none, "
+                "and nothing has stopped.\n"
+                "Did anyone enter statuses in Oplead? `oplead-sync status` shows what is held back, and why."
+            ),
+        ),
+        IncidentKind.ANOMALY: ("", "{anomaly}\n`oplead-sync status` shows where everything stands."),
+        IncidentKind.ENDS: (
+            "{about} is near its end",
+            (
+                "{about} {is_estimate:may end from {on} on (no day is named yet; this is the earliest)|ends {on}}: "
+                "{page}\n"
+                "Install a newer oplead-sync before that; afterwards every call is refused, and conversions wait until "
+                "it is done."
+            ),
+        ),
+    }
+)
+"""Title and text."""

@@ -12,7 +12,6 @@ from connectors.records import (
     ClickIdKind,
     Correction,
     DeliveryKey,
-    DestinationId,
     Event,
     Limits,
     Money,
@@ -74,11 +73,6 @@ def left_stage(
 
 def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> frozenset[str]:
     return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
-
-
-def adjustments_of(destination: DestinationId) -> DestinationId:
-    """What a destination's corrections are called where they stop, or are held, apart from its conversions."""
-    return DestinationId(f"{destination} corrections")
 
 
 class AdjustmentCause(StrEnum):

@@ -1,7 +1,12 @@
-"""Why a delivery stands where it does: a reason of ours, or the platform's own code."""
+"""Why things stand as they do, as values: reasons, stops, anomalies, and what a person is told; no words here."""
 
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum, auto
 from typing import NewType
+
+from connectors.records import DestinationId
 
 
 class Reason(StrEnum):
@@ -75,3 +80,133 @@ PlatformCode = NewType("PlatformCode", str)
 """A platform's own word, as it writes it; empty where a state says it all."""
 
 Cause = Reason | PlatformCode
+
+
+# ── stops ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """What a stop, a hold or a number covers: a destination's conversions or its corrections, or one action's."""
+
+    destination: DestinationId
+    corrections: bool = False
+    former: tuple[str, ...] = ()
+    """Owner and transport of a way to it that the settings no longer take; empty for the present one."""
+    action: str = ""
+    """Empty covers every action."""
+
+    def __str__(self) -> str:
+        name = f"{self.destination} corrections" if self.corrections else self.destination
+        if self.former:
+            name = f"{name} (before: {self.former[0]} by {self.former[1]})"
+        return f"{name}/{self.action}" if self.action else name
+
+
+class StopKind(StrEnum):
+    """Why nothing more is read or sent."""
+
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    NOTHING_PASSES = "nothing_passes"
+    """Everything is refused, for one reason or several."""
+    NO_ANSWER = "no_answer"
+    ASKED_TO_WAIT = "asked_to_wait"
+    """The platform asks for a longer delay than a run waits."""
+    KEPT_FAILING = "kept_failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why nothing more is read from the source, or sent within a scope, in this run."""
+
+    kind: StopKind
+    said: tuple[str, ...]
+    """What was answered, or came instead of an answer, in the words it came in."""
+    wait: timedelta | None = None
+    """The delay that was asked for."""
+    times: int = 0
+    """How often it was tried."""
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class MessageId(StrEnum):
+    """What a person is told; `reporting.wording` has its words."""
+
+    # anomalies
+    NONE_CAN_BE_SENT = auto()
+    HALF_STOPPED = auto()
+    STOPPED_THERE = auto()
+    WHERE_EXCLUDES_ALL = auto()
+    CONSENT_EMPTY = auto()
+    WHERE_EMPTY = auto()
+    WHERE_UNLISTED = auto()
+    AMOUNT_NEVER_SEEN = auto()
+    AMOUNT_EMPTY = auto()
+    CLICK_SHARE_COLLAPSED = auto()
+    CLICK_IDS_STOPPED = auto()
+    CLICK_IDS_CUT = auto()
+    CLICK_IDS_LOWERED = auto()
+    # statuses that were renamed
+    RENAMED_WITHIN_STAGE = auto()
+    RENAMED_TO_KNOWN = auto()
+    RENAMED_TO_UNKNOWN = auto()
+    RENAMED_BETWEEN_UNKNOWN = auto()
+    # what a run needs a human for
+    REJECTED = auto()
+    WOULD_BE_REJECTED = auto()
+    EXCESS_VOLUME = auto()
+    HELD_THERE = auto()
+    UNCONFIRMED = auto()
+    UNRESOLVED_REQUEST = auto()
+    IN_DOUBT = auto()
+    IN_DOUBT_ASKS = auto()
+    PUT_OFF = auto()
+    UNREADABLE = auto()
+    STILL_UNREADABLE = auto()
+    UNKNOWN_STATUSES = auto()
+    STILL_UNKNOWN_STATUSES = auto()
+    SUSPICIOUSLY_MISSING = auto()
+    UNREAD = auto()
+    NO_DETAIL_PAGES = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person is told, with the values in it; without anyone's data."""
+
+    id: MessageId
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+class AnomalyKind(StrEnum):
+    """What keeps conversions from being sent though nothing fails."""
+
+    STOPPED = "stopped"
+    """About a reason."""
+    WHERE = "where"
+    """About a conversion and a destination."""
+    FIELD = "field"
+    """About a path."""
+    CLICK_SHARE = "click_share"
+    CLICK_IDS_CUT = "click_ids_cut"
+    """About a kind of click id; so is the next."""
+    CLICK_IDS_LOWERED = "click_ids_lowered"
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyCause:
+    """What tells an anomaly from others; told once however often it is found, until it clears."""
+
+    kind: AnomalyKind
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """One cause that keeps conversions from being sent, and what is told of it."""
+
+    cause: AnomalyCause
+    message: Message
