@@ -22,6 +22,7 @@ from connectors.sandbox.google.ads_api.refusals import CallRefusal, RowError
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.cli.check import look_up
+from tests.builders import stops
 from tests.e2e.support.company import DATASET
 from tests.e2e.support.traffic import UPLOAD
 from tests.e2e.support.typed import type_in
@@ -404,7 +405,7 @@ def uploads_fail(witness, parrot):
 
     say(company, "meta", 400, meta_error(190))
     echo(company, "data_manager", 401, ingest)
-    assert "meta" in witness.night("Meta has revoked the token").stopped
+    assert "meta" in stops(witness.night("Meta has revoked the token"))
     company.heal()
     nothing_is_sent(witness)
 

@@ -9,7 +9,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.records import Answered, Forgotten, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
 from jobs.ledger.schema import Attempt, Request
 from tests import fakes
-from tests.builders import CREATED, GOOGLE, TARGET, changed, lead, route, rulebook
+from tests.builders import CREATED, GOOGLE, TARGET, changed, lead, route, rulebook, stops
 from tests.fakes import DONE, NIGHT, FakeSink
 
 DAY = timedelta(days=1)
@@ -111,7 +111,7 @@ def test_an_outcome_may_stop_an_action_or_a_destination(account, kind, of_target
     submitted(account, 1)
     done = saying(account, Answered((Outcome(kind, "NO_ACCESS", of_target=of_target),)))
 
-    assert {name: "NO_ACCESS"} == done.stopped
+    assert {name: "NO_ACCESS"} == stops(done)
 
 
 @pytest.mark.parametrize("answer", [StillPending(), Transient("503")])
@@ -133,7 +133,7 @@ def test_a_platform_that_refuses_to_be_asked_stops(account):
     account.clock.time += HALF_HOUR
     done = saying(account, Misconfigured("token refused"))
 
-    assert (1, {GOOGLE: "token refused"}) == (done.asked, done.stopped)
+    assert (1, {GOOGLE: "token refused"}) == (done.asked, stops(done))
     assert {"submitted"} == set(account.states.values())
 
 
@@ -179,7 +179,7 @@ def test_a_setting_found_wrong_later_stops_in_words(account):
     done = saying(account, Answered((outcome, outcome)))
 
     assert {"pending"} == set(account.states.values())
-    assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == done.stopped
+    assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == stops(done)
 
 
 def test_a_request_the_platform_forgot_is_unconfirmed(account):
@@ -273,4 +273,4 @@ def test_a_way_that_is_closed_since_holds_up_only_its_own_outcomes(account):
     summary = account.night()
 
     assert {"L-1": "submitted", "L-2": "submitted"} == account.states
-    assert {"google_ads (before: 1234567890 by data_manager)": "closed"} == summary.stopped
+    assert {"google_ads (before: 1234567890 by data_manager)": "closed"} == stops(summary)

@@ -284,7 +284,7 @@ def test_the_surge_guard_does_not_hold_what_was_agreed_to(old):
     account.put(*(won(f"N-{number}", account.clock.now() + timedelta(hours=1), created=NIGHT) for number in range(51)))
     account.clock.time += DAY
 
-    assert {GOOGLE} == set(account.night().held)
+    assert {GOOGLE} == set(map(str, account.night().held))
 
 
 # ── told by other means ──────────────────────────────────────────────────────────────────────────
@@ -425,7 +425,7 @@ def test_interrupted_while_it_reads(account, night_between):
     account.put(*(won(f"L-{number}") for number in range(4)))
     account.source.fails = {2: Transient("503")}
 
-    assert "503" == read(account).source_stopped
+    assert ("503",) == read(account).source_stopped.said
 
     if night_between:
         account.night()

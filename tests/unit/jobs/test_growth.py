@@ -28,6 +28,7 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import adopt_settings, erase_idle, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.sync import SyncMode
+from jobs.reporting.wording import incident_words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_summary import RunSummary
@@ -234,7 +235,10 @@ def _parts(account):
         count("resolve", lambda: resolve(ledger, book, sinks, clock, summary.resolved))
         count("where everything stands", lambda: _conclude(ledger, book, summary))
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
-        count("notices", lambda: update_incidents(ledger, book, sinks, summary, Thresholds(), now=clock.now()))
+        count(
+            "notices",
+            lambda: update_incidents(ledger, book, sinks, summary, Thresholds(), words=incident_words, now=clock.now()),
+        )
         count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
     assert len(summary.put_off) == summary.planned.same_click["sale"] == len(account.source.leads)
@@ -262,5 +266,7 @@ def _deps(account):
 def _night(account):
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, _deps(account))
-        update_incidents(ledger, account.book, account.sinks, summary, Thresholds(), now=account.clock.now())
+        update_incidents(
+            ledger, account.book, account.sinks, summary, Thresholds(), words=incident_words, now=account.clock.now()
+        )
         _tallies(ledger, account.clock, run=ledger.run)

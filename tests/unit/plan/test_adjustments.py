@@ -14,7 +14,7 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
 from jobs.rules.reasons import Reason
 from tests import fakes
-from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
+from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook, stops
 from tests.fakes import LIMITS, NIGHT, Crash
 
 DAY = timedelta(days=1)
@@ -354,7 +354,7 @@ def test_a_stop_of_corrections_stops_no_conversions(sold):
     account.put(lead("L-3"))
     summary = account.night()
 
-    assert (3, {"google_ads corrections": "NOT_ALLOWED"}) == (summary.exit_code, summary.stopped)
+    assert (3, {"google_ads corrections": "NOT_ALLOWED"}) == (summary.exit_code, stops(summary))
     assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.states
     assert ["pending"] == [row.state for row in account.rows(Adjustment)]
 
@@ -377,7 +377,7 @@ def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its
     account.clock.time += DAY
     summary = account.night()
 
-    assert {"google_ads corrections": "NOT_ALLOWED"} == summary.stopped
+    assert {"google_ads corrections": "NOT_ALLOWED"} == stops(summary)
     assert ["data_manager", "google_ads_api"] == [call.target.transport for call in account.sink.corrections]
 
 
@@ -392,7 +392,7 @@ def test_far_more_corrections_than_usual_wait_for_a_human(sold):
     account.clock.time += DAY
     summary = account.night()
 
-    assert {"google_ads corrections"} == set(summary.held)
+    assert {"google_ads corrections"} == set(map(str, summary.held))
     assert [] == account.sink.corrections
     assert {("pending", "excess_volume")} == {(row.state, row.reason) for row in account.rows(Adjustment)}
 
@@ -588,7 +588,7 @@ def test_where_nothing_is_found_the_settings_are_in_question(sold):
     assert {"pending"} == {row.state for row in account.rows(Adjustment)}
 
     account.clock.time += DAY
-    stopped = account.night().stopped
+    stopped = stops(account.night())
 
     assert {"google_ads corrections/987654321"} == set(stopped)
 
@@ -643,7 +643,7 @@ def test_a_conversion_that_gets_no_answer_holds_up_no_correction(sold):
     account.clock.time += DAY
     summary = account.night()
 
-    assert ["google_ads"] == list(summary.stopped)
+    assert ["google_ads"] == list(stops(summary))
     assert [DeliveryState.ACCEPTED] == [row.state for row in account.rows(Adjustment)]
 
 
@@ -656,5 +656,5 @@ def test_a_platform_that_answers_no_conversion_is_asked_for_one_correction(sold)
     account.clock.time += DAY
     summary = account.night()
 
-    assert ["google_ads", "google_ads corrections"] == list(summary.stopped)
+    assert ["google_ads", "google_ads corrections"] == list(stops(summary))
     assert 1 == len(account.sink.corrections)

@@ -12,7 +12,7 @@ from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.pull import sync as pull_module
 from jobs.pull.sync import SyncMode
-from tests.builders import REACH, changed, from_field, lead, route, rulebook
+from tests.builders import REACH, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
 
 DAY = timedelta(days=1)
@@ -178,7 +178,7 @@ def test_when_many_are_gone_at_once_something_else_is_wrong(account, deleted, of
     sentence = f"{deleted} leads are not there any more: does the key still see every lead?"
 
     assert deleted * believed == cancelled
-    assert [not believed] * 2 == [sentence in summary.attention for summary in told]
+    assert [not believed] * 2 == [sentence in attention(summary) for summary in told]
     assert believed or [1, 1] == [summary.exit_code for summary in told]
 
 
@@ -398,4 +398,4 @@ def test_where_listed_leads_have_no_page_either_nothing_is_concluded(account):
     told = nights(account, 12 * HOUR, 12 * HOUR)
 
     assert "cancelled" not in account.states.values()
-    assert all("oplead.lead_path" in " ".join(summary.attention) for summary in told)
+    assert all("oplead.lead_path" in " ".join(attention(summary)) for summary in told)

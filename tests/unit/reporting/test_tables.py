@@ -38,7 +38,7 @@ from jobs.reporting.run_report import (
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
 from jobs.reporting.wording import REASONS
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import Reason, Stop, StopKind
 from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -173,7 +173,7 @@ def test_the_reasons_of_a_preview_add_up_to_its_numbers():
 
 def test_a_night_says_what_a_human_is_needed_for():
     """What stopped and what is unreadable stands under the table."""
-    summary = RunSummary("maison-test", 3, NOW, source_stopped="[oplead] refuses the token")
+    summary = RunSummary("maison-test", 3, NOW, source_stopped=Stop(StopKind.REFUSED, ("[oplead] refuses the token",)))
     night = Night(summary, NOW + timedelta(minutes=3), TALLIES)
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
 
