@@ -194,21 +194,21 @@ FAULTS = (
     Fault(
         "nothing before its start goes out",
         "jobs/rules/decision.py",
-        'return Reason.BEFORE_SINCE if entry.at < start else None',
+        "return Reason.BEFORE_SINCE if entry.at < start else None",
         "return None",
         "tests/unit/rules/test_decision.py",
     ),
     Fault(
         "no consent, no conversion",
         "jobs/rules/consent.py",
-        'return Signal.GRANTED if assume else Withheld(Reason.CONSENT_MISSING)',
+        "return Signal.GRANTED if assume else Withheld(Reason.CONSENT_MISSING)",
         "return Signal.GRANTED",
         "tests/unit/rules/test_consent.py",
     ),
     Fault(
         "an answer in no list is no consent",
         "jobs/rules/consent.py",
-        'return Withheld(Reason.CONSENT_UNKNOWN)',
+        "return Withheld(Reason.CONSENT_UNKNOWN)",
         "return Signal.GRANTED",
         "tests/unit/rules/test_consent.py",
     ),
@@ -222,7 +222,7 @@ FAULTS = (
     Fault(
         "an unreadable amount is not replaced",
         "jobs/rules/conversion_value.py",
-        'return NoValue(Reason.VALUE_UNREADABLE, amount.shape)',
+        "return NoValue(Reason.VALUE_UNREADABLE, amount.shape)",
         "return route.field_value.otherwise",
         "tests/unit/rules/test_conversion_value.py tests/unit/rules/test_decision.py",
     ),

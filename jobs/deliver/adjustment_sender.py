@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from typing import ClassVar
 
 from sqlmodel import Session
 
 from connectors.http import CancelToken
-from connectors.ports import Adjusts, Clock
+from connectors.ports import Adjusts, Clock, ConversionSink
 from connectors.records import Adjustment as Correction
-from connectors.records import AdjustmentKind, DestinationId, Event, LeadId, Limits, Money, Receipt, Target
+from connectors.records import AdjustmentKind, Event, LeadId, Money, Receipt, Target
 from jobs.cancellation import go_on
-from jobs.deliver.intent import Intent, begin, freeze, is_damaged
+from jobs.deliver.intent import Intent, Preparation, freeze, is_damaged
 from jobs.deliver.receipt import Delivered, SendingStop
 from jobs.deliver.sender import UNANSWERED_IN_A_ROW, DueBatches, Sender
 from jobs.ledger import leads, outbox, outbox_queries, starts
@@ -31,7 +32,7 @@ from jobs.rules.adjustment import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route
-from jobs.rules.reasons import Cause, Reason, Scope
+from jobs.rules.reasons import Reason, Scope
 from jobs.settings.compile import Rulebook, Sinks
 
 
@@ -57,12 +58,109 @@ def send_adjustments(
     for destination, sink in sinks.items():
         if Scope(destination) not in stopped and isinstance(sink, Adjusts):
             new_by = None if Scope(destination, corrections=True) in held else due_by
-            lane = AdjustmentSender(
+            sender = AdjustmentSender(
                 ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, cancel_token
             )
-            lane.unanswered = UNANSWERED_IN_A_ROW - 1 if Scope(destination) in silent else 0
-            lane.send_all()
+            sender.unanswered = UNANSWERED_IN_A_ROW - 1 if Scope(destination) in silent else 0
+            sender.send_all()
     return done
+
+
+def _adjusting(sink: ConversionSink) -> Adjusts:
+    if not isinstance(sink, Adjusts):
+        raise TypeError("this destination corrects nothing")
+    return sink
+
+
+@dataclass(frozen=True, slots=True)
+class _AdjustmentPreparation(Preparation):
+    """One transaction, right before a wire call that corrects."""
+
+    def prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+        """Ask once more whether each of them is wanted."""
+        rows = [row for row in (self.session.get(Adjustment, one) for one in batch) if row is not None]
+        ids = {LeadId(row.lead) for row in rows}
+        facts = leads.facts(self.session, self.ledger.account, ids)
+        made = outbox_queries.adjustments_of_leads(self.session, self.ledger.account, ids)
+        renamed = starts.renamed(self.session, self.ledger.account)
+        return self.commit(
+            target,
+            [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], made[row.delivery], renamed)],
+        )
+
+    def _is_ready(
+        self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
+    ) -> bool:
+        if row.state == DeliveryState.IN_DOUBT:
+            return self._may_ask_again(row, lead)
+        route = self.routes.get(row.conversion)
+        if row.state != DeliveryState.PENDING:
+            return False
+        if route is None:
+            return self.leave(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
+        if lead.stale:
+            return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+        holds = sent_conversion(
+            self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number]
+        )
+        want = wanted_adjustment(route, lead, holds, renamed=renamed, now=self.now)
+        if want is None:
+            return self.leave(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
+        return self._freeze(row, lead, route, holds, want)
+
+    def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
+        """Whether a lost answer may be asked for again: the same bytes, which a platform counts once.
+
+        Not once the lead has withdrawn its consent, or was deleted, where those bytes tell of the person; nor where
+        they are damaged.
+        """
+        if is_damaged(row):
+            return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+        if not tells_of_person(self.sink.limits, row.transport):
+            return True
+        given_up = no_more_of(lead, needs_personalization=self.sink.limits.needs_personalization)
+        return given_up is None or self.leave(row, DeliveryState.UNCONFIRMED, given_up)
+
+    def _freeze(
+        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, want: WantedAdjustment
+    ) -> bool:
+        """Freeze a correction's bytes, or put it where it belongs by now."""
+        if want.ruled_out_by is not None:
+            return self.leave(row, state_of(want.ruled_out_by), want.ruled_out_by)
+        if want.until is not None:
+            row.not_before = want.until
+            return self.leave(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
+        if (row.kind, row.transport) != (want.kind, want.transport):
+            outbox.plan_again(self.session, row)
+            return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+        row.value = None if want.value is None else f"{want.value:.2f}"
+        row.currency = None if want.value is None else route.currency
+        correction = self._correction(row, lead, route, holds, want.value)
+        if isinstance(correction, Reason):
+            return self.leave(row, state_of(correction), correction)
+        freeze(row, _adjusting(self.sink).encode_adjustment(correction))
+        return True
+
+    def _correction(
+        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, value: Decimal | None
+    ) -> Correction | Reason:
+        """The correction to encode; or why it may not go out."""
+        target = outbox.target_of(row)
+        event: Event | None = None
+        if value is not None and route.limits.corrects[row.transport].by_resending:
+            anew = event_anew(route, lead, holds, target=target, value=value)
+            if isinstance(anew, Reason):
+                return anew
+            event = anew
+        return Correction(
+            key=holds.key,
+            target=target,
+            kind=AdjustmentKind(row.kind),
+            converted_at=holds.at,
+            at=row.at,
+            value=None if value is None else Money(value, route.currency),
+            event=event,
+        )
 
 
 @dataclass(slots=True)
@@ -72,6 +170,7 @@ class AdjustmentSender(Sender):
     Its stops are its own: an interface that takes no corrections may well take conversions.
     """
 
+    preparation: ClassVar[type[Preparation]] = _AdjustmentPreparation
     off: set[tuple[str, str]] = field(default_factory=set)
     """The transports and owners that take no more in this run."""
 
@@ -117,127 +216,5 @@ class AdjustmentSender(Sender):
         # A correction names its conversion by the key, and a conversion has one that is not settled at most.
         return [batch]
 
-    def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        with self.ledger.writing() as session:
-            routes = self._routes()
-            intending = _AdjustmentRequest(
-                session, self.ledger, self._adjusts, self.sink.limits, routes, self.clock.now(), self.done.count
-            )
-            return intending.prepare(target, batch, self.destination)
-
     def _call(self, intent: Intent) -> Receipt:
-        return self._adjusts.adjust(intent.target, intent.events)
-
-    @property
-    def _adjusts(self) -> Adjusts:
-        if not isinstance(self.sink, Adjusts):
-            raise TypeError(f"{self.destination} corrects nothing")
-        return self.sink
-
-
-@dataclass(frozen=True, slots=True)
-class _AdjustmentRequest:
-    """One transaction, right before a wire call."""
-
-    session: Session
-    ledger: Ledger
-    sink: Adjusts
-    limits: Limits
-    routes: Mapping[str, Route]
-    now: datetime
-    count: Callable[[OutboxRow, Cause], None]
-    """Told of each correction that is not made after all."""
-
-    def prepare(self, target: Target, batch: tuple[int, ...], destination: DestinationId) -> Intent | None:
-        """The request that is to be made of a batch; None where nothing of it goes out any more."""
-        rows = [row for row in (self.session.get(Adjustment, one) for one in batch) if row is not None]
-        ids = {LeadId(row.lead) for row in rows}
-        facts = leads.facts(self.session, self.ledger.account, ids)
-        made = outbox_queries.adjustments_of_leads(self.session, self.ledger.account, ids)
-        renamed = starts.renamed(self.session, self.ledger.account)
-        ready = [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], made[row.delivery], renamed)]
-        if not ready:
-            return None
-        for row in ready:
-            outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, Reason.SENDING, now=self.now)
-        return begin(self.session, self.ledger, target, destination, ready, now=self.now)
-
-    def _is_ready(
-        self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
-    ) -> bool:
-        if row.state == DeliveryState.IN_DOUBT:
-            return self._may_ask_again(row, lead)
-        route = self.routes.get(row.conversion)
-        if row.state != DeliveryState.PENDING:
-            return False
-        if route is None:
-            return self._keep(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
-        if lead.stale:
-            return self._keep(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
-        holds = sent_conversion(
-            self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number]
-        )
-        want = wanted_adjustment(route, lead, holds, renamed=renamed, now=self.now)
-        if want is None:
-            return self._keep(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
-        return self._freeze(row, lead, route, holds, want)
-
-    def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
-        """Whether a lost answer may be asked for again: the same bytes, which a platform counts once.
-
-        Not once the lead has taken its consent back, or is gone, where those bytes tell of the person; nor where they
-        stand there no more.
-        """
-        if is_damaged(row):
-            return self._keep(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
-        if not tells_of_person(self.limits, row.transport):
-            return True
-        given_up = no_more_of(lead, needs_personalization=self.limits.needs_personalization)
-        return given_up is None or self._keep(row, DeliveryState.UNCONFIRMED, given_up)
-
-    def _freeze(
-        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, want: WantedAdjustment
-    ) -> bool:
-        """Freeze a correction's bytes, or put it where it belongs by now."""
-        if want.ruled_out_by is not None:
-            return self._keep(row, state_of(want.ruled_out_by), want.ruled_out_by)
-        if want.until is not None:
-            row.not_before = want.until
-            return self._keep(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
-        if (row.kind, row.transport) != (want.kind, want.transport):
-            outbox.plan_again(self.session, row)
-            return self._keep(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
-        row.value = None if want.value is None else f"{want.value:.2f}"
-        row.currency = None if want.value is None else route.currency
-        correction = self._correction(row, lead, route, holds, want.value)
-        if isinstance(correction, Reason):
-            return self._keep(row, state_of(correction), correction)
-        freeze(row, self.sink.encode_adjustment(correction))
-        row.deferred_until = row.code = row.outcome = None
-        return True
-
-    def _correction(
-        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, value: Decimal | None
-    ) -> Correction | Reason:
-        """The correction to encode; or why it may not go out."""
-        target = outbox.target_of(row)
-        event: Event | None = None
-        if value is not None and route.limits.corrects[row.transport].by_resending:
-            anew = event_anew(route, lead, holds, target=target, value=value)
-            if isinstance(anew, Reason):
-                return anew
-            event = anew
-        return Correction(
-            key=holds.key,
-            target=target,
-            kind=AdjustmentKind(row.kind),
-            converted_at=holds.at,
-            at=row.at,
-            value=None if value is None else Money(value, route.currency),
-            event=event,
-        )
-
-    def _keep(self, row: Adjustment, to: DeliveryState, cause: Reason) -> bool:
-        outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
-        self.count(row, cause)
-        return False
+        return _adjusting(self.sink).adjust(intent.target, intent.events)

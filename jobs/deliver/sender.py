@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Generic, assert_never
+from typing import ClassVar, Generic, assert_never
 
 from sqlmodel import Session
 
@@ -14,7 +14,7 @@ from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.cancellation import go_on
 from jobs.deliver.bisect import CircuitBreaker, halves, partition, single_row_first
-from jobs.deliver.intent import Intent, RequestPreparation
+from jobs.deliver.intent import ConversionPreparation, Intent, Preparation
 from jobs.deliver.receipt import (
     DEFER,
     LONGEST_DELAY,
@@ -87,7 +87,7 @@ def deliver(
     for destination, sink in sinks.items():
         if Scope(destination) not in stopped:
             new_by = None if Scope(destination) in held else due_by
-            lane = Sender(
+            sender = Sender(
                 ledger,
                 book,
                 destination,
@@ -101,14 +101,15 @@ def deliver(
                 cancel_token,
                 approved_only,
             )
-            lane.send_all()
+            sender.send_all()
     return done
 
 
 @dataclass(slots=True)
 class Sender:
-    """One destination's sending in one run; `CorrectionLane` sends corrections the same way."""
+    """One destination's sending in one run; `AdjustmentSender` sends corrections the same way."""
 
+    preparation: ClassVar[type[Preparation]] = ConversionPreparation
     ledger: Ledger
     book: Rulebook
     destination: DestinationId
@@ -391,10 +392,11 @@ class Sender:
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.ledger.writing() as session:
-            intending = RequestPreparation(
-                session, self.ledger, self.sink, self.destination, self._routes(), self.clock.now(), self.done.count
+            routes, now = self._routes(), self.clock.now()
+            preparation = self.preparation(
+                session, self.ledger, self.sink, self.destination, routes, now, self.done.count
             )
-            return intending.prepare(target, batch)
+            return preparation.prepare(target, batch)
 
     def _call(self, intent: Intent) -> Receipt:
         """The wire call itself."""

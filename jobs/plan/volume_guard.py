@@ -1,9 +1,10 @@
 """Holds a destination for which far more is due than a night usually sends, until a human accepts the volume."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from jobs.ledger import outbox, outbox_queries, requests
@@ -31,25 +32,27 @@ class ExcessVolume:
     @property
     def message(self) -> Message:
         """What a person is told of it."""
-        values = {name: getattr(self, name) for name in ("due", "allowed", "largest", "what")}
-        return Message(MessageId.EXCESS_VOLUME, {**values, "nights": NIGHTS})
+        return Message(MessageId.EXCESS_VOLUME, {**asdict(self), "nights": NIGHTS})
 
 
-def excess_volume(due: int, nights: Iterable[int], *, max_per_run: int | None) -> ExcessVolume | None:
+def excess_volume(
+    due: int, nights: Iterable[int], *, max_per_run: int | None, what: str = "conversions"
+) -> ExcessVolume | None:
     """By how much so many due conversions exceed what a night may send; None where it may send them.
 
     Args:
         due: first sends whose time has come; a replay of a lost answer is none.
         nights: how many first sends each of the nights before made.
         max_per_run: what the settings allow; None leaves it to the nights before.
+        what: what they are called.
     """
     largest = max(nights, default=0)
     allowed = max(WITHOUT_HISTORY, TIMES_THE_LARGEST * largest) if max_per_run is None else max_per_run
-    return ExcessVolume(due, allowed, largest) if due > allowed else None
+    return ExcessVolume(due, allowed, largest, what) if due > allowed else None
 
 
 def may_exceed_volume(due: int, *, max_per_run: int | None) -> bool:
-    """Whether so many due conversions can be a surge at all; fewer never are, whatever the nights before sent."""
+    """Whether so many due conversions can exceed the volume at all; fewer never do, whatever the nights before sent."""
     return due > (WITHOUT_HISTORY if max_per_run is None else max_per_run)
 
 
@@ -84,29 +87,36 @@ def hold_excess_volume(
     with ledger.writing() as session:
         outbox.release(session, ledger.account)
         for destination in () if accepted else sinks:
-            allowed = book.max_per_run.get(destination)
+            place, limit = (session, ledger.account, destination), book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
-            new = outbox_queries.count_new(session, ledger.account, destination, conversions, now=now)
-            # What was usual is counted from a month of requests, and only where there is enough to be held.
-            sends = (
-                requests.first_sends(session, ledger.account, destination, since=horizon(now))
-                if may_exceed_volume(new, max_per_run=allowed)
-                else ()
-            )
-            too_many = excess_volume(new, nights_before(sends, book.zone, now=now), max_per_run=allowed)
-            if too_many is not None:
-                found[Scope(destination)] = too_many
-                outbox_queries.hold(session, ledger.account, destination, conversions, now=now)
             # Corrections are counted for themselves: those that a platform keeps refusing hold no conversion up.
-            new = outbox_queries.count_new_adjustments(session, ledger.account, destination, now=now)
-            sends = (
-                requests.first_corrections(session, ledger.account, destination, since=horizon(now))
-                if may_exceed_volume(new, max_per_run=allowed)
-                else ()
+            queues: tuple[_Queue, ...] = (
+                (
+                    Scope(destination),
+                    "conversions",
+                    outbox_queries.count_new(*place, conversions, now=now),
+                    requests.first_sends,
+                    partial(outbox_queries.hold, *place, conversions, now=now),
+                ),
+                (
+                    Scope(destination, corrections=True),
+                    "corrections",
+                    outbox_queries.count_new_adjustments(*place, now=now),
+                    requests.first_corrections,
+                    partial(outbox_queries.hold_adjustments, *place, now=now),
+                ),
             )
-            nights = nights_before(sends, book.zone, now=now)
-            too_many = excess_volume(new, nights, max_per_run=allowed)
-            if too_many is not None:
-                found[Scope(destination, corrections=True)] = replace(too_many, what="corrections")
-                outbox_queries.hold_adjustments(session, ledger.account, destination, now=now)
+            for scope, what, due, first_sends, hold in queues:
+                # What was usual is counted from a month of requests, and only where there is enough to be held.
+                is_enough = may_exceed_volume(due, max_per_run=limit)
+                sends = first_sends(*place, since=horizon(now)) if is_enough else ()
+                nights = nights_before(sends, book.zone, now=now)
+                excess = excess_volume(due, nights, max_per_run=limit, what=what)
+                if excess is not None:
+                    found[scope] = excess
+                    hold()
     return found
+
+
+_Queue = tuple[Scope, str, int, Callable[..., Iterable[tuple[datetime, int]]], Callable[[], None]]
+"""What is guarded and its name, how many first sends are due, those of earlier nights, and what holds the present."""

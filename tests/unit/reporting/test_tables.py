@@ -362,7 +362,14 @@ def test_conversions_are_told_by_their_names(conversion, told):
 
 
 def _verdict(conversion, destination, reason, state=None):
-    return ConversionReport(conversion, destination, state, "nothing to send", reason, REASONS[reason])
+    return ConversionReport(
+        conversion=conversion,
+        destination=destination,
+        state=state,
+        stands="nothing to send",
+        reason=reason,
+        words=REASONS[reason],
+    )
 
 
 def test_conversions_that_are_none_for_one_reason_are_explained_once():
