@@ -21,7 +21,7 @@ from jobs.pull.range_read import ReadRange, read_range
 from jobs.pull.sync import confirmed
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
 from jobs.rules.model import LeadFacts, Origin, Route
-from jobs.rules.stage_entry import assumed_time
+from jobs.rules.status_changes import assumed_time
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 

@@ -189,7 +189,7 @@ def survey_of(
     It is asked at the pace of the account whose state lies in `folder`.
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
-    from jobs.rules.conversion_value import read_amount  # noqa: PLC0415
+    from jobs.rules.extraction import read_amount  # noqa: PLC0415
     from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
 
     yield OpleadProbe(

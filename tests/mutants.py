@@ -67,8 +67,8 @@ FAULTS = (
     Fault(
         "bytes stay frozen while they may have arrived",
         "jobs/rules/delivery_state.py",
-        "FROZEN = frozenset({DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.IN_DOUBT})",
-        "FROZEN = frozenset({DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED})",
+        "FROZEN = frozenset({_S.IN_FLIGHT, _S.SUBMITTED, _S.IN_DOUBT})",
+        "FROZEN = frozenset({_S.IN_FLIGHT, _S.SUBMITTED})",
         "tests/unit/deliver/test_sender.py tests/e2e/test_crashes.py",
     ),
     Fault(
@@ -186,7 +186,7 @@ FAULTS = (
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
     Fault(
         "nothing of the past goes out on the first night",
-        "jobs/rules/stage_entry.py",
+        "jobs/rules/status_changes.py",
         "origin = Origin.BASELINE if seen.previously is None else Origin.BOUNDED",
         "origin = Origin.BOUNDED",
         "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
@@ -200,42 +200,42 @@ FAULTS = (
     ),
     Fault(
         "no consent, no conversion",
-        "jobs/rules/consent.py",
+        "jobs/rules/eligibility.py",
         "return Signal.GRANTED if assume else Withheld(Reason.CONSENT_MISSING)",
         "return Signal.GRANTED",
         "tests/unit/rules/test_consent.py",
     ),
     Fault(
         "an answer in no list is no consent",
-        "jobs/rules/consent.py",
+        "jobs/rules/eligibility.py",
         "return Withheld(Reason.CONSENT_UNKNOWN)",
         "return Signal.GRANTED",
         "tests/unit/rules/test_consent.py",
     ),
     Fault(
         "consent that was withdrawn ends replays",
-        "jobs/rules/consent.py",
+        "jobs/rules/eligibility.py",
         "return lead.ad_user_data is ConsentAnswer.REFUSED or refused_ads",
         "return refused_ads",
         "tests/unit/deliver/test_sender.py",
     ),
     Fault(
         "an unreadable amount is not replaced",
-        "jobs/rules/conversion_value.py",
+        "jobs/rules/extraction.py",
         "return NoValue(Reason.VALUE_UNREADABLE, amount.shape)",
         "return route.field_value.otherwise",
         "tests/unit/rules/test_conversion_value.py tests/unit/rules/test_decision.py",
     ),
     Fault(
         "an amount that may mean two is unreadable",
-        "jobs/rules/conversion_value.py",
+        "jobs/rules/extraction.py",
         'if not mark and grouped["group"] in ".," and whole.count(grouped["group"]) == 1:',
         "if False:",
         "tests/unit/rules/test_conversion_value.py",
     ),
     Fault(
         "an amount that may still come is waited for",
-        "jobs/rules/conversion_value.py",
+        "jobs/rules/extraction.py",
         "    if now < until:\n",
         "    if False:\n",
         "tests/unit/rules/test_conversion_value.py tests/unit/rules/test_decision.py",
@@ -291,7 +291,7 @@ FAULTS = (
     ),
     Fault(
         "a renamed status moves nobody",
-        "jobs/rules/status_rename.py",
+        "jobs/rules/status_changes.py",
         "if leads >= FEWEST and leads >= SHARE * seen.left[move.before]:",
         "if False:",
         "tests/unit/rules/test_status_rename.py",
@@ -306,7 +306,7 @@ FAULTS = (
     # ── personal data is held to the minimum ─────────────────────────────────────────────────────
     Fault(
         "no hash is kept of who said no",
-        "jobs/rules/consent.py",
+        "jobs/rules/eligibility.py",
         "return not isinstance(signal, Withheld) and signal is not Signal.DENIED",
         "return True",
         "tests/unit/rules/test_consent.py tests/e2e/test_privacy.py",

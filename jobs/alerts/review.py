@@ -20,7 +20,7 @@ from jobs.ledger import leads, queries, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.plan.planner import Planned, hold_missing_values
 from jobs.rules.reasons import Anomaly, Message, MessageId
-from jobs.rules.status_rename import DetectedRename
+from jobs.rules.status_changes import DetectedRename
 from jobs.run_summary import Labels, Review
 from jobs.settings.compile import Rulebook
 

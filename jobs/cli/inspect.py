@@ -31,7 +31,7 @@ from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
 from jobs.rules.reasons import Cause, PlatformCode, Reason
-from jobs.rules.status_rename import DetectedRename
+from jobs.rules.status_changes import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import rules_alone

@@ -14,9 +14,9 @@ from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import bring_in_line, judge
-from jobs.rules.consent import is_withdrawn
 from jobs.rules.decision import DeliveryStatus, Send, reconcile
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.eligibility import is_withdrawn
 from jobs.rules.model import LeadFacts, Route, Starts
 from jobs.rules.reasons import Cause, Reason
 

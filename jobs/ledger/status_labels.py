@@ -15,7 +15,7 @@ from connectors.records import Lead
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
 from jobs.rules.model import Origin, StatusEntered, normalise_label
-from jobs.rules.status_rename import (
+from jobs.rules.status_changes import (
     FEWEST,
     EntryDating,
     LabelChange,

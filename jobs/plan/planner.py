@@ -16,7 +16,6 @@ from jobs.ledger import deduplication, leads, outbox, outbox_queries, queries, s
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import ConfigDigest, Delivery
 from jobs.plan.deduplication import DuplicateLeads
-from jobs.rules.consent import is_withdrawn
 from jobs.rules.decision import (
     Decision,
     DeliveryStatus,
@@ -31,10 +30,10 @@ from jobs.rules.decision import (
 )
 from jobs.rules.deduplication import dedup_keys, yield_to
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import is_alternative, is_other_way
+from jobs.rules.eligibility import is_alternative, is_other_way, is_withdrawn
 from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
 from jobs.rules.reasons import Reason
-from jobs.rules.stage_entry import first_entry
+from jobs.rules.status_changes import first_entry
 from jobs.settings.compile import Rulebook, Sinks
 
 

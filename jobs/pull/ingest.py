@@ -8,10 +8,10 @@ from sqlmodel import Session
 
 from connectors.records import DestinationId, Identifier, Lead, LeadPage
 from jobs.ledger import freshness, leads
-from jobs.rules.consent import may_keep_contact
+from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import amounts, answer, new_click_ids, where_facts
 from jobs.rules.model import ConsentAnswer, KnownClickId, LeadFacts, normalise_label
-from jobs.rules.stage_entry import Observation, observe
+from jobs.rules.status_changes import Observation, observe
 from jobs.settings.compile import Rulebook, Sinks
 
 

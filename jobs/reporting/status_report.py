@@ -14,7 +14,7 @@ from jobs.reporting.delivery_table import print_pointer, print_states, reasons_t
 from jobs.reporting.wording import REASONS, STATES, sentence, stands_why, words_for
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
-from jobs.rules.status_rename import DetectedRename
+from jobs.rules.status_changes import DetectedRename
 
 SHOWN = 50
 """Unreadable leads named one by one."""

@@ -533,7 +533,9 @@ def incident_words(incident: Incident) -> Notice:
         what = "correction" if about.corrections else "conversion"
         values |= {"where": about.destination, "corrections": about.corrections, "what": what}
     title, text = (_fill(template, (), values) for template in _INCIDENTS[incident.id.kind])
-    return Notice(anomaly_title(anomaly) if isinstance(anomaly, Message) else title, f"{text[:1].upper()}{text[1:]}")
+    if isinstance(anomaly, Message):
+        return Notice(anomaly_title(anomaly), f"{text[0].upper()}{text[1:]}")
+    return Notice(title, text)
 
 
 def notice_text(row: IncidentRow, zone: ZoneInfo) -> str:

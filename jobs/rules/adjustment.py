@@ -17,12 +17,11 @@ from connectors.records import (
     Money,
     Target,
 )
-from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import click_for, identifiers_for
+from jobs.rules.eligibility import Withheld, click_for, consent_to_send, identifiers_for, is_withdrawn
 from jobs.rules.model import LeadFacts, Origin, Route
 from jobs.rules.reasons import Reason
-from jobs.rules.stage_entry import happened_at
+from jobs.rules.status_changes import in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +52,9 @@ def left_stage(
     if route.undo is None:
         return None
     undoing, own = _with_old_names(route.undo.labels, renamed), _with_old_names(route.labels, renamed)
-    timed = sorted(
-        ((happened_at(change, lead, key, route.zone), change) for change in lead.changes),
-        key=lambda pair: (pair[0], pair[1].seen_at),
-    )
     found: LeftStage | None = None
     has_entered = False
-    for when, change in timed:
+    for when, change in in_order(route, lead, key):
         if when < at or change.origin is Origin.RELABEL:
             continue
         if change.label in own:
@@ -148,21 +143,17 @@ def _undoing(route: Route, told: SentConversion, at: datetime, now: datetime) ->
     if route.undo is None:
         return None
     transport = route.undo.via or told.transport
-    can = _correction(route, told, transport)
-    retracts = can is not None and AdjustmentKind.RETRACTION in can.kinds
+    can, until = _correction(route, told, transport), at + route.undo.after
+    restates = can is not None and AdjustmentKind.RETRACTION not in can.kinds
     return WantedAdjustment(
-        kind=AdjustmentKind.RETRACTION if retracts or can is None else AdjustmentKind.RESTATEMENT,
+        kind=AdjustmentKind.RESTATEMENT if restates else AdjustmentKind.RETRACTION,
         cause=AdjustmentCause.UNDONE,
-        value=None if retracts or can is None else Decimal(0),
+        value=Decimal(0) if restates else None,
         transport=transport,
         at=at,
-        until=at + route.undo.after if at + route.undo.after > now else None,
+        until=until if until > now else None,
         closes_at=None if can is None else told.at + can.within,
-        ruled_out_by=Reason.NOT_UNDOABLE
-        if can is None
-        else Reason.TOO_LATE_TO_CORRECT
-        if now > told.at + can.within
-        else None,
+        ruled_out_by=Reason.NOT_UNDOABLE if can is None else _too_late(can, told, now),
     )
 
 
@@ -178,8 +169,12 @@ def _restating(route: Route, lead: LeadFacts, told: SentConversion, now: datetim
         transport=told.transport,
         at=now,
         closes_at=told.at + can.within,
-        ruled_out_by=Reason.TOO_LATE_TO_CORRECT if now > told.at + can.within else None,
+        ruled_out_by=_too_late(can, told, now),
     )
+
+
+def _too_late(can: Correction, told: SentConversion, now: datetime) -> Reason | None:
+    return Reason.TOO_LATE_TO_CORRECT if now > told.at + can.within else None
 
 
 def _correction(route: Route, told: SentConversion, transport: str) -> Correction | None:

@@ -7,21 +7,22 @@ from typing import assert_never
 
 from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money, OutcomeClass
 from jobs.rules.adjustment import left_stage
-from jobs.rules.consent import Withheld, consent_to_send
-from jobs.rules.conversion_value import AwaitValue, NoValue, value_to_send
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
     Window,
+    Withheld,
     click_for,
+    consent_to_send,
     goes_this_way,
     identifiers_for,
     others_ids,
     spent_click,
     window,
 )
+from jobs.rules.extraction import AwaitValue, NoValue, value_to_send
 from jobs.rules.model import KnownClickId, LeadFacts, Origin, Reopened, Route, Starts
 from jobs.rules.reasons import Reason
-from jobs.rules.stage_entry import AHEAD, StageEntry, first_entry
+from jobs.rules.status_changes import AHEAD, StageEntry, first_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +281,7 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
         standing: where it stands; None where there is no such delivery yet.
         decision: what should become of it now.
     """
-    wanted = _wanted(decision)
+    wanted = _WANTED[type(decision)]
     if standing is None:
         return wanted
     is_anothers = isinstance(decision, NotConcerned) and decision.reason is Reason.ANOTHER_PLATFORM
@@ -326,21 +327,16 @@ def reason_of(decision: Decision) -> Reason | None:
     return None if isinstance(decision, Send) else decision.reason
 
 
-def _wanted(decision: Decision) -> DeliveryState | None:
-    match decision:
-        case NotConcerned():
-            return None
-        case Skip():
-            return DeliveryState.SKIPPED
-        case Withhold():
-            return DeliveryState.WITHHELD
-        case Expire():
-            return DeliveryState.EXPIRED
-        case CallOff():
-            return DeliveryState.CANCELLED
-        case Wait() | Send():
-            return DeliveryState.PENDING
-    assert_never(decision)
+_WANTED: Mapping[type[Decision], DeliveryState | None] = {
+    NotConcerned: None,
+    Skip: DeliveryState.SKIPPED,
+    Withhold: DeliveryState.WITHHELD,
+    Expire: DeliveryState.EXPIRED,
+    CallOff: DeliveryState.CANCELLED,
+    Wait: DeliveryState.PENDING,
+    Send: DeliveryState.PENDING,
+}
+"""The state each decision asks for."""
 
 
 def _still_open(wanted: DeliveryState | None, *, closed: bool) -> DeliveryState:

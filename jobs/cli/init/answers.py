@@ -10,7 +10,7 @@ from typing import Literal
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from jobs.rules.conversion_value import read_amount
+from jobs.rules.extraction import read_amount
 from jobs.rules.model import normalise_label
 from jobs.settings.scaffold import PUBLIC_ADDRESS
 from jobs.settings.types import Span
