@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from connectors.errors import Misconfigured, Transient
@@ -14,7 +14,7 @@ from jobs.ledger.outbox_queries import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, LeadRow
-from jobs.nightly import Deps, NightStep, Watch, count_states, stop_of
+from jobs.nightly import Deps, NightStep, Watch, count_states, sending_of, stop_of
 from jobs.plan.planner import erase_idle, plan
 from jobs.pull.ingest import Ingest
 from jobs.pull.range_read import ReadRange, read_range
@@ -227,16 +227,8 @@ def _routes(book: Rulebook, asked: BackfillRequest) -> list[Route]:
 def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
     """Send what was agreed to in this run, after what is in doubt; `summary` says how it went."""
     with watch(NightStep.DELIVER):
-        summary.delivered = deliver(
-            ledger,
-            book,
-            deps.sinks,
-            deps.clock,
-            jitter=deps.jitter,
-            due_by=deps.clock.now(),
-            approved_only=True,
-            cancel_token=deps.cancel_token,
-        )
+        sending = sending_of(ledger, book, deps, deps.clock.now())
+        summary.delivered = deliver(replace(sending, approved_only=True), deps.sinks)
     with watch(NightStep.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())

@@ -16,7 +16,7 @@ from jobs.alerts.review import review, unknown_labels
 from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
-from jobs.deliver.sender import deliver
+from jobs.deliver.sender import Sending, deliver
 from jobs.ledger import outbox, outbox_queries, requests, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
@@ -89,35 +89,32 @@ def run_night(
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
     decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(NightStep.DELIVER):
-        summary.delivered = deliver(
-            ledger,
-            book,
-            deps.sinks,
-            deps.clock,
-            jitter=deps.jitter,
-            due_by=decided_at,
-            stopped=summary.resolved.stopped,
-            held=summary.held,
+        sending = replace(
+            sending_of(ledger, book, deps, decided_at),
+            stopped=summary.resolved.stopped.keys(),
+            held=summary.held.keys(),
             replays=reading,
-            cancel_token=deps.cancel_token,
         )
-        summary.corrected = send_adjustments(
-            ledger,
-            book,
-            deps.sinks,
-            deps.clock,
-            jitter=deps.jitter,
-            due_by=decided_at,
-            stopped={*summary.resolved.stopped, *summary.delivered.stopped}.difference(summary.delivered.silent),
-            silent=summary.delivered.silent,
-            held=summary.held,
-            replays=reading,
-            cancel_token=deps.cancel_token,
-        )
+        summary.delivered = deliver(sending, deps.sinks)
+        silent = summary.delivered.silent
+        stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
+        summary.corrected = send_adjustments(replace(sending, stopped=stopped), deps.sinks, silent=silent)
     with watch(NightStep.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
+
+
+def sending_of(ledger: Ledger, book: Rulebook, deps: Deps, due_by: datetime) -> Sending:
+    """How a run sends what was due by then."""
+    return Sending(
+        ledger=ledger,
+        book=book,
+        clock=deps.clock,
+        jitter=deps.jitter,
+        due_by=due_by,
+        cancel_token=deps.cancel_token,
+    )
 
 
 def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> RunSummary:
@@ -137,9 +134,7 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwa
     decided_at = _plan(ledger, book, deps, summary, watch)
     due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= decided_at for at in _times(row))}
     with watch(NightStep.VALIDATE):
-        summary.delivered = deliver(
-            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at, cancel_token=deps.cancel_token
-        )
+        summary.delivered = deliver(sending_of(ledger, book, deps, decided_at), deps.sinks)
     for row in _to_be_sent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1

@@ -102,7 +102,7 @@ FAULTS = (
     Fault(
         "a replay past 48 hours would count twice at Meta",
         "jobs/deliver/sender.py",
-        "if within is not None and since is not None and self.clock.now() - since > within:",
+        "if within is not None and since is not None and self.sending.clock.now() - since > within:",
         "if False:",
         "tests/unit/deliver/test_sender.py tests/e2e/test_meta_doubles.py",
     ),
@@ -336,7 +336,7 @@ FAULTS = (
     Fault(
         "a destination that stops, stops alone",
         "jobs/deliver/sender.py",
-        "return stop.whole_destination and way == Scope(self.destination)",
+        "return stop.whole_destination and way == self.scope",
         "raise SystemExit(3)",
         "tests/unit/deliver/test_stops.py tests/unit/deliver/test_sender.py",
     ),

@@ -2,23 +2,19 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import ClassVar
 
 from sqlmodel import Session
 
-from connectors.http import CancelToken
-from connectors.ports import Adjusts, Clock, ConversionSink
+from connectors.ports import Adjusts, ConversionSink
 from connectors.records import Adjustment as Correction
 from connectors.records import AdjustmentKind, Event, LeadId, Money, Receipt, Target
-from jobs.cancellation import go_on
 from jobs.deliver.intent import Intent, Preparation, freeze, is_damaged
 from jobs.deliver.receipt import Delivered, SendingStop
-from jobs.deliver.sender import UNANSWERED_IN_A_ROW, DueBatches, Sender
+from jobs.deliver.sender import UNANSWERED_IN_A_ROW, DueBatches, Sender, Sending
 from jobs.ledger import leads, outbox, outbox_queries, starts
-from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
@@ -33,34 +29,18 @@ from jobs.rules.adjustment import (
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route
 from jobs.rules.reasons import Reason, Scope
-from jobs.settings.compile import Rulebook, Sinks
+from jobs.settings.compile import Sinks
 
 
-def send_adjustments(
-    ledger: Ledger,
-    book: Rulebook,
-    sinks: Sinks,
-    clock: Clock,
-    *,
-    jitter: Callable[[], float],
-    due_by: datetime,
-    stopped: Collection[Scope] = (),
-    silent: Collection[Scope] = (),
-    held: Collection[Scope] = (),
-    replays: bool = True,
-    cancel_token: CancelToken = go_on,
-) -> Delivered:
-    """Send every correction that is due, what is in doubt first; the arguments are those of `deliver`.
+def send_adjustments(sending: Sending, sinks: Sinks, *, silent: Collection[Scope] = ()) -> Delivered:
+    """Send every correction that is due, what is in doubt first.
 
     Of what is `silent`, as it answered no conversion, one correction shows whether it answers now.
     """
     done = Delivered()
     for destination, sink in sinks.items():
-        if Scope(destination) not in stopped and isinstance(sink, Adjusts):
-            new_by = None if Scope(destination, corrections=True) in held else due_by
-            sender = AdjustmentSender(
-                ledger, book, destination, sink, clock, jitter, done, set(stopped), new_by, replays, cancel_token
-            )
+        if Scope(destination) not in sending.stopped and isinstance(sink, Adjusts):
+            sender = AdjustmentSender(sending, Scope(destination, corrections=True), sink, done)
             sender.unanswered = UNANSWERED_IN_A_ROW - 1 if Scope(destination) in silent else 0
             sender.send_all()
     return done
@@ -175,33 +155,33 @@ class AdjustmentSender(Sender):
     """The transports and owners that take no more in this run."""
 
     def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
-        account, now = self.ledger.account, self.clock.now()
-        with self.ledger.reading() as session:
+        account, now = self.sending.ledger.account, self.sending.clock.now()
+        with self.sending.ledger.reading() as session:
             due = outbox_queries.due_adjustment_targets(session, account, self.destination, now=now, new_by=self.new_by)
         return {target: DueBatches(partial(self._next, target)).next for target in due}
 
     def _next(self, target: Target, after: Adjustment | None) -> Sequence[Adjustment]:
-        with self.ledger.reading() as session:
+        with self.sending.ledger.reading() as session:
             return outbox_queries.due_adjustments(
                 session,
-                self.ledger.account,
+                self.sending.ledger.account,
                 self.destination,
                 target,
-                now=self.clock.now(),
+                now=self.sending.clock.now(),
                 new_by=self.new_by,
                 after=after,
                 limit=self._batch(target),
             )
 
     def _in_doubt(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
-        return outbox.in_doubt(session, self.ledger.account, Adjustment, self.destination)
+        return outbox.in_doubt(session, self.sending.ledger.account, Adjustment, self.destination)
 
     def _batch(self, target: Target) -> int:
         can = self.sink.limits.corrects.get(target.transport)
         return self.sink.limits.batch if can is None else can.batch
 
     def _way(self, _: Target) -> Scope:
-        return Scope(self.destination, corrections=True)
+        return self.scope
 
     def _is_off(self, target: Target) -> bool:
         return (target.transport, target.owner) in self.off or super(AdjustmentSender, self)._is_off(target)
@@ -210,7 +190,8 @@ class AdjustmentSender(Sender):
         # What stops one transport's corrections says nothing of another's.
         if stop.whole_destination:
             self.off.add((target.transport, target.owner))
-        return super(AdjustmentSender, self)._is_stopped(stop, target)
+        super(AdjustmentSender, self)._is_stopped(stop, target)
+        return False
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         # A correction names its conversion by the key, and a conversion has one that is not settled at most.

@@ -51,57 +51,41 @@ REPLAYS_APART = timedelta(hours=12)
 """So long after a replay the next one waits: a night that breaks is tried again within minutes, and by hand."""
 
 
-def deliver(
-    ledger: Ledger,
-    book: Rulebook,
-    sinks: Sinks,
-    clock: Clock,
-    *,
-    jitter: Callable[[], float],
-    due_by: datetime,
-    stopped: Collection[Scope] = (),
-    held: Collection[Scope] = (),
-    replays: bool = True,
-    cancel_token: CancelToken = go_on,
-    approved_only: bool = False,
-) -> Delivered:
-    """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How a run sends."""
 
-    Args:
-        ledger: where intents and receipts are committed.
-        book: the rules, asked again for each delivery at the moment of sending.
-        sinks: where deliveries go.
-        clock: for the waits between attempts.
-        jitter: a number in [0, 1) that spreads those waits.
-        due_by: what goes out for the first time was due by then, when somebody looked whether that is a surge; what
-            comes due while this run sends waits for the next one.
-        stopped: what waits for a human already.
-        held: where nothing goes that never went out before.
-        replays: whether what is in doubt goes again; else it stays for another run.
-        cancel_token: asked before each intent; it may raise, so that nothing more is sent.
-        approved_only: of what is due, only what a human agreed to in this run.
-    """
+    ledger: Ledger
+    """Where intents and receipts are committed."""
+    book: Rulebook
+    """The rules, asked again for each delivery at the moment of sending."""
+    clock: Clock
+    """For the waits between attempts."""
+    jitter: Callable[[], float]
+    """A number in [0, 1) that spreads those waits."""
+    due_by: datetime
+    """What goes out for the first time was due by then, when the volume guard looked at it; what comes due while the
+    run sends waits for the next one."""
+    stopped: Collection[Scope] = ()
+    """What waits for a human already."""
+    held: Collection[Scope] = ()
+    """Where nothing goes that never went out before."""
+    replays: bool = True
+    """Whether what is in doubt goes again; else it stays for another run."""
+    cancel_token: CancelToken = go_on
+    """Asked before each intent; it may raise, so that nothing more is sent."""
+    approved_only: bool = False
+    """Whether of what is due only that goes out which a human agreed to in this run."""
+
+
+def deliver(sending: Sending, sinks: Sinks) -> Delivered:
+    """Send every due delivery, what is in doubt first; a destination that stops, stops alone."""
     done = Delivered()
-    with ledger.reading() as session:
-        book = hold_missing_values(session, book)
+    with sending.ledger.reading() as session:
+        sending = replace(sending, book=hold_missing_values(session, sending.book))
     for destination, sink in sinks.items():
-        if Scope(destination) not in stopped:
-            new_by = None if Scope(destination) in held else due_by
-            sender = Sender(
-                ledger,
-                book,
-                destination,
-                sink,
-                clock,
-                jitter,
-                done,
-                set(stopped),
-                new_by,
-                replays,
-                cancel_token,
-                approved_only,
-            )
-            sender.send_all()
+        if Scope(destination) not in sending.stopped:
+            Sender(sending, Scope(destination), sink, done).send_all()
     return done
 
 
@@ -110,22 +94,13 @@ class Sender:
     """One destination's sending in one run; `AdjustmentSender` sends corrections the same way."""
 
     preparation: ClassVar[type[Preparation]] = ConversionPreparation
-    ledger: Ledger
-    book: Rulebook
-    destination: DestinationId
+    sending: Sending
+    scope: Scope
+    """All that is sent here."""
     sink: ConversionSink
-    clock: Clock
-    jitter: Callable[[], float]
     done: Delivered
-    stopped: set[Scope]
-    """What to leave alone for the rest of this run."""
-    new_by: datetime | None
-    """By when what never went out must have been due; None where only what went out before may go out again."""
-    replays: bool
-    """Whether what is in doubt goes again."""
-    cancel_token: CancelToken
-    approved_only: bool = False
-    """Whether of what is due only that goes out which a human agreed to in this run."""
+    stopped: set[Scope] = field(default_factory=set)
+    """What stopped while it was sent."""
     unanswered: int = 0
     """How many parts in a row no answer came to."""
     silence: str = ""
@@ -136,6 +111,16 @@ class Sender:
     """Whether no answer came to something that never was in doubt, nor to anything after it."""
     set_aside: deque["SendingTurn"] = field(default_factory=deque)
     """What no answer came to in this run, in smaller parts: it waits until what is due has had its turn."""
+
+    @property
+    def destination(self) -> DestinationId:
+        """Where it goes."""
+        return self.scope.destination
+
+    @property
+    def new_by(self) -> datetime | None:
+        """By when what never went out must have been due; None where only what went out before may go out again."""
+        return None if self.scope in self.sending.held else self.sending.due_by
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target; last, in parts, what got no answer."""
@@ -160,7 +145,9 @@ class Sender:
         What is in doubt goes first, until a part of it gets no answer again: then what is due goes before the rest,
         so that a few that never get one hold up nothing else.
         """
-        replays = deque(SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.replays else ()))
+        replays = deque(
+            SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.sending.replays else ())
+        )
         while replays and not self.unanswered:
             yield replays.popleft()
         for target, due in self._targets().items():
@@ -178,7 +165,8 @@ class Sender:
 
     def _is_off(self, target: Target) -> bool:
         """Whether nothing more goes to a target in this run."""
-        return self._scope(target) in self.stopped
+        scope = self._scope(target)
+        return scope in self.stopped or scope in self.sending.stopped
 
     def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""
@@ -190,7 +178,7 @@ class Sender:
             if stop.why.kind is StopKind.NO_ANSWER:
                 self.done.silent.append(scope)
         # What was sent another way before says nothing of the present one.
-        return stop.whole_destination and way == Scope(self.destination)
+        return stop.whole_destination and way == self.scope
 
     def _scope(self, target: Target) -> Scope:
         """What a stop of this target alone covers."""
@@ -198,7 +186,7 @@ class Sender:
 
     def _way(self, target: Target) -> Scope:
         """What a stop of everything that goes like this covers."""
-        return self.book.way(self.destination, target.transport, target.owner)
+        return self.sending.book.way(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Deliveries in doubt whose replay is due, in batches; those asked about often enough are given up.
@@ -207,7 +195,7 @@ class Sender:
         taken apart stays apart, and every part has its turn, however many nights that takes.
         """
         found: dict[tuple[int, Target], list[int]] = {}
-        with self.ledger.writing() as session:
+        with self.sending.ledger.writing() as session:
             for target, waiting in self._in_doubt(session).items():
                 for delivery in waiting:
                     asked = outbox.unanswered(session, delivery)
@@ -226,7 +214,7 @@ class Sender:
 
     def _in_doubt(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
         """What an answer was lost about, by where it was sent."""
-        return outbox.in_doubt(session, self.ledger.account, Delivery, self.destination)
+        return outbox.in_doubt(session, self.sending.ledger.account, Delivery, self.destination)
 
     def _batch(self, _: Target) -> int:
         """How many go in one request at most."""
@@ -235,13 +223,13 @@ class Sender:
     @property
     def _asks_a_human(self) -> bool:
         """Whether a human decides if bytes whose answer was lost go again."""
-        return self.destination in self.book.ask_when_lost
+        return self.destination in self.sending.book.ask_when_lost
 
     def _given_up(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
         since = doubtful.in_doubt_since
-        if within is not None and since is not None and self.clock.now() - since > within:
+        if within is not None and since is not None and self.sending.clock.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
         if len(asked) > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
@@ -252,26 +240,26 @@ class Sender:
 
         The first never waits for another, for most answers are lost with their run.
         """
-        if doubtful.deferred_until is not None and self.clock.now() < doubtful.deferred_until:
+        if doubtful.deferred_until is not None and self.sending.clock.now() < doubtful.deferred_until:
             return True
         # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
-        return len(asked) > 1 and abs(self.clock.now() - asked[-1]) < REPLAYS_APART
+        return len(asked) > 1 and abs(self.sending.clock.now() - asked[-1]) < REPLAYS_APART
 
     def _give_up(self, session: Session, doubtful: OutboxRow, cause: Reason, detail: str) -> None:
-        state, now = DeliveryState.UNCONFIRMED, self.clock.now()
-        outbox.move(session, self.ledger, doubtful, state, cause, detail=detail, now=now)
+        state, now = DeliveryState.UNCONFIRMED, self.sending.clock.now()
+        outbox.move(session, self.sending.ledger, doubtful, state, cause, detail=detail, now=now)
         self.done.count(doubtful, cause)
 
     def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
-        with self.ledger.reading() as session:
+        with self.sending.ledger.reading() as session:
             return outbox_queries.due(
                 session,
-                self.ledger.account,
+                self.sending.ledger.account,
                 self.destination,
                 conversions,
-                now=self.clock.now(),
+                now=self.sending.clock.now(),
                 new_by=self.new_by,
-                approved_in=self.ledger.run if self.approved_only else None,
+                approved_in=self.sending.ledger.run if self.sending.approved_only else None,
                 after=after,
                 limit=self.sink.limits.batch,
             )
@@ -306,7 +294,7 @@ class Sender:
         if trial.is_general or trial.blames_all:
             why = Stop(StopKind.NOTHING_PASSES, tuple(map(said, trial.reasons.values())))
             return SendingStop(why, whole_destination=False)
-        with self.ledger.writing() as session:
+        with self.sending.ledger.writing() as session:
             self._receiving(session, trial).reject_suspects(trial.take_suspects())
         return None
 
@@ -327,11 +315,11 @@ class Sender:
 
         A platform that tells conversions apart by them refuses both where they meet in one request.
         """
-        with self.ledger.reading() as session:
+        with self.sending.ledger.reading() as session:
             rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
             often = Counter(map(_second, rows))
             near = [row for row in rows if often[_second(row)] > 1]
-            known = leads.facts(session, self.ledger.account, {LeadId(row.lead) for row in near})
+            known = leads.facts(session, self.sending.ledger.account, {LeadId(row.lead) for row in near})
         marks = {
             outbox.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
             for row in near
@@ -358,7 +346,7 @@ class Sender:
             batch, why = follow.batch, follow.said
             beside += follow.beside or 0
             wait = follow.wait or timedelta(
-                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.jitter() / 2)
+                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.sending.jitter() / 2)
             )
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
@@ -366,7 +354,7 @@ class Sender:
             if follow.unanswered and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
-                self.clock.sleep_until(self.clock.now() + wait)
+                self.sending.clock.sleep_until(self.sending.clock.now() + wait)
             elif follow.beside is not None:
                 # Rows that a platform keeps putting off must not hold up what is due beside and after them.
                 self._defer(intent, DEFER)
@@ -375,14 +363,14 @@ class Sender:
 
     def _once(self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker) -> tuple[Intent, Follow] | None:
         """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
-        self.cancel_token()
+        self.sending.cancel_token()
         intent = self._prepare(target, batch)
         if intent is None:
             return None
-        self.ledger.remember(intent.request)
+        self.sending.ledger.remember(intent.request)
         receipt = self._call(intent)
         self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
-        with self.ledger.writing() as session:
+        with self.sending.ledger.writing() as session:
             follow = self._receiving(session, trial).receive(intent, receipt)
         if is_answered(receipt) and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
@@ -391,10 +379,10 @@ class Sender:
         return intent, follow
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        with self.ledger.writing() as session:
-            routes, now = self._routes(), self.clock.now()
+        with self.sending.ledger.writing() as session:
+            routes, now = self._routes(), self.sending.clock.now()
             preparation = self.preparation(
-                session, self.ledger, self.sink, self.destination, routes, now, self.done.count
+                session, self.sending.ledger, self.sink, self.destination, routes, now, self.done.count
             )
             return preparation.prepare(target, batch)
 
@@ -403,27 +391,27 @@ class Sender:
         return self.sink.submit(intent.target, intent.events)
 
     def _routes(self) -> Mapping[str, Route]:
-        return {route.conversion: route for route in self.book.routes_to(self.destination)}
+        return {route.conversion: route for route in self.sending.book.routes_to(self.destination)}
 
     def _receiving(self, session: Session, trial: CircuitBreaker) -> ReceiptRecorder:
         return ReceiptRecorder(
             session,
-            self.ledger,
+            self.sending.ledger,
             self.sink.limits,
             trial,
             self.done,
-            now=self.clock.now(),
+            now=self.sending.clock.now(),
             is_silent=self.unanswered > 0,
         )
 
     def _wait(self, again: TryAgain) -> None:
         """Give a platform that did not answer its time."""
-        self.clock.sleep_until(self.clock.now() + (again.wait or timedelta()))
+        self.sending.clock.sleep_until(self.sending.clock.now() + (again.wait or timedelta()))
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Have deliveries wait as long as the platform asked, over this run's end."""
-        with self.ledger.writing() as session:
-            now = self.clock.now()
+        with self.sending.ledger.writing() as session:
+            now = self.sending.clock.now()
             for _, row in requests.rows(session, intent.request):
                 row.deferred_until = now + min(wait, LONGEST_DELAY)
                 session.add(row)

@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import col, select
 
 from jobs.deliver.resolve import Resolved, recover, resolve
-from jobs.deliver.sender import deliver
+from jobs.deliver.sender import Sending, deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import Deps, run_night
 from jobs.plan.adjustments import plan_adjustments
@@ -58,7 +58,10 @@ class Account:
         """Send what is due; what that changed."""
         with self.hold() as ledger:
             now = self.clock.now()
-            return deliver(ledger, self.book, self.sinks, self.clock, jitter=lambda: 0.5, due_by=now, stopped=stopped)
+            sending = Sending(
+                ledger=ledger, book=self.book, clock=self.clock, jitter=lambda: 0.5, due_by=now, stopped=stopped
+            )
+            return deliver(sending, self.sinks)
 
     def resolve(self):
         """Ask for outcomes; what that changed."""

@@ -16,7 +16,7 @@ from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.backfill import pick
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import resolve
-from jobs.deliver.sender import deliver
+from jobs.deliver.sender import Sending, deliver
 from jobs.ledger import incidents, outbox, outbox_queries, queries
 from jobs.ledger import leads as leads_on_record
 from jobs.ledger.requeue import BackfillRequest
@@ -114,7 +114,8 @@ def _refusal(account, leads):
     account.sink.limits = LIMITS
     account.sink.script.append(lambda _, batch: Refused(BAD, tuple(range(0, len(batch), 2))))
     with counted_steps() as made, account.hold() as ledger:
-        done = deliver(ledger, account.book, account.sinks, account.clock, jitter=lambda: 0.5, due_by=NIGHT)
+        sending = Sending(ledger=ledger, book=account.book, clock=account.clock, jitter=lambda: 0.5, due_by=NIGHT)
+        done = deliver(sending, account.sinks)
     assert done.unexpected == leads / 2
     return made.count
 
@@ -228,9 +229,9 @@ def _parts(account):
         count("correct", lambda: plan_adjustments(ledger, book, now=clock.now()))
         count("erase", lambda: erase_idle(ledger, sinks, now=clock.now()))
         count("hold", lambda: hold_excess_volume(ledger, book, sinks, accepted=False, now=clock.now()))
-        sending = {"jitter": lambda: 0.5, "due_by": clock.now()}
-        summary.delivered = count("deliver", lambda: deliver(ledger, book, sinks, clock, **sending))
-        count("adjust", lambda: send_adjustments(ledger, book, sinks, clock, **sending))
+        sending = Sending(ledger=ledger, book=book, clock=clock, jitter=lambda: 0.5, due_by=clock.now())
+        summary.delivered = count("deliver", lambda: deliver(sending, sinks))
+        count("adjust", lambda: send_adjustments(sending, sinks))
         clock.time += timedelta(hours=1)
         count("resolve", lambda: resolve(ledger, book, sinks, clock, summary.resolved))
         count("where everything stands", lambda: _conclude(ledger, book, summary))
