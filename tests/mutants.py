@@ -179,8 +179,8 @@ FAULTS = (
     Fault(
         "a correction follows what it corrects",
         "jobs/plan/adjustments.py",
-        "row.at = max(want.at, *(at + AFTER for at in sent))",
-        "row.at = want.at",
+        "row.at = max(wanted.at, *(at + AFTER for at in sent))",
+        "row.at = wanted.at",
         "tests/unit/plan/test_adjustments.py",
     ),
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────

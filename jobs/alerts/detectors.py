@@ -81,8 +81,8 @@ def stopped_tonight(tonight: Iterable[QualifiedConversion], before: Iterable[Qua
         if stop is not None:
             values = {"stopped": here.stopped[stop[0]], "count": here.count, "destination": place}
             found.setdefault(stop, []).append(Message(MessageId.STOPPED_THERE, values))
-    for (reason, told), there in found.items():
-        yield _anomaly(AnomalyKind.STOPPED, reason, message=told, reason=reason, there=tuple(there))
+    for (reason, message), there in found.items():
+        yield _anomaly(AnomalyKind.STOPPED, reason, message=message, reason=reason, there=tuple(there))
 
 
 def _anomaly(kind: AnomalyKind, /, *about: str, message: MessageId, **values: object) -> Anomaly:

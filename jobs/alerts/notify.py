@@ -173,8 +173,8 @@ def _destinations(
     tonight = dates[ledger.run]
     for kind in _KINDS:
         did: dict[str, dict[int, NightNumbers]] = incidents.numbers(session, ledger.account, kind, dates)
-        doubtful = incidents.in_doubt(session, ledger.account, kind)
-        for destination in sorted({*sinks, *doubtful}):
+        in_doubt = incidents.in_doubt(session, ledger.account, kind)
+        for destination in sorted({*sinks, *in_doubt}):
             scope = Scope(DestinationId(destination), kind is incidents.CORRECTIONS)
             now, before = by_night(dates, did.get(destination, {}), tonight)
             rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
@@ -182,7 +182,7 @@ def _destinations(
                 scope,
                 now,
                 before,
-                in_doubt=doubtful.get(destination, 0),
+                in_doubt=in_doubt.get(destination, 0),
                 asks_a_human=destination in book.ask_when_lost,
                 rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
                 rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),

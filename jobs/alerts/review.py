@@ -102,8 +102,8 @@ def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: 
     before, after = (
         status_labels.as_oplead_writes(session, account, label) for label in (relabel.before, relabel.after)
     )
-    told = _RENAMED[relabel.before in meanings, relabel.after in meanings]
-    return Message(told, {"before": before, "after": after, "leads": relabel.leads})
+    message = _RENAMED[relabel.before in meanings, relabel.after in meanings]
+    return Message(message, {"before": before, "after": after, "leads": relabel.leads})
 
 
 _RENAMED = {

@@ -12,7 +12,7 @@ from jobs.cli.output import report
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
 from jobs.ledger.schema import Adjustment, AdjustmentTransition, Delivery, LeadRow, OutboxRow, Run, Transition
-from jobs.plan.planner import hold_missing_values, judge, was_told
+from jobs.plan.planner import hold_missing_values, judge, was_sent
 from jobs.reporting import console
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
@@ -223,7 +223,7 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
             start = begun.get((route.conversion, route.destination), Starts(look.now))
-            sent_elsewhere = was_told(route, lead, existing, book.routes)
+            sent_elsewhere = was_sent(route, lead, existing, book.routes)
             yield _judged(
                 route,
                 NotConcerned(Reason.SENT_ELSEWHERE)

@@ -80,13 +80,13 @@ class _AdjustmentPreparation(Preparation):
             return self.leave(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
         if lead.stale:
             return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
-        holds = sent_conversion(
+        sent = sent_conversion(
             self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number]
         )
-        want = wanted_adjustment(route, lead, holds, renamed=renamed, now=self.now)
-        if want is None:
+        wanted = wanted_adjustment(route, lead, sent, renamed=renamed, now=self.now)
+        if wanted is None:
             return self.leave(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
-        return self._freeze(row, lead, route, holds, want)
+        return self._freeze(row, lead, route, sent, wanted)
 
     def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
         """Whether a lost answer may be asked for again: the same bytes, which a platform counts once.
@@ -102,41 +102,41 @@ class _AdjustmentPreparation(Preparation):
         return given_up is None or self.leave(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(
-        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, want: WantedAdjustment
+        self, row: Adjustment, lead: LeadFacts, route: Route, sent: SentConversion, wanted: WantedAdjustment
     ) -> bool:
         """Freeze a correction's bytes, or put it where it belongs by now."""
-        if want.ruled_out_by is not None:
-            return self.leave(row, state_of(want.ruled_out_by), want.ruled_out_by)
-        if want.until is not None:
-            row.not_before = want.until
+        if wanted.ruled_out_by is not None:
+            return self.leave(row, state_of(wanted.ruled_out_by), wanted.ruled_out_by)
+        if wanted.until is not None:
+            row.not_before = wanted.until
             return self.leave(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
-        if (row.kind, row.transport) != (want.kind, want.transport):
+        if (row.kind, row.transport) != (wanted.kind, wanted.transport):
             outbox.plan_again(self.session, row)
             return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
-        row.value = None if want.value is None else f"{want.value:.2f}"
-        row.currency = None if want.value is None else route.currency
-        correction = self._correction(row, lead, route, holds, want.value)
+        row.value = None if wanted.value is None else f"{wanted.value:.2f}"
+        row.currency = None if wanted.value is None else route.currency
+        correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
             return self.leave(row, state_of(correction), correction)
         freeze(row, _adjusting(self.sink).encode_adjustment(correction))
         return True
 
     def _correction(
-        self, row: Adjustment, lead: LeadFacts, route: Route, holds: SentConversion, value: Decimal | None
+        self, row: Adjustment, lead: LeadFacts, route: Route, sent: SentConversion, value: Decimal | None
     ) -> Correction | Reason:
         """The correction to encode; or why it may not go out."""
         target = outbox.target_of(row)
         event: Event | None = None
         if value is not None and route.limits.corrects[row.transport].by_resending:
-            anew = event_anew(route, lead, holds, target=target, value=value)
+            anew = event_anew(route, lead, sent, target=target, value=value)
             if isinstance(anew, Reason):
                 return anew
             event = anew
         return Correction(
-            key=holds.key,
+            key=sent.key,
             target=target,
             kind=AdjustmentKind(row.kind),
-            converted_at=holds.at,
+            converted_at=sent.at,
             at=row.at,
             value=None if value is None else Money(value, route.currency),
             event=event,

@@ -129,11 +129,11 @@ class SendNext:
 class TryAgain:
     """The same deliveries once more, after a while."""
 
-    said: str
+    why: str
     """What was answered, or came instead of an answer."""
     wait: timedelta | None
     batch: tuple[int, ...]
-    beside: int | None = None
+    answered: int | None = None
     """How many rows of the same request were answered for good; None where the whole request was put off."""
     unanswered: bool = False
     """Whether no answer came that says anything."""
@@ -165,7 +165,7 @@ class ReceiptRecorder:
     session: Session
     ledger: Ledger
     limits: Limits
-    trial: CircuitBreaker
+    breaker: CircuitBreaker
     done: Delivered
     now: datetime
     is_silent: bool = False
@@ -214,7 +214,7 @@ class ReceiptRecorder:
         for _, row in rows:
             self._move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
         self.done.sent += len(rows)
-        self.reject_suspects(self.trial.passed())
+        self.reject_suspects(self.breaker.passed())
         return SendNext()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
@@ -226,7 +226,7 @@ class ReceiptRecorder:
         suspects: list[Suspect] = []
         passes = any(outcome.kind in ARRIVED for outcome in outcomes)
         if passes:
-            self.reject_suspects(self.trial.passed())
+            self.reject_suspects(self.breaker.passed())
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
                 requests.note(self.session, attempt, outcome)
@@ -239,14 +239,14 @@ class ReceiptRecorder:
             if outcome.kind in STOPPING and (stop is None or stop.of_target):
                 stop = outcome
         if suspects:
-            self.trial.refused(suspects[0].outcome, suspects)
+            self.breaker.refused(suspects[0].outcome, suspects)
         if stop is not None:
             return SendingStop(refusal_of(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
-            return TryAgain(said(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
+            return TryAgain(code_and_message(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
         if not again:
             return SendNext()
-        return TryAgain(said(again[0][1]), None, tuple(row for row, _ in again), len(rows) - len(again))
+        return TryAgain(code_and_message(again[0][1]), None, tuple(row for row, _ in again), len(rows) - len(again))
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer speaks for no row, and so is as good as none.
@@ -270,7 +270,7 @@ class ReceiptRecorder:
                 if row.state == DeliveryState.IN_FLIGHT:
                     self._back(row, PlatformCode(outcome.code))
             suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
-            self.trial.refused(outcome, suspects)
+            self.breaker.refused(outcome, suspects)
             return SendNext(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
         is_replay = all(row.in_doubt_since is not None for _, row in rows)
         for attempt, row in rows:
@@ -278,10 +278,10 @@ class ReceiptRecorder:
         if outcome.kind in STOPPING:
             return SendingStop(refusal_of(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
-            return TryAgain(said(outcome), outcome.retry_after, intent.numbers)
+            return TryAgain(code_and_message(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
             # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
-            return TryAgain(said(outcome), None, intent.numbers, unanswered=True, at_once=False)
+            return TryAgain(code_and_message(outcome), None, intent.numbers, unanswered=True, at_once=False)
         return SendingStop(refusal_of(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
@@ -308,11 +308,11 @@ class ReceiptRecorder:
         self.done.count(row, cause)
 
 
-def said(outcome: Outcome) -> str:
+def code_and_message(outcome: Outcome) -> str:
     """A platform's code, with the message that explains it where there is one."""
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
 
 
 def refusal_of(outcome: Outcome) -> Stop:
     """The stop that a refusal makes."""
-    return Stop(StopKind.REFUSED, (said(outcome),))
+    return Stop(StopKind.REFUSED, (code_and_message(outcome),))

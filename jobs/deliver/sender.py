@@ -24,8 +24,8 @@ from jobs.deliver.receipt import (
     SendingStop,
     SendNext,
     TryAgain,
+    code_and_message,
     is_answered,
-    said,
 )
 from jobs.ledger import leads, outbox, outbox_queries, requests
 from jobs.ledger.outbox import Sent
@@ -225,30 +225,30 @@ class Sender:
         """Whether a human decides if bytes whose answer was lost go again."""
         return self.destination in self.sending.book.ask_when_lost
 
-    def _given_up(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
+    def _given_up(self, row: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
-        since = doubtful.in_doubt_since
+        since = row.in_doubt_since
         if within is not None and since is not None and self.sending.clock.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
         if len(asked) > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 
-    def _has_to_wait(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> bool:
+    def _has_to_wait(self, row: OutboxRow, asked: Sequence[datetime]) -> bool:
         """Whether a replay has to wait: for the platform's own delay, or for the replay before.
 
         The first never waits for another, for most answers are lost with their run.
         """
-        if doubtful.deferred_until is not None and self.sending.clock.now() < doubtful.deferred_until:
+        if row.deferred_until is not None and self.sending.clock.now() < row.deferred_until:
             return True
         # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
         return len(asked) > 1 and abs(self.sending.clock.now() - asked[-1]) < REPLAYS_APART
 
-    def _give_up(self, session: Session, doubtful: OutboxRow, cause: Reason, detail: str) -> None:
+    def _give_up(self, session: Session, row: OutboxRow, cause: Reason, detail: str) -> None:
         state, now = DeliveryState.UNCONFIRMED, self.sending.clock.now()
-        outbox.move(session, self.sending.ledger, doubtful, state, cause, detail=detail, now=now)
-        self.done.count(doubtful, cause)
+        outbox.move(session, self.sending.ledger, row, state, cause, detail=detail, now=now)
+        self.done.count(row, cause)
 
     def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
         with self.sending.ledger.reading() as session:
@@ -266,19 +266,19 @@ class Sender:
 
     def _send(self, turn: "SendingTurn") -> SendingStop | None:
         """Send the batches of one turn, splitting what is refused for some of its rows; what gets no answer waits."""
-        trial = CircuitBreaker()
+        breaker = CircuitBreaker()
         waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
         while waiting:
             # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
             part, *waiting = single_row_first(waiting) if self.unanswered else waiting
-            follow = self._try(turn.target, part, trial, 1 if self.unanswered else turn.tries)
+            follow = self._try(turn.target, part, breaker, 1 if self.unanswered else turn.tries)
             match follow:
                 case SendingStop():
                     return follow
                 case SendNext():
-                    waiting = trial.next([*follow.batches, *waiting])
+                    waiting = breaker.next([*follow.batches, *waiting])
                 case TryAgain():
-                    self.unanswered, self.silence = self.unanswered + 1, follow.said
+                    self.unanswered, self.silence = self.unanswered + 1, follow.why
                     self.new_unanswered = self.new_unanswered or turn.is_new
                     if self.unanswered >= UNANSWERED_IN_A_ROW or self._asks_a_human:
                         return self._silent()
@@ -289,13 +289,13 @@ class Sender:
                     self._wait(follow)
                 case _:
                     assert_never(follow)
-            if trial.is_general:
+            if breaker.is_general:
                 break
-        if trial.is_general or trial.blames_all:
-            why = Stop(StopKind.NOTHING_PASSES, tuple(map(said, trial.reasons.values())))
+        if breaker.is_general or breaker.blames_all:
+            why = Stop(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
             return SendingStop(why, whole_destination=False)
         with self.sending.ledger.writing() as session:
-            self._receiving(session, trial).reject_suspects(trial.take_suspects())
+            self._receiving(session, breaker).reject_suspects(breaker.take_suspects())
         return None
 
     def _silent(self) -> SendingStop:
@@ -320,22 +320,22 @@ class Sender:
             often = Counter(map(_second, rows))
             near = [row for row in rows if often[_second(row)] > 1]
             known = leads.facts(session, self.sending.ledger.account, {LeadId(row.lead) for row in near})
-        marks = {
+        keys = {
             outbox.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
             for row in near
         }
-        return partition(batch, marks)
+        return partition(batch, keys)
 
     def _try(
-        self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker, tries: int
+        self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker, tries: int
     ) -> SendNext | SendingStop | TryAgain:
         """Send one batch, again where the platform may take it later.
 
         `TryAgain` comes back where none of so many tries had an answer.
         """
-        beside, why = 0, ""
+        answered, why = 0, ""
         for attempt in range(ATTEMPTS):
-            made = self._once(target, batch, trial)
+            made = self._once(target, batch, breaker)
             if made is None:
                 return SendNext()
             intent, follow = made
@@ -343,25 +343,25 @@ class Sender:
                 return follow
             if follow.unanswered and self._asks_a_human:
                 return follow
-            batch, why = follow.batch, follow.said
-            beside += follow.beside or 0
+            batch, why = follow.batch, follow.why
+            answered += follow.answered or 0
             wait = follow.wait or timedelta(
                 seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.sending.jitter() / 2)
             )
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
-                return SendingStop(Stop(StopKind.ASKED_TO_WAIT, (follow.said,), wait), whole_destination=True)
+                return SendingStop(Stop(StopKind.ASKED_TO_WAIT, (follow.why,), wait), whole_destination=True)
             if follow.unanswered and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
                 self.sending.clock.sleep_until(self.sending.clock.now() + wait)
-            elif follow.beside is not None:
+            elif follow.answered is not None:
                 # Rows that a platform keeps putting off must not hold up what is due beside and after them.
                 self._defer(intent, DEFER)
-                return SendNext() if beside else SendingStop(_kept_failing(why), whole_destination=False)
+                return SendNext() if answered else SendingStop(_kept_failing(why), whole_destination=False)
         return SendingStop(_kept_failing(why), whole_destination=True)
 
-    def _once(self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker) -> tuple[Intent, Follow] | None:
+    def _once(self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker) -> tuple[Intent, Follow] | None:
         """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
         self.sending.cancel_token()
         intent = self._prepare(target, batch)
@@ -371,7 +371,7 @@ class Sender:
         receipt = self._call(intent)
         self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
         with self.sending.ledger.writing() as session:
-            follow = self._receiving(session, trial).receive(intent, receipt)
+            follow = self._receiving(session, breaker).receive(intent, receipt)
         if is_answered(receipt) and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
@@ -393,12 +393,12 @@ class Sender:
     def _routes(self) -> Mapping[str, Route]:
         return {route.conversion: route for route in self.sending.book.routes_to(self.destination)}
 
-    def _receiving(self, session: Session, trial: CircuitBreaker) -> ReceiptRecorder:
+    def _receiving(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
         return ReceiptRecorder(
             session,
             self.sending.ledger,
             self.sink.limits,
-            trial,
+            breaker,
             self.done,
             now=self.sending.clock.now(),
             is_silent=self.unanswered > 0,

@@ -100,43 +100,43 @@ class _Correcting:
         if lead.stale:
             # What was read under older settings decides nothing.
             return
-        want = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
-        if lead.deleted and want is not None and tells_of_person(route.limits, want.transport):
+        wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
+        if lead.deleted and wanted is not None and tells_of_person(route.limits, wanted.transport):
             if last is not None and last.state in OPEN:
                 self._move(last, DeliveryState.CANCELLED, Reason.LEAD_DELETED)
         elif last is not None and last.state in OPEN:
-            self._follow(last, want, route, delivery, made[:-1])
-        elif want is not None:
-            self._begin(want, route, delivery, made)
+            self._follow(last, wanted, route, delivery, made[:-1])
+        elif wanted is not None:
+            self._begin(wanted, route, delivery, made)
 
-    def _give_up(self, doubtful: Adjustment, lead: LeadFacts, route: Route) -> None:
+    def _give_up(self, in_doubt: Adjustment, lead: LeadFacts, route: Route) -> None:
         """Ask no more for a lost answer by bytes that tell of somebody who said no, or is not there any more."""
         over = no_more_of(lead, needs_personalization=route.limits.needs_personalization)
-        if over is not None and tells_of_person(route.limits, doubtful.transport):
-            self._move(doubtful, DeliveryState.UNCONFIRMED, over)
+        if over is not None and tells_of_person(route.limits, in_doubt.transport):
+            self._move(in_doubt, DeliveryState.UNCONFIRMED, over)
 
     def _follow(
         self,
         waiting: Adjustment,
-        want: WantedAdjustment | None,
+        wanted: WantedAdjustment | None,
         route: Route,
         delivery: Delivery,
         before: Sequence[Adjustment],
     ) -> None:
         """Have a correction that was not made yet follow what is wanted now."""
-        if want is None:
+        if wanted is None:
             self._move(waiting, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
             return
-        _describe(waiting, want, route, delivery, before)
-        self._put(waiting, want)
+        _describe(waiting, wanted, route, delivery, before)
+        self._put(waiting, wanted)
 
-    def _begin(self, want: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
+    def _begin(self, wanted: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         last = made[-1] if made else None
-        if last is not None and _is_same(last, want) and last.state != DeliveryState.CANCELLED:
-            if last.state == DeliveryState.SKIPPED and want.ruled_out_by is None:
+        if last is not None and _is_same(last, wanted) and last.state != DeliveryState.CANCELLED:
+            if last.state == DeliveryState.SKIPPED and wanted.ruled_out_by is None:
                 # The settings know a way by now.
-                _describe(last, want, route, delivery, made[:-1])
-                self._put(last, want)
+                _describe(last, wanted, route, delivery, made[:-1])
+                self._put(last, wanted)
             return
         begun = Adjustment(
             account=self.ledger.account,
@@ -146,44 +146,44 @@ class _Correcting:
             conversion=delivery.conversion,
             destination=delivery.destination,
             key=delivery.key,
-            kind=want.kind,
-            cause=want.cause,
-            at=want.at,
-            transport=want.transport,
+            kind=wanted.kind,
+            cause=wanted.cause,
+            at=wanted.at,
+            transport=wanted.transport,
             owner=delivery.owner or "",
             action=delivery.action or "",
             source=delivery.source or "",
             state="",
         )
-        _describe(begun, want, route, delivery, made)
-        self._put(begun, want)
+        _describe(begun, wanted, route, delivery, made)
+        self._put(begun, wanted)
 
-    def _put(self, row: Adjustment, want: WantedAdjustment) -> None:
-        if want.ruled_out_by is None:
-            self._move(row, DeliveryState.PENDING, Reason.DUE if want.until is None else Reason.MAY_COME_BACK)
+    def _put(self, row: Adjustment, wanted: WantedAdjustment) -> None:
+        if wanted.ruled_out_by is None:
+            self._move(row, DeliveryState.PENDING, Reason.DUE if wanted.until is None else Reason.MAY_COME_BACK)
             return
-        state = state_of(want.ruled_out_by)
+        state = state_of(wanted.ruled_out_by)
         # What never waited is kept only so that it can be explained.
         never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
-        self._move(row, DeliveryState.SKIPPED if never_waited else state, want.ruled_out_by)
+        self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
     def _move(self, row: Adjustment, to: DeliveryState, cause: Reason) -> None:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
 
 
 def _describe(
-    row: Adjustment, want: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
+    row: Adjustment, wanted: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
 ) -> None:
     sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
-    row.kind, row.cause, row.transport = want.kind, want.cause, want.transport
-    row.at = max(want.at, *(at + AFTER for at in sent))
-    row.value = None if want.value is None else f"{want.value:.2f}"
-    row.currency = None if want.value is None else route.currency
-    row.not_before, row.expires_at = want.until, want.closes_at
+    row.kind, row.cause, row.transport = wanted.kind, wanted.cause, wanted.transport
+    row.at = max(wanted.at, *(at + AFTER for at in sent))
+    row.value = None if wanted.value is None else f"{wanted.value:.2f}"
+    row.currency = None if wanted.value is None else route.currency
+    row.not_before, row.expires_at = wanted.until, wanted.closes_at
 
 
-def _is_same(row: Adjustment, want: WantedAdjustment) -> bool:
+def _is_same(row: Adjustment, wanted: WantedAdjustment) -> bool:
     """Whether a settled correction is the one that is wanted, so that it is not made again and again."""
-    value = None if want.value is None else f"{want.value:.2f}"
-    same = (row.kind, row.cause, row.value) == (want.kind, want.cause, value)
-    return same and (want.cause is not AdjustmentCause.UNDONE or row.at >= want.at)
+    value = None if wanted.value is None else f"{wanted.value:.2f}"
+    same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, value)
+    return same and (wanted.cause is not AdjustmentCause.UNDONE or row.at >= wanted.at)

@@ -256,11 +256,11 @@ class _Planner:
         rival = self.duplicates.of(route, lead.id)
         if rival is not None and isinstance(decision, Send | Wait):
             decision = yield_to(decision, rival)
-        told = was_told(route, lead, existing, self.book.routes)
+        sent_before = was_sent(route, lead, existing, self.book.routes)
         is_new = delivery is None or delivery.id is None
-        if _reached_before(delivery, decision) or (told and is_new):
+        if _reached_before(delivery, decision) or (sent_before and is_new):
             return decision, None
-        if told:
+        if sent_before:
             decision = NotConcerned(Reason.SENT_ELSEWHERE)
         standing = None if delivery is None or is_new else self._standing(delivery, decision, route, lead)
         return decision, reconcile(standing, decision)
@@ -324,7 +324,7 @@ def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
     return decision.entry.at > delivery.at
 
 
-def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
+def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
     """Whether the same thing was sent already: to the same place by another name, another way, or before a move.
 
     A lead that no longer meets the `where` of the destination it went to was moved to another one of that platform.
@@ -333,12 +333,12 @@ def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
     place = (route.conversion, route.target.owner, route.target.action)
     if any((row.conversion, row.owner, row.action) == place for row in sent):
         return True
-    told = {(row.destination, row.conversion): row.state for row in existing if row.event_sha256}
+    sent_before = {(row.destination, row.conversion): row.state for row in existing if row.event_sha256}
     return any(
         is_other_way(route, other)
         or (is_alternative(route, other) and state != DeliveryState.REJECTED and not meets(other, lead))
         for other in routes
-        if (state := told.get((other.destination, other.conversion))) is not None
+        if (state := sent_before.get((other.destination, other.conversion))) is not None
     )
 
 

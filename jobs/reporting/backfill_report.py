@@ -58,10 +58,10 @@ class Preview:
 def read_lines(summary: RunSummary) -> list[tuple[str, str]]:
     """What was read, a line each."""
     pulled = summary.pulled
-    said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
+    text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
     if pulled.detail_pages:
-        said += f", {number(pulled.detail_pages)} one by one"
-    return [("read", said)]
+        text += f", {number(pulled.detail_pages)} one by one"
+    return [("read", text)]
 
 
 def print_preview(console: Console, account: AccountHeading, preview: Preview) -> None:
@@ -79,7 +79,7 @@ def print_preview(console: Console, account: AccountHeading, preview: Preview) -
             console.print(reasons)
     elif preview.picked is not None:
         console.print("Nothing of that time is left to be sent by a backfill.")
-    lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_told(preview)]
+    lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_settled_before(preview)]
     if lines:
         console.print()
         console.print(facts([("•", line) for line in lines]))
@@ -90,8 +90,8 @@ _COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
 
 def _late(preview: Preview) -> list[str]:
     late = preview.sum_of("expired")
-    said = f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
-    return [said] if late else []
+    text = f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
+    return [text] if late else []
 
 
 def _left(preview: Preview) -> list[str]:
@@ -110,22 +110,22 @@ def _undated(account: AccountHeading, preview: Preview) -> list[str]:
     ]
 
 
-def _told(preview: Preview) -> list[str]:
-    told = preview.already_sent
-    if told is None:
+def _settled_before(preview: Preview) -> list[str]:
+    result = preview.already_sent
+    if result is None:
         return []
-    said = [f"told by other means: {counted(told.settled, 'conversion')} never go out from now on"]
-    if told.before:
-        said.append(f"{number(told.before)} were settled before")
-    if told.ours:
-        stands = ", ".join(f"{number(count)} {state.replace('_', ' ')}" for state, count in sorted(told.ours.items()))
-        said.append(f"stay as they are, for they went out by us or are over: {stands}")
-    if told.nothing:
-        said.append(f"{counted(told.nothing, 'line')}: the lead has no such conversion")
-    if told.unknown:
-        more = ", …" if len(told.unknown) > _NAMED else ""
-        said.append(f"{counted(len(told.unknown), 'lead')} never read: {', '.join(told.unknown[:_NAMED])}{more}")
-    return said
+    text = [f"told by other means: {counted(result.settled, 'conversion')} never go out from now on"]
+    if result.before:
+        text.append(f"{number(result.before)} were settled before")
+    if result.ours:
+        stands = ", ".join(f"{number(count)} {state.replace('_', ' ')}" for state, count in sorted(result.ours.items()))
+        text.append(f"stay as they are, for they went out by us or are over: {stands}")
+    if result.nothing:
+        text.append(f"{counted(result.nothing, 'line')}: the lead has no such conversion")
+    if result.unknown:
+        more = ", …" if len(result.unknown) > _NAMED else ""
+        text.append(f"{counted(len(result.unknown), 'lead')} never read: {', '.join(result.unknown[:_NAMED])}{more}")
+    return text
 
 
 def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.text import number, plain
-from jobs.reporting.wording import anomaly_title, said, sentence
+from jobs.reporting.wording import anomaly_title, in_words, sentence
 from jobs.rules.reasons import Anomaly, Message, Scope, Stop
 
 PLAIN_WIDTH = 120
@@ -112,7 +112,7 @@ def as_plain(value: object) -> object:
             title = anomaly_title(value.message)
             return {"cause": as_plain(value.cause), "sentence": sentence(value.message), "title": title}
         case Message() | Stop() | Scope():
-            return said(value)
+            return in_words(value)
         case Counter():
             return [_count(key, count) for key, count in sorted(value.items())]
         case Mapping():

@@ -85,12 +85,12 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
 
 def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
     """The same with how many stand for each reason; each delivery counts once, so that the numbers add up."""
-    said = [(_in_full(tally), tally.count) for tally in tallies]
-    told = {words.short: words for words, _ in said if words not in _PLAIN}
+    found = [(_in_full(tally), tally.count) for tally in tallies]
+    explained = {words.short: words for words, _ in found if words not in _PLAIN}
     how_many: Counter[str] = Counter()
-    for words, count in said:
+    for words, count in found:
         how_many[words.short] += count
-    return reasons_table(list(told.values()), how_many)
+    return reasons_table(list(explained.values()), how_many)
 
 
 def _in_full(tally: StateCount) -> Words:

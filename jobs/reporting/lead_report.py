@@ -153,17 +153,17 @@ class Explanation:
     verdicts: tuple[ConversionReport, ...]
 
 
-def print_explanation(console: Console, account: AccountHeading, told: Explanation) -> None:
+def print_explanation(console: Console, account: AccountHeading, lead: Explanation) -> None:
     """Print it for a person, the verdicts last, where the eye is."""
-    console.print(f"[bold]Lead {escape(told.lead)}[/bold] · {account.name} · times in {account.zone.key}")
-    console.print(facts(_known(told, account.zone)))
+    console.print(f"[bold]Lead {escape(lead.lead)}[/bold] · {account.name} · times in {account.zone.key}")
+    console.print(facts(_known(lead, account.zone)))
     console.print()
-    console.print(_changes(told.changes, account.zone))
-    for verdict in told.verdicts:
+    console.print(_changes(lead.changes, account.zone))
+    for verdict in lead.verdicts:
         if verdict.state is not None:
             console.print()
             _print_verdict(console, account, [verdict])
-    for alike in _without_delivery(told.verdicts):
+    for alike in _without_delivery(lead.verdicts):
         console.print()
         _print_verdict(console, account, alike)
 
@@ -177,24 +177,24 @@ def _without_delivery(verdicts: Sequence[ConversionReport]) -> list[list[Convers
     return list(found.values())
 
 
-def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
-    clicks = [_click(click, zone) for click in told.click_ids] or ["none"]
-    if told.click_id_problem:
-        clicks.append(f"found, and not usable: {told.click_id_problem}")
+def _known(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+    clicks = [_click(click, zone) for click in lead.click_ids] or ["none"]
+    if lead.click_id_problem:
+        clicks.append(f"found, and not usable: {lead.click_id_problem}")
     known = [
-        ("created", day_and_time(told.created_at, zone)),
-        ("status", told.label or "none"),
-        ("last read", day_and_time(told.seen_at, zone)),
-        *_presence(told, zone),
-        ("consent", f"use of its data: {_consent(told.ad_user_data, told.consent_fields[0])}"),
-        ("", f"personal ads: {_consent(told.ad_personalization, told.consent_fields[1])}"),
+        ("created", day_and_time(lead.created_at, zone)),
+        ("status", lead.label or "none"),
+        ("last read", day_and_time(lead.seen_at, zone)),
+        *_presence(lead, zone),
+        ("consent", f"use of its data: {_consent(lead.ad_user_data, lead.consent_fields[0])}"),
+        ("", f"personal ads: {_consent(lead.ad_personalization, lead.consent_fields[1])}"),
         *_listed("click id", clicks),
-        *told.amounts.items(),
-        *told.where.items(),
+        *lead.amounts.items(),
+        *lead.where.items(),
     ]
     kept = [
         f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent"
-        for destination, kinds in told.hashes.items()
+        for destination, kinds in lead.hashes.items()
     ]
     return [*known, *_listed("hashes", kept)]
 
@@ -204,15 +204,15 @@ def _listed(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
     return [(name if position == 0 else "", text) for position, text in enumerate(texts)]
 
 
-def _presence(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _presence(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Whether Oplead still has the lead."""
-    missing = told.missing_since or told.deleted_at
+    missing = lead.missing_since or lead.deleted_at
     if missing is None:
         return []
     since, there = day_and_time(missing, zone), ""
-    if told.merged_into is not None:
-        there = f"; it shows lead {told.merged_into} instead, as after a merge"
-    if told.deleted_at is not None:
+    if lead.merged_into is not None:
+        there = f"; it shows lead {lead.merged_into} instead, as after a merge"
+    if lead.deleted_at is not None:
         return [("deleted", f"since {since} Oplead has it no more{there}")]
     return [("not found", f"in Oplead on {since}; a second night without it, and it counts as gone{there}")]
 

@@ -199,24 +199,24 @@ def count_moved(summary: RunSummary, state: DeliveryState) -> int:
 
 def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
-    said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
     if pulled.detail_pages:
-        said += f", {number(pulled.detail_pages)} read one by one"
+        text += f", {number(pulled.detail_pages)} read one by one"
     if pulled.deleted:
-        said += f", {number(pulled.deleted)} gone"
+        text += f", {number(pulled.deleted)} gone"
     if pulled.back:
-        said += f", {number(pulled.back)} there again"
+        text += f", {number(pulled.back)} there again"
     if pulled.excluded:
-        said += f", {counted(pulled.excluded, 'test lead')} left out"
+        text += f", {counted(pulled.excluded, 'test lead')} left out"
     if pulled.missing:
-        said = f"{said}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
+        text = f"{text}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
     if pulled.moved:
-        said = f"{said}; the list moved meanwhile, so that some may have been passed over until it is read again"
+        text = f"{text}; the list moved meanwhile, so that some may have been passed over until it is read again"
     if pulled.undated:
-        said = f"{said}; Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"
+        text = f"{text}; Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"
     if summary.source_stopped:
-        return f"{said}, then stopped"
-    return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"
+        return f"{text}, then stopped"
+    return text if pulled.complete else f"{text}; time or requests are used up, the next run goes on there"
 
 
 def sent_line(summary: RunSummary) -> str:
@@ -232,21 +232,21 @@ def _corrected(summary: RunSummary) -> str:
 
 def answers_line(summary: RunSummary) -> str:
     """What platforms answered."""
-    said = [
+    text = [
         f"{number(count)} {state.replace('_', ' ')}"
         + (_expected(summary, count) if state is DeliveryState.REJECTED else "")
         for state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
         if (count := count_moved(summary, state))
     ]
     if summary.in_doubt:
-        said.append(f"{number(summary.in_doubt)} still in doubt")
+        text.append(f"{number(summary.in_doubt)} still in doubt")
     elif count_moved(summary, DeliveryState.IN_DOUBT):
         # Without a number, for one that was lost twice has moved twice.
-        said.append("some in doubt for a while, all settled since")
+        text.append("some in doubt for a while, all settled since")
     pending = summary.resolved.pending
     if pending:
-        said.append(f"{counted(pending, 'request')} not answered yet")
-    return ", ".join(said) or "nothing was waiting for an answer"
+        text.append(f"{counted(pending, 'request')} not answered yet")
+    return ", ".join(text) or "nothing was waiting for an answer"
 
 
 def _expected(summary: RunSummary, rejected: int) -> str:
@@ -262,8 +262,8 @@ def _unreadable(summary: RunSummary) -> list[str]:
     """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
     # A night that reads the list twice meets each twice.
     found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
-    said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
-    return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
+    text = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
+    return text + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
 
 def _print_needs(console: Console, night: Night) -> None:
@@ -273,8 +273,8 @@ def _print_needs(console: Console, night: Night) -> None:
         lines += map(sentence, summary.attention)
     else:
         review = summary.review
-        told = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
-        lines += [*map(sentence, told), *_unreadable(summary)]
+        messages = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
+        lines += [*map(sentence, messages), *_unreadable(summary)]
     if summary.review.standing:
         console.print()
         console.print(facts([("told before", sentence(each)) for each in summary.review.standing]))

@@ -84,13 +84,13 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
 
 def status_json(status: Status) -> object:
     """The same as one JSON object."""
-    told = as_plain(status)
-    if not isinstance(told, dict):
+    document = as_plain(status)
+    if not isinstance(document, dict):
         raise TypeError("a status is an object")
-    told["unknown_labels"] = [
+    document["unknown_labels"] = [
         {"label": label, "leads": leads, "with_click_id": clicks} for label, leads, clicks in status.unknown_labels
     ]
-    return told
+    return document
 
 
 def _run(account: AccountHeading, run: LastRun | None) -> str:
@@ -108,19 +108,19 @@ def _next(account: AccountHeading, status: Status) -> str:
     held = sum(tally.count for tally in pending if tally.reason is Reason.EXCESS_VOLUME)
     due = sum(tally.count for tally in pending if tally.due_at is None) - held
     later = [tally for tally in pending if tally.due_at is not None]
-    doubtful = sum(
+    in_doubt = sum(
         tally.count for tally in status.tallies if tally.state in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
     )
-    said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
+    text = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
     if held:
-        said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-volume`")
-    if doubtful:
-        said.append(f"{_do(doubtful, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
+        text.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-volume`")
+    if in_doubt:
+        text.append(f"{_do(in_doubt, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:
         first = min(tally.due_at for tally in later if tally.due_at is not None)
         waiting = sum(tally.count for tally in later)
-        said.append(f"{_do(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}")
-    return ", ".join(said) or "nothing is waiting to go out"
+        text.append(f"{_do(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}")
+    return ", ".join(text) or "nothing is waiting to go out"
 
 
 def _do(count: int, one: str, several: str) -> str:
@@ -129,10 +129,10 @@ def _do(count: int, one: str, several: str) -> str:
 
 
 def _awaited(account: AccountHeading, awaited: AwaitedOutcomes) -> str:
-    said = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
+    text = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
     if awaited.ask_at is None:
-        return said
-    return f"{said}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
+        return text
+    return f"{text}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
 
 
 def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
@@ -153,8 +153,8 @@ def _print_renames(console: Console, renamed: Sequence[DetectedRename]) -> None:
     console.print()
     console.print("[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands")
     for each in renamed:
-        said = f"{each.before} seems to be called {each.after} now"
-        console.print(f"  {escape(said)}: seen on {counted(each.leads, 'lead')}")
+        text = f"{each.before} seems to be called {each.after} now"
+        console.print(f"  {escape(text)}: seen on {counted(each.leads, 'lead')}")
 
 
 def _print_labels(console: Console, status: Status) -> None:

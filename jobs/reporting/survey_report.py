@@ -124,13 +124,13 @@ def _print_labels(console: Console, looked: Looked) -> None:
         made.add_row(escape(seen.label), number(seen.leads), number(seen.with_click_id), *stage)
     console.print(made)
     if looked.unmapped:
-        said = "Write each of these under a stage or under ignored_statuses: " + ", ".join(looked.unmapped)
-        console.print(Padding(escape(said), (0, 0, 0, 2)))
+        text = "Write each of these under a stage or under ignored_statuses: " + ", ".join(looked.unmapped)
+        console.print(Padding(escape(text), (0, 0, 0, 2)))
     elif looked.stages is None:
         console.print("  These are the words to write under stages and ignored_statuses.")
     if masked := sum(seen.leads for seen in looked.survey.labels if seen.masked):
-        said = f"Not shown: {counted(masked, 'lead')} whose status may be somebody's data. Read it in Oplead."
-        console.print(Padding(escape(said), (0, 0, 0, 2)))
+        text = f"Not shown: {counted(masked, 'lead')} whose status may be somebody's data. Read it in Oplead."
+        console.print(Padding(escape(text), (0, 0, 0, 2)))
 
 
 def _print_sources(console: Console, sources: Sequence[SourceSeen]) -> None:
@@ -157,10 +157,10 @@ def _print_consents(console: Console, looked: Looked) -> None:
     console.print(made)
     for path, count in looked.unknown_consents.items():
         if count:
-            said = (
+            text = (
                 f"{path}: {counted(count, 'lead')} with an answer that consent lists neither as granted nor as refused"
             )
-            console.print(Padding(escape(said), (0, 0, 0, 2)))
+            console.print(Padding(escape(text), (0, 0, 0, 2)))
 
 
 def _values(few: FewValues) -> str:

@@ -475,16 +475,16 @@ class _Sentence(Formatter):
     def format_field(self, value: object, spec: str) -> str:
         """One value as it is said."""
         if "%s" in spec:
-            return spec.replace("%s", said(value, most=_NAMED)) if value else ""
+            return spec.replace("%s", in_words(value, most=_NAMED)) if value else ""
         if isinstance(value, int):
             one, _, other = spec.partition("|")
             if other:
                 return one if value == 1 else other
             return counted(value, spec) if spec else number(value)
-        return format(value, spec) if spec else said(value)
+        return format(value, spec) if spec else in_words(value)
 
 
-def said(value: object, *, most: int | None = None) -> str:
+def in_words(value: object, *, most: int | None = None) -> str:
     """A value in words; of a long list `most` items at most."""
     match value:
         case Message():
@@ -496,7 +496,7 @@ def said(value: object, *, most: int | None = None) -> str:
         case Fraction():
             return f"{round(100 * value)} %"
         case tuple():
-            return ", ".join([said(each) for each in value[:most]] + (["…"] if most and len(value) > most else []))
+            return ", ".join([in_words(each) for each in value[:most]] + (["…"] if most and len(value) > most else []))
     return str(value)
 
 
@@ -510,7 +510,7 @@ def sentence(message: Message) -> str:
 
 def stop_sentence(stop: Stop) -> str:
     """Why nothing more is read or sent."""
-    values = {"said": "; ".join(stop.said), "wait": stop.wait, "times": stop.times}
+    values = {"answers": "; ".join(stop.answers), "wait": stop.wait, "times": stop.times}
     return _fill(_STOPS[stop.kind], (), values)
 
 
@@ -546,12 +546,12 @@ def notice_text(row: IncidentRow, zone: ZoneInfo) -> str:
 
 _STOPS: Mapping[StopKind, str] = MappingProxyType(
     {
-        StopKind.REFUSED: "{said}",
-        StopKind.UNAVAILABLE: "{said}",
-        StopKind.NOTHING_PASSES: "nothing passes, everything is refused: {said}",
-        StopKind.NO_ANSWER: "{said}, at every try",
-        StopKind.ASKED_TO_WAIT: "{said}; it asks for {wait}",
-        StopKind.KEPT_FAILING: "{said}, {times} times",
+        StopKind.REFUSED: "{answers}",
+        StopKind.UNAVAILABLE: "{answers}",
+        StopKind.NOTHING_PASSES: "nothing passes, everything is refused: {answers}",
+        StopKind.NO_ANSWER: "{answers}, at every try",
+        StopKind.ASKED_TO_WAIT: "{answers}; it asks for {wait}",
+        StopKind.KEPT_FAILING: "{answers}, {times} times",
     }
 )
 _RENAMED = "status {before!r} seems to be called {after!r} now on {leads:lead}"

@@ -119,31 +119,31 @@ class WantedAdjustment:
 
 
 def wanted_adjustment(
-    route: Route, lead: LeadFacts, told: SentConversion, *, renamed: Mapping[str, str], now: datetime
+    route: Route, lead: LeadFacts, sent: SentConversion, *, renamed: Mapping[str, str], now: datetime
 ) -> WantedAdjustment | None:
     """The correction that what became of a lead asks for; None where the platform's word stands.
 
     Args:
         route: the conversion at its destination, as the settings have it now.
         lead: what is known of the lead.
-        told: what the platform was told.
+        sent: what the platform was told.
         renamed: what renamed statuses are called now, by their old names.
         now: the present instant.
     """
-    deleted = left_stage(route, lead, told.at, told.key, renamed)
+    deleted = left_stage(route, lead, sent.at, sent.key, renamed)
     if deleted is not None:
-        return None if told.is_taken_back or not deleted.is_still_there else _undoing(route, told, deleted.at, now)
-    if told.is_retracted:
+        return None if sent.is_taken_back or not deleted.is_still_there else _undoing(route, sent, deleted.at, now)
+    if sent.is_retracted:
         # What was taken back whole is told anew, as a conversion of its own.
         return None
-    return _restating(route, lead, told, now)
+    return _restating(route, lead, sent, now)
 
 
-def _undoing(route: Route, told: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
+def _undoing(route: Route, sent: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
     if route.undo is None:
         return None
-    transport = route.undo.via or told.transport
-    can, until = _correction(route, told, transport), at + route.undo.after
+    transport = route.undo.via or sent.transport
+    can, until = _correction(route, sent, transport), at + route.undo.after
     restates = can is not None and AdjustmentKind.RETRACTION not in can.kinds
     return WantedAdjustment(
         kind=AdjustmentKind.RESTATEMENT if restates else AdjustmentKind.RETRACTION,
@@ -152,49 +152,49 @@ def _undoing(route: Route, told: SentConversion, at: datetime, now: datetime) ->
         transport=transport,
         at=at,
         until=until if until > now else None,
-        closes_at=None if can is None else told.at + can.within,
-        ruled_out_by=Reason.NOT_UNDOABLE if can is None else _too_late(can, told, now),
+        closes_at=None if can is None else sent.at + can.within,
+        ruled_out_by=Reason.NOT_UNDOABLE if can is None else _too_late(can, sent, now),
     )
 
 
-def _restating(route: Route, lead: LeadFacts, told: SentConversion, now: datetime) -> WantedAdjustment | None:
-    can = _correction(route, told, told.transport)
-    value = _worth_now(route, lead, told)
-    if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == told.worth:
+def _restating(route: Route, lead: LeadFacts, sent: SentConversion, now: datetime) -> WantedAdjustment | None:
+    can = _correction(route, sent, sent.transport)
+    value = _worth_now(route, lead, sent)
+    if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == sent.worth:
         return None
     return WantedAdjustment(
         kind=AdjustmentKind.RESTATEMENT,
-        cause=AdjustmentCause.WON_AGAIN if told.is_taken_back else AdjustmentCause.VALUE_CHANGED,
+        cause=AdjustmentCause.WON_AGAIN if sent.is_taken_back else AdjustmentCause.VALUE_CHANGED,
         value=value,
-        transport=told.transport,
+        transport=sent.transport,
         at=now,
-        closes_at=told.at + can.within,
-        ruled_out_by=_too_late(can, told, now),
+        closes_at=sent.at + can.within,
+        ruled_out_by=_too_late(can, sent, now),
     )
 
 
-def _too_late(can: Correction, told: SentConversion, now: datetime) -> Reason | None:
-    return Reason.TOO_LATE_TO_CORRECT if now > told.at + can.within else None
+def _too_late(can: Correction, sent: SentConversion, now: datetime) -> Reason | None:
+    return Reason.TOO_LATE_TO_CORRECT if now > sent.at + can.within else None
 
 
-def _correction(route: Route, told: SentConversion, transport: str) -> Correction | None:
+def _correction(route: Route, sent: SentConversion, transport: str) -> Correction | None:
     """What a transport can correct of a conversion; None where it cannot."""
     can = route.limits.corrects.get(transport)
-    return None if can is None or told.click in can.except_by else can
+    return None if can is None or sent.click in can.except_by else can
 
 
-def _worth_now(route: Route, lead: LeadFacts, told: SentConversion) -> Decimal | None:
+def _worth_now(route: Route, lead: LeadFacts, sent: SentConversion) -> Decimal | None:
     """What the conversion is worth by now, where that is to be told; an amount nobody can read changes nothing."""
     field = route.field_value
     if field is None:
-        return route.fixed_value if told.is_taken_back else None
+        return route.fixed_value if sent.is_taken_back else None
     amount = lead.amounts.get(field.path)
     if not isinstance(amount, Decimal):
-        return field.otherwise if told.is_taken_back and amount is None else None
-    if told.is_taken_back:
+        return field.otherwise if sent.is_taken_back and amount is None else None
+    if sent.is_taken_back:
         return amount
     above = field.restate_above
-    if above is None or (told.worth and abs(amount - told.worth) <= told.worth * above):
+    if above is None or (sent.worth and abs(amount - sent.worth) <= sent.worth * above):
         return None
     return amount
 
@@ -220,7 +220,7 @@ def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> Reason | None
 
 
 def event_anew(
-    route: Route, lead: LeadFacts, told: SentConversion, *, target: Target, value: Decimal
+    route: Route, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
 ) -> Event | Reason:
     """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
 
@@ -236,14 +236,14 @@ def event_anew(
     consent = consent_to_send(route, lead)
     if isinstance(consent, Withheld):
         return consent.reason
-    click = click_for(route, lead, told.at)
+    click = click_for(route, lead, sent.at)
     identifiers = identifiers_for(route, lead, click)
     if click is None and not identifiers:
         return Reason.NO_IDENTIFIER
     return Event(
-        key=told.key,
+        key=sent.key,
         target=target,
-        at=told.at,
+        at=sent.at,
         click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
         identifiers=identifiers,
         value=Money(value, route.currency),

@@ -150,8 +150,8 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
     known = lead.identifiers.get(route.destination, ())
     if click is None:
         return known if route.contact_only else ()
-    beside = route.attach_contact and click.kind in route.limits.contact_beside
-    return known if beside else ()
+    goes_along = route.attach_contact and click.kind in route.limits.contact_beside
+    return known if goes_along else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class Stop:
     """Why nothing more is read from the source, or sent within a scope, in this run."""
 
     kind: StopKind
-    said: tuple[str, ...]
+    answers: tuple[str, ...]
     """What was answered, or came instead of an answer, in the words it came in."""
     wait: timedelta | None = None
     """The delay that was asked for."""

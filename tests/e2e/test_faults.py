@@ -489,8 +489,8 @@ def test_a_source_that_refuses_the_token(company, token):
     summary = company.night()
 
     assert 3 == summary.exit_code
-    assert "client admin's API key" in summary.source_stopped.said[0]
-    assert token not in summary.source_stopped.said[0]
+    assert "client admin's API key" in summary.source_stopped.answers[0]
+    assert token not in summary.source_stopped.answers[0]
     assert 1 == len(company.times("oplead"))
 
 

@@ -181,7 +181,11 @@ def test_a_source_that_fails_still_lets_due_deliveries_go_out(account, error):
     account.source.fails = {1: error}
     summary = account.night()
 
-    assert (3, (str(error),), {"L-1": "submitted"}) == (summary.exit_code, summary.source_stopped.said, account.states)
+    assert (3, (str(error),), {"L-1": "submitted"}) == (
+        summary.exit_code,
+        summary.source_stopped.answers,
+        account.states,
+    )
 
 
 def test_a_stopped_destination_wins_over_what_only_needs_a_look(account):
