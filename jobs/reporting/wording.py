@@ -241,9 +241,7 @@ REASONS: Mapping[Reason, Words] = MappingProxyType(
         Reason.PARTLY_REFUSED: Words(
             "some of it refused", "The platform refused part of the request and does not say which.", _LOOK_IT_UP
         ),
-        Reason.MISCOUNTED: Words(
-            "miscounted", "The platform counted fewer than it was sent, and does not say which.", _LOOK_IT_UP
-        ),
+        Reason.MISCOUNTED: Words("miscounted", "The platform counted another number than it was sent.", _LOOK_IT_UP),
     }
 )
 

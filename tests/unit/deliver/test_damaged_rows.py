@@ -114,7 +114,7 @@ def test_a_frozen_correction_that_is_damaged_is_given_up_alone(account):
     account.sink.adjust_script.clear()
     account.night()
 
-    found = [(row.state, row.code) for row in account.rows(Adjustment)]
+    found = [(row.state, row.reason) for row in account.rows(Adjustment)]
     assert [("unconfirmed", "damaged"), "accepted"] == [found[0], found[1][0]]
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Answered, Forgotten, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
+from jobs.deliver.resolve import Unresolved
 from jobs.ledger.schema import Attempt, Request
+from jobs.rules.reasons import Reason
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, TARGET, changed, lead, route, rulebook, stops
 from tests.fakes import DONE, NIGHT, FakeSink
@@ -152,11 +154,11 @@ def test_refused_rows_nobody_can_tell_apart_are_all_unconfirmed(account):
     """With the platform's words; a human is told where to look."""
     submitted(account, 3)
     done = saying(account, PartlyRefused(1, 3, ("BAD_CLICK", "TOO_OLD")))
-    words = "1 of 3 refused: BAD_CLICK, TOO_OLD"
+    detail = "1 of 3: BAD_CLICK, TOO_OLD"
 
     assert {"unconfirmed"} == set(account.states.values())
-    assert {words} == {row.code for row in account.rows()}
-    assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
+    assert {(Reason.PARTLY_REFUSED, detail)} == {(row.reason, row.detail) for row in account.rows()}
+    assert [Unresolved(GOOGLE, "request-1", Reason.PARTLY_REFUSED, detail)] == done.unconfirmed
     assert ["unresolved"] == account.requests
 
 
@@ -165,10 +167,9 @@ def test_another_number_of_rows_leaves_all_unconfirmed(account, counted):
     """A success for others than were sent is none for these; a human is told the numbers."""
     submitted(account, 3)
     done = saying(account, Miscounted(counted, 3))
-    words = f"the platform counted {counted} of 3"
 
     assert {"unconfirmed"} == set(account.states.values())
-    assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
+    assert [Unresolved(GOOGLE, "request-1", Reason.MISCOUNTED, f"{counted} of 3")] == done.unconfirmed
     assert ["unresolved"] == account.requests
 
 

@@ -93,7 +93,7 @@ def test_outcomes_that_cannot_be_told_apart_end_with_1(account):
     summary = account.night()
 
     assert 1 == summary.exit_code
-    assert "1 of 2 refused: BAD" in attention(summary)[0]
+    assert "some of it refused (1 of 2: BAD)" in attention(summary)[0]
 
 
 def test_a_rejection_alarms_in_the_night_it_happens_and_not_for_ever(account):
