@@ -97,25 +97,37 @@ BLAMING = frozenset({OutcomeClass.FIX_DATA, OutcomeClass.DROP})
 
 
 @dataclass(slots=True)
-class Delivered:
-    """What sending changed."""
+class Progress:
+    """What sending, or asking for outcomes, changed."""
 
-    requests: int = 0
-    sent: int = 0
-    """Deliveries that reached a platform: taken in, or answered for good."""
     moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """Conversion, destination, state, and why."""
     stopped: dict[Scope, Stop] = field(default_factory=dict)
     """What a human must mend, and why."""
-    silent: list[Scope] = field(default_factory=list)
-    """Those of them that only did not answer."""
-    warnings: Counter[str] = field(default_factory=Counter)
     unexpected: int = 0
     """Rejections nobody expected: they need a look."""
 
     def count(self, row: OutboxRow, cause: Cause) -> None:
         """Count where a delivery went, and why."""
         self.moved[row.conversion, row.destination, row.state, cause] += 1
+
+    def count_settled(self, row: OutboxRow, outcome: Outcome) -> None:
+        """Count where an answer left a delivery."""
+        self.count(row, PlatformCode(outcome.code))
+        is_expected = outcome.kind is OutcomeClass.DROP_EXPECTED
+        self.unexpected += row.state == DeliveryState.REJECTED and not is_expected
+
+
+@dataclass(slots=True)
+class Delivered(Progress):
+    """What sending changed."""
+
+    requests: int = 0
+    sent: int = 0
+    """Deliveries that reached a platform: taken in, or answered for good."""
+    silent: list[Scope] = field(default_factory=list)
+    """What stopped and only did not answer."""
+    warnings: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +306,8 @@ class ReceiptRecorder:
 
     def _settle(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
-        self.done.count(row, PlatformCode(outcome.code))
+        self.done.count_settled(row, outcome)
         self.done.sent += state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
-        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
     def _back(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
         """Where a delivery returns to when nothing of its request was processed."""

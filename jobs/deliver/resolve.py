@@ -1,6 +1,5 @@
 """Asks for outcomes that come later; recovers what a dead run left in flight, without asking anybody."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -16,13 +15,12 @@ from connectors.records import (
     Forgotten,
     Miscounted,
     Outcome,
-    OutcomeClass,
     PartlyRefused,
     Resolution,
     StillPending,
 )
 from jobs.cancellation import go_on
-from jobs.deliver.receipt import STOPPING, Rows, in_time, refusal_of, settle
+from jobs.deliver.receipt import STOPPING, Progress, Rows, in_time, refusal_of, settle
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
@@ -46,15 +44,11 @@ class Unresolved:
 
 
 @dataclass(slots=True)
-class Resolved:
+class Resolved(Progress):
     """What asking changed."""
 
     asked: int = 0
     pending: int = 0
-    moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
-    """Conversion, destination, state, and why."""
-    stopped: dict[Scope, Stop] = field(default_factory=dict)
-    unexpected: int = 0
     unconfirmed: list[Unresolved] = field(default_factory=list)
     """What a human should look up with the platform."""
 
@@ -144,9 +138,8 @@ class _Settling:
 
     def _answered(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         outcome = in_time(self.session, row, outcome, now=self.now)
-        state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
-        self._count(row, PlatformCode(outcome.code))
-        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+        settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
+        self.done.count_settled(row, outcome)
         if outcome.kind in STOPPING:
             action = row.action if outcome.of_target else None
             self.done.stopped[Scope(DestinationId(row.destination), action=action or "")] = refusal_of(outcome)
@@ -161,10 +154,7 @@ class _Settling:
     def _give_up(self, row: OutboxRow, cause: Cause, detail: str | None) -> None:
         row.in_doubt_since = row.in_doubt_request = None
         outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, cause, detail=detail, now=self.now)
-        self._count(row, cause)
-
-    def _count(self, row: OutboxRow, cause: Cause) -> None:
-        self.done.moved[row.conversion, row.destination, row.state, cause] += 1
+        self.done.count(row, cause)
 
 
 def recover(ledger: Ledger, clock: Clock) -> int:
