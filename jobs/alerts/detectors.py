@@ -82,11 +82,11 @@ def stopped_tonight(tonight: Iterable[QualifiedConversion], before: Iterable[Qua
             values = {"stopped": here.stopped[stop[0]], "count": here.count, "destination": place}
             found.setdefault(stop, []).append(Message(MessageId.STOPPED_THERE, values))
     for (reason, message), there in found.items():
-        yield _anomaly(AnomalyKind.STOPPED, reason, message=message, reason=reason, there=tuple(there))
+        yield _anomaly(AnomalyKind.STOPPED, message, {"reason": reason}, there=tuple(there))
 
 
-def _anomaly(kind: AnomalyKind, /, *about: str, message: MessageId, **values: object) -> Anomaly:
-    return Anomaly(AnomalyCause(kind, about), Message(message, values))
+def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **values: object) -> Anomaly:
+    return Anomaly(AnomalyCause(kind, tuple(about.values())), Message(message, {**about, **values}))
 
 
 def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, MessageId] | None:
@@ -121,15 +121,8 @@ def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple
     """
     for (conversion, destination), count in sorted(counts.items()):
         if count >= FEWEST and (conversion, destination) not in let_in:
-            yield _anomaly(
-                AnomalyKind.WHERE,
-                conversion,
-                destination,
-                message=MessageId.WHERE_EXCLUDES_ALL,
-                count=count,
-                conversion=conversion,
-                destination=destination,
-            )
+            about = {"conversion": conversion, "destination": destination}
+            yield _anomaly(AnomalyKind.WHERE, MessageId.WHERE_EXCLUDES_ALL, about, count=count)
 
 
 # ── the fields ───────────────────────────────────────────────────────────────────────────────────
@@ -177,7 +170,7 @@ def empty_fields(
 
 
 def _field(path: str, message: MessageId, count: int = 0) -> Anomaly:
-    return _anomaly(AnomalyKind.FIELD, path, message=message, path=path, count=count)
+    return _anomaly(AnomalyKind.FIELD, message, {"path": path}, count=count)
 
 
 def _is_listed(value: str | None) -> bool:
@@ -196,7 +189,7 @@ def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anom
     if expected >= FEWEST_EXPECTED and COLLAPSED * recent.with_click < expected:
         now, then = (round(100 * share.with_click / share.leads) for share in (recent, before))
         yield _anomaly(
-            AnomalyKind.CLICK_SHARE, message=MessageId.CLICK_SHARE_COLLAPSED, now=now, then=then, days=RECENT.days
+            AnomalyKind.CLICK_SHARE, MessageId.CLICK_SHARE_COLLAPSED, {}, now=now, then=then, days=RECENT.days
         )
 
 
@@ -216,7 +209,7 @@ def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
     chance = (earlier.count(False) + 1) / (len(earlier) + 2)
     if chance**without < BY_CHANCE:
         share = round(100 * earlier.count(True) / len(earlier))
-        yield _anomaly(AnomalyKind.CLICK_SHARE, message=MessageId.CLICK_IDS_STOPPED, count=without, share=share)
+        yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.CLICK_IDS_STOPPED, {}, count=without, share=share)
 
 
 def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
@@ -229,27 +222,15 @@ def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
     for kind, value in ids:
         by_kind.setdefault(kind, []).append(value)
     for kind, values in sorted(by_kind.items()):
+        about = {"kind": kind}
         if cut := _cut(values):
             damaged, count, length = cut
-            yield _anomaly(
-                AnomalyKind.CLICK_IDS_CUT,
-                kind,
-                message=MessageId.CLICK_IDS_CUT,
-                damaged=damaged,
-                count=count,
-                length=length,
-                kind=kind,
-            )
+            message = MessageId.CLICK_IDS_CUT
+            yield _anomaly(AnomalyKind.CLICK_IDS_CUT, message, about, damaged=damaged, count=count, length=length)
         if lowered := _lowered(values) if kind in _WITH_CAPITALS else None:
             damaged, count = lowered
-            yield _anomaly(
-                AnomalyKind.CLICK_IDS_LOWERED,
-                kind,
-                message=MessageId.CLICK_IDS_LOWERED,
-                damaged=damaged,
-                count=count,
-                kind=kind,
-            )
+            message = MessageId.CLICK_IDS_LOWERED
+            yield _anomaly(AnomalyKind.CLICK_IDS_LOWERED, message, about, damaged=damaged, count=count)
 
 
 def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:

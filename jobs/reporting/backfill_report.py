@@ -9,8 +9,8 @@ from connectors.text import counted, number
 from jobs.backfill import AgeGroup, AlreadySentResult, Picked
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
-from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_states
 from jobs.reporting.run_report import answers_line, sent_line
+from jobs.reporting.status_report import counted_reasons_table, print_pointer, print_states
 from jobs.reporting.wording import sentence, stop_lines, words_for
 from jobs.requeue import Chosen
 from jobs.rules.delivery_state import DeliveryState

@@ -17,7 +17,7 @@ from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict
 from connectors.text import counted, number
 from jobs.forecast import AnswersSeen, Forecast, ForecastLabel
 from jobs.reporting.console import AccountHeading, keep_whole, table
-from jobs.reporting.delivery_table import print_states
+from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.settings import Settings

@@ -13,7 +13,7 @@ from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
-from jobs.reporting.delivery_table import print_pointer, print_states
+from jobs.reporting.status_report import print_pointer, print_states
 from jobs.reporting.wording import sentence, stop_lines, stop_sentence, words_for
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason

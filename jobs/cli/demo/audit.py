@@ -16,8 +16,8 @@ from jobs.cli.inspect import explain
 from jobs.cli.session import StateView, looking
 from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
-from jobs.reporting.delivery_table import print_states
 from jobs.reporting.lead_report import print_explanation
+from jobs.reporting.status_report import print_states
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import Settings

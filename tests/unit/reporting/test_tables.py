@@ -23,7 +23,6 @@ from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_report import print_labels
 from jobs.reporting.console import AccountHeading, day_and_time, duration, money
-from jobs.reporting.delivery_table import print_states
 from jobs.reporting.lead_report import ConversionReport, Explanation, print_explanation
 from jobs.reporting.run_report import (
     Ended,
@@ -35,7 +34,7 @@ from jobs.reporting.run_report import (
     print_night,
     report_lines,
 )
-from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
+from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_states, print_status, print_which
 from jobs.reporting.wording import REASONS
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind
