@@ -28,8 +28,9 @@ from jobs.ledger.runs import Ledger, finish
 from jobs.nightly import Deps, NightStep, begin
 from jobs.plan.planner import erase_idle, plan
 from jobs.reporting import console
-from jobs.reporting.backfill_report import Preview, print_needs, print_preview, print_sent, read_lines, sending_json
+from jobs.reporting.backfill_report import Preview, print_preview, print_sent, read_lines, sending_json
 from jobs.reporting.console import facts, results
+from jobs.reporting.run_report import needs, print_needs
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -162,7 +163,7 @@ class _Backfill:
             self._print_json(Preview(), sending_json(summary, (), code), sent=False)
             return code
         console = results()
-        print_needs(console, summary)
+        print_needs(console, needs(summary))
         if not summary.source_stopped:
             console.print("Time or requests are used up before all leads were read.")
         console.print("Nothing was sent. Type the same again: reading goes on where it stopped.")

@@ -9,9 +9,9 @@ from connectors.text import counted, number
 from jobs.backfill import AgeGroup, AlreadySentResult, Picked
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
-from jobs.reporting.run_report import answers_line, sent_line
+from jobs.reporting.run_report import answers_line, needs, print_needs, sent_line
 from jobs.reporting.status_report import counted_reasons_table, print_pointer, print_states
-from jobs.reporting.wording import sentence, stop_lines, words_for
+from jobs.reporting.wording import words_for
 from jobs.requeue import Chosen
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
@@ -153,17 +153,7 @@ def print_sent(console: Console, account: AccountHeading, summary: RunSummary, t
         console.print()
         print_states(console, account, tallies)
         print_pointer(console, tallies)
-    print_needs(console, summary)
-
-
-def print_needs(console: Console, summary: RunSummary) -> None:
-    """Print what a human is needed for."""
-    lines = stop_lines(summary.source_stopped, summary.stopped)
-    lines += map(sentence, summary.attention)
-    if lines:
-        console.print()
-        console.print("[bold yellow]A human is needed[/bold yellow]")
-        console.print(facts([("•", line) for line in lines]))
+    print_needs(console, needs(summary))
 
 
 def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:

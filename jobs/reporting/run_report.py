@@ -115,7 +115,10 @@ def print_night(console: Console, account: AccountHeading, night: Night) -> None
             print_pointer(console, night.tallies)
     else:
         console.print(_nothing(night))
-    _print_needs(console, night)
+    if summary.review.standing:
+        console.print()
+        console.print(facts([("told before", sentence(each)) for each in summary.review.standing]))
+    print_needs(console, _needs(night))
     if night.notices:
         console.print()
         console.print("[bold]Notices[/bold]")
@@ -266,28 +269,34 @@ def _unreadable(summary: RunSummary) -> list[str]:
     return text + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
 
-def _print_needs(console: Console, night: Night) -> None:
-    summary = night.summary
-    lines = stop_lines(summary.source_stopped, summary.stopped)
-    if night.mode is Mode.RUN:
-        lines += map(sentence, summary.attention)
-    else:
-        review = summary.review
-        messages = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
-        lines += [*map(sentence, messages), *_unreadable(summary)]
-    if summary.review.standing:
+def needs(summary: RunSummary) -> list[str]:
+    """What a human is needed for, a sentence each: what stopped comes first."""
+    return [*stop_lines(summary.source_stopped, summary.stopped), *map(sentence, summary.attention)]
+
+
+def print_needs(console: Console, lines: Sequence[str]) -> None:
+    """Print what a human is needed for."""
+    if lines:
         console.print()
-        console.print(facts([("told before", sentence(each)) for each in summary.review.standing]))
-    if not lines:
-        return
-    lines += [
-        f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
-        for label, leads, with_click in summary.review.labels
-        if with_click
-    ]
-    console.print()
-    console.print("[bold yellow]A human is needed[/bold yellow]")
-    console.print(facts([("•", line) for line in lines]))
+        console.print("[bold yellow]A human is needed[/bold yellow]")
+        console.print(facts([("•", line) for line in lines]))
+
+
+def _needs(night: Night) -> list[str]:
+    """The same of a night, with the statuses that nobody names; a tried one tells nothing that is not its own."""
+    summary, review = night.summary, night.summary.review
+    lines = needs(summary)
+    if night.mode is not Mode.RUN:
+        messages = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
+        stopped = stop_lines(summary.source_stopped, summary.stopped)
+        lines = [*stopped, *map(sentence, messages), *_unreadable(summary)]
+    if lines:
+        lines += [
+            f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
+            for label, leads, with_click in review.labels
+            if with_click
+        ]
+    return lines
 
 
 _COUNTS = ("Read", "Changed", "Sent", "Accepted", "Rejected", "Expired")
@@ -334,6 +343,4 @@ def _counts(night: Night | None) -> list[str]:
 def _look_at(one: Ended) -> str:
     if one.night is None:
         return one.why.partition("\n")[0]
-    summary = one.night.summary
-    stops = stop_lines(summary.source_stopped, summary.stopped)
-    return next(iter([*stops, *map(sentence, summary.attention)]), "")
+    return next(iter(needs(one.night.summary)), "")

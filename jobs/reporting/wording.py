@@ -13,6 +13,8 @@ from jobs.ledger.schema import IncidentRow
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Message, MessageId, Reason, Scope, Stop, StopKind
 
+NOTHING = "Nothing to do."
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -22,11 +24,10 @@ class Words:
     """A few words, for a table."""
     means: str
     """A sentence."""
-    todo: str
-    """What to do, or that there is nothing to do."""
+    todo: str = NOTHING
+    """What to do; empty where that depends on the reason."""
 
 
-NOTHING = "Nothing to do."
 ZERO_MAY_BE_FINAL = "Google's help calls a value of 0 final: see in Google Ads whether this one rose again."
 """Of a value that was taken away and is given back: https://support.google.com/google-ads/answer/7686447."""
 
@@ -48,7 +49,6 @@ REASONS: Mapping[Reason, Words] = MappingProxyType(
         Reason.ANOTHER_WAY: Words(
             "goes another way",
             "A lead from one of Meta's own forms goes through `meta.funnel`, any other goes as a conversion.",
-            "Nothing to do.",
         ),
         Reason.ANOTHER_PLATFORM: Words(
             "another platform's ad",
@@ -90,21 +90,18 @@ REASONS: Mapping[Reason, Words] = MappingProxyType(
         Reason.TOO_LATE_TO_CORRECT: Words(
             "too late to correct",
             "It happened so long ago that the platform no longer accepts corrections.",
-            "Nothing to do.",
         ),
         Reason.MAY_COME_BACK: Words(
             "may come back",
             "The lead is lost, and may be won again: after `undo_after` the conversion is undone, or cancelled if it "
             "was not sent yet.",
-            NOTHING,
         ),
         Reason.STANDS_AGAIN: Words(
             "stands again",
             "No correction is needed any more: all is as it was reported, or the settings no longer ask for one.",
-            NOTHING,
         ),
         # ── it waits ─────────────────────────────────────────────────────────────────────────────
-        Reason.DUE: Words("goes out next", "It is ready and goes out with the next run.", NOTHING),
+        Reason.DUE: Words("goes out next", "It is ready and goes out with the next run."),
         Reason.EXCESS_VOLUME: Words(
             "held: far more than usual",
             "Far more conversions are due for this destination than a night usually sends, so nothing new goes there.",
@@ -128,7 +125,7 @@ REASONS: Mapping[Reason, Words] = MappingProxyType(
         Reason.NOT_SENT: Words(
             "to be tried again", "The last attempt did not get through.", "Nothing to do; the next run tries again."
         ),
-        Reason.RETRY: Words("to be sent again", "`oplead-sync retry` put it back in the queue.", NOTHING),
+        Reason.RETRY: Words("to be sent again", "`oplead-sync retry` put it back in the queue."),
         # ── it is held back and may mend ─────────────────────────────────────────────────────────
         Reason.CONSENT_MISSING: Words(
             "consent not asked",
@@ -198,10 +195,10 @@ REASONS: Mapping[Reason, Words] = MappingProxyType(
             "If that was a slip, put the conversion back and it goes out; otherwise nothing.",
         ),
         # ── it is with the platform ──────────────────────────────────────────────────────────────
-        Reason.SENDING: Words("request begun", "The request that carries it was about to be made.", NOTHING),
-        Reason.RECEIVED: Words("received", "The platform took the request in.", NOTHING),
-        Reason.ANSWER_LOST: Words("answer lost", "The request was made and no answer came.", NOTHING),
-        Reason.RUN_DIED: Words("run died", "The run died before it had an answer.", NOTHING),
+        Reason.SENDING: Words("request begun", "The request that carries it was about to be made."),
+        Reason.RECEIVED: Words("received", "The platform took the request in."),
+        Reason.ANSWER_LOST: Words("answer lost", "The request was made and no answer came."),
+        Reason.RUN_DIED: Words("run died", "The run died before it had an answer."),
         # ── it was sent more than once ───────────────────────────────────────────────────────────
         Reason.MAY_COUNT_TWICE: Words(
             "may count twice",
@@ -247,8 +244,8 @@ REASONS: Mapping[Reason, Words] = MappingProxyType(
 
 STATES: Mapping[DeliveryState, Words] = MappingProxyType(
     {
-        DeliveryState.SKIPPED: Words("not counted", "It is on record and does not count.", NOTHING),
-        DeliveryState.PENDING: Words("waiting", "It will be sent.", NOTHING),
+        DeliveryState.SKIPPED: Words("not counted", "It is on record and does not count."),
+        DeliveryState.PENDING: Words("waiting", "It will be sent."),
         DeliveryState.WITHHELD: Words(
             "held back", "It is not sent as things stand, and goes out by itself once the cause is fixed.", ""
         ),
@@ -267,7 +264,7 @@ STATES: Mapping[DeliveryState, Words] = MappingProxyType(
             "It was sent and the answer was lost, so nobody knows yet whether it arrived.",
             "Nothing to do: the next night sends the same bytes again; with `in_doubt: ask` you decide.",
         ),
-        DeliveryState.ACCEPTED: Words("accepted", "The platform has taken it.", NOTHING),
+        DeliveryState.ACCEPTED: Words("accepted", "The platform has taken it."),
         DeliveryState.REJECTED: Words("rejected", "The platform has refused it.", ""),
         DeliveryState.EXPIRED: Words("expired", "Its time ran out before it could be sent.", ""),
         DeliveryState.CANCELLED: Words("cancelled", "It was cancelled before it was sent.", ""),
@@ -431,7 +428,7 @@ def words_for(state: DeliveryState, reason: Cause, detail: str | None = None) ->
     if state is DeliveryState.PENDING:
         if reason in _CLOSED:
             return _CLOSED[reason]
-        return Words("to be tried again", f"The last attempt did not get through ({reason}).", NOTHING)
+        return Words("to be tried again", f"The last attempt did not get through ({reason}).")
     return _by_platform(state, reason)
 
 
