@@ -1,14 +1,17 @@
 """Every reason the jobs can give has words, and no words are left without a reason."""
 
 import ast
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import jobs
-from jobs.reporting.wording import REASONS, STATES, words_for
+from jobs.ledger.incidents import IncidentKind
+from jobs.reporting import wording
+from jobs.reporting.wording import REASONS, STATES, sentence, stop_lines, words_for
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
 
 ROOT = Path(jobs.__file__).parent
 
@@ -18,17 +21,18 @@ def test_every_reason_has_words():
     assert set(Reason) == set(REASONS)
 
 
-def test_every_reason_is_given_somewhere():
-    """The enum holds nothing dead."""
+@pytest.mark.parametrize("values", [Reason, MessageId, StopKind, AnomalyKind])
+def test_every_value_is_given_somewhere(values):
+    """No enum holds anything dead."""
     sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "wording.py")]
     given = {
         node.attr
         for source in sources
         for node in ast.walk(ast.parse(source.read_text()))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Reason"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == values.__name__
     }
 
-    assert set(Reason.__members__) == given
+    assert set(values.__members__) == given
 
 
 @pytest.mark.parametrize("state", list(DeliveryState))
@@ -140,3 +144,52 @@ def test_a_failed_attempt_says_that_it_is_tried_again():
 
     assert "to be tried again" == words.short
     assert "RESOURCE_EXHAUSTED" in words.means
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("values", "table"),
+    [(MessageId, wording._MESSAGES), (StopKind, wording._STOPS), (IncidentKind, wording._INCIDENTS)],
+)
+def test_every_message_stop_and_incident_has_words(values, table):
+    """The tables are complete."""
+    assert set(values) == set(table)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (Message(MessageId.UNREADABLE, {"count": 1}), "1 lead could not be read: `status` lists it"),
+        (Message(MessageId.UNREADABLE, {"count": 1269}), "1,269 leads could not be read: `status` lists them"),
+        (Message(MessageId.REJECTED, {"count": 2, "leads": ()}), "2 rejected: `explain` says why"),
+        (
+            Message(MessageId.REJECTED, {"count": 9, "leads": tuple("ABCDEFG")}),
+            "9 rejected (lead A, B, C, D, E, …): `explain` says why",
+        ),
+        (
+            Message(
+                MessageId.UNRESOLVED_REQUEST,
+                {"destination": "google_ads", "ticket": "r1", "cause": Reason.NO_OUTCOME, "detail": "45 days"},
+            ),
+            "request r1 at google_ads, no outcome (45 days)",
+        ),
+    ],
+)
+def test_a_message_is_worded_with_its_values(message, expected):
+    """Numbers agree with their nouns, long lists are cut, and what there is none of is left out."""
+    assert expected == sentence(message)
+
+
+def test_a_stop_of_one_action_is_told_by_its_name():
+    """After one of the source, which is no destination."""
+    refused = Stop(StopKind.REFUSED, ("NO_ACCESS: not yours",))
+    waits = Stop(StopKind.ASKED_TO_WAIT, ("QUOTA",), timedelta(hours=1))
+    stopped = {Scope("google_ads", corrections=True, action="5"): refused, Scope("meta", former=("7", "x")): waits}
+
+    assert [
+        "reading stopped: NO_ACCESS: not yours",
+        "google_ads corrections/5 stopped: NO_ACCESS: not yours",
+        "meta (before: 7 by x) stopped: QUOTA; it asks for 1:00:00",
+    ] == stop_lines(refused, stopped)
