@@ -252,10 +252,16 @@ def places_of(sent: OutboxRow) -> tuple[type[Attempt] | type[AdjustmentAttempt],
 
 
 def why(delivery: OutboxRow) -> Cause:
-    """Why a delivery stands where it does; `outbox_queries.WHY` for one that is in hand."""
-    if delivery.state == DeliveryState.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
+    """Why a delivery stands where it does."""
+    may_count_twice = isinstance(delivery, Delivery) and delivery.may_count_twice
+    return why_of(delivery.state, delivery.reason, delivery.code, may_count_twice=may_count_twice)
+
+
+def why_of(state: str, reason: str | None, code: str | None, *, may_count_twice: bool) -> Cause:
+    """The same, by the columns that say it."""
+    if may_count_twice and state == DeliveryState.ACCEPTED:
         return Reason.MAY_COUNT_TWICE
-    return cause_of(delivery.reason, delivery.code if delivery.state in WITH_CODE else None)
+    return cause_of(reason, code if state in WITH_CODE else None)
 
 
 def cause_of(reason: str | None, code: str | None) -> Cause:

@@ -11,7 +11,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import AdjustmentKind, DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import status_labels
-from jobs.ledger.outbox import WITH_CODE, cause_of, move, record_move, time_has_come
+from jobs.ledger.outbox import move, record_move, time_has_come, why_of
 from jobs.ledger.requests import went_out
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
@@ -30,14 +30,8 @@ from jobs.rules.reasons import Cause, Reason
 
 _AT_ONCE = 1_000
 """Rows in memory at a time, where all are gone through."""
-WHY = (
-    case(
-        (and_(col(Delivery.state) == DeliveryState.ACCEPTED, col(Delivery.may_count_twice)), Reason.MAY_COUNT_TWICE),
-        else_=Delivery.reason,
-    ),
-    case((and_(col(Delivery.state).in_(WITH_CODE), col(Delivery.reason).is_(None)), Delivery.code)),
-)
-"""Why a delivery stands where it does: our reason, and the platform's code where we have none."""
+WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
+"""What `outbox.why_of` takes; in SQL it would be worked out for every delivery, not for every kind of them."""
 
 
 def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
@@ -147,8 +141,8 @@ def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cau
         sqlalchemy.select(*place, *WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, *WHY)
     )
     counts: Counter[tuple[str, str, str, Cause]] = Counter()
-    for conversion, destination, state, reason, code, count in rows:
-        counts[conversion, destination, state, cause_of(reason, code)] += count
+    for conversion, destination, state, reason, code, twice, count in rows:
+        counts[conversion, destination, state, why_of(state, reason, code, may_count_twice=twice)] += count
     return counts
 
 

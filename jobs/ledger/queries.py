@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox_queries
-from jobs.ledger.outbox import Sent, cause_of, places_of, why
+from jobs.ledger.outbox import Sent, places_of, why, why_of
 from jobs.ledger.outbox_queries import WHY
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import (
@@ -163,17 +163,22 @@ def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[b
         .where(*mine, col(Delivery.state) != DeliveryState.PENDING)
         .group_by(*place, *WHY, col(Delivery.held_for))
     )
+    counts: Counter[tuple[str, str, str, Cause, str | None]] = Counter()
+    worth: Counter[tuple[str, str, str, Cause, str | None]] = Counter()
+    for conversion, destination, state, reason, code, twice, held_for, count, sum_of_cents in rows:
+        key = (conversion, destination, state, why_of(state, reason, code, may_count_twice=twice), held_for)
+        counts[key] += count
+        worth[key] += sum_of_cents or 0
     return [
         StateCount(
-            conversion,
-            destination,
-            DeliveryState(state),
-            cause_of(reason, code),
+            *key[:2],
+            DeliveryState(key[2]),
+            key[3],
             count,
-            (sum_of_cents or 0) * _CENTS,
-            held_for=None if held_for is None else Reason(held_for),
+            worth[key] * _CENTS,
+            held_for=None if key[4] is None else Reason(key[4]),
         )
-        for conversion, destination, state, reason, code, held_for, count, sum_of_cents in rows
+        for key, count in counts.items()
     ]
 
 
