@@ -245,9 +245,9 @@ def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[Co
     stands = verdict.stands if held_for is None else f"{verdict.stands}, held for: {held_for.short}"
     console.print(f"[bold]{escape(places)}: {stands}[/bold]")
     texts = [verdict.words.means, *([] if held_for is None else [held_for.means])]
-    todo = verdict.words.todo
-    if todo and todo != NOTHING:
-        texts.append(todo if todo.startswith("Nothing") else f"What to do: {todo}")
+    words = verdict.words
+    if words.todo and words.todo != NOTHING:
+        texts.append(words.todo if words.asks_for_nothing else f"What to do: {words.todo}")
     _print_indented(console, 2, texts)
     details = _details(verdict, account.zone)
     if details:
@@ -261,9 +261,10 @@ def _print_correction(console: Console, account: AccountHeading, correction: Adj
     what = "taken back" if correction.value is None else f"worth {_worth(correction)}"
     why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
     console.print(f"  [bold]correction: {what}, as {why}: {correction.stands}[/bold]")
-    texts, todo = [correction.words.means], correction.words.todo
-    if todo and not todo.startswith("Nothing"):
-        texts.append(f"What to do: {todo}")
+    words = correction.words
+    texts = [words.means]
+    if words.todo and not words.asks_for_nothing:
+        texts.append(f"What to do: {words.todo}")
     if correction.cause == AdjustmentCause.WON_AGAIN and correction.state == DeliveryState.ACCEPTED:
         texts.append(ZERO_MAY_BE_FINAL)
     _print_indented(console, 4, texts)

@@ -27,6 +27,11 @@ class Words:
     todo: str = NOTHING
     """What to do; empty where that depends on the reason."""
 
+    @property
+    def asks_for_nothing(self) -> bool:
+        """Whether nobody has to do anything, at least as things stand."""
+        return self.todo.startswith(NOTHING.rstrip("."))
+
 
 ZERO_MAY_BE_FINAL = "Google's help calls a value of 0 final: see in Google Ads whether this one rose again."
 """Of a value that was taken away and is given back: https://support.google.com/google-ads/answer/7686447."""
