@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from connectors.sandbox.faults import Faults, parse_fault
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
 from connectors.sandbox.meta.server import MetaPlatform

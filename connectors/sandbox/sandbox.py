@@ -13,14 +13,11 @@ from connectors.sandbox.control import Control, Platforms
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import oauth
 from connectors.sandbox.google.accounts import GooglePlatform
-from connectors.sandbox.google.ads_api import adjustment_rules
-from connectors.sandbox.google.ads_api import rules as ads_api_rules
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
-from connectors.sandbox.google.ads_api.server import GoogleAdsServer, self_signed
-from connectors.sandbox.google.data_manager import checks
-from connectors.sandbox.google.data_manager import rules as data_manager_rules
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer, self_signed
+from connectors.sandbox.google.data_manager import wire as data_manager_wire
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
+from connectors.sandbox.google.rules import adjustment_rules, ads_api_rules, data_manager_rules
 from connectors.sandbox.meta import server as meta_server
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
@@ -37,9 +34,9 @@ CERTIFICATE_FILE = "google-ads-certificate.pem"
 RULES: tuple[Rule, ...] = (
     *oplead_server.RULES,
     *oauth.RULES,
-    *data_manager_rules.RULES,
-    *ads_api_rules.RULES,
-    *adjustment_rules.RULES,
+    *data_manager_rules,
+    *ads_api_rules,
+    *adjustment_rules,
     *meta_server.RULES,
 )
 """Everything the sandbox holds its callers to."""
@@ -182,7 +179,7 @@ class Sandbox:
             "meta": self.meta.handle,
             "control": for_detail_pages(self.control.handle),
         }
-        failures = {"data_manager": checks.failed, "meta": wire.failed_response}
+        failures = {"data_manager": data_manager_wire.failed, "meta": wire.failed_response}
         certificates = {"google_ads": None, "google_ads_tls": self._certificate}
         served = {
             name: Server(

@@ -12,8 +12,8 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
 from connectors.sandbox.faults import FaultKind, PlannedFault
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
-from connectors.sandbox.google.ads_api.memory import read_rulings
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi
+from connectors.sandbox.google.ads_api.state import read_rulings
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 
@@ -456,7 +456,7 @@ def older_state(tmp_path, ask):
     for name in ("google_ads", "meta"):
         del state[name], state["ports"][name]
     del state["ports"]["google_ads_tls"]
-    for line in state["data_manager"]["store"]["book"]:
+    for line in state["data_manager"]["book"]:
         for name in ("api", "key", "click"):
             del line["first"][name]
     file.write_text(json.dumps(state))

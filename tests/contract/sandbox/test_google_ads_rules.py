@@ -12,9 +12,8 @@ from google.ads.googleads.v26.services.types import google_ads_service as questi
 
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
-from connectors.sandbox.google.ads_api import rules
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
-from connectors.sandbox.google.ads_api.server import GoogleAdsServer
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
+from connectors.sandbox.google.rules import ads_api_rules as rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 SERVICES = "/google.ads.googleads.v26.services"
@@ -212,8 +211,8 @@ REFUSED = {
     rules.CUSTOMER_ENABLED: [({}, {**GOOD, "customer_id": SHUT})],
     rules.READABLE: [({}, b"\xff"), ({}, b"\xa0\x06\x01")],
     rules.PARTIAL_FAILURE: [({}, {**GOOD, "partial_failure": False})],
-    rules.SOME_CONVERSIONS: [({}, {**GOOD, "conversions": []})],
-    rules.MAX_CONVERSIONS: [({}, {**GOOD, "conversions": GOOD["conversions"][:1] * 2001})],
+    rules.SOME_ROWS: [({}, {**GOOD, "conversions": []})],
+    rules.MAX_ROWS: [({}, {**GOOD, "conversions": GOOD["conversions"][:1] * 2001})],
     rules.JOB_ID: [({}, {**GOOD, "job_id": 0}), ({}, {**GOOD, "job_id": -1})],
 }
 
@@ -628,10 +627,10 @@ def test_every_rule_is_tested_once():
     """No rule without a test, none in two tables."""
     tested = [*REFUSED, *ROWS, *QUESTIONS, *STORIES]
 
-    assert sorted(rule.rule for rule in rules.RULES) == sorted(rule.rule for rule in tested)
+    assert sorted(rule.rule for rule in rules) == sorted(rule.rule for rule in tested)
 
 
 def test_every_rule_rests_on_a_vendor_page():
     """Or says that it is assumed."""
-    for rule in rules.RULES:
+    for rule in rules:
         assert rule.source.startswith("https://") or (rule.source, rule.evidence) == ("assumed", "assumed")
