@@ -1,6 +1,6 @@
 """Uploads of conversion adjustments."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,14 +12,14 @@ from connectors.sandbox.book import GoogleAcceptance, GoogleBookLine
 from connectors.sandbox.google.ads_api.state import AdsApiState
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
-    Fault,
     Target,
     Upload,
+    Violation,
     action_id,
     instant,
     is_time,
 )
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, unreadable_failure
+from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, unreadable_failure
 from connectors.sandbox.google.rules import adjustment_rules as rules
 
 ADJUSTABLE = timedelta(days=54)
@@ -47,38 +47,32 @@ class AdjustmentUpload(Upload):
         self._adjusted: dict[GoogleAcceptance, GoogleBookLine] = {}
         """The conversions that rows have adjusted, as they are after the last of these."""
 
-    def row_faults(self, row: Any) -> Iterator[Fault]:
-        """What is wrong with a row by itself."""
+    def _row_violations(self, row: Any) -> Iterator[Violation]:
         if not row.adjustment_type:
             yield rules.TYPE_SENT, "adjustment_type"
         elif row.adjustment_type not in _TYPES:
             yield rules.TYPE_KNOWN, "adjustment_type"
-        yield from _key_faults(row)
-        yield from self.order_id_faults(row)
-        yield from self.action_faults(row)
+        yield from _key_violations(row)
+        yield from self._order_id_violations(row)
+        yield from self._action_violations(row)
         if row.adjustment_date_time or row.adjustment_type != _Type.ENHANCEMENT:
-            yield from self.time_faults(row)
-        yield from _restatement_faults(row)
-        yield from self.value_faults(row.restatement_value, "adjusted_value", "restatement_value.")
-        yield from _contact_faults(row)
+            yield from self._time_violations(row)
+        yield from _restatement_violations(row)
+        yield from self._value_violations(row.restatement_value, "adjusted_value", "restatement_value.")
+        yield from _contact_violations(row)
 
-    def click_id_values(self, row: Any) -> Sequence[str]:
-        """The click ids by which a ruling may name the row."""
-        return (row.gclid_date_time_pair.gclid,)
+    def _names(self, row: Any) -> Iterable[str]:
+        return row.order_id, row.gclid_date_time_pair.gclid
 
-    def duplicate_keys(self, row: Any) -> Iterator[tuple[Hashable, Fault]]:
-        """Its conversion at its time."""
+    def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
         key = (action_id(row.conversion_action), row.order_id or _pair_key(row), instant(row.adjustment_date_time))
         yield key, (rules.ONCE, "adjustment_date_time")
 
-    def action_kinds(self, row: Any) -> frozenset[str]:
-        """The types of action that the row may go to."""
-        others = () if row.adjustment_type == _Type.ENHANCEMENT else ("UPLOAD_CLICKS", "SALESFORCE")
-        return frozenset({"WEBPAGE", *others})
+    def _action_kinds(self, row: Any, /) -> Container[str]:
+        is_enhancement = row.adjustment_type == _Type.ENHANCEMENT
+        return ("WEBPAGE",) if is_enhancement else ("WEBPAGE", "UPLOAD_CLICKS", "SALESFORCE")
 
-    def apply(self, row: Any, index: int, target: Target) -> Fault | None:
-        """Adjust the row's conversion, or the first rule that the row breaks once everything is looked up."""
-        del index
+    def _apply(self, row: Any, target: Target) -> Violation | None:
         if target.action.always_default_value and row.adjustment_type == _Type.RESTATEMENT:
             return rules.OWN_VALUE, "conversion_action"
         if target.action.kind == "WEBPAGE" and not row.order_id:
@@ -87,34 +81,30 @@ class AdjustmentUpload(Upload):
         if isinstance(found, tuple):
             return found
         line = self._adjusted.get(found.first, found)
-        fault = self._conversion_fault(row, line)
-        if fault is None:
+        violation = self._conversion_violation(row, line)
+        if violation is None:
             self._adjusted[line.first] = self._adjust(row, line, target)
-        return fault
+        return violation
 
-    def discard(self) -> None:
-        """Adjust nothing: the whole request fails."""
+    def _discard(self) -> None:
         self._adjusted.clear()
 
-    def record(self, problems: Mapping[int, Sequence[RowError]], job: int) -> None:
-        """Put the adjusted conversions into the book."""
-        del problems, job
+    def _record(self) -> None:
         for line in self._adjusted.values():
             self.google.book.put(line)
 
-    def response(self, problems: Mapping[int, Sequence[RowError]], job: int) -> bytes | CallRefusal:
+    def _response(self) -> bytes | CallRefusal:
         """The method's response, or what the switch has instead of it once the call is recorded."""
         match self.request.validate_only, self.api.switches["adjustments_unknown"]:
             case False, "unreadable":
-                response = self.response_type(job_id=job, partial_failure_error=unreadable_failure())
+                response = self.response_type(job_id=self.job_id, partial_failure_error=unreadable_failure())
                 return bytes(response.SerializeToString())
             case False, "internal":
                 return CallRefusal("INTERNAL", "Internal error encountered.")
             case _:
-                return super().response(problems, job)
+                return super()._response()
 
-    def result(self, row: Any, *, failed: bool) -> Any:
-        """The row without its value; empty if it failed."""
+    def _result(self, row: Any, *, failed: bool) -> Any:
         if failed:
             return _Result()
         return _Result(
@@ -125,7 +115,7 @@ class AdjustmentUpload(Upload):
             adjustment_type=row.adjustment_type,
         )
 
-    def _find(self, row: Any, target: Target) -> GoogleBookLine | Fault:
+    def _find(self, row: Any, target: Target) -> GoogleBookLine | Violation:
         """The conversion that the row names by its order id or, if it has none, by its click and time."""
         book = self.google.book
         if not row.order_id:
@@ -138,7 +128,7 @@ class AdjustmentUpload(Upload):
         is_reached = line.first.api == "google_ads" or self.api.switches["cross_api_adjustments"]
         return line if is_reached else (rules.ACROSS_APIS, "order_id")
 
-    def _conversion_fault(self, row: Any, line: GoogleBookLine) -> Fault | None:
+    def _conversion_violation(self, row: Any, line: GoogleBookLine) -> Violation | None:
         happened, at = datetime.fromisoformat(line.first.event_time), instant(row.adjustment_date_time)
         before = datetime.fromisoformat(line.adjusted_at) if line.adjusted_at else None
         key = "order_id" if row.order_id else "gclid_date_time_pair"
@@ -172,17 +162,17 @@ class AdjustmentUpload(Upload):
         )
 
 
-def _key_faults(row: Any) -> Iterator[Fault]:
+def _key_violations(row: Any) -> Iterator[Violation]:
     has_pair = row.HasField("gclid_date_time_pair")
     if row.order_id and has_pair and row.adjustment_type != _Type.ENHANCEMENT:
         yield rules.ONE_KEY, "order_id"
     if not row.order_id and not has_pair:
         yield rules.SOME_KEY, "order_id"
     if has_pair:
-        yield from _pair_faults(row.gclid_date_time_pair)
+        yield from _pair_violations(row.gclid_date_time_pair)
 
 
-def _pair_faults(pair: Any) -> Iterator[Fault]:
+def _pair_violations(pair: Any) -> Iterator[Violation]:
     if not pair.gclid:
         yield rules.PAIR_WHOLE, "gclid_date_time_pair.gclid"
     field = "gclid_date_time_pair.conversion_date_time"
@@ -194,7 +184,7 @@ def _pair_faults(pair: Any) -> Iterator[Fault]:
         yield rules.TIME_EXISTS, field
 
 
-def _restatement_faults(row: Any) -> Iterator[Fault]:
+def _restatement_violations(row: Any) -> Iterator[Violation]:
     has_value = row.HasField("restatement_value")
     if row.adjustment_type == _Type.RETRACTION and has_value:
         yield rules.NO_VALUE, "restatement_value"
@@ -202,7 +192,7 @@ def _restatement_faults(row: Any) -> Iterator[Fault]:
         yield rules.VALUE_SENT, "restatement_value.adjusted_value" if has_value else "restatement_value"
 
 
-def _contact_faults(row: Any) -> Iterator[Fault]:
+def _contact_violations(row: Any) -> Iterator[Violation]:
     if row.adjustment_type == _Type.ENHANCEMENT:
         if len(row.user_identifiers) > MAX_IDENTIFIERS:
             yield rules.MAX_IDENTIFIERS, "user_identifiers"

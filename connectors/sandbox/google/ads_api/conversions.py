@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,8 @@ from google.ads.googleads.v26.services.types import conversion_upload_service as
 from connectors.sandbox.book import GoogleAcceptance
 from connectors.sandbox.google.accounts import CLICK_ID_KINDS, CONTACT_LIFE, GoogleClick, is_click_id
 from connectors.sandbox.google.ads_api.state import AdsApiState, Job
-from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Fault, Target, Upload, action_id
-from connectors.sandbox.google.ads_api.wire import GrpcCall, RowError
+from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
+from connectors.sandbox.google.ads_api.wire import GrpcCall
 from connectors.sandbox.google.rules import ads_api_rules as rules
 
 _Result = service.ClickConversionResult.pb()
@@ -47,14 +47,13 @@ class ConversionUpload(Upload):
         self._accepted: list[GoogleAcceptance] = []
         self._click_dedup_always = api.switches["ads_api_click_dedup"] == "always"
 
-    def row_faults(self, row: Any) -> Iterator[Fault]:
-        """What is wrong with a row by itself."""
-        yield from _click_faults(row)
-        yield from self.action_faults(row)
-        yield from self.time_faults(row)
-        yield from self.value_faults(row, "conversion_value")
-        yield from self.order_id_faults(row)
-        yield from _unwanted_faults(row)
+    def _row_violations(self, row: Any) -> Iterator[Violation]:
+        yield from _click_violations(row)
+        yield from self._action_violations(row)
+        yield from self._time_violations(row)
+        yield from self._value_violations(row, "conversion_value")
+        yield from self._order_id_violations(row)
+        yield from _unwanted_violations(row)
         for position, each in enumerate(row.user_identifiers):
             kind = each.WhichOneof("identifier")
             if kind not in _HASHED:
@@ -62,52 +61,46 @@ class ConversionUpload(Upload):
             elif not _HASH.fullmatch(getattr(each, kind)):
                 yield rules.IDENTIFIER_HASH, ("user_identifiers", position)
 
-    def click_id_values(self, row: Any) -> Sequence[str]:
-        """The click ids by which a ruling may name the row."""
-        return tuple(_clicks(row).values())
+    def _names(self, row: Any) -> Iterable[str]:
+        return row.order_id, *_clicks(row).values()
 
-    def duplicate_keys(self, row: Any) -> Iterator[tuple[Hashable, Fault]]:
-        """Its order id on its action; its click and time there, where these count."""
-        action, clicks = action_id(row.conversion_action), self.click_id_values(row)
+    def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
+        action, clicks = action_id(row.conversion_action), _clicks(row).values()
         if row.order_id:
             yield (action, row.order_id), (rules.ORDER_ID_ONCE, "order_id")
         if clicks and (self._click_dedup_always or not row.order_id):
             yield (action, *clicks, row.conversion_date_time), (rules.CLICK_ONCE, "conversion_date_time")
 
-    def action_kinds(self, row: Any) -> frozenset[str]:
-        """The types of action that the row may go to."""
-        del row
-        return frozenset({"UPLOAD_CLICKS"})
+    def _action_kinds(self, _: Any, /) -> Container[str]:
+        return ("UPLOAD_CLICKS",)
 
-    def apply(self, row: Any, index: int, target: Target) -> Fault | None:
-        """Accept the row, or the first rule that it breaks once everything is looked up."""
-        event = self._acceptance(row, index, target)
-        fault = (
-            self._account_fault(row, target)
-            or self._book_fault(row, event)
-            or (self._click_fault if event.click else self._contact_fault)(row, event, target)
+    def _apply(self, row: Any, target: Target) -> Violation | None:
+        event = self._acceptance(row, target)
+        violation = (
+            self._account_violation(row, target)
+            or self._book_violation(row, event)
+            or self._click_violation(row, event, target)
         )
-        if fault is None:
+        if violation is None:
             self._accepted.append(event)
-        return fault
+        return violation
 
-    def discard(self) -> None:
-        """Accept nothing: the whole request fails."""
+    def _discard(self) -> None:
         self._accepted.clear()
 
-    def record(self, problems: Mapping[int, Sequence[RowError]], job: int) -> None:
+    def _record(self) -> None:
         """Count what was accepted, and keep the upload's job for the summaries."""
         self.api.counts["taken"] += 1
         for event in self._accepted:
             self.google.book.accept(event, across=self.google.across_apis)
         errors: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for index, row in enumerate(self.rows):
-            first = next(iter(problems.get(index, ())), None)
+            first = next(iter(self.problems.get(index, ())), None)
             errors[action_id(row.conversion_action)][f"{first.family}.{first.code}" if first else ""] += 1
         customer = self.request.customer_id
-        self.api.jobs += [Job(job, self.now, customer, action, dict(rows)) for action, rows in errors.items()]
+        self.api.jobs += [Job(self.job_id, self.now, customer, action, dict(rows)) for action, rows in errors.items()]
 
-    def result(self, row: Any, *, failed: bool) -> Any:
+    def _result(self, row: Any, *, failed: bool) -> Any:
         """The row's identifiers, action and time; empty if it failed, or its identifiers where the switch echoes."""
         if failed and not self.api.switches["ads_api_echo"]:
             return _Result()
@@ -118,7 +111,7 @@ class ConversionUpload(Upload):
             result.conversion_action, result.conversion_date_time = row.conversion_action, row.conversion_date_time
         return result
 
-    def _acceptance(self, row: Any, index: int, target: Target) -> GoogleAcceptance:
+    def _acceptance(self, row: Any, target: Target) -> GoogleAcceptance:
         """The row as the book would count it; one without order id and click is a duplicate of no other."""
         kind, click = next(iter(_clicks(row).items()), ("contact", ""))
         time = _happened(row).astimezone(UTC).isoformat()
@@ -135,12 +128,12 @@ class ConversionUpload(Upload):
             request=self.call.id,
             at=self.now.isoformat(),
             api="google_ads",
-            key="" if row.order_id else f"{click} {time}" if click else f"{self.call.id} {index}",
+            key="" if row.order_id else f"{click} {time}" if click else f"{self.call.id} {len(self._accepted)}",
             click=click,
             known_by=(*_clicks(row).values(), *_hashes(row)),
         )
 
-    def _account_fault(self, row: Any, target: Target) -> Fault | None:
+    def _account_violation(self, row: Any, target: Target) -> Violation | None:
         if target.action.one_per_click and not row.gclid and (clicks := _clicks(row)):
             return rules.EVERY_WITH_BRAID, next(iter(clicks))
         setting = self.api.enhanced_conversions(target.account)
@@ -148,14 +141,16 @@ class ConversionUpload(Upload):
             return _ENHANCED[setting], "user_identifiers"
         return None
 
-    def _book_fault(self, row: Any, event: GoogleAcceptance) -> Fault | None:
+    def _book_violation(self, row: Any, event: GoogleAcceptance) -> Violation | None:
         if row.order_id and self.google.book.find(event, across=self.google.across_apis):
             return rules.ORDER_ID_NEW, "order_id"
         if (self._click_dedup_always or not row.order_id) and self.google.book.holds_moment(event):
             return rules.CLICK_NEW, "conversion_date_time"
         return None
 
-    def _click_fault(self, row: Any, event: GoogleAcceptance, target: Target) -> Fault | None:
+    def _click_violation(self, row: Any, event: GoogleAcceptance, target: Target) -> Violation | None:
+        if not event.click:
+            return self._contact_violation(row, event, target)
         kind, click = event.click_kind, self.google.clicks.get(event.click)
         if not is_click_id(event.click):
             return rules[f"{kind.upper()}_READABLE"], kind
@@ -165,18 +160,18 @@ class ConversionUpload(Upload):
             return rules.CLICK_REACHED, kind
         if click.customer != target.owner:
             return rules.CLICK_OF_ACCOUNT, kind
-        return self._timing_fault(row, click, target)
+        return self._timing_violation(row, click, target)
 
-    def _contact_fault(self, row: Any, event: GoogleAcceptance, target: Target) -> Fault | None:
+    def _contact_violation(self, row: Any, event: GoogleAcceptance, target: Target) -> Violation | None:
         known = (self.google.clicks.get(value.lower()) for value in event.known_by)
         click = next((each for each in known if each and each.customer == target.owner), None)
         if click is None:
             return rules.CONTACT_KNOWN, "user_identifiers"
         if self.now - click.clicked_at > CONTACT_LIFE:
             return rules.CONTACT_WINDOW, "user_identifiers"
-        return self._timing_fault(row, click, target)
+        return self._timing_violation(row, click, target)
 
-    def _timing_fault(self, row: Any, click: GoogleClick, target: Target) -> Fault | None:
+    def _timing_violation(self, row: Any, click: GoogleClick, target: Target) -> Violation | None:
         broken = click.broken_timing(_happened(row), self.now, target.action.click_window_days)
         return (rules[broken], "conversion_date_time") if broken else None
 
@@ -196,7 +191,7 @@ def _happened(row: Any) -> datetime:
     return datetime.fromisoformat(row.conversion_date_time)
 
 
-def _click_faults(row: Any) -> Iterator[Fault]:
+def _click_violations(row: Any) -> Iterator[Violation]:
     braids = [kind for kind in ("gbraid", "wbraid") if getattr(row, kind)]
     if len(braids) > 1:
         yield rules.ONE_BRAID, "gbraid"
@@ -211,7 +206,7 @@ def _click_faults(row: Any) -> Iterator[Fault]:
         yield rules.MAX_IDENTIFIERS, "user_identifiers"
 
 
-def _unwanted_faults(row: Any) -> Iterator[Fault]:
+def _unwanted_violations(row: Any) -> Iterator[Violation]:
     enums = {
         "ad_user_data": row.consent,
         "ad_personalization": row.consent,

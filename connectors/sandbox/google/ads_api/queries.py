@@ -34,20 +34,13 @@ class QueryRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A field that has one of these values, quotes taken away."""
-
-    field: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Query:
     """A query that is well formed; whether its fields exist is not known yet."""
 
     fields: tuple[str, ...]
     resource: str
-    conditions: tuple[Condition, ...]
+    conditions: tuple[tuple[str, tuple[str, ...]], ...]
+    """Fields, each with the values that it may have."""
 
 
 def parse_query(text: str) -> Query:
@@ -64,7 +57,7 @@ def parse_query(text: str) -> Query:
             conditions.append(_condition(tokens))
     if tokens.left:
         raise QueryRefusedError(rules.GAQL_END)
-    return Query(fields, resource, tuple(conditions))
+    return Query(tuple(dict.fromkeys(fields)), resource, tuple(conditions))
 
 
 class _Tokens:
@@ -99,7 +92,7 @@ class _Tokens:
         return tuple(taken)
 
 
-def _condition(tokens: _Tokens) -> Condition:
+def _condition(tokens: _Tokens) -> tuple[str, tuple[str, ...]]:
     field = tokens.take(_FIELD, rules.GAQL_WHERE)
     if tokens.skip("="):
         values: tuple[str, ...] = (tokens.take(_VALUE, rules.GAQL_VALUE),)
@@ -108,7 +101,7 @@ def _condition(tokens: _Tokens) -> Condition:
         tokens.demand("(", rules.GAQL_WHERE)
         values = tokens.take_list(_VALUE, rules.GAQL_VALUE)
         tokens.demand(")", rules.GAQL_WHERE)
-    return Condition(field, tuple(value.strip("'\"") for value in values))
+    return field, tuple(value.strip("'\"") for value in values)
 
 
 _Row = service.GoogleAdsRow.pb()
@@ -154,9 +147,9 @@ def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> 
     if stream:
         response = service.SearchGoogleAdsStreamResponse.pb()(results=rows, field_mask=mask, request_id=call.id)
     else:
-        shown = [] if request.validate_only else rows
-        counted = {"field_mask": mask, "total_results_count": len(rows)}
-        response = service.SearchGoogleAdsResponse.pb()(results=shown, **counted)
+        response = service.SearchGoogleAdsResponse.pb()(
+            results=[] if request.validate_only else rows, field_mask=mask, total_results_count=len(rows)
+        )
     return bytes(response.SerializeToString())
 
 
@@ -165,19 +158,18 @@ def _find(text: str, view: View | None) -> tuple[Any, list[Any]]:
     query = parse_query(text)
     if query.resource not in _RESOURCES:
         raise QueryRefusedError(rules.GAQL_RESOURCE)
-    paths = [_resolve(field, query.resource)[0] for field in dict.fromkeys(query.fields)]
-    conditions = [(*_resolve(each.field, query.resource), each.values) for each in query.conditions]
+    paths = [_resolve(field, query.resource)[0] for field in query.fields]
+    conditions = [(*_resolve(field, query.resource), values) for field, values in query.conditions]
     for _, leaf, values in conditions:
         _check_values(values, leaf)
-    rows = [] if view is None else [_row(view, query.resource, each) for each in _RESOURCES[query.resource](view)]
+    rows = (
+        [_Row(**{"customer": _customer(view), query.resource: each}) for each in _RESOURCES[query.resource](view)]
+        if view
+        else []
+    )
     kept = [row for row in rows if all(_matches(row, *condition) for condition in conditions)]
     mask = _FieldMask(paths=[*paths, f"{query.resource}.resource_name"])
-    return _FieldMask(paths=list(dict.fromkeys(query.fields))), [_select(row, mask) for row in kept]
-
-
-def _row(view: View, resource: str, fields: Mapping[str, Any]) -> Any:
-    """A row of a resource, with its customer."""
-    return _Row(**{"customer": _customer(view), resource: fields})
+    return _FieldMask(paths=query.fields), [_select(row, mask) for row in kept]
 
 
 def _resolve(field: str, resource: str) -> tuple[str, Any]:

@@ -143,7 +143,6 @@ class GoogleAdsServer:
         self.handler = handler
         self.faults = faults
         self._now = now
-        self._stopping = Event()
         self._secure = certificate is not None
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="sandbox-google-ads")
         self._server = grpc.server(self._pool, handlers=(_Calls(self._respond),), options=_OPTIONS)
@@ -161,7 +160,6 @@ class GoogleAdsServer:
 
     def stop(self) -> None:
         """Break off every call and wait for their threads; may be called twice."""
-        self._stopping.set()
         self._server.stop(grace=None).wait(5)
         self._pool.shutdown(wait=True)
 
@@ -205,7 +203,9 @@ class GoogleAdsServer:
     def _before(self, fault: PlannedFault, context: grpc.ServicerContext) -> CallRefusal | None:
         """The answer to a call that a fault keeps from the platform; None if it reaches it, which may be late."""
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
-            self._wait(fault.seconds, context)
+            over = Event()
+            if context.add_callback(over.set):  # no longer than the caller waits, nor than this server serves
+                over.wait(fault.seconds)
         match fault.kind:
             case FaultKind.HANG | FaultKind.CUT_BEFORE:
                 return _BROKEN
@@ -223,20 +223,10 @@ class GoogleAdsServer:
             _log.exception("the sandbox's Google Ads API failed on %s", call.path)
             return _INTERNAL
 
-    def _wait(self, seconds: float, context: grpc.ServicerContext) -> None:
-        """Wait, but no longer than the caller does."""
-        over = Event()
-        if context.add_callback(over.set):
-            step = 0.05
-            for _ in range(int(seconds / step)):
-                if over.wait(step) or self._stopping.is_set():
-                    return
-
     def _abort(self, context: grpc.ServicerContext, refusal: CallRefusal, request_id: str) -> None:
         if refusal.problems:
-            context.set_trailing_metadata(
-                (("request-id", request_id), (_FAILURE, failure(refusal.problems, request_id)))
-            )
+            packed = failure(refusal.problems, request_id)
+            context.set_trailing_metadata((("request-id", request_id), (_FAILURE, packed)))
         context.abort(grpc.StatusCode[refusal.status], refusal.message)
 
 

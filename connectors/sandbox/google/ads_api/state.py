@@ -39,7 +39,7 @@ class AdsApiRuling:
     indexed: bool
 
     def error(self, row: int) -> RowError:
-        """The error of a row."""
+        """The error of the row at this index."""
         place = ((ROW_LISTS[self.when], row),) if self.indexed else ()
         return RowError(self.family, self.code, "Planted by hand.", place)
 
@@ -103,25 +103,26 @@ class AdsApiState(GoogleApi):
     def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None) -> None:
         super().__init__(now, google, SWITCHES)
         self.jobs: list[Job] = []
-        self.rulings: dict[str, tuple[AdsApiRuling, ...]] = {}
-        """By order id or click id."""
-        self._planted: dict[str, object] = {}
-        """The rulings in the JSON they were planted in."""
+        self.rulings: dict[str, object] = {}
+        """As JSON, by order id or click id."""
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
         """Plant errors on rows, by order id or click id; ValueError if one is not of `RULING_SHAPE`.
 
         None is planted then.
         """
-        planted = {key: read_rulings(each) for key, each in rulings.items()}
+        for each in rulings.values():
+            read_rulings(each)
         with self.google.lock:
-            self.rulings.update(planted)
-            self._planted.update(rulings)
+            self.rulings.update(rulings)
 
     def planted_errors(self, names: Iterable[str], when: str, row: int) -> list[RowError]:
         """The errors planted on a row under the first of its names that has any: order id, then click ids."""
-        rulings = ([each for each in self.rulings.get(name, ()) if each.when == when] for name in names)
-        return [each.error(row) for each in next(filter(None, rulings), ())]
+        for name in names:
+            rulings = read_rulings(self.rulings[name]) if name in self.rulings else ()
+            if errors := [each.error(row) for each in rulings if each.when == when]:
+                return errors
+        return []
 
     def switch(self, name: str, value: object) -> None:
         """Turn one switch; ValueError if it has no such position."""
@@ -161,7 +162,7 @@ class AdsApiState(GoogleApi):
         """Its own state, as JSON; clicks and book are with the Data Manager."""
         with self.google.lock:
             jobs = [{**asdict(job), "at": job.at.isoformat()} for job in self.jobs]
-            return {**super().dump(), "rulings": dict(self._planted), "jobs": jobs}
+            return {**super().dump(), "rulings": dict(self.rulings), "jobs": jobs}
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""

@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", re.ASCII)
 _ACTION = re.compile(r"customers/\d+/conversionActions/(\d+)", re.ASCII)
 _PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.\w+|(\+\d{1,3}|0)[\d .-]{8,13}")
 
-Fault = tuple[AdsApiRule, str | tuple[str, int]]
+Violation = tuple[AdsApiRule, str | tuple[str, int]]
 """A broken rule and the row's field that breaks it: a path with dots, or a list with the index in it."""
 
 
@@ -89,6 +89,13 @@ class Upload(ABC):
         self.request = parsed(self.request_type, call.message)
         self.rows_field = ROW_LISTS[self.ruling_stage]
         self.rows: Sequence[Any] = getattr(self.request, self.rows_field)
+        self.problems: Mapping[int, Sequence[RowError]] = {}
+        """The errors of each failed row, by index, once the rows are judged."""
+
+    @property
+    def job_id(self) -> int:
+        """The job that the caller chose, or the one it is given."""
+        return int(self.request.job_id) or FIRST_GIVEN_JOB + self.api.counts[self.calls_counter]
 
     def answer(self) -> bytes | CallRefusal:
         """Judge every row, record the outcome unless the call only validates, and answer it."""
@@ -96,74 +103,72 @@ class Upload(ABC):
             return refusal
         if not self.api.switches[self.allowlist_switch]:
             return CallRefusal.of(self.rule_table.ALLOWLISTED)
-        if fault := self._request_fault():
-            return CallRefusal.of(*fault)
+        if violation := self._request_violation():
+            return CallRefusal.of(*violation)
         self.api.counts[self.rows_counter] += len(self.rows)
-        problems = self._judge()
-        job = self.request.job_id or FIRST_GIVEN_JOB + self.api.counts[self.calls_counter]
+        self._judge()
         if self.request.validate_only:
             self.api.counts["validated"] += 1
         else:
-            self.record(problems, job)
-            self._note(problems)
-        return self.response(problems, job)
+            self._record()
+            self._note_errors()
+        return self._response()
 
-    def response(self, problems: Mapping[int, Sequence[RowError]], job: int) -> bytes | CallRefusal:
-        """The method's response, with the errors of each failed row."""
-        response = self.response_type(job_id=job)
+    def _response(self) -> bytes | CallRefusal:
+        response = self.response_type(job_id=self.job_id)
         if not self.request.validate_only:
-            response.results.extend(self.result(row, failed=i in problems) for i, row in enumerate(self.rows))
-        if problems:
-            response.partial_failure_error.CopyFrom(partial_failure(problems, self.call.id))
+            response.results.extend(self._result(row, failed=i in self.problems) for i, row in enumerate(self.rows))
+        if self.problems:
+            response.partial_failure_error.CopyFrom(partial_failure(self.problems, self.call.id))
         return bytes(response.SerializeToString())
 
     @abstractmethod
-    def row_faults(self, row: Any) -> Iterator[Fault]:
+    def _row_violations(self, row: Any) -> Iterator[Violation]:
         """What is wrong with a row by itself."""
 
     @abstractmethod
-    def click_id_values(self, row: Any) -> Sequence[str]:
-        """The click ids by which a ruling may name the row."""
+    def _names(self, row: Any) -> Iterable[str]:
+        """What a ruling may name the row by: its order id, then its click ids."""
 
     @abstractmethod
-    def duplicate_keys(self, row: Any) -> Iterator[tuple[Hashable, Fault]]:
-        """What no two rows of a request may share, each with the fault of one that repeats it."""
+    def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
+        """What no two rows of a request may share, each with the violation of one that repeats it."""
 
     @abstractmethod
-    def action_kinds(self, row: Any) -> frozenset[str]:
+    def _action_kinds(self, row: Any, /) -> Container[str]:
         """The types of action that the row may go to."""
 
     @abstractmethod
-    def apply(self, row: Any, index: int, target: Target) -> Fault | None:
-        """Keep what the row does until `record`, or the first rule that it breaks once everything is looked up."""
+    def _apply(self, row: Any, target: Target) -> Violation | None:
+        """Keep what the row does until `_record`, or the first rule that it breaks once everything is looked up."""
 
     @abstractmethod
-    def discard(self) -> None:
+    def _discard(self) -> None:
         """Forget what was applied: the whole request fails."""
 
     @abstractmethod
-    def record(self, problems: Mapping[int, Sequence[RowError]], job: int) -> None:
+    def _record(self) -> None:
         """Put what was applied into the book."""
 
     @abstractmethod
-    def result(self, row: Any, *, failed: bool) -> Any:
+    def _result(self, row: Any, *, failed: bool) -> Any:
         """The row's result in the response."""
 
-    def action_faults(self, row: Any) -> Iterator[Fault]:
+    def _action_violations(self, row: Any) -> Iterator[Violation]:
         """What is wrong with the name of the row's action."""
         if not row.conversion_action:
             yield self.rule_table.ACTION_SENT, "conversion_action"
         elif not action_id(row.conversion_action):
             yield self.rule_table.ACTION_NAME, "conversion_action"
 
-    def order_id_faults(self, row: Any) -> Iterator[Fault]:
+    def _order_id_violations(self, row: Any) -> Iterator[Violation]:
         """What is wrong with the row's order id."""
         if len(row.order_id) > MAX_ID_LENGTH:
             yield self.rule_table.ORDER_ID_LENGTH, "order_id"
         if _PERSONAL.fullmatch(row.order_id):
             yield self.rule_table.ORDER_ID_PERSONAL, "order_id"
 
-    def time_faults(self, row: Any) -> Iterator[Fault]:
+    def _time_violations(self, row: Any) -> Iterator[Violation]:
         """What is wrong with the row's time."""
         text = getattr(row, self.time_field)
         at = instant(text)
@@ -176,14 +181,14 @@ class Upload(ABC):
         elif at > self.now + AHEAD:
             yield self.rule_table.NOT_IN_FUTURE, self.time_field
 
-    def value_faults(self, message: Any, value_field: str, path: str = "") -> Iterator[Fault]:
+    def _value_violations(self, message: Any, value_field: str, path: str = "") -> Iterator[Violation]:
         """What is wrong with the value and the currency in a message at this path of the row."""
         if message.HasField(value_field) and not is_amount(getattr(message, value_field)):
             yield self.rule_table.VALUE_SHAPE, f"{path}{value_field}"
         if message.currency_code and not is_currency(message.currency_code):
             yield self.rule_table.CURRENCY, f"{path}currency_code"
 
-    def _request_fault(self) -> tuple[AdsApiRule, str] | None:
+    def _request_violation(self) -> tuple[AdsApiRule, str] | None:
         """What refuses the request as a whole."""
         if not self.request.partial_failure:
             return self.rule_table.PARTIAL_FAILURE, "partial_failure"
@@ -195,50 +200,49 @@ class Upload(ABC):
             return self.rule_table.JOB_ID, "job_id"
         return None
 
-    def _judge(self) -> dict[int, Sequence[RowError]]:
-        """The errors of each failed row; those of planted errors without a row fail every row."""
+    def _judge(self) -> None:
+        """Find the errors of each failed row; a planted error without a row fails every row."""
         duplicates = self._duplicates()
         problems: dict[int, Sequence[RowError]] = {}
         for index, row in enumerate(self.rows):
-            names = (row.order_id, *self.click_id_values(row))
-            problems[index] = self.api.planted_errors(names, self.ruling_stage, index) or [
-                self._error(fault, index) for fault in self.row_faults(row)
+            problems[index] = self.api.planted_errors(self._names(row), self.ruling_stage, index) or [
+                self._error(violation, index) for violation in self._row_violations(row)
             ]
             if not problems[index]:
-                fault = duplicates.get(index) or self._look_up(row, index)
-                problems[index] = [self._error(fault, index)] if fault else ()
+                violation = duplicates.get(index) or self._look_up(row)
+                problems[index] = [self._error(violation, index)] if violation else ()
         unplaced = [each for row in problems.values() for each in row if not each.place]
         if unplaced:
-            self.discard()
-        return {index: own or unplaced for index, own in problems.items() if own or unplaced}
+            self._discard()
+        self.problems = {index: own or unplaced for index, own in problems.items() if own or unplaced}
 
-    def _error(self, fault: Fault, index: int) -> RowError:
-        rule, field = fault
+    def _error(self, violation: Violation, index: int) -> RowError:
+        rule, field = violation
         path = field.split(".") if isinstance(field, str) else [field]
         return RowError.of(rule, (self.rows_field, index), *path)
 
-    def _duplicates(self) -> dict[int, Fault]:
+    def _duplicates(self) -> dict[int, Violation]:
         """The rows that repeat others of the request, or also those repeated where the switch refuses all."""
-        keys = [list(self.duplicate_keys(row)) for row in self.rows]
+        keys = [list(self._unique_keys(row)) for row in self.rows]
         times = Counter(key for each in keys for key, _ in each)
         seen: set[Hashable] = set()
-        found: dict[int, Fault] = {}
+        found: dict[int, Violation] = {}
         for index, each in enumerate(keys):
-            for key, fault in each:
+            for key, violation in each:
                 if times[key] > 1 and (self.api.switches["ads_api_duplicates"] == "all" or key in seen):
-                    found.setdefault(index, fault)
+                    found.setdefault(index, violation)
                 seen.add(key)
         return found
 
-    def _look_up(self, row: Any, index: int) -> Fault | None:
+    def _look_up(self, row: Any) -> Violation | None:
         target = self._target(action_id(row.conversion_action))
         if target is None:
             return self.rule_table.ACTION_KNOWN, "conversion_action"
-        if target.action.kind not in self.action_kinds(row):
+        if target.action.kind not in self._action_kinds(row):
             return self.rule_table.ACTION_TYPE, "conversion_action"
         if target.action.is_too_new(self.now):
             return self.rule_table.ACTION_AGE, "conversion_action"
-        return self.apply(row, index, target)
+        return self._apply(row, target)
 
     def _target(self, number: str) -> Target | None:
         """The enabled action with this number, if the caller owns it or manages its owner."""
@@ -249,10 +253,9 @@ class Upload(ABC):
                 return Target(owner, account, number, action)
         return None
 
-    def _note(self, problems: Mapping[int, Sequence[RowError]]) -> None:
+    def _note_errors(self) -> None:
         """Remember the errors, for the control page."""
-        for index, row in enumerate(self.rows):
-            where = {"customer": self.request.customer_id, "action": action_id(row.conversion_action)}
-            self.api.note_errors(
-                problems.get(index, ()), self.now, request=self.call.id, transaction_id=row.order_id, **where
-            )
+        for index, errors in self.problems.items():
+            row = self.rows[index]
+            where = {"request": self.call.id, "transaction_id": row.order_id, "customer": self.request.customer_id}
+            self.api.note_errors(errors, self.now, **where, action=action_id(row.conversion_action))

@@ -38,7 +38,7 @@ MAX_DESTINATIONS = 10
 MAX_IDENTIFIERS = 10
 SHA256_BYTES = 32
 
-Fault = tuple[DataManagerRule, str]
+Violation = tuple[DataManagerRule, str]
 """A broken rule and the field that breaks it; the field is empty for the event itself."""
 
 
@@ -51,7 +51,7 @@ def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
     )
 
 
-def malformed(request: Any) -> Iterator[Fault]:
+def malformed(request: Any) -> Iterator[Violation]:
     """What is wrong with the request before anything is looked up."""
     if not request.events:
         yield rules.SOME_EVENTS, "events"
@@ -67,17 +67,17 @@ def malformed(request: Any) -> Iterator[Fault]:
         yield rules.KNOWN_ENCODING, "encoding"
     if not request.encoding and _has_contact(request):
         yield rules.ENCODING, "encoding"
-    yield from _consent_faults(request)
+    yield from _consent_violations(request)
     seen: set[str] = set()
     for index, destination in enumerate(request.destinations):
         place = f"destinations[{index}]"
-        yield from _account_faults(destination, place)
+        yield from _account_violations(destination, place)
         if destination.reference in seen:
             yield rules.REFERENCES_DIFFER, f"{place}.reference"
         seen |= {destination.reference} - {""}
 
 
-def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[Fault]:
+def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[Violation]:
     """What is wrong with the destinations of a request that is well formed and permitted."""
     contact = _has_contact(request)
     for index, destination in enumerate(request.destinations):
@@ -99,7 +99,7 @@ def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: dateti
 def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolation]:
     """What is wrong with one event."""
     event = request.events[row]
-    for rule, field in _row_faults(event, now):
+    for rule, field in _event_violations(event, now):
         yield RuleViolation.of(rule, field, row)
     for position, value in enumerate(identifiers(event)):
         if broken := _broken_hash_rule(value, request.encoding):
@@ -112,7 +112,7 @@ def _has_contact(request: Any) -> bool:
     return any(identifiers(event) for event in request.events)
 
 
-def _account_faults(destination: Any, place: str) -> Iterator[Fault]:
+def _account_violations(destination: Any, place: str) -> Iterator[Violation]:
     if not (destination.operating_account.account_id and destination.operating_account.account_type):
         yield rules.OPERATING_ACCOUNT, f"{place}.operating_account"
         return
@@ -128,14 +128,14 @@ def _account_faults(destination: Any, place: str) -> Iterator[Fault]:
         yield rules.NO_LINKED_ACCOUNT, f"{place}.linked_account"
 
 
-def _consent_faults(message: Any) -> Iterator[Fault]:
-    """The faults of the consent of a request or of an event."""
+def _consent_violations(message: Any) -> Iterator[Violation]:
+    """The violations of the consent of a request or of an event."""
     for field in ("ad_user_data", "ad_personalization"):
         if not 0 <= getattr(message.consent, field) <= DENIED:
             yield rules.KNOWN_CONSENT, f"consent.{field}"
 
 
-def _row_faults(event: Any, now: datetime) -> Iterator[Fault]:
+def _event_violations(event: Any, now: datetime) -> Iterator[Violation]:
     """The rules an event breaks by itself."""
     if not event.HasField("event_timestamp"):
         yield rules.EVENT_TIME, "event_timestamp"
@@ -149,12 +149,12 @@ def _row_faults(event: Any, now: datetime) -> Iterator[Fault]:
         yield rules.TRANSACTION_ID, "transaction_id"
     elif len(event.transaction_id) > MAX_ID_LENGTH:
         yield rules.TRANSACTION_ID_LENGTH, "transaction_id"
-    yield from _identifier_faults(event)
-    yield from _value_faults(event)
-    yield from _consent_faults(event)
+    yield from _identifier_violations(event)
+    yield from _value_violations(event)
+    yield from _consent_violations(event)
 
 
-def _identifier_faults(event: Any) -> Iterator[Fault]:
+def _identifier_violations(event: Any) -> Iterator[Violation]:
     clicks, ads = click_ids(event), event.ad_identifiers
     other = ads.dclid or ads.impression_id or ads.match_id or ads.mobile_device_id
     if not event.HasField("user_data") and not clicks and not other:
@@ -171,7 +171,7 @@ def _identifier_faults(event: Any) -> Iterator[Fault]:
             yield rules.MAX_IDENTIFIERS, "user_data.user_identifiers"
 
 
-def _value_faults(event: Any) -> Iterator[Fault]:
+def _value_violations(event: Any) -> Iterator[Violation]:
     if event.currency and not is_currency(event.currency):
         yield rules.CURRENCY_SHAPE, "currency"
     if event.HasField("conversion_value"):

@@ -275,12 +275,12 @@ class DataManager(GoogleApi):
 
     def _violations(self, ingest: Any) -> list[RuleViolation]:
         """What refuses the request; later checks run only where earlier ones found nothing."""
-        if faults := list(malformed(ingest)):
-            return [RuleViolation.of(*fault) for fault in faults]
+        if found := list(malformed(ingest)):
+            return [RuleViolation.of(*each) for each in found]
         if not is_permitted(ingest, self.google.accounts):
             return [RuleViolation.of(rules.LOGIN_ACCOUNT, "destinations")]
-        if faults := list(misdirected(ingest, self.google.accounts, self._now())):
-            return [RuleViolation.of(*fault) for fault in faults]
+        if found := list(misdirected(ingest, self.google.accounts, self._now())):
+            return [RuleViolation.of(*each) for each in found]
         violations: list[RuleViolation] = []
         for row in range(len(ingest.events)):
             violations += self._row_violations(ingest, row)
