@@ -390,10 +390,10 @@ def test_a_broken_rule_fails_its_row_later(wire, rule, breaks):
     _, taken = wire.ingest(body)
     wire.now += timedelta(minutes=20)
 
-    told = wire.status(taken["requestId"])
+    result = wire.status(taken["requestId"])
 
-    assert "PARTIAL_SUCCESS" == told["requestStatus"]
-    assert [{"recordCount": "1", "reason": rule.answer, "recordIndices": [1]}] == told["errorInfo"]["errorCounts"]
+    assert "PARTIAL_SUCCESS" == result["requestStatus"]
+    assert [{"recordCount": "1", "reason": rule.answer, "recordIndices": [1]}] == result["errorInfo"]["errorCounts"]
     assert {"good-0"} == {line["transaction_id"] for line in wire.platform.book()}
 
 
@@ -402,11 +402,11 @@ def test_a_good_request_is_taken_and_succeeds(wire):
     status, taken = wire.ingest(GOOD)
     wire.now += timedelta(minutes=20)
 
-    told = wire.status(taken["requestId"])
+    result = wire.status(taken["requestId"])
 
     assert (200, {"requestId"}) == (status, set(taken))
-    assert ("SUCCESS", {"recordCount": "2"}) == (told["requestStatus"], told["eventsIngestionStatus"])
-    assert "errorInfo" not in told
+    assert ("SUCCESS", {"recordCount": "2"}) == (result["requestStatus"], result["eventsIngestionStatus"])
+    assert "errorInfo" not in result
 
 
 def unauthorised(wire: Wire) -> None:
@@ -640,13 +640,13 @@ def indices(wire: Wire) -> None:
     event(body, consent=None)
     _, taken = wire.ingest(body)
     wire.now += timedelta(hours=1)
-    told = []
+    indices = []
     for position in (True, "strings", False):
         wire.platform.switch("record_indices", position)
         [count] = wire.status(taken["requestId"])["errorInfo"]["errorCounts"]
-        told.append(count.get("recordIndices"))
+        indices.append(count.get("recordIndices"))
 
-    assert [[1], ["1"], None] == told
+    assert [[1], ["1"], None] == indices
 
 
 def unnamed_request(wire: Wire) -> None:
@@ -681,7 +681,7 @@ def reason(answer: dict) -> str:
     return answer["error"]["details"][2]["fieldViolations"][0]["reason"]
 
 
-STORIES: dict[DataManagerRule, Callable[[Wire], None]] = {
+SCENARIOS: dict[DataManagerRule, Callable[[Wire], None]] = {
     rules.AUTHORISED: unauthorised,
     rules.KNOWN_FIELDS: unknown_fields,
     rules.QUOTA: over_quota,
@@ -705,15 +705,15 @@ STORIES: dict[DataManagerRule, Callable[[Wire], None]] = {
 }
 
 
-@pytest.mark.parametrize("rule", STORIES, ids=lambda each: each.rule)
-def test_a_rule_with_a_story(wire, rule):
+@pytest.mark.parametrize("rule", SCENARIOS, ids=lambda each: each.rule)
+def test_a_rule_with_a_scenario(wire, rule):
     """Rules that take more than one broken field to show."""
-    STORIES[rule](wire)
+    SCENARIOS[rule](wire)
 
 
 def test_every_rule_is_tested_once():
     """A rule without a wire request, and a request without a rule, are both mistakes."""
-    tested = [*REFUSED, *FAILED, *STORIES]
+    tested = [*REFUSED, *FAILED, *SCENARIOS]
 
     assert set(rules) == set(tested)
     assert len(list(rules)) == len(tested)

@@ -87,7 +87,7 @@ BOOK = (
 
 
 class Answer:
-    """An answer taken apart: `failed` are (row or None, family, code, fields) for each error."""
+    """A parsed answer: `failed` are (row or None, family, code, fields) for each error."""
 
     def __init__(self, reply):
         self.code = reply.code
@@ -96,7 +96,7 @@ class Answer:
         failure = reply.failure
         for packed in self.response.partial_failure_error.details:
             failure = packed.value
-        self.failed = [_told(each) for each in errors.GoogleAdsFailure.pb().FromString(failure or b"").errors]
+        self.failed = [_parsed_error(each) for each in errors.GoogleAdsFailure.pb().FromString(failure or b"").errors]
 
     @property
     def done(self):
@@ -104,7 +104,7 @@ class Answer:
         return [index for index, each in enumerate(self.response.results) if each.conversion_action]
 
 
-def _told(error):
+def _parsed_error(error):
     family = error.error_code.WhichOneof("error_code")
     number = getattr(error.error_code, family)
     known = error.error_code.DESCRIPTOR.fields_by_name[family].enum_type.values_by_number.get(number)
@@ -354,20 +354,20 @@ def test_a_broken_rule_fails_its_row_alone(wire, rule, row, field):
 
 # ── what is promised, or takes more than one call ─────────────────────────────────────────────────
 
-STORIES = {}
+SCENARIOS = {}
 
 
-def story(*told):
+def scenario(*tested):
     """The test of these rules."""
 
-    def keep(tell):
-        STORIES.update(dict.fromkeys(told, tell))
-        return tell
+    def register(test):
+        SCENARIOS.update(dict.fromkeys(tested, test))
+        return test
 
-    return keep
+    return register
 
 
-@story(adjustment_rules.ROW_BY_ROW)
+@scenario(adjustment_rules.ROW_BY_ROW)
 def taken(wire):
     """A retraction takes count and value, a restatement the value alone; the results name what was adjusted."""
     answer = wire.adjust({**GOOD, "job_id": 7})
@@ -380,7 +380,7 @@ def taken(wire):
     assert {"adjust": 1, "adjustments": 2} == wire.platform.state()["requests"]
 
 
-@story(adjustment_rules.ALLOWLISTED)
+@scenario(adjustment_rules.ALLOWLISTED)
 def closed(wire):
     """Nothing of a request is judged; uploads of conversions have a switch of their own."""
     wire.platform.switch("ads_api_allowlisted", value=False)
@@ -393,7 +393,7 @@ def closed(wire):
     assert [(None, adjustment_rules.ALLOWLISTED.family, adjustment_rules.ALLOWLISTED.answer, "")] == answer.failed
 
 
-@story(adjustment_rules.VALIDATE_ONLY)
+@scenario(adjustment_rules.VALIDATE_ONLY)
 def validated(wire):
     """Errors come back by row; results and traces do not."""
     answer = wire.adjust({**request(RESTATED, retract(order_id="unheard-of")), "validate_only": True})
@@ -404,7 +404,7 @@ def validated(wire):
     assert [] == wire.platform.state()["refused"]
 
 
-@story(adjustment_rules.ANSWER_LOST)
+@scenario(adjustment_rules.ANSWER_LOST)
 def unreadable(wire):
     """The conversions are adjusted, and the answer does not say so; asked again, the platform does."""
     wire.platform.switch("adjustments_unknown", "unreadable")
@@ -421,7 +421,7 @@ def unreadable(wire):
     ]
 
 
-@story(adjustment_rules.ONCE)
+@scenario(adjustment_rules.ONCE)
 def doubled(wire):
     """The later of two alike is refused, or both; another conversion or time is not alike."""
     rows = (restate(700), restate(800), restate(700, order_id="sale-0"))
@@ -434,7 +434,7 @@ def doubled(wire):
     assert wire.before | {"sale-0": (1, 700.0, "EUR", 1)} == wire.book()
 
 
-@story(adjustment_rules.IN_ORDER)
+@scenario(adjustment_rules.IN_ORDER)
 def one_after_another(wire):
     """The second row finds what the first left."""
     later = {"adjustment_date_time": "2026-07-16 10:00:00+02:00"}
@@ -449,7 +449,7 @@ def one_after_another(wire):
 NOON_TEXT = "2026-07-20 12:00:00+00:00"
 
 
-@story(adjustment_rules.NOT_RETRACTED)
+@scenario(adjustment_rules.NOT_RETRACTED)
 def final(wire):
     """Neither retracted nor restated again, at whatever time."""
     wire.adjust(request(RETRACTED))
@@ -459,7 +459,7 @@ def final(wire):
     assert (0, 0.0, "EUR", 0) == wire.book()["sale-0"]
 
 
-@story(adjustment_rules.LATEST, adjustment_rules.NEW_TIME)
+@scenario(adjustment_rules.LATEST, adjustment_rules.NEW_TIME)
 def ordered(wire):
     """An older correction is refused, one of the same time is a duplicate, a newer one counts."""
     wire.adjust(request(RESTATED))
@@ -477,7 +477,7 @@ def ordered(wire):
     assert [] == wire.only(retract(order_id="sale-1", adjustment_date_time="2026-07-15 08:00:01+00:00"))
 
 
-@story(adjustment_rules.ACROSS_APIS)
+@scenario(adjustment_rules.ACROSS_APIS)
 def across(wire):
     """What the Data Manager counted is found by its transaction id, or not."""
     wire.platform.switch("cross_api_adjustments", value=False)
@@ -490,7 +490,7 @@ def across(wire):
     assert wire.before | {"by-data-manager": (0, 0.0, "EUR", 0)} == wire.book()
 
 
-@story(adjustment_rules.ZERO_IS_FINAL)
+@scenario(adjustment_rules.ZERO_IS_FINAL)
 def at_zero(wire):
     """Answered as done, whatever comes after; where the switch says so, it counts again."""
     wire.adjust(request(restate(0)))
@@ -505,7 +505,7 @@ def at_zero(wire):
     assert (1, 900.0, "EUR", 2) == wire.book()["sale-1"]
 
 
-@story(adjustment_rules.NO_WAIT)
+@scenario(adjustment_rules.NO_WAIT)
 def at_once(wire):
     """One second after the conversion, at the second it was counted."""
     wire.now = datetime(2026, 7, 10, 9, 0, 1, tzinfo=UTC)
@@ -513,10 +513,10 @@ def at_once(wire):
     assert [] == wire.only(restate(adjustment_date_time="2026-07-10 09:00:01+00:00"))
 
 
-@pytest.mark.parametrize("rule", STORIES, ids=named)
-def test_a_rule_with_a_story(wire, rule):
+@pytest.mark.parametrize("rule", SCENARIOS, ids=named)
+def test_a_rule_with_a_scenario(wire, rule):
     """Rules that refuse nothing, or need more than one call."""
-    STORIES[rule](wire)
+    SCENARIOS[rule](wire)
 
 
 # ── what fits ─────────────────────────────────────────────────────────────────────────────────────
@@ -530,7 +530,7 @@ def test_whatever_a_conversion_is_known_by_its_order_id_finds_it(wire, key):
 
 
 def test_a_conversion_without_an_order_id_is_found_by_click_and_time(wire):
-    """In whatever zone the time is told."""
+    """Whatever the zone of the time."""
     pair = PAIR | {"conversion_date_time": "2026-07-10 09:00:00+00:00"}
 
     assert [] == wire.only(retract(order_id=None, gclid_date_time_pair=pair))
@@ -609,12 +609,12 @@ def test_what_is_refused_is_told_with_its_field(wire):
     """For whoever looks at the page."""
     wire.adjust(request(restate(-1)))
 
-    [told] = wire.platform.state()["refused"]
+    [refused] = wire.platform.state()["refused"]
 
     assert ("INVALID_VALUE", "restatement_value.adjusted_value", "sale-1") == (
-        told["reason"],
-        told["field"],
-        told["transaction_id"],
+        refused["reason"],
+        refused["field"],
+        refused["transaction_id"],
     )
 
 
@@ -643,7 +643,7 @@ def test_adjusted_conversions_survive_a_restart(wire):
 
 def test_every_rule_is_tested_once():
     """No rule without a test, none in two tables."""
-    tested = [rule.rule for rule in (*REFUSED, *ROWS, *STORIES) if rule not in set(ads_api_rules)]
+    tested = [rule.rule for rule in (*REFUSED, *ROWS, *SCENARIOS) if rule not in set(ads_api_rules)]
 
     assert sorted(rule.rule for rule in adjustment_rules) == sorted(tested)
 

@@ -45,7 +45,7 @@ class AdjustmentUpload(Upload):
     def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
         super().__init__(call, api, now)
         self._adjusted: dict[GoogleAcceptance, GoogleBookLine] = {}
-        """The conversions that rows have adjusted, as they are after the last of these."""
+        """The adjusted conversions, each by its first event, as the last row left it."""
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
         if not row.adjustment_type:
@@ -94,7 +94,7 @@ class AdjustmentUpload(Upload):
             self.google.book.put(line)
 
     def _response(self) -> bytes | CallRefusal:
-        """The method's response, or what the switch has instead of it once the call is recorded."""
+        """The method's response, or what `adjustments_unknown` puts in its place once the call is recorded."""
         match self.request.validate_only, self.api.switches["adjustments_unknown"]:
             case False, "unreadable":
                 response = self.response_type(job_id=self.job_id, partial_failure_error=unreadable_failure())

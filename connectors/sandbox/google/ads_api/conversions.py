@@ -101,7 +101,7 @@ class ConversionUpload(Upload):
         self.api.jobs += [Job(self.job_id, self.now, customer, action, dict(rows)) for action, rows in errors.items()]
 
     def _result(self, row: Any, *, failed: bool) -> Any:
-        """The row's identifiers, action and time; empty if it failed, or its identifiers where the switch echoes."""
+        """The row's identifiers, action and time; none of them if it failed, or its identifiers if they are echoed."""
         if failed and not self.api.switches["ads_api_echo"]:
             return _Result()
         kinds = ((each, each.WhichOneof("identifier")) for each in row.user_identifiers)
@@ -112,7 +112,7 @@ class ConversionUpload(Upload):
         return result
 
     def _acceptance(self, row: Any, target: Target) -> GoogleAcceptance:
-        """The row as the book would count it; one without order id and click is a duplicate of no other."""
+        """The row as the book would count it; one without order id and click is never a duplicate."""
         kind, click = next(iter(_clicks(row).items()), ("contact", ""))
         time = _happened(row).astimezone(UTC).isoformat()
         return GoogleAcceptance(

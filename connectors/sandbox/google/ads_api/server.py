@@ -77,7 +77,7 @@ CODES: Mapping[str, int] = {
 }
 """gRPC's codes with the HTTP status of the same sense.
 
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto (UNKNOWN has none of its own)
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto (it names none for UNKNOWN)
 """
 
 
@@ -101,7 +101,7 @@ def _planted(http_status: int, retry_after: int | None) -> CallRefusal:
 
 
 NAME = "google_ads"
-"""What faults call this server, by whichever of its ports."""
+"""The server's name in planted faults, for both its ports."""
 CALLS_AT_ONCE = 16
 _FAILURE = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 _OPTIONS = [("grpc.so_reuseport", 0)]  # else two sandboxes would quietly share a port
@@ -137,7 +137,7 @@ class GoogleAdsServer:
             faults: asked before each call.
             now: the sandbox clock, for the log.
             certificate: what TLS shows; plain text without one.
-            port: tried first; any free one where it is taken.
+            port: tried first; any free one if it is taken.
         """
         self.log = Log()
         self.handler = handler
@@ -151,7 +151,7 @@ class GoogleAdsServer:
 
     @property
     def url(self) -> str:
-        """Its address, without a trailing slash: by the certificate's name where it has one."""
+        """Its address, without a trailing slash: by the certificate's name if it has one."""
         return f"https://localhost:{self.port}" if self._secure else f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -201,7 +201,7 @@ class GoogleAdsServer:
             yield answer
 
     def _before(self, fault: PlannedFault, context: grpc.ServicerContext) -> CallRefusal | None:
-        """The answer to a call that a fault keeps from the platform; None if it reaches it, which may be late."""
+        """The answer to a call that the fault keeps from the platform; None if the call reaches it."""
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
             over = Event()
             if context.add_callback(over.set):  # no longer than the caller waits, nor than this server serves
@@ -231,7 +231,7 @@ class GoogleAdsServer:
 
 
 def _after(fault: PlannedFault) -> CallRefusal | None:
-    """What the caller gets instead of the platform's answer; None if the fault leaves it as it is."""
+    """What the caller gets instead of the platform's answer; None if the fault does not change it."""
     match fault.kind:
         case FaultKind.CUT_AFTER:
             return _BROKEN
@@ -245,7 +245,7 @@ def _after(fault: PlannedFault) -> CallRefusal | None:
 
 
 class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc]  # an untyped base
-    """Every path is answered by the same function; on the wire one answer and a stream of one are the same."""
+    """Answers every path by one function; on the wire a single answer and a stream of one are the same."""
 
     def __init__(self, respond: Callable[[str, bytes, grpc.ServicerContext], Iterator[bytes]]) -> None:
         self._respond = respond

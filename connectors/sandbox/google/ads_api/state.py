@@ -21,7 +21,7 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "adjustments_unknown": ("never", "unreadable", "internal"),
     "cross_api_adjustments": (True, False),
 }
-"""Settings of the account, and what could change a state and is not certain: the positions, default first."""
+"""Positions of the account's settings, and of what is uncertain and could change a state; default first."""
 ROW_LISTS = {"submit": "conversions", "adjust": "conversion_adjustments"}
 """The field with an upload's rows, by what rulings call the upload."""
 

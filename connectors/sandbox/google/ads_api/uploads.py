@@ -23,14 +23,14 @@ from connectors.sandbox.google.rules import AdsApiRule, RuleTable
 
 MAX_IDENTIFIERS = 5
 FIRST_GIVEN_JOB = 2**31
-"""Job ids that callers may choose end here, and those given out begin."""
+"""The first job id that is given out; callers may choose lower ones."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", re.ASCII)
 _ACTION = re.compile(r"customers/\d+/conversionActions/(\d+)", re.ASCII)
 _PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.\w+|(\+\d{1,3}|0)[\d .-]{8,13}")
 
 Violation = tuple[AdsApiRule, str | tuple[str, int]]
-"""A broken rule and the row's field that breaks it: a path with dots, or a list with the index in it."""
+"""A broken rule and the field of the row that breaks it: a dotted path, or a list and the index in it."""
 
 
 def action_id(name: str) -> str:
@@ -124,7 +124,7 @@ class Upload(ABC):
 
     @abstractmethod
     def _row_violations(self, row: Any) -> Iterator[Violation]:
-        """What is wrong with a row by itself."""
+        """The violations that a row shows by itself."""
 
     @abstractmethod
     def _names(self, row: Any) -> Iterable[str]:
@@ -155,21 +155,18 @@ class Upload(ABC):
         """The row's result in the response."""
 
     def _action_violations(self, row: Any) -> Iterator[Violation]:
-        """What is wrong with the name of the row's action."""
         if not row.conversion_action:
             yield self.rule_table.ACTION_SENT, "conversion_action"
         elif not action_id(row.conversion_action):
             yield self.rule_table.ACTION_NAME, "conversion_action"
 
     def _order_id_violations(self, row: Any) -> Iterator[Violation]:
-        """What is wrong with the row's order id."""
         if len(row.order_id) > MAX_ID_LENGTH:
             yield self.rule_table.ORDER_ID_LENGTH, "order_id"
         if _PERSONAL.fullmatch(row.order_id):
             yield self.rule_table.ORDER_ID_PERSONAL, "order_id"
 
     def _time_violations(self, row: Any) -> Iterator[Violation]:
-        """What is wrong with the row's time."""
         text = getattr(row, self.time_field)
         at = instant(text)
         if not text:
@@ -182,14 +179,14 @@ class Upload(ABC):
             yield self.rule_table.NOT_IN_FUTURE, self.time_field
 
     def _value_violations(self, message: Any, value_field: str, path: str = "") -> Iterator[Violation]:
-        """What is wrong with the value and the currency in a message at this path of the row."""
+        """The violations of a value and its currency, in a message at this path of the row."""
         if message.HasField(value_field) and not is_amount(getattr(message, value_field)):
             yield self.rule_table.VALUE_SHAPE, f"{path}{value_field}"
         if message.currency_code and not is_currency(message.currency_code):
             yield self.rule_table.CURRENCY, f"{path}currency_code"
 
     def _request_violation(self) -> tuple[AdsApiRule, str] | None:
-        """What refuses the request as a whole."""
+        """Why the request is refused as a whole."""
         if not self.request.partial_failure:
             return self.rule_table.PARTIAL_FAILURE, "partial_failure"
         if not self.rows:

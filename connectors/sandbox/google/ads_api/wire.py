@@ -14,7 +14,7 @@ _INVALID_ARGUMENT = 3
 _INTERNAL = 13
 
 Place = tuple[tuple[str, int | None], ...]
-"""A path from the request to a field: names, each with its index where the field is a list."""
+"""A path from the request to a field: names, each with its index if the field is a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class CallRefusal:
-    """A call that fails as a whole: a status, and the errors of its GoogleAdsFailure, where it has one."""
+    """A call that fails as a whole: a status, and the errors of its GoogleAdsFailure, if it has one."""
 
     status: str
     message: str
@@ -79,7 +79,7 @@ def parsed(kind: Any, body: bytes) -> Any:
 
 
 def partial_failure(problems: Mapping[int, Sequence[RowError]], request_id: str) -> Any:
-    """The Status of a request in which some rows failed: each row's errors, one without a row only once."""
+    """The Status of a request in which some rows failed, with their errors; one that names no row only once."""
     unique = list(dict.fromkeys(each for row in sorted(problems) for each in problems[row]))
     first = unique[0].message
     text = first if len(unique) == 1 else f"Multiple errors in ‘details’. First error: {first}"
@@ -122,7 +122,7 @@ def error_number(family: str, code: str | int) -> int:
 
 
 def _errors() -> Any:
-    """The vendor's messages of errors: not before they are needed, as they load slowly."""
+    """The vendor's error messages, imported when first needed, as they load slowly."""
     from google.ads.googleads.v26.errors.types import errors  # noqa: PLC0415
 
     return errors

@@ -52,7 +52,7 @@ def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
 
 
 def malformed(request: Any) -> Iterator[Violation]:
-    """What is wrong with the request before anything is looked up."""
+    """The violations that show before anything is looked up."""
     if not request.events:
         yield rules.SOME_EVENTS, "events"
     if len(request.events) > MAX_ROWS:
@@ -78,7 +78,7 @@ def malformed(request: Any) -> Iterator[Violation]:
 
 
 def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[Violation]:
-    """What is wrong with the destinations of a request that is well formed and permitted."""
+    """The violations of the destinations of a request that is well formed and permitted."""
     contact = _has_contact(request)
     for index, destination in enumerate(request.destinations):
         account = accounts[destination.operating_account.account_id]
@@ -97,7 +97,7 @@ def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: dateti
 
 
 def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolation]:
-    """What is wrong with one event."""
+    """The violations of one event."""
     event = request.events[row]
     for rule, field in _event_violations(event, now):
         yield RuleViolation.of(rule, field, row)
@@ -199,7 +199,7 @@ def _broken_hash_rule(value: str, encoding: int) -> DataManagerRule | None:
 
 @dataclass(frozen=True, slots=True)
 class EventContext:
-    """What a row is processed with: when its request came, for which action, under which consent."""
+    """What processing a row depends on: when its request came, for which action, under which consent."""
 
     at: datetime
     customer: str
@@ -211,7 +211,7 @@ class EventContext:
 
 
 def broken_rule(event: Any, context: EventContext) -> DataManagerRule | None:
-    """The first rule the row breaks, None where processing succeeds."""
+    """The first rule that processing finds the row to break; None if it succeeds."""
     consent = event.consent.ad_user_data or context.ad_user_data
     if consent == DENIED:
         return rules.CONSENT_GRANTED
@@ -242,7 +242,7 @@ def _broken_by_contact(event: Any, happened: datetime, context: EventContext) ->
     click = next((each for each in known if each and each.customer == context.customer), None)
     if context.at - (click.clicked_at if click else happened) > CONTACT_LIFE:
         return rules.CONTACT_WINDOW
-    # contact data has its own life; the action's window is the click id's
+    # contact data has a lifetime of its own; the action's window is for click ids
     return _broken_by_timing(click, happened, context, CLICK_LIFE_DAYS) if click else None
 
 

@@ -1,7 +1,7 @@
 """The Data Manager API: its methods, switches and quota, and the requests it has taken."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
@@ -85,7 +85,7 @@ def read_ruling(document: object) -> DataManagerRuling:
 
 @dataclass(slots=True)
 class TakenRequest:
-    """A request that passed every check; it has its events until it is processed, its outcomes from then on."""
+    """A request that passed every check, with its events until it is processed and its outcomes from then on."""
 
     id: str
     at: datetime
@@ -126,7 +126,7 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "failed_word": ("FAILED", "FAILURE"),
     "records_counted": ("all", "one less"),
 }
-"""What could change a state and is not certain: the positions, default first; any number of minutes fits."""
+"""Positions of what is uncertain and could change a state, default first; `processing_minutes` takes any number."""
 _SYSTEM_PARAMETERS = frozenset({"$alt", "alt", "$prettyPrint", "prettyPrint"})
 _REQUEST_ID = frozenset({"requestId", "request_id"})
 _BAD_REQUEST = 400
@@ -145,7 +145,7 @@ _HTTP_STATUSES = {
 class DataManager(GoogleApi):
     """The platform behind one address: `POST /v1/events:ingest` and `GET /v1/requestStatus:retrieve`.
 
-    A request is processed with what was registered when it fell due, however late anybody looks.
+    A request is processed with the clicks registered by the time it fell due, even if that is noticed later.
 
     Args:
         now: the sandbox clock, aware UTC.
@@ -223,7 +223,7 @@ class DataManager(GoogleApi):
             return {**super().state(), "processing": len(self._waiting)}
 
     def dump(self) -> dict[str, Any]:
-        """Everything that both APIs know and its own requests, as JSON; quotas start afresh."""
+        """What both APIs share and its own requests, as JSON; quotas are not kept."""
         with self.google.lock:
             return {
                 **super().dump(),
@@ -246,7 +246,7 @@ class DataManager(GoogleApi):
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
     def _denied(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
-        """The refusal of a request that does not even reach the method."""
+        """The refusal of a request that does not reach its method."""
         if not self._authorised(request):
             return self._refuse(401, rules.AUTHORISED.answer, rules.AUTHORISED.rule)
         if set(request.query) - _SYSTEM_PARAMETERS - parameters:
@@ -274,24 +274,21 @@ class DataManager(GoogleApi):
         return json_response(200, {"requestId": taken.id})
 
     def _violations(self, ingest: Any) -> list[RuleViolation]:
-        """What refuses the request; later checks run only where earlier ones found nothing."""
+        """Why the request is refused; later checks run only if earlier ones find nothing."""
         if found := list(malformed(ingest)):
             return [RuleViolation.of(*each) for each in found]
         if not is_permitted(ingest, self.google.accounts):
             return [RuleViolation.of(rules.LOGIN_ACCOUNT, "destinations")]
-        if found := list(misdirected(ingest, self.google.accounts, self._now())):
+        now, violations = self._now(), list[RuleViolation]()
+        if found := list(misdirected(ingest, self.google.accounts, now)):
             return [RuleViolation.of(*each) for each in found]
-        violations: list[RuleViolation] = []
-        for row in range(len(ingest.events)):
-            violations += self._row_violations(ingest, row)
+        for row, event in enumerate(ingest.events):
+            violations += row_violations(ingest, row, now)
+            if planted := self._planted(event, "submit"):
+                violations.append(RuleViolation(planted, "Planted by hand.", "", row))
             if violations and self.switches["violations_named"] == "first":
                 break
         return violations
-
-    def _row_violations(self, ingest: Any, row: int) -> Iterator[RuleViolation]:
-        yield from row_violations(ingest, row, self._now())
-        if planted := self._planted(ingest.events[row], "submit"):
-            yield RuleViolation(planted, "Planted by hand.", "", row)
 
     def _retrieve(self, request: WireRequest) -> WireResponse:
         ids = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]
@@ -359,7 +356,7 @@ class DataManager(GoogleApi):
         )
 
     def _planted(self, event: Any, when: When) -> str | None:
-        """The reason planted for this event at this stage."""
+        """The reason planted on this event at this stage."""
         rulings = (self._rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
         return next((each.reason for each in rulings if each and each.when == when), None)
 

@@ -158,7 +158,7 @@ def refusal(
 
 
 def failed(status: int) -> WireResponse:
-    """The answer of an API that failed, whatever it had taken before."""
+    """The answer of an API that fails, perhaps after it took the events."""
     reason = "DEADLINE_EXCEEDED" if _STATUSES.get(status) == "DEADLINE_EXCEEDED" else rules.FAILING.answer
     return refusal(status, reason, "Internal error encountered.", "t-failed")
 
@@ -166,7 +166,7 @@ def failed(status: int) -> WireResponse:
 def unreadable(path: str, *, indexed: bool) -> WireResponse:
     """The answer to a body that is not the request's message: Google's front end refuses it before the platform.
 
-    So it has neither reason nor request id.
+    It has neither reason nor request id.
     """
     description = "Invalid JSON payload received"
     field = path if indexed else _INDEX.sub("", path)
