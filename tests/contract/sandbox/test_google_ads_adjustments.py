@@ -1,6 +1,7 @@
 """Every rule about adjustments of the sandbox's Google Ads API, broken by hand-written messages over a raw channel."""
 
 import copy
+import json
 import math
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.book import GoogleAcceptance
+from connectors.sandbox.book import GoogleAcceptance, GoogleBook
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
@@ -630,12 +631,14 @@ def test_the_page_tells_what_was_retracted_and_restated(wire):
     assert "<dd>2</dd><dt>adjustments at Google</dt>" in page
 
 
-def test_adjusted_conversions_survive_a_restart(wire):
-    """The book is dumped with the Data Manager; what it says of corrections goes with it."""
+def test_conversions_survive_a_restart_and_can_be_adjusted_after_it(wire):
+    """The state file keeps the book as JSON, with what was adjusted."""
     wire.adjust(GOOD)
-    resumed = type(wire.google.book).load(wire.google.book.dump())
+    before = wire.platform.book()
+    wire.google.book = GoogleBook.load(json.loads(json.dumps(wire.google.book.dump())))
 
-    assert wire.platform.book() == resumed.lines()
+    assert before == wire.platform.book()
+    assert [] == wire.only(retract(order_id="by-gbraid"))
 
 
 # ── all of them ───────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from typing import Any
 from google.ads.googleads.v26.enums.types import conversion_adjustment_type
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.book import GoogleAcceptance, GoogleBookLine
+from connectors.sandbox.book import GoogleBookLine
 from connectors.sandbox.google.ads_api.state import AdsApiState
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
@@ -44,8 +44,8 @@ class AdjustmentUpload(Upload):
 
     def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
         super().__init__(call, api, now)
-        self._adjusted: dict[GoogleAcceptance, GoogleBookLine] = {}
-        """The adjusted conversions, each by its first event, as the last row left it."""
+        self._adjusted: dict[tuple[str, str], GoogleBookLine] = {}
+        """The adjusted conversions as the last row left them, by action and key."""
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
         if not row.adjustment_type:
@@ -65,7 +65,7 @@ class AdjustmentUpload(Upload):
         return row.order_id, row.gclid_date_time_pair.gclid
 
     def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
-        key = (action_id(row.conversion_action), row.order_id or _pair_key(row), instant(row.adjustment_date_time))
+        key = (action_id(row.conversion_action), _conversion_key(row), instant(row.adjustment_date_time))
         yield key, (rules.ONCE, "adjustment_date_time")
 
     def _action_kinds(self, row: Any, /) -> Container[str]:
@@ -80,10 +80,11 @@ class AdjustmentUpload(Upload):
         found = self._find(row, target)
         if isinstance(found, tuple):
             return found
-        line = self._adjusted.get(found.first, found)
+        key = target.id, _conversion_key(row)
+        line = self._adjusted.get(key, found)
         violation = self._conversion_violation(row, line)
         if violation is None:
-            self._adjusted[line.first] = self._adjust(row, line, target)
+            self._adjusted[key] = self._adjust(row, line, target)
         return violation
 
     def _discard(self) -> None:
@@ -119,7 +120,7 @@ class AdjustmentUpload(Upload):
         """The conversion that the row names by its order id or, if it has none, by its click and time."""
         book = self.google.book
         if not row.order_id:
-            line = book.corrected(target.owner, target.id, _pair_key(row), ("google_ads",))
+            line = book.corrected(target.owner, target.id, _conversion_key(row), ("google_ads",))
             is_meant = line is not None and line.first.click_kind == "gclid" and not line.first.transaction_id
             return line if line and is_meant else (rules.CONVERSION_KNOWN, "gclid_date_time_pair")
         line = book.corrected(target.owner, target.id, row.order_id, ("google_ads", "data_manager"))
@@ -203,8 +204,8 @@ def _contact_violations(row: Any) -> Iterator[Violation]:
         yield rules.NO_CONTACT, "user_agent"
 
 
-def _pair_key(row: Any) -> str:
-    """The key in the book of a conversion without an order id."""
+def _conversion_key(row: Any) -> str:
+    """The key of the row's conversion in the book: its order id or, if it has none, its click and time."""
     pair = row.gclid_date_time_pair
     at = instant(pair.conversion_date_time)
-    return f"{pair.gclid} {at.astimezone(UTC).isoformat()}" if at else ""
+    return row.order_id or (f"{pair.gclid} {at.astimezone(UTC).isoformat()}" if at else "")
