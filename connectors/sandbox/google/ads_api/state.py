@@ -64,7 +64,8 @@ def read_rulings(document: object) -> tuple[AdsApiRuling, ...]:
 def _read_ruling(document: object) -> Iterator[AdsApiRuling]:
     if not isinstance(document, dict) or document.keys() - {"when", "family", "reason", "number", "index"}:
         raise ValueError(RULING_SHAPE)
-    when, indexed, codes = document.get("when", "submit"), document.get("index", True), _codes(document)
+    when, indexed = document.get("when", "submit"), document.get("index", True)
+    codes = _codes(document)
     if when not in _FAMILIES or not isinstance(indexed, bool):
         raise ValueError(RULING_SHAPE)
     family = document.get("family", _FAMILIES[when])
@@ -138,8 +139,9 @@ class AdsApiState(GoogleApi):
 
         https://developers.google.com/google-ads/api/docs/concepts/call-structure
         """
-        accounts, login = self.google.accounts, call.metadata.get("login-customer-id", "")
+        accounts = self.google.accounts
         account = accounts.get(customer)
+        login = call.metadata.get("login-customer-id", "")
         if login and not _CUSTOMER_ID.fullmatch(login):
             return CallRefusal.of(rules.LOGIN_NUMBER)
         if not _CUSTOMER_ID.fullmatch(customer):

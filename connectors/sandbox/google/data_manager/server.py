@@ -267,8 +267,9 @@ class DataManager(GoogleApi):
             self.counts["validated"] += 1
             return json_response(200, {})
         self.counts["taken"] += 1
-        now, minutes = self._now(), int(str(self.switches["processing_minutes"]))
-        taken = TakenRequest(self._request_id(), now, now + timedelta(minutes=minutes), ingest)
+        now = self._now()
+        due = now + timedelta(minutes=int(str(self.switches["processing_minutes"])))
+        taken = TakenRequest(self._request_id(), now, due, ingest)
         self._taken[taken.id] = taken
         self._waiting.append(taken)
         return json_response(200, {"requestId": taken.id})
@@ -279,9 +280,10 @@ class DataManager(GoogleApi):
             return [RuleViolation.of(*each) for each in found]
         if not is_permitted(ingest, self.google.accounts):
             return [RuleViolation.of(rules.LOGIN_ACCOUNT, "destinations")]
-        now, violations = self._now(), list[RuleViolation]()
+        now = self._now()
         if found := list(misdirected(ingest, self.google.accounts, now)):
             return [RuleViolation.of(*each) for each in found]
+        violations: list[RuleViolation] = []
         for row, event in enumerate(ingest.events):
             violations += row_violations(ingest, row, now)
             if planted := self._planted(event, "submit"):
@@ -319,7 +321,8 @@ class DataManager(GoogleApi):
         action = self.google.accounts[customer].actions[action_id]
         consent = taken.request.consent.ad_user_data
         context = EventContext(taken.at, customer, action, consent, self.google.clicks)
-        records, failed = 0, defaultdict[str, list[int]](list)
+        records = 0
+        failed: defaultdict[str, list[int]] = defaultdict(list)
         for row, event in enumerate(taken.request.events):
             if event.destination_references and destination.reference not in event.destination_references:
                 continue
@@ -366,8 +369,9 @@ class DataManager(GoogleApi):
         if status != _BAD_REQUEST:
             return self._refuse(status, first.reason, first.description)
         self._note_refusal(first.reason, first.field)
-        indexed, problem = bool(self.switches["violation_index"]), "There was a problem with the request."
-        return refusal(status, "INVALID_ARGUMENT", problem, self._error_id(), violations, indexed=indexed)
+        message = "There was a problem with the request."
+        indexed = bool(self.switches["violation_index"])
+        return refusal(status, "INVALID_ARGUMENT", message, self._error_id(), violations, indexed=indexed)
 
     def _refuse(self, status: int, reason: str, message: str, *, quota: str = "") -> WireResponse:
         self._note_refusal(reason, "")
