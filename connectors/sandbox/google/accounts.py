@@ -121,14 +121,14 @@ def read_click(document: object) -> GoogleClick:
 
 
 class GooglePlatform:
-    """The state that the Data Manager and the Google Ads API share. Whoever touches it holds `lock`.
+    """The state that the Data Manager and the Google Ads API share. Access it only while holding `lock`.
 
     Attributes:
         accounts: the customers, by id.
         clicks: by click id, and by the hash of contact data.
         book: every conversion that either API counted.
         across_apis: whether each API deduplicates against what the other one counted; not documented.
-        zero_is_final: whether a conversion that was restated to 0 can be corrected no more.
+        zero_is_final: whether a conversion that was restated to 0 can no longer be corrected.
         settle: processes whatever is due by a time; called before anything changes.
     """
 
