@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from connectors.sandbox.server import WireRequest, WireResponse, json_response, no_page
+from connectors.sandbox.server import WireRequest, WireResponse, dispatch, json_response
 
 PATIENCE_SECONDS = 600.0
 """No sleeper is kept waiting longer than this, in real seconds."""
@@ -53,19 +53,13 @@ class VirtualClock:
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the clock server."""
-        pages = {
-            ("GET", "/now"): self._tell,
+        routes = {
+            ("GET", "/now"): lambda _: self.dump(),
             ("POST", "/register"): self._register,
             ("POST", "/sleep"): self._sleep,
             ("POST", "/advance"): self._advance,
         }
-        page = pages.get((request.method, request.path))
-        if page is None:
-            return no_page(pages, request.path)
-        try:
-            return page(request)
-        except (ValueError, OverflowError) as error:
-            return json_response(400, {"error": str(error)})
+        return dispatch(routes, request, request.path)
 
     def dump(self) -> dict[str, object]:
         """Its state as JSON."""
@@ -76,10 +70,7 @@ class VirtualClock:
         with self._lock:
             self._now = _moment(state["now"])
 
-    def _tell(self, _: WireRequest) -> WireResponse:
-        return json_response(200, {"now": self.now().isoformat()})
-
-    def _advance(self, request: WireRequest) -> WireResponse:
+    def _advance(self, request: WireRequest) -> object:
         match request.json():
             case {"to": to, **rest} if not rest:
                 self.advance(_moment(to))
@@ -87,15 +78,13 @@ class VirtualClock:
                 self.advance(self.now() + timedelta(seconds=seconds))
             case _:
                 raise ValueError('say {"to": "an ISO 8601 time with its zone"} or {"by": seconds}')
-        return self._tell(request)
+        return self.dump()
 
-    def _register(self, request: WireRequest) -> WireResponse:
-        connection = _connection(request)
+    def _register(self, request: WireRequest) -> None:
         with self._lock:
-            self._callers.setdefault(connection, _Caller())
-        return WireResponse(204)
+            self._callers.setdefault(_connection(request), _Caller())
 
-    def _sleep(self, request: WireRequest) -> WireResponse:
+    def _sleep(self, request: WireRequest) -> object:
         connection = _connection(request)
         match request.json():
             case {"until": moment, **rest} if not rest.keys() - {"within"}:
@@ -118,7 +107,7 @@ class VirtualClock:
                 caller.until = caller.bell = None
         if not woken and within is None:
             return json_response(503, {"error": "the clock did not get there"})
-        return self._tell(request)
+        return self.dump()
 
     def _hear(self, ear: socket.socket, connection: socket.socket, patience: float) -> bool:
         """Wait for the bell; False where the caller died, spoke in its sleep, or patience ran out.

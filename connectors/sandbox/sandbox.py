@@ -5,11 +5,11 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Template
 from typing import Any, Protocol, Self
 
-from connectors.sandbox import demo
 from connectors.sandbox.clock import VirtualClock
-from connectors.sandbox.control import Control, Platforms
+from connectors.sandbox.control import Control
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import oauth
 from connectors.sandbox.google.accounts import GooglePlatform
@@ -28,12 +28,16 @@ from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import Rule
-from connectors.sandbox.server import Server, for_detail_pages, nameless
+from connectors.sandbox.server import Server, generic_failure, own_page_only
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
 CERTIFICATE_FILE = "google-ads-certificate.pem"
+DATASET = "1234567890"
+"""The Meta dataset that the demonstration's settings send to."""
+_SETTINGS = Path(__file__).with_name("demo.yaml")
+"""The settings of the demonstration: one invented company, pointed at this sandbox's `$addresses`."""
 RULES: tuple[Rule, ...] = (
     *oplead_server.RULES,
     *oauth.RULES,
@@ -81,7 +85,15 @@ class Sandbox:
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
         self.meta = MetaPlatform(self.clock.now)
-        self.control = Control(self.clock.now, self._platforms(), self.faults)
+        self.control = Control(
+            self.clock.now,
+            self.faults,
+            oplead=self.oplead,
+            oauth=self.oauth,
+            data_manager=self.data_manager,
+            google_ads=self.google_ads,
+            meta=self.meta,
+        )
         self._certificate = self_signed()
         ports = self._resume()
         if population:
@@ -130,6 +142,11 @@ class Sandbox:
         ports = {name: server.port for name, server in self._servers.items()}
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
 
+    def settings(self, google_transport: str = "data_manager") -> str:
+        """The demonstration's settings for this sandbox, sending to Google by data_manager or google_ads_api."""
+        template = Template(_SETTINGS.read_text(encoding="utf-8"))
+        return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport)
+
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
         """Write `pipeline.yaml` and `sandbox.env` for this sandbox; the path of the first.
 
@@ -140,15 +157,14 @@ class Sandbox:
         directory = directory or self.directory
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
-        _write(settings, demo.settings(self.addresses, google_transport))
-        _write(
-            directory / "sandbox.env",
-            demo.environment(oplead_server.ADMIN_KEY, self.key_file, meta_server.TOKENS[demo.DATASET]),
-        )
+        _write(settings, self.settings(google_transport))
+        variables = {
+            "OPLEAD_TOKEN": oplead_server.ADMIN_KEY,
+            "GOOGLE_ADS_KEY_FILE": self.key_file,
+            "META_ACCESS_TOKEN": meta_server.TOKENS[DATASET],
+        }
+        _write(directory / "sandbox.env", "".join(f"{name}={value}\n" for name, value in variables.items()))
         return settings
-
-    def _platforms(self) -> Platforms:
-        return Platforms(self.oplead, self.oauth, self.data_manager, self.google_ads, self.meta)
 
     def _parts(self) -> Mapping[str, Part]:
         """Whatever has a state, in the order of loading: the Data Manager's holds what Google shares."""
@@ -175,12 +191,12 @@ class Sandbox:
 
     def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
         handlers = {
-            "clock": for_detail_pages(self.clock.handle),
+            "clock": own_page_only(self.clock.handle),
             "oplead": self.oplead.handle,
             "oauth": self.oauth.handle,
             "data_manager": self.data_manager.handle,
             "meta": self.meta.handle,
-            "control": for_detail_pages(self.control.handle),
+            "control": own_page_only(self.control.handle),
         }
         failures = {"data_manager": checks.failed, "meta": wire.failed_response}
         certificates = {"google_ads": None, "google_ads_tls": self._certificate}
@@ -191,7 +207,7 @@ class Sandbox:
                 self.faults,
                 self.clock.now,
                 closed=self.clock.closed,
-                failed=failures.get(name, nameless),
+                failed=failures.get(name, generic_failure),
                 port=ports.get(name, 0),
             )
             for name, handler in handlers.items()

@@ -6,7 +6,7 @@ import selectors
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -108,15 +108,36 @@ def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHI
 Handler = Callable[[WireRequest], WireResponse]
 
 
-def nameless(status: int) -> WireResponse:
-    """The error of a server that has no form of its own for it."""
+def generic_failure(status: int) -> WireResponse:
+    """The error of a server that has no error body of its own."""
     return json_response(status, {"error": "internal error"})
 
 
-def no_page(pages: Iterable[tuple[str, str]], path: str) -> WireResponse:
-    """The refusal of a request that no (method, path) page answers: 405, or 404 where the path is unknown."""
-    known = any(path == page for _, page in pages)
-    return json_response(405 if known else 404, {"error": "no such page"})
+def dispatch(
+    routes: Mapping[tuple[str, str], Callable[[WireRequest], object]], request: WireRequest, path: str
+) -> WireResponse:
+    """What the route of this method and path returns: JSON, 204 for None, or a response as it is.
+
+    404 or 405 where there is no such route, 400 where it raises ValueError.
+    """
+    route = routes.get((request.method, path))
+    if route is None:
+        known = any(path == each for _, each in routes)
+        return json_response(405 if known else 404, {"error": "no such page"})
+    try:
+        result = route(request)
+    except (ValueError, OverflowError) as error:
+        return json_response(400, {"error": str(error)})
+    if isinstance(result, WireResponse):
+        return result
+    return WireResponse(204) if result is None else json_response(200, result)
+
+
+def require_position(switches: Mapping[str, tuple[object, ...]], name: str, value: object) -> None:
+    """Raise ValueError where the value is none of the positions of the switch; True is not 1."""
+    positions = switches.get(name, ())
+    if not any(type(value) is type(each) and value == each for each in positions):
+        raise ValueError(f"{name} is one of {', '.join(map(repr, positions))}")
 
 
 class Server:
@@ -130,7 +151,7 @@ class Server:
         now: Callable[[], datetime],
         *,
         closed: Callable[[socket.socket], None] = lambda _: None,
-        failed: Callable[[int], WireResponse] = nameless,
+        failed: Callable[[int], WireResponse] = generic_failure,
         port: int = 0,
     ) -> None:
         """Bind the port, without serving yet.
@@ -152,7 +173,10 @@ class Server:
         self.failed = failed
         self.stopping = Event()
         self.log = Log()
-        self._listener = _listen(self, port)
+        try:
+            self._listener = _Listener(self, port)
+        except OSError:
+            self._listener = _Listener(self, 0)
         self._ear, self._bell = socket.socketpair()
         self._thread = Thread(target=self._listener.serve_until, args=(self._ear,), name=f"sandbox-{name}", daemon=True)
 
@@ -242,14 +266,6 @@ class _Listener(ThreadingTCPServer):
             thread.join(5)
 
 
-def _listen(server: Server, port: int) -> _Listener:
-    """A listener on this port, or on any free one where it is taken."""
-    try:
-        return _Listener(server, port)
-    except OSError:
-        return _Listener(server, 0)
-
-
 class _Connection(BaseHTTPRequestHandler):
     """Reads requests from one connection, lets faults and the handler answer, writes the answers."""
 
@@ -270,34 +286,29 @@ class _Connection(BaseHTTPRequestHandler):
         server = self._server
         fault = server.faults.take(server.name, request.path)
         response = self._respond(request, fault)
-        answered = response is not None and (fault is None or fault.kind is not FaultKind.CUT_AFTER)
         status = response.status if response else None
         at, kind = server.now().isoformat(), fault.kind if fault else None
         server.log.record(LogEntry(request.method, request.path, request.query, at, status, kind))
-        if response is None or not answered:
+        if response is None or kind is FaultKind.CUT_AFTER:
             self.close_connection = True
-            return
-        self._write(response)
+        else:
+            self._write(response)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the parent's names
 
     def _read(self) -> WireRequest | None:
         """The request; None where it was answered already, being unreadable."""
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+        unsized = "Transfer-Encoding" in self.headers or not length.isdecimal()
+        if unsized or int(length) > BODY_BYTES:
             self.close_connection = True
-            self._write(WireResponse(411))
-            return None
-        if int(length) > BODY_BYTES:
-            self.close_connection = True
-            self._write(WireResponse(413))
+            self._write(WireResponse(411 if unsized else 413))
             return None
         parts = urlsplit(self.path)
         query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         headers: dict[str, str] = {}
         for name, value in self.headers.items():
-            known = headers.get(name.lower())
-            headers[name.lower()] = value if known is None else f"{known}, {value}"
+            headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
         body = self.rfile.read(int(length))
         return WireRequest(self.command, parts.path, query, headers, body, self.connection)
 
@@ -310,10 +321,10 @@ class _Connection(BaseHTTPRequestHandler):
         if fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE):
             return None
         if fault.kind in (FaultKind.STATUS, FaultKind.HTML):
-            return _planted(fault)
+            return _planted(fault, self._server.failed)
         response = self._handle(request)
         if fault.kind is FaultKind.FAILED_AFTER:
-            return _failed(fault, self._server.failed)
+            return _planted(fault, self._server.failed)
         if fault.kind is FaultKind.TRUNCATED:
             return replace(response, body=response.body[: len(response.body) // 2])
         return response
@@ -350,35 +361,27 @@ class _Connection(BaseHTTPRequestHandler):
         """Keep quiet: the server has its own log."""
 
 
-def _failed(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
-    """The answer of a `failed_after` fault."""
-    response = failed(fault.status or 500)
-    if fault.body:
-        response = replace(response, body=fault.body.encode())
-    return replace(response, headers={**response.headers, **_later(fault)})
+def _planted(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
+    """The answer of a `status`, `html` or `failed_after` fault."""
+    body = fault.body.encode()
+    match fault.kind:
+        case FaultKind.FAILED_AFTER:
+            response = failed(fault.status or 500)
+            response = replace(response, body=body or response.body)
+        case FaultKind.HTML:
+            page = b"<!DOCTYPE html><html><body><h1>Service unavailable</h1></body></html>"
+            response = WireResponse(fault.status or 200, page, {"Content-Type": "text/html"})
+        case _:
+            response = WireResponse(fault.status or 503, body, {"Content-Type": "application/json"})
+    delay = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    return replace(response, headers={**response.headers, **delay})
 
 
-def _later(fault: PlannedFault) -> Mapping[str, str]:
-    return {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+def own_page_only(handler: Handler) -> Handler:
+    """The handler, for its own page and for clients that are no browser; 403 for everybody else.
 
-
-def _planted(fault: PlannedFault) -> WireResponse:
-    """The answer of a `status` or `html` fault."""
-    later = _later(fault)
-    if fault.kind is FaultKind.HTML:
-        page = b"<!DOCTYPE html><html><body><h1>Service unavailable</h1></body></html>"
-        return WireResponse(fault.status or 200, page, {"Content-Type": "text/html", **later})
-    return WireResponse(fault.status or 503, fault.body.encode(), {"Content-Type": "application/json", **later})
-
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-def for_detail_pages(handler: Callable[[WireRequest], WireResponse]) -> Callable[[WireRequest], WireResponse]:
-    """The handler, asked only by its own pages and by what is no browser; 403 for everybody else.
-
-    A host name that is not this machine's is one that was bound to it anew (DNS rebinding); the other headers are
-    browsers' own (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
+    A host name that is not this machine's was rebound to it (DNS rebinding); the other headers are the browser's
+    own (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
     """
 
     def guarded(request: WireRequest) -> WireResponse:
@@ -391,15 +394,12 @@ def for_detail_pages(handler: Callable[[WireRequest], WireResponse]) -> Callable
 
 def _is_own(request: WireRequest) -> bool:
     host = request.headers.get("host", "localhost")
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
     return (
-        _name(host) in _LOOPBACK
+        name in ("127.0.0.1", "localhost", "::1")
         and request.headers.get("origin", f"http://{host}") == f"http://{host}"
         and request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
     )
-
-
-def _name(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None

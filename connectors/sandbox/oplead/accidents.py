@@ -5,11 +5,15 @@ says which, by `only_new`. Nothing but the lead's JSON changes; its `updatedAt` 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from pydantic import AwareDatetime, Field
+from pydantic.dataclasses import dataclass
+
+from connectors.sandbox.faults import STRICT
 from connectors.sandbox.oplead.leads import instant
 
 Lead = Mapping[str, object]
@@ -34,30 +38,26 @@ class AccidentKind(StrEnum):
     """What stood at the dotted path `old` stands at `new`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Accident:
     """One accident: what happens, from when until when, and to which leads."""
 
     kind: AccidentKind
-    since: datetime
-    until: datetime | None = None
+    since: AwareDatetime
+    until: AwareDatetime | None = None
     """When it was mended; the leads made meanwhile stay as they are."""
     only_new: bool = False
     """Whether it hurts only the leads made while it lasts, and those for good."""
     old: str = ""
     new: str = ""
-    length: int = 50
+    length: int = Field(default=50, ge=1)
 
     def __post_init__(self) -> None:
         """Refuse what could not be carried out."""
-        if self.since.tzinfo is None or (self.until is not None and self.until.tzinfo is None):
-            raise ValueError("since and until need a time zone")
         if self.until is not None and self.until <= self.since:
             raise ValueError("until lies after since")
         if self.kind in (AccidentKind.RELABEL, AccidentKind.MOVE_FIELD) and not (self.old and self.new):
             raise ValueError(f"{self.kind} needs old and new")
-        if self.length < 1:
-            raise ValueError("length is at least 1")
 
     def befalls(self, lead: Lead, now: datetime) -> bool:
         """Whether it hurts this lead as it is served now."""
@@ -65,33 +65,10 @@ class Accident:
         return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
 
 
-def parse_accident(document: Mapping[str, object]) -> Accident:
-    """An accident from its JSON form; ValueError names the field that is unknown or of the wrong type."""
-    wanted: dict[str, type] = {
-        "kind": str,
-        "since": str,
-        "until": str,
-        "only_new": bool,
-        "old": str,
-        "new": str,
-        "length": int,
-    }
-    for name, value in document.items():
-        if type(value) is not wanted.get(name):
-            raise ValueError(f"{name!r} is unknown or has the wrong type")
-    if document.get("kind") not in list(AccidentKind):
-        raise ValueError(f"kind is one of {', '.join(AccidentKind)}")
-    if "since" not in document:
-        raise ValueError("since says from when on")
-    times = {name: datetime.fromisoformat(str(document[name])) for name in ("since", "until") if name in document}
-    return Accident(**{**document, **times, "kind": AccidentKind(str(document["kind"]))})  # type: ignore[arg-type]  # checked
-
-
 def as_document(accident: Accident) -> dict[str, object]:
-    """The JSON form that `parse_accident` reads."""
-    times = {name: moment.isoformat() for name in ("since", "until") if (moment := getattr(accident, name)) is not None}
-    told = asdict(accident) | times | {"kind": accident.kind.value}
-    return {name: value for name, value in told.items() if value is not None}
+    """The JSON form that `faults.parsed` reads."""
+    fields = {name: value for name, value in asdict(accident).items() if value is not None}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
 def after(accidents: Iterable[Accident], lead: object, now: datetime) -> object:

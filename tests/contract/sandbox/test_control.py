@@ -5,7 +5,6 @@ import re
 import shlex
 import stat
 from datetime import UTC, datetime, timedelta
-from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
@@ -173,6 +172,7 @@ def test_faults_reach_both_doors_of_the_google_ads_api(control, sandbox, dialled
     ("line", "body", "status"),
     [
         ("POST /faults", {"server": "clock", "kind": "hang"}, 400),
+        ("POST /faults", {"server": "nobody", "kind": "hang"}, 400),
         ("POST /faults", [], 400),
         ("POST /faults", b"{", 400),
         ("POST /switches", {"unknown": True}, 400),
@@ -274,16 +274,18 @@ def test_the_page_shows_the_sandbox(control):
     assert b"Sandbox" in answer.body
 
 
-def test_the_page_loads_itself_again_where_asked(control):
-    """Only for a number of seconds that makes sense."""
-    marks = [b'http-equiv="refresh"' in control(f"GET /?every={every}").body for every in ("5", "0", "x", "99999")]
+def test_the_page_reads_the_state_and_whose_conversions_it_holds(control):
+    """Everything that `state.json` tells, with leads and names beside it."""
+    state, page = control("GET /state.json").json(), control("GET /page.json").json()
 
-    assert [True, False, False, False] == marks
+    assert {"leads", "names"} == page.keys() - state.keys()
+    assert {**state, "requests": None} == {name: page[name] for name in state} | {"requests": None}
 
 
 def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
     """Whoever copies a line from the page into a terminal is understood."""
-    page = unescape(re.sub(r"<[^>]*>", "", control("GET /").body.decode()))
+    page = re.sub(r"<[^>]*>", "", control("GET /").body.decode())
+    page = page.replace("http://127.0.0.1:PORT", sandbox.addresses["control"])  # as its script does
     commands = [shlex.split(line) for line in page.splitlines() if line.startswith("curl ")]
     statuses = []
     for _, _, method, url, *data in commands:
@@ -304,7 +306,7 @@ def test_an_untold_shape_stays_untold(sandbox, control):
 
     assert not AXES.keys() & told.keys()
     assert "retry_after" in told
-    assert b"fiches" not in control("GET /").body
+    assert b"fiches" not in control("GET /page.json").body
     assert control("POST /switches", {"dates": "iso"}).status == 204
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.accidents import Accident, AccidentKind, after, as_document, parse_accident
+from connectors.sandbox.faults import parsed
+from connectors.sandbox.oplead.accidents import Accident, AccidentKind, after, as_document
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
 BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)
@@ -109,7 +110,7 @@ def test_an_accident_comes_back_from_its_json():
     """As a saved state and the control server write it."""
     accident = Accident(AccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
 
-    assert accident == parse_accident(as_document(accident))
+    assert accident == parsed(Accident, as_document(accident))
     assert {"until"} == as_document(accident).keys() - as_document(Accident(AccidentKind.DROP_UTM, SINCE)).keys()
 
 
@@ -119,8 +120,9 @@ def test_an_accident_comes_back_from_its_json():
         ({}, "kind"),
         ({"kind": "flood"}, "kind"),
         ({"kind": "drop_utm"}, "since"),
-        ({"kind": "drop_utm", "since": "2026-09-03"}, "zone"),
-        ({"kind": "drop_utm", "since": "soon"}, "soon"),
+        ({"kind": "drop_utm", "since": "2026-09-03"}, "since"),
+        ({"kind": "drop_utm", "since": "2026-09-03T00:00"}, "zone"),
+        ({"kind": "drop_utm", "since": "soon"}, "since"),
         ({"kind": "drop_utm", "since": 3}, "since"),
         ({"kind": "relabel", "since": "2026-09-03T00:00Z", "old": "RDV"}, "new"),
         ({"kind": "drop_utm", "since": "2026-09-03T00:00Z", "until": "2026-09-02T00:00Z"}, "until"),
@@ -132,4 +134,4 @@ def test_an_accident_comes_back_from_its_json():
 def test_what_is_no_accident_is_refused(document, said):
     """With the name of what is wrong."""
     with pytest.raises(ValueError, match=said):
-        parse_accident(document)
+        parsed(Accident, document)
