@@ -21,7 +21,7 @@ from connectors.sandbox.google.data_manager import checks
 from connectors.sandbox.google.data_manager import rules as data_manager_rules
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
-from connectors.sandbox.meta import server as meta_server
+from connectors.sandbox.meta import rules as meta_rules
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
     *data_manager_rules.RULES,
     *ads_api_rules.RULES,
     *adjustment_rules.RULES,
-    *meta_server.RULES,
+    *meta_rules.RULES,
 )
 """Everything the sandbox holds its callers to."""
 
@@ -161,7 +161,7 @@ class Sandbox:
         variables = {
             "OPLEAD_TOKEN": oplead_server.ADMIN_KEY,
             "GOOGLE_ADS_KEY_FILE": self.key_file,
-            "META_ACCESS_TOKEN": meta_server.TOKENS[DATASET],
+            "META_ACCESS_TOKEN": wire.TOKENS[DATASET],
         }
         _write(directory / "sandbox.env", "".join(f"{name}={value}\n" for name, value in variables.items()))
         return settings
