@@ -228,7 +228,7 @@ def _user_violations(user: Mapping[str, object], arrival: MetaEventContext) -> I
             if not _SHA256.fullmatch(value):
                 yield rules.HASHED, f"['user_data']['{name}']"
             elif value == _HASH_OF_NOTHING:
-                yield rules.NOT_HASH_OF_HASH_OF_NOTHING, f"['user_data']['{name}']"
+                yield rules.NOT_HASH_OF_NOTHING, f"['user_data']['{name}']"
     if any(user.keys() <= combination for combination in _TOO_LITTLE):
         yield rules.ENOUGH, "['user_data']"
 

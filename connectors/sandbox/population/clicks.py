@@ -35,14 +35,11 @@ _GCLID_ENDS: Final = (
     ("CjwKCAjw", "QAvD_BwE"),
     ("EAIaIQobChMI", "EgJ_D_BwE"),
 )
-_MINUTE: Final = 60
-_HOUR: Final = 60 * _MINUTE
-_DAY: Final = 24 * _HOUR
 _LAGS: Final = {
-    "minutes": (_MINUTE, 45 * _MINUTE),
-    "hours": (_HOUR, 20 * _HOUR),
-    "days": (_DAY, 25 * _DAY),
-    "months": (31 * _DAY, 75 * _DAY),
+    "minutes": (60, 45 * 60),
+    "hours": (3600, 20 * 3600),
+    "days": (86_400, 25 * 86_400),
+    "months": (31 * 86_400, 75 * 86_400),
 }
 """How long before its lead a click was, in seconds: at least and at most."""
 
@@ -73,23 +70,12 @@ def leave_trace(dice: Dice, kind: str, lag: str, created: datetime) -> ClickTrac
     """What a visit of this kind leaves in a lead created at `created`."""
     if kind not in _FORMS:
         return ClickTrace(_no_click(dice, kind), None, ())
-    platform_kind = _platform_kind(kind)
-    click = PlatformClick(platform_kind, _click_id(dice, platform_kind), _clicked_at(dice, lag, created))
+    platform_kind, form = _FORMS[kind]
+    value = _click_id(dice, platform_kind)
+    click = PlatformClick(platform_kind, value, created - timedelta(seconds=dice.between(*_LAGS[lag])))
     utm = _utm(dice, kind)
-    text = _FORMS[kind](dice, click, utm)
+    text = form(dice, click, utm)
     return ClickTrace({"externalID": text, **utm}, click, _found(kind, click, text))
-
-
-def _platform_kind(kind: str) -> str:
-    if kind == "lead_id":
-        return kind
-    if kind in META_KINDS:
-        return "fbclid"
-    return kind.removesuffix("_label") if "braid" in kind else "gclid"
-
-
-def _clicked_at(dice: Dice, lag: str, created: datetime) -> datetime:
-    return created - timedelta(seconds=dice.between(*_LAGS[lag]))
 
 
 def _click_id(dice: Dice, kind: str) -> str:
@@ -125,30 +111,28 @@ def _no_click(dice: Dice, kind: str) -> dict[str, str | None]:
     return dice.pick(({}, {"externalID": ""}, {"externalID": None}))
 
 
+_Form = Callable[[Dice, PlatformClick, Mapping[str, str]], str]
+
+
 def _bare(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return click.value
-
-
-def _truncated(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
-    return click.value[:50]
-
-
-def _lower(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
-    return f"{click.kind}={click.value}".lower()
-
-
-def _fragment(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
-    query = "&".join(f"{name}={value}" for name, value in {**utm, click.kind: click.value}.items())
-    return f"https://www.example.org/devis?{query}#{dice.pick(('formulaire', 'devis', '/etape-2', 'contact?'))}"
 
 
 def _label(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return f"{click.kind}{dice.pick(('=', '=', '=', ': '))}{click.value}"
 
 
+def _query_string(click: PlatformClick, utm: Mapping[str, str]) -> str:
+    return "&".join(f"{name}={value}" for name, value in {**utm, click.kind: click.value}.items())
+
+
 def _query(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
-    query = "&".join(f"{name}={value}" for name, value in {**utm, click.kind: click.value}.items())
-    return dice.pick(("", "?", "https://www.example.org/devis?")) + query
+    return dice.pick(("", "?", "https://www.example.org/devis?")) + _query_string(click, utm)
+
+
+def _fragment(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
+    fragment = dice.pick(("formulaire", "devis", "/etape-2", "contact?"))
+    return f"https://www.example.org/devis?{_query_string(click, utm)}#{fragment}"
 
 
 def _json(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
@@ -177,24 +161,24 @@ def _fbc(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return f"fb.1.{int(click.at.timestamp()) * 1000 + dice.below(1000)}.{click.value}"
 
 
-_FORMS: Final[Mapping[str, Callable[[Dice, PlatformClick, Mapping[str, str]], str]]] = {
-    "gclid_bare": _bare,
-    "gclid_label": _label,
-    "gclid_query": _query,
-    "gclid_fragment": _fragment,
-    "gclid_json": _json,
-    "gclid_and_fbclid": _two,
-    "gbraid_label": _label,
-    "wbraid_label": _label,
-    "fbclid_bare": _bare,
-    "fbclid_label": _label,
-    "fbc": _fbc,
-    "lead_id": _lead_form,
-    "bare_ambiguous": _bare,
-    "gclid_truncated": _truncated,
-    "gclid_lower": _lower,
+_FORMS: Final[Mapping[str, tuple[str, _Form]]] = {
+    "gclid_bare": ("gclid", _bare),
+    "gclid_label": ("gclid", _label),
+    "gclid_query": ("gclid", _query),
+    "gclid_fragment": ("gclid", _fragment),
+    "gclid_json": ("gclid", _json),
+    "gclid_and_fbclid": ("gclid", _two),
+    "gbraid_label": ("gbraid", _label),
+    "wbraid_label": ("wbraid", _label),
+    "fbclid_bare": ("fbclid", _bare),
+    "fbclid_label": ("fbclid", _label),
+    "fbc": ("fbclid", _fbc),
+    "lead_id": ("lead_id", _lead_form),
+    "bare_ambiguous": ("gclid", _bare),
+    "gclid_truncated": ("gclid", lambda _dice, click, _utm: click.value[:50]),
+    "gclid_lower": ("gclid", lambda _dice, click, _utm: f"{click.kind}={click.value}".lower()),
 }
-"""How each kind with a click behind it writes `externalID`."""
+"""The click behind each kind, and how it is written in `externalID`."""
 
 
 def _found(kind: str, click: PlatformClick, text: str) -> tuple[tuple[str, str], ...]:

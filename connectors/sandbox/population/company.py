@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from connectors.sandbox.population.clicks import GOOGLE_KINDS, META_KINDS, ClickTrace, PlatformClick, leave_trace
 from connectors.sandbox.population.lives import (
+    LATE,
     PARIS,
     REPEATED,
     SHARES,
@@ -28,8 +29,6 @@ ODD_CONSENTS: Final = ("à confirmer", "OK tél", "peut-être", "voir commentair
 WON: Final = "Gagné"
 _A_SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)
-_LATE: Final = 2 * _DAY
-"""How long after its sale a late amount is typed."""
 _NOTICE: Final = 2 * _DAY
 """Nothing else happens to a record so shortly before it is deleted: a night has seen its last change."""
 
@@ -177,7 +176,7 @@ def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life
     changes = walk(dice, arrival.created, arrival.kinds["journey"])
     won, typed = _won(changes), [change.amount for change in first.truth.changes if change.amount is not None]
     if won and typed:
-        changes.append(LeadChange(won + _LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
+        changes.append(LeadChange(won + LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
     changes += _withdraw(dice, arrival)
     truth = replace(first.truth, created=arrival.created, changes=_in_order(changes), repeats=first.id)
     return replace(first, id=_id(number), truth=truth)
