@@ -1,4 +1,4 @@
-"""What a platform has counted: one line for each conversion, with whatever happened to it since."""
+"""The conversions that Google counted: one line each, with its adjustments and replays."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace

@@ -76,7 +76,7 @@ class Control:
 
     def state(self) -> dict[str, object]:
         """The state of the whole sandbox, as JSON."""
-        hidden = frozenset() if self._oplead.tells_shape else AXES.keys()
+        hidden = frozenset() if self._oplead.shows_shape else AXES.keys()
         switches = {name: value for each in self._switched for name, value in each.switches.items()}
         return {
             "now": self._now().isoformat(),

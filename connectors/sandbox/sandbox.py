@@ -46,7 +46,7 @@ RULES: tuple[Rule, ...] = (
     *adjustment_rules.RULES,
     *meta_rules.RULES,
 )
-"""Everything the sandbox holds its callers to."""
+"""Every rule that the sandbox enforces."""
 
 
 class Part(Protocol):
@@ -56,7 +56,7 @@ class Part(Protocol):
         """Its state, as JSON."""
 
     def load(self, dumped: Mapping[str, Any], /) -> None:
-        """Become what `dump` told of."""
+        """Go on from an earlier `dump`."""
 
 
 class Sandbox:
@@ -113,7 +113,7 @@ class Sandbox:
 
     @property
     def certificate(self) -> Path:
-        """The authority of `google_ads_tls`, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; new at every start."""
+        """The CA certificate of `google_ads_tls`, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; new at every start."""
         return self.directory / CERTIFICATE_FILE
 
     def start(self) -> None:
@@ -137,7 +137,7 @@ class Sandbox:
         self.stop()
 
     def save(self) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state atomically."""
         state = {name: part.dump() for name, part in self._parts().items()}
         ports = {name: server.port for name, server in self._servers.items()}
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
@@ -167,7 +167,7 @@ class Sandbox:
         return settings
 
     def _parts(self) -> Mapping[str, Part]:
-        """Whatever has a state, in the order of loading: the Data Manager's holds what Google shares."""
+        """What has a state, in the order of loading: the Data Manager's holds what Google's APIs share."""
         return {
             "clock": self.clock,
             "oplead": self.oplead,
@@ -178,13 +178,13 @@ class Sandbox:
         }
 
     def _resume(self) -> Mapping[str, int]:
-        """Load the saved state, where there is one; the ports it had."""
+        """Load the saved state, if any; return its ports."""
         file = self.directory / STATE_FILE
         if not file.exists():
             return {}
         state: dict[str, Any] = json.loads(file.read_text())
         for name, part in self._parts().items():
-            if name in state:  # a state saved before a platform came has nothing of it
+            if name in state:  # a platform is missing in a state that is older than it
                 part.load(state[name])
         ports: dict[str, int] = state["ports"]
         return ports
@@ -227,7 +227,7 @@ def _key(file: Path) -> oauth.Key:
 
 
 def _write(file: Path, text: str) -> None:
-    """Replace a file whole or not at all, readable by its owner alone."""
+    """Replace a file atomically, readable by its owner alone."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

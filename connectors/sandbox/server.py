@@ -1,4 +1,4 @@
-"""A small HTTP server on this machine: one handler a route, a log, and no use by other sites' pages."""
+"""A small HTTP server on loopback: routes, a log, planted faults, and no access for other sites' pages."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -21,8 +22,8 @@ from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 
 REMEMBERED = 10_000
 """How many of its latest requests a server remembers."""
-FIRST_REFUSAL = 400
-"""HTTP's refusals begin here."""
+FIRST_ERROR = 400
+"""The first status that is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class LogEntry:
     at: str
     """The sandbox clock, ISO 8601."""
     status: int | None
-    """What the platform answered, whether or not a fault let it through; None where it saw nothing."""
+    """The platform's answer, whether or not a fault let it through; None where the platform never saw the request."""
     fault: str | None
 
 
 class Log:
-    """A server's latest requests, and how many there were in all."""
+    """A server's latest requests, and the count of all."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -50,7 +51,7 @@ class Log:
 
     def record(self, entry: LogEntry) -> None:
         """Add one request."""
-        if entry.status is None or entry.status >= FIRST_REFUSAL:
+        if entry.status is None or entry.status >= FIRST_ERROR:
             entry = replace(entry, query={})
         with self._lock:
             self.count += 1
@@ -63,9 +64,9 @@ class Log:
 
 
 BODY_BYTES = 32 * 1024 * 1024
-"""No request may be larger."""
+"""The longest body accepted."""
 IDLE_SECONDS = 3600.0
-"""A silent connection is closed after this; a dead peer is noticed at once, being on this machine."""
+"""An idle connection is closed after this."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One request as it stood on the wire."""
+    """One request as it came over the wire."""
 
     method: str
     path: str
@@ -83,16 +84,16 @@ class WireRequest:
     """Names in lower case; a repeated header's values joined by a comma."""
     body: bytes = field(repr=False)
     connection: socket.socket | None = field(default=None, repr=False, compare=False)
-    """The kept-alive connection it came by, for the clock, which registers connections."""
+    """The kept-alive connection it came by; the clock registers connections."""
 
     def json(self) -> object:
-        """The body read as JSON; ValueError where it is none."""
+        """The body as JSON; ValueError where it is not."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class WireResponse:
-    """One answer; Date, Content-Length and Connection are the server's to add."""
+    """One answer; the server adds Date, Content-Length and Connection."""
 
     status: int
     body: bytes = b""
@@ -157,12 +158,12 @@ class Server:
         """Bind the port, without serving yet.
 
         Args:
-            name: what faults and the log call it.
+            name: its name in faults and the log.
             handler: answers each request; called from several threads at once.
             faults: asked before each request.
             now: the sandbox clock, for the Date header and the log.
-            closed: told of each connection once it is over.
-            failed: how the platform words an error of its own, by its status.
+            closed: called with each connection once it is closed.
+            failed: builds the platform's own error for a status.
             port: tried first; any free one where it is taken.
         """
         self.name = name
@@ -177,8 +178,10 @@ class Server:
             self._listener = _Listener(self, port)
         except OSError:
             self._listener = _Listener(self, 0)
-        self._ear, self._bell = socket.socketpair()
-        self._thread = Thread(target=self._listener.serve_until, args=(self._ear,), name=f"sandbox-{name}", daemon=True)
+        self._stopped, self._stop = socket.socketpair()
+        self._thread = Thread(
+            target=self._listener.serve_until, args=(self._stopped,), name=f"sandbox-{name}", daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -195,14 +198,14 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close every connection and wait for their threads; may be called twice."""
+        """Close every connection and wait for its thread; may be called twice."""
         if self.stopping.is_set():
             return
         self.stopping.set()
-        self._bell.close()
+        self._stop.close()
         if self._thread.is_alive():
             self._thread.join(5)
-        self._ear.close()
+        self._stopped.close()
         self._listener.close_connections()
         self._listener.server_close()
 
@@ -215,12 +218,12 @@ class Server:
 
 
 class _Listener(ThreadingTCPServer):
-    """Accepts connections and remembers them, so that stopping can close them."""
+    """Accepts connections, and keeps them so that they can be closed."""
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 64
-    timeout = 0  # whoever was about to connect and went away again is not waited for
+    timeout = 0  # do not wait for a client that went away before it was accepted
 
     def __init__(self, server: Server, port: int) -> None:
         self.sandbox_server = server
@@ -228,12 +231,12 @@ class _Listener(ThreadingTCPServer):
         self._open: dict[socket.socket, Thread] = {}
         super().__init__(("127.0.0.1", port), _Connection)
 
-    def serve_until(self, ear: socket.socket) -> None:
-        """Accept connections until the other end of `ear` closes: `serve_forever` would look twenty times a second."""
+    def serve_until(self, stopped: socket.socket) -> None:
+        """Accept connections until the other end of `stopped` closes; `serve_forever` would poll for that."""
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
-            selector.register(ear, selectors.EVENT_READ)
-            while all(key.fileobj is not ear for key, _ in selector.select()):
+            selector.register(stopped, selectors.EVENT_READ)
+            while all(key.fileobj is not stopped for key, _ in selector.select()):
                 self.handle_request()
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
@@ -249,19 +252,17 @@ class _Listener(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, *_: object) -> None:
-        """Tell of a bug; a peer that went away in the middle is no news."""
+        """Log a bug; a client that disconnects is none."""
         if not isinstance(sys.exception(), OSError):
             _log.exception("the sandbox's %s broke off a connection", self.sandbox_server.name)
 
     def close_connections(self) -> None:
-        """Wake every thread that waits on its peer, and wait for it to end."""
+        """Wake every thread that waits for its client, and wait for it to end."""
         with self._lock:
             connections = list(self._open.items())
         for connection, _ in connections:
-            try:
+            with suppress(OSError):  # the client closed it first
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # the peer was faster
-                continue
         for _, thread in connections:
             thread.join(5)
 
@@ -297,7 +298,7 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the parent's names
 
     def _read(self) -> WireRequest | None:
-        """The request; None where it was answered already, being unreadable."""
+        """The request; None where it was unreadable, and is answered."""
         length = self.headers.get("Content-Length", "0")
         unsized = "Transfer-Encoding" in self.headers or not length.isdecimal()
         if unsized or int(length) > BODY_BYTES:
@@ -313,7 +314,7 @@ class _Connection(BaseHTTPRequestHandler):
         return WireRequest(self.command, parts.path, query, headers, body, self.connection)
 
     def _respond(self, request: WireRequest, fault: PlannedFault | None) -> WireResponse | None:
-        """What to answer; None where the connection closes before the platform sees the request."""
+        """The answer; None where the connection closes before the platform sees the request."""
         if fault is None:
             return self._handle(request)
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
@@ -353,7 +354,7 @@ class _Connection(BaseHTTPRequestHandler):
         return self.server_version
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The sandbox clock: a source's own time is what a caller builds its next cursor on."""
+        """The sandbox clock: callers build their next sync window on it."""
         del timestamp
         return format_datetime(self._server.now(), usegmt=True)
 

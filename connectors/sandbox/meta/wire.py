@@ -52,7 +52,7 @@ class MetaRefusal:
     field: str = ""
     """Keys inside the event as a path, `['user_data']['em']`; a parameter's name where `row` is None."""
     complaint: str = ""
-    """What Meta says of a broken shape, with {path} for the place."""
+    """Meta's message for a broken shape, with {path} for the place."""
 
     @property
     def path(self) -> str:
@@ -80,7 +80,7 @@ def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, inde
         refusal: what was broken.
         trace: the answer's `fbtrace_id`.
         language: "en" or "fr", of the words for people; words for developers are English always.
-        indexed: whether every refusal of an event tells which one; else only 2804019 does.
+        indexed: whether every refusal of an event names it; else only 2804019 does.
     """
     rule = refusal.rule
     details: dict[str, object] = {"error_subcode": rule.subcode} if rule.subcode else {}
@@ -102,7 +102,7 @@ def throttled_response(minutes: int, trace: str) -> WireResponse:
 
 
 def warned(response: WireResponse) -> WireResponse:
-    """The same answer with the warning that its version of the API is near its end, or over.
+    """The same answer with the warning that its version of the API is deprecated.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
     """
@@ -111,7 +111,7 @@ def warned(response: WireResponse) -> WireResponse:
 
 
 def failed_response(status: int) -> WireResponse:
-    """The answer of a Meta that failed, whatever it had taken before."""
+    """The answer of a Meta that failed, perhaps after it counted the events."""
     return _error(replace(FAILING, status=status), FAILING.title, "Asandboxfailed", {"is_transient": True})
 
 
@@ -191,7 +191,7 @@ def read(request: WireRequest) -> GraphCall:
 
 
 def events(data: object) -> tuple[MetaEvent, ...]:
-    """The events of a `data` parameter, in any of its forms; RefusedError where it has none of them."""
+    """The events of a `data` parameter, in any of its forms; RefusedError where it is unreadable."""
     rows = _json(data) if isinstance(data, str) else data
     if not isinstance(rows, list):
         raise refused(rules.DATA, "data")

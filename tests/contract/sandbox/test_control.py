@@ -300,7 +300,7 @@ def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
 
 def test_an_untold_shape_stays_untold(sandbox, control):
     """Neither the state nor the page shows it; a switch can still be turned."""
-    sandbox.oplead.tells_shape = False
+    sandbox.oplead.shows_shape = False
     sandbox.oplead.shape = Shape(envelope="fiches", dates="php")
     told = control("GET /state.json").json()["switches"]
 

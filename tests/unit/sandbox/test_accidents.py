@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.sandbox.faults import parsed
-from connectors.sandbox.oplead.accidents import Accident, AccidentKind, after, as_document
+from connectors.sandbox.oplead.accidents import Accident, AccidentKind, applied, as_document
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
 BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)
@@ -20,7 +20,7 @@ LEAD = {
 
 def hurt(lead=LEAD, *, now=LATER, **accident):
     """The lead after one accident."""
-    return after([Accident(**{"since": SINCE} | accident)], lead, now)
+    return applied([Accident(**{"since": SINCE} | accident)], lead, now)
 
 
 def data(**fields):
@@ -103,7 +103,7 @@ def test_accidents_befall_a_lead_in_turn():
     """The second meets what the first has left."""
     accidents = [Accident(AccidentKind.BARE_IDS, SINCE), Accident(AccidentKind.LOWER_CASE, SINCE)]
 
-    assert "abc-def" == after(accidents, LEAD, LATER)["leadData"]["externalID"]
+    assert "abc-def" == applied(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
 def test_an_accident_comes_back_from_its_json():

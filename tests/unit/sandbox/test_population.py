@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 import pytest
 
-from connectors.sandbox.population.clicks import META_KINDS
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.population.lives import REPEATED, SHARES, apportion
+from connectors.sandbox.population.visitors import META_KINDS
 
 PARIS = ZoneInfo("Europe/Paris")
 LATER = FIRST_NIGHT + timedelta(days=200)
