@@ -178,9 +178,9 @@ class Server:
             self._listener = _Listener(self, port)
         except OSError:
             self._listener = _Listener(self, 0)
-        self._stopped, self._stop = socket.socketpair()
+        self._woken, self._waker = socket.socketpair()
         self._thread = Thread(
-            target=self._listener.serve_until, args=(self._stopped,), name=f"sandbox-{name}", daemon=True
+            target=self._listener.serve_until, args=(self._woken,), name=f"sandbox-{name}", daemon=True
         )
 
     @property
@@ -202,10 +202,10 @@ class Server:
         if self.stopping.is_set():
             return
         self.stopping.set()
-        self._stop.close()
+        self._waker.close()
         if self._thread.is_alive():
             self._thread.join(5)
-        self._stopped.close()
+        self._woken.close()
         self._listener.close_connections()
         self._listener.server_close()
 
@@ -231,12 +231,12 @@ class _Listener(ThreadingTCPServer):
         self._open: dict[socket.socket, Thread] = {}
         super().__init__(("127.0.0.1", port), _Connection)
 
-    def serve_until(self, stopped: socket.socket) -> None:
-        """Accept connections until the other end of `stopped` closes; `serve_forever` would poll for that."""
+    def serve_until(self, woken: socket.socket) -> None:
+        """Accept connections until the other end of `woken` closes; `serve_forever` would poll for that."""
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
-            selector.register(stopped, selectors.EVENT_READ)
-            while all(key.fileobj is not stopped for key, _ in selector.select()):
+            selector.register(woken, selectors.EVENT_READ)
+            while all(key.fileobj is not woken for key, _ in selector.select()):
                 self.handle_request()
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
