@@ -108,7 +108,7 @@ def test_the_page_shows_the_state(page):
 
 
 def test_like_refusals_share_a_row(page):
-    """Four rows lost for one reason are told once, with the latest three by name."""
+    """Four rows lost for one reason share one row, with the latest three by name."""
     assert 1 == page.text.count("Click not found")
     assert ["lost-2", "lost-3", "lost-4"] == [each for each in page.text if each.startswith("lost-")]
 
@@ -149,7 +149,7 @@ def test_every_kind_of_fault_is_on_the_page():
 
 
 def test_whose_conversion_it_is_and_what_it_is_called(page):
-    """A line leads with what a person looks for; where it is not known it says so."""
+    """A line leads with what a person looks for; a dash where it is not known."""
     state = STATE | {"leads": {"sale-1": "L-7", "meta-1": "L-<8>"}, "names": {"987654322": "Vente signée"}}
     rows = [row[:3] for row in shown_for(state).rows]
 
@@ -200,7 +200,7 @@ def test_what_came_from_outside_is_escaped():
 
 
 def test_an_empty_sandbox_has_a_page():
-    """Before the first request there is a page, and it says so."""
+    """Before the first request there is a page without rows."""
     text = " ".join(shown_for({}).text)
 
     assert "Google has accepted nothing yet." in text
@@ -209,7 +209,7 @@ def test_an_empty_sandbox_has_a_page():
 
 
 def test_a_long_book_is_cut():
-    """Only the latest lines are shown, and the page tells of how many."""
+    """Only the latest lines are shown, and how many there are."""
     book = [{**LINE, "transaction_id": f"sale-{index}"} for index in range(55)]
     text = shown_for({"data_manager": {"book": book}}).text
 

@@ -19,7 +19,7 @@ from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
 
 
 def test_the_first_position_of_every_axis_is_the_default():
-    """Whoever says nothing gets those."""
+    """They apply where nothing is chosen."""
     assert {axis: positions[0] for axis, positions in AXES.items()} == positions_of(Shape())
 
 
@@ -79,7 +79,7 @@ def test_the_list_is_short_and_the_same_at_every_call():
     assert shapes()[0] == Shape()
 
 
-def test_positions_are_told_apart_by_their_axis():
+def test_positions_are_identified_by_their_axis():
     """The same word on two axes is two positions."""
     assert can_stand_together("envelope", "items", "pagination", "page")
     assert not can_stand_together("envelope", "array", "pagination", "next_url")
