@@ -76,7 +76,7 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
         population = _population(cast)
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
         if cast.shape is not None:
-            sandbox.oplead.tells_shape = False
+            sandbox.oplead.shows_shape = False
             if is_new:
                 sandbox.oplead.shape = drawn_shape(cast.shape)
         elif cast.positions is not None and is_new:
@@ -162,11 +162,11 @@ def print_addresses(stage: Stage) -> None:
     for name in sorted(addresses):
         console.print(f"  {name:<13} {addresses[name]}")
     console.print(f"Watch it and plant faults at {addresses['control']}/")
-    if not stage.sandbox.oplead.tells_shape:
+    if not stage.sandbox.oplead.shows_shape:
         console.print("How its Oplead speaks is not told: the settings' oplead section is yours to find out.")
     console.print("In another terminal:")
     # The settings written for it are those of its own way to speak.
-    is_own = stage.sandbox.oplead.tells_shape and stage.sandbox.oplead.shape == Shape()
+    is_own = stage.sandbox.oplead.shows_shape and stage.sandbox.oplead.shape == Shape()
     first = "probe"
     if is_own:
         # A folder that was played in has its account's state.

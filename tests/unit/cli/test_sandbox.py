@@ -42,7 +42,7 @@ def test_a_shape_can_be_written(tmp_path):
         resumed = stage.sandbox.oplead
 
     assert Shape(pagination="after_id", page_size=50, list_has_details=False) == first == resumed.shape
-    assert resumed.tells_shape
+    assert resumed.shows_shape
 
 
 @pytest.mark.parametrize("text", ["pagination: letters", "colour: red", "- page", "pagination: [", None])
@@ -69,5 +69,5 @@ def test_a_shape_is_drawn_once_and_not_told(tmp_path):
 
     assert drawn_shape(3) == drawn
     assert replace(drawn, page_size=50) == resumed.shape
-    assert not resumed.tells_shape
+    assert not resumed.shows_shape
     assert {"token", "base_url"} == set(told)
