@@ -49,7 +49,7 @@ _METAS_START = re.compile(r"fb\.\d", re.ASCII | re.IGNORECASE)
 _PLAUSIBLE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
 _PLAUSIBLE_BARE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9_.-]{15,511}[A-Za-z0-9_-]", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id that a spreadsheet has spoilt
+_NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id that a spreadsheet has damaged
 _PLACEHOLDERS = frozenset({"undefined", "unknown", "inconnu", "aucun", "not-set", "not_set"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(2010, 2100)
@@ -71,7 +71,7 @@ def read_click_ids(
     """Every click id in `value`, in order, and why there is none where it holds something else.
 
     Labelled forms come first (`gclid=…`, `fbclid:…`, a query string, a whole address, a JSON object, name and
-    value pairs), then forms that tell their kind themselves (`fb.1.<ms>.<fbclid>`, `l:<digits>`), then a bare
+    value pairs), then forms that show their kind (`fb.1.<ms>.<fbclid>`, `l:<digits>`), then a bare
     value, by the settings. What is plainly no click id (a UUID, an e-mail, a number, `CNL_…`) is left out.
 
     Args:
@@ -171,7 +171,7 @@ def _read(entry: _LabelledText, utm_source: str | None, rules: ClickIdRules) -> 
 
 
 def _by_its_form(entry: _LabelledText) -> ClickId | None:
-    """What tells its kind itself: Meta's own formats, whichever of its labels they stand under."""
+    """Meta's own formats show their kind, whichever of its labels they stand under."""
     if entry.label is not None and _LABELS.get(entry.label) not in _META:
         return None
     if match := _FBC.fullmatch(entry.text):
@@ -205,7 +205,7 @@ def _as_bare(text: str, utm_source: str | None, rules: ClickIdRules) -> ClickId 
         return f"no click id has this form ({shape(text)})"
     kind = _kind_by_utm(utm_source) if rules.bare == "by_utm" else _BARE_KINDS.get(rules.bare)
     if kind is None:
-        return f"a value without a label, whose kind nothing tells ({shape(text)}): see click_ids.bare"
+        return f"a value without a label, of unknown kind ({shape(text)}): see click_ids.bare"
     return ClickId(kind, text)
 
 

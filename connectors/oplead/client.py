@@ -88,56 +88,45 @@ class OpleadAnswer:
     """The number of all leads, by each header that states one."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class OpleadClient:
     """GETs from one Oplead platform, at its pace, asking again where that may help."""
 
-    def __init__(
-        self,
-        options: OpleadOptions,
-        *,
-        clock: Clock,
-        pacer: Pacer,
-        timeout: httpx.Timeout = TIMEOUT,
-        jitter: Callable[[], float] = random.random,
-        cancel_token: CancelToken | None = None,
-        clocks_within: timedelta | None = None,
-    ) -> None:
-        """Open nothing yet.
+    options: OpleadOptions = field(kw_only=False)
+    clock: Clock
+    """Ours, and the only way to wait."""
+    pacer: Pacer
+    """Shared by everything that asks this platform."""
+    timeout: httpx.Timeout = TIMEOUT
+    jitter: Callable[[], float] = random.random
+    """Numbers from 0 to 1 that spread the retries."""
+    cancel_token: CancelToken | None = None
+    """Asked while waiting for an answer; what it raises ends the wait."""
+    clocks_within: timedelta | None = None
+    """How far Oplead's clock may be from ours; None where it may be anything."""
+    requests: int = field(default=0, init=False)
+    """How many were made, retries included."""
 
-        Args:
-            options: the platform.
-            clock: ours, and the only way to wait.
-            pacer: shared by everything that asks this platform.
-            timeout: in real seconds.
-            jitter: numbers from 0 to 1 that spread the retries.
-            cancel_token: asked while waiting for an answer; what it raises ends the wait.
-            clocks_within: how far Oplead's clock may be from ours; None where it may be anything.
+    def __post_init__(self) -> None:
+        """Open nothing yet.
 
         Raises:
             Misconfigured: the token cannot be sent the way the settings say.
         """
-        _check(options)
+        _check(self.options)
+        options, auth, base = self.options, self.options.auth, httpx.URL(self.options.base_url)
         # httpx logs whole addresses at INFO, and some platforms want the token in them.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        base, auth = httpx.URL(options.base_url), options.auth
         self.host = base.host
         self.origin = str(base.copy_with(raw_path=b"/")).rstrip("/")
         self._server = f"{base.scheme}://{base.netloc.decode()}"
         """The same without a user or password."""
         self.root = base.path.rstrip("/") + options.path_prefix
         self.list_path = self.root + options.leads_path
-        self.requests = 0
-        """How many were made, retries included."""
         self._query = [*options.extra_query.items()]
         if auth.style == "query" and auth.name:
             self._query.append((auth.name, options.token))
-        self._options = options
-        self._clock = clock
-        self._pacer = pacer
-        self._jitter = jitter
-        self._cancel_token = cancel_token
-        self._clocks_within = clocks_within
-        self._connections = Connections(base, _headers(options), timeout, cancel_token)
+        self._connections = Connections(base, _headers(options), self.timeout, self.cancel_token)
         self._largest_page = options.largest_page_mb * _MB
         self._largest_detail_page = self._largest_page // _WAITING_PAGES
 
@@ -153,7 +142,7 @@ class OpleadClient:
 
     def lead_path(self, lead_id: LeadId) -> str:
         """The path of one lead, its id percent-encoded."""
-        return self.root + self._options.lead_path.replace("{id}", _quoted(lead_id))
+        return self.root + self.options.lead_path.replace("{id}", _quoted(lead_id))
 
     def get(self, target: str) -> OpleadAnswer:
         """The answer at `target`, a path and query of this platform (`/v1/leads?page=2`).
@@ -175,7 +164,7 @@ class OpleadClient:
         Only the calling thread waits for slots and takes ids. Close the generator, or run it to its end: it then
         returns when every answer has come.
         """
-        at_once, largest = self._options.in_flight, self._largest_detail_page
+        at_once, largest = self.options.in_flight, self._largest_detail_page
         queue: deque[tuple[LeadId, Future[OpleadAnswer]]] = deque()
         with ThreadPoolExecutor(at_once, thread_name_prefix="oplead") as pool:
             for lead_id in ids:
@@ -211,7 +200,7 @@ class OpleadClient:
         def attempt() -> OpleadAnswer:
             return next(attempts)()
 
-        return retry_read(attempt, clock=self._clock, jitter=self._jitter)
+        return retry_read(attempt, clock=self.clock, jitter=self.jitter)
 
     def _attempt(self, target: str, most: int) -> OpleadAnswer:
         self._take_slot(0)
@@ -219,11 +208,11 @@ class OpleadClient:
 
     def _take_slot(self, in_flight: int) -> bool:
         """Take a slot for one request, waiting for it; a long wait only with nothing in flight."""
-        while (free_at := self._pacer.take()) is not None:
+        while (free_at := self.pacer.take()) is not None:
             # A sandbox's time stands still until we sleep: what is in flight is to be counted before that.
-            if in_flight and free_at - self._clock.now() > _LONG_WAIT:
+            if in_flight and free_at - self.clock.now() > _LONG_WAIT:
                 return False
-            self._clock.sleep_until(free_at)
+            self.clock.sleep_until(free_at)
         self.requests += 1
         return True
 
@@ -233,7 +222,7 @@ class OpleadClient:
         try:
             response, content = self._exchange(target, path, most)
         finally:
-            self._pacer.give_back()
+            self.pacer.give_back()
         self._check_clock(response)
         if not response.is_success:
             raise self._failure(response, path, content)
@@ -246,7 +235,7 @@ class OpleadClient:
             url=self.origin + target,
             next_link=response.links.get("next", {}).get("url"),
             served_at=_date(response),
-            totals=_totals(response, self._options.pagination.total_header),
+            totals=_totals(response, self.options.pagination.total_header),
         )
 
     def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:
@@ -264,8 +253,8 @@ class OpleadClient:
         except httpx.HTTPError as error:
             raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
         except TimeoutError:
-            if self._cancel_token is not None:
-                self._cancel_token()
+            if self.cancel_token is not None:
+                self.cancel_token()
             raise Transient(f"Oplead gave no whole answer on {path} in {self._connections.seconds:g} s") from None
         except TooLargeError:
             raise TooLarge(
@@ -282,12 +271,12 @@ class OpleadClient:
             WrongClock: its time is not ours.
         """
         dated = _date(response)
-        if dated is None or self._clocks_within is None:
+        if dated is None or self.clocks_within is None:
             return
         age = _count_in(response, "Age") or 0
-        if abs(self._clock.now() - dated - timedelta(seconds=age)) > self._clocks_within:
+        if abs(self.clock.now() - dated - timedelta(seconds=age)) > self.clocks_within:
             raise WrongClock(
-                f"this machine's clock says {self._clock.now():%Y-%m-%d %H:%M} UTC, and Oplead's "
+                f"this machine's clock says {self.clock.now():%Y-%m-%d %H:%M} UTC, and Oplead's "
                 f"{dated:%Y-%m-%d %H:%M} UTC: set the one that is wrong. Until they agree nothing is read or sent, and "
                 "nothing expires"
             )
@@ -308,8 +297,8 @@ class OpleadClient:
             )
         if status in _TRANSIENT_STATUSES or response.is_server_error:
             if status == httpx.codes.TOO_MANY_REQUESTS:
-                self._pacer.throttled()
-            delay = _retry_after(response, self._clock.now())
+                self.pacer.throttled()
+            delay = _retry_after(response, self.clock.now())
             return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
         see = "oplead.base_url, oplead.path_prefix and the paths after it"
         if status in _BAD_QUESTION and path == self.list_path:

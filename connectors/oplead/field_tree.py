@@ -92,24 +92,24 @@ NEEDED = ("id", "created_at", "status", "click_id")
 CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
 """What a consent's name has in it."""
 OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
-"""What the name of a field has in it whose yes is a refusal."""
-_AGREED = frozenset(
+"""What a field's name has in it where yes is a refusal."""
+_YES_WORDS = frozenset(
     {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
 )
-_DECLINED = frozenset(
+_NO_WORDS = frozenset(
     {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
 )
-CONSENT_WORDS = _AGREED | _DECLINED
+CONSENT_WORDS = _YES_WORDS | _NO_WORDS
 """Answers that only a consent has, by their plain spelling."""
-GRANTED = _AGREED | {"oui", "o", "yes", "y", "true", "vrai", "1"}
-REFUSED = _DECLINED | {"non", "n", "no", "false", "faux", "0"}
+GRANTED = _YES_WORDS | {"oui", "o", "yes", "y", "true", "vrai", "1"}
+REFUSED = _NO_WORDS | {"non", "n", "no", "false", "faux", "0"}
 ANSWERS = GRANTED | REFUSED
 """Answers that may be shown as they stand."""
 CHANNELS = frozenset(
     {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
     | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
 )
-"""Names of what tells where a lead came from; those values are business facts."""
+"""Names of fields that say where a lead came from; their values are business facts."""
 AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur")
 """What an amount's name has in it."""
 
@@ -235,10 +235,12 @@ def _is_shared_name(path: str, node: Node, leads: int) -> bool:
 
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
-    kinds = [(kind_of(value, zone), value) for value in node.every()]
-    lengths = [len(value) for kind, value in kinds if kind == "text" and isinstance(value, str)]
-    common = Counter(kind for kind, _ in kinds).most_common(3)
-    return tuple(_text_shape(lengths) if kind == "text" else kind for kind, _ in common) or ("nothing",)
+    kinds = Counter(kind_of(value, zone) for value in node.every())
+    texts = (value for value in node.every() if isinstance(value, str) and kind_of(value, zone) == "text")
+    lengths = sorted(map(len, texts)) or [0]
+    longest = counted(lengths[-1], "character")
+    text = f"text, {longest}" if lengths[0] == lengths[-1] else f"text, {lengths[0]} to {longest}"
+    return tuple(text if kind == "text" else kind for kind, _ in kinds.most_common(3)) or ("nothing",)
 
 
 def kind_of(value: object, zone: ZoneInfo) -> str:
@@ -271,12 +273,6 @@ def _kind_of_text(text: str, zone: ZoneInfo) -> str:
 def _is_epoch(value: Decimal, zone: ZoneInfo) -> bool:
     moment = _moment(value, zone)
     return moment is not None and isinstance(moment.at, datetime) and moment.at.year >= _EPOCHS_FROM
-
-
-def _text_shape(lengths: Sequence[int]) -> str:
-    least, most = min(lengths), max(lengths)
-    longest = counted(most, "character")
-    return f"text, {longest}" if least == most else f"text, {least} to {longest}"
 
 
 _DEEPEST_ENVELOPE = 3

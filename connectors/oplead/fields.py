@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from connectors.records import Moment
 from connectors.text import counted
 
-_LONGEST_NUMBER = 100  # characters; one with more is nobody's amount or id, and costs more than it tells
+_LONGEST_NUMBER = 100  # characters; no amount or id has more
 _MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of it
 _FLOAT_DIGITS = 14  # a number this long in exponent form has been through floating point and lost digits
 _ESCAPE = re.compile(
@@ -192,7 +192,7 @@ def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
 
 
 def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
-    """A time as the platform wants it, rounded down to what can be said."""
+    """A time as the platform wants it, rounded down to the format."""
     match form:
         case "iso":
             return moment.astimezone(UTC).isoformat(timespec="seconds")

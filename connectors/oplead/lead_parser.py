@@ -212,11 +212,7 @@ class LeadParser:
 
 
 def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
-    """An entry of the list as the object that it must be.
-
-    Raises:
-        UnreadableLeadError: it is something else.
-    """
+    """An entry of the list as the object that it must be; anything else raises UnreadableLeadError."""
     if not isinstance(entry, Mapping):
         raise UnreadableLeadError(f"an entry of the list is no object ({shape(entry)}){hint}")
     return entry

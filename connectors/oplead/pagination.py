@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
@@ -65,46 +65,31 @@ class PagePosition:
         return f"{self.kind}:{self.value}"
 
 
+@dataclass(eq=False, repr=False)
 class PageWalk:
     """One way through a list's pages; it remembers where it was."""
 
-    def __init__(
-        self,
-        options: PaginationOptions,
-        *,
-        origin: str,
-        path: str,
-        query: Mapping[str, str],
-        whole: bool = True,
-        secret: str | None = None,
-    ) -> None:
-        """Stand before the list at `path` of `origin`, asked for with `query`.
-
-        Args:
-            options: how the list goes on.
-            origin: scheme, host and port, which no next page may leave.
-            path: the list's path.
-            query: what every page is asked for with; a next URL is followed as it is.
-            whole: whether every lead is listed, not only what changed.
-            secret: the query parameter that carries the token, left out of every position.
-        """
-        self.moved = False
-        """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
-        self._options = options
-        self._origin = origin
-        self._path = path
-        self._query = dict(query)
-        self._whole = whole
-        self._secret = secret
-        self._positions: set[PagePosition] = set()
-        self._pages: set[bytes] = set()
-        self._recent: deque[frozenset[str]] = deque(maxlen=2)
-        """The marks of the last pages: a list that moves hands its entries on to the next page."""
-        self._listed = 0
-        self._totals: list[int] = []
-        """The first total stated, and the latest."""
-        self._empty_in_a_row = 0
-        self._is_resumed = False
+    options: PaginationOptions
+    origin: str
+    """Scheme, host and port, which no next page may leave."""
+    path: str
+    query: Mapping[str, str]
+    """What every page is asked for with; a next URL is followed as it is."""
+    whole: bool = True
+    """Whether every lead is listed, not only what changed."""
+    secret: str | None = None
+    """The query parameter that carries the token, left out of every position."""
+    moved: bool = field(default=False, init=False)
+    """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
+    _positions: set[PagePosition] = field(default_factory=set, init=False)
+    _pages: set[bytes] = field(default_factory=set, init=False)
+    _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=2), init=False)
+    """The marks of the last pages: a list that moves hands its entries on to the next page."""
+    _listed: int = field(default=0, init=False)
+    _totals: list[int] = field(default_factory=list, init=False)
+    """The first total stated, and the latest."""
+    _empty_in_a_row: int = field(default=0, init=False)
+    _is_resumed: bool = field(default=False, init=False)
 
     @property
     def missing(self) -> int:
@@ -112,7 +97,7 @@ class PageWalk:
 
         0 where that cannot be known: the total changed meanwhile, or the walk did not begin at the start.
         """
-        if self._is_resumed or self.moved or not self._whole or len(set(self._totals)) != 1:
+        if self._is_resumed or self.moved or not self.whole or len(set(self._totals)) != 1:
             return 0
         return max(0, self._totals[0] - self._listed)
 
@@ -131,9 +116,9 @@ class PageWalk:
 
     def start(self) -> PagePosition:
         """The first page."""
-        match self._options.style:
+        match self.options.style:
             case "page":
-                return PagePosition("page", str(self._options.first_page))
+                return PagePosition("page", str(self.options.first_page))
             case "offset":
                 return PagePosition("offset", "0")
             case _:
@@ -146,23 +131,23 @@ class PageWalk:
             Misconfigured: it leads to another host.
         """
         name, _, value = token.partition(":")
-        kind = next((kind for kind in _KINDS[self._options.style] if kind == name), None)
+        kind = next((kind for kind in _KINDS[self.options.style] if kind == name), None)
         if kind is None or (kind in _NUMBERED and not _NUMBER.fullmatch(value)):
             return self.start()
         self._is_resumed = True
-        return self._target(value, self._origin) if kind == "target" else PagePosition(kind, value)
+        return self._target(value, self.origin) if kind == "target" else PagePosition(kind, value)
 
     def address(self, position: PagePosition) -> str:
         """The path and query that ask for a position."""
         if position.kind == "target":
             return position.value
-        options, query = self._options, dict(self._query)
+        options, query = self.options, dict(self.query)
         if options.size_param and options.size:
             query[options.size_param] = str(options.size)
         if position.kind != "start":
             params = {"page": options.page_param, "offset": options.offset_param, "cursor": options.cursor_param}
             query[params[position.kind]] = position.value
-        return self._path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        return self.path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
     def after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         """The position that follows; None at the end.
@@ -187,7 +172,7 @@ class PageWalk:
             raise Misconfigured(_CIRCLE)
         if following in self._positions:
             raise Misconfigured(_CIRCLE)
-        if following and len(self._positions) >= self._options.max_pages:
+        if following and len(self._positions) >= self.options.max_pages:
             raise Misconfigured(f"more than {len(self._positions)} pages: see oplead.pagination.max_pages")
         return following
 
@@ -232,15 +217,15 @@ class PageWalk:
             self._totals = [*self._totals[:1], total]
 
     def _total(self, answer: OpleadAnswer) -> int | None:
-        if self._options.total_header is not None:
-            return answer.totals.get(self._options.total_header)
-        value = _stated(answer.body, _TOTALS if self._options.total is None else (self._options.total,))
+        if self.options.total_header is not None:
+            return answer.totals.get(self.options.total_header)
+        value = _stated(answer.body, _TOTALS if self.options.total is None else (self.options.total,))
         text = text_of(value) if isinstance(value, str | Decimal) else None
         return int(text) if text and _NUMBER.fullmatch(text) else None
 
     def _following(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         paths: tuple[str, ...] = ()
-        match self._options.style:
+        match self.options.style:
             case "none":
                 return None
             # A page's length proves nothing: the platform may leave leads out after it has cut.
@@ -262,7 +247,7 @@ class PageWalk:
                 paths = self._next_paths((*_NEXT_URLS, *_CURSORS))
                 following = self._self_described(answer)
         if following is None:
-            is_first = position.kind == "start" and (self._whole or self._options.style == "auto")
+            is_first = position.kind == "start" and (self.whole or self.options.style == "auto")
             self._refuse_if_more(answer, len(marks), is_first=is_first, paths=paths)
         return following
 
@@ -271,26 +256,26 @@ class PageWalk:
         value = _stated(answer.body, self._next_paths(_NEXT_URLS))
         if isinstance(value, str) and value.startswith(("http://", "https://", "/", "?")):
             return self._linked(value, answer)
-        if value is not None and self._options.next is None:
-            raise Misconfigured("a next page is told of, but not by its address: write oplead.pagination.style")
+        if value is not None and self.options.next is None:
+            raise Misconfigured("the answer names a next page, but not by its address: write oplead.pagination.style")
         if answer.next_link:
             return self._linked(answer.next_link, answer)
         return _cursor(value if value is not None else _stated(answer.body, self._next_paths(_CURSORS)))
 
     def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
-        return candidates if self._options.next is None else (self._options.next,)
+        return candidates if self.options.next is None else (self.options.next,)
 
     def _refuse_if_more(self, answer: OpleadAnswer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
         """Refuse a list that may go on after an answer that names no next page."""
         if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
-            style = self._options.style
+            style = self.options.style
             way = (
                 "write oplead.pagination.style"
                 if style == "auto"
                 else f"see oplead.pagination.style ({style}) and next"
             )
             raise Misconfigured(
-                f"the list may be cut: {counted(count, 'lead')}, and nothing tells how to go on; "
+                f"the list may be cut: {counted(count, 'lead')}, and the answer does not say how to go on; "
                 f"{way} (none, if these are all)"
             )
 
@@ -300,14 +285,14 @@ class PageWalk:
     def _target(self, written: str, base: str) -> PagePosition:
         """An address as a position, on our own scheme and host whatever it says."""
         try:
-            there, here = urlsplit(urljoin(base, written)), urlsplit(self._origin)
+            there, here = urlsplit(urljoin(base, written)), urlsplit(self.origin)
             is_ours = _host(there) == _host(here)
         except ValueError:
             raise Misconfigured("the next page's address is none: see oplead.pagination") from None
         if not is_ours:
             raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
-        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self._secret)
+        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self.secret)
         # Two slashes before it would make a host of its first part where the position is read again.
         path = "/" + there.path.lstrip("/")
         return PagePosition("target", path + ("?" + query if query else ""))

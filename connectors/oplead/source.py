@@ -1,20 +1,16 @@
 """Leads and their changes, read from Oplead: the port `LeadSource`."""
 
-import random
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import nlargest
 from itertools import islice, takewhile
 from typing import Self
 
-import httpx
-
 from connectors.errors import Misconfigured, Transient
-from connectors.http import CancelToken
-from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
+from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
 from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import find, first, first_instant, shape, write_moment
 from connectors.oplead.lead_parser import (
@@ -25,18 +21,14 @@ from connectors.oplead.lead_parser import (
     object_in_list,
     objects_in,
 )
-from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
-from connectors.ports import Clock
-from connectors.rate_limit import Pacer
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 
 
 class Latest:
-    """Keeps the entries of a list that were created last, page by page; its memory does not grow."""
+    """Keeps the `count` entries of a list that were created last, page by page; its memory does not grow."""
 
     def __init__(self, count: int, created: Callable[[object], datetime | None]) -> None:
-        """Keep `count` entries at most; `created` gives when one was, where its entry has it."""
         self._count = count
         self._created = created
         self._dated: list[tuple[datetime, int, object]] = []
@@ -102,46 +94,15 @@ _DetailPage = Mapping[str, object] | OtherLead | UnreadableLeadError | None
 class OpleadSource:
     """Reads leads from one Oplead platform, for one night; only GETs ever go out."""
 
-    def __init__(
-        self,
-        options: OpleadOptions,
-        *,
-        wanted_fields: frozenset[str],
-        clock: Clock,
-        pacer: Pacer,
-        timeout: httpx.Timeout = TIMEOUT,
-        jitter: Callable[[], float] = random.random,
-        cancel_token: CancelToken | None = None,
-        clocks_within: timedelta | None = None,
-    ) -> None:
-        """Open nothing yet.
+    def __init__(self, client: OpleadClient, *, wanted_fields: frozenset[str] = frozenset()) -> None:
+        """Ask nothing yet; `wanted_fields` are the dotted paths whose values go into `Lead.fields`.
 
-        Args:
-            options: the platform.
-            wanted_fields: the dotted paths whose values go into `Lead.fields`.
-            clock: the only way to wait.
-            pacer: shared by everything that asks this platform.
-            timeout: in real seconds.
-            jitter: numbers from 0 to 1 that spread the retries.
-            cancel_token: asked while waiting for an answer; it may raise, to end the wait.
-            clocks_within: how far Oplead's clock may be from ours; beyond it every method raises WrongClock.
-
-        Raises:
-            Misconfigured: the token cannot be sent the way the options say.
+        Every method raises what the client does: WrongClock, where Oplead's clock is too far from ours.
         """
-        self._options = options
-        self._parser = LeadParser(options, wanted_fields)
+        self._client = client
+        self._options = client.options
+        self._parser = LeadParser(client.options, wanted_fields)
         self._id_paths = self._parser.paths.id or ()
-        self._client = OpleadClient(
-            options,
-            clock=clock,
-            pacer=pacer,
-            timeout=timeout,
-            jitter=jitter,
-            cancel_token=cancel_token,
-            clocks_within=clocks_within,
-        )
-        self._clock = clock
         self._shown: list[Mapping[str, object]] | None = None
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
@@ -153,7 +114,7 @@ class OpleadSource:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the client's connections."""
         self._client.close()
 
     def fetch_changes(self, since: datetime | None, *, resume: str | None, is_known: IsKnown) -> Iterator[LeadPage]:
@@ -276,7 +237,7 @@ class OpleadSource:
             return {}
         query = {wanted.param: write_moment(since, wanted.format, zone)}
         if wanted.until_param is not None:
-            query[wanted.until_param] = write_moment(self._clock.now(), wanted.format, zone)
+            query[wanted.until_param] = write_moment(self._client.clock.now(), wanted.format, zone)
         return query
 
     def _list_pages(
@@ -343,7 +304,6 @@ class OpleadSource:
             return UnreadableLead(entry.id, str(error))
 
     def _listed(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object]:
-        """The detail page of a lead that stands in the list."""
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
             path = self._client.lead_path(lead_id)

@@ -14,8 +14,8 @@ from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost
 from connectors.http import ATTEMPTS
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TokenRefused
 from connectors.oplead.fields import first, text_of
-from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions
-from connectors.oplead.pagination import find_items, nameless
+from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, PaginationOptions
+from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
 from connectors.rate_limit import Pacer
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
@@ -61,7 +61,6 @@ class Asker:
     """Asks a platform the way its options say, within a limit."""
 
     def __init__(self, options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit) -> None:
-        """Ask nothing yet."""
         self.options = options
         self.client = open_client(options)
         self._limit = limit
@@ -113,7 +112,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class ListReader:
-    """Reads pages of a list whose array and ids are known."""
+    """Reads pages of a list whose array and ids are known; what holds no list raises Misconfigured."""
 
     items: str | None
     """`oplead.pagination.items`."""
@@ -121,11 +120,7 @@ class ListReader:
     """The paths of an entry's id."""
 
     def listed(self, answer: OpleadAnswer) -> ListedPage:
-        """The answer as a page of the list.
-
-        Raises:
-            Misconfigured: it holds no list.
-        """
+        """The answer as a page of the list."""
         items = tuple(find_items(answer.body, self.items))
         return ListedPage(answer, items, tuple(map(self.mark, items)))
 
@@ -134,11 +129,65 @@ class ListReader:
         return text_of(first(item, self.ids)) or nameless(item)
 
 
+@dataclass(frozen=True, slots=True)
+class LeadList:
+    """The platform's list, asked for and read page by page; a walk that does not fit raises Misconfigured."""
+
+    asker: Asker
+    reader: ListReader
+
+    def page(self, target: str) -> ListedPage | DeclinedQuestion:
+        """The page at a path and query of this platform."""
+        answer = self.asker.ask(target)
+        return answer if isinstance(answer, DeclinedQuestion) else self.reader.listed(answer)
+
+    def walk(self, options: PaginationOptions) -> PageWalk:
+        """A walk through the whole list by these options."""
+        client, auth = self.asker.client, self.asker.options.auth
+        secret = auth.name if auth.style == "query" else None
+        return PageWalk(options, origin=client.origin, path=client.list_path, query={}, secret=secret)
+
+    def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
+        """Every page; `known` is the bare list's answer, not asked for again."""
+        walk = self.walk(options)
+        position: PagePosition | None = walk.start()
+        while position is not None:
+            target = walk.address(position)
+            page = known if target == self.asker.client.list_path else self.page(target)
+            if isinstance(page, DeclinedQuestion):
+                try:
+                    refusal = OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND)
+                    position = walk.after_refusal(position, refusal)
+                except OpleadRefused as error:
+                    raise Misconfigured(str(error)) from None
+                continue
+            position = walk.after(position, page.answer, page.marks)
+            yield page
+
+    def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
+        """The position after the first page; None where there is none."""
+        walk = self.walk(options)
+        return walk.after(walk.start(), first.answer, first.marks)
+
+    def second(self, options: PaginationOptions, first: ListedPage) -> ListedPage | DeclinedQuestion | None:
+        """The page after the first one, refused or not; None where there is none."""
+        position = self.following(options, first)
+        return None if position is None else self.page(self.walk(options).address(position))
+
+    def numbered(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
+        """The marks of a numbered page, by its place from 0; none past the end."""
+        if options.style == "offset":
+            position = PagePosition("offset", str(index * page_size))
+        else:
+            position = PagePosition("page", str(index + options.first_page))
+        page = self.page(self.walk(options).address(position))
+        return () if isinstance(page, DeclinedQuestion) else page.marks
+
+
 class CountingPacer(Pacer):
     """Stands before a pacer that others use too, and counts what goes through here."""
 
     def __init__(self, pacer: Pacer) -> None:
-        """Count from nought."""
         self._pacer = pacer
         self.count = 0
 
@@ -165,12 +214,8 @@ _STYLES = (
     AuthOptions(style="header", name="X-API-KEY"),
     AuthOptions(style="header", name="Authorization"),
     AuthOptions(style="header", name="Authorization", prefix="Token "),
-    AuthOptions(style="header", name="apikey"),
-    AuthOptions(style="header", name="X-Auth-Token"),
-    AuthOptions(style="header", name="token"),
-    AuthOptions(style="query", name="token"),
-    AuthOptions(style="query", name="api_key"),
-    AuthOptions(style="query", name="access_token"),
+    *(AuthOptions(style="header", name=name) for name in ("apikey", "X-Auth-Token", "token")),
+    *(AuthOptions(style="query", name=name) for name in ("token", "api_key", "access_token")),
 )
 _PREFIXES = ("/v1", "", "/api", "/api/v1")
 _FORBIDDEN = 403
@@ -242,7 +287,6 @@ def _prefixes(configured: str) -> Sequence[str]:
 
 
 def _example(auth: AuthOptions) -> str:
-    """How the token is sent, in a few words."""
     match auth.style:
         case "bearer":
             return "Authorization: Bearer TOKEN"
@@ -297,20 +341,13 @@ _DIGITS = re.compile(rb"\d+")
 class Effect(Enum):
     """What a parameter did to the first page."""
 
-    SAME = auto()
-    """The first page again: it is not read, or changes nothing."""
-    OTHER = auto()
-    """Other leads."""
-    FEWER = auto()
-    """Some of the same leads."""
-    EMPTY = auto()
-    """No lead at all."""
-    PAST = auto()
-    """Not found (404), where an unknown parameter would not be answered so."""
-    WRONG = auto()
-    """The parameter is read, but not with this value."""
-    UNKNOWN = auto()
-    """Refused as any unknown parameter is."""
+    SAME = auto()  # the first page again: it is not read, or changes nothing
+    OTHER = auto()  # other leads
+    FEWER = auto()  # some of the same leads
+    EMPTY = auto()  # no lead at all
+    PAST = auto()  # not found (404), where an unknown parameter would not be answered so
+    WRONG = auto()  # the parameter is read, but not with this value
+    UNKNOWN = auto()  # refused as any unknown parameter is
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,14 +359,12 @@ class Trial:
     page: ListedPage | None
 
 
+@dataclass(frozen=True)
 class Trials:
     """Tries parameters on one list, each against the same first page."""
 
-    def __init__(self, asker: Asker, reader: ListReader, first: ListedPage) -> None:
-        """Try nothing yet."""
-        self._asker = asker
-        self._reader = reader
-        self.first = first
+    leads: LeadList
+    first: ListedPage
 
     @cached_property
     def refusal(self) -> DeclinedQuestion | None:
@@ -374,11 +409,9 @@ class Trials:
         return Effect.UNKNOWN if is_alike or answer.status is None else Effect.WRONG
 
     def _ask(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
-        answer = self._asker.list(query)
-        if isinstance(answer, DeclinedQuestion):
-            return answer
+        answer = self.leads.asker.list(query)
         try:
-            return self._reader.listed(answer)
+            return answer if isinstance(answer, DeclinedQuestion) else self.leads.reader.listed(answer)
         except Misconfigured:  # an answer that is no list refuses too
             return DeclinedQuestion(200)
 

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from functools import partial
 
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.field_tree import (
@@ -54,7 +55,7 @@ _ADDED = 3
 """Click ids at another place too count from so many leads on: fewer may be a stray."""
 _SOUGHT = {
     "id": "a lead's id",
-    "created_at": "when a lead was created",
+    "created_at": "the time when a lead was created",
     "status": "the status",
     "click_id": "click ids",
 }
@@ -84,8 +85,6 @@ def find_id_paths(items: Sequence[object], options: OpleadOptions) -> tuple[str,
 
 
 class _PlaceSearch:
-    """Looks for the fields in leads."""
-
     def __init__(self, leads: Sequence[object], options: OpleadOptions) -> None:
         self._leads = leads
         self._tree = tree_of(leads)
@@ -145,7 +144,6 @@ class _PlaceSearch:
         return tuple(_mobile_first([*found, *more])) if more else ()
 
     def _fits(self, field: str, path: str) -> bool:
-        """Whether what stands at a path can be what is looked for."""
         values = [found[0] for lead in self._leads if (found := find(lead, path))]
         match field:
             case _ if field in _TIMES:
@@ -229,24 +227,18 @@ class _PlaceSearch:
         ]
 
     def _with_ids(self, path: str, sources: Sequence[str | None], rules: ClickIdRules) -> set[int]:
-        """The leads in which a path gives click ids."""
-        label, zone = path.rpartition(".")[2], self._options.zone
-        return {
-            number
-            for number, lead in enumerate(self._leads)
-            for value in raw(lead, path)
-            if read_click_ids(value, utm_source=sources[number], rules=rules, zone=zone, label=label)[0]
-        }
+        """The numbers of the leads in which a path gives click ids."""
+        read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
+        values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
+        return {number for number, value in values if read(value, utm_source=sources[number])[0]}
 
     def _undecided(self, field: str) -> str:
         hint = ""
         if field == "created_at":
-            times = [path for path, node in self._tree.items() if not node.is_listed and self._are_dates(node)]
-            hint = f" (times stand at {', '.join(times[:6])})" if times else ""
-        return f"oplead.fields.{field}: where {_SOUGHT[field]} may stand could not be told{hint}"
-
-    def _are_dates(self, node: Node) -> bool:
-        return bool(node.filled) and all(is_date(value, self._options.zone) for value in node.every())
+            nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
+            times = [path for path, node in nodes if all(is_date(value, self._options.zone) for value in node.every())]
+            hint = f" (there are times at {', '.join(times[:6])})" if times else ""
+        return f"oplead.fields.{field}: no field was found that holds {_SOUGHT[field]}{hint}"
 
 
 def _parent(path: str) -> str:
@@ -262,10 +254,9 @@ def _texts(values: Sequence[object], *keys: str) -> list[str]:
 def _mobile_first(paths: Sequence[str]) -> list[str]:
     """Mobile numbers belong to one person, and the platforms know most people by them; fixed ones come last."""
 
-    def rank(path: str) -> int:
-        return (
-            0 if any(part in leaf(path) for part in MOBILE) else 2 if any(part in leaf(path) for part in FIXED) else 1
-        )
+    def rank(path: str) -> tuple[bool, bool]:
+        is_mobile = any(part in leaf(path) for part in MOBILE)
+        return not is_mobile, any(part in leaf(path) for part in FIXED)
 
     return sorted(paths, key=rank)
 

@@ -5,80 +5,18 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadRefused
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import PagePosition, PageWalk, is_nameless
+from connectors.oplead.pagination import PagePosition, is_nameless
 from connectors.oplead.probe.access import (
-    Asker,
-    DeclinedQuestion,
     Effect,
+    LeadList,
     ListedPage,
-    ListReader,
     QuestionLimitReached,
     Trials,
     effect_of,
 )
 from connectors.text import counted
-
-Marks = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LeadList:
-    """The platform's list, asked for and read page by page.
-
-    Whatever is told to go on by options that do not fit the answers raises Misconfigured.
-    """
-
-    asker: Asker
-    reader: ListReader
-
-    def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
-        """Every page; `known` is the bare list's answer, not asked for again."""
-        walk = self._walk(options)
-        position: PagePosition | None = walk.start()
-        while position is not None:
-            target = walk.address(position)
-            page = known if target == self.asker.client.list_path else self._page(target)
-            if isinstance(page, DeclinedQuestion):
-                try:
-                    refusal = OpleadRefused("a page is refused: see oplead.pagination", 404)
-                    position = walk.after_refusal(position, refusal)
-                except OpleadRefused as error:
-                    raise Misconfigured(str(error)) from None
-                continue
-            position = walk.after(position, page.answer, page.marks)
-            yield page
-
-    def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
-        """The position after the first page; None where there is none."""
-        walk = self._walk(options)
-        return walk.after(walk.start(), first.answer, first.marks)
-
-    def second(self, options: PaginationOptions, first: ListedPage) -> ListedPage | DeclinedQuestion | None:
-        """The page after the first one, refused or not; None where there is none."""
-        position = self.following(options, first)
-        return None if position is None else self._page(self._walk(options).address(position))
-
-    def numbered(self, options: PaginationOptions, index: int, page_size: int) -> Marks:
-        """The marks of a numbered page, by its place from 0; none past the end."""
-        if options.style == "offset":
-            position = PagePosition("offset", str(index * page_size))
-        else:
-            position = PagePosition("page", str(index + options.first_page))
-        page = self._page(self._walk(options).address(position))
-        return () if isinstance(page, DeclinedQuestion) else page.marks
-
-    def _page(self, target: str) -> ListedPage | DeclinedQuestion:
-        answer = self.asker.ask(target)
-        return answer if isinstance(answer, DeclinedQuestion) else self.reader.listed(answer)
-
-    def _walk(self, options: PaginationOptions) -> PageWalk:
-        client, auth = self.asker.client, self.asker.options.auth
-        secret = auth.name if auth.style == "query" else None
-        return PageWalk(options, origin=client.origin, path=client.list_path, query={}, secret=secret)
-
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
 _OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
@@ -125,11 +63,10 @@ class Paging:
 class PageSearch:
     """Looks for the way from a list's first page to its second."""
 
-    def __init__(self, asker: Asker, reader: ListReader, first: ListedPage) -> None:
-        """Ask nothing yet."""
-        self._list = LeadList(asker, reader)
+    def __init__(self, leads: LeadList, first: ListedPage) -> None:
+        self._list = leads
         self._first = first
-        self.trials = Trials(asker, reader, first)
+        self.trials = Trials(leads, first)
         """The parameters tried so far, and how an unknown one is refused."""
         self._count = len(first.items)
         self._around = envelope_values(first.answer.body)
@@ -178,7 +115,7 @@ class PageSearch:
     def _described(self, bare: PaginationOptions) -> Paging | None:
         for options in self._descriptions(bare):
             if self._effect_of_following(options) is Effect.OTHER:
-                return self._sized(options, "each page tells where the next one is", described=True)
+                return self._sized(options, "each page says where the next one is", described=True)
         if self._says_it_is_all() and self._leads_to(bare, None):
             return self._found(bare, f"the platform says that these are all ({self._count})", all_seen=True)
         return None
@@ -328,7 +265,7 @@ class PageSearch:
             problem = f"there are more than {leads}, and no usual way leads on{reason}"
         elif count in _PAGE_SIZES:
             problem = (
-                f"the list holds {leads}, a usual length of a page, and nothing tells of another{reason}; if these are "
+                f"the list holds {leads}, a usual page length, and names no other page{reason}; if these are "
                 "all your leads, write style: none"
             )
         else:
@@ -354,10 +291,7 @@ _NEW_MEANWHILE = 2
 def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
     """The same with the number of leads: as a header states it, where that holds once it is tried, or by counting.
 
-    Args:
-        leads: asked for the last pages, where pages are numbered.
-        paging: how the list goes on.
-        seen: how many leads there are, where the list was followed to its end.
+    `seen` is how many there are, where the list was followed to its end.
     """
     if paging.undecided:
         return paging
@@ -377,7 +311,7 @@ def _with_header(leads: LeadList, paging: Paging, header: tuple[str, int], seen:
     if not (_is_near(seen, total) if seen is not None else _ends_there(leads, paging, total)):
         note = f"Pages: the header {name} says {total}, which is not how many leads there are; it is not read."
         return replace(paging, how=(*paging.how, note))
-    note = f"Pages: the header {name} tells how many leads there are, as was seen at the list's end."
+    note = f"Pages: the header {name} says how many leads there are, as was seen at the list's end."
     options = replace(paging.options, total_header=name)
     return replace(paging, options=options, total=total, how=(*paging.how, note))
 
@@ -399,7 +333,7 @@ def _ends_there(leads: LeadList, paging: Paging, total: int) -> bool:
     return bool(marks) and _is_near(index * paging.page_size + len(marks), total)
 
 
-def count_leads(page: Callable[[int], Marks], page_size: int) -> int | None:
+def count_leads(page: Callable[[int], tuple[str, ...]], page_size: int) -> int | None:
     """How many leads there are on numbered pages; None where that would take too many questions.
 
     Doubles the step until the pages stay the same, then halves it down to the first of those.

@@ -23,8 +23,10 @@ from connectors.oplead.probe.access import (
     Access,
     Asker,
     CountingPacer,
+    LeadList,
     ListedPage,
     ListReader,
+    OpenClient,
     QuestionLimit,
     find_access,
 )
@@ -42,7 +44,7 @@ from connectors.oplead.probe.field_survey import (
     sources_of,
     suspicions_of,
 )
-from connectors.oplead.probe.pagination import LeadList, PageSearch, Paging, with_total
+from connectors.oplead.probe.pagination import PageSearch, Paging, with_total
 from connectors.oplead.probe.sampling import (
     FIRST_DETAIL_PAGES,
     MOST_DETAIL_PAGES,
@@ -66,11 +68,12 @@ MOST_QUESTIONS = 100
 _CHANGED_WITHIN = timedelta(days=4)
 """A night and the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
+_AHEAD = timedelta(days=300)
+"""No lead has changed after that."""
 _MOST_UNREADABLE = 0.5
 _ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
 
-OpenSource = Callable[[OpleadOptions], OpleadSource]
 Pull = Literal["since", "list", "details"]
 
 
@@ -99,45 +102,31 @@ class ProbeFindings:
         return self.sample.counted if self.paging.total is None else self.paging.total
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class OpleadProbe:
     """Finds out how one Oplead platform answers; only GETs go out, to the configured host alone."""
 
-    def __init__(
-        self,
-        options: OpleadOptions,
-        *,
-        clock: Clock,
-        pacer: Pacer,
-        per_minute: int,
-        readable: Readable,
-        fold: Fold,
-        named: frozenset[str] = frozenset(),
-        timeout: httpx.Timeout = TIMEOUT,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        """Ask nothing yet.
+    options: OpleadOptions = field(kw_only=False)
+    """What is known of the platform; tried first."""
+    clock: Clock
+    pacer: Pacer
+    """Shared by everything that asks this platform."""
+    per_minute: int
+    """The allowed rate, from which the duration of a night follows."""
+    readable: Readable
+    """Whether an amount would be read."""
+    fold: Fold
+    """What labels and answers are compared by."""
+    named: frozenset[str] = frozenset()
+    """Paths that the settings name, to be counted."""
+    timeout: httpx.Timeout = TIMEOUT
+    jitter: Callable[[], float] = random.random
 
-        Args:
-            options: what is known of the platform; tried first.
-            clock: the only way to wait.
-            pacer: shared by everything that asks this platform.
-            per_minute: the allowed rate, from which the duration of a night follows.
-            readable: whether an amount would be read.
-            fold: what labels and answers are compared by.
-            named: paths that the settings name, to be counted.
-            timeout: in real seconds.
-            jitter: numbers from 0 to 1 that spread the retries.
-        """
-        self._options = options
-        self._clock = clock
-        self._pacer = CountingPacer(pacer)
-        self._per_minute = per_minute
-        self._readable = readable
-        self._fold = fold
-        self._named = named
-        self._open = partial(OpleadClient, clock=clock, pacer=self._pacer, timeout=timeout, jitter=jitter)
-        self._open_source = partial(
-            OpleadSource, wanted_fields=frozenset(), clock=clock, pacer=self._pacer, timeout=timeout, jitter=jitter
+    def __post_init__(self) -> None:
+        """Ask nothing yet."""
+        self._pacer = CountingPacer(self.pacer)
+        self._open = partial(
+            OpleadClient, clock=self.clock, pacer=self._pacer, timeout=self.timeout, jitter=self.jitter
         )
 
     def survey(self, *, leads: int) -> Survey:
@@ -149,10 +138,10 @@ class OpleadProbe:
             Transient: it kept failing after bounded retries.
         """
         limit = QuestionLimit(MOST_QUESTIONS)
-        access = find_access(self._options, self._open, limit)
+        access = find_access(self.options, self._open, limit)
         notes, options = Notes(how=[*access.how]), access.options
         with Asker(options, self._open, limit) as asker:
-            refuse_standing_clock(asker, access.answer, self._clock)
+            refuse_standing_clock(asker, access.answer, self.clock)
         try:
             path, items = locate(access.answer.body, options.pagination.items)
         except Misconfigured as error:
@@ -161,8 +150,8 @@ class OpleadProbe:
         options = replace(options, pagination=replace(options.pagination, items=path))
         if not items:
             notes.undecided.append(
-                "oplead.token: the list holds no lead, so nothing can be told; a key that is not the client admin's "
-                "may see none"
+                "oplead.token: the list holds no lead, so nothing can be found out; a key that is not the client "
+                "admin's may see none"
             )
             return self._without_leads(options, notes)
         found = self._look(replace(access, options=options), find_id_paths(items, options), limit, leads)
@@ -174,16 +163,17 @@ class OpleadProbe:
         reader = ListReader(options.pagination.items, id_paths)
         first = reader.listed(access.answer)
         with Asker(options, self._open, limit) as asker:
-            search = PageSearch(asker, reader, first)
+            listed = LeadList(asker, reader)
+            search = PageSearch(listed, first)
             paging = search.find()
             enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_DETAIL_PAGES)
             with Asker(options, self._open, enough) as reading:
-                sample = take_sample(reading, reader, first, paging, leads)
+                sample = take_sample(LeadList(reading, reader), first, paging, leads)
             places = find_places(list(sample.complete.values()), options)
             times = SampleTimes(sample, places.fields, options.zone)
-            filters = FilterSearch(search.trials, times.of_page, zone=options.zone, now=self._now(first))
+            filters = FilterSearch(search.trials, times.of_page, options.zone, self._now(first) + _AHEAD)
             filtering = filters.find(times.seen, len(first.items), options.since_filter)
-            paging = with_total(LeadList(asker, reader), paging, sample.counted)
+            paging = with_total(listed, paging, sample.counted)
         return ProbeFindings(paging, sample, places, filtering, times.seen)
 
     def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
@@ -194,7 +184,7 @@ class OpleadProbe:
         as_found = replace(options, fields=places.fields)
         records = _records(as_found, complete, notes)
         everyone = _records(as_found, list(found.sample.every.values()), Notes())
-        options, pull = settle(options, found, notes, self._open_source)
+        options, pull = settle(options, found, notes, self._open)
         paths = with_candidates(places.fields)
         notes.suspicions.extend(suspicions_of(records, complete, paths.click_id or ()))
         if lost := lost_phones([record.contact for record in records]):
@@ -205,24 +195,24 @@ class OpleadProbe:
         contact = [path for one in CONTACT for path in getattr(paths, one) or ()]
         matched = [match.path for match in places.matches if match.path]
         known = frozenset(map(normalise_path, (*contact, *matched)))
-        cost = self._cost(options, pull, found)
+        minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         return Survey(
             leads=len(complete),
             total=found.total,
             requests=self._pacer.count,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=labels_of(records, everyone, self._fold),
-            past_labels=past_labels_of(everyone, self._fold),
-            named={path: sum(bool(find(lead, path)) for lead in complete) for path in sorted(self._named)},
-            few_values=few_values_of(tree, complete, known, self._fold),
-            amounts=amounts_of(tree, complete, self._readable, known),
+            labels=labels_of(records, everyone, self.fold),
+            past_labels=past_labels_of(everyone, self.fold),
+            named={path: sum(bool(find(lead, path)) for lead in complete) for path in sorted(self.named)},
+            few_values=few_values_of(tree, complete, known, self.fold),
+            amounts=amounts_of(tree, complete, self.readable, known),
             sources=sources_of(records),
             how=tuple(notes.how),
             suspicions=tuple(notes.suspicions),
             undecided=tuple(notes.undecided),
-            minutes_first=cost.minutes_first if cost else None,
-            minutes_nightly=cost.minutes_nightly if cost else None,
+            minutes_first=minutes_first,
+            minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
         )
 
@@ -236,24 +226,23 @@ class OpleadProbe:
             suggestion=suggestion_of(options, _usual_pull(options)),
         )
 
-    def _cost(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> "ReadingCost | None":
+    def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
         if found.total is None:
             return None
         now = self._now(found.sample.pages[0])
-        return ReadingCost(
-            total=found.total,
+        is_bare = options.detail == "auto" and _mostly_lack_click_ids(options, found.sample)
+        return reading_minutes(
+            found.total,
             page_size=found.paging.page_size,
             changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates]),
             recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates]),
-            detail_pages=options.detail == "always"
-            or (options.detail == "auto" and _mostly_lack_click_ids(options, found.sample)),
+            detail_pages=is_bare or options.detail == "always",
             pull=pull,
-            per_minute=self._per_minute,
+            per_minute=self.per_minute,
         )
 
     def _now(self, page: ListedPage) -> datetime:
-        """The later of the platform's clock and ours."""
-        return max(self._clock.now(), page.answer.served_at or self._clock.now())
+        return max(self.clock.now(), page.answer.served_at or self.clock.now())
 
 
 _FAR_AWAY = timedelta(minutes=10)
@@ -310,7 +299,7 @@ def _share_after(since: datetime, moments: Sequence[datetime | None]) -> float:
 
 
 def settle(
-    options: OpleadOptions, found: ProbeFindings, notes: Notes, open_source: OpenSource
+    options: OpleadOptions, found: ProbeFindings, notes: Notes, open_client: OpenClient
 ) -> tuple[OpleadOptions, Pull]:
     """The options to suggest, and how to pull; what does not hold when tried is left out and reported."""
     sample = found.sample
@@ -322,16 +311,16 @@ def settle(
         lead_path=sample.lead_path or options.lead_path,
     )
     options = _with_detail(options, found, notes)
-    if not found.paging.undecided and (objection := _objection_to_pages(options, sample, open_source)):
+    if not found.paging.undecided and (objection := _objection_to_pages(options, sample, open_client)):
         notes.undecided.append(objection)
         options = replace(options, pagination=PaginationOptions(items=options.pagination.items))
     if options.detail != "never" and sample.detail_pages_add:
-        with open_source(options) as source:
+        with OpleadSource(open_client(options)) as source:
             objection = _objection_to_detail_pages(source, list(sample.detail_pages)[:FIRST_DETAIL_PAGES])
         notes.undecided.extend([objection] if objection else [])
     if sample.detail_pages_add and _fields_in_list(options, sample).isdisjoint({"status", "status_at", "updated_at"}):
         notes.how.append(
-            "Changes: the list tells neither a status nor a time of change, so each night reads the own pages of the "
+            "Changes: the list has neither a status nor a time of change, so each night reads the own pages of the "
             "leads that may still be sent."
         )
         return options, "details"
@@ -339,9 +328,7 @@ def settle(
     if found.filtering.since_filter is None or found.filtering.split is None:
         return options, "list"
     filtered = replace(options, since_filter=found.filtering.since_filter)
-    with open_source(filtered) as source:
-        objection = _objection_to_filter(source, found.filtering.split, sample.pages[0])
-    if objection:
+    if objection := _objection_to_filter(filtered, found.filtering.split, sample.pages[0], open_client):
         notes.how.append(f"Changes: the filter did not hold when tried once more ({objection}), so it is left out.")
         return options, "list"
     return filtered, "since"
@@ -358,15 +345,15 @@ def _with_detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> 
             )
         return options
     if not sample.detail_pages_add:
-        notes.how.append("Details: a lead's own page tells no more than the list, so none needs to be read.")
+        notes.how.append("Details: a lead's own page holds no more than the list, so none needs to be read.")
         return replace(options, detail="never" if are_lacking else "auto")
     if are_lacking:
         notes.how.append("Details: the list leaves out what holds click ids, so a changed lead's own page is read.")
     elif missing := list(_missing_in_list(options, found)):
-        notes.how.append(f"Details: only a lead's own page tells {', '.join(missing[:6])}, so a changed one is read.")
+        notes.how.append(f"Details: only a lead's own page has {', '.join(missing[:6])}, so a changed one is read.")
         return replace(options, detail="always")
     else:
-        notes.how.append("Details: a lead's own page tells more, but nothing that is needed.")
+        notes.how.append("Details: a lead's own page holds more, but nothing that is needed.")
     return replace(options, detail="auto")
 
 
@@ -397,14 +384,12 @@ _BROKEN = 2
 """Entries of a page that are no leads at all."""
 
 
-def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_source: OpenSource) -> str | None:
+def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client: OpenClient) -> str | None:
     """Why the list is not read as it was seen; None where it is, as far as two pages show."""
     if sample.objection is not None:
         return sample.objection
     try:
-        with open_source(options) as source:
-            changes = source.fetch_changes(None, resume=None, is_known=_everything_is_known)
-            pages = list(islice(changes, _PAGES))
+        pages = _read_again(options, None, open_client)
     except Misconfigured as error:
         return str(error)
     if not all(map(_are_alike, sample.pages, pages)):
@@ -412,6 +397,25 @@ def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_source:
     if len(pages) < min(_PAGES, len(sample.pages)):
         return "oplead.pagination: the list ended sooner when read a second time"
     return None
+
+
+def _objection_to_filter(
+    options: OpleadOptions, since: datetime, first: ListedPage, open_client: OpenClient
+) -> str | None:
+    """Why the filter does not filter; None where it does."""
+    try:
+        pages = _read_again(options, since, open_client, 1)
+    except Misconfigured as error:
+        return str(error)
+    return None if pages and not _are_alike(first, pages[0]) else "the filter made no difference"
+
+
+def _read_again(
+    options: OpleadOptions, since: datetime | None, open_client: OpenClient, count: int = _PAGES
+) -> list[LeadPage]:
+    with OpleadSource(open_client(options)) as source:
+        changes = source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True)
+        return list(islice(changes, count))
 
 
 def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
@@ -431,19 +435,6 @@ def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str 
     except Misconfigured as error:
         reason = str(error)
     return f"oplead.lead_path: leads are not read by their own pages ({reason})"
-
-
-def _objection_to_filter(source: OpleadSource, since: datetime, first: ListedPage) -> str | None:
-    """Why the filter does not filter; None where it does."""
-    try:
-        page = next(source.fetch_changes(since, resume=None, is_known=_everything_is_known), None)
-    except Misconfigured as error:
-        return str(error)
-    return "the filter made no difference" if page is None or _are_alike(first, page) else None
-
-
-def _everything_is_known(_lead: LeadId, _digest: str) -> bool:
-    return True
 
 
 def _are_alike(expected: ListedPage, page: LeadPage) -> bool:
@@ -497,39 +488,25 @@ def _as_written(value: str | int | tuple[str, ...] | Mapping[str, str]) -> Writt
     return dict(value) if isinstance(value, Mapping) else value
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingCost:
-    """What has to be read, and how long that takes."""
+def reading_minutes(
+    total: int, *, page_size: int, changed: float, recent: float, detail_pages: bool, pull: Pull, per_minute: int
+) -> tuple[float, float]:
+    """How long it takes to read everything once, and to read a usual night's changes.
 
-    total: int
-    page_size: int
-    changed: float
-    """The share of leads that a usual night's pull takes for changed, its overlap included."""
-    recent: float
-    """The share of leads young enough to be sent still."""
-    detail_pages: bool
-    """Whether each lead takes a request of its own."""
-    pull: Pull
-    per_minute: int
+    Args:
+        total: how many leads there are.
+        page_size: how many the list has on a page.
+        changed: the share of leads that a usual night's pull takes for changed, its overlap included.
+        recent: the share of leads young enough to be sent still.
+        detail_pages: whether each lead takes a request of its own.
+        pull: how changes are found.
+        per_minute: how many requests are allowed.
+    """
 
-    @property
-    def minutes_first(self) -> float:
-        """Reading everything once."""
-        return self._minutes(self.total, self.total if self.detail_pages else 0)
+    def minutes(listed: int, details: int) -> float:
+        return round((max(1, ceil(listed / max(1, page_size))) + details) / per_minute, 1)
 
-    @property
-    def minutes_nightly(self) -> float:
-        """A usual night."""
-        changed = ceil(self.total * self.changed)
-        details = changed if self.detail_pages else 0
-        match self.pull:
-            case "since":
-                return self._minutes(changed, details)
-            case "list":
-                return self._minutes(self.total, details)
-            case "details":
-                return self._minutes(self.total, ceil(self.total * self.recent))
-
-    def _minutes(self, listed: int, details: int) -> float:
-        pages = max(1, ceil(listed / max(1, self.page_size)))
-        return round((pages + details) / self.per_minute, 1)
+    touched = ceil(total * changed)
+    details = touched if detail_pages else 0
+    nightly = {"since": (touched, details), "list": (total, details), "details": (total, ceil(total * recent))}
+    return minutes(total, total if detail_pages else 0), minutes(*nightly[pull])

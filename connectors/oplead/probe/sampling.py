@@ -1,7 +1,7 @@
 """Leads to look at, from the list and their detail pages, and the filter that lists what changed among them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, zip_longest
 from typing import Literal
@@ -13,9 +13,9 @@ from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import first, first_instant, text_of, write_moment
 from connectors.oplead.lead_parser import lead_among, objects_in, with_candidates
 from connectors.oplead.options import FieldPaths, SinceOptions
-from connectors.oplead.probe.access import Asker, Effect, ListedPage, ListReader, QuestionLimitReached, Trial, Trials
+from connectors.oplead.probe.access import Asker, Effect, LeadList, ListedPage, QuestionLimitReached, Trial, Trials
 from connectors.oplead.probe.field_survey import find_places
-from connectors.oplead.probe.pagination import LeadList, Paging
+from connectors.oplead.probe.pagination import Paging
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
 MOST_DETAIL_PAGES = 60
@@ -65,19 +65,19 @@ class LeadSample:
         return [self.items[mark] for mark in self.detail_pages]
 
 
-def take_sample(asker: Asker, reader: ListReader, first_page: ListedPage, paging: Paging, leads: int) -> LeadSample:
+def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
     """About so many leads, from the start of the list."""
     read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
     counted = objection = None
     # Where nobody knows how the list goes on, there is the first page.
-    pages = (first_page,) if paging.undecided else LeadList(asker, reader).pages(paging.options, first_page)
+    pages = (first_page,) if paging.undecided else leads.pages(paging.options, first_page)
     # The total is known, or may be asked for in another way.
     needs_no_count = paging.total is not None or paging.is_numbered
     try:
         for number, page in enumerate(pages):
-            if len(items) < leads:
+            if len(items) < count:
                 read.append(page)
                 items |= dict(zip(page.marks, page.items, strict=True))
             elif needs_no_count or number >= len(read) + _FURTHER_PAGES:
@@ -94,7 +94,7 @@ def take_sample(asker: Asker, reader: ListReader, first_page: ListedPage, paging
         objection = str(error)
     if not read:
         read, items = [first_page], dict(zip(first_page.marks, first_page.items, strict=True))
-    lead_path, details, add = _detail_pages(asker, reader.ids, items)
+    lead_path, details, add = _detail_pages(leads.asker, leads.reader.ids, items)
     return LeadSample(tuple(read), items, lead_path, details, add, counted, objection)
 
 
@@ -183,7 +183,6 @@ _OPPOSITES = (
 _ENDS = {name: name.replace(begin, end) for name in _BEGINNINGS for begin, end in _OPPOSITES if begin in name}
 """What the end of the time is called beside the name of its beginning, where a platform wants both."""
 _FORMATS = {"iso": "ISO 8601", "date": "a day", "epoch_s": "seconds", "epoch_ms": "milliseconds"}
-_AHEAD = timedelta(days=300)
 _FEW = 0.2
 _DAY = timedelta(days=1)
 
@@ -209,7 +208,6 @@ class SampleTimes:
     """When leads were created and last changed."""
 
     def __init__(self, sample: LeadSample, places: FieldPaths, zone: ZoneInfo) -> None:
-        """Read the sample's."""
         paths = with_candidates(places)
         self._created, self._updated = paths.created_at or (), paths.updated_at or ()
         self._zone = zone
@@ -239,32 +237,24 @@ class Filtering:
     how: tuple[str, ...] = ()
 
 
+@dataclass(eq=False, repr=False)
 class FilterSearch:
     """Tries the usual names and formats, first with a moment to come, then with one that splits the leads seen."""
 
-    def __init__(
-        self, trials: Trials, dates_of: Callable[[ListedPage], Sequence[LeadDates]], *, zone: ZoneInfo, now: datetime
-    ) -> None:
-        """Ask nothing yet.
-
-        Args:
-            trials: tries the parameters.
-            dates_of: when the leads of a page were created and last changed, as far as that is known.
-            zone: the platform's.
-            now: by the platform's clock.
-        """
-        self._trials = trials
-        self._dates_of = dates_of
-        self._zone = zone
-        self._ahead = now + _AHEAD
-        self._always_wrong: list[str] = []
-        """The names that are read, and refused in every format."""
+    trials: Trials
+    dates_of: Callable[[ListedPage], Sequence[LeadDates]]
+    """When the leads of a page were created and last changed, as far as that is known."""
+    zone: ZoneInfo
+    ahead: datetime
+    """A moment to come, by the platform's clock."""
+    _always_wrong: list[str] = field(default_factory=list, init=False)
+    """The names that are read, and refused in every format."""
 
     def find(self, seen: Sequence[LeadDates], page_size: int, configured: SinceOptions | None) -> Filtering:
         """The filter by changes; one that may as well filter by creation is not suggested."""
         if configured is not None:
             note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
-            return Filtering(configured, self._ahead, (note,))
+            return Filtering(configured, self.ahead, (note,))
         notes: list[str] = []
         split = _split(seen, page_size)
         try:
@@ -288,14 +278,14 @@ class FilterSearch:
         left = list(_NAMES)
         for form in _FORMATS:
             wrong: list[str] = []
-            for trial in self._trials.each(tuple(left), write_moment(self._ahead, form, self._zone)):
+            for trial in self.trials.each(tuple(left), write_moment(self.ahead, form, self.zone)):
                 if self._leaves_out(trial):
                     left.remove(trial.name)
                     yield SinceOptions(trial.name, form)
                 elif trial.effect is Effect.WRONG:
                     wrong.append(trial.name)
             self._always_wrong = wrong
-            if self._trials.refusal is not None:  # whoever refuses unknown names has shown which are known
+            if self.trials.refusal is not None:  # whoever refuses unknown names has shown which are known
                 left = wrong
 
     def _with_both_ends(self, split: datetime | None, seen: Sequence[LeadDates]) -> SinceOptions | None:
@@ -304,7 +294,7 @@ class FilterSearch:
         for name in refused or self._read_in_pairs():
             for form in _FORMATS:
                 found = SinceOptions(name, form, _ENDS[name])
-                if self._leaves_out(self._ask(found, self._ahead)):
+                if self._leaves_out(self._ask(found, self.ahead)):
                     if self._meaning(found, split, seen) == "changes":
                         return found
                     break
@@ -312,34 +302,34 @@ class FilterSearch:
 
     def _read_in_pairs(self) -> list[str]:
         """The names that make a difference beside their ends, in one format or another; none, mostly."""
-        if self._trials.refusal is not None:
+        if self.trials.refusal is not None:
             return []
         found: dict[str, None] = {}
         for form in _FORMATS:
             every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
-            queries = [self._query(one, self._ahead) for one in every]
+            queries = [self._query(one, self.ahead) for one in every]
             together = {name: value for query in queries for name, value in query.items()}
-            if self._trials.together(together).effect is Effect.SAME:
+            if self.trials.together(together).effect is Effect.SAME:
                 continue
             for one in every:
-                if one.param not in found and self._ask(one, self._ahead).effect is not Effect.SAME:
+                if one.param not in found and self._ask(one, self.ahead).effect is not Effect.SAME:
                     found[one.param] = None
         return list(found)
 
     def _ask(self, found: SinceOptions, since: datetime) -> Trial:
-        return self._trials.together(self._query(found, since))
+        return self.trials.together(self._query(found, since))
 
     def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
         """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""
-        query = {found.param: write_moment(since, found.format, self._zone)}
+        query = {found.param: write_moment(since, found.format, self.zone)}
         if found.until_param is not None:
-            query[found.until_param] = write_moment(self._ahead + _DAY, found.format, self._zone)
+            query[found.until_param] = write_moment(self.ahead + _DAY, found.format, self.zone)
         return query
 
     def _leaves_out(self, trial: Trial) -> bool:
         """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
         shown = len(trial.page.marks) if trial.page else 0
-        return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
+        return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self.trials.first.marks)
 
     def _meaning(
         self, found: SinceOptions, split: datetime | None, seen: Sequence[LeadDates]
@@ -347,7 +337,7 @@ class FilterSearch:
         page = None if split is None else self._ask(found, split).page
         if split is None or page is None:
             return "unclear"
-        dates = self._dates_of(page)
+        dates = self.dates_of(page)
         # A day, or a clock without its zone, may let in a little more.
         if any(one.updated is not None and one.updated < split - _DAY for one in dates):
             return "unclear"
@@ -375,6 +365,6 @@ def _ignored(name: str, meaning: str) -> str:
     if meaning == "creation":
         return f"Changes: `{name}` filters by creation, not by change, so it is of no use: old leads change too."
     return (
-        f"Changes: `{name}` filters the list, but whether by change or by creation cannot be told from these leads; "
+        f"Changes: `{name}` filters the list, but these leads do not show whether by change or by creation; "
         "if Oplead says by change, write it as oplead.since_filter"
     )

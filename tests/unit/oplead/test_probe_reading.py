@@ -17,7 +17,7 @@ from connectors.oplead.probe.field_survey import (
     suspicions_of,
 )
 from connectors.oplead.probe.pagination import count_leads
-from connectors.oplead.probe.probe import ReadingCost, suggestion_of
+from connectors.oplead.probe.probe import reading_minutes, suggestion_of
 from connectors.oplead.probe.sampling import in_turn
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
 from jobs.rules.model import normalise_label
@@ -194,9 +194,10 @@ def test_a_missing_field_names_the_setting_and_what_there_is():
     """Nothing is guessed from a date whose name tells nothing."""
     undecided = places_of([{"id": "1", "quand": "2026-07-01", "status": "Gagné", "gclid": "Cj0KCQjwAbcd1"}]).undecided
 
-    assert [
-        "oplead.fields.created_at: where when a lead was created may stand could not be told (times stand at quand)"
-    ] == [*undecided]
+    field, problem = undecided[0].split(": ")
+
+    assert ("oplead.fields.created_at", 1) == (field, len(undecided))
+    assert "no field was found that holds the time when a lead was created (there are times at quand)" == problem
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────
@@ -450,8 +451,6 @@ def test_what_differs_is_written_as_the_file_has_it():
 )
 def test_time_is_told_by_the_requests_it_takes(pull, detail_pages, first, nightly):
     """Pages and own pages at the allowed rate."""
-    cost = ReadingCost(
-        total=9000, page_size=100, changed=0.1, recent=0.5, detail_pages=detail_pages, pull=pull, per_minute=90
+    assert (first, nightly) == reading_minutes(
+        9000, page_size=100, changed=0.1, recent=0.5, detail_pages=detail_pages, pull=pull, per_minute=90
     )
-
-    assert (first, nightly) == (cost.minutes_first, cost.minutes_nightly)
