@@ -87,12 +87,12 @@ class _ListEntry:
     needs_details: bool
 
 
-_DetailPage = Mapping[str, object] | OtherLead | UnreadableLeadError | None
+_DetailPage = Mapping[str, object] | OtherLead | UnreadableLead | None
 """The lead on its detail page, None where Oplead has no such page, or why it cannot be read."""
 
 
 class OpleadSource:
-    """Reads leads from one Oplead platform, for one night; only GETs ever go out."""
+    """Reads leads from one Oplead platform, for one night; only GETs ever go out. Errors are those of the port."""
 
     def __init__(self, client: OpleadClient, *, wanted_fields: frozenset[str] = frozenset()) -> None:
         """Ask nothing yet; `wanted_fields` are the dotted paths whose values go into `Lead.fields`.
@@ -122,13 +122,8 @@ class OpleadSource:
 
         `Lead.digest` is that of a lead's entry in the list, even where its detail page is read too: `is_known`
         must be able to decide before that page is read. A resume token from other settings, or one that Oplead
-        no longer takes, starts the list over, so that nothing is missed. Once as many requests were made as the
-        options allow, no page follows one that names a place to resume.
-
-        Raises:
-            Misconfigured: Oplead refuses us, or answers in a shape the options do not describe; also when every
-                page was given, where Oplead says that there are clearly more leads than these.
-            Transient: it kept failing after bounded retries.
+        no longer takes, starts the list over, so that nothing is missed. Misconfigured is also raised when every
+        page was given, where Oplead says that there are clearly more leads than these.
         """
         walk = self._walk(since)
         position = walk.start() if resume is None else walk.resume(resume)
@@ -146,10 +141,6 @@ class OpleadSource:
         """The leads that were created last, `count` of them at most, newest first.
 
         The whole list is looked through, unless it runs from the newest; detail pages are read of these leads alone.
-
-        Raises:
-            Misconfigured: Oplead refuses us, or answers in a shape the options do not describe.
-            Transient: it kept failing after bounded retries.
         """
         paths, zone = self._parser.paths.created_at or (), self._options.zone
         latest = Latest(count, lambda entry: first_instant(entry, paths, zone))
@@ -184,28 +175,11 @@ class OpleadSource:
         return tail if is_ascending else head
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Each lead by its id, in the order asked for; None where Oplead no longer has it (404, 410).
-
-        It ends where as many requests were made as the options allow.
-
-        Raises:
-            Misconfigured: Oplead refuses us.
-            Transient: it kept failing after bounded retries.
-        """
+        """Each lead by its id, in the order asked for, while requests are left; None where it is deleted (404, 410)."""
         affordable = takewhile(lambda _: not self.is_spent, islice(ids, self._requests_left))
         with closing(self._detail_pages(affordable)) as pages:
             for lead_id, page in pages:
-                yield lead_id, self._from_detail_page(lead_id, page)
-
-    def _from_detail_page(self, lead_id: LeadId, page: _DetailPage) -> Found:
-        if page is None or isinstance(page, OtherLead):
-            return page
-        try:
-            if isinstance(page, UnreadableLeadError):
-                raise page
-            return self._parse(page, lead_id, digest_of(page))
-        except UnreadableLeadError as error:
-            return UnreadableLead(lead_id, str(error))
+                yield lead_id, self._parsed(page, lead_id) if isinstance(page, Mapping) else page
 
     @property
     def _requests_left(self) -> int | None:
@@ -296,24 +270,23 @@ class OpleadSource:
     def _complete(self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]) -> Lead | UnreadableLead:
         """The lead of an entry, with its detail page where the entry lacks something: the next of `pages`."""
         item = entry.item
-        try:
-            if entry.needs_details:
-                item = {**item, **self._listed(*next(pages))}
-            return self._parse(item, entry.id, entry.digest)
-        except UnreadableLeadError as error:
-            return UnreadableLead(entry.id, str(error))
+        if entry.needs_details:
+            details = self._listed(*next(pages))
+            if isinstance(details, UnreadableLead):
+                return details
+            item = {**item, **details}
+        return self._parsed(item, entry.id, entry.digest)
 
-    def _listed(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object]:
+    def _listed(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object] | UnreadableLead:
+        """The detail page of a lead that is in the list, and so must have one."""
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
             path = self._client.lead_path(lead_id)
             raise Misconfigured(f"leads are listed whose own pages are none, {path} among them: see oplead.lead_path")
         if page is None:
-            raise UnreadableLeadError("it is listed, but its own page is gone")
+            return UnreadableLead(lead_id, "it is listed, but its own page is gone")
         if isinstance(page, OtherLead):
-            raise UnreadableLeadError("its own page is another lead's, see oplead.fields.id")
-        if isinstance(page, UnreadableLeadError):
-            raise page
+            return UnreadableLead(lead_id, "its own page is another lead's, see oplead.fields.id")
         return page
 
     def _detail_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _DetailPage], None, None]:
@@ -330,16 +303,16 @@ class OpleadSource:
                     if last_failure is type(error) or (isinstance(error, Transient) and error.retry_after):
                         raise
                     self._last_failure = type(error)
-                    page = UnreadableLeadError(f"its own page fails ({error})")
+                    page = UnreadableLead(lead_id, f"its own page fails ({error})")
                 yield lead_id, page
 
     def _detail_page(self, lead_id: LeadId, answer: Callable[[], OpleadAnswer]) -> _DetailPage:
         try:
             return self._unwrapped(answer().body, lead_id)
         except UnreadableLeadError as error:
-            return error
+            return UnreadableLead(lead_id, str(error))
         except RecursionError:
-            return UnreadableLeadError("it is nested too deeply")
+            return UnreadableLead(lead_id, "it is nested too deeply")
         except OpleadRefused as refusal:
             if refusal.status in _NOT_FOUND:
                 return None
@@ -361,10 +334,13 @@ class OpleadSource:
             )
         return lead_among(named, lead_id, self._id_paths) or OtherLead(self._parser.read_id(named[0]))
 
-    def _parse(self, item: Mapping[str, object], lead_id: LeadId, digest: str) -> Lead:
+    def _parsed(self, item: Mapping[str, object], lead_id: LeadId, digest: str | None = None) -> Lead | UnreadableLead:
         if self._shown is not None:
             self._shown.append(item)
-        return self._parser.parse(item, lead_id, digest)
+        try:
+            return self._parser.parse(item, lead_id, digest or digest_of(item))
+        except UnreadableLeadError as error:
+            return UnreadableLead(lead_id, str(error))
 
 
 def _nothing_is_known(_lead: LeadId, _digest: str) -> bool:

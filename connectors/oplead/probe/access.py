@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import Enum, auto
 from functools import cached_property
 from typing import Self
@@ -16,7 +15,6 @@ from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, 
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
-from connectors.rate_limit import Pacer
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
 """Makes a client; all of them share one pace."""
@@ -182,28 +180,6 @@ class LeadList:
             position = PagePosition("page", str(index + options.first_page))
         page = self.page(self.walk(options).address(position))
         return () if isinstance(page, DeclinedQuestion) else page.marks
-
-
-class CountingPacer(Pacer):
-    """Stands before a pacer that others use too, and counts what goes through here."""
-
-    def __init__(self, pacer: Pacer) -> None:
-        self._pacer = pacer
-        self.count = 0
-
-    def take(self) -> datetime | None:
-        """Take one of the pacer's slots, or say when there may be one."""
-        free_at = self._pacer.take()
-        self.count += free_at is None
-        return free_at
-
-    def give_back(self) -> None:
-        """Free a slot that was taken."""
-        self._pacer.give_back()
-
-    def throttled(self) -> None:
-        """Pass it on."""
-        self._pacer.throttled()
 
 
 # ── the way in ───────────────────────────────────────────────────────────────────────────────────

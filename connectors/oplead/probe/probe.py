@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import islice
 from math import ceil
 from typing import Literal
@@ -20,9 +19,7 @@ from connectors.oplead.fields import find
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list, with_candidates
 from connectors.oplead.options import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.access import (
-    Access,
     Asker,
-    CountingPacer,
     LeadList,
     ListedPage,
     ListReader,
@@ -53,7 +50,7 @@ from connectors.oplead.probe.sampling import (
     FilterSearch,
     LeadDates,
     LeadSample,
-    SampleTimes,
+    SampleDates,
     take_sample,
 )
 from connectors.oplead.source import OpleadSource
@@ -121,13 +118,7 @@ class OpleadProbe:
     """Paths that the settings name, to be counted."""
     timeout: httpx.Timeout = TIMEOUT
     jitter: Callable[[], float] = random.random
-
-    def __post_init__(self) -> None:
-        """Ask nothing yet."""
-        self._pacer = CountingPacer(self.pacer)
-        self._open = partial(
-            OpleadClient, clock=self.clock, pacer=self._pacer, timeout=self.timeout, jitter=self.jitter
-        )
+    _clients: list[OpleadClient] = field(default_factory=list, init=False)
 
     def survey(self, *, leads: int) -> Survey:
         """Find out how the platform answers and where things stand, from about so many leads.
@@ -154,14 +145,14 @@ class OpleadProbe:
                 "admin's may see none"
             )
             return self._without_leads(options, notes)
-        found = self._look(replace(access, options=options), find_id_paths(items, options), limit, leads)
+        found = self._look(options, access.answer, ListReader(path, find_id_paths(items, options)), limit, leads)
         return self._report(options, found, notes)
 
-    def _look(self, access: Access, id_paths: tuple[str, ...], limit: QuestionLimit, leads: int) -> ProbeFindings:
+    def _look(
+        self, options: OpleadOptions, answer: OpleadAnswer, reader: ListReader, limit: QuestionLimit, leads: int
+    ) -> ProbeFindings:
         """The list's pages, the leads on them, where things stand in those, and what filters them."""
-        options = access.options
-        reader = ListReader(options.pagination.items, id_paths)
-        first = reader.listed(access.answer)
+        first = reader.listed(answer)
         with Asker(options, self._open, limit) as asker:
             listed = LeadList(asker, reader)
             search = PageSearch(listed, first)
@@ -170,11 +161,11 @@ class OpleadProbe:
             with Asker(options, self._open, enough) as reading:
                 sample = take_sample(LeadList(reading, reader), first, paging, leads)
             places = find_places(list(sample.complete.values()), options)
-            times = SampleTimes(sample, places.fields, options.zone)
-            filters = FilterSearch(search.trials, times.of_page, options.zone, self._now(first) + _AHEAD)
-            filtering = filters.find(times.seen, len(first.items), options.since_filter)
+            dates = SampleDates(sample, places.fields, options.zone)
+            filters = FilterSearch(search.trials, dates.of_page, options.zone, self._now(first) + _AHEAD)
+            filtering = filters.find(dates.seen, len(first.items), options.since_filter)
             paging = with_total(listed, paging, sample.counted)
-        return ProbeFindings(paging, sample, places, filtering, times.seen)
+        return ProbeFindings(paging, sample, places, filtering, dates.seen)
 
     def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
         places, complete = found.places, list(found.sample.complete.values())
@@ -199,7 +190,7 @@ class OpleadProbe:
         return Survey(
             leads=len(complete),
             total=found.total,
-            requests=self._pacer.count,
+            requests=sum(client.requests for client in self._clients),
             paths=key_paths(tree, options.zone),
             fields=places.matches,
             labels=labels_of(records, everyone, self.fold),
@@ -220,7 +211,7 @@ class OpleadProbe:
         return Survey(
             leads=0,
             total=None,
-            requests=self._pacer.count,
+            requests=sum(client.requests for client in self._clients),
             how=tuple(notes.how),
             undecided=tuple(notes.undecided),
             suggestion=suggestion_of(options, _usual_pull(options)),
@@ -240,6 +231,11 @@ class OpleadProbe:
             pull=pull,
             per_minute=self.per_minute,
         )
+
+    def _open(self, options: OpleadOptions) -> OpleadClient:
+        client = OpleadClient(options, clock=self.clock, pacer=self.pacer, timeout=self.timeout, jitter=self.jitter)
+        self._clients.append(client)
+        return client
 
     def _now(self, page: ListedPage) -> datetime:
         return max(self.clock.now(), page.answer.served_at or self.clock.now())

@@ -204,19 +204,16 @@ class LeadDates:
         )
 
 
-class SampleTimes:
+class SampleDates:
     """When leads were created and last changed."""
 
     def __init__(self, sample: LeadSample, places: FieldPaths, zone: ZoneInfo) -> None:
         paths = with_candidates(places)
-        self._created, self._updated = paths.created_at or (), paths.updated_at or ()
+        self._paths = (paths.created_at or (), paths.updated_at or ())
         self._zone = zone
         self._known = {mark: self._dates(lead) for mark, lead in sample.every.items()}
-
-    @property
-    def seen(self) -> Sequence[LeadDates]:
+        self.seen = tuple(self._known.values())
         """Those of the sample."""
-        return tuple(self._known.values())
 
     def of_page(self, page: ListedPage) -> Sequence[LeadDates]:
         """Those of a page, by what its entries hold or by what is known of them."""
@@ -224,7 +221,8 @@ class SampleTimes:
         return tuple(self._known.get(mark) or self._dates(item) for mark, item in entries)
 
     def _dates(self, lead: object) -> LeadDates:
-        return LeadDates(first_instant(lead, self._created, self._zone), first_instant(lead, self._updated, self._zone))
+        created, updated = (first_instant(lead, paths, self._zone) for paths in self._paths)
+        return LeadDates(created, updated)
 
 
 @dataclass(frozen=True, slots=True)
