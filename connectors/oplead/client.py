@@ -97,7 +97,7 @@ class OpleadClient:
     """Ours, and the only way to wait."""
     pacer: Pacer
     """Shared by everything that asks this platform."""
-    timeout: httpx.Timeout = TIMEOUT
+    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
     jitter: Callable[[], float] = random.random
     """Numbers from 0 to 1 that spread the retries."""
     cancel_token: CancelToken | None = None

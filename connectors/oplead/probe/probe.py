@@ -116,7 +116,7 @@ class OpleadProbe:
     """What labels and answers are compared by."""
     named: frozenset[str] = frozenset()
     """Paths that the settings name, to be counted."""
-    timeout: httpx.Timeout = TIMEOUT
+    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
     jitter: Callable[[], float] = random.random
     _clients: list[OpleadClient] = field(default_factory=list, init=False)
 
