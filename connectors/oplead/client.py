@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from itertools import chain, repeat
 from typing import Any, Self
 from urllib.parse import quote, unquote_plus
 
@@ -194,17 +193,15 @@ class OpleadClient:
 
     def _with_retries(self, target: str, most: int, first: Future[OpleadAnswer] | None = None) -> OpleadAnswer:
         """The answer, asked for again where that may help; the first attempt may have been made already."""
-        again: Callable[[], OpleadAnswer] = partial(self._attempt, target, most)
-        attempts = chain([first.result] if first else [], repeat(again))
+        made = [first] if first else []
 
         def attempt() -> OpleadAnswer:
-            return next(attempts)()
+            if made:
+                return made.pop().result()
+            self._take_slot(0)
+            return self._request(target, most)
 
         return retry_read(attempt, clock=self.clock, jitter=self.jitter)
-
-    def _attempt(self, target: str, most: int) -> OpleadAnswer:
-        self._take_slot(0)
-        return self._request(target, most)
 
     def _take_slot(self, in_flight: int) -> bool:
         """Take a slot for one request, waiting for it; a long wait only with nothing in flight."""
