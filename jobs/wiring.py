@@ -161,17 +161,17 @@ def _meta_inspector(meta: MetaSettings) -> Inspects:
 
 
 def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource":
-    from connectors.oplead import OpleadSource  # noqa: PLC0415
+    from connectors.oplead import OpleadClient, OpleadSource  # noqa: PLC0415
 
     told = settings.oplead
-    return OpleadSource(
+    client = OpleadClient(
         oplead_options(told, settings.zone, settings.click_ids),
-        wanted_fields=book.extraction.paths,
         clock=clock,
         pacer=pacer_for(told, clock, folder=pace_folder(settings), cancel_token=cancel_token),
         cancel_token=cancel_token,
         clocks_within=CLOCKS_WITHIN,
     )
+    return OpleadSource(client, wanted_fields=book.extraction.paths)
 
 
 @contextmanager
