@@ -15,7 +15,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from connectors.errors import Misconfigured
-from connectors.http import WAITS, CancelToken, bounded, causes, hang_up, is_loopback
+from connectors.http import WAITS, CancelToken, bounded, causes, hang_up, is_loopback, is_unknown_host
+from connectors.records import Lost, NotSent
 
 Answer = TypeVar("Answer")
 
@@ -95,6 +96,22 @@ def never_connected(error: requests.RequestException) -> bool:
 def nobody_answers(error: BaseException) -> bool:
     """Whether there is no such host, or no connection to it; one that takes too long may be there."""
     return any(isinstance(cause, NewConnectionError) for cause in causes(error))
+
+
+def receipt_of(error: requests.RequestException, address: str, *, unreachable: str = "") -> NotSent | Lost:
+    """What comes of an upload that failed so; the error's own message may hold the address, its request the events.
+
+    Args:
+        error: what the call raised.
+        address: where it went, or the setting that says so.
+        unreachable: the address to name where no connection to it comes about at all.
+    """
+    reason = type(error).__name__
+    if is_unknown_host(error):
+        return NotSent(f"the host name in {address} does not exist", unreachable, is_unknown_host=True)
+    if never_connected(error):
+        return NotSent(f"no connection: {reason}", unreachable if nobody_answers(error) else "")
+    return Lost(reason)
 
 
 _EVERYWHERE = "https://"

@@ -394,6 +394,12 @@ class Refused:
     warnings: tuple[str, ...] = ()
 
 
+UNREADABLE_EVENT = Refused(
+    Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"), unasked=True
+)
+"""What every sink says of frozen bytes that its present version cannot send."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotSent:
     """No connection was made, so nothing can have arrived."""
@@ -470,7 +476,7 @@ class CheckFinding:
     subject: str
     """What was looked at, as `conversion action 987654321`."""
     verdict: CheckVerdict
-    said: str
+    message: str
     """What was found, in a marketer's words."""
     advice: str = ""
     """What to do about it; empty where there is nothing to do."""

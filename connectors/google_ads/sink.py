@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol, assert_never
 
-from connectors.google_ads.options import GoogleOptions, Transport
+from connectors.google_ads.auth import GoogleOptions, Transport
 from connectors.http import CancelToken
 from connectors.ports import Adjusts, ConversionSink
 from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target

@@ -69,7 +69,7 @@ class Graph:
             token = {"access_token": session.access_token, **_proof(session)}
             pixel = AdsPixel(dataset_id, api=self._api(session))
             params = {"data": list(events), **token}
-            return self._answer_to(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
+            return self._exchange(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
 
     def get(self, *path: str, **params: str) -> requests.Response:
         """Read something; the token travels in a header.
@@ -79,18 +79,18 @@ class Graph:
         with self._session() as session:
             session.requests.headers["Authorization"] = f"Bearer {session.access_token}"
             asked = {**params, **_proof(session)}
-            return self._answer_to(session, lambda: self._api(session).call("GET", path, params=asked))
+            return self._exchange(session, lambda: self._api(session).call("GET", path, params=asked))
 
-    def _answer_to(
-        self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0.0
-    ) -> requests.Response:
-        return exchange(
-            session.requests,
-            lambda: _answer_to(call),
-            self._options.timeout,
-            cancel_token=self._cancel_token,
-            grace=grace,
-        )
+    def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
+        def answer() -> requests.Response:
+            try:
+                call()
+            except _AnsweredError as answered:
+                return answered.response
+            raise AssertionError("the library came back without an answer")
+
+        timeout = self._options.timeout
+        return exchange(session.requests, answer, timeout, cancel_token=self._cancel_token, grace=grace)
 
     @contextmanager
     def _session(self) -> Iterator[FacebookSession]:
@@ -123,14 +123,6 @@ def _hand_over(response: requests.Response, **_sent: object) -> None:
     """Read the whole answer, so that a cut one is no answer, and end the library's work there."""
     _ = response.content
     raise _AnsweredError(response)
-
-
-def _answer_to(call: Callable[[], object]) -> requests.Response:
-    try:
-        call()
-    except _AnsweredError as answered:
-        return answered.response
-    raise AssertionError("the library came back without an answer")
 
 
 def _proof(session: FacebookSession) -> dict[str, str]:

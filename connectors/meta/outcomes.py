@@ -111,20 +111,15 @@ def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: 
         blames_secret: whether it names `appsecret_proof`, which has no code of its own:
             https://github.com/facebook/facebook-python-business-sdk/issues/528
     """
-    meaning = _meaning_of(code, subcode, blames_secret=blames_secret)
+    if code == INVALID_PARAMETER:
+        meaning = WRONG_SECRET if blames_secret else PARAMETER_SUBCODES.get(subcode or 0, _BAD_PARAMETER)
+    elif code == TOKEN:
+        meaning = TOKEN_SUBCODES.get(subcode or 0, _SESSION_OVER)
+    else:
+        meaning = CODES.get(code, _UNKNOWN_REFUSAL)
     if not passing or meaning.kind in (OutcomeClass.RETRY, OutcomeClass.UNKNOWN):
         return meaning
     return _TROUBLE if meaning is _UNKNOWN_REFUSAL else _FOR_A_WHILE
-
-
-def _meaning_of(code: int, subcode: int | None, *, blames_secret: bool) -> Meaning:
-    if code == INVALID_PARAMETER and blames_secret:
-        return WRONG_SECRET
-    if code == INVALID_PARAMETER:
-        return PARAMETER_SUBCODES.get(subcode or 0, _BAD_PARAMETER)
-    if code == TOKEN:
-        return TOKEN_SUBCODES.get(subcode or 0, _SESSION_OVER)
-    return CODES.get(code, _UNKNOWN_REFUSAL)
 
 
 _ROW = re.compile(r"\$\[\\?['\"]data\\?['\"]\]\[([0-9]{1,4})\]")
@@ -155,28 +150,29 @@ class GraphError:
     retry_after: timedelta | None
 
     @property
+    def codes(self) -> str:
+        """`100/33`: the code, with the subcode where there is one."""
+        return f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
+
+    @property
     def outcome(self) -> Outcome:
         """What it means for the whole request, or for the events it blames."""
         kind = self.meaning.kind
         wait = self.retry_after if kind is OutcomeClass.RETRY else None
-        said = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
-        return Outcome(kind, self._codes, _message(said, self.trace), wait)
+        words = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
+        return Outcome(kind, self.codes, _message(words, self.trace), wait)
 
     def receipt(self, sent: int) -> Refused | Lost:
         """The answer to a request of `sent` events."""
-        if self.says_nothing:
-            return Lost(f"HTTP {self.http} with Meta's error {self._codes}", self.retry_after)
+        if self.is_inconclusive:
+            return Lost(f"HTTP {self.http} with Meta's error {self.codes}", self.retry_after)
         of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
         return Refused(self.outcome, tuple(row for row in self.rows if row < sent) if of_rows else ())
 
     @property
-    def says_nothing(self) -> bool:
+    def is_inconclusive(self) -> bool:
         """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
         return self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.meaning.kind is OutcomeClass.UNKNOWN
-
-    @property
-    def _codes(self) -> str:
-        return f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
 
 
 def receipt(response: requests.Response, sent: int) -> Receipt:
@@ -184,10 +180,10 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
 
     Received is all Meta tells: neither matched to a person nor attributed to an ad.
     """
-    said = _receipt(response, sent)
-    if isinstance(said, Lost) or not warns_of_its_end(response):
-        return said
-    return replace(said, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
+    found = _receipt(response, sent)
+    if isinstance(found, Lost) or not warns_of_its_end(response):
+        return found
+    return replace(found, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
 
 
 def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Lost:

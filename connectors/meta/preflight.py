@@ -55,13 +55,10 @@ class MetaInspector:
 
         Raises Misconfigured where the address, dataset, version or token cannot work.
         """
-        self._dataset_id = options.dataset_id
+        self._options = options
         self._graph = Graph(options)
-        self._token = options.access_token
-        self._address = options.graph_url
         self._is_over = False
         """Whether the answer to a question says that every other would be the same."""
-        self._version = options.version
         self._version_ends = False
         """Whether an answer warns that this version of the API is near its end."""
 
@@ -70,23 +67,32 @@ class MetaInspector:
 
         A token made in Events Manager may send without being allowed to read: that is not held against it.
         """
+        dataset = self._options.dataset_id
         fields = "id,name,is_unavailable,last_fired_time,owner_business"
-        return [
-            *self._look(f"Meta dataset {self._dataset_id}", self._read_dataset, self._dataset_id, fields=fields),
-            *self._look(_TOKEN, _read_token, "debug_token", input_token=self._token),
-            *self._ending(),
-            *(_without_price(each) for each in expected if each.target.action == "Purchase" and not each.sends_value),
+        found = [
+            *self._look(f"Meta dataset {dataset}", self._read_dataset, dataset, fields=fields),
+            *self._look(_TOKEN, _read_token, "debug_token", input_token=self._options.access_token),
         ]
+        if self._version_ends:
+            version = f"Meta's API {self._options.version}"
+            found.append(CheckFinding(version, CheckVerdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER))
+        for each in expected:
+            if each.target.action == "Purchase" and not each.sends_value:
+                message = "it is sent as Purchase without a value, which Meta refuses"
+                advice = "Give it a value, or another event name."
+                found.append(CheckFinding(f"conversion {each.conversion}", CheckVerdict.FAILED, message, advice))
+        return found
 
     def diagnose(self) -> Sequence[CheckFinding]:
         """What Meta counted lately: events by name, and whether they carried contact data.
 
         https://developers.facebook.com/documentation/ads-commerce/marketing-api/reference/ads-pixel/stats
         """
-        about = f"of Meta dataset {self._dataset_id}"
+        dataset = self._options.dataset_id
+        about = f"of Meta dataset {dataset}"
         return [
-            *self._look(f"events {about}", _read_counts, self._dataset_id, "stats", aggregation="event_total_counts"),
-            *self._look(f"contact data {about}", _read_contact, self._dataset_id, "stats", aggregation="had_pii"),
+            *self._look(f"events {about}", _read_counts, dataset, "stats", aggregation="event_total_counts"),
+            *self._look(f"contact data {about}", _read_contact, dataset, "stats", aggregation="had_pii"),
         ]
 
     def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[CheckFinding]:
@@ -97,22 +103,16 @@ class MetaInspector:
         self._is_over = found.verdict in (CheckVerdict.FAILED, CheckVerdict.DOUBTFUL)
         yield found
 
-    def _ending(self) -> Iterator[CheckFinding]:
-        """That Meta warns of the end of the version spoken, where one of its answers did."""
-        if self._version_ends:
-            yield CheckFinding(f"Meta's API {self._version}", CheckVerdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER)
-
     def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> CheckFinding:
         try:
             response = self._graph.get(*path, **params)
         except OSError as failure:  # of requests, or a CA bundle that is not where the environment says
             if nobody_answers(failure):
-                said = f"nobody answers at {self._address}, Meta's address"
-                return CheckFinding(
-                    subject, CheckVerdict.FAILED, said, "See meta.graph_url, and that this machine may reach it."
-                )
+                message = f"nobody answers at {self._options.graph_url}, Meta's address"
+                advice = "See meta.graph_url, and that this machine may reach it."
+                return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
             return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
-        self._version_ends = self._version_ends or warns_of_its_end(response)
+        self._version_ends |= warns_of_its_end(response)
         if error := read_error(response):
             return _refused(subject, error)
         answer = read_object(response)
@@ -121,39 +121,43 @@ class MetaInspector:
         return reader(subject, answer)
 
     def _read_dataset(self, subject: str, answer: Mapping[str, object]) -> CheckFinding:
-        if answer.get("id") != self._dataset_id:
+        if answer.get("id") != self._options.dataset_id:
             return _not_seen(subject, "Meta answered about something else")
         owner = answer.get("owner_business")
         owned = _name(owner.get("name")) if isinstance(owner, dict) else None
         named, last = _name(answer.get("name")), _name(answer.get("last_fired_time"))
-        said = [
+        facts = [
             f"called “{named}”" if named else "the access token sees it",
             *([f"of “{owned}”"] if owned else []),
             f"last event received {last}" if last else "no event received yet",
         ]
         if answer.get("is_unavailable") is True:
             advice = "Open it in Events Manager: it was deleted, blocked or is no longer shared."
-            return CheckFinding(subject, CheckVerdict.FAILED, f"Meta says that it is not available ({said[0]})", advice)
-        return CheckFinding(subject, CheckVerdict.VERIFIED, ", ".join(said))
+            return CheckFinding(
+                subject, CheckVerdict.FAILED, f"Meta says that it is not available ({facts[0]})", advice
+            )
+        return CheckFinding(subject, CheckVerdict.VERIFIED, ", ".join(facts))
 
 
 def _refused(subject: str, error: GraphError) -> CheckFinding:
-    code = f"Meta's code {error.outcome.code}"
-    said = f"{error.meaning.words} ({code})"
-    if error.says_nothing:
+    code = f"Meta's code {error.codes}"
+    message = f"{error.meaning.words} ({code})"
+    if error.is_inconclusive:
         return _not_seen(subject, f"Meta has a trouble of its own (HTTP {error.http}, {code})")
     if error.meaning is WRONG_SECRET:
-        return CheckFinding(subject, CheckVerdict.FAILED, said, "Take app_secret from the app the token was made for.")
+        return CheckFinding(
+            subject, CheckVerdict.FAILED, message, "Take app_secret from the app the token was made for."
+        )
     if error.code in _FAILURES:
         concerned = _TOKEN if _FAILURES[error.code] is _HOW_TO_RENEW else subject
-        return CheckFinding(concerned, CheckVerdict.FAILED, said, _FAILURES[error.code])
+        return CheckFinding(concerned, CheckVerdict.FAILED, message, _FAILURES[error.code])
     if error.meaning is NO_DATASET:
         # Meta answers the same of a dataset that is none and of a token that may send and not look.
         advice = f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}; one that may only send shows the same."
-        return CheckFinding(subject, CheckVerdict.DOUBTFUL, said, advice)
+        return CheckFinding(subject, CheckVerdict.DOUBTFUL, message, advice)
     if error.meaning is NO_PERMISSION:
         return _not_seen(subject, f"this access token may send without being allowed to look at it ({code})")
-    return _not_seen(subject, said)
+    return _not_seen(subject, message)
 
 
 def _read_token(subject: str, answer: Mapping[str, object]) -> CheckFinding:
@@ -164,35 +168,33 @@ def _read_token(subject: str, answer: Mapping[str, object]) -> CheckFinding:
         return CheckFinding(subject, CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW)
     ends = [day for key in ("expires_at", "data_access_expires_at") if (day := _day(token.get(key)))]
     listed = token.get("scopes")
-    scopes = (
-        [each for each in listed if isinstance(each, str) and _SCOPE.fullmatch(each)]
-        if isinstance(listed, list)
-        else []
-    )
-    said = ["valid" + (f" until {min(ends)}" if ends else ", with no end")]
-    said += [f"may use {', '.join(scopes[:_MOST_NAMES])}"] if scopes else []
-    return CheckFinding(subject, CheckVerdict.VERIFIED, "; ".join(said), "Replace it before that day." if ends else "")
+    scopes = [each for each in listed if _is_scope(each)] if isinstance(listed, list) else []
+    message = f"valid until {min(ends)}" if ends else "valid, with no end"
+    message += f"; may use {', '.join(scopes[:_MOST_NAMES])}" if scopes else ""
+    return CheckFinding(subject, CheckVerdict.VERIFIED, message, "Replace it before that day." if ends else "")
+
+
+def _is_scope(value: object) -> bool:
+    return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
 
 
 def _read_counts(subject: str, answer: Mapping[str, object]) -> CheckFinding:
-    if not isinstance(answer.get("data"), list):
-        return _not_seen(subject, "Meta's answer holds no counts")
-    counts = _counted(answer)
-    if not counts:
-        said = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
-        return CheckFinding(subject, CheckVerdict.VERIFIED, said)
-    told = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
-    return CheckFinding(subject, CheckVerdict.VERIFIED, f"counted by Meta lately: {told}")
+    counts = ", ".join(f"{count} {name}" for name, count in _counted(answer).most_common(_MOST_NAMES))
+    none = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
+    return _count_finding(subject, answer, f"counted by Meta lately: {counts}" if counts else none)
 
 
 def _read_contact(subject: str, answer: Mapping[str, object]) -> CheckFinding:
+    counts = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
+    none = "Meta has counted none with any lately"
+    message = f"Meta has counted by whether events carried any: {counts}" if counts else none
+    return _count_finding(subject, answer, message)
+
+
+def _count_finding(subject: str, answer: Mapping[str, object], message: str) -> CheckFinding:
     if not isinstance(answer.get("data"), list):
         return _not_seen(subject, "Meta's answer holds no counts")
-    told = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
-    said = (
-        f"Meta has counted by whether events carried any: {told}" if told else "Meta has counted none with any lately"
-    )
-    return CheckFinding(subject, CheckVerdict.VERIFIED, said)
+    return CheckFinding(subject, CheckVerdict.VERIFIED, message)
 
 
 def _counted(answer: Mapping[str, object]) -> Counter[str]:
@@ -206,15 +208,8 @@ def _counted(answer: Mapping[str, object]) -> Counter[str]:
     return counts
 
 
-def _without_price(expected: Expectation) -> CheckFinding:
-    said = "it is sent as Purchase without a value, which Meta refuses"
-    return CheckFinding(
-        f"conversion {expected.conversion}", CheckVerdict.FAILED, said, "Give it a value, or another event name."
-    )
-
-
-def _not_seen(subject: str, said: str, advice: str = "") -> CheckFinding:
-    return CheckFinding(subject, CheckVerdict.UNREADABLE, said, advice)
+def _not_seen(subject: str, message: str) -> CheckFinding:
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
 
 
 def _objects(listed: object) -> Iterator[Mapping[str, object]]:

@@ -14,10 +14,8 @@ from connectors.records import (
     Adjustment,
     AdjustmentKind,
     ClickIdKind,
-    Consent,
     EncodedEvent,
     Event,
-    Identifier,
     IdentifierKind,
     Signal,
     Target,
@@ -40,15 +38,21 @@ def encode(event: Event) -> bytes:
         KeyError: a kind of click id or identifier that Google does not take.
         json_format.ParseError: an event source that Google does not know.
     """
-    fields = {
+    fields: dict[str, object] = {
         "transactionId": event.key,
         "eventTimestamp": utc(event.at).isoformat(),
         "eventSource": event.target.source,
-        **_value(event),
-        **_click_id(event),
-        **_user_data(event.identifiers),
-        **_consent(event.consent),
     }
+    if event.value is not None:
+        fields |= {"conversionValue": float(event.value.amount), "currency": event.value.currency}
+    if event.click_id is not None:
+        fields["adIdentifiers"] = {_CLICK_IDS[event.click_id.kind]: event.click_id.value}
+    # Each hash in a message of its own: e-mail and phone share a oneof.
+    if hashes := [{_IDENTIFIERS[each.kind]: each.sha256} for each in sorted(set(event.identifiers))]:
+        fields["userData"] = {"userIdentifiers": hashes}
+    signals = {"adUserData": event.consent.ad_user_data, "adPersonalization": event.consent.ad_personalization}
+    if given := {name: _SIGNALS[signal] for name, signal in signals.items() if signal}:
+        fields["consent"] = given
     message = json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
     canonical = json_format.MessageToDict(message, use_integers_for_enums=True)
     return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -79,8 +83,8 @@ def ingest_request(
     """
     events = [json.loads(event.body) for event in batch]
     if any(
-        not isinstance(told, dict) or told.get("transactionId") != event.key
-        for told, event in zip(events, batch, strict=True)
+        not isinstance(fields, dict) or fields.get("transactionId") != event.key
+        for fields, event in zip(events, batch, strict=True)
     ):
         raise ValueError("these bytes are another event's, or another API's")
     destination = {
@@ -97,30 +101,6 @@ def ingest_request(
     request = dm.IngestEventsRequest()
     json_format.ParseDict(fields, dm.IngestEventsRequest.pb(request))
     return request
-
-
-def _value(event: Event) -> dict[str, object]:
-    if event.value is None:
-        return {}
-    return {"conversionValue": float(event.value.amount), "currency": event.value.currency}
-
-
-def _click_id(event: Event) -> dict[str, object]:
-    if event.click_id is None:
-        return {}
-    return {"adIdentifiers": {_CLICK_IDS[event.click_id.kind]: event.click_id.value}}
-
-
-def _user_data(identifiers: Sequence[Identifier]) -> dict[str, object]:
-    """Each hash in a message of its own: e-mail and phone share a oneof."""
-    each = [{_IDENTIFIERS[identifier.kind]: identifier.sha256} for identifier in sorted(set(identifiers))]
-    return {"userData": {"userIdentifiers": each}} if each else {}
-
-
-def _consent(consent: Consent) -> dict[str, object]:
-    signals = {"adUserData": consent.ad_user_data, "adPersonalization": consent.ad_personalization}
-    given = {name: _SIGNALS[signal] for name, signal in signals.items() if signal}
-    return {"consent": given} if given else {}
 
 
 def _google_ads(customer_id: str) -> dict[str, str]:

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from connectors.errors import Misconfigured
 from connectors.google_ads import limits
 from connectors.google_ads.ads_api import encode as ads_api
+from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager import encode as data_manager
-from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import (
     Adjustment,
@@ -232,7 +232,7 @@ def test_the_other_interfaces_library_is_not_even_loaded(key_file, present, load
     script = f"""
 import sys
 from pathlib import Path
-from connectors.google_ads.options import GoogleOptions
+from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import *
 from datetime import UTC, datetime

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from connectors.meta.limits import META
+from connectors.meta.encode import META
 from connectors.records import ClickIdKind
 
 
