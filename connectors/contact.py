@@ -5,12 +5,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from connectors.country_table import TABLE
 from connectors.records import Contact
 
 HOME = "FR"
@@ -44,10 +44,18 @@ _OTHER_CODES = {
     **dict(zip("FABDEILP", ("FR", "AT", "BE", "DE", "ES", "IT", "LU", "PT"), strict=True)),  # as on cars
 }
 
-_ROWS = [line.split(" ", 3) for line in TABLE.strip().splitlines()]
-_CODES = {code: row[0] for row in _ROWS for code in row[1:3] if code.isalnum() and code != "DOM"} | _OTHER_CODES
+COUNTRIES = [
+    line.split(" ", 3) for line in Path(__file__).with_name("countries.txt").read_text(encoding="utf-8").splitlines()
+]
+"""ISO 3166 alpha-2, alpha-3 and numeric of every country with a telephone, and its names in French and English.
+
+Names without case, accents, punctuation and a leading article, further usual ones after the official. A test holds
+them against the lists that come with Meta's library and the phone library: the latter's would take a hundred megabytes
+to ask.
+"""
+_CODES = {code: row[0] for row in COUNTRIES for code in row[1:3] if code.isalnum() and code != "DOM"} | _OTHER_CODES
 # "DOM" is French for all overseas departments, and the Dominican Republic's code by chance.
-_NAMES = {name: row[0] for row in _ROWS for name in row[3].split(", ")}
+_NAMES = {name: row[0] for row in COUNTRIES for name in row[3].split(", ")}
 
 
 def region_of(typed: str | None) -> str | None:

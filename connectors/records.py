@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType
+from hashlib import sha256
+from typing import NewType, Self
 
 LeadId = NewType("LeadId", str)
 """Oplead's id of a lead: opaque, never read as a number."""
@@ -173,6 +174,11 @@ class Identifier:
 
     kind: IdentifierKind
     sha256: str = field(repr=False)
+
+    @classmethod
+    def of(cls, kind: IdentifierKind, normalized: str) -> Self:
+        """The identifier of contact data in a platform's form."""
+        return cls(kind, sha256(normalized.encode()).hexdigest())
 
 
 class Signal(StrEnum):

@@ -101,15 +101,10 @@ PARAMETER_SUBCODES: Mapping[int, Meaning] = {
 def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: bool) -> Meaning:
     """What an error means that came with a status below 500; whatever is not known needs a human, never a guess.
 
-    What Meta calls transient says when to come back, not whether the events were taken. So it has a refusal that is
-    known wait instead of stopping anything, and leaves the answer lost where the code is not known to be a refusal.
-
-    Args:
-        code: the error's own.
-        subcode: what it says more precisely.
-        passing: whether Meta itself calls it transient.
-        blames_secret: whether it names `appsecret_proof`, which has no code of its own:
-            https://github.com/facebook/facebook-python-business-sdk/issues/528
+    What Meta calls transient (`passing`) says when to come back, not whether the events were taken. So it has a refusal
+    that is known wait instead of stopping anything, and leaves the answer lost where the code is not known to be one.
+    `blames_secret`: it names `appsecret_proof`, which has no code of its own:
+    https://github.com/facebook/facebook-python-business-sdk/issues/528
     """
     if code == INVALID_PARAMETER:
         meaning = WRONG_SECRET if blames_secret else PARAMETER_SUBCODES.get(subcode or 0, _BAD_PARAMETER)

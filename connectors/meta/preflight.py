@@ -44,7 +44,9 @@ _LONGEST_NAME = 80
 _YEARS = range(1, 2**32)
 """Seconds since 1970 that are a date; 0 is Meta's word for never."""
 
-_Reader = Callable[[str, Mapping[str, object]], CheckFinding]
+_Found = tuple[CheckVerdict, str, str]
+"""What a look found: its verdict, what it means, and what to do about it."""
+_Reader = Callable[[Mapping[str, object]], _Found]
 
 
 class MetaInspector:
@@ -99,117 +101,108 @@ class MetaInspector:
         """One call, and what came of it; none where an earlier one was refused as all of them would be."""
         if self._is_over:
             return
-        found = self._ask(subject, reader, *path, **params)
-        self._is_over = found.verdict in (CheckVerdict.FAILED, CheckVerdict.DOUBTFUL)
-        yield found
+        verdict, message, advice = self._ask(reader, *path, **params)
+        self._is_over = verdict in (CheckVerdict.FAILED, CheckVerdict.DOUBTFUL)
+        yield CheckFinding(_TOKEN if advice is _HOW_TO_RENEW else subject, verdict, message, advice)
 
-    def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> CheckFinding:
+    def _ask(self, reader: _Reader, *path: str, **params: str) -> _Found:
         try:
             response = self._graph.get(*path, **params)
         except OSError as failure:  # of requests, or a CA bundle that is not where the environment says
             if nobody_answers(failure):
                 message = f"nobody answers at {self._options.graph_url}, Meta's address"
-                advice = "See meta.graph_url, and that this machine may reach it."
-                return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
-            return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
+                return CheckVerdict.FAILED, message, "See meta.graph_url, and that this machine may reach it."
+            return CheckVerdict.UNREADABLE, f"Meta could not be reached ({type(failure).__name__})", ""
         self._version_ends |= warns_of_its_end(response)
         if error := read_error(response):
-            return _refused(subject, error)
+            return _refused(error)
         answer = read_object(response)
         if answer is None or not response.ok:
-            return _not_seen(subject, f"Meta's answer cannot be read (HTTP {response.status_code})")
-        return reader(subject, answer)
+            return CheckVerdict.UNREADABLE, f"Meta's answer cannot be read (HTTP {response.status_code})", ""
+        return reader(answer)
 
-    def _read_dataset(self, subject: str, answer: Mapping[str, object]) -> CheckFinding:
+    def _read_dataset(self, answer: Mapping[str, object]) -> _Found:
         if answer.get("id") != self._options.dataset_id:
-            return _not_seen(subject, "Meta answered about something else")
+            return CheckVerdict.UNREADABLE, "Meta answered about something else", ""
         owner = answer.get("owner_business")
         owned = _name(owner.get("name")) if isinstance(owner, dict) else None
         named, last = _name(answer.get("name")), _name(answer.get("last_fired_time"))
-        facts = [
-            f"called “{named}”" if named else "the access token sees it",
-            *([f"of “{owned}”"] if owned else []),
-            f"last event received {last}" if last else "no event received yet",
-        ]
+        called = f"called “{named}”" if named else "the access token sees it"
         if answer.get("is_unavailable") is True:
             advice = "Open it in Events Manager: it was deleted, blocked or is no longer shared."
-            return CheckFinding(
-                subject, CheckVerdict.FAILED, f"Meta says that it is not available ({facts[0]})", advice
-            )
-        return CheckFinding(subject, CheckVerdict.VERIFIED, ", ".join(facts))
+            return CheckVerdict.FAILED, f"Meta says that it is not available ({called})", advice
+        received = f"last event received {last}" if last else "no event received yet"
+        return CheckVerdict.VERIFIED, ", ".join(filter(None, (called, owned and f"of “{owned}”", received))), ""
 
 
-def _refused(subject: str, error: GraphError) -> CheckFinding:
+def _refused(error: GraphError) -> _Found:
     code = f"Meta's code {error.codes}"
     message = f"{error.meaning.words} ({code})"
     if error.is_inconclusive:
-        return _not_seen(subject, f"Meta has a trouble of its own (HTTP {error.http}, {code})")
+        return CheckVerdict.UNREADABLE, f"Meta has a trouble of its own (HTTP {error.http}, {code})", ""
     if error.meaning is WRONG_SECRET:
-        return CheckFinding(
-            subject, CheckVerdict.FAILED, message, "Take app_secret from the app the token was made for."
-        )
+        return CheckVerdict.FAILED, message, "Take app_secret from the app the token was made for."
     if error.code in _FAILURES:
-        concerned = _TOKEN if _FAILURES[error.code] is _HOW_TO_RENEW else subject
-        return CheckFinding(concerned, CheckVerdict.FAILED, message, _FAILURES[error.code])
+        return CheckVerdict.FAILED, message, _FAILURES[error.code]
     if error.meaning is NO_DATASET:
         # Meta answers the same of a dataset that is none and of a token that may send and not look.
         advice = f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}; one that may only send shows the same."
-        return CheckFinding(subject, CheckVerdict.DOUBTFUL, message, advice)
+        return CheckVerdict.DOUBTFUL, message, advice
     if error.meaning is NO_PERMISSION:
-        return _not_seen(subject, f"this access token may send without being allowed to look at it ({code})")
-    return _not_seen(subject, message)
+        return CheckVerdict.UNREADABLE, f"this access token may send without being allowed to look at it ({code})", ""
+    return CheckVerdict.UNREADABLE, message, ""
 
 
-def _read_token(subject: str, answer: Mapping[str, object]) -> CheckFinding:
+def _read_token(answer: Mapping[str, object]) -> _Found:
     token = answer.get("data")
     if not isinstance(token, dict) or not isinstance(token.get("is_valid"), bool):
-        return _not_seen(subject, "Meta tells nothing of it")
+        return CheckVerdict.UNREADABLE, "Meta tells nothing of it", ""
     if not token["is_valid"]:
-        return CheckFinding(subject, CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW)
+        return CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW
     ends = [day for key in ("expires_at", "data_access_expires_at") if (day := _day(token.get(key)))]
     listed = token.get("scopes")
-    scopes = [each for each in listed if _is_scope(each)] if isinstance(listed, list) else []
+    texts = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+    scopes = [each for each in texts if _SCOPE.fullmatch(each)][:_MOST_NAMES]
     message = f"valid until {min(ends)}" if ends else "valid, with no end"
-    message += f"; may use {', '.join(scopes[:_MOST_NAMES])}" if scopes else ""
-    return CheckFinding(subject, CheckVerdict.VERIFIED, message, "Replace it before that day." if ends else "")
+    message += f"; may use {', '.join(scopes)}" if scopes else ""
+    return CheckVerdict.VERIFIED, message, "Replace it before that day." if ends else ""
 
 
-def _is_scope(value: object) -> bool:
-    return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
+def _read_counts(answer: Mapping[str, object]) -> _Found:
+    counts = _counted(answer)
+    if counts is None:
+        return _NO_COUNTS
+    if not counts:
+        message = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
+        return CheckVerdict.VERIFIED, message, ""
+    listed = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
+    return CheckVerdict.VERIFIED, f"counted by Meta lately: {listed}", ""
 
 
-def _read_counts(subject: str, answer: Mapping[str, object]) -> CheckFinding:
-    counts = ", ".join(f"{count} {name}" for name, count in _counted(answer).most_common(_MOST_NAMES))
-    none = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
-    return _count_finding(subject, answer, f"counted by Meta lately: {counts}" if counts else none)
+def _read_contact(answer: Mapping[str, object]) -> _Found:
+    counts = _counted(answer)
+    if counts is None:
+        return _NO_COUNTS
+    if not counts:
+        return CheckVerdict.VERIFIED, "Meta has counted none with any lately", ""
+    listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())[:_MOST_NAMES])
+    return CheckVerdict.VERIFIED, f"Meta has counted by whether events carried any: {listed}", ""
 
 
-def _read_contact(subject: str, answer: Mapping[str, object]) -> CheckFinding:
-    counts = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
-    none = "Meta has counted none with any lately"
-    message = f"Meta has counted by whether events carried any: {counts}" if counts else none
-    return _count_finding(subject, answer, message)
+_NO_COUNTS = CheckVerdict.UNREADABLE, "Meta's answer holds no counts", ""
 
 
-def _count_finding(subject: str, answer: Mapping[str, object], message: str) -> CheckFinding:
+def _counted(answer: Mapping[str, object]) -> Counter[str] | None:
+    """Events by value, over every hour of the answer; None where it holds no counts."""
     if not isinstance(answer.get("data"), list):
-        return _not_seen(subject, "Meta's answer holds no counts")
-    return CheckFinding(subject, CheckVerdict.VERIFIED, message)
-
-
-def _counted(answer: Mapping[str, object]) -> Counter[str]:
-    """Events by value, over every hour of the answer."""
+        return None
     counts: Counter[str] = Counter()
-    for span in _objects(answer.get("data")):
+    for span in _objects(answer["data"]):
         for each in (span, *_objects(span.get("data"))):
             value, count = each.get("value"), each.get("count")
             if isinstance(value, str) and _EVENT_NAME.fullmatch(value) and isinstance(count, int):
                 counts[value] += count
     return counts
-
-
-def _not_seen(subject: str, message: str) -> CheckFinding:
-    return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
 
 
 def _objects(listed: object) -> Iterator[Mapping[str, object]]:
