@@ -4,9 +4,9 @@
     ├── Transient               try again later: timeouts, 429, 5xx, cut connections
     │   └── Unreachable         nobody answers at the address: it is wrong, or the network is down
     │       └── UnknownHost     the host name does not exist: asking again at once does not help
-    ├── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
+    ├── Misconfigured           stop this source or destination and notify a human: wrong token, unknown shape
     │   └── KeyRefused          the key itself, or the way it is shown
-    └── WrongClock              nobody can tell what is too late: judge, send and keep nothing
+    └── WrongClock              nobody knows what is too late: judge, send and keep nothing
 
 What a platform says of a single row is data (`records.Outcome`), not an exception.
 """
@@ -44,4 +44,4 @@ class KeyRefused(Misconfigured):
 
 
 class WrongClock(ConnectorError):
-    """This machine's clock and a platform's are too far apart to tell what is too late; the message shows both."""
+    """This machine's clock and a platform's are too far apart to know what is too late; the message shows both."""

@@ -1,4 +1,4 @@
-"""Tells whoever watches a service that it lives: systemd by one datagram a beat, anybody else by a file's age."""
+"""A service's heartbeat, for systemd by one datagram a beat, for anybody else by a file's age."""
 
 import logging
 import os
@@ -15,11 +15,11 @@ _SECOND_BEAT = timedelta(minutes=1)
 class Liveness:
     """A service's signs of life, where anybody asks for them.
 
-    Nothing here can fail the service: what cannot be told is logged once.
+    Nothing here can fail the service: what cannot be sent is logged once.
     """
 
     def __init__(self, health: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
-        """Tell nothing yet.
+        """Send nothing yet.
 
         Args:
             health: a file whose age says when the service was last alive; made where it is missing, never written to.
@@ -49,7 +49,7 @@ class Liveness:
             try:
                 self._health.touch(mode=0o600)
             except OSError as error:
-                self._tell(str(self._health), error)
+                self._warn(str(self._health), error)
 
     def stopping(self) -> None:
         """The service is about to end."""
@@ -65,9 +65,9 @@ class Liveness:
                 sender.setblocking(False)
                 sender.sendto(state.encode(), address)
         except OSError as error:
-            self._tell("NOTIFY_SOCKET", error)
+            self._warn("NOTIFY_SOCKET", error)
 
-    def _tell(self, what: str, error: OSError) -> None:
+    def _warn(self, what: str, error: OSError) -> None:
         if not self._has_failed:
             self._has_failed = True
             _log.warning("%s: no sign of life can be given there (%s)", what, error.strerror or error)

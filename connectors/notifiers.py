@@ -26,14 +26,14 @@ class AppriseNotifier:
         """Keep the address, a secret: most hold a token or a password."""
         self._url = url
 
-    def tell(self, title: str, text: str) -> bool:
+    def send(self, title: str, text: str) -> bool:
         """Send one message; whether it was taken."""
         try:
-            return bounded(lambda: self._tell(title, text), LONGEST)
+            return bounded(lambda: self._send(title, text), LONGEST)
         except Exception:  # noqa: BLE001 - a hundred services' code: whatever breaks there, the night goes on
             return False
 
-    def _tell(self, title: str, text: str) -> bool:
+    def _send(self, title: str, text: str) -> bool:
         service = _service(self._url)
         if service is None:
             return False
@@ -48,7 +48,7 @@ class AppriseNotifier:
 def _service(url: str) -> "NotifyBase | None":
     # What it logs names addresses, and at DEBUG holds bodies; it logs as soon as it is loaded.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    # Loaded only where somebody is to be told: it brings a hundred services with it.
+    # Loaded only where somebody is notified: it brings a hundred services with it.
     from apprise import Apprise, AppriseAsset, PersistentStoreMode  # noqa: PLC0415
 
     asset = AppriseAsset(

@@ -90,7 +90,11 @@ def exchange(
 
 def never_connected(error: requests.RequestException) -> bool:
     """Whether it failed before anything was sent: no address, connection, TLS or way through the proxy."""
-    return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in causes(error))
+    return isinstance(error, ConnectTimeout | ProxyError) or any(
+        isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)
+        or (isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE)
+        for cause in causes(error)
+    )
 
 
 def nobody_answers(error: BaseException) -> bool:
@@ -170,9 +174,3 @@ def _parts(raw: HTTPResponse, _size: int, *, decode_content: bool) -> Iterator[b
             raw.close()
             raise AnswerTooLarge
         yield part
-
-
-def _is_before(cause: object) -> bool:
-    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE:
-        return True
-    return isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)

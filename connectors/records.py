@@ -43,7 +43,7 @@ class ClickId:
     kind: ClickIdKind
     value: str = field(repr=False)
     clicked_at: datetime | None = None
-    """When the click happened, where it was captured beside the id; aware UTC."""
+    """When the click happened, where it was captured with the id; aware UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Lead:
     """The paths the settings name (consent, `where`, amounts) and their values; absent ones left out.
     JSON numbers arrive as Decimal, booleans as "true" and "false", text as it stands."""
     digest: str
-    """Changes when anything in the lead does; tells an unchanged lead without reading it whole."""
+    """Changes when anything in the lead does, so that an unchanged lead is not read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class OtherLead:
 
 
 Found = Lead | UnreadableLead | OtherLead | None
-"""What came of asking for one lead; None where it is gone."""
+"""What came of asking for one lead; None where it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Identifier:
 
 
 class Signal(StrEnum):
-    """One consent signal as told to a platform."""
+    """One consent signal as a platform gets it."""
 
     GRANTED = "granted"
     DENIED = "denied"
@@ -215,7 +215,7 @@ class Target:
     action: str
     """The Google conversion action id or Meta event name."""
     source: str
-    """Where the platform is told it happened (Google `event_source`, Meta `action_source`; `crm` for a Meta funnel)."""
+    """Where it happened, for the platform (Google `event_source`, Meta `action_source`; `crm` for a Meta funnel)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +327,7 @@ class Limits:
     """It may count one key twice, so after a lost answer the same bytes go again only within this time; None where a
     key counts once for good."""
     takes_assumed_times: bool = True
-    """Whether it may be told a time that is only assumed; one that forbids re-dating may not."""
+    """Whether it may get a time that is only assumed; one that forbids re-dating may not."""
     corrects: Mapping[str, Correction] = field(default_factory=dict)
     """What can be corrected afterwards, by the transport that carries it; empty where nothing can."""
     version: ApiVersion | None = None
@@ -453,7 +453,7 @@ class Miscounted:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """The platform no longer knows the request; its outcome will never be told."""
+    """The platform no longer knows the request; its outcome will never be known."""
 
     code: str
 

@@ -72,7 +72,7 @@ ADS_API = replace(
     resolve_after=timedelta(0),
     version=ADS_API_VERSIONS["v26"],
 )
-"""The Google Ads API's `UploadClickConversions`: 2,000 conversions a request, and its answer tells every outcome.
+"""The Google Ads API's `UploadClickConversions`: 2,000 conversions a request, and its answer has every outcome.
 
 https://developers.google.com/google-ads/api/docs/conversions/upload-offline
 """

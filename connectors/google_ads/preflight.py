@@ -1,4 +1,4 @@
-"""What can be looked up with Google before and beside sending, whichever transport sends.
+"""What can be looked up with Google whichever transport sends.
 
 Reading Google Ads needs an access that sending by the Data Manager API does not: where it is missing, findings are
 "not readable" and block nothing.
@@ -68,7 +68,7 @@ _ROW_CLASSES = {
     OutcomeClass.DROP,
     OutcomeClass.DROP_EXPECTED,
 }
-"""What may be said of an invented conversion by an API that takes real ones."""
+"""What may be answered about an invented conversion by an API that takes real ones."""
 
 
 class GoogleInspector:
@@ -78,7 +78,7 @@ class GoogleInspector:
         """Keep how to ask; nothing is read yet, so that what cannot be used becomes a finding."""
         self._options = options
         self._has_access = True
-        """False once Google said that the account is none, or not to be used by this service account."""
+        """False once Google answers that the account does not exist, or is closed to this service account."""
 
     def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
         """Whether key, account, conversion actions and transports are as the settings take them to be.
@@ -145,7 +145,7 @@ class GoogleInspector:
             yield error.finding(subject)
             return
         if not rows:
-            yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing of it")
+            yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing about it")
             return
         yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
         yield from checks.account_findings(rows[0].customer, customer_id, expected)

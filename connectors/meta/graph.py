@@ -1,4 +1,4 @@
-"""Calls to Meta's Graph API by its SDK, one account apart from another, the token kept out of sight."""
+"""Calls to Meta's Graph API by its SDK, each account on its own, the token kept out of logs and addresses."""
 
 import logging
 import re
@@ -54,10 +54,18 @@ class Graph:
 
         Raises Misconfigured where that cannot work.
         """
-        self._cancel_token = cancel_token
         _keep_addresses_out_of_logs()
         self._url = checked_address(options.graph_url, "Meta's Graph address")
-        self._options = _checked(options)
+        for what, value, form in (
+            ("Meta's dataset_id must be digits, as Events Manager shows them", options.dataset_id, _DATASET),
+            ("the Graph API's version must look like v26.0", options.version, _VERSION),
+            ("Meta's access token is empty, or has spaces or line breaks", options.access_token, _SECRET),
+            ("Meta's app secret has spaces or line breaks", options.app_secret or "-", _SECRET),
+        ):
+            if not form.fullmatch(value):
+                raise Misconfigured(what)
+        self._options = options
+        self._cancel_token = cancel_token
 
     def post_events(self, dataset_id: str, events: Sequence[str]) -> requests.Response:
         """Send events, each as its JSON text, which the library then leaves as it is.
@@ -131,18 +139,6 @@ def _proof(session: FacebookSession) -> dict[str, str]:
     https://developers.facebook.com/docs/graph-api/guides/secure-requests
     """
     return {"appsecret_proof": session.appsecret_proof} if session.app_secret else {}
-
-
-def _checked(options: MetaOptions) -> MetaOptions:
-    for what, value, form in (
-        ("Meta's dataset_id must be digits, as Events Manager shows them", options.dataset_id, _DATASET),
-        ("the Graph API's version must look like v26.0", options.version, _VERSION),
-        ("Meta's access token is empty, or has spaces or line breaks", options.access_token, _SECRET),
-        ("Meta's app secret has spaces or line breaks", options.app_secret or "-", _SECRET),
-    ):
-        if not form.fullmatch(value):
-            raise Misconfigured(what)
-    return options
 
 
 def _keep_addresses_out_of_logs() -> None:

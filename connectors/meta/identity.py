@@ -34,7 +34,7 @@ _POSTCODES = {
     # Area, district and sector: SW1A 1AA is in the sector SW1A 1.
     "GB": re.compile(r"([a-z]{1,2}[0-9][0-9a-z]?[0-9])[a-z]{2}"),
 }
-"""Postcodes without spaces and dashes, with the country's sign before them where people write one; what Meta is told of
+"""Postcodes without spaces and dashes, with the country's sign before them where people write one; what Meta gets of
 each: five digits in the United States, the sector in the United Kingdom."""
 _OTHER_POSTCODE = re.compile(r"((?=[a-z]*[0-9])[0-9a-z]{3,10})")
 _NO_COUNTRY = re.compile(r"([0-9]{5})")
@@ -42,7 +42,7 @@ _DIGITS_OF_A_POSTCODE = 5
 
 
 def identify(contact: Contact) -> tuple[Identifier, ...]:
-    """The contact's data as Meta matches it, each once; nothing at all where it would not tell a person.
+    """The contact's data as Meta matches it, each once; nothing at all where it would not identify a person.
 
     Enough is an e-mail, a phone, or first and last name with a postcode or city: Meta refuses less, and with it the
     whole request. https://developers.facebook.com/documentation/ads-commerce/conversions-api/best-practices
@@ -66,7 +66,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
 
 
 def is_enough(kinds: set[IdentifierKind]) -> bool:
-    """Whether identifiers of these kinds tell a person, by Meta's rule."""
+    """Whether identifiers of these kinds identify a person, by Meta's rule."""
     if kinds & {IdentifierKind.EMAIL, IdentifierKind.PHONE}:
         return True
     named = {IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME} <= kinds

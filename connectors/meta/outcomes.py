@@ -124,7 +124,7 @@ https://github.com/facebookincubator/ConversionsAPI-Tag-for-GoogleTagManager/iss
 """
 _TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _USAGE = ("X-Business-Use-Case-Usage", "X-Business-Use-Case")
-"""The header that tells when calls are welcome again; its name stands in two forms on Meta's pages."""
+"""The header that says when calls are welcome again; its name stands in two forms on Meta's pages."""
 _LONGEST_WAIT = timedelta(days=7)
 NEAR_ITS_END = "Meta warns that the version of its API that is spoken here is over or near its end"
 INSTALL_A_NEWER = "Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits."
@@ -166,14 +166,14 @@ class GraphError:
 
     @property
     def is_inconclusive(self) -> bool:
-        """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
+        """Whether nobody knows what was done: a server that fails may have taken the events before it failed."""
         return self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.meaning.kind is OutcomeClass.UNKNOWN
 
 
 def receipt(response: requests.Response, sent: int) -> Receipt:
     """What an answer says of a request of `sent` events.
 
-    Received is all Meta tells: neither matched to a person nor attributed to an ad.
+    Received is all Meta says: neither matched to a person nor attributed to an ad.
     """
     found = _receipt(response, sent)
     if isinstance(found, Lost) or not warns_of_its_end(response):
@@ -187,7 +187,7 @@ def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Los
     answer = read_object(response)
     if answer is None:
         return Lost(f"HTTP {response.status_code} with an answer that cannot be read")
-    received, trace = answer.get("events_received"), _trace(answer)
+    received, trace = answer.get("events_received"), _trace(answer.get("fbtrace_id"))
     if not response.ok or isinstance(received, bool) or not isinstance(received, int):
         return Lost(f"HTTP {response.status_code} without a count of events or an error of Meta's")
     if received != sent:
@@ -216,11 +216,12 @@ def read_object(response: requests.Response) -> Mapping[str, object] | None:
 
 def read_error(response: requests.Response) -> GraphError | None:
     """The error Meta itself gave, whatever the HTTP status; None where there is none with a code."""
-    error = (read_object(response) or {}).get("error")
-    code = _number(error.get("code")) if isinstance(error, dict) else None
-    if not isinstance(error, dict) or code is None:
-        return None
-    subcode = _number(error.get("error_subcode"))
+    match read_object(response):
+        case {"error": {"code": int() as code, **error}} if not isinstance(code, bool):
+            subcode = error.get("error_subcode")
+        case _:
+            return None
+    subcode = subcode if isinstance(subcode, int) and not isinstance(subcode, bool) else None
     texts = [text for key in ("message", "error_user_msg", "error_data") if (text := _text(error.get(key)))]
     return GraphError(
         http=response.status_code,
@@ -233,7 +234,7 @@ def read_error(response: requests.Response) -> GraphError | None:
             blames_secret=any("appsecret_proof" in text for text in texts),
         ),
         rows=tuple(sorted({int(row) for text in texts for row in _ROW.findall(text)})),
-        trace=_trace(error),
+        trace=_trace(error.get("fbtrace_id")),
         retry_after=_wait(response.headers),
     )
 
@@ -263,13 +264,8 @@ def _message(words: str, trace: str | None) -> str:
     return ", ".join(filter(None, (words, f"fbtrace_id {trace}" if trace else "")))
 
 
-def _trace(answer: Mapping[str, object]) -> str | None:
-    trace = answer.get("fbtrace_id")
+def _trace(trace: object) -> str | None:
     return trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What Meta tells of a dataset, its access token and the events it counted; only read, nothing is changed.
+"""What Meta says of a dataset, its access token and the events it counted; only read, nothing is changed.
 
 https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
 """
@@ -156,7 +156,7 @@ def _refused(error: GraphError) -> _Found:
 def _read_token(answer: Mapping[str, object]) -> _Found:
     token = answer.get("data")
     if not isinstance(token, dict) or not isinstance(token.get("is_valid"), bool):
-        return CheckVerdict.UNREADABLE, "Meta tells nothing of it", ""
+        return CheckVerdict.UNREADABLE, "Meta says nothing about it", ""
     if not token["is_valid"]:
         return CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW
     ends = [day for key in ("expires_at", "data_access_expires_at") if (day := _day(token.get(key)))]

@@ -47,7 +47,7 @@ class MetaSink:
         return encode.META
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """The contact's data hashed by Meta's rules; nothing where it would not tell a person."""
+        """The contact's data hashed by Meta's rules; nothing where it would not identify a person."""
         return identity.identify(contact)
 
     def encode(self, event: Event) -> bytes:

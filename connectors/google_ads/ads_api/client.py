@@ -25,13 +25,11 @@ from google.ads.googleads.v26.services.types import (
     GoogleAdsRow,
     SearchGoogleAdsStreamRequest,
     UploadClickConversionsRequest,
-    UploadClickConversionsResponse,
     UploadConversionAdjustmentsRequest,
-    UploadConversionAdjustmentsResponse,
 )
 from google.api_core.exceptions import GoogleAPICallError
 
-from connectors.google_ads.ads_api.outcomes import AdsApiError, codes_of, errors_in_metadata, errors_of
+from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
 from connectors.google_ads.auth import Bearer
 from connectors.http import CancelToken, bounded
 from connectors.one_call import UPLOAD_GRACE, checked_address
@@ -40,7 +38,7 @@ VERSION = "v26"
 """Of the API. Left out, it would change with the library."""
 
 _CONNECTING = 20.0  # seconds: what gRPC gives one attempt to connect
-_BESIDE = 10.0  # seconds beyond the deadline that gRPC itself holds to
+_BEYOND_DEADLINE = 10.0  # seconds beyond the deadline that gRPC itself holds to
 _MOST_ROWS = 10_000  # of an answer to a query; ours find some dozens
 _LOGGER = "google.ads.googleads"
 
@@ -48,6 +46,9 @@ Answer = TypeVar("Answer")
 Service = TypeVar(
     "Service", ConversionAdjustmentUploadServiceClient, ConversionUploadServiceClient, GoogleAdsServiceClient
 )
+
+
+UploadRequest = UploadClickConversionsRequest | UploadConversionAdjustmentsRequest
 
 
 class NotConnectedError(Exception):
@@ -90,20 +91,18 @@ class AdsClient:
         self._timeout = timeout
         self._cancel_token = cancel_token
 
-    def upload(self, request: UploadClickConversionsRequest, token: str) -> UploadClickConversionsResponse:
-        """Upload conversions."""
-        with _translated(), self._service(ConversionUploadServiceClient, token) as service:
-            return self._answer_to(service, service.upload_click_conversions, request, token)
-
-    def adjust(self, request: UploadConversionAdjustmentsRequest, token: str) -> UploadConversionAdjustmentsResponse:
-        """Upload corrections of conversions."""
-        with _translated(), self._service(ConversionAdjustmentUploadServiceClient, token) as service:
-            return self._answer_to(service, service.upload_conversion_adjustments, request, token)
+    def upload(self, request: UploadRequest, token: str) -> UploadAnswer:
+        """Upload conversions, or corrections of them."""
+        if isinstance(request, UploadClickConversionsRequest):
+            with self._service(ConversionUploadServiceClient, token) as service:
+                return self._answer_to(service, service.upload_click_conversions, request, token)
+        with self._service(ConversionAdjustmentUploadServiceClient, token) as adjustments:
+            return self._answer_to(adjustments, adjustments.upload_conversion_adjustments, request, token)
 
     def search(self, customer_id: str, query: str, token: str) -> list[GoogleAdsRow]:
         """The rows a query in the Google Ads query language finds."""
         request = SearchGoogleAdsStreamRequest(customer_id=customer_id, query=query)
-        with _translated(), self._service(GoogleAdsServiceClient, token) as service:
+        with self._service(GoogleAdsServiceClient, token) as service:
             parts = service.search_stream(
                 request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
             )
@@ -114,13 +113,8 @@ class AdsClient:
         upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
-            return bounded(
-                upload,
-                self._timeout + _BESIDE,
-                cancel_token=self._cancel_token,
-                grace=UPLOAD_GRACE,
-                abort=channel.close,
-            )
+            timeout = self._timeout + _BEYOND_DEADLINE
+            return bounded(upload, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE, abort=channel.close)
         except TimeoutError:
             raise CallFailedError("CANCELLED", (), None) from None
 
@@ -145,6 +139,10 @@ class AdsClient:
         try:
             _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._cancel_token)
             yield service
+        except GoogleAdsException as error:  # the library's two kinds of exceptions as one of ours, without a sentence
+            raise CallFailedError(error.error.code().name, errors_of(error.failure), error.request_id) from None
+        except GoogleAPICallError as error:
+            raise _call_failed(error) from None
         finally:
             channel.close()
 
@@ -176,7 +174,7 @@ def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClien
 def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: CancelToken | None) -> None:
     """Wait until the channel to an address can carry a call.
 
-    Only what fails here is certain not to have been sent: once connected, no status tells whether a request left.
+    Only what fails here is certain not to have been sent: once connected, no status says whether a request left.
     """
     states: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
     note, give_up = states.put, partial(states.put, grpc.ChannelConnectivity.SHUTDOWN)
@@ -195,16 +193,9 @@ def _await_ready(states: "SimpleQueue[grpc.ChannelConnectivity]", address: str) 
             raise NotConnectedError("no connection to the Google Ads API", address)
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The library's two kinds of exceptions as one of ours, without their sentences."""
-    try:
-        yield
-    except GoogleAdsException as error:
-        raise CallFailedError(error.error.code().name, errors_of(error.failure), error.request_id) from None
-    except GoogleAPICallError as error:
-        # Here INTERNAL and RESOURCE_EXHAUSTED arrive too, with the failure still in the metadata.
-        status = error.grpc_status_code or grpc.StatusCode.UNKNOWN
-        metadata = (error.response.trailing_metadata() if isinstance(error.response, grpc.Call) else None) or ()
-        request_id = next((value for key, value in metadata if key == "request-id"), None)
-        raise CallFailedError(status.name, errors_in_metadata(metadata), request_id) from None
+def _call_failed(error: GoogleAPICallError) -> CallFailedError:
+    """INTERNAL and RESOURCE_EXHAUSTED arrive so too, with the failure still in the metadata."""
+    status = error.grpc_status_code or grpc.StatusCode.UNKNOWN
+    metadata = (error.response.trailing_metadata() if isinstance(error.response, grpc.Call) else None) or ()
+    request_id = next((value for key, value in metadata if key == "request-id"), None)
+    return CallFailedError(status.name, errors_in_metadata(metadata), request_id)

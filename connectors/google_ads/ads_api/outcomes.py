@@ -20,8 +20,6 @@ class Family:
     default: OutcomeClass
     """The class of every member of the library's that is not listed, save the unspecified ones."""
     listed: Mapping[OutcomeClass, tuple[str, ...]] = field(default_factory=dict)
-    of_the_action: frozenset[str] = frozenset()
-    """The members that blame the conversion action: others of the same account may go on."""
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -65,17 +63,6 @@ FAMILIES: Mapping[str, Family] = {
                 "ORDER_ID_NOT_PERMITTED_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
             ),
         },
-        of_the_action=frozenset(
-            {
-                "EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION_NOT_PERMITTED_WITH_USER_IDENTIFIER",
-                "EXTERNAL_ATTRIBUTION_DATA_NOT_SET_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
-                "INVALID_CONVERSION_ACTION_TYPE",
-                "NO_CONVERSION_ACTION_FOUND",
-                "ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
-                "ORDER_ID_NOT_PERMITTED_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
-                "TOO_RECENT_CONVERSION_ACTION",
-            }
-        ),
     ),
     "conversion_adjustment_upload_error": Family(
         OutcomeClass.BUG,  # such as enhancements, which are never sent, and two of one conversion and second
@@ -99,14 +86,6 @@ FAMILIES: Mapping[str, Family] = {
                 "NO_CONVERSION_ACTION_FOUND",
             ),
         },
-        of_the_action=frozenset(
-            {
-                "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE",
-                "INVALID_CONVERSION_ACTION_TYPE",
-                "NO_CONVERSION_ACTION_FOUND",
-                "TOO_RECENT_CONVERSION_ACTION",
-            }
-        ),
     ),
     "not_allowlisted_error": Family(OutcomeClass.FIX_CONFIG),
     "authentication_error": Family(OutcomeClass.FIX_CONFIG),
@@ -175,6 +154,20 @@ FAMILIES: Mapping[str, Family] = {
     "currency_code_error": Family(OutcomeClass.FIX_CONFIG),  # a currency only ever comes from the settings
 }
 """What an upload may meet; of these a member newer than the library is UNKNOWN."""
+
+ACTION_CODES = frozenset(
+    {
+        "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE",
+        "EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION_NOT_PERMITTED_WITH_USER_IDENTIFIER",
+        "EXTERNAL_ATTRIBUTION_DATA_NOT_SET_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
+        "INVALID_CONVERSION_ACTION_TYPE",
+        "NO_CONVERSION_ACTION_FOUND",
+        "ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
+        "ORDER_ID_NOT_PERMITTED_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
+        "TOO_RECENT_CONVERSION_ACTION",
+    }
+)
+"""Codes that blame the conversion action: others of the same account may go on."""
 
 _ERROR_CODES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields_by_name
 _OTHER_FAMILIES = {
@@ -264,8 +257,8 @@ def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) 
     if kind is OutcomeClass.DEFER:
         least = TOO_FRESH.get(name, SHORTEST_DEFERRAL)
         retry_after = max(least, retry_after or least)
-    of_target = family in FAMILIES and name in FAMILIES[family].of_the_action
-    return Outcome(kind, name, WORDS.get(name, ""), retry_after, of_target=of_target, final_after=FINAL_AFTER.get(name))
+    words, of_target, final_after = WORDS.get(name, ""), name in ACTION_CODES, FINAL_AFTER.get(name)
+    return Outcome(kind, name, words, retry_after, of_target=of_target, final_after=final_after)
 
 
 def gravest(outcomes: Iterable[Outcome]) -> Outcome:

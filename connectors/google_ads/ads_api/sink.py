@@ -3,16 +3,13 @@
 https://developers.google.com/google-ads/api/docs/conversions/upload-offline
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
-
-from google.ads.googleads.v26.services.types import UploadClickConversionsRequest, UploadConversionAdjustmentsRequest
 
 from connectors.errors import Misconfigured
 from connectors.google_ads import identity, limits
 from connectors.google_ads.ads_api import encode
-from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
+from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, gravest
 from connectors.google_ads.auth import ADS_API, GoogleOptions, ServiceAccount, Token
 from connectors.http import CancelToken
@@ -44,8 +41,6 @@ _GATEWAY_REFUSALS = {
 """Refusals by what stands before the API, which therefore has seen nothing."""
 _INTERNAL = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRENT_MODIFICATION"}
 """Google's own troubles, after which nobody knows what was recorded: asked again, they say so."""
-
-Request = TypeVar("Request", UploadClickConversionsRequest, UploadConversionAdjustmentsRequest)
 
 
 class AdsApiSink:
@@ -86,7 +81,7 @@ class AdsApiSink:
             request = encode.upload_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
-        return self._send(request, self._client.upload, len(batch))
+        return self._send(request, len(batch))
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
         """The correction's bytes, the same for the same correction.
@@ -101,21 +96,21 @@ class AdsApiSink:
             request = encode.adjustments_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
-        return encode.reread(self._send(request, self._client.adjust, len(batch)), request)
+        return encode.reread(self._send(request, len(batch)), request)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
-        """Nothing is left to ask: an upload's own answer tells every outcome.
+        """Nothing is left to ask: an upload's own answer has every outcome.
 
         Raises Misconfigured, as what is asked was sent by another interface.
         """
         raise Misconfigured(f"request {ticket} ({counted(rows, 'row')}): the Google Ads API gives no tickets")
 
-    def _send(self, request: Request, call: Callable[[Request, str], UploadAnswer], sent: int) -> Receipt:
+    def _send(self, request: UploadRequest, sent: int) -> Receipt:
         token = self._account.token_or_receipt()
         if not isinstance(token, Token):
             return token
         try:
-            answer = call(request, token.value)
+            answer = self._client.upload(request, token.value)
         except NotConnectedError as error:
             return NotSent(str(error), error.unreachable)
         except CallFailedError as error:

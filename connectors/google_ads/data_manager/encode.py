@@ -61,7 +61,7 @@ def encode(event: Event) -> bytes:
 def encode_adjustment(adjustment: Adjustment) -> bytes:
     """The event anew with its new value: the same transaction id with another value restates, and the count stays.
 
-    Raises ValueError for what cannot be said so: a retraction, or an event that is not known whole any more.
+    Raises ValueError for what cannot be expressed so: a retraction, or an event that is not known whole any more.
     https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
     """
     event = adjustment.event

@@ -126,7 +126,7 @@ WORDS: Mapping[str, str] = {
 
 _GENERIC = {"INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"}
 _INTERNAL = {"DEADLINE_EXCEEDED", "INTERNAL_ERROR"}
-"""Reasons after which nobody can tell whether the request was processed."""
+"""Reasons after which nobody knows whether the request was processed."""
 
 _CLASSES = {
     **{reason.name: OutcomeClass.BUG for reason in (*ErrorReason, *ProcessingErrorReason)},  # they share no name
@@ -186,13 +186,13 @@ class FieldViolation:
 
     @property
     def row(self) -> int | None:
-        """The event it is about, from 0, where the path tells."""
+        """The event it is about, from 0, where the path says."""
         match = _ROW.search(self.path)
         return int(match[1]) if match else None
 
     @property
     def in_events(self) -> bool:
-        """Whether it is about an event, even where the path does not tell which."""
+        """Whether it is about an event, even where the path does not say which."""
         return _EVENTS.search(self.path) is not None
 
 
@@ -234,7 +234,7 @@ class VendorError:
 
     @property
     def is_inconclusive(self) -> bool:
-        """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
+        """Whether nobody knows what was done: a server that fails may have taken the events before it failed."""
         has_failed = self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in INCONCLUSIVE_STATUSES
         return has_failed or self.outcome.code in _INTERNAL
 
@@ -399,7 +399,7 @@ def _as_a_whole(status: str, counts: Sequence[ErrorCount], rows: int) -> Answere
 
 
 def _shared(reasons: Sequence[str]) -> Outcome:
-    """One outcome for rows all refused, when several reasons are given and not whose."""
+    """One outcome for rows all refused, when several reasons are given without their rows."""
     if len(reasons) == 1:
         return outcome_of(reasons[0])
     kinds = {outcome_of(reason).kind for reason in reasons}

@@ -187,7 +187,7 @@ class DataManagerSink:
             if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
                 why = f"{refusal.code} ({refusal.outcome.message})"
                 raise Misconfigured(f"Google refuses customer {self._customer}: {why}")
-        raise Transient(f"Google cannot tell a request's status: {refusal.code}", retry_after=refusal.retry_after)
+        raise Transient(f"Google cannot give a request's status: {refusal.code}", retry_after=refusal.retry_after)
 
 
 class _Transport(IngestionServiceRestTransport):
