@@ -173,12 +173,11 @@ def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
 
     A field may hold several. Whether an address exists is not asked of anyone.
     """
-    found = (address for value in _short(values) for address in _emails(tidy(value.replace("\n", ";"))))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(address for value in _tidied(values) for address in _emails(value)))
 
 
-def _short(values: Iterable[str]) -> Iterator[str]:
-    return (value for value in values if len(value) <= LONGEST_FIELD)
+def _tidied(values: Iterable[str]) -> Iterator[str]:
+    return (tidy(value.replace("\n", ";")) for value in values if len(value) <= LONGEST_FIELD)
 
 
 def _emails(value: str) -> list[str]:
@@ -216,8 +215,7 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
             numbers typed with their country code can be read.
     """
     region = region_of(country)
-    found = (number for value in _short(values) for number in _numbers(tidy(value.replace("\n", ";")), region))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(number for value in _tidied(values) for number in _numbers(value, region)))
 
 
 def _numbers(value: str, region: str | None) -> Iterator[str]:

@@ -258,10 +258,8 @@ class Adjustment:
     target: Target
     """Where that conversion was sent; its `transport` is the one that carries the correction."""
     kind: AdjustmentKind
-    converted_at: datetime
-    """When the conversion happened, as it was sent."""
     at: datetime
-    """Of the correction: after `converted_at`, and later than the last correction's of the same conversion."""
+    """Of the correction: after the conversion, and later than the last correction's of the same conversion."""
     value: Money | None
     """The new total, never a difference; None for a retraction."""
     event: Event | None
@@ -305,7 +303,7 @@ class Limits:
     """Events in one request at most."""
     click_ids: tuple[ClickIdKind, ...]
     """The kinds it takes, preferred first; exactly one goes out."""
-    contact_beside: frozenset[ClickIdKind]
+    contact_with: frozenset[ClickIdKind]
     """The kinds that may carry hashed contact data with them."""
     opens_after_click: timedelta
     """It refuses an event sent sooner after its click."""

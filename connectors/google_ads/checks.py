@@ -3,36 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from google.ads.googleads.v26.enums.types import (
-    ConversionActionCategoryEnum,
-    ConversionActionCountingTypeEnum,
-    ConversionActionStatusEnum,
-    ConversionActionTypeEnum,
-    ConversionTrackingStatusEnum,
-    EnhancedConversionsConfigEnum,
-    OfflineConversionDiagnosticStatusEnum,
-)
-from google.ads.googleads.v26.resources.types import (
-    ConversionAction,
-    Customer,
-    CustomerConversionGoal,
-    OfflineConversionAlert,
-    OfflineConversionError,
-    OfflineConversionUploadClientSummary,
-    OfflineConversionUploadConversionActionSummary,
-)
+from google.ads.googleads.v26.enums import types as enums
+from google.ads.googleads.v26.resources import types as resources
 
 from connectors.google_ads.ads_api.outcomes import member_of
 from connectors.records import CheckFinding, CheckVerdict, Expectation
 from connectors.text import counted
 
-_Tracking = ConversionTrackingStatusEnum.ConversionTrackingStatus
-_Enhanced = EnhancedConversionsConfigEnum.EnhancedConversionsConfig
-_Status = ConversionActionStatusEnum.ConversionActionStatus
-_Type = ConversionActionTypeEnum.ConversionActionType
-_Counting = ConversionActionCountingTypeEnum.ConversionActionCountingType
-_Category = ConversionActionCategoryEnum.ConversionActionCategory
-_Uploads = OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus
+_Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
+_Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
+_Status = enums.ConversionActionStatusEnum.ConversionActionStatus
+_Type = enums.ConversionActionTypeEnum.ConversionActionType
+_Counting = enums.ConversionActionCountingTypeEnum.ConversionActionCountingType
+_Category = enums.ConversionActionCategoryEnum.ConversionActionCategory
+_Uploads = enums.OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus
 
 
 def _fact(subject: str, is_right: bool | None, *, right: str, wrong: str, advice: str, unknown: str) -> CheckFinding:  # noqa: FBT001 - what Google answers
@@ -68,7 +52,9 @@ _TRACKED = {
 }
 
 
-def account_findings(customer: Customer, customer_id: str, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+def account_findings(
+    customer: resources.Customer, customer_id: str, expected: Sequence[Expectation]
+) -> Iterator[CheckFinding]:
     """Owner, tracking, auto-tagging and currency; terms and settings for contact data only where any is sent."""
     setting = customer.conversion_tracking_setting
     yield _owner(setting.google_ads_conversion_customer.rpartition("/")[2], customer_id)
@@ -119,7 +105,7 @@ def _tracking(status: int) -> CheckFinding:
     )
 
 
-def _auto_tagging(customer: Customer) -> CheckFinding:
+def _auto_tagging(customer: resources.Customer) -> CheckFinding:
     if customer.manager:
         message = "this is a manager account: auto-tagging is set in each account below it"
         return CheckFinding("auto-tagging", CheckVerdict.UNREADABLE, message, "see that it is on in each of them")
@@ -165,7 +151,7 @@ _WINDOW_KEY = "click_window_days"
 
 
 def action_findings(
-    found: ConversionAction | None, action: str, customer_id: str, expected: Sequence[Expectation]
+    found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[Expectation]
 ) -> Iterator[CheckFinding]:
     """Whether one action is as these conversions need it; None where the account shows no such action."""
     subject = f"conversion action {action}"
@@ -192,7 +178,7 @@ def action_findings(
         yield _window(found, subject, window)
 
 
-def _readiness(found: ConversionAction, subject: str, owner: str) -> Iterator[CheckFinding]:
+def _readiness(found: resources.ConversionAction, subject: str, owner: str) -> Iterator[CheckFinding]:
     """What an action needs to take conversions: its type, its status, its owner."""
     yield _fact(
         subject,
@@ -216,7 +202,7 @@ def _readiness(found: ConversionAction, subject: str, owner: str) -> Iterator[Ch
         yield CheckFinding(subject, CheckVerdict.FAILED, message, f"write customer_id: {owned_by}")
 
 
-def _counting(found: ConversionAction, subject: str, conversions: Sequence[str]) -> CheckFinding:
+def _counting(found: resources.ConversionAction, subject: str, conversions: Sequence[str]) -> CheckFinding:
     if found.counting_type == _Counting.MANY_PER_CLICK:
         return CheckFinding(subject, CheckVerdict.VERIFIED, "it counts every conversion of a click")
     if found.counting_type == _Counting.ONE_PER_CLICK:
@@ -227,7 +213,7 @@ def _counting(found: ConversionAction, subject: str, conversions: Sequence[str])
     return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say how it counts")
 
 
-def _window(found: ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
+def _window(found: resources.ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
     """The window the settings give, against the action's own.
 
     https://support.google.com/google-ads/answer/3123169
@@ -283,12 +269,12 @@ _CHOOSE_ONE = (
 _LONGEST_NAME = 80
 
 
-def goals_of(found: Iterable[CustomerConversionGoal]) -> Goals:
+def goals_of(found: Iterable[resources.CustomerConversionGoal]) -> Goals:
     """The account's goals by category and origin."""
     return {(goal.category, goal.origin): goal.biddable for goal in found}
 
 
-def standing(action: ConversionAction, conversions: Sequence[str], goals: Goals | None) -> CheckFinding:
+def standing(action: resources.ConversionAction, conversions: Sequence[str], goals: Goals | None) -> CheckFinding:
     """What an action is to Google: primary or not, bid on or not, how it counts, of which category and window."""
     days = action.click_through_lookback_window_days
     is_bid_on, bidding = _bidding(action, goals)
@@ -303,7 +289,7 @@ def standing(action: ConversionAction, conversions: Sequence[str], goals: Goals 
 
 
 def bidding_findings(
-    actions: Iterable[ConversionAction], ours: Mapping[str, Sequence[Expectation]], goals: Goals | None
+    actions: Iterable[resources.ConversionAction], ours: Mapping[str, Sequence[Expectation]], goals: Goals | None
 ) -> Iterator[CheckFinding]:
     """Where bidding learns from several actions of one lead, or from none of ours.
 
@@ -327,7 +313,7 @@ def bidding_findings(
         yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, message, _CHOOSE_ONE)
 
 
-def _bidding(action: ConversionAction, goals: Goals | None) -> tuple[bool | None, str]:
+def _bidding(action: resources.ConversionAction, goals: Goals | None) -> tuple[bool | None, str]:
     """Whether campaigns with the account's goals bid on an action, None where Google does not say; and in words."""
     if "primary_for_goal" not in action:
         return None, "Google Ads does not say whether it is primary"
@@ -342,7 +328,7 @@ def _bidding(action: ConversionAction, goals: Goals | None) -> tuple[bool | None
             return True, "primary, and bidding learns from it"
 
 
-def _name(action: ConversionAction) -> str:
+def _name(action: resources.ConversionAction) -> str:
     """What people call it, with its category."""
     name = action.name[:_LONGEST_NAME]
     category = _member_name(action.category).lower().replace("_", " ")
@@ -385,11 +371,11 @@ def uploads_query(summary: str) -> str:
 
 
 def upload_finding(
-    summary: OfflineConversionUploadClientSummary | OfflineConversionUploadConversionActionSummary,
+    summary: resources.OfflineConversionUploadClientSummary | resources.OfflineConversionUploadConversionActionSummary,
 ) -> CheckFinding:
     """What Google Ads says of the uploads by one kind of client."""
     to = ""
-    if isinstance(summary, OfflineConversionUploadConversionActionSummary):
+    if isinstance(summary, resources.OfflineConversionUploadConversionActionSummary):
         to = f" to conversion action {summary.conversion_action_id}"
     unknown = (CheckVerdict.UNREADABLE, _member_name(summary.status))
     verdict, status = _UPLOAD_STATUSES.get(summary.status, unknown)
@@ -403,9 +389,9 @@ def upload_finding(
     return CheckFinding(f"uploads{to} by {_member_name(summary.client)}", verdict, message, advice)
 
 
-def _alert(alert: OfflineConversionAlert) -> str:
+def _alert(alert: resources.OfflineConversionAlert) -> str:
     """An error's code and its share of the last day with uploads."""
-    error = OfflineConversionError.pb(alert.error)
+    error = resources.OfflineConversionError.pb(alert.error)
     family = error.WhichOneof("error_code")
     code = member_of(error, family) if family else "an error this release does not know"
     return f"{code} {alert.error_percentage:.0%}"

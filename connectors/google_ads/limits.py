@@ -41,7 +41,7 @@ DATA_MANAGER = Limits(
     # https://developers.google.com/data-manager/api/devguides/limits
     batch=2000,
     click_ids=_CLICK_IDS,
-    contact_beside=frozenset(_CLICK_IDS),
+    contact_with=frozenset(_CLICK_IDS),
     opens_after_click=SHORTEST_DEFERRAL,
     # https://support.google.com/google-ads/answer/10029210: 90 days by click id, 63 by contact data
     click_window=timedelta(days=90),
@@ -68,7 +68,7 @@ ADS_API = replace(
     DATA_MANAGER,
     # Integrators saw gbraid and wbraid refused beside contact data:
     # https://github.com/segmentio/action-destinations/pull/2365
-    contact_beside=frozenset({ClickIdKind.GCLID}),
+    contact_with=frozenset({ClickIdKind.GCLID}),
     resolve_after=timedelta(0),
     version=ADS_API_VERSIONS["v26"],
 )

@@ -44,7 +44,7 @@ META = Limits(
     batch=1000,
     click_ids=(ClickIdKind.LEAD_ID, ClickIdKind.FBC, ClickIdKind.FBCLID),
     interchangeable=frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID}),
-    contact_beside=frozenset({ClickIdKind.LEAD_ID, ClickIdKind.FBC, ClickIdKind.FBCLID}),
+    contact_with=frozenset({ClickIdKind.LEAD_ID, ClickIdKind.FBC, ClickIdKind.FBCLID}),
     opens_after_click=timedelta(0),
     # Meta names no age at which a click or a person is forgotten. The year is ours, so that ids do not stay for ever.
     click_window=timedelta(days=365),

@@ -5,11 +5,7 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from google.ads.googleads.v26.common.types import Consent, UserIdentifier
-from google.ads.googleads.v26.enums.types import (
-    ConsentStatusEnum,
-    ConversionAdjustmentTypeEnum,
-    ConversionEnvironmentEnum,
-)
+from google.ads.googleads.v26.enums import types as enums
 from google.ads.googleads.v26.services.types import (
     ClickConversion,
     ConversionAdjustment,
@@ -42,12 +38,12 @@ MOST_IDENTIFIERS = 5
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
 _SIGNALS = {
-    Signal.GRANTED: ConsentStatusEnum.ConsentStatus.GRANTED,
-    Signal.DENIED: ConsentStatusEnum.ConsentStatus.DENIED,
+    Signal.GRANTED: enums.ConsentStatusEnum.ConsentStatus.GRANTED,
+    Signal.DENIED: enums.ConsentStatusEnum.ConsentStatus.DENIED,
 }
 _ENVIRONMENTS = {
-    "APP": ConversionEnvironmentEnum.ConversionEnvironment.APP,
-    "WEB": ConversionEnvironmentEnum.ConversionEnvironment.WEB,
+    "APP": enums.ConversionEnvironmentEnum.ConversionEnvironment.APP,
+    "WEB": enums.ConversionEnvironmentEnum.ConversionEnvironment.WEB,
 }
 
 
@@ -114,7 +110,7 @@ def _fill(request: Any, rows: Any, target: Target, batch: Sequence[EncodedEvent]
 
 TRANSPORT = "google_ads_api"
 
-_Type = ConversionAdjustmentTypeEnum.ConversionAdjustmentType
+_Type = enums.ConversionAdjustmentTypeEnum.ConversionAdjustmentType
 _NOT_ALLOWLISTED = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
 _NOT_OPEN = (
     "this Cloud project may not correct conversions by the Google Ads API: take undo_via: google_ads_api out, "

@@ -29,7 +29,7 @@ def test_the_sink_keeps_to_its_port(ads):
     """Type-checked here, so that a change of the port is noticed."""
     sink: ConversionSink = ads.sink
 
-    assert frozenset({ClickIdKind.GCLID}) == sink.limits.contact_beside
+    assert frozenset({ClickIdKind.GCLID}) == sink.limits.contact_with
 
 
 # ── the request ──────────────────────────────────────────────────────────────────────────────────

@@ -47,7 +47,6 @@ RESTATED = Adjustment(
     key=DeliveryKey("sale-1"),
     target=TARGET,
     kind=AdjustmentKind.RESTATEMENT,
-    converted_at=AT,
     at=AT + timedelta(days=3),
     value=EUROS,
     event=None,
