@@ -80,11 +80,7 @@ class SandboxClock:
         self._http.close()
 
     def now(self) -> datetime:
-        """The sandbox's present instant, aware UTC.
-
-        Raises:
-            Misconfigured: no sandbox clock answers at this address.
-        """
+        """The sandbox's present instant, aware UTC; raises Misconfigured where no sandbox clock answers."""
         with self._lock:
             self._register()
             return _instant(self._ask("GET", "/now"))
@@ -92,8 +88,7 @@ class SandboxClock:
     def sleep_until(self, moment: datetime) -> None:
         """Return once the sandbox's clock has reached `moment`; at once if it has passed.
 
-        Raises:
-            Misconfigured: no sandbox clock answers, or it did not get there while we had patience.
+        Raises Misconfigured where no sandbox clock answers, or it did not get there while we had patience.
         """
         end = time.monotonic() + self._patience
         while self._slept(moment) < moment:

@@ -159,7 +159,8 @@ class Pacer:
     """Lets at most `per_minute` requests into any minute, however many threads and processes ask.
 
     A slot is freed a minute after the response, not after the request: the platform may count a request when
-    it has finished with it.
+    it has finished with it. Where another process keeps us from the shared file for too long, `take` and `slot` raise
+    Transient.
     """
 
     def __init__(
@@ -189,11 +190,7 @@ class Pacer:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for a free slot and hold it for one request: `with pacer.slot(): …`.
-
-        Raises:
-            Transient: another process keeps us from the shared file for too long.
-        """
+        """Wait for a free slot and hold it for one request: `with pacer.slot(): …`."""
         while (free_at := self.take()) is not None:
             self._clock.sleep_until(free_at)
         try:
@@ -202,11 +199,7 @@ class Pacer:
             self.give_back()
 
     def take(self) -> datetime | None:
-        """Take a slot and return None, or say when to try again; another thread may `give_back` what was taken.
-
-        Raises:
-            Transient: another process keeps us from the shared file for too long.
-        """
+        """Take a slot and return None, or say when to try again; another thread may `give_back` what was taken."""
         with self._changed:
             while True:
                 if self._cancel_token is not None:

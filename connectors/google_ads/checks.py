@@ -269,11 +269,6 @@ _CHOOSE_ONE = (
 _LONGEST_NAME = 80
 
 
-def goals_of(found: Iterable[resources.CustomerConversionGoal]) -> Goals:
-    """The account's goals by category and origin."""
-    return {(goal.category, goal.origin): goal.biddable for goal in found}
-
-
 def standing(action: resources.ConversionAction, conversions: Sequence[str], goals: Goals | None) -> CheckFinding:
     """What an action is to Google: primary or not, bid on or not, how it counts, of which category and window."""
     days = action.click_through_lookback_window_days
@@ -307,7 +302,8 @@ def bidding_findings(
         advice = "Make the one that it should learn from primary in Google Ads (Goals, the action's settings)."
         yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, "it learns from none of these conversions", advice)
     elif steering and len(steering) + len(others) > 1:
-        named = [f"{_conversions(ours[str(one.id)])} {_name(one)}" for one in steering]
+        sent = {one.id: ", ".join(dict.fromkeys(each.conversion for each in ours[str(one.id)])) for one in steering}
+        named = [f"{sent[one.id]} {_name(one)}" for one in steering]
         named += [f"{_name(one)}, which is not sent from here" for one in others]
         message = f"it learns from several actions in which one lead can count: {'; '.join(named)}"
         yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, message, _CHOOSE_ONE)
@@ -333,10 +329,6 @@ def _name(action: resources.ConversionAction) -> str:
     name = action.name[:_LONGEST_NAME]
     category = _member_name(action.category).lower().replace("_", " ")
     return f"“{name}” ({category})" if name and name.isprintable() else f"{action.id} ({category})"
-
-
-def _conversions(expected: Sequence[Expectation]) -> str:
-    return ", ".join(dict.fromkeys(each.conversion for each in expected))
 
 
 # ── recent uploads ───────────────────────────────────────────────────────────────────────────────

@@ -81,11 +81,7 @@ class GoogleInspector:
         """False once Google answers that the account does not exist, or is closed to this service account."""
 
     def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
-        """Whether key, account, conversion actions and transports are as the settings take them to be.
-
-        Args:
-            expected: what the settings take for granted, conversion by conversion.
-        """
+        """Whether key, account, conversion actions and transports are as the settings take them to be."""
         try:
             return list(self._findings(expected))
         except Misconfigured as error:
@@ -229,9 +225,10 @@ class _GaqlReader:
 def _goals(reader: _GaqlReader) -> checks.Goals | None:
     """The account's goals; None where this access cannot read them."""
     try:
-        return checks.goals_of(row.customer_conversion_goal for row in reader.rows(checks.GOALS_QUERY))
+        goals = [row.customer_conversion_goal for row in reader.rows(checks.GOALS_QUERY)]
     except _NotReadableError:
         return None
+    return {(goal.category, goal.origin): goal.biddable for goal in goals}
 
 
 def _uploads(reader: _GaqlReader, subject: str, summary: str) -> Iterator[CheckFinding]:

@@ -6,10 +6,8 @@ Loads nothing of Meta's library.
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import cast
 
 from connectors.meta.identity import is_enough
 from connectors.records import (
@@ -166,15 +164,24 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing Meta demands of every event."""
-
-    reason: str
-    words: str
-    passes: Callable[[Fields], bool]
-    kind: OutcomeClass = OutcomeClass.BUG
-    """Whose fault it is: what we put together ourselves, or the lead's data."""
+_FAULTS = {
+    "FIELDS": "a field is missing, or is one that is never sent",
+    "EVENT_NAME": "the event has no name",
+    "EVENT_ID": "the event's id is missing or too long",
+    "EVENT_TIME": "its time is not in whole seconds since 1970",
+    "ACTION_SOURCE": "its action_source is not one that a CRM can truly give",
+    "FUNNEL": "a funnel stage needs event_source, lead_event_source and system_generated",
+    "VALUE": "its value is not a finite amount from 0 on",
+    "CURRENCY": "its currency is missing or is not three capital letters",
+    "PURCHASE": "a Purchase needs a value and a currency",
+    "FBC": "its click id does not have the form fb.1.<milliseconds>.<fbclid>",
+    "LEAD_ID": "its lead_id is not a number of 15 to 17 digits",
+    "HASH": "its contact data is not hashed by SHA-256",
+    "IDENTIFIERS": "what is known of the person is too little for Meta",
+}
+"""What Meta would refuse an event for."""
+_LEAD_FAULTS = {"VALUE", "PURCHASE", "FBC", "LEAD_ID", "IDENTIFIERS"}
+"""Those that a lead's data can have; the others are bugs of ours."""
 
 
 def read(text: str) -> Fields:
@@ -190,104 +197,66 @@ def read(text: str) -> Fields:
 
 def refusal(events: Sequence[Fields]) -> Refused | None:
     """The first fault found, with every event that has the same; None where there is none."""
-    faults = [next((check for check in _CHECKS if not check.passes(event)), None) for event in events]
+    faults = [next(_faults(event), None) for event in events]
     first = next(filter(None, faults), None)
     if first is None:
         return None
-    rows = tuple(row for row, fault in enumerate(faults) if fault is first)
-    return Refused(Outcome(first.kind, f"LOCAL_{first.reason}", first.words), rows, unasked=True)
+    kind = OutcomeClass.FIX_DATA if first in _LEAD_FAULTS else OutcomeClass.BUG
+    rows = tuple(row for row, fault in enumerate(faults) if fault == first)
+    return Refused(Outcome(kind, f"LOCAL_{first}", _FAULTS[first]), rows, unasked=True)
 
 
-def _has_known_fields(event: Fields) -> bool:
+def _faults(event: Fields) -> Iterator[str]:
     user, custom = event.get("user_data"), event.get("custom_data")
-    if not isinstance(user, dict) or not isinstance(custom, dict):
-        return False
-    return event.keys() == _EVENT and user.keys() <= _USER and custom.keys() <= _CUSTOM
+    if not isinstance(user, dict) or not isinstance(custom, dict) or event.keys() != _EVENT:
+        yield "FIELDS"
+        return
+    if not user.keys() <= _USER or not custom.keys() <= _CUSTOM:
+        yield "FIELDS"
+    if not _matches(_NAME, event["event_name"]):
+        yield "EVENT_NAME"
+    if not _matches(_ID, event["event_id"]):
+        yield "EVENT_ID"
+    if not _is_whole(event["event_time"], _SECONDS):
+        yield "EVENT_TIME"
+    if not _matches(_SOURCE, event["action_source"]):
+        yield "ACTION_SOURCE"
+    yield from _custom_faults(event, custom)
+    yield from _user_faults(user)
 
 
-def _has_whole_funnel(event: Fields) -> bool:
-    marks = _custom(event).keys() & _FUNNEL_DATA.keys()
-    return not marks or (len(marks) > 1 and event["action_source"] == "system_generated")
+def _custom_faults(event: Fields, custom: Fields) -> Iterator[str]:
+    marks = custom.keys() & _FUNNEL_DATA.keys()
+    if marks and (marks != _FUNNEL_DATA.keys() or event["action_source"] != "system_generated"):
+        yield "FUNNEL"
+    value, currency = custom.get("value", 0), custom.get("currency")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        yield "VALUE"
+    if not _matches(_CURRENCY, currency) and (currency is not None or "value" in custom):
+        yield "CURRENCY"
+    if event["event_name"] == "Purchase" and not {"value", "currency"} <= custom.keys():
+        yield "PURCHASE"
 
 
-def _has_currency(event: Fields) -> bool:
-    currency = _custom(event).get("currency")
-    return "value" not in _custom(event) if currency is None else _matches(_CURRENCY, currency)
-
-
-def _has_price(event: Fields) -> bool:
-    return event["event_name"] != "Purchase" or {"value", "currency"} <= _custom(event).keys()
-
-
-def _has_hashes(event: Fields) -> bool:
-    lists = [hashes for field, hashes in _user(event).items() if field in IDENTIFIERS.values()]
-    return all(
-        isinstance(hashes, list) and hashes and all(_matches(_SHA256, one) for one in hashes) for hashes in lists
-    )
-
-
-def _has_person(event: Fields) -> bool:
-    user = _user(event)
+def _user_faults(user: Fields) -> Iterator[str]:
+    if "fbc" in user and not _matches(_FBC, user["fbc"]):
+        yield "FBC"
+    if "lead_id" in user and not _is_whole(user["lead_id"], _LEAD_IDS):
+        yield "LEAD_ID"
     kinds = {kind for kind, name in IDENTIFIERS.items() if name in user}
-    return bool(user.keys() & {"lead_id", "fbc"}) or is_enough(kinds)
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-
-
-def _is_whole(value: object, among: range) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value in among
+    if not all(_are_hashes(user[IDENTIFIERS[kind]]) for kind in kinds):
+        yield "HASH"
+    if not user.keys() & {"lead_id", "fbc"} and not is_enough(kinds):
+        yield "IDENTIFIERS"
 
 
 def _matches(form: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and form.fullmatch(value) is not None
 
 
-def _user(event: Fields) -> Fields:
-    return cast(Fields, event["user_data"])
+def _is_whole(value: object, among: range) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value in among
 
 
-def _custom(event: Fields) -> Fields:
-    return cast(Fields, event["custom_data"])
-
-
-_CHECKS = (
-    Check("FIELDS", "a field is missing, or is one that is never sent", _has_known_fields),
-    Check("EVENT_NAME", "the event has no name", lambda event: _matches(_NAME, event["event_name"])),
-    Check("EVENT_ID", "the event's id is missing or too long", lambda event: _matches(_ID, event["event_id"])),
-    Check(
-        "EVENT_TIME",
-        "its time is not in whole seconds since 1970",
-        lambda event: _is_whole(event["event_time"], _SECONDS),
-    ),
-    Check(
-        "ACTION_SOURCE",
-        "its action_source is not one that a CRM can truly give",
-        lambda event: _matches(_SOURCE, event["action_source"]),
-    ),
-    Check("FUNNEL", "a funnel stage needs event_source, lead_event_source and system_generated", _has_whole_funnel),
-    Check(
-        "VALUE",
-        "its value is not a finite amount from 0 on",
-        lambda event: _is_amount(_custom(event).get("value", 0)),
-        OutcomeClass.FIX_DATA,
-    ),
-    Check("CURRENCY", "its currency is missing or is not three capital letters", _has_currency),
-    Check("PURCHASE", "a Purchase needs a value and a currency", _has_price, OutcomeClass.FIX_DATA),
-    Check(
-        "FBC",
-        "its click id does not have the form fb.1.<milliseconds>.<fbclid>",
-        lambda event: "fbc" not in _user(event) or _matches(_FBC, _user(event)["fbc"]),
-        OutcomeClass.FIX_DATA,
-    ),
-    Check(
-        "LEAD_ID",
-        "its lead_id is not a number of 15 to 17 digits",
-        lambda event: "lead_id" not in _user(event) or _is_whole(_user(event)["lead_id"], _LEAD_IDS),
-        OutcomeClass.FIX_DATA,
-    ),
-    Check("HASH", "its contact data is not hashed by SHA-256", _has_hashes),
-    Check("IDENTIFIERS", "what is known of the person is too little for Meta", _has_person, OutcomeClass.FIX_DATA),
-)
-"""In this order: each may rely on those before it."""
+def _are_hashes(listed: object) -> bool:
+    return isinstance(listed, list) and bool(listed) and all(_matches(_SHA256, each) for each in listed)

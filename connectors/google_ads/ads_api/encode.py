@@ -108,8 +108,6 @@ def _fill(request: Any, rows: Any, target: Target, batch: Sequence[EncodedEvent]
             raise ValueError("these bytes are another event's, or another API's")
 
 
-TRANSPORT = "google_ads_api"
-
 _Type = enums.ConversionAdjustmentTypeEnum.ConversionAdjustmentType
 _NOT_ALLOWLISTED = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
 _NOT_OPEN = (
@@ -125,7 +123,7 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
 
     Raises ValueError for a correction that this API cannot carry.
     """
-    if adjustment.target.transport != TRANSPORT:
+    if adjustment.target.transport != "google_ads_api":
         raise ValueError(f"a correction for {adjustment.target.transport}")
     target = adjustment.target
     fields: dict[str, object] = {

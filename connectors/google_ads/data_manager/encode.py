@@ -22,8 +22,6 @@ from connectors.records import (
     utc,
 )
 
-TRANSPORT = "data_manager"
-
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
 _SIGNALS = {Signal.GRANTED: "CONSENT_GRANTED", Signal.DENIED: "CONSENT_DENIED"}
@@ -69,7 +67,7 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
         raise ValueError("the Data Manager API only restates, to a value")
     if event is None or not (event.click_id or event.identifiers):
         raise ValueError("the Data Manager API restates by the whole event, with its click id or contact data")
-    if (event.key, event.target) != (adjustment.key, adjustment.target) or event.target.transport != TRANSPORT:
+    if (event.key, event.target) != (adjustment.key, adjustment.target) or event.target.transport != "data_manager":
         raise ValueError("this event is not the one that is corrected, or not the Data Manager API's")
     return encode(replace(event, value=adjustment.value))
 
