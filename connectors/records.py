@@ -480,7 +480,7 @@ class CheckFinding:
     subject: str
     """What was looked at, as `conversion action 987654321`."""
     verdict: CheckVerdict
-    message: str
+    said: str
     """What was found, in a marketer's words."""
     advice: str = ""
     """What to do about it; empty where there is nothing to do."""

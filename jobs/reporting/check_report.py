@@ -70,7 +70,7 @@ def _is_well(finding: CheckFinding) -> bool:
 
 def _told(destination: str, finding: CheckFinding) -> str:
     """What was found, and below it what to do."""
-    told = f"{destination}: {finding.subject}: {finding.message}"
+    told = f"{destination}: {finding.subject}: {finding.said}"
     return f"{told}\n→ {finding.advice}" if finding.advice else told
 
 
