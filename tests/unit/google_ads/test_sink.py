@@ -143,7 +143,7 @@ def test_a_correction_goes_by_the_interface_that_carries_it(options, carriers, p
     """Whatever carries conversions now, and for conversions that the other one carried."""
     sink = GoogleSink(options(present))
     target = Target(carried_by, "1234567890", "987654322", "WEB")
-    correction = Adjustment(EVENT.key, target, AdjustmentKind.RETRACTION, EVENT.at, EVENT.at, None, None)
+    correction = Adjustment(EVENT.key, target, AdjustmentKind.RETRACTION, EVENT.at, None, None)
     body = sink.encode_adjustment(correction)
     receipt = sink.adjust(target, [EncodedEvent(EVENT.key, body)])
 
