@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from sqlmodel import Session
 
-from connectors.liveness import Liveness
+from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side, stoppable
 from jobs.cli.accounts import Opened, clash_of, files_of, heading_of, open_account, open_accounts, state_of
