@@ -38,7 +38,7 @@ from jobs.wiring import rules_alone
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print where everything stands, what comes next, and what a human should look at."""
-    settings = load_account(file, secrets=False).settings
+    settings = load_account(file, secrets=False)
     with looking(settings) as look:
         run = queries.last_run(look.session, settings.account)
         status = Status(
@@ -71,7 +71,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
 
 def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
     """Print which leads stand at a state, or for a reason; one that there is not ends with exit code 2."""
-    settings = load_account(file, secrets=False).settings
+    settings = load_account(file, secrets=False)
     with looking(settings) as look:
         there = _kinds(settings, look)
         meant = {kind for kind in there if called.strip().casefold() in names_of(*kind)}
@@ -138,7 +138,7 @@ _SHORTEST = 16
 
 def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     """Print everything known of a lead; an unknown one ends with exit code 2."""
-    settings = load_account(file, secrets=False).settings
+    settings = load_account(file, secrets=False)
     with looking(settings) as look:
         row = queries.lead(look.session, settings.account, lead_id)
         if row is None:

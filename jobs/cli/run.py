@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -14,15 +14,14 @@ from sqlmodel import Session
 
 from connectors.liveness import Liveness
 from connectors.ports import Clock
-from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side, stoppable
+from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side
 from jobs.cli.accounts import Opened, clash_of, files_of, heading_of, open_account, open_accounts, state_of
-from jobs.cli.exits import Exit, Failure, WrongFilesError, failure_of, stopped_by, worst
-from jobs.cli.output import Redaction, report, start_logging, watching
+from jobs.cli.exits import Exit, Failure, failure_of, stopped_by, worst
+from jobs.cli.output import Redaction, at_work, print_json, report, watching
 from jobs.cli.session import RunOptions, ask_for_outcomes, do_night, do_night_of, expect_state, log_night, try_night
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state, open_engine
 from jobs.ledger.runs import reading
-from jobs.reporting import console
 from jobs.reporting.console import day_and_time, results
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
@@ -34,25 +33,20 @@ STOPPED = "stopped"
 _log = structlog.stdlib.get_logger()
 
 
-def run_accounts(paths: Sequence[Path], wanted: RunOptions, *, at_once: int, json_wanted: bool) -> int:
+def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, json_wanted: bool) -> int:
     """Do the night of each account and print what it did; the exit code of the one that needs a human soonest.
 
     An account that fails does not keep the others from their night; a signal ends them all.
     """
-    redaction = start_logging(as_json=not sys.stderr.isatty())
-    with stoppable() as stop:
-        try:
-            accounts = open_accounts(files_of(paths))
-        except WrongFilesError as error:
-            return report(failure_of(error))
+    with at_work() as (stop, redaction):
+        accounts = open_accounts(files_of(paths))
         for account in accounts:
             redaction.learn(account.secrets)
         alone = len(accounts) == 1
-        wanted = replace(wanted, others=frozenset(account.name for account in accounts))
+        options = replace(options, others=frozenset(account.name for account in accounts))
+        tasks = [partial(_account, account, options, stop, alone=alone) for account in accounts]
         ended: list[Ended] = []
-        for one in side_by_side(
-            [partial(_account, account, wanted, stop, alone=alone) for account in accounts], at_once=at_once
-        ):
+        for one in side_by_side(tasks, at_once=at_once):
             ended.append(one)
             _print(one, json_wanted=json_wanted)
         if not alone and not json_wanted:
@@ -62,7 +56,7 @@ def run_accounts(paths: Sequence[Path], wanted: RunOptions, *, at_once: int, jso
     return worst(one.exit_code for one in ended)
 
 
-def _account(account: Opened, wanted: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
+def _account(account: Opened, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
     """One account's night, or why there was none; whatever happens, the others' nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
     with structlog.contextvars.bound_contextvars(**bound):
@@ -70,21 +64,21 @@ def _account(account: Opened, wanted: RunOptions, stop: StopSignal, *, alone: bo
             return _failed(account, account.found)
         try:
             stop.cancel_token()
-            return _night(account.found, wanted, stop, alone=alone)
+            return _night(account.found, options, stop, alone=alone)
         except StoppedBySignal as signal:
             return Ended(account.name, failure_of(signal).exit_code, why=STOPPED)
         except Exception as error:  # noqa: BLE001 - the next account's night must not depend on this one's
             return _failed(account, failure_of(error))
 
 
-def _night(loaded: Valid, wanted: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
+def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
             _log.info("setting noted", note=str(note))
         with watching(settings.account, alone=alone) as watcher:
-            play = do_night if wanted.mode is Mode.RUN else try_night
-            night = play(settings, watcher, wanted, stop=stop)
+            play = do_night if options.mode is Mode.RUN else try_night
+            night = play(settings, watcher, options, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
     return Ended(settings.account, night.summary.exit_code, night, heading_of(settings))
@@ -98,15 +92,11 @@ def _failed(account: Opened, failure: Failure) -> Ended:
 def _print(one: Ended, *, json_wanted: bool) -> None:
     if one.night is None or one.account is None:
         if json_wanted and one.why != STOPPED:
-            _print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
+            print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
     elif json_wanted:
-        _print_json(night_json(one.night, one.account.currency))
+        print_json(night_json(one.night, one.account.currency))
     else:
         print_night(results(), one.account, one.night)
-
-
-def _print_json(document: dict[str, object]) -> None:
-    results().out(console.line(document), highlight=False)
 
 
 _A_DAY = 86_400.0  # seconds; the loop may wait for a night's work as long as that
@@ -129,26 +119,20 @@ def schedule_accounts(paths: Sequence[Path], service: Service) -> int:
 
     With `first_run` none of them may have a state yet.
     """
-    redaction = start_logging(as_json=not sys.stderr.isatty())
-    with stoppable() as stop:
-        try:
-            shared = _Shared(stop, redaction, json_wanted=service.json)
-            shared.accounts = [
-                _ServedAccount(opened, shared, first_run=service.first_run) for opened in open_accounts(files_of(paths))
-            ]
-            for settings in [each.settings for each in shared.accounts if service.first_run and each.may_run]:
-                expect_state(settings, first_run=True, others=shared.names)
-            first = next((each.settings for each in shared.accounts if not each.failures()), None)
-            if first is None:
-                return worst(report(failure) for each in shared.accounts for failure in each.failures())
-            shared.clock = str(first.clock) if first.clock else None
-            with open_clock(first, stop, patience=_A_DAY) as clock:
-                signs = Liveness(service.health)
-                AccountScheduler(shared.accounts, clock, stop, at_once=service.at_once, signs=signs).run()
-        except StoppedBySignal:
-            pass
-        except Exception as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
-            return report(failure_of(error))
+    with at_work() as (stop, redaction), suppress(StoppedBySignal):
+        shared = _Shared(stop, redaction, json_wanted=service.json)
+        shared.accounts = [
+            _ServedAccount(opened, shared, first_run=service.first_run) for opened in open_accounts(files_of(paths))
+        ]
+        for settings in [each.settings for each in shared.accounts if service.first_run and each.may_run]:
+            expect_state(settings, first_run=True, others=shared.names)
+        first = next((each.settings for each in shared.accounts if not each.failures()), None)
+        if first is None:
+            return worst(report(failure) for each in shared.accounts for failure in each.failures())
+        shared.clock = str(first.clock) if first.clock else None
+        with open_clock(first, stop, patience=_A_DAY) as clock:
+            signs = Liveness(service.health)
+            AccountScheduler(shared.accounts, clock, stop, at_once=service.at_once, signs=signs).run()
     _log.info("stopped, as asked; what was sent is on record")
     return Exit.DONE
 
@@ -303,7 +287,7 @@ class _ServedAccount:
         log_night(night)
         with self._shared.printing:
             if self._shared.json_wanted:
-                results().out(console.line(night_json(night, settings.currency)), highlight=False)
+                print_json(night_json(night, settings.currency))
             else:
                 print_night(results(), heading_of(settings), night)
         try:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.cancellation import go_on
-from jobs.cli.exits import UnansweredError
-from jobs.cli.init import prompts
+from jobs.cli.exits import UsageError
+from jobs.cli import approved_send
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)
@@ -148,10 +148,10 @@ def test_a_person_at_a_terminal_is_asked(past, company, answer, sent):
 
 def test_nobody_is_waited_for_long(monkeypatch):
     """The account is held meanwhile."""
-    monkeypatch.setattr(prompts, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(approved_send, "PATIENCE_SECONDS", 0)
 
-    with pytest.raises(UnansweredError, match="write --yes"):
-        prompts.agrees("Send?", yes=False, cancel_token=go_on)
+    with pytest.raises(UsageError, match="write --yes"):
+        approved_send.agrees("Send?", yes=False, cancel_token=go_on)
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
     # Every random wait, ours and the connectors', is drawn here: the same seed gives the same numbers.
     random.seed(cast.seed)
     with _folder(keep) as folder, staged(folder, cast, google_transport) as stage:
-        settings = load_account(stage.settings, stage.environ).settings
+        settings = load_account(stage.settings, stage.environ)
         console = results()
         show = _Show(stage, settings, console)
         show.open(cast)

@@ -19,7 +19,7 @@ from connectors.sandbox.oplead.shape import Shape, drawn_shape, shape_of
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import RULES, STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.exits import Exit, WrongUsageError
+from jobs.cli.exits import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError, exclusive
 from jobs.reporting.console import results, table
 
@@ -59,7 +59,7 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
 
     Raises:
         LeaseHeldError: a sandbox is open in that folder already.
-        WrongUsageError: the folder holds files of somebody else that it would write over.
+        UsageError: the folder holds files of somebody else that it would write over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -89,7 +89,7 @@ def _expect_nothing_of_others(folder: Path) -> None:
     """A sandbox that was killed before it was ever saved has written its leads before its settings."""
     settings = folder / SETTINGS_FILE
     if settings.exists() and not (folder / LEADS_FILE).exists():
-        raise WrongUsageError(f"{settings} is no sandbox's and would be written over: name another folder")
+        raise UsageError(f"{settings} is no sandbox's and would be written over: name another folder")
 
 
 def _cast(folder: Path, cast: Cast) -> Cast:
