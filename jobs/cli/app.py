@@ -9,7 +9,7 @@ from typing import Annotated, Literal, ParamSpec
 
 import typer
 
-from jobs.cli.init.questions import PATH_PREFIX_HELP, QUESTIONS, Question, answers_given
+from jobs.cli.init.questions import PATH_PREFIX, QUESTIONS, Question, answers_given
 from jobs.cli.pipes import unfailing_output
 
 P = ParamSpec("P")
@@ -46,7 +46,7 @@ FirstRun = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]
 PathPrefix = Annotated[
     str | None,
-    typer.Option("--path-prefix", metavar="PATH", help=PATH_PREFIX_HELP),
+    typer.Option("--path-prefix", metavar="PATH", help=f"{PATH_PREFIX}."),
 ]
 Conversion = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")]
 Destination = Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")]
@@ -57,6 +57,7 @@ GoogleTransport = Annotated[
     Literal["data_manager", "google_ads_api"],
     typer.Option("--google-transport", help="The Google interface that carries conversions."),
 ]
+
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
@@ -164,9 +165,9 @@ def schedule(
     Runs until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; outcomes are asked for an hour and six hours after
     a night. systemd is told what it asks for (Type=notify, WatchdogSec).
     """
-    from jobs.cli.run import Service, schedule_accounts  # noqa: PLC0415
+    from jobs.cli.run import schedule_accounts  # noqa: PLC0415
 
-    return schedule_accounts(config, Service(at_once, json, first_run, health))
+    return schedule_accounts(config, at_once=at_once, json_wanted=json, first_run=first_run, health=health)
 
 
 @_command()
@@ -196,13 +197,13 @@ def _option_of(question: Question) -> inspect.Parameter:
     option = typer.Option(
         question.option,
         metavar=question.metavar or "|".join(question.choices) or None,
-        help=question.help,
+        help=f"{question.help or question.text}.",
         autocompletion=(lambda: list(question.choices)) if question.choices else None,
     )
     return inspect.Parameter(
         question.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=None if question.text else question.proposal,
+        default=None if question.is_asked else question.proposal,
         annotation=Annotated[list[str] | None if question.by_stage else str | None, option],
     )
 

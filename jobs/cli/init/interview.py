@@ -231,7 +231,7 @@ class Interview:
     def _plain(self, question: Question) -> Any:
         if question.name in self._given:
             return self._given[question.name]
-        if not question.text:
+        if not question.is_asked:
             return question.proposal
         if self._dialogue.asks:
             self._dialogue.say(*question.explanation)

@@ -1,7 +1,7 @@
 """What `init` needs to know: each question once, for the command line, for a person and for the file it is about."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ Answers = dict[str, Any]
 NONE = "-"
 """What is typed where a question may be answered with nothing: Enter takes the proposal."""
 PUBLIC_ADDRESS = "https://api.oplead.com"
-PATH_PREFIX_HELP = "How Oplead's paths begin, as /v1; a usual one is found by itself."
+PATH_PREFIX = "How Oplead's paths begin, as /v1; a usual one is found by itself"
 _FRENCH_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
 _MASK = re.compile(r"<.*\d+ characters?>")
 """What `probe` shows in place of a text that may be personal data."""
@@ -72,18 +72,18 @@ CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage
 # ── how answers are read: each raises ValueError with what to write instead ─────────────────────
 
 
-def slug_of(text: str) -> str:
-    """An account's name."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", text):
-        raise ValueError("lowercase letters without accents, digits, - and _, 40 at most")
-    return text
+def _like(pattern: str, otherwise: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(otherwise)
+        return text
+
+    return check
 
 
-def path_of(text: str) -> str:
-    """A dotted path."""
-    if not text or any(letter.isspace() or letter in "[]<>" for letter in text):
-        raise ValueError("write the field's place in a lead, with dots, as leadData.consent")
-    return text
+slug_of = _like(r"[a-z0-9][a-z0-9_-]{0,39}", "lowercase letters without accents, digits, - and _, 40 at most")
+path_of = _like(r"[^\s\[\]<>]+", "write the field's place in a lead, with dots, as leadData.consent")
+dataset_of = _like(r"[0-9]{1,20}", "write digits only")
 
 
 def labels_of(text: str) -> tuple[str, ...]:
@@ -109,23 +109,10 @@ def distinct_labels(text: str) -> tuple[str, ...]:
     return tuple(label for normal, label in first.items() if normal)
 
 
-def digits_of(least: int, most: int) -> Callable[[str], str]:
-    """A check for an id of so many digits, which people write with hyphens."""
-
-    def check(text: str) -> str:
-        digits = text.replace("-", "").replace(" ", "")
-        if not digits.isascii() or not digits.isdecimal() or not least <= len(digits) <= most:
-            raise ValueError(f"write {least} digits" if least == most else "write digits only")
-        return digits
-
-    return check
-
-
-def dataset_of(text: str) -> str:
-    """Meta's id of a dataset, which it shows as digits alone."""
-    if not re.fullmatch(r"[0-9]{1,20}", text):
-        raise ValueError("write digits only")
-    return text
+def digits_of(pattern: str, otherwise: str) -> Callable[[str], str]:
+    """A check for an id in digits, which people write with hyphens."""
+    check = _like(pattern, otherwise)
+    return lambda text: check(text.replace("-", "").replace(" ", ""))
 
 
 def tax_of(text: str) -> str:
@@ -153,23 +140,6 @@ def day_of(text: str) -> date:
         raise ValueError("write a day as 2026-11-30 or 30/11/2026") from None
 
 
-def expect_distinct_labels(stages: Mapping[str, Sequence[str]]) -> None:
-    """Return where no label stands under two stages."""
-    taken: dict[str, str] = {}
-    for stage, labels in stages.items():
-        for label in labels:
-            if taken.setdefault(normalise_label(label), stage) != stage:
-                raise ValueError(f"{label} is under {taken[normalise_label(label)]} already: a lead has one stage")
-
-
-def expect_distinct_actions(actions: Mapping[str, str | None]) -> None:
-    """Return where no conversion action counts for two stages."""
-    taken: dict[str, str] = {}
-    for stage, action in actions.items():
-        if action and taken.setdefault(action, stage) != stage:
-            raise ValueError(f"{action} is the action for {taken[action]} already: each stage needs one of its own")
-
-
 # ── the questions ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -179,26 +149,32 @@ class Question:
 
     name: str
     """Its option is `--name`, and the file's template has its answer at `{name}`."""
-    help: str
-    text: str = ""
-    """What a person is asked; without it, only the option answers."""
+    text: str
+    """What a person is asked."""
     read: Callable[[str], object] = str
+    help: str = ""
+    """What the option's help says, where that is not the question itself."""
+    is_asked: bool = True
+    """False where only the option answers."""
     optional: bool = False
     """Whether the answer may be none."""
     needs: str = ""
     """The question without whose answer this one is not asked."""
     proposal: str | None = None
-    """What is proposed where Oplead shows nothing better; for one that is never asked, its answer."""
+    """What is proposed where Oplead shows nothing better; for one that is not asked, its answer."""
     field_of: str = ""
-    """What the field that it names holds in a lead: the answer is held against the leads that were read."""
+    """What the field that it names holds in a lead: the answer is compared with the leads that were read."""
     explanation: tuple[str, ...] = ()
     """What is said before it is asked."""
     metavar: str | None = None
     choices: tuple[str, ...] = ()
-    by_stage: bool = False
-    """Whether each stage has an answer of its own, as in `--name won=ANSWER`."""
-    expect: Callable[[Mapping[str, Any]], None] = lambda _: None
-    """Returns where the answers of all stages fit together."""
+    complaint: str = ""
+    """For a question with an answer for each stage: what is said of one that two stages share."""
+
+    @property
+    def by_stage(self) -> bool:
+        """Whether each stage has an answer of its own, as in `--name won=ANSWER`."""
+        return bool(self.complaint)
 
     @property
     def option(self) -> str:
@@ -212,11 +188,14 @@ class Question:
         return None if self.optional and text in ("", NONE) else self.read(text)
 
     def reader(self, stage: str, others: Mapping[str, Any]) -> Callable[[str], Any]:
-        """Reads the answer for one more stage, which must fit those for the others."""
+        """Reads the answer for one more stage, which none of the others may share."""
 
         def read(text: str) -> Any:
             answer = self.answer(text)
-            self.expect({**others, stage: answer})
+            taken = {normalise_label(one): name for name in others for one in _several(others[name])}
+            for one in _several(answer):
+                if taken.get(normalise_label(one), stage) != stage:
+                    raise ValueError(self.complaint.format(one, taken[normalise_label(one)]))
             return answer
 
         return read
@@ -249,49 +228,50 @@ def answers_given(options: Mapping[str, Any]) -> Answers:
     return answers
 
 
+def _several(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return answer if isinstance(answer, tuple) else (answer,) if answer else ()
+
+
 QUESTIONS = (
-    Question("timezone", "The zone of Oplead's times.", proposal="Europe/Paris"),
-    Question("currency", "The currency of all values.", proposal="EUR"),
+    Question("timezone", "The zone of Oplead's times", is_asked=False, proposal="Europe/Paris"),
+    Question("currency", "The currency of all values", is_asked=False, proposal="EUR"),
     Question(
-        "base_url", "Oplead's address; the one of its documentation or list will do.", proposal=PUBLIC_ADDRESS
+        "base_url",
+        "Oplead's address; the one of its documentation or list will do",
+        is_asked=False,
+        proposal=PUBLIC_ADDRESS,
     ),
-    Question("path_prefix", PATH_PREFIX_HELP, optional=True, metavar="PATH"),
-    Question("clock", "A sandbox's clock, on this machine.", metavar="URL"),
+    Question("path_prefix", PATH_PREFIX, is_asked=False, optional=True, metavar="PATH"),
+    Question("clock", "A sandbox's clock, on this machine", is_asked=False, metavar="URL"),
     Question(
-        "auth", "How the key is sent; a usual way is found by itself.", choices=("bearer", "header", "query", "none")
+        "auth",
+        "How the key is sent; a usual way is found by itself",
+        is_asked=False,
+        choices=("bearer", "header", "query", "none"),
     ),
-    Question("auth_name", "The header's or query parameter's name, as X-API-KEY.", metavar="NAME"),
-    Question("auth_prefix", "What comes before the key in a header, as 'Token '.", metavar="TEXT"),
+    Question("auth_name", "The header's or query parameter's name, as X-API-KEY", is_asked=False, metavar="NAME"),
+    Question("auth_prefix", "What comes before the key in a header, as 'Token '", is_asked=False, metavar="TEXT"),
     Question(
         "stage",
-        "A stage's labels, as won=Gagné,Vendu; repeat it.",
         "Oplead's labels for: {meaning} (with commas between; - for none)",
         distinct_labels,
+        help="A stage's labels, as won=Gagné,Vendu; repeat it",
         metavar="STAGE=LABEL,LABEL",
-        by_stage=True,
-        expect=expect_distinct_labels,
+        complaint="{} is under {} already: a lead has one stage",
     ),
-    Question("account", "A short name, as maison-durand.", "A short name for this account, as maison-durand", slug_of),
+    Question("account", "A short name for this account, as maison-durand", slug_of),
     Question(
         "consent_field",
-        "The field with the consent.",
         "The field that says whether a lead's data may be used for advertising",
         path_of,
         proposal="leadData.consent",
         field_of="consent",
         metavar="PATH",
     ),
-    Question("granted", "Its answers that mean yes.", "Its answers that mean yes", labels_of, metavar="ANSWER,…"),
-    Question(
-        "refused",
-        "Its answers that mean no.",
-        "Its answers that mean no (- where the form has no answer for no)",
-        labels_or_none,
-        metavar="ANSWER,…",
-    ),
+    Question("granted", "Its answers that mean yes", labels_of, metavar="ANSWER,…"),
+    Question("refused", "Its answers that mean no (- if there are none)", labels_or_none, metavar="ANSWER,…"),
     Question(
         "personalization_field",
-        "The field with the consent to personalized ads, if asked separately.",
         "The field that says whether ads may be personalized, where the form asks that separately (- for none)",
         path_of,
         optional=True,
@@ -300,7 +280,6 @@ QUESTIONS = (
     ),
     Question(
         "personalization_granted",
-        "Its answers that mean yes; by default the other consent's.",
         "Its answers that mean yes",
         labels_of,
         needs="personalization_field",
@@ -308,15 +287,13 @@ QUESTIONS = (
     ),
     Question(
         "personalization_refused",
-        "Its answers that mean no; by default the other consent's.",
-        "Its answers that mean no (- where the form has no answer for no)",
+        "Its answers that mean no (- if there are none)",
         labels_or_none,
         needs="personalization_field",
         metavar="ANSWER,…",
     ),
     Question(
         "amount_field",
-        "The field with a sale's amount.",
         "The field with the amount of a sale (- for none)",
         path_of,
         optional=True,
@@ -325,7 +302,6 @@ QUESTIONS = (
     ),
     Question(
         "tax",
-        "Whether the amount includes tax (TTC) or not (HT).",
         "Is tax included in it? included (TTC) or excluded (HT)",
         tax_of,
         needs="amount_field",
@@ -334,7 +310,6 @@ QUESTIONS = (
     ),
     Question(
         "otherwise",
-        "The value to send where no amount is entered.",
         "What to send where no amount is entered within three days, as 900 (- to send nothing)",
         amount_of,
         optional=True,
@@ -343,44 +318,35 @@ QUESTIONS = (
     ),
     Question(
         "google_customer_id",
-        "As 123-456-7890.",
         "The Google Ads customer id, as 123-456-7890 (- for none)",
-        digits_of(10, 10),
+        digits_of(r"[0-9]{10}", "write 10 digits"),
         optional=True,
     ),
     Question(
         "google_login_customer_id",
-        "The manager account's, if access is through one.",
         "The manager account that gives access (- for none)",
-        digits_of(10, 10),
+        digits_of(r"[0-9]{10}", "write 10 digits"),
         optional=True,
         needs="google_customer_id",
     ),
     Question(
         "action",
-        "A stage's Google conversion action, as won=987654322; repeat it.",
         "The id of the conversion action for {stage} (ctId= in its address; - for later)",
-        digits_of(1, 20),
+        digits_of(r"[0-9]{1,20}", "write digits only"),
+        help="A stage's Google conversion action, as won=987654322; repeat it",
         optional=True,
         needs="google_customer_id",
         metavar="STAGE=ID",
-        by_stage=True,
-        expect=expect_distinct_actions,
+        complaint="{} is the action for {} already: each stage needs one of its own",
     ),
-    Question("endpoint", "A stand-in for the Data Manager API.", metavar="URL"),
-    Question("ads_api_endpoint", "A stand-in for the Google Ads API.", metavar="URL"),
-    Question(
-        "meta_dataset_id",
-        "Meta's dataset, digits.",
-        "Meta's dataset id (Events Manager; - for none)",
-        dataset_of,
-        optional=True,
-    ),
-    Question("graph_url", "A stand-in for Meta's Graph API.", metavar="URL"),
+    Question("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
+    Question("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
+    Question("meta_dataset_id", "Meta's dataset id (Events Manager; - for none)", dataset_of, optional=True),
+    Question("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
     Question(
         "contact_data",
-        "Whether to send hashed e-mail and phone with the click id.",
         "Contact data with the click id? attach or none",
+        help="Whether to send hashed e-mail and phone with the click id",
         proposal="none",
         choices=("attach", "none"),
         # https://developers.google.com/google-ads/api/docs/conversions/upload-clicks recommends click ids with contact
@@ -394,7 +360,6 @@ QUESTIONS = (
     ),
     Question(
         "imported_until",
-        "Conversions up to this day were imported by other means.",
         "The last day whose conversions were imported by other means, as 2026-11-30 (- for none)",
         day_of,
         optional=True,
