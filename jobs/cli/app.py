@@ -16,7 +16,7 @@ P = ParamSpec("P")
 
 app = typer.Typer(
     name="oplead-sync",
-    help="Tells Google Ads and Meta, every night, what became of the leads in Oplead.",
+    help="Reports to Google Ads and Meta, every night, what became of the leads in Oplead.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -26,36 +26,23 @@ EXIT_CODES = """
 Exit codes: 0 done; 1 done, and a human is needed; 2 wrong usage, settings or state; 3 the source or a destination
 stopped; 70 a bug; 75 another run holds the account; 128 + n stopped by signal n.
 """
+_FILES = "An account's YAML file, or a folder of them; may be repeated."
+_FIRST_RUN = "This account has never run: create its state. Without this, a missing state is reported."
 
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The account's YAML file.")]
-Configs = Annotated[
-    list[Path],
-    typer.Option(
-        "--config", "-c", metavar="FILE|DIR", help="An account's YAML file, or a folder of them; may be repeated."
-    ),
-]
-AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many accounts are at work at a time.")]
+Configs = Annotated[list[Path], typer.Option("--config", "-c", metavar="FILE|DIR", help=_FILES)]
+AtOnce = Annotated[int, typer.Option(min=1, max=64, help="How many accounts are at work at a time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; send and change nothing.")]
-FirstRun = Annotated[
-    bool,
-    typer.Option(
-        "--first-run", help="This account has never run: create its state. Without this, a missing state is reported."
-    ),
-]
+FirstRun = Annotated[bool, typer.Option("--first-run", help=_FIRST_RUN)]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]
-PathPrefix = Annotated[
-    str | None,
-    typer.Option("--path-prefix", metavar="PATH", help=f"{PATH_PREFIX}."),
-]
+PathPrefix = Annotated[str | None, typer.Option(metavar="PATH", help=f"{PATH_PREFIX}.")]
 Conversion = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")]
 Destination = Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
 Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
-
 GoogleTransport = Annotated[
-    Literal["data_manager", "google_ads_api"],
-    typer.Option("--google-transport", help="The Google interface that carries conversions."),
+    Literal["data_manager", "google_ads_api"], typer.Option(help="The Google interface that carries conversions.")
 ]
 
 
@@ -105,12 +92,9 @@ def run(
     *,
     dry_run: DryRun = False,
     validate_only: Annotated[
-        bool,
-        typer.Option("--validate-only", help="Have Google check what would be sent; nothing counts, nothing is kept."),
+        bool, typer.Option("--validate-only", help="Have Google check what would be sent; nothing counts or is kept.")
     ] = False,
-    wait: Annotated[
-        str, typer.Option(metavar="SPAN", help="Wait this long for outcomes, as 45m; ends once all are known.")
-    ] = "0s",
+    wait: Annotated[str, typer.Option(metavar="SPAN", help="Wait up to this long for outcomes, as 45m.")] = "0s",
     accept_volume: Annotated[
         bool, typer.Option("--accept-volume", help="Send also where far more is due than a night usually sends.")
     ] = False,
@@ -118,9 +102,9 @@ def run(
     at_once: AtOnce = 4,
     json: Json = False,
 ) -> int:
-    """Read what changed, decide, send, and ask.
+    """Read what changed, decide, send, and ask for outcomes.
 
-    One night's work for each account, some of them side by side; what was sent before is asked about.
+    One night's work for each account, some of them at the same time; what was sent before is asked about.
     """
     from jobs.cli.run import run_accounts  # noqa: PLC0415
     from jobs.cli.session import RunOptions  # noqa: PLC0415
@@ -154,16 +138,15 @@ def schedule(
     *,
     first_run: FirstRun = False,
     health: Annotated[
-        Path | None,
-        typer.Option("--health", metavar="FILE", help="Touched every minute while nights are done, or waited for."),
+        Path | None, typer.Option(metavar="FILE", help="Touched every minute while the service is alive.")
     ] = None,
     at_once: AtOnce = 4,
     json: Json = False,
 ) -> int:
-    """Do every night when it is due.
+    """Run every night when it is due.
 
-    Runs until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; outcomes are asked for an hour and six hours after
-    a night. systemd is told what it asks for (Type=notify, WatchdogSec).
+    Goes on until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; asks for outcomes an hour and six hours after a
+    night. Supports systemd's Type=notify and WatchdogSec.
     """
     from jobs.cli.run import schedule_accounts  # noqa: PLC0415
 
@@ -173,16 +156,15 @@ def schedule(
 @_command()
 def init(
     *,
-    folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Where pipeline.yaml and .env.example go.")
-    ] = Path("config"),
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the files go.")] = Path("config"),
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options and the proposals.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     **options: str | list[str] | None,
 ) -> int:
     """Write a first settings file.
 
-    Asks the few questions that matter; with OPLEAD_TOKEN set it reads from Oplead first and proposes the answers.
+    Writes pipeline.yaml and .env.example. Asks the few questions that matter; with OPLEAD_TOKEN set it reads from
+    Oplead first and proposes the answers.
     """
     from jobs.cli.init.command import is_interactive, write_first_settings  # noqa: PLC0415
 
@@ -222,7 +204,7 @@ def check(
     config: Configs,
     *,
     live: Annotated[bool, typer.Option("--live", help="Ask Oplead, Google and Meta too; nothing is changed.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="With --live: list also what is well.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="With --live: list also what is fine.")] = False,
     json: Json = False,
 ) -> int:
     """Check configuration files.
@@ -238,34 +220,28 @@ def check(
 @_command("Exit codes: 0 all told; 1 something could not be told; 2 refused, or wrong usage or settings.")
 def probe(
     config: Annotated[
-        Path | None,
-        typer.Option("--config", "-c", metavar="FILE", help="A YAML file; its oplead section is enough."),
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML file; its oplead section is enough.")
     ] = None,
     *,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="Without a file: Oplead's address.")
-    ] = None,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help="Without a file: Oplead's address.")] = None,
     path_prefix: PathPrefix = None,
     token_file: Annotated[
-        Path | None,
-        typer.Option("--token-file", metavar="FILE", help="Without a file: where the key is; else OPLEAD_TOKEN."),
+        Path | None, typer.Option(metavar="FILE", help="Without a file: where the key is; else OPLEAD_TOKEN.")
     ] = None,
-    clock: Annotated[
-        str | None, typer.Option("--clock", metavar="URL", help="Without a file: a sandbox's clock, on this machine.")
-    ] = None,
-    leads: Annotated[int, typer.Option("--leads", min=1, max=20_000, help="About how many leads to look at.")] = 300,
+    clock: Annotated[str | None, typer.Option(metavar="URL", help="Without a file: a sandbox's clock.")] = None,
+    leads: Annotated[int, typer.Option(min=1, max=20_000, help="About how many leads to look at.")] = 300,
     json: Json = False,
 ) -> int:
     """Find out how Oplead answers.
 
-    Reads some leads and prints where things stand, what a night will take, and the settings to paste.
+    Reads some leads and prints where things are, what a night will take, and the settings to paste.
     """
     from jobs.cli.probe import from_file, from_options  # noqa: PLC0415
     from jobs.cli.probe import probe as look  # noqa: PLC0415
 
     if config is not None and any(option is not None for option in (base_url, path_prefix, token_file, clock)):
         raise typer.BadParameter(
-            "a file says these itself: write either --config, or --base-url, --path-prefix, --token-file and --clock"
+            "a file says all this: write either --config, or --base-url, --path-prefix, --token-file and --clock"
         )
 
     known = from_options(base_url, path_prefix, token_file, clock) if config is None else from_file(config)
@@ -284,11 +260,10 @@ def backfill(
     config: Config,
     *,
     first: Annotated[
-        date | None,
-        typer.Option("--from", metavar="DAY", parser=_day, help="Changes from this day on, as 2026-09-01."),
+        date | None, typer.Option("--from", metavar="DAY", parser=_day, help="Changes from this day on, as 2026-09-01.")
     ] = None,
     last: Annotated[
-        date | None, typer.Option("--to", metavar="DAY", parser=_day, help="And up to this day, itself included.")
+        date | None, typer.Option("--to", metavar="DAY", parser=_day, help="And up to and including this day.")
     ] = None,
     conversion: Conversion = None,
     destination: Destination = None,
@@ -299,7 +274,7 @@ def backfill(
     already_sent: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="What was told by other means, and must never go out: LEAD or LEAD,CONVERSION a line."
+            metavar="FILE", help="What was sent by other means, never to send: LEAD or LEAD,CONVERSION a line."
         ),
     ] = None,
     dry_run: DryRun = False,
@@ -333,9 +308,9 @@ def retry(
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """Send anew what was rejected.
+    """Send again what was rejected.
 
-    Each lead is read again first; what is out of time says so instead. At most 1,000 at once.
+    Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
     from jobs.cli.approved_send import Approval, retry_account  # noqa: PLC0415
     from jobs.ledger.requeue import Refusals  # noqa: PLC0415
@@ -348,8 +323,7 @@ def status(
     config: Config,
     *,
     reason: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", help="Name the leads that stand so: a reason or a state, as consent_unknown."),
+        str | None, typer.Option(metavar="CODE", help="List the leads with this reason or state, as consent_unknown.")
     ] = None,
     json: Json = False,
 ) -> int:
@@ -368,9 +342,9 @@ def explain(
     *,
     json: Json = False,
 ) -> int:
-    """Tell why a lead was sent or not.
+    """Show why a lead was sent or not.
 
-    Everything known of it, and for each conversion its state, the reason and what to do.
+    Everything known about it, and for each conversion its state, the reason and what to do.
     """
     from jobs.cli.inspect import explain_lead  # noqa: PLC0415
 
@@ -381,24 +355,22 @@ def explain(
 def sandbox(
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where it lives; made, or gone on with.")
+        Path | None, typer.Option(metavar="DIR", help="Its folder: a new one, or one to go on with.")
     ] = None,
-    rules: Annotated[
-        bool, typer.Option("--rules", help="Print every rule it holds its callers to, and leave.")
-    ] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="Print every rule it enforces, and leave.")] = False,
     seed: Seed = 7,
     leads: Leads = 1500,
     shape: Annotated[
         str | None,
         typer.Option(
             metavar="N|FILE",
-            help="Have Oplead speak in a way picked by this number and not told, for `probe` to find; or as a YAML "
-            "file says, an axis a line (--rules names them).",
+            help="Have Oplead answer in a secret way, picked by this number, for `probe` to find; or as a YAML file "
+            "says, an axis a line (--rules names them).",
         ),
     ] = None,
     google_transport: GoogleTransport = "data_manager",
 ) -> int:
-    """Play Oplead, Google and Meta on this machine.
+    """Simulate Oplead, Google and Meta on this machine.
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
@@ -407,7 +379,7 @@ def sandbox(
     if rules:
         return print_rules()
     if out is None:
-        raise typer.BadParameter("say where the sandbox lives: --out DIR", param_hint="--out")
+        raise typer.BadParameter("write where the sandbox is kept: --out DIR", param_hint="--out")
     try:
         cast = cast_of(seed, leads, shape)
     except ValueError as error:
@@ -426,7 +398,7 @@ def demo(
 ) -> int:
     """Watch two weeks go by in a minute.
 
-    Invented leads, a played Oplead, Google and Meta, and everything going wrong that can; no account is needed.
+    Invented leads, a simulated Oplead, Google and Meta, and everything going wrong that can; no account is needed.
     """
     from jobs.cli.demo.play import play  # noqa: PLC0415
     from jobs.cli.demo.sandbox import Cast  # noqa: PLC0415

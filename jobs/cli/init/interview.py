@@ -64,16 +64,10 @@ class Dialogue:
             say(*lines)
 
     def text(self, question: str, option: str, check: Callable[[str], T], default: str | None = None) -> T:
-        """An answer that must be given.
-
-        Args:
-            question: what is asked.
-            option: how the command line answers it.
-            check: reads the text, or raises a ValueError that says what is wrong with it.
-            default: what is proposed; None proposes nothing.
+        """An answer that must be given; `check` reads it, or raises a ValueError that says what is wrong with it.
 
         Raises:
-            UsageError: nobody is there and nothing usable is proposed.
+            UsageError: nobody is there and nothing usable is proposed; the message names the option.
         """
         while self.asks:
             is_known = self.place < len(self._typed)
@@ -145,14 +139,10 @@ class Menu:
         return ", ".join(letters) or NONE
 
     def read(self, text: str, taken: Mapping[str, str]) -> tuple[SurveyedLabel, ...]:
-        """The statuses that were typed, each once.
-
-        Args:
-            text: letters or statuses, with commas between.
-            taken: the statuses that are under another stage, and which.
+        """The statuses that were typed, letters or labels with commas between, each once.
 
         Raises:
-            ValueError: one is neither a letter nor a status, or is taken.
+            ValueError: one is neither a letter nor a status, or is in `taken`, under another stage.
         """
         if text == NONE:
             return ()
@@ -178,13 +168,7 @@ class Interview:
     """Goes through the questions of one first settings file."""
 
     def __init__(self, given: Answers, survey: Survey | None, dialogue: Dialogue) -> None:
-        """Ask nothing yet.
-
-        Args:
-            given: what the options answer.
-            survey: what Oplead showed, where it was read.
-            dialogue: puts the questions.
-        """
+        """Ask nothing yet; `given` is what the options answer, `survey` what Oplead showed, where it was read."""
         self._given = given
         self._survey = survey
         self._dialogue = dialogue
@@ -325,7 +309,7 @@ class Interview:
     def _field(self, question: Question, answers: Answers) -> str | None:
         """A path into leads, with how many hold something there; one that none does is asked about again."""
         likely = self._likely(question, answers)
-        is_given = bool(self._given.get(question.name)) or (question.optional and question.name in self._given)
+        is_given = question.name in self._given
         few = self._few(likely) if likely and question.name == "consent_field" else None
         if few and self._dialogue.asks and not is_given:
             self._dialogue.say(f"{likely} looks like a consent: {_counts(few.values.items())}")
@@ -352,8 +336,11 @@ class Interview:
         if survey is None:
             return True
         held = next((one.filled for one in survey.paths if loose_path(one.path) == loose_path(path)), 0)
+        unclear = next((one.unreadable for one in survey.amounts if loose_path(one.path) == loose_path(path)), 0)
+        hint = f"; {number(unclear)} cannot be read as an amount" if unclear else ""
+        if not held:
+            hint = did_you_mean(path, [one.path for one in survey.paths])
         verb = "holds" if held == 1 else "hold"
-        hint = _unclear(survey, path) if held else did_you_mean(path, [one.path for one in survey.paths])
         self._dialogue.say(f"  {what}: {held} of {counted(survey.leads, 'lead')} {verb} something at {path}{hint}")
         return bool(held) or self._dialogue.agrees("Keep it all the same?", default=False)
 
@@ -369,7 +356,11 @@ class Interview:
         names = (f"{prefix}granted", f"{prefix}refused")
         yes, no = (question for question in QUESTIONS if question.name in names)
         few, given = self._few(answers[f"{prefix or 'consent_'}field"]), self._given
-        proposed = _proposed(few, usual, was_read=self._survey is not None)
+        if few is not None:
+            usual = (few.granted, few.refused)
+        elif usual is None:
+            usual = ((), ()) if self._survey else (("oui",), ("non",))
+        proposed = (", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE)
         while True:
             granted = given.get(yes.name) or self._ask(yes, proposed[0])
             refused = given.get(no.name) or self._dialogue.text(no.text, no.option, _refused(no, granted), proposed[1])
@@ -399,23 +390,6 @@ def _label_line(chosen: Sequence[SurveyedLabel]) -> str:
 
 def _counts(answers: Iterable[tuple[str, int]]) -> str:
     return ", ".join(times(answer, leads) for answer, leads in answers) or "none"
-
-
-def _unclear(survey: Survey, path: str) -> str:
-    """How many of the amounts at a path cannot be read, or may mean two."""
-    unclear = next((one.unreadable for one in survey.amounts if loose_path(one.path) == loose_path(path)), 0)
-    return f"; {number(unclear)} cannot be read as an amount" if unclear else ""
-
-
-def _proposed(
-    few: FewValues | None, usual: tuple[Sequence[str], Sequence[str]] | None, *, was_read: bool
-) -> tuple[str | None, str]:
-    """The answers to propose for yes and for no."""
-    if few is not None:
-        usual = (few.granted, few.refused)
-    if usual is not None:
-        return ", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE
-    return (None, NONE) if was_read else ("oui", "non")
 
 
 def _refused(question: Question, granted: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
