@@ -5,7 +5,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -73,24 +73,23 @@ class Approval:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise UsageError("nobody is there to agree: write --yes to agree, or --dry-run to look only")
 
+    def agrees(self, question: str, cancel_token: CancelToken) -> bool:
+        """Whether somebody says yes, now or beforehand; any other answer is no.
 
-def agrees(question: str, *, yes: bool, cancel_token: CancelToken) -> bool:
-    """Whether a person says yes; anything else is no.
-
-    Raises:
-        UsageError: nobody answered for ten minutes.
-    """
-    if yes:
-        return True
-    results().out(f"{question} [y/N]: ", end="", highlight=False)
-    sys.stdout.flush()
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY)
-        cancel_token()
-        if ready:
-            return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
-    raise UsageError("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand")
+        Raises:
+            UsageError: nobody answered for ten minutes.
+        """
+        if self.yes:
+            return True
+        results().out(f"{question} [y/N]: ", end="", highlight=False)
+        sys.stdout.flush()
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY)
+            cancel_token()
+            if ready:
+                return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
+        raise UsageError("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand")
 
 
 @dataclass(slots=True)
@@ -105,20 +104,16 @@ class _Send:
 
     def on_record(self, do: Callable[[Ledger], int]) -> int:
         """Do it as a run of its own; with `--dry-run` on a copy of the state."""
-        with self._state() as state, taken(self.settings, state, self.command, self.deps.clock) as ledger:
-            code = do(ledger)
-            finish(ledger, code, now=self.deps.clock.now())
-            return code
-
-    @contextmanager
-    def _state(self) -> Iterator[Path]:
-        path = state_of(self.settings)
-        if self.approval.dry_run:
-            with throwaway(path) as copy:
-                yield copy
-        else:
+        path, clock = state_of(self.settings), self.deps.clock
+        if not self.approval.dry_run:
             expect_state(self.settings)
-            yield path
+        with (
+            throwaway(path) if self.approval.dry_run else nullcontext(path) as state,
+            taken(self.settings, state, self.command, clock) as ledger,
+        ):
+            code = do(ledger)
+            finish(ledger, code, now=clock.now())
+            return code
 
     def expect_names(self, conversion: str | None, destination: str | None) -> None:
         """Return where the settings have this conversion and destination.
@@ -132,10 +127,6 @@ class _Send:
         ):
             if name is not None and name not in known:
                 raise UsageError(f"{option} {name}: the settings have {', '.join(sorted(known))}")
-
-    def agrees(self, question: str) -> bool:
-        """Whether somebody agrees, now or beforehand."""
-        return agrees(question, yes=self.approval.yes, cancel_token=self.deps.cancel_token)
 
     def standing(self, ledger: Ledger) -> tuple[StateCount, ...]:
         """Where everything is that was approved in this run."""
@@ -200,7 +191,7 @@ def _retry(send: _Send, ledger: Ledger, refusals: Refusals) -> int:
         return send.nothing_sent(_retry_json(chosen, Requeued()), summary)
     both = ((len(chosen.deliveries), "conversion"), (len(chosen.corrections), "correction"))
     named = " and ".join(counted(count, what) for count, what in both if count)
-    if not send.agrees(f"Send {named} again?"):
+    if not send.approval.agrees(f"Send {named} again?", deps.cancel_token):
         say("Nothing was sent.")
         return Exit.DONE
     with watching(send.settings.account) as watcher:
@@ -283,7 +274,7 @@ class _Backfill:
                 f"write a day up to {today}. What happens from now on goes out with the nights"
             )
         known = {route.conversion for route in self.send.book.routes}
-        listed = {one.conversion for one in self.already_sent or () if one.conversion is not None}
+        listed = {one.conversion for one in self.already_sent or () if one.conversion}
         if unknown := sorted(listed - known):
             raise UsageError(
                 f"{options.already_sent}: no conversion is called {', '.join(map(repr, unknown))}; "
@@ -304,7 +295,7 @@ class _Backfill:
             return send.nothing_sent(self._document(preview), summary)
         question = preview.question
         if question is not None:
-            if not send.agrees(question):
+            if not send.approval.agrees(question, deps.cancel_token):
                 erase_idle(ledger, deps.sinks, now=deps.clock.now())
                 say("Nothing was sent.")
                 return Exit.DONE

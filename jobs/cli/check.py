@@ -208,9 +208,8 @@ def look_up(settings: Settings) -> Findings:
 def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
     """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept."""
     try:
-        address = str(settings.clock) if settings.clock else None
         with (
-            open_visible_clock(address, settings.oplead.rate) as clock,
+            open_visible_clock(settings.clock, settings.oplead.rate) as clock,
             connect(settings, clock, validate_only=True) as (book, deps),
         ):
             return _latest(settings, file, book, deps)

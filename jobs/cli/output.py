@@ -14,6 +14,7 @@ from typing import TextIO
 
 import structlog
 import typer
+from pydantic import AnyUrl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from structlog.typing import EventDict, Processor
@@ -290,12 +291,12 @@ class VisibleClock:
 
 
 @contextmanager
-def open_visible_clock(sandbox: str | None, per_minute: int) -> Iterator[Clock]:
+def open_visible_clock(sandbox: AnyUrl | None, per_minute: int) -> Iterator[Clock]:
     """The machine's clock, its long waits shown; or that of the sandbox at an address, which nobody waits for."""
     if sandbox is None:
         yield VisibleClock(MachineClock(), per_minute)
         return
-    with SandboxClock(sandbox) as clock:
+    with SandboxClock(str(sandbox)) as clock:
         yield clock
 
 

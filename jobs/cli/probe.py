@@ -32,7 +32,7 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
     look = known.look
     named = paths_named_in(file) if file else frozenset()
     with (
-        open_visible_clock(str(look.clock) if look.clock else None, look.oplead.rate) as clock,
+        open_visible_clock(look.clock, look.oplead.rate) as clock,
         survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
     ):
         survey = platform.survey(leads=leads)

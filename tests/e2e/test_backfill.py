@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.cancellation import go_on
-from jobs.cli.exits import UsageError
 from jobs.cli import approved_send
+from jobs.cli.exits import UsageError
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)
@@ -151,7 +151,7 @@ def test_nobody_is_waited_for_long(monkeypatch):
     monkeypatch.setattr(approved_send, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(UsageError, match="write --yes"):
-        approved_send.agrees("Send?", yes=False, cancel_token=go_on)
+        approved_send.Approval().agrees("Send?", go_on)
 
 
 @pytest.mark.parametrize(

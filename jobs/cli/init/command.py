@@ -70,7 +70,7 @@ def _survey(look: OpleadSection) -> Survey | None:
         return None
     try:
         with (
-            open_visible_clock(str(look.clock) if look.clock else None, look.oplead.rate) as clock,
+            open_visible_clock(look.clock, look.oplead.rate) as clock,
             survey_of(look.oplead, look.zone, look.click_ids, clock) as source,
         ):
             survey = source.survey(leads=_SAMPLE)
