@@ -265,7 +265,7 @@ def test_an_undated_change_goes_out_by_the_explicit_choice(past, company):
         (("backfill", "--from", "2026-09-03", "--to", "2026-09-02", "--yes"), "--from is after --to"),
         (
             ("backfill", "--from", "2027-09-01", "--to", "2027-09-02", "--yes"),
-            "--from 2027-09-01 lies in the future, and nothing has happened there yet; write a day up to 2026-09-",
+            "--from 2027-09-01 is in the future, where nothing has happened yet; write a day up to 2026-09-",
         ),
         (("backfill", *RANGE, "--yes", "--conversion", "sales"), "the settings have appointment, sale"),
         (("backfill", *RANGE, "--yes", "--destination", "meta"), "the settings have google_ads"),
