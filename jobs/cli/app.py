@@ -132,7 +132,7 @@ def _span(text: str) -> timedelta:
         raise typer.BadParameter("write a length of time as 4h, 45m or 30s", param_hint="--wait") from None
 
 
-@_command("Exit codes: 0 stopped as asked; 2 no account's nights can be done; 70 a bug.")
+@_command("Exit codes: 0 stopped as asked; 2 no account's nights can be run; 70 a bug.")
 def schedule(
     config: Configs,
     *,
@@ -217,7 +217,7 @@ def check(
     return check_files(files_of(config), live=live, json_wanted=json, verbose=verbose)
 
 
-@_command("Exit codes: 0 all told; 1 something could not be told; 2 refused, or wrong usage or settings.")
+@_command("Exit codes: 0 all found out; 1 something could not be found out; 2 refused, or wrong usage or settings.")
 def probe(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML file; its oplead section is enough.")

@@ -136,23 +136,25 @@ class _Send:
     def nothing_sent(self, document: Mapping[str, object], summary: RunSummary) -> int:
         """Report that nothing was to be sent."""
         if self.approval.json:
-            self.print_json(document, sending_json(summary, (), Exit.DONE), agreed=False)
+            self.print_json(document, sending_json(summary, (), Exit.DONE), approved=False)
         elif self.approval.dry_run:
             say("Nothing was sent or changed.")
         return Exit.DONE
 
-    def sent(self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, agreed: bool = True) -> int:
+    def sent(
+        self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool = True
+    ) -> int:
         """Report what was sent."""
         tallies = self.standing(ledger)
         if self.approval.json:
-            self.print_json(document, sending_json(summary, tallies, summary.exit_code), agreed=agreed)
+            self.print_json(document, sending_json(summary, tallies, summary.exit_code), approved=approved)
         else:
             print_sent(results(), heading_of(self.settings), summary, tallies)
         return summary.exit_code
 
-    def print_json(self, document: Mapping[str, object], sending: Mapping[str, object], *, agreed: bool) -> None:
+    def print_json(self, document: Mapping[str, object], sending: Mapping[str, object], *, approved: bool) -> None:
         """Report for a machine."""
-        head = {"command": self.command, "rehearsed": self.approval.dry_run, "agreed": agreed}
+        head = {"command": self.command, "rehearsed": self.approval.dry_run, "agreed": approved}
         print_json({**head, **document, **sending})
 
 
@@ -303,7 +305,7 @@ class _Backfill:
         # What an interrupted backfill may have sent was approved then, and is asked about whatever is left.
         with watching(send.settings.account) as watcher:
             backfill.send(ledger, book, deps, summary, watcher.step)
-        return send.sent(self._document(preview), summary, ledger, agreed=question is not None)
+        return send.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
         """Read from Oplead what the request needs, and judge it; without a request, judge what is on record."""
@@ -341,7 +343,7 @@ class _Backfill:
     def _broken_off(self, summary: RunSummary) -> int:
         code = Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
         if self.send.approval.json:
-            self.send.print_json(self._document(Preview()), sending_json(summary, (), code), agreed=False)
+            self.send.print_json(self._document(Preview()), sending_json(summary, (), code), approved=False)
             return code
         print_needs(results(), summary)
         if not summary.source_stopped:

@@ -24,7 +24,7 @@ _FOUND = frozenset(
     {"path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination", "pull"}
     | {"since_filter", "detail", "fields"}
 )
-"""What a survey's suggestion tells whole: what stands there already is in it, or did not hold."""
+"""What a survey suggests as a whole: a value from the file is part of it, or did not work."""
 
 
 def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:

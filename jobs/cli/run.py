@@ -22,7 +22,6 @@ from jobs.cli.session import (
     RunOptions,
     ask_for_outcomes,
     do_night,
-    do_night_of,
     expect_state,
     log_night,
     reading_state,
@@ -256,9 +255,10 @@ class _ServedAccount:
             if if_missed:
                 _log.info("looking for a missed night", night=night.isoformat())
             options = RunOptions(first_run=self._makes_state(), others=self._shared.names)
-            token = self._shared.stop.cancel_token
             try:
-                return do_night_of(settings, watcher, options, clock, cancel_token=token, night=night, unless=unless)
+                return do_night(
+                    settings, watcher, options, stop=self._shared.stop, clock=clock, night=night, unless=unless
+                )
             except runs.NightDoneError as error:
                 if error.run is not None and not if_missed:
                     _log.info("this night is done already", night=night.isoformat(), run=error.run)
@@ -268,8 +268,7 @@ class _ServedAccount:
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what has come due."""
-        token = self._shared.stop.cancel_token
-        return self._outcome(lambda watcher: ask_for_outcomes(self.settings, watcher, clock, cancel_token=token))
+        return self._outcome(lambda watcher: ask_for_outcomes(self.settings, watcher, clock, stop=self._shared.stop))
 
     def _outcome(self, do: Callable[[Watcher], Night]) -> TaskOutcome:
         """Do a task, print what it did, and look up what is due next."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -185,38 +185,32 @@ class RunOptions:
     """Accounts known to be others: their states are not taken for this one's under an older name."""
 
 
-def do_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop: StopSignal | None = None) -> Night:
-    """One night for one account, that of the local date on which it begins; `failure_of` explains what it raises."""
-    with open_clock(settings, stop) as clock:
-        return do_night_of(settings, watcher, options, clock, cancel_token=go_on if stop is None else stop.cancel_token)
-
-
-def do_night_of(
+def do_night(
     settings: Settings,
     watcher: Watcher,
     options: RunOptions,
-    clock: Clock,
     *,
-    cancel_token: CancelToken,
+    stop: StopSignal | None = None,
+    clock: Clock | None = None,
     night: date | None = None,
     unless: Callable[[Session], None] | None = None,
 ) -> Night:
-    """The same by a clock that is open already.
+    """One night for one account; `failure_of` explains what it raises.
 
     Args:
         settings: the account.
         watcher: sees the steps and the pages.
         options: what kind of night.
-        clock: the account's own.
-        cancel_token: called before each request and each intent.
+        stop: asked before each request and each intent.
+        clock: the account's own; None opens it.
         night: which date's night it is; by default that of the local date on which it begins.
         unless: called with the account in hand; where it raises, the run leaves no trace.
     """
-    with watched(settings) as codes:
+    with nullcontext(clock) if clock else open_clock(settings, stop) as clock, watched(settings) as codes:
         expect_state(settings, first_run=options.first_run, others=options.others)
         sweep()
         with (
-            connect(settings, clock, cancel_token=cancel_token) as (book, deps),
+            connect(settings, clock, cancel_token=_cancel_token(stop)) as (book, deps),
             taken(settings, state_of(settings), NIGHTLY, clock, unless, first_run=options.first_run) as ledger,
         ):
             seen = _seen(deps, watcher, options)
@@ -229,14 +223,18 @@ def do_night_of(
         return done
 
 
-def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, cancel_token: CancelToken) -> Night:
+def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, stop: StopSignal) -> Night:
     """Ask what became of what was sent, and send what has come due, reading no lead; a run of its own, and no night."""
     with (
-        connect(settings, clock, cancel_token=cancel_token) as (book, deps),
+        connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         taken(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
         summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
+
+
+def _cancel_token(stop: StopSignal | None) -> CancelToken:
+    return go_on if stop is None else stop.cancel_token
 
 
 def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop: StopSignal | None = None) -> Night:
@@ -249,9 +247,7 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
     with (
         throwaway(state) as copy,
         open_clock(settings, stop) as clock,
-        connect(
-            settings, clock, validate_only=validating, cancel_token=go_on if stop is None else stop.cancel_token
-        ) as (book, deps),
+        connect(settings, clock, validate_only=validating, cancel_token=_cancel_token(stop)) as (book, deps),
         taken(settings, copy, options.mode, clock) as ledger,
     ):
         trial = validate if validating else rehearse

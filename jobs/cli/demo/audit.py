@@ -218,7 +218,7 @@ def _print_comparison(console: Console, found: Comparison) -> None:
             "help says"
         )
     for why, count in found.undecided.items():
-        say(f"  {number(count)} counted there and `unconfirmed` here, where the ledger does not claim to know: {why}")
+        say(f"  {number(count)} counted there and `unconfirmed` here, where the ledger does not know: {why}")
     if found.flagged:
         say(
             f"  {number(found.flagged)} counted twice by Meta, and the ledger says of each that it may be: an answer "

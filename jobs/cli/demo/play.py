@@ -62,8 +62,8 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
         show.introduce(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
-        agreed = prove(show.console, stage, show.settings, kept=keep is not None)
-    return Exit.DONE if nothing_sent and agreed else Exit.ATTENTION
+        books_agree = prove(show.console, stage, show.settings, kept=keep is not None)
+    return Exit.DONE if nothing_sent and books_agree else Exit.ATTENTION
 
 
 @contextmanager

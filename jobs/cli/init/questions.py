@@ -165,11 +165,11 @@ class Question:
     field_of: str = ""
     """What the field that it names holds in a lead: the answer is compared with the leads that were read."""
     explanation: tuple[str, ...] = ()
-    """What is said before it is asked."""
+    """Printed before it is asked."""
     metavar: str | None = None
     choices: tuple[str, ...] = ()
     complaint: str = ""
-    """For a question with an answer for each stage: what is said of one that two stages share."""
+    """For a question with an answer for each stage: the message about one that two stages share."""
 
     @property
     def by_stage(self) -> bool:
