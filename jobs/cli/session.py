@@ -206,19 +206,19 @@ def do_night(
         night: which date's night it is; by default that of the local date on which it begins.
         unless: called with the account in hand; where it raises, the run leaves no trace.
     """
-    with nullcontext(clock) if clock else open_clock(settings, stop) as clock, watched(settings) as codes:
+    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, watched(settings) as codes:
         expect_state(settings, first_run=options.first_run, others=options.others)
         sweep()
         with (
-            connect(settings, clock, cancel_token=_cancel_token(stop)) as (book, deps),
-            taken(settings, state_of(settings), NIGHTLY, clock, unless, first_run=options.first_run) as ledger,
+            connect(settings, opened, cancel_token=_cancel_token(stop)) as (book, deps),
+            taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
             seen = _seen(deps, watcher, options)
             summary = run_night(ledger, book, seen, watch=watcher.step)
             if options.wait:
-                await_outcomes(ledger, book, seen, summary, until=clock.now() + options.wait, watch=watcher.step)
+                await_outcomes(ledger, book, seen, summary, until=opened.now() + options.wait, watch=watcher.step)
             night = night or summary.started_at.astimezone(settings.zone).date()
-            done = notify(ledger, book, deps, settings, _ended(ledger, summary, clock, night))
+            done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)
         return done
 
@@ -283,8 +283,9 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     Nothing raises: the night has ended as it has.
     """
     try:
-        now = deps.clock.now()
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, _thresholds(settings), now=now)
+        now, when = deps.clock.now(), settings.notify_when
+        thresholds = Thresholds(**(when.model_dump() | {"rejected_above": when.rejected_share}))
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, thresholds, now=now)
         night = replace(night, notices=standing)
         for one in send_undelivered(ledger, notify_addresses(settings), book.zone, now=now):
             _log.warning(
@@ -301,18 +302,6 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
         except Exception:  # noqa: BLE001
             _log.warning("the metrics could not be written", exc_info=True)
     return night
-
-
-def _thresholds(settings: Settings) -> Thresholds:
-    when = settings.notify_when
-    return Thresholds(
-        rejected_above=when.rejected_share,
-        rejected_at_least=when.rejected_at_least,
-        silent_above=when.silent_above,
-        acceptance_drop=when.acceptance_drop,
-        expires_within=when.expires_within,
-        ends_within=when.ends_within,
-    )
 
 
 @contextmanager
