@@ -2,8 +2,8 @@
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -57,22 +57,16 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
         )
     # Every random wait, ours and the connectors', is drawn here: the same seed gives the same numbers.
     random.seed(cast.seed)
-    with _folder(keep) as folder, staged(folder, cast, google_transport) as stage:
+    with (
+        nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
+        staged(Path(folder), cast, google_transport) as stage,
+    ):
         show = _Show(stage, load_account(stage.settings, stage.environ), results())
         show.introduce(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
         books_agree = prove(show.console, stage, show.settings, kept=keep is not None)
     return Exit.DONE if nothing_sent and books_agree else Exit.ATTENTION
-
-
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is not None:
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder:
-        yield Path(folder)
 
 
 @dataclass(slots=True)

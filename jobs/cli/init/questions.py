@@ -81,7 +81,7 @@ def _like(pattern: str, otherwise: str) -> Callable[[str], str]:
     return check
 
 
-slug_of = _like(r"[a-z0-9][a-z0-9_-]{0,39}", "lowercase letters without accents, digits, - and _, 40 at most")
+slug_of = _like(r"[a-z0-9][a-z0-9_-]{0,39}", "write lowercase letters without accents, digits, - and _, 40 at most")
 path_of = _like(r"[^\s\[\]<>]+", "write the field's place in a lead, with dots, as leadData.consent")
 dataset_of = _like(r"[0-9]{1,20}", "write digits only")
 
