@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.shape import Shape, drawn_shape
 from jobs.cli.demo.sandbox import Cast, cast_of, staged
-from jobs.cli.exits import WrongUsageError
+from jobs.cli.exits import UsageError
 from jobs.ledger.runs import LeaseHeldError
 
 FEW = Cast(leads=5)
@@ -16,7 +16,7 @@ FEW = Cast(leads=5)
 def test_somebodys_settings_are_not_written_over(tmp_path):
     """A sandbox begun in the folder of an account."""
     (tmp_path / "pipeline.yaml").write_text("account: maison-durand")
-    with pytest.raises(WrongUsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
+    with pytest.raises(UsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
         pass
 
     assert "account: maison-durand" == (tmp_path / "pipeline.yaml").read_text()
