@@ -136,7 +136,6 @@ class _AdjustmentPreparation(Preparation):
             key=sent.key,
             target=target,
             kind=AdjustmentKind(row.kind),
-            converted_at=sent.at,
             at=row.at,
             value=None if value is None else Money(value, route.currency),
             event=event,

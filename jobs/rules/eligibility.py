@@ -67,7 +67,7 @@ def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
         return route.contact_only
     # Where one counts once per person, it is known again by hashes that need not go out.
     is_known_by_them = route.once is not None and route.once.per is DedupScope.PERSON
-    kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_beside
+    kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_with
     return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
 
 
@@ -150,7 +150,7 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
     known = lead.identifiers.get(route.destination, ())
     if click is None:
         return known if route.contact_only else ()
-    goes_along = route.attach_contact and click.kind in route.limits.contact_beside
+    goes_along = route.attach_contact and click.kind in route.limits.contact_with
     return known if goes_along else ()
 
 
