@@ -23,17 +23,16 @@ from jobs.alerts.incidents import (
     seen,
 )
 from jobs.alerts.incidents import nights as by_night
-from jobs.ledger import incidents, queries
+from jobs.ledger import incidents, outbox, queries
 from jobs.ledger.incidents import IncidentAction, IncidentKind, NightNumbers
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import IncidentRow
+from jobs.ledger.schema import CORRECTIONS, KINDS, IncidentRow, RowKind
 from jobs.rules.adjustment import adjustments_of
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
 _CODES = 3
 """How many of a platform's codes a notice names."""
-_KINDS = (incidents.CONVERSIONS, incidents.CORRECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +148,9 @@ def _destinations(
     since = summary.started_at - timedelta(days=NIGHTS + 2)
     dates = incidents.dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
-    for kind in _KINDS:
+    for kind in KINDS:
         did: dict[str, dict[int, NightNumbers]] = incidents.numbers(session, ledger.account, kind, dates)
-        doubtful = incidents.in_doubt(session, ledger.account, kind)
+        doubtful = outbox.count_in_doubt(session, ledger.account, [kind])
         for destination in sorted({*sinks, *doubtful}):
             name = _name(kind, destination)
             now, before = by_night(dates, did.get(destination, {}), tonight)
@@ -164,13 +163,13 @@ def _destinations(
                 asks_a_human=destination in book.ask_when_lost,
                 rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
                 rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
-                corrects=destination if kind is incidents.CORRECTIONS else None,
+                corrects=destination if kind is CORRECTIONS else None,
             )
 
 
-def _name(kind: incidents.RowKind, destination: str) -> str:
+def _name(kind: RowKind, destination: str) -> str:
     """What a destination is called by what goes there."""
-    return adjustments_of(DestinationId(destination)) if kind is incidents.CORRECTIONS else destination
+    return adjustments_of(DestinationId(destination)) if kind is CORRECTIONS else destination
 
 
 def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
@@ -185,7 +184,7 @@ def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
 
 
 def _reached(session: Session, ledger: Ledger) -> Iterator[str]:
-    for kind in _KINDS:
+    for kind in KINDS:
         for destination, action in incidents.reached(session, ledger, kind):
             name = _name(kind, destination)
             yield name

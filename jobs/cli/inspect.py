@@ -9,8 +9,8 @@ from jobs.cli.accounts import heading_of, load_account
 from jobs.cli.exits import Exit, Failure
 from jobs.cli.output import report
 from jobs.cli.session import StateView, looking
-from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Run
+from jobs.ledger import leads, outbox, queries, starts, status_labels
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Run, identity
 from jobs.plan.planner import hold_missing_values, judge, was_told
 from jobs.reporting import console
 from jobs.reporting.console import results
@@ -202,12 +202,12 @@ def _spellings(settings: Settings) -> dict[str, str]:
 
 
 def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
-    existing = outbox_queries.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
-    made = outbox_queries.adjustments_of_leads(look.session, book.account, [lead.id])
+    existing = outbox.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    made = outbox.adjustments_of_leads(look.session, book.account, [lead.id])
     begun = starts.load(look.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _recorded(look, row, made.get(outbox.number(row), []))
+        yield _recorded(look, row, made.get(identity(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
@@ -226,7 +226,6 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
     if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
         due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
-    number = outbox.number(row)
     return ConversionReport(
         conversion=row.conversion,
         destination=row.destination,
@@ -245,9 +244,7 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
         closes_at=row.expires_at if state in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
-        history=tuple(
-            StateChange(each.at, each.to_state, each.cause) for each in queries.history(look.session, number)
-        ),
+        history=tuple(StateChange(each.at, each.to_state, each.cause) for each in queries.history(look.session, row)),
         requests=tuple(queries.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
         held_for=row.held_for,
@@ -273,10 +270,7 @@ def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
         words=words_for(state, reason),
         due_at=due_at,
         closes_at=row.expires_at if state in OPEN else None,
-        history=tuple(
-            StateChange(each.at, each.to_state, each.cause)
-            for each in outbox_queries.history(look.session, outbox.number(row))
-        ),
+        history=tuple(StateChange(each.at, each.to_state, each.cause) for each in queries.history(look.session, row)),
         requests=tuple(queries.sendings(look.session, row)),
     )
 

@@ -11,7 +11,7 @@ from connectors.ports import ConversionSink
 from connectors.records import DestinationId, EncodedEvent, LeadId, Target
 from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, OutboxRow
+from jobs.ledger.schema import Delivery, OutboxRow, identity
 from jobs.plan.planner import bring_in_line, judge
 from jobs.rules.consent import is_withdrawn
 from jobs.rules.decision import DeliveryStatus, Send, reconcile
@@ -44,7 +44,7 @@ def begin(
     """Write down the request that is to be made of rows whose bytes are frozen."""
     made = requests.begin(session, ledger, target, destination, ready, now=now)
     events = tuple(EncodedEvent(outbox.key_of(row), row.event or b"") for row in ready)
-    return Intent(made, target, tuple(outbox.number(row) for row in ready), events)
+    return Intent(made, target, tuple(identity(row) for row in ready), events)
 
 
 def freeze(row: OutboxRow, event: bytes) -> None:

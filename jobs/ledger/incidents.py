@@ -10,22 +10,12 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, distinct, exists, func, or_
-from sqlalchemy.orm import Mapped
+from sqlalchemy import and_, distinct, exists, func, or_
 from sqlmodel import Session, col, select
 
 from connectors.records import OutcomeClass
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger
-from jobs.ledger.schema import (
-    Adjustment,
-    AdjustmentAttempt,
-    AdjustmentTransition,
-    Attempt,
-    Delivery,
-    IncidentRow,
-    Run,
-    Transition,
-)
+from jobs.ledger.schema import STREAMED, Delivery, IncidentRow, RowKind, Run
 from jobs.rules.delivery_state import DeliveryState
 
 
@@ -114,7 +104,7 @@ class IncidentAction(StrEnum):
 
 
 _ENDED = (0, 1, 3)
-"""Exit codes of a run that did what it could; one that was not let in, or broke, is no night."""
+"""Exit codes of a run that did what it could; one that was refused, or broke, is no night."""
 _ARRIVED = (
     DeliveryState.SUBMITTED,
     DeliveryState.ACCEPTED,
@@ -123,40 +113,14 @@ _ARRIVED = (
     DeliveryState.UNCONFIRMED,
     DeliveryState.IN_DOUBT,
 )
-"""Where a delivery stands after a request that may have left it with its platform."""
-
-_AT_ONCE = 1_000
-"""Rows in memory at a time, where all are gone through."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowKind:
-    """The tables of what is sent: conversions, or corrections of them."""
-
-    sent: type[Delivery] | type[Adjustment]
-    moves: type[Transition] | type[AdjustmentTransition]
-    moved: Mapped[int]
-    """Which one moved."""
-    attempts: type[Attempt] | type[AdjustmentAttempt]
-    attempted: Mapped[int]
-    """Which one stood there in a request."""
-
-
-CONVERSIONS = RowKind(Delivery, Transition, col(Transition.delivery), Attempt, col(Attempt.delivery))
-CORRECTIONS = RowKind(
-    Adjustment,
-    AdjustmentTransition,
-    col(AdjustmentTransition.adjustment),
-    AdjustmentAttempt,
-    col(AdjustmentAttempt.adjustment),
-)
+"""The states of a delivery after a request that may have left it with its platform."""
 
 
 def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
-    """The night each run since then belongs to, by its local date; the present run's among them.
+    """The night that each run since then belongs to, by its local date; the present run included.
 
-    A date is a night where a run came to its end on it, or is under way. What died on that date sent something too,
-    and a run that only asks for outcomes belongs to the night before it, also past midnight.
+    A date is a night if a run ended on it, or is under way; runs that died on that date belong to it too. A run that
+    only asks for outcomes belongs to the night before it, even past midnight.
     """
     found: dict[int, date] = {}
     nights: set[date] = set()
@@ -179,31 +143,39 @@ def numbers(
     session: Session, account: str, kind: RowKind, runs_wanted: Collection[int]
 ) -> dict[str, dict[int, NightNumbers]]:
     """What each of these runs did, by destination and run."""
-    found: dict[str, dict[int, NightNumbers]] = defaultdict(dict)
-    to = col(kind.moves.to_state)
+    before, to = col(kind.moves.from_state), col(kind.moves.to_state)
+    # A suspect row goes back until something sent with it has passed, and is rejected then.
+    suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
+    # Such as a lead that is sent by contact data and came without an ad.
+    expected = exists().where(
+        col(kind.attempted) == col(kind.moved),
+        col(kind.attempts.code) == col(kind.moves.cause),
+        col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
+    )
+    counted = (
+        or_(and_(before == DeliveryState.IN_FLIGHT, to.in_(_ARRIVED)), suspect),
+        to == DeliveryState.ACCEPTED,
+        and_(to == DeliveryState.REJECTED, ~expected),
+        to == DeliveryState.UNCONFIRMED,
+    )
+    place = (col(kind.sent.destination), col(kind.moves.run))
     rows = session.connection().execute(
-        sqlalchemy.select(
-            col(kind.sent.destination),
-            col(kind.moves.run),
-            _how_many(kind, _went_out(kind)),
-            _how_many(kind, to == DeliveryState.ACCEPTED),
-            _how_many(kind, and_(to == DeliveryState.REJECTED, ~_was_expected(kind))),
-            _how_many(kind, to == DeliveryState.UNCONFIRMED),
-        )
+        sqlalchemy.select(*place, *(func.count(distinct(col(kind.moved))).filter(moves) for moves in counted))
         .join(kind.sent, col(kind.sent.id) == kind.moved)
         .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
-        .group_by(col(kind.sent.destination), col(kind.moves.run))
+        .group_by(*place)
     )
-    for destination, run, sent, accepted, rejected, unconfirmed in rows:
-        found[destination][run] = NightNumbers(sent, accepted, rejected, unconfirmed)
+    found: dict[str, dict[int, NightNumbers]] = defaultdict(dict)
+    for destination, run, *counts in rows:
+        found[destination][run] = NightNumbers(*counts)
     return found
 
 
 def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
-    """The destinations and actions that took something, or told that they had, in this run."""
+    """The destinations and actions that accepted something, at once or later, in this run."""
     rows = session.exec(
         select(kind.sent.destination, kind.sent.action)
-        .join(kind.moves, kind.moved == col(kind.sent.id))
+        .join(kind.moves, col(kind.moved) == col(kind.sent.id))
         .where(
             kind.moves.account == ledger.account,
             kind.moves.run == ledger.run,
@@ -212,16 +184,6 @@ def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, s
         .distinct()
     )
     return {(destination, action or "") for destination, action in rows}
-
-
-def in_doubt(session: Session, account: str, kind: RowKind) -> dict[str, int]:
-    """How many stand in doubt, by destination."""
-    rows = session.exec(
-        select(kind.sent.destination, func.count())
-        .where(kind.sent.account == account, kind.sent.state == DeliveryState.IN_DOUBT)
-        .group_by(col(kind.sent.destination))
-    )
-    return dict(list(rows))
 
 
 def pending(session: Session, account: str, destination: str) -> list[tuple[str, datetime]]:
@@ -243,7 +205,7 @@ def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | N
         select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
             Delivery.account == account, Delivery.state == DeliveryState.PENDING
         ),
-        execution_options={"yield_per": _AT_ONCE},
+        execution_options=STREAMED,
     )
     times = (max(filter(None, row), default=now) for row in rows)
     return min((at for at in times if at <= now), default=None)
@@ -251,32 +213,8 @@ def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | N
 
 def last_success(session: Session, account: str) -> datetime | None:
     """When the last night ended that did not stop; a human may have been needed for it."""
-    return session.exec(
-        select(func.max(Run.ended_at)).where(
-            Run.account == account, Run.command == NIGHTLY, col(Run.exit_code).in_((0, 1))
-        )
-    ).one()
-
-
-def _how_many(kind: RowKind, moves: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.count(distinct(kind.moved)).filter(moves)
-
-
-def _went_out(kind: RowKind) -> ColumnElement[bool]:
-    before, to = col(kind.moves.from_state), col(kind.moves.to_state)
-    sent = and_(before == DeliveryState.IN_FLIGHT, to.in_(_ARRIVED))
-    # A row that was blamed goes back until something sent with it has passed, and is rejected then.
-    blamed = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
-    return or_(sent, blamed)
-
-
-def _was_expected(kind: RowKind) -> ColumnElement[bool]:
-    """Whether a rejection alarms nobody: as of a lead that is sent by contact data and came without an ad."""
-    return exists().where(
-        kind.attempted == kind.moved,
-        col(kind.attempts.code) == col(kind.moves.cause),
-        col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
-    )
+    done = (Run.account == account, Run.command == NIGHTLY, col(Run.exit_code).in_((0, 1)))
+    return session.exec(select(func.max(Run.ended_at)).where(*done)).one()
 
 
 def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:

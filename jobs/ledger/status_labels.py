@@ -285,7 +285,7 @@ def _silent_moves(
         if len(movers) < FEWEST or move.before in borne or are_two(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
-        dated = {lead: how_dated(_changes(entries.get(lead, ())), move, since=since) for lead in movers}
+        dated = {lead: how_dated(entries_of(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
@@ -328,7 +328,7 @@ def _take_back(session: Session, account: str, move: LabelChange, others: Collec
     leads = session.exec(had.where(StatusChange.label == move.before)).all()
     elsewhere = session.exec(had.where(col(StatusChange.label).in_(others))).all()
     for rows in _entries(session, account, move, {*leads} - {*elsewhere}).values():
-        changes = _changes(rows)
+        changes = entries_of(rows)
         for row, change in zip(rows, changes, strict=True):
             if row.label == move.after and change.origin is Origin.RELABEL:
                 true = as_observed(change, changes, move)
@@ -348,7 +348,7 @@ def _rename_entries(session: Session, account: str, relabel: LabelChange) -> Non
 def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
     """The same for these leads; of each, whether it went straight from the old name to the new one."""
     for lead, rows in _entries(session, account, relabel, moved).items():
-        for position in renamed(_changes(rows), relabel, moved=moved[lead]):
+        for position in renamed(entries_of(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL
             session.add(rows[position])
 
@@ -368,5 +368,6 @@ def _entries(
     return found
 
 
-def _changes(rows: Iterable[StatusChange]) -> list[StatusEntered]:
+def entries_of(rows: Iterable[StatusChange]) -> list[StatusEntered]:
+    """What the rows record."""
     return [StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 from connectors.records import DestinationId
-from jobs.ledger import outbox, outbox_queries, requests
+from jobs.ledger import outbox, requests
 from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import CONVERSIONS, KINDS
 from jobs.rules.adjustment import adjustments_of
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -92,30 +94,21 @@ def hold_excess_volume(
     found: dict[DestinationId, ExcessVolume] = {}
     with ledger.writing() as session:
         outbox.release(session, ledger.account)
-        for destination in () if accepted else sinks:
+        for destination, kind in () if accepted else product(sinks, KINDS):
             allowed = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
-            new = outbox_queries.count_new(session, ledger.account, destination, conversions, now=now)
+            new = outbox.count_new(session, kind, ledger.account, destination, conversions, now=now)
             # What was usual is counted from a month of requests, and only where there is enough to be held.
             sends = (
-                requests.first_sends(session, ledger.account, destination, since=horizon(now))
-                if may_exceed_volume(new, max_per_run=allowed)
-                else ()
-            )
-            too_many = excess_volume(new, nights_before(sends, book.zone, now=now), max_per_run=allowed)
-            if too_many is not None:
-                found[destination] = too_many
-                outbox_queries.hold(session, ledger.account, destination, conversions, now=now)
-            # Corrections are counted for themselves: those that a platform keeps refusing hold no conversion up.
-            new = outbox_queries.count_new_adjustments(session, ledger.account, destination, now=now)
-            sends = (
-                requests.first_corrections(session, ledger.account, destination, since=horizon(now))
+                requests.first_sends(session, kind, ledger.account, destination, since=horizon(now))
                 if may_exceed_volume(new, max_per_run=allowed)
                 else ()
             )
             nights = nights_before(sends, book.zone, now=now)
-            too_many = excess_volume(new, nights, max_per_run=allowed, what="corrections")
+            # Corrections are counted separately: those that a platform keeps refusing hold no conversion up.
+            what = "conversions" if kind is CONVERSIONS else "corrections"
+            too_many = excess_volume(new, nights, max_per_run=allowed, what=what)
             if too_many is not None:
-                found[adjustments_of(destination)] = too_many
-                outbox_queries.hold_adjustments(session, ledger.account, destination, now=now)
+                found[destination if kind is CONVERSIONS else adjustments_of(destination)] = too_many
+                outbox.hold(session, kind, ledger.account, destination, conversions, now=now)
     return found

@@ -245,7 +245,7 @@ def _interesting(look: StateView, settings: Settings) -> LeadRow | None:
     ways: Counter[str] = Counter()
     accepted = set()
     for row in queries.sent(look.session, settings.account):
-        ways[row.lead] += len(queries.history(look.session, row.id or 0))
+        ways[row.lead] += len(queries.history(look.session, row))
         if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: ways[lead], default=None)

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.ledger.outbox import HELD, MAY_COUNT_TWICE
-from jobs.ledger.outbox_queries import SENT_ELSEWHERE
+from jobs.ledger.outbox import HELD, MAY_COUNT_TWICE, SENT_ELSEWHERE
 from jobs.reporting.wording import REASONS, STATES, words_for
 from jobs.rules.adjustment import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, UNDONE
 from jobs.rules.delivery_state import DeliveryState
