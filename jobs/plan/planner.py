@@ -111,13 +111,13 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
             f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
             "choose another id."
         )
-    for old, new in starts.vanished_conversions(session, book.account, book.routes):
+    for old, new in starts.vanished(session, book.account, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
             raise RenamedError(
                 f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
                 f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
             )
-    for old, new in starts.vanished_destinations(session, book.account, book.routes):
+    for old, new in starts.vanished(session, book.account, book.routes, "destination"):
         raise RenamedError(
             f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
             f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
