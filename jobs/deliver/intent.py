@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from connectors.ports import ConversionSink
-from connectors.records import DestinationId, EncodedEvent, LeadId, Target
+from connectors.records import DeliveryKey, DestinationId, EncodedEvent, LeadId, Target
 from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, OutboxRow, identity
@@ -43,7 +43,7 @@ def begin(
 ) -> Intent:
     """Write down the request that is to be made of rows whose bytes are frozen."""
     made = requests.begin(session, ledger, target, destination, ready, now=now)
-    events = tuple(EncodedEvent(outbox.key_of(row), row.event or b"") for row in ready)
+    events = tuple(EncodedEvent(DeliveryKey(row.key), row.event or b"") for row in ready)
     return Intent(made, target, tuple(identity(row) for row in ready), events)
 
 

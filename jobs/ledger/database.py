@@ -340,8 +340,8 @@ def throwaway(source: Path | None = None) -> Iterator[Path]:
         LedgerError: the state cannot be read.
     """
     sweep()
-    with ExitStack() as stack:
-        copy = stack.enter_context(_folder()) / "state.db"
+    with _folder() as folder:
+        copy = folder / "state.db"
         if source is None:
             create_state(copy)
         else:

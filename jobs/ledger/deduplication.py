@@ -24,7 +24,7 @@ _AT_ONCE = 500
 
 
 def record(session: Session, delivery: Delivery, marks: Iterable[str]) -> None:
-    """Keep what a delivery that counts is known by, beside what it was known by before."""
+    """Keep what a delivery that counts is known by, in addition to what it was known by before."""
     if delivery.at is None:
         return
     for mark in sorted(marks):
@@ -54,7 +54,7 @@ def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
 
 
 def rank(delivery: Delivery | None) -> Rank:
-    """Where a delivery comes among those that could be the same conversion."""
+    """Its place among deliveries that could be the same conversion."""
     state = None if delivery is None else DeliveryState(delivery.state)
     if state is DeliveryState.PENDING:
         return Rank.WAITS
@@ -62,7 +62,7 @@ def rank(delivery: Delivery | None) -> Rank:
 
 
 def counting(session: Session, account: str, route: Route, marks: Iterator[str]) -> Iterator[Claim]:
-    """The claims on record that share one of these marks, of leads that are not to be judged anew."""
+    """The claims on record that share one of these marks, except of leads that are about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
         .join(Delivery, _its_delivery())
@@ -72,7 +72,7 @@ def counting(session: Session, account: str, route: Route, marks: Iterator[str])
             DedupKey.conversion == route.conversion,
             DedupKey.destination == route.destination,
             col(DedupKey.dedup_key).in_(bindparam("some", expanding=True)),
-            # One that waits for a label to be understood is not judged tonight either.
+            # A lead that waits for its label to be understood is not judged tonight either.
             or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
         )
     )
@@ -82,13 +82,13 @@ def counting(session: Session, account: str, route: Route, marks: Iterator[str])
 
 
 def erase_idle(session: Session, account: str, routes: Collection[Route], *, now: datetime) -> None:
-    """Erase what no conversion to come could be the same as."""
+    """Erase what no later conversion could be a duplicate of."""
     of_use = or_(
         *(
             and_(
                 col(DedupKey.conversion) == route.conversion,
                 col(DedupKey.destination) == route.destination,
-                # It may be told as late as its click is remembered.
+                # It may be sent as long as its click is remembered.
                 col(DedupKey.at) >= now - route.once.within - route.remembered,
             )
             for route in routes
@@ -183,7 +183,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DedupClaims:
-    """The claims on one conversion at one destination, and who of them gives way, once that is decided."""
+    """The claims on one conversion at one destination, and which of them are duplicates."""
 
     def __init__(self) -> None:
         # SQLite gives a database without a name a file that nobody else can open and that goes when it is closed.
@@ -197,7 +197,7 @@ class DedupClaims:
         self._database.close()
 
     def enter(self, claim: Claim) -> None:
-        """Put a claim to the others; one without a mark concerns nobody."""
+        """Add a claim; one without marks cannot be a duplicate."""
         if claim.marks:
             row = (claim.rank, _number(claim.at), claim.lead, json.dumps(sorted(claim.marks)))
             self._database.execute("INSERT INTO claim (rank, at, lead, marks) VALUES (?, ?, ?, ?)", row)
@@ -213,19 +213,19 @@ class DedupClaims:
             ((last,),) = rows[-1:]
 
     def decide(self, within: timedelta) -> None:
-        """Find out who gives way to whom, of those whose conversions lie no further apart than that."""
+        """Find the duplicates among conversions that are at most that far apart."""
         for lead, counts in find_duplicates_among(self._ordered(), self, within):
             self._database.execute("INSERT OR REPLACE INTO rival VALUES (?, ?)", (lead, counts))
 
     def rival(self, lead: LeadId) -> LeadId | None:
-        """The lead that this one gives way to; None where it counts, or asks for nothing."""
+        """The lead whose conversion counts instead of this one's, if any."""
         row = self._database.execute("SELECT counts FROM rival WHERE lead = ?", (lead,)).fetchone()
         return None if row is None else LeadId(row[0])
 
     # ── what the rule asks for while it decides ──────────────────────────────────────────────────
 
     def first(self, claim: Claim, within: timedelta) -> LeadId | None:
-        """The first that counts of the other leads that share a mark with a claim, within that time of it."""
+        """The first other lead that counts, shares a mark with a claim, and lies within that time of it."""
         at, span = _number(claim.at), within // _MICROSECOND
         wanted = (json.dumps(sorted(claim.marks)), at - span, at + span, claim.lead)
         row = self._database.execute(_FIRST, wanted).fetchone()

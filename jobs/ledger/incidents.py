@@ -1,4 +1,4 @@
-"""What alerts are found from and remembered in: what each night did, and which incidents are open."""
+"""What alerts are based on, what each night did, and where incidents are kept."""
 
 import json
 from collections import defaultdict
@@ -20,7 +20,7 @@ from jobs.rules.delivery_state import DeliveryState
 
 
 class IncidentKind(StrEnum):
-    """What a notice is about; with a place, a destination or a reason it is a cause of its own."""
+    """What a notice is about; each place, destination or reason is a separate cause."""
 
     SOURCE = "source stopped"
     STOPPED = "stopped"
@@ -37,7 +37,7 @@ class IncidentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IncidentId:
-    """What tells a cause from others; told once however often it is found, until it clears."""
+    """What identifies a cause; notices are sent once until it clears, however often it is found."""
 
     kind: IncidentKind
     about: str = ""
@@ -47,14 +47,14 @@ class IncidentId:
 
     @classmethod
     def read(cls, written: str) -> "IncidentId":
-        """The cause that was written down."""
+        """Parse what `str` wrote."""
         kind, _, about = written.partition(": ")
         return cls(IncidentKind(kind), about)
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something a human is needed for, in counts and ids, without anyone's data."""
+    """Something that needs a human, in counts and ids, without personal data."""
 
     id: IncidentId
     title: str
@@ -69,12 +69,12 @@ class NightNumbers:
     sent: int = 0
     accepted: int = 0
     rejected: int = 0
-    """Though nobody expected it."""
+    """Without expected rejections."""
     unconfirmed: int = 0
 
     @property
     def settled(self) -> int:
-        """How many were settled; a rejection that was to be expected says nothing."""
+        """How many were settled, without expected rejections."""
         return self.accepted + self.rejected + self.unconfirmed
 
     @property
@@ -99,21 +99,12 @@ class IncidentAction(StrEnum):
     KEEP = "keep"
     """It is in the report; a message is owed only where one did not arrive."""
     CLEAR = "clear"
-    """The next time it is found it is told again."""
+    """The next time it is found it opens anew."""
     LEAVE = "leave"
 
 
 _ENDED = (0, 1, 3)
 """Exit codes of a run that did what it could; one that was refused, or broke, is no night."""
-_ARRIVED = (
-    DeliveryState.SUBMITTED,
-    DeliveryState.ACCEPTED,
-    DeliveryState.REJECTED,
-    DeliveryState.EXPIRED,
-    DeliveryState.UNCONFIRMED,
-    DeliveryState.IN_DOUBT,
-)
-"""The states of a delivery after a request that may have left it with its platform."""
 
 
 def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
@@ -144,7 +135,8 @@ def numbers(
 ) -> dict[str, dict[int, NightNumbers]]:
     """What each of these runs did, by destination and run."""
     before, to = col(kind.moves.from_state), col(kind.moves.to_state)
-    # A suspect row goes back until something sent with it has passed, and is rejected then.
+    # What did not reach its platform goes back to pending. So does a suspect row, until something sent with it has
+    # passed; it is rejected then.
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     # Such as a lead that is sent by contact data and came without an ad.
     expected = exists().where(
@@ -153,7 +145,7 @@ def numbers(
         col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
     )
     counted = (
-        or_(and_(before == DeliveryState.IN_FLIGHT, to.in_(_ARRIVED)), suspect),
+        or_(and_(before == DeliveryState.IN_FLIGHT, to != DeliveryState.PENDING), suspect),
         to == DeliveryState.ACCEPTED,
         and_(to == DeliveryState.REJECTED, ~expected),
         to == DeliveryState.UNCONFIRMED,
@@ -224,7 +216,7 @@ def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
 
 
 def record_of(row: IncidentRow | None) -> IncidentRecord:
-    """Where a cause stands."""
+    """The state of a cause's record."""
     if row is None:
         return IncidentRecord.NONE
     return IncidentRecord.OPEN if row.cleared_at is None else IncidentRecord.CLEARED
@@ -239,28 +231,25 @@ def act(
     *,
     now: datetime,
 ) -> None:
-    """Keep what becomes of a cause; `cause` is how it was found tonight, where it was."""
+    """Update the record of a cause; `cause` is what was found tonight, if anything."""
     match act:
         case IncidentAction.OPEN if cause is not None:
-            # One that came back before anybody heard of it is still the first message owed.
-            opened = row or IncidentRow(account=account, cause=str(cause.id), title="", text="", first_seen_at=now)
-            opened.title, opened.text = cause.title, cause.text
-            opened.first_seen_at, opened.notified_at, opened.cleared_at, opened.undelivered = now, None, None, "[]"
-            session.add(opened)
+            row = row or IncidentRow(account=account, cause=str(cause.id), title="", text="", first_seen_at=now)
+            row.title, row.text = cause.title, cause.text
+            row.first_seen_at, row.notified_at, row.cleared_at, row.undelivered = now, None, None, "[]"
         case IncidentAction.KEEP if row is not None and cause is not None:
             row.title, row.text = cause.title, cause.text
-            session.add(row)
         case IncidentAction.CLEAR if row is not None:
             row.cleared_at = now
-            session.add(row)
         case _:
-            pass
+            return
+    session.add(row)
 
 
 def owe(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:
-    """The notices that addresses are owed, the oldest first; what no address is left to be told is owed no more.
+    """The undelivered notices, the oldest first, each with the present addresses that still get it.
 
-    A notice that reached nobody is owed to every address there is now: the one it was meant for may have been mended.
+    A notice that reached nobody is for every present address: a wrong address may have been corrected.
     """
     owed = []
     rows = session.exec(
@@ -281,13 +270,13 @@ def owe(session: Session, account: str, addresses: Collection[str]) -> list[Inci
 
 
 def undelivered(row: IncidentRow) -> Sequence[str]:
-    """The marks of the addresses that are still owed a notice."""
+    """The marks of the addresses that still get a notice."""
     marks: list[str] = json.loads(row.undelivered)
     return marks
 
 
 def delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
-    """Note that an address took a notice."""
+    """Note that an address accepted a notice."""
     row = session.get_one(IncidentRow, (account, cause))
     row.undelivered = json.dumps([mark for mark in undelivered(row) if mark != address])
     row.notified_at = row.notified_at or now

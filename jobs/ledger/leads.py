@@ -170,7 +170,7 @@ def _update(
     return int(session.exec(update(LeadRow).where(*wanted).values(**values)).rowcount)
 
 
-# ── to be judged, or corrected ───────────────────────────────────────────────────────────────────
+# ── to be read or judged ─────────────────────────────────────────────────────────────────────────
 
 
 def forget_digests(session: Session, account: str) -> None:
@@ -240,9 +240,6 @@ def to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
 def corrected(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Note that leads have been checked for corrections."""
     _update(session, account, ids, to_correct=False)
-
-
-# ── to be read ───────────────────────────────────────────────────────────────────────────────────
 
 
 def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
@@ -509,9 +506,6 @@ def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: 
     while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
         values = [{"whose": lead, "whole": value, "erased": erased(value)} for lead, value in some]
         session.connection().execute(replace, values)
-
-
-# ── as rows ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _row(account: str, reading: LeadReading, seen_at: datetime) -> LeadRow:

@@ -9,7 +9,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 
-from connectors.records import AdjustmentKind, DeliveryKey, DestinationId, LeadId, OutcomeClass, Target
+from connectors.records import AdjustmentKind, DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import status_labels
 from jobs.ledger.requests import went_out
 from jobs.ledger.runs import Ledger
@@ -34,15 +34,7 @@ from jobs.rules.model import delivery_key
 
 Sent = TypeVar("Sent", bound=OutboxRow)
 
-WITH_REASON = frozenset(
-    {
-        DeliveryState.WITHHELD,
-        DeliveryState.SKIPPED,
-        DeliveryState.PENDING,
-        DeliveryState.EXPIRED,
-        DeliveryState.CANCELLED,
-    }
-)
+_WITH_REASON = OPEN | {DeliveryState.SKIPPED, DeliveryState.EXPIRED, DeliveryState.CANCELLED}
 SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED})
 """An answer, or the end of waiting for one, after which a correction may follow."""
 UNSETTLED = OPEN | FROZEN
@@ -74,7 +66,7 @@ def move(
         IllegalMoveError: the table of states does not have the move.
     """
     before = DeliveryState(delivery.state) if delivery.id is not None else None
-    delivery.reason = cause if to in WITH_REASON else None
+    delivery.reason = cause if to in _WITH_REASON else None
     if to is DeliveryState.UNCONFIRMED:
         delivery.code = cause
     if before == to:
@@ -151,12 +143,7 @@ def target_of(delivery: OutboxRow) -> Target:
     return Target(transport, owner, action, source)
 
 
-def key_of(delivery: OutboxRow) -> DeliveryKey:
-    """The key a platform knows it by."""
-    return DeliveryKey(delivery.key)
-
-
-# ── by lead ──────────────────────────────────────────────────────────────────────────────────────
+# ── found by lead ────────────────────────────────────────────────────────────────────────────────
 
 
 def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
@@ -194,7 +181,7 @@ def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[i
     return dict(rows.all())
 
 
-# ── by state ─────────────────────────────────────────────────────────────────────────────────────
+# ── found by state ───────────────────────────────────────────────────────────────────────────────
 
 
 def by_state(session: Session, account: str, kind: type[Sent], state: DeliveryState) -> Iterator[Sent]:
@@ -281,9 +268,6 @@ def standing(session: Session, account: str) -> Counter[tuple[str, str, str, str
     for conversion, destination, state, reason, count in rows:
         counts[conversion, destination, state, (reason or "").partition(":")[0]] += count
     return counts
-
-
-# ── by what a run did ────────────────────────────────────────────────────────────────────────────
 
 
 def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:

@@ -41,7 +41,7 @@ from jobs.rules.model import ConsentAnswer
 
 @dataclass(frozen=True, slots=True)
 class QualifiedConversion:
-    """A conversion that qualified for a destination, and where it stood at once."""
+    """A conversion that qualified for a destination, and its first reason."""
 
     conversion: str
     destination: str
@@ -62,12 +62,12 @@ class SampledLead:
     ad_personalization: ConsentAnswer
     where: Mapping[str, str]
     amounts: frozenset[str]
-    """Paths at which an amount stands, read or not."""
+    """Paths with an amount, readable or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClickIdShare:
-    """How many leads were created in a time, and how many of those have a click id."""
+    """How many leads were created in a time, and how many of them have a click id."""
 
     leads: int
     with_click: int
@@ -79,7 +79,7 @@ _CENTS = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """Deliveries that stand alike."""
+    """How many deliveries share a state and a reason."""
 
     conversion: str
     destination: str
@@ -88,7 +88,7 @@ class StateCount:
     """The rules' code or the platform's, without a detail; `due` for what goes out next."""
     count: int
     value: Decimal
-    """What they are worth together, as far as they have a value."""
+    """The sum of their values, if any."""
     due_at: datetime | None = None
     """When the first of them may go out, where they wait for a time."""
     held_for: str | None = None
@@ -97,7 +97,7 @@ class StateCount:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStanding:
-    """Where one conversion of one lead, or a correction of it, stands."""
+    """The state of one conversion of one lead, or of a correction of it."""
 
     lead: str
     conversion: str
@@ -106,7 +106,7 @@ class DeliveryStanding:
     reason: str
     """As a tally has it."""
     since: datetime
-    """When it came to its state; its reason may have become another one meanwhile."""
+    """When it entered its state; its reason may have changed since."""
     is_correction: bool
     held_for: str | None = None
     """What it was held for until its time ran out, by code."""
@@ -119,7 +119,7 @@ class AwaitedOutcomes:
     requests: int
     deliveries: int
     ask_at: datetime | None
-    """From when on the first of them is worth asking about."""
+    """When the first of them may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +297,7 @@ def corrections(session: Session, account: str) -> Iterator[Adjustment]:
 
 
 LATEST = 50
-"""How many of the latest are looked at: what broke is seen soon, and chance is not taken for it."""
+"""How many of the latest are looked at: few enough to see a break soon, and enough to rule out chance."""
 STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 

@@ -43,20 +43,9 @@ class RequestState(StrEnum):
     """The platform never gave an outcome."""
 
 
-REFUSALS = frozenset(
-    {
-        OutcomeClass.DEFER,
-        OutcomeClass.EXPIRED,
-        OutcomeClass.FIX_DATA,
-        OutcomeClass.DROP,
-        OutcomeClass.DROP_EXPECTED,
-        OutcomeClass.FIX_CONFIG,
-        OutcomeClass.BUG,
-        OutcomeClass.DUPLICATE,
-    }
-)
-"""Answers about a row after which the platform does not have it from that request."""
-INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
+_MAY_HAVE_ARRIVED = (OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
+"""Answers about a row after which the platform may have it from that request."""
+_INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 """Answers that leave a row in doubt once an earlier one was lost: too old now says nothing of the first time."""
 
 
@@ -127,7 +116,7 @@ def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
             kind.attempted == sent.id,
             col(kind.attempts.request) < request,
             col(Request.state).in_(arrived),
-            or_(outcome.is_(None), outcome.not_in(REFUSALS)),
+            or_(outcome.is_(None), outcome.in_(_MAY_HAVE_ARRIVED)),
         )
     )
     return session.exec(earlier).first() is not None
@@ -157,7 +146,7 @@ def unanswered(session: Session, sent: OutboxRow) -> list[datetime]:
             col(kind.attempts.request) >= (sent.in_doubt_request or 0),
             or_(
                 col(Request.state).in_((RequestState.OPEN, RequestState.LOST)),
-                col(kind.attempts.outcome).in_(INCONCLUSIVE),
+                col(kind.attempts.outcome).in_(_INCONCLUSIVE),
             ),
         )
     )

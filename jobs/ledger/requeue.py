@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, tuple_, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -116,15 +116,7 @@ class BackfillRequest:
         return at is not None and self.start <= at < self.end
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingPosition:
-    """Where a reading begins."""
-
-    started_at: datetime
-    resume: str | None
-
-
-def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> ReadingPosition:
+def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> BackfillPlace:
     """Where to read: on from an interrupted reading of the same leads, else from the first page.
 
     Where contact data is wanted, it starts over if the pages before were read without it, or without that of leads
@@ -147,7 +139,7 @@ def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | 
         # What the pages before the place and those after it have in common.
         row.fresh_to = fresh_to and row.fresh_to and min(fresh_to, row.fresh_to)
         session.add(row)
-        return ReadingPosition(row.started_at, row.resume)
+        return row
 
 
 def _lacks_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime | None) -> bool:
@@ -167,9 +159,7 @@ def note_page(session: Session, ledger: Ledger, resume: str | None) -> None:
 def end_reading(ledger: Ledger) -> None:
     """Forget the place."""
     with ledger.writing() as session:
-        row = session.get(BackfillPlace, ledger.account)
-        if row is not None:
-            session.delete(row)
+        session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == ledger.account))
 
 
 def skipped(

@@ -28,6 +28,12 @@ def _of_lead() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"])
 
 
+class AccountRow(SQLModel):
+    """A row whose key begins with its account."""
+
+    account: str = Field(primary_key=True)
+
+
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -46,19 +52,17 @@ class Run(SQLModel, table=True):
     """The local date whose night this was, once ended; None for what died, was stopped or came later on that date."""
 
 
-class Lease(SQLModel, table=True):
+class Lease(AccountRow, table=True):
     """Who may write: the epoch every write transaction asserts."""
 
-    account: str = Field(primary_key=True)
     epoch: int
     pid: int
     started_at: datetime
 
 
-class Cursor(SQLModel, table=True):
+class Cursor(AccountRow, table=True):
     """How far the leads were read, and an interrupted pull's place."""
 
-    account: str = Field(primary_key=True)
     since: datetime | None = None
     """Where the next pull starts; None reads everything."""
     pull_started_at: datetime | None = None
@@ -71,11 +75,10 @@ class Cursor(SQLModel, table=True):
     """Whether the list shifted during the pull under way, which may have skipped leads."""
 
 
-class BackfillPlace(SQLModel, table=True):
+class BackfillPlace(AccountRow, table=True):
     """An interrupted backfill's place in the leads, independent of the nightly cursor."""
 
     __tablename__ = "backfill_place"
-    account: str = Field(primary_key=True)
     reads_from: datetime
     """Leads created since then are read."""
     fresh_to: datetime | None = None
@@ -87,20 +90,18 @@ class BackfillPlace(SQLModel, table=True):
     """The last reading run's."""
 
 
-class ConfigDigest(SQLModel, table=True):
+class ConfigDigest(AccountRow, table=True):
     """The settings the ledger's contents were made with."""
 
     __tablename__ = "config_digest"
-    account: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     """`extraction`: what is read from a lead; `rules`: what is decided from it."""
     digest: str
 
 
-class Start(SQLModel, table=True):
+class Start(AccountRow, table=True):
     """From when changes count, for each conversion, destination and label."""
 
-    account: str = Field(primary_key=True)
     conversion: str = Field(primary_key=True)
     destination: str = Field(primary_key=True)
     label: str = Field(primary_key=True)
@@ -112,7 +113,7 @@ class Start(SQLModel, table=True):
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
-class LeadRow(SQLModel, table=True):
+class LeadRow(AccountRow, table=True):
     """What is kept of a lead: no contact data, and raw values only where the settings list them."""
 
     __tablename__ = "lead"
@@ -123,7 +124,6 @@ class LeadRow(SQLModel, table=True):
         Index(None, "account", "updated_at", "created_at"),
         Index(None, "account", "label"),
     )
-    account: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     created_at: datetime
     updated_at: datetime | None = None
@@ -153,33 +153,30 @@ class LeadRow(SQLModel, table=True):
     """The lead that its own page showed instead when it was last not found."""
 
 
-class ExcludedLead(SQLModel, table=True):
+class ExcludedLead(AccountRow, table=True):
     """A test lead that is left out: enough to recognise it unchanged, and nothing about the person."""
 
     __tablename__ = "excluded_lead"
-    account: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     digest: str
     """Its list entry's."""
     read_at: datetime
 
 
-class UnreadableLeadRow(SQLModel, table=True):
+class UnreadableLeadRow(AccountRow, table=True):
     """A lead that could not be read when last seen, and why."""
 
     __tablename__ = "unreadable_lead"
-    account: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     reason: str
     seen_at: datetime
     reported_in: int | None = None
 
 
-class StatusLabel(SQLModel, table=True):
+class StatusLabel(AccountRow, table=True):
     """A status label that was ever seen."""
 
     __tablename__ = "status_label"
-    account: str = Field(primary_key=True)
     label: str = Field(primary_key=True)
     """Normalised."""
     written: str | None = None
@@ -193,11 +190,10 @@ class StatusLabel(SQLModel, table=True):
     reported_in: int | None = None
 
 
-class LabelMove(SQLModel, table=True):
+class LabelMove(AccountRow, table=True):
     """A lead that changed its label since the last complete reading, or waits for one."""
 
     __tablename__ = "label_move"
-    account: str = Field(primary_key=True)
     lead: str = Field(primary_key=True)
     before: str
     after: str
@@ -205,11 +201,10 @@ class LabelMove(SQLModel, table=True):
     """Whether it is not judged until then, because a status may have been renamed."""
 
 
-class StatusRename(SQLModel, table=True):
+class StatusRename(AccountRow, table=True):
     """A status that was renamed in Oplead."""
 
     __tablename__ = "status_rename"
-    account: str = Field(primary_key=True)
     before: str = Field(primary_key=True)
     after: str = Field(primary_key=True)
     leads: int
@@ -236,7 +231,7 @@ class StatusChange(SQLModel, table=True):
     seen_at: datetime
 
 
-class ClickIdRow(SQLModel, table=True):
+class ClickIdRow(AccountRow, table=True):
     """A click id of a lead; ids accumulate."""
 
     __tablename__ = "click_id"
@@ -245,7 +240,6 @@ class ClickIdRow(SQLModel, table=True):
         Index(None, "account", "kind", "value", "lead"),
         Index(None, "account", "kind", "clicked_at", sqlite_where=WHOLE, postgresql_where=WHOLE),
     )
-    account: str = Field(primary_key=True)
     lead: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     value: str = Field(primary_key=True)
@@ -254,12 +248,11 @@ class ClickIdRow(SQLModel, table=True):
     """Whether `clicked_at` is only a bound: the lead's creation, or the pull before it appeared."""
 
 
-class ContactHash(SQLModel, table=True):
+class ContactHash(AccountRow, table=True):
     """Platform-ready hashes of a lead's contact data, while something still to be sent may use them."""
 
     __tablename__ = "contact_hash"
     __table_args__ = (_of_lead(),)
-    account: str = Field(primary_key=True)
     lead: str = Field(primary_key=True)
     destination: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -336,12 +329,11 @@ class Delivery(OutboxRow, table=True):
     """The run in which a human approved it; the volume guard no longer holds it."""
 
 
-class DedupKey(SQLModel, table=True):
+class DedupKey(AccountRow, table=True):
     """What recognises a delivery, where its conversion counts once per click or person."""
 
     __tablename__ = "dedup_key"
     __table_args__ = (_of_lead(), Index(None, "account", "lead", "conversion", "destination", "dedup_key"))
-    account: str = Field(primary_key=True)
     conversion: str = Field(primary_key=True)
     destination: str = Field(primary_key=True)
     dedup_key: str = Field(primary_key=True)
@@ -405,11 +397,10 @@ class Transition(Move, table=True):
     delivery: int = Field(foreign_key="delivery.id", index=True)
 
 
-class IncidentRow(SQLModel, table=True):
+class IncidentRow(AccountRow, table=True):
     """A cause that needs a human, from the night it was first found until it clears."""
 
     __tablename__ = "incident"
-    account: str = Field(primary_key=True)
     cause: str = Field(primary_key=True)
     title: str
     text: str

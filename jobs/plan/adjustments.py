@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from connectors.records import AdjustmentKind, ClickIdKind
+from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
 from jobs.ledger import leads, outbox, starts
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, identity
@@ -66,7 +66,7 @@ def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConve
     if delivery.at is None:
         raise ValueError("an accepted delivery has a time")
     return SentConversion(
-        key=outbox.key_of(delivery),
+        key=DeliveryKey(delivery.key),
         transport=delivery.transport or "",
         at=delivery.at,
         worth=worth,
