@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import sqlalchemy
-from sqlalchemy import and_, bindparam, delete, distinct, exists, func, not_, or_, true
+from sqlalchemy import and_, bindparam, delete, exists, not_, or_, true
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ClickIdRow, DedupKey, Delivery, LeadRow, Transition
+from jobs.ledger.schema import DedupKey, Delivery, LeadRow
 from jobs.rules.deduplication import Claim, Rank, find_duplicates_among
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
@@ -100,58 +100,48 @@ def erase_idle(session: Session, account: str, routes: Collection[Route], *, now
     session.exec(delete(DedupKey).where(col(DedupKey.account) == account, or_(not_(of_use), not_(counts))))
 
 
+_SHARED_CLICKS = """
+WITH taken_up AS (
+    SELECT DISTINCT delivery.account, delivery.conversion, delivery.destination, delivery.lead, kind, click_id.value
+    FROM transition
+    JOIN delivery ON delivery.id = transition.delivery
+    JOIN click_id ON click_id.account = delivery.account AND click_id.lead = delivery.lead
+    WHERE transition.run = :run AND to_state = :pending AND (from_state IS NULL OR from_state NOT IN :frozen)
+        AND delivery.state IN :counting AND kind <> :browser
+), clicks AS (
+    SELECT DISTINCT account, conversion, destination, kind, value FROM taken_up
+), holders AS (
+    SELECT DISTINCT clicks.*, click_id.lead FROM clicks JOIN click_id USING (account, kind, value)
+), shared (account, conversion, destination, kind, value) AS (
+    SELECT holders.account, conversion, destination, kind, holders.value
+    FROM holders JOIN delivery USING (account, lead, conversion, destination)
+    WHERE delivery.state IN :counting
+    GROUP BY holders.account, conversion, destination, kind, holders.value
+    HAVING count(DISTINCT lead) > 1
+)
+SELECT conversion, count(DISTINCT lead)
+FROM taken_up JOIN shared USING (account, conversion, destination, kind, value)
+GROUP BY conversion
+"""
+# Each step lists what the next one looks up, and DISTINCT keeps SQLite from merging two of them: joined at once, and
+# without statistics, it scans every delivery of the account for every click.
+
+
 def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
     """How many leads' conversions this run took up while another lead's with the same click counts, by conversion."""
-    # Each step lists what the next one looks up, and `distinct` keeps SQLite from merging two of them: joined at once,
-    # and without statistics, it goes through every delivery of the account for every click.
-    taken_up = _clicks_taken_up(ledger)
-    click = (taken_up.c.conversion, taken_up.c.destination, taken_up.c.account, taken_up.c.kind, taken_up.c.value)
-    clicks = sqlalchemy.select(*click).distinct().cte("clicks")
-    holders = (
-        sqlalchemy.select(*clicks.c, col(ClickIdRow.lead))
-        .join(
-            ClickIdRow,
-            and_(*(col(getattr(ClickIdRow, part)) == clicks.c[part] for part in ("account", "kind", "value"))),
-        )
-        .distinct()
-        .cte("holders")
+    statement = sqlalchemy.text(_SHARED_CLICKS).bindparams(
+        bindparam("frozen", expanding=True), bindparam("counting", expanding=True)
     )
-    holder = ("account", "lead", "conversion", "destination")
-    shared = (
-        sqlalchemy.select(*(holders.c[part.key] for part in click))
-        .join(Delivery, and_(*(col(getattr(Delivery, part)) == holders.c[part] for part in holder)))
-        .where(col(Delivery.state).in_(COUNTING))
-        .group_by(*(holders.c[part.key] for part in click))
-        # The one that was taken up counts too.
-        .having(func.count(distinct(holders.c.lead)) > 1)
-        .cte("shared")
-    )
-    rows = session.connection().execute(
-        sqlalchemy.select(taken_up.c.conversion, func.count(distinct(taken_up.c.lead)))
-        .join(shared, and_(*(shared.c[part.key] == part for part in click)))
-        .group_by(taken_up.c.conversion)
-    )
+    values = {
+        "run": ledger.run,
+        "pending": DeliveryState.PENDING,
+        "frozen": list(FROZEN),
+        "counting": list(COUNTING),
+        # It identifies a browser, not a click.
+        "browser": ClickIdKind.FBP,
+    }
+    rows = session.connection().execute(statement, values)
     return Counter({str(conversion): int(leads) for conversion, leads in rows})
-
-
-def _clicks_taken_up(ledger: Ledger) -> sqlalchemy.CTE:
-    """The clicks of the leads whose conversions this run took up, and that count."""
-    click = (col(ClickIdRow.account), col(ClickIdRow.kind), col(ClickIdRow.value))
-    return (
-        sqlalchemy.select(col(Delivery.conversion), col(Delivery.destination), col(Delivery.lead), *click)
-        .join(Transition, col(Transition.delivery) == col(Delivery.id))
-        .join(ClickIdRow, and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == Delivery.lead))
-        .where(
-            col(Transition.run) == ledger.run,
-            col(Transition.to_state) == DeliveryState.PENDING,
-            or_(col(Transition.from_state).is_(None), col(Transition.from_state).not_in(FROZEN)),
-            col(Delivery.state).in_(COUNTING),
-            # A browser's own id says nothing of a click.
-            col(ClickIdRow.kind) != ClickIdKind.FBP,
-        )
-        .distinct()
-        .cte("taken_up")
-    )
 
 
 def _its_delivery() -> sqlalchemy.ColumnElement[bool]:

@@ -455,17 +455,16 @@ def has_click_id(account: str) -> ColumnElement[bool]:
 
 
 def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]) -> None:
-    """Erase contact hashes nothing still to be sent may use, and click ids whose windows have closed.
+    """Erase contact hashes that nothing still to be sent may use, and click ids whose windows have closed.
 
     Args:
         session: an open transaction.
-        account: whose.
+        account: the ledger's.
         clicks_before: click ids older than this are of no more use.
-        but: kinds that some platform remembers longer, or less long.
+        but: other times for some kinds.
     """
-    for destination in session.exec(
-        select(ContactHash.destination).where(ContactHash.account == account).distinct()
-    ).all():
+    destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
+    for destination in session.exec(destinations).all():
         _erase_hashes(session, account, destination)
     for kind in ClickIdKind:
         _erase_clicks(session, account, kind, before=but.get(kind, clicks_before))
@@ -473,8 +472,8 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
 
 def _erase_hashes(session: Session, account: str, destination: str) -> None:
     """Erase what nothing still to be sent to a destination may use."""
-    # Who is still to be sent is listed once: asked for hash by hash, each would be looked for among all of it. Lead
-    # by lead and not by pairs, for where a pair is in no list SQLite goes through all of it to look for nulls.
+    # The leads still to be sent are listed once, not looked up for each hash. By lead and not by pairs: for a pair that
+    # is not in a list, SQLite scans all of it for nulls.
     used = (
         select(kind.lead).where(
             kind.account == account, kind.destination == destination, col(kind.state).in_(OPEN | FROZEN)
@@ -494,17 +493,17 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
 
 
 def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: datetime) -> None:
-    """Replace a kind's values by what they are known again by; some at a time, so that memory does not grow."""
+    """Replace a kind's values by their digests, some at a time, so that memory does not grow."""
     mine = (col(ClickIdRow.account) == account, col(ClickIdRow.kind) == kind)
     closed = select(ClickIdRow.lead, ClickIdRow.value).where(*mine, ClickIdRow.clicked_at < before, WHOLE)
     replace = (
         update(ClickIdRow)
-        .where(*mine, col(ClickIdRow.lead) == bindparam("whose"), col(ClickIdRow.value) == bindparam("whole"))
+        .where(*mine, col(ClickIdRow.lead) == bindparam("of_lead"), col(ClickIdRow.value) == bindparam("whole"))
         .values(value=bindparam("erased"))
         .execution_options(synchronize_session=False)
     )
     while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
-        values = [{"whose": lead, "whole": value, "erased": erased(value)} for lead, value in some]
+        values = [{"of_lead": lead, "whole": value, "erased": erased(value)} for lead, value in some]
         session.connection().execute(replace, values)
 
 

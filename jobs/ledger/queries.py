@@ -178,7 +178,7 @@ def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
 
 
 def _settled(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> Iterator[tuple[_Alike, int, Decimal]]:
-    """How many are no longer pending, and their value: counted by the database, with details still apart."""
+    """How many are no longer pending, and their value; a key comes once for each detail of its reason."""
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # A value is text with two decimals, so that it adds up exactly.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
@@ -214,7 +214,7 @@ def stands(
 
 
 def reason_told(row: OutboxRow, now: datetime) -> str:
-    """Why something stands where it does, without a detail; `due` for what goes out next."""
+    """Why something is in its state, without a detail; `due` for what goes out next."""
     if row.state == DeliveryState.PENDING and row.reason != HELD:
         due_at = due_time(row)
         if due_at is None or due_at <= now:

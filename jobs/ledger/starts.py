@@ -162,9 +162,9 @@ def _in(file: Path) -> list[Neighbour] | list[UnreadableNeighbour]:
             with closing(read_only(file)) as connection:
                 accounts = connection.execute("SELECT account FROM lease").fetchall()
                 starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
+            owners: defaultdict[str, set[str]] = defaultdict(set)
+            for account, target in starts:
+                owners[account].add(target.partition("/")[0])
+            return [Neighbour(file, account, frozenset(owners[account])) for (account,) in accounts]
     except LedgerError as error:
         return [UnreadableNeighbour(str(error))]
-    return [
-        Neighbour(file, each, frozenset(target.partition("/")[0] for account, target in starts if account == each))
-        for (each,) in accounts
-    ]
