@@ -4,13 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, delete, exists, func, or_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
+from connectors.records import Lead
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
 from jobs.rules.model import Origin, StatusEntered, normalise_label
@@ -28,16 +29,29 @@ from jobs.rules.status_rename import (
     tells_them_apart,
 )
 
-if TYPE_CHECKING:
-    from jobs.ledger.leads import LeadReading
-
 _AT_ONCE = 500
 """Leads in one statement."""
 Meanings = Mapping[str, str]
 """What the settings say of each label they name."""
 
 
-def note(session: Session, account: str, readings: Sequence["LeadReading"], *, seen_at: datetime) -> None:
+class ReadLabel(Protocol):
+    """A lead as a pull read it."""
+
+    @property
+    def lead(self) -> Lead:
+        """The lead itself."""
+
+    @property
+    def label(self) -> str | None:
+        """Its present label, normalised."""
+
+    @property
+    def changes(self) -> Sequence[StatusEntered]:
+        """Its new status changes."""
+
+
+def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_at: datetime) -> None:
     """Remember the labels of leads that are about to be stored, and which leads wait until those are understood.
 
     A lead on record that shows a label nobody had before may have changed its status, or that status may have been
@@ -201,7 +215,7 @@ def take_unreported(session: Session, account: str, with_click: Mapping[str, int
     return new
 
 
-def _note_labels(session: Session, account: str, readings: Sequence["LeadReading"], seen_at: datetime) -> set[str]:
+def _note_labels(session: Session, account: str, readings: Sequence[ReadLabel], seen_at: datetime) -> set[str]:
     """Record new labels; which of these leads' labels no complete reading has settled."""
     shown = {change.label for reading in readings for change in reading.changes}
     shown |= {reading.label for reading in readings if reading.label}
