@@ -10,7 +10,7 @@ from connectors.records import LeadId
 from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger import leads, requeue
-from jobs.ledger.outbox_queries import is_sent_elsewhere, mark_sent_elsewhere
+from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, LeadRow
@@ -157,7 +157,7 @@ def settle_told(
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
         with ledger.writing() as session:
-            known = requeue.known(session, ledger.account, [one.lead for one in part])
+            known = leads.on_record(session, ledger.account, [one.lead for one in part])
             for one in part:
                 if one.lead not in known:
                     done.unknown.append(one.lead)
@@ -184,7 +184,7 @@ def groups(ledger: Ledger, *, now: datetime) -> tuple[AgeGroup, ...]:
     """What becomes of everything this run has picked, by conversion, destination and age."""
     counts: dict[tuple[str, str, int], Counter[str]] = {}
     with ledger.reading() as session:
-        for row in requeue.agreed(session, ledger):
+        for row in requeue.approved(session, ledger):
             age = (now - (row.at or now)).days
             band = next((position for position, days in enumerate(AGES) if age <= days), len(AGES))
             counts.setdefault((row.conversion, row.destination, band), Counter())[_stands(row, now)] += 1

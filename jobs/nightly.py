@@ -17,7 +17,7 @@ from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import Sending, deliver
-from jobs.ledger import outbox, outbox_queries, requests, status_labels
+from jobs.ledger import outbox, requests, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
@@ -265,10 +265,10 @@ def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunS
     summary.waiting_for_a_human = sum(count for where, count in doubtful.items() if where in book.ask_when_lost)
     summary.unconfirmed = outbox.moved_to(session, ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
-        summary.put_off = outbox_queries.put_off_again(session, ledger)
+        summary.put_off = outbox.put_off_again(session, ledger)
     refused = outbox.rejected_in(session, ledger)
     summary.rejected = [(row.lead, row.conversion, _scope_of(row), row.code or "") for row in refused]
-    summary.standing = outbox_queries.standing(session, ledger.account)
+    summary.standing = outbox.standing(session, ledger.account)
 
 
 def _scope_of(row: OutboxRow) -> Scope:

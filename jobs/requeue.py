@@ -8,10 +8,9 @@ from datetime import datetime
 from connectors.errors import Misconfigured, Transient
 from connectors.records import LeadId
 from jobs.ledger import requeue as ledger_requeue
-from jobs.ledger.outbox import Sent, number
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
+from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, Adjustment, Delivery, OutboxRow, identity
 from jobs.nightly import Deps, stop_of
 from jobs.plan.planner import plan
 from jobs.pull.detail_fetch import DetailFetch
@@ -77,9 +76,9 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
     """What would be sent anew: conversions first, then corrections."""
     account, places = ledger.account, {(route.conversion, route.destination) for route in book.routes}
     with ledger.reading() as session:
-        sent = ledger_requeue.find(session, account, wanted, places=places, limit=MOST)
-        corrected = ledger_requeue.find_corrections(session, account, wanted, places=places, limit=MOST - len(sent))
-        rows: list[OutboxRow] = [*sent, *corrected]
+        sent = ledger_requeue.find(session, CONVERSIONS, account, wanted, places=places, limit=MOST)
+        corrected = ledger_requeue.find(session, CORRECTIONS, account, wanted, places=places, limit=MOST - len(sent))
+        rows = [*sent, *corrected]
         left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
     counts: Counter[tuple[str, str, str, bool]] = Counter()
     late: Counter[tuple[str, str, str, bool]] = Counter()
@@ -88,8 +87,8 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
         counts[alike] += 1
         late[alike] += row.expires_at is not None and row.expires_at < now
     return Chosen(
-        tuple(map(number, sent)),
-        tuple(map(number, corrected)),
+        tuple(map(identity, sent)),
+        tuple(map(identity, corrected)),
         tuple(dict.fromkeys(LeadId(row.lead) for row in rows)),
         tuple(RejectedGroup(*alike, count, late[alike]) for alike, count in sorted(counts.items())),
         left,
@@ -113,7 +112,9 @@ def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary:
     return back
 
 
-def _put_back(ledger: Ledger, deps: Deps, kind: type[Sent], numbers: Sequence[int], read: Collection[LeadId]) -> int:
+def _put_back(
+    ledger: Ledger, deps: Deps, kind: type[OutboxRow], numbers: Sequence[int], read: Collection[LeadId]
+) -> int:
     count = 0
     for start in range(0, len(numbers), AT_ONCE):
         deps.cancel_token()

@@ -21,17 +21,16 @@ from jobs.alerts.incidents import (
     seen,
 )
 from jobs.alerts.incidents import nights as by_night
-from jobs.ledger import incidents, queries
+from jobs.ledger import incidents, outbox, queries
 from jobs.ledger.incidents import Incident, IncidentAction, IncidentId, NightNumbers, Notice
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import IncidentRow
+from jobs.ledger.schema import CORRECTIONS, KINDS, IncidentRow
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
 _CODES = 3
 """How many of a platform's codes a notice names."""
-_KINDS = (incidents.CONVERSIONS, incidents.CORRECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +170,11 @@ def _destinations(
     since = summary.started_at - timedelta(days=NIGHTS + 2)
     dates = incidents.dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
-    for kind in _KINDS:
+    for kind in KINDS:
         did: dict[str, dict[int, NightNumbers]] = incidents.numbers(session, ledger.account, kind, dates)
-        in_doubt = incidents.in_doubt(session, ledger.account, kind)
+        in_doubt = outbox.count_in_doubt(session, ledger.account, [kind])
         for destination in sorted({*sinks, *in_doubt}):
-            scope = Scope(DestinationId(destination), kind is incidents.CORRECTIONS)
+            scope = Scope(DestinationId(destination), kind is CORRECTIONS)
             now, before = by_night(dates, did.get(destination, {}), tonight)
             rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
             yield DestinationHistory(
@@ -201,9 +200,9 @@ def _configured(book: Rulebook, sinks: Sinks) -> Iterator[Scope]:
 
 
 def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
-    for kind in _KINDS:
+    for kind in KINDS:
         for destination, action in incidents.reached(session, ledger, kind):
-            scope = Scope(DestinationId(destination), kind is incidents.CORRECTIONS)
+            scope = Scope(DestinationId(destination), kind is CORRECTIONS)
             yield from (scope, replace(scope, action=action))
 
 

@@ -10,8 +10,8 @@ from jobs.cli.accounts import heading_of, load_account
 from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import print_json
 from jobs.cli.session import StateView, looking
-from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, AdjustmentTransition, Delivery, LeadRow, Transition
+from jobs.ledger import leads, outbox, queries, starts, status_labels
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Move, OutboxRow, identity
 from jobs.plan.planner import hold_missing_values, judge, was_sent
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
@@ -194,12 +194,12 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
 
 
 def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
-    existing = outbox_queries.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
-    made = outbox_queries.adjustments_of_leads(look.session, book.account, [lead.id])
+    existing = outbox.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    made = outbox.adjustments_of_leads(look.session, book.account, [lead.id])
     begun = starts.load(look.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _recorded(look, row, made.get(outbox.number(row), []))
+        yield _recorded(look, row, made.get(identity(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
@@ -209,14 +209,14 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
             yield _judged(route, NotConcerned(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision)
 
 
-def _standing(look: StateView, row: Delivery | Adjustment) -> tuple[DeliveryState, Cause, datetime | None]:
+def _standing(look: StateView, row: OutboxRow) -> tuple[DeliveryState, Cause, datetime | None]:
     """The state on record, why, and when it is due where that is still ahead."""
     state = DeliveryState(row.state)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
     return state, queries.reason_told(row, look.now), None if due_at is None or due_at <= look.now else due_at
 
 
-def _history(changes: Iterable[Transition | AdjustmentTransition]) -> tuple[StateChange, ...]:
+def _history(changes: Iterable[Move]) -> tuple[StateChange, ...]:
     return tuple(
         StateChange(each.at, each.to_state, outbox.cause_of(each.reason, each.code), each.detail) for each in changes
     )
@@ -244,7 +244,7 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
         closes_at=row.expires_at if state in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
-        history=_history(queries.history(look.session, outbox.number(row))),
+        history=_history(queries.history(look.session, row)),
         requests=tuple(queries.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
         held_for=Reason(row.held_for) if row.held_for else None,
@@ -268,7 +268,7 @@ def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
         words=words_for(state, reason, row.detail),
         due_at=due_at,
         closes_at=row.expires_at if state in OPEN else None,
-        history=_history(outbox_queries.history(look.session, outbox.number(row))),
+        history=_history(queries.history(look.session, row)),
         requests=tuple(queries.sendings(look.session, row)),
     )
 

@@ -21,7 +21,7 @@ from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
 from jobs.cli.output import WatchedSource, Watcher
 from jobs.ledger import queries, starts
-from jobs.ledger.database import LedgerError, has_state, missing, open_engine, sweep, throwaway
+from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import Neighbour, UnreadableNeighbour, neighbours
 from jobs.metrics import measure, write_metrics
@@ -60,7 +60,7 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
         return
     _expect_no_other(settings, others)
     if not first_run:
-        raise missing(path)
+        raise NoStateError(path)
 
 
 def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:

@@ -14,7 +14,7 @@ from connectors.records import AdjustmentKind, Event, LeadId, Money, Receipt, Ta
 from jobs.deliver.intent import Intent, Preparation, freeze, is_damaged
 from jobs.deliver.receipt import Delivered, SendingStop
 from jobs.deliver.sender import UNANSWERED_IN_A_ROW, DueBatches, Sender, Sending
-from jobs.ledger import leads, outbox, outbox_queries, starts
+from jobs.ledger import leads, outbox, starts
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
@@ -61,7 +61,7 @@ class _AdjustmentPreparation(Preparation):
         rows = [row for row in (self.session.get(Adjustment, one) for one in batch) if row is not None]
         ids = {LeadId(row.lead) for row in rows}
         facts = leads.facts(self.session, self.ledger.account, ids)
-        made = outbox_queries.adjustments_of_leads(self.session, self.ledger.account, ids)
+        made = outbox.adjustments_of_leads(self.session, self.ledger.account, ids)
         renamed = starts.renamed(self.session, self.ledger.account)
         return self.commit(
             target,
@@ -156,12 +156,12 @@ class AdjustmentSender(Sender):
     def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
         account, now = self.sending.ledger.account, self.sending.clock.now()
         with self.sending.ledger.reading() as session:
-            due = outbox_queries.due_adjustment_targets(session, account, self.destination, now=now, new_by=self.new_by)
+            due = outbox.due_adjustment_targets(session, account, self.destination, now=now, new_by=self.new_by)
         return {target: DueBatches(partial(self._next, target)).next for target in due}
 
     def _next(self, target: Target, after: Adjustment | None) -> Sequence[Adjustment]:
         with self.sending.ledger.reading() as session:
-            return outbox_queries.due_adjustments(
+            return outbox.due_adjustments(
                 session,
                 self.sending.ledger.account,
                 self.destination,

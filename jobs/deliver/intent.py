@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlmodel import Session
 
 from connectors.ports import ConversionSink
-from connectors.records import DestinationId, EncodedEvent, LeadId, Target
+from connectors.records import DeliveryKey, DestinationId, EncodedEvent, LeadId, Target
 from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, OutboxRow
+from jobs.ledger.schema import Delivery, OutboxRow, identity
 from jobs.plan.planner import bring_in_line, judge
 from jobs.rules.decision import DeliveryStatus, Send, reconcile
 from jobs.rules.delivery_state import DeliveryState
@@ -69,8 +69,8 @@ class Preparation(ABC):
             cause = Reason.MAY_COUNT_TWICE if again else Reason.SENDING
             outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, cause, now=self.now)
         made = requests.begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
-        events = tuple(EncodedEvent(outbox.key_of(row), row.event or b"") for row in ready)
-        return Intent(made, target, tuple(outbox.number(row) for row in ready), events)
+        events = tuple(EncodedEvent(DeliveryKey(row.key), row.event or b"") for row in ready)
+        return Intent(made, target, tuple(identity(row) for row in ready), events)
 
     def leave(self, row: OutboxRow, to: DeliveryState, cause: Reason) -> bool:
         """Put a row that is not sent where it belongs; False, for it is not ready."""

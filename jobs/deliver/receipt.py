@@ -25,7 +25,7 @@ from jobs.deliver.intent import Intent
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request
+from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request, identity
 from jobs.rules.delivery_state import DeliveryState, after_answer
 from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
 
@@ -212,7 +212,7 @@ class ReceiptRecorder:
     def reject_suspects(self, at_fault: Sequence[Suspect]) -> None:
         """Settle those a refusal blamed, now that it was no matter of the settings."""
         sent = {
-            (number, outbox.number(row)): (place, row)
+            (number, identity(row)): (place, row)
             for number in {suspect.request for suspect in at_fault}
             for place, row in requests.rows(self.session, number)
         }
@@ -243,11 +243,11 @@ class ReceiptRecorder:
             if outcome.kind in BLAMING and not passes:
                 requests.note(self.session, attempt, outcome)
                 self._back(row, PlatformCode(outcome.code))
-                suspects.append(Suspect(outbox.number(row), intent.request, outcome))
+                suspects.append(Suspect(identity(row), intent.request, outcome))
                 continue
             self._settle(attempt, row, outcome)
             if outcome.kind is OutcomeClass.RETRY:
-                again.append((outbox.number(row), outcome))
+                again.append((identity(row), outcome))
             if outcome.kind in STOPPING and (stop is None or stop.of_target):
                 stop = outcome
         if suspects:

@@ -24,7 +24,7 @@ from jobs.deliver.receipt import STOPPING, Progress, Rows, in_time, refusal_of, 
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import OutboxRow, Place, Request
+from jobs.ledger.schema import OutboxRow, Place, Request, identity
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
@@ -76,7 +76,7 @@ def resolve(
         if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
             resolution = None
         with ledger.writing() as session:
-            _Settling(session, ledger, now, done).settle(requests.identity(request), resolution)
+            _Settling(session, ledger, now, done).settle(identity(request), resolution)
     with ledger.writing() as session:
         _Settling(session, ledger, clock.now(), done).give_up_doubts()
 
@@ -168,7 +168,7 @@ def recover(ledger: Ledger, clock: Clock) -> int:
         for request in requests.in_state(session, ledger.account, RequestState.OPEN):
             request.state, request.message = RequestState.LOST, Reason.RUN_DIED
             session.add(request)
-            number = requests.identity(request)
+            number = identity(request)
             for _, row in requests.rows(session, number):
                 outbox.mark_in_doubt(row, number, since=request.sent_at)
                 outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)

@@ -27,10 +27,10 @@ from jobs.deliver.receipt import (
     code_and_message,
     is_answered,
 )
-from jobs.ledger import leads, outbox, outbox_queries, requests
+from jobs.ledger import leads, outbox, requests
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, OutboxRow
+from jobs.ledger.schema import Delivery, OutboxRow, identity
 from jobs.plan.planner import hold_missing_values
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
@@ -198,13 +198,13 @@ class Sender:
         with self.sending.ledger.writing() as session:
             for target, waiting in self._in_doubt(session).items():
                 for delivery in waiting:
-                    asked = outbox.unanswered(session, delivery)
+                    asked = requests.unanswered(session, delivery)
                     given_up = self._given_up(delivery, asked)
                     if given_up is not None:
                         self._give_up(session, delivery, *given_up)
                     elif not self._has_to_wait(delivery, asked):
-                        together = outbox.last_request(session, delivery), target
-                        found.setdefault(together, []).append(outbox.number(delivery))
+                        together = requests.last_request(session, delivery), target
+                        found.setdefault(together, []).append(identity(delivery))
         return [
             (target, tuple(part))
             for (_, target), left in sorted(found.items())
@@ -252,7 +252,7 @@ class Sender:
 
     def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
         with self.sending.ledger.reading() as session:
-            return outbox_queries.due(
+            return outbox.due(
                 session,
                 self.sending.ledger.account,
                 self.destination,
@@ -321,8 +321,7 @@ class Sender:
             near = [row for row in rows if often[_second(row)] > 1]
             known = leads.facts(session, self.sending.ledger.account, {LeadId(row.lead) for row in near})
         keys = {
-            outbox.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
-            for row in near
+            identity(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids} for row in near
         }
         return partition(batch, keys)
 
@@ -446,7 +445,7 @@ class DueBatches(Generic[Sent]):
         if not found and self.last is not None:
             found = self.due(None)
         self.last = found[-1] if found else None
-        return tuple(map(outbox.number, found))
+        return tuple(map(identity, found))
 
 
 def _kept_failing(why: str) -> Stop:

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from connectors.records import AdjustmentKind, ClickIdKind
-from jobs.ledger import leads, outbox, outbox_queries, starts
+from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
+from jobs.ledger import leads, outbox, starts
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery
+from jobs.ledger.schema import Adjustment, Delivery, identity
 from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
@@ -34,20 +34,20 @@ AFTER = timedelta(seconds=1)
 def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
     """Bring the corrections in line with what became of each lead that was judged, or answered about, since."""
     with ledger.writing() as session:
-        outbox_queries.look_at_closed(session, ledger.account, now=now)
+        leads.correct_closing(session, ledger.account, now=now)
     looking = True
     while looking:
         with ledger.writing() as session:
             ids = leads.to_correct(session, ledger.account, limit=LEADS_AT_ONCE)
             facts = leads.facts(session, ledger.account, ids)
-            sent = outbox_queries.of_leads(session, ledger.account, ids)
-            made = outbox_queries.adjustments_of_leads(session, ledger.account, ids)
+            sent = outbox.of_leads(session, ledger.account, ids)
+            made = outbox.adjustments_of_leads(session, ledger.account, ids)
             renamed = starts.renamed(session, ledger.account)
             correcting = _Correcting(session, ledger, book, renamed, now)
             for lead in ids:
                 for delivery in sent.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
-                        correcting.look_at(facts[lead], delivery, made.get(outbox.number(delivery), []))
+                        correcting.look_at(facts[lead], delivery, made.get(identity(delivery), []))
             leads.corrected(session, ledger.account, ids)
         looking = bool(ids)
 
@@ -65,7 +65,7 @@ def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConve
     if delivery.at is None:
         raise ValueError("an accepted delivery has a time")
     return SentConversion(
-        key=outbox.key_of(delivery),
+        key=DeliveryKey(delivery.key),
         transport=delivery.transport or "",
         at=delivery.at,
         worth=worth,
@@ -89,7 +89,7 @@ class _Correcting:
         """Bring the corrections of one accepted delivery in line."""
         route = self.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
-        if last is not None and last.state in outbox_queries.UNSETTLED - OPEN:
+        if last is not None and last.state in outbox.UNSETTLED - OPEN:
             if route is not None and last.state == DeliveryState.IN_DOUBT:
                 self._give_up(last, lead, route)
             return
@@ -140,7 +140,7 @@ class _Correcting:
             return
         begun = Adjustment(
             account=self.ledger.account,
-            delivery=outbox.number(delivery),
+            delivery=identity(delivery),
             number=len(made) + 1,
             lead=delivery.lead,
             conversion=delivery.conversion,

@@ -12,9 +12,9 @@ from sqlmodel import Session
 from connectors.http import CancelToken
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
 from jobs.cancellation import go_on
-from jobs.ledger import deduplication, leads, outbox, outbox_queries, queries, starts, status_labels
+from jobs.ledger import deduplication, leads, outbox, queries, starts, status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ConfigDigest, Delivery
+from jobs.ledger.schema import ConfigDigest, Delivery, identity
 from jobs.plan.deduplication import DuplicateLeads
 from jobs.rules.decision import (
     Decision,
@@ -105,18 +105,18 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
 
     Keys are looked through for the conversion ids that are `unknown` alone: the others were when they came.
     """
-    for new, now_called in outbox_queries.ids_in_keys(session, book.account, unknown):
+    for new, now_called in outbox.ids_in_keys(session, book.account, unknown):
         raise RenamedError(
             f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
             "choose another id."
         )
-    for old, new in starts.vanished_conversions(session, book.account, book.routes):
+    for old, new in starts.vanished(session, book.account, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
             raise RenamedError(
                 f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
                 f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
             )
-    for old, new in starts.vanished_destinations(session, book.account, book.routes):
+    for old, new in starts.vanished(session, book.account, book.routes, "destination"):
         raise RenamedError(
             f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
             f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
@@ -206,7 +206,7 @@ class _Planner:
         account, after = self.ledger.account, None
         while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
-            existing = outbox_queries.of_leads(session, account, ids)
+            existing = outbox.of_leads(session, account, ids)
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
             after = ids[-1]
 
@@ -215,8 +215,8 @@ class _Planner:
         account = self.ledger.account
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
-        existing = outbox_queries.of_leads(session, account, ids)
-        self.taken_back = outbox_queries.retracted(session, account, ids)
+        existing = outbox.of_leads(session, account, ids)
+        self.taken_back = outbox.retracted(session, account, ids)
         for lead in ids:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
         leads.planned(session, account, ids)
@@ -243,7 +243,7 @@ class _Planner:
         """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
         if delivery is None or delivery.state != DeliveryState.ACCEPTED:
             return delivery
-        after = self.taken_back.get(outbox.number(delivery))
+        after = self.taken_back.get(identity(delivery))
         if after is None:
             return delivery
         return begin(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
@@ -280,7 +280,7 @@ class _Planner:
             deleted=lead.deleted,
             was_deleted=delivery.state == DeliveryState.CANCELLED and delivery.reason == Reason.LEAD_DELETED,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
-            sent_elsewhere=outbox_queries.is_sent_elsewhere(delivery),
+            sent_elsewhere=outbox.is_sent_elsewhere(delivery),
         )
 
     def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:

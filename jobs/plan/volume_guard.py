@@ -1,14 +1,15 @@
 """Holds a destination for which far more is due than a night usually sends, until a human accepts the volume."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from itertools import product
 from zoneinfo import ZoneInfo
 
-from jobs.ledger import outbox, outbox_queries, requests
+from jobs.ledger import outbox, requests
 from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, KINDS
 from jobs.rules.reasons import Message, MessageId, Scope
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -86,37 +87,22 @@ def hold_excess_volume(
     found: dict[Scope, ExcessVolume] = {}
     with ledger.writing() as session:
         outbox.release(session, ledger.account)
-        for destination in () if accepted else sinks:
-            place, limit = (session, ledger.account, destination), book.max_per_run.get(destination)
+        for destination, kind in () if accepted else product(sinks, KINDS):
+            limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
-            # Corrections are counted for themselves: those that a platform keeps refusing hold no conversion up.
-            queues: tuple[_Queue, ...] = (
-                (
-                    Scope(destination),
-                    "conversions",
-                    outbox_queries.count_new(*place, conversions, now=now),
-                    requests.first_sends,
-                    partial(outbox_queries.hold, *place, conversions, now=now),
-                ),
-                (
-                    Scope(destination, corrections=True),
-                    "corrections",
-                    outbox_queries.count_new_adjustments(*place, now=now),
-                    requests.first_corrections,
-                    partial(outbox_queries.hold_adjustments, *place, now=now),
-                ),
+            due = outbox.count_new(session, kind, ledger.account, destination, conversions, now=now)
+            # What was usual is counted from a month of requests, and only where there is enough to be held.
+            is_enough = may_exceed_volume(due, max_per_run=limit)
+            sends = (
+                requests.first_sends(session, kind, ledger.account, destination, since=horizon(now))
+                if is_enough
+                else ()
             )
-            for scope, what, due, first_sends, hold in queues:
-                # What was usual is counted from a month of requests, and only where there is enough to be held.
-                is_enough = may_exceed_volume(due, max_per_run=limit)
-                sends = first_sends(*place, since=horizon(now)) if is_enough else ()
-                nights = nights_before(sends, book.zone, now=now)
-                excess = excess_volume(due, nights, max_per_run=limit, what=what)
-                if excess is not None:
-                    found[scope] = excess
-                    hold()
+            # Corrections are counted separately: those that a platform keeps refusing hold no conversion up.
+            what = "conversions" if kind is CONVERSIONS else "corrections"
+            nights = nights_before(sends, book.zone, now=now)
+            excess = excess_volume(due, nights, max_per_run=limit, what=what)
+            if excess is not None:
+                found[Scope(destination, kind is CORRECTIONS)] = excess
+                outbox.hold(session, kind, ledger.account, destination, conversions, now=now)
     return found
-
-
-_Queue = tuple[Scope, str, int, Callable[..., Iterable[tuple[datetime, int]]], Callable[[], None]]
-"""What is guarded and its name, how many first sends are due, those of earlier nights, and what holds the present."""

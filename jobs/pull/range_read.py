@@ -7,7 +7,7 @@ from datetime import datetime
 from connectors.errors import Misconfigured
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage
-from jobs.ledger import freshness, leads, requeue
+from jobs.ledger import leads, requeue
 from jobs.ledger.runs import Ledger
 from jobs.pull.detail_fetch import DetailFetch
 from jobs.pull.ingest import Ingest, ReadTimes
@@ -107,9 +107,7 @@ class _Reading:
         if self.style is not SyncMode.DETAILS:
             return True
         with self.ledger.reading() as session:
-            wanted = freshness.worth_reading(
-                session, self.ledger.account, since=self.wish.reads_from, before=self.began_at
-            )
+            wanted = leads.worth_reading(session, self.ledger.account, since=self.wish.reads_from, before=self.began_at)
         return len(self.detail_pages.read(wanted).ids) == len(wanted)
 
     def _set_clock(self, page: LeadPage, *, first: bool) -> None:
@@ -128,7 +126,7 @@ class _Reading:
                 return not wish.fresh or not leads.was_created(
                     session, account, lead, since=wish.reads_from, before=wish.reads_to
                 )
-            return bool(freshness.unchanged(session, account, {lead: digest}))
+            return bool(leads.unchanged_test_leads(session, account, {lead: digest}))
 
     def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
         """Keep a page that follows another, and have an interrupted reading go on after it.
@@ -151,5 +149,5 @@ class _Reading:
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
-            new = freshness.not_on_record(session, self.ledger.account, listed)
+            new = leads.not_on_record(session, self.ledger.account, listed)
         return len(self.detail_pages.read(new).ids) == len(new)

@@ -10,7 +10,7 @@ from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import freshness, leads, starts, status_labels
+from jobs.ledger import leads, starts, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, DetailFetch, FetchedDetails, detect_deleted
 from jobs.pull.ingest import Ingest, Ingested, ReadTimes
@@ -197,7 +197,7 @@ class _Pulling:
         account = self.ledger.account
         with self.ledger.reading() as session:
             return leads.is_known(session, account, lead, digest) or bool(
-                freshness.unchanged(session, account, {lead: digest})
+                leads.unchanged_test_leads(session, account, {lead: digest})
             )
 
     def _set_clock(self, page: LeadPage, *, first: bool) -> None:
@@ -222,7 +222,7 @@ class _Pulling:
             if not self._read_new([lead for lead in listed.unchanged if lead not in tests]):
                 return False
         with self.ledger.writing() as session:
-            freshness.know_by(session, self.ledger.account, self.listed, read_since=started)
+            leads.update_test_leads(session, self.ledger.account, self.listed, read_since=started)
             self.listed.clear()
             place = leads.cursor(session, self.ledger.account)
             place.pull_started_at = place.pull_started_at or started
@@ -239,11 +239,11 @@ class _Pulling:
         entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
         lately = self.detail_pages.started - FULL_READ_EVERY
         with self.ledger.reading() as session:
-            return freshness.unchanged(session, self.ledger.account, entries, read_since=lately)
+            return leads.unchanged_test_leads(session, self.ledger.account, entries, read_since=lately)
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
-            new = freshness.not_on_record(session, self.ledger.account, listed)
+            new = leads.not_on_record(session, self.ledger.account, listed)
         asked = self.detail_pages.read(new)
         if len(asked.deleted) == len(asked.ids) >= MANY:
             raise Misconfigured(
@@ -264,9 +264,7 @@ class _Pulling:
         """
         started = self.detail_pages.started
         with self.ledger.reading() as session:
-            wanted = freshness.worth_reading(
-                session, self.ledger.account, since=started - self._longest, before=started
-            )
+            wanted = leads.worth_reading(session, self.ledger.account, since=started - self._longest, before=started)
         asked = self.detail_pages.read(wanted)
         if asked.merged and not asked.as_asked:
             self.done.no_detail_pages = True
@@ -281,7 +279,7 @@ class _Pulling:
         """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
         started = self.detail_pages.started
         with self.ledger.writing() as session:
-            read_since = freshness.longest_unread(session, self.ledger.account, since=started - self._longest)
+            read_since = leads.longest_unread(session, self.ledger.account, since=started - self._longest)
             since = started if self.done.complete else status_labels.newest_unsettled(session, self.ledger.account)
             if since is not None and read_since is not None and read_since >= since:
                 status_labels.settle(session, self.ledger, self._meanings, since=since)
@@ -319,7 +317,7 @@ class _Pulling:
         own pages is wrong, and nothing is concluded of the others.
         """
         with self.ledger.reading() as session:
-            unlisted = freshness.unlisted(session, self.ledger.account, since=whole_since)
+            unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
         asked = self.detail_pages.read(unlisted[:ASKED_A_NIGHT])
         if asked.deleted and self._has_no_page_though_listed(unlisted):
             self.done.no_detail_pages = True
@@ -328,7 +326,7 @@ class _Pulling:
 
     def _has_no_page_though_listed(self, unlisted: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
-            listed = freshness.lately_listed(session, self.ledger.account, but=unlisted)
+            listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
         return listed is not None and bool(self.detail_pages.read([listed]).deleted)
 
     def _conclude(self, asked: FetchedDetails, candidates: Sequence[LeadId]) -> None:

@@ -7,12 +7,12 @@ HOUR = timedelta(hours=1)
 
 
 def sold(company, number, at=None, **more):
-    """A lead with an appointment and a sale to be told."""
+    """A lead with an appointment and a sale to send."""
     return company.lead(number, ("Gagné", at or company.START - DAY), **more)
 
 
 def test_test_leads_are_left_out_and_taken_back_once_they_are_none(company):
-    """By domain, phone, name or field; told in the report, explained, and not on disk."""
+    """By domain, phone, name or field; counted in the report, explained, and not stored."""
     company.settings["exclude"] = {
         "email_domains": ["maison-test.fr"],
         "phones": ["06 12 34 56 78"],

@@ -242,7 +242,7 @@ def _interesting(look: StateView, settings: Settings, sent: Iterable[Delivery]) 
     lengths: Counter[str] = Counter()
     accepted = set()
     for row in sent:
-        lengths[row.lead] += len(queries.history(look.session, row.id or 0))
+        lengths[row.lead] += len(queries.history(look.session, row))
         if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: lengths[lead], default=None)

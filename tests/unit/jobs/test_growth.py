@@ -17,8 +17,8 @@ from jobs.backfill import pick
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import Sending, deliver
-from jobs.ledger import incidents, outbox, outbox_queries, queries
 from jobs.ledger import leads as leads_on_record
+from jobs.ledger import queries, schema
 from jobs.ledger.requeue import BackfillRequest
 from jobs.metrics import measure
 from jobs.nightly import Deps, _conclude, _pull, begin, run_night
@@ -122,8 +122,7 @@ def _refusal(account, leads):
 
 def test_memory_does_not_grow_with_the_leads(account, monkeypatch):
     """What is counted, erased or told of is gone through some rows at a time."""
-    for module in (outbox_queries, incidents, queries, outbox, queries):
-        monkeypatch.setattr(module, "_AT_ONCE", AT_ONCE)
+    monkeypatch.setitem(schema.STREAMED, "yield_per", AT_ONCE)
     monkeypatch.setattr(leads_on_record, "_ERASED_AT_ONCE", AT_ONCE)
     _peak(account, FEW)
     few, many = (_peak(account, leads) for leads in (FEW, 8 * FEW))

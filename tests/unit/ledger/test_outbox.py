@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from jobs.ledger import outbox, outbox_queries
+from jobs.ledger import outbox
 from jobs.ledger.schema import Delivery, Transition
 from jobs.plan.planner import begin
 from jobs.rules.delivery_state import DeliveryState, IllegalMoveError
@@ -124,7 +124,7 @@ def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads whose delivery is due."""
     with ledger.reading() as session:
-        rows = outbox_queries.due(session, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
+        rows = outbox.due(session, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
     return [row.lead for row in rows]
 
 
@@ -181,7 +181,7 @@ def test_where_everything_stands(ledger):
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED, name="L-2", code="BAD_CLICK")
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED, name="L-3", code="OK")
     with ledger.reading() as session:
-        found = outbox_queries.standing(session, ACCOUNT)
+        found = outbox.standing(session, ACCOUNT)
 
     assert {
         ("sale", GOOGLE, "withheld", "cause 0"): 1,
