@@ -1,9 +1,8 @@
 """What the settings would make of the latest leads: a rehearsal on an empty state that leaves nothing behind."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
@@ -12,8 +11,7 @@ from jobs.ledger.database import throwaway
 from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import held
 from jobs.nightly import Deps, rehearse
-from jobs.rules.extraction import ConsentField, answer
-from jobs.rules.model import ConsentAnswer, normalise_label, shape
+from jobs.rules.model import normalise_label
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 
@@ -97,22 +95,6 @@ class ForecastLabel:
     """The latest lead that is in it, else one that was."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswersSeen:
-    """What leads answer at one consent field."""
-
-    path: str
-    answered: int
-    """Leads with any answer there."""
-    unlisted: Mapping[str, int] = field(default_factory=dict)
-    """How many have an answer that is neither granted nor refused, by its shape: the answer itself may be anything."""
-
-    @property
-    def unlisted_count(self) -> int:
-        """How many those are."""
-        return sum(self.unlisted.values())
-
-
 def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabel, ...]:
     """Every label of the settings in their order, then those that only leads have, most frequent first.
 
@@ -141,20 +123,6 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
     known = {normalise_label(one.label) for one in named}
     others = [seen(None, label) for normal, label in spelled.items() if normal not in known]
     return (*named, *sorted(others, key=lambda one: -one.ever))
-
-
-def answers_seen(book: Rulebook, leads: Sequence[Lead]) -> tuple[AnswersSeen, ...]:
-    """What the leads answer at each consent field."""
-    wanted = book.extraction
-    return tuple(_answers(one, leads) for one in (wanted.ad_user_data, wanted.ad_personalization) if one)
-
-
-def _answers(asked: ConsentField, leads: Iterable[Lead]) -> AnswersSeen:
-    found = [(answer(asked, lead), str(lead.fields.get(asked.path, ""))) for lead in leads]
-    unlisted = Counter(shape(raw) for said, raw in found if said is ConsentAnswer.UNKNOWN)
-    return AnswersSeen(
-        asked.path, sum(said is not ConsentAnswer.MISSING for said, _ in found), dict(unlisted.most_common())
-    )
 
 
 def _labels_of(lead: Lead) -> Iterator[str]:

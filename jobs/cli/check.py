@@ -8,20 +8,19 @@ from pathlib import Path
 
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured, Transient, Unreachable
-from connectors.ports import LeadSource, ShowsLatest
+from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
 from jobs.cli.exits import Exit, Failure, worst
 from jobs.cli.output import open_visible_clock, print_json, say
 from jobs.cli.session import starts_of
-from jobs.forecast import Forecast, ForecastLabel, answers_seen, forecast, labels_seen
+from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.nightly import Deps
 from jobs.reporting.check_report import (
     Conclusion,
     consent_findings,
     corrections_on,
     forecast_findings,
-    phone_findings,
     print_conclusions,
     print_findings,
     print_forecast,
@@ -42,6 +41,7 @@ _TITLES = {OPLEAD: "Oplead"}
 LATEST = 200
 """How many of the latest leads are judged by the settings."""
 _CORRECT = "Correct it in the settings, or what they refer to."
+_PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,21 +234,15 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> Oplea
     leads = [one for one in found if isinstance(one, Lead)]
     # Platforms get contact data only where the settings send it.
     contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
-    findings = [
-        *forecast_findings(made),
-        *phone_findings(lost_phones(contacts)),
-        *consent_findings(answers_seen(book, leads)),
-        *unmatched_findings(unmatched(file, _seen(deps.source, leads))),
-    ]
+    findings = [*forecast_findings(made)]
+    if lost := lost_phones(contacts):
+        findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
+    findings += consent_findings(book, leads)
+    if isinstance(deps.source, ShowsLatest):
+        seen = deps.source
+        labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
+        findings += unmatched_findings(unmatched(file, SeenInLeads(seen.shown, seen.shown_paths, labels, seen.filled)))
     return OpleadCheck(findings, made, labels_seen(settings, leads))
-
-
-def _seen(source: LeadSource, leads: Sequence[Lead]) -> SeenInLeads:
-    """What the latest leads have."""
-    if not isinstance(source, ShowsLatest):
-        return SeenInLeads(0, (), (), lambda _: 0)
-    labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
-    return SeenInLeads(source.shown, source.shown_paths, labels, source.filled)
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:
