@@ -1,7 +1,7 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,7 +22,7 @@ from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import adopt_settings, erase_idle, plan
+from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import SyncMode, SyncWindow, confirmed, expect_plausible, pull
@@ -50,10 +50,6 @@ Watch = Callable[[NightStep], AbstractContextManager[object]]
 """Called at the start of each step, so that a terminal can show what goes on."""
 
 
-def _unwatched(_: NightStep) -> AbstractContextManager[object]:
-    return nullcontext()
-
-
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The outside world of one account's night."""
@@ -70,7 +66,7 @@ class Deps:
 
 
 def run_night(
-    ledger: Ledger, book: Rulebook, deps: Deps, *, reading: bool = True, watch: Watch = _unwatched
+    ledger: Ledger, book: Rulebook, deps: Deps, *, reading: bool = True, watch: Watch = nullcontext
 ) -> RunSummary:
     """Do one night for one account and say what it did.
 
@@ -83,11 +79,14 @@ def run_night(
         WrongClock: nobody can tell what time it is, and so what is too late; nothing was judged or sent.
         LedgerError: the state cannot be written; what was committed is safe.
     """
-    summary = _read(ledger, book, deps, watch) if reading else _begin_unread(ledger, book, deps)
-    summary.only_outcomes = not reading
-    with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
-    decided_at = _plan(ledger, book, deps, summary, watch)
+    if reading:
+        summary = _read(ledger, book, deps, watch)
+    else:
+        expect_plausible(ledger, deps.clock.now())
+        summary = begin(ledger, book, deps)
+        summary.only_outcomes = True
+    _resolve(ledger, book, deps, summary, watch)
+    book, decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(NightStep.DELIVER):
         summary.delivered = deliver(
             ledger,
@@ -114,55 +113,57 @@ def run_night(
             replays=reading,
             cancel_token=deps.cancel_token,
         )
-    with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
+    _resolve(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
 
-def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> RunSummary:
+def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
     """A night that asks no platform and sends nothing; made on a copy of the ledger, it leaves nothing behind."""
     summary = _read(ledger, book, deps, watch)
-    _plan(ledger, book, deps, summary, watch)
+    book, _ = _plan(ledger, book, deps, summary, watch)
     return _conclude(ledger, book, summary)
 
 
-def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> RunSummary:
+def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
     """A night whose platforms only check what they are sent; made on a copy of the ledger, it leaves nothing behind.
 
     `deps.sinks` must have been made to validate only.
     """
     summary = _read(ledger, book, deps, watch)
     summary.only_validated = True
-    decided_at = _plan(ledger, book, deps, summary, watch)
-    due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= decided_at for at in _times(row))}
+    book, decided_at = _plan(ledger, book, deps, summary, watch)
+    due = {row.id for row in _unsent(ledger) if is_due(row, decided_at)}
     with watch(NightStep.VALIDATE):
         summary.delivered = deliver(
             ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at, cancel_token=deps.cancel_token
         )
-    for row in _to_be_sent(ledger):
+    for row in _unsent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
     return _conclude(ledger, book, summary)
 
 
-def _to_be_sent(ledger: Ledger) -> Iterator[Delivery]:
+def _unsent(ledger: Ledger) -> Iterator[Delivery]:
     """Every delivery that this run or a later one sends."""
     with ledger.reading() as session:
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
             yield from outbox.by_state(session, ledger.account, Delivery, state)
 
 
-def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
-    """When a delivery may go out: from the later of these on."""
-    return row.not_before, row.deferred_until
+def is_due(row: Delivery, at: datetime) -> bool:
+    """Whether nothing postpones a delivery any longer."""
+    return all(time is None or time <= at for time in (row.not_before, row.deferred_until))
 
 
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
-    """What kept a delivery from being checked, and why; None where nothing that is told did."""
-    targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
-    target = outbox.target_of(row) if row.state == DeliveryState.IN_DOUBT else targets.get(row.conversion)
-    if target is None:
+    """What kept a delivery from being checked, and why; None where no reported stop did."""
+    route = book.route(row.conversion, row.destination)
+    if row.state == DeliveryState.IN_DOUBT:
+        target = outbox.target_of(row)
+    elif route is not None:
+        target = route.target
+    else:
         return None
     way = book.way(DestinationId(row.destination), target.transport, target.owner)
     places = (row.destination, way, f"{way}/{target.action}")
@@ -170,7 +171,7 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str |
 
 
 def await_outcomes(
-    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch = _unwatched
+    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch = nullcontext
 ) -> RunSummary:
     """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come; `summary` counts."""
     while summary.resolved.pending and (now := deps.clock.now()) < until:
@@ -179,9 +180,10 @@ def await_outcomes(
         due = min((request.resolve_after or now for request in waiting), default=now)
         with watch(NightStep.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
-        with watch(NightStep.RESOLVE):
-            resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
+        _resolve(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
+    with ledger.reading() as session:
+        book = hold_missing_values(session, book)
     return _conclude(ledger, book, summary)
 
 
@@ -199,32 +201,46 @@ def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
     return summary
 
 
-def _begin_unread(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
-    """Begin a run that reads no lead, and so cannot ask the source what time it is."""
-    expect_plausible(ledger, deps.clock.now())
-    return begin(ledger, book, deps)
+@contextmanager
+def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
+    """Read from the source in the block; where it fails, the run goes on after it, and `summary` says why.
+
+    Raises:
+        WrongClock: nobody can tell what time it is.
+    """
+    try:
+        with confirmed(ledger, summary.started_at):
+            yield
+    except (Misconfigured, Transient) as error:
+        summary.source_stopped = str(error)
 
 
 def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummary:
     summary = begin(ledger, book, deps)
-    with watch(NightStep.PULL):
-        try:
-            with confirmed(ledger, summary.started_at):
-                _pull(ledger, book, deps, summary)
-        except (Misconfigured, Transient) as error:
-            summary.source_stopped = str(error)
+    with watch(NightStep.PULL), reading_source(ledger, summary):
+        _pull(ledger, book, deps, summary)
     return summary
 
 
-def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> datetime:
-    """Decide what goes out, and whether that is so much that a human must agree first; by when it was due."""
+def _resolve(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
+    with watch(NightStep.RESOLVE):
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
+
+
+def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> tuple[Rulebook, datetime]:
+    """Decide what goes out, and whether a human must approve that much first.
+
+    Returns the rules with the missing-value guard, for the rest of the run, and by when what goes out was due.
+    """
     with watch(NightStep.PLAN):
+        with ledger.reading() as session:
+            book = hold_missing_values(session, book)
         summary.planned = plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
         plan_adjustments(ledger, book, now=deps.clock.now())
         erase_idle(ledger, deps.sinks, now=deps.clock.now())
         decided_at = deps.clock.now()
         summary.held = hold_excess_volume(ledger, book, deps.sinks, accepted=deps.accept_volume, now=decided_at)
-    return decided_at
+    return book, decided_at
 
 
 def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> None:

@@ -17,7 +17,7 @@ from connectors.records import DestinationId
 from jobs.alerts.notify import NotifyAddress
 from jobs.cancellation import StopSignal, go_on
 from jobs.nightly import Deps
-from jobs.pull.sync import CLOCKS_WITHIN, SyncMode, SyncWindow
+from jobs.pull.sync import MAX_CLOCK_SKEW, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.sections import OpleadSettings
@@ -170,7 +170,7 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
         clock=clock,
         pacer=pacer_for(told, clock, folder=pace_folder(settings), cancel_token=cancel_token),
         cancel_token=cancel_token,
-        clocks_within=CLOCKS_WITHIN,
+        clocks_within=MAX_CLOCK_SKEW,
     )
 
 

@@ -13,8 +13,7 @@ import structlog
 
 from connectors.ports import Clock
 from connectors.records import LeadId
-from jobs import backfill
-from jobs.backfill import AlreadySent
+from jobs import requeue
 from jobs.cancellation import StopSignal, stoppable
 from jobs.cli.accounts import heading_of, load_account, secrets_of, state_of
 from jobs.cli.exits import Exit, WrongUsageError, failure_of
@@ -26,10 +25,11 @@ from jobs.ledger.database import throwaway
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.runs import Ledger, finish
 from jobs.nightly import Deps, NightStep, begin
-from jobs.plan.planner import erase_idle, plan
+from jobs.plan.planner import erase_idle
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_needs, print_preview, print_sent, read_lines, sending_json
 from jobs.reporting.console import facts, results
+from jobs.requeue import AlreadySent
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -110,7 +110,7 @@ class _Backfill:
             self._apply(ledger, book, deps, listed, clock)
         # What an interrupted backfill may have sent was agreed to then, and is asked about whatever is left.
         with watching(self.settings.account) as watcher:
-            backfill.send(ledger, book, deps, summary, watcher.step)
+            requeue.send(ledger, book, deps, summary, watcher.step)
         with ledger.reading() as session:
             tallies = queries.tallies(session, ledger.account, now=clock.now(), approved_in=ledger.run)
         if self.wanted.json:
@@ -124,13 +124,13 @@ class _Backfill:
         summary = begin(ledger, book, deps)
         asked = self._asked
         if asked is None:
-            plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
+            requeue.judge(ledger, book, deps)
             summary.pulled.complete = True
             return summary
         with watching(self.settings.account) as watcher:
             seen = replace(deps, source=WatchedSource(deps.source, watcher.page))
             with watcher.step(NightStep.PULL):
-                backfill.read(ledger, book, seen, asked, summary)
+                requeue.read(ledger, book, seen, asked, summary)
         if not self.wanted.json:
             results().print(facts(read_lines(summary)))
             results().print()
@@ -140,7 +140,7 @@ class _Backfill:
         """Settle what is listed and pick what is asked for; on a copy that shows what would become of it."""
         settled = None
         if self.wanted.already_sent is not None:
-            settled = backfill.settle_told(
+            settled = requeue.settle_already_sent(
                 ledger,
                 listed,
                 conversion=self.wanted.conversion,
@@ -150,11 +150,11 @@ class _Backfill:
         asked = self._asked
         if asked is None:
             return Preview(already_sent=settled)
-        picked = backfill.pick(ledger, book, deps, asked)
+        undated = requeue.pick(ledger, book, deps, asked)
         now = clock.now()
         with ledger.reading() as session:
             tallies = queries.tallies(session, ledger.account, now=now, approved_in=ledger.run)
-        return Preview(backfill.groups(ledger, now=now), tallies, picked, settled)
+        return Preview(requeue.groups(ledger, now=now), tallies, undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
         code = Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
@@ -185,7 +185,7 @@ class _Backfill:
             "before": asked and console.as_plain(asked.end),
             "groups": console.as_plain(preview.groups),
             "stands": console.as_plain(preview.tallies),
-            "undated": console.as_plain(preview.picked.undated if preview.picked else []),
+            "undated": console.as_plain([] if preview.undated is None else preview.undated),
             "already_sent": console.as_plain(preview.already_sent),
         }
         results().out(console.line(document | sending), highlight=False)

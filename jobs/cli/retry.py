@@ -7,8 +7,7 @@ from pathlib import Path
 import structlog
 
 from connectors.text import counted, number
-from jobs import backfill
-from jobs import requeue as deliver_requeue
+from jobs import requeue
 from jobs.cancellation import StopSignal, stoppable
 from jobs.cli.accounts import heading_of, load_account, secrets_of
 from jobs.cli.backfill import check_names, state_for
@@ -72,7 +71,7 @@ def _play(settings: Settings, wanted: RetryOptions, stop: StopSignal) -> int:
 def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: RetryOptions) -> int:
     summary = begin(ledger, book, deps)
     _check_code(ledger, wanted.refusals.code)
-    chosen = deliver_requeue.look(ledger, book, wanted.refusals, now=deps.clock.now())
+    chosen = requeue.look(ledger, book, wanted.refusals, now=deps.clock.now())
     console = results()
     if not wanted.json:
         print_refusals(console, heading_of(settings), chosen)
@@ -87,8 +86,8 @@ def _do(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, wanted: 
         return Exit.DONE
     with watching(settings.account) as watcher:
         with watcher.step(NightStep.PULL):
-            back = deliver_requeue.requeue(ledger, book, deps, chosen, summary)
-        backfill.send(ledger, book, deps, summary, watcher.step)
+            back = requeue.requeue(ledger, book, deps, chosen, summary)
+        requeue.send(ledger, book, deps, summary, watcher.step)
     with ledger.reading() as session:
         tallies = queries.tallies(session, ledger.account, now=deps.clock.now(), approved_in=ledger.run)
     if wanted.json:

@@ -31,7 +31,6 @@ from jobs.ledger import leads, outbox, outbox_queries, requests
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, OutboxRow
-from jobs.plan.planner import hold_missing_values
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.settings.compile import Rulebook, Sinks
@@ -68,7 +67,7 @@ def deliver(
 
     Args:
         ledger: where intents and receipts are committed.
-        book: the rules, asked again for each delivery at the moment of sending.
+        book: the rules that the run planned by, asked again for each delivery at the moment of sending.
         sinks: where deliveries go.
         clock: for the waits between attempts.
         jitter: a number in [0, 1) that spreads those waits.
@@ -81,8 +80,6 @@ def deliver(
         approved_only: of what is due, only what a human agreed to in this run.
     """
     done = Delivered()
-    with ledger.reading() as session:
-        book = hold_missing_values(session, book)
     for destination, sink in sinks.items():
         if destination not in stopped:
             new_by = None if destination in held else due_by

@@ -14,26 +14,26 @@ from jobs.pull.ingest import Ingest, Ingested, ReadTimes
 
 AT_ONCE = 50
 """Leads kept in one transaction, after which the time is looked at."""
-_ANOTHERS = "its own page is another lead's, see oplead.fields.id"
+_OTHER_LEAD = "its own page is another lead's, see oplead.fields.id"
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedDetails:
-    """What came of asking for leads."""
+    """The outcome of asking for leads."""
 
     ids: list[LeadId] = field(default_factory=list)
     """Those that were asked for before time was up, in order."""
     deleted: list[LeadId] = field(default_factory=list)
-    """Those of them that are not there any more."""
+    """Those of them that do not exist any more."""
     as_asked: list[LeadId] = field(default_factory=list)
-    """Those of them that were read, each on its own page."""
+    """Those of them whose own page was read."""
     merged: dict[LeadId, LeadId] = field(default_factory=dict)
-    """Those of the gone on whose own pages another lead stands that is on record, and which."""
+    """Deleted leads whose own page shows another lead that is on record, and which."""
 
 
 @dataclass(slots=True)
 class DetailFetch:
-    """The way to single leads within one pull."""
+    """Reads single leads within one pull."""
 
     ledger: Ledger
     source: LeadSource
@@ -42,7 +42,7 @@ class DetailFetch:
     until: datetime
     """When time is up, by our clock."""
     count: Callable[[LeadPage, Ingested], None]
-    """Told of what was read and kept, each time."""
+    """Called with what was read and kept, each time."""
     started: datetime
     """The start of the pull, on the source's clock."""
     ahead: timedelta = timedelta()
@@ -79,7 +79,7 @@ class DetailFetch:
         with self.ledger.writing() as session:
             merged = self._merged(session, found)
             read = [
-                UnreadableLead(lead, _ANOTHERS) if isinstance(one, OtherLead) and lead not in merged else one
+                UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, OtherLead) and lead not in merged else one
                 for lead, one in found
             ]
             known = {
@@ -116,43 +116,39 @@ class DetailFetch:
 ASKED_A_NIGHT = 200
 """How many leads that the list did not show are asked for by their own pages."""
 BELIEVED_AFTER = timedelta(hours=12)
-"""From the first time a lead is found gone to the time that is believed: two nights, not two runs of one."""
+"""From the first time a lead is found missing until that is believed: two nights, not two runs of one."""
 MANY = 5
 SHARE = 0.2
 """So many leads, and such a part of those with open deliveries, are not deleted in one night: the key sees less."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeletedLeads:
-    """What was concluded of leads that are not there."""
-
-    believed: int = 0
-    """Their open deliveries are cancelled."""
-    suspicious: int = 0
-    """So many that something else must be wrong; nothing is cancelled."""
-
-
 def detect_deleted(
     session: Session, account: str, asked: FetchedDetails, candidates: Collection[LeadId], *, now: datetime
-) -> DeletedLeads:
-    """Note which leads are gone; those found gone a second time are planned, which cancels what is open.
+) -> tuple[int, int]:
+    """Note which leads are missing; those found missing a second time are planned, which cancels what is open.
 
     Args:
         session: an open transaction.
-        account: whose.
-        asked: who was asked for, and who was not there.
-        candidates: who could have been asked for; those that were not are taken to be like those that were.
+        account: the account.
+        asked: the leads that were asked for, and those of them that are missing.
+        candidates: the leads that could have been asked for; the others are taken to be like those that were.
         now: the present.
+
+    Returns:
+        How many deletions are believed, and how many are too suspicious for that: so many that nothing is cancelled.
     """
     if not asked.deleted:
-        return DeletedLeads()
+        return 0, 0
     freshness.note_merged(session, account, asked.deleted, asked.merged)
     with_open = freshness.with_open_deliveries(session, account)
     missing = len(with_open.intersection(asked.deleted))
     likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
+    believed, suspicious = 0, 0
     if likely >= MANY and likely > SHARE * len(with_open):
-        freshness.note_missing(session, account, asked.deleted, now=now)
-        return DeletedLeads(suspicious=missing)
-    believed = freshness.confirm_deleted(session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now)
+        suspicious = missing
+    else:
+        believed = freshness.confirm_deleted(
+            session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now
+        )
     freshness.note_missing(session, account, asked.deleted, now=now)
-    return DeletedLeads(believed=believed)
+    return believed, suspicious
