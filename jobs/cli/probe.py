@@ -13,7 +13,7 @@ from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
-from jobs.settings.partial import OpleadSection, PartialSettings, partial_settings_of, sketch
+from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.problems import SettingsProblem
 from jobs.settings.references import References
 from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmatched
@@ -30,7 +30,7 @@ _FOUND = frozenset(
 
 def probe(told: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
     """Look at the platform, and print what was found; also what a file names and no lead has."""
-    look = told.look
+    look = told.settings
     named = paths_named_in(file) if file else frozenset()
     with (
         open_visible_clock(str(look.clock) if look.clock else None, look.oplead.rate) as clock,
@@ -59,7 +59,7 @@ def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSet
     Raises:
         WrongSettingsError: what it says of Oplead cannot be used.
     """
-    told = sketch(file, environ)
+    told = load_partial(file, environ)
     say_what_env_files_give([told.env_file])
     if isinstance(told, Invalid):
         raise WrongSettingsError(told.problems)
@@ -85,7 +85,7 @@ def from_options(
         where = "--token-file" if token_file else _TOKEN
         raise WrongSettingsError((SettingsProblem("probe", 0, 0, where, str(error)),)) from None
     try:
-        return partial_settings_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
+        return partial_settings(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
         raise WrongSettingsError((SettingsProblem("probe", 0, 0, "", str(error)),)) from None
 

@@ -1,6 +1,9 @@
-"""The configuration file as a whole, validated whole; the file itself is read by `load`."""
+"""The configuration file as a whole, validated whole, and its JSON schema for editors; `load` reads the file."""
 
-from typing import Annotated, Literal
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, AnyUrl, BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator
@@ -8,20 +11,15 @@ from pydantic import AfterValidator, AnyUrl, BeforeValidator, Field, PositiveInt
 from jobs.settings.problems import did_you_mean
 from jobs.settings.references import Address, References
 from jobs.settings.sections import (
+    ActionSource,
     ConversionSettings,
-    FieldValue,
-    FixedValue,
-    GoogleAction,
-    GoogleConversion,
-    MetaConversion,
+    EventSource,
     MetricsFile,
     NotifyAddress,
     NotifyWhen,
     OpleadSettings,
     PingAddress,
     Since,
-    SinceFilter,
-    in_utc,
 )
 from jobs.settings.types import (
     Currency,
@@ -34,6 +32,7 @@ from jobs.settings.types import (
     Path_,
     Phone,
     Secret,
+    Several,
     Slug,
     Strict,
     Text,
@@ -41,27 +40,6 @@ from jobs.settings.types import (
     state_address,
 )
 from jobs.timetable import by_cron
-
-__all__ = [
-    "ClickIds",
-    "ConsentRule",
-    "ConsentSignal",
-    "ConversionSettings",
-    "DestinationSettings",
-    "ExcludeSettings",
-    "FieldValue",
-    "FixedValue",
-    "GoogleAction",
-    "GoogleAdsSettings",
-    "GoogleConversion",
-    "MetaConversion",
-    "MetaSettings",
-    "NotifyWhen",
-    "OpleadSettings",
-    "ScheduleSettings",
-    "Settings",
-    "SinceFilter",
-]
 
 
 def _a_known_zone(name: str) -> str:
@@ -92,9 +70,6 @@ class ClickIds(Strict):
     """How to read an id without a label: by `utm_source`, always as one kind, or not at all."""
     bare_digits: Literal["reject", "lead_id"] = "reject"
     """Whether 15 to 17 bare digits are a Meta lead id."""
-
-
-Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
 
 
 class ConsentSignal(Strict):
@@ -169,7 +144,7 @@ class GoogleAdsSettings(DestinationSettings):
     """Data Manager's address, or a local server's."""
     ads_api_endpoint: Address = AnyUrl("https://googleads.googleapis.com")
     """The Google Ads API's address, or a local server's."""
-    event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] = "WEB"
+    event_source: EventSource = "WEB"
     """Where Google is told conversions happened."""
 
 
@@ -195,9 +170,7 @@ class MetaSettings(DestinationSettings):
     """Stages reached before it are not sent; default: the first real run that saw them."""
     in_doubt: Literal["resend", "ask"] = "resend"
     """What to do if an answer was lost: `resend` may count twice, `ask` waits for a human."""
-    action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] = (
-        "system_generated"
-    )
+    action_source: ActionSource = "system_generated"
     """Where Meta is told conversions happened."""
 
 
@@ -280,23 +253,34 @@ class Settings(Strict):
             return state
         return state_address(state, account=info.data.get("account", "account"), folder=info.context.folder)
 
-    @field_validator("conversions")
+    @field_validator("conversions", "meta")
     @classmethod
-    def _since_in_the_accounts_zone(
-        cls, conversions: tuple[ConversionSettings, ...], info: ValidationInfo
-    ) -> tuple[ConversionSettings, ...]:
+    def _starts_in_utc(cls, sections: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        """A start without an offset is a time of the account's zone."""
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
-        return tuple(conversion.since_in(zone) for conversion in conversions)
+        key = "since" if info.field_name == "conversions" else "funnel_since"
 
-    @field_validator("meta")
-    @classmethod
-    def _funnel_since_in_the_accounts_zone(
-        cls, meta: tuple[MetaSettings, ...], info: ValidationInfo
-    ) -> tuple[MetaSettings, ...]:
-        zone = ZoneInfo(info.data.get("timezone", "UTC"))
-        return tuple(one.model_copy(update={"funnel_since": in_utc(one.funnel_since, zone)}) for one in meta)
+        def in_utc(start: datetime | None) -> datetime | None:
+            return start and (start if start.tzinfo else start.replace(tzinfo=zone)).astimezone(UTC)
+
+        return tuple(one.model_copy(update={key: in_utc(getattr(one, key))}) for one in sections)
 
     @property
     def zone(self) -> ZoneInfo:
         """The account's zone."""
         return ZoneInfo(self.timezone)
+
+
+def schema_text() -> str:
+    """The schema as it is committed: JSON Schema 2020-12, which the YAML language server reads."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "Written by `make schema` from the settings' model; do not edit.",
+        **Settings.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema() -> None:
+    """Write the schema by which editors complete and check the configuration, from the project's folder."""
+    Path("config/pipeline.schema.json").write_text(schema_text(), encoding="utf-8")

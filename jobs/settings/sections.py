@@ -1,11 +1,10 @@
 """Sections of the configuration file: `oplead`, `conversions`, and notifications."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -200,6 +199,9 @@ class OpleadSettings(Strict):
         return self.pull or ("since" if self.since_filter else "list")
 
 
+FixedValue = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
+
+
 class FieldValue(Strict):
     """A conversion's value read from the lead."""
 
@@ -207,7 +209,7 @@ class FieldValue(Strict):
     """Where the amount is in a lead, such as amount."""
     tax: Literal["included", "excluded"]
     """Whether that amount includes tax: included or excluded."""
-    otherwise: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)] | None = None
+    otherwise: FixedValue | None = None
     """The value of a conversion whose amount is still missing after `wait_for_value`."""
     wait_for_value: Span = timedelta(days=3)
     """How long a conversion waits for its amount."""
@@ -220,9 +222,6 @@ class FieldValue(Strict):
         if self.restate_above == "off":
             return None
         return Decimal(self.restate_above.removesuffix("%").strip()) / 100
-
-
-FixedValue = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
 
 
 def _kind_of_value(value: object) -> str:
@@ -254,11 +253,8 @@ Since = Annotated[datetime, BeforeValidator(_day_or_time, json_schema_input_type
 """A day (its midnight) or a time; without an offset, in the account's zone."""
 
 
-def in_utc(since: datetime | None, zone: ZoneInfo) -> datetime | None:
-    """A start in UTC; a time without an offset is one of `zone`."""
-    if since is None:
-        return None
-    return (since if since.tzinfo else since.replace(tzinfo=zone)).astimezone(UTC)
+EventSource = Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"]
+ActionSource = Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"]
 
 
 class GoogleAction(Strict):
@@ -275,7 +271,7 @@ class GoogleConversion(Strict):
 
     conversion_action: GoogleAction
     """The conversion action: its id, or { id, click_window_days }."""
-    event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] | None = None
+    event_source: EventSource | None = None
     """Where Google is told it happened, if not the destination's `event_source`."""
     destination: Slug | None = None
     """Which `google_ads` destination; all of them if unset."""
@@ -293,7 +289,7 @@ class MetaConversion(Strict):
         str, Like(r"[A-Za-z0-9_ ]{1,50}", "an event name has letters, digits, _ and spaces only, as Purchase")
     ]
     """The event's name, such as Schedule or Purchase."""
-    action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] | None = None
+    action_source: ActionSource | None = None
     """Where Meta is told it happened, if not the destination's `action_source`."""
 
 
@@ -333,30 +329,26 @@ class ConversionSettings(Strict):
     meta: MetaConversion | None = None
     """What it is for Meta."""
 
-    def since_in(self, zone: ZoneInfo) -> "ConversionSettings":
-        """The same conversion with `since` in UTC."""
-        return self.model_copy(update={"since": in_utc(self.since, zone)})
-
 
 _URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
 
 
 def _known_to_apprise(address: SecretStr, info: ValidationInfo) -> SecretStr:
-    if _is_left_alone(info):
+    if _is_a_reference(info):
         return address
     from connectors.notifiers import is_address  # noqa: PLC0415 - it loads a hundred services
 
     if not is_address(address.get_secret_value()):
         raise ValueError(
-            "the address found here is none that messages can be sent to: write it as apprise does, a mailbox as "
+            "the address found here cannot take messages: write it as apprise does, a mailbox as "
             "mailtos://user:password@host?to=someone@host, a webhook as jsons://host/path, Slack as slack://…; "
             "https://github.com/caronc/apprise/wiki lists them all"
         )
     return address
 
 
-def _asked_for(address: SecretStr, info: ValidationInfo) -> SecretStr:
-    if _is_left_alone(info):
+def _can_be_requested(address: SecretStr, info: ValidationInfo) -> SecretStr:
+    if _is_a_reference(info):
         return address
     try:
         url = _URL.validate_python(address.get_secret_value())
@@ -364,13 +356,13 @@ def _asked_for(address: SecretStr, info: ValidationInfo) -> SecretStr:
         url = None
     if url is None or not url.host or not (url.scheme == "https" or (url.scheme == "http" and is_local(url))):
         raise ValueError(
-            "the address found here cannot be asked for: write the one that your monitor shows, as "
+            "the address found here cannot be requested: write the one that your monitor shows, as "
             "https://hc-ping.com/your-id (plain http is for this machine only)"
         )
     return address
 
 
-def _is_left_alone(info: ValidationInfo) -> bool:
+def _is_a_reference(info: ValidationInfo) -> bool:
     """Whether what is read is a reference still, and no address."""
     return isinstance(info.context, References) and not info.context.looks_up
 
@@ -384,7 +376,7 @@ def _metrics_file(value: object, info: ValidationInfo) -> object:
 
 
 NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
-PingAddress = Annotated[Secret, AfterValidator(_asked_for)]
+PingAddress = Annotated[Secret, AfterValidator(_can_be_requested)]
 MetricsFile = Annotated[Path, BeforeValidator(_metrics_file, json_schema_input_type=str)]
 Percentage = Annotated[str, Like(r"[0-9]{1,2} ?%", "write a percentage below 100, as 5 %")]
 

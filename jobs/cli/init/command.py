@@ -19,7 +19,7 @@ from jobs.cli.output import open_visible_clock
 from jobs.ledger.database import open_privately
 from jobs.reporting.console import results
 from jobs.settings import Invalid, load
-from jobs.settings.partial import OpleadSection, partial_settings_of
+from jobs.settings.load import OpleadSection, partial_settings
 from jobs.settings.problems import SettingsProblem
 from jobs.settings.scaffold import TO_BE_FILLED_IN, Draft, environment_text, settings_text
 from jobs.wiring import survey_of
@@ -85,14 +85,14 @@ def _token() -> str:
 
 def _where_to_look(told: Answers) -> OpleadSection:
     try:
-        return partial_settings_of(
+        return partial_settings(
             told.base_url,
             _token(),
             "${OPLEAD_TOKEN}",
             path_prefix=told.path_prefix,
             clock=told.clock,
             auth=told.auth,
-        ).look
+        ).settings
     except ValueError as error:
         raise WrongSettingsError((SettingsProblem("init", 0, 0, "", str(error)),)) from None
 
