@@ -36,50 +36,45 @@ Labels = list[tuple[str, int, int]]
 
 @dataclass(slots=True)
 class Review:
-    """What is told tonight, and what was told before and still stands."""
+    """What is new tonight, and what was reported before and still stands."""
 
     renames: list[str] = field(default_factory=list)
     """Statuses found tonight to have another name now, a sentence each."""
     anomalies: list[str] = field(default_factory=list)
-    """What keeps conversions from being sent, a sentence for each cause; told as long as it lasts."""
+    """What keeps conversions from being sent, a sentence for each cause, as long as it lasts."""
     alarms: list[Anomaly] = field(default_factory=list)
     """The same with the cause of each."""
     unreadable: int = 0
-    """Leads that cannot be read, told of for the first time."""
+    """Leads that cannot be read, reported for the first time."""
     unreadable_before: int = 0
     labels: Labels = field(default_factory=list)
-    """Labels no setting names, new on leads with a click id, or on more of them than when last told."""
+    """Labels no setting names, new on leads with a click id, or on more of them than when last reported."""
     labels_before: Labels = field(default_factory=list)
 
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
-        said = [*self.renames, *self.anomalies]
+        sentences = [*self.renames, *self.anomalies]
         if self.unreadable:
-            said.append(
-                f"{counted(self.unreadable, 'lead')} could not be read: `status` lists {_them(self.unreadable)}"
-            )
+            them = "it" if self.unreadable == 1 else "them"
+            sentences.append(f"{counted(self.unreadable, 'lead')} could not be read: `status` lists {them}")
         with_click = sum(clicks for _, _, clicks in self.labels)
         if with_click:
             which = "lead with a click id has" if with_click == 1 else "leads with a click id have"
-            said.append(f"{number(with_click)} {which} a status in neither `stages` nor `ignored_statuses`")
-        return said
+            sentences.append(f"{number(with_click)} {which} a status in neither `stages` nor `ignored_statuses`")
+        return sentences
 
     @property
     def standing(self) -> list[str]:
-        """What was told on a night before and still is so, a sentence each."""
-        said = []
-        if self.unreadable_before:
-            before = self.unreadable_before
-            said.append(f"{counted(before, 'lead')} still cannot be read: `status` names {_them(before)}")
+        """What an earlier night reported and still stands, a sentence each."""
+        sentences = []
+        if before := self.unreadable_before:
+            them = "it" if before == 1 else "them"
+            sentences.append(f"{counted(before, 'lead')} still cannot be read: `status` names {them}")
         names = ", ".join(f"{label!r}" for label, _, clicks in self.labels_before if clicks)
         if names:
-            said.append(f"still in neither `stages` nor `ignored_statuses`: {names}")
-        return said
-
-
-def _them(count: int) -> str:
-    return "it" if count == 1 else "them"
+            sentences.append(f"still in neither `stages` nor `ignored_statuses`: {names}")
+        return sentences
 
 
 @dataclass(slots=True)
@@ -143,27 +138,22 @@ class RunSummary:
     @property
     def excess_volumes(self) -> list[str]:
         """What is held as far more than usual, a sentence for each destination."""
-        return [f"{destination}: {surge.sentence}" for destination, surge in self.held.items()]
+        return [f"{destination}: {excess.sentence}" for destination, excess in self.held.items()]
 
     @property
     def attention(self) -> list[str]:
         """What a human should look at, a sentence each."""
-        told = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
-        asked, doubtful = self.waiting_for_a_human, self.in_doubt - self.waiting_for_a_human
-        doubts = [
-            sentence
-            for count, sentence in (
-                (self.unconfirmed, f"{self.unconfirmed} unconfirmed: nobody will know whether they count{told}"),
-                (doubtful, f"{doubtful} in doubt: an answer was lost; the next night sends the same bytes again"),
-                (
-                    len(self.put_off),
-                    f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}",
-                ),
-                (asked, f"{asked} in doubt: an answer was lost, and {_ASKED}"),
-            )
-            if count
-        ]
-        return [*self.rejections, *self.excess_volumes, *doubts, *self.pulled.attention, *self.review.attention]
+        sentences = [*self.rejections, *self.excess_volumes]
+        if self.unconfirmed:
+            why = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
+            sentences.append(f"{self.unconfirmed} unconfirmed: nobody will know whether they count{why}")
+        if replayed := self.in_doubt - self.waiting_for_a_human:
+            sentences.append(f"{replayed} in doubt: an answer was lost; the next night sends the same bytes again")
+        if self.put_off:
+            sentences.append(f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}")
+        if self.waiting_for_a_human:
+            sentences.append(f"{self.waiting_for_a_human} in doubt: an answer was lost, and {_ASKED}")
+        return [*sentences, *self.pulled.attention, *self.review.attention]
 
     @property
     def exit_code(self) -> int:

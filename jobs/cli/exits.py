@@ -8,7 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from types import FrameType
 
-from jobs.cancellation import StoppedBySignal, heard
+from jobs.cancellation import StoppedBySignal, stop_signals
 from jobs.settings import SettingsProblem
 
 
@@ -81,7 +81,7 @@ def stop_by_signal() -> None:
     def stop(number: int, _frame: FrameType | None) -> None:
         raise StoppedBySignal(number)
 
-    for each in heard():
+    for each in stop_signals():
         signal.signal(each, stop)
 
 

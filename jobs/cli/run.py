@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from connectors.liveness import Liveness
 from connectors.ports import Clock
-from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side, stoppable
+from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads, stoppable
 from jobs.cli.accounts import Opened, clash_of, files_of, heading_of, open_account, open_accounts, state_of
 from jobs.cli.exits import Exit, Failure, WrongFilesError, failure_of, stopped_by, worst
 from jobs.cli.output import Redaction, report, start_logging, watching
@@ -50,7 +50,7 @@ def run_accounts(paths: Sequence[Path], wanted: RunOptions, *, at_once: int, jso
         alone = len(accounts) == 1
         wanted = replace(wanted, others=frozenset(account.name for account in accounts))
         ended: list[Ended] = []
-        for one in side_by_side(
+        for one in run_in_threads(
             [partial(_account, account, wanted, stop, alone=alone) for account in accounts], at_once=at_once
         ):
             ended.append(one)
