@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sqlmodel import Session
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
@@ -17,7 +17,7 @@ from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import deliver
-from jobs.ledger import outbox, outbox_queries, requests, status_labels
+from jobs.ledger import outbox, outbox_queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
@@ -25,7 +25,7 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.ingest import Ingest
-from jobs.pull.sync import SyncMode, SyncWindow, confirmed, expect_plausible, pull
+from jobs.pull.sync import SyncMode, SyncWindow, expect_plausible, pull
 from jobs.rules.adjustment import adjustments_of
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary
@@ -85,7 +85,7 @@ def run_night(
         expect_plausible(ledger, deps.clock.now())
         summary = begin(ledger, book, deps)
         summary.only_outcomes = True
-    _resolve(ledger, book, deps, summary, watch)
+    ask_for_outcomes(ledger, book, deps, summary, watch)
     book, decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(NightStep.DELIVER):
         summary.delivered = deliver(
@@ -113,7 +113,7 @@ def run_night(
             replays=reading,
             cancel_token=deps.cancel_token,
         )
-    _resolve(ledger, book, deps, summary, watch)
+    ask_for_outcomes(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     return _conclude(ledger, book, summary)
 
@@ -180,7 +180,7 @@ def await_outcomes(
         due = min((request.resolve_after or now for request in waiting), default=now)
         with watch(NightStep.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
-        _resolve(ledger, book, deps, summary, watch)
+        ask_for_outcomes(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     with ledger.reading() as session:
         book = hold_missing_values(session, book)
@@ -203,16 +203,23 @@ def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
 
 @contextmanager
 def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
-    """Read from the source in the block; where it fails, the run goes on after it, and `summary` says why.
+    """Read in the block from a source, which compares its clock with ours.
+
+    Where it fails, the run goes on and `summary` says why, as long as our clock is plausible.
 
     Raises:
-        WrongClock: nobody can tell what time it is.
+        WrongClock: the time cannot be right. Starts that this run took from it are taken back.
     """
     try:
-        with confirmed(ledger, summary.started_at):
+        try:
             yield
-    except (Misconfigured, Transient) as error:
-        summary.source_stopped = str(error)
+        except (Misconfigured, Transient) as error:
+            expect_plausible(ledger, summary.started_at)
+            summary.source_stopped = str(error)
+    except WrongClock:
+        with ledger.writing() as session:
+            starts.take_back(session, ledger.account, since=summary.started_at)
+        raise
 
 
 def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummary:
@@ -222,7 +229,8 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummar
     return summary
 
 
-def _resolve(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
+def ask_for_outcomes(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
+    """Ask platforms what became of what they received; `summary` counts."""
     with watch(NightStep.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.records import LeadId
-from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import deliver
 from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
@@ -15,7 +14,7 @@ from jobs.ledger.outbox_queries import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow
-from jobs.nightly import Deps, NightStep, Watch, count_states, is_due, reading_source
+from jobs.nightly import Deps, NightStep, Watch, ask_for_outcomes, count_states, is_due, reading_source
 from jobs.plan.planner import erase_idle, hold_missing_values, plan
 from jobs.pull.detail_fetch import DetailFetch
 from jobs.pull.ingest import Ingest
@@ -58,8 +57,7 @@ def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch:
             approved_only=True,
             cancel_token=deps.cancel_token,
         )
-    with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
+    ask_for_outcomes(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     with ledger.reading() as session:
         count_states(session, ledger, book, summary)

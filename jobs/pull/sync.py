@@ -1,7 +1,6 @@
 """Reads leads into the ledger, a transaction a page, for a night or a backfill; compares Oplead's clock with ours."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +12,7 @@ from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from connectors.text import counted
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import freshness, leads, requeue, starts, status_labels
+from jobs.ledger import freshness, leads, requeue, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, DetailFetch, FetchedDetails, detect_deleted
 from jobs.pull.ingest import Ingest, Ingested, ReadTimes
@@ -46,15 +45,15 @@ class Pulled:
     excluded: int = 0
     """Test leads among those seen, left out."""
     deleted: int = 0
-    """Leads that are not there any more, tonight believed for the first time."""
+    """Leads deleted in Oplead, tonight believed for the first time."""
     back: int = 0
-    """Leads that were taken for gone and are there again."""
+    """Leads that were taken for deleted and exist again."""
     no_detail_pages: bool = False
     """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
     suspicious: int = 0
-    """Leads that are not there any more, too many to be believed."""
+    """Leads that seem deleted, too many to be believed."""
     unread: int = 0
-    """Leads that only their own pages tell of, where the list left no budget for any."""
+    """Leads that only their own pages show, where the list left no budget for any."""
     complete: bool = False
     """False where a budget ended the pull before its last page; the next one goes on there."""
     moved: bool = False
@@ -62,7 +61,7 @@ class Pulled:
     missing: int = 0
     """How many more leads Oplead says there are than it listed."""
     undated: bool = False
-    """Whether a page of the list told no time, so that its clock could not be compared with ours."""
+    """Whether a page of the list came without a time, so that its clock could not be compared with ours."""
 
     @property
     def attention(self) -> list[str]:
@@ -494,22 +493,3 @@ def expect_plausible(ledger: Ledger, now: datetime) -> None:
             "and Oplead cannot be asked what time it is: see that the clock is right. Until Oplead answers nothing is "
             "sent, and nothing expires"
         )
-
-
-@contextmanager
-def confirmed(ledger: Ledger, began: datetime) -> Iterator[None]:
-    """Read in the block from a source, which compares its clock with ours; where it fails, check plausibility alone.
-
-    Raises:
-        WrongClock: the time cannot be right. Starts that this run took from it at `began` are taken back.
-    """
-    try:
-        try:
-            yield
-        except (Transient, Misconfigured):
-            expect_plausible(ledger, began)
-            raise
-    except WrongClock:
-        with ledger.writing() as session:
-            starts.take_back(session, ledger.account, since=began)
-        raise

@@ -428,7 +428,7 @@ def test_where_each_sending_may_count_a_platform_is_given_time_too(account):
 
 
 @pytest.mark.parametrize("poison", [(1, 2, 3), (1, 51, 52), (98, 99, 100), (1, 2, 3, 4, 5, 6)])
-def test_rows_run_in_threads_that_never_get_an_answer_stop_nothing(account, poison):
+def test_rows_side_by_side_that_never_get_an_answer_stop_nothing(account, poison):
     """What stands in the next batch goes out the same night, and within two nights all but they are accepted."""
     ready(account, 150, batch=100)
     never_answer(account, *(f"L-{number:03}" for number in poison))

@@ -303,7 +303,7 @@ def watched(monkeypatch):
 
         account = Account(clock, works_from=START)
         AccountScheduler([account], clock, asking(cancel_token, quiet), at_once=1, signs=signs).run()
-        return signs.stop_signals
+        return signs.heard
 
     return played
 

@@ -285,7 +285,7 @@ def test_a_full_disk_is_told_and_loses_nothing(path):
     assert ["kept"] == kinds
 
 
-def test_states_are_made_run_in_threads(tmp_path):
+def test_states_are_made_side_by_side(tmp_path):
     """Accounts that begin together do not get into each other's tables: alembic's own variables are the process's."""
     paths = [tmp_path / f"{number}.db" for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
