@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check bench format schema docs install develop lock help
+.PHONY: demo test test-all fuzz mutants chaos check site bench format schema docs install develop lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -33,12 +33,18 @@ CHAOS_KILLS ?= 220
 chaos: develop ## kill the job more than 200 times, or CHAOS_KILLS (70 take three minutes), over nights in which everything fails
 	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py
 
-check: develop ## format, lint, types, import contracts, dependencies; writes nothing
+check: develop ## format, lint, types, import contracts, dependencies, links of the documentation; changes no file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(SITE) --builder dummy . build/site
+
+SITE = $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees -c docs
+site: develop ## build the documentation's site into build/site; a broken link fails it
+	$(SITE) . build/site
+	@echo "The site is at build/site/docs/index.html"
 
 bench: develop ## how long a night takes here, in seconds
 	$(BIN)/python tests/bench.py
