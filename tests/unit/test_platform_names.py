@@ -19,7 +19,6 @@ ALLOWED = {
     "reporting/wording.py",
     "settings/compile.py",
     "settings/lint.py",
-    "settings/load.py",
     "settings/references.py",
     "settings/scaffold.py",
     "settings/schema.py",
