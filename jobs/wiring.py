@@ -19,8 +19,7 @@ from jobs.cancellation import StopSignal, go_on
 from jobs.nightly import Deps
 from jobs.pull.sync import MAX_CLOCK_SKEW, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
-from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
-from jobs.settings.sections import OpleadSettings
+from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
 
 if TYPE_CHECKING:
     from connectors.google_ads.options import GoogleOptions

@@ -13,8 +13,14 @@ from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
 from jobs.rules.extraction import ConsentField, Exclusion, Extraction, domain
 from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, normalise_label
-from jobs.settings.schema import ConsentSignal, DestinationSettings, ExcludeSettings, Settings
-from jobs.settings.sections import ConversionSettings, FieldValue
+from jobs.settings.schema import (
+    ConsentSignal,
+    ConversionSettings,
+    DestinationSettings,
+    ExcludeSettings,
+    FieldValue,
+    Settings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +96,9 @@ def rules_digest(settings: Settings) -> str:
         mode="json",
         exclude_defaults=True,
         include={
-            "timezone": True,
-            "currency": True,
-            "stages": True,
-            "ignored_statuses": True,
-            "click_ids": True,
+            **dict.fromkeys(("timezone", "currency", "stages", "ignored_statuses", "click_ids", "exclude"), True),
+            **dict.fromkeys(("google_ads", "meta", "conversions"), True),
             "consent": {"ad_user_data", "ad_personalization", "missing"},
-            "exclude": True,
-            "google_ads": True,
-            "meta": True,
-            "conversions": True,
         },
         exclude={
             "google_ads": {

@@ -11,20 +11,15 @@ from pydantic import ValidationError
 from jobs.rules.model import normalise_label
 from jobs.settings.problems import KeyPath, SettingsFinding, did_you_mean, dotted
 from jobs.settings.references import ADDRESS, References, is_local, token_address
-from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
-from jobs.settings.sections import HEADER_NAME, OpleadSettings
+from jobs.settings.schema import HEADER_NAME, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
 from jobs.settings.yaml_source import Tree, find, items, leaves, text_at, texts_at, value_at
 
 CREATED = "created"
 """The stage every lead enters by its creation; built in."""
 PLATFORMS = ("google_ads", "meta")
 REFERENCES = (
-    "oplead.token",
-    "google_ads.*.credentials",
-    "meta.*.access_token",
-    "meta.*.app_secret",
-    "notify.*",
-    "ping",
+    *("oplead.token", "google_ads.*.credentials", "meta.*.access_token", "meta.*.app_secret"),
+    *("notify.*", "ping"),
 )
 """Where `${VARIABLE}` is read; anywhere else it would be taken as text."""
 Found = Iterator[tuple[KeyPath, str]]

@@ -18,8 +18,7 @@ from pydantic_core import ErrorDetails
 from jobs.settings.lint import fitting_findings, lint_warnings
 from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem, did_you_mean, dotted
 from jobs.settings.references import Address, EnvFile, References, read_env_file, split_address
-from jobs.settings.schema import ClickIds, ConsentRule, Settings, Zone
-from jobs.settings.sections import OpleadSettings
+from jobs.settings.schema import ClickIds, ConsentRule, OpleadSettings, Settings, Zone
 from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address
 from jobs.settings.yaml_source import Document, Tree, leaves, read_file, value_at
 
@@ -87,28 +86,20 @@ def _validate(
 Location = tuple[str | int, ...]
 """Where pydantic places an error: a path of the model, with steps that the file need not have."""
 
-_KEYS = "write keys below this one, each as key: value"
-_LIST = "write a list, as [one, two]"
-_NUMBER = "write a number with a point, as 60 or 59.90"
-_WHOLE = "write a whole number"
 _ADDRESS = "write an address as https://host"
 _SENTENCES = {
-    "model_type": _KEYS,
-    "model_attributes_type": _KEYS,
-    "dict_type": _KEYS,
-    "tuple_type": _LIST,
-    "list_type": _LIST,
+    **dict.fromkeys(
+        ("model_type", "model_attributes_type", "dict_type"), "write keys below this one, each as key: value"
+    ),
+    **dict.fromkeys(("tuple_type", "list_type"), "write a list, as [one, two]"),
+    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float"), "write a whole number"),
+    **dict.fromkeys(
+        ("decimal_parsing", "decimal_type", "finite_number"), "write a number with a point, as 60 or 59.90"
+    ),
+    **dict.fromkeys(("decimal_max_digits", "decimal_whole_digits"), "this number is too long"),
+    **dict.fromkeys(("url_type", "url_parsing", "url_syntax_violation", "url_too_long"), _ADDRESS),
     "string_type": "write a text here, in quotes if need be",
     "bool_type": "write true or false",
-    "int_parsing": _WHOLE,
-    "int_parsing_size": _WHOLE,
-    "int_type": _WHOLE,
-    "int_from_float": _WHOLE,
-    "decimal_parsing": _NUMBER,
-    "decimal_type": _NUMBER,
-    "finite_number": _NUMBER,
-    "decimal_max_digits": "this number is too long",
-    "decimal_whole_digits": "this number is too long",
     "decimal_max_places": "write two decimals at most",
     "greater_than": "write a number above {gt}",
     "greater_than_equal": "write {ge} or more",
@@ -117,10 +108,6 @@ _SENTENCES = {
     "string_too_short": "write {min_length} or more characters",
     "string_too_long": "write at most {max_length} characters",
     "string_unicode": "this text holds characters that cannot be used",
-    "url_type": _ADDRESS,
-    "url_parsing": _ADDRESS,
-    "url_syntax_violation": _ADDRESS,
-    "url_too_long": _ADDRESS,
     "path_type": "write the path of a file",
     "datetime_type": "write a day as 2026-09-01",
     "time_delta_type": "write a length of time as 3 d, 4 h, 45 min or 30 s",

@@ -22,7 +22,6 @@ ALLOWED = {
     "settings/references.py",
     "settings/scaffold.py",
     "settings/schema.py",
-    "settings/sections.py",
     "settings/types.py",
     "settings/unmatched.py",
     "wiring.py",

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.alerts.incidents import Thresholds
 from jobs.settings import Invalid, Valid
-from jobs.settings.sections import NotifyWhen
+from jobs.settings.schema import NotifyWhen
 
 
 def test_the_defaults_are_those_of_the_rules():
