@@ -60,7 +60,7 @@ class Deps:
     jitter: Callable[[], float]
     sync_window: SyncWindow
     accept_volume: bool = False
-    """Whether a human agreed that more goes out tonight than usual."""
+    """Whether a human approved that more goes out tonight than usual."""
     cancel_token: CancelToken = go_on
     """Asked before each request and each intent, so that a night may be ended between two."""
 
@@ -76,7 +76,7 @@ def run_night(
     Raises:
         StoppedBySignal: somebody asked to stop; what was sent is on record.
         RenamedError: a conversion seems renamed; nothing was done.
-        WrongClock: nobody can tell what time it is, and so what is too late; nothing was judged or sent.
+        WrongClock: the time, and so what is too late, is unknown; nothing was judged or sent.
         LedgerError: the state cannot be written; what was committed is safe.
     """
     if reading:
@@ -282,9 +282,9 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary
 
 def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunSummary) -> None:
     """Add where everything stands, and what this run saw settled otherwise than it should be."""
-    doubtful = outbox.count_in_doubt(session, ledger.account)
-    summary.in_doubt = doubtful.total()
-    summary.waiting_for_a_human = sum(count for where, count in doubtful.items() if where in book.ask_when_lost)
+    in_doubt = outbox.count_in_doubt(session, ledger.account)
+    summary.in_doubt = in_doubt.total()
+    summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in book.ask_when_lost)
     summary.unconfirmed = outbox.moved_to(session, ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox_queries.put_off_again(session, ledger)

@@ -23,7 +23,7 @@ _ASKED = (
 _PUT_OFF = "they go out while they are still in time; `explain` says what it answers"
 
 
-def _whose(leads_concerned: Iterable[str]) -> str:
+def _named(leads_concerned: Iterable[str]) -> str:
     """The first few leads of a sentence, in brackets; nothing where there are none."""
     named = list(dict.fromkeys(leads_concerned))
     more = ", …" if len(named) > NAMED else ""
@@ -113,7 +113,7 @@ class RunSummary:
     only_outcomes: bool = False
     """Whether no lead was read: outcomes were asked for, and what had come due was sent."""
     only_validated: bool = False
-    """Whether platforms were only asked, so that nothing is kept of what they said."""
+    """Whether platforms only validated, so that nothing of their answers is kept."""
     not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Conversion, destination, state, and what stopped: what was due for a check and had none."""
     standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -130,10 +130,10 @@ class RunSummary:
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
         if not unexpected:
             return []
-        whose = _whose(lead for lead, *_ in self.rejected)
+        leads = _named(lead for lead, *_ in self.rejected)
         if self.only_validated:
-            return [f"{unexpected} would be rejected{whose}"]
-        return [f"{unexpected} rejected{whose}: `explain` says why"]
+            return [f"{unexpected} would be rejected{leads}"]
+        return [f"{unexpected} rejected{leads}: `explain` says why"]
 
     @property
     def excess_volumes(self) -> list[str]:
@@ -150,7 +150,7 @@ class RunSummary:
         if replayed := self.in_doubt - self.waiting_for_a_human:
             sentences.append(f"{replayed} in doubt: an answer was lost; the next night sends the same bytes again")
         if self.put_off:
-            sentences.append(f"{len(self.put_off)} put off by the platform again{_whose(self.put_off)}: {_PUT_OFF}")
+            sentences.append(f"{len(self.put_off)} put off by the platform again{_named(self.put_off)}: {_PUT_OFF}")
         if self.waiting_for_a_human:
             sentences.append(f"{self.waiting_for_a_human} in doubt: an answer was lost, and {_ASKED}")
         return [*sentences, *self.pulled.attention, *self.review.attention]

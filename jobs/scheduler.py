@@ -64,10 +64,10 @@ class ScheduledAccount(Protocol):
 
     @property
     def key(self) -> str:
-        """What tells it from the others."""
+        """Its unique name."""
 
     def read(self) -> Timetable | None:
-        """Read its settings anew; None where they must not run. Called by the loop's own thread."""
+        """Read its settings again; None where they must not run. Called by the loop's own thread."""
 
     def planned(self, firing: Firing | None) -> None:
         """Its next night, when that was found out for the first time or has changed."""
@@ -193,7 +193,7 @@ class AccountScheduler:
 
     def _enter_anew(self, before: datetime, now: datetime) -> None:
         """Plan the nights once more that a clock which ran ahead has planned, perhaps months from now."""
-        _log.warning("the clock was set back: nights are planned anew", before=before.isoformat(), now=now.isoformat())
+        _log.warning("the clock was set back: nights are planned again", before=before.isoformat(), now=now.isoformat())
         for account in self._accounts:
             # As settings to be read: that waits until the account's work under way has ended. What else is left of
             # the wrong time, a second try or a pass, does no harm: the ledger knows what was done.
@@ -250,7 +250,7 @@ class AccountScheduler:
             return
         table = account.read()
         if table is None:
-            # Whoever mends the settings before the next night still has this one.
+            # Settings that are fixed before the next night still get this one.
             self._retry(account, task, now)
             return
         if table != self._tables[account.key]:

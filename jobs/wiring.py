@@ -177,7 +177,7 @@ def survey_of(
 ) -> Iterator[SurveysSource]:
     """What finds out how the platform answers, and on how many leads the paths `named` are filled.
 
-    It is asked at the pace of the account whose state lies in `folder`.
+    It keeps to the pace of the account with its state in `folder`.
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.conversion_value import read_amount  # noqa: PLC0415
@@ -226,7 +226,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
 def pacer_for(
     oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = go_on
 ) -> "Pacer":
-    """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
+    """The pace of requests to the platform, shared by all processes of the account with its state in `folder`."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
     if folder is None:
@@ -236,7 +236,7 @@ def pacer_for(
 
 
 def pace_folder(settings: Settings) -> Path | None:
-    """Where an account's commands tell each other how fast they ask: beside its state, also for a copy of that."""
+    """Where an account's commands share their pace: the folder of its state, also for a copy of that."""
     return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent
 
 

@@ -48,7 +48,7 @@ class DetailFetch:
     ahead: timedelta = timedelta()
     """How far the source's clock is ahead of ours."""
     afresh: bool = False
-    """Whether leads are kept anew though nothing changed, because their contact data may have been erased."""
+    """Whether unchanged leads are stored again, because their contact data may have been erased."""
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in this order until all are read, time is up or the source gives no more tonight.
@@ -107,7 +107,7 @@ class DetailFetch:
         self.count(page, kept)
 
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
-        """The leads on record whose own pages are those of other leads on record; else ids may be read wrongly."""
+        """Leads on record with the page of another lead on record; with any other page, ids may be read wrongly."""
         others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
         on_record = freshness.on_record(session, self.ledger.account, {*others, *others.values()})
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

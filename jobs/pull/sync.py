@@ -27,7 +27,7 @@ class SyncMode(StrEnum):
     SINCE = "since"
     """The source lists what changed since a time; everything, once a week."""
     LIST = "list"
-    """Every page of the list, every time; a digest tells what changed."""
+    """Every page of the list, every time; a digest shows what changed."""
     DETAILS = "details"
     """The list says which leads there are; what each is like, only its own page."""
 
@@ -49,7 +49,7 @@ class Pulled:
     back: int = 0
     """Leads that were taken for deleted and exist again."""
     no_detail_pages: bool = False
-    """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
+    """Whether a listed lead has no page of its own, so that nothing can be concluded of unlisted ones."""
     suspicious: int = 0
     """Leads that seem deleted, too many to be believed."""
     unread: int = 0
@@ -149,7 +149,7 @@ def pull(
         ledger: where they are kept.
         source: where they are read.
         ingest: what is wanted of them.
-        clock: for the time that is left, and the start of the pull where the source does not tell its own.
+        clock: for the time that is left, and the start of the pull where the source gives no time.
         sync_window: how far to read.
         until: when the night's time is up.
         done: counts what was read, also up to a failure.
@@ -166,14 +166,12 @@ def pull(
         if not reading.read_list(since, resume):
             reading.hold_merges()
             return
-    except (Transient, StoppedBySignal):
+    except (Transient, StoppedBySignal, Misconfigured) as error:
         reading.hold_merges()
-        raise
-    except Misconfigured:
-        reading.hold_merges()
-        with ledger.writing() as session:
-            # Its place may be the very thing the source refuses.
-            leads.cursor(session, ledger.account).resume = None
+        if isinstance(error, Misconfigured):
+            with ledger.writing() as session:
+                # Its place may be the very thing the source refuses.
+                leads.cursor(session, ledger.account).resume = None
         raise
     began_at, is_whole = _finish(ledger, sync_window.overlap)
     if sync_window.style is SyncMode.DETAILS:
@@ -272,7 +270,7 @@ class _Reading:
         """Keep a page that follows another; False where its new leads could not all be read."""
         started, kept_page = self.details.started, page
         if self.style is SyncMode.DETAILS:
-            # To be listed is not to be observed: how an unchanged lead is, its own page tells later tonight.
+            # To be listed is not to be observed: an unchanged lead is observed on its own page, later tonight.
             unchanged = self._unchanged(page.unchanged)
             kept_page = replace(page, unchanged=tuple(sorted(unchanged)))
             if not self._read_new([lead for lead in page.unchanged if lead not in unchanged]):
@@ -299,7 +297,7 @@ class _RangeReading(_Reading):
     """When this reading began, before it was interrupted."""
 
     def read_known(self) -> bool:
-        """Where only own pages tell how leads are, read those that count and were not read since this began."""
+        """Where leads are read by their own pages, read those that count and were not read since this began."""
         if self.style is not SyncMode.DETAILS:
             return True
         with self.ledger.reading() as session:
@@ -410,7 +408,7 @@ class _NightReading(_Reading):
                 leads.cursor(session, self.ledger.account).full_read_at = None
 
     def hold_merges(self) -> None:
-        """Have leads wait that only a complete reading can tell about."""
+        """Hold leads back until a complete reading tells new statuses from renamed ones."""
         with self.ledger.writing() as session:
             began = leads.cursor(session, self.ledger.account).pull_started_at
             if began is not None:
@@ -480,7 +478,7 @@ _UNCONFIRMED_FOR = timedelta(days=14)
 
 
 def expect_plausible(ledger: Ledger, now: datetime) -> None:
-    """Return where a time that the source could not confirm may be right, by when leads were last read.
+    """Check a time that the source could not confirm against the last reading of leads.
 
     Raises:
         WrongClock: it lies before that, or long after it.

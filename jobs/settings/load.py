@@ -212,7 +212,7 @@ class PartialSettings:
     section: Mapping[str, Tree] = field(repr=False)
     """The `oplead` section as it was typed, its token a reference."""
     state_folder: Path | None = None
-    """Where the account's commands share their pace; None where the file does not tell yet."""
+    """Where the account's commands share their pace; None where the file does not say yet."""
     env_file: EnvFile | None = None
     """The `.env` beside the file."""
 

@@ -245,7 +245,7 @@ def _kind_of_value(value: object) -> str:
     return "<field>" if isinstance(value, dict | FieldValue) else "<fixed>"
 
 
-# Told apart by their shape, so that an error speaks of the one that was meant.
+# Distinguished by their shape, so that an error speaks of the one that was meant.
 Value = Annotated[
     Annotated[FixedValue, Tag("<fixed>")] | Annotated[FieldValue, Tag("<field>")],
     Discriminator(_kind_of_value),
@@ -289,7 +289,7 @@ class GoogleConversion(Strict):
     conversion_action: GoogleAction
     """The conversion action: its id, or { id, click_window_days }."""
     event_source: EventSource | None = None
-    """Where Google is told it happened, if not the destination's `event_source`."""
+    """The source reported to Google, if not the destination's `event_source`."""
     destination: Slug | None = None
     """Which `google_ads` destination; all of them if unset."""
 
@@ -307,7 +307,7 @@ class MetaConversion(Strict):
     ]
     """The event's name, such as Schedule or Purchase."""
     action_source: ActionSource | None = None
-    """Where Meta is told it happened, if not the destination's `action_source`."""
+    """The source reported to Meta, if not the destination's `action_source`."""
 
 
 class ConversionSettings(Strict):
@@ -507,7 +507,7 @@ class GoogleAdsSettings(DestinationSettings):
     ads_api_endpoint: Address = AnyUrl("https://googleads.googleapis.com")
     """The Google Ads API's address, or a local server's."""
     event_source: EventSource = "WEB"
-    """Where Google is told conversions happened."""
+    """The source of conversions reported to Google."""
 
 
 class MetaSettings(DestinationSettings):
@@ -533,7 +533,7 @@ class MetaSettings(DestinationSettings):
     in_doubt: Literal["resend", "ask"] = "resend"
     """What to do if an answer was lost: `resend` may count twice, `ask` waits for a human."""
     action_source: ActionSource = "system_generated"
-    """Where Meta is told conversions happened."""
+    """The source of conversions reported to Meta."""
 
 
 # ── the account ──────────────────────────────────────────────────────────────────────────────────
