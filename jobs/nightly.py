@@ -66,12 +66,19 @@ class Deps:
 
 
 def run_night(
-    ledger: Ledger, book: Rulebook, deps: Deps, *, reading: bool = True, watch: Watch = nullcontext
+    ledger: Ledger,
+    book: Rulebook,
+    deps: Deps,
+    *,
+    reading: bool = True,
+    wait: timedelta = timedelta(),
+    watch: Watch = nullcontext,
 ) -> RunSummary:
     """Do one night for one account and say what it did.
 
     A source that fails still lets due deliveries go out; a destination that stops, stops alone. Without `reading` no
     lead is read, and what is in doubt is left to the next night: outcomes are asked for, and what has come due is sent.
+    In the end outcomes are awaited, for as long as `wait`.
 
     Raises:
         StoppedBySignal: somebody asked to stop; what was sent is on record.
@@ -115,6 +122,7 @@ def run_night(
         )
     ask_for_outcomes(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
+    _await_outcomes(ledger, book, deps, summary, until=deps.clock.now() + wait, watch=watch)
     return _conclude(ledger, book, summary)
 
 
@@ -170,10 +178,10 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str |
     return next((f"{place} stopped: {stopped[place]}" for place in places if place in stopped), None)
 
 
-def await_outcomes(
-    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch = nullcontext
-) -> RunSummary:
-    """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come; `summary` counts."""
+def _await_outcomes(
+    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch
+) -> None:
+    """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come."""
     while summary.resolved.pending and (now := deps.clock.now()) < until:
         with ledger.reading() as session:
             waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
@@ -181,10 +189,7 @@ def await_outcomes(
         with watch(NightStep.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         ask_for_outcomes(ledger, book, deps, summary, watch)
-    erase_idle(ledger, deps.sinks, now=deps.clock.now())
-    with ledger.reading() as session:
-        book = hold_missing_values(session, book)
-    return _conclude(ledger, book, summary)
+        erase_idle(ledger, deps.sinks, now=deps.clock.now())
 
 
 def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:

@@ -14,6 +14,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
+from connectors.liveness import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.timetable import Firing, NightTrigger, Timetable
@@ -82,23 +83,6 @@ class ScheduledAccount(Protocol):
         """Ask for outcomes, and send what has come due."""
 
 
-class Watchdog(Protocol):
-    """What supervises this service. Nothing it does raises."""
-
-    @property
-    def every(self) -> timedelta | None:
-        """How often it wants a sign of life; None where it wants none."""
-
-    def ready(self) -> None:
-        """The loop has begun."""
-
-    def beat(self) -> None:
-        """It goes on."""
-
-    def stopping(self) -> None:
-        """It has been asked to stop."""
-
-
 class _Work(NamedTuple):
     """What is under way for an account."""
 
@@ -122,7 +106,7 @@ class AccountScheduler:
         stop: StopSignal,
         *,
         at_once: int,
-        signs: Watchdog | None = None,
+        liveness: Liveness | None = None,
     ) -> None:
         """Nothing is due before `run`.
 
@@ -131,13 +115,13 @@ class AccountScheduler:
             clock: the loop's own, of the same time as the accounts'.
             stop: ends the loop.
             at_once: how many accounts are at work at a time.
-            signs: the watchdog to notify while this loop and its work go on.
+            liveness: shows a watchdog that this loop and its work go on.
         """
         self._accounts = accounts
         self._clock = clock
         self._stop = stop
         self._at_once = at_once
-        self._signs = signs
+        self._liveness = liveness or Liveness(environ={})
         self._pool: Any = ThreadPoolExecutor(at_once)
         self._jobs: Any = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -163,13 +147,12 @@ class AccountScheduler:
             looked = self._clock.now()
             for account in self._accounts:
                 self._enter(account, looked)
-            if self._signs:
-                self._signs.ready()
+            self._liveness.ready()
             while True:
                 self._stop.cancel_token()
                 # Not while work of its own hangs.
-                if self._signs and self._stop.quiet_for() < _MAX_SILENCE:
-                    self._signs.beat()
+                if self._stop.quiet_for() < _MAX_SILENCE:
+                    self._liveness.beat()
                 now = self._clock.now()
                 if now < looked - _MAX_SET_BACK:
                     self._enter_anew(looked, now)
@@ -178,8 +161,7 @@ class AccountScheduler:
         except StoppedBySignal:
             pass
         finally:
-            if self._signs:
-                self._signs.stopping()
+            self._liveness.stopping()
             self._jobs.shutdown(wait=True)
 
     def _enter(self, account: ScheduledAccount, now: datetime) -> None:
@@ -218,8 +200,7 @@ class AccountScheduler:
 
     def _do_what_is_due(self, now: datetime) -> datetime:
         """Begin what is due and has room; when to look again."""
-        every = self._signs.every if self._signs else None
-        until = now + min(_MAX_SLEEP, every or _MAX_SLEEP)
+        until = now + min(_MAX_SLEEP, self._liveness.every or _MAX_SLEEP)
         for job in self._jobs.get_jobs():
             account, task = job.args
             if job.next_run_time > now:

@@ -143,8 +143,8 @@ def schedule_accounts(paths: Sequence[Path], service: Service) -> int:
                 return worst(report(failure) for each in shared.accounts for failure in each.failures())
             shared.clock = str(first.clock) if first.clock else None
             with open_clock(first, stop, patience=_A_DAY) as clock:
-                signs = Liveness(service.health)
-                AccountScheduler(shared.accounts, clock, stop, at_once=service.at_once, signs=signs).run()
+                liveness = Liveness(service.health)
+                AccountScheduler(shared.accounts, clock, stop, at_once=service.at_once, liveness=liveness).run()
         except StoppedBySignal:
             pass
         except Exception as error:  # noqa: BLE001 - a person reads a sentence, never a traceback

@@ -24,7 +24,7 @@ from jobs.ledger.database import LedgerError, has_state, missing, open_engine, s
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import Neighbour, UnreadableNeighbour, neighbours
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, await_outcomes, rehearse, run_night, validate
+from jobs.nightly import Deps, rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary
@@ -215,9 +215,7 @@ def do_night_of(
             taken(settings, state_of(settings), NIGHTLY, clock, unless, first_run=wanted.first_run) as ledger,
         ):
             seen = _seen(deps, watcher, wanted)
-            summary = run_night(ledger, book, seen, watch=watcher.step)
-            if wanted.wait:
-                await_outcomes(ledger, book, seen, summary, until=clock.now() + wanted.wait, watch=watcher.step)
+            summary = run_night(ledger, book, seen, wait=wanted.wait, watch=watcher.step)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = tell(ledger, book, deps, settings, _ended(ledger, summary, clock, night))
         codes.append(done.summary.exit_code)

@@ -302,7 +302,7 @@ def watched(monkeypatch):
                 raise StoppedBySignal(15)
 
         account = Account(clock, works_from=START)
-        AccountScheduler([account], clock, asking(cancel_token, quiet), at_once=1, signs=signs).run()
+        AccountScheduler([account], clock, asking(cancel_token, quiet), at_once=1, liveness=signs).run()
         return signs.heard
 
     return played
