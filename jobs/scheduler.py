@@ -111,10 +111,10 @@ class AccountScheduler:
         """Nothing is due before `run`.
 
         Args:
-            accounts: the accounts to run.
+            accounts: the accounts to run, at most `at_once` of them at a time.
             clock: the loop's own, of the same time as the accounts'.
             stop: ends the loop.
-            at_once: how many accounts are at work at a time.
+            at_once: the size of the thread pool.
             liveness: shows a watchdog that this loop and its work go on.
         """
         self._accounts = accounts

@@ -127,12 +127,7 @@ def detect_deleted(
 ) -> tuple[int, int]:
     """Note which leads are missing; those found missing a second time are planned, which cancels what is open.
 
-    Args:
-        session: an open transaction.
-        account: the account.
-        asked: the leads that were asked for, and those of them that are missing.
-        candidates: the leads that could have been asked for; the others are taken to be like those that were.
-        now: the present.
+    Of the `candidates` that were not asked for, as large a share is taken to be missing as of the others.
 
     Returns:
         How many deletions are believed, and how many are too suspicious for that: so many that nothing is cancelled.

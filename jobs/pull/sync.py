@@ -145,14 +145,7 @@ def pull(
 ) -> None:
     """Read the leads that changed since the last complete pull, and keep what the rules need of them.
 
-    Args:
-        ledger: where they are kept.
-        source: where they are read.
-        ingest: what is wanted of them.
-        clock: for the time that is left, and the start of the pull where the source gives no time.
-        sync_window: how far to read.
-        until: when the night's time is up.
-        done: counts what was read, also up to a failure.
+    The night's time is up at `until`; `done` counts what was read, also up to a failure.
 
     Raises:
         Misconfigured: the source refuses us. What was read until then is kept; the next pull starts over.
@@ -196,7 +189,7 @@ def read_range(
     """Read the leads of a time for a backfill; an interrupted reading goes on at its page, the nightly cursor stays.
 
     Nothing is concluded from leads that are not listed: renamed statuses and deleted leads are for the night to find.
-    The arguments are those of `pull`; `done` is complete where all that is `wanted` was read.
+    `done` counts what was read, also up to a failure, and is complete where all that is `wanted` was read.
 
     Raises:
         Misconfigured: the source refuses us; the next reading starts over.
@@ -423,15 +416,13 @@ class _NightReading(_Reading):
         with self.ledger.reading() as session:
             unlisted = freshness.unlisted(session, self.ledger.account, since=whole_since)
         asked = self.details.read(unlisted[:ASKED_A_NIGHT])
-        if asked.deleted and self._has_no_page_though_listed(unlisted):
-            self.done.no_detail_pages = True
-        else:
-            self._detect_deleted(asked, unlisted)
-
-    def _has_no_page_though_listed(self, unlisted: Sequence[LeadId]) -> bool:
-        with self.ledger.reading() as session:
-            listed = freshness.lately_listed(session, self.ledger.account, but=unlisted)
-        return listed is not None and bool(self.details.read([listed]).deleted)
+        if asked.deleted:
+            with self.ledger.reading() as session:
+                listed = freshness.lately_listed(session, self.ledger.account, but=unlisted)
+            if listed is not None and self.details.read([listed]).deleted:
+                self.done.no_detail_pages = True
+                return
+        self._detect_deleted(asked, unlisted)
 
     def _detect_deleted(self, asked: FetchedDetails, candidates: Sequence[LeadId]) -> None:
         with self.ledger.writing() as session:
@@ -445,10 +436,8 @@ def _begin(ledger: Ledger, *, style: SyncMode, now: datetime) -> tuple[datetime 
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
         if place.resume is None:
-            full = (
-                style is not SyncMode.SINCE or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
-            )
-            place.pull_since = None if full else place.since
+            is_fresh = place.full_read_at is not None and now - place.full_read_at <= FULL_READ_EVERY
+            place.pull_since = place.since if style is SyncMode.SINCE and is_fresh else None
             place.pull_started_at = None
             place.moved = False
         return place.pull_since, place.resume
