@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -14,7 +13,7 @@ from connectors.http import CancelToken, authorities
 
 _LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
 _CONFLICT = 409
-_HEEDED_EVERY = 0.5  # seconds; how long somebody who asks us to stop may wait for us to wake
+_CANCEL_POLL = 0.5  # seconds; how long somebody who asks us to stop may wait for us to wake
 
 
 class MachineClock:
@@ -72,9 +71,7 @@ class SandboxClock:
         """Use it in a `with`, so that its connection ends with the block."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close the connection; the sandbox no longer waits for this caller."""
         self.close()
 
@@ -83,11 +80,7 @@ class SandboxClock:
         self._http.close()
 
     def now(self) -> datetime:
-        """The sandbox's present instant, aware UTC.
-
-        Raises:
-            Misconfigured: no sandbox clock answers at this address.
-        """
+        """The sandbox's present instant, aware UTC; raises Misconfigured where no sandbox clock answers."""
         with self._lock:
             self._register()
             return _instant(self._ask("GET", "/now"))
@@ -95,8 +88,7 @@ class SandboxClock:
     def sleep_until(self, moment: datetime) -> None:
         """Return once the sandbox's clock has reached `moment`; at once if it has passed.
 
-        Raises:
-            Misconfigured: no sandbox clock answers, or it did not get there while we had patience.
+        Raises Misconfigured where no sandbox clock answers, or it did not get there while we had patience.
         """
         end = time.monotonic() + self._patience
         while self._slept(moment) < moment:
@@ -104,11 +96,11 @@ class SandboxClock:
                 raise Misconfigured(self._stands_still)
 
     def _slept(self, moment: datetime) -> datetime:
-        """The instant when a sleep ended: at `moment`, or before it where there is something to heed."""
+        """The instant when a sleep ended: at `moment`, or before it so that a stop is noticed."""
         wanted: dict[str, str | float] = {"until": moment.astimezone(UTC).isoformat()}
         if self._cancel_token is not None:
             self._cancel_token()
-            wanted["within"] = _HEEDED_EVERY
+            wanted["within"] = _CANCEL_POLL
         with self._lock:
             self._register()
             answer = self._ask("POST", "/sleep", wanted)

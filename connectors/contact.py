@@ -5,12 +5,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from connectors.country_table import TABLE
 from connectors.records import Contact
 
 HOME = "FR"
@@ -44,10 +44,18 @@ _OTHER_CODES = {
     **dict(zip("FABDEILP", ("FR", "AT", "BE", "DE", "ES", "IT", "LU", "PT"), strict=True)),  # as on cars
 }
 
-_ROWS = [line.split(" ", 3) for line in TABLE.strip().splitlines()]
-_CODES = {code: row[0] for row in _ROWS for code in row[1:3] if code.isalnum() and code != "DOM"} | _OTHER_CODES
+COUNTRIES = [
+    line.split(" ", 3) for line in Path(__file__).with_name("countries.txt").read_text(encoding="utf-8").splitlines()
+]
+"""ISO 3166 alpha-2, alpha-3 and numeric of every country with a telephone, and its names in French and English.
+
+Names without case, accents, punctuation and a leading article, further usual ones after the official. A test holds
+them against the lists that come with Meta's library and the phone library: the latter's would take a hundred megabytes
+to ask.
+"""
+_CODES = {code: row[0] for row in COUNTRIES for code in row[1:3] if code.isalnum() and code != "DOM"} | _OTHER_CODES
 # "DOM" is French for all overseas departments, and the Dominican Republic's code by chance.
-_NAMES = {name: row[0] for row in _ROWS for name in row[3].split(", ")}
+_NAMES = {name: row[0] for row in COUNTRIES for name in row[3].split(", ")}
 
 
 def region_of(typed: str | None) -> str | None:
@@ -72,7 +80,11 @@ def says_nothing(typed: str | None) -> bool:
 def _plain(text: str) -> str:
     """Without case, accents and what nobody sees; nothing where it is too long for a country."""
     decomposed = unicodedata.normalize("NFKD", text if len(text) <= LONGEST else "")
-    return "".join(each for each in decomposed if unicodedata.category(each) not in {"Mn", "Cf"}).casefold().strip()
+    return _without(decomposed, "Mn", "Cf").casefold().strip()
+
+
+def _without(text: str, *categories: str) -> str:
+    return "".join(character for character in text if unicodedata.category(character) not in categories)
 
 
 def _country_words(plain: str) -> list[str]:
@@ -95,8 +107,8 @@ def _by_dialling(plain: str) -> str | None:
 
 def _by_locale(typed: str) -> str | None:
     """`fr-BE` is Belgium by its capitals; `fr-be` and `be_fr` may be either's, so both halves must agree."""
-    told = re.fullmatch(r"\s*([a-z]{2,3})[-_]([A-Z]{2})(?:[.@][\w-]+)?\s*", typed, re.ASCII)
-    return told[2] if told and told[2] in phonenumbers.SUPPORTED_REGIONS else None
+    locale = re.fullmatch(r"\s*[a-z]{2,3}[-_]([A-Z]{2})(?:[.@][\w-]+)?\s*", typed, re.ASCII)
+    return locale[1] if locale and locale[1] in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _by_name(plain: str) -> str | None:
@@ -132,15 +144,15 @@ _SPREADSHEET = re.compile(r"(\+?[0-9]{8,})[.,]0{1,2}")
 _FEWEST_WITHOUT_PLUS = 11
 """Digits with their country code; fewer may be a national number with a slip in it."""
 
-# One numbering plan for all of France: which part of it a number is of abroad, the library's metadata says.
+# One numbering plan for all of France: the library's metadata says which part overseas a number belongs to.
 _ONE_PLAN = {"FR", "GP", "GF", "MQ", "RE", "YT", "BL", "MF"}
 _FRANCE_CODE = 33
 _OVERSEAS_CODES = (590, 594, 596, 262)
 """Guadeloupe's (with Saint-Martin and Saint-Barthélemy), Guyane's, Martinique's, La Réunion's (with Mayotte)."""
 _WIDE = {"976": 594, "939": 590}
-"""Who has the rest of a range that is given out by blocks: the metadata names it beside the one that has the block."""
+"""Who has the rest of a range that is given out by blocks: the metadata names both it and the block's holder."""
 _NEVER_MAINLAND = frozenset({"262", "263", "269", "508", "590", "594", "596", "976"})
-"""What stays is given to nobody, though the metadata takes it for the mainland's, or cannot be told (508).
+"""What stays is given to nobody, though the metadata takes it for the mainland's, or cannot be decided (508).
 https://www.arcep.fr/la-regulation/grands-dossiers-thematiques-transverses/la-numerotation.html"""
 _PERSONAL = {
     PhoneNumberType.FIXED_LINE,
@@ -153,9 +165,7 @@ _PERSONAL = {
 
 def tidy(text: str) -> str:
     """The text in one spelling: composed accents, plain spaces, nothing invisible."""
-    composed = unicodedata.normalize("NFKC", text)
-    visible = (character for character in composed if unicodedata.category(character) != "Cf")
-    return " ".join("".join(visible).split())
+    return " ".join(_without(unicodedata.normalize("NFKC", text), "Cf").split())
 
 
 def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
@@ -163,12 +173,11 @@ def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
 
     A field may hold several. Whether an address exists is not asked of anyone.
     """
-    found = (address for value in _short(values) for address in _emails(tidy(value.replace("\n", ";"))))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(address for value in _tidied(values) for address in _emails(value)))
 
 
-def _short(values: Iterable[str]) -> Iterator[str]:
-    return (value for value in values if len(value) <= LONGEST_FIELD)
+def _tidied(values: Iterable[str]) -> Iterator[str]:
+    return (tidy(value.replace("\n", ";")) for value in values if len(value) <= LONGEST_FIELD)
 
 
 def _emails(value: str) -> list[str]:
@@ -180,18 +189,15 @@ def _emails(value: str) -> list[str]:
 def _addresses(value: str) -> Iterator[str]:
     """The pieces of a field that may be an address, without spaces, `mailto:` or a name before `<…>`."""
     if value.count("@") > 1:
-        pieces = [word for part in _SEVERAL.split(value.replace("/", ";")) for word in _words(part)]
+        # Addresses with nothing but spaces between them; a single one may itself hold stray spaces.
+        parts = _SEVERAL.split(value.replace("/", ";"))
+        pieces = [word for part in parts for word in (part.split() if part.count("@") > 1 else [part])]
     else:
         pieces = [value]
     for piece in pieces:
         bracketed = _BRACKETED.search(piece)
         bare = "".join((bracketed[1] if bracketed else piece).split())
         yield re.sub(r"^mailto:([^?]*).*", r"\1", bare, flags=re.IGNORECASE)
-
-
-def _words(part: str) -> list[str]:
-    """Addresses parted by nothing but spaces; a single one may itself hold stray spaces."""
-    return part.split() if part.count("@") > 1 else [part]
 
 
 def _valid_emails(pieces: Iterable[str]) -> Iterator[str]:
@@ -209,8 +215,7 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
             numbers typed with their country code can be read.
     """
     region = region_of(country)
-    found = (number for value in _short(values) for number in _numbers(tidy(value.replace("\n", ";")), region))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(number for value in _tidied(values) for number in _numbers(value, region)))
 
 
 def _numbers(value: str, region: str | None) -> Iterator[str]:
@@ -240,8 +245,8 @@ def _without_label(text: str) -> str | None:
         return text.strip()
     places = [at for at, character in enumerate(text) if character.isdigit() or character == "+"]
     first, end = (places[0], places[-1] + 1) if places else (0, 0)
-    beside = unicodedata.normalize("NFKD", f"{text[:first]} {text[end:]}").casefold()
-    words = re.findall(r"[^\W\d_]+", "".join(one for one in beside if unicodedata.category(one) != "Mn"))
+    around = unicodedata.normalize("NFKD", f"{text[:first]} {text[end:]}").casefold()
+    words = re.findall(r"[^\W\d_]+", _without(around, "Mn"))
     inside = any(character.isalpha() for character in text[first:end])
     return text[first:end] if not inside and _LABELS.issuperset(words) else None
 
@@ -295,33 +300,23 @@ def lost_phones(contacts: Sequence[Contact]) -> str | None:
     if not lost:
         return None
     reasons = Counter(_reasons(lost))
-    told = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
+    listed = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
     have = "has" if len(lost) == 1 else "have"
-    return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {told}"
+    return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {listed}"
 
 
 def _lost(contact: Contact) -> str | None:
     """The first of a lead's phone fields that gives no number; None where each gives one, or holds no phone."""
-    return next((text for text in contact.phones if _is_phone(text) and not _readable(text, contact)), None)
-
-
-def _is_phone(text: str) -> bool:
-    return sum(character.isdigit() for character in text) >= _FEWEST_DIGITS
-
-
-def _readable(text: str, contact: Contact) -> tuple[str, ...]:
-    return clean_phones([text], country=contact.country)
+    phones = (text for text in contact.phones if sum(map(str.isdigit, text)) >= _FEWEST_DIGITS)
+    return next((text for text in phones if not clean_phones([text], country=contact.country)), None)
 
 
 def _reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str]:
-    unknown = [tidy(contact.country or "") for contact, text in lost if _needs_country(contact, text)]
+    # For want of a country: nobody knows the lead's, and no country code stands before the number either.
+    in_need = [one for one, text in lost if not text.strip().startswith(("+", "00")) and region_of(one.country) is None]
+    unknown = [tidy(contact.country or "") for contact in in_need]
     leads = Counter(unknown)
     for country in unknown:
         shown = leads[country] >= _SHARED and _MAY_BE_SHOWN.fullmatch(country)
         yield f"country {country!r} unknown" if shown else "country unknown, in a spelling of its own"
     yield from ["not a valid personal number"] * (len(lost) - len(unknown))
-
-
-def _needs_country(contact: Contact, text: str) -> bool:
-    """Whether it is for want of a country that the number is lost: no country code stands before it either."""
-    return region_of(contact.country) is None and not text.strip().startswith(("+", "00"))

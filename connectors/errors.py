@@ -1,13 +1,5 @@
 """What a connector raises, named by what the caller must do.
 
-    ConnectorError              never raised itself
-    ├── Transient               try again later: timeouts, 429, 5xx, cut connections
-    │   └── Unreachable         nobody answers at the address: it is wrong, or the network is down
-    │       └── UnknownHost     the host name does not exist: asking again at once does not help
-    ├── Misconfigured           stop this source or destination and tell a human: wrong token, unknown shape
-    │   └── KeyRefused          the key itself, or the way it is shown
-    └── WrongClock              nobody can tell what is too late: judge, send and keep nothing
-
 What a platform says of a single row is data (`records.Outcome`), not an exception.
 """
 
@@ -15,11 +7,11 @@ from datetime import timedelta
 
 
 class ConnectorError(Exception):
-    """The platform could not be used as asked. Messages carry ids, codes and settings' names, never a value sent."""
+    """Never raised itself. Messages carry ids, codes and settings' names, never a value that was sent."""
 
 
 class Transient(ConnectorError):
-    """The platform may answer later."""
+    """The platform may answer later: a timeout, 429, 5xx or cut connection."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         """Keep the platform's own delay, where it named one."""
@@ -36,7 +28,7 @@ class UnknownHost(Unreachable):
 
 
 class Misconfigured(ConnectorError):
-    """Nothing will pass until a human changes something; the message says what."""
+    """Stop this source or destination: nothing will pass until a human changes something; the message says what."""
 
 
 class KeyRefused(Misconfigured):
@@ -44,4 +36,4 @@ class KeyRefused(Misconfigured):
 
 
 class WrongClock(ConnectorError):
-    """This machine's clock and a platform's are too far apart to tell what is too late; the message shows both."""
+    """Nobody knows what is too late, by this machine's clock or the platform's: judge, send and keep nothing."""

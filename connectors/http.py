@@ -6,6 +6,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import timedelta
@@ -22,7 +23,7 @@ CancelToken = Callable[[], object]
 
 WAITS = 4
 """An exchange may take as long as so many waits: to connect, to send, for the head, for the body."""
-_HEEDED_EVERY = 0.5  # seconds; how long somebody who asks us to stop may wait for us to hear it
+_CANCEL_POLL = 0.5  # seconds; how long somebody who asks us to stop may wait for us to notice
 
 
 def bounded(
@@ -39,7 +40,7 @@ def bounded(
 
     Args:
         call: made in another thread.
-        seconds: the deadline of all of it.
+        seconds: the deadline of the whole call.
         cancel_token: asked twice a second; once it raises, only `grace` is left of the time.
         grace: seconds that an answer may still take after a stop was asked for.
         abort: ends the call from outside, so that its thread ends too.
@@ -47,35 +48,34 @@ def bounded(
     Raises:
         TimeoutError: it has not come back, in time or before the stop.
     """
-    answers: list[BoundedAnswer] = []
-    errors: list[BaseException] = []
-
-    def make() -> None:
-        try:
-            answers.append(call())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            errors.append(error)
-
-    thread = Thread(target=copy_context().run, args=(make,), daemon=True)
-    thread.start()
+    future: Future[BoundedAnswer] = Future()
+    Thread(target=copy_context().run, args=(_resolve, future, call), daemon=True).start()
     try:
-        _wait(thread, seconds, cancel_token, grace)
+        _wait(future, seconds, cancel_token, grace)
     finally:
         # What comes back after this comes because it is ended here: an error of ours, or a torn answer.
-        answered, failed = tuple(answers), tuple(errors)
-        if abort is not None and not (answered or failed):
+        is_cut = future.cancel()
+        if is_cut and abort is not None:
             abort()
-    if failed:
-        raise failed[0]
-    if answered:
-        return answered[0]
-    raise TimeoutError
+    if is_cut:
+        raise TimeoutError
+    return future.result()
 
 
-def _wait(thread: Thread, seconds: float, cancel_token: CancelToken | None, grace: float) -> None:
+def _resolve(future: Future[BoundedAnswer], call: Callable[[], BoundedAnswer]) -> None:
+    with suppress(InvalidStateError):  # nobody waits for it any more
+        try:
+            answer = call()
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            future.set_exception(error)
+        else:
+            future.set_result(answer)
+
+
+def _wait(future: Future[BoundedAnswer], seconds: float, cancel_token: CancelToken | None, grace: float) -> None:
     deadline = time.monotonic() + seconds
-    while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
-        thread.join(min(left, _HEEDED_EVERY))
+    while not future.done() and (left := deadline - time.monotonic()) > 0:
+        wait([future], min(left, _CANCEL_POLL))
         if cancel_token is not None and _is_stopped(cancel_token):
             cancel_token, deadline = None, min(deadline, time.monotonic() + grace)
 
@@ -83,7 +83,7 @@ def _wait(thread: Thread, seconds: float, cancel_token: CancelToken | None, grac
 def _is_stopped(cancel_token: CancelToken) -> bool:
     try:
         cancel_token()
-    except BaseException:  # noqa: BLE001 - a stop is told by any; whoever waits for the call asks again
+    except BaseException:  # noqa: BLE001 - any of them asks for a stop; whoever waits for the call asks again
         return True
     return False
 
@@ -137,12 +137,9 @@ def retry_read(read: Callable[[], T], *, clock: Clock, jitter: Callable[[], floa
             asked = failure.retry_after
             if asked is not None and asked > LONGEST_ASKED_FOR:
                 raise
-        clock.sleep_until(clock.now() + (asked or _backoff(attempt, jitter())))
+        backoff = min(FIRST_WAIT * (1 << (attempt - 1)), LONGEST_WAIT) * (0.5 + jitter() / 2)
+        clock.sleep_until(clock.now() + (asked or backoff))
     return read()
-
-
-def _backoff(attempt: int, jitter: float) -> timedelta:
-    return min(FIRST_WAIT * (1 << (attempt - 1)), LONGEST_WAIT) * (0.5 + jitter / 2)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -178,8 +175,8 @@ def is_unknown_host(error: BaseException) -> bool:
 PACKINGS = "gzip, deflate"
 """What a request may say that it accepts."""
 _UNPACKED = frozenset({"", "identity"})
-_KNOWN = frozenset({"gzip", "x-gzip", "deflate"})
-_EITHER = 32 + zlib.MAX_WBITS  # the head tells which of the two formats it is
+_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
+_EITHER = 32 + zlib.MAX_WBITS  # the head says which of the two formats it is
 
 
 class TooLargeError(Exception):
@@ -194,31 +191,19 @@ def unpacked(parts: Iterable[bytes], packing: str, *, most: int) -> bytes:
         ValueError: it is packed otherwise, more than once, or not as it says.
     """
     known = packing.strip().casefold()
-    if known in _UNPACKED:
-        return _joined(parts, most)
-    if known not in _KNOWN:
+    if known not in _UNPACKED | _PACKED:
         raise ValueError("packed in another way than was asked for")
-    unpack = zlib.decompressobj(_EITHER)
+    unpack = zlib.decompressobj(_EITHER) if known in _PACKED else None
+    body = bytearray()
     try:
-        body = _joined(_unpacked_parts(unpack, parts, most), most)
+        for part in parts:
+            body += unpack.decompress(part, most + 1) if unpack else part
+            if len(body) > most:
+                raise TooLargeError
+            if unpack and unpack.unused_data:
+                raise ValueError("something follows what is packed")
     except zlib.error:
         raise ValueError("not packed as it says") from None
-    if not unpack.eof:
+    if unpack and not unpack.eof:
         raise ValueError("cut short")
-    return body
-
-
-def _unpacked_parts(unpack: "zlib._Decompress", parts: Iterable[bytes], most: int) -> Iterator[bytes]:
-    for part in parts:
-        yield unpack.decompress(part, most + 1)
-        if unpack.unused_data:
-            raise ValueError("something follows what is packed")
-
-
-def _joined(parts: Iterable[bytes], most: int) -> bytes:
-    body = bytearray()
-    for part in parts:
-        body += part
-        if len(body) > most:
-            raise TooLargeError
     return bytes(body)

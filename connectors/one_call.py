@@ -15,7 +15,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from connectors.errors import Misconfigured
-from connectors.http import WAITS, CancelToken, bounded, causes, hang_up, is_loopback
+from connectors.http import WAITS, CancelToken, bounded, causes, hang_up, is_loopback, is_unknown_host
+from connectors.records import Lost, NotSent
 
 Answer = TypeVar("Answer")
 
@@ -89,12 +90,32 @@ def exchange(
 
 def never_connected(error: requests.RequestException) -> bool:
     """Whether it failed before anything was sent: no address, connection, TLS or way through the proxy."""
-    return isinstance(error, ConnectTimeout | ProxyError) or any(_is_before(cause) for cause in causes(error))
+    return isinstance(error, ConnectTimeout | ProxyError) or any(
+        isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)
+        or (isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE)
+        for cause in causes(error)
+    )
 
 
 def nobody_answers(error: BaseException) -> bool:
     """Whether there is no such host, or no connection to it; one that takes too long may be there."""
     return any(isinstance(cause, NewConnectionError) for cause in causes(error))
+
+
+def receipt_of(error: requests.RequestException, address: str, *, unreachable: str = "") -> NotSent | Lost:
+    """What comes of an upload that failed so; the error's own message may hold the address, its request the events.
+
+    Args:
+        error: what the call raised.
+        address: where it went, or the setting that says so.
+        unreachable: the address to name where no connection to it comes about at all.
+    """
+    reason = type(error).__name__
+    if is_unknown_host(error):
+        return NotSent(f"the host name in {address} does not exist", unreachable, is_unknown_host=True)
+    if never_connected(error):
+        return NotSent(f"no connection: {reason}", unreachable if nobody_answers(error) else "")
+    return Lost(reason)
 
 
 _EVERYWHERE = "https://"
@@ -153,9 +174,3 @@ def _parts(raw: HTTPResponse, _size: int, *, decode_content: bool) -> Iterator[b
             raw.close()
             raise AnswerTooLarge
         yield part
-
-
-def _is_before(cause: object) -> bool:
-    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE:
-        return True
-    return isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)

@@ -36,18 +36,18 @@ class Clock(Protocol):
 
 
 class LeadSource(Protocol):
-    """Where leads are read, for one night; it never writes there."""
+    """Where leads are read, for one night; it never writes there.
+
+    Each fetch raises Misconfigured where the source refuses us (401, 403) or answers in a shape the settings do not
+    describe, and Transient where it kept failing after bounded retries.
+    """
 
     @property
     def is_spent(self) -> bool:
         """Whether a night's requests are limited, and used up."""
 
     def fetch_changes(
-        self,
-        since: datetime | None,
-        *,
-        resume: str | None,
-        is_known: Callable[[LeadId, str], bool],
+        self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
     ) -> Iterator[LeadPage]:
         """Yield the leads changed since `since` (all, when None), a page at a time.
 
@@ -56,35 +56,22 @@ class LeadSource(Protocol):
         Args:
             since: where the source can filter, only changes from then on are asked for; a superset may come back.
             resume: a `LeadPage.resume` of an interrupted pull with the same `since`, to go on after that page.
-            is_known: tells whether a lead with this digest is on record already, so that its details are not read.
-
-        Raises:
-            Misconfigured: the source refuses us (401, 403) or answers in a shape the settings do not describe.
-            Transient: it kept failing after bounded retries.
+            is_known: whether a lead with this digest is on record already, so that its details are not read.
         """
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Each lead by its id, in the order asked for; None where the source says it is gone (404, 410).
+        """Each lead by its id, in the order asked for; None where the source says it was deleted (404, 410).
 
         Where a night's requests are limited, what is left of them is spent here, and the last ids are not read.
-
-        Raises:
-            Misconfigured: the source refuses us.
-            Transient: it kept failing after bounded retries.
         """
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """The leads that were created last, `count` of them at most, newest first; reads no more than it must.
-
-        Raises:
-            Misconfigured: the source refuses us or answers in a shape the settings do not describe.
-            Transient: it kept failing after bounded retries.
-        """
+        """The leads that were created last, `count` of them at most, newest first; reads no more than it must."""
 
 
 @runtime_checkable
 class ShowsLatest(Protocol):
-    """A source that also tells what else the leads have which it fetched latest."""
+    """A source that also shows which other fields the leads it fetched latest have."""
 
     @property
     def shown(self) -> int:
@@ -158,7 +145,7 @@ class Adjusts(Protocol):
 
 
 class Inspects(Protocol):
-    """What can be looked up with a platform before and beside sending; it changes nothing there and never raises."""
+    """What can be looked up with a platform; it changes nothing there and never raises."""
 
     def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
         """Whether access, accounts and targets are as the settings take them to be."""
@@ -168,9 +155,9 @@ class Inspects(Protocol):
 
 
 class Notifies(Protocol):
-    """Tells a human something, at one address; it never raises and never waits longer than ten seconds."""
+    """Sends messages to one address of a human; it never raises and never waits longer than ten seconds."""
 
-    def tell(self, title: str, text: str) -> bool:
+    def send(self, title: str, text: str) -> bool:
         """Send one message; whether it was taken."""
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType
+from hashlib import sha256
+from typing import NewType, Self
 
 LeadId = NewType("LeadId", str)
 """Oplead's id of a lead: opaque, never read as a number."""
@@ -42,7 +43,7 @@ class ClickId:
     kind: ClickIdKind
     value: str = field(repr=False)
     clicked_at: datetime | None = None
-    """When the click happened, where it was captured beside the id; aware UTC."""
+    """When the click happened, where it was captured with the id; aware UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Lead:
     """The paths the settings name (consent, `where`, amounts) and their values; absent ones left out.
     JSON numbers arrive as Decimal, booleans as "true" and "false", text as it stands."""
     digest: str
-    """Changes when anything in the lead does; tells an unchanged lead without reading it whole."""
+    """Changes when anything in the lead does, so that an unchanged lead is not read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class OtherLead:
 
 
 Found = Lead | UnreadableLead | OtherLead | None
-"""What came of asking for one lead; None where it is gone."""
+"""What came of asking for one lead; None where it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +175,14 @@ class Identifier:
     kind: IdentifierKind
     sha256: str = field(repr=False)
 
+    @classmethod
+    def of(cls, kind: IdentifierKind, normalized: str) -> Self:
+        """The identifier of contact data in a platform's form."""
+        return cls(kind, sha256(normalized.encode()).hexdigest())
+
 
 class Signal(StrEnum):
-    """One consent signal as told to a platform."""
+    """One consent signal as a platform gets it."""
 
     GRANTED = "granted"
     DENIED = "denied"
@@ -209,7 +215,7 @@ class Target:
     action: str
     """The Google conversion action id or Meta event name."""
     source: str
-    """Where the platform is told it happened (Google `event_source`, Meta `action_source`; `crm` for a Meta funnel)."""
+    """Where it happened, for the platform (Google `event_source`, Meta `action_source`; `crm` for a Meta funnel)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +258,8 @@ class Adjustment:
     target: Target
     """Where that conversion was sent; its `transport` is the one that carries the correction."""
     kind: AdjustmentKind
-    converted_at: datetime
-    """When the conversion happened, as it was sent."""
     at: datetime
-    """Of the correction: after `converted_at`, and later than the last correction's of the same conversion."""
+    """Of the correction: after the conversion, and later than the last correction's of the same conversion."""
     value: Money | None
     """The new total, never a difference; None for a retraction."""
     event: Event | None
@@ -299,7 +303,7 @@ class Limits:
     """Events in one request at most."""
     click_ids: tuple[ClickIdKind, ...]
     """The kinds it takes, preferred first; exactly one goes out."""
-    contact_beside: frozenset[ClickIdKind]
+    contact_with: frozenset[ClickIdKind]
     """The kinds that may carry hashed contact data with them."""
     opens_after_click: timedelta
     """It refuses an event sent sooner after its click."""
@@ -321,7 +325,7 @@ class Limits:
     """It may count one key twice, so after a lost answer the same bytes go again only within this time; None where a
     key counts once for good."""
     takes_assumed_times: bool = True
-    """Whether it may be told a time that is only assumed; one that forbids re-dating may not."""
+    """Whether it may get a time that is only assumed; one that forbids re-dating may not."""
     corrects: Mapping[str, Correction] = field(default_factory=dict)
     """What can be corrected afterwards, by the transport that carries it; empty where nothing can."""
     version: ApiVersion | None = None
@@ -394,6 +398,12 @@ class Refused:
     warnings: tuple[str, ...] = ()
 
 
+UNREADABLE_EVENT = Refused(
+    Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"), unasked=True
+)
+"""What every sink says of frozen bytes that its present version cannot send."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotSent:
     """No connection was made, so nothing can have arrived."""
@@ -441,7 +451,7 @@ class Miscounted:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """The platform no longer knows the request; its outcome will never be told."""
+    """The platform no longer knows the request; its outcome will never be known."""
 
     code: str
 

@@ -91,7 +91,7 @@ class Survey:
     leads: int
     """How many leads were looked at."""
     total: int | None
-    """How many there are, where the answers tell or all were read."""
+    """How many there are, where the answers say so or all were read."""
     requests: int
     """How many requests the look took."""
     paths: tuple[KeyPath, ...] = ()
@@ -109,7 +109,7 @@ class Survey:
     suspicions: tuple[str, ...] = ()
     """What looks wrong: click ids cut short or lower-cased, a field empty on every lead, a list that may be cut."""
     undecided: tuple[str, ...] = ()
-    """What could not be told, each naming the setting to write."""
+    """What could not be found out, each naming the setting to write."""
     minutes_first: float | None = None
     """How long reading everything once will take at the allowed rate."""
     minutes_nightly: float | None = None

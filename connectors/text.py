@@ -11,7 +11,7 @@ _LINE_ENDS = frozenset({"Zl", "Zp"})
 def plain(text: str, *, keep: str = "") -> str:
     """The text without control and format characters (C0, DEL, C1, bidi, zero width); a tab or line end is a space.
 
-    What `keep` lists stays. https://www.unicode.org/reports/tr36/ tells what format characters can do.
+    What `keep` lists stays. https://www.unicode.org/reports/tr36/ lists what format characters can do.
     """
     if text.isprintable():
         return text

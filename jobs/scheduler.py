@@ -14,7 +14,6 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from connectors.liveness import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.timetable import Firing, NightTrigger, Timetable
@@ -83,6 +82,23 @@ class ScheduledAccount(Protocol):
         """Ask for outcomes, and send what has come due."""
 
 
+class Watchdog(Protocol):
+    """What supervises this service. Nothing it does raises."""
+
+    @property
+    def every(self) -> timedelta | None:
+        """How often it wants a sign of life; None where it wants none."""
+
+    def ready(self) -> None:
+        """The loop has begun."""
+
+    def beat(self) -> None:
+        """It goes on."""
+
+    def stopping(self) -> None:
+        """It has been asked to stop."""
+
+
 class _Work(NamedTuple):
     """What is under way for an account."""
 
@@ -106,7 +122,7 @@ class AccountScheduler:
         stop: StopSignal,
         *,
         at_once: int,
-        liveness: Liveness | None = None,
+        liveness: Watchdog | None = None,
     ) -> None:
         """Nothing is due before `run`.
 
@@ -121,7 +137,7 @@ class AccountScheduler:
         self._clock = clock
         self._stop = stop
         self._at_once = at_once
-        self._liveness = liveness or Liveness(environ={})
+        self._liveness = liveness
         self._pool: Any = ThreadPoolExecutor(at_once)
         self._jobs: Any = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -147,11 +163,12 @@ class AccountScheduler:
             looked = self._clock.now()
             for account in self._accounts:
                 self._enter(account, looked)
-            self._liveness.ready()
+            if self._liveness:
+                self._liveness.ready()
             while True:
                 self._stop.cancel_token()
                 # Not while work of its own hangs.
-                if self._stop.quiet_for() < _MAX_SILENCE:
+                if self._liveness and self._stop.quiet_for() < _MAX_SILENCE:
                     self._liveness.beat()
                 now = self._clock.now()
                 if now < looked - _MAX_SET_BACK:
@@ -161,7 +178,8 @@ class AccountScheduler:
         except StoppedBySignal:
             pass
         finally:
-            self._liveness.stopping()
+            if self._liveness:
+                self._liveness.stopping()
             self._jobs.shutdown(wait=True)
 
     def _enter(self, account: ScheduledAccount, now: datetime) -> None:
@@ -200,7 +218,8 @@ class AccountScheduler:
 
     def _do_what_is_due(self, now: datetime) -> datetime:
         """Begin what is due and has room; when to look again."""
-        until = now + min(_MAX_SLEEP, self._liveness.every or _MAX_SLEEP)
+        every = self._liveness.every if self._liveness else None
+        until = now + min(_MAX_SLEEP, every or _MAX_SLEEP)
         for job in self._jobs.get_jobs():
             account, task = job.args
             if job.next_run_time > now:

@@ -22,7 +22,7 @@ from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
 
 if TYPE_CHECKING:
-    from connectors.google_ads.options import GoogleOptions
+    from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.graph import MetaOptions
     from connectors.oplead import OpleadOptions, OpleadSource
     from connectors.rate_limit import Pacer
@@ -94,14 +94,14 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 def rules_alone(settings: Settings) -> Rulebook:
     """The settings compiled without any connector: no key is read, no vendor library loaded."""
     from connectors.google_ads import limits as google_limits  # noqa: PLC0415
-    from connectors.meta import limits as meta_limits  # noqa: PLC0415
+    from connectors.meta import encode as meta_encode  # noqa: PLC0415
 
     by_transport = {"data_manager": google_limits.DATA_MANAGER, "google_ads_api": google_limits.ADS_API}
     return compile_rules(
         settings,
         {
             **{DestinationId(google.id): by_transport[google.transport] for google in settings.google_ads},
-            **{DestinationId(meta.id): meta_limits.META for meta in settings.meta},
+            **{DestinationId(meta.id): meta_encode.META for meta in settings.meta},
         },
     )
 
@@ -127,7 +127,7 @@ def _sinks(
 
 
 def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "GoogleOptions":
-    from connectors.google_ads.options import GoogleOptions  # noqa: PLC0415
+    from connectors.google_ads.auth import GoogleOptions  # noqa: PLC0415
 
     return GoogleOptions(
         customer_id=google.customer_id,
@@ -153,16 +153,16 @@ def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
 
 
 def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource":
-    from connectors.oplead import OpleadSource  # noqa: PLC0415
+    from connectors.oplead import OpleadClient, OpleadSource  # noqa: PLC0415
 
-    return OpleadSource(
+    client = OpleadClient(
         oplead_options(settings.oplead, settings.zone, settings.click_ids),
-        wanted_fields=book.extraction.paths,
         clock=clock,
         pacer=pacer_for(settings.oplead, clock, folder=pace_folder(settings), cancel_token=cancel_token),
         cancel_token=cancel_token,
         clocks_within=MAX_CLOCK_SKEW,
     )
+    return OpleadSource(client, wanted_fields=book.extraction.paths)
 
 
 @contextmanager

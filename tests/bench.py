@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions
+from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
 from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId
 from connectors.sandbox.faults import Faults
@@ -83,7 +83,7 @@ def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedPa
             pagination=PaginationOptions(style="page"),
         )
         pacer = Pacer(clock, RATE, shared=shared)
-        with OpleadSource(options, wanted_fields=frozenset(), clock=clock, pacer=pacer) as source:
+        with OpleadSource(OpleadClient(options, clock=clock, pacer=pacer)) as source:
             way(source, RATE * MINUTES + 1)
     rounds = (len(sent) - 1) // RATE
     took = sent[rounds * RATE] - sent[RATE]

@@ -35,7 +35,7 @@ NIGHT = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 LIMITS = Limits(
     batch=1000,
     click_ids=(ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID),
-    contact_beside=frozenset({ClickIdKind.GCLID}),
+    contact_with=frozenset({ClickIdKind.GCLID}),
     opens_after_click=timedelta(hours=6),
     click_window=timedelta(days=90),
     contact_window=timedelta(days=63),

@@ -313,7 +313,7 @@ FAULTS = (
     ),
     Fault(
         "the token follows no redirect",
-        "connectors/oplead/connections.py",
+        "connectors/oplead/client.py",
         "follow_redirects=False,",
         "follow_redirects=True,",
         "tests/contract/oplead",

@@ -1,10 +1,11 @@
-"""Google's access tokens from a service account's key, and JSON as both interfaces answer it."""
+"""How one Google Ads customer is reached: options, and access tokens from a service account's key."""
 
 import re
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import Literal
 
 import requests
 from google.auth.credentials import Credentials, TokenState
@@ -16,12 +17,35 @@ from google.oauth2 import service_account
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken, is_unknown_host
 from connectors.one_call import checked_address, exchange, restrain
+from connectors.records import NotSent, Outcome, OutcomeClass, Refused
 
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
 ADS_API = "https://www.googleapis.com/auth/adwords"
 """The scopes that tokens are asked for: https://developers.google.com/identity/protocols/oauth2/scopes"""
 
 _REASON = re.compile(r"[a-z_]{1,60}")
+
+Transport = Literal["data_manager", "google_ads_api"]
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleOptions:
+    """How one Google Ads customer is reached, by either interface."""
+
+    customer_id: str
+    """Digits; the account that owns the conversion actions."""
+    login_customer_id: str | None
+    """Digits; the manager account that gives access, where one does."""
+    key_file: Path
+    """A service account's JSON key; it names the token server."""
+    transport: Transport = "data_manager"
+    """What carries conversions from now on."""
+    data_manager_endpoint: str = "https://datamanager.googleapis.com"
+    ads_api_endpoint: str = "https://googleads.googleapis.com"
+    timeout: float = 120.0
+    """Seconds each wait for the network may take."""
+    validate_only: bool = False
+    """Have conversions checked and counted nowhere; what would be taken in is answered as done, `VALIDATED`."""
 
 
 class TokenRefusedError(Exception):
@@ -85,14 +109,23 @@ class ServiceAccount:
                 self._refresh(session)
         return Token(str(self._credentials.token), is_new)
 
+    def token_or_receipt(self) -> Token | Refused | NotSent:
+        """A token, or what comes of an upload for which there is none: nothing was sent."""
+        try:
+            return self.token()
+        except TokenRefusedError as error:
+            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
+            return Refused(refused, unasked=True)
+        except TokenUnavailableError as error:
+            return NotSent(str(error), is_unknown_host=is_unknown_host(error))
+
     def forget_token(self) -> None:
         """Ask for another token next time."""
         self._credentials.token = None
 
     def _refresh(self, session: requests.Session) -> None:
         try:
-            ask = _AskOnce(session, self._timeout)
-            refresh = partial(self._credentials.refresh, ask)
+            refresh = partial(self._credentials.refresh, partial(_ask_once, Request(session), self._timeout))
             exchange(session, refresh, self._timeout, cancel_token=self._cancel_token)
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
@@ -103,18 +136,14 @@ class ServiceAccount:
             raise TokenUnavailableError("the token server's answer cannot be read") from error
 
 
-class _AskOnce:
-    """A request to the token server that google-auth will not repeat, as it does after a 5xx."""
-
-    def __init__(self, session: requests.Session, timeout: float) -> None:
-        self._request = Request(session)
-        self._timeout = timeout
-
-    def __call__(self, url: str, method: str, body: bytes, headers: dict[str, str]) -> Response:
-        answer: Response = self._request(url, method, body, headers, timeout=self._timeout)
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise TransportError(f"HTTP {answer.status}")  # type: ignore[no-untyped-call]
-        return answer
+def _ask_once(  # noqa: PLR0917 - google-auth calls it so
+    ask: Request, timeout: float, url: str, method: str, body: bytes, headers: dict[str, str]
+) -> Response:
+    """Ask the token server so that google-auth will not repeat it, as it does after a 5xx."""
+    answer: Response = ask(url, method, body, headers, timeout=timeout)
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise TransportError(f"HTTP {answer.status}")  # type: ignore[no-untyped-call]
+    return answer
 
 
 def _read_key(key_file: Path, scope: str) -> service_account.Credentials:
@@ -145,13 +174,3 @@ def open_session(url: str, token: str) -> AuthorizedSession:
     session = AuthorizedSession(Bearer(token))  # type: ignore[no-untyped-call]
     restrain(session, url)
     return session
-
-
-REQUEST_ID = re.compile(r"[\w.:/=+-]{1,200}", re.ASCII)
-"""What an id of theirs may be, so that it can be kept and shown."""
-
-SAYING_NOTHING = frozenset({"CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
-"""Statuses of a server that failed, perhaps after it had recorded everything, whatever else it says.
-
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
-"""

@@ -3,8 +3,6 @@
 https://developers.google.com/data-manager/api/devguides/concepts/formatting
 """
 
-import hashlib
-
 from connectors.contact import clean_emails, clean_phones
 from connectors.records import Contact, Identifier, IdentifierKind
 
@@ -23,8 +21,8 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
     """The contact's e-mail addresses, then phone numbers, as Google matches them; each once, ten at most."""
     emails = (normalize_email(address) for address in clean_emails(contact.emails))
     phones = clean_phones(contact.phones, country=contact.country)
-    found = [Identifier(IdentifierKind.EMAIL, _sha256(address)) for address in emails if address]
-    found += [Identifier(IdentifierKind.PHONE, _sha256(number)) for number in phones]
+    found = [Identifier.of(IdentifierKind.EMAIL, address) for address in emails if address]
+    found += [Identifier.of(IdentifierKind.PHONE, number) for number in phones]
     return tuple(dict.fromkeys(found))[:MOST_IDENTIFIERS]
 
 
@@ -37,8 +35,3 @@ def normalize_email(address: str) -> str | None:
     if domain in _DOTLESS:
         local = local.partition("+")[0].replace(".", "")
     return f"{local}@{domain}" if local else None
-
-
-def _sha256(text: str) -> str:
-    """Lower-case hex, the encoding every request declares."""
-    return hashlib.sha256(text.encode()).hexdigest()

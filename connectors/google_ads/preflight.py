@@ -1,4 +1,4 @@
-"""What can be looked up with Google before and beside sending, whichever transport sends.
+"""What can be looked up with Google whichever transport sends.
 
 Reading Google Ads needs an access that sending by the Data Manager API does not: where it is missing, findings are
 "not readable" and block nothing.
@@ -6,18 +6,69 @@ Reading Google Ads needs an access that sending by the Data Manager API does not
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.errors import Misconfigured
-from connectors.google_ads import account_checks, action_checks
-from connectors.google_ads.account_checks import ACCESS, GaqlReader, NotReadableError, try_transport
+from connectors.google_ads import checks
+from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
+from connectors.google_ads.ads_api.outcomes import codes_of
 from connectors.google_ads.ads_api.sink import AdsApiSink
-from connectors.google_ads.auth import ADS_API, DATA_MANAGER, ServiceAccount, TokenRefusedError, TokenUnavailableError
+from connectors.google_ads.auth import (
+    ADS_API,
+    DATA_MANAGER,
+    GoogleOptions,
+    ServiceAccount,
+    TokenRefusedError,
+    TokenUnavailableError,
+)
 from connectors.google_ads.data_manager.sink import DataManagerSink
-from connectors.google_ads.options import GoogleOptions
 from connectors.ports import ConversionSink
-from connectors.records import CheckFinding, CheckVerdict, Expectation
+from connectors.records import (
+    Answered,
+    CheckFinding,
+    CheckVerdict,
+    ClickId,
+    ClickIdKind,
+    Consent,
+    DeliveryKey,
+    EncodedEvent,
+    Event,
+    Expectation,
+    Lost,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Receipt,
+    Received,
+    Refused,
+    Target,
+)
 
 _SCOPES = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
+_NAMES = {"data_manager": "Data Manager API", "google_ads_api": "Google Ads API"}
+_ENDPOINTS = {"data_manager": "google_ads.endpoint", "google_ads_api": "google_ads.ads_api_endpoint"}
+"""The setting that holds each transport's address."""
+
+_ACCESS_CODES = frozenset({"PERMISSION_DENIED", "USER_PERMISSION_DENIED", "CUSTOMER_NOT_FOUND"})
+"""What Google answers about an account that it does not know, or that this service account may not use."""
+_ACCESS_ADVICE = (
+    "see that google_ads.customer_id is the account that owns the conversion actions, that login_customer_id beside it "
+    "is the manager by which the service account has access (left out where it has access itself), and that the "
+    "service account's e-mail is a user there"
+)
+_CLOSED_CODES = {"CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", "NOT_ALLOWLISTED"}
+_ROW_CLASSES = {
+    OutcomeClass.DONE,
+    OutcomeClass.DUPLICATE,
+    OutcomeClass.DEFER,
+    OutcomeClass.EXPIRED,
+    OutcomeClass.FIX_DATA,
+    OutcomeClass.DROP,
+    OutcomeClass.DROP_EXPECTED,
+}
+"""What may be answered about an invented conversion by an API that takes real ones."""
 
 
 class GoogleInspector:
@@ -27,61 +78,46 @@ class GoogleInspector:
         """Keep how to ask; nothing is read yet, so that what cannot be used becomes a finding."""
         self._options = options
         self._has_access = True
-        """False once Google said that the account is none, or not to be used by this service account."""
+        """False once Google answers that the account does not exist, or is closed to this service account."""
 
     def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
-        """Whether key, account, conversion actions and transports are as the settings take them to be.
-
-        Args:
-            expected: what the settings take for granted, conversion by conversion.
-        """
+        """Whether key, account, conversion actions and transports are as the settings take them to be."""
         try:
-            findings = [self._key()]
-            if findings[0].verdict is CheckVerdict.FAILED:
-                return findings
-            reader = self._reader()
-            transports = list(self._transports(expected))
-            is_told = any(each.advice == ACCESS for each in transports)
-            findings += [
-                replace(each, advice="") if is_told and each.advice == ACCESS else each
-                for each in self._account(reader, expected)
-            ]
-            if self._has_access:
-                findings += self._actions(reader, expected)
-            findings += transports
+            return list(self._findings(expected))
         except Misconfigured as error:
-            return [
-                CheckFinding(
-                    "Google access", CheckVerdict.FAILED, str(error), "mend it in the settings or the key file"
-                )
-            ]
-        return findings
+            advice = "mend it in the settings or the key file"
+            return [CheckFinding("Google access", CheckVerdict.FAILED, str(error), advice)]
 
     def diagnose(self) -> Sequence[CheckFinding]:
         """What Google Ads reports of recent uploads, by kind of client and by conversion action."""
         try:
-            reader = self._reader()
+            reader = _GaqlReader(self._options)
         except Misconfigured as error:
             return [CheckFinding("uploads", CheckVerdict.UNREADABLE, str(error))]
         if not self._has_access:
             return []
-        findings = [*_uploads(reader, action_checks.CLIENT), *_uploads(reader, action_checks.ACTION)]
+        findings = [
+            found for subject, summary in checks.UPLOADS.items() for found in _uploads(reader, subject, summary)
+        ]
         if self._options.transport == "data_manager":
-            said = "conversions sent by the Data Manager API may not be among them"
-            findings.append(
-                CheckFinding("upload summaries", CheckVerdict.UNREADABLE, said, "see the diagnostics in Google Ads")
-            )
+            message = "conversions sent by the Data Manager API may not be among them"
+            advice = "see the diagnostics in Google Ads"
+            findings.append(CheckFinding("upload summaries", CheckVerdict.UNREADABLE, message, advice))
         return findings
 
-    def _reader(self) -> GaqlReader:
-        told = self._options
-        return GaqlReader(
-            told.customer_id,
-            told.login_customer_id,
-            told.key_file,
-            endpoint=told.ads_api_endpoint,
-            timeout=told.timeout,
-        )
+    def _findings(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+        key = self._key()
+        yield key
+        if key.verdict is CheckVerdict.FAILED:
+            return
+        reader = _GaqlReader(self._options)
+        transports = list(self._transports(expected))
+        has_advice = any(each.advice == _ACCESS_ADVICE for each in transports)  # once is enough
+        for each in self._account(reader, expected):
+            yield replace(each, advice="") if has_advice and each.advice == _ACCESS_ADVICE else each
+        if self._has_access:
+            yield from self._actions(reader, expected)
+        yield from transports
 
     def _key(self) -> CheckFinding:
         subject = "service account key"
@@ -95,22 +131,22 @@ class GoogleInspector:
             return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
         return CheckFinding(subject, CheckVerdict.VERIFIED, "Google takes the key")
 
-    def _account(self, reader: GaqlReader, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+    def _account(self, reader: "_GaqlReader", expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
         subject = f"Google Ads account {customer_id}"
         try:
-            rows = reader.rows(account_checks.QUERY)
-        except NotReadableError as error:
-            self._has_access = not error.concerns_access
-            yield _unreadable(subject, error)
+            rows = reader.rows(checks.ACCOUNT_QUERY)
+        except _NotReadableError as error:
+            self._has_access = error.advice != _ACCESS_ADVICE
+            yield error.finding(subject)
             return
         if not rows:
-            yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing of it")
+            yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing about it")
             return
         yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
-        yield from account_checks.account_findings(rows[0].customer, customer_id, expected)
+        yield from checks.account_findings(rows[0].customer, customer_id, expected)
 
-    def _actions(self, reader: GaqlReader, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+    def _actions(self, reader: "_GaqlReader", expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         by_action: dict[str, list[Expectation]] = {}
         for each in expected:
             by_action.setdefault(each.target.action, []).append(each)
@@ -121,48 +157,145 @@ class GoogleInspector:
         if not numbers:
             return
         try:
-            found = {str(row.conversion_action.id): row.conversion_action for row in reader.rows(action_checks.QUERY)}
-        except NotReadableError as error:
-            yield _unreadable("conversion actions", error)
+            actions = [row.conversion_action for row in reader.rows(checks.ACTIONS_QUERY)]
+        except _NotReadableError as error:
+            yield error.finding("conversion actions")
             return
+        found = {str(action.id): action for action in actions}
         goals = _goals(reader)
-        for action in numbers:
-            expects = by_action[action]
-            yield from action_checks.action_findings(found.get(action), action, self._options.customer_id, expects)
-            if action in found:
-                yield action_checks.standing(found[action], [each.conversion for each in expects], goals)
-        yield from action_checks.bidding_findings(found.values(), by_action, goals)
+        for number in numbers:
+            expects = by_action[number]
+            yield from checks.action_findings(found.get(number), number, self._options.customer_id, expects)
+            if number in found:
+                yield checks.standing(found[number], [each.conversion for each in expects], goals)
+        yield from checks.bidding_findings(actions, by_action, goals)
 
     def _transports(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         """Try both with the first conversion's action; without any there is nothing to name."""
-        for target in [each.target for each in expected[:1]]:
-            for transport, sink in self._sinks().items():
-                to = replace(target, transport=transport)
-                yield from try_transport(sink, to, in_use=transport == self._options.transport)
-
-    def _sinks(self) -> dict[str, ConversionSink]:
         options = replace(self._options, validate_only=True)
-        return {"data_manager": DataManagerSink(options), "google_ads_api": AdsApiSink(options)}
+        for target in [each.target for each in expected[:1]]:
+            sinks: dict[str, ConversionSink] = {
+                "data_manager": DataManagerSink(options),
+                "google_ads_api": AdsApiSink(options),
+            }
+            for transport, sink in sinks.items():
+                receipt = _validate_one(sink, replace(target, transport=transport, source="WEB"))
+                yield transport_finding(receipt, transport, in_use=transport == self._options.transport)
 
 
-def _goals(reader: GaqlReader) -> action_checks.Goals | None:
+class _NotReadableError(Exception):
+    """Nothing can be read with this access; why, in codes, and what to do about it."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+    def finding(self, subject: str) -> CheckFinding:
+        """As a finding."""
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, str(self), self.advice)
+
+
+class _GaqlReader:
+    """Reads one customer's rows."""
+
+    def __init__(self, options: GoogleOptions) -> None:
+        """Read the key file; raises Misconfigured where it or the endpoint cannot be used."""
+        self._customer_id = options.customer_id
+        self._client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
+        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
+
+    def rows(self, query: str) -> list[GoogleAdsRow]:
+        """The rows a query finds.
+
+        Raises _NotReadableError where this access gives none; that says nothing of sending.
+        """
+        try:
+            return self._client.search(self._customer_id, query, self._account.token().value)
+        except CallFailedError as error:
+            advice = next((each.outcome.message for each in error.errors if each.outcome.message), "")
+            if not _ACCESS_CODES.isdisjoint(codes_of(error.errors)):
+                advice = _ACCESS_ADVICE
+            raise _NotReadableError(f"Google Ads answers {error}", advice) from None
+        except TokenRefusedError as error:
+            raise _NotReadableError(f"Google gives no token for the Google Ads API: {error}") from None
+        except (NotConnectedError, TokenUnavailableError) as error:
+            raise _NotReadableError(str(error)) from None
+
+
+def _goals(reader: _GaqlReader) -> checks.Goals | None:
     """The account's goals; None where this access cannot read them."""
     try:
-        return action_checks.goals_of(row.customer_conversion_goal for row in reader.rows(action_checks.GOALS_QUERY))
-    except NotReadableError:
+        goals = [row.customer_conversion_goal for row in reader.rows(checks.GOALS_QUERY)]
+    except _NotReadableError:
         return None
+    return {(goal.category, goal.origin): goal.biddable for goal in goals}
 
 
-def _uploads(reader: GaqlReader, summary: action_checks.UploadSummary) -> Iterator[CheckFinding]:
+def _uploads(reader: _GaqlReader, subject: str, summary: str) -> Iterator[CheckFinding]:
     try:
-        rows = reader.rows(summary.query)
-    except NotReadableError as error:
-        yield _unreadable(summary.subject, error)
+        rows = reader.rows(checks.uploads_query(summary))
+    except _NotReadableError as error:
+        yield error.finding(subject)
         return
     if not rows:
-        yield CheckFinding(summary.subject, CheckVerdict.VERIFIED, "none yet")
-    yield from (summary.finding(row) for row in rows)
+        yield CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")
+    yield from (checks.upload_finding(getattr(row, summary)) for row in rows)
 
 
-def _unreadable(subject: str, error: NotReadableError) -> CheckFinding:
-    return CheckFinding(subject, CheckVerdict.UNREADABLE, error.said, error.advice)
+def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
+    """What a sink that only validates is answered about one invented conversion."""
+    # Only an action of the account can be named; nothing else of the conversion exists.
+    event = Event(
+        key=DeliveryKey("oplead-sync-check"),
+        target=target,
+        at=datetime.now(UTC) - timedelta(days=1),
+        click_id=ClickId(ClickIdKind.GCLID, "oplead-sync-check"),
+        identifiers=(),
+        value=None,
+        consent=Consent(None, None),
+    )
+    return sink.submit(target, [EncodedEvent(event.key, sink.encode(event))])
+
+
+def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> CheckFinding:
+    """What the answer about one invented conversion says of a transport; of one that is not `in_use` it never fails."""
+    subject, name = f"transport {transport}", _NAMES[transport]
+    match receipt:
+        case NotSent(unreachable=address) if address and in_use:
+            message = f"no connection to {address}, the address of the {name}"
+            advice = f"see {_ENDPOINTS[transport]}, and that this machine may reach it"
+            return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
+        case NotSent(reason) | Lost(reason):
+            return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} gives no answer: {reason}")
+        case Received():
+            return _open(subject, name)
+        case Answered((outcome,)) | Refused(outcome):
+            return _judged(outcome, subject, transport, in_use=in_use)
+        case Answered():
+            message = "the answer is not about the one conversion that was sent"
+            return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
+
+
+def _judged(outcome: Outcome, subject: str, transport: str, *, in_use: bool) -> CheckFinding:
+    name = _NAMES[transport]
+    answer = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code
+    if outcome.code in _CLOSED_CODES:
+        return _closed(subject, transport, in_use=in_use)
+    if outcome.kind in _ROW_CLASSES or outcome.of_target:
+        return _open(subject, name)
+    if outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
+        advice = _ACCESS_ADVICE if outcome.code in _ACCESS_CODES else "mend what it names, then check again"
+        return CheckFinding(subject, CheckVerdict.FAILED, f"the {name} would refuse every conversion: {answer}", advice)
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} answers {answer}")
+
+
+def _open(subject: str, name: str) -> CheckFinding:
+    return CheckFinding(subject, CheckVerdict.VERIFIED, f"open: this Cloud project may send by the {name}")
+
+
+def _closed(subject: str, transport: str, *, in_use: bool) -> CheckFinding:
+    message = f"closed: this Cloud project may not send by the {_NAMES[transport]}"
+    if not in_use:
+        return CheckFinding(subject, CheckVerdict.VERIFIED, f"{message}, and does not")
+    other = next(each for each in _NAMES if each != transport)
+    return CheckFinding(subject, CheckVerdict.FAILED, message, f"write transport: {other}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol, assert_never
 
-from connectors.google_ads.options import GoogleOptions, Transport
+from connectors.google_ads.auth import GoogleOptions, Transport
 from connectors.http import CancelToken
 from connectors.ports import Adjusts, ConversionSink
 from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
@@ -17,8 +17,8 @@ class _Carrier(ConversionSink, Adjusts, Protocol):
 class GoogleSink:
     """The `ConversionSink` of a Google Ads customer, which also `Adjusts`.
 
-    What one interface was sent is replayed by it, and asked of it, whatever carries conversions now. The other
-    interface's library is loaded only where there is something of it left.
+    What was sent by one interface is replayed and resolved by it, whatever carries conversions now. The other
+    interface's library is loaded only where something sent by it is left.
     """
 
     def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Calls to Meta's Graph API by its SDK, one account apart from another, the token kept out of sight."""
+"""Calls to Meta's Graph API by its SDK, each account on its own, the token kept out of logs and addresses."""
 
 import logging
 import re
@@ -54,10 +54,18 @@ class Graph:
 
         Raises Misconfigured where that cannot work.
         """
-        self._cancel_token = cancel_token
         _keep_addresses_out_of_logs()
         self._url = checked_address(options.graph_url, "Meta's Graph address")
-        self._options = _checked(options)
+        for what, value, form in (
+            ("Meta's dataset_id must be digits, as Events Manager shows them", options.dataset_id, _DATASET),
+            ("the Graph API's version must look like v26.0", options.version, _VERSION),
+            ("Meta's access token is empty, or has spaces or line breaks", options.access_token, _SECRET),
+            ("Meta's app secret has spaces or line breaks", options.app_secret or "-", _SECRET),
+        ):
+            if not form.fullmatch(value):
+                raise Misconfigured(what)
+        self._options = options
+        self._cancel_token = cancel_token
 
     def post_events(self, dataset_id: str, events: Sequence[str]) -> requests.Response:
         """Send events, each as its JSON text, which the library then leaves as it is.
@@ -69,7 +77,7 @@ class Graph:
             token = {"access_token": session.access_token, **_proof(session)}
             pixel = AdsPixel(dataset_id, api=self._api(session))
             params = {"data": list(events), **token}
-            return self._answer_to(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
+            return self._exchange(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
 
     def get(self, *path: str, **params: str) -> requests.Response:
         """Read something; the token travels in a header.
@@ -79,18 +87,18 @@ class Graph:
         with self._session() as session:
             session.requests.headers["Authorization"] = f"Bearer {session.access_token}"
             asked = {**params, **_proof(session)}
-            return self._answer_to(session, lambda: self._api(session).call("GET", path, params=asked))
+            return self._exchange(session, lambda: self._api(session).call("GET", path, params=asked))
 
-    def _answer_to(
-        self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0.0
-    ) -> requests.Response:
-        return exchange(
-            session.requests,
-            lambda: _answer_to(call),
-            self._options.timeout,
-            cancel_token=self._cancel_token,
-            grace=grace,
-        )
+    def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
+        def answer() -> requests.Response:
+            try:
+                call()
+            except _AnsweredError as answered:
+                return answered.response
+            raise AssertionError("the library came back without an answer")
+
+        timeout = self._options.timeout
+        return exchange(session.requests, answer, timeout, cancel_token=self._cancel_token, grace=grace)
 
     @contextmanager
     def _session(self) -> Iterator[FacebookSession]:
@@ -125,32 +133,12 @@ def _hand_over(response: requests.Response, **_sent: object) -> None:
     raise _AnsweredError(response)
 
 
-def _answer_to(call: Callable[[], object]) -> requests.Response:
-    try:
-        call()
-    except _AnsweredError as answered:
-        return answered.response
-    raise AssertionError("the library came back without an answer")
-
-
 def _proof(session: FacebookSession) -> dict[str, str]:
     """That the caller knows the secret of the token's app.
 
     https://developers.facebook.com/docs/graph-api/guides/secure-requests
     """
     return {"appsecret_proof": session.appsecret_proof} if session.app_secret else {}
-
-
-def _checked(options: MetaOptions) -> MetaOptions:
-    for what, value, form in (
-        ("Meta's dataset_id must be digits, as Events Manager shows them", options.dataset_id, _DATASET),
-        ("the Graph API's version must look like v26.0", options.version, _VERSION),
-        ("Meta's access token is empty, or has spaces or line breaks", options.access_token, _SECRET),
-        ("Meta's app secret has spaces or line breaks", options.app_secret or "-", _SECRET),
-    ):
-        if not form.fullmatch(value):
-            raise Misconfigured(what)
-    return options
 
 
 def _keep_addresses_out_of_logs() -> None:

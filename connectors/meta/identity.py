@@ -3,7 +3,6 @@
 https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/customer-information-parameters
 """
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -22,28 +21,28 @@ _ARRONDISSEMENT = re.compile(
 _ROMAN_ARRONDISSEMENT = re.compile(r"\b(?P<city>paris|lyon|marseille)\s+[xvi]+\s*(?:er|e|è|eme|ème)\b")
 _CEDEX = re.compile(r"\s*cedex\b.*", re.DOTALL)
 _POSTCODES = {
-    **dict.fromkeys(FRENCH_POST, re.compile(r"(?:fr?)?(?P<told>[0-9]{5})")),
-    "FR": re.compile(r"(?:fr?)?(?P<told>[0-9]{4,5})"),
-    "BE": re.compile(r"(?:be?)?(?P<told>[0-9]{4})"),
-    "CH": re.compile(r"(?:ch)?(?P<told>[0-9]{4})"),
-    "LU": re.compile(r"(?:lu?)?(?P<told>[0-9]{4})"),
-    "DE": re.compile(r"(?:de?)?(?P<told>[0-9]{5})"),
-    "ES": re.compile(r"(?:es?)?(?P<told>[0-9]{5})"),
-    "IT": re.compile(r"(?:it?)?(?P<told>[0-9]{5})"),
-    "MC": re.compile(r"(?:mc)?(?P<told>[0-9]{5})"),
-    "US": re.compile(r"(?:us)?(?P<told>[0-9]{5})(?:[0-9]{4})?"),
+    **dict.fromkeys(FRENCH_POST, re.compile(r"(?:fr?)?([0-9]{5})")),
+    "FR": re.compile(r"(?:fr?)?([0-9]{4,5})"),
+    "BE": re.compile(r"(?:be?)?([0-9]{4})"),
+    "CH": re.compile(r"(?:ch)?([0-9]{4})"),
+    "LU": re.compile(r"(?:lu?)?([0-9]{4})"),
+    "DE": re.compile(r"(?:de?)?([0-9]{5})"),
+    "ES": re.compile(r"(?:es?)?([0-9]{5})"),
+    "IT": re.compile(r"(?:it?)?([0-9]{5})"),
+    "MC": re.compile(r"(?:mc)?([0-9]{5})"),
+    "US": re.compile(r"(?:us)?([0-9]{5})(?:[0-9]{4})?"),
     # Area, district and sector: SW1A 1AA is in the sector SW1A 1.
-    "GB": re.compile(r"(?P<told>[a-z]{1,2}[0-9][0-9a-z]?[0-9])[a-z]{2}"),
+    "GB": re.compile(r"([a-z]{1,2}[0-9][0-9a-z]?[0-9])[a-z]{2}"),
 }
-"""Postcodes without spaces and dashes, with the country's sign before them where people write one; what Meta is told of
+"""Postcodes without spaces and dashes, with the country's sign before them where people write one; what Meta gets of
 each: five digits in the United States, the sector in the United Kingdom."""
-_OTHER_POSTCODE = re.compile(r"(?P<told>(?=[a-z]*[0-9])[0-9a-z]{3,10})")
-_NO_COUNTRY = re.compile(r"(?P<told>[0-9]{5})")
+_OTHER_POSTCODE = re.compile(r"((?=[a-z]*[0-9])[0-9a-z]{3,10})")
+_NO_COUNTRY = re.compile(r"([0-9]{5})")
 _DIGITS_OF_A_POSTCODE = 5
 
 
 def identify(contact: Contact) -> tuple[Identifier, ...]:
-    """The contact's data as Meta matches it, each once; nothing at all where it would not tell a person.
+    """The contact's data as Meta matches it, each once; nothing at all where it would not identify a person.
 
     Enough is an e-mail, a phone, or first and last name with a postcode or city: Meta refuses less, and with it the
     whole request. https://developers.facebook.com/documentation/ads-commerce/conversions-api/best-practices
@@ -62,12 +61,12 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
         IdentifierKind.POSTCODE: (postcode,),
         IdentifierKind.COUNTRY: (None if assumed or region is None else region.lower(),),
     }
-    hashes = [Identifier(kind, _sha256(text)) for kind, texts in found.items() for text in texts if text]
+    hashes = [Identifier.of(kind, text) for kind, texts in found.items() for text in texts if text]
     return tuple(dict.fromkeys(hashes)) if is_enough({each.kind for each in hashes}) else ()
 
 
 def is_enough(kinds: set[IdentifierKind]) -> bool:
-    """Whether identifiers of these kinds tell a person, by Meta's rule."""
+    """Whether identifiers of these kinds identify a person, by Meta's rule."""
     if kinds & {IdentifierKind.EMAIL, IdentifierKind.PHONE}:
         return True
     named = {IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME} <= kinds
@@ -110,8 +109,8 @@ def _postcode(typed: str | None, region: str | None) -> str | None:
     if match is None:
         return None
     if region is not None and region not in FRENCH_POST:
-        return match["told"]
-    digits = match["told"].zfill(_DIGITS_OF_A_POSTCODE)
+        return match[1]
+    digits = match[1].zfill(_DIGITS_OF_A_POSTCODE)
     return None if digits.startswith("00") else digits
 
 
@@ -124,8 +123,3 @@ def _lower(typed: str | None) -> str:
 def _letters(text: str) -> str | None:
     """Its letters and their marks, of any alphabet; None where there are none."""
     return "".join(each for each in text if unicodedata.category(each)[0] in "LM") or None
-
-
-def _sha256(text: str) -> str:
-    """Lower-case hex."""
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -101,30 +101,20 @@ PARAMETER_SUBCODES: Mapping[int, Meaning] = {
 def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: bool) -> Meaning:
     """What an error means that came with a status below 500; whatever is not known needs a human, never a guess.
 
-    What Meta calls transient says when to come back, not whether the events were taken. So it has a refusal that is
-    known wait instead of stopping anything, and leaves the answer lost where the code is not known to be a refusal.
-
-    Args:
-        code: the error's own.
-        subcode: what it says more precisely.
-        passing: whether Meta itself calls it transient.
-        blames_secret: whether it names `appsecret_proof`, which has no code of its own:
-            https://github.com/facebook/facebook-python-business-sdk/issues/528
+    What Meta calls transient (`passing`) says when to come back, not whether the events were taken. So it has a refusal
+    that is known wait instead of stopping anything, and leaves the answer lost where the code is not known to be one.
+    `blames_secret`: it names `appsecret_proof`, which has no code of its own:
+    https://github.com/facebook/facebook-python-business-sdk/issues/528
     """
-    meaning = _meaning_of(code, subcode, blames_secret=blames_secret)
+    if code == INVALID_PARAMETER:
+        meaning = WRONG_SECRET if blames_secret else PARAMETER_SUBCODES.get(subcode or 0, _BAD_PARAMETER)
+    elif code == TOKEN:
+        meaning = TOKEN_SUBCODES.get(subcode or 0, _SESSION_OVER)
+    else:
+        meaning = CODES.get(code, _UNKNOWN_REFUSAL)
     if not passing or meaning.kind in (OutcomeClass.RETRY, OutcomeClass.UNKNOWN):
         return meaning
     return _TROUBLE if meaning is _UNKNOWN_REFUSAL else _FOR_A_WHILE
-
-
-def _meaning_of(code: int, subcode: int | None, *, blames_secret: bool) -> Meaning:
-    if code == INVALID_PARAMETER and blames_secret:
-        return WRONG_SECRET
-    if code == INVALID_PARAMETER:
-        return PARAMETER_SUBCODES.get(subcode or 0, _BAD_PARAMETER)
-    if code == TOKEN:
-        return TOKEN_SUBCODES.get(subcode or 0, _SESSION_OVER)
-    return CODES.get(code, _UNKNOWN_REFUSAL)
 
 
 _ROW = re.compile(r"\$\[\\?['\"]data\\?['\"]\]\[([0-9]{1,4})\]")
@@ -134,7 +124,7 @@ https://github.com/facebookincubator/ConversionsAPI-Tag-for-GoogleTagManager/iss
 """
 _TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _USAGE = ("X-Business-Use-Case-Usage", "X-Business-Use-Case")
-"""The header that tells when calls are welcome again; its name stands in two forms on Meta's pages."""
+"""The header that says when calls are welcome again; its name stands in two forms on Meta's pages."""
 _LONGEST_WAIT = timedelta(days=7)
 NEAR_ITS_END = "Meta warns that the version of its API that is spoken here is over or near its end"
 INSTALL_A_NEWER = "Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits."
@@ -155,39 +145,40 @@ class GraphError:
     retry_after: timedelta | None
 
     @property
+    def codes(self) -> str:
+        """`100/33`: the code, with the subcode where there is one."""
+        return f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
+
+    @property
     def outcome(self) -> Outcome:
         """What it means for the whole request, or for the events it blames."""
         kind = self.meaning.kind
         wait = self.retry_after if kind is OutcomeClass.RETRY else None
-        said = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
-        return Outcome(kind, self._codes, _message(said, self.trace), wait)
+        words = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
+        return Outcome(kind, self.codes, _message(words, self.trace), wait)
 
     def receipt(self, sent: int) -> Refused | Lost:
         """The answer to a request of `sent` events."""
-        if self.says_nothing:
-            return Lost(f"HTTP {self.http} with Meta's error {self._codes}", self.retry_after)
+        if self.is_inconclusive:
+            return Lost(f"HTTP {self.http} with Meta's error {self.codes}", self.retry_after)
         of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
         return Refused(self.outcome, tuple(row for row in self.rows if row < sent) if of_rows else ())
 
     @property
-    def says_nothing(self) -> bool:
-        """Whether nobody can tell what was done: a server that fails may have taken the events before it failed."""
+    def is_inconclusive(self) -> bool:
+        """Whether nobody knows what was done: a server that fails may have taken the events before it failed."""
         return self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.meaning.kind is OutcomeClass.UNKNOWN
-
-    @property
-    def _codes(self) -> str:
-        return f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
 
 
 def receipt(response: requests.Response, sent: int) -> Receipt:
     """What an answer says of a request of `sent` events.
 
-    Received is all Meta tells: neither matched to a person nor attributed to an ad.
+    Received is all Meta says: neither matched to a person nor attributed to an ad.
     """
-    said = _receipt(response, sent)
-    if isinstance(said, Lost) or not warns_of_its_end(response):
-        return said
-    return replace(said, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
+    found = _receipt(response, sent)
+    if isinstance(found, Lost) or not warns_of_its_end(response):
+        return found
+    return replace(found, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
 
 
 def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Lost:
@@ -196,7 +187,7 @@ def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Los
     answer = read_object(response)
     if answer is None:
         return Lost(f"HTTP {response.status_code} with an answer that cannot be read")
-    received, trace = answer.get("events_received"), _trace(answer)
+    received, trace = answer.get("events_received"), _trace(answer.get("fbtrace_id"))
     if not response.ok or isinstance(received, bool) or not isinstance(received, int):
         return Lost(f"HTTP {response.status_code} without a count of events or an error of Meta's")
     if received != sent:
@@ -225,11 +216,12 @@ def read_object(response: requests.Response) -> Mapping[str, object] | None:
 
 def read_error(response: requests.Response) -> GraphError | None:
     """The error Meta itself gave, whatever the HTTP status; None where there is none with a code."""
-    error = (read_object(response) or {}).get("error")
-    code = _number(error.get("code")) if isinstance(error, dict) else None
-    if not isinstance(error, dict) or code is None:
-        return None
-    subcode = _number(error.get("error_subcode"))
+    match read_object(response):
+        case {"error": {"code": int() as code, **error}} if not isinstance(code, bool):
+            subcode = error.get("error_subcode")
+        case _:
+            return None
+    subcode = subcode if isinstance(subcode, int) and not isinstance(subcode, bool) else None
     texts = [text for key in ("message", "error_user_msg", "error_data") if (text := _text(error.get(key)))]
     return GraphError(
         http=response.status_code,
@@ -242,7 +234,7 @@ def read_error(response: requests.Response) -> GraphError | None:
             blames_secret=any("appsecret_proof" in text for text in texts),
         ),
         rows=tuple(sorted({int(row) for text in texts for row in _ROW.findall(text)})),
-        trace=_trace(error),
+        trace=_trace(error.get("fbtrace_id")),
         retry_after=_wait(response.headers),
     )
 
@@ -272,13 +264,8 @@ def _message(words: str, trace: str | None) -> str:
     return ", ".join(filter(None, (words, f"fbtrace_id {trace}" if trace else "")))
 
 
-def _trace(answer: Mapping[str, object]) -> str | None:
-    trace = answer.get("fbtrace_id")
+def _trace(trace: object) -> str | None:
     return trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(value: object) -> str:

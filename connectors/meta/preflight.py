@@ -1,4 +1,4 @@
-"""What Meta tells of a dataset, its access token and the events it counted; only read, nothing is changed.
+"""What Meta says of a dataset, its access token and the events it counted; only read, nothing is changed.
 
 https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
 """
@@ -44,7 +44,9 @@ _LONGEST_NAME = 80
 _YEARS = range(1, 2**32)
 """Seconds since 1970 that are a date; 0 is Meta's word for never."""
 
-_Reader = Callable[[str, Mapping[str, object]], CheckFinding]
+_Found = tuple[CheckVerdict, str, str]
+"""What a look found: its verdict, what it means, and what to do about it."""
+_Reader = Callable[[Mapping[str, object]], _Found]
 
 
 class MetaInspector:
@@ -55,13 +57,10 @@ class MetaInspector:
 
         Raises Misconfigured where the address, dataset, version or token cannot work.
         """
-        self._dataset_id = options.dataset_id
+        self._options = options
         self._graph = Graph(options)
-        self._token = options.access_token
-        self._address = options.graph_url
         self._is_over = False
         """Whether the answer to a question says that every other would be the same."""
-        self._version = options.version
         self._version_ends = False
         """Whether an answer warns that this version of the API is near its end."""
 
@@ -70,151 +69,140 @@ class MetaInspector:
 
         A token made in Events Manager may send without being allowed to read: that is not held against it.
         """
+        dataset = self._options.dataset_id
         fields = "id,name,is_unavailable,last_fired_time,owner_business"
-        return [
-            *self._look(f"Meta dataset {self._dataset_id}", self._read_dataset, self._dataset_id, fields=fields),
-            *self._look(_TOKEN, _read_token, "debug_token", input_token=self._token),
-            *self._ending(),
-            *(_without_price(each) for each in expected if each.target.action == "Purchase" and not each.sends_value),
+        found = [
+            *self._look(f"Meta dataset {dataset}", self._read_dataset, dataset, fields=fields),
+            *self._look(_TOKEN, _read_token, "debug_token", input_token=self._options.access_token),
         ]
+        if self._version_ends:
+            version = f"Meta's API {self._options.version}"
+            found.append(CheckFinding(version, CheckVerdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER))
+        for each in expected:
+            if each.target.action == "Purchase" and not each.sends_value:
+                message = "it is sent as Purchase without a value, which Meta refuses"
+                advice = "Give it a value, or another event name."
+                found.append(CheckFinding(f"conversion {each.conversion}", CheckVerdict.FAILED, message, advice))
+        return found
 
     def diagnose(self) -> Sequence[CheckFinding]:
         """What Meta counted lately: events by name, and whether they carried contact data.
 
         https://developers.facebook.com/documentation/ads-commerce/marketing-api/reference/ads-pixel/stats
         """
-        about = f"of Meta dataset {self._dataset_id}"
+        dataset = self._options.dataset_id
+        about = f"of Meta dataset {dataset}"
         return [
-            *self._look(f"events {about}", _read_counts, self._dataset_id, "stats", aggregation="event_total_counts"),
-            *self._look(f"contact data {about}", _read_contact, self._dataset_id, "stats", aggregation="had_pii"),
+            *self._look(f"events {about}", _read_counts, dataset, "stats", aggregation="event_total_counts"),
+            *self._look(f"contact data {about}", _read_contact, dataset, "stats", aggregation="had_pii"),
         ]
 
     def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[CheckFinding]:
         """One call, and what came of it; none where an earlier one was refused as all of them would be."""
         if self._is_over:
             return
-        found = self._ask(subject, reader, *path, **params)
-        self._is_over = found.verdict in (CheckVerdict.FAILED, CheckVerdict.DOUBTFUL)
-        yield found
+        verdict, message, advice = self._ask(reader, *path, **params)
+        self._is_over = verdict in (CheckVerdict.FAILED, CheckVerdict.DOUBTFUL)
+        yield CheckFinding(_TOKEN if advice is _HOW_TO_RENEW else subject, verdict, message, advice)
 
-    def _ending(self) -> Iterator[CheckFinding]:
-        """That Meta warns of the end of the version spoken, where one of its answers did."""
-        if self._version_ends:
-            yield CheckFinding(f"Meta's API {self._version}", CheckVerdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER)
-
-    def _ask(self, subject: str, reader: _Reader, *path: str, **params: str) -> CheckFinding:
+    def _ask(self, reader: _Reader, *path: str, **params: str) -> _Found:
         try:
             response = self._graph.get(*path, **params)
         except OSError as failure:  # of requests, or a CA bundle that is not where the environment says
             if nobody_answers(failure):
-                said = f"nobody answers at {self._address}, Meta's address"
-                return CheckFinding(
-                    subject, CheckVerdict.FAILED, said, "See meta.graph_url, and that this machine may reach it."
-                )
-            return _not_seen(subject, f"Meta could not be reached ({type(failure).__name__})")
-        self._version_ends = self._version_ends or warns_of_its_end(response)
+                message = f"nobody answers at {self._options.graph_url}, Meta's address"
+                return CheckVerdict.FAILED, message, "See meta.graph_url, and that this machine may reach it."
+            return CheckVerdict.UNREADABLE, f"Meta could not be reached ({type(failure).__name__})", ""
+        self._version_ends |= warns_of_its_end(response)
         if error := read_error(response):
-            return _refused(subject, error)
+            return _refused(error)
         answer = read_object(response)
         if answer is None or not response.ok:
-            return _not_seen(subject, f"Meta's answer cannot be read (HTTP {response.status_code})")
-        return reader(subject, answer)
+            return CheckVerdict.UNREADABLE, f"Meta's answer cannot be read (HTTP {response.status_code})", ""
+        return reader(answer)
 
-    def _read_dataset(self, subject: str, answer: Mapping[str, object]) -> CheckFinding:
-        if answer.get("id") != self._dataset_id:
-            return _not_seen(subject, "Meta answered about something else")
+    def _read_dataset(self, answer: Mapping[str, object]) -> _Found:
+        if answer.get("id") != self._options.dataset_id:
+            return CheckVerdict.UNREADABLE, "Meta answered about something else", ""
         owner = answer.get("owner_business")
         owned = _name(owner.get("name")) if isinstance(owner, dict) else None
         named, last = _name(answer.get("name")), _name(answer.get("last_fired_time"))
-        said = [
-            f"called “{named}”" if named else "the access token sees it",
-            *([f"of “{owned}”"] if owned else []),
-            f"last event received {last}" if last else "no event received yet",
-        ]
+        called = f"called “{named}”" if named else "the access token sees it"
         if answer.get("is_unavailable") is True:
             advice = "Open it in Events Manager: it was deleted, blocked or is no longer shared."
-            return CheckFinding(subject, CheckVerdict.FAILED, f"Meta says that it is not available ({said[0]})", advice)
-        return CheckFinding(subject, CheckVerdict.VERIFIED, ", ".join(said))
+            return CheckVerdict.FAILED, f"Meta says that it is not available ({called})", advice
+        received = f"last event received {last}" if last else "no event received yet"
+        return CheckVerdict.VERIFIED, ", ".join(filter(None, (called, owned and f"of “{owned}”", received))), ""
 
 
-def _refused(subject: str, error: GraphError) -> CheckFinding:
-    code = f"Meta's code {error.outcome.code}"
-    said = f"{error.meaning.words} ({code})"
-    if error.says_nothing:
-        return _not_seen(subject, f"Meta has a trouble of its own (HTTP {error.http}, {code})")
+def _refused(error: GraphError) -> _Found:
+    code = f"Meta's code {error.codes}"
+    message = f"{error.meaning.words} ({code})"
+    if error.is_inconclusive:
+        return CheckVerdict.UNREADABLE, f"Meta has a trouble of its own (HTTP {error.http}, {code})", ""
     if error.meaning is WRONG_SECRET:
-        return CheckFinding(subject, CheckVerdict.FAILED, said, "Take app_secret from the app the token was made for.")
+        return CheckVerdict.FAILED, message, "Take app_secret from the app the token was made for."
     if error.code in _FAILURES:
-        concerned = _TOKEN if _FAILURES[error.code] is _HOW_TO_RENEW else subject
-        return CheckFinding(concerned, CheckVerdict.FAILED, said, _FAILURES[error.code])
+        return CheckVerdict.FAILED, message, _FAILURES[error.code]
     if error.meaning is NO_DATASET:
         # Meta answers the same of a dataset that is none and of a token that may send and not look.
         advice = f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}; one that may only send shows the same."
-        return CheckFinding(subject, CheckVerdict.DOUBTFUL, said, advice)
+        return CheckVerdict.DOUBTFUL, message, advice
     if error.meaning is NO_PERMISSION:
-        return _not_seen(subject, f"this access token may send without being allowed to look at it ({code})")
-    return _not_seen(subject, said)
+        return CheckVerdict.UNREADABLE, f"this access token may send without being allowed to look at it ({code})", ""
+    return CheckVerdict.UNREADABLE, message, ""
 
 
-def _read_token(subject: str, answer: Mapping[str, object]) -> CheckFinding:
+def _read_token(answer: Mapping[str, object]) -> _Found:
     token = answer.get("data")
     if not isinstance(token, dict) or not isinstance(token.get("is_valid"), bool):
-        return _not_seen(subject, "Meta tells nothing of it")
+        return CheckVerdict.UNREADABLE, "Meta says nothing about it", ""
     if not token["is_valid"]:
-        return CheckFinding(subject, CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW)
+        return CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW
     ends = [day for key in ("expires_at", "data_access_expires_at") if (day := _day(token.get(key)))]
     listed = token.get("scopes")
-    scopes = (
-        [each for each in listed if isinstance(each, str) and _SCOPE.fullmatch(each)]
-        if isinstance(listed, list)
-        else []
-    )
-    said = ["valid" + (f" until {min(ends)}" if ends else ", with no end")]
-    said += [f"may use {', '.join(scopes[:_MOST_NAMES])}"] if scopes else []
-    return CheckFinding(subject, CheckVerdict.VERIFIED, "; ".join(said), "Replace it before that day." if ends else "")
+    texts = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+    scopes = [each for each in texts if _SCOPE.fullmatch(each)][:_MOST_NAMES]
+    message = f"valid until {min(ends)}" if ends else "valid, with no end"
+    message += f"; may use {', '.join(scopes)}" if scopes else ""
+    return CheckVerdict.VERIFIED, message, "Replace it before that day." if ends else ""
 
 
-def _read_counts(subject: str, answer: Mapping[str, object]) -> CheckFinding:
-    if not isinstance(answer.get("data"), list):
-        return _not_seen(subject, "Meta's answer holds no counts")
+def _read_counts(answer: Mapping[str, object]) -> _Found:
     counts = _counted(answer)
+    if counts is None:
+        return _NO_COUNTS
     if not counts:
-        said = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
-        return CheckFinding(subject, CheckVerdict.VERIFIED, said)
-    told = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
-    return CheckFinding(subject, CheckVerdict.VERIFIED, f"counted by Meta lately: {told}")
+        message = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
+        return CheckVerdict.VERIFIED, message, ""
+    listed = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
+    return CheckVerdict.VERIFIED, f"counted by Meta lately: {listed}", ""
 
 
-def _read_contact(subject: str, answer: Mapping[str, object]) -> CheckFinding:
+def _read_contact(answer: Mapping[str, object]) -> _Found:
+    counts = _counted(answer)
+    if counts is None:
+        return _NO_COUNTS
+    if not counts:
+        return CheckVerdict.VERIFIED, "Meta has counted none with any lately", ""
+    listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())[:_MOST_NAMES])
+    return CheckVerdict.VERIFIED, f"Meta has counted by whether events carried any: {listed}", ""
+
+
+_NO_COUNTS = CheckVerdict.UNREADABLE, "Meta's answer holds no counts", ""
+
+
+def _counted(answer: Mapping[str, object]) -> Counter[str] | None:
+    """Events by value, over every hour of the answer; None where it holds no counts."""
     if not isinstance(answer.get("data"), list):
-        return _not_seen(subject, "Meta's answer holds no counts")
-    told = ", ".join(f"{name}: {count}" for name, count in sorted(_counted(answer).items())[:_MOST_NAMES])
-    said = (
-        f"Meta has counted by whether events carried any: {told}" if told else "Meta has counted none with any lately"
-    )
-    return CheckFinding(subject, CheckVerdict.VERIFIED, said)
-
-
-def _counted(answer: Mapping[str, object]) -> Counter[str]:
-    """Events by value, over every hour of the answer."""
+        return None
     counts: Counter[str] = Counter()
-    for span in _objects(answer.get("data")):
+    for span in _objects(answer["data"]):
         for each in (span, *_objects(span.get("data"))):
             value, count = each.get("value"), each.get("count")
             if isinstance(value, str) and _EVENT_NAME.fullmatch(value) and isinstance(count, int):
                 counts[value] += count
     return counts
-
-
-def _without_price(expected: Expectation) -> CheckFinding:
-    said = "it is sent as Purchase without a value, which Meta refuses"
-    return CheckFinding(
-        f"conversion {expected.conversion}", CheckVerdict.FAILED, said, "Give it a value, or another event name."
-    )
-
-
-def _not_seen(subject: str, said: str, advice: str = "") -> CheckFinding:
-    return CheckFinding(subject, CheckVerdict.UNREADABLE, said, advice)
 
 
 def _objects(listed: object) -> Iterator[Mapping[str, object]]:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import requests
 
-from connectors.http import CancelToken, is_unknown_host
-from connectors.meta import encode, identity, limits
+from connectors.http import CancelToken
+from connectors.meta import encode, identity
 from connectors.meta.graph import Graph, MetaOptions
 from connectors.meta.outcomes import receipt
-from connectors.one_call import never_connected
+from connectors.one_call import receipt_of
 from connectors.records import (
+    UNREADABLE_EVENT,
     Answered,
     Contact,
     EncodedEvent,
@@ -17,7 +18,6 @@ from connectors.records import (
     Forgotten,
     Identifier,
     Limits,
-    Lost,
     NotSent,
     Outcome,
     OutcomeClass,
@@ -38,16 +38,16 @@ class MetaSink:
 
         Raises Misconfigured where the address, dataset, version or token cannot work.
         """
-        self._options = options
+        self._is_validating = options.validate_only
         self._graph = Graph(options, cancel_token=cancel_token)
 
     @property
     def limits(self) -> Limits:
         """What the Conversions API takes."""
-        return limits.META
+        return encode.META
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """The contact's data hashed by Meta's rules; nothing where it would not tell a person."""
+        """The contact's data hashed by Meta's rules; nothing where it would not identify a person."""
         return identity.identify(contact)
 
     def encode(self, event: Event) -> bytes:
@@ -60,21 +60,17 @@ class MetaSink:
         What Meta is known to refuse is refused here first, and then nothing is sent. Nor is it by a sink made to
         validate only: Meta counts what it is shown as a test.
         """
-        if not 0 < len(batch) <= limits.META.batch:
-            return Refused(
-                Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request"), unasked=True
-            )
+        if not 0 < len(batch) <= encode.META.batch:
+            size = Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request")
+            return Refused(size, unasked=True)
         try:
             texts = [event.body.decode() for event in batch]
             events = [encode.read(text) for text in texts]
         except ValueError:
-            return Refused(
-                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"),
-                unasked=True,
-            )
+            return UNREADABLE_EVENT
         if refused := encode.refusal(events):
             return refused
-        if self._options.validate_only:
+        if self._is_validating:
             return Answered((_CHECKED,) * len(batch))
         return self._send(target.owner, texts)
 
@@ -86,10 +82,7 @@ class MetaSink:
         try:
             response = self._graph.post_events(dataset_id, events)
         except requests.RequestException as error:
-            reason = type(error).__name__  # its message may hold the address, its request the events
-            if is_unknown_host(error):
-                return NotSent("the host name in meta.graph_url does not exist", is_unknown_host=True)
-            return NotSent(f"no connection: {reason}") if never_connected(error) else Lost(reason)
+            return receipt_of(error, "meta.graph_url")
         except OSError as error:  # no CA bundle where the environment says; what requests sends through it wraps
             return NotSent(type(error).__name__)
         return receipt(response, len(events))

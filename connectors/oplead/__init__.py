@@ -3,6 +3,7 @@
 Known of it: the API guide, https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead
 """
 
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import (
     AuthOptions,
     ClickIdRules,
@@ -17,6 +18,7 @@ __all__ = [
     "AuthOptions",
     "ClickIdRules",
     "FieldPaths",
+    "OpleadClient",
     "OpleadOptions",
     "OpleadSource",
     "PaginationOptions",

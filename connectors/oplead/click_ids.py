@@ -1,4 +1,4 @@
-"""Reads click ids out of the one field Oplead keeps them in, `leadData.externalID`; their case stays.
+"""Reads click ids from the one field Oplead keeps them in, `leadData.externalID`; their case stays.
 
 The field is for "l'identifiant de click (Gclid, fbclid, etc.)", says
 https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead, and leaves open how a value tells which kind
@@ -12,9 +12,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.client import read_json
-from connectors.oplead.fields import is_empty, read_moment, shape
-from connectors.oplead.options import BareDigitsRule, BareRule
+from connectors.oplead.fields import is_empty, loose, read_json, read_moment, shape
+from connectors.oplead.options import BareRule, ClickIdRules
 from connectors.records import ClickId, ClickIdKind
 
 _GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})
@@ -50,7 +49,7 @@ _METAS_START = re.compile(r"fb\.\d", re.ASCII | re.IGNORECASE)
 _PLAUSIBLE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
 _PLAUSIBLE_BARE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9_.-]{15,511}[A-Za-z0-9_-]", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id that a spreadsheet has spoilt
+_NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id that a spreadsheet has damaged
 _PLACEHOLDERS = frozenset({"undefined", "unknown", "inconnu", "aucun", "not-set", "not_set"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(2010, 2100)
@@ -66,41 +65,24 @@ class _LabelledText:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What decides on values without a label."""
-
-    utm_source: str | None
-    bare: BareRule
-    bare_digits: BareDigitsRule
-
-
 def read_click_ids(
-    value: object,
-    *,
-    utm_source: str | None,
-    bare: BareRule,
-    bare_digits: BareDigitsRule,
-    zone: ZoneInfo,
-    label: str | None = None,
+    value: object, *, utm_source: str | None, rules: ClickIdRules, zone: ZoneInfo, label: str | None = None
 ) -> tuple[tuple[ClickId, ...], str | None]:
     """Every click id in `value`, in order, and why there is none where it holds something else.
 
     Labelled forms come first (`gclid=…`, `fbclid:…`, a query string, a whole address, a JSON object, name and
-    value pairs), then forms that tell their kind themselves (`fb.1.<ms>.<fbclid>`, `l:<digits>`), then a bare
+    value pairs), then forms that show their kind (`fb.1.<ms>.<fbclid>`, `l:<digits>`), then a bare
     value, by the settings. What is plainly no click id (a UUID, an e-mail, a number, `CNL_…`) is left out.
 
     Args:
         value: what stands in the field: text, a number, an object or a list.
         utm_source: the lead's, by which `bare="by_utm"` decides.
-        bare: what a value without a label is.
-        bare_digits: what a bare number of 15 to 17 digits is.
+        rules: how values without a label are read.
         zone: the zone of capture times (`gclid_ts`) written without one.
-        label: the name the value is known by already, where the field is one for a single kind.
+        label: the field's name, which counts where it is one for a single kind.
     """
-    rules = _Rules(utm_source, bare, bare_digits)
-    entries = tuple(_entries(value, _loose(label) if label and is_click_id_label(label) else None, _DEPTH))
-    found = [_read(entry, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
+    entries = tuple(_entries(value, loose(label) if label and is_click_id_label(label) else None, _DEPTH))
+    found = [_read(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
     ids = dict.fromkeys(_dated(one, times) for one in found if isinstance(one, ClickId))
     problems = [one for one in found if isinstance(one, str)]
@@ -109,7 +91,7 @@ def read_click_ids(
 
 def is_click_id_label(name: str) -> bool:
     """Whether a field's name says which kind of click id it holds."""
-    return _loose(name) in _LABELS
+    return loose(name) in _LABELS
 
 
 # ── taking the value apart ───────────────────────────────────────────────────────────────────────
@@ -122,7 +104,7 @@ def _entries(value: object, label: str | None, depth: int) -> Iterator[_Labelled
         yield _LabelledText(_UNKNOWN, shape(value))
     elif isinstance(value, Mapping):
         for name, inner in _pairs(value):
-            yield from _entries(inner, loose if (loose := _loose(name)) in _KNOWN else _UNKNOWN, depth - 1)
+            yield from _entries(inner, known if (known := loose(name)) in _KNOWN else _UNKNOWN, depth - 1)
     elif isinstance(value, list):
         for inner in value:
             yield from _entries(inner, label, depth - 1)
@@ -158,7 +140,7 @@ def _labelled(text: str) -> tuple[_LabelledText, ...]:
     """The labelled pairs in a text; an address inside an address is decoded until some appear."""
     for _ in range(3):
         if found := tuple(_LABELLED.finditer(text)):
-            return tuple(_LabelledText(_loose(one["label"]), unquote(_whole(one))) for one in found if one["value"])
+            return tuple(_LabelledText(loose(one["label"]), unquote(_whole(one))) for one in found if one["value"])
         text = unquote(text)
     return ()
 
@@ -174,14 +156,10 @@ def _whole(labelled: re.Match[str]) -> str:
     return "'" + labelled["value"] if is_cut or goes_on or is_address else labelled["value"]
 
 
-def _loose(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower()
-
-
 # ── judging each part ────────────────────────────────────────────────────────────────────────────
 
 
-def _read(entry: _LabelledText, rules: _Rules) -> ClickId | str:
+def _read(entry: _LabelledText, utm_source: str | None, rules: ClickIdRules) -> ClickId | str:
     """The click id an entry is, or why it is none."""
     if (own := _by_its_form(entry)) is not None:
         return own
@@ -189,11 +167,11 @@ def _read(entry: _LabelledText, rules: _Rules) -> ClickId | str:
         return f"it stands under a name that is no click id's, or too deep ({shape(entry.text)})"
     if entry.label is not None:
         return _as_labelled(_LABELS[entry.label], entry.text)
-    return _as_bare(unquote(entry.text), rules)
+    return _as_bare(unquote(entry.text), utm_source, rules)
 
 
 def _by_its_form(entry: _LabelledText) -> ClickId | None:
-    """What tells its kind itself: Meta's own formats, whichever of its labels they stand under."""
+    """Meta's own formats show their kind, whichever of its labels they stand under."""
     if entry.label is not None and _LABELS.get(entry.label) not in _META:
         return None
     if match := _FBC.fullmatch(entry.text):
@@ -217,7 +195,7 @@ def _as_labelled(kind: ClickIdKind, text: str) -> ClickId | str:
     return ClickId(kind, text)
 
 
-def _as_bare(text: str, rules: _Rules) -> ClickId | str:
+def _as_bare(text: str, utm_source: str | None, rules: ClickIdRules) -> ClickId | str:
     match = _META_LEAD.fullmatch(text)
     if match and (match["prefix"] or rules.bare_digits == "lead_id"):
         return ClickId(ClickIdKind.LEAD_ID, match["digits"])
@@ -225,9 +203,9 @@ def _as_bare(text: str, rules: _Rules) -> ClickId | str:
         return reason
     if not _PLAUSIBLE_BARE.fullmatch(text):
         return f"no click id has this form ({shape(text)})"
-    kind = _kind_by_utm(rules.utm_source) if rules.bare == "by_utm" else _BARE_KINDS.get(rules.bare)
+    kind = _kind_by_utm(utm_source) if rules.bare == "by_utm" else _BARE_KINDS.get(rules.bare)
     if kind is None:
-        return f"a value without a label, whose kind nothing tells ({shape(text)}): see click_ids.bare"
+        return f"a value without a label, of unknown kind ({shape(text)}): see click_ids.bare"
     return ClickId(kind, text)
 
 
@@ -241,7 +219,7 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
         return "an Oplead channel identifier"
     if _METAS_START.match(text):
         return "Meta's form under another's name, cut short, or with a time that cannot be"
-    if text.casefold() in _PLACEHOLDERS or _loose(text) in _KNOWN:
+    if text.casefold() in _PLACEHOLDERS or loose(text) in _KNOWN:
         return "a placeholder"
     if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):
         return f"a number or date ({shape(text)})"

@@ -7,19 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate, chain
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured
-from connectors.oplead.fields import is_empty, raw, read_moment
+from connectors.oplead.fields import is_empty, pairs_in, raw, read_moment
 from connectors.oplead.pagination import find_items
+from connectors.records import Moment
 from connectors.survey import KeyPath
 from connectors.text import counted
 
 
-def plain(name: str) -> str:
+def normalise(name: str) -> str:
     """A name by which names are compared: no case, accents, `_`, `-` or points."""
     decomposed = unicodedata.normalize("NFKD", name)
     return "".join(letter for letter in decomposed if letter.isalnum()).casefold()
+
+
+def leaf(path: str) -> str:
+    """The last name of a dotted path, by which names are compared."""
+    return normalise(path.rpartition(".")[2])
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -85,24 +92,24 @@ NEEDED = ("id", "created_at", "status", "click_id")
 CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
 """What a consent's name has in it."""
 OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
-"""What the name of a field has in it whose yes is a refusal."""
-_AGREED = frozenset(
+"""What a field's name has in it where yes is a refusal."""
+_YES_WORDS = frozenset(
     {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
 )
-_DECLINED = frozenset(
+_NO_WORDS = frozenset(
     {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
 )
-CONSENT_WORDS = _AGREED | _DECLINED
+CONSENT_WORDS = _YES_WORDS | _NO_WORDS
 """Answers that only a consent has, by their plain spelling."""
-GRANTED = _AGREED | {"oui", "o", "yes", "y", "true", "vrai", "1"}
-REFUSED = _DECLINED | {"non", "n", "no", "false", "faux", "0"}
+GRANTED = _YES_WORDS | {"oui", "o", "yes", "y", "true", "vrai", "1"}
+REFUSED = _NO_WORDS | {"non", "n", "no", "false", "faux", "0"}
 ANSWERS = GRANTED | REFUSED
 """Answers that may be shown as they stand."""
 CHANNELS = frozenset(
     {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
     | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
 )
-"""Names of what tells where a lead came from; those values are business facts."""
+"""Names of fields that say where a lead came from; their values are business facts."""
 AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur")
 """What an amount's name has in it."""
 
@@ -118,8 +125,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
-_PAIR_NAMES = ("name", "key", "code", "label")
-_PHP = frozenset({"date", "timezone", "timezonetype"})
+_PHP_DATE = frozenset({"date", "timezone", "timezonetype"})
 _RARELY = 0.02
 _MANY = 20
 _EPOCHS_FROM = 2010
@@ -150,8 +156,7 @@ class Node:
 
     def every(self) -> Iterator[object]:
         """Every value."""
-        for values in self.values.values():
-            yield from values
+        return chain.from_iterable(self.values.values())
 
 
 Tree = Mapping[str, Node]
@@ -176,53 +181,41 @@ def tree_of(leads: Sequence[object]) -> Tree:
     return {path: node for path, node in nodes.items() if _is_shared(path, nodes, len(leads))}
 
 
-_Step = tuple[str, object, bool, bool]
-
-
-def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[_Step]:
+def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[tuple[str, object, bool, bool]]:
     if depth == 0 or (path and is_php_date(value)):
         return
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _below(path, name, inner, depth, is_pair=False, is_listed=is_listed)
-    elif isinstance(value, list):
-        pairs = [pair for one in value if (pair := _pair(one)) is not None]
-        for name, inner in pairs:
-            yield from _below(path, name, inner, depth, is_pair=True, is_listed=is_listed)
-        if not pairs:
-            for one in value:
-                yield from _walk(one, path, depth - 1, is_listed=True)
+    pairs = pairs_in(value) if isinstance(value, list) else []
+    if isinstance(value, list) and not pairs:
+        for one in value:
+            yield from _walk(one, path, depth - 1, is_listed=True)
+    for name, inner in value.items() if isinstance(value, Mapping) else pairs:
+        if _NAME.fullmatch(name):  # else neither to be written in the settings nor to be shown: it may be anything
+            below = _join(path, name)
+            yield below, inner, bool(pairs), is_listed
+            yield from _walk(inner, below, depth - 1, is_listed=is_listed)
 
 
-def _below(path: str, name: str, inner: object, depth: int, *, is_pair: bool, is_listed: bool) -> Iterator[_Step]:
-    if not _NAME.fullmatch(name):  # neither to be written in the settings nor to be shown: it may be anything
-        return
-    below = f"{path}.{name}" if path else name
-    yield below, inner, is_pair, is_listed
-    yield from _walk(inner, below, depth - 1, is_listed=is_listed)
-
-
-def _pair(one: object) -> tuple[str, object] | None:
-    """The name and value of an entry that is such a pair."""
-    values = raw(one, "value") if isinstance(one, Mapping) else ()
-    names = (name for key in _PAIR_NAMES for name in raw(one, key) if isinstance(name, str))
-    name = next(names, None) if values else None
-    return None if name is None else (name, values[0])
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def is_php_date(value: object) -> bool:
     """Whether an object is what PHP makes of a date."""
-    return isinstance(value, Mapping) and "date" in value and {plain(name) for name in value} <= _PHP
+    return isinstance(value, Mapping) and "date" in value and {normalise(name) for name in value} <= _PHP_DATE
 
 
 def is_date(value: object, zone: ZoneInfo) -> bool:
     """Whether a value reads as a time, as text, as PHP's object or as a number since 1970."""
+    return _moment(value, zone) is not None
+
+
+def _moment(value: object, zone: ZoneInfo) -> Moment | None:
     if not isinstance(value, str | Decimal) and not is_php_date(value):
-        return False
+        return None
     try:
-        return read_moment(value, zone) is not None
+        return read_moment(value, zone)
     except (ValueError, ArithmeticError):
-        return False
+        return None
 
 
 def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[KeyPath, ...]:
@@ -231,42 +224,43 @@ def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[KeyPath, ...]:
 
 
 def _is_shared(path: str, nodes: Tree, leads: int) -> bool:
-    names = path.split(".")
-    return all(
-        _is_shared_name(name, nodes[".".join(names[: depth + 1])], leads)
-        for depth, name in enumerate(names)
-        if ".".join(names[: depth + 1]) in nodes
-    )
+    parents = accumulate(path.split("."), _join)
+    return all(_is_shared_name(parent, nodes[parent], leads) for parent in parents if parent in nodes)
 
 
-def _is_shared_name(name: str, node: Node, leads: int) -> bool:
-    if plain(name) in _KNOWN or len(node.leads) > max(1, leads * _RARELY):
+def _is_shared_name(path: str, node: Node, leads: int) -> bool:
+    if leaf(path) in _KNOWN or len(node.leads) > max(1, leads * _RARELY):
         return True
     return leads < _MANY and not node.is_pair
 
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
     kinds = Counter(kind_of(value, zone) for value in node.every())
-    lengths = [len(value) for value in node.every() if kind_of(value, zone) == "text" and isinstance(value, str)]
-    shown = [_text_shape(lengths) if kind == "text" else kind for kind, _ in kinds.most_common(3)]
-    return tuple(shown) or ("nothing",)
+    texts = (value for value in node.every() if isinstance(value, str) and kind_of(value, zone) == "text")
+    lengths = sorted(map(len, texts)) or [0]
+    longest = counted(lengths[-1], "character")
+    text = f"text, {longest}" if lengths[0] == lengths[-1] else f"text, {lengths[0]} to {longest}"
+    return tuple(text if kind == "text" else kind for kind, _ in kinds.most_common(3)) or ("nothing",)
 
 
 def kind_of(value: object, zone: ZoneInfo) -> str:
-    """What a value is, in a word or two that tell nothing of it."""
-    if is_php_date(value):
-        return "date"
-    if isinstance(value, Mapping):
-        return "object"
-    if isinstance(value, list):
-        return "list"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, Decimal):
-        return "date, in seconds or milliseconds" if _is_epoch(value, zone) else "number"
-    if not isinstance(value, str):
-        return "nothing"
-    text = value.strip()
+    """What a value is, in a word or two that reveal nothing of it."""
+    match value:
+        case bool():
+            return "true or false"
+        case Decimal():
+            return "date, in seconds or milliseconds" if _is_epoch(value, zone) else "number"
+        case list():
+            return "list"
+        case str():
+            return _kind_of_text(value.strip(), zone)
+        case _ if is_php_date(value):
+            return "date"
+        case _:
+            return "object" if isinstance(value, Mapping) else "nothing"
+
+
+def _kind_of_text(text: str, zone: ZoneInfo) -> str:
     if _EMAIL.fullmatch(text):
         return "e-mail address"
     if is_date(text, zone) and not _NUMBER.fullmatch(text):
@@ -277,16 +271,8 @@ def kind_of(value: object, zone: ZoneInfo) -> str:
 
 
 def _is_epoch(value: Decimal, zone: ZoneInfo) -> bool:
-    if not is_date(value, zone):
-        return False
-    moment = read_moment(value, zone)
+    moment = _moment(value, zone)
     return moment is not None and isinstance(moment.at, datetime) and moment.at.year >= _EPOCHS_FROM
-
-
-def _text_shape(lengths: Sequence[int]) -> str:
-    least, most = min(lengths), max(lengths)
-    longest = counted(most, "character")
-    return f"text, {longest}" if least == most else f"text, {least} to {longest}"
 
 
 _DEEPEST_ENVELOPE = 3
@@ -306,23 +292,27 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
     try:
         return configured, find_items(body, configured)
     except Misconfigured:
-        found = {path: array for path, array in _arrays(body, "", _DEEPEST_ENVELOPE) if _may_be_leads(array)}
-        best = max((_likeness(array) for array in found.values()), default=0)
-        likely = [path for path, array in found.items() if _likeness(array) == best]
+        found = {
+            path: _likeness(value)
+            for path, value in _envelope(body, "", _DEEPEST_ENVELOPE)
+            if isinstance(value, list) and _may_be_leads(value) and _is_setting(path, value, body)
+        }
+        likely = [path for path, likeness in found.items() if likeness == max(found.values())]
         if len(likely) != 1:
             raise
         return likely[0], find_items(body, likely[0])
 
 
-def beside(body: object) -> Iterator[tuple[str, object]]:
-    """The single values an answer tells beside its lists, by path."""
-    yield from _values(body, "", _DEEPEST_ENVELOPE)
+def envelope_values(body: object) -> list[tuple[str, object]]:
+    """The single values in an answer around its lists, by path."""
+    around = _envelope(body, "", _DEEPEST_ENVELOPE)
+    return [(path, value) for path, value in around if path and not isinstance(value, list)]
 
 
 def stated_total(body: object, shown: int) -> int | None:
-    """How many leads there are, where an answer says a number that can be it."""
-    for path, value in beside(body):
-        name = plain(path.rpartition(".")[2])
+    """How many leads there are, where an answer has a number that can be it."""
+    for path, value in envelope_values(body):
+        name = leaf(path)
         if name in _TOTALS and isinstance(value, Decimal) and value == value.to_integral_value() and value >= shown:
             # `count` is more often the length of this page
             if name == "count" and value == shown:
@@ -331,22 +321,18 @@ def stated_total(body: object, shown: int) -> int | None:
     return None
 
 
-def _arrays(value: object, path: str, depth: int) -> Iterator[tuple[str, list[object]]]:
-    if isinstance(value, list):
+def _envelope(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
+    """The lists and single values of an answer, by path."""
+    if not isinstance(value, Mapping):
         yield path, value
-    elif isinstance(value, Mapping) and depth:
+    elif depth:
         for name, inner in value.items():
-            if "." not in name and not any(letter.isspace() for letter in name):
-                yield from _arrays(inner, f"{path}.{name}" if path else name, depth - 1)
+            yield from _envelope(inner, _join(path, name), depth - 1)
 
 
-def _values(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        if depth:
-            for name, inner in value.items():
-                yield from _values(inner, f"{path}.{name}" if path else name, depth - 1)
-    elif not isinstance(value, list) and path:
-        yield path, value
+def _is_setting(path: str, array: Sequence[object], body: object) -> bool:
+    """Whether a path can be written and leads to the array: a name with a point in it does not."""
+    return not any(map(str.isspace, path)) and any(value is array for value in raw(body, path))
 
 
 def _may_be_leads(array: Sequence[object]) -> bool:
@@ -355,5 +341,5 @@ def _may_be_leads(array: Sequence[object]) -> bool:
 
 def _likeness(array: Sequence[object]) -> int:
     """How many of a lead's own words an entry has."""
-    first = array[0]
-    return len({plain(name) for name in first} & _LEAD_WORDS) if isinstance(first, Mapping) else 0
+    entry = array[0]
+    return len({normalise(name) for name in entry} & _LEAD_WORDS) if isinstance(entry, Mapping) else 0

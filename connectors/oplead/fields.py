@@ -1,13 +1,55 @@
-"""Values at paths in a lead, and dates in the forms that Oplead writes."""
+"""Exact JSON, values at paths in a lead, and dates in the forms that Oplead writes."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from zoneinfo import ZoneInfo
 
 from connectors.records import Moment
 from connectors.text import counted
+
+_LONGEST_NUMBER = 100  # characters; no amount or id has more
+_MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of it
+_FLOAT_DIGITS = 14  # a number this long in exponent form has been through floating point and lost digits
+_ESCAPE = re.compile(
+    r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}"  # both halves of a character
+    r"|(?P<half>\\u[Dd][89A-Fa-f][0-9A-Fa-f]{2})"
+    r"|\\.",  # any other, its second character with it: a backslash may itself be escaped
+)
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+
+def read_json(content: bytes | str) -> object:
+    """The value of a JSON text, numbers as Decimal.
+
+    A number in exponent form that is long enough to be an id (`1.2345678901235E+16`, as spreadsheets write
+    it) stays text, so that nobody takes it for one. Half a character (an emoji cut in two) becomes U+FFFD:
+    it can be neither hashed nor stored.
+
+    Raises:
+        ValueError: it is no JSON, cut short, or without end.
+    """
+    text = content if isinstance(content, str) else content.decode(json.detect_encoding(content), "surrogatepass")
+    if sum(map(text.count, ",[{")) > _MOST_VALUES:  # before any is made: a value takes far more memory than its text
+        raise ValueError("more values than any page of leads has")
+    text = _ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], _HALF.sub("\ufffd", text))
+    try:
+        return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _number(literal: str) -> Decimal | str:
+    if len(literal) > _LONGEST_NUMBER:
+        return literal
+    try:
+        number = Decimal(literal)
+    except DecimalException:  # an exponent beyond any number
+        return literal
+    return literal if "e" in literal.casefold() and number.adjusted() >= _FLOAT_DIGITS else number
+
 
 _NAME_KEYS = ("name", "key", "code", "label")
 _TEXT_KEYS = ("label", "name", "value", "title", "code", "id")
@@ -66,7 +108,7 @@ def is_empty(value: object) -> bool:
 
 
 def shape(value: object) -> str:
-    """What a value looks like, without showing it: "text, 18 characters"."""
+    """What a value looks like, without showing it: `text, 18 characters`."""
     if isinstance(value, str):
         return f"text, {counted(len(value), 'character')}"
     if isinstance(value, Mapping):
@@ -79,41 +121,41 @@ def shape(value: object) -> str:
 
 
 def _named(container: object, name: str) -> Iterator[object]:
-    if isinstance(container, Mapping):
-        if name in container:
-            yield container[name]
-            return
-        wanted = _loose(name)
-        yield from (value for key, value in container.items() if _loose(key) == wanted)
+    if isinstance(container, Mapping) and name in container:
+        yield container[name]
+    elif isinstance(container, Mapping):
+        yield from _matching(container.items(), name)
     elif isinstance(container, list):
-        pairs = [pair for one in container if (pair := pair_of(one)) is not None]
-        if pairs:
-            wanted = _loose(name)
-            yield from (value for key, value in pairs if _loose(key) == wanted)
+        if pairs := pairs_in(container):
+            yield from _matching(pairs, name)
         else:
             for one in container:
                 yield from _named(one, name)
 
 
-def pair_of(one: object) -> tuple[str, object] | None:
-    """The name and the value of a name/value pair, else None."""
-    if not isinstance(one, Mapping):
-        return None
-    values = tuple(_named(one, "value"))
-    names = (name for key in _NAME_KEYS for name in _named(one, key) if isinstance(name, str))
-    name = next(names, None)
+def _matching(pairs: Iterable[tuple[str, object]], name: str) -> Iterator[object]:
+    wanted = loose(name)
+    return (value for key, value in pairs if loose(key) == wanted)
+
+
+def pairs_in(entries: Sequence[object]) -> list[tuple[str, object]]:
+    """The names and values of the entries that are name/value pairs."""
+    return [pair for entry in entries if isinstance(entry, Mapping) and (pair := _pair(entry)) is not None]
+
+
+def _pair(entry: Mapping[str, object]) -> tuple[str, object] | None:
+    names = (name for key in _NAME_KEYS for name in _named(entry, key) if isinstance(name, str))
+    name, values = next(names, None), tuple(_named(entry, "value"))
     return (name, values[0]) if values and name is not None else None
 
 
 def _flat(values: Iterable[object]) -> Iterator[object]:
     for value in values:
-        if isinstance(value, list):
-            yield from _flat(value)
-        else:
-            yield value
+        yield from _flat(value) if isinstance(value, list) else (value,)
 
 
-def _loose(name: str) -> str:
+def loose(name: str) -> str:
+    """A name without case, `_` and `-`, by which names are compared."""
     return name.replace("_", "").replace("-", "").casefold()
 
 
@@ -129,13 +171,13 @@ _YEARS = range(1990, 2100)
 
 
 def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
-    """The time `value` tells, an instant in UTC or only a day; None where it holds nothing.
+    """The time in `value`, an instant in UTC or only a day; None where it is empty.
 
     Reads ISO 8601 with or without zone, `2026-07-20 17:05:01`, `20/07/2026 17:05` (day first), seconds or
     milliseconds since 1970, and the object PHP makes of a date. A time without a zone is `zone`'s wall clock.
 
     Raises:
-        ValueError: it holds something else; the message tells its shape, never the value.
+        ValueError: it holds something else; the message gives its shape, never the value.
     """
     if isinstance(value, Mapping):
         return _read_php(value, zone)
@@ -150,7 +192,7 @@ def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
 
 
 def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
-    """A time as the platform wants it, rounded down to what can be said."""
+    """A time as the platform wants it, rounded down to the format."""
     match form:
         case "iso":
             return moment.astimezone(UTC).isoformat(timespec="seconds")
@@ -178,7 +220,16 @@ def start_of(moment: Moment, zone: ZoneInfo) -> datetime:
     """The first instant a moment can mean, in UTC: itself, or the start of its day in `zone`."""
     if isinstance(moment.at, datetime):
         return moment.at
-    return instant(datetime.combine(moment.at, datetime.min.time()), zone)
+    return instant(datetime.combine(moment.at, time()), zone)
+
+
+def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
+    """The start of the first time at the paths; None where there is none that can be read."""
+    try:
+        moment = read_moment(first(container, paths), zone)
+    except ValueError:
+        return None
+    return None if moment is None else start_of(moment, zone)
 
 
 def _from_parts(match: re.Match[str], value: object, zone: ZoneInfo) -> Moment:
@@ -215,17 +266,17 @@ def _from_epoch(number: Decimal, value: object) -> Moment:
 
 def _read_php(value: Mapping[str, object], zone: ZoneInfo) -> Moment | None:
     """`{"date": "2026-07-20 17:05:01.000000", "timezone_type": 3, "timezone": "Europe/Paris"}`."""
-    written, name = value.get("date"), value.get("timezone")
-    if not isinstance(written, str):
+    text, name = value.get("date"), value.get("timezone")
+    if not isinstance(text, str):
         if not value:
             return None
         raise _unreadable(value)
     if not isinstance(name, str):
-        return read_moment(written, zone)
+        return read_moment(text, zone)
     if re.fullmatch(_ZONE, name, re.ASCII):
-        return read_moment(written + name, zone)
+        return read_moment(text + name, zone)
     try:
-        return read_moment(written, ZoneInfo(name))
+        return read_moment(text, ZoneInfo(name))
     except (KeyError, OSError, ValueError):
         raise _unreadable(value) from None
 

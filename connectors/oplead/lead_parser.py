@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from connectors.contact import region_of, says_nothing
-from connectors.oplead.click_ids import is_click_id_label, read_click_ids
+from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, texts
-from connectors.oplead.options import ClickIdRules, FieldPaths
+from connectors.oplead.options import FieldPaths, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import plain
 
@@ -36,10 +36,7 @@ CANDIDATES = FieldPaths(
     utm_medium=("utm_medium", "leadData.utm_medium", "tracking.utm_medium"),
     utm_campaign=("utm_campaign", "leadData.utm_campaign", "tracking.utm_campaign"),
     email=(*_under(_PEOPLE, "email", "emails"), "ctc_email"),
-    phone=(
-        *_under(_PEOPLE, "phone", "mobile", "mobilePhone", "landline", "phones"),
-        *("ctc_phone", "ctc_mobile"),
-    ),
+    phone=(*_under(_PEOPLE, "phone", "mobile", "mobilePhone", "landline", "phones"), "ctc_phone", "ctc_mobile"),
     first_name=(*_under(_PEOPLE, "firstname"), "ctc_firstname"),
     last_name=(*_under(_PEOPLE, "lastname"), "ctc_lastname"),
     postcode=(*_under(_PLACES, "postcode", "zipCode", "postalCode"), "ctc_postcode"),
@@ -70,24 +67,11 @@ class UnreadableLeadError(Exception):
     """This lead cannot be read: the message says why by shape, naming the setting to mend, never a value."""
 
 
-def read_id(item: Mapping[str, object], paths: FieldPaths) -> LeadId:
-    """The lead's id, as opaque text.
-
-    Raises:
-        Unreadable: there is none, or it can be none.
-    """
-    value = first(item, paths.id or ())
-    text = text_of(value) if isinstance(value, str | Decimal) else None
-    if text is None or len(text) > _LONGEST_ID or not text.isprintable() or text in {".", ".."}:
-        raise UnreadableLeadError(f"no id that can be used ({shape(value)}): see oplead.fields.id")
-    return LeadId(text)
-
-
 def digest_of(item: Mapping[str, object]) -> str:
     """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order.
 
     Raises:
-        Unreadable: it is nested too deeply, or larger than any lead.
+        UnreadableLeadError: it is nested too deeply, or larger than any lead.
     """
     _check_depth(item)
     canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
@@ -96,58 +80,155 @@ def digest_of(item: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def lacks_click_ids(item: Mapping[str, object], paths: FieldPaths) -> bool:
-    """Whether the part of a lead that holds click ids is left out, so that its own page must be read."""
-    return not any(_has_container(item, path) for path in paths.click_id or ())
+class LeadParser:
+    """Reads the leads of one platform."""
+
+    def __init__(self, options: OpleadOptions, wanted: frozenset[str] = frozenset()) -> None:
+        """Read by the options' paths and rules; `wanted` are the paths whose values go into `Lead.fields`."""
+        self.paths = with_candidates(options.fields)
+        self._rules = options.click_ids
+        self._zone = options.zone
+        self._wanted = sorted(wanted)
+
+    def read_id(self, item: Mapping[str, object]) -> LeadId:
+        """The lead's id, as opaque text.
+
+        Raises:
+            UnreadableLeadError: there is none, or it can be none.
+        """
+        try:
+            value = first(item, self.paths.id or ())
+        except RecursionError:
+            raise UnreadableLeadError("it is nested too deeply") from None
+        text = text_of(value) if isinstance(value, str | Decimal) else None
+        if text is None or len(text) > _LONGEST_ID or not text.isprintable() or text in {".", ".."}:
+            raise UnreadableLeadError(f"no id that can be used ({shape(value)}): see oplead.fields.id")
+        return LeadId(text)
+
+    def lacks_click_ids(self, item: Mapping[str, object]) -> bool:
+        """Whether the part of a lead that holds click ids is left out, so that its detail page must be read."""
+        return not any(_has_container(item, path) for path in self.paths.click_id or ())
+
+    def parse(self, item: Mapping[str, object], id: LeadId, digest: str) -> Lead:  # noqa: A002 the record's word
+        """The record of a lead, given as JSON with numbers as Decimal.
+
+        Raises:
+            UnreadableLeadError: it has no creation time, holds a time that cannot be read, is nested too deeply, or
+                has too much of a history.
+        """
+        _check_depth(item)
+        created_at = self._moment(item, self.paths.created_at, "created_at")
+        if created_at is None:
+            raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
+        updated_at = self._moment(item, self.paths.updated_at, "updated_at")
+        label = _label(text_of(first(item, self.paths.status or ())))
+        utm = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
+        source, medium, campaign = (_text(item, paths) for paths in utm)
+        ids, problem = self._click_ids(item, source)
+        return Lead(
+            id=id,
+            created_at=start_of(created_at, self._zone),
+            # A day alone bounds nothing: the pull that sees a change bounds it closer.
+            updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
+            label=label,
+            history=self._history(item, label),
+            click_ids=ids,
+            click_id_problem=problem,
+            utm=Utm(source, medium, campaign),
+            contact=self._contact(item),
+            fields={path: value for path in self._wanted if (value := _wanted_value(item, path)) is not None},
+            digest=digest,
+        )
+
+    def status_changes(self, item: Mapping[str, object]) -> list[StatusEntry]:
+        """The dated entries of a lead's history, as they stand there.
+
+        Raises:
+            UnreadableLeadError: a time cannot be read, or there are too many entries.
+        """
+        histories = self.paths.history or ()
+        path = next((path for path in histories if find(item, path)), None)
+        if path is None:
+            return []
+        # A lead's general history tells of documents and calls too: there, only what names a status is one.
+        names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
+        read = (
+            (_label(text_of(first(entry, names))), self._moment(entry, _ENTRY_TIME, "history"))
+            for entry in find(item, path)
+            if isinstance(entry, Mapping) and first(entry, names) is not None
+        )
+        entries = [StatusEntry(label, at) for label, at in read if label and at]
+        if len(entries) > _LONGEST_HISTORY:
+            raise UnreadableLeadError(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
+        return entries
+
+    def _history(self, item: Mapping[str, object], label: str | None) -> tuple[StatusEntry, ...]:
+        """The dated changes, oldest first, and the current status's own date where they end on another label."""
+        entries = self.status_changes(item)
+        if entries and self._start(entries[0]) > self._start(entries[-1]):
+            entries.reverse()  # newest first; the sort below keeps the order of equal days
+        entries.sort(key=self._start)
+        at = self._moment(item, self.paths.status_at, "status_at")
+        if label and at and (not entries or entries[-1].label != label):
+            insort(entries, StatusEntry(label, at), key=self._start)
+        return tuple(entries)
+
+    def _start(self, entry: StatusEntry) -> datetime:
+        return start_of(entry.at, self._zone)
+
+    def _moment(self, container: object, paths: tuple[str, ...] | None, setting: str) -> Moment | None:
+        try:
+            return read_moment(first(container, paths or ()), self._zone)
+        except ValueError as error:
+            raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
+
+    def _click_ids(self, item: Mapping[str, object], utm_source: str | None) -> tuple[tuple[ClickId, ...], str | None]:
+        """Every click id at any of the paths; a field named like one kind (`leadData.gclid`) is a label."""
+        captured = self._moment(item, self.paths.click_id_at, "click_id_at")
+        captured_at = captured.at if captured and isinstance(captured.at, datetime) else None
+        ids: list[ClickId] = []
+        problems: list[str] = []
+        for path in self.paths.click_id or ():
+            label = path.rpartition(".")[2]
+            for value in raw(item, path):
+                found, problem = read_click_ids(
+                    value, utm_source=utm_source, rules=self._rules, zone=self._zone, label=label
+                )
+                ids.extend(one if one.clicked_at else replace(one, clicked_at=captured_at) for one in found)
+                problems.extend([problem] if problem else [])
+        return tuple(dict.fromkeys(ids)), problems[0] if problems and not ids else None
+
+    def _contact(self, item: Mapping[str, object]) -> Contact:
+        paths = self.paths
+        return Contact(
+            emails=texts(item, paths.email or (), _CONTACT_TEXT),
+            phones=texts(item, paths.phone or (), _CONTACT_TEXT),
+            first_name=_text(item, paths.first_name),
+            last_name=_text(item, paths.last_name),
+            postcode=_text(item, paths.postcode),
+            city=_text(item, paths.city),
+            country=_country(item, paths.country or ()),
+        )
 
 
-def parse_lead(
-    item: Mapping[str, object],
-    *,
-    id: LeadId,  # noqa: A002 the record's word
-    digest: str,
-    paths: FieldPaths,
-    click_ids: ClickIdRules,
-    zone: ZoneInfo,
-    wanted: frozenset[str],
-) -> Lead:
-    """The lead's record.
+def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
+    """An entry of the list as the object that it must be; anything else raises UnreadableLeadError."""
+    if not isinstance(entry, Mapping):
+        raise UnreadableLeadError(f"an entry of the list is no object ({shape(entry)}){hint}")
+    return entry
 
-    Args:
-        item: the lead as JSON tells it, numbers as Decimal.
-        id: its id, read before.
-        digest: what tells an unchanged lead.
-        paths: where each thing stands, candidates filled in.
-        click_ids: how values without a label are read.
-        zone: the zone of times written without one.
-        wanted: the paths whose values go into `Lead.fields`.
 
-    Raises:
-        Unreadable: it has no creation time, holds a time that cannot be read, is nested too deeply, or has too much
-            of a history.
-    """
-    _check_depth(item)
-    created_at = _moment(item, paths.created_at, "created_at", zone)
-    if created_at is None:
-        raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
-    updated_at = _moment(item, paths.updated_at, "updated_at", zone)
-    label = _label(text_of(first(item, paths.status or ())))
-    utm = Utm(*(_text(item, one) for one in (paths.utm_source, paths.utm_medium, paths.utm_campaign)))
-    ids, problem = _click_ids(item, paths, click_ids, utm.source, zone)
-    return Lead(
-        id=id,
-        created_at=start_of(created_at, zone),
-        # A day alone bounds nothing: the pull that sees a change bounds it closer.
-        updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
-        label=label,
-        history=_history(item, paths, label, zone),
-        click_ids=ids,
-        click_id_problem=problem,
-        utm=utm,
-        contact=_contact(item, paths),
-        fields={path: value for path in sorted(wanted) if (value := _wanted(item, path)) is not None},
-        digest=digest,
-    )
+def objects_in(body: object) -> list[Mapping[str, object]]:
+    """The objects in an answer about one lead that may be the lead: the answer itself, and what it wraps."""
+    inside = (body, *raw(body, "data"), *raw(body, "lead"))
+    return [one for one in inside if isinstance(one, Mapping)]
+
+
+def lead_among(
+    objects: Iterable[Mapping[str, object]], lead_id: str, id_paths: Sequence[str]
+) -> Mapping[str, object] | None:
+    """The object that has the lead's id."""
+    return next((one for one in objects if text_of(first(one, id_paths)) == lead_id), None)
 
 
 def _check_depth(item: Mapping[str, object]) -> None:
@@ -168,45 +249,6 @@ def _text(item: Mapping[str, object], paths: tuple[str, ...] | None) -> str | No
     return next(iter(texts(item, paths or ())), None)
 
 
-def _moment(container: object, paths: tuple[str, ...] | None, setting: str, zone: ZoneInfo) -> Moment | None:
-    try:
-        return read_moment(first(container, paths or ()), zone)
-    except ValueError as error:
-        raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
-
-
-def _history(
-    item: Mapping[str, object], paths: FieldPaths, label: str | None, zone: ZoneInfo
-) -> tuple[StatusEntry, ...]:
-    """The dated changes, oldest first, and the current status's own date where they end on another label."""
-    entries = _entries(item, paths, zone)
-    if entries and start_of(entries[0].at, zone) > start_of(entries[-1].at, zone):
-        entries.reverse()  # newest first; the sort below keeps the order of equal days
-    entries.sort(key=lambda entry: start_of(entry.at, zone))
-    at = _moment(item, paths.status_at, "status_at", zone)
-    if label and at and (not entries or entries[-1].label != label):
-        entries.append(StatusEntry(label, at))
-        entries.sort(key=lambda entry: start_of(entry.at, zone))
-    return tuple(entries)
-
-
-def _entries(item: Mapping[str, object], paths: FieldPaths, zone: ZoneInfo) -> list[StatusEntry]:
-    path = next((path for path in paths.history or () if find(item, path)), None)
-    if path is None:
-        return []
-    # A lead's general history tells of documents and calls too: there, only what names a status is one.
-    names = _ENTRY_STATUS if path == "history" and paths.history == CANDIDATES.history else _ENTRY_LABEL
-    read = (
-        (_label(text_of(first(entry, names))), _moment(entry, _ENTRY_TIME, "history", zone))
-        for entry in find(item, path)
-        if isinstance(entry, Mapping) and first(entry, names) is not None
-    )
-    entries = [StatusEntry(label, at) for label, at in read if label and at]
-    if len(entries) > _LONGEST_HISTORY:
-        raise UnreadableLeadError(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
-    return entries
-
-
 def _label(text: str | None) -> str | None:
     """A status as it may be kept and shown: without control characters, and cut where it is longer than any."""
     if text is None:
@@ -215,66 +257,21 @@ def _label(text: str | None) -> str | None:
     return (label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…") or None
 
 
-def _click_ids(
-    item: Mapping[str, object], paths: FieldPaths, rules: ClickIdRules, utm_source: str | None, zone: ZoneInfo
-) -> tuple[tuple[ClickId, ...], str | None]:
-    """Every click id at any of the paths; a field named like one kind (`leadData.gclid`) is a label."""
-    captured = _moment(item, paths.click_id_at, "click_id_at", zone)
-    captured_at = captured.at if captured and isinstance(captured.at, datetime) else None
-    ids: list[ClickId] = []
-    problems: list[str] = []
-    for path in paths.click_id or ():
-        name = path.rpartition(".")[2]
-        for value in raw(item, path):
-            found, problem = read_click_ids(
-                value,
-                utm_source=utm_source,
-                bare=rules.bare,
-                bare_digits=rules.bare_digits,
-                zone=zone,
-                label=name if is_click_id_label(name) else None,
-            )
-            ids.extend(one if one.clicked_at else replace(one, clicked_at=captured_at) for one in found)
-            problems.extend([problem] if problem else [])
-    return tuple(dict.fromkeys(ids)), problems[0] if problems and not ids else None
-
-
-def _contact(item: Mapping[str, object], paths: FieldPaths) -> Contact:
-    return Contact(
-        emails=texts(item, paths.email or (), _CONTACT_TEXT),
-        phones=texts(item, paths.phone or (), _CONTACT_TEXT),
-        first_name=_text(item, paths.first_name),
-        last_name=_text(item, paths.last_name),
-        postcode=_text(item, paths.postcode),
-        city=_text(item, paths.city),
-        country=_country(item, paths),
-    )
-
-
-def _country(item: Mapping[str, object], paths: FieldPaths) -> str | None:
+def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
     """The first spelling that names a country, else the first: a code of Oplead's own may stand beside the name."""
-    told = next(iter(texts(item, paths.country or (), _COUNTRY_TEXT)), None)
-    if told is None or _names_a_country(told):
-        return told
-    every = (text for key in _COUNTRY_TEXT for text in texts(item, paths.country or (), (key,)))
-    return next(filter(_names_a_country, every), told)
+    by_key = (text for key in _COUNTRY_TEXT for text in texts(item, paths, (key,)))
+    spellings = [*texts(item, paths, _COUNTRY_TEXT)[:1], *by_key]
+    return next(filter(_names_a_country, spellings), next(iter(spellings), None))
 
 
 def _names_a_country(text: str) -> bool:
     return not says_nothing(text) and region_of(text) is not None
 
 
-def _wanted(item: Mapping[str, object], path: str) -> str | Decimal | None:
+def _wanted_value(item: Mapping[str, object], path: str) -> str | Decimal | None:
     """The value at a path; several different ones joined by ` | `, so that none is taken for the only one."""
-    values = dict.fromkeys(_plain(find(item, path)))
+    found = (value if isinstance(value, str | Decimal) else text_of(value) for value in find(item, path))
+    values = dict.fromkeys(value for value in found if value is not None)
     if len(values) > 1:
-        return " | ".join(str(value) for value in values)
+        return " | ".join(map(str, values))
     return next(iter(values), None)
-
-
-def _plain(values: Iterable[object]) -> Iterator[str | Decimal]:
-    for value in values:
-        if isinstance(value, str | Decimal):
-            yield value
-        elif (text := text_of(value)) is not None:
-            yield text

@@ -1,4 +1,4 @@
-"""What the connector needs to be told about one Oplead platform."""
+"""The options of one Oplead platform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ PaginationStyle = Literal["auto", "none", "page", "offset", "cursor", "last_id",
 
 @dataclass(frozen=True, slots=True)
 class AuthOptions:
-    """How the token is shown to Oplead, which publishes no rule for it."""
+    """How the token is sent to Oplead, which publishes no rule for it."""
 
     style: Literal["bearer", "header", "query", "none"] = "bearer"
     name: str | None = None
@@ -39,7 +39,7 @@ class PaginationOptions:
     total: str | None = None
     """Where the number of all leads stands; searched for where unset."""
     total_header: str | None = None
-    """The header that tells the number of all leads; read only where it is named."""
+    """The header with the number of all leads; read only where it is named."""
     max_pages: int = 10_000
 
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
@@ -23,14 +23,11 @@ _CURSORS = (
     *("nextCursor", "cursor.next", "cursors.next", "paging.nextCursor", "paging.cursors.after"),
     *("pagination.nextCursor", "meta.nextCursor", "nextPageToken", "continuationToken"),
 )
-_ENDS = (*_NEXT_URLS, *_CURSORS)
 _MORE = ("hasMore", "hasNext", "pagination.hasMore", "pagination.hasNext", "meta.hasMore", "paging.hasMore")
 _TOTALS = ("total", "totalCount", "totalElements", "totalItems", "pagination.total", "meta.total")
 _PAGE_SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1000})
 _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
-
-
 _CIRCLE = "the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)"
 _EMPTY_PAGES = 3
 """So many pages in a row without a lead are the end of a list that always names a next one."""
@@ -39,8 +36,8 @@ _TOLERATED = 50
 _NOT_FOUND = 404
 _NAMELESS = "\0"
 """Begins the mark of an entry without an id."""
+_LONGEST_POSITION = 4_000  # characters of an address that servers take
 
-_LONGEST_PLACE = 4_000  # characters of an address that servers take
 Kind = Literal["start", "page", "offset", "cursor", "target"]
 _NUMBERED = frozenset({"page", "offset"})
 _KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
@@ -64,63 +61,48 @@ class PagePosition:
 
     @property
     def token(self) -> str:
-        """The place as one text, to be kept and read again by `PageWalk.resume`."""
+        """The position as one text, to be kept and read again by `PageWalk.resume`."""
         return f"{self.kind}:{self.value}"
 
 
+@dataclass(eq=False, repr=False)
 class PageWalk:
     """One way through a list's pages; it remembers where it was."""
 
-    def __init__(
-        self,
-        options: PaginationOptions,
-        *,
-        origin: str,
-        path: str,
-        query: Mapping[str, str],
-        whole: bool = True,
-        secret: str | None = None,
-    ) -> None:
-        """Stand before the list at `path` of `origin`, asked for with `query`.
-
-        Args:
-            options: how the list goes on.
-            origin: scheme, host and port, which no next page may leave.
-            path: the list's path.
-            query: what every page is asked for with; a next URL is followed as it is.
-            whole: whether every lead is listed, not only what changed.
-            secret: the query parameter that carries the token, left out of every place.
-        """
-        self.moved = False
-        """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
-        self._options = options
-        self._origin = origin
-        self._path = path
-        self._query = dict(query)
-        self._whole = whole
-        self._secret = secret
-        self._places: set[PagePosition] = set()
-        self._pages: set[bytes] = set()
-        self._lately: deque[frozenset[str]] = deque(maxlen=2)
-        """What the last pages held: a list that moves hands its entries on to the next page."""
-        self._listed = 0
-        self._totals: list[int] = []
-        """The first total told, and the latest."""
-        self._empty_in_a_row = 0
-        self._resumed = False
+    options: PaginationOptions
+    origin: str
+    """Scheme, host and port, which no next page may leave."""
+    path: str
+    query: Mapping[str, str]
+    """What every page is asked for with; a next URL is followed as it is."""
+    whole: bool = True
+    """Whether every lead is listed, not only what changed."""
+    secret: str | None = None
+    """The query parameter that carries the token, left out of every position."""
+    moved: bool = field(default=False, init=False)
+    """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
+    _positions: set[PagePosition] = field(default_factory=set, init=False)
+    _pages: set[bytes] = field(default_factory=set, init=False)
+    _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=2), init=False)
+    """The marks of the last pages: a list that moves hands its entries on to the next page."""
+    _listed: int = field(default=0, init=False)
+    _totals: list[int] = field(default_factory=list, init=False)
+    """The first total stated, and the latest."""
+    _empty_in_a_row: int = field(default=0, init=False)
+    _is_resumed: bool = field(default=False, init=False)
 
     @property
     def missing(self) -> int:
         """How many more leads the answers say there are than were listed, once the end is reached.
 
-        0 where that cannot be said: the total changed meanwhile, or the walk did not begin at the start.
+        0 where that cannot be known: the total changed meanwhile, or the walk did not begin at the start.
         """
-        if self._resumed or self.moved or not self._whole or len(set(self._totals)) != 1:
+        if self._is_resumed or self.moved or not self.whole or len(set(self._totals)) != 1:
             return 0
         return max(0, self._totals[0] - self._listed)
 
     def refuse_if_cut(self) -> None:
-        """At the end: hold the walk against the total that was told, if any.
+        """At the end: compare what was listed with the total that was stated, if any.
 
         Raises:
             Misconfigured: clearly fewer leads were listed than there are.
@@ -134,211 +116,184 @@ class PageWalk:
 
     def start(self) -> PagePosition:
         """The first page."""
-        match self._options.style:
+        match self.options.style:
             case "page":
-                return PagePosition("page", str(self._options.first_page))
+                return PagePosition("page", str(self.options.first_page))
             case "offset":
                 return PagePosition("offset", "0")
             case _:
                 return PagePosition("start")
 
     def resume(self, token: str) -> PagePosition:
-        """The place an earlier walk's token names; the first page where the settings have changed since.
+        """The position of an earlier walk's token; the first page where the settings have changed since.
 
         Raises:
             Misconfigured: it leads to another host.
         """
-        named, _, value = token.partition(":")
-        kind = next((kind for kind in _KINDS[self._options.style] if kind == named), None)
+        name, _, value = token.partition(":")
+        kind = next((kind for kind in _KINDS[self.options.style] if kind == name), None)
         if kind is None or (kind in _NUMBERED and not _NUMBER.fullmatch(value)):
             return self.start()
-        self._resumed = True
-        return self._target(value, self._origin) if kind == "target" else PagePosition(kind, value)
+        self._is_resumed = True
+        return self._target(value, self.origin) if kind == "target" else PagePosition(kind, value)
 
-    def address(self, place: PagePosition) -> str:
-        """The path and query that ask for a place."""
-        if place.kind == "target":
-            return place.value
-        options, query = self._options, dict(self._query)
+    def address(self, position: PagePosition) -> str:
+        """The path and query that ask for a position."""
+        if position.kind == "target":
+            return position.value
+        options, query = self.options, dict(self.query)
         if options.size_param and options.size:
             query[options.size_param] = str(options.size)
-        if place.kind != "start":
-            params = {
-                "page": options.page_param,
-                "offset": options.offset_param,
-                "cursor": options.cursor_param,
-            }
-            query[params[place.kind]] = place.value
-        return self._path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        if position.kind != "start":
+            params = {"page": options.page_param, "offset": options.offset_param, "cursor": options.cursor_param}
+            query[params[position.kind]] = position.value
+        return self.path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
-    def after(self, place: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
-        """The place that follows; None at the end.
+    def after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
+        """The position that follows; None at the end.
 
         Args:
-            place: where the answer was asked for.
+            position: where the answer was asked for.
             answer: the page.
             marks: what tells the page's entries apart, one each: its id, or else `nameless`.
 
         Raises:
             Misconfigured: the list cannot be followed, may be cut, leaves the host or runs in circles.
         """
-        self._places.add(place)
-        repeated = self._is_repeated(marks)
-        self._count(place, answer, marks, is_new=not repeated)
-        following = self._following(place, answer, marks) if self._goes_on(place, marks) else None
-        if repeated:
+        self._positions.add(position)
+        is_repeated = self._is_repeated(marks)
+        self._count(position, answer, marks, is_new=not is_repeated)
+        following = self._following(position, answer, marks) if self._goes_on(position, marks) else None
+        if is_repeated:
             # A list that is numbered may serve its last page again and again.
-            seen_to_work = self._resumed or len(self._pages) > 1
-            if place.kind in _NUMBERED and (seen_to_work or self._totals[-1:] == [self._listed]):
+            is_known_to_go_on = self._is_resumed or len(self._pages) > 1
+            if position.kind in _NUMBERED and (is_known_to_go_on or self._totals[-1:] == [self._listed]):
                 return None
             raise Misconfigured(_CIRCLE)
-        if following in self._places:
+        if following in self._positions:
             raise Misconfigured(_CIRCLE)
-        if following and len(self._places) >= self._options.max_pages:
-            raise Misconfigured(f"more than {len(self._places)} pages: see oplead.pagination.max_pages")
+        if following and len(self._positions) >= self.options.max_pages:
+            raise Misconfigured(f"more than {len(self._positions)} pages: see oplead.pagination.max_pages")
         return following
 
-    def _goes_on(self, place: PagePosition, marks: Sequence[str]) -> bool:
-        """Whether there may be more: a platform may leave leads out of a page until none is on it."""
-        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
-        return self._empty_in_a_row < (1 if place.kind in _NUMBERED else _EMPTY_PAGES)
-
-    @property
-    def _seen_lately(self) -> frozenset[str]:
-        return frozenset[str]().union(*self._lately)
-
-    def _count(self, place: PagePosition, answer: OpleadAnswer, marks: Sequence[str], *, is_new: bool) -> None:
-        entries = frozenset(marks)
-        lately = self._seen_lately
-        self._lately.append(entries)
-        without_id = [mark for mark in marks if is_nameless(mark)]
-        named = entries.difference(without_id)
-        self._listed += len(named - lately) + len(without_id) if is_new else 0
-        self.moved |= is_new and not lately.isdisjoint(named)
-        total = self._total(answer)
-        # What is smaller than what was listed is no total: some platforms tell a page's own number.
-        if total is not None and total >= self._listed:
-            # By a cursor nothing is passed over, whatever comes and goes.
-            self.moved |= place.kind != "cursor" and self._totals[-1:] not in ([], [total])
-            self._totals = [*self._totals[:1], total]
-
-    def _total(self, answer: OpleadAnswer) -> int | None:
-        if self._options.total_header is not None:
-            return answer.totals.get(self._options.total_header)
-        body = answer.body
-        paths = _TOTALS if self._options.total is None else (self._options.total,)
-        told = first(body, paths) if isinstance(body, Mapping) else None
-        written = text_of(told) if isinstance(told, str | Decimal) else None
-        return int(written) if written and _NUMBER.fullmatch(written) else None
-
-    def after_refusal(self, place: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
-        """Where to go when a page is refused: nowhere past the end, to the start from a place grown stale.
+    def after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
+        """Where to go when a page is refused: nowhere past the end, to the start from a position grown stale.
 
         Raises:
-            Refused: it means neither.
+            OpleadRefused: it means neither.
         """
-        if place.kind in _NUMBERED and refusal.status == _NOT_FOUND and place != self.start():
+        if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.start():
             return None
-        if self._resumed and not self._places:
-            self._resumed = False
+        if self._is_resumed and not self._positions:
+            self._is_resumed = False
             return self.start()
         raise refusal
+
+    def _goes_on(self, position: PagePosition, marks: Sequence[str]) -> bool:
+        """Whether there may be more: a platform may leave leads out of a page until none is on it."""
+        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
+        return self._empty_in_a_row < (1 if position.kind in _NUMBERED else _EMPTY_PAGES)
 
     def _is_repeated(self, marks: Sequence[str]) -> bool:
         if not marks:
             return False
         page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
-        repeated = page in self._pages or self._seen_lately.issuperset(marks)
+        is_repeated = page in self._pages or frozenset[str]().union(*self._recent).issuperset(marks)
         self._pages.add(page)
-        return repeated
+        return is_repeated
 
-    def _following(self, place: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
-        written: object
-        count = len(marks)
+    def _count(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str], *, is_new: bool) -> None:
+        named = frozenset(mark for mark in marks if not is_nameless(mark))
+        recent = frozenset[str]().union(*self._recent)
+        self._recent.append(frozenset(marks))
+        if is_new:
+            self._listed += len(named - recent) + sum(map(is_nameless, marks))
+            self.moved |= not recent.isdisjoint(named)
+        total = self._total(answer)
+        # What is smaller than what was listed is no total: some platforms state a page's own number.
+        if total is not None and total >= self._listed:
+            # By a cursor nothing is passed over, whatever comes and goes.
+            self.moved |= position.kind != "cursor" and self._totals[-1:] not in ([], [total])
+            self._totals = [*self._totals[:1], total]
+
+    def _total(self, answer: OpleadAnswer) -> int | None:
+        if self.options.total_header is not None:
+            return answer.totals.get(self.options.total_header)
+        value = _stated(answer.body, _TOTALS if self.options.total is None else (self.options.total,))
+        text = text_of(value) if isinstance(value, str | Decimal) else None
+        return int(text) if text and _NUMBER.fullmatch(text) else None
+
+    def _following(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         paths: tuple[str, ...] = ()
-        match self._options.style:
+        match self.options.style:
             case "none":
                 return None
-            case "page" | "offset":
-                return self._numbered(place, count)
+            # A page's length proves nothing: the platform may leave leads out after it has cut.
+            case "page":
+                return PagePosition("page", str(int(position.value) + 1))
+            case "offset":
+                return PagePosition("offset", str(int(position.value) + len(marks)))
             case "last_id":
-                return self._after_last_id(marks)
+                return _after_last_id(marks)
             case "link_header":
-                written = answer.next_link or None
+                following = self._linked(answer.next_link or None, answer)
             case "next_url":
                 paths = self._next_paths(_NEXT_URLS)
-                written = _told(answer.body, paths)
+                following = self._linked(_stated(answer.body, paths), answer)
             case "cursor":
                 paths = self._next_paths(_CURSORS)
-                written = _told(answer.body, paths)
+                following = _cursor(_stated(answer.body, paths))
             case "auto":
-                return self._self_described(place, answer, count)
-        if written is None:
-            self._refuse_if_more(answer, count, is_first=place.kind == "start" and self._whole, paths=paths)
-            return None
-        return (
-            PagePosition("cursor", _text(written)) if self._options.style == "cursor" else self._linked(written, answer)
-        )
+                paths = self._next_paths((*_NEXT_URLS, *_CURSORS))
+                following = self._self_described(answer)
+        if following is None:
+            is_first = position.kind == "start" and (self.whole or self.options.style == "auto")
+            self._refuse_if_more(answer, len(marks), is_first=is_first, paths=paths)
+        return following
 
-    def _numbered(self, place: PagePosition, count: int) -> PagePosition | None:
-        """The next number: a page's length proves nothing, as the platform may leave leads out after it has cut."""
-        step = 1 if place.kind == "page" else count
-        return PagePosition(place.kind, str(int(place.value) + step))
-
-    def _after_last_id(self, marks: Sequence[str]) -> PagePosition | None:
-        """After the last entry that has an id: nothing else of an entry may be kept, or stand in an address."""
-        if not marks:
-            return None
-        last = next((mark for mark in reversed(marks) if not is_nameless(mark)), None)
-        if last is None:
-            raise Misconfigured(
-                f"no id to go on after, on a page of {counted(len(marks), 'lead')}: see oplead.fields.id"
-            )
-        return PagePosition("cursor", last)
-
-    def _self_described(self, place: PagePosition, answer: OpleadAnswer, count: int) -> PagePosition | None:
-        """Only what an answer says of itself: a next URL, a Link header, a cursor."""
-        written = _told(answer.body, self._next_paths(_NEXT_URLS))
-        if isinstance(written, str) and written.startswith(("http://", "https://", "/", "?")):
-            return self._linked(written, answer)
-        if written is not None and self._options.next is None:
-            raise Misconfigured("a next page is told of, but not by its address: write oplead.pagination.style")
+    def _self_described(self, answer: OpleadAnswer) -> PagePosition | None:
+        """Only what an answer states itself: a next URL, a Link header, a cursor."""
+        value = _stated(answer.body, self._next_paths(_NEXT_URLS))
+        if isinstance(value, str) and value.startswith(("http://", "https://", "/", "?")):
+            return self._linked(value, answer)
+        if value is not None and self.options.next is None:
+            raise Misconfigured("the answer names a next page, but not by its address: write oplead.pagination.style")
         if answer.next_link:
             return self._linked(answer.next_link, answer)
-        cursor = written if written is not None else _told(answer.body, self._next_paths(_CURSORS))
-        if cursor is not None:
-            return PagePosition("cursor", _text(cursor))
-        self._refuse_if_more(answer, count, is_first=place.kind == "start", paths=self._next_paths(_ENDS))
-        return None
+        return _cursor(value if value is not None else _stated(answer.body, self._next_paths(_CURSORS)))
+
+    def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
+        return candidates if self.options.next is None else (self.options.next,)
 
     def _refuse_if_more(self, answer: OpleadAnswer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
         """Refuse a list that may go on after an answer that names no next page."""
         if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
-            style = self._options.style
-            way = "oplead.pagination.style" if style == "auto" else f"oplead.pagination.style ({style}) and next"
+            style = self.options.style
+            way = (
+                "write oplead.pagination.style"
+                if style == "auto"
+                else f"see oplead.pagination.style ({style}) and next"
+            )
             raise Misconfigured(
-                f"the list may be cut: {counted(count, 'lead')}, and nothing tells how to go on; "
-                f"{'write' if style == 'auto' else 'see'} {way} (none, if these are all)"
+                f"the list may be cut: {counted(count, 'lead')}, and the answer does not say how to go on; "
+                f"{way} (none, if these are all)"
             )
 
-    def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
-        return candidates if self._options.next is None else (self._options.next,)
-
-    def _linked(self, written: object, answer: OpleadAnswer) -> PagePosition:
-        return self._target(_text(written), answer.url)
+    def _linked(self, value: object, answer: OpleadAnswer) -> PagePosition | None:
+        return None if value is None else self._target(_position_text(value), answer.url)
 
     def _target(self, written: str, base: str) -> PagePosition:
-        """An address as a place, on our own scheme and host whatever it says."""
+        """An address as a position, on our own scheme and host whatever it says."""
         try:
-            there, here = urlsplit(urljoin(base, written)), urlsplit(self._origin)
-            same = _host(there) == _host(here)
+            there, here = urlsplit(urljoin(base, written)), urlsplit(self.origin)
+            is_ours = _host(there) == _host(here)
         except ValueError:
             raise Misconfigured("the next page's address is none: see oplead.pagination") from None
-        if not same:
+        if not is_ours:
             raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
-        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self._secret)
-        # Two slashes before it would make a host of its first part where the place is read again.
+        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self.secret)
+        # Two slashes before it would make a host of its first part where the position is read again.
         path = "/" + there.path.lstrip("/")
         return PagePosition("target", path + ("?" + query if query else ""))
 
@@ -356,17 +311,31 @@ def is_nameless(mark: str) -> bool:
     return mark.startswith(_NAMELESS)
 
 
-def _told(body: object, paths: Sequence[str]) -> object:
-    """What an answer says at the first of the paths that says anything; `false` says there is nothing."""
+def _stated(body: object, paths: Sequence[str]) -> object:
+    """The first value that an answer has at the paths; `false` states nothing."""
     value = first(body, paths) if isinstance(body, Mapping) else None
     return None if value is False else value
 
 
-def _text(value: object) -> str:
+def _after_last_id(marks: Sequence[str]) -> PagePosition | None:
+    """After the last entry that has an id: nothing else of an entry may be kept, or stand in an address."""
+    if not marks:
+        return None
+    last = next((mark for mark in reversed(marks) if not is_nameless(mark)), None)
+    if last is None:
+        raise Misconfigured(f"no id to go on after, on a page of {counted(len(marks), 'lead')}: see oplead.fields.id")
+    return PagePosition("cursor", last)
+
+
+def _cursor(value: object) -> PagePosition | None:
+    return None if value is None else PagePosition("cursor", _position_text(value))
+
+
+def _position_text(value: object) -> str:
     text = text_of(value) if isinstance(value, str | Decimal) else None
     if text is None:
         raise Misconfigured(f"no next page can be read ({shape(value)}): see oplead.pagination.next")
-    if len(text) > _LONGEST_PLACE:
+    if len(text) > _LONGEST_POSITION:
         raise Misconfigured(
             f"the next page's place has {len(text)} characters, more than a request may: see oplead.pagination"
         )
@@ -380,7 +349,7 @@ def _may_be_cut(body: object, count: int, total: int | None, *, is_first: bool, 
     if first(body, _MORE) is True:
         return True
     if not is_first or any(raw(body, path) for path in paths):
-        return False  # what told of a next page before, or has a place for it, would tell
+        return False  # an answer with a place for the next page would name it there
     return count in _PAGE_SIZES if total is None else total > count
 
 

@@ -1,4 +1,4 @@
-"""What a platform has counted: one line for each conversion, with whatever happened to it since."""
+"""The conversions that Google counted: one line each, with its adjustments and replays."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -27,9 +27,9 @@ class GoogleAcceptance:
     api: str = "data_manager"
     """Which API took it: data_manager or google_ads."""
     key: str = ""
-    """What it is told apart by, where that is not its transaction id."""
+    """Its identity, where that is not its transaction id."""
     click: str = ""
-    """The click id behind it, kept only where the API tells events apart by it."""
+    """The click id behind it, kept only where the API identifies events by it."""
     known_by: tuple[str, ...] = ()
     """The click ids and hashes it came with."""
 
@@ -51,7 +51,7 @@ class GoogleBookLine:
     retracted: bool = False
     """Whether it counts no more, and is worth nothing."""
     adjusted_at: str = ""
-    """The latest adjustment time that was told with a correction, ISO 8601."""
+    """The latest adjustment time that a correction named, ISO 8601."""
     ignored: int = 0
     """How many corrections changed nothing, as no more of them are taken."""
 
@@ -81,15 +81,15 @@ class GoogleBook:
         """
         line = self.find(event, across=across)
         if line is None:
-            self._lines[_identity(event)] = GoogleBookLine(event, event.value, event.currency, event.digest)
+            self.put(GoogleBookLine(event, event.value, event.currency, event.digest))
             self._moments.add(_moment(event))
         else:
             self.put(_adjusted(line, event, zero_is_final=zero_is_final))
 
     def find(self, event: GoogleAcceptance, *, across: bool) -> GoogleBookLine | None:
         """The conversion that this event repeats."""
-        known = (self._lines.get(_identity(event, api)) for api in ((event.api, *_APIS) if across else (event.api,)))
-        return next((line for line in known if line), None)
+        apis = (event.api, *_APIS) if across else (event.api,)
+        return self.corrected(event.customer, event.action, event.key or event.transaction_id, apis)
 
     def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> GoogleBookLine | None:
         """The conversion that a correction names by its key, of the first of these APIs that took one."""
@@ -97,7 +97,7 @@ class GoogleBook:
         return next((line for line in known if line), None)
 
     def put(self, line: GoogleBookLine) -> None:
-        """Have a conversion stand as this line tells, where it stood before."""
+        """Add a conversion, or replace the line it had."""
         self._lines[_identity(line.first)] = line
 
     def holds_moment(self, event: GoogleAcceptance) -> bool:
@@ -113,17 +113,17 @@ class GoogleBook:
         return {line.first.transaction_id: tuple(line.first.known_by) for line in self._lines.values()}
 
     def dump(self) -> list[dict[str, Any]]:
-        """Everything, to be given to `load` later."""
+        """Everything, for `load`."""
         return [asdict(line) for line in self._lines.values()]
 
     @classmethod
     def load(cls, dumped: Iterable[Mapping[str, Any]]) -> "GoogleBook":
-        """The book that `dump` told of."""
+        """The book of an earlier `dump`."""
         return cls(GoogleBookLine(**{**each, "first": GoogleAcceptance(**each["first"])}) for each in dumped)
 
 
-def _identity(event: GoogleAcceptance, api: str = "") -> tuple[str, str, str, str]:
-    return event.customer, event.action, event.key or event.transaction_id, api or event.api
+def _identity(event: GoogleAcceptance) -> tuple[str, str, str, str]:
+    return event.customer, event.action, event.key or event.transaction_id, event.api
 
 
 def _moment(event: GoogleAcceptance) -> tuple[str, str, str, str, str]:
@@ -141,28 +141,20 @@ def _adjusted(line: GoogleBookLine, event: GoogleAcceptance, *, zero_is_final: b
 
 
 def _json(line: GoogleBookLine) -> dict[str, object]:
-    first = line.first
-    return {
+    first, latest = line.first, asdict(line)
+    del latest["first"]
+    return latest | {
         "api": first.api,
         "customer": first.customer,
         "action": first.action,
         "transaction_id": first.transaction_id,
         "accepted": 1,
         "count": 0 if line.retracted else 1,
-        "retracted": line.retracted,
-        "restatements": line.restatements,
-        "replays": line.replays,
-        "changed_replays": line.changed_replays,
-        "ignored": line.ignored,
         "event_time": first.event_time,
-        "value": line.value,
         "first_value": first.value,
-        "currency": line.currency,
         "click_kind": first.click_kind,
         "matched": first.matched,
-        "digest": line.digest,
         "first_digest": first.digest,
         "first_request": first.request,
         "accepted_at": first.at,
-        "adjusted_at": line.adjusted_at,
     }

@@ -1,4 +1,4 @@
-"""The sandbox's time, served over HTTP: it moves only when everyone who counts on it sleeps."""
+"""The sandbox's time, served over HTTP: it moves only when every registered caller sleeps."""
 
 import selectors
 import socket
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from connectors.sandbox.server import WireRequest, WireResponse, json_response, no_page
+from connectors.sandbox.server import WireRequest, WireResponse, dispatch, json_response
 
 PATIENCE_SECONDS = 600.0
-"""No sleeper is kept waiting longer than this, in real seconds."""
+"""The longest that a sleeper waits, in real seconds."""
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class _Caller:
     """One registered connection; it sleeps while `until` is set."""
 
     until: datetime | None = None
-    bell: socket.socket | None = None
+    waker: socket.socket | None = None
     """Written to when its time has come."""
 
 
@@ -38,34 +38,28 @@ class VirtualClock:
             return self._now
 
     def advance(self, to: datetime) -> None:
-        """Move to `to` and wake whoever slept until then; ValueError where that lies in the past."""
+        """Move to `to` and wake whoever slept until then; ValueError where that is in the past."""
         with self._lock:
             if to < self._now:
                 raise ValueError("the clock never goes back")
             self._now = to.astimezone(UTC)
-            self._ring()
+            self._wake()
 
     def closed(self, connection: socket.socket) -> None:
-        """Count this connection no longer."""
+        """Forget this connection."""
         with self._lock:
             if self._callers.pop(connection, None) is not None:
                 self._move()
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the clock server."""
-        pages = {
-            ("GET", "/now"): self._tell,
+        routes = {
+            ("GET", "/now"): lambda _: self.dump(),
             ("POST", "/register"): self._register,
             ("POST", "/sleep"): self._sleep,
             ("POST", "/advance"): self._advance,
         }
-        page = pages.get((request.method, request.path))
-        if page is None:
-            return no_page(pages, request.path)
-        try:
-            return page(request)
-        except (ValueError, OverflowError) as error:
-            return json_response(400, {"error": str(error)})
+        return dispatch(routes, request, request.path)
 
     def dump(self) -> dict[str, object]:
         """Its state as JSON."""
@@ -76,10 +70,7 @@ class VirtualClock:
         with self._lock:
             self._now = _moment(state["now"])
 
-    def _tell(self, _: WireRequest) -> WireResponse:
-        return json_response(200, {"now": self.now().isoformat()})
-
-    def _advance(self, request: WireRequest) -> WireResponse:
+    def _advance(self, request: WireRequest) -> object:
         match request.json():
             case {"to": to, **rest} if not rest:
                 self.advance(_moment(to))
@@ -87,15 +78,13 @@ class VirtualClock:
                 self.advance(self.now() + timedelta(seconds=seconds))
             case _:
                 raise ValueError('say {"to": "an ISO 8601 time with its zone"} or {"by": seconds}')
-        return self._tell(request)
+        return self.dump()
 
-    def _register(self, request: WireRequest) -> WireResponse:
-        connection = _connection(request)
+    def _register(self, request: WireRequest) -> None:
         with self._lock:
-            self._callers.setdefault(connection, _Caller())
-        return WireResponse(204)
+            self._callers.setdefault(_connection(request), _Caller())
 
-    def _sleep(self, request: WireRequest) -> WireResponse:
+    def _sleep(self, request: WireRequest) -> object:
         connection = _connection(request)
         match request.json():
             case {"until": moment, **rest} if not rest.keys() - {"within"}:
@@ -104,31 +93,31 @@ class VirtualClock:
                 raise ValueError(
                     'say {"until": "an ISO 8601 time with its zone"}, and "within": seconds to wake before'
                 )
-        ear, bell = socket.socketpair()
-        with ear, bell:
+        woken, waker = socket.socketpair()
+        with woken, waker:
             with self._lock:
                 caller = self._callers.get(connection)
                 if caller is None:
                     return json_response(409, {"error": "register this connection first"})
-                caller.until, caller.bell = until, bell
-                self._ring()
+                caller.until, caller.waker = until, waker
+                self._wake()
                 self._move()
-            woken = self._hear(ear, connection, self._patience if within is None else within)
+            in_time = self._wait(woken, connection, self._patience if within is None else within)
             with self._lock:
-                caller.until = caller.bell = None
-        if not woken and within is None:
+                caller.until = caller.waker = None
+        if not in_time and within is None:
             return json_response(503, {"error": "the clock did not get there"})
-        return self._tell(request)
+        return self.dump()
 
-    def _hear(self, ear: socket.socket, connection: socket.socket, patience: float) -> bool:
-        """Wait for the bell; False where the caller died, spoke in its sleep, or patience ran out.
+    def _wait(self, woken: socket.socket, connection: socket.socket, patience: float) -> bool:
+        """Wait to be woken; False where the caller died, sent another request, or patience ran out.
 
-        A dead peer makes its connection readable at once. Its thread then reads the end, and `closed` is told.
+        A dead peer makes its connection readable at once. Its thread then reads the end and calls `closed`.
         """
         with selectors.DefaultSelector() as selector:
-            selector.register(ear, selectors.EVENT_READ)
+            selector.register(woken, selectors.EVENT_READ)
             selector.register(connection, selectors.EVENT_READ)
-            return any(key.fileobj is ear for key, _ in selector.select(patience))
+            return any(key.fileobj is woken for key, _ in selector.select(patience))
 
     def _move(self) -> None:
         """Go to the earliest time anyone sleeps until, once all sleep; the lock is held."""
@@ -136,14 +125,14 @@ class VirtualClock:
         asleep = [time for time in times if time is not None]
         if asleep and len(asleep) == len(times):
             self._now = max(self._now, min(asleep))
-            self._ring()
+            self._wake()
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         """Wake those whose time has come; they count as awake at once. The lock is held."""
         for caller in self._callers.values():
-            if caller.until is not None and caller.bell is not None and caller.until <= self._now:
-                caller.bell.send(b"!")
-                caller.until = caller.bell = None
+            if caller.until is not None and caller.waker is not None and caller.until <= self._now:
+                caller.waker.send(b"!")
+                caller.until = caller.waker = None
 
 
 def _connection(request: WireRequest) -> socket.socket:
@@ -152,12 +141,12 @@ def _connection(request: WireRequest) -> socket.socket:
     return request.connection
 
 
-def _seconds(told: object) -> float | None:
-    if told is not None and (
-        isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told <= PATIENCE_SECONDS
+def _seconds(value: object) -> float | None:
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= PATIENCE_SECONDS
     ):
         raise ValueError(f"within is a number of real seconds, {PATIENCE_SECONDS:g} at most")
-    return told
+    return value
 
 
 def _moment(text: object) -> datetime:

@@ -1,194 +1,131 @@
-"""The hand on the sandbox: what a person or a test may look at, plant and change."""
+"""The control API, by which a person or a test looks at the sandbox and changes it, and the page over it."""
 
+import hashlib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from connectors.sandbox.faults import Faults, parse_fault
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
+from connectors.sandbox.faults import Faults, PlannedFault, parsed
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
 from connectors.sandbox.meta.server import MetaPlatform
-from connectors.sandbox.oplead.accidents import as_document, parse_accident
+from connectors.sandbox.oplead.accidents import Accident, as_document
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
-from connectors.sandbox.page import leads_behind, render
-from connectors.sandbox.server import Log, WireRequest, WireResponse, json_response, no_page
+from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch
 
-_EVERY = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
-"""Seconds after which the page may ask to be loaded again."""
 FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
 """The servers that may fail, `google_ads` by both its ports; clock and control never do."""
+_PAGE = Path(__file__).with_name("page.html")
 
 
-class Switched(Protocol):
-    """A platform with switches."""
-
+class _Switched(Protocol):
     @property
-    def switches(self) -> Mapping[str, object]:
-        """Where each stands."""
+    def switches(self) -> Mapping[str, object]: ...
 
-    def switch(self, name: str, value: object) -> None:
-        """Turn one; ValueError where it has no such position."""
-
-
-class Serving(Protocol):
-    """A server that can be looked at."""
-
-    log: Log
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Platforms:
-    """Whatever the sandbox plays."""
-
-    oplead: OpleadPlatform
-    oauth: OAuth
-    data_manager: DataManager
-    google_ads: GoogleAdsApi
-    meta: MetaPlatform
+    def switch(self, name: str, value: object) -> None: ...
 
 
 class Control:
     """The control API and the page over it."""
 
-    def __init__(self, now: Callable[[], datetime], platforms: Platforms, faults: Faults) -> None:
-        self.servers: Mapping[str, Serving] = {}
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        faults: Faults,
+        *,
+        oplead: OpleadPlatform,
+        oauth: OAuth,
+        data_manager: DataManager,
+        google_ads: GoogleAdsApi,
+        meta: MetaPlatform,
+    ) -> None:
+        self.servers: Mapping[str, Server | GoogleAdsServer] = {}
         """Every server of the sandbox by name, once they are bound."""
         self._now = now
-        self._platforms = platforms
         self._faults = faults
+        self._oplead = oplead
+        self._data_manager = data_manager
+        self._google_ads = google_ads
+        self._meta = meta
+        self._switched: tuple[_Switched, ...] = (oplead, oauth, data_manager, google_ads, meta)
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the control server."""
-        pages: dict[tuple[str, str], Callable[[WireRequest], WireResponse]] = {
-            ("GET", ""): self._page,
-            ("GET", "state.json"): lambda _: json_response(200, self.state()),
-            ("GET", "requests.json"): self._requests,
-            ("POST", "faults"): self._plant,
-            ("DELETE", "faults"): self._clear,
-            ("POST", "switches"): self._switch,
-            ("POST", "accidents"): self._befall,
-            ("DELETE", "accidents"): self._undo_accidents,
-            ("PUT", "leads"): self._put_lead,
-            ("DELETE", "leads"): self._delete_lead,
-            ("POST", "clicks"): self._clicks,
-            ("POST", "rulings"): self._rulings,
+        routes = {
+            ("GET", ""): lambda _: WireResponse(200, _PAGE.read_bytes(), {"Content-Type": "text/html; charset=UTF-8"}),
+            ("GET", "page.json"): lambda _: self._page(),
+            ("GET", "state.json"): lambda _: self.state(),
+            ("GET", "requests.json"): lambda _: {name: server.log.dump() for name, server in self.servers.items()},
+            ("POST", "faults"): lambda request: self._plant_fault(parsed(PlannedFault, _object(request))),
+            ("DELETE", "faults"): lambda _: self._faults.clear(),
+            ("POST", "switches"): lambda request: self._switch(_object(request)),
+            ("POST", "accidents"): lambda request: self._oplead.accidents.append(parsed(Accident, _object(request))),
+            ("DELETE", "accidents"): lambda _: self._oplead.accidents.clear(),
+            ("PUT", "leads"): lambda request: self._oplead.put(_lead_id(request), _object(request)),
+            ("DELETE", "leads"): lambda request: self._oplead.delete(_lead_id(request)),
+            ("POST", "clicks"): lambda request: self._data_manager.register_clicks(_object(request)),
+            ("POST", "rulings"): lambda request: self._plant_rulings(_object(request)),
         }
-        first = request.path.removeprefix("/").partition("/")[0]
-        page = pages.get((request.method, first))
-        if page is None:
-            return no_page(pages, first)
-        try:
-            return page(request)
-        except ValueError as error:
-            return json_response(400, {"error": str(error)})
+        return dispatch(routes, request, request.path.removeprefix("/").partition("/")[0])
 
     def state(self) -> dict[str, object]:
-        """Where the whole sandbox stands, as JSON."""
-        leads = self._platforms.oplead.leads()
+        """The state of the whole sandbox, as JSON."""
+        hidden = frozenset() if self._oplead.shows_shape else AXES.keys()
+        switches = {name: value for each in self._switched for name, value in each.switches.items()}
         return {
             "now": self._now().isoformat(),
             "addresses": {name: server.url for name, server in self.servers.items()},
             "requests": {name: server.log.count for name, server in self.servers.items()},
             "faults": self._faults.dump(),
-            "switches": self._switches(),
+            "switches": {name: value for name, value in switches.items() if name not in hidden},
             "oplead": {
-                "leads": sum(lead is not None for lead in leads.values()),
-                "accidents": [as_document(accident) for accident in self._platforms.oplead.accidents],
+                "leads": sum(lead is not None for lead in self._oplead.leads().values()),
+                "accidents": [as_document(accident) for accident in self._oplead.accidents],
             },
-            "data_manager": self._platforms.data_manager.state(),
-            "google_ads": self._platforms.google_ads.state(),
-            "meta": self._platforms.meta.state(),
+            "data_manager": self._data_manager.state(),
+            "google_ads": self._google_ads.state(),
+            "meta": self._meta.state(),
         }
 
-    def _switched(self) -> tuple[Switched, ...]:
-        each = self._platforms
-        return each.oplead, each.oauth, each.data_manager, each.google_ads, each.meta
+    def _page(self) -> dict[str, object]:
+        """The state, the lead behind each conversion, by its id, and the names of Google's conversion actions."""
+        known_by = {**self._data_manager.known_by(), **self._meta.known_by()}
+        leads = leads_behind(known_by, self._oplead.leads())
+        return {**self.state(), "leads": leads, "names": self._data_manager.names()}
 
-    def _switches(self) -> dict[str, object]:
-        """Where every switch stands that may be told."""
-        untold = frozenset() if self._platforms.oplead.tells_shape else AXES.keys()
-        told = {name: value for each in self._switched() for name, value in each.switches.items()}
-        return {name: value for name, value in told.items() if name not in untold}
+    def _plant_fault(self, fault: PlannedFault) -> None:
+        if fault.server not in FAULTY:
+            raise ValueError(f"server is one of {', '.join(sorted(FAULTY))}")
+        self._faults.plant(fault)
 
-    def _page(self, request: WireRequest) -> WireResponse:
-        each = self._platforms
-        known_by = {**each.data_manager.known_by(), **each.meta.known_by()}
-        every = request.query.get("every", ("",))[0]
-        told = {
-            **self.state(),
-            "behind": leads_behind(known_by, each.oplead.leads()),
-            "names": each.data_manager.names(),
-            "every": int(every) if _EVERY.fullmatch(every) else 0,
-        }
-        return WireResponse(200, render(told).encode(), {"Content-Type": "text/html; charset=UTF-8"})
-
-    def _requests(self, _: WireRequest) -> WireResponse:
-        return json_response(200, {name: server.log.dump() for name, server in self.servers.items()})
-
-    def _plant(self, request: WireRequest) -> WireResponse:
-        self._faults.plant(parse_fault(_object(request), FAULTY))
-        return WireResponse(204)
-
-    def _clear(self, _: WireRequest) -> WireResponse:
-        self._faults.clear()
-        return WireResponse(204)
-
-    def _switch(self, request: WireRequest) -> WireResponse:
-        for name, value in _object(request).items():
-            owner = next((each for each in self._switched() if name in each.switches), None)
+    def _switch(self, positions: Mapping[str, object]) -> None:
+        for name, value in positions.items():
+            owner = next((each for each in self._switched if name in each.switches), None)
             if owner is None:
                 raise ValueError(f"there is no switch {name!r}")
             owner.switch(name, value)
-        return WireResponse(204)
 
-    def _befall(self, request: WireRequest) -> WireResponse:
-        self._platforms.oplead.accidents += (parse_accident(_object(request)),)
-        return WireResponse(204)
-
-    def _undo_accidents(self, _: WireRequest) -> WireResponse:
-        self._platforms.oplead.accidents = ()
-        return WireResponse(204)
-
-    def _put_lead(self, request: WireRequest) -> WireResponse:
-        self._platforms.oplead.put(_lead_id(request), _object(request))
-        return WireResponse(204)
-
-    def _delete_lead(self, request: WireRequest) -> WireResponse:
-        self._platforms.oplead.delete(_lead_id(request))
-        return WireResponse(204)
-
-    def _clicks(self, request: WireRequest) -> WireResponse:
-        self._platforms.data_manager.register_clicks(_object(request))
-        return WireResponse(204)
-
-    def _rulings(self, request: WireRequest) -> WireResponse:
+    def _plant_rulings(self, document: Mapping[str, object]) -> None:
         """Plant verdicts by key; those under a platform's name are for it, all others for the Data Manager.
 
         `{"sale-1": {…}, "google_ads": {"sale-2": {…}}, "meta": {"sale-3": {…}}}`; each platform takes all or none.
         """
         named = {
-            "data_manager": self._platforms.data_manager.plant_rulings,
-            "google_ads": self._platforms.google_ads.plant_rulings,
-            "meta": self._platforms.meta.plant_rulings,
+            "data_manager": self._data_manager.plant_rulings,
+            "google_ads": self._google_ads.plant_rulings,
+            "meta": self._meta.plant_rulings,
         }
-        document = _object(request)
-        unnamed = {key: each for key, each in document.items() if key not in named}
-        self._platforms.data_manager.plant_rulings(unnamed)
-        for platform, plant in named.items():
-            rulings = document.get(platform, {})
+        self._data_manager.plant_rulings({key: each for key, each in document.items() if key not in named})
+        for name, plant in named.items():
+            rulings = document.get(name, {})
             if not isinstance(rulings, dict):
-                raise ValueError(f"{platform} holds rulings by key")  # noqa: TRY004 - one answer for every bad body
+                raise ValueError(f"{name} holds rulings by key")  # noqa: TRY004 - one answer for every bad body
             plant(rulings)
-        return WireResponse(204)
 
 
 def _lead_id(request: WireRequest) -> str:
@@ -203,3 +140,34 @@ def _object(request: WireRequest) -> dict[str, object]:
     if not isinstance(document, dict):
         raise ValueError("the body is a JSON object")  # noqa: TRY004 - one answer for every bad body
     return document
+
+
+def leads_behind(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
+    """The lead behind each conversion where it can be found, by the conversion's id.
+
+    Args:
+        known_by: click ids and hashes that each conversion was sent with.
+        leads: every lead's JSON, by its id; None where deleted.
+    """
+    by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _marks(lead)}
+    behind = {}
+    for key, ids in known_by.items():
+        marks = (mark for each in ids for mark in (each, each.rpartition(".")[2]))  # Meta's fb.1.TIME.CLICK too
+        if lead_id := next((by_mark[mark] for mark in marks if mark in by_mark), ""):
+            behind[key] = lead_id
+    return behind
+
+
+def _marks(document: object) -> Iterator[str]:
+    """What identifies a lead: every word of its texts, and its e-mail addresses as they are hashed."""
+    match document:
+        case str() if "@" in document:
+            yield hashlib.sha256(document.strip().lower().encode()).hexdigest()
+        case str() | int():
+            yield from filter(None, re.split(r"[^A-Za-z0-9_-]+", str(document)))
+        case dict():
+            for value in document.values():
+                yield from _marks(value)
+        case list():
+            for value in document:
+                yield from _marks(value)

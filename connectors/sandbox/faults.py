@@ -1,12 +1,14 @@
 """Failures planted in front of a server, each for a counted number of requests."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from threading import Lock
+from typing import TypeVar
 
-LONGEST_SECONDS = 60.0
-"""No fault holds a request longer, in real seconds."""
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 
 class FaultKind(StrEnum):
@@ -30,60 +32,41 @@ class FaultKind(StrEnum):
     """A slow answer, otherwise as it should be."""
 
 
-@dataclass(frozen=True, slots=True)
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class PlannedFault:
     """One failure: which requests it takes and what it does to them."""
 
     server: str
     kind: FaultKind
-    count: int = 1
+    count: int = Field(default=1, ge=1)
     """How many requests it takes."""
-    after: int = 0
+    after: int = Field(default=0, ge=0)
     """How many matching requests it lets pass first."""
     path: str = ""
     """Takes only requests whose path begins so."""
-    status: int | None = None
+    status: int | None = Field(default=None, ge=200, le=599)
     """The code of `status` (default 503), `html` (default 200) and `failed_after` (default 500)."""
     retry_after: int | None = None
     """Seconds of a Retry-After header."""
-    seconds: float = 1.0
+    seconds: float = Field(default=1.0, ge=0, le=60)
     """Real seconds of `hang` and `latency`."""
     body: str = ""
-    """What `status` says, empty where unset; and `failed_after`, where it is not to be the platform's own error."""
-
-    def __post_init__(self) -> None:
-        """Refuse what could not be carried out."""
-        if self.count < 1 or self.after < 0:
-            raise ValueError("count is at least 1, after at least 0")
-        if not 0 <= self.seconds <= LONGEST_SECONDS:
-            raise ValueError(f"seconds lie between 0 and {LONGEST_SECONDS:g}")
-        if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004 - HTTP's own bounds
-            raise ValueError("status lies between 200 and 599")
+    """The body of `status`; and of `failed_after`, instead of the platform's own error."""
 
 
-def parse_fault(document: Mapping[str, object], servers: frozenset[str]) -> PlannedFault:
-    """A fault from its JSON form; ValueError names the field that is unknown or of the wrong type."""
-    wanted: dict[str, tuple[type, ...]] = {
-        "server": (str,),
-        "kind": (str,),
-        "count": (int,),
-        "after": (int,),
-        "path": (str,),
-        "status": (int,),
-        "retry_after": (int,),
-        "seconds": (int, float),
-        "body": (str,),
-    }
-    for name, value in document.items():
-        fits = isinstance(value, wanted.get(name, ())) and not isinstance(value, bool)
-        if not fits:
-            raise ValueError(f"{name!r} is unknown or has the wrong type")
-    if document.get("server") not in servers:
-        raise ValueError(f"server is one of {', '.join(sorted(servers))}")
-    if document.get("kind") not in list(FaultKind):
-        raise ValueError(f"kind is one of {', '.join(FaultKind)}")
-    fields = {**document, "kind": FaultKind(str(document["kind"]))}
-    return PlannedFault(**fields)  # type: ignore[arg-type]  # each type was checked above
+T = TypeVar("T")
+
+
+def parsed(kind: type[T], document: Mapping[str, object]) -> T:
+    """A dataclass from its JSON form; ValueError names each field that is unknown, missing or wrong."""
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(document))
+    except ValidationError as invalid:
+        faults = ("".join(f"{name}: " for name in each["loc"]) + each["msg"] for each in invalid.errors())
+        raise ValueError("; ".join(faults)) from None
 
 
 class Faults:

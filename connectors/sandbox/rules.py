@@ -1,4 +1,4 @@
-"""What each server holds its callers to, and how that is known."""
+"""The rules that each server enforces, and how they are known."""
 
 import csv
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class Rule:
 
     server: str
     rule: str
-    """A sentence: what is refused, or promised."""
+    """A sentence: what is refused, or guaranteed."""
     evidence: Evidence
     source: str
     """The vendor page's address; `assumed` where there is none."""
@@ -25,7 +25,7 @@ R = TypeVar("R", bound=Rule)
 
 
 def read_rules(table: Path, kind: type[R], server: str) -> dict[str, R]:
-    """The rules of a table, by name: a row each, `#` before the title of a part; an empty cell is a field's default."""
+    """The rules of a table, by id; lines with `#` are titles, and an empty cell is a field's default."""
     with table.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     whole = {field.name for field in fields(kind) if isinstance(field.default, int)}

@@ -5,44 +5,45 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Template
 from typing import Any, Protocol, Self
 
-from connectors.sandbox import demo
 from connectors.sandbox.clock import VirtualClock
-from connectors.sandbox.control import Control, Platforms
+from connectors.sandbox.control import Control
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import oauth
 from connectors.sandbox.google.accounts import GooglePlatform
-from connectors.sandbox.google.ads_api import adjustment_rules
-from connectors.sandbox.google.ads_api import rules as ads_api_rules
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
-from connectors.sandbox.google.ads_api.server import GoogleAdsServer, self_signed
-from connectors.sandbox.google.data_manager import checks
-from connectors.sandbox.google.data_manager import rules as data_manager_rules
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer, self_signed
+from connectors.sandbox.google.data_manager import wire as data_manager_wire
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
-from connectors.sandbox.meta import server as meta_server
+from connectors.sandbox.google.rules import adjustment_rules, ads_api_rules, data_manager_rules
+from connectors.sandbox.meta import rules as meta_rules
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import Rule
-from connectors.sandbox.server import Server, for_detail_pages, nameless
+from connectors.sandbox.server import Server, generic_failure, own_page_only
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
 CERTIFICATE_FILE = "google-ads-certificate.pem"
+DATASET = "1234567890"
+"""The Meta dataset that the demonstration's settings send to."""
+_SETTINGS = Path(__file__).with_name("demo.yaml")
+"""The settings of the demonstration: one invented company, pointed at this sandbox's `$addresses`."""
 RULES: tuple[Rule, ...] = (
     *oplead_server.RULES,
     *oauth.RULES,
-    *data_manager_rules.RULES,
-    *ads_api_rules.RULES,
-    *adjustment_rules.RULES,
-    *meta_server.RULES,
+    *data_manager_rules,
+    *ads_api_rules,
+    *adjustment_rules,
+    *meta_rules.RULES,
 )
-"""Everything the sandbox holds its callers to."""
+"""Every rule that the sandbox enforces."""
 
 
 class Part(Protocol):
@@ -52,7 +53,7 @@ class Part(Protocol):
         """Its state, as JSON."""
 
     def load(self, dumped: Mapping[str, Any], /) -> None:
-        """Become what `dump` told of."""
+        """Go on from an earlier `dump`."""
 
 
 class Sandbox:
@@ -81,7 +82,15 @@ class Sandbox:
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
         self.meta = MetaPlatform(self.clock.now)
-        self.control = Control(self.clock.now, self._platforms(), self.faults)
+        self.control = Control(
+            self.clock.now,
+            self.faults,
+            oplead=self.oplead,
+            oauth=self.oauth,
+            data_manager=self.data_manager,
+            google_ads=self.google_ads,
+            meta=self.meta,
+        )
         self._certificate = self_signed()
         ports = self._resume()
         if population:
@@ -101,7 +110,7 @@ class Sandbox:
 
     @property
     def certificate(self) -> Path:
-        """The authority of `google_ads_tls`, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; new at every start."""
+        """The CA certificate of `google_ads_tls`, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; new at every start."""
         return self.directory / CERTIFICATE_FILE
 
     def start(self) -> None:
@@ -125,10 +134,15 @@ class Sandbox:
         self.stop()
 
     def save(self) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state atomically."""
         state = {name: part.dump() for name, part in self._parts().items()}
         ports = {name: server.port for name, server in self._servers.items()}
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
+
+    def settings(self, google_transport: str = "data_manager") -> str:
+        """The demonstration's settings for this sandbox, sending to Google by data_manager or google_ads_api."""
+        template = Template(_SETTINGS.read_text(encoding="utf-8"))
+        return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport)
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
         """Write `pipeline.yaml` and `sandbox.env` for this sandbox; the path of the first.
@@ -140,18 +154,17 @@ class Sandbox:
         directory = directory or self.directory
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
-        _write(settings, demo.settings(self.addresses, google_transport))
-        _write(
-            directory / "sandbox.env",
-            demo.environment(oplead_server.ADMIN_KEY, self.key_file, meta_server.TOKENS[demo.DATASET]),
-        )
+        _write(settings, self.settings(google_transport))
+        variables = {
+            "OPLEAD_TOKEN": oplead_server.ADMIN_KEY,
+            "GOOGLE_ADS_KEY_FILE": self.key_file,
+            "META_ACCESS_TOKEN": wire.TOKENS[DATASET],
+        }
+        _write(directory / "sandbox.env", "".join(f"{name}={value}\n" for name, value in variables.items()))
         return settings
 
-    def _platforms(self) -> Platforms:
-        return Platforms(self.oplead, self.oauth, self.data_manager, self.google_ads, self.meta)
-
     def _parts(self) -> Mapping[str, Part]:
-        """Whatever has a state, in the order of loading: the Data Manager's holds what Google shares."""
+        """What has a state, in the order of loading: the Data Manager's holds what Google's APIs share."""
         return {
             "clock": self.clock,
             "oplead": self.oplead,
@@ -162,27 +175,27 @@ class Sandbox:
         }
 
     def _resume(self) -> Mapping[str, int]:
-        """Load the saved state, where there is one; the ports it had."""
+        """Load the saved state, if any; return its ports."""
         file = self.directory / STATE_FILE
         if not file.exists():
             return {}
         state: dict[str, Any] = json.loads(file.read_text())
         for name, part in self._parts().items():
-            if name in state:  # a state saved before a platform came has nothing of it
+            if name in state:  # a platform is missing in a state that is older than it
                 part.load(state[name])
         ports: dict[str, int] = state["ports"]
         return ports
 
     def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
         handlers = {
-            "clock": for_detail_pages(self.clock.handle),
+            "clock": own_page_only(self.clock.handle),
             "oplead": self.oplead.handle,
             "oauth": self.oauth.handle,
             "data_manager": self.data_manager.handle,
             "meta": self.meta.handle,
-            "control": for_detail_pages(self.control.handle),
+            "control": own_page_only(self.control.handle),
         }
-        failures = {"data_manager": checks.failed, "meta": wire.failed_response}
+        failures = {"data_manager": data_manager_wire.failed, "meta": wire.failed_response}
         certificates = {"google_ads": None, "google_ads_tls": self._certificate}
         served = {
             name: Server(
@@ -191,7 +204,7 @@ class Sandbox:
                 self.faults,
                 self.clock.now,
                 closed=self.clock.closed,
-                failed=failures.get(name, nameless),
+                failed=failures.get(name, generic_failure),
                 port=ports.get(name, 0),
             )
             for name, handler in handlers.items()
@@ -211,7 +224,7 @@ def _key(file: Path) -> oauth.Key:
 
 
 def _write(file: Path, text: str) -> None:
-    """Replace a file whole or not at all, readable by its owner alone."""
+    """Replace a file atomically, readable by its owner alone."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""A small HTTP server on this machine: one handler a route, a log, and no use by other sites' pages."""
+"""A small HTTP server on loopback: routes, a log, planted faults, and no access for other sites' pages."""
 
 import json
 import logging
@@ -6,7 +6,8 @@ import selectors
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -21,8 +22,8 @@ from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 
 REMEMBERED = 10_000
 """How many of its latest requests a server remembers."""
-FIRST_REFUSAL = 400
-"""HTTP's refusals begin here."""
+FIRST_ERROR = 400
+"""The first status that is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class LogEntry:
     at: str
     """The sandbox clock, ISO 8601."""
     status: int | None
-    """What the platform answered, whether or not a fault let it through; None where it saw nothing."""
+    """The platform's answer, whether or not a fault let it through; None where the platform never saw the request."""
     fault: str | None
 
 
 class Log:
-    """A server's latest requests, and how many there were in all."""
+    """A server's latest requests, and the count of all."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -50,7 +51,7 @@ class Log:
 
     def record(self, entry: LogEntry) -> None:
         """Add one request."""
-        if entry.status is None or entry.status >= FIRST_REFUSAL:
+        if entry.status is None or entry.status >= FIRST_ERROR:
             entry = replace(entry, query={})
         with self._lock:
             self.count += 1
@@ -63,9 +64,9 @@ class Log:
 
 
 BODY_BYTES = 32 * 1024 * 1024
-"""No request may be larger."""
+"""The longest body accepted."""
 IDLE_SECONDS = 3600.0
-"""A silent connection is closed after this; a dead peer is noticed at once, being on this machine."""
+"""An idle connection is closed after this."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One request as it stood on the wire."""
+    """One request as it came over the wire."""
 
     method: str
     path: str
@@ -83,16 +84,16 @@ class WireRequest:
     """Names in lower case; a repeated header's values joined by a comma."""
     body: bytes = field(repr=False)
     connection: socket.socket | None = field(default=None, repr=False, compare=False)
-    """The kept-alive connection it came by, for the clock, which registers connections."""
+    """The kept-alive connection it came by; the clock registers connections."""
 
     def json(self) -> object:
-        """The body read as JSON; ValueError where it is none."""
+        """The body as JSON; ValueError where it is not."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class WireResponse:
-    """One answer; Date, Content-Length and Connection are the server's to add."""
+    """One answer; the server adds Date, Content-Length and Connection."""
 
     status: int
     body: bytes = b""
@@ -108,15 +109,36 @@ def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHI
 Handler = Callable[[WireRequest], WireResponse]
 
 
-def nameless(status: int) -> WireResponse:
-    """The error of a server that has no form of its own for it."""
+def generic_failure(status: int) -> WireResponse:
+    """The error of a server that has no error body of its own."""
     return json_response(status, {"error": "internal error"})
 
 
-def no_page(pages: Iterable[tuple[str, str]], path: str) -> WireResponse:
-    """The refusal of a request that no (method, path) page answers: 405, or 404 where the path is unknown."""
-    known = any(path == page for _, page in pages)
-    return json_response(405 if known else 404, {"error": "no such page"})
+def dispatch(
+    routes: Mapping[tuple[str, str], Callable[[WireRequest], object]], request: WireRequest, path: str
+) -> WireResponse:
+    """What the route of this method and path returns: JSON, 204 for None, or a response as it is.
+
+    404 or 405 where there is no such route, 400 where it raises ValueError.
+    """
+    route = routes.get((request.method, path))
+    if route is None:
+        known = any(path == each for _, each in routes)
+        return json_response(405 if known else 404, {"error": "no such page"})
+    try:
+        result = route(request)
+    except (ValueError, OverflowError) as error:
+        return json_response(400, {"error": str(error)})
+    if isinstance(result, WireResponse):
+        return result
+    return WireResponse(204) if result is None else json_response(200, result)
+
+
+def require_position(switches: Mapping[str, tuple[object, ...]], name: str, value: object) -> None:
+    """Raise ValueError where the value is none of the positions of the switch; True is not 1."""
+    positions = switches.get(name, ())
+    if not any(type(value) is type(each) and value == each for each in positions):
+        raise ValueError(f"{name} is one of {', '.join(map(repr, positions))}")
 
 
 class Server:
@@ -130,18 +152,18 @@ class Server:
         now: Callable[[], datetime],
         *,
         closed: Callable[[socket.socket], None] = lambda _: None,
-        failed: Callable[[int], WireResponse] = nameless,
+        failed: Callable[[int], WireResponse] = generic_failure,
         port: int = 0,
     ) -> None:
         """Bind the port, without serving yet.
 
         Args:
-            name: what faults and the log call it.
+            name: its name in faults and the log.
             handler: answers each request; called from several threads at once.
             faults: asked before each request.
             now: the sandbox clock, for the Date header and the log.
-            closed: told of each connection once it is over.
-            failed: how the platform words an error of its own, by its status.
+            closed: called with each connection once it is closed.
+            failed: builds the platform's own error for a status.
             port: tried first; any free one where it is taken.
         """
         self.name = name
@@ -152,9 +174,14 @@ class Server:
         self.failed = failed
         self.stopping = Event()
         self.log = Log()
-        self._listener = _listen(self, port)
-        self._ear, self._bell = socket.socketpair()
-        self._thread = Thread(target=self._listener.serve_until, args=(self._ear,), name=f"sandbox-{name}", daemon=True)
+        try:
+            self._listener = _Listener(self, port)
+        except OSError:
+            self._listener = _Listener(self, 0)
+        self._woken, self._waker = socket.socketpair()
+        self._thread = Thread(
+            target=self._listener.serve_until, args=(self._woken,), name=f"sandbox-{name}", daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -171,14 +198,14 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close every connection and wait for their threads; may be called twice."""
+        """Close every connection and wait for its thread; may be called twice."""
         if self.stopping.is_set():
             return
         self.stopping.set()
-        self._bell.close()
+        self._waker.close()
         if self._thread.is_alive():
             self._thread.join(5)
-        self._ear.close()
+        self._woken.close()
         self._listener.close_connections()
         self._listener.server_close()
 
@@ -191,12 +218,12 @@ class Server:
 
 
 class _Listener(ThreadingTCPServer):
-    """Accepts connections and remembers them, so that stopping can close them."""
+    """Accepts connections, and keeps them so that they can be closed."""
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 64
-    timeout = 0  # whoever was about to connect and went away again is not waited for
+    timeout = 0  # do not wait for a client that went away before it was accepted
 
     def __init__(self, server: Server, port: int) -> None:
         self.sandbox_server = server
@@ -204,12 +231,12 @@ class _Listener(ThreadingTCPServer):
         self._open: dict[socket.socket, Thread] = {}
         super().__init__(("127.0.0.1", port), _Connection)
 
-    def serve_until(self, ear: socket.socket) -> None:
-        """Accept connections until the other end of `ear` closes: `serve_forever` would look twenty times a second."""
+    def serve_until(self, woken: socket.socket) -> None:
+        """Accept connections until the other end of `woken` closes; `serve_forever` would poll for that."""
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
-            selector.register(ear, selectors.EVENT_READ)
-            while all(key.fileobj is not ear for key, _ in selector.select()):
+            selector.register(woken, selectors.EVENT_READ)
+            while all(key.fileobj is not woken for key, _ in selector.select()):
                 self.handle_request()
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
@@ -225,29 +252,19 @@ class _Listener(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, *_: object) -> None:
-        """Tell of a bug; a peer that went away in the middle is no news."""
+        """Log a bug; a client that disconnects is none."""
         if not isinstance(sys.exception(), OSError):
             _log.exception("the sandbox's %s broke off a connection", self.sandbox_server.name)
 
     def close_connections(self) -> None:
-        """Wake every thread that waits on its peer, and wait for it to end."""
+        """Wake every thread that waits for its client, and wait for it to end."""
         with self._lock:
             connections = list(self._open.items())
         for connection, _ in connections:
-            try:
+            with suppress(OSError):  # the client closed it first
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # the peer was faster
-                continue
         for _, thread in connections:
             thread.join(5)
-
-
-def _listen(server: Server, port: int) -> _Listener:
-    """A listener on this port, or on any free one where it is taken."""
-    try:
-        return _Listener(server, port)
-    except OSError:
-        return _Listener(server, 0)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -270,39 +287,34 @@ class _Connection(BaseHTTPRequestHandler):
         server = self._server
         fault = server.faults.take(server.name, request.path)
         response = self._respond(request, fault)
-        answered = response is not None and (fault is None or fault.kind is not FaultKind.CUT_AFTER)
         status = response.status if response else None
         at, kind = server.now().isoformat(), fault.kind if fault else None
         server.log.record(LogEntry(request.method, request.path, request.query, at, status, kind))
-        if response is None or not answered:
+        if response is None or kind is FaultKind.CUT_AFTER:
             self.close_connection = True
-            return
-        self._write(response)
+        else:
+            self._write(response)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the parent's names
 
     def _read(self) -> WireRequest | None:
-        """The request; None where it was answered already, being unreadable."""
+        """The request; None where it was unreadable, and is answered."""
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+        unsized = "Transfer-Encoding" in self.headers or not length.isdecimal()
+        if unsized or int(length) > BODY_BYTES:
             self.close_connection = True
-            self._write(WireResponse(411))
-            return None
-        if int(length) > BODY_BYTES:
-            self.close_connection = True
-            self._write(WireResponse(413))
+            self._write(WireResponse(411 if unsized else 413))
             return None
         parts = urlsplit(self.path)
         query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         headers: dict[str, str] = {}
         for name, value in self.headers.items():
-            known = headers.get(name.lower())
-            headers[name.lower()] = value if known is None else f"{known}, {value}"
+            headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
         body = self.rfile.read(int(length))
         return WireRequest(self.command, parts.path, query, headers, body, self.connection)
 
     def _respond(self, request: WireRequest, fault: PlannedFault | None) -> WireResponse | None:
-        """What to answer; None where the connection closes before the platform sees the request."""
+        """The answer; None where the connection closes before the platform sees the request."""
         if fault is None:
             return self._handle(request)
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
@@ -310,10 +322,10 @@ class _Connection(BaseHTTPRequestHandler):
         if fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE):
             return None
         if fault.kind in (FaultKind.STATUS, FaultKind.HTML):
-            return _planted(fault)
+            return _planted(fault, self._server.failed)
         response = self._handle(request)
         if fault.kind is FaultKind.FAILED_AFTER:
-            return _failed(fault, self._server.failed)
+            return _planted(fault, self._server.failed)
         if fault.kind is FaultKind.TRUNCATED:
             return replace(response, body=response.body[: len(response.body) // 2])
         return response
@@ -342,7 +354,7 @@ class _Connection(BaseHTTPRequestHandler):
         return self.server_version
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The sandbox clock: a source's own time is what a caller builds its next cursor on."""
+        """The sandbox clock: callers build their next sync window on it."""
         del timestamp
         return format_datetime(self._server.now(), usegmt=True)
 
@@ -350,35 +362,27 @@ class _Connection(BaseHTTPRequestHandler):
         """Keep quiet: the server has its own log."""
 
 
-def _failed(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
-    """The answer of a `failed_after` fault."""
-    response = failed(fault.status or 500)
-    if fault.body:
-        response = replace(response, body=fault.body.encode())
-    return replace(response, headers={**response.headers, **_later(fault)})
+def _planted(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
+    """The answer of a `status`, `html` or `failed_after` fault."""
+    body = fault.body.encode()
+    match fault.kind:
+        case FaultKind.FAILED_AFTER:
+            response = failed(fault.status or 500)
+            response = replace(response, body=body or response.body)
+        case FaultKind.HTML:
+            page = b"<!DOCTYPE html><html><body><h1>Service unavailable</h1></body></html>"
+            response = WireResponse(fault.status or 200, page, {"Content-Type": "text/html"})
+        case _:
+            response = WireResponse(fault.status or 503, body, {"Content-Type": "application/json"})
+    delay = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    return replace(response, headers={**response.headers, **delay})
 
 
-def _later(fault: PlannedFault) -> Mapping[str, str]:
-    return {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+def own_page_only(handler: Handler) -> Handler:
+    """The handler, for its own page and for clients that are no browser; 403 for everybody else.
 
-
-def _planted(fault: PlannedFault) -> WireResponse:
-    """The answer of a `status` or `html` fault."""
-    later = _later(fault)
-    if fault.kind is FaultKind.HTML:
-        page = b"<!DOCTYPE html><html><body><h1>Service unavailable</h1></body></html>"
-        return WireResponse(fault.status or 200, page, {"Content-Type": "text/html", **later})
-    return WireResponse(fault.status or 503, fault.body.encode(), {"Content-Type": "application/json", **later})
-
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-def for_detail_pages(handler: Callable[[WireRequest], WireResponse]) -> Callable[[WireRequest], WireResponse]:
-    """The handler, asked only by its own pages and by what is no browser; 403 for everybody else.
-
-    A host name that is not this machine's is one that was bound to it anew (DNS rebinding); the other headers are
-    browsers' own (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
+    A host name that is not this machine's was rebound to it (DNS rebinding); the other headers are the browser's
+    own (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
     """
 
     def guarded(request: WireRequest) -> WireResponse:
@@ -391,15 +395,12 @@ def for_detail_pages(handler: Callable[[WireRequest], WireResponse]) -> Callable
 
 def _is_own(request: WireRequest) -> bool:
     host = request.headers.get("host", "localhost")
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
     return (
-        _name(host) in _LOOPBACK
+        name in ("127.0.0.1", "localhost", "::1")
         and request.headers.get("origin", f"http://{host}") == f"http://{host}"
         and request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
     )
-
-
-def _name(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None

@@ -102,7 +102,7 @@ def send_undelivered(
         for row in owed:
             if mark not in incidents.undelivered(row):
                 continue
-            is_down = is_down or not address.by.tell(
+            is_down = is_down or not address.by.send(
                 plain(f"{ledger.account}: {row.title}"), plain(_text(row, zone), keep="\n")
             )
             if is_down:

@@ -1,4 +1,4 @@
-"""Reads the accounts a command is pointed at."""
+"""Reads the accounts that a command is pointed at."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,9 +8,9 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, SecretStr
 
-from jobs.cli.exits import Exit, Failure, WrongFilesError, WrongSettingsError, failure_of
+from jobs.cli.exits import Exit, Failure, UsageError
 from jobs.reporting.console import AccountHeading
-from jobs.settings import Invalid, Loaded, Settings, Valid, load
+from jobs.settings import Invalid, Settings, Valid, load
 from jobs.settings.references import EnvFile
 
 _log = structlog.stdlib.get_logger()
@@ -36,59 +36,71 @@ class Opened:
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
-    """The settings files that are meant: files as they are, and of a folder every account's in it, by name.
+    """The settings files that are meant: files as they are, and for a folder every account's in it, by name.
 
     Raises:
-        WrongFilesError: a folder holds none.
+        UsageError: a folder holds none.
     """
     files: list[Path] = []
     for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        found = sorted(file for file in path.iterdir() if _is_settings(file))
+        found = sorted(file for file in path.iterdir() if _is_settings(file)) if path.is_dir() else [path]
         if not found:
-            raise WrongFilesError(f"{path}: no settings in this folder; write each account's as a file NAME.yaml")
+            raise UsageError(f"{path}: no settings in this folder; write each account's as a file NAME.yaml")
         files += found
     return files
 
 
 def _is_settings(file: Path) -> bool:
-    """Whether a file of a folder is an account's; hidden ones are editors' own, and an example would send as any."""
+    """Whether a file in a folder is an account's: hidden files are editors' own, and an example would send like any."""
     is_other = file.name.startswith(".") or file.stem.endswith(".example")
     return file.suffix in {".yaml", ".yml"} and not is_other and file.is_file()
 
 
 def open_accounts(files: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Opened]:
-    """What is in each file; accounts that would get into each other's way must not run, none of them."""
-    loaded = [(file, load(file, environ)) for file in files]
-    say_what_env_files_give(each.env_file for _, each in loaded)
-    opened = [_opened(file, each) for file, each in loaded]
+    """What is in each file; of accounts that would interfere with each other none may run."""
+    opened = _opened(files, environ)
     return [replace(each, found=clash_of(each, opened) or each.found) for each in opened]
 
 
 def open_account(file: Path, environ: Mapping[str, str] = os.environ) -> Opened:
     """What is in a file."""
-    loaded = load(file, environ)
-    say_what_env_files_give([loaded.env_file])
-    return _opened(file, loaded)
+    return _opened([file], environ)[0]
 
 
-def _opened(file: Path, loaded: Loaded) -> Opened:
-    found = loaded if isinstance(loaded, Valid) else failure_of(WrongSettingsError(loaded.problems))
-    return Opened(file, found)
+def _opened(files: Sequence[Path], environ: Mapping[str, str]) -> list[Opened]:
+    loaded = [load(file, environ) for file in files]
+    log_env_files(each.env_file for each in loaded)
+    return [
+        Opened(file, Failure(problems_of(each), Exit.CONFIGURATION) if isinstance(each, Invalid) else each)
+        for file, each in zip(files, loaded, strict=True)
+    ]
+
+
+def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Settings:
+    """The account in a settings file; without `secrets` only to look at its state.
+
+    Raises:
+        UsageError: it must not run.
+    """
+    loaded = load(file, environ, secrets=secrets)
+    log_env_files([loaded.env_file])
+    if isinstance(loaded, Invalid):
+        raise UsageError(problems_of(loaded))
+    return loaded.settings
+
+
+def problems_of(invalid: Invalid) -> str:
+    """Everything that is wrong, a line each."""
+    return "\n".join(map(str, invalid.problems))
 
 
 def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
     """Why an account cannot run beside the others, itself among them; None where it can."""
-    if not isinstance(one.found, Valid):
-        return None
     for other in others:
-        if other is one or not isinstance(other.found, Valid):
+        if other is one or not isinstance(one.found, Valid) or not isinstance(other.found, Valid):
             continue
-        what = _shared_by(one.found.settings, other.found.settings)
-        if what is not None:
-            return Failure(f"{one.file} and {other.file} both hold {what}", Exit.CONFIGURATION)
+        if shared := _shared_by(one.found.settings, other.found.settings):
+            return Failure(f"{one.file} and {other.file} both have {shared}", Exit.CONFIGURATION)
     return None
 
 
@@ -103,23 +115,10 @@ def _shared_by(one: Settings, other: Settings) -> str | None:
     return None
 
 
-def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Valid:
-    """The account in a configuration file; without `secrets` only to look at its state.
-
-    Raises:
-        WrongSettingsError: it must not run.
-    """
-    loaded = load(file, environ, secrets=secrets)
-    say_what_env_files_give([loaded.env_file])
-    if isinstance(loaded, Invalid):
-        raise WrongSettingsError(loaded.problems)
-    return loaded
-
-
-def say_what_env_files_give(env_files: Iterable[EnvFile | None]) -> None:
+def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
     """Log, by name, which variables come from the `.env` beside the settings, and what is wrong with that file.
 
-    Accounts of one folder share one, of which it is said once.
+    Accounts in one folder share one, which is logged once.
     """
     found: dict[Path, EnvFile] = {}
     taken: dict[Path, set[str]] = {}
@@ -135,13 +134,13 @@ def say_what_env_files_give(env_files: Iterable[EnvFile | None]) -> None:
 
 
 def heading_of(settings: Settings) -> AccountHeading:
-    """How the account's results are told."""
+    """How the account's results are shown."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
     return AccountHeading(settings.account, settings.zone, settings.currency, names)
 
 
 def state_of(settings: Settings) -> Path:
-    """Where the account's state lies."""
+    """Where the account's state is."""
     if settings.state is None:
         raise ValueError("settings read from a file always name their state")
     return Path(settings.state.removeprefix(_SQLITE))

@@ -1,22 +1,21 @@
-"""`check`: whether configuration files may run, by themselves and by what the platforms know."""
+"""`check`: whether settings files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured, Transient, Unreachable
-from connectors.ports import Inspects, LeadSource, ShowsLatest
-from connectors.records import CheckFinding, CheckVerdict, Contact, Expectation, Lead, UnreadableLead
+from connectors.ports import LeadSource, ShowsLatest
+from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
 from jobs.cli.exits import Exit, Failure, worst
-from jobs.cli.output import open_visible_clock
+from jobs.cli.output import open_visible_clock, print_json, say
 from jobs.cli.session import starts_of
 from jobs.forecast import Forecast, ForecastLabel, answers_seen, forecast, labels_seen
-from jobs.reporting import console
+from jobs.nightly import Deps
 from jobs.reporting.check_report import (
     Conclusion,
     consent_findings,
@@ -35,66 +34,24 @@ from jobs.settings.compile import Rulebook, expectations
 from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmatched
 from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
-
-def assumptions(
-    settings: Settings, found: Iterable[CheckFinding], begun: Mapping[tuple[str, str], datetime]
-) -> Iterator[str]:
-    """What a run takes for granted because the settings do not say it, a sentence each.
-
-    Args:
-        settings: the account's.
-        found: what Google was asked, which settles some of it.
-        begun: since when each conversion counts at each destination, where a run has settled it.
-    """
-    read = {finding.subject for finding in found if finding.settles == "click_window_days"}
-    for conversion in settings.conversions:
-        google = conversion.google_ads
-        if google is None or not settings.google_ads or google.conversion_action.click_window_days is not None:
-            pass
-        elif f"conversion action {google.conversion_action.id}" not in read:
-            # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
-            yield (
-                f"{conversion.id}: the click window of conversion action {google.conversion_action.id} is taken as "
-                "90 days; if Google Ads shows another, write it as click_window_days"
-            )
-        if conversion.since is None:
-            times = {at: destination for (name, destination), at in begun.items() if name == conversion.id}
-            start = _start(times, settings.zone)
-            yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
-        if conversion.value is None:
-            yield f"{conversion.id}: is sent without a value"
-    if settings.consent.missing == "assume_granted":
-        yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
-
-
-def _start(times: Mapping[datetime, str], zone: ZoneInfo) -> str:
-    """From when a conversion counts, by the times that runs have settled and where each was."""
-    if not times:
-        return "the first run that sees it"
-    if len(times) == 1:
-        return f"{day_and_time(min(times), zone)}, when a run first saw it"
-    return ", ".join(f"{day_and_time(at, zone)} ({times[at]})" for at in sorted(times)) + ", when runs first saw it"
-
-
 Findings = Mapping[str, Sequence[CheckFinding]]
 """What was looked up, by destination."""
 OPLEAD = "oplead"
-"""Under what stands what was found with Oplead, beside the destinations."""
+"""Where the findings at Oplead are, among the destinations'."""
 _TITLES = {OPLEAD: "Oplead"}
 LATEST = 200
 """How many of the latest leads are judged by the settings."""
-_REACH = "Mend the address, or see that this machine may reach it."
-_MEND = "Mend it in the settings, or where they point."
+_CORRECT = "Correct it in the settings, or what they refer to."
 
 
 @dataclass(frozen=True, slots=True)
 class OpleadCheck:
-    """What was found with Oplead, and what would become of its latest leads."""
+    """What was found at Oplead, and what would become of its latest leads."""
 
     findings: Sequence[CheckFinding]
     forecast: Forecast | None = None
     labels: Sequence[ForecastLabel] = ()
-    """Which statuses each stage meets on them."""
+    """The statuses of each stage that the leads have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,71 +59,89 @@ class Checked:
     """What was found about one file that may run."""
 
     file: Path
-    loaded: Valid
-    begun: Mapping[tuple[str, str], datetime]
+    settings: Settings
+    notes: Sequence[SettingsProblem]
+    """What the file may not have been meant to say."""
+    starts: Mapping[tuple[str, str], datetime]
     """Since when each conversion counts at each destination, where a run has settled it."""
-    ahead: Sequence[SettingsProblem] = ()
-    """Starts that lie in the future."""
-    findings: Findings | None = None
+    platforms: Findings | None = None
     """What the platforms know, by destination; None where they were not asked."""
     oplead: OpleadCheck | None = None
 
     @property
-    def everything(self) -> Findings:
-        """What was found, Oplead's too."""
-        own = {OPLEAD: self.oplead.findings} if self.oplead else {}
-        return {**own, **(self.findings or {})}
-
-    @property
-    def exit_code(self) -> Exit:
-        """A failed look-up needs a human; one that this access cannot make does not."""
-        found = [finding for each in self.everything.values() for finding in each]
-        return Exit.ATTENTION if any(finding.verdict is CheckVerdict.FAILED for finding in found) else Exit.DONE
-
-    @property
-    def notes(self) -> Sequence[SettingsProblem]:
-        """What the file may not have been meant to say."""
-        return sorted([*self.loaded.notes, *self.ahead])
+    def findings(self) -> Findings:
+        """Everything that was found, Oplead's too."""
+        return {**({OPLEAD: self.oplead.findings} if self.oplead else {}), **(self.platforms or {})}
 
     @property
     def corrections(self) -> Sequence[str]:
         """What is corrected of conversions once they are accepted."""
-        settings = self.loaded.settings
-        return list(corrections_on(settings, rules_alone(settings)))
+        return list(corrections_on(self.settings, rules_alone(self.settings)))
 
     @property
     def conclusion(self) -> Conclusion:
-        """Whether it may run, and what that was concluded from."""
-        settings = self.loaded.settings
-        remotes = [OPLEAD, *(one.id for one in (*settings.google_ads, *settings.meta))]
-        seen = [name for name in remotes if _is_seen(self.everything.get(name, ()))]
+        """Whether it may run, and what that was concluded from.
+
+        A failed look-up needs a human; one that this access cannot make does not.
+        """
+        findings = self.findings
+        readable = {
+            name for name, found in findings.items() if any(one.verdict is not CheckVerdict.UNREADABLE for one in found)
+        }
+        remotes = [OPLEAD, *(one.id for one in (*self.settings.google_ads, *self.settings.meta))]
+        failed = sum(one.verdict is CheckVerdict.FAILED for found in findings.values() for one in found)
         return Conclusion(
             self.file,
-            self.exit_code,
-            checked=("the file", *(_TITLES.get(name, name) for name in seen)),
-            unchecked=tuple(_TITLES.get(name, name) for name in remotes if name not in seen),
-            failed=sum(one.verdict is CheckVerdict.FAILED for found in self.everything.values() for one in found),
-            is_live=self.findings is not None,
-            unconfirmed=() if self.findings is None else tuple(self._unconfirmed(self.findings)),
+            Exit.ATTENTION if failed else Exit.DONE,
+            checked=("the file", *(_TITLES.get(name, name) for name in remotes if name in readable)),
+            unchecked=tuple(_TITLES.get(name, name) for name in remotes if name not in readable),
+            failed=failed,
+            is_live=self.platforms is not None,
+            unconfirmed=() if self.platforms is None else tuple(_unconfirmed(self.settings, self.platforms)),
         )
-
-    def _unconfirmed(self, found: Findings) -> Iterator[str]:
-        """The accounts and datasets that no look-up saw; what was verified of one ends with its number."""
-        settings = self.loaded.settings
-        ids = [(each.id, "Google Ads customer", each.customer_id) for each in settings.google_ads]
-        ids += [(each.id, "Meta dataset", each.dataset_id) for each in settings.meta]
-        for destination, kind, number in ids:
-            seen = {
-                one.subject.split()[-1] for one in found.get(destination, ()) if one.verdict is CheckVerdict.VERIFIED
-            }
-            if number not in seen:
-                yield f"{kind} {number}"
 
     @property
     def assumed(self) -> Sequence[str]:
-        """What is taken for granted all the same."""
-        found = [each for found in self.everything.values() for each in found]
-        return list(assumptions(self.loaded.settings, found, self.begun))
+        """What a run takes for granted because the settings do not say it, a sentence each."""
+        found = [each for found in self.findings.values() for each in found]
+        return list(_assumptions(self.settings, found, self.starts))
+
+
+def _unconfirmed(settings: Settings, found: Findings) -> Iterator[str]:
+    """The accounts and datasets that no look-up saw; what was verified of one ends with its number."""
+    ids = [(each.id, "Google Ads customer", each.customer_id) for each in settings.google_ads]
+    ids += [(each.id, "Meta dataset", each.dataset_id) for each in settings.meta]
+    for destination, kind, number in ids:
+        verified = (one for one in found.get(destination, ()) if one.verdict is CheckVerdict.VERIFIED)
+        if number not in {one.subject.split()[-1] for one in verified}:
+            yield f"{kind} {number}"
+
+
+def _assumptions(
+    settings: Settings, found: Iterable[CheckFinding], starts: Mapping[tuple[str, str], datetime]
+) -> Iterator[str]:
+    read = {finding.subject for finding in found if finding.settles == "click_window_days"}
+    for conversion in settings.conversions:
+        action = conversion.google_ads.conversion_action if conversion.google_ads and settings.google_ads else None
+        if action and action.click_window_days is None and f"conversion action {action.id}" not in read:
+            # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
+            yield (
+                f"{conversion.id}: the click window of conversion action {action.id} is taken as 90 days; if Google "
+                "Ads shows another, write it as click_window_days"
+            )
+        if conversion.since is None:
+            times = {at: destination for (name, destination), at in starts.items() if name == conversion.id}
+            shown = [day_and_time(at, settings.zone) for at in sorted(times)]
+            if len(times) > 1:
+                where = (f"{day} ({times[at]})" for day, at in zip(shown, sorted(times), strict=True))
+                start = f"{', '.join(where)}, when runs first saw it"
+            else:
+                start = f"{shown[0]}, when a run first saw it" if shown else "the first run that sees it"
+            yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
+        if conversion.value is None:
+            yield f"{conversion.id}: is sent without a value"
+    if settings.consent.missing == "assume_granted":
+        yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
 
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
@@ -178,32 +153,35 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
         json_wanted: whether a machine reads it.
         verbose: whether a person wants to see what is well, too.
     """
-    concluded = []
+    conclusions = []
     for opened in open_accounts(files):
         if isinstance(opened.found, Failure):
             problems = opened.found.message.splitlines()
-            concluded.append(Conclusion(opened.file, Exit.CONFIGURATION, failed=len(problems)))
-            _print_wrong(opened.file, problems, json_wanted=json_wanted)
+            conclusions.append(Conclusion(opened.file, Exit.CONFIGURATION, failed=len(problems)))
+            if json_wanted:
+                print_json({"config": str(opened.file), "problems": problems, "exit_code": Exit.CONFIGURATION.value})
+            else:
+                say(*problems)
             continue
         checked = check_account(opened.file, opened.found, live=live)
-        concluded.append(checked.conclusion)
+        conclusions.append(checked.conclusion)
         if json_wanted:
             _print_json(checked)
         else:
             _print(checked, verbose=verbose)
     if not json_wanted:
-        print_conclusions(results(), concluded)
-    return worst(one.exit_code for one in concluded)
+        print_conclusions(results(), conclusions)
+    return worst(one.exit_code for one in conclusions)
 
 
 def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
     """What there is to say of a file that may run."""
     settings = loaded.settings
     now = _now(settings) if starts_in(settings) else None
-    ahead = future_notes(file, settings, now) if now else ()
+    notes = sorted([*loaded.notes, *(future_notes(file, settings, now) if now else ())])
     if not live:
-        return Checked(file, loaded, starts_of(settings), ahead)
-    return Checked(file, loaded, starts_of(settings), ahead, look_up(settings), look_at_oplead(settings, file))
+        return Checked(file, settings, notes, starts_of(settings))
+    return Checked(file, settings, notes, starts_of(settings), look_up(settings), _look_at_oplead(settings, file))
 
 
 def _now(settings: Settings) -> datetime | None:
@@ -213,110 +191,91 @@ def _now(settings: Settings) -> datetime | None:
     return None
 
 
-def _is_seen(found: Sequence[CheckFinding]) -> bool:
-    """Whether anything could be seen of it."""
-    return any(one.verdict is not CheckVerdict.UNREADABLE for one in found)
-
-
 def look_up(settings: Settings) -> Findings:
     """What each destination's platform knows of what the settings take for granted; nothing is changed there."""
     expected = expectations(settings, rules_alone(settings))
-    return {name: _look_up(make, expected.get(name, ())) for name, make in inspectors(settings)}
+    found: dict[str, Sequence[CheckFinding]] = {}
+    for name, make in inspectors(settings):
+        try:
+            inspector = make()
+        except Misconfigured as error:
+            found[name] = [CheckFinding("access", CheckVerdict.FAILED, str(error), _CORRECT)]
+        else:
+            found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.diagnose()]
+    return found
 
 
-def _look_up(make: Callable[[], Inspects], expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
+def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
+    """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept."""
     try:
-        inspector = make()
+        with (
+            open_visible_clock(settings.clock, settings.oplead.rate) as clock,
+            connect(settings, clock, validate_only=True) as (book, deps),
+        ):
+            return _latest(settings, file, book, deps)
     except Misconfigured as error:
-        return [CheckFinding("access", CheckVerdict.FAILED, str(error), _MEND)]
-    return [*inspector.preflight(expected), *inspector.diagnose()]
+        return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _CORRECT)])
 
 
-def look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
-    """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept.
-
-    Args:
-        settings: the account's.
-        file: where they stand, to say where they name what no lead has.
-    """
-    with ExitStack() as stack:
-        try:
-            address = str(settings.clock) if settings.clock else None
-            clock = stack.enter_context(open_visible_clock(address, settings.oplead.rate))
-            book, deps = stack.enter_context(connect(settings, clock, validate_only=True))
-        except Misconfigured as error:
-            return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _MEND)])
-        try:
-            found = deps.source.fetch_latest(LATEST)
-        except Misconfigured as error:
-            advice = "Mend that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
-            return OpleadCheck([CheckFinding("leads", CheckVerdict.FAILED, str(error), advice)])
-        except Unreachable as error:
-            return OpleadCheck([CheckFinding("leads", CheckVerdict.FAILED, str(error), _REACH)])
-        except Transient as error:
-            return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, str(error), "Try again later.")])
-        made = forecast(book, deps, found)
-        named = unmatched(file, _seen(deps.source, found))
-        leads = [one for one in found if isinstance(one, Lead)]
-        told_of = [
-            *forecast_findings(made),
-            *phone_findings(lost_phones(_contacts(book, leads))),
-            *consent_findings(answers_seen(book, leads)),
-            *unmatched_findings(named),
-        ]
-        return OpleadCheck(told_of, made, labels_seen(settings, leads))
+def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> OpleadCheck:
+    verdict = CheckVerdict.FAILED
+    try:
+        found = deps.source.fetch_latest(LATEST)
+    except (Misconfigured, Transient) as error:
+        match error:
+            case Misconfigured():
+                advice = "Correct that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
+            case Unreachable():
+                advice = "Correct the address, or make sure that this machine may reach it."
+            case _:
+                verdict, advice = CheckVerdict.UNREADABLE, "Try again later."
+        return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)])
+    made = forecast(book, deps, found)
+    leads = [one for one in found if isinstance(one, Lead)]
+    # Platforms get contact data only where the settings send it.
+    contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
+    findings = [
+        *forecast_findings(made),
+        *phone_findings(lost_phones(contacts)),
+        *consent_findings(answers_seen(book, leads)),
+        *unmatched_findings(unmatched(file, _seen(deps.source, leads))),
+    ]
+    return OpleadCheck(findings, made, labels_seen(settings, leads))
 
 
-def _contacts(book: Rulebook, leads: Sequence[Lead]) -> Sequence[Contact]:
-    """The contact data that a platform would get; none where the settings send none."""
-    return [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
-
-
-def _seen(source: LeadSource, found: Sequence[Lead | UnreadableLead]) -> SeenInLeads:
+def _seen(source: LeadSource, leads: Sequence[Lead]) -> SeenInLeads:
     """What the latest leads have."""
     if not isinstance(source, ShowsLatest):
         return SeenInLeads(0, (), (), lambda _: 0)
-    leads = [one for one in found if isinstance(one, Lead)]
     labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
     return SeenInLeads(source.shown, source.shown_paths, labels, source.filled)
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:
-    console = results()
-    account = heading_of(checked.loaded.settings)
-    console.print(f"{checked.file}: account {account.name}, no mistakes in the file", markup=False, soft_wrap=True)
-    lines = [("note", str(note)) for note in checked.notes]
-    lines += [("assumed", each) for each in checked.assumed] + [("corrected", each) for each in checked.corrections]
-    for kind, said in lines:
-        console.print(f"  {kind}: {said}", markup=False, soft_wrap=True)
-    if checked.everything:
-        print_findings(console, checked.everything, verbose=verbose)
+    console, account = results(), heading_of(checked.settings)
+    say(f"{checked.file}: account {account.name}, no mistakes in the file")
+    say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumed))
+    say(*(f"  corrected: {each}" for each in checked.corrections))
+    if checked.findings:
+        print_findings(console, checked.findings, verbose=verbose)
     if checked.oplead and checked.oplead.forecast:
-        print_labels(console, checked.loaded.settings, checked.oplead.labels, leads=checked.oplead.forecast.leads)
+        print_labels(console, checked.settings, checked.oplead.labels, leads=checked.oplead.forecast.leads)
         print_forecast(console, account, checked.oplead.forecast)
 
 
 def _print_json(checked: Checked) -> None:
+    conclusion = checked.conclusion
     document = {
         "config": str(checked.file),
-        "account": checked.loaded.settings.account,
+        "account": checked.settings.account,
         "notes": [str(note) for note in checked.notes],
         "assumed": checked.assumed,
         "corrections": checked.corrections,
-        "checked": checked.conclusion.checked,
-        "unchecked": checked.conclusion.unchecked,
-        "unconfirmed": checked.conclusion.unconfirmed,
-        **({} if checked.findings is None else {"findings": checked.findings}),
+        "checked": conclusion.checked,
+        "unchecked": conclusion.unchecked,
+        "unconfirmed": conclusion.unconfirmed,
+        **({} if checked.platforms is None else {"findings": checked.platforms}),
         **({} if checked.oplead is None else {"oplead": checked.oplead}),
-        "exit_code": checked.exit_code.value,
+        "exit_code": conclusion.exit_code,
     }
-    results().out(console.line(document), highlight=False)
-
-
-def _print_wrong(file: Path, problems: Sequence[str], *, json_wanted: bool) -> None:
-    if json_wanted:
-        document = {"config": str(file), "problems": problems, "exit_code": Exit.CONFIGURATION.value}
-        results().out(console.line(document), highlight=False)
-        return
-    for problem in problems:
-        results().print(problem, markup=False, soft_wrap=True)
+    print_json(document)

@@ -6,37 +6,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from types import FrameType
 
-from jobs.cancellation import StoppedBySignal, stop_signals
-from jobs.settings import SettingsProblem
+from typer import Abort
 
-
-class WrongSettingsError(Exception):
-    """A configuration file that must not run; it holds every problem in it."""
-
-    def __init__(self, problems: tuple[SettingsProblem, ...]) -> None:
-        """Keep the problems; the message is all of them, a line each."""
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
+from connectors.errors import ConnectorError
+from jobs.cancellation import StoppedBySignal
+from jobs.ledger.database import LedgerError
+from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
+from jobs.plan.planner import RenamedError
 
 
-class WrongFilesError(Exception):
-    """What a command is pointed at holds no account; the message says what to do."""
+class UsageError(Exception):
+    """What was typed, or a file that it names, cannot be used as it is; the message says what to do."""
 
 
 class Exit(IntEnum):
-    """What a scheduler is told; a signal's number is added to 128, as shells do."""
+    """The exit codes; a signal's number is added to 128, as shells do."""
 
     DONE = 0
     ATTENTION = 1
     """Done, and a human is needed."""
     CONFIGURATION = 2
-    """Wrong usage, settings, credentials or state: nothing passes until someone mends them."""
+    """Wrong usage, settings, credentials or state: nothing works until someone corrects them."""
     STOPPED = 3
     """The source or a destination stopped."""
     BUG = 70
-    """Something nobody foresaw (sysexits' EX_SOFTWARE)."""
+    """An unexpected failure (sysexits' EX_SOFTWARE)."""
     HELD = 75
     """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
 
@@ -47,7 +42,7 @@ _WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTE
 def worst(codes: Iterable[int]) -> Exit:
     """The code to end with after several accounts: the one that needs a human soonest.
 
-    What stopped in the middle of its work comes before what never began it.
+    Work that stopped in the middle comes before work that never began.
     """
     return min((Exit(code) for code in codes), key=_WORST_FIRST.index, default=Exit.DONE)
 
@@ -64,50 +59,22 @@ class Failure:
     message: str
     exit_code: int
     trace: tuple[str, ...] = ()
-    """Where it broke, for a failure nobody foresaw: places in the code, no values."""
-
-
-class UnansweredError(Exception):
-    """A question that nobody is there to answer; the message names the option that does."""
-
-
-class WrongUsageError(Exception):
-    """What was typed does not fit the settings; the message says what to write."""
-
-
-def stop_by_signal() -> None:
-    """Let a signal that asks to stop end the command by an exception, so that transactions and servers are closed."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise StoppedBySignal(number)
-
-    for each in stop_signals():
-        signal.signal(each, stop)
+    """Where an unexpected failure occurred: places in the code, no values."""
 
 
 def failure_of(error: BaseException) -> Failure:
     """What to say of an error, and the code to end with."""
-    # Imported late: `--help` needs none of them, and they bring the database with them.
-    from typer import Abort  # noqa: PLC0415
-
-    from connectors.errors import ConnectorError  # noqa: PLC0415
-    from jobs.ledger.database import LedgerError  # noqa: PLC0415
-    from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError  # noqa: PLC0415
-    from jobs.plan.planner import RenamedError  # noqa: PLC0415
-
     match error:
         case StoppedBySignal():
             message = "stopped; what was sent is on record, and the next run goes on from here"
             return Failure(message, stopped_by(error.number))
         case Abort():
-            return Failure("stopped; nothing was written", 128 + signal.SIGINT)
+            return Failure("stopped; nothing was written", stopped_by(signal.SIGINT))
         case NightDoneError():
             return Failure(str(error), Exit.DONE)
         case LeaseHeldError() | LeaseLostError():
             return Failure(str(error), Exit.HELD)
-        case LedgerError() | RenamedError() | ConnectorError() | UnansweredError() | WrongUsageError():
-            return Failure(str(error), Exit.CONFIGURATION)
-        case WrongSettingsError() | WrongFilesError():
+        case UsageError() | LedgerError() | RenamedError() | ConnectorError():
             return Failure(str(error), Exit.CONFIGURATION)
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)

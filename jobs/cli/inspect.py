@@ -1,18 +1,18 @@
 """`status` and `explain`: where deliveries stand, and why."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.cli.accounts import heading_of, load_account
-from jobs.cli.exits import Exit, Failure
-from jobs.cli.output import report
+from jobs.cli.exits import Exit, UsageError
+from jobs.cli.output import print_json
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Run
+from jobs.ledger.schema import Adjustment, AdjustmentTransition, Delivery, LeadRow, Transition
 from jobs.plan.planner import hold_missing_values, judge, was_told
-from jobs.reporting import console
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
     AdjustmentReport,
@@ -38,56 +38,51 @@ from jobs.wiring import rules_alone
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print where everything stands, what comes next, and what a human should look at."""
-    settings = load_account(file, secrets=False).settings
+    settings = load_account(file, secrets=False)
+    account = settings.account
     with looking(settings) as look:
-        run = queries.last_run(look.session, settings.account)
+        session, run, known = look.session, queries.last_run(look.session, account), _known_labels(settings)
+        anomalies = run and standing_anomalies(session, rules_alone(settings), run=run.id or 0, now=run.started_at)
         status = Status(
-            account=settings.account,
+            account=account,
             now=look.now,
-            run=None if run is None else _told_run(run),
-            tallies=queries.tallies(look.session, settings.account, now=look.now),
-            awaited=queries.awaited(look.session, settings.account),
-            unreadable={row.id: row.reason for row in queries.unreadable(look.session, settings.account)},
-            unknown_labels=tuple(unknown_labels(look.session, settings.account, _known(settings))),
-            anomalies=()
-            if run is None
-            else tuple(standing_anomalies(look.session, rules_alone(settings), run=run.id or 0, now=run.started_at)),
+            run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
+            tallies=queries.tallies(session, account, now=look.now),
+            awaited=queries.awaited(session, account),
+            unreadable={row.id: row.reason for row in queries.unreadable(session, account)},
+            unknown_labels=tuple(unknown_labels(session, account, frozenset(known))),
+            anomalies=tuple(anomalies or ()),
             renamed=tuple(
                 DetectedRename(
-                    status_labels.as_oplead_writes(look.session, settings.account, row.before),
-                    status_labels.as_oplead_writes(look.session, settings.account, row.after),
+                    status_labels.as_oplead_writes(session, account, row.before),
+                    status_labels.as_oplead_writes(session, account, row.after),
                     row.leads,
                 )
-                for row in status_labels.renames_found(look.session, settings.account)
-                if row.after not in _known(settings)
+                for row in status_labels.renames_found(session, account)
+                if row.after not in known
             ),
         )
     if json_wanted:
-        results().out(console.line(status_json(status)), highlight=False)
+        print_json(status_json(status))
     else:
         print_status(results(), heading_of(settings), status)
     return Exit.DONE
 
 
-def show_leads(file: Path, called: str, *, json_wanted: bool) -> int:
-    """Print which leads stand at a state, or for a reason; one that there is not ends with exit code 2."""
-    settings = load_account(file, secrets=False).settings
+def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
+    """Print which leads are in a state, or have a reason; a name that there is not ends with exit code 2."""
+    settings = load_account(file, secrets=False)
     with looking(settings) as look:
-        there = _kinds(settings, look)
-        meant = {kind for kind in there if called.strip().casefold() in names_of(*kind)}
-        if not meant and not _is_known(called):
-            codes = ", ".join(sorted(set(_codes(there))))
-            said = f"no lead stands at {called!r}; the reasons and states there are: {codes or 'none yet'}"
-            return report(Failure(said, Exit.CONFIGURATION))
+        kinds = _kinds(settings, look)
+        meant = {kind for kind in kinds if name.strip().casefold() in names_of(*kind)}
+        if not meant and not _is_known(name):
+            codes = ", ".join(sorted({code for kind in kinds for code in _codes(*kind)}))
+            raise UsageError(f"no lead stands at {name!r}; the reasons and states there are: {codes or 'none yet'}")
         found = queries.stands(look.session, settings.account, {state for state, _, _ in meant}, now=look.now)
-        which = DeliveryList(
-            settings.account,
-            look.now,
-            called,
-            tuple(each for each in found if (each.state, each.reason, each.held_for) in meant),
-        )
+        deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
+        which = DeliveryList(settings.account, look.now, name, deliveries)
     if json_wanted:
-        results().out(console.line(which), highlight=False)
+        print_json(which)
     else:
         print_which(results(), heading_of(settings), which)
     return Exit.DONE
@@ -106,31 +101,25 @@ def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
     }
 
 
-def _codes(kinds: Iterable[_Kind]) -> Iterator[str]:
-    """Everything that may be asked for, each once or more often."""
-    for state, reason, held_for in kinds:
-        yield from (state, code_of(state, reason))
-        if held_for is not None:
-            yield held_for
+def _codes(state: DeliveryState, reason: str, held_for: str | None) -> set[str]:
+    """Everything by which this may be asked for."""
+    return {state, code_of(state, reason), *([held_for] if held_for else [])}
 
 
-def _is_known(called: str) -> bool:
+def _is_known(name: str) -> bool:
     """Whether something may stand so, though nothing does."""
-    return any(called.strip().casefold() in names for names in (*(names_of(state, "") for state in STATES), REASONS))
+    return any(name.strip().casefold() in names for names in (*(names_of(state, "") for state in STATES), REASONS))
 
 
-def _told_run(run: Run) -> LastRun:
-    return LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code)
-
-
-def _known(settings: Settings) -> frozenset[str]:
-    stages = (*settings.stages.values(), settings.ignored_statuses)
-    return frozenset(normalise_label(label) for listed in stages for label in listed)
+def _known_labels(settings: Settings) -> dict[str, str]:
+    """Every label in the settings as marketing writes it, by how the ledger keeps it."""
+    listed = [label for stage in settings.stages.values() for label in stage]
+    return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
 
 
 _NOTHING = ("stage_not_reached", "where_does_not_match", "another_way", "sent_elsewhere", "excluded", LEAD_DELETED)
-NO_SUCH_CONVERSION = {**dict.fromkeys(_NOTHING, "nothing to send"), ANOTHER_PLATFORM: "not applicable"}
-"""Reasons for which there is no delivery, and what is said of it."""
+_NO_DELIVERY = {**dict.fromkeys(_NOTHING, "nothing to send"), ANOTHER_PLATFORM: "not applicable"}
+"""Reasons for which there is no delivery, and how that is shown."""
 _ENDS = 6
 _SHORTEST = 16
 """A click id of fewer characters shows only its beginning."""
@@ -138,14 +127,14 @@ _SHORTEST = 16
 
 def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     """Print everything known of a lead; an unknown one ends with exit code 2."""
-    settings = load_account(file, secrets=False).settings
+    settings = load_account(file, secrets=False)
     with looking(settings) as look:
         row = queries.lead(look.session, settings.account, lead_id)
         if row is None:
-            return report(Failure(_not_found(settings, look, lead_id), Exit.CONFIGURATION))
+            raise UsageError(_not_found(settings, look, lead_id))
         explanation = explain(settings, look, row)
     if json_wanted:
-        results().out(console.line(explanation), highlight=False)
+        print_json(explanation)
     else:
         print_explanation(results(), heading_of(settings), explanation)
     return Exit.DONE
@@ -153,13 +142,12 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
 
 def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
     """What is known of a lead, and the verdict on each of its conversions."""
-    lead, spelt = LeadId(row.id), _spellings(settings)
+    lead, spelt = LeadId(row.id), _known_labels(settings)
 
     def as_written(label: str) -> str:
         return status_labels.as_oplead_writes(look.session, settings.account, label, else_as=spelt.get(label))
 
     facts = leads.facts(look.session, settings.account, [lead])[lead]
-    verdicts = tuple(_verdicts(look, hold_missing_values(look.session, rules_alone(settings)), facts))
     return Explanation(
         account=settings.account,
         lead=row.id,
@@ -191,14 +179,8 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
             SeenChange(as_written(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
-        verdicts=verdicts,
+        verdicts=tuple(_verdicts(look, hold_missing_values(look.session, rules_alone(settings)), facts)),
     )
-
-
-def _spellings(settings: Settings) -> dict[str, str]:
-    """Labels as marketing writes them, by how the ledger keeps them."""
-    listed = [label for stage in settings.stages.values() for label in stage]
-    return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
 
 
 def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
@@ -213,20 +195,26 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
             # A route no run has seen yet would start with the next one.
             start = begun.get((route.conversion, route.destination), Starts(look.now))
             sent_elsewhere = was_told(route, lead, existing, book.routes)
-            yield _judged(
-                route,
-                NotConcerned("sent_elsewhere") if sent_elsewhere else judge(route, lead, start, None, now=look.now),
-            )
+            decision = judge(route, lead, start, None, now=look.now)
+            yield _judged(route, NotConcerned("sent_elsewhere") if sent_elsewhere else decision)
+
+
+def _standing(look: StateView, row: Delivery | Adjustment) -> tuple[DeliveryState, str, datetime | None]:
+    """The state on record, its reason, and when it is due where that is still ahead."""
+    state, reason = DeliveryState(row.state), outbox.why(row)
+    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
+    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
+        return state, outbox.HELD if reason == outbox.HELD else "due", None
+    return state, reason, due_at
+
+
+def _history(changes: Iterable[Transition | AdjustmentTransition]) -> tuple[StateChange, ...]:
+    return tuple(StateChange(each.at, each.to_state, each.cause) for each in changes)
 
 
 def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> ConversionReport:
     """The verdict on record."""
-    state = DeliveryState(row.state)
-    reason = outbox.why(row)
-    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
-    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
-    number = outbox.number(row)
+    state, reason, due_at = _standing(look, row)
     return ConversionReport(
         conversion=row.conversion,
         destination=row.destination,
@@ -245,9 +233,7 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
         closes_at=row.expires_at if state in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
-        history=tuple(
-            StateChange(each.at, each.to_state, each.cause) for each in queries.history(look.session, number)
-        ),
+        history=_history(queries.history(look.session, outbox.number(row))),
         requests=tuple(queries.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
         held_for=row.held_for,
@@ -256,10 +242,7 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
 
 def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
     """A correction on record."""
-    state, reason = DeliveryState(row.state), outbox.why(row)
-    due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
-    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
-        due_at, reason = None, outbox.HELD if reason == outbox.HELD else "due"
+    state, reason, due_at = _standing(look, row)
     return AdjustmentReport(
         kind=row.kind,
         cause=row.cause,
@@ -273,10 +256,7 @@ def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
         words=words_for(state, reason),
         due_at=due_at,
         closes_at=row.expires_at if state in OPEN else None,
-        history=tuple(
-            StateChange(each.at, each.to_state, each.cause)
-            for each in outbox_queries.history(look.session, outbox.number(row))
-        ),
+        history=_history(outbox_queries.history(look.session, outbox.number(row))),
         requests=tuple(queries.sendings(look.session, row)),
     )
 
@@ -289,7 +269,7 @@ def _judged(route: Route, decision: Decision) -> ConversionReport:
         conversion=route.conversion,
         destination=route.destination,
         state=None,
-        stands=NO_SUCH_CONVERSION.get(code, REASONS[code].short),
+        stands=_NO_DELIVERY.get(code, REASONS[code].short),
         reason=reason,
         words=words_for(DeliveryState.WITHHELD, reason),
         held_for=decision.held_for if isinstance(decision, Expire) else None,

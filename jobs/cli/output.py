@@ -1,16 +1,20 @@
-"""What a command says while it works: logs, progress bars, waits, and errors as one sentence."""
+"""What a command says while it works: results, logs, progress bars, waits, and errors as one sentence."""
 
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from types import FrameType
 from typing import TextIO
 
 import structlog
+import typer
+from pydantic import AnyUrl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from structlog.typing import EventDict, Processor
@@ -19,31 +23,44 @@ from connectors.clock import MachineClock, SandboxClock
 from connectors.ports import Clock, LeadSource
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from connectors.text import counted, plain
-from jobs.cancellation import StoppedBySignal
-from jobs.cli.exits import Failure, failure_of, places, stop_by_signal
+from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
+from jobs.cli.exits import Failure, failure_of, places, stopped_by
 from jobs.nightly import NightStep
+from jobs.reporting import console
+from jobs.reporting.console import results
 
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
 _LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
 """They log addresses, headers or bodies below WARNING."""
-_TOLD_TO_PEOPLE = "jobs.cli.accounts"
-"""It says where the settings' secrets were found: whoever sits at a terminal wants to know that, too."""
+_SHOWN_TO_PEOPLE = "jobs.cli.accounts"
+"""It says where the settings' secrets were found, which a person at a terminal wants to know, too."""
+
+
+def say(*lines: str) -> None:
+    """Print results to stdout as they are, a line each."""
+    for line in lines:
+        results().print(line, markup=False, soft_wrap=True)
+
+
+def print_json(document: object) -> None:
+    """Print results to stdout as one JSON object on one line."""
+    results().out(console.line(document), highlight=False)
 
 
 class Redaction:
-    """A structlog processor that takes known secrets out of every text of an event."""
+    """A structlog processor that takes known secrets and control characters out of every text of an event."""
 
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Hide these from now on."""
-        # Made anew, never changed: another thread may be going through it.
+        # Replaced, never changed: another thread may be iterating over it.
         self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
-        """The event without secrets."""
+        """The event without them; our own sentences keep their line ends."""
         return {key: self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: object) -> object:
@@ -51,7 +68,7 @@ class Redaction:
             case str():
                 for secret in self._secrets:
                     value = value.replace(secret, _HIDDEN)
-                return value
+                return plain(value, keep="\n")
             case dict():
                 return {key: self._clean(each) for key, each in value.items()}
             case list() | tuple():
@@ -96,7 +113,6 @@ def start_logging(*, as_json: bool) -> Redaction:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _without_exception_data,
                 redaction,
-                _plainly,
                 _what_matters_first,
                 renderer,
             ],
@@ -105,7 +121,7 @@ def start_logging(*, as_json: bool) -> Redaction:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO if as_json else logging.WARNING)
-    logging.getLogger(_TOLD_TO_PEOPLE).setLevel(logging.INFO)
+    logging.getLogger(_SHOWN_TO_PEOPLE).setLevel(logging.INFO)
     for name in _LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     return redaction
@@ -113,25 +129,11 @@ def start_logging(*, as_json: bool) -> Redaction:
 
 def _without_exception_data(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Leave an exception's kind and place: its message and variables may hold anyone's data."""
-    told = event.pop("exc_info", None)
-    error = sys.exception() if told is True else told[1] if isinstance(told, tuple) else told
+    info = event.pop("exc_info", None)
+    error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["error"], event["trace"] = type(error).__name__, list(places(error))
     return event
-
-
-def _plainly(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """The event without control characters, the line ends of our own sentences aside."""
-    return {key: _plain(value) for key, value in event.items()}
-
-
-def _plain(value: object) -> object:
-    match value:
-        case str():
-            return plain(value, keep="\n")
-        case list() | tuple():
-            return [_plain(each) for each in value]
-    return value
 
 
 def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -153,7 +155,7 @@ _log = structlog.stdlib.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who watches a night: its steps, and the pages of leads as they arrive."""
+    """Watches a night: its steps, and the pages of leads as they arrive."""
 
     step: Callable[[NightStep], AbstractContextManager[object]]
     page: Callable[[LeadPage], None]
@@ -161,7 +163,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class WatchedSource:
-    """A source that tells of each page it gives."""
+    """A source that shows each page it gives."""
 
     source: LeadSource
     page: Callable[[LeadPage], None]
@@ -174,7 +176,7 @@ class WatchedSource:
     def fetch_changes(
         self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
     ) -> Iterator[LeadPage]:
-        """The source's pages, each told of before it is given."""
+        """The source's pages, each shown before it is given."""
         for page in self.source.fetch_changes(since, resume=resume, is_known=is_known):
             self.page(page)
             yield page
@@ -211,12 +213,7 @@ def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
 
 def unwatched() -> Watcher:
     """Nobody watches."""
-    return Watcher(_silent, lambda _: None)
-
-
-@contextmanager
-def _silent(_: NightStep) -> Iterator[None]:
-    yield
+    return Watcher(lambda _: nullcontext(), lambda _: None)
 
 
 @contextmanager
@@ -234,7 +231,7 @@ class _Bars:
     progress: Progress
     account: str
     current: TaskID | None = None
-    leads: int = field(default=0)
+    leads: int = 0
 
     @contextmanager
     def step(self, step: NightStep) -> Iterator[None]:
@@ -251,14 +248,14 @@ class _Bars:
             self.progress.update(self.current, done=counted(self.leads, "lead"))
 
 
-_UNSEEN = timedelta(seconds=2)
-"""A shorter wait is not worth a line."""
+_SHORT = timedelta(seconds=2)
+"""A wait that is not worth a line."""
 _SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class VisibleClock:
-    """A clock whose long waits are seen by whoever typed the command."""
+    """A clock that shows its long waits."""
 
     clock: Clock
     per_minute: int
@@ -271,22 +268,22 @@ class VisibleClock:
     def sleep_until(self, moment: datetime) -> None:
         """Sleep as the clock does, and show it."""
         left = moment - self.clock.now()
-        if left <= _UNSEEN:
+        if left <= _SHORT:
             self.clock.sleep_until(moment)
         elif sys.stderr.isatty():
             self._count_down(moment, left)
         else:
-            _log.warning(self._said(left))
+            _log.warning(self._sentence(left))
             self.clock.sleep_until(moment)
 
     def _count_down(self, moment: datetime, left: timedelta) -> None:
-        with Console(stderr=True).status(self._said(left)) as shown:
-            # So many looks and no more: a machine's clock may be set back meanwhile.
+        with Console(stderr=True).status(self._sentence(left)) as shown:
+            # Bounded: a machine's clock may be set back meanwhile.
             for _ in range(ceil(left / _SECOND)):
-                shown.update(self._said(moment - self.clock.now()))
+                shown.update(self._sentence(moment - self.clock.now()))
                 self.clock.sleep_until(min(moment, self.clock.now() + _SECOND))
 
-    def _said(self, left: timedelta) -> str:
+    def _sentence(self, left: timedelta) -> str:
         seconds = max(1, ceil(left / _SECOND))
         return (
             f"waiting {seconds} s for Oplead's rate ({counted(self.per_minute, 'request')} a minute), or to ask again"
@@ -294,25 +291,44 @@ class VisibleClock:
 
 
 @contextmanager
-def open_visible_clock(sandbox: str | None, per_minute: int) -> Iterator[Clock]:
+def open_visible_clock(sandbox: AnyUrl | None, per_minute: int) -> Iterator[Clock]:
     """The machine's clock, its long waits shown; or that of the sandbox at an address, which nobody waits for."""
     if sandbox is None:
         yield VisibleClock(MachineClock(), per_minute)
         return
-    with SandboxClock(sandbox) as clock:
+    with SandboxClock(str(sandbox)) as clock:
         yield clock
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """The command's exit code, or that of its failure, which is told on stderr."""
-    stop_by_signal()
+    """The command's exit code, or that of its failure, which is reported on stderr."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise StoppedBySignal(number)
+
+    # By an exception, so that transactions and servers are closed.
+    for each in stop_signals():
+        signal.signal(each, stop)
     start_logging(as_json=False)
     try:
         return command()
-    except StoppedBySignal as stop:
-        return report(Failure("stopped", 128 + stop.number))
+    except (typer.BadParameter, typer.Exit):
+        raise
+    except StoppedBySignal as stopped:
+        return report(Failure("stopped", stopped_by(stopped.number)))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
         return report(failure_of(error))
+
+
+@contextmanager
+def at_work() -> Iterator[tuple[StopSignal, Redaction]]:
+    """Let signals ask a run to stop while the block lasts, and log for whoever reads stderr: a person or a machine."""
+    redaction = start_logging(as_json=not sys.stderr.isatty())
+    with stoppable() as stop:
+        try:
+            yield stop, redaction
+        except StoppedBySignal as stopped:
+            raise typer.Exit(report(failure_of(stopped))) from None
 
 
 def report(failure: Failure) -> int:

@@ -1,4 +1,4 @@
-"""Output that nobody takes, by a closed pipe or a full disk, changes neither what a command does nor its exit code."""
+"""Keeps output that cannot be written, by a closed pipe or a full disk, from changing a command or its exit code."""
 
 import errno
 import os
@@ -35,7 +35,7 @@ class _Unfailing(FileIO):
 
 @contextmanager
 def unfailing_output() -> Iterator[None]:
-    """Have stdout and stderr take everything while the block runs; lost results are told on stderr at the end.
+    """Have stdout and stderr take everything while the block runs; lost results are reported on stderr at the end.
 
     A conversion's name must not end the night because a mail's encoding has no é, nor may `| head`.
     """

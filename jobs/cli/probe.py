@@ -1,4 +1,4 @@
-"""`probe`: find out how Oplead answers, and what to write so that a night reads it whole."""
+"""`probe`: finds out how Oplead answers, and what to write so that a night reads everything."""
 
 import os
 from collections import Counter
@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connectors.survey import Survey
-from jobs.cli.accounts import say_what_env_files_give
-from jobs.cli.exits import Exit, WrongSettingsError
+from jobs.cli.accounts import log_env_files, problems_of
+from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import open_visible_clock
 from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
-from jobs.settings.problems import SettingsProblem
 from jobs.settings.references import References
 from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmatched
 from jobs.settings.yaml_source import Tree, Written, block
@@ -25,16 +24,16 @@ _FOUND = frozenset(
     {"path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination", "pull"}
     | {"since_filter", "detail", "fields"}
 )
-"""What a survey's suggestion tells whole: what stands there already is in it, or did not hold."""
+"""What a survey suggests as a whole: a value from the file is part of it, or did not work."""
 
 
-def probe(told: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
+def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
     """Look at the platform, and print what was found; also what a file names and no lead has."""
-    look = told.settings
+    look = known.settings
     named = paths_named_in(file) if file else frozenset()
     with (
-        open_visible_clock(str(look.clock) if look.clock else None, look.oplead.rate) as clock,
-        survey_of(look.oplead, look.zone, look.click_ids, clock, folder=told.state_folder, named=named) as platform,
+        open_visible_clock(look.clock, look.oplead.rate) as clock,
+        survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
     ):
         survey = platform.survey(leads=leads)
     looked = Looked(
@@ -44,7 +43,7 @@ def probe(told: PartialSettings, *, file: Path | None, leads: int, json_wanted: 
         unknown_consents=_unknown_consents(look, survey),
         unmatched=tuple(str(one.problem) for one in unmatched(file, _seen(survey))) if file else (),
         per_minute=look.oplead.rate,
-        settings="\n".join(block({"oplead": section_to_write(told.section, survey)})),
+        settings="\n".join(block({"oplead": section_to_write(known.section, survey)})),
     )
     if json_wanted:
         results().out(looked_json(looked), highlight=False)
@@ -57,13 +56,13 @@ def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSet
     """What a settings file says so far.
 
     Raises:
-        WrongSettingsError: what it says of Oplead cannot be used.
+        UsageError: what it says of Oplead cannot be used.
     """
-    told = load_partial(file, environ)
-    say_what_env_files_give([told.env_file])
-    if isinstance(told, Invalid):
-        raise WrongSettingsError(told.problems)
-    return told
+    known = load_partial(file, environ)
+    log_env_files([known.env_file])
+    if isinstance(known, Invalid):
+        raise UsageError(problems_of(known))
+    return known
 
 
 def from_options(
@@ -76,18 +75,17 @@ def from_options(
     """What the command line says.
 
     Raises:
-        WrongSettingsError: no token is found, or an address is none, or none that may be used.
+        UsageError: no token is found, or an address is none, or none that may be used.
     """
     reference = f"file:{token_file.absolute()}" if token_file else f"${{{_TOKEN}}}"
     try:
         token = References(environ, Path.cwd()).secret(reference)
     except ValueError as error:
-        where = "--token-file" if token_file else _TOKEN
-        raise WrongSettingsError((SettingsProblem("probe", 0, 0, where, str(error)),)) from None
+        raise UsageError(f"probe: {'--token-file' if token_file else _TOKEN}: {error}") from None
     try:
         return partial_settings(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
-        raise WrongSettingsError((SettingsProblem("probe", 0, 0, "", str(error)),)) from None
+        raise UsageError(f"probe: {error}") from None
 
 
 def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, Written]:

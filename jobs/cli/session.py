@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -32,11 +32,16 @@ from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, notify_addresses, open_clock, ping_of, rules_alone
 
-_PASSED_OVER = "a file beside the state cannot be read: if it is this account's, what it tells of goes out again"
+_STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
+_CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)
+_log = structlog.stdlib.get_logger()
+
+
+# ── the state ────────────────────────────────────────────────────────────────────────────────────
 
 
 def expect_state(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
-    """Return where the account's state is there, or with `first_run` where it is to be made and may be.
+    """Return where the account's state exists, or with `first_run` where it may be made.
 
     Args:
         settings: the account.
@@ -44,20 +49,20 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
         others: accounts that are known to be others, so that their states are not taken for this one's.
 
     Raises:
-        LedgerError: it is lost, or lies beside under another name; the message says what to do.
+        LedgerError: it is lost, or has another name; the message says what to do.
     """
     path = state_of(settings)
     if has_state(path):
         if first_run:
             raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
         return
-    expect_no_other(settings, others)
+    _expect_no_other(settings, others)
     if not first_run:
         raise missing(path)
 
 
-def expect_no_other(settings: Settings, others: frozenset[str]) -> None:
-    """Return where no other state in the folder of the account's own, which is not there, is probably this account's.
+def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
+    """Return where no other state in the folder of the missing one is probably this account's.
 
     Raises:
         LedgerError: one is; the message says what to do.
@@ -65,12 +70,11 @@ def expect_no_other(settings: Settings, others: frozenset[str]) -> None:
     path = state_of(settings)
     for one in neighbours(path):
         if isinstance(one, UnreadableNeighbour):
-            # No reason to refuse: it may be anybody's, and stay as it is for good.
-            _log.warning(_PASSED_OVER, why=one.why)
-            continue
-        said = _kinship(one, settings, others)
-        if said:
-            raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {said}")
+            # No reason to refuse: it may be anybody's, and stay unreadable for good.
+            sent_again = "if it is this account's, what it has on record goes out again"
+            _log.warning(f"a file beside the state cannot be read: {sent_again}", why=one.why)
+        elif kinship := _kinship(one, settings, others):
+            raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {kinship}")
 
 
 def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str | None:
@@ -80,7 +84,7 @@ def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str 
             "one of this account. Name it under `state:`, or move it here; a backup that is not to be used belongs "
             "in another folder"
         )
-    shared = one.owners & owners_of(settings)
+    shared = one.owners & {route.target.owner for route in rules_alone(settings).routes}
     if not shared or one.account in others:
         return None
     return (
@@ -90,206 +94,55 @@ def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str 
     )
 
 
-def owners_of(settings: Settings) -> frozenset[str]:
-    """The platforms' accounts that this one sends to."""
-    return frozenset(route.target.owner for route in rules_alone(settings).routes)
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """A consistent view of an account's state, and the instant it is looked at."""
 
-
-def tell(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
-    """Tell whoever must be told of a night that is on record; the night, with the causes that stand."""
-    told = _told(ledger, book, deps, settings, night)
-    if settings.metrics is not None:
-        try:
-            code = night.summary.exit_code
-            write_metrics(measure(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
-        except OSError as error:
-            _log.warning("the metrics could not be written", file=str(settings.metrics), why=error.strerror)
-        except Exception:  # noqa: BLE001 - the night has ended as it has
-            _log.warning("the metrics could not be written", exc_info=True)
-    return told
-
-
-def _told(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
-    try:
-        now = deps.clock.now()
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, _when(settings), now=now)
-        night = replace(night, notices=standing)
-        for one in send_undelivered(ledger, notify_addresses(settings), book.zone, now=now):
-            _log.warning(
-                "a notice was not taken, and is tried again by the next run", address=one.place, notice=one.title
-            )
-    except Exception:  # noqa: BLE001 - the night has ended as it has
-        _log.warning("nobody could be told of what stands", exc_info=True)
-    return night
-
-
-def _when(settings: Settings) -> Thresholds:
-    told = settings.notify_when
-    return Thresholds(
-        rejected_above=told.rejected_share,
-        rejected_at_least=told.rejected_at_least,
-        silent_above=told.silent_above,
-        acceptance_drop=told.acceptance_drop,
-        expires_within=told.expires_within,
-        ends_within=told.ends_within,
-    )
+    session: Session
+    now: datetime
 
 
 @contextmanager
-def watched(settings: Settings) -> Iterator[list[int]]:
-    """Tell a dead man's switch how the block ends; the block adds its exit code to what it is given."""
-    codes: list[int] = []
+def looking(settings: Settings) -> Iterator[StateView]:
+    """The account's state as it is now; where its clock was a sandbox's that has ended, as of the end of the last run.
+
+    Raises:
+        LedgerError: there is none, or it cannot be read.
+    """
+    with reading_state(settings) as session:
+        try:
+            with open_clock(settings) as clock:
+                now = clock.now()
+        except Misconfigured:
+            run = queries.last_run(session, settings.account)
+            if run is None:
+                raise
+            now = run.ended_at or run.started_at
+        yield StateView(session, now)
+
+
+def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
+    """Since when each conversion counts at each destination, as runs have settled it; empty where none has."""
+    # A state that is missing has settled nothing; one that cannot be read is reported by a run.
+    with suppress(LedgerError), reading_state(settings) as session:
+        return {route: start.conversion for route, start in starts.load(session, settings.account).items()}
+    return {}
+
+
+@contextmanager
+def reading_state(settings: Settings) -> Iterator[Session]:
+    """The account's state, read only.
+
+    Raises:
+        LedgerError: there is none, or it cannot be read.
+    """
+    path = state_of(settings)
+    engine = open_engine(path, for_writing=False)
     try:
-        yield codes
-    except NightDoneError:
-        raise  # no night was done: whoever did it has told
-    except Exception as error:
-        _ping(settings, failure_of(error).exit_code)
-        raise
-    for code in codes:
-        _ping(settings, code)
-
-
-def _ping(settings: Settings, code: int) -> None:
-    """All is well after 0 and 1; 75 says nothing, because the run that holds the account tells of it."""
-    switch = ping_of(settings)
-    if switch is None or code == Exit.HELD:
-        return
-    if not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
-        _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
-
-
-_log = structlog.stdlib.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What kind of night is asked for."""
-
-    mode: Mode = Mode.RUN
-    wait: timedelta = timedelta()
-    """How long to wait for outcomes."""
-    accept_volume: bool = False
-    """Whether more may go out than usual."""
-    first_run: bool = False
-    """Whether the account never ran before, so that its state is made."""
-    others: frozenset[str] = frozenset()
-    """Accounts known to be others: their states are not taken for this one's under an older name."""
-
-
-def do_night(settings: Settings, watcher: Watcher, wanted: RunOptions, *, stop: StopSignal | None = None) -> Night:
-    """One night for one account; what it raises, `failure_of` explains.
-
-    It is the night of the local date on which it began, unless that date has had one.
-    """
-    with open_clock(settings, stop) as clock:
-        return do_night_of(settings, watcher, wanted, clock, cancel_token=go_on if stop is None else stop.cancel_token)
-
-
-def do_night_of(
-    settings: Settings,
-    watcher: Watcher,
-    wanted: RunOptions,
-    clock: Clock,
-    *,
-    cancel_token: CancelToken,
-    night: date | None = None,
-    unless: Callable[[Session], None] | None = None,
-) -> Night:
-    """The same by a clock that is open already.
-
-    Args:
-        settings: the account.
-        watcher: sees the steps and the pages.
-        wanted: what kind of night.
-        clock: the account's own.
-        cancel_token: asked before each request and each intent.
-        night: which date's night it is; by default that of the local date on which it begins.
-        unless: asked with the account in hand; what it raises leaves no trace of the run.
-    """
-    with watched(settings) as codes:
-        expect_state(settings, first_run=wanted.first_run, others=wanted.others)
-        sweep()
-        with (
-            connect(settings, clock, cancel_token=cancel_token) as (book, deps),
-            taken(settings, state_of(settings), NIGHTLY, clock, unless, first_run=wanted.first_run) as ledger,
-        ):
-            seen = _seen(deps, watcher, wanted)
-            summary = run_night(ledger, book, seen, wait=wanted.wait, watch=watcher.step)
-            night = night or summary.started_at.astimezone(settings.zone).date()
-            done = tell(ledger, book, deps, settings, _ended(ledger, summary, clock, night))
-        codes.append(done.summary.exit_code)
-        return done
-
-
-def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, cancel_token: CancelToken) -> Night:
-    """Ask what became of what was sent, and send what has come due; no lead is read. A run of its own, and no night."""
-    with (
-        connect(settings, clock, cancel_token=cancel_token) as (book, deps),
-        taken(settings, state_of(settings), RESOLVING, clock) as ledger,
-    ):
-        summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
-        return tell(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
-
-
-def try_night(settings: Settings, watcher: Watcher, wanted: RunOptions, *, stop: StopSignal | None = None) -> Night:
-    """What the night would do, found out on a copy of the state that is gone afterwards."""
-    validating = wanted.mode is Mode.VALIDATION
-    cancel_token = go_on if stop is None else stop.cancel_token
-    if not has_state(state_of(settings)):
-        expect_no_other(settings, wanted.others)
-        _log.warning("there is no state yet: what follows is what a first run would do", state=str(state_of(settings)))
-    with (
-        throwaway(state_of(settings)) as copy,
-        open_clock(settings, stop) as clock,
-        connect(settings, clock, validate_only=validating, cancel_token=cancel_token) as (book, deps),
-        taken(settings, copy, wanted.mode, clock) as ledger,
-    ):
-        tried = validate if validating else rehearse
-        summary = tried(ledger, book, _seen(deps, watcher, wanted), watch=watcher.step)
-        now = clock.now()
-        with ledger.reading() as session:
-            standing = queries.tallies(session, ledger.account, now=now)
-            moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
-    open_ones = [
-        tally
-        for tally in standing
-        if tally.state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
-    ]
-    expired = [tally for tally in moved if tally.state in (DeliveryState.EXPIRED, DeliveryState.CANCELLED)]
-    return Night(summary, now, queries.ordered([*open_ones, *expired]), wanted.mode)
-
-
-def log_night(night: Night) -> None:
-    """Say what a night did on one line, and why a human is needed on others."""
-    summary = night.summary
-    if summary.source_stopped:
-        _log.error("reading stopped", why=summary.source_stopped)
-    for where, why in summary.stopped.items():
-        _log.error("destination stopped", destination=where, why=why)
-    for sentence in summary.attention:
-        _log.warning("a human is needed", why=sentence)
-    _log.info(
-        "outcomes asked for" if summary.only_outcomes else "night ended",
-        run=summary.run,
-        seen=summary.pulled.seen,
-        changed=summary.pulled.changed,
-        requests=summary.delivered.requests,
-        exit_code=summary.exit_code,
-    )
-
-
-def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
-    """Put a run's end on record; what it did."""
-    now = clock.now()
-    finish(ledger, summary.exit_code, night=night, now=now)
-    with ledger.reading() as session:
-        moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
-    return Night(summary, now, moved)
-
-
-def _seen(deps: Deps, watcher: Watcher, wanted: RunOptions) -> Deps:
-    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_volume=wanted.accept_volume)
+        with reading(engine, path) as session:
+            yield session
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -308,57 +161,185 @@ def taken(
         try:
             yield ledger
         except BaseException as error:
-            # Where even that cannot be written, the error itself still tells.
+            # Where even that cannot be written, the error itself is still reported.
             with suppress(LedgerError, ConnectorError):
                 finish(ledger, failure_of(error).exit_code, now=clock.now())
             raise
 
 
+# ── a night ──────────────────────────────────────────────────────────────────────────────────────
+
+
 @dataclass(frozen=True, slots=True)
-class StateView:
-    """A consistent view of an account's state, and the instant it is looked at."""
+class RunOptions:
+    """What kind of night is asked for."""
 
-    session: Session
-    now: datetime
+    mode: Mode = Mode.RUN
+    wait: timedelta = timedelta()
+    """How long to wait for outcomes."""
+    accept_volume: bool = False
+    """Whether more may go out than usual."""
+    first_run: bool = False
+    """Whether the account never ran before, so that its state is made."""
+    others: frozenset[str] = frozenset()
+    """Accounts known to be others: their states are not taken for this one's under an older name."""
 
 
-@contextmanager
-def looking(settings: Settings) -> Iterator[StateView]:
-    """The account's state as it is now.
+def do_night(
+    settings: Settings,
+    watcher: Watcher,
+    options: RunOptions,
+    *,
+    stop: StopSignal | None = None,
+    clock: Clock | None = None,
+    night: date | None = None,
+    unless: Callable[[Session], None] | None = None,
+) -> Night:
+    """One night for one account; `failure_of` explains what it raises.
 
-    Raises:
-        LedgerError: there is none, or it cannot be read.
+    Args:
+        settings: the account.
+        watcher: sees the steps and the pages.
+        options: what kind of night.
+        stop: asked before each request and each intent.
+        clock: the account's own; None opens it.
+        night: which date's night it is; by default that of the local date on which it begins.
+        unless: called with the account in hand; where it raises, the run leaves no trace.
     """
-    with _opened(settings) as session:
-        yield StateView(session, _present(settings, session))
+    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, watched(settings) as codes:
+        expect_state(settings, first_run=options.first_run, others=options.others)
+        sweep()
+        with (
+            connect(settings, opened, cancel_token=_cancel_token(stop)) as (book, deps),
+            taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
+        ):
+            seen = _seen(deps, watcher, options)
+            summary = run_night(ledger, book, seen, wait=options.wait, watch=watcher.step)
+            night = night or summary.started_at.astimezone(settings.zone).date()
+            done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
+        codes.append(done.summary.exit_code)
+        return done
 
 
-def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
-    """Since when each conversion counts at each destination, as runs have settled it; empty where none has."""
-    # Without a state none has, and of one that cannot be read a run tells.
-    with suppress(LedgerError), _opened(settings) as session:
-        return {route: start.conversion for route, start in starts.load(session, settings.account).items()}
-    return {}
+def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, stop: StopSignal) -> Night:
+    """Ask what became of what was sent, and send what has come due, reading no lead; a run of its own, and no night."""
+    with (
+        connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
+        taken(settings, state_of(settings), RESOLVING, clock) as ledger,
+    ):
+        summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
+        return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
+
+
+def _cancel_token(stop: StopSignal | None) -> CancelToken:
+    return go_on if stop is None else stop.cancel_token
+
+
+def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop: StopSignal | None = None) -> Night:
+    """What the night would do, found out on a copy of the state that is thrown away afterwards."""
+    validating = options.mode is Mode.VALIDATION
+    state = state_of(settings)
+    if not has_state(state):
+        _expect_no_other(settings, options.others)
+        _log.warning("there is no state yet: what follows is what a first run would do", state=str(state))
+    with (
+        throwaway(state) as copy,
+        open_clock(settings, stop) as clock,
+        connect(settings, clock, validate_only=validating, cancel_token=_cancel_token(stop)) as (book, deps),
+        taken(settings, copy, options.mode, clock) as ledger,
+    ):
+        trial = validate if validating else rehearse
+        summary = trial(ledger, book, _seen(deps, watcher, options), watch=watcher.step)
+        now = clock.now()
+        with ledger.reading() as session:
+            standing = queries.tallies(session, ledger.account, now=now)
+            moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
+    shown = [tally for tally in standing if tally.state in _STILL_OPEN]
+    shown += [tally for tally in moved if tally.state in _CLOSED_TONIGHT]
+    return Night(summary, now, queries.ordered(shown), options.mode)
+
+
+def _seen(deps: Deps, watcher: Watcher, options: RunOptions) -> Deps:
+    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_volume=options.accept_volume)
+
+
+def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
+    """Put a run's end on record; what it did."""
+    now = clock.now()
+    finish(ledger, summary.exit_code, night=night, now=now)
+    with ledger.reading() as session:
+        moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
+    return Night(summary, now, moved)
+
+
+# ── after a night ────────────────────────────────────────────────────────────────────────────────
+
+
+def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
+    """Notify people and the monitoring of a night that is on record; the night, with its incidents.
+
+    Nothing raises: the night has ended as it has.
+    """
+    try:
+        now, when = deps.clock.now(), settings.notify_when
+        thresholds = Thresholds(**(when.model_dump() | {"rejected_above": when.rejected_share}))
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, thresholds, now=now)
+        night = replace(night, notices=standing)
+        for one in send_undelivered(ledger, notify_addresses(settings), book.zone, now=now):
+            _log.warning(
+                "a notice was not taken, and is tried again by the next run", address=one.place, notice=one.title
+            )
+    except Exception:  # noqa: BLE001
+        _log.warning("nobody could be notified of the incidents", exc_info=True)
+    if settings.metrics is not None:
+        try:
+            code = night.summary.exit_code
+            write_metrics(measure(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
+        except OSError as error:
+            _log.warning("the metrics could not be written", file=str(settings.metrics), why=error.strerror)
+        except Exception:  # noqa: BLE001
+            _log.warning("the metrics could not be written", exc_info=True)
+    return night
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Session]:
-    path = state_of(settings)
-    engine = open_engine(path, for_writing=False)
+def watched(settings: Settings) -> Iterator[list[int]]:
+    """Ping a dead man's switch with how the block ends; the block adds its exit code to the list it is given."""
+    codes: list[int] = []
     try:
-        with reading(engine, path) as session:
-            yield session
-    finally:
-        engine.dispose()
+        yield codes
+    except NightDoneError:
+        raise  # whoever did that night has pinged
+    except Exception as error:
+        _ping(settings, failure_of(error).exit_code)
+        raise
+    for code in codes:
+        _ping(settings, code)
 
 
-def _present(settings: Settings, session: Session) -> datetime:
-    """The account's present; where its clock was a sandbox's that has ended, the end of the last run."""
-    try:
-        with open_clock(settings) as clock:
-            return clock.now()
-    except Misconfigured:
-        run = queries.last_run(session, settings.account)
-        if run is None:
-            raise
-        return run.ended_at or run.started_at
+def _ping(settings: Settings, code: int) -> None:
+    """All is well after 0 and 1; after 75 the run that holds the account pings."""
+    switch = ping_of(settings)
+    if switch is None or code == Exit.HELD:
+        return
+    if not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
+        _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
+
+
+def log_night(night: Night) -> None:
+    """Log what a night did on one line, and why a human is needed on others."""
+    summary = night.summary
+    if summary.source_stopped:
+        _log.error("reading stopped", why=summary.source_stopped)
+    for where, why in summary.stopped.items():
+        _log.error("destination stopped", destination=where, why=why)
+    for sentence in summary.attention:
+        _log.warning("a human is needed", why=sentence)
+    _log.info(
+        "outcomes asked for" if summary.only_outcomes else "night ended",
+        run=summary.run,
+        seen=summary.pulled.seen,
+        changed=summary.pulled.changed,
+        requests=summary.delivered.requests,
+        exit_code=summary.exit_code,
+    )

@@ -233,7 +233,6 @@ class _AdjustmentRequest:
             key=holds.key,
             target=target,
             kind=AdjustmentKind(row.kind),
-            converted_at=holds.at,
             at=row.at,
             value=None if value is None else Money(value, route.currency),
             event=event,

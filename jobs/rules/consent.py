@@ -65,7 +65,7 @@ def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
         return route.contact_only
     # Where one counts once per person, it is known again by hashes that need not go out.
     is_known_by_them = route.once is not None and route.once.per is DedupScope.PERSON
-    kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_beside
+    kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_with
     return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
 
 

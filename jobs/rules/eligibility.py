@@ -75,7 +75,7 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
     known = lead.identifiers.get(route.destination, ())
     if click is None:
         return known if route.contact_only else ()
-    beside = route.attach_contact and click.kind in route.limits.contact_beside
+    beside = route.attach_contact and click.kind in route.limits.contact_with
     return known if beside else ()
 
 

@@ -82,7 +82,6 @@ class Play:
             key=sent.key,
             target=self.target,
             kind=RESTATED,
-            converted_at=sent.at,
             at=sent.at + timedelta(hours=12),
             value=Money(Decimal(value), "EUR"),
             event=replace(sent, target=self.target) if self.correction.by_resending else None,

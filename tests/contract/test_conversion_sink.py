@@ -101,7 +101,7 @@ def test_its_limits_are_possible(played):
     assert limits.batch > 0
     assert limits.click_ids
     assert len(limits.click_ids) == len(set(limits.click_ids))
-    assert limits.contact_beside | limits.interchangeable <= set(limits.click_ids)
+    assert limits.contact_with | limits.interchangeable <= set(limits.click_ids)
     assert all(span > timedelta(0) for span in (*spans, *optional))
     assert timedelta(0) <= limits.opens_after_click < limits.click_window
     assert timedelta(0) <= limits.resolve_after
@@ -222,7 +222,7 @@ def test_every_kind_of_click_id_is_taken(played):
     """With contact data where the limits say that it may stand beside; as one request, whose rows are told in order."""
     limits = played.sink.limits
     events = [
-        played.event(kind=kind, **({} if kind in limits.contact_beside else {"identifiers": ()}))
+        played.event(kind=kind, **({} if kind in limits.contact_with else {"identifiers": ()}))
         for kind in limits.click_ids
     ]
     told = played.settle(played.submit(played.freeze(*events)), len(events))

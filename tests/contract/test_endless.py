@@ -9,7 +9,7 @@ import pytest
 
 from connectors import one_call
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadOptions, OpleadSource
+from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
 from connectors.rate_limit import Pacer
 from connectors.records import LeadId, Lost, NotSent, UnreadableLead
 from tests.contract.endless import ENDLESS, Endless, body_without_end, bomb, dripping_head, endless, error_without_end
@@ -46,15 +46,15 @@ def meta():
 def oplead(url, *, timeout=0.2, cancel_token=None, **options):
     """A source on a server."""
     clock = FakeClock(datetime(2026, 7, 21, 3, 30, tzinfo=UTC))
-    return OpleadSource(
+    client = OpleadClient(
         OpleadOptions(token="tok", zone=ZoneInfo("Europe/Paris"), base_url=url, **options),
-        wanted_fields=frozenset(),
         clock=clock,
         pacer=Pacer(clock, 90),
         timeout=httpx.Timeout(timeout),
         jitter=lambda: 1.0,
         cancel_token=cancel_token,
     )
+    return OpleadSource(client)
 
 
 def pull(source):

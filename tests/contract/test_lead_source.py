@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions, SinceOptions
+from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions, SinceOptions
 from connectors.ports import LeadSource
 from connectors.rate_limit import Pacer
 from connectors.records import UnreadableLead
@@ -61,14 +61,14 @@ class Real:
             }
         )
         self.close()
-        self.source = OpleadSource(
+        client = OpleadClient(
             self.options,
-            wanted_fields=frozenset(),
             clock=self._clock,
             pacer=Pacer(self._clock, 90),
             timeout=httpx.Timeout(5.0),
             jitter=lambda: 1.0,
         )
+        self.source = OpleadSource(client)
 
     def close(self):
         """Close its connections."""

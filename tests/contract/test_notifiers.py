@@ -37,7 +37,7 @@ def test_a_message_arrives_with_its_title_and_text(httpserver):
     """And that it did is told."""
     httpserver.expect_oneshot_request("/hook", method="POST").respond_with_data("ok")
 
-    assert AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").tell("google_ads stopped", "line 1\nline é <2>")
+    assert AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send("google_ads stopped", "line 1\nline é <2>")
     request, _ = httpserver.log[0]
     said = json.loads(request.data)
     assert ("google_ads stopped", "line 1\nline é <2>", "warning") == (said["title"], said["message"], said["type"])
@@ -49,12 +49,12 @@ def test_a_message_that_is_not_taken_is_told_as_such(httpserver, status):
     """Nothing is raised."""
     httpserver.expect_request("/hook").respond_with_data("no", status=status)
 
-    assert not AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").tell("t", "x")
+    assert not AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send("t", "x")
 
 
 def test_an_address_where_nobody_listens_takes_nothing(closed):
     """As a receiver that is down."""
-    assert not AppriseNotifier(f"json://{closed}/hook").tell("t", "x")
+    assert not AppriseNotifier(f"json://{closed}/hook").send("t", "x")
 
 
 @pytest.mark.parametrize("more", ["", "?retry=9&wait=60", "?rto=600"])
@@ -62,7 +62,7 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_is_allowed(silent, mon
     """Whatever the address asks for."""
     monkeypatch.setattr(notifiers, "LONGEST", HUNG)
 
-    assert not AppriseNotifier(f"json://{silent}/hook{more}").tell("t", "x")
+    assert not AppriseNotifier(f"json://{silent}/hook{more}").send("t", "x")
 
 
 def test_a_message_longer_than_ten_seconds_is_not_waited_for():
@@ -73,7 +73,7 @@ def test_a_message_longer_than_ten_seconds_is_not_waited_for():
 def test_an_address_is_no_part_of_what_is_logged(closed, caplog):
     """It is a secret, and apprise quotes parts of it."""
     caplog.set_level(logging.DEBUG, logger="root")
-    AppriseNotifier(f"json://user:s3cret@{closed}/t0ken").tell("t", "x")
+    AppriseNotifier(f"json://user:s3cret@{closed}/t0ken").send("t", "x")
     is_address("slack://t0ken")
 
     assert "t0ken" not in caplog.text
@@ -100,7 +100,7 @@ def test_an_address_is_one_that_apprise_can_send_to(url, is_one):
 
 def test_an_address_that_is_none_takes_nothing():
     """It cannot come to this where the settings were checked."""
-    assert not AppriseNotifier("nonsense").tell("t", "x")
+    assert not AppriseNotifier("nonsense").send("t", "x")
 
 
 # ── the switch ───────────────────────────────────────────────────────────────────────────────────

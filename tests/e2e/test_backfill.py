@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.cancellation import go_on
-from jobs.cli.exits import UnansweredError
-from jobs.cli.init import prompts
+from jobs.cli import approved_send
+from jobs.cli.exits import UsageError
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)
@@ -148,10 +148,10 @@ def test_a_person_at_a_terminal_is_asked(past, company, answer, sent):
 
 def test_nobody_is_waited_for_long(monkeypatch):
     """The account is held meanwhile."""
-    monkeypatch.setattr(prompts, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(approved_send, "PATIENCE_SECONDS", 0)
 
-    with pytest.raises(UnansweredError, match="write --yes"):
-        prompts.agrees("Send?", yes=False, cancel_token=go_on)
+    with pytest.raises(UsageError, match="write --yes"):
+        approved_send.Approval().agrees("Send?", go_on)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_an_undated_change_goes_out_by_the_explicit_choice(past, company):
         (("backfill", "--from", "2026-09-03", "--to", "2026-09-02", "--yes"), "--from is after --to"),
         (
             ("backfill", "--from", "2027-09-01", "--to", "2027-09-02", "--yes"),
-            "--from 2027-09-01 lies in the future, and nothing has happened there yet; write a day up to 2026-09-",
+            "--from 2027-09-01 is in the future, where nothing has happened yet; write a day up to 2026-09-",
         ),
         (("backfill", *RANGE, "--yes", "--conversion", "sales"), "the settings have appointment, sale"),
         (("backfill", *RANGE, "--yes", "--destination", "meta"), "the settings have google_ads"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from connectors.sandbox.google.ads_api import memory
+from connectors.sandbox.google.ads_api import state as ads_api_state
 from connectors.sandbox.google.data_manager import server as data_manager_server
 from connectors.sandbox.meta import server as meta_server
 from tests.e2e.support import playing, wires
@@ -56,7 +56,7 @@ NOT_PLAYED_HERE = {
 
 def test_every_switch_of_the_platforms_is_played_or_named_with_its_reason():
     """A rule of a stand-in that nobody tries in its other position would prove nothing."""
-    switches = {*data_manager_server.SWITCHES, *memory.SWITCHES, *meta_server.SWITCHES}
+    switches = {*data_manager_server.SWITCHES, *ads_api_state.SWITCHES, *meta_server.SWITCHES}
 
     assert switches == {name for _, name, _ in FLIPPED} | NOT_PLAYED_HERE.keys()
 

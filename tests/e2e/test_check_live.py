@@ -450,7 +450,7 @@ def test_what_a_run_of_the_folder_refuses_is_found(company):
     done = type_in(company, "check", file=folder)
     machine = type_in(company, "check", "--live", "--json", file=folder)
     run = type_in(company, "run", "--dry-run", file=folder)
-    clash = f"{folder / 'a.yaml'} and {folder / 'b.yaml'} both hold account 'paris', which needs a name of its own"
+    clash = f"{folder / 'a.yaml'} and {folder / 'b.yaml'} both have account 'paris', which needs a name of its own"
     shutil.rmtree(folder)
 
     assert 2 == done.code == machine.code == run.code

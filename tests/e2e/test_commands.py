@@ -19,8 +19,7 @@ import pytest
 
 from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.google import oauth
-from connectors.sandbox.google.ads_api import rules as ads_api_rules
-from connectors.sandbox.google.data_manager import rules as data_manager_rules
+from connectors.sandbox.google.rules import adjustment_rules, ads_api_rules, data_manager_rules
 from connectors.sandbox.meta import rules as meta_rules
 from connectors.sandbox.oplead import server
 from connectors.sandbox.oplead.server import ADMIN_KEY
@@ -850,13 +849,13 @@ def test_explain_an_unreadable_lead_says_why(account):
 def test_every_rule_of_the_sandbox_is_printed_with_its_evidence():
     """`sandbox --rules` needs no folder; every server's own rules are there, each with its word."""
     result = oplead_sync("sandbox", "--rules", environ={"COLUMNS": "1000"})
-    servers = (server, oauth, data_manager_rules, ads_api_rules, meta_rules)
+    tables = (server.RULES, oauth.RULES, data_manager_rules, ads_api_rules, adjustment_rules, meta_rules.RULES)
 
     assert 0 == result.returncode
     assert [] == [
         rule.rule
-        for server in servers
-        for rule in server.RULES
+        for table in tables
+        for rule in table
         if not any(rule.rule in line and rule.evidence in line for line in result.stdout.splitlines())
     ]
 

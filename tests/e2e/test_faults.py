@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connectors import oplead
-from connectors.google_ads import options
+from connectors.google_ads import auth
 from connectors.sandbox.oplead.server import SUPPLIER_KEY
 
 INGEST = "/v1/events:ingest"
@@ -52,7 +52,7 @@ def impatient(fault, server, seconds=0.4):
         if fault == HANG and server == "oplead":
             patch.setattr(oplead, "OpleadSource", partial(oplead.OpleadSource, timeout=httpx.Timeout(seconds)))
         elif fault == HANG:
-            patch.setattr(options, "GoogleOptions", partial(options.GoogleOptions, timeout=seconds))
+            patch.setattr(auth, "GoogleOptions", partial(auth.GoogleOptions, timeout=seconds))
         yield
 
 

@@ -68,7 +68,7 @@ def due(companies):
         shutil.copy(before.state, company.state)
         # From another address every lead would have to be read again.
         company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}
-        company.platform.register_clicks(before.platform.dump()["store"]["clicks"])
+        company.platform.register_clicks(before.platform.dump()["clicks"])
         return company
 
     return make

@@ -93,7 +93,7 @@ def key(company, name, conversion):
 
 def lift_rulings(company):
     """Take every decree back."""
-    company.sandbox.google_ads._memory.rulings.clear()
+    company.sandbox.google_ads.rulings.clear()
 
 
 def told(company):

@@ -18,7 +18,7 @@ from google.ads.googleads.v26.services.types import UploadClickConversionsRespon
 from connectors.google_ads.identity import identify
 from connectors.meta import identity as meta_identity
 from connectors.records import Contact
-from connectors.sandbox.google.ads_api.refusals import CallRefusal, RowError
+from connectors.sandbox.google.ads_api.wire import CallRefusal, RowError
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.cli.check import look_up
@@ -454,7 +454,7 @@ def test_platforms_were_shown_hashes_of_everything(witness):
     shown = [event["user_data"].keys() for post in witness.company.posts for event in post.events]
 
     assert {"em", "ph", "fn", "ln", "ct", "zp", "country", "fbc"} == set().union(*shown)
-    assert any(row.identifiers for call in witness.company.calls for row in call.rows)
+    assert any(row.user_identifiers for call in witness.company.calls for row in call.rows)
     assert any("userData" in event for body, _ in witness.company.ingests for event in body["events"])
 
 

@@ -1,11 +1,12 @@
 """The sandbox's page tells whose conversion was counted, by whichever way it went."""
 
-import re
+import json
 from datetime import timedelta
 from urllib.request import urlopen
 
 import pytest
 
+from tests.browser import shown
 from tests.e2e.support.company import START, fbclid, gclid, lead
 
 
@@ -22,9 +23,17 @@ def test_a_person_finds_a_lead_on_the_page(company, way):
     )
     company.night(START + timedelta(days=1))
     company.clock.advance(company.clock.now() + timedelta(hours=1))
-    with urlopen(company.sandbox.addresses["control"], timeout=10) as answer:  # noqa: S310 - the sandbox's own
-        page = answer.read().decode()
-    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr>.*?</tr>", page)]
+    control = company.sandbox.addresses["control"]
+    with urlopen(f"{control}/page.json", timeout=10) as answer:  # noqa: S310 - the sandbox's own
+        state = json.load(answer)
+    google = [(state["leads"].get(line["transaction_id"]), line["action"]) for line in state["data_manager"]["book"]]
+    meta = [(state["leads"].get(line["event_id"]), line["event_name"]) for line in state["meta"]["book"]]
 
-    assert ["L-7", "Rendez-vous", "pris", "987654321"] in [row[:4] for row in rows]
+    assert ("L-7", "987654321") in google
+    assert "Rendez-vous pris" == state["names"]["987654321"]
+    assert ("L-7", "Schedule") in meta
+
+    rows = shown(control).rows
+
+    assert ["L-7", "Rendez-vous pris", "987654321"] in [row[:3] for row in rows]
     assert ["L-7", "Schedule"] in [row[:2] for row in rows]

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadAnswer, read_json
+from connectors.oplead.client import OpleadAnswer
+from connectors.oplead.fields import read_json
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import PageWalk, find_items
 from tests.fuzz.corpus import cases

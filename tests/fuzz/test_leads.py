@@ -8,23 +8,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.oplead.client import read_json
-from connectors.oplead.fields import find, first, shape, text_of
-from connectors.oplead.lead_parser import (
-    CANDIDATES,
-    UnreadableLeadError,
-    digest_of,
-    lacks_click_ids,
-    parse_lead,
-    read_id,
-)
-from connectors.oplead.options import ClickIdRules
+from connectors.oplead.fields import find, first, read_json, shape, text_of
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
+from connectors.oplead.options import OpleadOptions
 from connectors.records import Lead
 from tests.fuzz.corpus import cases, lines
 from tests.fuzz.effort import FUZZ, in_time
 
 PARIS = ZoneInfo("Europe/Paris")
-WANTED = frozenset({"leadData.consent", "amount", "channel"})
+PARSER = LeadParser(OpleadOptions(token="t", zone=PARIS), frozenset({"leadData.consent", "amount", "channel"}))
 WHOLE = {
     "id": "L-77",
     "createdAt": "2026-07-01 10:00:00",
@@ -79,15 +71,7 @@ def parse(item):
     """The record, or why there is none; nothing else is raised."""
     try:
         with in_time():
-            return parse_lead(
-                item,
-                id=read_id(item, CANDIDATES),
-                digest=digest_of(item),
-                paths=CANDIDATES,
-                click_ids=ClickIdRules(),
-                zone=PARIS,
-                wanted=WANTED,
-            )
+            return PARSER.parse(item, PARSER.read_id(item), digest_of(item))
     except UnreadableLeadError as error:
         return str(error)
 
@@ -143,7 +127,7 @@ def dress(item, draw):
 @given(st.dictionaries(NAMES | st.sampled_from(sorted(WHOLE)), JUNK, max_size=6))
 def test_any_object_is_a_lead_or_refused(item):
     """And nothing of it is made up: labels, fields and contact data stand in it."""
-    lacks_click_ids(item, CANDIDATES)
+    PARSER.lacks_click_ids(item)
     read = parse(item)
 
     if isinstance(read, str):

@@ -7,7 +7,7 @@ from google.ads.googleads.client import _VALID_API_VERSIONS
 
 from connectors.google_ads import limits as google
 from connectors.google_ads.ads_api.client import VERSION
-from connectors.meta import limits as meta
+from connectors.meta import encode as meta
 from connectors.meta.graph import MetaOptions
 
 

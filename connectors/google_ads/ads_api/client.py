@@ -25,13 +25,11 @@ from google.ads.googleads.v26.services.types import (
     GoogleAdsRow,
     SearchGoogleAdsStreamRequest,
     UploadClickConversionsRequest,
-    UploadClickConversionsResponse,
     UploadConversionAdjustmentsRequest,
-    UploadConversionAdjustmentsResponse,
 )
 from google.api_core.exceptions import GoogleAPICallError
 
-from connectors.google_ads.ads_api.outcomes import AdsApiError, codes_of, faults_in_metadata, faults_of
+from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
 from connectors.google_ads.auth import Bearer
 from connectors.http import CancelToken, bounded
 from connectors.one_call import UPLOAD_GRACE, checked_address
@@ -40,7 +38,7 @@ VERSION = "v26"
 """Of the API. Left out, it would change with the library."""
 
 _CONNECTING = 20.0  # seconds: what gRPC gives one attempt to connect
-_BESIDE = 10.0  # seconds beyond the deadline that gRPC itself holds to
+_BEYOND_DEADLINE = 10.0  # seconds beyond the deadline that gRPC itself holds to
 _MOST_ROWS = 10_000  # of an answer to a query; ours find some dozens
 _LOGGER = "google.ads.googleads"
 
@@ -50,28 +48,34 @@ Service = TypeVar(
 )
 
 
+UploadRequest = UploadClickConversionsRequest | UploadConversionAdjustmentsRequest
+
+
 class NotConnectedError(Exception):
     """No connection came about, so nothing can have arrived."""
 
-    def __init__(self, said: str, unreachable: str = "") -> None:
+    def __init__(self, message: str, unreachable: str = "") -> None:
         """Keep the address, where no connection to it comes about at all."""
-        super().__init__(said)
+        super().__init__(message)
         self.unreachable = unreachable
 
 
 class CallFailedError(Exception):
     """A call ended with an error, of the API's own or of the way to it; it repeats no sentence of either."""
 
-    def __init__(self, status: str, faults: tuple[AdsApiError, ...], request_id: str | None) -> None:
-        """Keep what is known: gRPC's status by name, and what the API says of it, where it is the API that speaks."""
-        super().__init__(": ".join(filter(None, (status, ", ".join(codes_of(faults))))))
+    def __init__(self, status: str, errors: tuple[AdsApiError, ...], request_id: str | None) -> None:
+        """Keep gRPC's status by name, and what the API says of it, where it is the API that speaks."""
+        super().__init__(": ".join(filter(None, (status, ", ".join(codes_of(errors))))))
         self.status = status
-        self.faults = faults
+        self.errors = errors
         self.request_id = request_id
 
 
 class AdsClient:
-    """The calls this project makes, with a token in hand."""
+    """The calls this project makes, with a token in hand.
+
+    Each raises NotConnectedError where nothing was sent, CallFailedError where it ended with an error.
+    """
 
     def __init__(
         self, endpoint: str, login_customer_id: str | None, *, timeout: float, cancel_token: CancelToken | None = None
@@ -80,41 +84,25 @@ class AdsClient:
 
         Raises Misconfigured unless the endpoint is https, or http to this machine.
         """
-        keep_requests_out_of_logs()
+        _keep_requests_out_of_logs()
         self._address = urlsplit(checked_address(endpoint, "the Google Ads API endpoint"))
+        self._is_plain = self._address.scheme == "http"
         self._login_customer_id = login_customer_id
         self._timeout = timeout
         self._cancel_token = cancel_token
 
-    def upload(self, request: UploadClickConversionsRequest, token: str) -> UploadClickConversionsResponse:
-        """Upload conversions.
-
-        Raises:
-            NotConnectedError: nothing was sent.
-            CallFailedError: the call ended with an error.
-        """
-        with _translated(), self._service(ConversionUploadServiceClient, token) as service:
-            return self._answer_to(service, service.upload_click_conversions, request, token)
-
-    def adjust(self, request: UploadConversionAdjustmentsRequest, token: str) -> UploadConversionAdjustmentsResponse:
-        """Upload corrections of conversions.
-
-        Raises:
-            NotConnectedError: nothing was sent.
-            CallFailedError: the call ended with an error.
-        """
-        with _translated(), self._service(ConversionAdjustmentUploadServiceClient, token) as service:
-            return self._answer_to(service, service.upload_conversion_adjustments, request, token)
+    def upload(self, request: UploadRequest, token: str) -> UploadAnswer:
+        """Upload conversions, or corrections of them."""
+        if isinstance(request, UploadClickConversionsRequest):
+            with self._service(ConversionUploadServiceClient, token) as service:
+                return self._answer_to(service, service.upload_click_conversions, request, token)
+        with self._service(ConversionAdjustmentUploadServiceClient, token) as adjustments:
+            return self._answer_to(adjustments, adjustments.upload_conversion_adjustments, request, token)
 
     def search(self, customer_id: str, query: str, token: str) -> list[GoogleAdsRow]:
-        """The rows a query in the Google Ads query language finds.
-
-        Raises:
-            NotConnectedError: nothing was sent.
-            CallFailedError: the call ended with an error.
-        """
+        """The rows a query in the Google Ads query language finds."""
         request = SearchGoogleAdsStreamRequest(customer_id=customer_id, query=query)
-        with _translated(), self._service(GoogleAdsServiceClient, token) as service:
+        with self._service(GoogleAdsServiceClient, token) as service:
             parts = service.search_stream(
                 request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token)
             )
@@ -125,19 +113,10 @@ class AdsClient:
         upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
-            return bounded(
-                upload,
-                self._timeout + _BESIDE,
-                cancel_token=self._cancel_token,
-                grace=UPLOAD_GRACE,
-                abort=channel.close,
-            )
+            timeout = self._timeout + _BEYOND_DEADLINE
+            return bounded(upload, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE, abort=channel.close)
         except TimeoutError:
             raise CallFailedError("CANCELLED", (), None) from None
-
-    @property
-    def _is_plain(self) -> bool:
-        return self._address.scheme == "http"
 
     def _metadata(self, token: str) -> tuple[tuple[str, str], ...]:
         """The token, where the channel does not carry it: gRPC gives credentials to TLS channels only."""
@@ -160,11 +139,15 @@ class AdsClient:
         try:
             _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._cancel_token)
             yield service
+        except GoogleAdsException as error:  # the library's two kinds of exceptions as one of ours, without a sentence
+            raise CallFailedError(error.error.code().name, errors_of(error.failure), error.request_id) from None
+        except GoogleAPICallError as error:
+            raise _call_failed(error) from None
         finally:
             channel.close()
 
 
-def keep_requests_out_of_logs() -> None:
+def _keep_requests_out_of_logs() -> None:
     """The vendor's libraries log whole requests at INFO and DEBUG, and at WARNING sentences that may quote them."""
     logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)
     for name in ("google.auth", "grpc"):
@@ -191,7 +174,7 @@ def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClien
 def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: CancelToken | None) -> None:
     """Wait until the channel to an address can carry a call.
 
-    Only what fails here is certain not to have been sent: once connected, no status tells whether a request left.
+    Only what fails here is certain not to have been sent: once connected, no status says whether a request left.
     """
     states: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
     note, give_up = states.put, partial(states.put, grpc.ChannelConnectivity.SHUTDOWN)
@@ -205,25 +188,14 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: 
 
 
 def _await_ready(states: "SimpleQueue[grpc.ChannelConnectivity]", address: str) -> None:
-    while (state := states.get()) is not _READY:
-        if state in _UNREACHABLE:
+    while (state := states.get()) is not grpc.ChannelConnectivity.READY:
+        if state in (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN):
             raise NotConnectedError("no connection to the Google Ads API", address)
 
 
-_READY = grpc.ChannelConnectivity.READY
-_UNREACHABLE = {grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The library's two kinds of exceptions as one of ours, without their sentences."""
-    try:
-        yield
-    except GoogleAdsException as error:
-        raise CallFailedError(error.error.code().name, faults_of(error.failure), error.request_id) from None
-    except GoogleAPICallError as error:
-        # Here INTERNAL and RESOURCE_EXHAUSTED arrive too, with the failure still in the metadata.
-        status = error.grpc_status_code or grpc.StatusCode.UNKNOWN
-        metadata = (error.response.trailing_metadata() if isinstance(error.response, grpc.Call) else None) or ()
-        request_id = next((value for key, value in metadata if key == "request-id"), None)
-        raise CallFailedError(status.name, faults_in_metadata(metadata), request_id) from None
+def _call_failed(error: GoogleAPICallError) -> CallFailedError:
+    """INTERNAL and RESOURCE_EXHAUSTED arrive so too, with the failure still in the metadata."""
+    status = error.grpc_status_code or grpc.StatusCode.UNKNOWN
+    metadata = (error.response.trailing_metadata() if isinstance(error.response, grpc.Call) else None) or ()
+    request_id = next((value for key, value in metadata if key == "request-id"), None)
+    return CallFailedError(status.name, errors_in_metadata(metadata), request_id)

@@ -1,16 +1,11 @@
 """Conversions and adjustments as the Google Ads API takes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
-from google.ads.googleads.v26.common.types import Consent as ConsentMessage
-from google.ads.googleads.v26.common.types import UserIdentifier
-from google.ads.googleads.v26.enums.types import (
-    ConsentStatusEnum,
-    ConversionAdjustmentTypeEnum,
-    ConversionEnvironmentEnum,
-)
+from google.ads.googleads.v26.common.types import Consent, UserIdentifier
+from google.ads.googleads.v26.enums import types as enums
 from google.ads.googleads.v26.services.types import (
     ClickConversion,
     ConversionAdjustment,
@@ -25,10 +20,8 @@ from connectors.records import (
     AdjustmentKind,
     Answered,
     ClickIdKind,
-    Consent,
     EncodedEvent,
     Event,
-    Identifier,
     IdentifierKind,
     Outcome,
     OutcomeClass,
@@ -45,12 +38,12 @@ MOST_IDENTIFIERS = 5
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
 _SIGNALS = {
-    Signal.GRANTED: ConsentStatusEnum.ConsentStatus.GRANTED,
-    Signal.DENIED: ConsentStatusEnum.ConsentStatus.DENIED,
+    Signal.GRANTED: enums.ConsentStatusEnum.ConsentStatus.GRANTED,
+    Signal.DENIED: enums.ConsentStatusEnum.ConsentStatus.DENIED,
 }
 _ENVIRONMENTS = {
-    "APP": ConversionEnvironmentEnum.ConversionEnvironment.APP,
-    "WEB": ConversionEnvironmentEnum.ConversionEnvironment.WEB,
+    "APP": enums.ConversionEnvironmentEnum.ConversionEnvironment.APP,
+    "WEB": enums.ConversionEnvironmentEnum.ConversionEnvironment.WEB,
 }
 
 
@@ -66,19 +59,26 @@ def encode(event: Event) -> bytes:
         "conversion_action": f"customers/{event.target.owner}/conversionActions/{event.target.action}",
         "conversion_date_time": utc(event.at).isoformat(sep=" ", timespec="seconds"),
         "order_id": event.key,
-        "user_identifiers": list(_user_identifiers(event.identifiers)),
+        # Each hash in a message of its own, since e-mail and phone share a oneof; e-mails first.
+        "user_identifiers": [
+            UserIdentifier({_IDENTIFIERS[identifier.kind]: identifier.sha256})
+            for identifier in sorted(set(event.identifiers))[:MOST_IDENTIFIERS]
+        ],
     }
     if event.click_id is not None:
         fields[_CLICK_IDS[event.click_id.kind]] = event.click_id.value
     if event.value is not None:
         fields |= {"conversion_value": float(event.value.amount), "currency_code": event.value.currency}
-    if consent := _consent(event.consent):
-        fields["consent"] = consent
+    signals = {"ad_user_data": event.consent.ad_user_data, "ad_personalization": event.consent.ad_personalization}
+    if given := {name: _SIGNALS[signal] for name, signal in signals.items() if signal}:
+        fields["consent"] = Consent(given)
     if environment := _ENVIRONMENTS.get(event.target.source):
         fields["conversion_environment"] = environment
-    message = ClickConversion.pb(ClickConversion(fields))
-    serialised: bytes = message.SerializeToString(deterministic=True)
-    return serialised
+    return _serialised(ClickConversion.pb(ClickConversion(fields)))
+
+
+def _serialised(message: Any) -> bytes:
+    return bytes(message.SerializeToString(deterministic=True))
 
 
 def upload_request(
@@ -88,37 +88,27 @@ def upload_request(
 
     Raises ValueError for bytes that are no event of this library's API.
     """
-    request = UploadClickConversionsRequest.pb(UploadClickConversionsRequest())
+    request = UploadClickConversionsRequest()
+    message = UploadClickConversionsRequest.pb(request)
+    _fill(message, message.conversions, target, batch, validate_only=validate_only)
+    return request
+
+
+def _fill(request: Any, rows: Any, target: Target, batch: Sequence[EncodedEvent], *, validate_only: bool) -> None:
     request.customer_id = target.owner
     request.partial_failure = True  # anything else fails the whole request
     request.validate_only = validate_only
     for event in batch:
-        conversion = request.conversions.add()
+        row = rows.add()
         try:
-            conversion.ParseFromString(event.body)
+            row.ParseFromString(event.body)
         except DecodeError:
             raise ValueError("these bytes are no message") from None
-        if conversion.order_id != event.key:
+        if row.order_id != event.key:
             raise ValueError("these bytes are another event's, or another API's")
-    whole: UploadClickConversionsRequest = UploadClickConversionsRequest.wrap(request)
-    return whole
 
 
-def _user_identifiers(identifiers: Iterable[Identifier]) -> Iterable[UserIdentifier]:
-    """Each hash in a message of its own, since e-mail and phone share a oneof; e-mails first, five at most."""
-    for identifier in sorted(set(identifiers))[:MOST_IDENTIFIERS]:
-        yield UserIdentifier({_IDENTIFIERS[identifier.kind]: identifier.sha256})
-
-
-def _consent(consent: Consent) -> ConsentMessage | None:
-    signals = {"ad_user_data": consent.ad_user_data, "ad_personalization": consent.ad_personalization}
-    given = {name: _SIGNALS[signal] for name, signal in signals.items() if signal}
-    return ConsentMessage(given) if given else None
-
-
-TRANSPORT = "google_ads_api"
-
-_Type = ConversionAdjustmentTypeEnum.ConversionAdjustmentType
+_Type = enums.ConversionAdjustmentTypeEnum.ConversionAdjustmentType
 _NOT_ALLOWLISTED = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
 _NOT_OPEN = (
     "this Cloud project may not correct conversions by the Google Ads API: take undo_via: google_ads_api out, "
@@ -133,7 +123,7 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
 
     Raises ValueError for a correction that this API cannot carry.
     """
-    if adjustment.target.transport != TRANSPORT:
+    if adjustment.target.transport != "google_ads_api":
         raise ValueError(f"a correction for {adjustment.target.transport}")
     target = adjustment.target
     fields: dict[str, object] = {
@@ -142,9 +132,7 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
         "adjustment_date_time": utc(adjustment.at).isoformat(sep=" ", timespec="seconds"),
         **_change(adjustment),
     }
-    message = ConversionAdjustment.pb(ConversionAdjustment(fields))
-    serialised: bytes = message.SerializeToString(deterministic=True)
-    return serialised
+    return _serialised(ConversionAdjustment.pb(ConversionAdjustment(fields)))
 
 
 def adjustments_request(
@@ -154,14 +142,12 @@ def adjustments_request(
 
     Raises ValueError for bytes that are no correction of this library's API.
     """
-    request = UploadConversionAdjustmentsRequest.pb(UploadConversionAdjustmentsRequest())
-    request.customer_id = target.owner
-    request.partial_failure = True  # anything else fails the whole request
-    request.validate_only = validate_only
-    for event in batch:
-        _parse(event, request.conversion_adjustments.add())
-    whole: UploadConversionAdjustmentsRequest = UploadConversionAdjustmentsRequest.wrap(request)
-    return whole
+    request = UploadConversionAdjustmentsRequest()
+    message = UploadConversionAdjustmentsRequest.pb(request)
+    _fill(message, message.conversion_adjustments, target, batch, validate_only=validate_only)
+    if any(row.adjustment_type not in (_Type.RETRACTION, _Type.RESTATEMENT) for row in message.conversion_adjustments):
+        raise ValueError("these bytes are no retraction or restatement")
+    return request
 
 
 def reread(receipt: Receipt, request: UploadConversionAdjustmentsRequest) -> Receipt:
@@ -200,15 +186,3 @@ def _change(adjustment: Adjustment) -> dict[str, object]:
             restated = RestatementValue({"adjusted_value": amount, "currency_code": currency})
             return {"adjustment_type": _Type.RESTATEMENT, "restatement_value": restated}
     assert_never(adjustment.kind)
-
-
-def _parse(event: EncodedEvent, row: object) -> None:
-    """Fill a row from frozen bytes."""
-    message = ConversionAdjustment.pb(ConversionAdjustment())
-    try:
-        message.ParseFromString(event.body)
-    except DecodeError:
-        raise ValueError("these bytes are no message") from None
-    if message.order_id != event.key or message.adjustment_type not in (_Type.RETRACTION, _Type.RESTATEMENT):
-        raise ValueError("these bytes are another correction's, or another API's")
-    row.CopyFrom(message)  # type: ignore[attr-defined]  # the vendor ships no types

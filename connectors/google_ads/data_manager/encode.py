@@ -14,17 +14,13 @@ from connectors.records import (
     Adjustment,
     AdjustmentKind,
     ClickIdKind,
-    Consent,
     EncodedEvent,
     Event,
-    Identifier,
     IdentifierKind,
     Signal,
     Target,
     utc,
 )
-
-TRANSPORT = "data_manager"
 
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
@@ -40,15 +36,21 @@ def encode(event: Event) -> bytes:
         KeyError: a kind of click id or identifier that Google does not take.
         json_format.ParseError: an event source that Google does not know.
     """
-    fields = {
+    fields: dict[str, object] = {
         "transactionId": event.key,
         "eventTimestamp": utc(event.at).isoformat(),
         "eventSource": event.target.source,
-        **_value(event),
-        **_click_id(event),
-        **_user_data(event.identifiers),
-        **_consent(event.consent),
     }
+    if event.value is not None:
+        fields |= {"conversionValue": float(event.value.amount), "currency": event.value.currency}
+    if event.click_id is not None:
+        fields["adIdentifiers"] = {_CLICK_IDS[event.click_id.kind]: event.click_id.value}
+    # Each hash in a message of its own: e-mail and phone share a oneof.
+    if hashes := [{_IDENTIFIERS[each.kind]: each.sha256} for each in sorted(set(event.identifiers))]:
+        fields["userData"] = {"userIdentifiers": hashes}
+    signals = {"adUserData": event.consent.ad_user_data, "adPersonalization": event.consent.ad_personalization}
+    if given := {name: _SIGNALS[signal] for name, signal in signals.items() if signal}:
+        fields["consent"] = given
     message = json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
     canonical = json_format.MessageToDict(message, use_integers_for_enums=True)
     return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -57,7 +59,7 @@ def encode(event: Event) -> bytes:
 def encode_adjustment(adjustment: Adjustment) -> bytes:
     """The event anew with its new value: the same transaction id with another value restates, and the count stays.
 
-    Raises ValueError for what cannot be said so: a retraction, or an event that is not known whole any more.
+    Raises ValueError for what cannot be expressed so: a retraction, or an event that is not known whole any more.
     https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
     """
     event = adjustment.event
@@ -65,7 +67,7 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
         raise ValueError("the Data Manager API only restates, to a value")
     if event is None or not (event.click_id or event.identifiers):
         raise ValueError("the Data Manager API restates by the whole event, with its click id or contact data")
-    if (event.key, event.target) != (adjustment.key, adjustment.target) or event.target.transport != TRANSPORT:
+    if (event.key, event.target) != (adjustment.key, adjustment.target) or event.target.transport != "data_manager":
         raise ValueError("this event is not the one that is corrected, or not the Data Manager API's")
     return encode(replace(event, value=adjustment.value))
 
@@ -79,8 +81,8 @@ def ingest_request(
     """
     events = [json.loads(event.body) for event in batch]
     if any(
-        not isinstance(told, dict) or told.get("transactionId") != event.key
-        for told, event in zip(events, batch, strict=True)
+        not isinstance(fields, dict) or fields.get("transactionId") != event.key
+        for fields, event in zip(events, batch, strict=True)
     ):
         raise ValueError("these bytes are another event's, or another API's")
     destination = {
@@ -97,30 +99,6 @@ def ingest_request(
     request = dm.IngestEventsRequest()
     json_format.ParseDict(fields, dm.IngestEventsRequest.pb(request))
     return request
-
-
-def _value(event: Event) -> dict[str, object]:
-    if event.value is None:
-        return {}
-    return {"conversionValue": float(event.value.amount), "currency": event.value.currency}
-
-
-def _click_id(event: Event) -> dict[str, object]:
-    if event.click_id is None:
-        return {}
-    return {"adIdentifiers": {_CLICK_IDS[event.click_id.kind]: event.click_id.value}}
-
-
-def _user_data(identifiers: Sequence[Identifier]) -> dict[str, object]:
-    """Each hash in a message of its own: e-mail and phone share a oneof."""
-    each = [{_IDENTIFIERS[identifier.kind]: identifier.sha256} for identifier in sorted(set(identifiers))]
-    return {"userData": {"userIdentifiers": each}} if each else {}
-
-
-def _consent(consent: Consent) -> dict[str, object]:
-    signals = {"adUserData": consent.ad_user_data, "adPersonalization": consent.ad_personalization}
-    given = {name: _SIGNALS[signal] for name, signal in signals.items() if signal}
-    return {"consent": given} if given else {}
 
 
 def _google_ads(customer_id: str) -> dict[str, str]:

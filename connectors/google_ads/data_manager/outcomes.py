@@ -1,19 +1,25 @@
-"""What the Data Manager's answers and request statuses mean, row by row."""
+"""What the Data Manager's answers mean: its reasons by class, its refusals, and the status of a request row by row.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+https://developers.google.com/data-manager/api/devguides/concepts/understand-errors
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from enum import IntEnum
+from http import HTTPStatus
 
-from google.ads.datamanager_v1 import ProcessingErrorReason, RequestStatusPerDestination
+import requests
+from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason, RequestStatusPerDestination
 
-from connectors.records import Answered, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
-
-DEFERRAL = timedelta(hours=6)
-"""How long Google wants to be left alone by a click or an action that is too young."""
+from connectors.google_ads.limits import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
+from connectors.records import Answered, Lost, Miscounted, Outcome, OutcomeClass, PartlyRefused, Refused, StillPending
 
 # https://developers.google.com/data-manager/api/reference/rest/v1/ErrorReason
-ERROR_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
+# https://developers.google.com/data-manager/api/reference/rest/v1/requestStatus/retrieve
+REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
     OutcomeClass.FIX_CONFIG: (
         "DESTINATION_ACCOUNT_DATA_POLICY_PROHIBITS_ENHANCED_CONVERSIONS",
         "DESTINATION_ACCOUNT_ENHANCED_CONVERSIONS_TERMS_NOT_SIGNED",
@@ -29,9 +35,25 @@ ERROR_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "OPERATING_ACCOUNT_LOGIN_ACCOUNT_MISMATCH",
         "PERMISSION_DENIED",
         "TERMS_AND_CONDITIONS_NOT_SIGNED",
+        "PROCESSING_ERROR_REASON_DESTINATION_ACCOUNT_ENHANCED_CONVERSIONS_TERMS_NOT_SIGNED",
+        "PROCESSING_ERROR_REASON_EXTERNAL_ATTRIBUTION_DATA_MISSING",
+        # The advertiser has not consented to Google's core platform services: an account setting, no row's.
+        "PROCESSING_ERROR_REASON_NO_CONSENT",
+        "PROCESSING_ERROR_REASON_ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
     ),
-    OutcomeClass.RETRY: ("RESOURCE_EXHAUSTED",),
-    OutcomeClass.DEFER: ("CONVERSION_ACTION_TOO_RECENTLY_CREATED",),
+    OutcomeClass.RETRY: (
+        "RESOURCE_EXHAUSTED",
+        "PROCESSING_ERROR_REASON_INTERNAL_ERROR",
+    ),
+    OutcomeClass.DEFER: (
+        "CONVERSION_ACTION_TOO_RECENTLY_CREATED",
+        "PROCESSING_ERROR_REASON_TOO_RECENT_CLICK",
+    ),
+    OutcomeClass.DUPLICATE: (
+        "PROCESSING_ERROR_REASON_DUPLICATE_GCLID",
+        "PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID",
+    ),
+    OutcomeClass.EXPIRED: ("PROCESSING_ERROR_REASON_EVENT_TOO_OLD",),
     OutcomeClass.FIX_DATA: (
         "EVENT_TIME_INVALID",  # too old or in the future: it does not say which
         "FIELD_VALUE_TOO_LONG",
@@ -46,146 +68,6 @@ ERROR_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "NO_IDENTIFIERS_PROVIDED",
         "REQUIRED_FIELD_MISSING",
         "TOO_MANY_USER_IDENTIFIERS",
-    ),
-    OutcomeClass.UNKNOWN: (
-        "DEADLINE_EXCEEDED",
-        "ERROR_REASON_UNSPECIFIED",
-        "INTERNAL_ERROR",
-        "INVALID_ARGUMENT",  # the generic one, beside which a field violation may say more
-    ),
-    OutcomeClass.BUG: (
-        "DUPLICATE_DESTINATION_REFERENCE",
-        "INVALID_ENUM_VALUE",
-        "TOO_FEW_ELEMENTS",
-        "TOO_MANY_DESTINATIONS",
-        "TOO_MANY_ELEMENTS",
-        "TOO_MANY_EVENTS",
-        # asking for a request's status
-        "INVALID_REQUEST_ID",
-        "REQUEST_TOO_OLD",
-        # addresses, mobile ids, base64, custom variables, carts
-        "CUSTOM_VARIABLE_NOT_ENABLED",
-        "CUSTOM_VARIABLE_NOT_FOUND",
-        "CUSTOM_VARIABLE_VALUE_CONTAINS_PII",
-        "INVALID_BASE64_ENCODING",
-        "INVALID_COUNTRY_CODE",
-        "INVALID_COUPON_CODE",
-        "INVALID_CUSTOM_VARIABLE_VALUE",
-        "INVALID_MERCHANT_FEED_LANGUAGE_CODE",
-        "INVALID_MERCHANT_ID",
-        "INVALID_MOBILE_ID_FORMAT",
-        "INVALID_POSTAL_CODE",
-        "INVALID_REGION_CODE",
-        # Analytics
-        "BOTH_CLIENT_ID_AND_APP_INSTANCE_ID_NOT_ALLOWED",
-        "GOOGLE_ANALYTICS_SUBPROPERTY_OR_ROLLUP_PROPERTY_NOT_ALLOWED",
-        "INVALID_CONTINENT_CODE",
-        "INVALID_DEVICE_CATEGORY",
-        "INVALID_EVENT_NAME",
-        "INVALID_PROPERTY_TYPE",
-        "INVALID_STREAM_TYPE",
-        "INVALID_SUBCONTINENT_CODE",
-        "INVALID_SUBDIVISION_CODE",
-        "MULTIPLE_DESTINATIONS_FOR_GOOGLE_ANALYTICS_EVENT",
-        "REQUIRED_PREREQUISITE_LINK_MISSING",
-        "RESERVED_NAME_USED",
-        # audiences and their lists
-        "DISPLAY_NAME_ALREADY_USED",
-        "INVALID_AUDIENCE_MEMBER",
-        "INVALID_DESCRIPTION",
-        "INVALID_DISPLAY_NAME",
-        "INVALID_REMOVE_AS_OF_TIME",
-        "INVALID_USER_LIST_ID",
-        "INVALID_USER_LIST_TYPE",
-        "MEMBERSHIP_DURATION_TOO_LONG",
-        "OWNERSHIP_REQUIRED_FOR_UPDATE",
-        "SENSITIVE_USER_LIST_IMMUTABLE",
-        "TOO_MANY_AUDIENCE_MEMBERS",
-        "TOO_MANY_USERS",
-        "UNSUPPORTED_ACCOUNT_TYPES_FOR_USER_LIST_TYPE",
-        "UNSUPPORTED_INGESTED_USER_LIST_INFO_CONFIG",
-        "UNSUPPORTED_USER_LIST_UPLOAD_KEY_TYPES",
-        "USER_LIST_MUTATION_NOT_SUPPORTED",
-        "USER_LIST_NAME_RESERVED",
-        "USER_LIST_TYPE_NOT_SUPPORTED_FOR_ACCOUNT",
-        # resources that are created and listed
-        "ALREADY_EXISTS",
-        "IMMUTABLE_FIELD_FOR_UPDATE",
-        "INVALID_FILTER",
-        "INVALID_PAGE_TOKEN",
-        "INVALID_RESOURCE_NAME",
-        "INVALID_UPDATE_MASK",
-        # partners
-        "ADVERTISER_NOT_ALLOWLISTED_FOR_THIRD_PARTY_PARTNER_DATA",
-        "ADVERTISER_NOT_ALLOWLISTED_FOR_UPLOADED_DATA",
-        "ADVERTISER_TOS_NOT_ACCEPTED",
-        "COMMERCE_PARTNER_NOT_ALLOWED",
-        "CUSTOMER_NOT_ALLOWLISTED_FOR_COMMERCE_AUDIENCE",
-        "DATA_PARTNER_NOT_ALLOWLISTED_FOR_THIRD_PARTY_PARTNER_DATA",
-        "DATA_PARTNER_USER_LIST_MUTATE_NOT_ALLOWED",
-        "DIFFERENT_LOGIN_ACCOUNTS_NOT_ALLOWED_FOR_DATA_PARTNER",
-        "INVALID_COMMERCE_PARTNER",
-        "LINKED_ACCOUNT_ONLY_ALLOWED_WITH_DATA_PARTNER_LOGIN_ACCOUNT",
-        "MULTIPLE_DATA_TYPES_NOT_ALLOWED",
-        "PARTNER_MATCH_FOR_MANAGER_ACCOUNT_DISALLOWED",
-        "THIRD_PARTY_USER_DATA_NOT_ALLOWED",
-        "UNSUPPORTED_ACCOUNT_TYPE_FOR_PARTNER_LINK",
-        "UNSUPPORTED_LINKED_ACCOUNT_FOR_DATA_PARTNER",
-        "UNSUPPORTED_OPERATING_ACCOUNT_FOR_DATA_PARTNER",
-        "UNSUPPORTED_PARTNER_AUDIENCE_INFO",
-        "UNSUPPORTED_PARTNER_AUDIENCE_SOURCE",
-        # licences
-        "BILLABLE_RECORD_COUNT_IMMUTABLE",
-        "CANNOT_CREATE_LICENSE_FOR_SENSITIVE_USERLIST",
-        "CANNOT_DISABLE_LICENSE",
-        "CANNOT_LICENSE_LOGICAL_LIST_WITH_LICENSED_OR_SHARED_SEGMENT",
-        "CANNOT_UPDATE_DISABLED_LICENSE",
-        "COMMERCE_AUDIENCE_CAN_ONLY_BE_DIRECTLY_LICENSED",
-        "CUSTOMER_NOT_ALLOWED_TO_CREATE_LICENSE",
-        "INSUFFICIENT_COST",
-        "INVALID_CLIENT_ACCOUNT_ID",
-        "INVALID_COST_TYPE",
-        "INVALID_MEDIA_SHARE_COST",
-        "INVALID_PRICING_END_DATE",
-        "MAX_COST_NOT_ALLOWED",
-        "MEDIA_SHARE_COST_NOT_ALLOWED_FOR_CLIENT_CUSTOMER",
-        "MEDIA_SHARE_COST_NOT_ALLOWED_FOR_LICENSE_TYPE",
-        "MEDIA_SHARE_COST_NOT_ALLOWED_FOR_NON_COMMERCE_USER_LIST",
-        "MISMATCHED_ACCOUNT_TYPE",
-        "PRICE_TOO_HIGH",
-        "PRICING_ONLY_ZERO_COST_ALLOWED",
-        # store sales and insights
-        "ACCOUNT_INELIGIBLE_FOR_STORE_SALES",
-        "BASELINE_LOCATION_AUTO_DETECTION_FAILED",
-        "INSIGHTS_MISSING_FOR_DIMENSION",
-    ),
-}
-"""Why a request was refused whole."""
-
-# https://developers.google.com/data-manager/api/reference/rest/v1/requestStatus/retrieve
-PROCESSING_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
-    OutcomeClass.DUPLICATE: (
-        "PROCESSING_ERROR_REASON_DUPLICATE_GCLID",
-        "PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID",
-    ),
-    OutcomeClass.RETRY: ("PROCESSING_ERROR_REASON_INTERNAL_ERROR",),
-    OutcomeClass.DEFER: ("PROCESSING_ERROR_REASON_TOO_RECENT_CLICK",),
-    OutcomeClass.EXPIRED: ("PROCESSING_ERROR_REASON_EVENT_TOO_OLD",),
-    OutcomeClass.DROP_EXPECTED: (
-        "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND",
-        "PROCESSING_ERROR_REASON_MATCH_ID_NOT_FOUND",
-        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND",
-        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_DCLID",
-        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_GCLID",
-        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_IMPRESSION_ID",
-        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_MATCH_ID",
-    ),
-    OutcomeClass.DROP: (
-        "PROCESSING_ERROR_REASON_DENIED_CONSENT",
-        "PROCESSING_ERROR_REASON_INVALID_CLICK",
-        "PROCESSING_ERROR_REASON_UNKNOWN_CONSENT",
-    ),
-    OutcomeClass.FIX_DATA: (
         "PROCESSING_ERROR_REASON_CONVERSION_PRECEDES_CLICK",
         "PROCESSING_ERROR_REASON_INVALID_AD_IDENTIFIERS",
         "PROCESSING_ERROR_REASON_INVALID_EVENT",
@@ -197,39 +79,35 @@ PROCESSING_REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "PROCESSING_ERROR_REASON_INVALID_OPERATING_ACCOUNT_FOR_CLICK",
         "PROCESSING_ERROR_OPERATING_ACCOUNT_MISMATCH_FOR_AD_IDENTIFIER",
     ),
-    OutcomeClass.FIX_CONFIG: (
-        "PROCESSING_ERROR_REASON_DESTINATION_ACCOUNT_ENHANCED_CONVERSIONS_TERMS_NOT_SIGNED",
-        "PROCESSING_ERROR_REASON_EXTERNAL_ATTRIBUTION_DATA_MISSING",
-        # The advertiser has not consented to Google's core platform services: an account setting, no row's.
-        "PROCESSING_ERROR_REASON_NO_CONSENT",
-        "PROCESSING_ERROR_REASON_ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
+    OutcomeClass.DROP: (
+        "PROCESSING_ERROR_REASON_DENIED_CONSENT",
+        "PROCESSING_ERROR_REASON_INVALID_CLICK",
+        "PROCESSING_ERROR_REASON_UNKNOWN_CONSENT",
     ),
-    OutcomeClass.UNKNOWN: ("PROCESSING_ERROR_REASON_UNSPECIFIED",),
-    OutcomeClass.BUG: (
-        "PROCESSING_ERROR_REASON_CUSTOM_VARIABLE_NOT_ENABLED",
-        "PROCESSING_ERROR_REASON_INVALID_CUSTOM_VARIABLE",
-        "PROCESSING_ERROR_REASON_INVALID_MERCHANT_ID",
-        "PROCESSING_ERROR_REASON_INVALID_MOBILE_ID_FORMAT",
-        # store sales
-        "PROCESSING_ERROR_REASON_INSUFFICIENT_MATCHED_TRANSACTIONS",
-        "PROCESSING_ERROR_REASON_INSUFFICIENT_TRANSACTIONS",
-        # tag conversions and Campaign Manager
-        "PROCESSING_ERROR_REASON_EVENT_ID_DECODE_ERROR",
-        "PROCESSING_ERROR_REASON_ORIGINAL_CONVERSIONS_NOT_FOUND",
-        # encryption
-        "PROCESSING_ERROR_REASON_AWS_AUTH_FAILED",
-        "PROCESSING_ERROR_REASON_DECRYPTION_ERROR",
-        "PROCESSING_ERROR_REASON_DEK_DECRYPTION_ERROR",
-        "PROCESSING_ERROR_REASON_INVALID_KEK",
-        "PROCESSING_ERROR_REASON_INVALID_WIP",
-        "PROCESSING_ERROR_REASON_KEK_PERMISSION_DENIED",
-        "PROCESSING_ERROR_REASON_USER_IDENTIFIER_DECRYPTION_ERROR",
-        "PROCESSING_ERROR_REASON_WIP_AUTH_FAILED",
+    OutcomeClass.DROP_EXPECTED: (
+        "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND",
+        "PROCESSING_ERROR_REASON_MATCH_ID_NOT_FOUND",
+        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND",
+        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_DCLID",
+        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_GCLID",
+        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_IMPRESSION_ID",
+        "PROCESSING_ERROR_REASON_USER_ID_NOT_FOUND_FOR_MATCH_ID",
+    ),
+    OutcomeClass.UNKNOWN: (
+        "DEADLINE_EXCEEDED",
+        "ERROR_REASON_UNSPECIFIED",
+        "INTERNAL_ERROR",
+        "INVALID_ARGUMENT",  # the generic one, beside which a field violation may say more
+        "PROCESSING_ERROR_REASON_UNSPECIFIED",
     ),
 }
-"""Why a row was refused after its request was taken in."""
+"""Why a request was refused whole, and (`PROCESSING_ERROR_…`) a row after its request was taken in.
 
-OF_THE_ACTION = frozenset(
+Every other reason of the library's is about what is never sent or asked: audiences, licences, partners, Analytics,
+store sales, encryption. To meet one is a bug of ours.
+"""
+
+ACTION_REASONS = frozenset(
     {
         "CONVERSION_ACTION_TOO_RECENTLY_CREATED",
         "INVALID_CONVERSION_ACTION_ID",
@@ -245,14 +123,14 @@ WORDS: Mapping[str, str] = {
     "whoever manages the Google Ads account gives that consent in its settings",
 }
 """What to say of a code to a human; the API's own sentences may quote what was sent."""
-TROUBLES = frozenset({"DEADLINE_EXCEEDED", "INTERNAL_ERROR"})
-"""Reasons after which nobody can tell whether the request was processed."""
+
+_GENERIC = {"INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"}
+_INTERNAL = {"DEADLINE_EXCEEDED", "INTERNAL_ERROR"}
+"""Reasons after which nobody knows whether the request was processed."""
 
 _CLASSES = {
-    reason: kind
-    for table in (ERROR_REASONS, PROCESSING_REASONS)  # they share no name
-    for kind, reasons in table.items()
-    for reason in reasons
+    **{reason.name: OutcomeClass.BUG for reason in (*ErrorReason, *ProcessingErrorReason)},  # they share no name
+    **{reason: kind for kind, reasons in REASONS.items() for reason in reasons},
 }
 
 
@@ -265,8 +143,8 @@ def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = 
     """The outcome of a reason by its name, unknown where the API is newer than this library."""
     kind = class_of(code) or OutcomeClass.UNKNOWN
     if kind is OutcomeClass.DEFER:
-        retry_after = max(DEFERRAL, retry_after or DEFERRAL)
-    return Outcome(kind, code, message or WORDS.get(code, ""), retry_after, of_target=code in OF_THE_ACTION)
+        retry_after = max(SHORTEST_DEFERRAL, retry_after or SHORTEST_DEFERRAL)
+    return Outcome(kind, code, message or WORDS.get(code, ""), retry_after, of_target=code in ACTION_REASONS)
 
 
 def code_name(value: object, codes: type[IntEnum]) -> str | None:
@@ -276,13 +154,186 @@ def code_name(value: object, codes: type[IntEnum]) -> str | None:
     return value if isinstance(value, str) and value.isidentifier() and len(value) <= 120 else None  # noqa: PLR2004 - longer than any
 
 
-DONE = Outcome(OutcomeClass.DONE, "SUCCESS")
+# ── a request refused ────────────────────────────────────────────────────────────────────────────
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")
+_PATH = re.compile(r"[\w./\[\]]{1,200}")
+_ROW = re.compile(r"\bevents[\[./](\d+)")
+"""`events[3].user_data`, `events.events[3]`, `events.3`: how a path names a row is not documented."""
+_EVENTS = re.compile(r"\bevents\b")
+_ACTION = re.compile(r"product_?destination|conversion_?action", re.IGNORECASE)
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+
+_STATUS_CLASSES = {
+    "UNAUTHENTICATED": OutcomeClass.FIX_CONFIG,
+    "PERMISSION_DENIED": OutcomeClass.FIX_CONFIG,
+    "NOT_FOUND": OutcomeClass.FIX_CONFIG,
+    "RESOURCE_EXHAUSTED": OutcomeClass.RETRY,
+    "ABORTED": OutcomeClass.RETRY,  # a conflict with another call: nothing of this one stands
+}
+"""The canonical status, where Google's front door names a reason of its own (SERVICE_DISABLED).
+
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field the answer finds fault with."""
+
+    path: str
+    reason: str | None
+
+    @property
+    def row(self) -> int | None:
+        """The event it is about, from 0, where the path says."""
+        match = _ROW.search(self.path)
+        return int(match[1]) if match else None
+
+    @property
+    def in_events(self) -> bool:
+        """Whether it is about an event, even where the path does not say which."""
+        return _EVENTS.search(self.path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class VendorError:
+    """A `google.rpc.Status`, reduced to codes, paths and ids: its sentences may quote what we sent."""
+
+    http: int
+    status: str
+    reason: str | None
+    violations: tuple[FieldViolation, ...]
+    request_id: str | None
+    retry_after: timedelta | None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Every reason it gives, its own first."""
+        return tuple(filter(None, (self.reason, *(each.reason for each in self.violations))))
+
+    @property
+    def code(self) -> str:
+        """The most telling reason: a field's own, else the answer's, else its status."""
+        own = [each.reason for each in self.violations if each.reason and each.reason not in _GENERIC]
+        of_request = [reason for reason in own if class_of(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
+        return next(iter(of_request + own), None) or self.reason or self.status
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it means for the whole request, or for the rows it blames."""
+        outcome = outcome_of(self.code, self._summary, retry_after=self.retry_after)
+        if class_of(self.code) is None or self.code in _GENERIC:
+            outcome = replace(outcome, kind=self._class_without_reason)
+        blamed = self._blamed
+        if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.in_events for each in blamed):
+            # What is wrong stands beside the events: sending fewer of them would not help.
+            of_target = all(_ACTION.search(each.path) for each in blamed)
+            return replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=of_target)
+        return outcome
+
+    @property
+    def is_inconclusive(self) -> bool:
+        """Whether nobody knows what was done: a server that fails may have taken the events before it failed."""
+        has_failed = self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in INCONCLUSIVE_STATUSES
+        return has_failed or self.outcome.code in _INTERNAL
+
+    def receipt(self, sent: int) -> Refused | Lost:
+        """The answer to a request of `sent` events; a refusal blames only rows that share its code."""
+        if self.is_inconclusive:
+            return Lost(f"HTTP {self.http} {self.code}", self.retry_after)
+        rows = {each.row for each in self._blamed}
+        return Refused(self.outcome, tuple(sorted(row for row in rows if row is not None and row < sent)))
+
+    @property
+    def _blamed(self) -> tuple[FieldViolation, ...]:
+        """The violations the code is about."""
+        return tuple(each for each in self.violations if each.reason in {self.code, None, *_GENERIC})
+
+    @property
+    def _class_without_reason(self) -> OutcomeClass:
+        """Its class where no reason we know says so.
+
+        A request that is refused is refused whole, so nothing is in doubt: a bad argument may be any row's.
+        """
+        if kind := _STATUS_CLASSES.get(self.status):
+            return kind
+        if self.http < HTTPStatus.BAD_REQUEST:
+            return OutcomeClass.UNKNOWN
+        is_plain = self.status == "INVALID_ARGUMENT" and self.code in _GENERIC
+        is_of_a_row = is_plain or any(each.in_events for each in self._blamed)
+        return OutcomeClass.FIX_DATA if is_of_a_row else OutcomeClass.FIX_CONFIG
+
+    @property
+    def _summary(self) -> str:
+        request = [f"request {self.request_id}"] if self.request_id else []
+        return ", ".join([f"HTTP {self.http} {self.status}", *(each.path for each in self.violations[:3]), *request])
+
+
+def read_error(response: requests.Response) -> VendorError | None:
+    """The error the API itself gave; None where the answer is not its own (HTML, empty, another shape)."""
+    try:
+        payload = response.json()
+    except (ValueError, RecursionError):
+        return None
+    match payload:
+        case {"error": {"status": str() as status, **error}} if _CODE.fullmatch(status):
+            details = _details(error.get("details"))
+        case _:
+            return None
+    return VendorError(
+        http=response.status_code,
+        status=status,
+        reason=_text(details.get("ErrorInfo", {}).get("reason"), _CODE),
+        violations=tuple(_violations(details.get("BadRequest", {}).get("fieldViolations"))),
+        request_id=_text(details.get("RequestInfo", {}).get("requestId"), REQUEST_ID),
+        retry_after=_delay(details.get("RetryInfo", {}).get("retryDelay")) or _header_delay(response.headers),
+    )
+
+
+def _details(listed: object) -> dict[str, dict[str, object]]:
+    """The detail messages by the last part of their type, such as `ErrorInfo`."""
+    messages = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return {str(each.get("@type")).rpartition(".")[2]: each for each in messages}
+
+
+def _violations(listed: object) -> Iterator[FieldViolation]:
+    for each in listed if isinstance(listed, list) else []:
+        if isinstance(each, dict) and (path := _text(each.get("field"), _PATH)):
+            yield FieldViolation(path, _text(each.get("reason"), _CODE))
+
+
+def _delay(duration: object) -> timedelta | None:
+    """A protobuf Duration in JSON: `12.5s`."""
+    return _seconds(str(duration).removesuffix("s"))
+
+
+def _header_delay(headers: Mapping[str, str]) -> timedelta | None:
+    """Retry-After in seconds, or as a date, read against the answer's own clock (RFC 9110, 10.2.3)."""
+    value = headers.get("Retry-After", "")
+    try:
+        until = parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return _seconds(value)
+    return max(until, timedelta(0))
+
+
+def _seconds(text: str) -> timedelta | None:
+    return timedelta(seconds=float(text)) if _SECONDS.fullmatch(text) else None
+
+
+def _text(value: object, pattern: re.Pattern[str]) -> str | None:
+    """The value where it is text of the expected form: whatever else stands there is not repeated."""
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+
+# ── the status of a request taken in ─────────────────────────────────────────────────────────────
 
 _UNSPECIFIED = "PROCESSING_ERROR_REASON_UNSPECIFIED"
 _STATUSES = {"SUCCESS": "SUCCESS", "PARTIAL_SUCCESS": "PARTIAL_SUCCESS", "FAILED": "FAILED", "FAILURE": "FAILED"}
 """The final statuses: FAILED by the enum, FAILURE by https://developers.google.com/data-manager/api/devguides/diagnostics."""
-_REJECTED = (OutcomeClass.FIX_DATA, OutcomeClass.DROP, OutcomeClass.DROP_EXPECTED)
-"""The classes that refuse a row, first the one a human should hear of."""
+_REJECTED = (OutcomeClass.FIX_CONFIG, OutcomeClass.FIX_DATA, OutcomeClass.DROP, OutcomeClass.DROP_EXPECTED)
+"""The classes that refuse a row, or hold it back for a setting; first the one a human should hear of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +363,8 @@ def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyR
             pass
         case _:
             raise ValueError("not the status of a request to one destination")
-    said = code_name(destination.get("requestStatus"), RequestStatusPerDestination.RequestStatus)
-    status = _STATUSES.get(said or "")
+    name = code_name(destination.get("requestStatus"), RequestStatusPerDestination.RequestStatus)
+    status = _STATUSES.get(name or "")
     counts = [count for count in _error_counts(destination) if count.count]
     if status is None:
         return StillPending()
@@ -340,30 +391,28 @@ def _by_row(status: str, counts: Sequence[ErrorCount], rows: int) -> Answered | 
 def _as_a_whole(status: str, counts: Sequence[ErrorCount], rows: int) -> Answered | PartlyRefused:
     """All refused where the answer says so and nothing in it says otherwise; else nobody knows which."""
     refused = sum(count.count for count in counts)
+    reasons = tuple(dict.fromkeys(count.reason for count in counts))
     agrees = refused >= rows or not counts  # counts "may not be populated in all cases"
     if status == "FAILED" and agrees and all(count.is_sound(rows) for count in counts):
-        return Answered((_shared(counts),) * rows)
-    reasons = tuple(dict.fromkeys(count.reason for count in counts))
+        return Answered((_shared(reasons),) * rows)
     return PartlyRefused(min(max(refused, 1), rows), rows, reasons)
 
 
-def _shared(counts: Sequence[ErrorCount]) -> Outcome:
-    """One outcome for rows all refused, when several reasons are given and not whose."""
-    outcomes = [outcome_of(code) for code in dict.fromkeys(count.reason for count in counts)]
-    if len(outcomes) == 1:
-        return outcomes[0]
-    kinds = {outcome.kind for outcome in outcomes}
+def _shared(reasons: Sequence[str]) -> Outcome:
+    """One outcome for rows all refused, when several reasons are given without their rows."""
+    if len(reasons) == 1:
+        return outcome_of(reasons[0])
+    kinds = {outcome_of(reason).kind for reason in reasons}
     # None was taken, so all may wait for a setting that is wrong for some.
-    known = (OutcomeClass.FIX_CONFIG, *_REJECTED)
-    kind = next((kind for kind in known if kind in kinds and kinds <= set(known)), OutcomeClass.UNKNOWN)
-    return Outcome(kind, " + ".join(outcome.code for outcome in outcomes) or "FAILED")
+    kind = next((kind for kind in _REJECTED if kind in kinds and kinds <= set(_REJECTED)), OutcomeClass.UNKNOWN)
+    return Outcome(kind, " + ".join(reasons) or "FAILED")
 
 
 def _counted(destination: dict[str, object]) -> int | None:
     """How many events the platform says it was sent; None where it does not say."""
     match destination.get("eventsIngestionStatus"):
-        case dict() as told:
-            return _whole(told.get("recordCount", 0))  # JSON leaves a count of none out
+        case dict() as ingestion:
+            return _whole(ingestion.get("recordCount", 0))  # JSON leaves a count of none out
         case _:
             return None
 

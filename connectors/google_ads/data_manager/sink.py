@@ -20,7 +20,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import identity, limits
 from connectors.google_ads.auth import (
     DATA_MANAGER,
-    REQUEST_ID,
+    GoogleOptions,
     ServiceAccount,
     Token,
     TokenRefusedError,
@@ -29,12 +29,11 @@ from connectors.google_ads.auth import (
     open_session,
 )
 from connectors.google_ads.data_manager import encode
-from connectors.google_ads.data_manager.outcomes import code_name, read_status
-from connectors.google_ads.data_manager.refusals import VendorError, read_error
-from connectors.google_ads.options import GoogleOptions
-from connectors.http import CancelToken, is_unknown_host
-from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, never_connected, nobody_answers
+from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
+from connectors.http import CancelToken
+from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of
 from connectors.records import (
+    UNREADABLE_EVENT,
     Adjustment,
     Answered,
     Contact,
@@ -44,7 +43,6 @@ from connectors.records import (
     Identifier,
     Limits,
     Lost,
-    NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
@@ -53,9 +51,6 @@ from connectors.records import (
     Resolution,
     Target,
 )
-
-VALIDATED = Outcome(OutcomeClass.DONE, "VALIDATED")
-"""What would have been taken in, had it not been for validation only."""
 
 _FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID"}
 """A status is kept for about 50 days; one that cannot be found will not be found later.
@@ -74,6 +69,7 @@ class DataManagerSink:
         """
         _keep_bodies_out_of_logs()
         self._options = options
+        self._customer = options.customer_id
         self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
         self._account = ServiceAccount(
             options.key_file, DATA_MANAGER, timeout=options.timeout, cancel_token=cancel_token
@@ -108,18 +104,9 @@ class DataManagerSink:
                 validate_only=self._options.validate_only,
             )
         except (ParseError, ValueError):
-            return Refused(
-                Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"),
-                unasked=True,
-            )
-        try:
-            token = self._account.token()
-        except TokenRefusedError as error:
-            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
-            return Refused(refused, unasked=True)
-        except TokenUnavailableError as error:
-            return NotSent(str(error), is_unknown_host=is_unknown_host(error))
-        return self._send(request, token, len(batch))
+            return UNREADABLE_EVENT
+        token = self._account.token_or_receipt()
+        return self._send(request, token, len(batch)) if isinstance(token, Token) else token
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
         """The bytes of the event anew with its new value, the same for the same correction.
@@ -149,13 +136,11 @@ class DataManagerSink:
             raise Transient(str(error)) from error
         except UnauthorizedError:
             self._account.forget_token()
-            raise self._unauthorized(token) from None
+            if not token.is_new:
+                raise Transient("the token is no longer good") from None
+            raise Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED") from None
         except requests.RequestException as error:
             raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
-
-    @property
-    def _customer(self) -> str:
-        return self._options.customer_id
 
     def _send(self, request: dm.IngestEventsRequest, token: Token, sent: int) -> Receipt:
         try:
@@ -165,16 +150,11 @@ class DataManagerSink:
             kind = OutcomeClass.FIX_CONFIG if token.is_new else OutcomeClass.RETRY
             return Refused(Outcome(kind, "UNAUTHENTICATED", "HTTP 401"))
         except GoogleAPICallError as error:
-            return _refusal(error.response, sent)
+            refusal = read_error(error.response)
+            status = error.response.status_code
+            return refusal.receipt(sent) if refusal else Lost(f"HTTP {status} without an error of the API's")
         except requests.RequestException as error:
-            reason = type(error).__name__
-            if not never_connected(error):
-                return Lost(reason)
-            if is_unknown_host(error):
-                return NotSent(
-                    f"the host name in {self._endpoint} does not exist", self._endpoint, is_unknown_host=True
-                )
-            return NotSent(f"no connection: {reason}", self._endpoint if nobody_answers(error) else "")
+            return receipt_of(error, self._endpoint, unreachable=self._endpoint)
         except (ParseError, AttributeError, TypeError, ValueError, RecursionError):
             # What the library raises for an answer that is not its own: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")
@@ -201,20 +181,13 @@ class DataManagerSink:
         refusal = read_error(response)
         if refusal is None:
             raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
-        reason = next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None)
-        if reason is not None and not refusal.says_nothing:
-            return Forgotten(reason)
-        raise self._problem(refusal)
-
-    def _problem(self, error: VendorError) -> Transient | Misconfigured:
-        if error.outcome.kind is OutcomeClass.FIX_CONFIG and not error.says_nothing:
-            return Misconfigured(f"Google refuses customer {self._customer}: {error.code} ({error.outcome.message})")
-        return Transient(f"Google cannot tell a request's status: {error.code}", retry_after=error.retry_after)
-
-    def _unauthorized(self, token: Token) -> Transient | Misconfigured:
-        if token.is_new:
-            return Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED")
-        return Transient("the token is no longer good")
+        if not refusal.is_inconclusive:
+            if reason := next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None):
+                return Forgotten(reason)
+            if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
+                why = f"{refusal.code} ({refusal.outcome.message})"
+                raise Misconfigured(f"Google refuses customer {self._customer}: {why}")
+        raise Transient(f"Google cannot give a request's status: {refusal.code}", retry_after=refusal.retry_after)
 
 
 class _Transport(IngestionServiceRestTransport):
@@ -229,18 +202,13 @@ class _Transport(IngestionServiceRestTransport):
 def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:
     if not answer.request_id:
         if request.validate_only:  # it gives none, as nothing is left to ask about
-            return Answered((VALIDATED,) * len(request.events))
+            return Answered((limits.VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
-    if not REQUEST_ID.fullmatch(answer.request_id):  # it is kept, shown and asked by
+    if not limits.REQUEST_ID.fullmatch(answer.request_id):  # it is kept, shown and asked by
         return Lost("an answer whose request id is none")
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
     return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
-
-
-def _refusal(response: requests.Response, sent: int) -> Receipt:
-    error = read_error(response)
-    return error.receipt(sent) if error else Lost(f"HTTP {response.status_code} without an error of the API's")
 
 
 def _keep_bodies_out_of_logs() -> None:

@@ -1,29 +1,29 @@
-"""Which address, header and parameters give access, and the requests that find out."""
+"""Which address, header and parameters give access, and the bounded requests that find out."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from types import TracebackType
-from typing import Self, TypeVar
+from enum import Enum, auto
+from functools import cached_property
+from typing import Self
 from urllib.parse import quote, urlencode
 
 from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost
 from connectors.http import ATTEMPTS
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TokenRefused
 from connectors.oplead.fields import first, text_of
-from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions
-from connectors.oplead.pagination import find_items, nameless
-from connectors.rate_limit import Pacer
+from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, PaginationOptions
+from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
 
-Open = Callable[[OpleadOptions], OpleadClient]
+OpenClient = Callable[[OpleadOptions], OpleadClient]
 """Makes a client; all of them share one pace."""
 
 _FAILURES_IN_A_ROW = 2
 
 
 class QuestionLimitReached(Exception):
-    """The bound on questions is reached: what is not known by now stays undecided."""
+    """The limit on questions is reached: what is not known by now stays undecided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class DeclinedQuestion:
 
     status: int | None
     """None where it failed each time it was asked (5xx, no JSON)."""
-    said: bytes = field(default=b"", repr=False)
-    """What it answered; only ever compared."""
+    body: bytes = field(default=b"", repr=False)
+    """What it answered, to be compared only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,109 +54,135 @@ class QuestionLimit:
     failures: int = 0
     """How many in a row failed rather than being declined."""
 
-    def take(self) -> None:
-        """Take one, or raise `QuestionLimitReached`."""
-        if self.left <= 0:
-            raise QuestionLimitReached
-        self.left -= 1
-
-    def failed(self) -> None:
-        """A question was asked as often as may help, and failed each time."""
-        self.left -= ATTEMPTS - 1
-        self.failures += 1
-
 
 class Asker:
-    """Asks a platform the way its options say."""
+    """Asks a platform the way its options say, within a limit."""
 
-    def __init__(self, options: OpleadOptions, open_client: Open, bound: QuestionLimit) -> None:
-        """Ask nothing yet."""
+    def __init__(self, options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit) -> None:
         self.options = options
-        self._client = open_client(options)
-        self._bound = bound
+        self.client = open_client(options)
+        self._limit = limit
 
     def __enter__(self) -> Self:
-        """Use it in a `with`, so that its connections end with the block."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port, which no request leaves."""
-        return self._client.origin
-
-    @property
-    def host(self) -> str:
-        """The host alone."""
-        return self._client.host
-
-    @property
-    def list_path(self) -> str:
-        """The list's whole path."""
-        return self._client.list_path
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def list(self, query: Mapping[str, str]) -> OpleadAnswer | DeclinedQuestion:
         """The list, asked for with `query`."""
-        return self.ask(self.list_path + (f"?{urlencode(query)}" if query else ""))
+        return self.ask(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
 
     def lead(self, lead_id: str, lead_path: str) -> OpleadAnswer | DeclinedQuestion:
-        """A lead's own page."""
-        return self.ask(self._client.root + lead_path.replace("{id}", quote(lead_id, safe="")))
+        """A lead's detail page."""
+        return self.ask(self.client.root + lead_path.replace("{id}", quote(lead_id, safe="")))
 
     def ask(self, target: str) -> OpleadAnswer | DeclinedQuestion:
-        """What stands at a path and query of this platform.
+        """The answer at a path and query of this platform.
 
         Raises:
-            NoMoreQuestions: the bound is reached.
+            QuestionLimitReached: nothing was asked.
             Misconfigured: the token is refused.
             Transient: the platform is not well: two questions in a row failed, and so does the bare list.
         """
-        self._bound.take()
+        limit = self._limit
+        if limit.left <= 0:
+            raise QuestionLimitReached
+        limit.left -= 1
         try:
-            answer = self._client.get(target)
+            answer = self.client.get(target)
         except OpleadRefused as refusal:
-            self._bound.failures = 0
-            return DeclinedQuestion(refusal.status, refusal.said)
+            limit.failures = 0
+            return DeclinedQuestion(refusal.status, refusal.body)
         except UnknownHost:
             raise
         except Transient:
-            self._bound.failed()
-            if self._bound.failures % _FAILURES_IN_A_ROW == 0:
+            limit.left -= ATTEMPTS - 1
+            limit.failures += 1
+            if limit.failures % _FAILURES_IN_A_ROW == 0:
                 # Some platforms break (500) on what they do not know: only one that fails at its bare list is ill.
                 with suppress(OpleadRefused):
-                    self._client.get(self.list_path)
+                    self.client.get(self.client.list_path)
             return DeclinedQuestion(None)
-        self._bound.failures = 0
+        limit.failures = 0
         return answer
 
 
 @dataclass(frozen=True, slots=True)
 class ListReader:
-    """Reads pages of a list whose array and ids are known."""
+    """Reads pages of a list whose array and ids are known; what holds no list raises Misconfigured."""
 
     items: str | None
     """`oplead.pagination.items`."""
     ids: tuple[str, ...]
-    """Where an entry's id stands."""
+    """The paths of an entry's id."""
 
     def listed(self, answer: OpleadAnswer) -> ListedPage:
-        """The answer as a page of the list.
-
-        Raises:
-            Misconfigured: it holds no list.
-        """
+        """The answer as a page of the list."""
         items = tuple(find_items(answer.body, self.items))
-        return ListedPage(answer, items, tuple(self._mark(item) for item in items))
+        return ListedPage(answer, items, tuple(map(self.mark, items)))
 
-    def _mark(self, item: object) -> str:
-        found = text_of(first(item, self.ids))
-        return found or nameless(item)
+    def mark(self, item: object) -> str:
+        """What tells an entry from the others."""
+        return text_of(first(item, self.ids)) or nameless(item)
 
+
+@dataclass(frozen=True, slots=True)
+class LeadList:
+    """The platform's list, asked for and read page by page; a walk that does not fit raises Misconfigured."""
+
+    asker: Asker
+    reader: ListReader
+
+    def page(self, target: str) -> ListedPage | DeclinedQuestion:
+        """The page at a path and query of this platform."""
+        answer = self.asker.ask(target)
+        return answer if isinstance(answer, DeclinedQuestion) else self.reader.listed(answer)
+
+    def walk(self, options: PaginationOptions) -> PageWalk:
+        """A walk through the whole list by these options."""
+        client, auth = self.asker.client, self.asker.options.auth
+        secret = auth.name if auth.style == "query" else None
+        return PageWalk(options, origin=client.origin, path=client.list_path, query={}, secret=secret)
+
+    def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
+        """Every page; `known` is the bare list's answer, not asked for again."""
+        walk = self.walk(options)
+        position: PagePosition | None = walk.start()
+        while position is not None:
+            target = walk.address(position)
+            page = known if target == self.asker.client.list_path else self.page(target)
+            if isinstance(page, DeclinedQuestion):
+                try:
+                    refusal = OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND)
+                    position = walk.after_refusal(position, refusal)
+                except OpleadRefused as error:
+                    raise Misconfigured(str(error)) from None
+                continue
+            position = walk.after(position, page.answer, page.marks)
+            yield page
+
+    def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
+        """The position after the first page; None where there is none."""
+        walk = self.walk(options)
+        return walk.after(walk.start(), first.answer, first.marks)
+
+    def second(self, options: PaginationOptions, first: ListedPage) -> ListedPage | DeclinedQuestion | None:
+        """The page after the first one, refused or not; None where there is none."""
+        position = self.following(options, first)
+        return None if position is None else self.page(self.walk(options).address(position))
+
+    def numbered(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
+        """The marks of a numbered page, by its place from 0; none past the end."""
+        if options.style == "offset":
+            position = PagePosition("offset", str(index * page_size))
+        else:
+            position = PagePosition("page", str(index + options.first_page))
+        page = self.page(self.walk(options).address(position))
+        return () if isinstance(page, DeclinedQuestion) else page.marks
+
+
+# ── the way in ───────────────────────────────────────────────────────────────────────────────────
 
 # The query comes last: servers and proxies write addresses into their logs.
 _STYLES = (
@@ -164,19 +190,14 @@ _STYLES = (
     AuthOptions(style="header", name="X-API-KEY"),
     AuthOptions(style="header", name="Authorization"),
     AuthOptions(style="header", name="Authorization", prefix="Token "),
-    AuthOptions(style="header", name="apikey"),
-    AuthOptions(style="header", name="X-Auth-Token"),
-    AuthOptions(style="header", name="token"),
-    AuthOptions(style="query", name="token"),
-    AuthOptions(style="query", name="api_key"),
-    AuthOptions(style="query", name="access_token"),
+    *(AuthOptions(style="header", name=name) for name in ("apikey", "X-Auth-Token", "token")),
+    *(AuthOptions(style="query", name=name) for name in ("token", "api_key", "access_token")),
 )
 _PREFIXES = ("/v1", "", "/api", "/api/v1")
-T = TypeVar("T")
-
 _FORBIDDEN = 403
+_NOT_FOUND = 404
 _REDIRECTS = range(300, 400)
-_ELSEWHERE = frozenset({404, 405, 410, *_REDIRECTS})
+_ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,60 +209,60 @@ class Access:
     how: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Tried:
-    """What came of the ways that did not work."""
-
-    forbidden: list[str]
-    """The styles that were answered 403: the token is known there."""
-    statuses: set[int]
-
-
-def find_access(options: OpleadOptions, open_client: Open, bound: QuestionLimit) -> Access:
+def find_access(options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit) -> Access:
     """The first way in: as configured, then by other usual styles (401, 403) and path prefixes (404).
 
     Raises:
         Misconfigured: none works; the message tells which were tried and what to write.
         Transient: it kept failing.
-        NoMoreQuestions: the bound is reached.
+        QuestionLimitReached: too many were tried.
     """
-    tried = _Tried([], set())
-    styles, prefixes = _auths(options.auth), _prefixes(options.path_prefix)
-    auth, prefix = next(styles), next(prefixes)
+    styles = dict.fromkeys((options.auth, *_STYLES))
+    prefixes = _prefixes(options.path_prefix)
+    forbidden: list[AuthOptions] = []  # answered 403: the token is known there
+    statuses: list[int | None] = []
+    styles_left, prefixes_left = iter(styles), iter(prefixes)
+    auth, prefix = next(styles_left, None), next(prefixes_left, None)
     is_first = True
-    while True:
+    while auth is not None and prefix is not None:
         way = replace(options, auth=auth, path_prefix=prefix)
         try:
-            with Asker(way, open_client, bound) as asker:
+            with Asker(way, open_client, limit) as asker:
                 answer = asker.list({})
         except TokenRefused as refusal:
             if refusal.status == _FORBIDDEN:
-                tried.forbidden.append(said_of(auth))
-            auth = _next(styles, _refused_token(tried, options))
+                forbidden.append(auth)
+            auth = next(styles_left, None)
             continue
         except Transient:
             if is_first:
                 raise
             answer = DeclinedQuestion(None)
         if isinstance(answer, OpleadAnswer):
-            return Access(way, answer, tuple(_told(way, options)))
+            return Access(way, answer, tuple(_access_notes(way, options)))
         if answer.status is None and is_first:
             raise Transient("Oplead kept failing on the list of leads: try again later, or see oplead.base_url")
         is_first = False
-        if answer.status is None or answer.status in _ELSEWHERE:
-            tried.statuses.add(answer.status or 0)
-            prefix = _next(prefixes, _no_list(tried, options))
+        if answer.status in _ELSEWHERE:
+            statuses.append(answer.status)
+            prefix = next(prefixes_left, None)
         elif auth.style == "query" and auth != options.auth:
-            auth = _next(styles, _refused_token(tried, options))  # a platform that takes no unknown parameter
+            auth = next(styles_left, None)  # a platform that takes no unknown parameter
         else:
             raise Misconfigured(
                 f"Oplead answered {answer.status} to the bare list of leads: it may want parameters; see Oplead's "
                 "API page, and write them as oplead.extra_query or oplead.extra_headers"
             )
+    raise _no_list(options, prefixes, statuses) if prefix is None else _refused_token(styles, forbidden)
 
 
-def said_of(auth: AuthOptions) -> str:
-    """A way to show the token, in a few words."""
+def _prefixes(configured: str) -> Sequence[str]:
+    """As configured, then the usual ones below an unusual one, then those by themselves."""
+    below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
+    return tuple(dict.fromkeys((configured, *below, *_PREFIXES)))
+
+
+def _example(auth: AuthOptions) -> str:
     match auth.style:
         case "bearer":
             return "Authorization: Bearer TOKEN"
@@ -253,72 +274,139 @@ def said_of(auth: AuthOptions) -> str:
             return "no token"
 
 
-def _auths(configured: AuthOptions) -> Iterator[AuthOptions]:
-    yield configured
-    yield from (style for style in _STYLES if style != configured)
-
-
-def _prefixes(configured: str) -> Iterator[str]:
-    """As configured, then the usual ones below an unusual one, then those by themselves."""
-    below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
-    yield from dict.fromkeys((configured, *below, *_PREFIXES))
-
-
-def _next(left: Iterator[T], otherwise: Misconfigured) -> T:
-    for one in left:
-        return one
-    raise otherwise
-
-
-def _refused_token(tried: _Tried, options: OpleadOptions) -> Misconfigured:
-    ways = ", ".join(dict.fromkeys(said_of(style) for style in _auths(options.auth)))
-    if tried.forbidden:
+def _refused_token(tried: Mapping[AuthOptions, None], forbidden: Sequence[AuthOptions]) -> Misconfigured:
+    if forbidden:
         return KeyRefused(
-            f"Oplead knows the token but lets it read no leads (403, sent as {tried.forbidden[0]}): "
+            f"Oplead knows the token but lets it read no leads (403, sent as {_example(forbidden[0])}): "
             f"{PUT_THE_KEY}; other keys see only some leads"
         )
     return KeyRefused(
         f"Oplead refuses the token in every usual way it can be shown: {PUT_THE_KEY} (gear, API, tab API Oplead), "
-        f"or, if Oplead names another way than these, write that way as oplead.auth. Tried: {ways}"
+        f"or, if Oplead names another way than these, write that way as oplead.auth. Tried: "
+        f"{', '.join(dict.fromkeys(map(_example, tried)))}"
     )
 
 
-def _no_list(tried: _Tried, options: OpleadOptions) -> Misconfigured:
-    places = ", ".join(prefix + options.leads_path for prefix in _prefixes(options.path_prefix))
-    redirected = " (redirects are not followed: the token would go along)" if tried.statuses & {*_REDIRECTS} else ""
+def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence[int | None]) -> Misconfigured:
+    places = ", ".join(prefix + options.leads_path for prefix in prefixes)
+    is_redirected = any(status in _REDIRECTS for status in statuses)
+    redirected = " (redirects are not followed: the token would go along)" if is_redirected else ""
     return Misconfigured(
         f"no list of leads is found at {places}{redirected}: write its address as oplead.base_url, "
         "oplead.path_prefix and oplead.leads_path"
     )
 
 
-def _told(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
+def _access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
     found = "as the settings say" if way.auth == configured.auth else "found by trying"
-    yield f"The token goes as {said_of(way.auth)} ({found})."
+    yield f"The token goes as {_example(way.auth)} ({found})."
     if way.auth.style == "query":
         yield "A token in the address ends up in the logs of servers between here and Oplead: ask for a header."
     if way.path_prefix != configured.path_prefix:
         yield f"The list of leads is at {way.path_prefix}{way.leads_path}, not at {configured.path_prefix}."
 
 
-class CountingPacer(Pacer):
-    """Stands before a pacer that others use too, and counts what goes through here."""
+# ── what a parameter does to the list ────────────────────────────────────────────────────────────
 
-    def __init__(self, pacer: Pacer) -> None:
-        """Count from nought."""
-        self._pacer = pacer
-        self.asked = 0
+_UNKNOWN_NAME = "oplead_sync_probe"
+"""A parameter that no platform has."""
+_MOSTLY, _HARDLY = 0.8, 0.2
+_DIGITS = re.compile(rb"\d+")
 
-    def take(self) -> datetime | None:
-        """Take one of the pacer's slots, or say when there may be one."""
-        free_at = self._pacer.take()
-        self.asked += free_at is None
-        return free_at
 
-    def give_back(self) -> None:
-        """Free a slot that was taken."""
-        self._pacer.give_back()
+class Effect(Enum):
+    """What a parameter did to the first page."""
 
-    def throttled(self) -> None:
-        """Pass it on."""
-        self._pacer.throttled()
+    SAME = auto()  # the first page again: it is not read, or changes nothing
+    OTHER = auto()  # other leads
+    FEWER = auto()  # some of the same leads
+    EMPTY = auto()  # no lead at all
+    PAST = auto()  # not found (404), where an unknown parameter would not be answered so
+    WRONG = auto()  # the parameter is read, but not with this value
+    UNKNOWN = auto()  # refused as any unknown parameter is
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of asking with a parameter, or with several of them."""
+
+    name: str
+    effect: Effect
+    page: ListedPage | None
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Tries parameters on one list, each against the same first page."""
+
+    leads: LeadList
+    first: ListedPage
+
+    @cached_property
+    def refusal(self) -> DeclinedQuestion | None:
+        """How an unknown parameter is refused; None where it is ignored."""
+        answer = self._ask({_UNKNOWN_NAME: "1"})
+        return answer if isinstance(answer, DeclinedQuestion) else None
+
+    def each(self, names: Sequence[str], value: str) -> Iterator[Trial]:
+        """Try names with a value until the caller has seen enough.
+
+        A platform that ignores what it does not know is asked with many of them at once, then with halves of
+        those that made a difference; only what made one by itself is returned.
+        """
+        if self.refusal is not None:
+            yield from (self.one(name, value) for name in names)
+        elif len(names) == 1:
+            if (trial := self.one(names[0], value)).effect is not Effect.SAME:
+                yield trial
+        elif names and self.together(dict.fromkeys(names, value)).effect is not Effect.SAME:
+            middle = len(names) // 2
+            yield from self.each(names[:middle], value)
+            yield from self.each(names[middle:], value)
+
+    def one(self, name: str, value: str) -> Trial:
+        """Try one parameter."""
+        return self.together({name: value})
+
+    def together(self, query: Mapping[str, str]) -> Trial:
+        """Try several parameters in one question."""
+        answer = self._ask(query)
+        if isinstance(answer, ListedPage):
+            return Trial("&".join(query), effect_of(self.first, answer), answer)
+        return Trial("&".join(query), Effect.WRONG if len(query) > 1 else self._refused(answer, query), None)
+
+    def _refused(self, answer: DeclinedQuestion, query: Mapping[str, str]) -> Effect:
+        known = self.refusal
+        if answer.status == _NOT_FOUND and (known is None or known.status != _NOT_FOUND):
+            return Effect.PAST
+        if known is None:
+            return Effect.WRONG
+        is_alike = _comparable(answer, query) == _comparable(known, {_UNKNOWN_NAME: "1"})
+        return Effect.UNKNOWN if is_alike or answer.status is None else Effect.WRONG
+
+    def _ask(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
+        answer = self.leads.asker.list(query)
+        try:
+            return answer if isinstance(answer, DeclinedQuestion) else self.leads.reader.listed(answer)
+        except Misconfigured:  # an answer that is no list refuses too
+            return DeclinedQuestion(200)
+
+
+def effect_of(first: ListedPage, page: ListedPage) -> Effect:
+    """How a page differs from the first one; a lead that comes or goes meanwhile makes no difference."""
+    if not page.marks:
+        return Effect.EMPTY if first.marks else Effect.SAME
+    shared = len({*page.marks} & {*first.marks})
+    if shared <= _HARDLY * len(page.marks):
+        return Effect.OTHER
+    if shared >= _MOSTLY * len(first.marks):
+        return Effect.SAME
+    return Effect.FEWER
+
+
+def _comparable(answer: DeclinedQuestion, query: Mapping[str, str]) -> tuple[int | None, bytes]:
+    """A refusal without what it repeats of the question."""
+    body = answer.body
+    for text in {repeated for pair in query.items() for one in pair for repeated in (one, quote(one, safe=""))}:
+        body = body.replace(text.encode(), b"")
+    return answer.status, _DIGITS.sub(b"", body)

@@ -1,95 +1,22 @@
 """How lists are paged: where the next page is, and how far they go."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadRefused
-from connectors.oplead.field_tree import beside, plain, stated_total
+from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import PagePosition, PageWalk, is_nameless
-from connectors.oplead.probe.access import Asker, DeclinedQuestion, ListedPage, ListReader, QuestionLimitReached
-from connectors.oplead.probe.filters import Effect, FilterTrial, FilterTrials, effect_of, is_shifted, pairs_of
+from connectors.oplead.pagination import PagePosition, is_nameless
+from connectors.oplead.probe.access import (
+    Effect,
+    LeadList,
+    ListedPage,
+    QuestionLimitReached,
+    Trials,
+    effect_of,
+)
 from connectors.text import counted
-
-
-def pages(
-    asker: Asker, reader: ListReader, options: PaginationOptions, *, known: ListedPage | None = None
-) -> Iterator[ListedPage]:
-    """Every page of the list.
-
-    Args:
-        asker: asks for them.
-        reader: reads them.
-        options: how the list goes on.
-        known: the bare list's answer, not asked for again.
-
-    Raises:
-        Misconfigured: the list does not go on as the options say.
-        NoMoreQuestions: the bound on questions is reached.
-    """
-    walk = _walk(asker, options)
-    place: PagePosition | None = walk.start()
-    while place is not None:
-        target = walk.address(place)
-        page = known if known is not None and target == asker.list_path else _page(asker, reader, target)
-        if page is None:
-            try:
-                place = walk.after_refusal(place, OpleadRefused("a page is refused: see oplead.pagination", 404))
-            except OpleadRefused as refusal:
-                raise Misconfigured(str(refusal)) from None
-            continue
-        place = walk.after(place, page.answer, page.marks)
-        yield page
-
-
-def follows(options: PaginationOptions, asker: Asker, first: ListedPage) -> PagePosition | None:
-    """The place after the first page; None where there is none.
-
-    Raises:
-        Misconfigured: the options do not fit the answer.
-    """
-    walk = _walk(asker, options)
-    return walk.after(walk.start(), first.answer, first.marks)
-
-
-def second(
-    options: PaginationOptions, asker: Asker, reader: ListReader, first: ListedPage
-) -> ListedPage | DeclinedQuestion | None:
-    """The page after the first one, refused or not; None where there is none.
-
-    Raises:
-        Misconfigured: the options do not fit the answer.
-    """
-    place = follows(options, asker, first)
-    if place is None:
-        return None
-    answer = asker.ask(_walk(asker, options).address(place))
-    return answer if isinstance(answer, DeclinedQuestion) else reader.listed(answer)
-
-
-def address_of(asker: Asker, options: PaginationOptions, index: int, page_size: int) -> str:
-    """The path and query of a numbered page, by its place from 0."""
-    number = index * page_size if options.style == "offset" else index + options.first_page
-    return _walk(asker, options).address(PagePosition("offset" if options.style == "offset" else "page", str(number)))
-
-
-def _page(asker: Asker, reader: ListReader, target: str) -> ListedPage | None:
-    answer = asker.ask(target)
-    return None if isinstance(answer, DeclinedQuestion) else reader.listed(answer)
-
-
-def _walk(asker: Asker, options: PaginationOptions) -> PageWalk:
-    auth = asker.options.auth
-    return PageWalk(
-        options,
-        origin=asker.origin,
-        path=asker.list_path,
-        query={},
-        secret=auth.name if auth.style == "query" else None,
-    )
-
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
 _OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
@@ -99,19 +26,8 @@ _CURSORS = (
     *("continuationToken", "next", "curseur", "page[cursor]", "page[after]", "page"),
 )
 _LAST_IDS = (
-    *(
-        "after_id",
-        "afterId",
-        "last_id",
-        "lastId",
-        "since_id",
-        "sinceId",
-        "starting_after",
-        "after",
-        "from_id",
-        "fromId",
-    ),
-    *("min_id", "max_id", "before_id", "last", "cursor"),
+    *("after_id", "afterId", "last_id", "lastId", "since_id", "sinceId", "starting_after", "after", "from_id"),
+    *("fromId", "min_id", "max_id", "before_id", "last", "cursor"),
 )
 _NEXT_WORDS = ("next", "suivant", "cursor", "curseur", "continuation", "pagetoken")
 _MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresults"})
@@ -127,161 +43,159 @@ _ADDRESS = ("http://", "https://", "/", "?")
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How the list goes on, as far as it could be told."""
+    """How the list goes on, as far as it could be found out."""
 
     options: PaginationOptions
     page_size: int
     """How many leads a page holds, as asked for by the options."""
     total: int | None = None
     header: tuple[str, int] | None = None
-    """A header that may tell how many leads there are, and what it says; to be tried."""
+    """A header that may state how many leads there are, and its number; to be tried."""
     how: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether any page can be asked for by its number."""
+        return self.options.style in {"page", "offset"}
 
 
 class PageSearch:
     """Looks for the way from a list's first page to its second."""
 
-    def __init__(self, asker: Asker, reader: ListReader, first: ListedPage) -> None:
-        """Ask nothing yet."""
-        self._asker = asker
-        self._reader = reader
+    def __init__(self, leads: LeadList, first: ListedPage) -> None:
+        self._list = leads
         self._first = first
-        self._trials = FilterTrials(asker, reader, first)
-        self._count = len(first.items)
-        self._told = stated_total(first.answer.body, self._count)
-        headers = ((name, total) for name, total in first.answer.totals.items() if total >= self._count)
-        self._header = next(headers, None) if self._told is None else None
-        self._total = self._header[1] if self._header else self._told
-
-    @property
-    def trials(self) -> FilterTrials:
+        self.trials = Trials(leads, first)
         """The parameters tried so far, and how an unknown one is refused."""
-        return self._trials
+        self._count = len(first.items)
+        self._around = envelope_values(first.answer.body)
+        self._stated = stated_total(first.answer.body, self._count)
+        headers = ((name, total) for name, total in first.answer.totals.items() if total >= self._count)
+        self._header = next(headers, None) if self._stated is None else None
+        self._total = self._header[1] if self._header else self._stated
 
     def find(self) -> Paging:
-        """How the list goes on; what could not be told names the setting to write."""
-        told = replace(PaginationOptions(), items=self._reader.items)
-        configured = replace(self._asker.options.pagination, items=self._reader.items)
+        """How the list goes on; what could not be found out names the setting to write."""
+        items = self._list.reader.items
+        bare = PaginationOptions(items=items)
         try:
             return (
-                self._configured(configured)
-                or self._described(told)
-                or self._numbered(told)
-                or self._counted(told)
-                or self._by_last_id(told)
-                or self._unpaged(told)
+                self._configured(replace(self._list.asker.options.pagination, items=items))
+                or self._described(bare)
+                or self._by_number(bare)
+                or self._by_offset(bare)
+                or self._by_last_id(bare)
+                or self._unpaged(bare)
             )
         except QuestionLimitReached:
-            return self._unpaged(told, reason=" (the bound on questions was reached before)")
+            return self._unpaged(bare, reason=" (the bound on questions was reached before)")
 
     def _configured(self, options: PaginationOptions) -> Paging | None:
         """What the settings say already, where the answers do not contradict it."""
         if options.style == "auto" and options.next is None:
             return None
-        try:
-            page = second(options, self._asker, self._reader, self._first)
-        except Misconfigured:
+        effect = self._effect_of_following(options)
+        if effect is None:
             return None
         if options.style == "none" and (self._total or 0) <= self._count:
             return self._found(options, "all at once, as the settings say", all_seen=True)
-        if isinstance(page, ListedPage) and effect_of(self._first, page) in {Effect.OTHER, Effect.EMPTY}:
-            return self._found(options, "as the settings say")
+        return self._found(options, "as the settings say") if effect in {Effect.OTHER, Effect.EMPTY} else None
+
+    def _effect_of_following(self, options: PaginationOptions) -> Effect | None:
+        """What the second page shows; SAME where there is none, None where the options do not fit the first."""
+        try:
+            page = self._list.second(options, self._first)
+        except Misconfigured:
+            return None
+        return effect_of(self._first, page) if isinstance(page, ListedPage) else Effect.SAME
+
+    # ── what the first page states itself ────────────────────────────────────────────────────────
+
+    def _described(self, bare: PaginationOptions) -> Paging | None:
+        for options in self._descriptions(bare):
+            if self._effect_of_following(options) is Effect.OTHER:
+                return self._sized(options, "each page says where the next one is", described=True)
+        if self._says_it_is_all() and self._leads_to(bare, None):
+            return self._found(bare, f"the platform says that these are all ({self._count})", all_seen=True)
         return None
 
-    # ── what the first page tells itself ─────────────────────────────────────────────────────────
-
-    def _described(self, told: PaginationOptions) -> Paging | None:
-        for options in self._descriptions(told):
-            try:
-                page = second(options, self._asker, self._reader, self._first)
-            except Misconfigured:
-                continue
-            if isinstance(page, ListedPage) and effect_of(self._first, page) is Effect.OTHER:
-                return self._sized(options, "each page tells where the next one is", described=True)
-        if self._says_it_is_all() and self._ends(told):
-            return self._found(told, f"the platform says that these are all ({self._count})", all_seen=True)
-        return None
-
-    def _descriptions(self, told: PaginationOptions) -> Iterator[PaginationOptions]:
+    def _descriptions(self, bare: PaginationOptions) -> Iterator[PaginationOptions]:
         """What might follow the first page's own words: by itself, else by a path and parameter written out."""
-        yield told
-        for path, value in beside(self._first.answer.body):
+        yield bare
+        for path, value in self._around:
             if not isinstance(value, str) or not value or not _is_next(path):
                 continue
             if value.startswith(_ADDRESS):
-                yield replace(told, style="next_url", next=path)
+                yield replace(bare, style="next_url", next=path)
                 continue
-            for trial in self._trials.each(pairs_of(_CURSORS, value)):
+            for trial in self.trials.each(_CURSORS, value):
                 if trial.effect is Effect.OTHER:
-                    plainly = replace(told, style="cursor", cursor_param=trial.name)
-                    yield plainly if self._leads_to(plainly, value) else replace(plainly, next=path)
+                    options = replace(bare, style="cursor", cursor_param=trial.name)
+                    # The path needs no writing where the cursor is found without it.
+                    is_found = self._leads_to(options, PagePosition("cursor", value))
+                    yield options if is_found else replace(options, next=path)
 
-    def _ends(self, options: PaginationOptions) -> bool:
-        """Whether a reader with these options takes the first page for the whole list."""
+    def _leads_to(self, options: PaginationOptions, position: PagePosition | None) -> bool:
+        """Whether this position follows the first page by these options; None is the end."""
         try:
-            return follows(options, self._asker, self._first) is None
+            return self._list.following(options, self._first) == position
         except Misconfigured:
             return False
-
-    def _leads_to(self, options: PaginationOptions, cursor: str) -> bool:
-        """Whether the cursor is found without being told where it stands."""
-        try:
-            place = follows(options, self._asker, self._first)
-        except Misconfigured:
-            return False
-        return place is not None and place.value == cursor
 
     def _says_it_is_all(self) -> bool:
-        body = self._first.answer.body
         if self._total is not None:
             return self._total <= self._count
-        return any(_is_next(path) and value in (None, "", False) for path, value in beside(body)) or any(
-            plain(path.rpartition(".")[2]) in _MORE_WORDS and value is False for path, value in beside(body)
+        return any(
+            (_is_next(path) and value in (None, "", False)) or (leaf(path) in _MORE_WORDS and value is False)
+            for path, value in self._around
+        )
+
+    def _says_there_is_more(self) -> bool:
+        return self._first.answer.next_link is not None or any(
+            (_is_next(path) and bool(value)) or (leaf(path) in _MORE_WORDS and value is True)
+            for path, value in self._around
         )
 
     # ── what a parameter does ────────────────────────────────────────────────────────────────────
 
-    def _numbered(self, told: PaginationOptions) -> Paging | None:
-        names = dict.fromkeys((*self._names_in_next(), *_NUMBERS))
-        for trial in self._trials.each(pairs_of(names, "2")):
-            if _goes_elsewhere(trial) and (start := self._first_number(trial.name)) is not None:
-                options = replace(told, style="page", page_param=trial.name, first_page=start)
-                return self._sized(options, f"`{trial.name}` numbers the pages, the first is {start}")
+    def _by_number(self, bare: PaginationOptions) -> Paging | None:
+        for name in self._leading_on((*self._names_in_next(), *_NUMBERS), "2"):
+            for start in (1, 0):
+                if self.trials.one(name, str(start)).effect is Effect.SAME:
+                    options = replace(bare, style="page", page_param=name, first_page=start)
+                    return self._sized(options, f"`{name}` numbers the pages, the first is {start}")
         return None
 
-    def _first_number(self, name: str) -> int | None:
-        for number in (1, 0):
-            if self._trials.one(name, str(number)).effect is Effect.SAME:
-                return number
+    def _by_offset(self, bare: PaginationOptions) -> Paging | None:
+        for name in self._leading_on((*self._names_in_next(), *_OFFSETS), str(self._count), by_one="1"):
+            options = replace(bare, style="offset", offset_param=name)
+            return self._sized(options, f"`{name}` says how many leads to pass over")
         return None
 
-    def _counted(self, told: PaginationOptions) -> Paging | None:
-        names = dict.fromkeys((*self._names_in_next(), *_OFFSETS))
-        for trial in self._trials.each(pairs_of(names, str(self._count))):
-            if _goes_elsewhere(trial):
-                page = self._trials.one(trial.name, "1").page
-                if page is not None and is_shifted(self._first, page):
-                    options = replace(told, style="offset", offset_param=trial.name)
-                    return self._sized(options, f"`{trial.name}` says how many leads to pass over")
-        return None
-
-    def _by_last_id(self, told: PaginationOptions) -> Paging | None:
+    def _by_last_id(self, bare: PaginationOptions) -> Paging | None:
         """Pages that begin after the lead whose id is given."""
         marks = [mark for mark in self._first.marks if not is_nameless(mark)]
         if len(marks) < _FEW:
             return None
-        for trial in self._trials.each(pairs_of(_LAST_IDS, marks[-1])):
-            if _goes_elsewhere(trial):
-                page = self._trials.one(trial.name, marks[0]).page
-                if page is not None and is_shifted(self._first, page):
-                    options = replace(told, style="last_id", cursor_param=trial.name)
-                    return self._sized(options, f"`{trial.name}` takes the id of a page's last lead")
+        for name in self._leading_on(_LAST_IDS, marks[-1], by_one=marks[0]):
+            options = replace(bare, style="last_id", cursor_param=name)
+            return self._sized(options, f"`{name}` takes the id of a page's last lead")
         return None
+
+    def _leading_on(self, names: Iterable[str], value: str, *, by_one: str | None = None) -> Iterator[str]:
+        """The parameters that lead to other leads with this value, and with `by_one` past the first lead alone."""
+        for trial in self.trials.each(tuple(dict.fromkeys(names)), value):
+            if trial.effect in _ELSEWHERE and (by_one is None or self._is_shifted(trial.name, by_one)):
+                yield trial.name
+
+    def _is_shifted(self, name: str, value: str) -> bool:
+        page, first = self.trials.one(name, value).page, self._first.marks
+        return page is not None and len(first) > 1 and page.marks[: len(first) - 1] == first[1 : len(page.marks) + 1]
 
     def _names_in_next(self) -> Iterator[str]:
         """The parameters of a next address that could not be followed, as one on a host behind this one."""
-        for path, value in beside(self._first.answer.body):
+        for path, value in self._around:
             if isinstance(value, str) and _is_next(path) and "?" in value:
                 try:
                     pairs = parse_qsl(urlsplit(value).query)
@@ -296,33 +210,33 @@ class PageSearch:
             for wanted in (_WANTED_SIZE, _SMALLER_SIZE):
                 if name is None or wanted <= self._count:
                     break
-                page = self._trials.one(name, str(wanted)).page
+                page = self.trials.one(name, str(wanted)).page
                 if page is not None and len(page.items) > self._count:
-                    grown = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
-                    if self._goes_on(grown, page, described=described):
-                        longer = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
-                        return self._found(grown, longer, size=len(page.items))
+                    longer = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
+                    if self._goes_on(longer, page, described=described):
+                        how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
+                        return self._found(longer, how, size=len(page.items))
                     break
         except QuestionLimitReached:
             pass
         return self._found(options, f"{how}, with {counted(self._count, 'lead')} a page")
 
     def _size_param(self) -> str | None:
-        for trial in self._trials.each(pairs_of(_SIZES, str(_FEW))):
+        for trial in self.trials.each(_SIZES, str(_FEW)):
             shown = trial.page.marks if trial.page else ()
             if len(shown) == _FEW and shown == self._first.marks[:_FEW]:
                 return trial.name
         return None
 
     def _goes_on(self, options: PaginationOptions, page: ListedPage, *, described: bool) -> bool:
-        """Whether longer pages can be followed: the next begins where the first one ends, and the end can be told.
+        """Whether longer pages can be followed: the next begins where the first one ends, and the end can be seen.
 
         A next address may drop the length, while beside a cursor it is written again; a list that serves its last page
         again must not have only one.
         """
         try:
-            place = follows(options, self._asker, page)
-            following = second(options, self._asker, self._reader, page)
+            position = self._list.following(options, page)
+            following = self._list.second(options, page)
         except Misconfigured:
             return False
         if not isinstance(following, ListedPage):
@@ -330,56 +244,39 @@ class PageSearch:
         effect = effect_of(page, following)
         if not described:
             return effect in _ELSEWHERE
-        carried = place is not None and place.kind == "cursor"
-        return effect is Effect.OTHER and (carried or len(following.items) > self._count)
+        keeps_size = position is not None and position.kind == "cursor"
+        return effect is Effect.OTHER and (keeps_size or len(following.items) > self._count)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def _found(
         self, options: PaginationOptions, how: str, *, size: int | None = None, all_seen: bool = False
     ) -> Paging:
-        total = self._told if self._told is not None or not all_seen else self._count
+        total = self._count if self._stated is None and all_seen else self._stated
         return Paging(options, size or self._count, total, self._header, (f"Pages: {how}.",))
 
-    def _unpaged(self, told: PaginationOptions, reason: str = "") -> Paging:
-        """No second page was found: the first is all there is, or that cannot be told."""
-        count = self._count
+    def _unpaged(self, bare: PaginationOptions, reason: str = "") -> Paging:
+        """No second page was found: the first is all there is, or nobody can know."""
+        count, leads = self._count, counted(self._count, "lead")
         if self._total is not None and self._total > count:
-            return self._undecided(
-                told,
-                f"there are {counted(self._total, 'lead')}, the first page holds {count}, and no usual way leads on"
-                f"{reason}",
+            there_are = f"there are {counted(self._total, 'lead')}, the first page holds {count}"
+            problem = f"{there_are}, and no usual way leads on{reason}"
+        elif self._says_there_is_more():
+            problem = f"there are more than {leads}, and no usual way leads on{reason}"
+        elif count in _PAGE_SIZES:
+            problem = (
+                f"the list holds {leads}, a usual page length, and names no other page{reason}; if these are "
+                "all your leads, write style: none"
             )
-        if self._tells_of_more():
-            return self._undecided(
-                told, f"there are more than {counted(count, 'lead')}, and no usual way leads on{reason}"
-            )
-        if count in _PAGE_SIZES:
-            return self._undecided(
-                told,
-                f"the list holds {counted(count, 'lead')}, a usual length of a page, and nothing tells of another"
-                f"{reason}; if these are all your leads, write style: none",
-            )
-        return Paging(told, count, count, self._header, (f"Pages: all leads ({count}) came at once.",))
-
-    def _undecided(self, told: PaginationOptions, said: str) -> Paging:
-        sentence = f"oplead.pagination.style: {said}; Oplead's API page names its parameters"
-        return Paging(told, self._count, self._told, self._header, (), (sentence,))
-
-    def _tells_of_more(self) -> bool:
-        return self._first.answer.next_link is not None or any(
-            (plain(path.rpartition(".")[2]) in _MORE_WORDS and value is True) or (_is_next(path) and bool(value))
-            for path, value in beside(self._first.answer.body)
-        )
+        else:
+            return Paging(bare, count, count, self._header, (f"Pages: all leads ({count}) came at once.",))
+        problem = f"oplead.pagination.style: {problem}; Oplead's API page names its parameters"
+        return Paging(bare, count, self._stated, self._header, (), (problem,))
 
 
 def _is_next(path: str) -> bool:
-    named = plain(path)
-    return any(word in named for word in _NEXT_WORDS) and plain(path.rpartition(".")[2]) not in _MORE_WORDS
-
-
-def _goes_elsewhere(trial: FilterTrial) -> bool:
-    return trial.effect in _ELSEWHERE
+    name = normalise(path)
+    return any(word in name for word in _NEXT_WORDS) and leaf(path) not in _MORE_WORDS
 
 
 def _size_to_write(asked: int, served: int) -> int:
@@ -388,67 +285,59 @@ def _size_to_write(asked: int, served: int) -> int:
 
 
 _FARTHEST = 1 << 16
-_COME_MEANWHILE = 2
-
-Marks = tuple[str, ...]
+_NEW_MEANWHILE = 2
 
 
-def count_leads(asker: Asker, reader: ListReader, options: PaginationOptions, page_size: int) -> int | None:
-    """How many leads there are; None where the pages are not numbered, or it would take too many questions."""
-    if options.style not in {"page", "offset"}:
-        return None
+def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
+    """The same with the number of leads: as a header states it, where that holds once it is tried, or by counting.
 
-    def page(index: int) -> Marks:
-        """The marks of a page by its place from 0; none past the end."""
-        answer = asker.ask(address_of(asker, options, index, page_size))
-        return () if isinstance(answer, DeclinedQuestion) else reader.listed(answer).marks
-
-    try:
-        return _count(page, page_size)
-    except (QuestionLimitReached, Misconfigured):
-        return None
-
-
-def with_header(asker: Asker, reader: ListReader, paging: Paging, counted: int | None) -> Paging:
-    """The same with the number of leads that a header told, where that holds once it is tried.
-
-    Args:
-        asker: asks for the last page, where pages are numbered.
-        reader: reads it.
-        paging: how the list goes on, and what a header says.
-        counted: how many leads there are, where the list was followed to its end.
+    `seen` is how many there are, where the list was followed to its end.
     """
-    if paging.header is None or paging.undecided:
+    if paging.undecided:
         return paging
-    name, total = paging.header
-    if not (_is_near(counted, total) if counted is not None else _ends_there(asker, reader, paging, total)):
-        said = f"Pages: the header {name} says {total}, which is not how many leads there are; it is not read."
-        return replace(paging, how=(*paging.how, said))
+    if paging.header is not None:
+        paging = _with_header(leads, paging, paging.header, seen)
+    if paging.total is None and seen is None and paging.is_numbered:
+        try:
+            total = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
+        except (QuestionLimitReached, Misconfigured):
+            return paging
+        return replace(paging, total=total)
+    return paging
+
+
+def _with_header(leads: LeadList, paging: Paging, header: tuple[str, int], seen: int | None) -> Paging:
+    name, total = header
+    if not (_is_near(seen, total) if seen is not None else _ends_there(leads, paging, total)):
+        note = f"Pages: the header {name} says {total}, which is not how many leads there are; it is not read."
+        return replace(paging, how=(*paging.how, note))
+    note = f"Pages: the header {name} says how many leads there are, as was seen at the list's end."
     options = replace(paging.options, total_header=name)
-    said = f"Pages: the header {name} tells how many leads there are, as was seen at the list's end."
-    return replace(paging, options=options, total=total, how=(*paging.how, said))
+    return replace(paging, options=options, total=total, how=(*paging.how, note))
 
 
-def _is_near(counted: int, total: int) -> bool:
-    """Leads come while a list is read."""
-    return abs(counted - total) <= max(_COME_MEANWHILE, total // 50)
+def _is_near(seen: int, total: int) -> bool:
+    """New leads come while a list is read."""
+    return abs(seen - total) <= max(_NEW_MEANWHILE, total // 50)
 
 
-def _ends_there(asker: Asker, reader: ListReader, paging: Paging, total: int) -> bool:
+def _ends_there(leads: LeadList, paging: Paging, total: int) -> bool:
     """Whether the last page, by that number, is there, and holds what is left."""
-    if paging.options.style not in {"page", "offset"} or total <= 0:
+    if not paging.is_numbered or total <= 0:
         return False
     index = (total - 1) // paging.page_size
     try:
-        answer = asker.ask(address_of(asker, paging.options, index, paging.page_size))
-        marks = () if isinstance(answer, DeclinedQuestion) else reader.listed(answer).marks
+        marks = leads.numbered(paging.options, index, paging.page_size)
     except (QuestionLimitReached, Misconfigured):
         return False
-    return _is_near(index * paging.page_size + len(marks), total) if marks else False
+    return bool(marks) and _is_near(index * paging.page_size + len(marks), total)
 
 
-def _count(page: Callable[[int], Marks], page_size: int) -> int | None:
-    """Doubles the step until the pages stay the same, then halves it down to the first of those."""
+def count_leads(page: Callable[[int], tuple[str, ...]], page_size: int) -> int | None:
+    """How many leads there are on numbered pages; None where that would take too many questions.
+
+    Doubles the step until the pages stay the same, then halves it down to the first of those.
+    """
     before, ahead = 0, 1
     tail = page(ahead)
     while tail and ahead < _FARTHEST:

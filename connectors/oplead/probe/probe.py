@@ -1,9 +1,12 @@
-"""Finds out how an Oplead platform answers, with as few requests as that takes."""
+"""Finds out how an Oplead platform answers, with as few requests as that takes, and what to write in the settings."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from itertools import islice
+from math import ceil
+from typing import Literal
 
 import httpx
 
@@ -11,54 +14,237 @@ from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
 from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient
-from connectors.oplead.field_tree import CONTACT, key_paths, locate, tree_of
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, locate, tree_of
 from connectors.oplead.fields import find
-from connectors.oplead.lead_parser import UnreadableLeadError, digest_of, parse_lead, read_id, with_candidates
-from connectors.oplead.options import FieldPaths, OpleadOptions
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list, with_candidates
+from connectors.oplead.options import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.access import (
-    Access,
     Asker,
-    CountingPacer,
+    LeadList,
     ListedPage,
     ListReader,
+    OpenClient,
     QuestionLimit,
     find_access,
 )
-from connectors.oplead.probe.field_places import find_id_paths, find_places
-from connectors.oplead.probe.field_values import (
+from connectors.oplead.probe.field_survey import (
     Fold,
+    Places,
     Readable,
     amounts_of,
     few_values_of,
+    find_id_paths,
+    find_places,
     labels_of,
-    loosely,
+    normalise_path,
     past_labels_of,
     sources_of,
     suspicions_of,
 )
-from connectors.oplead.probe.filters import FilterSearch, LeadDates
-from connectors.oplead.probe.pagination import PageSearch, count_leads, with_header
-from connectors.oplead.probe.sampling import MOST_OWN_PAGES, SPARE_PAGES, SampleTimes, take_sample
-from connectors.oplead.probe.trial_reading import (
-    Notes,
-    ProbeFindings,
-    Pull,
-    TrialReading,
-    reads_detail_pages,
-    settle,
-    suggestion_of,
+from connectors.oplead.probe.pagination import PageSearch, Paging, with_total
+from connectors.oplead.probe.sampling import (
+    FIRST_DETAIL_PAGES,
+    MOST_DETAIL_PAGES,
+    SPARE_PAGES,
+    Filtering,
+    FilterSearch,
+    LeadDates,
+    LeadSample,
+    SampleDates,
+    take_sample,
 )
 from connectors.oplead.source import OpleadSource
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
-from connectors.records import Lead
-from connectors.survey import Survey
+from connectors.records import Lead, LeadId, LeadPage, OtherLead, UnreadableLead
+from connectors.survey import Suggestion, Survey
 from connectors.text import counted
+
+MOST_QUESTIONS = 100
+"""To find the way in, the pages and the filters; the leads to look at are read beside these."""
+_CHANGED_WITHIN = timedelta(days=4)
+"""A night and the usual overlap."""
+_SENT_WITHIN = timedelta(days=90)
+_AHEAD = timedelta(days=300)
+"""No lead has changed after that."""
+_MOST_UNREADABLE = 0.5
+_ENOUGH_TO_SAY_EMPTY = 10
+_MOST_EMPTY_NAMED = 12
+
+Pull = Literal["since", "list", "details"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What to report, as it is found."""
+
+    how: list[str] = field(default_factory=list)
+    suspicions: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFindings:
+    """Everything that was found."""
+
+    paging: Paging
+    sample: LeadSample
+    places: Places
+    filtering: Filtering
+    dates: Sequence[LeadDates]
+
+    @property
+    def total(self) -> int | None:
+        """How many leads there are, where an answer says, or the list was followed to its end."""
+        return self.sample.counted if self.paging.total is None else self.paging.total
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class OpleadProbe:
+    """Finds out how one Oplead platform answers; only GETs go out, to the configured host alone."""
+
+    options: OpleadOptions = field(kw_only=False)
+    """What is known of the platform; tried first."""
+    clock: Clock
+    pacer: Pacer
+    """Shared by everything that asks this platform."""
+    per_minute: int
+    """The allowed rate, from which the duration of a night follows."""
+    readable: Readable
+    """Whether an amount would be read."""
+    fold: Fold
+    """What labels and answers are compared by."""
+    named: frozenset[str] = frozenset()
+    """Paths that the settings name, to be counted."""
+    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
+    jitter: Callable[[], float] = random.random
+    _clients: list[OpleadClient] = field(default_factory=list, init=False)
+
+    def survey(self, *, leads: int) -> Survey:
+        """Find out how the platform answers and where things stand, from about so many leads.
+
+        Raises:
+            Misconfigured: it refuses us, whichever way the token is sent, no list of leads is found, or it is a
+                sandbox whose clock stands still.
+            Transient: it kept failing after bounded retries.
+        """
+        limit = QuestionLimit(MOST_QUESTIONS)
+        access = find_access(self.options, self._open, limit)
+        notes, options = Notes(how=[*access.how]), access.options
+        with Asker(options, self._open, limit) as asker:
+            refuse_standing_clock(asker, access.answer, self.clock)
+        try:
+            path, items = locate(access.answer.body, options.pagination.items)
+        except Misconfigured as error:
+            notes.undecided.append(f"oplead.pagination.items: {error}")
+            return self._without_leads(options, notes)
+        options = replace(options, pagination=replace(options.pagination, items=path))
+        if not items:
+            notes.undecided.append(
+                "oplead.token: the list holds no lead, so nothing can be found out; a key that is not the client "
+                "admin's may see none"
+            )
+            return self._without_leads(options, notes)
+        found = self._look(options, access.answer, ListReader(path, find_id_paths(items, options)), limit, leads)
+        return self._report(options, found, notes)
+
+    def _look(
+        self, options: OpleadOptions, answer: OpleadAnswer, reader: ListReader, limit: QuestionLimit, leads: int
+    ) -> ProbeFindings:
+        """The list's pages, the leads on them, where things stand in those, and what filters them."""
+        first = reader.listed(answer)
+        with Asker(options, self._open, limit) as asker:
+            listed = LeadList(asker, reader)
+            search = PageSearch(listed, first)
+            paging = search.find()
+            enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_DETAIL_PAGES)
+            with Asker(options, self._open, enough) as reading:
+                sample = take_sample(LeadList(reading, reader), first, paging, leads)
+            places = find_places(list(sample.complete.values()), options)
+            dates = SampleDates(sample, places.fields, options.zone)
+            filters = FilterSearch(search.trials, dates.of_page, options.zone, self._now(first) + _AHEAD)
+            filtering = filters.find(dates.seen, len(first.items), options.since_filter)
+            paging = with_total(listed, paging, sample.counted)
+        return ProbeFindings(paging, sample, places, filtering, dates.seen)
+
+    def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
+        places, complete = found.places, list(found.sample.complete.values())
+        notes.how.extend(found.paging.how)
+        notes.undecided.extend((*found.paging.undecided, *places.undecided))
+        tree = tree_of(complete)
+        as_found = replace(options, fields=places.fields)
+        records = _records(as_found, complete, notes)
+        everyone = _records(as_found, list(found.sample.every.values()), Notes())
+        options, pull = settle(options, found, notes, self._open)
+        paths = with_candidates(places.fields)
+        notes.suspicions.extend(suspicions_of(records, complete, paths.click_id or ()))
+        if lost := lost_phones([record.contact for record in records]):
+            notes.suspicions.append(f"{lost}.")
+        empty = [path for path, node in tree.items() if not node.filled and not node.is_listed]
+        if empty and len(complete) >= _ENOUGH_TO_SAY_EMPTY:
+            notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
+        contact = [path for one in CONTACT for path in getattr(paths, one) or ()]
+        matched = [match.path for match in places.matches if match.path]
+        known = frozenset(map(normalise_path, (*contact, *matched)))
+        minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
+        return Survey(
+            leads=len(complete),
+            total=found.total,
+            requests=sum(client.requests for client in self._clients),
+            paths=key_paths(tree, options.zone),
+            fields=places.matches,
+            labels=labels_of(records, everyone, self.fold),
+            past_labels=past_labels_of(everyone, self.fold),
+            named={path: sum(bool(find(lead, path)) for lead in complete) for path in sorted(self.named)},
+            few_values=few_values_of(tree, complete, known, self.fold),
+            amounts=amounts_of(tree, complete, self.readable, known),
+            sources=sources_of(records),
+            how=tuple(notes.how),
+            suspicions=tuple(notes.suspicions),
+            undecided=tuple(notes.undecided),
+            minutes_first=minutes_first,
+            minutes_nightly=minutes_nightly,
+            suggestion=suggestion_of(options, pull),
+        )
+
+    def _without_leads(self, options: OpleadOptions, notes: Notes) -> Survey:
+        return Survey(
+            leads=0,
+            total=None,
+            requests=sum(client.requests for client in self._clients),
+            how=tuple(notes.how),
+            undecided=tuple(notes.undecided),
+            suggestion=suggestion_of(options, _usual_pull(options)),
+        )
+
+    def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
+        if found.total is None:
+            return None
+        now = self._now(found.sample.pages[0])
+        is_bare = options.detail == "auto" and _mostly_lack_click_ids(options, found.sample)
+        return reading_minutes(
+            found.total,
+            page_size=found.paging.page_size,
+            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates]),
+            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates]),
+            detail_pages=is_bare or options.detail == "always",
+            pull=pull,
+            per_minute=self.per_minute,
+        )
+
+    def _open(self, options: OpleadOptions) -> OpleadClient:
+        client = OpleadClient(options, clock=self.clock, pacer=self.pacer, timeout=self.timeout, jitter=self.jitter)
+        self._clients.append(client)
+        return client
+
+    def _now(self, page: ListedPage) -> datetime:
+        return max(self.clock.now(), page.answer.served_at or self.clock.now())
+
 
 _FAR_AWAY = timedelta(minutes=10)
 """No platform's clock is as wrong as that by accident."""
 _PAUSE = timedelta(seconds=2)
-"""A Date header tells whole seconds: one that ticks has changed by then."""
+"""A Date header has whole seconds: one that ticks has changed by then."""
 _LOOKS = 2
 
 
@@ -69,7 +255,7 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> N
         Misconfigured: it does not.
     """
     first = answer.served_at
-    if first is None or not is_loopback(asker.host) or abs(first - clock.now()) <= _FAR_AWAY:
+    if first is None or not is_loopback(asker.client.host) or abs(first - clock.now()) <= _FAR_AWAY:
         return
     for _ in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)
@@ -82,232 +268,241 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> N
     )
 
 
-MOST_QUESTIONS = 100
-"""To find the way in, the pages and the filters; the leads to look at are read beside these."""
-_CHANGED_WITHIN = timedelta(days=4)
-"""A night and the usual overlap."""
-_SENT_WITHIN = timedelta(days=90)
-_MOST_UNREADABLE = 0.5
-_ENOUGH_TO_SAY_EMPTY = 10
-_MOST_EMPTY_NAMED = 12
-
-
-class OpleadProbe:
-    """Finds out how one Oplead platform answers; only GETs go out, to the configured host alone."""
-
-    def __init__(
-        self,
-        options: OpleadOptions,
-        *,
-        clock: Clock,
-        pacer: Pacer,
-        per_minute: int,
-        readable: Readable,
-        fold: Fold,
-        named: frozenset[str] = frozenset(),
-        timeout: httpx.Timeout = TIMEOUT,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        """Ask nothing yet.
-
-        Args:
-            options: what is known of the platform; tried first.
-            clock: the only way to wait.
-            pacer: shared by everything that asks this platform.
-            per_minute: the allowed rate, by which the cost of a night is told.
-            readable: whether an amount would be read.
-            fold: what labels and answers are compared by.
-            named: paths that the settings name, to be counted.
-            timeout: in real seconds.
-            jitter: numbers from 0 to 1 that spread the retries.
-        """
-        self._options = options
-        self._clock = clock
-        self._pacer = CountingPacer(pacer)
-        self._per_minute = per_minute
-        self._readable = readable
-        self._fold = fold
-        self._named = named
-        self._timeout = timeout
-        self._jitter = jitter
-
-    def survey(self, *, leads: int) -> Survey:
-        """Find out how the platform answers and where things stand, from about so many leads.
-
-        Raises:
-            Misconfigured: it refuses us, whichever way the token is shown, no list of leads is found, or it is a
-                sandbox whose clock stands still.
-            Transient: it kept failing after bounded retries.
-        """
-        bound, notes = QuestionLimit(MOST_QUESTIONS), Notes()
-        access = find_access(self._options, self._open, bound)
-        with Asker(access.options, self._open, bound) as asker:
-            refuse_standing_clock(asker, access.answer, self._clock)
-        notes.how.extend(access.how)
-        try:
-            path, items = locate(access.answer.body, access.options.pagination.items)
-        except Misconfigured as error:
-            notes.undecided.append(f"oplead.pagination.items: {error}")
-            return self._nothing(access.options, notes)
-        options = replace(access.options, pagination=replace(access.options.pagination, items=path))
-        if not items:
-            notes.undecided.append(
-                "oplead.token: the list holds no lead, so nothing can be told; a key that is not the client admin's "
-                "may see none"
-            )
-            return self._nothing(options, notes)
-        reader = ListReader(path, find_id_paths(items, tree_of(items), options.fields))
-        found = self._look(replace(access, options=options), reader, bound, leads)
-        return self._told(
-            options, found, notes, SampleTimes(found.sample, reader, found.places.fields, options.zone).seen
-        )
-
-    def _look(self, access: Access, reader: ListReader, bound: QuestionLimit, leads: int) -> ProbeFindings:
-        """The list's pages, the leads on them, where things stand in those, and what filters them."""
-        options = access.options
-        first = reader.listed(access.answer)
-        with Asker(options, self._open, bound) as asker:
-            looking = PageSearch(asker, reader, first)
-            paging = looking.find()
-            enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_OWN_PAGES)
-            with Asker(options, self._open, enough) as reading:
-                sample = take_sample(reading, reader, first, paging, leads)
-            whole = list(sample.whole.values())
-            places = find_places(whole, tree_of(whole), options.fields, zone=options.zone, rules=options.click_ids)
-            times = SampleTimes(sample, reader, places.fields, options.zone)
-            now = self._now(first)
-            search = FilterSearch(looking.trials, times.of_page, zone=options.zone, now=now)
-            filtering = search.find(times.seen, len(first.items), options.since_filter)
-            paging = with_header(asker, reader, paging, sample.counted)
-            if paging.total is None and not paging.undecided and sample.counted is None:
-                paging = replace(paging, total=count_leads(asker, reader, paging.options, paging.page_size))
-        return ProbeFindings(paging, sample, places, filtering)
-
-    # ── telling ──────────────────────────────────────────────────────────────────────────────────
-
-    def _told(self, options: OpleadOptions, found: ProbeFindings, notes: Notes, times: Sequence[LeadDates]) -> Survey:
-        sample, places = found.sample, found.places
-        notes.how.extend(found.paging.how)
-        notes.undecided.extend((*found.paging.undecided, *places.undecided))
-        whole = list(sample.whole.values())
-        tree = tree_of(whole)
-        records = _records(options, places.fields, whole, notes)
-        everyone = _records(options, places.fields, list(sample.every.values()), Notes())
-        options, pull = settle(options, found, notes, self._source)
-        paths = with_candidates(places.fields)
-        notes.suspicions.extend(suspicions_of(records, whole, paths.click_id or ()))
-        if lost := lost_phones([record.contact for record in records]):
-            notes.suspicions.append(f"{lost}.")
-        empty = [path for path, node in tree.items() if not node.filled and not node.is_listed]
-        if empty and len(whole) >= _ENOUGH_TO_SAY_EMPTY:
-            notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
-        contact = [path for one in CONTACT for path in getattr(paths, one) or ()]
-        known = frozenset(loosely([*contact, *(match.path for match in places.matches if match.path)]))
-        total = _total(found)
-        cost = self._cost(options, pull, found, times) if total is not None else None
-        return Survey(
-            leads=len(whole),
-            total=total,
-            requests=self._pacer.asked,
-            paths=key_paths(tree, options.zone),
-            fields=places.matches,
-            labels=labels_of(records, everyone, self._fold),
-            past_labels=past_labels_of(everyone, self._fold),
-            named={path: sum(bool(find(lead, path)) for lead in whole) for path in sorted(self._named)},
-            few_values=few_values_of(tree, whole, known, self._fold),
-            amounts=amounts_of(tree, whole, self._readable, known),
-            sources=sources_of(records),
-            how=tuple(notes.how),
-            suspicions=tuple(notes.suspicions),
-            undecided=tuple(notes.undecided),
-            minutes_first=cost.minutes_first if cost else None,
-            minutes_nightly=cost.minutes_nightly if cost else None,
-            suggestion=suggestion_of(options, pull),
-        )
-
-    def _nothing(self, options: OpleadOptions, notes: Notes) -> Survey:
-        """What can be said without any lead."""
-        return Survey(
-            leads=0,
-            total=None,
-            requests=self._pacer.asked,
-            how=tuple(notes.how),
-            undecided=tuple(notes.undecided),
-            suggestion=suggestion_of(options, "list" if options.since_filter is None else "since"),
-        )
-
-    def _cost(
-        self, options: OpleadOptions, pull: Pull, found: ProbeFindings, times: Sequence[LeadDates]
-    ) -> TrialReading:
-        now = self._now(found.sample.pages[0])
-        moved = [one.updated or one.created for one in times]
-        return TrialReading(
-            total=_total(found) or 0,
-            page_size=found.paging.page_size,
-            changed=_share(moved, now - _CHANGED_WITHIN),
-            recent=_share([one.created for one in times], now - _SENT_WITHIN),
-            detail_pages=reads_detail_pages(options, found.sample),
-            pull=pull,
-            per_minute=self._per_minute,
-        )
-
-    # ── doors ────────────────────────────────────────────────────────────────────────────────────
-
-    def _open(self, options: OpleadOptions) -> OpleadClient:
-        return OpleadClient(options, clock=self._clock, pacer=self._pacer, timeout=self._timeout, jitter=self._jitter)
-
-    def _source(self, options: OpleadOptions) -> OpleadSource:
-        return OpleadSource(
-            options,
-            wanted_fields=frozenset(),
-            clock=self._clock,
-            pacer=self._pacer,
-            timeout=self._timeout,
-            jitter=self._jitter,
-        )
-
-    def _now(self, page: ListedPage) -> datetime:
-        """The later of the platform's clock and ours."""
-        now, served_at = self._clock.now(), page.answer.served_at
-        return now if served_at is None else max(now, served_at)
-
-
-def _records(options: OpleadOptions, places: FieldPaths, leads: Sequence[object], notes: Notes) -> list[Lead]:
-    """The leads as a night would read them; what it could not read is told by its commonest reason."""
+def _records(options: OpleadOptions, leads: Sequence[object], notes: Notes) -> list[Lead]:
+    """The leads as a night would read them; what it could not read is reported with its commonest reason."""
     records, reasons = [], []
-    paths = with_candidates(places)
+    parser = LeadParser(options)
     for lead in leads:
         try:
-            records.append(_record(options, paths, lead))
+            item = object_in_list(lead)
+            records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
         except UnreadableLeadError as error:
             reasons.append(str(error))
     if reasons:
         commonest = max(sorted(set(reasons)), key=reasons.count)
         if not any(isinstance(lead, Mapping) for lead in leads):
             commonest += ": see oplead.pagination.items"
-        told = f"{len(reasons)} of {counted(len(leads), 'lead')} cannot be read, most for this: {commonest}"
-        (notes.undecided if len(reasons) > _MOST_UNREADABLE * len(leads) else notes.suspicions).append(told)
+        note = f"{len(reasons)} of {counted(len(leads), 'lead')} cannot be read, most for this: {commonest}"
+        (notes.undecided if len(reasons) > _MOST_UNREADABLE * len(leads) else notes.suspicions).append(note)
     return records
 
 
-def _record(options: OpleadOptions, paths: FieldPaths, lead: object) -> Lead:
-    if not isinstance(lead, Mapping):
-        raise UnreadableLeadError("an entry of the list is no object")
-    return parse_lead(
-        lead,
-        id=read_id(lead, paths),
-        digest=digest_of(lead),
-        paths=paths,
-        click_ids=options.click_ids,
-        zone=options.zone,
-        wanted=frozenset(),
-    )
-
-
-def _total(found: ProbeFindings) -> int | None:
-    """How many leads there are, where an answer says, or the list was followed to its end."""
-    return found.sample.counted if found.paging.total is None else found.paging.total
-
-
-def _share(moments: Sequence[datetime | None], since: datetime) -> float:
+def _share_after(since: datetime, moments: Sequence[datetime | None]) -> float:
     return sum(moment is not None and moment > since for moment in moments) / max(1, len(moments))
+
+
+# ── what to suggest ──────────────────────────────────────────────────────────────────────────────
+
+
+def settle(
+    options: OpleadOptions, found: ProbeFindings, notes: Notes, open_client: OpenClient
+) -> tuple[OpleadOptions, Pull]:
+    """The options to suggest, and how to pull; what does not hold when tried is left out and reported."""
+    sample = found.sample
+    options = replace(
+        options,
+        pagination=found.paging.options,
+        fields=found.places.fields,
+        since_filter=None,
+        lead_path=sample.lead_path or options.lead_path,
+    )
+    options = _with_detail(options, found, notes)
+    if not found.paging.undecided and (objection := _objection_to_pages(options, sample, open_client)):
+        notes.undecided.append(objection)
+        options = replace(options, pagination=PaginationOptions(items=options.pagination.items))
+    if options.detail != "never" and sample.detail_pages_add:
+        with OpleadSource(open_client(options)) as source:
+            objection = _objection_to_detail_pages(source, list(sample.detail_pages)[:FIRST_DETAIL_PAGES])
+        notes.undecided.extend([objection] if objection else [])
+    if sample.detail_pages_add and _fields_in_list(options, sample).isdisjoint({"status", "status_at", "updated_at"}):
+        notes.how.append(
+            "Changes: the list has neither a status nor a time of change, so each night reads the own pages of the "
+            "leads that may still be sent."
+        )
+        return options, "details"
+    notes.how.extend(found.filtering.how)
+    if found.filtering.since_filter is None or found.filtering.split is None:
+        return options, "list"
+    filtered = replace(options, since_filter=found.filtering.since_filter)
+    if objection := _objection_to_filter(filtered, found.filtering.split, sample.pages[0], open_client):
+        notes.how.append(f"Changes: the filter did not hold when tried once more ({objection}), so it is left out.")
+        return options, "list"
+    return filtered, "since"
+
+
+def _with_detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> OpleadOptions:
+    """Detail pages are read where they hold something that counts and the list does not."""
+    sample = found.sample
+    are_lacking = _mostly_lack_click_ids(options, sample)
+    if sample.lead_path is None:
+        if are_lacking:
+            notes.undecided.append(
+                "oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found"
+            )
+        return options
+    if not sample.detail_pages_add:
+        notes.how.append("Details: a lead's own page holds no more than the list, so none needs to be read.")
+        return replace(options, detail="never" if are_lacking else "auto")
+    if are_lacking:
+        notes.how.append("Details: the list leaves out what holds click ids, so a changed lead's own page is read.")
+    elif missing := list(_missing_in_list(options, found)):
+        notes.how.append(f"Details: only a lead's own page has {', '.join(missing[:6])}, so a changed one is read.")
+        return replace(options, detail="always")
+    else:
+        notes.how.append("Details: a lead's own page holds more, but nothing that is needed.")
+    return replace(options, detail="auto")
+
+
+def _mostly_lack_click_ids(options: OpleadOptions, sample: LeadSample) -> bool:
+    lacks_click_ids = LeadParser(options).lacks_click_ids
+    lacking = [lacks_click_ids(item) for item in sample.items.values() if isinstance(item, Mapping)]
+    return sum(lacking) > len(lacking) / 2
+
+
+def _missing_in_list(options: OpleadOptions, found: ProbeFindings) -> Iterator[str]:
+    """What only detail pages hold, of the fields we look for, of amounts and of consents."""
+    sample = found.sample
+    in_list = _fields_in_list(options, sample)
+    yield from (match.field for match in found.places.matches if match.path and match.field not in in_list)
+    listed = {path for path, node in tree_of(sample.listed).items() if node.filled}
+    for path, node in tree_of(list(sample.detail_pages.values())).items():
+        if node.filled and path not in listed and any(part in leaf(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS)):
+            yield path
+
+
+def _fields_in_list(options: OpleadOptions, sample: LeadSample) -> set[str]:
+    return {match.field for match in find_places(sample.listed, options).matches if match.path}
+
+
+_MOSTLY = 0.8
+_PAGES = 2
+_BROKEN = 2
+"""Entries of a page that are no leads at all."""
+
+
+def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client: OpenClient) -> str | None:
+    """Why the list is not read as it was seen; None where it is, as far as two pages show."""
+    if sample.objection is not None:
+        return sample.objection
+    try:
+        pages = _read_again(options, None, open_client)
+    except Misconfigured as error:
+        return str(error)
+    if not all(map(_are_alike, sample.pages, pages)):
+        return "oplead.pagination: a second reading of the list gave other leads than the first"
+    if len(pages) < min(_PAGES, len(sample.pages)):
+        return "oplead.pagination: the list ended sooner when read a second time"
+    return None
+
+
+def _objection_to_filter(
+    options: OpleadOptions, since: datetime, first: ListedPage, open_client: OpenClient
+) -> str | None:
+    """Why the filter does not filter; None where it does."""
+    try:
+        pages = _read_again(options, since, open_client, 1)
+    except Misconfigured as error:
+        return str(error)
+    return None if pages and not _are_alike(first, pages[0]) else "the filter made no difference"
+
+
+def _read_again(
+    options: OpleadOptions, since: datetime | None, open_client: OpenClient, count: int = _PAGES
+) -> list[LeadPage]:
+    with OpleadSource(open_client(options)) as source:
+        changes = source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True)
+        return list(islice(changes, count))
+
+
+def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
+    """Why leads cannot be read by their detail pages; None where one can."""
+    reason = "no lead was asked for"
+    try:
+        for lead_id, lead in source.fetch_each([LeadId(one) for one in ids]):
+            match lead:
+                case Lead():
+                    return None
+                case UnreadableLead():
+                    reason = lead.reason
+                case OtherLead():
+                    reason = "its own page is another lead's, see oplead.fields.id"
+                case None:
+                    reason = f"lead {lead_id} is gone"
+    except Misconfigured as error:
+        reason = str(error)
+    return f"oplead.lead_path: leads are not read by their own pages ({reason})"
+
+
+def _are_alike(expected: ListedPage, page: LeadPage) -> bool:
+    ids = {*page.unchanged, *(lead.id for lead in page.leads), *(lead.id for lead in page.unreadable if lead.id)}
+    marks = {*expected.marks}
+    return len(ids & marks) >= _MOSTLY * len(ids) and len(ids) >= _MOSTLY * len(marks) - _BROKEN
+
+
+# ── what to write ────────────────────────────────────────────────────────────────────────────────
+
+Written = str | int | bool | list[str] | Suggestion
+_PLAIN = ("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query")
+
+
+def suggestion_of(options: OpleadOptions, pull: Pull) -> Suggestion:
+    """The settings that differ from the defaults; the token, the address and the pace are left to the caller."""
+    default, since = OpleadOptions(token="", zone=options.zone), options.since_filter
+    written: dict[str, Written] = _different(options, default, _PLAIN)
+    written["auth"] = _different(options.auth, default.auth)
+    written["pagination"] = _different(options.pagination, default.pagination)
+    if pull != _usual_pull(options):
+        written["pull"] = pull
+    if since is not None:
+        written["since_filter"] = {"param": since.param, **_different(since, SinceOptions(since.param))}
+    written |= _different(options, default, ("detail",))
+    written["fields"] = _different(options.fields, default.fields)
+    return {name: value for name, value in written.items() if value != {}}
+
+
+def _usual_pull(options: OpleadOptions) -> Pull:
+    return "list" if options.since_filter is None else "since"
+
+
+Chosen = OpleadOptions | AuthOptions | PaginationOptions | SinceOptions | FieldPaths
+
+
+def _different(chosen: Chosen, default: Chosen, names: Sequence[str] = ()) -> dict[str, Written]:
+    """The parts that differ from the default, of these names or all."""
+    values = {name: getattr(chosen, name) for name in names or [one.name for one in fields(chosen)]}
+    return {
+        name: _as_written(value)
+        for name, value in values.items()
+        if value is not None and value != getattr(default, name)
+    }
+
+
+def _as_written(value: str | int | tuple[str, ...] | Mapping[str, str]) -> Written:
+    """Paths are written plainly where there is one, else as a list."""
+    if isinstance(value, tuple):
+        return value[0] if len(value) == 1 else list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def reading_minutes(
+    total: int, *, page_size: int, changed: float, recent: float, detail_pages: bool, pull: Pull, per_minute: int
+) -> tuple[float, float]:
+    """How long it takes to read everything once, and to read a usual night's changes.
+
+    Args:
+        total: how many leads there are.
+        page_size: how many the list has on a page.
+        changed: the share of leads that a usual night's pull takes for changed, its overlap included.
+        recent: the share of leads young enough to be sent still.
+        detail_pages: whether each lead takes a request of its own.
+        pull: how changes are found.
+        per_minute: how many requests are allowed.
+    """
+
+    def minutes(listed: int, details: int) -> float:
+        return round((max(1, ceil(listed / max(1, page_size))) + details) / per_minute, 1)
+
+    touched = ceil(total * changed)
+    details = touched if detail_pages else 0
+    nightly = {"since": (touched, details), "list": (total, details), "details": (total, ceil(total * recent))}
+    return minutes(total, total if detail_pages else 0), minutes(*nightly[pull])

@@ -1,75 +1,28 @@
-"""Leads to look at: from lists, and from their own pages."""
+"""Leads to look at, from the list and their detail pages, and the filter that lists what changed among them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import islice, zip_longest
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, TokenRefused
 from connectors.oplead.field_tree import tree_of
-from connectors.oplead.fields import first, raw, read_moment, start_of, text_of
-from connectors.oplead.lead_parser import with_candidates
-from connectors.oplead.options import FieldPaths, OpleadOptions
-from connectors.oplead.probe.access import Asker, ListedPage, ListReader, QuestionLimitReached
-from connectors.oplead.probe.field_places import find_places
-from connectors.oplead.probe.filters import LeadDates
-from connectors.oplead.probe.pagination import Paging, pages
+from connectors.oplead.fields import first, first_instant, text_of, write_moment
+from connectors.oplead.lead_parser import lead_among, objects_in, with_candidates
+from connectors.oplead.options import FieldPaths, SinceOptions
+from connectors.oplead.probe.access import Asker, Effect, LeadList, ListedPage, QuestionLimitReached, Trial, Trials
+from connectors.oplead.probe.field_survey import find_places
+from connectors.oplead.probe.pagination import Paging
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
-
-
-@dataclass(frozen=True, slots=True)
-class DetailPages:
-    """Where a lead's own page is, and a few of them."""
-
-    lead_path: str | None
-    """`oplead.lead_path`; None where none was found."""
-    leads: Mapping[str, Mapping[str, object]]
-    """By the lead's id."""
-
-
-def find_detail_pages(asker: Asker, ids: Sequence[str], id_paths: tuple[str, ...]) -> DetailPages:
-    """The path that gives these leads' own pages, and the pages."""
-    listed_at = asker.options.leads_path
-    for path in dict.fromkeys((asker.options.lead_path, f"{listed_at}/{{id}}", *_LEAD_PATHS)):
-        if found := read_detail_pages(asker, ids, id_paths, path):
-            return DetailPages(path, found)
-    return DetailPages(None, {})
-
-
-def read_detail_pages(
-    asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
-) -> dict[str, Mapping[str, object]]:
-    """The leads' own pages by id, those that are found; given up after two that are not, or that fail."""
-    found: dict[str, Mapping[str, object]] = {}
-    missed = 0
-    try:
-        for lead_id in ids:
-            answer = asker.lead(lead_id, lead_path)
-            lead = _unwrapped(answer.body, lead_id, id_paths) if isinstance(answer, OpleadAnswer) else None
-            if lead is not None:
-                found[lead_id] = lead
-            elif (missed := missed + 1) > 1 and not found:
-                break
-    except (QuestionLimitReached, Transient):
-        pass
-    return found
-
-
-def _unwrapped(body: object, lead_id: str, id_paths: tuple[str, ...]) -> Mapping[str, object] | None:
-    """The lead in an answer about one lead: what has its id, the answer or what it wraps."""
-    inside = [body, *(one for name in ("data", "lead") for one in raw(body, name))]
-    own = (one for one in inside if isinstance(one, Mapping) and text_of(first(one, id_paths)) == lead_id)
-    return next(own, None)
-
-
-MOST_OWN_PAGES = 60
+MOST_DETAIL_PAGES = 60
+FIRST_DETAIL_PAGES = 3
 _FURTHER_PAGES = 30
 SPARE_PAGES = _FURTHER_PAGES + 3
 """To be counted beside those whose leads are looked at."""
-FIRST_OWN_PAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,47 +31,56 @@ class LeadSample:
 
     pages: tuple[ListedPage, ...]
     items: Mapping[str, object]
-    """As the list has them, by what tells them apart."""
-    own: DetailPages
+    """As the list has them, by their marks."""
+    lead_path: str | None
+    """`oplead.lead_path`; None where no detail page was found."""
+    detail_pages: Mapping[str, Mapping[str, object]]
+    """A few leads' detail pages, by the lead's id."""
     detail_pages_add: bool
-    """Whether they tell more than the list does."""
+    """Whether they hold more than the list does."""
     counted: int | None
     """How many leads there are, where the list was followed to its end."""
     objection: str | None
     """Why the list could not be followed."""
 
     @property
-    def whole(self) -> dict[str, object]:
-        """The leads with their own pages; where those add something, only the leads whose page was read."""
+    def complete(self) -> dict[str, object]:
+        """The leads with their detail pages; where those add something, only the leads whose page was read."""
         if not self.detail_pages_add:
             return dict(self.items)
-        return {mark: {**_object(self.items[mark]), **lead} for mark, lead in self.own.leads.items()}
+        every = self.every
+        return {mark: every[mark] for mark in self.detail_pages}
 
     @property
     def every(self) -> dict[str, object]:
         """All leads of the pages read, each as far as it was."""
         return {
-            mark: {**_object(item), **self.own.leads[mark]} if mark in self.own.leads else item
+            mark: {**_object(item), **self.detail_pages[mark]} if mark in self.detail_pages else item
             for mark, item in self.items.items()
         }
 
-    def listed(self, marks: Sequence[str]) -> list[object]:
-        """What the list alone tells of these leads."""
-        return [self.items[mark] for mark in marks]
+    @property
+    def listed(self) -> list[object]:
+        """What the list alone has of the leads whose detail pages were read."""
+        return [self.items[mark] for mark in self.detail_pages]
 
 
-def take_sample(asker: Asker, reader: ListReader, first_page: ListedPage, paging: Paging, leads: int) -> LeadSample:
+def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
     """About so many leads, from the start of the list."""
     read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
     counted = objection = None
+    # Where nobody knows how the list goes on, there is the first page.
+    pages = (first_page,) if paging.undecided else leads.pages(paging.options, first_page)
+    # The total is known, or may be asked for in another way.
+    needs_no_count = paging.total is not None or paging.is_numbered
     try:
-        for number, page in enumerate(_pages(asker, reader, first_page, paging)):
-            if len(items) < leads:
+        for number, page in enumerate(pages):
+            if len(items) < count:
                 read.append(page)
                 items |= dict(zip(page.marks, page.items, strict=True))
-            elif _is_told(paging) or number >= len(read) + _FURTHER_PAGES:
+            elif needs_no_count or number >= len(read) + _FURTHER_PAGES:
                 break
             else:  # the pages after those looked at are only counted
                 further += len(page.items)
@@ -132,71 +94,57 @@ def take_sample(asker: Asker, reader: ListReader, first_page: ListedPage, paging
         objection = str(error)
     if not read:
         read, items = [first_page], dict(zip(first_page.marks, first_page.items, strict=True))
-    known = [mark for mark, item in items.items() if _id_of(item, reader) == mark]
-    own = find_detail_pages(asker, _spread(known, FIRST_OWN_PAGES), reader.ids)
-    adds = any(_tells_more(items[mark], lead) for mark, lead in own.leads.items())
-    if adds and own.lead_path is not None:
-        labels = _labels(items, asker.options)
-        rest = [mark for mark in in_turn(known, labels, MOST_OWN_PAGES) if mark not in own.leads]
-        own = replace(own, leads={**own.leads, **read_detail_pages(asker, rest, reader.ids, own.lead_path)})
-    return LeadSample(tuple(read), items, own, adds, counted, objection)
+    lead_path, details, add = _detail_pages(leads.asker, leads.reader.ids, items)
+    return LeadSample(tuple(read), items, lead_path, details, add, counted, objection)
 
 
-class SampleTimes:
-    """When leads were created and last changed."""
-
-    def __init__(self, sample: LeadSample, reader: ListReader, places: FieldPaths, zone: ZoneInfo) -> None:
-        """Read the sample's."""
-        paths = with_candidates(places)
-        self._created, self._updated = paths.created_at or (), paths.updated_at or ()
-        self._zone = zone
-        self._reader = reader
-        self._known = {mark: self._dated(lead) for mark, lead in sample.every.items()}
-
-    @property
-    def seen(self) -> Sequence[LeadDates]:
-        """Those of the sample."""
-        return tuple(self._known.values())
-
-    def of_page(self, page: ListedPage) -> Sequence[LeadDates]:
-        """Those of a page, by what its entries tell or by what is known of them."""
-        return tuple(
-            self._known.get(mark) or self._dated(item) for mark, item in zip(page.marks, page.items, strict=True)
-        )
-
-    def _dated(self, lead: object) -> LeadDates:
-        return LeadDates(self._moment(lead, self._created), self._moment(lead, self._updated))
-
-    def _moment(self, lead: object, paths: Sequence[str]) -> datetime | None:
-        try:
-            moment = read_moment(first(lead, paths), self._zone)
-        except ValueError:
-            return None
-        return None if moment is None else start_of(moment, self._zone)
+def _detail_pages(
+    asker: Asker, id_paths: tuple[str, ...], items: Mapping[str, object]
+) -> tuple[str | None, dict[str, Mapping[str, object]], bool]:
+    """The path that gives leads' detail pages, a few of these, more where they add something, and whether they do."""
+    options = asker.options
+    with_id = [mark for mark, item in items.items() if text_of(first(_object(item), id_paths)) == mark]
+    for path in dict.fromkeys((options.lead_path, f"{options.leads_path}/{{id}}", *_LEAD_PATHS)):
+        found = _read_detail_pages(asker, _spread(with_id, FIRST_DETAIL_PAGES), id_paths, path)
+        if found:
+            break
+    else:
+        return None, {}, False
+    if not any(_adds(items[mark], lead) for mark, lead in found.items()):
+        return path, found, False
+    status_paths = with_candidates(find_places(list(items.values()), options).fields).status or ()
+    labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
+    rest = [mark for mark in in_turn(with_id, labels, MOST_DETAIL_PAGES) if mark not in found]
+    return path, {**found, **_read_detail_pages(asker, rest, id_paths, path)}, True
 
 
-def _pages(asker: Asker, reader: ListReader, first_page: ListedPage, paging: Paging) -> Iterator[ListedPage]:
-    """The list's pages; where nobody knows how it goes on, the first one."""
-    return iter((first_page,)) if paging.undecided else pages(asker, reader, paging.options, known=first_page)
-
-
-def _is_told(paging: Paging) -> bool:
-    """Whether how many leads there are is known, or may be asked for in another way."""
-    return paging.total is not None or paging.options.style in {"page", "offset"}
-
-
-def _id_of(item: object, reader: ListReader) -> str | None:
-    return text_of(first(item, reader.ids)) if isinstance(item, Mapping) else None
+def _read_detail_pages(
+    asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
+) -> dict[str, Mapping[str, object]]:
+    """The leads' detail pages by id, those that are found; given up after two that are not, or that fail."""
+    found: dict[str, Mapping[str, object]] = {}
+    missed = 0
+    try:
+        for lead_id in ids:
+            answer = asker.lead(lead_id, lead_path)
+            objects = objects_in(answer.body) if isinstance(answer, OpleadAnswer) else []
+            if (lead := lead_among(objects, lead_id, id_paths)) is not None:
+                found[lead_id] = lead
+            elif (missed := missed + 1) > 1 and not found:
+                break
+    except (QuestionLimitReached, Transient):
+        pass
+    return found
 
 
 def _object(item: object) -> Mapping[str, object]:
     return item if isinstance(item, Mapping) else {}
 
 
-def _tells_more(listed: object, own: Mapping[str, object]) -> bool:
-    """Whether a lead's own page fills a path that its entry in the list does not."""
+def _adds(listed: object, details: Mapping[str, object]) -> bool:
+    """Whether a lead's detail page fills a path that its entry in the list does not."""
     before = {path for path, node in tree_of([listed]).items() if node.filled}
-    return any(node.filled and path not in before for path, node in tree_of([own]).items())
+    return any(node.filled and path not in before for path, node in tree_of([details]).items())
 
 
 def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:
@@ -209,16 +157,212 @@ def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) 
     return list(islice(turns, count))
 
 
-def _labels(items: Mapping[str, object], options: OpleadOptions) -> dict[str, str | None]:
-    """Each lead's status label, where the list tells it."""
-    listed = list(items.values())
-    places = find_places(listed, tree_of(listed), options.fields, zone=options.zone, rules=options.click_ids)
-    paths = with_candidates(places.fields).status or ()
-    return {mark: text_of(first(item, paths)) for mark, item in items.items()}
-
-
 def _spread(marks: Sequence[str], count: int) -> list[str]:
     """So many of them, from the start to the end."""
     if len(marks) <= count:
         return list(marks)
     return [marks[index * (len(marks) - 1) // (count - 1)] for index in range(count)]
+
+
+# ── when leads changed, and the filter by it ─────────────────────────────────────────────────────
+
+_BEGINNINGS = (
+    *("updated_since", "updatedSince", "updated_after", "updatedAfter", "modified_since", "modifiedSince"),
+    *("updated_from", "updatedFrom", "modified_after", "updatedAt[gte]", "updated_at[gte]", "since"),
+    *("updated_at_min", "updatedAt_gte", "from", "date_from", "dateFrom", "startDate", "depuis"),
+)
+_NAMES = (
+    *_BEGINNINGS,
+    *("modifiedAfter", "changed_since", "modifie_depuis"),
+    *("created_since", "createdSince", "created_after", "createdAfter"),
+)
+_OPPOSITES = (
+    *(("since", "until"), ("Since", "Until"), ("after", "before"), ("After", "Before"), ("from", "to")),
+    *(("From", "To"), ("gte", "lte"), ("min", "max"), ("start", "end"), ("depuis", "jusque")),
+)
+_ENDS = {name: name.replace(begin, end) for name in _BEGINNINGS for begin, end in _OPPOSITES if begin in name}
+"""What the end of the time is called beside the name of its beginning, where a platform wants both."""
+_FORMATS = {"iso": "ISO 8601", "date": "a day", "epoch_s": "seconds", "epoch_ms": "milliseconds"}
+_FEW = 0.2
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadDates:
+    """When a lead was created and last changed."""
+
+    created: datetime | None
+    updated: datetime | None
+
+    def is_old_but_changed_after(self, moment: datetime) -> bool:
+        """Whether it was created more than a day before a moment and changed after it."""
+        return (
+            self.created is not None
+            and self.created < moment - _DAY
+            and self.updated is not None
+            and self.updated > moment
+        )
+
+
+class SampleDates:
+    """When leads were created and last changed."""
+
+    def __init__(self, sample: LeadSample, places: FieldPaths, zone: ZoneInfo) -> None:
+        paths = with_candidates(places)
+        self._paths = (paths.created_at or (), paths.updated_at or ())
+        self._zone = zone
+        self._known = {mark: self._dates(lead) for mark, lead in sample.every.items()}
+        self.seen = tuple(self._known.values())
+        """Those of the sample."""
+
+    def of_page(self, page: ListedPage) -> Sequence[LeadDates]:
+        """Those of a page, by what its entries hold or by what is known of them."""
+        entries = zip(page.marks, page.items, strict=True)
+        return tuple(self._known.get(mark) or self._dates(item) for mark, item in entries)
+
+    def _dates(self, lead: object) -> LeadDates:
+        created, updated = (first_instant(lead, paths, self._zone) for paths in self._paths)
+        return LeadDates(created, updated)
+
+
+@dataclass(frozen=True, slots=True)
+class Filtering:
+    """The filter found, if any, and what to report."""
+
+    since_filter: SinceOptions | None
+    split: datetime | None = None
+    """The moment by which it was verified."""
+    how: tuple[str, ...] = ()
+
+
+@dataclass(eq=False, repr=False)
+class FilterSearch:
+    """Tries the usual names and formats, first with a moment to come, then with one that splits the leads seen."""
+
+    trials: Trials
+    dates_of: Callable[[ListedPage], Sequence[LeadDates]]
+    """When the leads of a page were created and last changed, as far as that is known."""
+    zone: ZoneInfo
+    ahead: datetime
+    """A moment to come, by the platform's clock."""
+    _always_wrong: list[str] = field(default_factory=list, init=False)
+    """The names that are read, and refused in every format."""
+
+    def find(self, seen: Sequence[LeadDates], page_size: int, configured: SinceOptions | None) -> Filtering:
+        """The filter by changes; one that may as well filter by creation is not suggested."""
+        if configured is not None:
+            note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
+            return Filtering(configured, self.ahead, (note,))
+        notes: list[str] = []
+        split = _split(seen, page_size)
+        try:
+            for found in self._filters():
+                meaning = self._meaning(found, split, seen)
+                if meaning == "changes":
+                    note = f"Changes: `{found.param}` lists only what changed since a time ({_FORMATS[found.format]})."
+                    return Filtering(found, split, (*notes, note))
+                notes.append(_ignored(found.param, meaning))
+            if (both := self._with_both_ends(split, seen)) is not None:
+                names = f"`{both.param}` and `{both.until_param}`"
+                note = f"Changes: {names} list only what changed between two times ({_FORMATS[both.format]})."
+                return Filtering(both, split, (*notes, note))
+        except QuestionLimitReached:
+            notes.append("Changes: not every usual filter could be tried within the bound on questions.")
+        none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
+        return Filtering(None, None, tuple(notes or [none]))
+
+    def _filters(self) -> Iterator[SinceOptions]:
+        """The parameters that leave out what is there, each with its format."""
+        left = list(_NAMES)
+        for form in _FORMATS:
+            wrong: list[str] = []
+            for trial in self.trials.each(tuple(left), write_moment(self.ahead, form, self.zone)):
+                if self._leaves_out(trial):
+                    left.remove(trial.name)
+                    yield SinceOptions(trial.name, form)
+                elif trial.effect is Effect.WRONG:
+                    wrong.append(trial.name)
+            self._always_wrong = wrong
+            if self.trials.refusal is not None:  # whoever refuses unknown names has shown which are known
+                left = wrong
+
+    def _with_both_ends(self, split: datetime | None, seen: Sequence[LeadDates]) -> SinceOptions | None:
+        """The filter by changes that wants both ends of the time: its beginning alone is refused, or ignored."""
+        refused = [name for name in self._always_wrong if name in _ENDS]
+        for name in refused or self._read_in_pairs():
+            for form in _FORMATS:
+                found = SinceOptions(name, form, _ENDS[name])
+                if self._leaves_out(self._ask(found, self.ahead)):
+                    if self._meaning(found, split, seen) == "changes":
+                        return found
+                    break
+        return None
+
+    def _read_in_pairs(self) -> list[str]:
+        """The names that make a difference beside their ends, in one format or another; none, mostly."""
+        if self.trials.refusal is not None:
+            return []
+        found: dict[str, None] = {}
+        for form in _FORMATS:
+            every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
+            queries = [self._query(one, self.ahead) for one in every]
+            together = {name: value for query in queries for name, value in query.items()}
+            if self.trials.together(together).effect is Effect.SAME:
+                continue
+            for one in every:
+                if one.param not in found and self._ask(one, self.ahead).effect is not Effect.SAME:
+                    found[one.param] = None
+        return list(found)
+
+    def _ask(self, found: SinceOptions, since: datetime) -> Trial:
+        return self.trials.together(self._query(found, since))
+
+    def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
+        """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""
+        query = {found.param: write_moment(since, found.format, self.zone)}
+        if found.until_param is not None:
+            query[found.until_param] = write_moment(self.ahead + _DAY, found.format, self.zone)
+        return query
+
+    def _leaves_out(self, trial: Trial) -> bool:
+        """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
+        shown = len(trial.page.marks) if trial.page else 0
+        return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self.trials.first.marks)
+
+    def _meaning(
+        self, found: SinceOptions, split: datetime | None, seen: Sequence[LeadDates]
+    ) -> Literal["changes", "creation", "unclear"]:
+        page = None if split is None else self._ask(found, split).page
+        if split is None or page is None:
+            return "unclear"
+        dates = self.dates_of(page)
+        # A day, or a clock without its zone, may let in a little more.
+        if any(one.updated is not None and one.updated < split - _DAY for one in dates):
+            return "unclear"
+        if any(one.is_old_but_changed_after(split) for one in dates):
+            return "changes"
+        return "creation" if any(one.is_old_but_changed_after(split) for one in seen) else "unclear"
+
+
+def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
+    """A moment that few of the leads seen changed after, some of them created long before, so that they fit a page.
+
+    None where their times split nothing.
+    """
+    updates = sorted((one.updated for one in seen if one.updated), reverse=True)
+    for count in (max(2, page_size // 2), max(2, page_size // 4), page_size, len(updates) // 2):
+        if not 0 < count < len(updates):
+            continue
+        split = updates[count] + timedelta(seconds=1)
+        if updates[-1] < split - _DAY and any(one.is_old_but_changed_after(split) for one in seen):
+            return split
+    return None
+
+
+def _ignored(name: str, meaning: str) -> str:
+    if meaning == "creation":
+        return f"Changes: `{name}` filters by creation, not by change, so it is of no use: old leads change too."
+    return (
+        f"Changes: `{name}` filters the list, but these leads do not show whether by change or by creation; "
+        "if Oplead says by change, write it as oplead.since_filter"
+    )

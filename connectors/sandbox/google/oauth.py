@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
+from typing import Any
 from urllib.parse import parse_qs
 
 from cryptography.exceptions import InvalidSignature
@@ -19,7 +20,7 @@ from connectors.sandbox.server import WireRequest, WireResponse, json_response
 Key = rsa.RSAPrivateKey
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 AUDIENCE = "https://oauth2.googleapis.com/token"
-"""What an assertion names, wherever the key file says to send it."""
+"""The audience an assertion names, wherever the key file says to send it."""
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
 ADWORDS = "https://www.googleapis.com/auth/adwords"
 SCOPES = frozenset({DATA_MANAGER, ADWORDS})
@@ -44,22 +45,23 @@ RULES: tuple[Rule, ...] = (
 
 
 class _RefusedError(Exception):
-    """An OAuth error: the code, then the sentence."""
+    """An OAuth error."""
+
+    def __init__(self, sentence: str, code: str = "invalid_grant") -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class OAuth:
     """One service account, its key, and the tokens given out for it.
 
     Switches:
-        revoke_tokens: setting it makes every token given out so far worthless; new ones work. Reads false.
+        revoke_tokens: setting it revokes every token given out so far; new ones work. Reads false.
         refuse_tokens: while true no token is given out: 400 invalid_grant.
     """
 
     def __init__(self, key: Key, *, machine: Callable[[], float] = time.time) -> None:
-        """Serve the account of `key`; `machine` tells seconds since 1970.
-
-        It is the machine's own clock, not the sandbox's, because google-auth signs and expires by that one.
-        """
+        """Serve the account of `key`; `machine` is the Unix time that google-auth signs and expires by."""
         self._lock = Lock()
         self._key = key
         self._machine = machine
@@ -68,7 +70,7 @@ class OAuth:
         self.switches: dict[str, object] = {"revoke_tokens": False, "refuse_tokens": False}
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError where it has no such position."""
+        """Turn one switch; ValueError if it has no such position."""
         if name not in self.switches or not isinstance(value, bool):
             raise ValueError(f"{name} is true or false")
         with self._lock:
@@ -86,8 +88,7 @@ class OAuth:
         try:
             scope = self._granted(request)
         except _RefusedError as refusal:
-            code, sentence = refusal.args
-            return json_response(400, {"error": code, "error_description": sentence})
+            return json_response(400, {"error": refusal.code, "error_description": str(refusal)})
         token = "ya29.sandbox-" + secrets.token_urlsafe(24)
         with self._lock:
             self._tokens[_digest(token)] = (scope, self._machine() + LIFETIME_SECONDS)
@@ -95,18 +96,18 @@ class OAuth:
         return json_response(200, body)
 
     def authorised(self, request: WireRequest) -> bool:
-        """Whether a request carries a living token for the Data Manager API."""
+        """Whether a request carries a valid token for the Data Manager API."""
         return DATA_MANAGER in (self.scopes(request.headers.get("authorization", "")) or ())
 
     def scopes(self, authorization: str) -> frozenset[str] | None:
-        """What the token of an Authorization header is good for; None where none lives behind it."""
+        """The scopes of an Authorization header's token; None if it is unknown, expired or revoked."""
         scheme, _, token = authorization.partition(" ")
         with self._lock:
             scope, expires = self._tokens.get(_digest(token), ("", 0.0))
         return frozenset(scope.split()) if scheme == "Bearer" and self._machine() < expires else None
 
     def key_file(self, token_uri: str) -> str:
-        """The account's key file, as Google Cloud gives one out, with its tokens fetched at `token_uri`."""
+        """The account's key file in Google Cloud's form, with `token_uri` as the place to fetch tokens."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -122,72 +123,67 @@ class OAuth:
         return json.dumps(fields, indent=2) + "\n"
 
     def dump(self) -> dict[str, object]:
-        """Its state as JSON, without the key and without a token in clear."""
+        """Its state as JSON, without the key or a token in clear."""
         with self._lock:
             return {
                 "tokens": {digest: list(kept) for digest, kept in self._tokens.items()},
                 "refuse_tokens": self.switches["refuse_tokens"],
             }
 
-    def load(self, state: Mapping[str, object]) -> None:
-        """Go on from a dumped state."""
-        match state:
-            case {"tokens": dict(tokens), "refuse_tokens": bool(refuse)}:
-                with self._lock:
-                    self._tokens = {digest: (str(scope), float(end)) for digest, (scope, end) in tokens.items()}
-                    self.switches["refuse_tokens"] = refuse
-            case _:
-                raise ValueError("this is no state of the token endpoint")
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        """Restore what `dump` returned."""
+        with self._lock:
+            self._tokens = {digest: (scope, expires) for digest, (scope, expires) in dumped["tokens"].items()}
+            self.switches["refuse_tokens"] = dumped["refuse_tokens"]
 
     def _granted(self, request: WireRequest) -> str:
-        """The scopes a request earns."""
+        """The scopes that a request is granted."""
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-            raise _RefusedError("invalid_request", "The body must be a form.")
+            raise _RefusedError("The body must be a form.", "invalid_request")
         form = parse_qs(request.body.decode("latin-1"), keep_blank_values=True)
         if form.get("grant_type") != [GRANT_TYPE]:
-            raise _RefusedError("unsupported_grant_type", "Invalid grant_type.")
+            raise _RefusedError("Invalid grant_type.", "unsupported_grant_type")
         if form.keys() != {"grant_type", "assertion"} or len(form["assertion"]) != 1:
-            raise _RefusedError("invalid_request", "Send grant_type and assertion, once each, and nothing else.")
+            raise _RefusedError("Send grant_type and assertion, once each, and nothing else.", "invalid_request")
         claims = self._verified(form["assertion"][0])
         self._check_times(claims)
         if self.switches["refuse_tokens"]:
-            raise _RefusedError("invalid_grant", "Invalid grant: account not found.")
+            raise _RefusedError("Invalid grant: account not found.")
         return _scope(claims)
 
     def _verified(self, assertion: str) -> Mapping[str, object]:
-        """The claims of an assertion of ours, rightly signed."""
+        """The claims of an assertion that the account signed."""
         signed, _, signature = assertion.rpartition(".")
         head, _, body = signed.partition(".")
         header, claims = _part(head), _part(body)
         known = {"alg": "RS256", "typ": "JWT", "kid": self._key_id()}
         if header.get("alg") != "RS256" or any(known.get(name) != value for name, value in header.items()):
-            raise _RefusedError("invalid_grant", "Invalid JWT header.")
+            raise _RefusedError("Invalid JWT header.")
         try:
             self._key.public_key().verify(_bytes(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
-            raise _RefusedError("invalid_grant", "Invalid JWT Signature.") from None
+            raise _RefusedError("Invalid JWT Signature.") from None
         if claims.keys() != {"iss", "aud", "scope", "iat", "exp"}:
-            raise _RefusedError("invalid_grant", "Invalid JWT: claims are iss, aud, scope, iat and exp.")
+            raise _RefusedError("Invalid JWT: claims are iss, aud, scope, iat and exp.")
         if claims["iss"] != CLIENT_EMAIL:
-            raise _RefusedError("invalid_grant", "Invalid grant: account not found")
+            raise _RefusedError("Invalid grant: account not found")
         if claims["aud"] != AUDIENCE:
-            raise _RefusedError("invalid_grant", "Invalid JWT: Failed audience check.")
+            raise _RefusedError("Invalid JWT: Failed audience check.")
         return claims
 
     def _check_times(self, claims: Mapping[str, object]) -> None:
+        now = self._machine()
         match claims["iat"], claims["exp"]:
             case int(issued), int(expires):
-                now = self._machine()
-                short = 0 < expires - issued <= LIFETIME_SECONDS
-                if short and issued <= now + SKEW_SECONDS and now - SKEW_SECONDS < expires:
+                is_short = 0 < expires - issued <= LIFETIME_SECONDS
+                if is_short and issued - SKEW_SECONDS <= now < expires + SKEW_SECONDS:
                     return
         raise _RefusedError(
-            "invalid_grant",
-            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.",
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
         )
 
     def _key_id(self) -> str:
-        """A name for the key, drawn from its public half."""
+        """A name for the key, derived from its public half."""
         public = self._key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -200,7 +196,7 @@ def new_key() -> Key:
 
 
 def read_key(key_file: str) -> Key:
-    """The key inside a key file written earlier."""
+    """The key of a key file written earlier."""
     key = serialization.load_pem_private_key(json.loads(key_file)["private_key"].encode(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("a service account's key is RSA")
@@ -210,7 +206,7 @@ def read_key(key_file: str) -> Key:
 def _scope(claims: Mapping[str, object]) -> str:
     scope = claims["scope"]
     if not isinstance(scope, str) or not scope or not SCOPES.issuperset(scope.split()):
-        raise _RefusedError("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
+        raise _RefusedError("Invalid OAuth scope or ID token audience provided.", "invalid_scope")
     return scope
 
 
@@ -222,7 +218,7 @@ def _bytes(part: str) -> bytes:
     try:
         return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except ValueError:
-        raise _RefusedError("invalid_grant", "Invalid JWT: not base64url.") from None
+        raise _RefusedError("Invalid JWT: not base64url.") from None
 
 
 def _part(part: str) -> dict[str, object]:
@@ -231,5 +227,5 @@ def _part(part: str) -> dict[str, object]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise _RefusedError("invalid_grant", "Invalid JWT: header and claims are JSON objects.")
+        raise _RefusedError("Invalid JWT: header and claims are JSON objects.")
     return document

@@ -1,6 +1,6 @@
 """What Meta has counted: one line for each dataset, event name and event id, and what deduplication dropped."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,13 +85,13 @@ class MetaBook:
         return [line for line in self._lines.values() if line.counted.dataset == dataset]
 
     def dump(self) -> dict[str, Any]:
-        """Everything, to be given to `load` later."""
+        """Everything, for `load`."""
         received = [[*key, at] for key, at in self._received.items()]
         return {"lines": [asdict(line) for line in self._lines.values()], "received": received}
 
     @classmethod
     def load(cls, dumped: Mapping[str, Any]) -> "MetaBook":
-        """The book that `dump` told of."""
+        """The book of an earlier `dump`."""
         book = cls()
         for each in dumped["lines"]:
             counted = MetaAcceptance(**{**each["counted"], "keys": tuple(each["counted"]["keys"])})
@@ -120,53 +120,32 @@ def acceptance(event: MetaEvent, dataset: str, now: datetime) -> MetaAcceptance:
     fields, user, custom = event.fields, event.part("user_data"), event.part("custom_data")
     seconds, value = fields["event_time"], custom.get("value")
     occurred = datetime.fromtimestamp(seconds, now.tzinfo) if isinstance(seconds, int) else now
+    source = str(fields["action_source"])
+    # https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
+    is_crm = source == "system_generated" and custom.get("event_source") == "crm" and custom.get("lead_event_source")
     return MetaAcceptance(
         dataset=dataset,
         event_name=str(fields["event_name"]),
         event_id=str(fields.get("event_id", "")),
         order_id=str(custom.get("order_id", "")),
         event_time=occurred.isoformat(),
-        action_source=str(fields["action_source"]),
+        action_source=source,
         value=value if isinstance(value, int | float) else None,
         currency=str(custom.get("currency", "")),
         click_kind=next((kind for kind in ("lead_id", "fbc") if kind in user), "contact"),
-        profile="crm" if _is_crm(fields, custom) else "server",
+        profile="crm" if is_crm else "server",
         keys=tuple(sorted(user)),
         digest=event.digest,
         at=now.isoformat(),
-        known_by=tuple(_identifiers(user)),
+        known_by=tuple(str(one) for each in user.values() for one in (each if isinstance(each, list) else [each])),
     )
 
 
-def _identifiers(user: Mapping[str, object]) -> Iterator[str]:
-    for each in user.values():
-        yield from (str(one) for one in (each if isinstance(each, list) else [each]))
-
-
-def _is_crm(fields: Mapping[str, object], custom: Mapping[str, object]) -> bool:
-    """Whether the event counts for Conversion Leads.
-
-    https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
-    """
-    generated = fields.get("action_source") == "system_generated"
-    return generated and custom.get("event_source") == "crm" and bool(custom.get("lead_event_source"))
+_HIDDEN = frozenset({"order_id", "keys", "digest", "at", "known_by"})
+"""What is remembered of a counted event and not shown."""
 
 
 def _json(line: MetaBookLine) -> dict[str, object]:
-    counted = line.counted
-    return {
-        "dataset": counted.dataset,
-        "event_name": counted.event_name,
-        "event_id": counted.event_id,
-        "accepted": line.accepted,
-        "replays": line.replays,
-        "event_time": counted.event_time,
-        "action_source": counted.action_source,
-        "value": counted.value,
-        "currency": counted.currency,
-        "click_kind": counted.click_kind,
-        "digest": line.digest,
-        "first_digest": line.first_digest,
-        "accepted_at": line.accepted_at,
-        "profile": counted.profile,
-    }
+    fields = asdict(line)
+    counted = fields.pop("counted")
+    return {name: value for name, value in counted.items() if name not in _HIDDEN} | fields

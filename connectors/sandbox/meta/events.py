@@ -46,7 +46,7 @@ _LIST = _Type("an array", lambda value: isinstance(value, list))
 _OBJECT = _Type("an object", lambda value: isinstance(value, dict))
 _SCALAR = _Type("a string, a number or a boolean", lambda value: isinstance(value, str | bool) or _is_number(value))
 _ANY = _Type("anything", lambda _: True)
-"""Another rule than the type speaks of it."""
+"""Another rule than its type holds it."""
 
 
 def _typed(types: Mapping[_Type, str]) -> dict[str, _Type]:
@@ -99,11 +99,8 @@ def misshapen(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
 
 def contents(event: MetaEvent) -> list[object]:
     """The items of `contents`; none where it is no list."""
-    match event.part("custom_data").get("contents"):
-        case list(items):
-            return items
-        case _:
-            return []
+    items = event.part("custom_data").get("contents")
+    return items if isinstance(items, list) else []
 
 
 def _complaints(found: Mapping[str, object], known: Mapping[str, _Type], row: int, place: str) -> Iterator[MetaRefusal]:
@@ -131,7 +128,7 @@ _CLICK_ID = re.compile(r"fb\.[012]\.[1-9]\d{12}\.(?P<click>[\w-]+)(\.[\w-]+)?", 
 """The last part is an appendix that the vendor's own parameter builder adds."""
 _BROWSER_ID = re.compile(r"fb\.[012]\.[1-9]\d{12}\.\d+(\.[\w-]+)?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NOTHING = sha256(b"").hexdigest()
+_HASH_OF_NOTHING = sha256(b"").hexdigest()
 _TOO_LITTLE = (
     frozenset({"ct", "country", "st", "zp", "ge", "client_user_agent"}),
     frozenset({"db", "client_user_agent"}),
@@ -151,7 +148,7 @@ _CURRENCIES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class MetaEventContext:
-    """When an event arrives, and how strictly it is looked at."""
+    """When an event arrives, and how strictly it is checked."""
 
     now: datetime
     ahead: timedelta
@@ -160,7 +157,7 @@ class MetaEventContext:
     any_click_id: bool
 
 
-def faults(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterator[MetaRefusal]:
+def violations(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterator[MetaRefusal]:
     """The rules an event breaks, those about its shape first; what follows a broken one may be its consequence."""
     yield from misshapen(event, row)
     for rule, field in _broken(event, arrival):
@@ -185,16 +182,16 @@ def _broken(event: MetaEvent, arrival: MetaEventContext) -> Iterator[tuple[MetaR
             yield rules.REQUIRED, f"['{name}']"
     if arrival.ascii_names and not str(fields.get("event_name")).isascii():
         yield rules.ASCII_NAME, "['event_name']"
-    yield from _source_faults(fields, user)
-    yield from _time_faults(fields, arrival)
-    yield from _user_faults(user, arrival)
-    yield from _money_faults(event)
+    yield from _source_violations(fields, user)
+    yield from _time_violations(fields, arrival)
+    yield from _user_violations(user, arrival)
+    yield from _money_violations(event)
     for index, content in enumerate(contents(event)):
         if not (isinstance(content, dict) and content.get("id")):
             yield rules.CONTENT_ID, f"['custom_data']['contents'][{index}]"
 
 
-def _source_faults(fields: Mapping[str, object], user: Mapping[str, object]) -> Iterator[tuple[MetaRule, str]]:
+def _source_violations(fields: Mapping[str, object], user: Mapping[str, object]) -> Iterator[tuple[MetaRule, str]]:
     source = fields.get("action_source")
     if source in _NOT_PLAYED:
         yield rules.NOT_PLAYED, "['action_source']"
@@ -207,7 +204,7 @@ def _source_faults(fields: Mapping[str, object], user: Mapping[str, object]) -> 
             yield rules.WEBSITE, "['user_data']['client_user_agent']"
 
 
-def _time_faults(fields: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
+def _time_violations(fields: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     seconds = fields.get("event_time")
     if not isinstance(seconds, int):
         return
@@ -218,7 +215,7 @@ def _time_faults(fields: Mapping[str, object], arrival: MetaEventContext) -> Ite
         yield rules.STORE_TOO_OLD if store else rules.TOO_OLD, "['event_time']"
 
 
-def _user_faults(user: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
+def _user_violations(user: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     lead_id, fbc, fbp = user.get("lead_id"), user.get("fbc"), user.get("fbp")
     if "lead_id" in user and not (type(lead_id) is int and lead_id in _LEAD_IDS):
         yield rules.LEAD_ID, "['user_data']['lead_id']"
@@ -230,13 +227,13 @@ def _user_faults(user: Mapping[str, object], arrival: MetaEventContext) -> Itera
         for value in _texts(user[name]):
             if not _SHA256.fullmatch(value):
                 yield rules.HASHED, f"['user_data']['{name}']"
-            elif value == _NOTHING:
+            elif value == _HASH_OF_NOTHING:
                 yield rules.NOT_HASH_OF_NOTHING, f"['user_data']['{name}']"
     if any(user.keys() <= combination for combination in _TOO_LITTLE):
         yield rules.ENOUGH, "['user_data']"
 
 
-def _money_faults(event: MetaEvent) -> Iterator[tuple[MetaRule, str]]:
+def _money_violations(event: MetaEvent) -> Iterator[tuple[MetaRule, str]]:
     custom = event.part("custom_data")
     purchase = event.fields.get("event_name") == "Purchase"
     value, currency = custom.get("value"), custom.get("currency")

@@ -1,4 +1,4 @@
-"""Every strict rule of the sandbox's Meta: what it says, what it answers, and what it rests on.
+"""Every strict rule of the sandbox's Meta: its text, its error and its source.
 
 `sandbox --rules` prints `RULES`, and a refusal quotes the rule that caused it. Meta lists no 2804xxx subcode on
 any page: a rule that answers with one is at most *observed*, in answers that others published, though the rule

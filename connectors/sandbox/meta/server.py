@@ -3,19 +3,18 @@
 Rules and their evidence: `rules.RULES`.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
 
-from connectors.sandbox.meta import reads, rules
-from connectors.sandbox.meta.book import MetaBook, acceptance
-from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_names, faults
-from connectors.sandbox.meta.rules import RULES
+from connectors.sandbox.meta import rules
+from connectors.sandbox.meta.book import MetaAcceptance, MetaBook, MetaBookLine, acceptance
+from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_names, violations
 from connectors.sandbox.meta.wire import (
-    APP_SECRETS,
+    NAMES,
     TOKENS,
     GraphCall,
     MetaEvent,
@@ -28,9 +27,7 @@ from connectors.sandbox.meta.wire import (
     throttled_response,
     warned,
 )
-from connectors.sandbox.server import WireRequest, WireResponse, json_response
-
-__all__ = ["APP_SECRETS", "RULES", "SWITCHES", "TOKENS", "MetaPlatform"]
+from connectors.sandbox.server import WireRequest, WireResponse, json_response, require_position
 
 REFUSALS_KEPT = 1_000
 SWITCHES: Mapping[str, tuple[object, ...]] = {
@@ -54,6 +51,9 @@ _PARAMETERS = frozenset(
     {"data", "test_event_code", "partner_agent", "upload_tag", "upload_id", "upload_source", "namespace_id"}
 )
 """What an upload may hold: https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events/"""
+
+
+_Answer = Callable[[GraphCall, list[MetaBookLine]], dict[str, object]]
 
 
 class MetaPlatform:
@@ -91,9 +91,7 @@ class MetaPlatform:
                 raise ValueError(f"{name} is a number of minutes")
             self.throttle(value, count=1 if value else 0)
             return
-        positions = SWITCHES.get(name, ())
-        if not any(type(value) is type(each) and value == each for each in positions):
-            raise ValueError(f"{name} is one of {', '.join(map(str, positions))}")
+        require_position(SWITCHES, name, value)
         with self._lock:
             self.switches[name] = value
 
@@ -133,7 +131,7 @@ class MetaPlatform:
             return {"book": self.book(), "requests": dict(self._counts), "refused": list(self._refused)}
 
     def dump(self) -> dict[str, Any]:
-        """Everything it remembers, as JSON."""
+        """Its state as JSON, for `load`."""
         with self._lock:
             return {
                 "book": self._book.dump(),
@@ -145,7 +143,7 @@ class MetaPlatform:
             }
 
     def load(self, dumped: Mapping[str, Any]) -> None:
-        """Become what `dump` told of."""
+        """Go on from an earlier `dump`."""
         with self._lock:
             self._book = MetaBook.load(dumped["book"])
             self._rulings = {key: _ruling(each) for key, each in dumped["rulings"].items()}
@@ -159,33 +157,26 @@ class MetaPlatform:
         match call.method, call.path:
             case "POST", (dataset, "events"):
                 self._counts["uploads"] += 1
-                return self._upload(self._own(call, dataset))
+                return self._upload(call, dataset)
             case "GET", ("debug_token",):
-                return self._read(reads.debug_token(self._readable(call).parameters))
+                return self._read(call, call.dataset, _token_fields)
             case "GET", (dataset,):
-                own = self._readable(self._own(call, dataset))
-                return self._read(reads.dataset(dataset, own.parameters, self._book.of(dataset)))
+                return self._read(call, dataset, _dataset_fields)
             case "GET", (dataset, "stats"):
-                own = self._readable(self._own(call, dataset))
-                return self._read(reads.stats(own.parameters, self._book.of(dataset)))
+                return self._read(call, dataset, _stats)
             case _:
                 raise refused(rules.KNOWN_PATH)
 
-    def _own(self, call: GraphCall, dataset: str) -> GraphCall:
-        if dataset != call.dataset:
-            raise refused(rules.OWN_DATASET)
-        return call
-
-    def _readable(self, call: GraphCall) -> GraphCall:
+    def _read(self, call: GraphCall, dataset: str, answer: _Answer) -> WireResponse:
+        _require_own(call, dataset)
         if not self.switches["meta_readable"]:
             raise refused(rules.READABLE)
-        return call
-
-    def _read(self, told: dict[str, object]) -> WireResponse:
+        body = answer(call, self._book.of(dataset))
         self._counts["reads"] += 1
-        return json_response(200, told)
+        return json_response(200, body)
 
-    def _upload(self, call: GraphCall) -> WireResponse:
+    def _upload(self, call: GraphCall, dataset: str) -> WireResponse:
+        _require_own(call, dataset)
         if self._throttled:
             return self._throttle()
         for name, value in call.parameters.items():
@@ -196,10 +187,10 @@ class MetaPlatform:
             raise refused(rules.SOME_EVENTS, "data")
         if len(rows) > MAX_EVENTS:
             raise refused(rules.MAX_EVENTS, "data")
-        self._judge(rows)
-        return self._take(rows, call.dataset)
+        self._check(rows)
+        return self._accept(rows, dataset)
 
-    def _judge(self, rows: tuple[MetaEvent, ...]) -> None:
+    def _check(self, rows: tuple[MetaEvent, ...]) -> None:
         """Refuse the request for the first event that breaks a rule."""
         arrival = MetaEventContext(
             self._now(),
@@ -208,11 +199,11 @@ class MetaPlatform:
             any_click_id=self.switches["meta_malformed_click_id"] == "accept",
         )
         for row, event in enumerate(rows):
-            broken = next(faults(event, row, arrival), None) or self._decreed(event, row)
-            if broken:
-                raise RefusedError(broken)
+            refusal = next(violations(event, row, arrival), None) or self._planted(event, row)
+            if refusal:
+                raise RefusedError(refusal)
 
-    def _decreed(self, event: MetaEvent, row: int) -> MetaRefusal | None:
+    def _planted(self, event: MetaEvent, row: int) -> MetaRefusal | None:
         """The refusal planted for this event."""
         for name in (str(event.fields.get("event_id", "")), *click_names(event)):
             if name in self._rulings:
@@ -220,14 +211,14 @@ class MetaPlatform:
                 return MetaRefusal(replace(rules.PLANTED, code=code, subcode=subcode), row)
         return None
 
-    def _take(self, rows: tuple[MetaEvent, ...], dataset: str) -> WireResponse:
-        taken = rows if self.switches["meta_received"] == "all" else ()
+    def _accept(self, rows: tuple[MetaEvent, ...], dataset: str) -> WireResponse:
+        accepted = rows if self.switches["meta_received"] == "all" else ()
         self.switches["meta_received"] = "all"
         now, deduplicate = self._now(), bool(self.switches["meta_deduplication"])
-        for event in taken:
+        for event in accepted:
             self._book.accept(acceptance(event, dataset, now), deduplicate=deduplicate)
-        self._counts["events"] += len(taken)
-        return json_response(200, {"events_received": len(taken), "messages": [], "fbtrace_id": self._trace()})
+        self._counts["events"] += len(accepted)
+        return json_response(200, {"events_received": len(accepted), "messages": [], "fbtrace_id": self._trace()})
 
     def _throttle(self) -> WireResponse:
         self._throttled -= 1
@@ -253,6 +244,11 @@ class MetaPlatform:
         return f"Asandbox{self._counts['requests']:015d}"
 
 
+def _require_own(call: GraphCall, dataset: str) -> None:
+    if dataset != call.dataset:
+        raise refused(rules.OWN_DATASET)
+
+
 def _ruling(document: object) -> tuple[int, int]:
     """Code and subcode of a planted refusal; ValueError where it is none."""
     match document:
@@ -261,3 +257,119 @@ def _ruling(document: object) -> tuple[int, int]:
             if type(code) is int and code > 0 and subcode >= 0:
                 return code, subcode
     raise ValueError('a ruling is {"subcode": a number, "code": a number, 100 where it is left out}')
+
+
+_BUSINESS = {"id": "900100200300400", "name": "Sandbox"}
+_AGGREGATIONS = frozenset(
+    "browser_type custom_data_field device_os device_type event event_detection_method event_processing_results"  # noqa: SIM905 - a table
+    " event_source event_total_counts event_value_count had_pii host match_keys pixel_fire url url_by_rule".split()
+)
+
+
+def _dataset_fields(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
+    """The requested fields of `GET /{dataset}`; RefusedError where one does not exist.
+
+    https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
+    """
+    _only(call.parameters, "fields")
+    last = max((line.counted.at for line in lines), default=None)
+    known: dict[str, object] = {
+        "id": call.dataset,
+        "name": NAMES[call.dataset],
+        "is_crm": False,
+        "is_consolidated_container": True,
+        "is_unavailable": False,
+        "last_fired_time": last,
+        "owner_business": _BUSINESS,
+        "data_use_setting": "ADVERTISING_AND_ANALYTICS",
+    }
+    wanted = [name for name in str(call.parameters.get("fields", "id")).split(",") if name]
+    for name in wanted:
+        if name not in known:
+            raise refused(rules.FIELDS, "fields")
+    return {name: known[name] for name in ("id", *wanted) if known[name] is not None}
+
+
+def _stats(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
+    """The events received, by hour, of `GET /{dataset}/stats`; RefusedError where the query is not understood.
+
+    https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/stats/
+    """
+    parameters = call.parameters
+    _only(parameters, "aggregation", "event", "start_time", "end_time", "summary")  # the library asks for a summary
+    aggregation = parameters.get("aggregation")
+    if aggregation not in _AGGREGATIONS:
+        raise refused(rules.AGGREGATION, "aggregation")
+    start, end = _instant(parameters, "start_time"), _instant(parameters, "end_time")
+    figure = _FIGURES.get(str(aggregation))
+    hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
+    for line in lines:
+        at = datetime.fromisoformat(line.accepted_at)
+        wanted = parameters.get("event", line.counted.event_name) == line.counted.event_name
+        if wanted and (start is None or start <= at) and (end is None or at < end):
+            hour = at.replace(minute=0, second=0, microsecond=0)
+            for value in figure(line.counted) if figure else ():
+                hours[hour][value] += line.accepted
+    rows = [
+        {
+            "start_time": hour.isoformat(),
+            "aggregation": aggregation,
+            "data": [{"value": value, "count": count} for value, count in sorted(counts.items())],
+        }
+        for hour, counts in sorted(hours.items())
+    ]
+    return {"data": rows}
+
+
+_FIGURES: Mapping[str, Callable[[MetaAcceptance], tuple[str, ...]]] = {
+    "event": lambda counted: (counted.event_name,),
+    "event_total_counts": lambda _: ("total",),
+    "event_processing_results": lambda _: ("success",),
+    "event_source": lambda _: ("SERVER",),
+    "match_keys": lambda counted: counted.keys,
+    "had_pii": lambda counted: (str(counted.click_kind == "contact").lower(),),
+}
+"""What one event adds one to, in the aggregations that the sandbox has figures for."""
+
+
+def _token_fields(call: GraphCall, _: object) -> dict[str, object]:
+    """The answer of `GET /debug_token` about its `input_token`.
+
+    https://developers.facebook.com/docs/graph-api/reference/debug_token
+    """
+    _only(call.parameters, "input_token")
+    token = call.parameters.get("input_token")
+    owned = next((dataset for dataset, known in TOKENS.items() if known == token), None)
+    if owned is None:
+        error = {"code": rules.TOKEN_KNOWN.code, "message": "Invalid OAuth access token"}
+        return {"data": {"is_valid": False, "error": error, "scopes": []}}
+    scopes = ["ads_management", "ads_read"]
+    fields = {
+        "app_id": f"7{owned}",
+        "application": NAMES[owned],
+        "type": "SYSTEM_USER",
+        "is_valid": True,
+        "expires_at": 0,
+        "scopes": scopes,
+        "granular_scopes": [{"scope": scope, "target_ids": [owned]} for scope in scopes],
+    }
+    return {"data": fields}
+
+
+def _only(parameters: Mapping[str, object], *known: str) -> None:
+    if unknown := parameters.keys() - set(known):
+        raise refused(rules.KNOWN_PARAMETERS, min(unknown))
+
+
+def _instant(parameters: Mapping[str, object], name: str) -> datetime | None:
+    """A time, as Unix seconds or ISO 8601 with its zone; None where the parameter is missing."""
+    text = parameters.get(name)
+    if text is None:
+        return None
+    try:
+        at = datetime.fromtimestamp(int(str(text)), UTC) if str(text).isdecimal() else datetime.fromisoformat(str(text))
+    except (ValueError, OverflowError, OSError):
+        raise refused(rules.AGGREGATION, name) from None
+    if at.tzinfo is None:
+        raise refused(rules.AGGREGATION, name)
+    return at

@@ -3,8 +3,11 @@
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NoReturn
 from urllib.parse import parse_qs
 
 from connectors.sandbox.meta import rules
@@ -34,8 +37,9 @@ _VENDOR_WORDS = {
     OWN_DATASET: "Unsupported request. Object does not exist, cannot be loaded due to missing permissions, "
     "or does not support this operation",
 }
-"""What others saw Meta say, where a caller might read it."""
-_MEND = "Corrigez l’évènement puis renvoyez toute la requête."
+"""Messages of Meta's that others published, where a caller might read them."""
+_NO_DETAILS: Mapping[str, object] = MappingProxyType({})
+_FRENCH_ADVICE = "Corrigez l’évènement puis renvoyez toute la requête."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class MetaRefusal:
     field: str = ""
     """Keys inside the event as a path, `['user_data']['em']`; a parameter's name where `row` is None."""
     complaint: str = ""
-    """What Meta says of a broken shape, with {path} for the place."""
+    """Meta's message for a broken shape, with {path} for the place."""
 
     @property
     def path(self) -> str:
@@ -76,15 +80,13 @@ def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, inde
         refusal: what was broken.
         trace: the answer's `fbtrace_id`.
         language: "en" or "fr", of the words for people; words for developers are English always.
-        indexed: whether every refusal of an event tells which one; else only 2804019 does.
+        indexed: whether every refusal of an event names it; else only 2804019 does.
     """
     rule = refusal.rule
-    error: dict[str, object] = {"message": _message(refusal), "type": rule.kind, "code": rule.code}
-    if rule.subcode:
-        error["error_subcode"] = rule.subcode
+    details: dict[str, object] = {"error_subcode": rule.subcode} if rule.subcode else {}
     if rule.title:
-        error |= {"is_transient": False, **_for_people(refusal, language=language, indexed=indexed)}
-    return json_response(rule.status, {"error": {**error, "fbtrace_id": trace}})
+        details |= {"is_transient": False, **_for_people(refusal, language=language, indexed=indexed)}
+    return _error(rule, _message(refusal), trace, details)
 
 
 def throttled_response(minutes: int, trace: str) -> WireResponse:
@@ -95,13 +97,12 @@ def throttled_response(minutes: int, trace: str) -> WireResponse:
     usage = {"call_count": 100, "total_cputime": 25, "total_time": 25}
     row = {"type": "ads_management", **usage, "estimated_time_to_regain_access": minutes}
     headers = {"X-Business-Use-Case-Usage": json.dumps({_BUSINESS: [row]}), "X-App-Usage": json.dumps(usage)}
-    message = _message(MetaRefusal(THROTTLED))
-    error = {"message": message, "type": THROTTLED.kind, "code": THROTTLED.code, "fbtrace_id": trace}
-    return json_response(THROTTLED.status, {"error": error}, headers)
+    throttled = _error(THROTTLED, _message(MetaRefusal(THROTTLED)), trace)
+    return replace(throttled, headers={**throttled.headers, **headers})
 
 
 def warned(response: WireResponse) -> WireResponse:
-    """The same answer with the warning that its version of the API is near its end, or over.
+    """The same answer with the warning that its version of the API is deprecated.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
     """
@@ -110,9 +111,13 @@ def warned(response: WireResponse) -> WireResponse:
 
 
 def failed_response(status: int) -> WireResponse:
-    """The answer of a Meta that failed, whatever it had taken before."""
-    error = {"message": FAILING.title, "type": FAILING.kind, "is_transient": True, "code": FAILING.code}
-    return json_response(status, {"error": {**error, "fbtrace_id": "Asandboxfailed"}})
+    """The answer of a Meta that failed, perhaps after it counted the events."""
+    return _error(replace(FAILING, status=status), FAILING.title, "Asandboxfailed", {"is_transient": True})
+
+
+def _error(rule: MetaRule, message: str, trace: str, details: Mapping[str, object] = _NO_DETAILS) -> WireResponse:
+    error = {"message": message, "type": rule.kind, "code": rule.code, **details, "fbtrace_id": trace}
+    return json_response(rule.status, {"error": error})
 
 
 def _message(refusal: MetaRefusal) -> str:
@@ -124,14 +129,14 @@ def _message(refusal: MetaRefusal) -> str:
 
 
 def _for_people(refusal: MetaRefusal, *, language: object, indexed: object) -> dict[str, str]:
-    rule = refusal.rule
+    rule, english = refusal.rule, language == "en"
     if rule.subcode == SHAPE.subcode:
-        said = refusal.complaint if language == "en" and refusal.complaint else "{path}"
-        told = said.replace("{path}", refusal.path)
+        template = refusal.complaint if english and refusal.complaint else "{path}"
+        message = template.replace("{path}", refusal.path)
     else:
-        told = rule.rule if language == "en" else _MEND
-        told = f"{told} ({refusal.path})" if indexed else told
-    return {"error_user_title": rule.title if language == "en" else rule.french, "error_user_msg": told}
+        message = rule.rule if english else _FRENCH_ADVICE
+        message = f"{message} ({refusal.path})" if indexed else message
+    return {"error_user_title": rule.title if english else rule.french, "error_user_msg": message}
 
 
 OLDEST, NEWEST = 23, 26
@@ -160,18 +165,16 @@ class MetaEvent:
 
     def part(self, name: str) -> Mapping[str, object]:
         """The object of this name; empty where there is none."""
-        match self.fields.get(name):
-            case dict(found):
-                return found
-            case _:
-                return {}
+        found = self.fields.get(name)
+        return found if isinstance(found, dict) else {}
 
 
 def read(request: WireRequest) -> GraphCall:
     """The call that a request makes; RefusedError where it does not even reach its endpoint."""
     version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # the library ends a node with one
+    number = re.fullmatch(r"v([0-9]+)\.0", version)
     if version not in _VERSIONS:
-        raise refused(rules.VERSION if _ended(version) else rules.KNOWN_PATH)
+        raise refused(rules.VERSION if number and int(number[1]) < OLDEST else rules.KNOWN_PATH)
     query, body = _single(request.query), _body(request)
     token = _token(request, query, body)
     dataset = _DATASETS.get(token)
@@ -181,13 +184,14 @@ def read(request: WireRequest) -> GraphCall:
         raise refused(rules.KNOWN_PARAMETERS, min(twice))
     parameters = query | body
     proof = parameters.pop("appsecret_proof", None)
-    if proof is not None and proof != _proof(APP_SECRETS[dataset], token):
+    # https://developers.facebook.com/docs/graph-api/guides/secure-requests
+    if proof not in (None, hmac.digest(APP_SECRETS[dataset].encode(), token.encode(), "sha256").hex()):
         raise refused(rules.PROOF)
     return GraphCall(request.method, tuple(path), parameters, dataset)
 
 
 def events(data: object) -> tuple[MetaEvent, ...]:
-    """The events of a `data` parameter, in any of its forms; RefusedError where it has none of them."""
+    """The events of a `data` parameter, in any of its forms; RefusedError where it is unreadable."""
     rows = _json(data) if isinstance(data, str) else data
     if not isinstance(rows, list):
         raise refused(rules.DATA, "data")
@@ -205,29 +209,21 @@ def _event(row: object, index: int) -> MetaEvent:
         raise refused(rules.DATA, "data") from None
 
 
-def _ended(version: str) -> bool:
-    number = version.removeprefix("v").removesuffix(".0")
-    return version == f"v{number}.0" and number.isdecimal() and int(number) < OLDEST
-
-
 def _body(request: WireRequest) -> dict[str, object]:
     """The parameters in the body; RefusedError where it cannot be read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not request.body:
         return {}
     if kind == "application/x-www-form-urlencoded":
-        return _form(request.body)
+        try:
+            text = request.body.decode()
+            return _single(parse_qs(text, keep_blank_values=True, strict_parsing=True, errors="strict"))
+        except ValueError:
+            raise refused(rules.BODY) from None
     body = _json(request.body, rules.BODY) if kind == "application/json" else None
     if not isinstance(body, dict):
         raise refused(rules.BODY)
     return body
-
-
-def _form(body: bytes) -> dict[str, object]:
-    try:
-        return _single(parse_qs(body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict"))
-    except ValueError:
-        raise refused(rules.BODY) from None
 
 
 def _single(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
@@ -242,41 +238,27 @@ def _single(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
 def _token(request: WireRequest, *places: dict[str, object]) -> str:
     """The one token of the request, taken out of its parameters; it may stand in several places."""
     named = [place.pop("access_token") for place in places if "access_token" in place]
-    if bearer := _bearer(request):
-        named.append(bearer)
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() in ("bearer", "oauth") and bearer.strip():
+        named.append(bearer.strip())
     texts = {each for each in named if isinstance(each, str)}
     if len(texts) != 1 or len(named) > named.count(min(texts)):
         raise refused(rules.TOKEN_NAMED)
     return texts.pop()
 
 
-def _bearer(request: WireRequest) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() in ("bearer", "oauth") else ""
-
-
-def _proof(secret: str, token: str) -> str:
-    """What `appsecret_proof` has to be.
-
-    https://developers.facebook.com/docs/graph-api/guides/secure-requests
-    """
-    return hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
-
-
 def _json(text: str | bytes, rule: rules.MetaRule = rules.DATA) -> object:
     """Strict JSON: no NaN, no key twice."""
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
+        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_without_repeats)
     except ValueError:
         raise refused(rule, "data" if rule is rules.DATA else "") from None
 
 
-def _no_constant(name: str) -> object:
-    raise ValueError(name)
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
-def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
-    return found
+    return found if len(found) == len(pairs) else _refuse("a key stands twice")

@@ -1,15 +1,20 @@
-"""What befalls a whole CRM from one moment on: pure, (moment, lead JSON) → lead JSON.
+"""What goes wrong in a whole CRM from one moment on: pure, (moment, lead JSON) → lead JSON.
 
-A website that forgets click ids hurts the leads it makes, a CRM that renames a label hurts all of them: an accident
-says which, by `only_new`. Nothing but the lead's JSON changes; its `updatedAt` tells nothing of it.
+A website that forgets click ids damages the leads it creates, a CRM that renames a label changes all of them: hence
+`only_new`. An accident does not touch `updatedAt`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from pydantic import AwareDatetime, Field
+from pydantic.dataclasses import dataclass
+
+from connectors.sandbox.faults import STRICT
 from connectors.sandbox.oplead.leads import instant
 
 Lead = Mapping[str, object]
@@ -21,9 +26,9 @@ class AccidentKind(StrEnum):
     RELABEL = "relabel"
     """The label `old` reads `new`, in the status and in the history."""
     DROP_UTM = "drop_utm"
-    """The UTM fields are gone."""
+    """The UTM fields are missing."""
     BARE_IDS = "bare_ids"
-    """A click id with a label stands without it, and the UTM fields are gone."""
+    """A labelled click id stands without its label, and the UTM fields are missing."""
     DROP_CLICK_IDS = "drop_click_ids"
     """The click id field is empty."""
     LOWER_CASE = "lower_case"
@@ -31,143 +36,109 @@ class AccidentKind(StrEnum):
     TRUNCATE = "truncate"
     """The click id field is cut after `length` characters."""
     MOVE_FIELD = "move_field"
-    """What stood at the dotted path `old` stands at `new`."""
+    """The value at the dotted path `old` stands at `new`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Accident:
     """One accident: what happens, from when until when, and to which leads."""
 
     kind: AccidentKind
-    since: datetime
-    until: datetime | None = None
-    """When it was mended; the leads made meanwhile stay as they are."""
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+    """When it was fixed."""
     only_new: bool = False
-    """Whether it hurts only the leads made while it lasts, and those for good."""
+    """Whether it affects only the leads created while it lasts, and those for good."""
     old: str = ""
     new: str = ""
-    length: int = 50
+    length: int = Field(default=50, ge=1)
 
     def __post_init__(self) -> None:
         """Refuse what could not be carried out."""
-        if self.since.tzinfo is None or (self.until is not None and self.until.tzinfo is None):
-            raise ValueError("since and until need a time zone")
         if self.until is not None and self.until <= self.since:
             raise ValueError("until lies after since")
         if self.kind in (AccidentKind.RELABEL, AccidentKind.MOVE_FIELD) and not (self.old and self.new):
             raise ValueError(f"{self.kind} needs old and new")
-        if self.length < 1:
-            raise ValueError("length is at least 1")
 
-    def befalls(self, lead: Lead, now: datetime) -> bool:
-        """Whether it hurts this lead as it is served now."""
+    def affects(self, lead: Lead, now: datetime) -> bool:
+        """Whether it changes this lead as it is served now."""
         moment = instant(lead.get("createdAt")) if self.only_new else now
         return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
 
 
-def parse_accident(document: Mapping[str, object]) -> Accident:
-    """An accident from its JSON form; ValueError names the field that is unknown or of the wrong type."""
-    wanted: dict[str, type] = {
-        "kind": str,
-        "since": str,
-        "until": str,
-        "only_new": bool,
-        "old": str,
-        "new": str,
-        "length": int,
-    }
-    for name, value in document.items():
-        if type(value) is not wanted.get(name):
-            raise ValueError(f"{name!r} is unknown or has the wrong type")
-    if document.get("kind") not in list(AccidentKind):
-        raise ValueError(f"kind is one of {', '.join(AccidentKind)}")
-    if "since" not in document:
-        raise ValueError("since says from when on")
-    times = {name: datetime.fromisoformat(str(document[name])) for name in ("since", "until") if name in document}
-    return Accident(**{**document, **times, "kind": AccidentKind(str(document["kind"]))})  # type: ignore[arg-type]  # checked
-
-
 def as_document(accident: Accident) -> dict[str, object]:
-    """The JSON form that `parse_accident` reads."""
-    times = {name: moment.isoformat() for name in ("since", "until") if (moment := getattr(accident, name)) is not None}
-    told = asdict(accident) | times | {"kind": accident.kind.value}
-    return {name: value for name, value in told.items() if value is not None}
+    """The JSON form that `faults.parsed` reads."""
+    fields = {name: value for name, value in asdict(accident).items() if value is not None}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
-def after(accidents: Iterable[Accident], lead: object, now: datetime) -> object:
-    """The lead as it is served now, each accident having befallen it in turn; what is no object is left alone."""
+def applied(accidents: Iterable[Accident], lead: object, now: datetime) -> object:
+    """The lead as it is served now, after each accident in turn; what is no object is left alone."""
     for accident in accidents:
-        if isinstance(lead, Mapping) and accident.befalls(lead, now):
-            lead = _CONSEQUENCES[accident.kind](lead, accident)
+        if isinstance(lead, Mapping) and accident.affects(lead, now):
+            lead = _EFFECTS[accident.kind](lead, accident)
     return lead
 
 
 def _relabelled(lead: Lead, accident: Accident) -> Lead:
-    def read(value: object) -> object:
-        return accident.new if value == accident.old else value
+    def relabel(fields: Lead) -> Lead:
+        is_old = fields.get("status") == accident.old
+        return {**fields, "status": accident.new} if is_old else fields
 
-    hurt = {name: read(value) if name == "status" else value for name, value in lead.items()}
     history = lead.get("statusHistory")
     if isinstance(history, list):
-        hurt["statusHistory"] = [
-            entry | {"status": read(entry.get("status"))} if isinstance(entry, dict) else entry for entry in history
-        ]
-    return hurt
+        lead = {**lead, "statusHistory": [relabel(entry) if isinstance(entry, dict) else entry for entry in history]}
+    return relabel(lead)
+
+
+def _with_lead_data(lead: Lead, edit: Callable[[Lead], Lead]) -> Lead:
+    data = lead.get("leadData")
+    return {**lead, "leadData": edit(data)} if isinstance(data, Mapping) else lead
 
 
 def _without_utm(lead: Lead, _: Accident) -> Lead:
-    data = lead.get("leadData")
-    if not isinstance(data, Mapping):
-        return lead
-    return {**lead, "leadData": {name: value for name, value in data.items() if not name.startswith("utm_")}}
+    return _with_lead_data(lead, lambda data: {name: data[name] for name in data if not name.startswith("utm_")})
 
 
 def _without_labels(lead: Lead, accident: Accident) -> Lead:
-    return _without_utm(_on_click_id(lead, lambda text: text.rpartition("=")[2].rpartition(": ")[2]), accident)
+    return _without_utm(_with_click_id(lead, lambda text: text.rpartition("=")[2].rpartition(": ")[2]), accident)
 
 
-def _on_click_id(lead: Lead, hurt: Callable[[str], str]) -> Lead:
-    data = lead.get("leadData")
-    text = data.get("externalID") if isinstance(data, Mapping) else None
-    if not isinstance(data, Mapping) or not isinstance(text, str):
-        return lead
-    return {**lead, "leadData": {**data, "externalID": hurt(text)}}
+def _with_click_id(lead: Lead, edit: Callable[[str], str]) -> Lead:
+    def edited(data: Lead) -> Lead:
+        text = data.get("externalID")
+        return {**data, "externalID": edit(text)} if isinstance(text, str) else data
+
+    return _with_lead_data(lead, edited)
 
 
 def _moved(lead: Lead, accident: Accident) -> Lead:
-    """The lead with a value at another path; a lead that has none there is left alone."""
-    taken, rest = _taken(lead, accident.old.split("."))
-    return _put(rest, accident.new.split("."), taken) if taken is not _NOTHING else lead
+    """The lead with a value at another path; a lead without it is left alone."""
+    changed = deepcopy(dict(lead))
+    *folders, name = accident.old.split(".")
+    source: object = changed
+    for folder in folders:
+        source = source.get(folder) if isinstance(source, dict) else None
+    if not isinstance(source, dict) or name not in source:
+        return lead
+    value = source.pop(name)
+    *folders, name = accident.new.split(".")
+    target = changed
+    for folder in folders:
+        inner = target.get(folder)
+        deeper = inner if isinstance(inner, dict) else {}
+        target[folder] = deeper
+        target = deeper
+    target[name] = value
+    return changed
 
 
-_NOTHING: Final = object()
-
-
-def _taken(fields: Lead, path: list[str]) -> tuple[object, Lead]:
-    name, *deeper = path
-    if name not in fields:
-        return _NOTHING, fields
-    if not deeper:
-        return fields[name], {each: value for each, value in fields.items() if each != name}
-    inner = fields[name]
-    if not isinstance(inner, Mapping):
-        return _NOTHING, fields
-    taken, rest = _taken(inner, deeper)
-    return taken, {**fields, name: rest}
-
-
-def _put(fields: Lead, path: list[str], value: object) -> Lead:
-    name, *deeper = path
-    inner = fields.get(name)
-    return {**fields, name: _put(inner if isinstance(inner, Mapping) else {}, deeper, value) if deeper else value}
-
-
-_CONSEQUENCES: Final[Mapping[AccidentKind, Callable[[Lead, Accident], Lead]]] = {
+_EFFECTS: Final[Mapping[AccidentKind, Callable[[Lead, Accident], Lead]]] = {
     AccidentKind.RELABEL: _relabelled,
     AccidentKind.DROP_UTM: _without_utm,
     AccidentKind.BARE_IDS: _without_labels,
-    AccidentKind.DROP_CLICK_IDS: lambda lead, _: _on_click_id(lead, lambda _: ""),
-    AccidentKind.LOWER_CASE: lambda lead, _: _on_click_id(lead, str.lower),
-    AccidentKind.TRUNCATE: lambda lead, accident: _on_click_id(lead, lambda text: text[: accident.length]),
+    AccidentKind.DROP_CLICK_IDS: lambda lead, _: _with_click_id(lead, lambda _: ""),
+    AccidentKind.LOWER_CASE: lambda lead, _: _with_click_id(lead, str.lower),
+    AccidentKind.TRUNCATE: lambda lead, accident: _with_click_id(lead, lambda text: text[: accident.length]),
     AccidentKind.MOVE_FIELD: _moved,
 }

@@ -1,8 +1,8 @@
-"""A lead as an Oplead of some shape would write it: pure translation of what the population or a person put."""
+"""A lead as an Oplead of some shape would write it: pure translation of what the population or a person wrote."""
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -54,10 +54,11 @@ _FRENCH: Final = {
     "consent": "consentement",
     "adPersonalization": "personnalisation",
 }
-"""French names; what is not here is called so in French too, or documented as it is."""
+"""French names; other fields are called the same in French, or documented as they are."""
 _SPELLINGS: Final = frozenset({"externalID", "externalId", "external_id"})
 """An axis of their own, which the naming of everything else leaves alone."""
 _PAIRS: Final = {"name_value": "name", "key_value": "key"}
+_PEOPLE: Final = ("contact", "address")
 _DATES: Final = frozenset({"createdAt", "updatedAt"})
 
 
@@ -66,19 +67,21 @@ def on_wire(lead: object, shape: Shape) -> object:
     if not isinstance(lead, Mapping):
         return lead
     dated = {name: _date(value, shape) if name in _DATES else value for name, value in lead.items()}
-    placed = _contact_placed(_tracking_placed(_statuses(dated, shape), shape), shape)
-    for name, written in (("id", _id), ("amount", _amount)):
-        if name in placed:
-            placed[name] = written(placed[name], shape)
-    named = _named(placed, shape)
+    placed = _with_contact(_with_tracking(_with_statuses(dated, shape), shape), shape)
+    if isinstance(placed.get("id"), str):
+        placed["id"] = wire_id(str(placed["id"]), shape.ids)
+    if "amount" in placed:
+        placed["amount"] = _amount(placed["amount"], shape)
+    renamed = {_name(name, shape): _renamed(value, shape) for name, value in placed.items()}
     container = _name("leadData", shape)
-    if container in named:
-        named[container] = _container(named[container], shape)
-    return named
+    data = renamed.get(container)
+    if isinstance(data, Mapping) and shape.lead_data != "object":
+        renamed[container] = [{_PAIRS[shape.lead_data]: name, "value": value} for name, value in data.items()]
+    return renamed
 
 
 def in_list(lead: object, shape: Shape) -> object:
-    """What the list tells of the lead."""
+    """The lead as the list has it."""
     whole = on_wire(lead, shape)
     if not isinstance(whole, Mapping) or shape.list_has_details is True:
         return whole
@@ -102,7 +105,7 @@ def wire_id(lead_id: str, ids: str) -> str | int:
 
 
 def instant(text: object) -> datetime | None:
-    """The instant of a time before it takes a shape; None where it reads as none."""
+    """The instant of a time before it takes a shape; None where it is unreadable."""
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
@@ -110,12 +113,8 @@ def instant(text: object) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
 
 
-def _id(value: object, shape: Shape) -> object:
-    return wire_id(value, shape.ids) if isinstance(value, str) else value
-
-
 def _date(value: object, shape: Shape, *, day: bool = False) -> object:
-    """A time as it is written; one that reads as none stays as it is."""
+    """A time as the shape writes it; an unreadable one stays as it is."""
     moment = instant(value) if isinstance(value, str) else None
     if moment is None or (shape.dates == "naive" and not day):
         return value
@@ -136,30 +135,26 @@ def _date(value: object, shape: Shape, *, day: bool = False) -> object:
     assert_never(shape.dates)
 
 
-def _statuses(lead: Fields, shape: Shape) -> dict[str, object]:
-    """The lead with its status, and as much of its dates and history as is told."""
-    told = dict(lead)
-    if "status" in told:
-        told["status"] = _status(told["status"], shape)
+def _with_statuses(lead: Fields, shape: Shape) -> dict[str, object]:
+    """The lead with its status, and its dates and history as far as the shape has them."""
+    written = _status_and_date(lead, "statusDate", shape)
     if shape.status_dates == "none":
-        told.pop("statusDate", None)
-    elif "statusDate" in told:
-        told["statusDate"] = _date(told["statusDate"], shape, day=shape.status_day == "day")
-    history = told.pop("statusHistory", None) if shape.status_dates != "history" else told.get("statusHistory")
-    if shape.status_dates == "history" and isinstance(history, Sequence) and not isinstance(history, str):
-        entries = [_entry(entry, shape) for entry in history]
-        told["statusHistory"] = entries if shape.history_order == "oldest" else entries[::-1]
-    return told
+        written.pop("statusDate", None)
+    history = written.get("statusHistory")
+    if shape.status_dates != "history":
+        written.pop("statusHistory", None)
+    elif isinstance(history, list):
+        entries = [_status_and_date(each, "date", shape) if isinstance(each, Mapping) else each for each in history]
+        written["statusHistory"] = entries if shape.history_order == "oldest" else entries[::-1]
+    return written
 
 
-def _entry(entry: object, shape: Shape) -> object:
-    if not isinstance(entry, Mapping):
-        return entry
-    written = dict(entry)
+def _status_and_date(fields: Fields, date: str, shape: Shape) -> dict[str, object]:
+    written = dict(fields)
     if "status" in written:
         written["status"] = _status(written["status"], shape)
-    if "date" in written:
-        written["date"] = _date(written["date"], shape, day=shape.status_day == "day")
+    if date in written:
+        written[date] = _date(written[date], shape, day=shape.status_day == "day")
     return written
 
 
@@ -180,12 +175,12 @@ def _status(label: object, shape: Shape) -> object:
 
 
 def _coded(label: str) -> tuple[str, int]:
-    """A code and a number for a label that nobody foresaw."""
+    """A code and a number for a label without its own."""
     letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().upper()
     return re.sub(r"[^A-Z0-9]+", "_", letters), 100 + int(sha256(label.encode()).hexdigest()[:4], 16)
 
 
-def _tracking_placed(lead: Fields, shape: Shape) -> dict[str, object]:
+def _with_tracking(lead: Fields, shape: Shape) -> dict[str, object]:
     """The click id under its spelling, or in `tracking` together with the UTM fields."""
     placed, data = dict(lead), lead.get("leadData")
     if not isinstance(data, Mapping) or shape.external_id == "externalID":
@@ -198,20 +193,17 @@ def _tracking_placed(lead: Fields, shape: Shape) -> dict[str, object]:
     return placed | {"tracking": {name: data[name] for name in data if name in moved}}
 
 
-def _contact_placed(lead: Fields, shape: Shape) -> dict[str, object]:
-    people = {name: lead[name] for name in ("contact", "address") if isinstance(lead.get(name), Mapping)}
-    rest = {name: value for name, value in lead.items() if name not in people}
+def _with_contact(lead: Fields, shape: Shape) -> dict[str, object]:
+    contact, address = (dict(part) if isinstance(part := lead.get(name), Mapping) else {} for name in _PEOPLE)
+    rest = {name: value for name, value in lead.items() if not (name in _PEOPLE and isinstance(value, Mapping))}
     match shape.contact:
         case "nested":
             return dict(lead)
         case "flat":
-            for part in people.values():
-                rest |= part if isinstance(part, Mapping) else {}
-            return rest
+            return rest | contact | address
         case "customer":
-            contact, address = people.get("contact"), people.get("address")
-            inside = (dict(contact) if isinstance(contact, Mapping) else {}) | ({"address": address} if address else {})
-            return rest | ({"customer": inside} if inside else {})
+            customer = contact | ({"address": address} if address else {})
+            return rest | ({"customer": customer} if customer else {})
     assert_never(shape.contact)
 
 
@@ -226,20 +218,10 @@ def _amount(value: object, shape: Shape) -> object:
     return int(euros) if euros == euros.to_integral_value() else float(euros)
 
 
-def _container(data: object, shape: Shape) -> object:
-    if shape.lead_data == "object" or not isinstance(data, Mapping):
-        return data
-    return [{_PAIRS[shape.lead_data]: name, "value": value} for name, value in data.items()]
-
-
-def _named(fields: Fields, shape: Shape) -> dict[str, object]:
-    """The fields under the names of the shape, at every depth."""
-    return {_name(name, shape): _renamed(value, shape) for name, value in fields.items()}
-
-
 def _renamed(value: object, shape: Shape) -> object:
+    """The value with every field under its name in the shape, at every depth."""
     if isinstance(value, Mapping):
-        return _named(value, shape)
+        return {_name(name, shape): _renamed(each, shape) for name, each in value.items()}
     if isinstance(value, list):
         return [_renamed(each, shape) for each in value]
     return value

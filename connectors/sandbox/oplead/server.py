@@ -5,17 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
+from pathlib import Path
 from threading import Lock
 from typing import Any, assert_never
 from urllib.parse import unquote
 
-from connectors.sandbox.oplead import shape
-from connectors.sandbox.oplead.accidents import Accident, after, as_document, parse_accident
+from connectors.sandbox.faults import parsed
+from connectors.sandbox.oplead.accidents import Accident, applied, as_document
 from connectors.sandbox.oplead.leads import in_list, on_wire, wire_id
 from connectors.sandbox.oplead.pages import BadQueryError, PastEndError, envelope, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, positions_of, shape_of
-from connectors.sandbox.rules import Rule
-from connectors.sandbox.server import WireRequest, WireResponse, json_response
+from connectors.sandbox.rules import Rule, read_rules
+from connectors.sandbox.server import WireRequest, WireResponse, json_response, require_position
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
 """The population: every lead as Oplead would serve it at an instant, by id, in the list's order."""
@@ -28,19 +29,9 @@ RATE = 100
 RATE_WINDOW = timedelta(seconds=60)
 
 SWITCHES: Mapping[str, tuple[Position, ...]] = {**AXES, "retry_after": (True, False)}
-"""What no page of Oplead's says and could change what is sent: the positions, the default first."""
+"""What Oplead documents nowhere and could change what is sent: the positions, the default first."""
 
-_GUIDE = "https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead"
-RULES: tuple[Rule, ...] = (
-    Rule("oplead", "a request without a known key is answered 401", "inferred", _GUIDE),
-    Rule("oplead", "a supplier's key reads no leads: 403", "inferred", _GUIDE),
-    Rule("oplead", "at most 100 requests are answered in a minute", "documented", _GUIDE),
-    Rule("oplead", "that minute is any 60 seconds, and refused requests do not count", "assumed", "assumed"),
-    Rule("oplead", "over the limit the answer is 429, with Retry-After by switch", "assumed", "assumed"),
-    Rule("oplead", "an id never seen is answered 404, a deleted one 410", "assumed", "assumed"),
-    Rule("oplead", "this side only reads: anything but GET is answered 405", "assumed", "assumed"),
-    *shape.RULES,
-)
+RULES = tuple(read_rules(Path(__file__).with_name("rules.csv"), Rule, "oplead").values())
 
 
 class OpleadPlatform:
@@ -52,16 +43,16 @@ class OpleadPlatform:
         self._now = now
         self._leads_at = leads_at
         self._put: dict[str, object] = {}
-        """Leads put by hand; None stands where one was deleted."""
-        self._taken: deque[datetime] = deque()
-        """When the requests of the last minute came."""
+        """Leads put by hand; None for a deleted one."""
+        self._answered: deque[datetime] = deque()
+        """When the requests of the last minute were answered."""
         self._retry_after = True
         self.shape = Shape()
         """How it speaks; may be replaced at any time."""
-        self.tells_shape = True
-        """Whether the control server may say how."""
-        self.accidents: tuple[Accident, ...] = ()
-        """What befalls its leads, in the order in which it does."""
+        self.shows_shape = True
+        """Whether the control server may show that."""
+        self.accidents: list[Accident] = []
+        """What goes wrong with its leads, in this order."""
 
     @property
     def switches(self) -> dict[str, Position]:
@@ -71,9 +62,8 @@ class OpleadPlatform:
     def switch(self, name: str, value: object) -> None:
         """Turn one switch; ValueError where it has no such position."""
         if name == "retry_after":
-            if not isinstance(value, bool):
-                raise ValueError("retry_after is one of True, False")
-            self._retry_after = value
+            require_position(SWITCHES, name, value)
+            self._retry_after = bool(value)
         else:
             self.shape = shape_of({**positions_of(self.shape), name: value})
 
@@ -90,11 +80,11 @@ class OpleadPlatform:
             self._put[lead_id] = None
 
     def leads(self) -> dict[str, object]:
-        """Every lead there is now, in the list's order, before any switch strips it; None where deleted."""
+        """Every lead of this moment, in the list's order, before it takes a shape; None where deleted."""
         now = self._now()
         with self._lock:
             leads = {**self._leads_at(now), **self._put}
-        return {lead_id: after(self.accidents, lead, now) for lead_id, lead in leads.items()}
+        return {lead_id: applied(self.accidents, lead, now) for lead_id, lead in leads.items()}
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the API."""
@@ -105,7 +95,7 @@ class OpleadPlatform:
         with self._lock:
             return {
                 "put": dict(self._put),
-                "taken": [moment.isoformat() for moment in self._taken],
+                "taken": [moment.isoformat() for moment in self._answered],
                 "switches": dict(self.switches),
                 "accidents": [as_document(accident) for accident in self.accidents],
             }
@@ -116,8 +106,8 @@ class OpleadPlatform:
             case {"put": dict(put), "taken": list(taken), "switches": dict(switches)}:
                 with self._lock:
                     self._put = dict(put)
-                    self._taken = deque(datetime.fromisoformat(moment) for moment in taken)
-                self.accidents = tuple(parse_accident(each) for each in state.get("accidents", ()))
+                    self._answered = deque(datetime.fromisoformat(moment) for moment in taken)
+                self.accidents = [parsed(Accident, each) for each in state.get("accidents", ())]
                 for name, value in switches.items():
                     self.switch(name, value)
             case _:
@@ -139,15 +129,15 @@ class OpleadPlatform:
         return None
 
     def _wait_for_slot(self) -> int:
-        """Take a slot and say 0, or the whole seconds until one is free."""
+        """Take a slot and return 0, or the whole seconds until one is free."""
         now = self._now()
         with self._lock:
-            while self._taken and self._taken[0] <= now - RATE_WINDOW:
-                self._taken.popleft()
-            if len(self._taken) < RATE:
-                self._taken.append(now)
+            while self._answered and self._answered[0] <= now - RATE_WINDOW:
+                self._answered.popleft()
+            if len(self._answered) < RATE:
+                self._answered.append(now)
                 return 0
-            return ceil((self._taken[0] + RATE_WINDOW - now).total_seconds())
+            return ceil((self._answered[0] + RATE_WINDOW - now).total_seconds())
 
     def _route(self, request: WireRequest) -> WireResponse:
         shape = self.shape

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Self
 
-from connectors.sandbox.population.clicks import GOOGLE_KINDS, META_KINDS, ClickTrace, PlatformClick, leave_trace
 from connectors.sandbox.population.lives import (
+    LATE,
     PARIS,
     REPEATED,
     SHARES,
@@ -20,29 +20,35 @@ from connectors.sandbox.population.lives import (
     sale,
     walk,
 )
-from connectors.sandbox.population.people import Person, invent
+from connectors.sandbox.population.visitors import (
+    GOOGLE_KINDS,
+    META_KINDS,
+    ClickTrace,
+    Person,
+    PlatformClick,
+    invent,
+    leave_trace,
+)
 
 CHANNELS: Final = ("Site web", "Téléphone", "Salon", "Meta")
 AGENCIES: Final = ("Nantes", "Rennes", "Lyon")
 ODD_CONSENTS: Final = ("à confirmer", "OK tél", "peut-être", "voir commentaire", "1", "?")
 WON: Final = "Gagné"
-_A_SECOND: Final = timedelta(seconds=1)
+_SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)
-_LATE: Final = 2 * _DAY
-"""How long after its sale a late amount is typed."""
 _NOTICE: Final = 2 * _DAY
 """Nothing else happens to a record so shortly before it is deleted: a night has seen its last change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is meant by one lead, whatever its JSON makes of it."""
+    """The truth about one lead, however its JSON shows it."""
 
     kinds: Mapping[str, str]
     """Its kind in each row of `SHARES`."""
     created: datetime
     changes: tuple[LeadChange, ...]
-    """Every dated change, oldest first, those still to come among them; none that a deletion forestalls."""
+    """Every dated change, oldest first, those still to come among them; none after its deletion."""
     click: PlatformClick | None
     """The click that brought the visitor."""
     readable: tuple[tuple[str, str], ...]
@@ -50,7 +56,7 @@ class Truth:
     knows_google_click: bool
     """Whether one of those is an id that Google knows."""
     amount: Decimal | None
-    """The euros of its sale, where the CRM ever tells them readably."""
+    """The euros of its sale, if the CRM ever shows them readably."""
     email: str | None = field(repr=False)
     """The address meant, in lower case."""
     phones: tuple[str, ...] = field(repr=False)
@@ -58,7 +64,7 @@ class Truth:
     repeats: str | None = None
     """The id of the lead that the same person, by the same click, made some days earlier: one sale, not two."""
     deleted: datetime | None = None
-    """When the record goes for good."""
+    """When the record is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Life:
     id: str
     channel: str
     agency: str
-    """The one it comes to."""
+    """The one it is first assigned to."""
     person: Person
     lead_data: Mapping[str, str | None]
     truth: Truth
@@ -90,24 +96,20 @@ def live(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
     totals = {channel: arrivals(channel, begin, 24 * days) for channel in CHANNELS}
     again = leads * REPEATED // 1000
     arrived = []
-    for visitor, kinds in enumerate(_deal(dice, leads - again)):
+    hands = {row: dice.deal(shares, leads - again) for row, shares in SHARES.items()}
+    for visitor in range(leads - again):
+        kinds = {row: hand[visitor] for row, hand in hands.items()}
         channel = _channel(dice, kinds["click"])
         arrived.append(_Arrival(visitor, arrive(dice, begin, totals[channel]), channel, kinds))
     arrived += _come_again(dice, arrived, again, begin + days * _DAY)
-    lives: dict[int, Life] = {}
+    firsts: dict[int, Life] = {}
     """The first of each visitor."""
-    told = []
+    lives = []
     for number, arrival in enumerate(sorted(arrived, key=lambda arrival: arrival.created)):
-        first = lives.get(arrival.visitor)
-        told.append(_live_again(dice, number, arrival, first) if first else _live(dice, number, arrival))
-        lives.setdefault(arrival.visitor, told[-1])
-    return told
-
-
-def _deal(dice: Dice, leads: int) -> list[dict[str, str]]:
-    """The kinds of each lead: one of every row of `SHARES`."""
-    hands = {row: dice.deal(shares, leads) for row, shares in SHARES.items()}
-    return [{row: hand[lead] for row, hand in hands.items()} for lead in range(leads)]
+        first = firsts.get(arrival.visitor)
+        lives.append(_live_again(dice, number, arrival, first) if first else _live(dice, number, arrival))
+        firsts.setdefault(arrival.visitor, lives[-1])
+    return lives
 
 
 def _channel(dice: Dice, click: str) -> str:
@@ -122,7 +124,7 @@ def _channel(dice: Dice, click: str) -> str:
 
 
 def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: datetime) -> list[_Arrival]:
-    """Some who came by a click and whose record stays, once more, one day to ten later but before the end."""
+    """Some visitors who clicked and whose record is kept, once more, one to ten days later but before the end."""
     likely = [
         first
         for first in arrived
@@ -131,9 +133,9 @@ def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: dateti
         and first.created + _DAY < end
     ]
     chosen = dice.shuffled(likely)[:count]
-    latest = [min(first.created + 10 * _DAY, end - _A_SECOND) - first.created for first in chosen]
+    latest = [min(first.created + 10 * _DAY, end - _SECOND) - first.created for first in chosen]
     return [
-        replace(first, created=first.created + timedelta(seconds=dice.between(_DAY // _A_SECOND, span // _A_SECOND)))
+        replace(first, created=first.created + timedelta(seconds=dice.between(_DAY // _SECOND, span // _SECOND)))
         for first, span in zip(chosen, latest, strict=True)
     ]
 
@@ -177,7 +179,7 @@ def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life
     changes = walk(dice, arrival.created, arrival.kinds["journey"])
     won, typed = _won(changes), [change.amount for change in first.truth.changes if change.amount is not None]
     if won and typed:
-        changes.append(LeadChange(won + _LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
+        changes.append(LeadChange(won + LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
     changes += _withdraw(dice, arrival)
     truth = replace(first.truth, created=arrival.created, changes=_in_order(changes), repeats=first.id)
     return replace(first, id=_id(number), truth=truth)
@@ -205,9 +207,9 @@ def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: ClickTrace) -> dict[
     """`leadData` on the day the lead arrives."""
     if kinds["consent"] == "absent":
         return {**trace.lead_data, **dice.pick(({}, {"consent": ""}, {"consent": None}))}
-    said = {"refused": "non", "odd": dice.pick(ODD_CONSENTS)}.get(kinds["consent"], "oui")
-    personal = "non" if kinds["personalization"] == "refused" else said
-    return {**trace.lead_data, "consent": said, "adPersonalization": personal}
+    consent = {"refused": "non", "odd": dice.pick(ODD_CONSENTS)}.get(kinds["consent"], "oui")
+    personal = "non" if kinds["personalization"] == "refused" else consent
+    return {**trace.lead_data, "consent": consent, "adPersonalization": personal}
 
 
 FIRST_NIGHT: Final = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -271,7 +273,7 @@ class Population:
         }
 
     def truth(self) -> Mapping[str, Truth]:
-        """What is meant by each lead, by its id."""
+        """The truth about each lead, by its id."""
         return {life.id: life.truth for life in self._lives}
 
     def _serve(self, life: Life, changes: int) -> object:
@@ -311,7 +313,7 @@ def wall_clock(at: datetime) -> str:
 
 
 def _broken(shape: str, lead: dict[str, object]) -> object:
-    """The lead, damaged the way its shape says."""
+    """The lead, damaged as its shape demands."""
     match shape:
         case "no_id":
             return {name: value for name, value in lead.items() if name != "id"}

@@ -175,30 +175,28 @@ def _weekdays_later(day: date, days: int) -> date:
     return day
 
 
+LATE: Final = timedelta(days=2)
+"""How long after its sale a late amount is typed."""
+
+
 def sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decimal | None]:
-    """How and when the amount of a sale shows in the CRM, and the euros it means."""
+    """How and when the amount of a sale is typed into the CRM, and the euros it means."""
     if kind == "absent":
         return None, None
     euros = Decimal(dice.between(40, 600) * 50)
     thousands = f"{euros:,}".replace(",", " ")
-    written: dict[str, str | int] = {
-        "euros": f"{thousands},00 €",
-        "late": f"{thousands},00 €",
-        "typeset": f"{thousands},00 €".replace(" €", "\u00a0€").replace(" ", "\u202f"),
-        "plain": f"{euros}",
-        "cents": f"{euros},50",
-        "number": int(euros),
-        "ambiguous": thousands.replace(" ", "."),
-        "on_quote": "sur devis",
+    amounts: Mapping[str, tuple[str | int, Decimal | None]] = {
+        "euros": (f"{thousands},00 €", euros),
+        "late": (f"{thousands},00 €", euros),
+        "typeset": (f"{thousands},00\u00a0€".replace(" ", "\u202f"), euros),
+        "plain": (f"{euros}", euros),
+        "cents": (f"{euros},50", euros + Decimal("0.50")),
+        "number": (int(euros), euros),
+        "ambiguous": (thousands.replace(" ", "."), None),
+        "on_quote": ("sur devis", None),
     }
-    at = won + timedelta(days=2) if kind == "late" else won
-    return LeadChange(at, amount=written[kind]), _meant(kind, euros)
-
-
-def _meant(kind: str, euros: Decimal) -> Decimal | None:
-    if kind in ("ambiguous", "on_quote"):
-        return None
-    return euros + Decimal("0.50") if kind == "cents" else euros
+    typed, meant = amounts[kind]
+    return LeadChange(won + LATE if kind == "late" else won, amount=typed), meant
 
 
 REPEATED: Final = 10

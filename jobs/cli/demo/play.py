@@ -2,8 +2,8 @@
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -18,8 +18,8 @@ from connectors.text import counted, number
 from jobs.cli.accounts import load_account
 from jobs.cli.demo.audit import prove
 from jobs.cli.demo.sandbox import Cast, Stage, staged
-from jobs.cli.exits import Exit, Failure
-from jobs.cli.output import report, unwatched
+from jobs.cli.exits import Exit, UsageError
+from jobs.cli.output import unwatched
 from jobs.cli.session import RunOptions, do_night, looking
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
@@ -29,7 +29,7 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
 from jobs.settings import Settings
 
-_LIST = "/v1/leads"
+_LIST, _META_EVENTS = "/v1/leads", "/v26.0/"
 _UPLOAD = {
     "data_manager": ("data_manager", "/v1/events"),
     "google_ads_api": ("google_ads", "/google.ads.googleads.v26.services.ConversionUploadService/"),
@@ -39,176 +39,34 @@ _REFUSAL = {
     "data_manager": {"when": "processing", "reason": "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND"},
     "google_ads_api": {"when": "submit", "reason": "CLICK_NOT_FOUND"},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Evening:
-    """The night that is about to be played."""
-
-    stage: Stage
-    account: str
-    google_transport: str
-    since: datetime
-    """When the night before was."""
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One thing that goes wrong."""
-
-    said: str
-    """What happens, and what is done about it."""
-    begin: Callable[[Evening], None]
-    end: Callable[[Evening], None] = lambda _: None
-
-
-def troubles(google_transport: str) -> Mapping[int, Trouble]:
-    """By the number of the night, the first being 0; a Tuesday. After Saturday and Sunday there is little to send."""
-    return {**_ANYWHERE, **(_ONLY_DATA_MANAGER if google_transport == "data_manager" else {})}
-
-
-def _plant(fault: PlannedFault) -> Callable[[Evening], None]:
-    return lambda evening: evening.stage.sandbox.faults.plant(fault)
-
-
-def _break_upload(kind: FaultKind, *, status: int | None = None) -> Callable[[Evening], None]:
-    """A fault in front of whatever carries conversions to Google."""
-
-    def begin(evening: Evening) -> None:
-        server, path = _UPLOAD[evening.google_transport]
-        evening.stage.sandbox.faults.plant(PlannedFault(server, kind, path=path, status=status))
-
-    return begin
-
-
-def _refuse_tokens(*, refuse: bool) -> Callable[[Evening], None]:
-    return lambda evening: evening.stage.sandbox.oauth.switch("refuse_tokens", refuse)
-
-
-def _name_rows(*, name: bool) -> Callable[[Evening], None]:
-    return lambda evening: evening.stage.sandbox.data_manager.switch("record_indices", name)
-
-
-def _refuse_one(conversion: str, label: str) -> Callable[[Evening], None]:
-    """Have Google refuse one of tonight's conversions."""
-
-    def begin(evening: Evening) -> None:
-        for lead in _entering(evening, label)[:1]:
-            key = delivery_key(evening.account, LeadId(lead), conversion, DestinationId("google_ads"), 1)
-            sandbox = evening.stage.sandbox
-            played = sandbox.data_manager if evening.google_transport == "data_manager" else sandbox.google_ads
-            played.plant_rulings({key: _REFUSAL[evening.google_transport]})
-
-    return begin
-
-
-def _entering(evening: Evening, label: str) -> list[str]:
-    """Leads that came from an ad, agreed, and got this status since the night before."""
-    return [
-        lead
-        for lead, truth in evening.stage.population.truth().items()
-        if truth.knows_google_click and truth.kinds["consent"] == "granted" and truth.kinds["shape"] == "sound"
-        for change in truth.changes
-        if change.status == label and evening.since < change.at <= evening.until
-    ]
-
-
-def _unnamed_begin(evening: Evening) -> None:
-    _name_rows(name=False)(evening)
-    _refuse_one("quote", "Devis à relancer")(evening)
-
-
-_EVENTS = "/v26.0/"
-_ANYWHERE: Mapping[int, Trouble] = {
-    1: Trouble(
-        "Oplead says 429, come back in 30 s: waited, then read on at half the pace",
-        _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=4, status=429, retry_after=30)),
-    ),
-    2: Trouble(
-        "Google answers 503 to an upload: nobody knows what it kept, so the same bytes go again",
-        _break_upload(FaultKind.STATUS, status=503),
-    ),
-    3: Trouble(
-        "a proxy answers HTML instead of Meta: not taken for a success, sent again and flagged",
-        _plant(PlannedFault("meta", FaultKind.HTML, path=_EVENTS)),
-    ),
-    4: Trouble(
-        "the connection breaks after Google has taken an upload: sent again, counted once",
-        _break_upload(FaultKind.CUT_AFTER),
-    ),
-    6: Trouble(
-        "the connection breaks after Meta has taken an upload: sent again, and flagged, for Meta may count twice",
-        _plant(PlannedFault("meta", FaultKind.CUT_AFTER, path=_EVENTS)),
-    ),
-    7: Trouble(
-        "Google revokes the key for a night: Google stops and Meta goes on, nothing is lost",
-        _refuse_tokens(refuse=True),
-        _refuse_tokens(refuse=False),
-    ),
-    8: Trouble(
-        "Oplead answers 502 and breaks off a page: read again",
-        _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=2, status=502, count=2)),
-    ),
-    9: Trouble(
-        "Google refuses one appointment and says which: only that one is rejected",
-        _refuse_one("appointment", "Rendez-vous"),
-    ),
-}
-_ONLY_DATA_MANAGER: Mapping[int, Trouble] = {
-    10: Trouble(
-        "Google refuses one quote and does not say which: none of that upload is called accepted",
-        _unnamed_begin,
-        _name_rows(name=True),
-    ),
-}
-
-
-LONGEST = 60
+_LONGEST = 60
 """Nights after which nobody waits for the end any more."""
-WAIT = timedelta(hours=1)
+_WAIT = timedelta(hours=1)
 """How long each night waits for outcomes, as `run --wait 1h` does."""
-DAILY = time(5, 30)
-_COLUMNS = {
-    "read": 8,
-    "changed": 9,
-    "sent": 7,
-    "accepted": 10,
-    "rejected": 10,
-    "expired": 9,
-    "held back": 11,
-    "exit": 6,
-}
-"""How wide each is, for 80 with the night's day."""
+_DAILY = time(5, 30)
+_HEADINGS = ("read", "changed", "sent", "accepted", "rejected", "expired", "held back", "exit")
+_WIDTHS = (8, 9, 7, 10, 10, 9, 11, 6)
+"""For 80 columns with the night's day."""
 
 
 def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> int:
     """Play the whole demonstration; 0 where the last run had nothing to send and both books agree."""
     if keep is not None and (keep / STATE_FILE).exists():
-        message = (
+        raise UsageError(
             f"{keep} holds a demonstration already; go on with `oplead-sync sandbox --out {keep}`, or name another"
         )
-        return report(Failure(message, Exit.CONFIGURATION))
     # Every random wait, ours and the connectors', is drawn here: the same seed gives the same numbers.
     random.seed(cast.seed)
-    with _folder(keep) as folder, staged(folder, cast, google_transport) as stage:
-        settings = load_account(stage.settings, stage.environ).settings
-        console = results()
-        show = _Show(stage, settings, console)
-        show.open(cast)
+    with (
+        nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
+        staged(Path(folder), cast, google_transport) as stage,
+    ):
+        show = _Show(stage, load_account(stage.settings, stage.environ), results())
+        show.introduce(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
-        agreed = prove(console, stage, settings, kept=keep is not None)
-    return Exit.DONE if nothing_sent and agreed else Exit.ATTENTION
-
-
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is not None:
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder:
-        yield Path(folder)
+        books_agree = prove(show.console, stage, show.settings, kept=keep is not None)
+    return Exit.DONE if nothing_sent and books_agree else Exit.ATTENTION
 
 
 @dataclass(slots=True)
@@ -218,17 +76,24 @@ class _Show:
     stage: Stage
     settings: Settings
     console: Console
-    before: datetime = field(init=False)
-    """When the night before was."""
+    since: datetime = field(init=False)
+    """When the previous night was."""
+    until: datetime = field(init=False)
+    """When the night is that is about to be played."""
 
     def __post_init__(self) -> None:
-        self.before = self.stage.sandbox.clock.now()
+        self.since = self.until = self.stage.sandbox.clock.now()
 
-    def open(self, cast: Cast) -> None:
+    @property
+    def transport(self) -> str:
+        """What carries conversions to Google."""
+        return self.settings.google_ads[0].transport
+
+    def introduce(self, cast: Cast) -> None:
         """Say what is about to be seen."""
         self.console.print(
-            f"An invented company: {counted(cast.leads, 'lead')} over 90 days in a played Oplead, a played Google and "
-            "a played Meta to send to, a clock that jumps from night to night. The job itself is the real one."
+            f"An invented company: {counted(cast.leads, 'lead')} over 90 days in a simulated Oplead, a simulated "
+            "Google and Meta to send to, a clock that jumps from night to night. The job itself is the real one."
         )
         self.console.print("The first night only takes note: what happened before it does not count (see `since`).")
         self.console.print(
@@ -238,7 +103,7 @@ class _Show:
 
     def play_nights(self, nights: int) -> None:
         """Play so many nights, and on until nothing is due or awaited."""
-        for played in range(LONGEST):
+        for played in range(_LONGEST):
             self._play(played)
             if played + 1 >= nights and not self._left():
                 return
@@ -253,53 +118,137 @@ class _Show:
         return requests == 0
 
     def _play(self, played: int) -> None:
-        now = self.stage.sandbox.clock.now()
-        transport = self.settings.google_ads[0].transport
-        evening = Evening(self.stage, self.settings.account, transport, self.before, now)
-        trouble = troubles(transport).get(played)
-        if trouble is not None:
-            trouble.begin(evening)
-        night = do_night(self.settings, unwatched(), RunOptions(wait=WAIT, first_run=played == 0))
-        if trouble is not None:
-            trouble.end(evening)
-        self.stage.sandbox.faults.clear()
-        self.before = now
+        sandbox = self.stage.sandbox
+        self.since, self.until = self.until, sandbox.clock.now()
+        trouble = _TROUBLES.get(played)
+        if trouble is not None and trouble.only in (None, self.transport):
+            trouble.begin(self)
+        else:
+            trouble = None
+        night = do_night(self.settings, unwatched(), RunOptions(wait=_WAIT, first_run=played == 0))
+        sandbox.oauth.switch("refuse_tokens", False)
+        sandbox.data_manager.switch("record_indices", True)
+        sandbox.faults.clear()
         self.console.print(night_row(night, self.settings.zone))
         if trouble is not None:
-            self.console.print(facts([("└", trouble.said)]), style="yellow")
+            self.console.print(facts([("└", trouble.story)]), style="yellow")
 
     def _left(self) -> int:
         with looking(self.settings) as look:
             kinds = (Delivery, Adjustment)
             return sum(outbox.open_or_awaited(look.session, self.settings.account, kind) for kind in kinds)
 
+    # ── what goes wrong ──────────────────────────────────────────────────────────────────────────
+
+    def break_upload(self, kind: FaultKind, *, status: int | None = None) -> None:
+        """Plant a fault in front of whatever carries conversions to Google."""
+        server, path = _UPLOAD[self.transport]
+        self.stage.sandbox.faults.plant(PlannedFault(server, kind, path=path, status=status))
+
+    def refuse_one(self, conversion: str, label: str) -> None:
+        """Have Google refuse one of tonight's conversions."""
+        for lead in self._entering(label)[:1]:
+            key = delivery_key(self.settings.account, LeadId(lead), conversion, DestinationId("google_ads"), 1)
+            sandbox = self.stage.sandbox
+            server = sandbox.data_manager if self.transport == "data_manager" else sandbox.google_ads
+            server.plant_rulings({key: _REFUSAL[self.transport]})
+
+    def refuse_one_unnamed(self, conversion: str, label: str) -> None:
+        """The same, and have Google not say which."""
+        self.stage.sandbox.data_manager.switch("record_indices", False)
+        self.refuse_one(conversion, label)
+
+    def _entering(self, label: str) -> list[str]:
+        """Leads that came from an ad, consented, and got this status since the previous night."""
+        return [
+            lead
+            for lead, truth in self.stage.population.truth().items()
+            if truth.knows_google_click and truth.kinds["consent"] == "granted" and truth.kinds["shape"] == "sound"
+            for change in truth.changes
+            if change.status == label and self.since < change.at <= self.until
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """One thing that goes wrong for a night."""
+
+    story: str
+    """What happens, and what is done about it."""
+    begin: Callable[[_Show], None]
+    only: str | None = None
+    """The transport that it takes; None for any."""
+
+
+def _plant(fault: PlannedFault) -> Callable[[_Show], None]:
+    return lambda show: show.stage.sandbox.faults.plant(fault)
+
+
+_TROUBLES: Mapping[int, _Trouble] = {
+    1: _Trouble(
+        "Oplead says 429, come back in 30 s: waited, then read on at half the pace",
+        _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=4, status=429, retry_after=30)),
+    ),
+    2: _Trouble(
+        "Google answers 503 to an upload: nobody knows what it kept, so the same bytes go again",
+        lambda show: show.break_upload(FaultKind.STATUS, status=503),
+    ),
+    3: _Trouble(
+        "a proxy answers HTML instead of Meta: not taken for a success, sent again and flagged",
+        _plant(PlannedFault("meta", FaultKind.HTML, path=_META_EVENTS)),
+    ),
+    4: _Trouble(
+        "the connection breaks after Google has taken an upload: sent again, counted once",
+        lambda show: show.break_upload(FaultKind.CUT_AFTER),
+    ),
+    6: _Trouble(
+        "the connection breaks after Meta has taken an upload: sent again, and flagged, for Meta may count twice",
+        _plant(PlannedFault("meta", FaultKind.CUT_AFTER, path=_META_EVENTS)),
+    ),
+    7: _Trouble(
+        "Google revokes the key for a night: Google stops and Meta goes on, nothing is lost",
+        lambda show: show.stage.sandbox.oauth.switch("refuse_tokens", True),
+    ),
+    8: _Trouble(
+        "Oplead answers 502 and breaks off a page: read again",
+        _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=2, status=502, count=2)),
+    ),
+    9: _Trouble(
+        "Google refuses one appointment and says which: only that one is rejected",
+        lambda show: show.refuse_one("appointment", "Rendez-vous"),
+    ),
+    10: _Trouble(
+        "Google refuses one quote and does not say which: none of that upload is called accepted",
+        lambda show: show.refuse_one_unnamed("quote", "Devis à relancer"),
+        only="data_manager",
+    ),
+}
+"""By the number of the night, the first, a Tuesday, being 0; after Saturday and Sunday there is little to send."""
+
 
 def _next_night(now: datetime, zone: ZoneInfo) -> datetime:
     """The next 05:30 in the account's zone, at least half a day away."""
     local = (now + timedelta(hours=12)).astimezone(zone)
-    day = local.date() if local.time() < DAILY else local.date() + timedelta(days=1)
-    return datetime.combine(day, DAILY, zone)
+    day = local.date() if local.time() < _DAILY else local.date() + timedelta(days=1)
+    return datetime.combine(day, _DAILY, zone)
 
 
 def headings() -> str:
-    """What stands above the nights."""
-    return f"{'night':<10}{''.join(f'{name:>{width}}' for name, width in _COLUMNS.items())}"
+    """The line above the nights."""
+    return f"{'night':<10}{''.join(f'{name:>{width}}' for name, width in zip(_HEADINGS, _WIDTHS, strict=True))}"
 
 
 def night_row(night: Night, zone: ZoneInfo) -> str:
     """One night on one line, for 80 columns."""
     summary = night.summary
     at = summary.started_at.astimezone(zone)
-    held_back = sum(tally.count for tally in night.tallies if tally.state is DeliveryState.WITHHELD)
     counts = (
         summary.pulled.seen,
         summary.pulled.changed,
         summary.delivered.sent,
-        count_moved(summary, DeliveryState.ACCEPTED),
-        count_moved(summary, DeliveryState.REJECTED),
-        count_moved(summary, DeliveryState.EXPIRED),
-        held_back,
+        *(count_moved(summary, DeliveryState(name)) for name in ("accepted", "rejected", "expired")),
+        sum(tally.count for tally in night.tallies if tally.state is DeliveryState.WITHHELD),
         summary.exit_code,
     )
-    cells = zip(counts, _COLUMNS.values(), strict=True)
+    cells = zip(counts, _WIDTHS, strict=True)
     return f"{f'{at:%a} {at.day} {at:%b}':<10}{''.join(f'{number(count):>{width}}' for count, width in cells)}"

@@ -19,13 +19,13 @@ from connectors.sandbox.oplead.shape import Shape, drawn_shape, shape_of
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import RULES, STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.exits import Exit, WrongUsageError
+from jobs.cli.exits import Exit, UsageError
+from jobs.cli.output import say
 from jobs.ledger.runs import LeaseHeldError, exclusive
 from jobs.reporting.console import results, table
 
-LEADS_FILE = "leads.json"
-ENVIRONMENT_FILE = "sandbox.env"
-SETTINGS_FILE = "pipeline.yaml"
+LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"
+NAME = "oplead-sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Cast:
     seed: int = 7
     leads: int = 1500
     shape: int | None = None
-    """Which way of speaking is drawn for Oplead, and not told; the sandbox's own, open one where there is none."""
+    """The number by which Oplead's way of answering is drawn and kept secret; without one it is the usual, open one."""
     positions: Mapping[str, str | int | bool] | None = None
-    """A way of speaking as it is written, by axis."""
+    """A way of answering as it is written, by axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Stage:
 def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> Iterator[Stage]:
     """Serve a sandbox in `folder` while the block runs, and save it at its end.
 
-    A folder that was played in before goes on with its own leads, clock, book and settings, whatever is said here.
+    A folder that was used before goes on with its own leads, clock, book and settings, whatever the arguments say.
 
     Raises:
         LeaseHeldError: a sandbox is open in that folder already.
-        WrongUsageError: the folder holds files of somebody else that it would write over.
+        UsageError: the folder holds somebody's files that it would write over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -70,43 +70,36 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
                 f"{folder}: a sandbox is open here already; close it, or name another folder"
             ) from None
         is_new = not (folder / STATE_FILE).exists()
-        if is_new:
-            _expect_nothing_of_others(folder)
-        cast = _cast(folder, cast)
-        population = _population(cast)
+        cast = _cast(folder, cast, is_new=is_new)
+        population = Population.generate(cast.seed, cast.leads, FIRST_NIGHT)
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
         if cast.shape is not None:
-            sandbox.oplead.tells_shape = False
+            sandbox.oplead.shows_shape = False
             if is_new:
                 sandbox.oplead.shape = drawn_shape(cast.shape)
         elif cast.positions is not None and is_new:
             sandbox.oplead.shape = shape_of(cast.positions)
         settings = _settings(sandbox, google_transport)
-        yield Stage(sandbox, population, settings, _environ(settings.with_name(ENVIRONMENT_FILE)))
+        lines = settings.with_name(ENVIRONMENT_FILE).read_text().splitlines()
+        yield Stage(sandbox, population, settings, dict(line.split("=", 1) for line in lines if "=" in line))
 
 
-def _expect_nothing_of_others(folder: Path) -> None:
-    """A sandbox that was killed before it was ever saved has written its leads before its settings."""
-    settings = folder / SETTINGS_FILE
-    if settings.exists() and not (folder / LEADS_FILE).exists():
-        raise WrongUsageError(f"{settings} is no sandbox's and would be written over: name another folder")
+def _cast(folder: Path, cast: Cast, *, is_new: bool) -> Cast:
+    """The leads the folder was begun with, now or earlier.
 
-
-def _cast(folder: Path, cast: Cast) -> Cast:
-    """The leads the folder was begun with."""
-    file = folder / LEADS_FILE
-    if (folder / STATE_FILE).exists() and file.exists():
+    A sandbox that was killed before its first save has written its leads before its settings.
+    """
+    file, settings = folder / LEADS_FILE, folder / SETTINGS_FILE
+    if is_new and settings.exists() and not file.exists():
+        raise UsageError(f"{settings} is no sandbox's and would be written over: name another folder")
+    if not is_new and file.exists():
         return Cast(**json.loads(file.read_text()))
     file.write_text(json.dumps(asdict(cast)) + "\n")
     return cast
 
 
-def _population(cast: Cast) -> Population:
-    return Population.generate(cast.seed, cast.leads, FIRST_NIGHT)
-
-
 def _settings(sandbox: Sandbox, google_transport: str) -> Path:
-    """The settings in its folder, written anew only where they do not lead to this sandbox: people may edit them."""
+    """The settings in its folder, rewritten only where they do not lead to this sandbox: people may edit them."""
     file = sandbox.directory / SETTINGS_FILE
     used = (sandbox.addresses[name] for name in ("clock", "oplead", "data_manager", "google_ads", "meta"))
     if file.exists() and all(address in file.read_text() for address in used):
@@ -114,27 +107,20 @@ def _settings(sandbox: Sandbox, google_transport: str) -> Path:
     return sandbox.write_settings(google_transport=google_transport)
 
 
-def _environ(file: Path) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
-
-
-NAME = "oplead-sync"
-
-
 def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     """Serve the sandbox in a folder until Ctrl-C or SIGTERM, then save it."""
     with staged(folder, cast, google_transport) as stage:
-        print_addresses(stage)
+        _print_addresses(stage)
         try:
             while True:
                 signal.pause()
         except StoppedBySignal:
-            results().print("saved; the same command goes on from here")
+            say("saved; the same command goes on from here")
     return Exit.DONE
 
 
 def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
-    """Which leads play, and how Oplead speaks: by a number, or as a YAML file writes it.
+    """Which leads play, and how Oplead answers: by a number, or as a YAML file says.
 
     Raises:
         ValueError: it is neither; the message says what is wrong.
@@ -146,7 +132,7 @@ def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
     except OSError:
         raise ValueError(f"write a number, or the path of a YAML file: there is none at {shape}") from None
     except YAMLError:
-        raise ValueError(f"{shape} is no YAML") from None
+        raise ValueError(f"{shape} is not valid YAML") from None
     match written:
         case dict():
             shape_of(written)
@@ -154,51 +140,49 @@ def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
     raise ValueError(f"{shape}: write one axis a line, as  pagination: page  (`sandbox --rules` names them)")
 
 
-def print_addresses(stage: Stage) -> None:
+def _print_addresses(stage: Stage) -> None:
     """Print where everything is, and what to type next."""
-    console = results()
-    addresses = stage.sandbox.addresses
-    console.print("The sandbox is open, on this machine only. Everything in it is invented.")
-    for name in sorted(addresses):
-        console.print(f"  {name:<13} {addresses[name]}")
-    console.print(f"Watch it and plant faults at {addresses['control']}/")
-    if not stage.sandbox.oplead.tells_shape:
-        console.print("How its Oplead speaks is not told: the settings' oplead section is yours to find out.")
-    console.print("In another terminal:")
-    # The settings written for it are those of its own way to speak.
-    is_own = stage.sandbox.oplead.tells_shape and stage.sandbox.oplead.shape == Shape()
+    sandbox, addresses = stage.sandbox, stage.sandbox.addresses
     first = "probe"
-    if is_own:
-        # A folder that was played in has its account's state.
+    if sandbox.oplead.shows_shape and sandbox.oplead.shape == Shape():
+        # The settings written for the sandbox fit; a folder that was used before has its account's state.
         first = "run" if any(stage.settings.parent.glob("*.db")) else "run --first-run"
-    console.print(f"  {next_command(stage.settings, first)}", markup=False, soft_wrap=True)
-    console.print("Or with settings of your own:")
-    console.print(f"  {_first_settings(stage)}", markup=False, soft_wrap=True)
-    console.print("Its clock stands still between runs. A day later:")
-    a_day = f"""curl -X POST {addresses["clock"]}/advance -d '{{"by": 86400}}'"""
-    console.print(f"  {a_day}", markup=False, soft_wrap=True)
-    console.print("Ctrl-C ends it and saves.")
+    say("The sandbox is open, on this machine only. Everything in it is invented.")
+    say(*(f"  {name:<13} {addresses[name]}" for name in sorted(addresses)))
+    say(f"Watch it and plant faults at {addresses['control']}/")
+    if not sandbox.oplead.shows_shape:
+        say("How its Oplead answers is kept secret: the settings' oplead section is yours to find out.")
+    say(
+        "In another terminal:",
+        f"  {next_command(stage.settings, first)}",
+        "Or with settings of your own:",
+        f"  {_first_settings(stage)}",
+        "Its clock stands still between runs. A day later:",
+        f"""  curl -X POST {addresses["clock"]}/advance -d '{{"by": 86400}}'""",
+        "Ctrl-C ends it and saves.",
+    )
 
 
 def next_command(settings: Path, command: str) -> str:
     """A command line that runs on the sandbox's settings."""
-    environment = shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))
-    return f"set -a; . {environment}; {typed()} {command} --config {shlex.quote(str(settings))}"
+    return f"{_with_environment(settings)} {command} --config {shlex.quote(str(settings))}"
 
 
 def _first_settings(stage: Stage) -> str:
     """The command line that writes a first settings file for this sandbox."""
-    addresses = stage.sandbox.addresses
-    options = {
-        "base-url": addresses["oplead"],
-        "clock": addresses["clock"],
-        "endpoint": addresses["data_manager"],
-        "ads-api-endpoint": addresses["google_ads"],
-        "graph-url": addresses["meta"],
+    servers = {
+        "base-url": "oplead",
+        "clock": "clock",
+        "endpoint": "data_manager",
+        "ads-api-endpoint": "google_ads",
+        "graph-url": "meta",
     }
-    environment = shlex.quote(str(stage.settings.with_name(ENVIRONMENT_FILE)))
-    told = " ".join(f"--{name} {address}" for name, address in options.items())
-    return f"set -a; . {environment}; {typed()} init --dir mine {told}"
+    options = " ".join(f"--{option} {stage.sandbox.addresses[server]}" for option, server in servers.items())
+    return f"{_with_environment(stage.settings)} init --dir mine {options}"
+
+
+def _with_environment(settings: Path) -> str:
+    return f"set -a; . {shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))}; {typed()}"
 
 
 def typed() -> str:

@@ -2,80 +2,91 @@
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import Survey
 from connectors.text import counted
 from jobs.cli.demo.sandbox import typed
-from jobs.cli.exits import Exit, UnansweredError, WrongSettingsError
-from jobs.cli.init.answers import Answers
-from jobs.cli.init.interview import Interview
-from jobs.cli.init.prompts import Dialogue
-from jobs.cli.output import open_visible_clock
+from jobs.cli.exits import Exit, UsageError
+from jobs.cli.init.interview import Dialogue, Interview
+from jobs.cli.init.questions import PUBLIC_ADDRESS, Answers
+from jobs.cli.init.template import TO_BE_FILLED_IN, environment_text, settings_text, variables
+from jobs.cli.output import open_visible_clock, say
 from jobs.ledger.database import open_privately
-from jobs.reporting.console import results
 from jobs.settings import Invalid, load
 from jobs.settings.load import OpleadSection, partial_settings
-from jobs.settings.problems import SettingsProblem
-from jobs.settings.scaffold import TO_BE_FILLED_IN, Draft, environment_text, settings_text
 from jobs.wiring import survey_of
 
-SETTINGS_FILE, ENVIRONMENT_FILE = "pipeline.yaml", ".env.example"
 _SAMPLE = 300
 _SCHEMA = "pipeline.schema.json"
+_AUTH = {"style": "auth", "name": "auth_name", "prefix": "auth_prefix"}
+"""The keys of `oplead.auth`, each with its question."""
 
 
-def write_first_settings(folder: Path, told: Answers, *, force: bool, ask: bool) -> int:
-    """Ask what is not told yet, write both files, and say what comes next."""
-    files = [folder / SETTINGS_FILE, folder / ENVIRONMENT_FILE]
-    standing = [file for file in files if file.exists()]
+def write_first_settings(folder: Path, given: Answers, *, force: bool, ask: bool) -> int:
+    """Ask what the options do not answer, write both files, and say what comes next."""
+    settings, environment = folder / "pipeline.yaml", folder / ".env.example"
+    standing = [file for file in (settings, environment) if file.exists()]
     if standing and not force:
-        raise UnansweredError(f"{standing[0]} is there already: name another folder with --dir, or write --force")
-    look = _where_to_look(told)
-    prefix = look.oplead.path_prefix if "path_prefix" in look.oplead.model_fields_set else None
-    told = replace(told, base_url=str(look.oplead.base_url).rstrip("/"), path_prefix=prefix)
-    draft = replace(Interview(told, _look(told, look), Dialogue(ask=ask)).draft(), schema=_schema_beside(folder))
+        raise UsageError(f"{standing[0]} exists already: name another folder with --dir, or write --force")
+    if "auth" not in given and ("auth_name" in given or "auth_prefix" in given):
+        given = {**given, "auth": "header"}
+    look = _where_to_look(given)
+    survey = _survey(look)
+    address = str(look.oplead.base_url).rstrip("/")
+    answers = Interview(given, survey, Dialogue(ask=ask)).answers() | {
+        "base_url": None if address == PUBLIC_ADDRESS else address,
+        "path_prefix": look.oplead.path_prefix if "path_prefix" in look.oplead.model_fields_set else None,
+        "schema": _schema_beside(folder),
+        "found": survey.suggestion if survey else None,
+        "looked_at": counted(survey.leads, "lead") if survey else None,
+    }
+    if survey:  # which has found how to ask, and suggests that
+        answers |= dict.fromkeys(("path_prefix", *_AUTH.values()))
     folder.mkdir(parents=True, exist_ok=True)
-    for file, text in zip(files, (settings_text(draft), environment_text(draft)), strict=True):
+    for file, text in ((settings, settings_text(answers)), (environment, environment_text(answers))):
         with open_privately(file, "w") as written:
             written.write(text)
-        results().print(f"wrote {file}", markup=False, soft_wrap=True)
-    _say_what_is_ignored(draft)
-    code = _check(files[0], draft)
-    _say_what_is_next(files[0], files[1], draft)
+        say(f"wrote {file}")
+    if answers["ignored"]:
+        say(
+            f"ignored_statuses: {', '.join(answers['ignored'])}. No stage has them, and they were seen on "
+            f"{answers['looked_at']} only: look through them."
+        )
+    code = _check(settings, variables(answers))
+    say("Next:", *_next_steps(settings, environment, variables(answers)))
     return code
 
 
-def _look(told: Answers, look: OpleadSection) -> Survey | None:
+def _survey(look: OpleadSection) -> Survey | None:
     """What Oplead shows, where its key is at hand."""
     if not _token():
-        said = "OPLEAD_TOKEN is not set, so Oplead is not asked and nothing is proposed. To have it looked at, end this"
-        results().print(f"{said} (Ctrl-C), set the variable to the client admin's API key, and call `init` again.")
+        say(
+            "OPLEAD_TOKEN is not set, so Oplead is not read and nothing is proposed. To have it read, end this "
+            "(Ctrl-C), set the variable to the client admin's API key, and call `init` again."
+        )
         return None
-    clock = str(look.clock) if look.clock else None
     try:
         with (
-            open_visible_clock(clock, look.oplead.rate) as time,
-            survey_of(look.oplead, ZoneInfo(told.timezone), look.click_ids, time) as source,
+            open_visible_clock(look.clock, look.oplead.rate) as clock,
+            survey_of(look.oplead, look.zone, look.click_ids, clock) as source,
         ):
             survey = source.survey(leads=_SAMPLE)
     except KeyRefused:
-        raise UnansweredError(
+        raise UsageError(
             "Oplead refuses the key in OPLEAD_TOKEN: set it to the client admin's API key (gear, API, tab API Oplead), "
-            "or say how Oplead wants it shown by --auth, --auth-name and --auth-prefix. Without OPLEAD_TOKEN, `init` "
+            "or say how Oplead wants it sent by --auth, --auth-name and --auth-prefix. Without OPLEAD_TOKEN, `init` "
             "asks Oplead nothing"
         ) from None
     except ConnectorError as error:
-        results().print(f"Oplead could not be looked at: {error}", markup=False, soft_wrap=True)
+        say(f"Oplead could not be read: {error}")
         return None
-    looked = f"looked at {counted(survey.leads, 'lead')} of {told.base_url}"
-    results().print(looked, markup=False, soft_wrap=True)
-    for sentence in (*survey.undecided, *survey.suspicions):
-        results().print(f"  {sentence}", markup=False, soft_wrap=True)
+    say(
+        f"looked at {counted(survey.leads, 'lead')} of {str(look.oplead.base_url).rstrip('/')}",
+        *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
+    )
     return survey
 
 
@@ -83,72 +94,60 @@ def _token() -> str:
     return os.environ.get("OPLEAD_TOKEN", "").strip()
 
 
-def _where_to_look(told: Answers) -> OpleadSection:
+def _where_to_look(given: Answers) -> OpleadSection:
     try:
-        return partial_settings(
-            told.base_url,
+        look = partial_settings(
+            given["base_url"],
             _token(),
             "${OPLEAD_TOKEN}",
-            path_prefix=told.path_prefix,
-            clock=told.clock,
-            auth=told.auth,
+            path_prefix=(given["path_prefix"] or "") if "path_prefix" in given else None,
+            clock=given.get("clock"),
+            auth={key: given[name] for key, name in _AUTH.items() if name in given},
         ).settings
     except ValueError as error:
-        raise WrongSettingsError((SettingsProblem("init", 0, 0, "", str(error)),)) from None
+        raise UsageError(f"init: {error}") from None
+    return look.model_copy(update={"timezone": given["timezone"]})
 
 
 def _schema_beside(folder: Path) -> str | None:
     """The way from the settings to the schema, where it lies beside them or in a clone's own folder."""
-    near = (folder / _SCHEMA, Path("config") / _SCHEMA)
-    found = next((file for file in near if file.is_file()), None)
-    if found is None:
-        return None
-    way = os.path.relpath(found, folder)
-    return way if way.startswith("..") else f"./{way}"
+    for file in (folder / _SCHEMA, Path("config") / _SCHEMA):
+        if file.is_file():
+            way = os.path.relpath(file, folder)
+            return way if way.startswith("..") else f"./{way}"
+    return None
 
 
-def _check(file: Path, draft: Draft, environ: Mapping[str, str] = os.environ) -> Exit:
+def _check(file: Path, needed: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Exit:
     """Print what `check` says of the file; what was left for later needs nobody yet."""
     loaded = load(file, environ)
     problems = loaded.problems if isinstance(loaded, Invalid) else ()
-    for problem in problems:
-        results().print(str(problem), markup=False, soft_wrap=True)
-    missing = [f"${{{name}}}" for name in draft.variables if not environ.get(name, "").strip()]
+    say(*map(str, problems))
+    unset = (f"${{{name}}}" for name in needed if not environ.get(name, "").strip())
+    left_for_later = (TO_BE_FILLED_IN, *unset)
     lines = file.read_text(encoding="utf-8").splitlines()
-    later = [each for each in problems if any(left in lines[each.line - 1] for left in (TO_BE_FILLED_IN, *missing))]
+    later = [each for each in problems if any(left in lines[each.line - 1] for left in left_for_later)]
     if wrong := len(problems) - len(later):
-        said = f"{counted(wrong, 'thing')} to mend in the file, named above"
-    elif later:
-        said = f"the file is right as far as it goes; {counted(len(later), 'thing')} to fill in, named above"
-    else:
-        said = "nothing is wrong with the file"
-    results().print(f"check: {said}", markup=False, soft_wrap=True)
-    return Exit.ATTENTION if wrong else Exit.DONE
+        say(f"check: {counted(wrong, 'thing')} to correct in the file, named above")
+        return Exit.ATTENTION
+    to_do = f"the file is right as far as it goes; {counted(len(later), 'thing')} to fill in, named above"
+    say(f"check: {to_do if later else 'nothing is wrong with the file'}")
+    return Exit.DONE
 
 
-def _say_what_is_ignored(draft: Draft) -> None:
-    """Name what nobody was asked about."""
-    if draft.ignored:
-        said = f"ignored_statuses: {', '.join(draft.ignored)}. No stage has them, and they were seen on"
-        seen = f"{said} {counted(draft.looked_at, 'lead')} only: look through them."
-        results().print(seen, markup=False, soft_wrap=True)
-
-
-def _say_what_is_next(settings: Path, environment: Path, draft: Draft) -> None:
-    console = results()
-    command, file = typed(), str(settings)
-    copied = environment.with_name(".env")
-    steps = [
-        f"copy {environment} to {copied}, chmod 600 {copied}, and fill in {', '.join(draft.variables)}",
-        f"{command} probe --config {file}            what Oplead answers, what looks wrong, what to write",
-        f"{command} check --config {file}            what is missing still, by line",
-        f"{command} check --live --config {file}     what Oplead, Google and Meta say",
-        f"{command} run --dry-run --config {file}    what a night would send",
-        f"{command} run --first-run --config {file}  the first night; --first-run this once and never again",
-    ]
-    console.print("Next:")
-    for number, step in enumerate(steps, start=1):
-        console.print(f"  {number}. {step}", markup=False, soft_wrap=True)
+def _next_steps(settings: Path, environment: Path, needed: Mapping[str, str]) -> Iterator[str]:
+    command, copied = typed(), environment.with_name(".env")
+    steps = {
+        "probe": "what Oplead answers, what looks wrong, what to write",
+        "check": "what is still missing, by line",
+        "check --live": "what Oplead, Google and Meta say",
+        "run --dry-run": "what a night would send",
+        "run --first-run": "the first night; --first-run only this once",
+    }
+    rows = [(f"{command} {what} --config {settings}", why) for what, why in steps.items()]
+    width = max(len(row) for row, _ in rows)
+    yield f"  1. copy {environment} to {copied}, chmod 600 {copied}, and fill in {', '.join(needed)}"
+    yield from (f"  {number}. {row:<{width}}  {why}" for number, (row, why) in enumerate(rows, start=2))
 
 
 def is_interactive() -> bool:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from connectors.errors import Misconfigured
+from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager.sink import DataManagerSink
-from connectors.google_ads.options import GoogleOptions
 from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind
 

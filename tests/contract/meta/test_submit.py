@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.meta.limits import META
+from connectors.meta.encode import META
 from connectors.meta.sink import MetaSink
 from connectors.records import Answered, Forgotten, Lost, NotSent, Outcome, OutcomeClass, Refused
 

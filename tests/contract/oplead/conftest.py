@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connectors.oplead import OpleadOptions, OpleadSource
+from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
 from connectors.rate_limit import Pacer
 
 TOKEN = "tok-0123456789"
@@ -137,15 +137,15 @@ def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
         **options: object,
     ) -> OpleadSource:
         given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": platform.url, **options}
-        source = OpleadSource(
+        client = OpleadClient(
             OpleadOptions(**given),
-            wanted_fields=wanted,
             clock=clock,
             pacer=Pacer(clock, per_minute),
             timeout=httpx.Timeout(0.3),
             jitter=lambda: 1.0,
             clocks_within=clocks_within,
         )
+        source = OpleadSource(client, wanted_fields=wanted)
         opened.append(source)
         return source
 

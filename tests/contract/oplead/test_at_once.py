@@ -10,7 +10,7 @@ import pytest
 
 from connectors.clock import SandboxClock
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadOptions, OpleadSource, PaginationOptions
+from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
 from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId, UnreadableLead
 from connectors.sandbox.clock import VirtualClock
@@ -283,9 +283,8 @@ class Played:
         with SandboxClock(self.time.url, patience=20) as clock:
             options = OpleadOptions(token="tok", zone=ZoneInfo("Europe/Paris"), base_url=self.oplead.url)
             pacer = Pacer(clock, per_minute, shared=pace)
-            with OpleadSource(
-                options, wanted_fields=frozenset(), clock=clock, pacer=pacer, timeout=httpx.Timeout(5)
-            ) as source:
+            client = OpleadClient(options, clock=clock, pacer=pacer, timeout=httpx.Timeout(5))
+            with OpleadSource(client) as source:
                 return [lead_id for lead_id, _ in source.fetch_each(names(count))]
 
 

@@ -80,7 +80,7 @@ def until(hour, minute=0):
     return {"until": f"2026-09-01T{hour:02}:{minute:02}:00+00:00"}
 
 
-def told(hour, minute=0):
+def time_of(hour, minute=0):
     """What the clock answers at this time on the first day."""
     return 200, {"now": f"2026-09-01T{hour:02}:{minute:02}:00+00:00"}
 
@@ -98,11 +98,11 @@ def asleep(clock, count):
     eventually(lambda: count == sum(caller.until is not None for caller in clock._callers.values()))
 
 
-def test_it_tells_the_time(call):
-    """The clock starts where it was set, and Date says the same."""
+def test_it_returns_the_time(call):
+    """The clock starts where it was set, and Date agrees."""
     caller = call(registered=False)
 
-    assert told(3, 30) == caller.ask("GET /now")
+    assert time_of(3, 30) == caller.ask("GET /now")
     caller.wire.request("GET", "/now")
     response = caller.wire.getresponse()
     response.read()
@@ -115,13 +115,13 @@ def test_it_stands_still_without_sleepers(call):
     caller = call()
     call()
 
-    assert told(3, 30) == caller.ask("GET /now")
-    assert told(3, 30) == caller.ask("GET /now")
+    assert time_of(3, 30) == caller.ask("GET /now")
+    assert time_of(3, 30) == caller.ask("GET /now")
 
 
 def test_a_lone_sleeper_is_there_at_once(call):
     """One registered caller who sleeps takes the clock along."""
-    assert told(9) == call().ask("POST /sleep", until(9))
+    assert time_of(9) == call().ask("POST /sleep", until(9))
 
 
 def test_a_sleep_into_the_past_ends_at_once(call):
@@ -129,7 +129,7 @@ def test_a_sleep_into_the_past_ends_at_once(call):
     caller = call()
     call()
 
-    assert told(3, 30) == caller.ask("POST /sleep", until(3))
+    assert time_of(3, 30) == caller.ask("POST /sleep", until(3))
 
 
 def test_it_goes_to_the_earliest_time_and_never_by_the_sum(call, clock):
@@ -138,12 +138,12 @@ def test_it_goes_to_the_earliest_time_and_never_by_the_sum(call, clock):
     late.send("POST /sleep", until(12))
     asleep(clock, 1)
 
-    assert told(9) == early.ask("POST /sleep", until(9))
-    assert told(9) == early.ask("GET /now")
+    assert time_of(9) == early.ask("POST /sleep", until(9))
+    assert time_of(9) == early.ask("GET /now")
     asleep(clock, 1)
 
-    assert told(12) == early.ask("POST /sleep", until(12))
-    assert told(12) == late.answer()
+    assert time_of(12) == early.ask("POST /sleep", until(12))
+    assert time_of(12) == late.answer()
 
 
 def test_sleepers_until_one_time_wake_together(call, clock):
@@ -152,8 +152,8 @@ def test_sleepers_until_one_time_wake_together(call, clock):
     one.send("POST /sleep", until(9))
     asleep(clock, 1)
 
-    assert told(9) == two.ask("POST /sleep", until(9))
-    assert told(9) == one.answer()
+    assert time_of(9) == two.ask("POST /sleep", until(9))
+    assert time_of(9) == one.answer()
 
 
 def test_someone_awake_holds_the_clock(call, clock):
@@ -162,14 +162,14 @@ def test_someone_awake_holds_the_clock(call, clock):
     sleeper.send("POST /sleep", until(9))
     asleep(clock, 1)
 
-    assert told(3, 30) == worker.ask("GET /now")
+    assert time_of(3, 30) == worker.ask("GET /now")
 
 
 def test_who_never_registered_does_not_count(call):
-    """A connection that only reads the time holds nobody back."""
+    """A connection that only reads the time delays no sleeper."""
     call(registered=False).ask("GET /now")
 
-    assert told(9) == call().ask("POST /sleep", until(9))
+    assert time_of(9) == call().ask("POST /sleep", until(9))
 
 
 def test_who_never_registered_cannot_sleep(call):
@@ -184,7 +184,7 @@ def test_registering_twice_counts_once(call):
     caller = call()
 
     assert caller.ask("POST /register") == (204, None)
-    assert told(9) == caller.ask("POST /sleep", until(9))
+    assert time_of(9) == caller.ask("POST /sleep", until(9))
 
 
 def test_a_closed_connection_no_longer_counts(call, clock):
@@ -194,7 +194,7 @@ def test_a_closed_connection_no_longer_counts(call, clock):
     asleep(clock, 1)
     worker.wire.close()
 
-    assert told(9) == sleeper.answer()
+    assert time_of(9) == sleeper.answer()
 
 
 def test_a_connection_closed_asleep_no_longer_counts(call, clock):
@@ -207,8 +207,8 @@ def test_a_connection_closed_asleep_no_longer_counts(call, clock):
     sleeper.send("POST /sleep", until(9))
     asleep(clock, 1)
 
-    assert told(9) == worker.ask("POST /sleep", until(9))
-    assert told(9) == sleeper.answer()
+    assert time_of(9) == worker.ask("POST /sleep", until(9))
+    assert time_of(9) == sleeper.answer()
 
 
 KILLED = """
@@ -225,7 +225,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("state", ["awake", "asleep"])
 def test_a_killed_process_no_longer_counts(call, clock, url, state):
-    """A process that dies without a word, awake or asleep, holds nobody back."""
+    """A process that dies, awake or asleep, delays no sleeper."""
     sleeper = call()
     arguments = [sys.executable, "-c", KILLED, urlsplit(url).netloc, state]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -235,24 +235,24 @@ def test_a_killed_process_no_longer_counts(call, clock, url, state):
         process.wait(10)
     eventually(lambda: len(clock._callers) == 1)
 
-    assert told(9) == sleeper.ask("POST /sleep", until(9))
+    assert time_of(9) == sleeper.ask("POST /sleep", until(9))
 
 
 def test_advancing_wakes_whoever_slept_until_then(call, clock):
-    """A hand on the clock moves it past sleepers, who see the time it was moved to."""
+    """Advancing moves the clock past sleepers, who see the time it was moved to."""
     worker, sleeper, later = call(), call(), call()
     sleeper.send("POST /sleep", until(9))
     later.send("POST /sleep", until(23))
     asleep(clock, 2)
 
-    assert told(12) == worker.ask("POST /advance", {"to": "2026-09-01T14:00:00+02:00"})
-    assert told(12) == sleeper.answer()
+    assert time_of(12) == worker.ask("POST /advance", {"to": "2026-09-01T14:00:00+02:00"})
+    assert time_of(12) == sleeper.answer()
     asleep(clock, 1)
 
 
 def test_advancing_by_seconds(call):
     """`by` counts from now."""
-    assert told(3, 31) == call(registered=False).ask("POST /advance", {"by": 60})
+    assert time_of(3, 31) == call(registered=False).ask("POST /advance", {"by": 60})
 
 
 def test_advancing_by_hand_does_not_wake_the_others(call, clock):
@@ -283,7 +283,7 @@ def test_what_is_no_time_to_come_is_refused(call, line, body):
     caller = call()
 
     assert caller.ask(line, body)[0] == 400
-    assert told(3, 30) == caller.ask("GET /now")
+    assert time_of(3, 30) == caller.ask("GET /now")
 
 
 @pytest.mark.parametrize(("line", "status"), [("GET /sleep", 405), ("POST /now", 405), ("GET /later", 404)])
@@ -293,7 +293,7 @@ def test_other_pages_are_refused(call, line, status):
 
 
 def test_nobody_sleeps_for_ever():
-    """A sleeper whose time never comes is told so after a bounded real time."""
+    """A sleeper whose time never comes gets an error after a bounded real time."""
     clock = VirtualClock(START, patience=0.05)
     with Server("clock", clock.handle, Faults(), clock.now, closed=clock.closed) as server:
         worker, sleeper = Caller(server.url), Caller(server.url)
@@ -358,18 +358,18 @@ def test_a_sleeper_may_look_up_before_its_time(call):
     """It learns that the time has not come, and counts as awake until it sleeps again."""
     awake, looking = call(), call()
 
-    assert told(3, 30) == looking.ask("POST /sleep", until(5) | {"within": 0.05})
+    assert time_of(3, 30) == looking.ask("POST /sleep", until(5) | {"within": 0.05})
 
     looking.send("POST /sleep", until(5) | {"within": 9})
     awake.send("POST /sleep", until(6))
 
-    assert told(5) == looking.answer()
+    assert time_of(5) == looking.answer()
 
 
 @pytest.mark.parametrize("within", [0, -1, 601, True, "soon"])
 def test_a_look_up_has_its_bounds(call, within):
     """Real seconds, ten minutes at most."""
-    status, told = call().ask("POST /sleep", until(5) | {"within": within})
+    status, time_of = call().ask("POST /sleep", until(5) | {"within": within})
 
     assert 400 == status
-    assert "within" in told["error"]
+    assert "within" in time_of["error"]

@@ -5,7 +5,6 @@ import re
 import shlex
 import stat
 from datetime import UTC, datetime, timedelta
-from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
@@ -103,7 +102,7 @@ def test_the_clock_begins_on_the_first_morning(sandbox, ask):
 
 
 def test_leads_are_put_and_deleted(control, oplead):
-    """A lead put by hand is served, then gone."""
+    """A lead put by hand is served, then deleted."""
     assert control("PUT /leads/L-1", LEAD).status == 204
     assert oplead("/v1/leads/L-1").json() == LEAD
     assert control("DELETE /leads/L-1").status == 204
@@ -134,7 +133,7 @@ def test_switches_reach_their_platform(control, oplead):
 
 
 def test_no_two_platforms_have_a_switch_of_the_same_name(sandbox):
-    """A name says whose it is."""
+    """A name identifies the platform."""
     parts = (sandbox.oplead, sandbox.oauth, sandbox.data_manager, sandbox.google_ads, sandbox.meta)
     names = [name for part in parts for name in part.switches]
 
@@ -161,7 +160,7 @@ def test_faults_reach_every_platform(control, sandbox, ask, server):
 
 
 @pytest.mark.parametrize("server", ["google_ads", "google_ads_tls"])
-def test_faults_reach_both_doors_of_the_google_ads_api(control, sandbox, dialled, server):
+def test_faults_reach_both_ports_of_the_google_ads_api(control, sandbox, dialled, server):
     """One name for two ports."""
     control("POST /faults", {"server": "google_ads", "kind": "status", "status": 504})
     certificate = sandbox.certificate.read_bytes() if server == "google_ads_tls" else None
@@ -173,6 +172,7 @@ def test_faults_reach_both_doors_of_the_google_ads_api(control, sandbox, dialled
     ("line", "body", "status"),
     [
         ("POST /faults", {"server": "clock", "kind": "hang"}, 400),
+        ("POST /faults", {"server": "nobody", "kind": "hang"}, 400),
         ("POST /faults", [], 400),
         ("POST /faults", b"{", 400),
         ("POST /switches", {"unknown": True}, 400),
@@ -210,7 +210,7 @@ def test_revoked_tokens_are_401_at_the_data_manager(control, sandbox, ask):
 
 
 def test_a_cut_answer_was_accepted_all_the_same(control, sandbox, ask):
-    """After `cut_after` the platform has the event, though the caller was told nothing."""
+    """After `cut_after` the platform has the event, though the caller got no answer."""
     headers = token(sandbox)
     control("POST /clicks", {"Cj0KCQjw-1": {"clicked_at": "2026-08-20T08:00:00Z", "customer": "1234567890"}})
     control("POST /faults", {"server": "data_manager", "kind": "cut_after"})
@@ -244,7 +244,7 @@ def test_rulings_under_a_platforms_name_are_for_it(control, sandbox, ask):
     assert planted["meta"]["k-1"]["subcode"] == sandbox.meta.dump()["rulings"]["k-1"]["subcode"]
 
 
-def test_the_state_tells_of_every_platform(control):
+def test_the_state_covers_every_platform(control):
     """Book, counts and refusals of each."""
     state = control("GET /state.json").json()
 
@@ -274,16 +274,18 @@ def test_the_page_shows_the_sandbox(control):
     assert b"Sandbox" in answer.body
 
 
-def test_the_page_loads_itself_again_where_asked(control):
-    """Only for a number of seconds that makes sense."""
-    marks = [b'http-equiv="refresh"' in control(f"GET /?every={every}").body for every in ("5", "0", "x", "99999")]
+def test_the_page_reads_the_state_and_the_leads_behind_it(control):
+    """Everything in `state.json`, plus leads and names."""
+    state, page = control("GET /state.json").json(), control("GET /page.json").json()
 
-    assert [True, False, False, False] == marks
+    assert {"leads", "names"} == page.keys() - state.keys()
+    assert {**state, "requests": None} == {name: page[name] for name in state} | {"requests": None}
 
 
-def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
+def test_the_recipes_on_the_page_work(control, sandbox):
     """Whoever copies a line from the page into a terminal is understood."""
-    page = unescape(re.sub(r"<[^>]*>", "", control("GET /").body.decode()))
+    page = re.sub(r"<[^>]*>", "", control("GET /").body.decode())
+    page = page.replace("http://127.0.0.1:PORT", sandbox.addresses["control"])  # as its script does
     commands = [shlex.split(line) for line in page.splitlines() if line.startswith("curl ")]
     statuses = []
     for _, _, method, url, *data in commands:
@@ -296,20 +298,20 @@ def test_the_recipes_on_the_page_do_what_they_say(control, sandbox):
     assert [] == sandbox.faults.dump()
 
 
-def test_an_untold_shape_stays_untold(sandbox, control):
+def test_a_hidden_shape_stays_hidden(sandbox, control):
     """Neither the state nor the page shows it; a switch can still be turned."""
-    sandbox.oplead.tells_shape = False
+    sandbox.oplead.shows_shape = False
     sandbox.oplead.shape = Shape(envelope="fiches", dates="php")
-    told = control("GET /state.json").json()["switches"]
+    shown = control("GET /state.json").json()["switches"]
 
-    assert not AXES.keys() & told.keys()
-    assert "retry_after" in told
-    assert b"fiches" not in control("GET /").body
+    assert not AXES.keys() & shown.keys()
+    assert "retry_after" in shown
+    assert b"fiches" not in control("GET /page.json").body
     assert control("POST /switches", {"dates": "iso"}).status == 204
 
 
-def test_an_accident_befalls_the_leads_from_its_moment_on(control, oplead, sandbox):
-    """Planted, told, undone; a saved state keeps it."""
+def test_an_accident_changes_the_leads_from_its_moment_on(control, oplead, sandbox):
+    """Planted, shown, undone; a saved state keeps it."""
     control("PUT /leads/L-1", LEAD)
     since = (START + timedelta(days=1)).isoformat()
     planted = {"kind": "relabel", "since": since, "old": "Gagné", "new": "Vendu"}
@@ -317,14 +319,14 @@ def test_an_accident_befalls_the_leads_from_its_moment_on(control, oplead, sandb
     labels = [oplead("/v1/leads/L-1").json()["status"]]
     sandbox.clock.advance(START + timedelta(days=1))
     labels += [oplead("/v1/leads/L-1").json()["status"], oplead("/v1/leads").json()["data"][0]["status"]]
-    told = control("GET /state.json").json()["oplead"]["accidents"]
+    shown = control("GET /state.json").json()["oplead"]["accidents"]
     resumed = OpleadPlatform(sandbox.clock.now)
     resumed.load(json.loads(json.dumps(sandbox.oplead.dump())))
     assert control("DELETE /accidents").status == 204
     labels += [oplead("/v1/leads/L-1").json()["status"]]
 
     assert ["Gagné", "Vendu", "Vendu", "Gagné"] == labels
-    assert planted.items() <= told[0].items()
+    assert planted.items() <= shown[0].items()
     assert "Vendu" == resumed.leads()["L-1"]["status"]
 
 
@@ -366,7 +368,7 @@ def test_a_taken_port_is_no_obstacle(tmp_path, ask):
 
 
 def test_the_state_is_written_whole_and_for_its_owner(sandbox):
-    """Saving leaves one readable file, and no draft beside it."""
+    """Saving leaves one readable file, and no draft."""
     sandbox.save()
     sandbox.save()
     names = {file.name for file in sandbox.directory.iterdir()}
@@ -416,6 +418,6 @@ def test_the_key_file_sends_tokens_to_this_sandbox(sandbox):
     assert f"{sandbox.addresses['oauth']}/token" == key["token_uri"]
 
 
-def test_every_servers_rules_are_told():
+def test_every_server_has_rules():
     """One registry holds them all."""
     assert {"oplead", "oauth", "data_manager", "google_ads", "meta"} == {rule.server for rule in RULES}

@@ -87,7 +87,7 @@ def test_all_bad_rows_are_named_by_switch(sandbox):
 
 
 def test_no_row_is_named_by_switch(sandbox):
-    """With violation_index off, paths tell the field but never the row, at either door."""
+    """With violation_index off, paths name the field but never the row, for either method."""
     sandbox.platform.switch("violation_index", value=False)
     _, late = sandbox.ingest(event("a"), event("b", eventSource=0))
     _, early = sandbox.ingest(event("a"), event("b", unheardOf=1))
@@ -122,10 +122,10 @@ def test_a_ruling_fails_a_row_in_processing(sandbox, reason):
     _, taken = sandbox.ingest(event("a"))
     sandbox.now += timedelta(minutes=20)
 
-    told = sandbox.status(taken["requestId"])
+    status = sandbox.status(taken["requestId"])
 
-    assert "FAILED" == told["requestStatus"]
-    assert "PROCESSING_ERROR_REASON_DUPLICATE_GCLID" == told["errorInfo"]["errorCounts"][0]["reason"]
+    assert "FAILED" == status["requestStatus"]
+    assert "PROCESSING_ERROR_REASON_DUPLICATE_GCLID" == status["errorInfo"]["errorCounts"][0]["reason"]
     assert [] == sandbox.platform.book()
 
 
@@ -140,14 +140,14 @@ def test_a_ruling_fails_a_row_in_processing(sandbox, reason):
     ],
 )
 def test_an_impossible_ruling_is_a_value_error(sandbox, ruling):
-    """A reason of the other enum, or another shape, is told at once."""
+    """A reason of the other enum, or another shape, is refused at once."""
     with pytest.raises(ValueError, match="a ruling is"):
         sandbox.platform.plant_rulings({"a": ruling})
 
 
 @pytest.mark.parametrize("click", [{"clicked_at": "2026-07-18T08:00:00", "customer": "1"}, {}, 5])
 def test_an_impossible_click_is_a_value_error(sandbox, click):
-    """A click without zone, or of another shape, is told at once."""
+    """A click without zone, or of another shape, is refused at once."""
     with pytest.raises(ValueError, match="a click is"):
         sandbox.platform.register_clicks({"click": click})
 
@@ -166,7 +166,7 @@ def test_an_impossible_switch_is_a_value_error(sandbox, name, value):
 
 
 def test_the_book_tells_each_conversion(sandbox):
-    """A line tells whose it is, what happened when, what it is worth and how it is known."""
+    """A line has its customer and action, what happened when, its value, and how it was matched."""
     _, taken = sandbox.ingest(event("a", conversionValue=60, currency="EUR"))
     sandbox.now += timedelta(minutes=20)
 
@@ -189,7 +189,7 @@ def test_the_book_tells_each_conversion(sandbox):
 
 
 def test_the_book_tells_a_replay_that_is_not_the_same_to_the_byte(sandbox):
-    """A replay of the same value with another event time counts nothing, and is told."""
+    """A replay of the same value with another event time counts nothing, and is listed as a changed replay."""
     sandbox.ingest(event("a"))
     sandbox.ingest(event("a", eventTimestamp="2026-07-20T09:00:01Z"))
     sandbox.now += timedelta(minutes=20)
@@ -209,9 +209,9 @@ def test_processing_judges_by_what_was_known_when_it_was_due(sandbox):
     sandbox.platform.register_clicks({"late-click": CLICK})
     sandbox.now += timedelta(days=1)
 
-    told = [sandbox.status(each["requestId"])["requestStatus"] for each in (early, late)]
+    statuses = [sandbox.status(each["requestId"])["requestStatus"] for each in (early, late)]
 
-    assert ["FAILED", "SUCCESS"] == told
+    assert ["FAILED", "SUCCESS"] == statuses
 
 
 def test_processing_minutes_hold_from_the_next_request_on(sandbox):
@@ -220,9 +220,9 @@ def test_processing_minutes_hold_from_the_next_request_on(sandbox):
     sandbox.platform.switch("processing_minutes", 0)
     _, fast = sandbox.ingest(event("b"))
 
-    told = [sandbox.status(each["requestId"])["requestStatus"] for each in (slow, fast)]
+    statuses = [sandbox.status(each["requestId"])["requestStatus"] for each in (slow, fast)]
 
-    assert ["PROCESSING", "SUCCESS"] == told
+    assert ["PROCESSING", "SUCCESS"] == statuses
 
 
 def test_everything_survives_a_restart(sandbox):
@@ -246,7 +246,7 @@ def test_everything_survives_a_restart(sandbox):
 
 
 def test_state_counts_what_came(sandbox):
-    """The state tells uploads, refusals by reason, and what is still processing."""
+    """The state has uploads, refusals by reason, and what is still processing."""
     sandbox.ingest(event("a"))
     sandbox.ingest(event("b", eventSource=0))
 

@@ -88,14 +88,14 @@ def request(**change: object) -> vendor.IngestEventsRequest:
 def test_the_library_ingests_and_reads_a_success(client, night):
     """The vendor's client sends a request and reads PROCESSING, then SUCCESS."""
     request_id = client.ingest_events(request(), retry=None).request_id
-    told = []
+    statuses = []
     for _ in range(2):
         answer = client.retrieve_request_status(vendor.RetrieveRequestStatusRequest(request_id=request_id), retry=None)
         [destination] = answer.request_status_per_destination
-        told.append(destination.request_status.name)
+        statuses.append(destination.request_status.name)
         night.now += timedelta(minutes=20)
 
-    assert ["PROCESSING", "SUCCESS"] == told
+    assert ["PROCESSING", "SUCCESS"] == statuses
     assert "987654322" == destination.destination.product_destination_id
     assert 1 == destination.events_ingestion_status.record_count
 

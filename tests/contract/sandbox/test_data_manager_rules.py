@@ -12,8 +12,10 @@ import pytest
 
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
-from connectors.sandbox.google.data_manager import checks, rules
+from connectors.sandbox.google.data_manager import wire as data_manager_wire
 from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.google.rules import DataManagerRule
+from connectors.sandbox.google.rules import data_manager_rules as rules
 from connectors.sandbox.server import Server, WireResponse
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
@@ -108,7 +110,7 @@ class Wire:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One socket for all."""
-    failed = checks.failed
+    failed = data_manager_wire.failed
     with Server("data_manager", lambda _: WireResponse(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 
@@ -138,7 +140,7 @@ def identifiers(*values: str, kind: str = "emailAddress") -> dict:
 
 
 Break = Callable[[dict], None]
-REFUSED: dict[rules.DataManagerRule, list[tuple[Break, str]]] = {
+REFUSED: dict[DataManagerRule, list[tuple[Break, str]]] = {
     rules.SOME_EVENTS: [(lambda b: b.update(events=[]), "events")],
     rules.MAX_EVENTS: [(lambda b: b.update(events=b["events"][:1] * 2001), "events")],
     rules.ENCODING: [(lambda b: b.pop("encoding"), "encoding")],
@@ -315,15 +317,15 @@ REFUSED: dict[rules.DataManagerRule, list[tuple[Break, str]]] = {
     ],
     rules.VALUE_CURRENCY: [(lambda b: event(b, conversionValue=1), "events.events[1].currency")],
 }
-FAILED: dict[rules.DataManagerRule, list[Break]] = {
+FAILED: dict[DataManagerRule, list[Break]] = {
     rules.CONSENT_KNOWN: [lambda b: event(b, consent=None)],
     rules.CONSENT_GRANTED: [
         lambda b: event(b, consent={"adUserData": "CONSENT_DENIED"}),
         lambda b: (b.update(consent={"adUserData": "CONSENT_DENIED"}), event(b, consent=None)),
     ],
-    rules.CLICK_READABLE_GCLID: [lambda b: event(b, adIdentifiers={"gclid": "click%2D0"})],
-    rules.CLICK_READABLE_GBRAID: [lambda b: event(b, adIdentifiers={"gbraid": "a b"})],
-    rules.CLICK_READABLE_WBRAID: [lambda b: event(b, adIdentifiers={"wbraid": "é"})],
+    rules.GCLID_READABLE: [lambda b: event(b, adIdentifiers={"gclid": "click%2D0"})],
+    rules.GBRAID_READABLE: [lambda b: event(b, adIdentifiers={"gbraid": "a b"})],
+    rules.WBRAID_READABLE: [lambda b: event(b, adIdentifiers={"wbraid": "é"})],
     rules.CLICK_KNOWN: [
         lambda b: event(b, adIdentifiers={"gclid": "no-such-click"}),
         lambda b: event(b, adIdentifiers={"gclid": "CLICK-0"}),
@@ -388,10 +390,10 @@ def test_a_broken_rule_fails_its_row_later(wire, rule, breaks):
     _, taken = wire.ingest(body)
     wire.now += timedelta(minutes=20)
 
-    told = wire.status(taken["requestId"])
+    result = wire.status(taken["requestId"])
 
-    assert "PARTIAL_SUCCESS" == told["requestStatus"]
-    assert [{"recordCount": "1", "reason": rule.answer, "recordIndices": [1]}] == told["errorInfo"]["errorCounts"]
+    assert "PARTIAL_SUCCESS" == result["requestStatus"]
+    assert [{"recordCount": "1", "reason": rule.answer, "recordIndices": [1]}] == result["errorInfo"]["errorCounts"]
     assert {"good-0"} == {line["transaction_id"] for line in wire.platform.book()}
 
 
@@ -400,11 +402,11 @@ def test_a_good_request_is_taken_and_succeeds(wire):
     status, taken = wire.ingest(GOOD)
     wire.now += timedelta(minutes=20)
 
-    told = wire.status(taken["requestId"])
+    result = wire.status(taken["requestId"])
 
     assert (200, {"requestId"}) == (status, set(taken))
-    assert ("SUCCESS", {"recordCount": "2"}) == (told["requestStatus"], told["eventsIngestionStatus"])
-    assert "errorInfo" not in told
+    assert ("SUCCESS", {"recordCount": "2"}) == (result["requestStatus"], result["eventsIngestionStatus"])
+    assert "errorInfo" not in result
 
 
 def unauthorised(wire: Wire) -> None:
@@ -638,13 +640,13 @@ def indices(wire: Wire) -> None:
     event(body, consent=None)
     _, taken = wire.ingest(body)
     wire.now += timedelta(hours=1)
-    told = []
+    indices = []
     for position in (True, "strings", False):
         wire.platform.switch("record_indices", position)
         [count] = wire.status(taken["requestId"])["errorInfo"]["errorCounts"]
-        told.append(count.get("recordIndices"))
+        indices.append(count.get("recordIndices"))
 
-    assert [[1], ["1"], None] == told
+    assert [[1], ["1"], None] == indices
 
 
 def unnamed_request(wire: Wire) -> None:
@@ -679,7 +681,7 @@ def reason(answer: dict) -> str:
     return answer["error"]["details"][2]["fieldViolations"][0]["reason"]
 
 
-STORIES: dict[rules.DataManagerRule, Callable[[Wire], None]] = {
+SCENARIOS: dict[DataManagerRule, Callable[[Wire], None]] = {
     rules.AUTHORISED: unauthorised,
     rules.KNOWN_FIELDS: unknown_fields,
     rules.QUOTA: over_quota,
@@ -703,22 +705,22 @@ STORIES: dict[rules.DataManagerRule, Callable[[Wire], None]] = {
 }
 
 
-@pytest.mark.parametrize("rule", STORIES, ids=lambda each: each.rule)
-def test_a_rule_with_a_story(wire, rule):
+@pytest.mark.parametrize("rule", SCENARIOS, ids=lambda each: each.rule)
+def test_a_rule_with_a_scenario(wire, rule):
     """Rules that take more than one broken field to show."""
-    STORIES[rule](wire)
+    SCENARIOS[rule](wire)
 
 
 def test_every_rule_is_tested_once():
     """A rule without a wire request, and a request without a rule, are both mistakes."""
-    tested = [*REFUSED, *FAILED, *STORIES]
+    tested = [*REFUSED, *FAILED, *SCENARIOS]
 
-    assert set(rules.RULES) == set(tested)
-    assert len(rules.RULES) == len(tested)
+    assert set(rules) == set(tested)
+    assert len(list(rules)) == len(tested)
 
 
 def test_every_rule_rests_on_a_vendor_page():
     """Each rule has a sentence, a word of evidence and an address at Google."""
-    adrift = [rule for rule in rules.RULES if ".google.com/" not in rule.source]
+    adrift = [rule for rule in rules if ".google.com/" not in rule.source]
 
     assert [] == adrift

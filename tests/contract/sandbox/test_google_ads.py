@@ -12,8 +12,8 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
 from connectors.sandbox.faults import FaultKind, PlannedFault
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
-from connectors.sandbox.google.ads_api.memory import read_rulings
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi
+from connectors.sandbox.google.ads_api.state import read_rulings
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 
@@ -100,7 +100,7 @@ def counted(*names):
 
 
 def test_both_ports_lead_to_the_same_platform(sandbox, dialled):
-    """What comes by TLS, trusted by the certificate file, is counted beside what comes in plain text."""
+    """Uploads over TLS, trusted by the certificate file, are counted with those in plain text."""
     with dialled(sandbox.addresses["google_ads"]) as call:
         plain = call(PATH, message(row(0)), METADATA)
     with dialled(sandbox.addresses["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
@@ -186,7 +186,7 @@ def test_a_fault_in_front_keeps_the_call_from_the_platform(sandbox, upload, faul
 
 @pytest.mark.parametrize(("kind", "code"), [(FaultKind.CUT_AFTER, "UNAVAILABLE"), (FaultKind.TRUNCATED, "INTERNAL")])
 def test_a_fault_behind_loses_only_the_answer(sandbox, upload, kind, code):
-    """The platform has counted what the caller does not know of; the replay tells."""
+    """The platform has counted what the caller does not know of, as a replay shows."""
     sandbox.faults.plant(PlannedFault("google_ads", kind))
     lost = upload(row(0))
 
@@ -242,7 +242,7 @@ def test_calls_are_logged_by_status(sandbox, upload):
 
 
 @pytest.mark.parametrize(
-    ("ruling", "told"),
+    ("ruling", "expected"),
     [
         ({"when": "submit", "reason": "CLICK_NOT_FOUND"}, [(1, "conversion_upload_error", "CLICK_NOT_FOUND")]),
         (
@@ -261,16 +261,16 @@ def test_calls_are_logged_by_status(sandbox, upload):
     ],
 )
 @pytest.mark.parametrize("key", ["sale-1", "click-1"])
-def test_a_ruling_fails_the_row_it_names(sandbox, upload, key, ruling, told):
+def test_a_ruling_fails_the_row_it_names(sandbox, upload, key, ruling, expected):
     """By order id or click id, with errors of any family, known to the library or not."""
     sandbox.google_ads.plant_rulings({key: ruling})
 
-    assert told == failed(upload())
+    assert expected == failed(upload())
     assert counted("sale-0", "sale-2") == booked(sandbox)
 
 
 def test_an_error_without_a_row_fails_the_whole_upload(sandbox, upload):
-    """It is told once and names nobody, and nothing is counted."""
+    """It comes once and names no row, and nothing is counted."""
     sandbox.google_ads.plant_rulings({"sale-1": {"reason": "UNKNOWN", "index": False}})
     reply = upload()
 
@@ -341,7 +341,7 @@ def test_two_conversions_share_a_click_and_a_second_unless_the_switch_says_other
 
 
 def test_a_contact_without_an_order_id_counts_each_time(sandbox, upload):
-    """Nothing documents what it could be told apart by."""
+    """No deduplication key is documented for it."""
     sandbox.data_manager.register_clicks({"a" * 64: CLICKS["click-0"]})
     person = row(0, gclid="", order_id="", user_identifiers=[{"hashed_email": "a" * 64}])
     upload(person, person)
@@ -380,7 +380,7 @@ def ingest(sandbox, ask):
 
 
 def test_what_both_apis_took_counts_twice(sandbox, ask, upload):
-    """Cross-API deduplication is not documented, so by default there is none: two lines tell."""
+    """Cross-API deduplication is not documented, so by default there is none, and the book has two lines."""
     ingest(sandbox, ask)
 
     assert [] == failed(upload(row(0)))
@@ -433,13 +433,13 @@ def test_it_resumes_where_it_stopped(tmp_path, dialled):
     with Sandbox(tmp_path) as second:
         after = second.google_ads.state()
         with dialled(second.addresses["google_ads"]) as call:
-            told = failed(call(PATH, message(), METADATA))
+            failures = failed(call(PATH, message(), METADATA))
 
         assert addresses == second.addresses
         assert before == after
         assert second.google_ads.switches["ads_api_cross_dedup"]
         assert [(0, "ORDER_ID_ALREADY_IN_USE"), (1, 77), (2, "ORDER_ID_ALREADY_IN_USE")] == [
-            (index, code) for index, _, code in told
+            (index, code) for index, _, code in failures
         ]
 
 
@@ -456,7 +456,7 @@ def older_state(tmp_path, ask):
     for name in ("google_ads", "meta"):
         del state[name], state["ports"][name]
     del state["ports"]["google_ads_tls"]
-    for line in state["data_manager"]["store"]["book"]:
+    for line in state["data_manager"]["book"]:
         for name in ("api", "key", "click"):
             del line["first"][name]
     file.write_text(json.dumps(state))

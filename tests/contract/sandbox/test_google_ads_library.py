@@ -33,26 +33,26 @@ request.customer_id, request.partial_failure, request.conversions = "1234567890"
 response = upload.upload_click_conversions(request=request, timeout=30)
 failure = type(client.get_type("GoogleAdsFailure"))
 errors = [e for any_ in response.partial_failure_error.details for e in failure.deserialize(any_.value).errors]
-told = {
+found = {
     "results": [row.gclid for row in response.results],
     "errors": [(e.location.field_path_elements[0].index, e.error_code.conversion_upload_error.name) for e in errors],
 }
 query = "SELECT customer.id, conversion_action.id, conversion_action.type FROM conversion_action"
 batches = asking.search_stream(customer_id="1234567890", query=query, timeout=30)
-told["actions"] = [row.conversion_action.type_.name for batch in batches for row in batch.results]
-told["searched"] = len(list(asking.search(customer_id="1234567890", query=query, timeout=30)))
+found["actions"] = [row.conversion_action.type_.name for batch in batches for row in batch.results]
+found["searched"] = len(list(asking.search(customer_id="1234567890", query=query, timeout=30)))
 request.partial_failure = False
 try:
     upload.upload_click_conversions(request=request, timeout=30)
 except GoogleAdsException as refused:
-    told["refused"] = refused.failure.errors[0].error_code.partial_failure_error.name, bool(refused.request_id)
+    found["refused"] = refused.failure.errors[0].error_code.partial_failure_error.name, bool(refused.request_id)
 try:
     upload.upload_click_conversions(request=request, timeout=30)
 except ResourceExhausted as exhausted:
     trailing = dict(exhausted.response.trailing_metadata())
     raw = trailing["google.ads.googleads.v26.errors.googleadsfailure-bin"]
-    told["wait"] = failure.deserialize(raw).errors[0].details.quota_error_details.retry_delay.total_seconds()
-print(json.dumps(told))
+    found["wait"] = failure.deserialize(raw).errors[0].details.quota_error_details.retry_delay.total_seconds()
+print(json.dumps(found))
 """
 
 

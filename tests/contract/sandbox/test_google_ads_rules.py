@@ -12,9 +12,8 @@ from google.ads.googleads.v26.services.types import google_ads_service as questi
 
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
-from connectors.sandbox.google.ads_api import rules
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
-from connectors.sandbox.google.ads_api.server import GoogleAdsServer
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
+from connectors.sandbox.google.rules import ads_api_rules as rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 SERVICES = "/google.ads.googleads.v26.services"
@@ -84,7 +83,7 @@ def scopes(authorization):
 
 
 class Answer:
-    """An answer taken apart: `failed` are (row or None, family, code, fields) for each error."""
+    """A parsed answer: `failed` are (row or None, family, code, fields) for each error."""
 
     def __init__(self, reply):
         self.code = reply.code
@@ -96,7 +95,7 @@ class Answer:
             for packed in self.response.partial_failure_error.details:
                 assert packed.type_url == "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure"
                 self.failure = errors.GoogleAdsFailure.pb().FromString(packed.value)
-        self.failed = [_told(each) for each in (self.failure.errors if self.failure else ())]
+        self.failed = [_parsed_error(each) for each in (self.failure.errors if self.failure else ())]
 
     @property
     def accepted(self):
@@ -104,7 +103,7 @@ class Answer:
         return [index for index, each in enumerate(self.response.results) if each.conversion_action]
 
 
-def _told(error):
+def _parsed_error(error):
     family = error.error_code.WhichOneof("error_code")
     number = getattr(error.error_code, family)
     known = error.error_code.DESCRIPTOR.fields_by_name[family].enum_type.values_by_number.get(number)
@@ -141,7 +140,7 @@ class Wire:
         kind = getattr(questions, f"{name}Response").pb()
         rows = [row for each in reply.messages for row in kind.FromString(each).results]
         failure = errors.GoogleAdsFailure.pb().FromString(reply.failure) if reply.failure else None
-        return reply.code, [_told(each)[1:3] for each in (failure.errors if failure else ())], rows
+        return reply.code, [_parsed_error(each)[1:3] for each in (failure.errors if failure else ())], rows
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +211,8 @@ REFUSED = {
     rules.CUSTOMER_ENABLED: [({}, {**GOOD, "customer_id": SHUT})],
     rules.READABLE: [({}, b"\xff"), ({}, b"\xa0\x06\x01")],
     rules.PARTIAL_FAILURE: [({}, {**GOOD, "partial_failure": False})],
-    rules.SOME_CONVERSIONS: [({}, {**GOOD, "conversions": []})],
-    rules.MAX_CONVERSIONS: [({}, {**GOOD, "conversions": GOOD["conversions"][:1] * 2001})],
+    rules.SOME_ROWS: [({}, {**GOOD, "conversions": []})],
+    rules.MAX_ROWS: [({}, {**GOOD, "conversions": GOOD["conversions"][:1] * 2001})],
     rules.JOB_ID: [({}, {**GOOD, "job_id": 0}), ({}, {**GOOD, "job_id": -1})],
 }
 
@@ -390,20 +389,20 @@ def test_a_broken_rule_refuses_the_question(wire, rule, query, path):
 
 # ── what is promised, or takes more than one call ─────────────────────────────────────────────────
 
-STORIES = {}
+SCENARIOS = {}
 
 
-def story(*told):
+def scenario(*tested):
     """The test of these rules."""
 
-    def keep(tell):
-        STORIES.update(dict.fromkeys(told, tell))
-        return tell
+    def register(test):
+        SCENARIOS.update(dict.fromkeys(tested, test))
+        return test
 
-    return keep
+    return register
 
 
-@story(rules.FAILING)
+@scenario(rules.FAILING)
 def failing(wire):
     """The row is counted, and the call has failed; asked again, the platform says that it has it."""
     wire.faults.plant(PlannedFault("google_ads", FaultKind.FAILED_AFTER))
@@ -413,11 +412,11 @@ def failing(wire):
     assert [("INTERNAL", "INTERNAL_ERROR"), ("UNAVAILABLE", "INTERNAL_ERROR")] == [
         (each.code, each.failed[0][2]) for each in (first, second)
     ]
-    assert "ORDER_ID_ALREADY_IN_USE" in {told[2] for told in again.failed}
+    assert "ORDER_ID_ALREADY_IN_USE" in {code for _, _, code, _ in again.failed}
     assert 1 == sum(line["transaction_id"] == "good-0" for line in wire.platform.book())
 
 
-@story(rules.NO_DEVELOPER_TOKEN, rules.REQUEST_ID, rules.JOB_ID_GIVEN, rules.CONSENT_UNJUDGED)
+@scenario(rules.NO_DEVELOPER_TOKEN, rules.REQUEST_ID, rules.JOB_ID_GIVEN, rules.CONSENT_UNJUDGED)
 def taken(wire):
     """A good upload needs no developer token, and has a request id and a job."""
     answer = wire.upload(contact(consent={"ad_user_data": 3}))
@@ -429,7 +428,7 @@ def taken(wire):
     assert 7 == wire.upload(good(order_id="good-7"), job_id=7).response.job_id
 
 
-@story(rules.ALLOWLISTED)
+@scenario(rules.ALLOWLISTED)
 def closed(wire):
     """Nothing of an upload is judged, validating or not."""
     wire.platform.switch("ads_api_allowlisted", value=False)
@@ -441,9 +440,9 @@ def closed(wire):
     assert [] == wire.platform.book()
 
 
-@story(rules.QUOTA_DETAILS)
+@scenario(rules.QUOTA_DETAILS)
 def exhausted(wire):
-    """A planted 429 tells when to come again, deep in the metadata."""
+    """A planted 429 says when to retry, deep in the metadata."""
     wire.faults.plant(PlannedFault("google_ads", FaultKind.STATUS, status=429, retry_after=90))
     answer = wire.upload(GOOD)
 
@@ -452,7 +451,7 @@ def exhausted(wire):
     assert 90 == answer.failure.errors[0].details.quota_error_details.retry_delay.seconds
 
 
-@story(rules.VALIDATE_ONLY)
+@scenario(rules.VALIDATE_ONLY)
 def validated(wire):
     """Errors come back by row, results and traces do not."""
     answer = wire.upload({**good(gclid="nowhere"), "validate_only": True})
@@ -463,8 +462,8 @@ def validated(wire):
     assert [] == wire.platform.state()["refused"]
 
 
-@story(rules.ROW_BY_ROW)
-def apart(wire):
+@scenario(rules.ROW_BY_ROW)
+def row_by_row(wire):
     """A failed row's result is empty, or echoes what it was known by."""
     empty = wire.upload(good(gclid="nowhere", user_identifiers=HASHES)).response.results[0]
     wire.platform.switch("ads_api_echo", value=True)
@@ -474,7 +473,7 @@ def apart(wire):
     assert ("nowhere", SHA, "") == (echoed.gclid, echoed.user_identifiers[0].hashed_email, echoed.conversion_action)
 
 
-@story(rules.ENHANCED_ON, rules.TERMS_ACCEPTED, rules.POLICY)
+@scenario(rules.ENHANCED_ON, rules.TERMS_ACCEPTED, rules.POLICY)
 def enhanced(wire):
     """Contact data needs the account's consent to it; click ids do not."""
     for position, rule in (
@@ -488,7 +487,7 @@ def enhanced(wire):
         assert [(1, rule.family, rule.answer, ["conversions", "user_identifiers"])] == answer.failed
 
 
-@story(rules.ORDER_ID_NEW)
+@scenario(rules.ORDER_ID_NEW)
 def repeated(wire):
     """The same order id is in use, whatever else changed; another action has its own."""
     wire.upload(GOOD)
@@ -501,9 +500,9 @@ def repeated(wire):
     assert [0] == elsewhere.accepted
 
 
-@story(rules.CLICK_NEW)
+@scenario(rules.CLICK_NEW)
 def again(wire):
-    """Without an order id, click and second tell; with one only where the switch says so."""
+    """Click and second deduplicate without an order id; with one, only by switch."""
     bare, named = good(order_id=None), good(order_id="good-9")
     wire.upload(bare)
 
@@ -514,7 +513,7 @@ def again(wire):
     assert [(0, "CLICK_CONVERSION_ALREADY_EXISTS")] == [each[:3:2] for each in wire.upload(named).failed[:1]]
 
 
-@story(rules.GAQL_PAGE_SIZE)
+@scenario(rules.GAQL_PAGE_SIZE)
 def paged(wire):
     """The deprecated field is an error."""
     rule = rules.GAQL_PAGE_SIZE
@@ -523,7 +522,7 @@ def paged(wire):
     assert ("INVALID_ARGUMENT", [(rule.family, rule.answer)], []) == answer
 
 
-@story(rules.GAQL_SELECTED)
+@scenario(rules.GAQL_SELECTED)
 def selected(wire):
     """Rows hold what was asked for, and no more."""
     text = """
@@ -539,11 +538,11 @@ def selected(wire):
     assert "WEBPAGE" == found.DESCRIPTOR.fields_by_name["type_"].enum_type.values_by_number[found.type_].name
 
 
-@story(rules.GOALS)
+@scenario(rules.GOALS)
 def goals(wire):
     """One a category, all of them biddable until the account says otherwise; the actions' metric follows."""
 
-    def told():
+    def biddable_goals():
         _, _, rows = wire.ask(
             """
             SELECT customer_conversion_goal.category, customer_conversion_goal.origin, customer_conversion_goal.biddable
@@ -566,17 +565,17 @@ def goals(wire):
         (one,) = (row.conversion_action for row in rows)
         return one.primary_for_goal, one.include_in_conversions_metric
 
-    assert told()["QUALIFIED_LEAD~WEBSITE"]
+    assert biddable_goals()["QUALIFIED_LEAD~WEBSITE"]
     assert (True, True) == counted()
 
     shy = replace(ACCOUNTS[CUSTOMER], no_default_goals=frozenset({"QUALIFIED_LEAD"}))
     wire.google.accounts = {**ACCOUNTS, CUSTOMER: shy}
 
-    assert not told()["QUALIFIED_LEAD~WEBSITE"]
+    assert not biddable_goals()["QUALIFIED_LEAD~WEBSITE"]
     assert (True, False) == counted()
 
 
-@story(rules.SUMMARIES)
+@scenario(rules.SUMMARIES)
 def summarised(wire):
     """Yesterday's and today's uploads by day and job, today's errors as alerts."""
     wire.upload(GOOD, job_id=1)
@@ -594,7 +593,7 @@ def summarised(wire):
         FROM offline_conversion_upload_client_summary
         """
     )
-    told = rows[0].offline_conversion_upload_client_summary
+    summary = rows[0].offline_conversion_upload_client_summary
     _, _, rows = wire.ask(
         """
         SELECT offline_conversion_upload_conversion_action_summary.conversion_action_name,
@@ -604,21 +603,27 @@ def summarised(wire):
     )
     sale = rows[0].offline_conversion_upload_conversion_action_summary
 
-    assert (4, 0.5, "2026-07-21 14:00:00") == (told.total_event_count, told.success_rate, told.last_upload_date_time)
+    assert (4, 0.5, "2026-07-21 14:00:00") == (
+        summary.total_event_count,
+        summary.success_rate,
+        summary.last_upload_date_time,
+    )
     assert [("2026-07-20", 2, 0), ("2026-07-21", 0, 2)] == [
-        (each.upload_date, each.successful_count, each.failed_count) for each in told.daily_summaries
+        (each.upload_date, each.successful_count, each.failed_count) for each in summary.daily_summaries
     ]
-    assert [1, 2] == [each.job_id for each in told.job_summaries]
-    assert {45, 15} == {each.error.conversion_upload_error for each in told.alerts}
+    assert [1, 2] == [each.job_id for each in summary.job_summaries]
+    assert {45, 15} == {each.error.conversion_upload_error for each in summary.alerts}
     assert [("Vente signée", 2)] == [(sale.conversion_action_name, sale.successful_event_count)]
-    assert "NEEDS_ATTENTION" == told.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[told.status].name
+    assert (
+        "NEEDS_ATTENTION" == summary.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[summary.status].name
+    )
     assert 1 == len(rows)
 
 
-@pytest.mark.parametrize("rule", STORIES, ids=named)
-def test_a_rule_with_a_story(wire, rule):
+@pytest.mark.parametrize("rule", SCENARIOS, ids=named)
+def test_a_rule_with_a_scenario(wire, rule):
     """Rules that refuse nothing, or need more than one call."""
-    STORIES[rule](wire)
+    SCENARIOS[rule](wire)
 
 
 # ── all of them ───────────────────────────────────────────────────────────────────────────────────
@@ -626,12 +631,12 @@ def test_a_rule_with_a_story(wire, rule):
 
 def test_every_rule_is_tested_once():
     """No rule without a test, none in two tables."""
-    tested = [*REFUSED, *ROWS, *QUESTIONS, *STORIES]
+    tested = [*REFUSED, *ROWS, *QUESTIONS, *SCENARIOS]
 
-    assert sorted(rule.rule for rule in rules.RULES) == sorted(rule.rule for rule in tested)
+    assert sorted(rule.rule for rule in rules) == sorted(rule.rule for rule in tested)
 
 
 def test_every_rule_rests_on_a_vendor_page():
     """Or says that it is assumed."""
-    for rule in rules.RULES:
+    for rule in rules:
         assert rule.source.startswith("https://") or (rule.source, rule.evidence) == ("assumed", "assumed")

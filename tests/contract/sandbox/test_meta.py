@@ -72,7 +72,7 @@ def sha256(document: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_the_book_tells_all_of_an_event(platform):
+def test_the_book_shows_the_whole_event(platform):
     """One line: what was counted, how often, what was dropped, and the digests of the first and the last."""
     first, last = event(), event(custom_data={"value": 75.5, "currency": "EUR", "order_id": "é"})
     platform.send(first)
@@ -108,7 +108,7 @@ def test_the_order_of_keys_and_the_form_of_the_request_leave_the_digest_alone(pl
     assert (1, line["first_digest"]) == (line["replays"], line["digest"])
 
 
-def test_lines_stand_apart_by_dataset_name_and_id(platform):
+def test_each_dataset_name_and_id_has_its_line(platform):
     """The same id under another name or in another dataset is another event; order is that of acceptance."""
     platform.send(event("b"), event("a"))
     platform.send(event("b", event_name="sale"))
@@ -132,7 +132,7 @@ def test_every_event_counts_where_nothing_is_deduplicated(platform):
 
 
 def test_events_without_an_id_have_no_twins(platform):
-    """Nothing tells two of them apart, so that each counts."""
+    """They cannot be deduplicated, so each counts."""
     nameless = {name: value for name, value in event().items() if name != "event_id"}
     platform.send(nameless, nameless)
 
@@ -163,7 +163,7 @@ def test_an_answer_cut_off_leaves_the_events_counted(platform):
 
 
 def test_malformed_click_ids_are_taken_by_switch(platform):
-    """Meta's pages say that a malformed fbc is not refused; what others saw says that it is."""
+    """Meta's pages say that a malformed fbc is not refused; answers that others published show that it is."""
     broken = event(user_data={"fbc": "IwAR3xAmPle"})
     refused = platform.send(broken).status
     platform.meta.switch("meta_malformed_click_id", "accept")
@@ -238,7 +238,7 @@ def test_a_ruling_of_another_shape_plants_none(platform, ruling):
 
 
 def test_a_planted_shape_error_names_its_row(platform):
-    """2804019 tells the row, as it does when a rule is broken."""
+    """2804019 names the row, as it does when a rule is broken."""
     platform.meta.plant_rulings({"b": {"subcode": 2804019}})
     error = platform.send(event("a"), event("b")).json()["error"]
 
@@ -246,7 +246,7 @@ def test_a_planted_shape_error_names_its_row(platform):
 
 
 def test_refusals_are_remembered_without_values(platform):
-    """State tells when, what code and where; never what was sent."""
+    """State has the time, the code and the field; never what was sent."""
     platform.send(event(user_data={"em": "jeanne@example.org"}))
     state = platform.meta.state()
 

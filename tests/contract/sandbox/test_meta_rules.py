@@ -271,10 +271,10 @@ def test_a_good_event_is_counted(wire, event):
 
 def versions(wire: Wire) -> None:
     """rules.VERSION."""
-    told = [wire.call(f"GET /{version}/{DATASET}") for version in ("v23.0", "v26.0", "v22.0", "v9.0")]
+    answers = [wire.call(f"GET /{version}/{DATASET}") for version in ("v23.0", "v26.0", "v22.0", "v9.0")]
 
-    assert [200, 200] == [status for status, _ in told[:2]]
-    assert [(400, 2635, 0)] * 2 == [state(each) for each in told[2:]]
+    assert [200, 200] == [status for status, _ in answers[:2]]
+    assert [(400, 2635, 0)] * 2 == [state(each) for each in answers[2:]]
 
 
 def paths(wire: Wire) -> None:
@@ -298,7 +298,7 @@ def token_places(wire: Wire) -> None:
     """rules.TOKEN_PLACE."""
     path = f"POST /v26.0/{DATASET}/events"
     data = json.dumps([LEAD])
-    told = [
+    answers = [
         wire.raw(f"{path}?access_token={TOKEN}", {"data": [LEAD]}),
         wire.raw(path, urlencode({"data": data, "access_token": TOKEN})),
         wire.raw(path, {"data": [LEAD], "access_token": TOKEN}),
@@ -306,21 +306,21 @@ def token_places(wire: Wire) -> None:
         wire.raw(f"{path}?access_token={TOKEN}", urlencode({"data": data}), {"Authorization": f"OAuth {TOKEN}"}),
     ]
 
-    assert [200] * 5 == [status for status, *_ in told]
+    assert [200] * 5 == [status for status, *_ in answers]
 
 
 def no_token(wire: Wire) -> None:
     """rules.TOKEN_NAMED."""
     path = f"POST /v26.0/{DATASET}/events"
     other = TOKENS[OTHER]
-    told = [
+    answers = [
         wire.raw(path, {"data": [LEAD]}),
         wire.raw(path, {"data": [LEAD], "access_token": 7}),
         wire.raw(f"{path}?access_token={other}", {"data": [LEAD], "access_token": TOKEN}),
         wire.raw(path, {"data": [LEAD]}, {"Authorization": "Basic aW52ZW50ZWQ="}),
     ]
 
-    assert {(400, 104, 0)} == {state(each[:2]) for each in told}
+    assert {(400, 104, 0)} == {state(each[:2]) for each in answers}
 
 
 def unknown_token(wire: Wire) -> None:
@@ -361,7 +361,7 @@ def parameters(wire: Wire) -> None:
     """rules.KNOWN_PARAMETERS."""
     path = f"POST /v26.0/{DATASET}/events"
     repeated = urlencode([("data", json.dumps([LEAD])), ("data", json.dumps([SALE]))])
-    told = [
+    answers = [
         wire.send(LEAD, partner="x"),
         wire.send(LEAD, partner_agent=7),
         wire.call(f"{path}?validate_only=1", {"data": [LEAD]}),
@@ -370,8 +370,8 @@ def parameters(wire: Wire) -> None:
         wire.call(f"GET /v26.0/{DATASET}?limit=1"),
     ]
 
-    assert {(400, 100, 0)} == {state(each) for each in told}
-    assert all(rules.KNOWN_PARAMETERS.rule in body["error"]["message"] for _, body in told)
+    assert {(400, 100, 0)} == {state(each) for each in answers}
+    assert all(rules.KNOWN_PARAMETERS.rule in body["error"]["message"] for _, body in answers)
     assert 200 == wire.send(LEAD, partner_agent="a", upload_tag="b", upload_id="c", upload_source="d")[0]
 
 
@@ -391,7 +391,7 @@ def throttled(wire: Wire) -> None:
 def bodies(wire: Wire) -> None:
     """rules.BODY."""
     path = f"POST /v26.0/{DATASET}/events?access_token={TOKEN}"
-    told = [
+    answers = [
         wire.raw(path, "{", {"Content-Type": "application/json"}),
         wire.raw(path, "[]", {"Content-Type": "application/json"}),
         wire.raw(path, '{"data": [], "data": []}', {"Content-Type": "application/json"}),
@@ -399,8 +399,8 @@ def bodies(wire: Wire) -> None:
         wire.raw(path, "<data/>", {"Content-Type": "application/xml"}),
     ]
 
-    assert {(400, 100, 0)} == {state(each[:2]) for each in told}
-    assert all(rules.BODY.rule in body["error"]["message"] for _, body, _ in told)
+    assert {(400, 100, 0)} == {state(each[:2]) for each in answers}
+    assert all(rules.BODY.rule in body["error"]["message"] for _, body, _ in answers)
 
 
 def data_forms(wire: Wire) -> None:
@@ -510,10 +510,10 @@ def near_its_end(wire: Wire) -> None:
     """rules.VERSION_ENDS."""
     wire.switch(meta_version_ends=True)
     line, right = f"POST /v26.0/{DATASET}/events", {"Authorization": f"Bearer {TOKEN}"}
-    told = [wire.raw(line, {"data": rows}, right) for rows in ([SALE], [])]
+    answers = [wire.raw(line, {"data": rows}, right) for rows in ([SALE], [])]
 
-    assert [200, 400] == [status for status, _, _ in told]
-    assert all("v26.0 will be deprecated" in headers["X-Ad-Api-Version-Warning"] for _, _, headers in told)
+    assert [200, 400] == [status for status, _, _ in answers]
+    assert all("v26.0 will be deprecated" in headers["X-Ad-Api-Version-Warning"] for _, _, headers in answers)
 
 
 def with_test_code(wire: Wire) -> None:
@@ -538,7 +538,7 @@ def planted(wire: Wire) -> None:
     for number, name in enumerate(names):
         wire.platform.plant_rulings({name: {"subcode": 2804007 + number}})
     wire.platform.plant_rulings({"1234567890123456": {"code": 368, "subcode": 1}})
-    told = [
+    answers = [
         wire.send(SALE),
         wire.send(sale(event_id="other")),
         wire.send(sale(event_id="other", user_data={"fbc": "fb.2.1789000000999.IwAR3xAmPle_-Click"})),
@@ -547,7 +547,7 @@ def planted(wire: Wire) -> None:
     ]
 
     assert [(400, 100, 2804007), (400, 100, 2804008), (400, 100, 2804009), (400, 368, 1), (200, 0, 0)] == [
-        state(each) for each in told
+        state(each) for each in answers
     ]
 
 
@@ -700,7 +700,7 @@ def test_every_rule_is_tested_once():
     assert len(rules.RULES) == len(tested)
 
 
-def test_every_rule_rests_on_a_page_or_says_that_it_is_assumed():
+def test_every_rule_has_a_source_or_is_assumed():
     """Each rule names Meta's page or the thread where an answer was published, or is assumed and says so."""
     known = ("https://developers.facebook.com/", "https://github.com/")
     adrift = [rule for rule in rules.RULES if not (rule.source.startswith(known) or rule.source == rule.evidence)]

@@ -187,7 +187,7 @@ def test_only_post_token_is_answered(ask, url, line, status):
     ],
 )
 def test_other_forms_are_refused(ask, url, body, headers, error):
-    """The grant is JWT-bearer, in a form, with nothing beside it."""
+    """The grant is JWT-bearer, in a form with no other field."""
     answer = ask(url, "POST /token", body, headers)
 
     assert (400, error) == (answer.status, answer.json()["error"])

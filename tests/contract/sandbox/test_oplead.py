@@ -201,7 +201,7 @@ def test_the_list_follows_next_urls_by_default(get, url):
 
 
 def test_the_list_follows_cursors_by_switch(get, oplead):
-    """The cursor stands beside the data, and the parameter has its name."""
+    """The cursor stands next to the data, and the parameter has its name."""
     oplead.switch("pagination", "cursor")
     first = get("/v1/leads")
     second = get(f"/v1/leads?cursor={first.json()['nextCursor']}")
@@ -223,7 +223,7 @@ def test_a_cursor_does_not_drift(get, oplead):
 
 
 def test_the_list_is_numbered_by_switch(get, oplead):
-    """Pages by number and size say nothing of themselves, and drift when a lead goes."""
+    """Pages by number and size carry no position, and drift when a lead is deleted."""
     oplead.switch("pagination", "page")
     first = get("/v1/leads")
 
@@ -236,8 +236,8 @@ def test_the_list_is_numbered_by_switch(get, oplead):
     assert numbered(101, 201) == ids(get("/v1/leads?page=2"))
 
 
-def test_numbered_pages_tell_the_total_by_switch(get, oplead):
-    """The number of leads stands beside the data."""
+def test_numbered_pages_have_the_total_by_switch(get, oplead):
+    """The number of leads stands next to the data."""
     oplead.switch("pagination", "page")
     oplead.switch("page_total", True)
 
@@ -273,7 +273,7 @@ def test_a_filter_lasts_over_pages(get, oplead, url):
 
 
 def test_a_filter_hides_no_lead_whose_dates_read_badly(get, oplead):
-    """A lead with an odd date comes along, since nobody can tell."""
+    """A lead with an odd date is listed, since its date cannot be compared."""
     oplead.switch("filters", True)
     oplead.put("L-0", lead(0, updatedAt="le 20 juillet"))
 
@@ -322,7 +322,7 @@ def test_leads_are_those_of_the_moment(ask, clock):
 
 
 def test_the_101st_request_in_a_minute_is_429(get, clock):
-    """100 in any 60 seconds of the sandbox clock; Retry-After says when a slot is free."""
+    """100 in any 60 seconds of the sandbox clock; Retry-After is when a slot is free."""
     for _ in range(50):
         assert get("/v1/leads/L-1").status == 200
     clock.pass_(seconds=30)
@@ -388,7 +388,7 @@ def test_it_goes_on_where_it_was_saved(ask, oplead, clock):
 
 
 def test_every_rule_rests_on_something():
-    """A rule names a page of Oplead's, or says that it is assumed."""
+    """A rule names a page of Oplead's, or is assumed."""
     assumed = [rule for rule in RULES if rule.evidence == "assumed"]
     rested = [rule for rule in RULES if rule.source.startswith("https://")]
 

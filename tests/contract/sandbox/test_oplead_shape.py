@@ -170,8 +170,8 @@ def numbers(leads):
 
 
 def positions(axis, table=LIST):
-    """One case for each position of an axis, with what the table says of it."""
-    return pytest.mark.parametrize(("position", "said"), list(table[axis].items()))
+    """One case for each position of an axis, with its expectation in the table."""
+    return pytest.mark.parametrize(("position", "expected"), list(table[axis].items()))
 
 
 def test_every_position_has_a_case():
@@ -185,10 +185,10 @@ def test_every_position_has_a_case():
 
 
 @positions("auth")
-def test_a_key_counts_only_where_it_belongs(ask, url, oplead, position, said):
+def test_a_key_counts_only_where_it_belongs(ask, url, oplead, position, expected):
     """The admin's reads, a supplier's is known and may not, and every other way is 401."""
     oplead.shape = Shape(auth=position)
-    line, headers = said
+    line, headers = expected
 
     def answered(key):
         shown = {name: value.replace("KEY", key) for name, value in headers.items()}
@@ -221,21 +221,21 @@ def test_a_next_address_never_repeats_the_key(ask, url, oplead):
 
 
 @positions("path_prefix")
-def test_paths_begin_with_the_prefix_alone(get, oplead, position, said):
+def test_paths_begin_with_the_prefix_alone(get, oplead, position, expected):
     """The list and the leads; other prefixes lead nowhere."""
     oplead.shape = Shape(path_prefix=position)
 
     for path in LIST["path_prefix"].values():
-        expected = 200 if path == said else 404
-        assert (expected, expected) == (get(path).status, get(f"{path}/L-7").status)
+        status = 200 if path == expected else 404
+        assert (status, status) == (get(path).status, get(f"{path}/L-7").status)
 
 
 @positions("lead_path")
-def test_one_lead_has_one_path(get, oplead, position, said):
+def test_one_lead_has_one_path(get, oplead, position, expected):
     """The other one is no page."""
     oplead.shape = Shape(lead_path=position)
 
-    assert {path: 200 if path == said else 404 for path in LIST["lead_path"].values()} == {
+    assert {path: 200 if path == expected else 404 for path in LIST["lead_path"].values()} == {
         path: get(path).status for path in LIST["lead_path"].values()
     }
 
@@ -244,17 +244,17 @@ def test_one_lead_has_one_path(get, oplead, position, said):
 
 
 @positions("envelope")
-def test_the_list_stands_in_its_envelope(get, oplead, position, said):
+def test_the_list_is_in_its_envelope(get, oplead, position, expected):
     """A page of a hundred, wherever it stands."""
     oplead.shape = Shape(envelope=position, pagination="page")
     body = get("/v1/leads").json()
 
-    assert list(range(100)) == numbers(said(body))
+    assert list(range(100)) == numbers(expected(body))
     assert isinstance(body, list) == (position == "array")
     assert ("included" in body) == (position == "included")
 
 
-def test_what_goes_beside_the_list_stands_within_data_too(get, oplead):
+def test_fields_next_to_the_list_are_within_data_too(get, oplead):
     """Under data.items the total and the next address are in data."""
     oplead.shape = Shape(envelope="data.items", page_total=True)
 
@@ -262,17 +262,17 @@ def test_what_goes_beside_the_list_stands_within_data_too(get, oplead):
 
 
 @positions("pagination")
-def test_the_list_goes_on_in_its_way(get, url, oplead, position, said):
-    """Every lead once, and in order, by what each page tells or by counting."""
+def test_each_pagination_lists_every_lead(get, url, oplead, position, expected):
+    """Every lead once, and in order, by what each page contains or by counting."""
     oplead.shape = Shape(pagination=position)
     pages, path = [], "/v1/leads"
-    if isinstance(said, tuple):
-        pages = [numbers(get(path).json()["data"]) for path in said]
+    if isinstance(expected, tuple):
+        pages = [numbers(get(path).json()["data"]) for path in expected]
     else:
         while path:
             answer = get(path)
             pages.append(numbers(answer.json()["data"]))
-            path = said(answer)
+            path = expected(answer)
             assert not path or path.startswith("/v1/leads?" if position in ("next_path", "cursor") else url)
 
     assert list(range(250)) == [number for page in pages for number in page]
@@ -280,67 +280,67 @@ def test_the_list_goes_on_in_its_way(get, url, oplead, position, said):
 
 
 @positions("page_parameter")
-def test_pages_are_numbered_by_one_parameter(get, oplead, position, said):
+def test_pages_are_numbered_by_one_parameter(get, oplead, position, expected):
     """The others are unknown."""
     oplead.shape = Shape(pagination="page", page_parameter=position)
 
-    assert list(range(200, 250)) == numbers(get(said).json()["data"])
-    assert [400, 400] == [get(path).status for path in LIST["page_parameter"].values() if path != said]
+    assert list(range(200, 250)) == numbers(get(expected).json()["data"])
+    assert [400, 400] == [get(path).status for path in LIST["page_parameter"].values() if path != expected]
 
 
 @positions("offset_parameter")
-def test_leads_are_passed_over_by_one_parameter(get, oplead, position, said):
+def test_leads_are_skipped_by_one_parameter(get, oplead, position, expected):
     """The other is unknown; it counts leads, not pages."""
     oplead.shape = Shape(pagination="offset", offset_parameter=position)
 
-    assert list(range(200, 250)) == numbers(get(said).json()["data"])
-    assert [7, 8, 9] == numbers(get(said.replace("200", "7") + "&size=3").json()["data"])
-    assert [400] == [get(path).status for path in LIST["offset_parameter"].values() if path != said]
+    assert list(range(200, 250)) == numbers(get(expected).json()["data"])
+    assert [7, 8, 9] == numbers(get(expected.replace("200", "7") + "&size=3").json()["data"])
+    assert [400] == [get(path).status for path in LIST["offset_parameter"].values() if path != expected]
 
 
 @positions("size_parameter")
-def test_a_size_is_asked_for_by_one_parameter(get, oplead, position, said):
+def test_a_size_is_asked_for_by_one_parameter(get, oplead, position, expected):
     """The others are unknown."""
     oplead.shape = Shape(pagination="page", size_parameter=position)
 
-    assert list(range(7)) == numbers(get(said).json()["data"])
-    assert [400, 400] == [get(path).status for path in LIST["size_parameter"].values() if path != said]
+    assert list(range(7)) == numbers(get(expected).json()["data"])
+    assert [400, 400] == [get(path).status for path in LIST["size_parameter"].values() if path != expected]
 
 
 @positions("size_is")
-def test_a_size_is_minded_or_not(get, oplead, position, said):
+def test_a_size_is_honoured_or_not(get, oplead, position, expected):
     """Where it is not, even a foolish one passes."""
     oplead.shape = Shape(pagination="page", size_is=position)
 
-    assert said == len(get("/v1/leads?size=7").json()["data"])
+    assert expected == len(get("/v1/leads?size=7").json()["data"])
     assert (400 if position == "honoured" else 200) == get("/v1/leads?size=1000").status
 
 
 @positions("page_size")
-def test_a_page_has_its_own_length(get, oplead, position, said):
+def test_a_page_has_its_own_length(get, oplead, position, expected):
     """By number and by address."""
     for pagination in ("page", "next_url"):
         oplead.shape = Shape(page_size=position, pagination=pagination)
 
-        assert said == len(get("/v1/leads").json()["data"])
+        assert expected == len(get("/v1/leads").json()["data"])
 
 
 @positions("page_total")
-def test_the_total_is_told_or_not(get, oplead, position, said):
+def test_the_total_is_shown_or_not(get, oplead, position, expected):
     """It counts the whole list, as filtered."""
     oplead.shape = Shape(page_total=position, filters=True)
 
     whole, filtered = get("/v1/leads"), get("/v1/leads?updated_since=2026-07-21")
 
-    assert said == (whole.json().get("total"), whole.headers.get("x-total-count"))
-    assert said == tuple(
-        told and type(told)(int(told) + 249)
-        for told in (filtered.json().get("total"), filtered.headers.get("x-total-count"))
+    assert expected == (whole.json().get("total"), whole.headers.get("x-total-count"))
+    assert expected == tuple(
+        found and type(found)(int(found) + 249)
+        for found in (filtered.json().get("total"), filtered.headers.get("x-total-count"))
     )
 
 
 def test_a_page_after_no_lead_is_none(get, oplead):
-    """An id that was never given; one of a lead that is gone meanwhile still leads on, as it is served."""
+    """An id that was never given; one of a lead deleted meanwhile still works, as it is served."""
     oplead.shape = Shape(pagination="after_id", ids="int")
     oplead.delete("L-7")
 
@@ -359,9 +359,9 @@ def test_both_ends_of_a_time_are_given_together(get, oplead):
 
 
 @positions("past_end")
-def test_past_the_end_there_is_this(get, oplead, position, said):
+def test_a_page_past_the_end(get, oplead, position, expected):
     """By page from either end, and by offset."""
-    status, leads = said
+    status, leads = expected
     for pagination, query in (("page", "page=4"), ("page_from_0", "page=3"), ("offset", "offset=250")):
         oplead.shape = Shape(past_end=position, pagination=pagination)
         answer = get(f"/v1/leads?{query}")
@@ -378,48 +378,48 @@ def test_the_first_page_of_nothing_is_empty(get, oplead, past_end):
 
 
 @positions("unknown_parameters")
-def test_what_is_not_understood_is_refused_or_ignored(get, oplead, position, said):
+def test_what_is_not_understood_is_refused_or_ignored(get, oplead, position, expected):
     """In the list and at a lead; of a repeated parameter the last counts."""
     oplead.shape = Shape(unknown_parameters=position, pagination="page")
     repeated = get("/v1/leads?page=1&page=3")
 
-    assert said == (get("/v1/leads?colour=red").status, get("/v1/leads/L-7?colour=red").status)
-    assert said[0] == repeated.status
+    assert expected == (get("/v1/leads?colour=red").status, get("/v1/leads/L-7?colour=red").status)
+    assert expected[0] == repeated.status
     if repeated.status == 200:
         assert list(range(200, 250)) == numbers(repeated.json()["data"])
 
 
 @positions("filters")
-def test_a_filter_reads_its_own_parameter(get, oplead, position, said):
+def test_a_filter_reads_its_own_parameter(get, oplead, position, expected):
     """The others are unknown, and a time in another form is refused."""
     oplead.shape = Shape(filters=position, pagination="none")
-    query, expected = said
+    query, listed = expected
     others = [other for other, (query, _) in LIST["filters"].items() if other != position and query]
 
-    assert sorted(expected) == sorted(numbers(get(f"/v1/leads?{query}").json()["data"]))
+    assert sorted(listed) == sorted(numbers(get(f"/v1/leads?{query}").json()["data"]))
     assert {400} == {get(f"/v1/leads?{LIST['filters'][other][0]}").status for other in others}
     assert not query or get(f"/v1/leads?{query.partition('=')[0]}=hier").status == 400
 
 
 @positions("order")
-def test_the_list_begins_at_one_end(get, oplead, position, said):
+def test_the_list_begins_at_one_end(get, oplead, position, expected):
     """Whether by address or by number."""
     for pagination in ("next_url", "page"):
         oplead.shape = Shape(order=position, pagination=pagination)
 
-        assert said[:100] == numbers(get("/v1/leads").json()["data"])
+        assert expected[:100] == numbers(get("/v1/leads").json()["data"])
     oplead.shape = Shape(order=position, pagination="next_url")
-    assert said[100:200] == numbers(get(get("/v1/leads").json()["next"]).json()["data"])
+    assert expected[100:200] == numbers(get(get("/v1/leads").json()["next"]).json()["data"])
 
 
 @positions("list_has_details")
-def test_the_list_tells_so_much(get, oplead, position, said):
-    """A lead's own page tells all."""
+def test_how_much_the_list_holds(get, oplead, position, expected):
+    """A lead's own page holds everything."""
     oplead.put("L-7", LEAD)
     oplead.shape = Shape(list_has_details=position)
     listed = get("/v1/leads").json()["data"][7]
 
-    assert {name: value for name, value in said.items() if value is not None} == listed
+    assert {name: value for name, value in expected.items() if value is not None} == listed
     assert LEAD == get("/v1/leads/L-7").json()
 
 
@@ -435,7 +435,7 @@ def test_a_list_without_details_has_no_tracking_either(get, oplead):
 
 @pytest.fixture
 def written(get, oplead):
-    """LEAD as it stands in the list in a shape; the list and its own page tell the same."""
+    """LEAD as it stands in the list in a shape; the list and its own page agree."""
 
     def read(path="L-7", **axes):
         oplead.put("L-7", LEAD)
@@ -448,10 +448,10 @@ def written(get, oplead):
 
 
 @positions("names", WRITTEN)
-def test_fields_have_names_of_one_kind(written, position, said):
+def test_fields_have_names_of_one_kind(written, position, expected):
     """At every depth; the click id's own spelling is another matter."""
     lead = written(names=position)
-    created, history, data, click, utm, first, postcode = said
+    created, history, data, click, utm, first, postcode = expected
     address = "adresse" if position == "french" else "address"
 
     assert LEAD["createdAt"] == lead[created]
@@ -488,16 +488,16 @@ def test_a_lead_in_french(written):
 
 
 @positions("ids", WRITTEN)
-def test_a_lead_is_known_by_its_id(written, get, position, said):
+def test_a_lead_is_known_by_its_id(written, get, position, expected):
     """In the list, on its own page and in its address; no other form of it leads there."""
-    assert said == written(path=said, ids=position)["id"]
-    assert [404, 404] == [get(f"/v1/leads/{other}").status for other in WRITTEN["ids"].values() if other != said]
+    assert expected == written(path=expected, ids=position)["id"]
+    assert [404, 404] == [get(f"/v1/leads/{other}").status for other in WRITTEN["ids"].values() if other != expected]
 
 
 @positions("lead_data", WRITTEN)
-def test_lead_data_is_a_container_of_one_kind(written, position, said):
+def test_lead_data_is_a_container_of_one_kind(written, position, expected):
     """An object or pairs."""
-    assert said == written(lead_data=position)["leadData"]
+    assert expected == written(lead_data=position)["leadData"]
 
 
 def test_names_reach_into_pairs(written):
@@ -508,18 +508,18 @@ def test_names_reach_into_pairs(written):
 
 
 @positions("external_id", WRITTEN)
-def test_the_click_id_has_its_place(written, position, said):
+def test_the_click_id_has_its_place(written, position, expected):
     """In leadData under one of three spellings, or in an object of its own."""
     lead = written(external_id=position)
 
-    assert said == (lead["leadData"], lead.get("tracking"))
+    assert expected == (lead["leadData"], lead.get("tracking"))
 
 
 @positions("status", WRITTEN)
-def test_a_status_is_written_in_one_way(written, position, said):
+def test_a_status_is_written_in_one_way(written, position, expected):
     """Also in the history."""
     lead = written(status=position)
-    now, first = said
+    now, first = expected
 
     assert (now, first, now) == (lead["status"], *(entry["status"] for entry in lead["statusHistory"]))
 
@@ -527,40 +527,40 @@ def test_a_status_is_written_in_one_way(written, position, said):
 def test_a_renamed_label_keeps_its_code_and_a_new_one_gets_its_own(get, oplead):
     """The label is what people see, the code is what the software means."""
     oplead.shape = Shape(status="label_code")
-    told = {}
+    found = {}
     for label in ("RDV pris", "Rendez-vous fixé", "À requalifier"):
         oplead.put("L-7", {**LEAD, "status": label})
-        told[label] = get("/v1/leads/L-7").json()["status"]["code"]
+        found[label] = get("/v1/leads/L-7").json()["status"]["code"]
 
-    assert {"RDV pris": "MEETING_SET", "Rendez-vous fixé": "MEETING_SET", "À requalifier": "A_REQUALIFIER"} == told
+    assert {"RDV pris": "MEETING_SET", "Rendez-vous fixé": "MEETING_SET", "À requalifier": "A_REQUALIFIER"} == found
 
 
 @positions("status_dates", WRITTEN)
-def test_so_much_is_told_of_when_a_status_came(written, position, said):
+def test_how_much_a_lead_has_of_its_status_dates(written, position, expected):
     """Its date and the history, the date, or nothing."""
-    assert said == {"statusDate", "statusHistory"} & set(written(status_dates=position))
+    assert expected == {"statusDate", "statusHistory"} & set(written(status_dates=position))
 
 
 @positions("history_order", WRITTEN)
-def test_a_history_begins_at_one_end(written, position, said):
+def test_a_history_begins_at_one_end(written, position, expected):
     """Oldest or newest first."""
-    assert said == [entry["status"] for entry in written(history_order=position)["statusHistory"]]
+    assert expected == [entry["status"] for entry in written(history_order=position)["statusHistory"]]
 
 
 @positions("dates", WRITTEN)
-def test_a_time_is_written_in_one_way(written, position, said):
+def test_a_time_is_written_in_one_way(written, position, expected):
     """Wherever a time stands."""
     lead = written(dates=position)
 
-    assert [said] * 3 == [lead["updatedAt"], lead["statusDate"], lead["statusHistory"][-1]["date"]]
+    assert [expected] * 3 == [lead["updatedAt"], lead["statusDate"], lead["statusHistory"][-1]["date"]]
 
 
 @positions("status_day", WRITTEN)
-def test_a_status_has_a_time_or_a_day(written, position, said):
+def test_a_status_has_a_time_or_a_day(written, position, expected):
     """The lead's own times keep theirs."""
     lead = written(status_day=position)
 
-    assert [said, said] == [lead["statusDate"], lead["statusHistory"][-1]["date"]]
+    assert [expected, expected] == [lead["statusDate"], lead["statusHistory"][-1]["date"]]
     assert LEAD["updatedAt"] == lead["updatedAt"]
 
 
@@ -580,9 +580,9 @@ def test_a_time_that_is_none_stays_as_it_is(get, oplead, dates):
 
 
 @positions("amounts", WRITTEN)
-def test_an_amount_is_text_or_a_number(written, position, said):
+def test_an_amount_is_text_or_a_number(written, position, expected):
     """The same euros."""
-    assert said == written(amounts=position)["amount"]
+    assert expected == written(amounts=position)["amount"]
 
 
 @pytest.mark.parametrize(
@@ -605,11 +605,11 @@ def test_only_what_is_clear_becomes_a_number(get, oplead, typed, number):
 
 
 @positions("contact", WRITTEN)
-def test_people_stand_in_one_place(written, position, said):
+def test_people_are_in_one_place(written, position, expected):
     """With their address."""
     lead = written(contact=position)
 
-    assert said == tuple(lead.get(name) for name in ("contact", "address", "customer", "postcode"))
+    assert expected == tuple(lead.get(name) for name in ("contact", "address", "customer", "postcode"))
     assert position != "flat" or LEAD["contact"].items() <= lead.items()
 
 

@@ -1,4 +1,4 @@
-"""The hand on the sandbox is its own page's, and that of whatever is no browser."""
+"""Only the sandbox's own page and clients that are no browser may control it."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def host(sandbox, server):
         {"Host": "127.0.0.1.evil.example"},
     ],
 )
-def test_another_sites_page_has_no_hand_on_it(sandbox, ask, call, headers):
+def test_another_sites_page_is_refused(sandbox, ask, call, headers):
     """Neither by a form, nor by a script, nor by a name that was bound to this machine anew."""
     server, line, body = call
     before = sandbox.clock.now(), sandbox.control.state()["switches"]
@@ -52,7 +52,7 @@ def test_another_sites_page_has_no_hand_on_it(sandbox, ask, call, headers):
 
 @pytest.mark.parametrize("browser", [False, True])
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-def test_its_own_page_and_what_is_no_browser_have(sandbox, ask, name, browser):
+def test_its_own_page_and_other_clients_are_answered(sandbox, ask, name, browser):
     """As `curl`, or the page over it, by either name of this machine."""
     own = host(sandbox, "control").replace("127.0.0.1", name)
     headers = {"Host": own}

@@ -1,9 +1,13 @@
 """The sandbox's page: everything on it, nothing from elsewhere, nothing unescaped."""
 
 import hashlib
-from html.parser import HTMLParser
+import re
 
-from connectors.sandbox.page import SHOWN, leads_behind, render
+import pytest
+
+from connectors.sandbox.control import leads_behind
+from connectors.sandbox.faults import FaultKind
+from tests.browser import PAGE, Outline, shown_for
 
 LINE = {
     "api": "google_ads",
@@ -67,48 +71,15 @@ STATE = {
 }
 
 
-class Outline(HTMLParser):
-    """The text of a page, and whatever it refers to; unbalanced tags are a failure."""
-
-    VOID = frozenset({"meta", "link", "br"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text: list[str] = []
-        self.links: list[str] = []
-        self.tags: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        """Note the tag and its links."""
-        self.tags.append(tag)
-        self.links += [value for name, value in attrs if name in ("href", "src", "action")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        """Close what is open."""
-        assert tag == self.open.pop()
-
-    def handle_data(self, data):
-        """Keep the text."""
-        self.text.append(data.strip())
+@pytest.fixture(scope="module")
+def page():
+    """What a browser shows of STATE."""
+    return shown_for(STATE)
 
 
-def read(state: dict) -> Outline:
-    """The outline of its page."""
-    outline = Outline()
-    outline.feed(render(state))
-    outline.close()
-
-    assert [] == outline.open
-
-    return outline
-
-
-def test_the_page_tells_the_state():
+def test_the_page_shows_the_state(page):
     """The clock, figures, book, refusals, servers, faults and switches are all there, in people's words."""
-    text = " ".join(read(STATE).text)
+    text = " ".join(page.text)
 
     for expected in (
         "2026-07-20 12:30:05",
@@ -121,8 +92,6 @@ def test_the_page_tells_the_state():
         "Too recent event",
         "Error 100 / 2804003",
         "meta-1",
-        "curl -X POST http://127.0.0.1:4009/faults",
-        '{"server": "meta", "kind": "status", "status": 503, "count": 2}',
         "sale-1",
         "750\N{NO-BREAK SPACE}EUR",
         "was 12\N{NARROW NO-BREAK SPACE}500.50",
@@ -133,44 +102,68 @@ def test_the_page_tells_the_state():
         "in processing",
         "status 429",
         "http://127.0.0.1:4001",
-        "record_indices",
+        "record_indices true",
     ):
         assert expected in text
 
 
-def test_like_refusals_share_a_row():
-    """Four rows lost for one reason are told once, with the latest three by name."""
-    text = read(STATE).text
+def test_like_refusals_share_a_row(page):
+    """Four rows lost for one reason share one row, with the latest three by name."""
+    assert 1 == page.text.count("Click not found")
+    assert ["lost-2", "lost-3", "lost-4"] == [each for each in page.text if each.startswith("lost-")]
 
-    assert 1 == text.count("Click not found")
-    assert ["lost-2", "lost-3", "lost-4"] == [each for each in text if each.startswith("lost-")]
+
+def test_retractions_and_restatements_show_what_a_conversion_was_worth():
+    """A retracted one counts no more."""
+    book = [{**LINE, "retracted": True}, LINE]
+    page = shown_for({"data_manager": {"book": book}, "google_ads": {"requests": {"adjustments": 2}}})
+    worth = "was 12\N{NARROW NO-BREAK SPACE}500.50\N{NO-BREAK SPACE}"
+
+    assert ["750\N{NO-BREAK SPACE}EUR", worth.strip()] == page.rows[1][4:6]
+    assert ["retracted", f"{worth}EUR"] == page.rows[2][4:6]
+    assert "1" == page.figures["conversions at Google"]
+    assert "2" == page.figures["adjustments at Google"]
 
 
 def test_the_page_needs_nothing_else():
-    """No script, no image, no address but an empty icon and its own."""
-    outline = read(STATE)
+    """No image, no address but an empty icon, its own and its JSON, and no script from elsewhere."""
+    outline = Outline(PAGE.read_text())
 
-    assert ["data:,", "", "?every=5"] == outline.links
-    assert set() == {"script", "img", "iframe", "form"} & set(outline.tags)
-    assert "url(" not in render(STATE)
-    assert "@import" not in render(STATE)
-
-
-def test_whose_conversion_it_is_and_what_it_is_called():
-    """A line leads with what a person looks for; where it is not known it says so."""
-    state = STATE | {"behind": {"sale-1": "L-7", "meta-1": "L-<8>"}, "names": {"987654322": "Vente signée"}}
-    text = " ".join(read(state).text)
-
-    for expected in ("L-7", "L-<8>", "Vente signée", "987654322"):
-        assert expected in text
-    assert "L-7" not in " ".join(read(STATE).text)
+    assert ["data:,", "", "?every=5", "page.json"] == outline.links
+    assert set() == {"img", "iframe", "form"} & set(outline.tags)
+    assert "default-src 'none'" in outline.html
+    assert "url(" not in outline.html
+    assert "@import" not in outline.html
 
 
-def test_the_page_can_load_itself_again():
-    """Only where asked; a link stops it."""
-    assert 'http-equiv="refresh"' not in render(STATE)
-    assert '<meta http-equiv="refresh" content="5">' in render(STATE | {"every": 5})
-    assert ["data:,", "", "./"] == read(STATE | {"every": 5}).links
+def test_the_page_never_writes_markup():
+    """Whatever comes from the state is a text node."""
+    assert [] == re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", PAGE.read_text())
+
+
+def test_every_kind_of_fault_is_on_the_page():
+    """Whoever plants one need not look elsewhere."""
+    text = " ".join(Outline(PAGE.read_text()).text)
+
+    assert f"a kind: {', '.join(FaultKind)};" in " ".join(text.split())
+
+
+def test_whose_conversion_it_is_and_what_it_is_called(page):
+    """A line leads with what a person looks for; a dash where it is not known."""
+    state = STATE | {"leads": {"sale-1": "L-7", "meta-1": "L-<8>"}, "names": {"987654322": "Vente signée"}}
+    rows = [row[:3] for row in shown_for(state).rows]
+
+    assert ["L-7", "Vente signée", "987654322"] in rows
+    assert ["L-<8>", "Schedule", "crm"] in rows
+    assert ["–", "987654322", "Google Ads API"] in [row[:3] for row in page.rows]
+
+
+@pytest.mark.parametrize(("every", "does"), [("5", True), ("0", False), ("x", False), ("99999", False)])
+def test_the_page_can_load_itself_again(every, does):
+    """Only where asked, for a number of seconds that makes sense; a link stops it."""
+    page = shown_for(STATE, f"?every={every}")
+
+    assert ["stop" in page.text, "./" in page.links] == [does, does]
 
 
 def test_the_lead_behind_a_conversion_is_found_by_what_it_was_sent_with():
@@ -195,16 +188,20 @@ def test_the_lead_behind_a_conversion_is_found_by_what_it_was_sent_with():
 
 
 def test_what_came_from_outside_is_escaped():
-    """An id with markup in it shows as text."""
-    state = {**STATE, "data_manager": {"book": [{**LINE, "transaction_id": "<script>x</script>"}]}}
+    """An id with markup in it shows as text, and without what turns a line around."""
+    ids = {"transaction_id": "<script>x</script>", "action": "\N{RIGHT-TO-LEFT OVERRIDE}1\x1b[2J", "currency": "<b>"}
+    page = shown_for({**STATE, "data_manager": {"book": [{**LINE, **ids}]}, "switches": {"<i>": "<img src=x>"}})
 
-    assert "<script>x</script>" in read(state).text
-    assert "<script>" not in render(state)
+    assert "<script>x</script>" in page.text
+    assert "1[2J" in page.text
+    assert ["<i>", "<img src=x>"] in page.rows
+    assert 1 == page.tags.count("script")
+    assert set() == {"img", "b", "i"} & set(page.tags)
 
 
 def test_an_empty_sandbox_has_a_page():
-    """Before the first request there is a page, and it says so."""
-    text = " ".join(read({}).text)
+    """Before the first request there is a page without rows."""
+    text = " ".join(shown_for({}).text)
 
     assert "Google has accepted nothing yet." in text
     assert "Meta has accepted nothing yet." in text
@@ -212,10 +209,10 @@ def test_an_empty_sandbox_has_a_page():
 
 
 def test_a_long_book_is_cut():
-    """Only the latest lines are shown, and the page tells of how many."""
-    book = [{**LINE, "transaction_id": f"sale-{index}"} for index in range(SHOWN + 5)]
-    text = read({"data_manager": {"book": book}}).text
+    """Only the latest lines are shown, and how many there are."""
+    book = [{**LINE, "transaction_id": f"sale-{index}"} for index in range(55)]
+    text = shown_for({"data_manager": {"book": book}}).text
 
-    assert f"sale-{SHOWN + 4}" in text
+    assert "sale-54" in text
     assert "sale-4" not in text
-    assert f"The latest {SHOWN} of {SHOWN + 5}." in text
+    assert "The latest 50 of 55." in text

@@ -16,7 +16,6 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from sqlmodel import Session, select
 
-from connectors.sandbox import demo
 from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
@@ -298,7 +297,7 @@ class Company:
 
     def use_demo_settings(self):
         """Have the settings that the demonstration writes."""
-        self.settings = YAML(typ="safe").load(demo.settings(self.sandbox.addresses))
+        self.settings = YAML(typ="safe").load(self.sandbox.settings())
 
     def use_meta(self, **more):
         """Send to Meta too: appointments as Schedule, sales as Purchase, leads of its own forms by a funnel."""

@@ -18,9 +18,9 @@ from ruamel.yaml import YAML
 from sqlmodel import select
 
 from connectors.google_ads import limits as google_limits
-from connectors.meta import limits as meta_limits
-from connectors.sandbox.google.ads_api.api import GoogleAdsApi
-from connectors.sandbox.google.ads_api.refusals import CallRefusal
+from connectors.meta import encode as meta_encode
+from connectors.sandbox.google.ads_api.server import GoogleAdsApi
+from connectors.sandbox.google.ads_api.wire import CallRefusal
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
@@ -40,7 +40,7 @@ NIGHT = "2026-09-10T03:30:00Z"
 MANY = 1000
 """All cases of a variant reach a destination in one night."""
 UNTIL_OUTCOMES = timedelta(minutes=45)
-BATCHES = ((google_limits, "DATA_MANAGER"), (google_limits, "ADS_API"), (meta_limits, "META"))
+BATCHES = ((google_limits, "DATA_MANAGER"), (google_limits, "ADS_API"), (meta_encode, "META"))
 
 
 @dataclasses.dataclass(frozen=True)

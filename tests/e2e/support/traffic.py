@@ -30,7 +30,7 @@ class Call:
     """One upload to the Google Ads API."""
 
     rows: tuple
-    """The sandbox's `Conversion`s."""
+    """The vendor's `ClickConversion` messages."""
     is_answered: bool
     """Whether rows were judged; else the call was refused."""
 
@@ -60,17 +60,21 @@ class Traffic:
     def google_ads(self, call, handler):
         """Let the Google Ads API handle an upload, and note it."""
         # The vendor's messages load slowly, and most sandboxes never need them.
-        from connectors.sandbox.google.ads_api.wire import read_upload  # noqa: PLC0415
+        from google.ads.googleads.v26.services.types import conversion_upload_service as service  # noqa: PLC0415
 
         answer = handler(call)
-        self.calls.append(Call(read_upload(call.message).conversions, is_answered=isinstance(answer, bytes)))
+        request = service.UploadClickConversionsRequest.pb().FromString(call.message)
+        self.calls.append(Call(tuple(request.conversions), is_answered=isinstance(answer, bytes)))
         return answer
 
     def adjustments(self, call, handler):
         """Let the Google Ads API handle corrections, and note them."""
-        from connectors.sandbox.google.ads_api.wire import read_adjustments  # noqa: PLC0415 - as above
+        from google.ads.googleads.v26.services.types import (  # noqa: PLC0415 - as above
+            conversion_adjustment_upload_service as service,
+        )
 
-        self.adjusted += read_adjustments(call.message).rows
+        request = service.UploadConversionAdjustmentsRequest.pb().FromString(call.message)
+        self.adjusted += request.conversion_adjustments
         return handler(call)
 
     def meta(self, request, handler):
@@ -84,7 +88,7 @@ class Traffic:
         """Every event an API was shown, by its key: what it was, each time."""
         shown = {
             "data_manager": ((one["transactionId"], one) for body, _ in self.ingests for one in body["events"]),
-            "google_ads": ((row.order_id, row.digest) for call in self.calls for row in call.rows),
+            "google_ads": ((row.order_id, row) for call in self.calls for row in call.rows),
             "meta": ((one["event_id"], one) for post in self.posts for one in post.events),
         }
         events = defaultdict(list)

@@ -31,7 +31,7 @@ class Inbox:
         self.messages = []
         self.tried = 0
 
-    def tell(self, title, text):
+    def send(self, title, text):
         """Take a message."""
         self.tried += 1
         if self.is_up:

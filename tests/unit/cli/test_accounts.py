@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.cli.accounts import files_of, open_accounts
-from jobs.cli.exits import Failure, WrongFilesError
+from jobs.cli.exits import Failure, UsageError
 from jobs.settings import Valid
 
 ENVIRON = {"OPLEAD_TOKEN": "t0ken-of-oplead", "META": "t0ken-of-meta"}
@@ -54,7 +54,7 @@ def test_files_and_folders_may_be_mixed(tmp_path, write):
 
 def test_a_folder_without_any_is_refused(tmp_path):
     """By its name, with what to do."""
-    with pytest.raises(WrongFilesError, match=f"^{tmp_path}: no settings in this folder; write"):
+    with pytest.raises(UsageError, match=f"^{tmp_path}: no settings in this folder; write"):
         files_of([tmp_path])
 
 

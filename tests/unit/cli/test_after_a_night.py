@@ -95,7 +95,7 @@ def test_whatever_breaks_while_telling_is_logged_and_the_night_is_as_it_was(monk
     settings = SimpleNamespace(metrics=tmp_path / "x.prom", notify=(), notify_when=NotifyWhen())
     deps = SimpleNamespace(clock=FakeClock(), sinks={})
     with capture_logs() as logs:
-        told = session.tell(None, None, deps, settings, night)
+        told = session.notify(None, None, deps, settings, night)
 
     assert night is told
     assert ["warning", "warning"] == [line["log_level"] for line in logs]

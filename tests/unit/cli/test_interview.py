@@ -77,7 +77,7 @@ def test_somebody_who_finds_nothing_to_tell_is_asked_again(type_in):
     result, told = type_in(survey=CODES, typed=typed)
 
     assert {"appointment": ["4"]} == told["stages"], result.output
-    assert "there is nothing to tell of" in result.output
+    assert "there is nothing to send" in result.output
     assert 2 == type_in("--account", "m", "--force", *META, survey=CODES)[0].exit_code
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_check_refuses_needs_a_human(type_in):
 
     assert (1, "maison-test") == (result.exit_code, told["account"])
     assert "this value means both granted and refused" in result.output
-    assert "check: 1 thing to mend in the file, named above" in result.output
+    assert "check: 1 thing to correct in the file, named above" in result.output
 
 
 def test_four_spellings_of_a_label_are_one(type_in):
@@ -326,7 +326,7 @@ def test_a_dataset_id_keeps_no_sign(type_in):
 @pytest.mark.parametrize("survey", [SURVEY, None])
 def test_a_file_without_a_sale_says_so(type_in, survey):
     """It may be meant, and is the most costly slip there is."""
-    said = "No status means that the sale is signed (won), so no sale will be told."
+    said = "No status means that the sale is signed (won), so no sale will be sent."
     typed = ("--account", "m", "--stage", "appointment=RDV pris", *META)
     without, _ = type_in(*typed, survey=survey)
     whole, _ = type_in(*typed, "--stage", "won=Gagné", "--force", survey=survey)

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.shape import Shape, drawn_shape
 from jobs.cli.demo.sandbox import Cast, cast_of, staged
-from jobs.cli.exits import WrongUsageError
+from jobs.cli.exits import UsageError
 from jobs.ledger.runs import LeaseHeldError
 
 FEW = Cast(leads=5)
@@ -16,7 +16,7 @@ FEW = Cast(leads=5)
 def test_somebodys_settings_are_not_written_over(tmp_path):
     """A sandbox begun in the folder of an account."""
     (tmp_path / "pipeline.yaml").write_text("account: maison-durand")
-    with pytest.raises(WrongUsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
+    with pytest.raises(UsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
         pass
 
     assert "account: maison-durand" == (tmp_path / "pipeline.yaml").read_text()
@@ -42,7 +42,7 @@ def test_a_shape_can_be_written(tmp_path):
         resumed = stage.sandbox.oplead
 
     assert Shape(pagination="after_id", page_size=50, list_has_details=False) == first == resumed.shape
-    assert resumed.tells_shape
+    assert resumed.shows_shape
 
 
 @pytest.mark.parametrize("text", ["pagination: letters", "colour: red", "- page", "pagination: [", None])
@@ -69,5 +69,5 @@ def test_a_shape_is_drawn_once_and_not_told(tmp_path):
 
     assert drawn_shape(3) == drawn
     assert replace(drawn, page_size=50) == resumed.shape
-    assert not resumed.tells_shape
+    assert not resumed.shows_shape
     assert {"token", "base_url"} == set(told)

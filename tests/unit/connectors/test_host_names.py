@@ -11,9 +11,8 @@ import pytest
 import requests
 
 from connectors.errors import Transient, UnknownHost
-from connectors.google_ads.auth import ServiceAccount, Token, TokenUnavailableError
+from connectors.google_ads.auth import GoogleOptions, ServiceAccount, Token, TokenUnavailableError
 from connectors.google_ads.data_manager.sink import DataManagerSink
-from connectors.google_ads.options import GoogleOptions
 from connectors.http import is_loopback, is_unknown_host
 from connectors.meta.graph import MetaOptions
 from connectors.meta.sink import MetaSink

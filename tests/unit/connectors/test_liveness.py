@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.liveness import Liveness
+from connectors.notifiers import Liveness
 
 
 @pytest.fixture(params=["a path", "an abstract name"])

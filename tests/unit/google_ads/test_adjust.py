@@ -17,7 +17,7 @@ from connectors.google_ads import limits
 from connectors.google_ads.ads_api import encode as ads_api
 from connectors.google_ads.ads_api.encode import adjustments_request, encode_adjustment, reread
 from connectors.google_ads.data_manager import encode as data_manager
-from connectors.meta import limits as meta
+from connectors.meta import encode as meta
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
@@ -47,7 +47,6 @@ RESTATED = Adjustment(
     key=DeliveryKey("sale-1"),
     target=TARGET,
     kind=AdjustmentKind.RESTATEMENT,
-    converted_at=AT,
     at=AT + timedelta(days=3),
     value=EUROS,
     event=None,

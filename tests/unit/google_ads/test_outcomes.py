@@ -1,32 +1,34 @@
 """Every reason the vendor's library knows has a class."""
 
-from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason
 
-from connectors.google_ads.data_manager.outcomes import (
-    ERROR_REASONS,
-    PROCESSING_REASONS,
-    class_of,
-    code_name,
-    outcome_of,
-)
+from connectors.google_ads.data_manager.outcomes import ACTION_REASONS, REASONS, class_of, code_name, outcome_of
 from connectors.records import Outcome, OutcomeClass
 
-TABLES = [(ERROR_REASONS, ErrorReason), (PROCESSING_REASONS, ProcessingErrorReason)]
+GOLDEN = Path(__file__).parent / "golden_classes" / "data_manager.txt"
+VENDOR = [reason.name for reason in (*ErrorReason, *ProcessingErrorReason)]
 
 
-@pytest.mark.parametrize(("table", "reasons"), TABLES)
-def test_every_member_has_one_class(table, reasons):
-    """A library upgrade with a new reason fails here until somebody says what it means."""
-    listed = Counter(name for names in table.values() for name in names)
+def test_every_member_has_the_class_that_was_written_for_it():
+    """A library upgrade with a new or lost reason fails here by name, until somebody says what it means."""
+    written = dict(line.split() for line in GOLDEN.read_text().splitlines())
 
-    assert {reason.name: 1 for reason in reasons} == dict(listed)
+    assert written == {name: class_of(name) for name in VENDOR}
 
 
-def test_the_two_tables_share_no_name():
+def test_every_listed_reason_exists_and_is_listed_once():
+    """A misspelt one would leave the real one a bug."""
+    listed = [name for names in REASONS.values() for name in names]
+
+    assert len(listed) == len(set(listed))
+    assert set(VENDOR) >= {*listed, *ACTION_REASONS}
+
+
+def test_the_two_enums_share_no_name():
     """So that a name alone tells the class."""
     assert not {reason.name for reason in ErrorReason} & {reason.name for reason in ProcessingErrorReason}
 

@@ -3,7 +3,7 @@
 import pytest
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.google_ads import account_checks, action_checks
+from connectors.google_ads import checks
 
 
 def _exists(path: str) -> bool:
@@ -18,11 +18,10 @@ def _exists(path: str) -> bool:
 
 
 QUERIES = (
-    account_checks.QUERY,
-    action_checks.QUERY,
-    action_checks.GOALS_QUERY,
-    action_checks.CLIENT.query,
-    action_checks.ACTION.query,
+    checks.ACCOUNT_QUERY,
+    checks.ACTIONS_QUERY,
+    checks.GOALS_QUERY,
+    *map(checks.uploads_query, checks.UPLOADS.values()),
 )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.google_ads.account_checks import transport_findings
+from connectors.google_ads.preflight import transport_finding
 from connectors.records import Answered, CheckVerdict, Lost, NotSent, Outcome, OutcomeClass, Received, Refused
 
 ADS, DATA = "google_ads_api", "data_manager"
@@ -13,8 +13,7 @@ def _answer(kind: OutcomeClass, code: str = "A_CODE", words: str = "") -> Answer
 
 
 def _finding(receipt, transport=ADS, *, in_use=True):
-    (finding,) = transport_findings(receipt, transport, in_use=in_use)
-    return finding
+    return transport_finding(receipt, transport, in_use=in_use)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from connectors.errors import Misconfigured
 from connectors.google_ads import limits
 from connectors.google_ads.ads_api import encode as ads_api
+from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager import encode as data_manager
-from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import (
     Adjustment,
@@ -143,7 +143,7 @@ def test_a_correction_goes_by_the_interface_that_carries_it(options, carriers, p
     """Whatever carries conversions now, and for conversions that the other one carried."""
     sink = GoogleSink(options(present))
     target = Target(carried_by, "1234567890", "987654322", "WEB")
-    correction = Adjustment(EVENT.key, target, AdjustmentKind.RETRACTION, EVENT.at, EVENT.at, None, None)
+    correction = Adjustment(EVENT.key, target, AdjustmentKind.RETRACTION, EVENT.at, None, None)
     body = sink.encode_adjustment(correction)
     receipt = sink.adjust(target, [EncodedEvent(EVENT.key, body)])
 
@@ -232,7 +232,7 @@ def test_the_other_interfaces_library_is_not_even_loaded(key_file, present, load
     script = f"""
 import sys
 from pathlib import Path
-from connectors.google_ads.options import GoogleOptions
+from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import *
 from datetime import UTC, datetime

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from connectors.meta.limits import META
+from connectors.meta.encode import META
 from connectors.records import ClickIdKind
 
 
@@ -20,4 +20,4 @@ def test_the_forms_of_one_click_are_interchangeable():
 
 def test_every_click_id_may_have_contact_data_beside_it():
     """Meta matches by whatever it gets."""
-    assert set(META.click_ids) == META.contact_beside
+    assert set(META.click_ids) == META.contact_with

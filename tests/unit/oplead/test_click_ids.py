@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.oplead.click_ids import read_click_ids
+from connectors.oplead.options import ClickIdRules
 
 PARIS = ZoneInfo("Europe/Paris")
 GCLID = "Cj0KCQjwAbC-dEf_123456"
@@ -21,9 +22,8 @@ CLICKED = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
 
 def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=None):
     """The ids as pairs, and the problem."""
-    ids, problem = read_click_ids(
-        value, utm_source=utm_source, bare=bare, bare_digits=bare_digits, zone=PARIS, label=label
-    )
+    rules = ClickIdRules(bare=bare, bare_digits=bare_digits)
+    ids, problem = read_click_ids(value, utm_source=utm_source, rules=rules, zone=PARIS, label=label)
     return [(one.kind.value, one.value) for one in ids], problem
 
 
@@ -194,7 +194,7 @@ def test_a_fields_name_labels_a_bare_value():
 )
 def test_a_click_time_captured_with_the_id_is_kept(value):
     """The one of fbc itself, or the one that stands beside."""
-    ids, _ = read_click_ids(value, utm_source=None, bare="reject", bare_digits="reject", zone=PARIS)
+    ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
 
     assert [CLICKED] == [one.clicked_at for one in ids]
 
@@ -202,7 +202,7 @@ def test_a_click_time_captured_with_the_id_is_kept(value):
 @pytest.mark.parametrize("value", [f"gclid={GCLID}&gclid_ts=soon", f"gclid={GCLID}&fbclid_ts=1784559901"])
 def test_a_time_that_is_not_the_ids_is_not_taken(value):
     """Unreadable, or another kind's."""
-    ids, _ = read_click_ids(value, utm_source=None, bare="reject", bare_digits="reject", zone=PARIS)
+    ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
 
     assert [None] == [one.clicked_at for one in ids]
 
@@ -241,11 +241,12 @@ values = st.recursive(
     ),
     max_leaves=6,
 )
-ruling = {
-    "utm_source": st.none() | st.sampled_from(["google", "fb", "bing"]) | st.text(max_size=5),
-    "bare": st.sampled_from(["by_utm", "gclid", "fbclid", "reject"]),
-    "bare_digits": st.sampled_from(["reject", "lead_id"]),
-}
+utm_sources = st.none() | st.sampled_from(["google", "fb", "bing"]) | st.text(max_size=5)
+ruling = st.builds(
+    ClickIdRules,
+    bare=st.sampled_from(["by_utm", "gclid", "fbclid", "reject"]),
+    bare_digits=st.sampled_from(["reject", "lead_id"]),
+)
 
 
 def leaves(value):
@@ -266,10 +267,10 @@ def decoded(text):
 
 
 @settings(deadline=None)
-@given(values, st.fixed_dictionaries(ruling))
-def test_reading_never_fails_and_never_invents(value, rules):
+@given(values, utm_sources, ruling)
+def test_reading_never_fails_and_never_invents(value, utm_source, rules):
     """Every id stands in the input letter for letter, so its case is as it was."""
-    ids, problem = read_click_ids(value, zone=PARIS, **rules)
+    ids, problem = read_click_ids(value, utm_source=utm_source, rules=rules, zone=PARIS)
 
     sources = [form for leaf in leaves(value) for form in decoded(leaf)]
     assert all(any(one.value in source for source in sources) for one in ids)

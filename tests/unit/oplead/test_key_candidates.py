@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.lead_parser import CANDIDATES, parse_lead, read_id, with_candidates
-from connectors.oplead.options import ClickIdRules, FieldPaths
+from connectors.oplead.lead_parser import CANDIDATES, LeadParser
+from connectors.oplead.options import FieldPaths, OpleadOptions
 from connectors.records import LeadId
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -48,20 +48,12 @@ def nested(path, value, *, spell=str, hold=lambda name, value: {name: value}):
 
 def read(name, item):
     """What is read of one thing in a lead."""
-    paths = with_candidates(FieldPaths())
+    parser = LeadParser(OpleadOptions(token="t", zone=PARIS))
     if name == "id":
-        return read_id(item, paths)
+        return parser.read_id(item)
     about = {"created_at": "2026-07-01", "status": "Gagné"}
     about.pop(name, None)
-    lead = parse_lead(
-        {**about, **item},
-        id=LeadId("L-1"),
-        digest="d",
-        paths=paths,
-        click_ids=ClickIdRules(),
-        zone=PARIS,
-        wanted=frozenset(),
-    )
+    lead = parser.parse({**about, **item}, LeadId("L-1"), "d")
     found = {
         "created_at": lambda: lead.created_at,
         "updated_at": lambda: lead.updated_at,

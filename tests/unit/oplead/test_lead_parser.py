@@ -9,26 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.client import read_json
-from connectors.oplead.lead_parser import UnreadableLeadError, digest_of, parse_lead, read_id, with_candidates
-from connectors.oplead.options import ClickIdRules, FieldPaths
+from connectors.oplead.fields import read_json
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
+from connectors.oplead.options import FieldPaths, OpleadOptions
 from connectors.records import LeadId
 
 PARIS = ZoneInfo("Europe/Paris")
 JULY = {day: datetime(2026, 7, day, 8, tzinfo=UTC) for day in range(1, 32)}
 
 
+def parser(wanted=(), fields=None):
+    """A parser of a French platform's leads."""
+    return LeadParser(OpleadOptions(token="t", zone=PARIS, fields=fields or FieldPaths()), frozenset(wanted))
+
+
 def parse(wanted=(), fields=None, **item):
     """Parse a lead made on 1 July."""
-    return parse_lead(
-        {"createdAt": "2026-07-01 10:00", **item},
-        id=LeadId("L-1"),
-        digest="d",
-        paths=with_candidates(fields or FieldPaths()),
-        click_ids=ClickIdRules(),
-        zone=PARIS,
-        wanted=frozenset(wanted),
-    )
+    return parser(wanted, fields).parse({"createdAt": "2026-07-01 10:00", **item}, LeadId("L-1"), "d")
 
 
 def entries(lead):
@@ -39,15 +36,7 @@ def entries(lead):
 @pytest.mark.parametrize("name", ["createdAt", "created_at", "CREATED-AT", "CreatedAt"])
 def test_names_are_matched_loosely(name):
     """Case, underscores and hyphens do not matter."""
-    lead = parse_lead(
-        {name: "2026-07-01"},
-        id=LeadId("L-1"),
-        digest="d",
-        paths=with_candidates(FieldPaths()),
-        click_ids=ClickIdRules(),
-        zone=PARIS,
-        wanted=frozenset(),
-    )
+    lead = parser().parse({name: "2026-07-01"}, LeadId("L-1"), "d")
 
     assert datetime(2026, 6, 30, 22, tzinfo=UTC) == lead.created_at
 
@@ -197,15 +186,13 @@ def test_a_problem_is_told_only_where_no_id_is_found():
 def test_an_id_that_cannot_be_used_is_refused(value):
     """It goes into a path and a database."""
     with pytest.raises(UnreadableLeadError, match=r"oplead\.fields\.id"):
-        read_id({"id": value}, with_candidates(FieldPaths()))
+        parser().read_id({"id": value})
 
 
 def test_an_id_is_never_read_as_a_number():
     """Leading zeros and long numbers stay as they are."""
-    paths = with_candidates(FieldPaths())
-
-    assert "007" == read_id({"id": "007"}, paths)
-    assert "12345678901234567890" == read_id({"leadId": Decimal(12345678901234567890)}, paths)
+    assert "007" == parser().read_id({"id": "007"})
+    assert "12345678901234567890" == parser().read_id({"leadId": Decimal(12345678901234567890)})
 
 
 json_values = st.recursive(

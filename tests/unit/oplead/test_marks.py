@@ -8,7 +8,7 @@ from connectors.oplead.probe.access import ListReader
 ENTRY = {"email": "jean.dupont@example.org", "phone": "0612345678"}
 
 
-@pytest.mark.parametrize("mark", [nameless, ListReader(None, ("id",))._mark], ids=["a night's", "the probe's"])
+@pytest.mark.parametrize("mark", [nameless, ListReader(None, ("id",)).mark], ids=["a night's", "the probe's"])
 def test_the_mark_of_an_entry_without_an_id_carries_nothing_of_it(mark):
     """Only whether it looks like another one."""
     marks = {mark(ENTRY), mark(dict(ENTRY)), mark({**ENTRY, "phone": "0612345679"})}

@@ -7,12 +7,18 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead.field_tree import key_paths, kind_of, locate, stated_total, tree_of
-from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
-from connectors.oplead.probe.field_places import find_places
-from connectors.oplead.probe.field_values import amounts_of, few_values_of, labels_of, sources_of, suspicions_of
-from connectors.oplead.probe.pagination import _count
+from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.probe.field_survey import (
+    amounts_of,
+    few_values_of,
+    find_places,
+    labels_of,
+    sources_of,
+    suspicions_of,
+)
+from connectors.oplead.probe.pagination import count_leads
+from connectors.oplead.probe.probe import reading_minutes, suggestion_of
 from connectors.oplead.probe.sampling import in_turn
-from connectors.oplead.probe.trial_reading import TrialReading, suggestion_of
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
 from jobs.rules.model import normalise_label
 
@@ -38,7 +44,7 @@ def read(*, label="Gagné", source="google", click_id=None, kind=ClickIdKind.GCL
 
 def places_of(leads, configured=FieldPaths()):  # noqa: B008 - it is frozen
     """Where things stand in these leads."""
-    return find_places(leads, tree_of(leads), configured, zone=PARIS, rules=ClickIdRules())
+    return find_places(leads, OpleadOptions(token="t", zone=PARIS, fields=configured))
 
 
 # ── paths ────────────────────────────────────────────────────────────────────────────────────────
@@ -188,9 +194,10 @@ def test_a_missing_field_names_the_setting_and_what_there_is():
     """Nothing is guessed from a date whose name tells nothing."""
     undecided = places_of([{"id": "1", "quand": "2026-07-01", "status": "Gagné", "gclid": "Cj0KCQjwAbcd1"}]).undecided
 
-    assert [
-        "oplead.fields.created_at: where when a lead was created may stand could not be told (times stand at quand)"
-    ] == [*undecided]
+    field, problem = undecided[0].split(": ")
+
+    assert ("oplead.fields.created_at", 1) == (field, len(undecided))
+    assert "no field was found that holds the time when a lead was created (there are times at quand)" == problem
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────
@@ -394,7 +401,7 @@ def test_a_numbered_list_is_counted_in_few_questions(leads, again):
         index = min(index, last) if again else index
         return tuple(marks[index * 20 : index * 20 + 20])
 
-    assert leads == _count(page, 20)
+    assert leads == count_leads(page, 20)
     assert len(asked) <= 22
 
 
@@ -444,8 +451,6 @@ def test_what_differs_is_written_as_the_file_has_it():
 )
 def test_time_is_told_by_the_requests_it_takes(pull, detail_pages, first, nightly):
     """Pages and own pages at the allowed rate."""
-    reading = TrialReading(
-        total=9000, page_size=100, changed=0.1, recent=0.5, detail_pages=detail_pages, pull=pull, per_minute=90
+    assert (first, nightly) == reading_minutes(
+        9000, page_size=100, changed=0.1, recent=0.5, detail_pages=detail_pages, pull=pull, per_minute=90
     )
-
-    assert (first, nightly) == (reading.minutes_first, reading.minutes_nightly)

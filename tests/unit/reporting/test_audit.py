@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.cli.demo.audit import compare, google_book, meta_book
+from jobs.cli.demo.audit import compare, counted_by_platform
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.rules.delivery_state import DeliveryState
 
@@ -24,7 +24,7 @@ LINE = {
 
 def _compare(lines, rows, *corrections):
     """Google's book against the ledger."""
-    return compare(google_book(lines), rows, corrections)
+    return compare(counted_by_platform(lines), rows, corrections)
 
 
 def _delivery(state=DeliveryState.ACCEPTED, **changed):
@@ -125,14 +125,14 @@ def test_metas_book_is_read_as_googles():
     """An fbclid travels as an fbc, and times are kept to the second."""
     row = _delivery(click_id_kind="fbclid", at=datetime(2026, 9, 1, 12, 0, 0, 500_000, tzinfo=UTC))
 
-    assert compare(meta_book([META_LINE]), [row], []).agree
+    assert compare(counted_by_platform([META_LINE]), [row], []).agree
 
 
 @pytest.mark.parametrize(("flagged", "agree"), [(True, True), (False, False)])
 def test_what_counts_twice_must_be_flagged(flagged, agree):
     """The ledger may say that a replay counts twice; it may not be ignorant of one."""
     twice = META_LINE | {"accepted": 2}
-    found = compare(meta_book([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
+    found = compare(counted_by_platform([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
 
     assert agree == found.agree
     assert (int(flagged), int(not flagged)) == (found.flagged, found.twice)

@@ -1,10 +1,11 @@
-"""An accident hurts the leads it is about, from its moment on, and nothing else of them."""
+"""An accident changes the leads it affects, from its moment on, and nothing else."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.accidents import Accident, AccidentKind, after, as_document, parse_accident
+from connectors.sandbox.faults import parsed
+from connectors.sandbox.oplead.accidents import Accident, AccidentKind, applied, as_document
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
 BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)
@@ -17,9 +18,9 @@ LEAD = {
 }
 
 
-def hurt(lead=LEAD, *, now=LATER, **accident):
+def damaged(lead=LEAD, *, now=LATER, **accident):
     """The lead after one accident."""
-    return after([Accident(**{"since": SINCE} | accident)], lead, now)
+    return applied([Accident(**{"since": SINCE} | accident)], lead, now)
 
 
 def data(**fields):
@@ -29,11 +30,11 @@ def data(**fields):
 
 def test_a_label_reads_otherwise_wherever_it_stands():
     """In the status and in the history; other labels stay."""
-    lead = hurt(kind=AccidentKind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
+    lead = damaged(kind=AccidentKind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
 
     assert "Rendez-vous fixé" == lead["status"]
     assert ["Nouveau", "Rendez-vous fixé"] == [entry["status"] for entry in lead["statusHistory"]]
-    assert LEAD == hurt(kind=AccidentKind.RELABEL, old="Gagné", new="Vendu")
+    assert LEAD == damaged(kind=AccidentKind.RELABEL, old="Gagné", new="Vendu")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_label_reads_otherwise_wherever_it_stands():
 )
 def test_a_capture_breaks(kind, left):
     """Each in its own way; the rest of the lead stays."""
-    assert {**LEAD, "leadData": left} == hurt(kind=AccidentKind(kind), length=9)
+    assert {**LEAD, "leadData": left} == damaged(kind=AccidentKind(kind), length=9)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +61,8 @@ def test_a_capture_breaks(kind, left):
     ],
 )
 def test_a_field_moves(path, there):
-    """To wherever it is said to, and away from where it was."""
-    lead = hurt(kind=AccidentKind.MOVE_FIELD, old="leadData.consent", new=path)
+    """To its new place, and away from its old one."""
+    lead = damaged(kind=AccidentKind.MOVE_FIELD, old="leadData.consent", new=path)
     expected = {**LEAD, **there}
     expected["leadData"] = {name: value for name, value in expected["leadData"].items() if name != "consent"}
 
@@ -70,57 +71,60 @@ def test_a_field_moves(path, there):
 
 @pytest.mark.parametrize("lead", ["Fiche archivée", None, {"id": "L-1"}, {"id": "L-1", "leadData": []}])
 @pytest.mark.parametrize("kind", AccidentKind)
-def test_what_has_nothing_to_hurt_is_left_alone(kind, lead):
+def test_a_lead_without_the_field_is_left_alone(kind, lead):
     """Neither a broken lead nor one without the field is a reason to fail."""
-    assert lead == hurt(lead, kind=kind, old="leadData.consent", new="optIn")
+    assert lead == damaged(lead, kind=kind, old="leadData.consent", new="optIn")
 
 
 def test_it_lasts_from_its_moment_until_it_is_mended():
-    """A lead is whole before, hurt meanwhile and whole again."""
+    """A lead is whole before, damaged meanwhile and whole again."""
     until = SINCE + timedelta(days=7)
     moments = (BEFORE, SINCE, until - timedelta(seconds=1), until)
 
     assert [False, True, True, False] == [
-        LEAD != hurt(now=now, kind=AccidentKind.DROP_UTM, until=until) for now in moments
+        LEAD != damaged(now=now, kind=AccidentKind.DROP_UTM, until=until) for now in moments
     ]
 
 
-def test_only_the_leads_made_meanwhile_are_hurt_for_good():
+def test_only_the_leads_created_meanwhile_are_damaged_for_good():
     """Older ones never were, younger ones no longer are."""
     until = SINCE + timedelta(days=7)
     made = {"2026-09-03 01:59:59": False, "2026-09-03 02:00:00": True, "2026-09-10 02:00:00": False}
     year_later = SINCE + timedelta(days=365)
 
-    for created, is_hurt in made.items():
+    for created, is_damaged in made.items():
         lead = {**LEAD, "createdAt": created}
-        assert is_hurt == (lead != hurt(lead, now=year_later, kind=AccidentKind.DROP_UTM, until=until, only_new=True))
+        assert is_damaged == (
+            lead != damaged(lead, now=year_later, kind=AccidentKind.DROP_UTM, until=until, only_new=True)
+        )
     odd = {**LEAD, "createdAt": "hier"}
-    assert odd == hurt(odd, kind=AccidentKind.DROP_UTM, only_new=True)
+    assert odd == damaged(odd, kind=AccidentKind.DROP_UTM, only_new=True)
 
 
-def test_accidents_befall_a_lead_in_turn():
+def test_accidents_apply_in_turn():
     """The second meets what the first has left."""
     accidents = [Accident(AccidentKind.BARE_IDS, SINCE), Accident(AccidentKind.LOWER_CASE, SINCE)]
 
-    assert "abc-def" == after(accidents, LEAD, LATER)["leadData"]["externalID"]
+    assert "abc-def" == applied(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
 def test_an_accident_comes_back_from_its_json():
     """As a saved state and the control server write it."""
     accident = Accident(AccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
 
-    assert accident == parse_accident(as_document(accident))
+    assert accident == parsed(Accident, as_document(accident))
     assert {"until"} == as_document(accident).keys() - as_document(Accident(AccidentKind.DROP_UTM, SINCE)).keys()
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "expected"),
     [
         ({}, "kind"),
         ({"kind": "flood"}, "kind"),
         ({"kind": "drop_utm"}, "since"),
-        ({"kind": "drop_utm", "since": "2026-09-03"}, "zone"),
-        ({"kind": "drop_utm", "since": "soon"}, "soon"),
+        ({"kind": "drop_utm", "since": "2026-09-03"}, "since"),
+        ({"kind": "drop_utm", "since": "2026-09-03T00:00"}, "zone"),
+        ({"kind": "drop_utm", "since": "soon"}, "since"),
         ({"kind": "drop_utm", "since": 3}, "since"),
         ({"kind": "relabel", "since": "2026-09-03T00:00Z", "old": "RDV"}, "new"),
         ({"kind": "drop_utm", "since": "2026-09-03T00:00Z", "until": "2026-09-02T00:00Z"}, "until"),
@@ -129,7 +133,7 @@ def test_an_accident_comes_back_from_its_json():
         ({"kind": "drop_utm", "since": "2026-09-03T00:00Z", "colour": "red"}, "colour"),
     ],
 )
-def test_what_is_no_accident_is_refused(document, said):
+def test_what_is_no_accident_is_refused(document, expected):
     """With the name of what is wrong."""
-    with pytest.raises(ValueError, match=said):
-        parse_accident(document)
+    with pytest.raises(ValueError, match=expected):
+        parsed(Accident, document)

@@ -1,29 +1,35 @@
 """Shapes are strict about their positions, drawn alike everywhere, and meet in pairs in a short list."""
 
+from pathlib import Path
+
 import pytest
 
+from connectors.sandbox.oplead import shape
 from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
-    RULES,
     Shape,
     can_stand_together,
     drawn_shape,
     positions_of,
     shape_of,
 )
+from connectors.sandbox.rules import Rule, read_rules
 from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
 
 
 def test_the_first_position_of_every_axis_is_the_default():
-    """Whoever says nothing gets those."""
+    """They apply where nothing is chosen."""
     assert {axis: positions[0] for axis, positions in AXES.items()} == positions_of(Shape())
 
 
 def test_every_position_is_a_rule():
     """And no rule is about a position that there is not."""
-    assert sum(map(len, AXES.values())) == len(RULES)
-    assert len({rule.rule for rule in RULES}) == len(RULES)
+    told = read_rules(Path(shape.__file__).with_name("rules.csv"), Rule, "oplead")
+    about_positions = {name: rule.rule for name, rule in told.items() if "=" in name}
+
+    assert [f"{axis}={position}" for axis in AXES for position in AXES[axis]] == list(about_positions)
+    assert len(set(about_positions.values())) == len(about_positions)
 
 
 def test_a_shape_comes_back_from_its_positions():
@@ -55,12 +61,12 @@ def test_a_drawn_shape_is_the_same_for_the_same_seed_and_can_be():
 
     assert drawn == [drawn_shape(seed) for seed in range(200)]
     assert len(set(drawn)) == 200
-    assert set().union(*(pairs_of(positions_of(shape)) for shape in drawn)) <= set(possible_pairs())
+    assert set().union(*(pairs_of(positions_of(each)) for each in drawn)) <= set(possible_pairs())
 
 
 def test_every_two_positions_that_can_stand_together_meet_in_a_listed_shape():
     """That is what makes the list enough."""
-    met = set().union(*(pairs_of(positions_of(shape)) for shape in shapes()))
+    met = set().union(*(pairs_of(positions_of(each)) for each in shapes()))
 
     assert set(possible_pairs()) == met
 
@@ -73,7 +79,7 @@ def test_the_list_is_short_and_the_same_at_every_call():
     assert shapes()[0] == Shape()
 
 
-def test_positions_are_told_apart_by_their_axis():
+def test_positions_are_identified_by_their_axis():
     """The same word on two axes is two positions."""
     assert can_stand_together("envelope", "items", "pagination", "page")
     assert not can_stand_together("envelope", "array", "pagination", "next_url")

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 import pytest
 
-from connectors.sandbox.population.clicks import META_KINDS
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.population.lives import REPEATED, SHARES, apportion
+from connectors.sandbox.population.visitors import META_KINDS
 
 PARIS = ZoneInfo("Europe/Paris")
 LATER = FIRST_NIGHT + timedelta(days=200)
@@ -396,16 +396,16 @@ def test_a_click_comes_before_its_lead_mostly_by_minutes(population):
         ("gclid_lower", "gclid={0}"),
     ],
 )
-def test_the_readable_ids_stand_in_the_field_as_the_kind_says(sound, kind, pattern):
-    """A careful reader finds what the truth says, to the letter."""
+def test_the_field_holds_the_readable_ids_in_the_form_of_its_kind(sound, kind, pattern):
+    """A careful reader finds the true ids, to the letter."""
     for lead, truth in of(sound, "click", kind):
         values = [re.escape(value) for _, value in truth.readable]
 
         assert re.fullmatch(pattern.format(*values), lead["leadData"]["externalID"])
 
 
-def test_a_bare_id_is_told_by_its_utm_source(sound):
-    """A bare gclid stands beside Google, a bare fbclid beside Meta."""
+def test_a_bare_id_is_identified_by_its_utm_source(sound):
+    """A bare gclid comes with Google, a bare fbclid with Meta."""
     for lead, _ in of(sound, "click", "gclid_bare"):
         assert lead["leadData"]["utm_source"] in ("google", "adwords")
     for lead, _ in of(sound, "click", "fbclid_bare"):
@@ -413,7 +413,7 @@ def test_a_bare_id_is_told_by_its_utm_source(sound):
         assert lead["channel"] == "Meta"
 
 
-def test_an_ambiguous_id_is_a_true_click_that_nothing_tells(population, sound):
+def test_an_ambiguous_id_is_a_true_click_that_nothing_identifies(population, sound):
     """Google knows it, and a reader who refuses to guess does not."""
     for lead, truth in of(sound, "click", "bare_ambiguous"):
         assert truth.readable == ()
@@ -432,7 +432,7 @@ def test_a_truncated_id_is_unknown_to_google(population, sound):
 
 
 def test_a_lowered_id_is_unknown_to_google(population, sound):
-    """Case is part of it: https://support.google.com/google-ads/answer/7012522."""
+    """Case is significant: https://support.google.com/google-ads/answer/7012522."""
     for _, truth in of(sound, "click", "gclid_lower"):
         ((_, told),) = truth.readable
 
@@ -472,7 +472,7 @@ def test_no_click_leaves_a_reference_or_nothing(sound):
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "written"),
     [
         ("granted", {"oui"}),
         ("refused", {"non"}),
@@ -481,13 +481,13 @@ def test_no_click_leaves_a_reference_or_nothing(sound):
         ("withdrawn", {"non"}),
     ],
 )
-def test_consent_is_said_as_its_kind_says(sound, kind, said):
+def test_consent_is_written_as_its_kind_demands(sound, kind, written):
     """Each kind has its words, and all of them occur."""
-    assert said == {lead["leadData"].get("consent", "left out") for lead, _ in of(sound, "consent", kind)}
+    assert written == {lead["leadData"].get("consent", "left out") for lead, _ in of(sound, "consent", kind)}
 
 
 def test_a_withdrawn_consent_was_given_first(population, sound):
-    """On the day it arrived the lead said oui."""
+    """On the day it arrived the lead had oui."""
     for lead, truth in of(sound, "consent", "withdrawn"):
         assert population.leads_at(truth.created)[lead["id"]]["leadData"]["consent"] == "oui"
 
@@ -504,7 +504,7 @@ def test_a_withdrawn_consent_was_given_first(population, sound):
         ("on_quote", "sur devis"),
     ],
 )
-def test_an_amount_is_written_as_its_kind_says_and_means_what_the_truth_says(sound, kind, pattern):
+def test_an_amount_is_written_as_its_kind_demands_and_means_the_true_euros(sound, kind, pattern):
     """French forms of one number."""
     for lead, truth in of(sound, "amount", kind):
         if "amount" in lead:
@@ -563,7 +563,7 @@ def test_every_spelling_reads_as_the_number_meant(sound):
         assert read == list(truth.phones)
 
 
-def test_overseas_numbers_stand_beside_an_overseas_postcode(sound):
+def test_overseas_numbers_come_with_an_overseas_postcode(sound):
     """Only there, and always there."""
     for lead, truth in sound:
         overseas = truth.kinds["phone"] == "overseas"
@@ -571,7 +571,7 @@ def test_overseas_numbers_stand_beside_an_overseas_postcode(sound):
         assert overseas == lead["address"]["postcode"].startswith("97")
 
 
-def test_foreign_numbers_stand_beside_a_foreign_address(sound):
+def test_foreign_numbers_come_with_a_foreign_address(sound):
     """Internationally, or as they are written at home."""
     codes = {"+32": ("BE", "Belgique"), "+41": ("CH", "Suisse"), "+34": ("ES", "Espagne")}
     for lead, truth in of(sound, "phone", "foreign", "foreign_national"):
@@ -606,7 +606,7 @@ def test_phones_are_from_the_ranges_kept_for_fiction(sound):
 
 
 def test_few_phones_cannot_be_read(sound):
-    """What `check --live` says of lost phones is worth looking at, on this platform as on a real one."""
+    """The finding of `check --live` about lost phones is worth a look, on this platform as on a real one."""
     lost = of(sound, "mobile", "fiction")
 
     assert 0 < len(lost) <= len(sound) // 50
@@ -621,7 +621,7 @@ def test_emails_are_on_example_domains_or_clearly_invented(sound):
         assert re.fullmatch(r"[^@\s]+\.\d{4}(@example\.(org|net|com)|@\w+\.example|(\+devis)?@gmail\.com)", email)
 
 
-def test_an_email_is_written_as_its_kind_says(sound):
+def test_an_email_is_written_as_its_kind_demands(sound):
     """Capitals, accents and spaces are really there."""
     assert all(lead["contact"]["email"] != truth.email for lead, truth in of(sound, "email", "capitals"))
     assert all(not truth.email.isascii() for _, truth in of(sound, "email", "accents"))

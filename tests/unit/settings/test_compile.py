@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.google_ads.limits import DATA_MANAGER
-from connectors.meta.limits import META
+from connectors.meta.encode import META
 from connectors.records import ClickIdKind, Target
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.settings import Valid, load

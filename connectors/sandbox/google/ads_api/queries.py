@@ -1,20 +1,23 @@
 """The queries of GAQL that the sandbox answers, and the rows they find."""
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from google.ads.googleads.v26.resources.types import offline_conversion_upload_client_summary
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
 from connectors.sandbox.google.accounts import GoogleAccount
-from connectors.sandbox.google.ads_api import rules
-from connectors.sandbox.google.ads_api.memory import Job, JobSummary, summary
-from connectors.sandbox.google.ads_api.wire import error_number, parsed
+from connectors.sandbox.google.ads_api.state import AdsApiState, Job
+from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, error_number, parsed
+from connectors.sandbox.google.rules import AdsApiRule
+from connectors.sandbox.google.rules import ads_api_rules as rules
 
 _TOKEN = re.compile(r"""\s*(?:([A-Za-z0-9_.]+)|('[^'\n]*'|"[^"\n]*")|(\S))""")
 _FIELD = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+")
@@ -25,17 +28,9 @@ _VALUE = re.compile(r"""[A-Za-z0-9_.]+|'[^']*'|"[^"]*\"""")
 class QueryRefusedError(Exception):
     """The query breaks a rule."""
 
-    def __init__(self, rule: rules.AdsApiRule) -> None:
+    def __init__(self, rule: AdsApiRule) -> None:
         super().__init__(rule.rule)
         self.rule = rule
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A field that has one of these values, quotes taken away."""
-
-    field: str
-    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +39,15 @@ class Query:
 
     fields: tuple[str, ...]
     resource: str
-    conditions: tuple[Condition, ...]
+    conditions: tuple[tuple[str, tuple[str, ...]], ...]
+    """Fields, each with the values that it may have."""
 
 
 def parse_query(text: str) -> Query:
     """Read a query, or raise `QueryRefusedError` with the rule that it breaks."""
     tokens = _Tokens(text)
     tokens.demand("SELECT", rules.GAQL_SELECT)
-    fields = [tokens.take(_FIELD, rules.GAQL_SELECT)]
-    while tokens.skip(","):
-        fields.append(tokens.take(_FIELD, rules.GAQL_SELECT))
+    fields = tokens.take_list(_FIELD, rules.GAQL_SELECT)
     tokens.demand("FROM", rules.GAQL_FROM)
     resource = tokens.take(_RESOURCE, rules.GAQL_FROM)
     conditions = []
@@ -63,7 +57,7 @@ def parse_query(text: str) -> Query:
             conditions.append(_condition(tokens))
     if tokens.left:
         raise QueryRefusedError(rules.GAQL_END)
-    return Query(tuple(fields), resource, tuple(conditions))
+    return Query(tuple(dict.fromkeys(fields)), resource, tuple(conditions))
 
 
 class _Tokens:
@@ -79,113 +73,108 @@ class _Tokens:
         del self.left[0]
         return True
 
-    def demand(self, word: str, rule: rules.AdsApiRule) -> None:
+    def demand(self, word: str, rule: AdsApiRule) -> None:
         """Take this keyword or sign."""
         if not self.skip(word):
             raise QueryRefusedError(rule)
 
-    def take(self, shape: re.Pattern[str], rule: rules.AdsApiRule) -> str:
+    def take(self, shape: re.Pattern[str], rule: AdsApiRule) -> str:
         """Take a token of this shape."""
         if not self.left or not shape.fullmatch(self.left[0]):
             raise QueryRefusedError(rule)
         return self.left.pop(0)
 
+    def take_list(self, shape: re.Pattern[str], rule: AdsApiRule) -> tuple[str, ...]:
+        """Take tokens of this shape, with commas between them."""
+        taken = [self.take(shape, rule)]
+        while self.skip(","):
+            taken.append(self.take(shape, rule))
+        return tuple(taken)
 
-def _condition(tokens: _Tokens) -> Condition:
+
+def _condition(tokens: _Tokens) -> tuple[str, tuple[str, ...]]:
     field = tokens.take(_FIELD, rules.GAQL_WHERE)
     if tokens.skip("="):
-        return Condition(field, (_value(tokens),))
-    tokens.demand("IN", rules.GAQL_WHERE)
-    tokens.demand("(", rules.GAQL_WHERE)
-    values = [_value(tokens)]
-    while tokens.skip(","):
-        values.append(_value(tokens))
-    tokens.demand(")", rules.GAQL_WHERE)
-    return Condition(field, tuple(values))
+        values: tuple[str, ...] = (tokens.take(_VALUE, rules.GAQL_VALUE),)
+    else:
+        tokens.demand("IN", rules.GAQL_WHERE)
+        tokens.demand("(", rules.GAQL_WHERE)
+        values = tokens.take_list(_VALUE, rules.GAQL_VALUE)
+        tokens.demand(")", rules.GAQL_WHERE)
+    return field, tuple(value.strip("'\"") for value in values)
 
 
-def _value(tokens: _Tokens) -> str:
-    return tokens.take(_VALUE, rules.GAQL_VALUE).strip("'\"")
-
-
-Row = service.GoogleAdsRow.pb()
-_ROW = Row.DESCRIPTOR
+_Row = service.GoogleAdsRow.pb()
+_Alert = offline_conversion_upload_client_summary.OfflineConversionAlert.pb()
 _FieldMask = field_mask_pb2.FieldMask
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is asked: which customer, as things stand when."""
+    """The customer that a query asks about, as things stand now."""
 
     customer: str
     account: GoogleAccount
     enhanced: str
-    """The switch ads_api_enhanced."""
+    """Its enhanced conversions, as the switch ads_api_enhanced names them."""
     jobs: Sequence[Job]
-    """The customer's uploads, oldest first."""
+    """Its uploads, oldest first."""
     now: datetime
 
     @property
-    def setting(self) -> str:
-        """The account's enhanced conversions, as the switch names them."""
-        return self.enhanced if self.account.enhanced_conversions else "off"
+    def name(self) -> str:
+        """The customer's resource name."""
+        return f"customers/{self.customer}"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A Search or SearchStream request."""
-
-    customer: str
-    query: str
-    page_size: int
-    validate_only: bool
-    stream: bool
-
-
-def read_question(body: bytes, *, stream: bool) -> Question:
-    """Read a request of the one method or the other, or raise `UnreadableError`."""
+def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> bytes | CallRefusal:
+    """Answer Search or SearchStream, the latter with a single response; `UnreadableCallError` if it is neither."""
+    api.counts["search"] += 1
+    kind = service.SearchGoogleAdsStreamRequest if stream else service.SearchGoogleAdsRequest
+    request = parsed(kind.pb(), call.message)
+    customer = request.customer_id
+    if refusal := api.access_refusal(call, customer):
+        return refusal
+    if not stream and request.page_size:
+        return CallRefusal.of(rules.GAQL_PAGE_SIZE, "query")
+    account = api.google.accounts.get(customer)
+    jobs = [job for job in api.jobs if job.customer == customer]
+    view = View(customer, account, api.enhanced_conversions(account), jobs, now) if account else None
+    try:
+        mask, rows = _find(request.query, view)
+    except QueryRefusedError as refused:
+        return CallRefusal.of(refused.rule, "query")
     if stream:
-        request = parsed(service.SearchGoogleAdsStreamRequest.pb(), body)
-        return Question(request.customer_id, request.query, 0, validate_only=False, stream=True)
-    request = parsed(service.SearchGoogleAdsRequest.pb(), body)
-    return Question(request.customer_id, request.query, request.page_size, request.validate_only, stream=False)
+        response = service.SearchGoogleAdsStreamResponse.pb()(results=rows, field_mask=mask, request_id=call.id)
+    else:
+        response = service.SearchGoogleAdsResponse.pb()(
+            results=[] if request.validate_only else rows, field_mask=mask, total_results_count=len(rows)
+        )
+    return bytes(response.SerializeToString())
 
 
-def answer_question(question: Question, view: View | None, request_id: str) -> bytes:
-    """The method's response, a stream's only one; `QueryRefusedError` where the query breaks a rule.
-
-    Args:
-        question: what was asked.
-        view: the customer; None for a manager, of which nothing is told.
-        request_id: named in a stream's response.
-    """
-    if question.page_size:
-        raise QueryRefusedError(rules.GAQL_PAGE_SIZE)
-    mask, rows = _found(question.query, view)
-    told = {"results": [] if question.validate_only else rows, "field_mask": mask}
-    if question.stream:
-        return bytes(service.SearchGoogleAdsStreamResponse.pb()(**told, request_id=request_id).SerializeToString())
-    return bytes(service.SearchGoogleAdsResponse.pb()(**told, total_results_count=len(rows)).SerializeToString())
-
-
-def _found(text: str, view: View | None) -> tuple[Any, list[Any]]:
-    """The field mask and the rows of a query; `QueryRefusedError` where it breaks a rule."""
+def _find(text: str, view: View | None) -> tuple[Any, list[Any]]:
+    """The field mask and the rows of a query; a manager has none. `QueryRefusedError` if it breaks a rule."""
     query = parse_query(text)
-    fields = {field: _resolved(field, query) for field in query.fields}
-    conditions = [(_resolved(each.field, query), each) for each in query.conditions]
-    for (_, leaf), each in conditions:
-        _check(each, leaf)
-    rows = [] if view is None else _RESOURCES[query.resource](view)
-    kept = [row for row in rows if all(_holds(row, path, leaf, each) for (path, leaf), each in conditions)]
-    mask = _FieldMask(paths=[*(path for path, _ in fields.values()), f"{query.resource}.resource_name"])
-    return _FieldMask(paths=list(fields)), [_selected(row, mask) for row in kept]
-
-
-def _resolved(field: str, query: Query) -> tuple[str, Any]:
-    """The path of a field in `GoogleAdsRow`, and its descriptor."""
     if query.resource not in _RESOURCES:
         raise QueryRefusedError(rules.GAQL_RESOURCE)
-    message, path, leaf = _ROW, [], None
+    paths = [_resolve(field, query.resource)[0] for field in query.fields]
+    conditions = [(*_resolve(field, query.resource), values) for field, values in query.conditions]
+    for _, leaf, values in conditions:
+        _check_values(values, leaf)
+    rows = (
+        [_Row(**{"customer": _customer(view), query.resource: each}) for each in _RESOURCES[query.resource](view)]
+        if view
+        else []
+    )
+    kept = [row for row in rows if all(_matches(row, *condition) for condition in conditions)]
+    mask = _FieldMask(paths=[*paths, f"{query.resource}.resource_name"])
+    return _FieldMask(paths=query.fields), [_select(row, mask) for row in kept]
+
+
+def _resolve(field: str, resource: str) -> tuple[str, Any]:
+    """The path of a field in `GoogleAdsRow`, and its descriptor."""
+    message, path, leaf = _Row.DESCRIPTOR, [], None
     for name in field.split("."):
         # proto-plus calls a field `type_` where Python has a word of that name
         leaf = (message.fields_by_name.get(name) or message.fields_by_name.get(f"{name}_")) if message else None
@@ -193,18 +182,18 @@ def _resolved(field: str, query: Query) -> tuple[str, Any]:
             raise QueryRefusedError(rules.GAQL_FIELD)
         path.append(leaf.name)
         message = None if leaf.is_repeated else leaf.message_type
-    if path[0] not in (query.resource, "customer"):
+    if path[0] not in (resource, "customer"):
         raise QueryRefusedError(rules.GAQL_RELATED)
     if message is not None:
         raise QueryRefusedError(rules.GAQL_LEAF)
     return ".".join(path), leaf
 
 
-def _check(condition: Condition, leaf: Any) -> None:
-    """Refuse values that are none of the field's."""
+def _check_values(values: Iterable[str], leaf: Any) -> None:
+    """Refuse values that the field cannot have."""
     if leaf.is_repeated:
         raise QueryRefusedError(rules.GAQL_WHERE)
-    for value in condition.values:
+    for value in values:
         match leaf.cpp_type:
             case descriptor.FieldDescriptor.CPPTYPE_INT32 | descriptor.FieldDescriptor.CPPTYPE_INT64:
                 fits = value.isascii() and value.isdecimal()
@@ -218,159 +207,155 @@ def _check(condition: Condition, leaf: Any) -> None:
             raise QueryRefusedError(rules.GAQL_VALUE)
 
 
-def _holds(row: Any, path: str, leaf: Any, condition: Condition) -> bool:
-    value = row
-    for name in path.split("."):
-        value = getattr(value, name)
+def _matches(row: Any, path: str, leaf: Any, values: Iterable[str]) -> bool:
+    value = attrgetter(path)(row)
     if leaf.enum_type is not None:
         value = leaf.enum_type.values_by_number[value].name
-    return str(value).lower() in {each.lower() for each in condition.values}
+    return str(value).lower() in {each.lower() for each in values}
 
 
-def _selected(row: Any, mask: Any) -> Any:
-    told = Row()
-    mask.MergeMessage(row, told)
-    return told
+def _select(row: Any, mask: Any) -> Any:
+    selected = _Row()
+    mask.MergeMessage(row, selected)
+    return selected
 
 
-def _customer(view: View) -> Any:
-    """A row with the customer, as every resource's row has it."""
-    row = Row()
-    customer = row.customer
-    customer.resource_name = f"customers/{view.customer}"
-    customer.id = int(view.customer)
-    customer.descriptive_name = "Maison Demo"
-    customer.currency_code = view.account.currency
-    customer.time_zone = view.account.time_zone
-    customer.auto_tagging_enabled = True
-    customer.status = _number(customer, "status", "ENABLED" if view.account.enabled else "CANCELED")
-    tracking = customer.conversion_tracking_setting
-    tracking.google_ads_conversion_customer = f"customers/{view.customer}"
-    tracking.conversion_tracking_status = _number(
-        tracking, "conversion_tracking_status", "CONVERSION_TRACKING_MANAGED_BY_SELF"
-    )
-    tracking.accepted_customer_data_terms = view.setting != "terms_not_accepted"
-    for field in ("enablement_setting", "effective_enablement_setting"):
-        setattr(tracking, field, _number(tracking, field, "OFF" if view.setting == "off" else "ON"))
-    return row
-
-
-def _customers(view: View) -> list[Any]:
-    return [_customer(view)]
-
-
-def _actions(view: View) -> list[Any]:
-    return [_action(view, number) for number in view.account.actions]
-
-
-def _action(view: View, number: str) -> Any:
-    known = view.account.actions[number]
-    row = _customer(view)
-    action = row.conversion_action
-    action.resource_name = f"customers/{view.customer}/conversionActions/{number}"
-    action.id = int(number)
-    action.name = known.name
-    action.owner_customer = f"customers/{view.customer}"
-    action.primary_for_goal = known.primary
-    action.include_in_conversions_metric = known.primary and known.category not in view.account.no_default_goals
-    action.click_through_lookback_window_days = known.click_window_days
-    action.value_settings.default_value = 1.0
-    action.value_settings.always_use_default_value = known.always_default_value
-    named = {
-        "status": known.status,
-        "type_": known.kind,
-        "category": known.category,
-        "origin": known.origin,
-        "counting_type": "ONE_PER_CLICK" if known.one_per_click else "MANY_PER_CLICK",
+def _customer(view: View) -> dict[str, Any]:
+    enhanced = "OFF" if view.enhanced == "off" else "ON"
+    return {
+        "resource_name": view.name,
+        "id": int(view.customer),
+        "descriptive_name": "Maison Demo",
+        "currency_code": view.account.currency,
+        "time_zone": view.account.time_zone,
+        "auto_tagging_enabled": True,
+        "status": "ENABLED" if view.account.enabled else "CANCELED",
+        "conversion_tracking_setting": {
+            "google_ads_conversion_customer": view.name,
+            "conversion_tracking_status": "CONVERSION_TRACKING_MANAGED_BY_SELF",
+            "accepted_customer_data_terms": view.enhanced != "terms_not_accepted",
+            "enablement_setting": enhanced,
+            "effective_enablement_setting": enhanced,
+        },
     }
-    for field, name in named.items():
-        setattr(action, field, _number(action, field, name))
-    return row
 
 
-def _goals(view: View) -> list[Any]:
-    return [
-        _goal(view, *goal) for goal in sorted({(one.category, one.origin) for one in view.account.actions.values()})
-    ]
+def _actions(view: View) -> Iterator[dict[str, Any]]:
+    for number, action in view.account.actions.items():
+        is_default_goal = action.category not in view.account.no_default_goals
+        yield {
+            "resource_name": f"{view.name}/conversionActions/{number}",
+            "id": int(number),
+            "name": action.name,
+            "owner_customer": view.name,
+            "primary_for_goal": action.primary,
+            "include_in_conversions_metric": action.primary and is_default_goal,
+            "click_through_lookback_window_days": action.click_window_days,
+            "value_settings": {"default_value": 1.0, "always_use_default_value": action.always_default_value},
+            "status": action.status,
+            "type_": action.kind,
+            "category": action.category,
+            "origin": action.origin,
+            "counting_type": "ONE_PER_CLICK" if action.one_per_click else "MANY_PER_CLICK",
+        }
 
 
-def _goal(view: View, category: str, origin: str) -> Any:
-    row = _customer(view)
-    goal = row.customer_conversion_goal
-    goal.resource_name = f"customers/{view.customer}/customerConversionGoals/{category}~{origin}"
-    goal.category = _number(goal, "category", category)
-    goal.origin = _number(goal, "origin", origin)
-    goal.biddable = category not in view.account.no_default_goals
-    return row
+def _goals(view: View) -> Iterator[dict[str, Any]]:
+    for category, origin in sorted({(each.category, each.origin) for each in view.account.actions.values()}):
+        yield {
+            "resource_name": f"{view.name}/customerConversionGoals/{category}~{origin}",
+            "category": category,
+            "origin": origin,
+            "biddable": category not in view.account.no_default_goals,
+        }
 
 
-def _client_summaries(view: View) -> list[Any]:
-    if not view.jobs:
-        return []
-    row = _customer(view)
-    told, found = row.offline_conversion_upload_client_summary, _summary(view, view.jobs)
-    told.resource_name = f"customers/{view.customer}/offlineConversionUploadClientSummaries/GOOGLE_ADS_API"
-    told.success_rate = found.successful / found.total
-    _summarise(told, found)
-    return [row]
+def _client_summaries(view: View) -> Iterator[dict[str, Any]]:
+    if view.jobs:
+        summary = _summary(view, view.jobs)
+        yield {
+            "resource_name": f"{view.name}/offlineConversionUploadClientSummaries/GOOGLE_ADS_API",
+            "success_rate": summary["successful_event_count"] / summary["total_event_count"],
+            **summary,
+        }
 
 
-def _action_summaries(view: View) -> list[Any]:
-    jobs: defaultdict[str, list[Job]] = defaultdict(list)
-    for job in view.jobs:
-        if job.action in view.account.actions:
-            jobs[job.action].append(job)
-    return [_action_summary(view, number, jobs[number]) for number in jobs]
+def _action_summaries(view: View) -> Iterator[dict[str, Any]]:
+    for number, jobs in _grouped(view.jobs, lambda job: job.action).items():
+        if action := view.account.actions.get(number):
+            place = "offlineConversionUploadConversionActionSummaries"
+            yield {
+                "resource_name": f"{view.name}/{place}/{number}~GOOGLE_ADS_API",
+                "conversion_action_id": int(number),
+                "conversion_action_name": action.name,
+                **_summary(view, jobs),
+            }
 
 
-def _action_summary(view: View, number: str, jobs: Sequence[Job]) -> Any:
-    row = _customer(view)
-    told = row.offline_conversion_upload_conversion_action_summary
-    place = f"customers/{view.customer}/offlineConversionUploadConversionActionSummaries"
-    told.resource_name = f"{place}/{number}~GOOGLE_ADS_API"
-    told.conversion_action_id = int(number)
-    told.conversion_action_name = view.account.actions[number].name
-    _summarise(told, _summary(view, jobs))
-    return row
+SUMMARISED = 7
+"""How many days and jobs a summary lists."""
+RECENT = timedelta(days=28)
+EXCELLENT, GOOD = 0.9, 0.5
+"""The shares of successes from which a status has these names; the thresholds are not documented."""
 
 
-def _summary(view: View, jobs: Sequence[Job]) -> JobSummary:
-    return summary(jobs, ZoneInfo(view.account.time_zone), view.now)
+def _summary(view: View, jobs: Sequence[Job]) -> dict[str, Any]:
+    """What both kinds of summary have, of at least one job, oldest first; days are the account's."""
+    zone = ZoneInfo(view.account.time_zone)
+    by_day = _grouped(jobs, lambda job: job.at.astimezone(zone).date().isoformat())
+    by_id = _grouped(jobs, lambda job: str(job.id))
+    rows, latest = _rows(jobs), _rows(list(by_day.values())[-1])
+    return {
+        "client": "GOOGLE_ADS_API",
+        "status": _status(latest, jobs[-1].at, view.now),
+        "total_event_count": rows.total(),
+        "successful_event_count": rows[""],
+        "last_upload_date_time": jobs[-1].at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+        "daily_summaries": [{"upload_date": day, **_tally(group)} for day, group in by_day.items()][-SUMMARISED:],
+        "job_summaries": [{"job_id": int(id_), **_tally(group)} for id_, group in by_id.items()][-SUMMARISED:],
+        "alerts": [_alert(error, count / latest.total()) for error, count in latest.items() if error and count],
+    }
 
 
-def _summarise(told: Any, found: JobSummary) -> None:
-    """Fill in what both kinds of summary have."""
-    told.client = _number(told, "client", "GOOGLE_ADS_API")
-    told.status = _number(told, "status", found.status)
-    told.total_event_count, told.successful_event_count = found.total, found.successful
-    told.last_upload_date_time = found.last
-    for day in found.days:
-        told.daily_summaries.add(upload_date=day.label, successful_count=day.successful, failed_count=day.failed)
-    for job in found.jobs:
-        told.job_summaries.add(job_id=int(job.label), successful_count=job.successful, failed_count=job.failed)
-    for error, share in found.alerts.items():
-        _alert(told, error, share)
+def _grouped(jobs: Iterable[Job], label: Callable[[Job], str]) -> dict[str, list[Job]]:
+    groups: defaultdict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[label(job)].append(job)
+    return groups
 
 
-def _alert(told: Any, error: str, share: float) -> None:
-    """Tell of an error, where summaries have its family."""
+def _status(rows: Counter[str], last: datetime, now: datetime) -> str:
+    if now - last > RECENT:
+        return "NO_RECENT_UPLOAD"
+    share = rows[""] / rows.total()
+    return "EXCELLENT" if share >= EXCELLENT else "GOOD" if share >= GOOD else "NEEDS_ATTENTION"
+
+
+def _rows(jobs: Iterable[Job]) -> Counter[str]:
+    rows: Counter[str] = Counter()
+    for job in jobs:
+        rows.update(job.rows)
+    return rows
+
+
+def _tally(jobs: Iterable[Job]) -> dict[str, int]:
+    rows = _rows(jobs)
+    return {"successful_count": rows[""], "failed_count": rows.total() - rows[""]}
+
+
+def _alert(error: str, share: float) -> dict[str, Any]:
+    """An error's share of the rows; the error is left out if summaries do not have its family."""
     family, _, name = error.partition(".")
-    alert = told.alerts.add(error_percentage=share)
-    if family in alert.error.DESCRIPTOR.fields_by_name:
-        code = int(name) if name.isdecimal() else name
-        setattr(alert.error, family, error_number(family, code))
+    if family not in _Alert.DESCRIPTOR.fields_by_name["error"].message_type.fields_by_name:
+        return {"error_percentage": share}
+    return {"error_percentage": share, "error": {family: error_number(family, int(name) if name.isdecimal() else name)}}
 
 
-def _number(message: Any, field: str, name: str) -> int:
-    """The number of an enum's name, in whichever enum the field has."""
-    return int(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_name[name].number)
-
-
-_RESOURCES: Mapping[str, Callable[[View], list[Any]]] = {
-    "customer": _customers,
+_RESOURCES: Mapping[str, Callable[[View], Iterable[dict[str, Any]]]] = {
+    "customer": lambda view: [_customer(view)],
     "conversion_action": _actions,
     "customer_conversion_goal": _goals,
     "offline_conversion_upload_client_summary": _client_summaries,
     "offline_conversion_upload_conversion_action_summary": _action_summaries,
 }
-"""The rows of each resource, unfiltered."""
+"""The fields of each resource's rows, unfiltered."""

@@ -1,9 +1,11 @@
-"""The Google Ads API over gRPC, plain or by TLS with a certificate of its own."""
+"""The Google Ads API v26, played strictly over gRPC, in plain text or over TLS with a certificate of its own.
+
+It takes uploads of conversions and adjustments, and queries in GAQL.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Address
@@ -18,7 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
-from connectors.sandbox.google.ads_api.refusals import CODES, CallRefusal, failed, planted
+from connectors.sandbox.google.accounts import GooglePlatform
+from connectors.sandbox.google.ads_api.state import AdsApiState
+from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, failure
+from connectors.sandbox.google.oauth import ADWORDS
+from connectors.sandbox.google.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log, LogEntry
 
 LIFETIME = timedelta(days=365)
@@ -55,26 +61,53 @@ def self_signed() -> Certificate:
     )
 
 
+CODES: Mapping[str, int] = {
+    "OK": 200,
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+    "UNKNOWN": 520,
+}
+"""gRPC's codes with the HTTP status of the same sense.
+
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto (it names none for UNKNOWN)
+"""
+
+
+def _grpc_code(http_status: int) -> str:
+    """The gRPC code of an HTTP status."""
+    if http_status == 502:  # noqa: PLR2004 - a gateway's, which gRPC takes for UNAVAILABLE
+        return "UNAVAILABLE"
+    return next((name for name, code in CODES.items() if code == http_status and name != "OK"), "UNKNOWN")
+
+
+def _planted(http_status: int, retry_after: int | None) -> CallRefusal:
+    """The refusal that a planted HTTP status stands for; only a quota's has a GoogleAdsFailure.
+
+    https://developers.google.com/google-ads/api/docs/best-practices/quotas
+    """
+    status = _grpc_code(http_status)
+    if status != "RESOURCE_EXHAUSTED":
+        return CallRefusal(status, f"Planted by hand: {http_status}.")
+    problem = RowError("quota_error", "RESOURCE_TEMPORARILY_EXHAUSTED", "Too many requests.", (), retry_after)
+    return CallRefusal(status, "Resource has been exhausted (e.g. check quota).", (problem,))
+
+
 NAME = "google_ads"
-"""What faults call this server, by whichever of its ports."""
+"""The server's name in planted faults, for both its ports."""
 CALLS_AT_ONCE = 16
 _FAILURE = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 _OPTIONS = [("grpc.so_reuseport", 0)]  # else two sandboxes would quietly share a port
 _BROKEN = CallRefusal("UNAVAILABLE", "Socket closed")
 _INTERNAL = CallRefusal("INTERNAL", "the sandbox itself failed; its log says how")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class GrpcCall:
-    """One call as it came in."""
-
-    path: str
-    metadata: Mapping[str, str] = field(repr=False)
-    """Names in lower case; binary values are left out."""
-    message: bytes = field(repr=False)
-    id: str
-    """The request id, which every answer names."""
 
 
 Handler = Callable[[GrpcCall], bytes | CallRefusal]
@@ -104,13 +137,12 @@ class GoogleAdsServer:
             faults: asked before each call.
             now: the sandbox clock, for the log.
             certificate: what TLS shows; plain text without one.
-            port: tried first; any free one where it is taken.
+            port: tried first; any free one if it is taken.
         """
         self.log = Log()
         self.handler = handler
         self.faults = faults
         self._now = now
-        self._stopping = Event()
         self._secure = certificate is not None
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="sandbox-google-ads")
         self._server = grpc.server(self._pool, handlers=(_Calls(self._respond),), options=_OPTIONS)
@@ -119,7 +151,7 @@ class GoogleAdsServer:
 
     @property
     def url(self) -> str:
-        """Its address, without a trailing slash: by the certificate's name where it has one."""
+        """Its address, without a trailing slash: by the certificate's name if it has one."""
         return f"https://localhost:{self.port}" if self._secure else f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -128,7 +160,6 @@ class GoogleAdsServer:
 
     def stop(self) -> None:
         """Break off every call and wait for their threads; may be called twice."""
-        self._stopping.set()
         self._server.stop(grace=None).wait(5)
         self._pool.shutdown(wait=True)
 
@@ -157,67 +188,131 @@ class GoogleAdsServer:
         fault = self.faults.take(NAME, path)
         metadata = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
         call = GrpcCall(path, metadata, message, uuid4().hex[:22])
-        answer = self._answer(call, context, fault)
-        status = CODES[answer.status] if isinstance(answer, CallRefusal) else CODES["OK"]
-        if fault is not None and fault.kind in _BROKEN_OFF:
-            answer = (
-                _BROKEN if fault.kind is FaultKind.CUT_AFTER else CallRefusal("INTERNAL", "The answer was cut short.")
-            )
-        if fault is not None and fault.kind is FaultKind.FAILED_AFTER:
-            answer = failed(fault.status)
-        unseen = fault is not None and fault.kind in _UNSEEN
-        name = None if fault is None else fault.kind.value
-        self.log.record(LogEntry("POST", path, {}, self._now().isoformat(), None if unseen else status, name))
+        unseen = self._before(fault, context) if fault else None
+        answer = unseen or self._handle(call)
+        status = None if unseen else CODES[answer.status if isinstance(answer, CallRefusal) else "OK"]
+        kind = fault.kind if fault else None
+        self.log.record(LogEntry("POST", path, {}, self._now().isoformat(), status, kind))
+        answer = (_after(fault) if fault else None) or answer
         context.set_trailing_metadata((("request-id", call.id),))
         if isinstance(answer, CallRefusal):
             self._abort(context, answer, call.id)
         else:
             yield answer
 
-    def _answer(self, call: GrpcCall, context: grpc.ServicerContext, fault: PlannedFault | None) -> bytes | CallRefusal:
-        if fault is not None and fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
-            self._wait(fault.seconds, context)
-        if fault is not None and fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE):
-            return _BROKEN
-        if fault is not None and fault.kind is FaultKind.STATUS:
-            return planted(fault.status, fault.retry_after)
-        if fault is not None and fault.kind is FaultKind.HTML:
-            return CallRefusal("UNKNOWN", "invalid content-type text/html")
+    def _before(self, fault: PlannedFault, context: grpc.ServicerContext) -> CallRefusal | None:
+        """The answer to a call that the fault keeps from the platform; None if the call reaches it."""
+        if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
+            over = Event()
+            if context.add_callback(over.set):  # no longer than the caller waits, nor than this server serves
+                over.wait(fault.seconds)
+        match fault.kind:
+            case FaultKind.HANG | FaultKind.CUT_BEFORE:
+                return _BROKEN
+            case FaultKind.STATUS:
+                return _planted(503 if fault.status is None else fault.status, fault.retry_after)
+            case FaultKind.HTML:
+                return CallRefusal("UNKNOWN", "invalid content-type text/html")
+            case _:
+                return None
+
+    def _handle(self, call: GrpcCall) -> bytes | CallRefusal:
         try:
             return self.handler(call)
         except Exception:  # noqa: BLE001 - a bug here must not look like a cut connection
             _log.exception("the sandbox's Google Ads API failed on %s", call.path)
             return _INTERNAL
 
-    def _wait(self, seconds: float, context: grpc.ServicerContext) -> None:
-        """Wait, but no longer than the caller does."""
-        over = Event()
-        if context.add_callback(over.set):
-            step = 0.05
-            for _ in range(int(seconds / step)):
-                if over.wait(step) or self._stopping.is_set():
-                    return
-
     def _abort(self, context: grpc.ServicerContext, refusal: CallRefusal, request_id: str) -> None:
         if refusal.problems:
-            from connectors.sandbox.google.ads_api.wire import failure  # noqa: PLC0415 - the vendor's messages load slowly
-
-            told = failure(refusal.problems, request_id)
-            context.set_trailing_metadata((("request-id", request_id), (_FAILURE, told)))
+            packed = failure(refusal.problems, request_id)
+            context.set_trailing_metadata((("request-id", request_id), (_FAILURE, packed)))
         context.abort(grpc.StatusCode[refusal.status], refusal.message)
 
 
-_UNSEEN = frozenset({FaultKind.STATUS, FaultKind.HTML, FaultKind.HANG, FaultKind.CUT_BEFORE})
-"""Faults that keep the call from the platform."""
-_BROKEN_OFF = frozenset({FaultKind.CUT_AFTER, FaultKind.TRUNCATED})
-"""Faults that keep its answer from the caller."""
+def _after(fault: PlannedFault) -> CallRefusal | None:
+    """What the caller gets instead of the platform's answer; None if the fault does not change it."""
+    match fault.kind:
+        case FaultKind.CUT_AFTER:
+            return _BROKEN
+        case FaultKind.TRUNCATED:
+            return CallRefusal("INTERNAL", "The answer was cut short.")
+        case FaultKind.FAILED_AFTER:
+            status = _grpc_code(500 if fault.status is None else fault.status)
+            return CallRefusal(status, rules.FAILING.rule, (RowError.of(rules.FAILING),))
+        case _:
+            return None
 
 
 class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc]  # an untyped base
-    """Every path is answered by the same function; on the wire one answer and a stream of one are the same."""
+    """Answers every path by one function; on the wire a single answer and a stream of one are the same."""
 
     def __init__(self, respond: Callable[[str, bytes, grpc.ServicerContext], Iterator[bytes]]) -> None:
         self._respond = respond
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         return grpc.unary_stream_rpc_method_handler(partial(self._respond, handler_call_details.method))
+
+
+_SERVICES = "/google.ads.googleads.v26.services."
+
+
+class GoogleAdsApi(AdsApiState):
+    """The platform behind a `GoogleAdsServer`.
+
+    Args:
+        now: the sandbox clock, aware UTC.
+        scopes: the scopes of an Authorization header's token; None if it is unknown, expired or revoked.
+        google: what it shares with the Data Manager; its own if None.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        scopes: Callable[[str], frozenset[str] | None],
+        google: GooglePlatform | None = None,
+    ) -> None:
+        super().__init__(now, google)
+        self._scopes = scopes
+
+    def handle(self, call: GrpcCall) -> bytes | CallRefusal:
+        """Answer one call: the method's response, or the refusal of the call."""
+        with self.google.lock:
+            now = self.settled()
+            answer = self._token_refusal(call) or self._answer(call, now)
+            if isinstance(answer, CallRefusal):
+                self.counts["refused"] += 1
+                self.note_errors(answer.problems or (RowError("", answer.status, answer.message),), now)
+            return answer
+
+    def _token_refusal(self, call: GrpcCall) -> CallRefusal | None:
+        authorization = call.metadata.get("authorization", "")
+        if not authorization.startswith("Bearer "):
+            return CallRefusal.of(rules.TOKEN_SENT)
+        granted = self._scopes(authorization)
+        if granted is None:
+            return CallRefusal.of(rules.TOKEN_LIVES)
+        return None if ADWORDS in granted else CallRefusal.of(rules.SCOPE)
+
+    def _answer(self, call: GrpcCall, now: datetime) -> bytes | CallRefusal:
+        """The response to a call with a valid token, or its refusal."""
+        # not before the first call: the vendor's messages load slowly, and most sandboxes never need them
+        from connectors.sandbox.google.ads_api.adjustments import AdjustmentUpload  # noqa: PLC0415
+        from connectors.sandbox.google.ads_api.conversions import ConversionUpload  # noqa: PLC0415
+        from connectors.sandbox.google.ads_api.queries import search  # noqa: PLC0415
+        from connectors.sandbox.google.ads_api.wire import UnreadableCallError  # noqa: PLC0415
+
+        try:
+            match call.path.removeprefix(_SERVICES):
+                case "ConversionUploadService/UploadClickConversions":
+                    return ConversionUpload(call, self, now).answer()
+                case "ConversionAdjustmentUploadService/UploadConversionAdjustments":
+                    return AdjustmentUpload(call, self, now).answer()
+                case "GoogleAdsService/Search":
+                    return search(call, self, now, stream=False)
+                case "GoogleAdsService/SearchStream":
+                    return search(call, self, now, stream=True)
+                case _:
+                    return CallRefusal.of(rules.METHOD)
+        except UnreadableCallError:
+            return CallRefusal.of(rules.READABLE)

@@ -1,300 +1,253 @@
-"""Checks of an ingest request, and the errors that refuse it."""
+"""What the Data Manager checks of a request at once, and of its rows when it processes them."""
 
 import base64
-import binascii
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any
 
-from connectors.sandbox.google.accounts import GoogleAccount
-from connectors.sandbox.google.data_manager import rules
-from connectors.sandbox.google.data_manager.rules import FAILING, LOGIN_ACCOUNT, DataManagerRule
+from connectors.sandbox.google.accounts import (
+    AHEAD,
+    CLICK_LIFE_DAYS,
+    CONTACT_LIFE,
+    MAX_ID_LENGTH,
+    MAX_ROWS,
+    GoogleAccount,
+    GoogleClick,
+    GoogleConversionAction,
+    is_amount,
+    is_click_id,
+    is_currency,
+)
 from connectors.sandbox.google.data_manager.wire import (
     BASE64,
     DENIED,
     EVENT_SOURCES,
     GOOGLE_ADS,
+    GRANTED,
     HEX,
-    Ingest,
-    IngestDestination,
-    IngestEvent,
-    ProductAccount,
+    RuleViolation,
+    click_ids,
+    identifiers,
 )
-from connectors.sandbox.server import WireResponse, json_response
+from connectors.sandbox.google.rules import DataManagerRule
+from connectors.sandbox.google.rules import data_manager_rules as rules
 
-_TYPE = "type.googleapis.com/google.rpc"
-_DOMAIN = "datamanager.googleapis.com"
-_INDEX = re.compile(r"\[\d+\]")
-
-
-class Code(NamedTuple):
-    """A canonical code and its HTTP status."""
-
-    http: int
-    name: str
-
-
-INVALID_ARGUMENT = Code(400, "INVALID_ARGUMENT")
-UNAUTHENTICATED = Code(401, "UNAUTHENTICATED")
-PERMISSION_DENIED = Code(403, "PERMISSION_DENIED")
-NOT_FOUND = Code(404, "NOT_FOUND")
-RESOURCE_EXHAUSTED = Code(429, "RESOURCE_EXHAUSTED")
-INTERNAL = Code(500, "INTERNAL")
-DEADLINE_EXCEEDED = Code(504, "DEADLINE_EXCEEDED")
-
-_CODES = {
-    LOGIN_ACCOUNT.answer: PERMISSION_DENIED,
-    "NOT_ALLOWLISTED": PERMISSION_DENIED,
-    "NOT_FOUND": NOT_FOUND,
-    "REQUEST_TOO_OLD": NOT_FOUND,
-    "RESOURCE_EXHAUSTED": RESOURCE_EXHAUSTED,
-    "INTERNAL_ERROR": INTERNAL,
-    "DEADLINE_EXCEEDED": DEADLINE_EXCEEDED,
-}
-
-
-def code_of(reason: str) -> Code:
-    """The canonical code that an `ErrorReason` comes with; only some pairs are documented."""
-    return _CODES.get(reason, INVALID_ARGUMENT)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleViolation:
-    """A field that breaks a rule; `field` is a path from the request, or from the event that `row` counts."""
-
-    reason: str
-    description: str
-    field: str
-    row: int | None = None
-
-    @classmethod
-    def of(cls, rule: DataManagerRule, field: str, row: int | None = None) -> "RuleViolation":
-        """A violation of this rule; it never quotes the value, which may be personal data."""
-        return cls(rule.answer, rule.rule, field, row)
-
-    @property
-    def path(self) -> str:
-        """The path as the vendor writes it: events are listed as `events.events[3]`, all else plainly."""
-        return self.field if self.row is None else f"events.events[{self.row}].{self.field}".rstrip(".")
-
-
-def refusal(
-    code: Code,
-    reason: str,
-    message: str,
-    request_id: str,
-    violations: Sequence[RuleViolation] = (),
-    *,
-    indexed: bool = True,
-    quota: str = "",
-) -> WireResponse:
-    """The answer to a refused request; `indexed` says whether paths tell which row of a list is meant."""
-    info = {
-        "@type": f"{_TYPE}.ErrorInfo",
-        "reason": reason,
-        "domain": _DOMAIN,
-        "metadata": {"requestId": request_id, **({"quota_limit": quota} if quota else {})},
-    }
-    details: list[object] = [info, {"@type": f"{_TYPE}.RequestInfo", "requestId": request_id}]
-    if violations:
-        named = [_field_violation(each, indexed=indexed) for each in violations]
-        details.append({"@type": f"{_TYPE}.BadRequest", "fieldViolations": named})
-    error = {"code": code.http, "message": message, "status": code.name, "details": details}
-    return json_response(code.http, {"error": error})
-
-
-_FAILING = {503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED", 499: "CANCELLED", 409: "ABORTED"}
-
-
-def failed(status: int) -> WireResponse:
-    """The answer of an API that failed, whatever it had taken before."""
-    code = Code(status, _FAILING.get(status, "INTERNAL"))
-    reason = code.name if code == DEADLINE_EXCEEDED else FAILING.answer
-    return refusal(code, reason, "Internal error encountered.", "t-failed")
-
-
-def unreadable(path: str, *, indexed: bool) -> WireResponse:
-    """The answer to a body that is not the request's message: it comes before the platform sees it.
-
-    Google's front end words it, so that there is neither reason nor request id.
-    """
-    description = f"Invalid JSON payload received: cannot be read at '{path}'."
-    field = path if indexed else _INDEX.sub("", path)
-    violation = {"field": field, "description": description if indexed else "Invalid JSON payload received."}
-    details = [{"@type": f"{_TYPE}.BadRequest", "fieldViolations": [violation]}]
-    error = {
-        "code": 400,
-        "message": violation["description"],
-        "status": "INVALID_ARGUMENT",
-        "details": details,
-    }
-    return json_response(400, {"error": error})
-
-
-def _field_violation(violation: RuleViolation, *, indexed: bool) -> dict[str, str]:
-    path = violation.path if indexed else _INDEX.sub("", violation.path)
-    return {"field": path, "description": violation.description, "reason": violation.reason}
-
-
-MAX_EVENTS = 2_000
 MAX_DESTINATIONS = 10
 MAX_IDENTIFIERS = 10
-MAX_TRANSACTION_ID = 64
 SHA256_BYTES = 32
-AHEAD = timedelta(minutes=5)
-"""How far ahead of the platform's clock an event may lie."""
-ACTION_SETTLES = timedelta(hours=6)
 
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+Violation = tuple[DataManagerRule, str]
+"""A broken rule and the field that breaks it; the field is empty for the event itself."""
 
 
-def permitted(ingest: Ingest, accounts: Mapping[str, GoogleAccount]) -> bool:
-    """Whether every operating account lets the login account in; an unknown account lets nobody in."""
+def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
+    """Whether every operating account gives the login account access; an unknown account gives none."""
     return all(
-        (account := accounts.get(each.operating.id)) is not None and each.login.id in account.managers
-        for each in ingest.destinations
+        (account := accounts.get(each.operating_account.account_id)) is not None
+        and each.login_account.account_id in account.managers
+        for each in request.destinations
     )
 
 
-def malformed(ingest: Ingest) -> Iterator[RuleViolation]:
-    """What is wrong with the request before anything is looked up."""
-    if not ingest.events:
-        yield RuleViolation.of(rules.SOME_EVENTS, "events")
-    if len(ingest.events) > MAX_EVENTS:
-        yield RuleViolation.of(rules.MAX_EVENTS, "events")
-    if not ingest.destinations:
-        yield RuleViolation.of(rules.SOME_DESTINATIONS, "destinations")
-    if len(ingest.destinations) > MAX_DESTINATIONS:
-        yield RuleViolation.of(rules.MAX_DESTINATIONS, "destinations")
-    if ingest.encrypted:
-        yield RuleViolation.of(rules.NO_ENCRYPTION, "encryption_info")
-    if ingest.encoding not in (0, HEX, BASE64):
-        yield RuleViolation.of(rules.KNOWN_ENCODING, "encoding")
-    if not ingest.encoding and any(event.identifiers for event in ingest.events):
-        yield RuleViolation.of(rules.ENCODING, "encoding")
-    yield from _consent(ingest.ad_user_data, ingest.ad_personalization)
+def malformed(request: Any) -> Iterator[Violation]:
+    """The violations that show before anything is looked up."""
+    if not request.events:
+        yield rules.SOME_EVENTS, "events"
+    if len(request.events) > MAX_ROWS:
+        yield rules.MAX_EVENTS, "events"
+    if not request.destinations:
+        yield rules.SOME_DESTINATIONS, "destinations"
+    if len(request.destinations) > MAX_DESTINATIONS:
+        yield rules.MAX_DESTINATIONS, "destinations"
+    if request.HasField("encryption_info"):
+        yield rules.NO_ENCRYPTION, "encryption_info"
+    if request.encoding not in (0, HEX, BASE64):
+        yield rules.KNOWN_ENCODING, "encoding"
+    if not request.encoding and _has_contact(request):
+        yield rules.ENCODING, "encoding"
+    yield from _consent_violations(request)
     seen: set[str] = set()
-    for index, destination in enumerate(ingest.destinations):
+    for index, destination in enumerate(request.destinations):
         place = f"destinations[{index}]"
-        yield from _accounts(destination, place)
+        yield from _account_violations(destination, place)
         if destination.reference in seen:
-            yield RuleViolation.of(rules.REFERENCES_DIFFER, f"{place}.reference")
+            yield rules.REFERENCES_DIFFER, f"{place}.reference"
         seen |= {destination.reference} - {""}
 
 
-def misdirected(ingest: Ingest, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[RuleViolation]:
-    """What is wrong with the destinations of a request that is well formed and permitted."""
-    contact = any(event.identifiers for event in ingest.events)
-    for index, destination in enumerate(ingest.destinations):
-        account = accounts[destination.operating.id]
+def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[Violation]:
+    """The violations of the destinations of a request that is well formed and permitted."""
+    contact = _has_contact(request)
+    for index, destination in enumerate(request.destinations):
+        account = accounts[destination.operating_account.account_id]
         place = f"destinations[{index}].product_destination_id"
-        action = account.actions.get(destination.action)
-        if not destination.action:
-            yield RuleViolation.of(rules.ACTION_NAMED, place)
+        action = account.actions.get(destination.product_destination_id)
+        if not destination.product_destination_id:
+            yield rules.ACTION_NAMED, place
         elif action is None:
-            yield RuleViolation.of(rules.ACTION_KNOWN, place)
+            yield rules.ACTION_KNOWN, place
         elif action.kind != "UPLOAD_CLICKS":
-            yield RuleViolation.of(rules.ACTION_TYPE, place)
-        elif action.created_at is not None and now - action.created_at < ACTION_SETTLES:
-            yield RuleViolation.of(rules.ACTION_AGE, place)
+            yield rules.ACTION_TYPE, place
+        elif action.is_too_new(now):
+            yield rules.ACTION_AGE, place
         if contact and not account.enhanced_conversions:
-            yield RuleViolation.of(rules.ENHANCED_CONVERSIONS, f"destinations[{index}].operating_account")
+            yield rules.ENHANCED_CONVERSIONS, f"destinations[{index}].operating_account"
 
 
-def row_violations(ingest: Ingest, row: int, now: datetime) -> Iterator[RuleViolation]:
-    """What is wrong with one event."""
-    event = ingest.events[row]
-    for rule, field in _faults(event, now):
+def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolation]:
+    """The violations of one event."""
+    event = request.events[row]
+    for rule, field in _event_violations(event, now):
         yield RuleViolation.of(rule, field, row)
-    for violation in _consent(event.ad_user_data, event.ad_personalization):
-        yield RuleViolation.of(rules.KNOWN_CONSENT, violation.field, row)
-    for position, value in enumerate(event.identifiers or ()):
-        if broken := _hash_fault(value, ingest.encoding):
+    for position, value in enumerate(identifiers(event)):
+        if broken := _broken_hash_rule(value, request.encoding):
             yield RuleViolation.of(broken, f"user_data.user_identifiers[{position}]", row)
-    if set(event.references) - {each.reference for each in ingest.destinations}:
+    if set(event.destination_references) - {each.reference for each in request.destinations}:
         yield RuleViolation.of(rules.REFERENCE_KNOWN, "destination_references", row)
 
 
-def _accounts(destination: IngestDestination, place: str) -> Iterator[RuleViolation]:
-    operating, login = destination.operating, destination.login
-    if not (operating.id and operating.type):
-        yield RuleViolation.of(rules.OPERATING_ACCOUNT, f"{place}.operating_account")
+def _has_contact(request: Any) -> bool:
+    return any(identifiers(event) for event in request.events)
+
+
+def _account_violations(destination: Any, place: str) -> Iterator[Violation]:
+    if not (destination.operating_account.account_id and destination.operating_account.account_type):
+        yield rules.OPERATING_ACCOUNT, f"{place}.operating_account"
         return
-    named = {"operating_account": operating, "login_account": login}
-    for field, account in named.items():
-        if account == ProductAccount(0, ""):
+    for field in ("operating_account", "login_account"):
+        account = getattr(destination, field)
+        if not account.account_id and not account.account_type:
             continue
-        if not (account.id.isascii() and account.id.isdecimal()):
-            yield RuleViolation.of(rules.ACCOUNT_NUMBER, f"{place}.{field}.account_id")
-        if account.type != GOOGLE_ADS:
-            yield RuleViolation.of(rules.ACCOUNT_TYPE, f"{place}.{field}.account_type")
-    if destination.linked:
-        yield RuleViolation.of(rules.NO_LINKED_ACCOUNT, f"{place}.linked_account")
+        if not (account.account_id.isascii() and account.account_id.isdecimal()):
+            yield rules.ACCOUNT_NUMBER, f"{place}.{field}.account_id"
+        if account.account_type != GOOGLE_ADS:
+            yield rules.ACCOUNT_TYPE, f"{place}.{field}.account_type"
+    if destination.HasField("linked_account"):
+        yield rules.NO_LINKED_ACCOUNT, f"{place}.linked_account"
 
 
-def _consent(*values: int) -> Iterator[RuleViolation]:
-    for value, field in zip(values, ("ad_user_data", "ad_personalization"), strict=True):
-        if not 0 <= value <= DENIED:
-            yield RuleViolation.of(rules.KNOWN_CONSENT, f"consent.{field}")
+def _consent_violations(message: Any) -> Iterator[Violation]:
+    """The violations of the consent of a request or of an event."""
+    for field in ("ad_user_data", "ad_personalization"):
+        if not 0 <= getattr(message.consent, field) <= DENIED:
+            yield rules.KNOWN_CONSENT, f"consent.{field}"
 
 
-def _faults(event: IngestEvent, now: datetime) -> Iterator[tuple[rules.DataManagerRule, str]]:
-    """The rules an event breaks by itself, each with the field that breaks it."""
-    if event.at is None:
+def _event_violations(event: Any, now: datetime) -> Iterator[Violation]:
+    """The rules an event breaks by itself."""
+    if not event.HasField("event_timestamp"):
         yield rules.EVENT_TIME, "event_timestamp"
-    elif event.at > now + AHEAD:
+    elif event.event_timestamp.ToDatetime(UTC) > now + AHEAD:
         yield rules.NOT_IN_FUTURE, "event_timestamp"
-    if not event.source:
+    if not event.event_source:
         yield rules.EVENT_SOURCE, "event_source"
-    elif event.source not in EVENT_SOURCES:
+    elif event.event_source not in EVENT_SOURCES:
         yield rules.KNOWN_SOURCE, "event_source"
     if not event.transaction_id:
         yield rules.TRANSACTION_ID, "transaction_id"
-    elif len(event.transaction_id) > MAX_TRANSACTION_ID:
+    elif len(event.transaction_id) > MAX_ID_LENGTH:
         yield rules.TRANSACTION_ID_LENGTH, "transaction_id"
-    yield from _identifier_faults(event)
-    yield from _money_faults(event)
+    yield from _identifier_violations(event)
+    yield from _value_violations(event)
+    yield from _consent_violations(event)
 
 
-def _identifier_faults(event: IngestEvent) -> Iterator[tuple[rules.DataManagerRule, str]]:
-    if event.identifiers is None and not event.click_ids and not event.other_ad_identifier:
+def _identifier_violations(event: Any) -> Iterator[Violation]:
+    clicks, ads = click_ids(event), event.ad_identifiers
+    other = ads.dclid or ads.impression_id or ads.match_id or ads.mobile_device_id
+    if not event.HasField("user_data") and not clicks and not other:
         yield rules.SOME_IDENTIFIER, ""
-    if len(event.click_ids) > 1:
+    if len(clicks) > 1:
         yield rules.ONE_CLICK_ID, "ad_identifiers"
-    if event.third_party_data:
+    if event.HasField("third_party_user_data"):
         yield rules.NO_THIRD_PARTY_DATA, "third_party_user_data"
-    if event.identifiers is not None:
-        if not event.identifiers or not all(event.identifiers):
+    if event.HasField("user_data"):
+        hashes = identifiers(event)
+        if not hashes or not all(hashes):
             yield rules.IDENTIFIER_SET, "user_data.user_identifiers"
-        if len(event.identifiers) > MAX_IDENTIFIERS:
+        if len(hashes) > MAX_IDENTIFIERS:
             yield rules.MAX_IDENTIFIERS, "user_data.user_identifiers"
 
 
-def _money_faults(event: IngestEvent) -> Iterator[tuple[rules.DataManagerRule, str]]:
-    if event.currency and not _CURRENCY.fullmatch(event.currency):
+def _value_violations(event: Any) -> Iterator[Violation]:
+    if event.currency and not is_currency(event.currency):
         yield rules.CURRENCY_SHAPE, "currency"
-    if event.value is not None:
-        if not (math.isfinite(event.value) and event.value >= 0):
+    if event.HasField("conversion_value"):
+        if not is_amount(event.conversion_value):
             yield rules.VALUE_SHAPE, "conversion_value"
         if not event.currency:
             yield rules.VALUE_CURRENCY, "currency"
 
 
-def _hash_fault(value: str, encoding: int) -> rules.DataManagerRule | None:
-    """The rule a hash breaks; empty ones and unknown encodings are complained of elsewhere."""
+def _broken_hash_rule(value: str, encoding: int) -> DataManagerRule | None:
+    """The rule a hash breaks; empty ones and unknown encodings break others."""
     if not value or encoding not in (HEX, BASE64):
         return None
     if encoding == HEX:
-        if not _HEX.fullmatch(value):
+        if not re.fullmatch("(?:[0-9a-fA-F]{2})+", value):
             return rules.HEX_SHAPE
         size = len(value) // 2
     else:
         try:
             size = len(base64.b64decode(value, validate=True))
-        except (binascii.Error, ValueError):
+        except ValueError:
             return rules.BASE64_SHAPE
     return None if size == SHA256_BYTES else rules.SHA256_SHAPE
+
+
+@dataclass(frozen=True, slots=True)
+class EventContext:
+    """What processing a row depends on: when its request came, for which action, under which consent."""
+
+    at: datetime
+    customer: str
+    action: GoogleConversionAction
+    ad_user_data: int
+    """The request's consent; a row's own overrides it."""
+    clicks: Mapping[str, GoogleClick]
+    """By click id and by hash."""
+
+
+def broken_rule(event: Any, context: EventContext) -> DataManagerRule | None:
+    """The first rule that processing finds the row to break; None if it succeeds."""
+    consent = event.consent.ad_user_data or context.ad_user_data
+    if consent == DENIED:
+        return rules.CONSENT_GRANTED
+    if consent != GRANTED:
+        return rules.CONSENT_KNOWN
+    happened = event.event_timestamp.ToDatetime(UTC)
+    if clicks := click_ids(event):
+        kind, click_id = next(iter(clicks.items()))
+        return _broken_by_click(kind, click_id, happened, context)
+    return _broken_by_contact(event, happened, context)
+
+
+def _broken_by_click(kind: str, click_id: str, happened: datetime, context: EventContext) -> DataManagerRule | None:
+    click = context.clicks.get(click_id)
+    if not is_click_id(click_id):
+        return rules[f"{kind.upper()}_READABLE"]
+    if kind != "gclid" and context.action.one_per_click:
+        return rules.EVERY_WITH_BRAID
+    if click is None:
+        return rules.CLICK_KNOWN
+    if click.customer != context.customer:
+        return rules.CLICK_OF_ACCOUNT
+    return _broken_by_timing(click, happened, context, context.action.click_window_days)
+
+
+def _broken_by_contact(event: Any, happened: datetime, context: EventContext) -> DataManagerRule | None:
+    known = (context.clicks.get(each) for each in identifiers(event))
+    click = next((each for each in known if each and each.customer == context.customer), None)
+    if context.at - (click.clicked_at if click else happened) > CONTACT_LIFE:
+        return rules.CONTACT_WINDOW
+    # contact data has a lifetime of its own; the action's window is for click ids
+    return _broken_by_timing(click, happened, context, CLICK_LIFE_DAYS) if click else None
+
+
+def _broken_by_timing(
+    click: GoogleClick, happened: datetime, context: EventContext, window_days: int
+) -> DataManagerRule | None:
+    broken = click.broken_timing(happened, context.at, window_days)
+    return rules[broken] if broken else None

@@ -1,29 +1,40 @@
-"""The Data Manager API: its methods, switches and quota."""
+"""The Data Manager API: its methods, switches and quota, and the requests it has taken."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from typing import Any, Literal
+from uuid import NAMESPACE_URL, uuid5
 
-from connectors.sandbox.google.accounts import GooglePlatform
-from connectors.sandbox.google.data_manager import rules
+from connectors.sandbox.book import GoogleAcceptance, GoogleBook
+from connectors.sandbox.google.accounts import GoogleApi, GooglePlatform, read_click
 from connectors.sandbox.google.data_manager.checks import (
-    INVALID_ARGUMENT,
-    NOT_FOUND,
-    RESOURCE_EXHAUSTED,
-    UNAUTHENTICATED,
-    Code,
-    RuleViolation,
-    code_of,
+    EventContext,
+    broken_rule,
+    is_permitted,
     malformed,
     misdirected,
-    permitted,
-    refusal,
     row_violations,
+)
+from connectors.sandbox.google.data_manager.wire import (
+    ERROR_REASONS,
+    PROCESSING_REASONS,
+    DestinationOutcome,
+    RuleViolation,
+    UnreadableIngestError,
+    as_json,
+    click_ids,
+    destination_status,
+    digest,
+    from_json,
+    identifiers,
+    parse,
+    refusal,
     unreadable,
 )
-from connectors.sandbox.google.data_manager.requests import Store, described, ruling
-from connectors.sandbox.google.data_manager.wire import Ingest, UnreadableIngestError, parse
+from connectors.sandbox.google.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 _LIMITS = (
@@ -49,6 +60,62 @@ class Quota:
         return ""
 
 
+When = Literal["submit", "processing"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataManagerRuling:
+    """A planted verdict on any event with a certain transaction id or click id."""
+
+    when: When
+    reason: str
+
+
+def read_ruling(document: object) -> DataManagerRuling:
+    """A ruling from its JSON, the reason with or without the vendor's prefix; ValueError if it has another shape."""
+    match document:
+        case {"when": "submit", "reason": str(reason), **rest} if not rest and reason in ERROR_REASONS:
+            return DataManagerRuling("submit", reason)
+        case {"when": "processing", "reason": str(reason), **rest} if not rest:
+            for name in (reason, f"PROCESSING_ERROR_REASON_{reason}"):
+                if name in PROCESSING_REASONS:
+                    return DataManagerRuling("processing", name)
+    raise ValueError('a ruling is {"when": "submit" or "processing", "reason": a name of the vendor\'s enum}')
+
+
+@dataclass(slots=True)
+class TakenRequest:
+    """A request that passed every check, with its events until it is processed and its outcomes from then on."""
+
+    id: str
+    at: datetime
+    due: datetime
+    request: Any = field(repr=False)
+    outcomes: list[DestinationOutcome] | None = None
+
+    def json(self) -> dict[str, Any]:
+        """The JSON that `read_taken` reads."""
+        return {
+            "id": self.id,
+            "at": self.at.isoformat(),
+            "due": self.due.isoformat(),
+            "request": as_json(self.request),
+            "outcomes": self.outcomes and [asdict(each) for each in self.outcomes],
+        }
+
+
+def read_taken(document: Mapping[str, Any]) -> TakenRequest:
+    """The request that `TakenRequest.json` wrote."""
+    outcomes = document["outcomes"]
+    return TakenRequest(
+        id=document["id"],
+        at=datetime.fromisoformat(document["at"]),
+        due=datetime.fromisoformat(document["due"]),
+        request=from_json(document["request"]),
+        outcomes=outcomes and [DestinationOutcome(**each) for each in outcomes],
+    )
+
+
 STATUS_KEPT = timedelta(days=50)
 SWITCHES: Mapping[str, tuple[object, ...]] = {
     "record_indices": (True, False, "strings"),
@@ -59,19 +126,31 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "failed_word": ("FAILED", "FAILURE"),
     "records_counted": ("all", "one less"),
 }
-"""What could change a state and is not certain: the positions, default first; any number of minutes fits."""
-_PROBLEM = "There was a problem with the request."
+"""Positions of what is uncertain and could change a state, default first; `processing_minutes` takes any number."""
 _SYSTEM_PARAMETERS = frozenset({"$alt", "alt", "$prettyPrint", "prettyPrint"})
 _REQUEST_ID = frozenset({"requestId", "request_id"})
+_BAD_REQUEST = 400
+_HTTP_STATUSES = {
+    rules.LOGIN_ACCOUNT.answer: 403,
+    "NOT_ALLOWLISTED": 403,
+    "NOT_FOUND": 404,
+    "REQUEST_TOO_OLD": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL_ERROR": 500,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""The status that an `ErrorReason` comes with, 400 for any other; only some pairs are documented."""
 
 
-class DataManager:
+class DataManager(GoogleApi):
     """The platform behind one address: `POST /v1/events:ingest` and `GET /v1/requestStatus:retrieve`.
+
+    A request is processed with the clicks registered by the time it fell due, even if that is noticed later.
 
     Args:
         now: the sandbox clock, aware UTC.
-        authorised: whether a request carries a token that holds now.
-        google: what it shares with the Google Ads API; its own where it is alone.
+        authorised: whether a request carries a token that is valid now.
+        google: what it shares with the Google Ads API; its own if None.
     """
 
     def __init__(
@@ -80,197 +159,236 @@ class DataManager:
         authorised: Callable[[WireRequest], bool],
         google: GooglePlatform | None = None,
     ) -> None:
-        self._now = now
+        super().__init__(now, google, SWITCHES)
+        self.google.settle = self._process
         self._authorised = authorised
-        self._google = google or GooglePlatform()
-        self._store = Store(self._google)
-        self.switches = {name: positions[0] for name, positions in SWITCHES.items()}
-        self._counts: Counter[str] = Counter()
+        self._rulings: dict[str, DataManagerRuling] = {}
+        self._taken: dict[str, TakenRequest] = {}
+        self._waiting: list[TakenRequest] = []
+        self._numbered = 0
         self._write, self._read = Quota(), Quota()
-        self._lock = self._google.lock
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
-        with self._lock:
-            self._store.settle(self._now())
+        with self.google.lock:
+            self.settled()
             match request.method, request.path.replace("%3A", ":"):
                 case "POST", "/v1/events:ingest":
-                    self._counts["ingest"] += 1
-                    return self._admit(request, self._write, frozenset()) or self._ingest(request)
+                    self.counts["ingest"] += 1
+                    return self._denied(request, self._write, frozenset()) or self._ingest(request)
                 case "GET", "/v1/requestStatus:retrieve":
-                    self._counts["status"] += 1
-                    return self._admit(request, self._read, _REQUEST_ID) or self._retrieve(request)
+                    self.counts["status"] += 1
+                    return self._denied(request, self._read, _REQUEST_ID) or self._retrieve(request)
                 case _:
-                    return self._refuse(NOT_FOUND, "NOT_FOUND", "There is no such method.")
+                    return self._refuse(404, "NOT_FOUND", "There is no such method.")
 
     def register_clicks(self, clicks: Mapping[str, object]) -> None:
-        """Make clicks known, by click id or by hash of contact data: `{"clicked_at": ISO 8601, "customer"}`.
-
-        ValueError where one has another shape; none is registered then.
-        """
-        self._google.register_clicks(clicks, self._now())
+        """Register clicks as `GooglePlatform.register_clicks` does."""
+        self.google.register_clicks(clicks, self._now())
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Decree what becomes of events, by transaction id or click id: `{"when", "reason"}`.
+        """Fix the verdict on events, by transaction id or click id: `{"when", "reason"}`.
 
-        ValueError where one has another shape or no such reason exists; none is planted then.
+        ValueError if one has another shape or no such reason exists; none is planted then.
         """
-        planted = {key: ruling(each) for key, each in rulings.items()}
-        with self._lock:
-            self._store.settle(self._now())
-            self._store.rulings.update(planted)
+        planted = {key: read_ruling(each) for key, each in rulings.items()}
+        with self.google.lock:
+            self.settled()
+            self._rulings.update(planted)
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError where it has no such position."""
-        if name == "processing_minutes":
-            fits = type(value) is int and value >= 0
-        else:
-            fits = any(type(value) is type(each) and value == each for each in SWITCHES.get(name, ()))
-        if not fits:
-            raise ValueError(f"{name} is one of {', '.join(map(str, SWITCHES.get(name, ())))}")
-        with self._lock:
-            self._store.settle(self._now())
-            self.switches[name] = value
-            self._google.zero_is_final = bool(self.switches["zero_is_final"])
+        """Turn one switch; ValueError if it has no such position."""
+        super().switch(name, value)
+        self.google.zero_is_final = bool(self.switches["zero_is_final"])
 
-    def book(self) -> list[dict[str, object]]:
-        """Every conversion that either of Google's APIs counted by now, in the order of acceptance, as JSON."""
-        with self._lock:
-            self._store.settle(self._now())
-            return self._google.book.lines()
+    def has_position(self, name: str, value: object) -> bool:
+        """Whether a switch can be turned to this value."""
+        if name == "processing_minutes":
+            return type(value) is int and value >= 0
+        return super().has_position(name, value)
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
         """The click ids and hashes of every conversion in the book, by transaction id."""
-        with self._lock:
-            self._store.settle(self._now())
-            return self._google.book.known_by()
+        with self.google.lock:
+            self.settled()
+            return self.google.book.known_by()
 
     def names(self) -> dict[str, str]:
-        """What each conversion action is called."""
-        return {
-            number: one.name for account in self._google.accounts.values() for number, one in account.actions.items()
-        }
+        """The name of each conversion action, by its id."""
+        return {id_: one.name for account in self.google.accounts.values() for id_, one in account.actions.items()}
 
     def state(self) -> dict[str, object]:
-        """Counts, book and latest refusals as of now, as JSON."""
-        with self._lock:
-            return {
-                "book": self.book(),
-                "requests": dict(self._counts),
-                "processing": self._store.processing(),
-                "refused": list(self._store.refused),
-            }
+        """Counters, book, latest refusals and how many requests wait, as of now, as JSON."""
+        with self.google.lock:
+            return {**super().state(), "processing": len(self._waiting)}
 
     def dump(self) -> dict[str, Any]:
-        """Everything it remembers, as JSON; quotas start afresh."""
-        with self._lock:
+        """What both APIs share and its own requests, as JSON; quotas are not kept."""
+        with self.google.lock:
             return {
-                "store": self._store.dump(),
-                "switches": dict(self.switches),
-                "counts": dict(self._counts),
+                **super().dump(),
+                "clicks": {key: each.json() for key, each in self.google.clicks.items()},
+                "book": self.google.book.dump(),
+                "rulings": {key: asdict(each) for key, each in self._rulings.items()},
+                "numbered": self._numbered,
+                "taken": [each.json() for each in self._taken.values()],
             }
 
     def load(self, dumped: Mapping[str, Any]) -> None:
-        """Become what `dump` told of."""
-        with self._lock:
-            self._store.load(dumped["store"])
-            for name, value in dumped["switches"].items():
-                self.switch(name, value)
-            self._counts = Counter(dumped["counts"])
+        """Restore what `dump` returned."""
+        with self.google.lock:
+            super().load(dumped)
+            self.google.clicks = {key: read_click(each) for key, each in dumped["clicks"].items()}
+            self.google.book = GoogleBook.load(dumped["book"])
+            self._rulings = {key: read_ruling(each) for key, each in dumped["rulings"].items()}
+            self._numbered = dumped["numbered"]
+            self._taken = {each["id"]: read_taken(each) for each in dumped["taken"]}
+            self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
-    def _admit(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
-        """The refusal of a request that does not even reach the method."""
+    def _denied(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
+        """The refusal of a request that does not reach its method."""
         if not self._authorised(request):
-            rule = rules.AUTHORISED
-            return self._refuse(UNAUTHENTICATED, rule.answer, rule.rule)
+            return self._refuse(401, rules.AUTHORISED.answer, rules.AUTHORISED.rule)
         if set(request.query) - _SYSTEM_PARAMETERS - parameters:
-            self._note("INVALID_ARGUMENT", "query")
-            return unreadable("query", indexed=self._indexed)
+            return self._unreadable("query", "query")
         if limit := quota.take(self._now()):
-            rule = rules.QUOTA
-            return self._refuse(RESOURCE_EXHAUSTED, rule.answer, rule.rule, quota=limit)
+            return self._refuse(429, rules.QUOTA.answer, rules.QUOTA.rule, quota=limit)
         return None
 
     def _ingest(self, request: WireRequest) -> WireResponse:
         try:
             ingest = parse(request.body)
-        except UnreadableIngestError as refused:
-            self._note("INVALID_ARGUMENT", "body")
-            return unreadable(str(refused), indexed=self._indexed)
-        self._counts["events"] += len(ingest.events)
+        except UnreadableIngestError as error:
+            return self._unreadable("body", str(error))
+        self.counts["events"] += len(ingest.events)
         if violations := self._violations(ingest):
             return self._violated(violations)
         if ingest.validate_only:
-            self._counts["validated"] += 1
+            self.counts["validated"] += 1
             return json_response(200, {})
-        self._counts["taken"] += 1
-        processing = timedelta(minutes=int(str(self.switches["processing_minutes"])))
-        return json_response(200, {"requestId": self._store.take(ingest, request.body, self._now(), processing)})
+        self.counts["taken"] += 1
+        now = self._now()
+        due = now + timedelta(minutes=int(str(self.switches["processing_minutes"])))
+        taken = TakenRequest(self._request_id(), now, due, ingest)
+        self._taken[taken.id] = taken
+        self._waiting.append(taken)
+        return json_response(200, {"requestId": taken.id})
 
-    def _violations(self, ingest: Ingest) -> list[RuleViolation]:
-        """What refuses the request; later checks run only where earlier ones found nothing."""
-        if violations := list(malformed(ingest)):
-            return violations
-        if not permitted(ingest, self._google.accounts):
+    def _violations(self, ingest: Any) -> list[RuleViolation]:
+        """Why the request is refused; later checks run only if earlier ones find nothing."""
+        if found := list(malformed(ingest)):
+            return [RuleViolation.of(*each) for each in found]
+        if not is_permitted(ingest, self.google.accounts):
             return [RuleViolation.of(rules.LOGIN_ACCOUNT, "destinations")]
-        if violations := list(misdirected(ingest, self._google.accounts, self._now())):
-            return violations
-        for row in range(len(ingest.events)):
-            violations += self._row(ingest, row)
+        now = self._now()
+        if found := list(misdirected(ingest, self.google.accounts, now)):
+            return [RuleViolation.of(*each) for each in found]
+        violations: list[RuleViolation] = []
+        for row, event in enumerate(ingest.events):
+            violations += row_violations(ingest, row, now)
+            if planted := self._planted(event, "submit"):
+                violations.append(RuleViolation(planted, "Planted by hand.", "", row))
             if violations and self.switches["violations_named"] == "first":
                 break
         return violations
 
-    def _row(self, ingest: Ingest, row: int) -> list[RuleViolation]:
-        violations = list(row_violations(ingest, row, self._now()))
-        if planted := self._store.decreed(ingest.events[row], "submit"):
-            violations.append(RuleViolation(planted, "Planted by hand.", "", row))
-        return violations
-
-    def _violated(self, violations: list[RuleViolation]) -> WireResponse:
-        first = violations[0]
-        code = code_of(first.reason)
-        if code is not INVALID_ARGUMENT:
-            return self._refuse(code, first.reason, first.description)
-        self._note(first.reason, first.field)
-        return refusal(code, "INVALID_ARGUMENT", _PROBLEM, self._error_id(), violations, indexed=self._indexed)
-
     def _retrieve(self, request: WireRequest) -> WireResponse:
-        values = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]
-        if not values:
-            return self._violated([RuleViolation.of(rules.REQUEST_NAMED, "request_id")])
-        taken = self._store.find(values[0])
+        ids = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]
+        taken = self._taken.get(ids[0]) if ids else None
         if taken is None:
-            return self._violated([RuleViolation.of(rules.REQUEST_KNOWN, "request_id")])
+            return self._violated([RuleViolation.of(rules.REQUEST_KNOWN if ids else rules.REQUEST_NAMED, "request_id")])
         if self._now() - taken.at > STATUS_KEPT:
             return self._violated([RuleViolation.of(rules.REQUEST_AGE, "request_id")])
         numeric = any("enum-encoding=int" in value for value in request.query.get("$alt", ()))
-        indices = self.switches["record_indices"]
-        outcomes = taken.outcomes or (None,) * len(taken.destinations)
-        entries = [
-            described(
-                destination,
-                outcome,
-                indices=indices,
-                numeric=numeric,
-                failed_word=self.switches["failed_word"],
-                missing=int(self.switches["records_counted"] == "one less"),
-            )
-            for destination, outcome in zip(taken.destinations, outcomes, strict=True)
+        outcomes: Iterable[DestinationOutcome | None] = taken.outcomes or repeat(None)
+        statuses = [
+            destination_status(destination, outcome, self.switches, numeric=numeric)
+            for destination, outcome in zip(taken.request.destinations, outcomes, strict=False)
         ]
-        return json_response(200, {"requestStatusPerDestination": entries})
+        return json_response(200, {"requestStatusPerDestination": statuses})
 
-    @property
-    def _indexed(self) -> bool:
-        return bool(self.switches["violation_index"])
+    def _process(self, now: datetime) -> None:
+        """Process every request that is due by now, in the order of falling due. The lock is held."""
+        due = [each for each in self._waiting if each.due <= now]
+        self._waiting = [each for each in self._waiting if each.due > now]
+        for taken in sorted(due, key=lambda each: each.due):
+            taken.outcomes = [self._outcome(taken, each) for each in taken.request.destinations]
+            taken.request.ClearField("events")
 
-    def _refuse(self, code: Code, reason: str, message: str, *, quota: str = "") -> WireResponse:
-        self._note(reason, "")
-        return refusal(code, reason, message, self._error_id(), quota=quota)
+    def _outcome(self, taken: TakenRequest, destination: Any) -> DestinationOutcome:
+        """Process the events that go to this destination; those without references go to all."""
+        customer, action_id = destination.operating_account.account_id, destination.product_destination_id
+        action = self.google.accounts[customer].actions[action_id]
+        consent = taken.request.consent.ad_user_data
+        context = EventContext(taken.at, customer, action, consent, self.google.clicks)
+        records = 0
+        failed: defaultdict[str, list[int]] = defaultdict(list)
+        for row, event in enumerate(taken.request.events):
+            if event.destination_references and destination.reference not in event.destination_references:
+                continue
+            records += 1
+            broken = broken_rule(event, context)
+            reason = self._planted(event, "processing") or (broken.answer if broken else "")
+            if reason:
+                failed[reason].append(row)
+                where = {"customer": customer, "action": action_id, "request": taken.id}
+                self.note(taken.due, "processing", reason, transaction_id=event.transaction_id, **where)
+            else:
+                self.google.book.accept(
+                    self._acceptance(event, taken, context, action_id),
+                    across=self.google.across_apis,
+                    zero_is_final=self.google.zero_is_final,
+                )
+        return DestinationOutcome(records, dict(failed))
 
-    def _note(self, reason: str, field: str) -> None:
-        self._counts["refused"] += 1
-        self._store.refuse(self._now(), "submit", reason, field=field)
+    def _acceptance(self, event: Any, taken: TakenRequest, context: EventContext, action_id: str) -> GoogleAcceptance:
+        known_by = (*click_ids(event).values(), *identifiers(event))
+        return GoogleAcceptance(
+            customer=context.customer,
+            action=action_id,
+            transaction_id=event.transaction_id,
+            event_time=event.event_timestamp.ToDatetime(UTC).isoformat(),
+            value=event.conversion_value if event.HasField("conversion_value") else None,
+            currency=event.currency,
+            click_kind=next(iter(click_ids(event)), "contact"),
+            matched=any(each in self.google.clicks for each in known_by),
+            digest=digest(event),
+            request=taken.id,
+            at=taken.due.isoformat(),
+            known_by=known_by,
+        )
+
+    def _planted(self, event: Any, when: When) -> str | None:
+        """The reason planted on this event at this stage."""
+        rulings = (self._rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
+        return next((each.reason for each in rulings if each and each.when == when), None)
+
+    def _violated(self, violations: list[RuleViolation]) -> WireResponse:
+        first = violations[0]
+        status = _HTTP_STATUSES.get(first.reason, _BAD_REQUEST)
+        if status != _BAD_REQUEST:
+            return self._refuse(status, first.reason, first.description)
+        self._note_refusal(first.reason, first.field)
+        message = "There was a problem with the request."
+        indexed = bool(self.switches["violation_index"])
+        return refusal(status, "INVALID_ARGUMENT", message, self._error_id(), violations, indexed=indexed)
+
+    def _refuse(self, status: int, reason: str, message: str, *, quota: str = "") -> WireResponse:
+        self._note_refusal(reason, "")
+        return refusal(status, reason, message, self._error_id(), quota=quota)
+
+    def _unreadable(self, part: str, path: str) -> WireResponse:
+        self._note_refusal("INVALID_ARGUMENT", part)
+        return unreadable(path, indexed=bool(self.switches["violation_index"]))
+
+    def _note_refusal(self, reason: str, field: str) -> None:
+        self.counts["refused"] += 1
+        self.note(self._now(), "submit", reason, field=field)
+
+    def _request_id(self) -> str:
+        """A new request id: as long as the vendor's, and the same in every rehearsal."""
+        self._numbered += 1
+        return str(uuid5(NAMESPACE_URL, f"sandbox-request-{self._numbered}"))
 
     def _error_id(self) -> str:
-        return f"t-{self._store.number()}"
+        return f"t-{self._request_id()}"

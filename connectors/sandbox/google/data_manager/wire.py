@@ -1,18 +1,22 @@
-"""What comes over the wire, read by the vendor's own messages and handed on as plain records.
+"""The Data Manager's messages, read and answered in JSON as Google does.
 
-The only module of the sandbox's Data Manager that touches `google-ads-datamanager`.
+The only module of the sandbox that imports `google-ads-datamanager`.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from google.ads.datamanager_v1 import types
 from google.protobuf import json_format  # type: ignore[import-untyped]  # the vendor ships no types
+
+from connectors.sandbox.google.accounts import CLICK_ID_KINDS
+from connectors.sandbox.google.rules import DataManagerRule
+from connectors.sandbox.google.rules import data_manager_rules as rules
+from connectors.sandbox.server import WireResponse, json_response
 
 GOOGLE_ADS = 1
 HEX, BASE64 = 1, 2
@@ -25,149 +29,58 @@ def _numbers(enum: Any) -> Mapping[str, int]:
 
 ERROR_REASONS = _numbers(types.ErrorReason)
 PROCESSING_REASONS = _numbers(types.ProcessingErrorReason)
-STATUSES = _numbers(types.RequestStatusPerDestination.RequestStatus)
-ACCOUNT_TYPES = {number: name for name, number in _numbers(types.ProductAccount.AccountType).items()}
 EVENT_SOURCES = frozenset(_numbers(types.EventSource).values())
+_DESTINATION_STATUSES = _numbers(types.RequestStatusPerDestination.RequestStatus)
 
-_REQUEST = type(types.IngestEventsRequest.pb(types.IngestEventsRequest()))
+_Request = types.IngestEventsRequest.pb()
 _PLACE = re.compile(r"IngestEventsRequest\.?([\w.\[\]]*)")
 
 
 class UnreadableIngestError(ValueError):
-    """The body is not JSON of the request's message; the message is the path of the offending field.
+    """The body is not JSON of the request's message; the text is the path of the offending field.
 
     Never quotes the value: it may be personal data.
     """
 
 
-@dataclass(frozen=True, slots=True)
-class ProductAccount:
-    """An account as a destination names it; `type` is the vendor's number, -1 where two fields disagree."""
+def parse(body: bytes) -> Any:
+    """The `IngestEventsRequest` of a body, enums as names or numbers; `UnreadableIngestError` if it is another.
 
-    type: int
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class IngestDestination:
-    """Where the request's events go; `action` as sent, `linked` where a third account is named."""
-
-    reference: str
-    operating: ProductAccount
-    login: ProductAccount
-    linked: bool
-    action: str
-
-
-@dataclass(frozen=True, slots=True)
-class IngestEvent:
-    """One event. `identifiers` are hashes as sent, None without user data; `digest` is the event's SHA-256.
-
-    Enums are the vendor's numbers, 0 where unset.
+    A deprecated `product` is moved to its twin, `account_type`; that is -1 where the two disagree.
     """
-
-    references: tuple[str, ...]
-    transaction_id: str
-    at: datetime | None
-    gclid: str
-    gbraid: str
-    wbraid: str
-    other_ad_identifier: bool
-    identifiers: tuple[str, ...] | None
-    third_party_data: bool
-    ad_user_data: int
-    ad_personalization: int
-    currency: str
-    value: float | None
-    source: int
-    digest: str
-
-    @property
-    def click_ids(self) -> Mapping[str, str]:
-        """The click ids that are set, by kind."""
-        return {kind: v for kind in ("gclid", "gbraid", "wbraid") if (v := str(getattr(self, kind)))}
-
-
-@dataclass(frozen=True, slots=True)
-class Ingest:
-    """One request to ingest events."""
-
-    destinations: tuple[IngestDestination, ...]
-    events: tuple[IngestEvent, ...]
-    ad_user_data: int
-    ad_personalization: int
-    encoding: int
-    encrypted: bool
-    validate_only: bool
-
-    def addressed(self, destination: IngestDestination) -> list[tuple[int, IngestEvent]]:
-        """The events that go to this destination, each with its index; one without references goes to all."""
-        return [
-            (index, event)
-            for index, event in enumerate(self.events)
-            if not event.references or destination.reference in event.references
-        ]
-
-
-def parse(body: bytes) -> Ingest:
-    """Read a request body, enums as names or numbers, or raise `UnreadableIngestError`."""
     try:
-        message = json_format.Parse(body.decode(), _REQUEST(), ignore_unknown_fields=False)
+        request = json_format.Parse(body.decode(), _Request(), ignore_unknown_fields=False)
     except (json_format.ParseError, UnicodeDecodeError, RecursionError) as refusal:
         place = _PLACE.search(str(refusal))
         # `from None`: the parser quotes what it could not read.
         raise UnreadableIngestError(place[1].rstrip(".") if place else "") from None
-    return Ingest(
-        destinations=tuple(_destination(each) for each in message.destinations),
-        events=tuple(_event(each) for each in message.events),
-        ad_user_data=message.consent.ad_user_data,
-        ad_personalization=message.consent.ad_personalization,
-        encoding=message.encoding,
-        encrypted=message.HasField("encryption_info"),
-        validate_only=message.validate_only,
-    )
+    for destination in request.destinations:
+        for account in (destination.operating_account, destination.login_account):
+            if account.product:
+                account.account_type = account.product if account.account_type in (0, account.product) else -1
+                account.ClearField("product")
+    return request
 
 
-def _destination(message: Any) -> IngestDestination:
-    return IngestDestination(
-        reference=message.reference,
-        operating=_account(message.operating_account),
-        login=_account(message.login_account),
-        linked=message.HasField("linked_account"),
-        action=message.product_destination_id,
-    )
+def as_json(request: Any) -> dict[str, Any]:
+    """The JSON form of an `IngestEventsRequest`, with its enums by name; `from_json` reads it."""
+    return dict(json_format.MessageToDict(request))
 
 
-def _account(message: Any) -> ProductAccount:
-    # `product` is the deprecated twin of `account_type`, with the same numbers; both set must agree.
-    agreed = {message.product, message.account_type} - {0}
-    return ProductAccount(type=max(agreed, default=0) if len(agreed) < 2 else -1, id=message.account_id)  # noqa: PLR2004 - two voices
+def from_json(document: Mapping[str, Any]) -> Any:
+    """The `IngestEventsRequest` that `as_json` wrote."""
+    return json_format.ParseDict(document, _Request())
 
 
-def _event(message: Any) -> IngestEvent:
-    ads = message.ad_identifiers
-    return IngestEvent(
-        references=tuple(message.destination_references),
-        transaction_id=message.transaction_id,
-        at=message.event_timestamp.ToDatetime(UTC) if message.HasField("event_timestamp") else None,
-        gclid=ads.gclid,
-        gbraid=ads.gbraid,
-        wbraid=ads.wbraid,
-        other_ad_identifier=bool(ads.dclid or ads.impression_id or ads.match_id or ads.mobile_device_id),
-        identifiers=_identifiers(message.user_data) if message.HasField("user_data") else None,
-        third_party_data=message.HasField("third_party_user_data"),
-        ad_user_data=message.consent.ad_user_data,
-        ad_personalization=message.consent.ad_personalization,
-        currency=message.currency,
-        value=message.conversion_value if message.HasField("conversion_value") else None,
-        source=message.event_source,
-        digest=digest(message),
-    )
+def click_ids(event: Any) -> dict[str, str]:
+    """The click ids that an event has, by kind."""
+    return {kind: value for kind in CLICK_ID_KINDS if (value := getattr(event.ad_identifiers, kind))}
 
 
-def _identifiers(user_data: Any) -> tuple[str, ...]:
+def identifiers(event: Any) -> tuple[str, ...]:
+    """The hashes of an event's contact data, as sent: names of an address among them, empty if without a value."""
     found: list[str] = []
-    for each in user_data.user_identifiers:
+    for each in event.user_data.user_identifiers:
         kind = each.WhichOneof("identifier")
         if kind == "address":
             found += [each.address.given_name, each.address.family_name]
@@ -177,7 +90,149 @@ def _identifiers(user_data: Any) -> tuple[str, ...]:
 
 
 def digest(event: Any) -> str:
-    """SHA-256 (hex) of a vendor `Event` message, the same for every spelling of the same event."""
+    """SHA-256 (hex) of an `Event` message, the same for every spelling of the same event."""
     plain = json_format.MessageToDict(event, use_integers_for_enums=True)
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+_TYPE = "type.googleapis.com/google.rpc"
+_INDEX = re.compile(r"\[\d+\]")
+_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""The canonical code of each HTTP status; INTERNAL for any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleViolation:
+    """A field that breaks a rule; `field` is a path from the request, or from the event at index `row`."""
+
+    reason: str
+    description: str
+    field: str
+    row: int | None = None
+
+    @classmethod
+    def of(cls, rule: DataManagerRule, field: str, row: int | None = None) -> "RuleViolation":
+        """A violation of this rule; it never quotes the value, which may be personal data."""
+        return cls(rule.answer, rule.rule, field, row)
+
+    def json(self, *, indexed: bool) -> dict[str, str]:
+        """The violation as Google writes it: events are at `events.events[3]`, all else at its plain path."""
+        path = self.field if self.row is None else f"events.events[{self.row}].{self.field}".rstrip(".")
+        path = path if indexed else _INDEX.sub("", path)
+        return {"field": path, "description": self.description, "reason": self.reason}
+
+
+def refusal(
+    status: int,
+    reason: str,
+    message: str,
+    request_id: str,
+    violations: Sequence[RuleViolation] = (),
+    *,
+    indexed: bool = True,
+    quota: str = "",
+) -> WireResponse:
+    """The answer to a refused request; `indexed` says whether paths name the row of a list."""
+    info = {
+        "@type": f"{_TYPE}.ErrorInfo",
+        "reason": reason,
+        "domain": "datamanager.googleapis.com",
+        "metadata": {"requestId": request_id, **({"quota_limit": quota} if quota else {})},
+    }
+    details: list[object] = [info, {"@type": f"{_TYPE}.RequestInfo", "requestId": request_id}]
+    if violations:
+        fields = [each.json(indexed=indexed) for each in violations]
+        details.append({"@type": f"{_TYPE}.BadRequest", "fieldViolations": fields})
+    return _error(status, message, details)
+
+
+def failed(status: int) -> WireResponse:
+    """The answer of an API that fails, perhaps after it took the events."""
+    reason = "DEADLINE_EXCEEDED" if _STATUSES.get(status) == "DEADLINE_EXCEEDED" else rules.FAILING.answer
+    return refusal(status, reason, "Internal error encountered.", "t-failed")
+
+
+def unreadable(path: str, *, indexed: bool) -> WireResponse:
+    """The answer to a body that is not the request's message: Google's front end refuses it before the platform.
+
+    It has neither reason nor request id.
+    """
+    description = "Invalid JSON payload received"
+    field = path if indexed else _INDEX.sub("", path)
+    violation = {
+        "field": field,
+        "description": f"{description}: cannot be read at '{path}'." if indexed else f"{description}.",
+    }
+    return _error(400, violation["description"], [{"@type": f"{_TYPE}.BadRequest", "fieldViolations": [violation]}])
+
+
+def _error(status: int, message: str, details: Sequence[object]) -> WireResponse:
+    error = {"code": status, "message": message, "status": _STATUSES.get(status, "INTERNAL"), "details": details}
+    return json_response(status, {"error": error})
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationOutcome:
+    """What became of one destination's rows: how many there were, and which failed for which reason."""
+
+    records: int
+    failed: Mapping[str, Sequence[int]]
+    """Row indices in the request, by `ProcessingErrorReason`."""
+
+    @property
+    def status(self) -> str:
+        """The destination's status, by name."""
+        failures = sum(map(len, self.failed.values()))
+        if not failures:
+            return "SUCCESS"
+        return "FAILED" if failures == self.records else "PARTIAL_SUCCESS"
+
+
+def destination_status(
+    destination: Any, outcome: DestinationOutcome | None, switches: Mapping[str, object], *, numeric: bool
+) -> dict[str, object]:
+    """One entry of the answer to a status request.
+
+    Args:
+        destination: echoed as it was sent.
+        outcome: what became of its rows; None while the request is processing.
+        switches: `record_indices`, `failed_word` and `records_counted` shape it.
+        numeric: enums as numbers.
+    """
+    status = outcome.status if outcome else "PROCESSING"
+    word = switches["failed_word"] if status == "FAILED" else status
+    entry: dict[str, object] = {
+        "destination": json_format.MessageToDict(destination, use_integers_for_enums=numeric),
+        "requestStatus": _DESTINATION_STATUSES[status] if numeric else word,
+    }
+    if outcome is None:
+        return entry
+    if outcome.failed:
+        counts = [
+            _error_count(reason, rows, switches["record_indices"], numeric=numeric)
+            for reason, rows in outcome.failed.items()
+        ]
+        entry["errorInfo"] = {"errorCounts": counts}
+    missing = switches["records_counted"] == "one less"
+    return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records - missing)}}
+
+
+def _error_count(reason: str, rows: Sequence[int], indices: object, *, numeric: bool) -> dict[str, object]:
+    count: dict[str, object] = {
+        "recordCount": str(len(rows)),  # int64: a string in JSON
+        "reason": PROCESSING_REASONS[reason] if numeric else reason,
+    }
+    if indices:
+        count["recordIndices"] = [str(row) for row in rows] if indices == "strings" else list(rows)
+    return count

@@ -8,60 +8,68 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from connectors.sandbox.sandbox import KEY_FILE
+from jobs.cli.init.questions import QUESTIONS
+from jobs.cli.init.template import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.settings import Invalid, Valid, load
-from jobs.settings.scaffold import (
-    TO_BE_FILLED_IN,
-    AmountDraft,
-    ConsentDraft,
-    Draft,
-    GoogleDraft,
-    environment_text,
-    settings_text,
-)
 from jobs.settings.yaml_source import block, scalar
+from tests import quick
 
 ENVIRON = {"OPLEAD_TOKEN": "sk-1", "META_ACCESS_TOKEN": "EAAB"}
 
 
-def a_draft(**changes):
-    """A draft with everything in it."""
-    told = {
+def answers(**changes):
+    """An answer to everything that matters."""
+    given = {
         "account": "maison-test",
         "timezone": "Europe/Paris",
         "currency": "EUR",
         "base_url": "https://crm.example",
-        "oplead": {"auth": {"style": "header", "name": "X-API-KEY"}, "pagination": {"style": "page", "first_page": 0}},
-        "stages": {
+        "found": {"auth": {"style": "header", "name": "X-API-KEY"}, "pagination": {"style": "page", "first_page": 0}},
+        "stage": {
             "appointment": ["RDV pris"],
             "quote_sent": ["Devis à relancer"],
             "won": ["Gagné"],
             "lost": ["Perdu"],
         },
         "ignored": ["Nouveau", "n° 2: à voir"],
-        "consent": ConsentDraft("leadData.consent", ["oui"], ["non"]),
-        "amount": AmountDraft("amount", "included", Decimal(900)),
-        "google": GoogleDraft("1234567890", "1112223333", {"appointment": "11", "quote_sent": "12", "won": "13"}),
-        "dataset_id": "99887766",
+        "looked_at": "300 leads",
+        "left_out": [],
+        "schema": None,
+        "consent_field": "leadData.consent",
+        "granted": ["oui"],
+        "refused": ["non"],
+        "amount_field": "amount",
+        "tax": "included",
+        "otherwise": Decimal(900),
+        "google_customer_id": "1234567890",
+        "google_login_customer_id": "1112223333",
+        "action": {"appointment": "11", "quote_sent": "12", "won": "13"},
+        "meta_dataset_id": "99887766",
+        "contact_data": "none",
         "imported_until": date(2026, 10, 31),
     }
-    return Draft(**told | changes)
+    return dict.fromkeys(question.name for question in QUESTIONS) | given | changes
+
+
+NO_GOOGLE = {"google_customer_id": None, "action": None}
 
 
 @pytest.fixture
-def written(tmp_path, key_file):
-    """Writes a draft and reads it as a run would."""
+def written(tmp_path):
+    """Writes answers and reads them as a run would."""
 
-    def write(draft):
+    def write(**changes):
         path = tmp_path / "pipeline.yaml"
-        path.write_text(settings_text(draft), encoding="utf-8")
-        return load(path, ENVIRON | {"GOOGLE_ADS_KEY_FILE": str(key_file())})
+        path.write_text(settings_text(answers(**changes)), encoding="utf-8")
+        return load(path, ENVIRON | {"GOOGLE_ADS_KEY_FILE": str(quick.with_key(tmp_path) / KEY_FILE)})
 
     return write
 
 
 def test_the_file_may_run(written):
     """Every part reads back as it was answered."""
-    loaded = written(a_draft())
+    loaded = written()
 
     assert isinstance(loaded, Valid), loaded.problems
     settings = loaded.settings
@@ -75,9 +83,9 @@ def test_the_file_may_run(written):
 
 def test_the_least_that_can_be_answered_may_run_too(written):
     """One platform, one stage, no amount."""
-    least = {"amount": None, "google": None, "imported_until": None, "stages": {"won": ["Gagné"]}, "oplead": {}}
+    least = {"amount_field": None, "imported_until": None, "stage": {"won": ["Gagné"]}, "found": None}
 
-    loaded = written(a_draft(**least))
+    loaded = written(**NO_GOOGLE, **least)
 
     assert isinstance(loaded, Valid), loaded.problems
     assert ["Sale"] == [conversion.meta.event for conversion in loaded.settings.conversions]
@@ -85,21 +93,21 @@ def test_the_least_that_can_be_answered_may_run_too(written):
 
 def test_an_action_that_is_not_known_yet_is_named_by_check(written):
     """Nothing is sent to a made-up action."""
-    loaded = written(a_draft(google=GoogleDraft("1234567890")))
+    loaded = written(action={})
 
     assert isinstance(loaded, Invalid)
     assert 3 == sum("conversion_action" in problem.path for problem in loaded.problems)
-    assert TO_BE_FILLED_IN in settings_text(a_draft(google=GoogleDraft("1234567890")))
+    assert TO_BE_FILLED_IN in settings_text(answers(action={}))
 
 
 def test_the_example_of_the_environment_names_what_the_file_refers_to():
     """No more, no less, and no value."""
-    both = environment_text(a_draft())
+    both = environment_text(answers())
 
     assert ["OPLEAD_TOKEN=", "GOOGLE_ADS_KEY_FILE=", "META_ACCESS_TOKEN="] == [
         line for line in both.splitlines() if "=" in line
     ]
-    assert "GOOGLE" not in environment_text(a_draft(google=None))
+    assert "GOOGLE" not in environment_text(answers(**NO_GOOGLE))
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
@@ -114,3 +122,11 @@ def test_a_text_reads_back_as_it_was(text):
 def test_a_text_that_yaml_might_read_otherwise_stands_in_quotes(word):
     """Whoever reads it later."""
     assert '"' == scalar(word)[0]
+
+
+@pytest.mark.parametrize("question", [each for each in QUESTIONS if not each.by_stage], ids=lambda each: each.name)
+def test_every_answer_has_its_place(question):
+    """A question without one would be asked in vain."""
+    unlike = {"imported_until": date(2031, 1, 1)}.get(question.name, "unlike-any")
+
+    assert settings_text(answers()) != settings_text(answers(**{question.name: unlike}))

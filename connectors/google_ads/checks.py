@@ -1,0 +1,389 @@
+"""What Google Ads shows of an account, its conversion actions and its uploads: the GAQL that asks, and the findings."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from google.ads.googleads.v26.enums import types as enums
+from google.ads.googleads.v26.resources import types as resources
+
+from connectors.google_ads.ads_api.outcomes import member_of
+from connectors.records import CheckFinding, CheckVerdict, Expectation
+from connectors.text import counted
+
+_Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
+_Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
+_Status = enums.ConversionActionStatusEnum.ConversionActionStatus
+_Type = enums.ConversionActionTypeEnum.ConversionActionType
+_Counting = enums.ConversionActionCountingTypeEnum.ConversionActionCountingType
+_Category = enums.ConversionActionCategoryEnum.ConversionActionCategory
+_Uploads = enums.OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus
+
+
+def _fact(subject: str, is_right: bool | None, *, right: str, wrong: str, advice: str, unknown: str) -> CheckFinding:  # noqa: FBT001 - what Google answers
+    """One thing that Google Ads shows to be right or wrong; None where it does not say."""
+    if is_right is None:
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, f"Google Ads does not say {unknown}")
+    if is_right:
+        return CheckFinding(subject, CheckVerdict.VERIFIED, right)
+    return CheckFinding(subject, CheckVerdict.FAILED, wrong, advice)
+
+
+def _member_name(member: object) -> str:
+    """A member's name; a value newer than the library is a bare number, and stays one."""
+    return str(getattr(member, "name", member))
+
+
+# ── the account ──────────────────────────────────────────────────────────────────────────────────
+
+ACCOUNT_QUERY = (
+    "SELECT customer.id, customer.manager, customer.currency_code, customer.auto_tagging_enabled,"
+    " customer.conversion_tracking_setting.google_ads_conversion_customer,"
+    " customer.conversion_tracking_setting.conversion_tracking_status,"
+    " customer.conversion_tracking_setting.accepted_customer_data_terms,"
+    " customer.conversion_tracking_setting.effective_enablement_setting"
+    " FROM customer"
+)
+"""https://developers.google.com/google-ads/api/fields/v26/customer"""
+
+_TRACKED = {
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_SELF: "on, in this account",
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_THIS_MANAGER: "on, by the manager account",
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_ANOTHER_MANAGER: "on, by another manager account",
+}
+
+
+def account_findings(
+    customer: resources.Customer, customer_id: str, expected: Sequence[Expectation]
+) -> Iterator[CheckFinding]:
+    """Owner, tracking, auto-tagging and currency; terms and settings for contact data only where any is sent."""
+    setting = customer.conversion_tracking_setting
+    yield _owner(setting.google_ads_conversion_customer.rpartition("/")[2], customer_id)
+    yield _tracking(setting.conversion_tracking_status)
+    yield _auto_tagging(customer)
+    for currency in sorted({each.currency for each in expected if each.sends_value}):
+        yield _currency(currency, customer.currency_code)
+    if any(each.sends_contact for each in expected):
+        yield _fact(
+            "customer data terms",
+            setting.accepted_customer_data_terms if "conversion_tracking_setting" in customer else None,
+            right="the customer data terms are accepted",
+            wrong="the customer data terms are not accepted",
+            advice="accept them in the conversion settings of Google Ads, or write contact_data: none",
+            unknown="whether they are accepted",
+        )
+        yield _fact(
+            "enhanced conversions for leads",
+            {_Enhanced.ON: True, _Enhanced.OFF: False}.get(setting.effective_enablement_setting),
+            right="on",
+            wrong="enhanced conversions for leads are off",
+            advice="turn them on in the conversion settings of Google Ads, or write contact_data: none",
+            unknown="whether they are on",
+        )
+
+
+def _owner(owner: str, customer_id: str) -> CheckFinding:
+    return _fact(
+        f"owner of the conversion actions of {customer_id}",
+        owner == customer_id if owner else None,
+        right="this account owns its conversion actions",
+        wrong=f"its conversion actions belong to account {owner}",
+        advice=f"write customer_id: {owner}, and as login_customer_id the account that gives the service account"
+        " access",
+        unknown="which account it is",
+    )
+
+
+def _tracking(status: int) -> CheckFinding:
+    words = _TRACKED.get(status)
+    return _fact(
+        "conversion tracking",
+        False if status == _Tracking.NOT_CONVERSION_TRACKED else bool(words) or None,
+        right=words or "",
+        wrong="conversion tracking is off",
+        advice="create a conversion action for imports of clicks in Google Ads",
+        unknown="whether it is on",
+    )
+
+
+def _auto_tagging(customer: resources.Customer) -> CheckFinding:
+    if customer.manager:
+        message = "this is a manager account: auto-tagging is set in each account below it"
+        return CheckFinding("auto-tagging", CheckVerdict.UNREADABLE, message, "see that it is on in each of them")
+    return _fact(
+        "auto-tagging",
+        customer.auto_tagging_enabled if "auto_tagging_enabled" in customer else None,
+        right="on",
+        wrong="auto-tagging is off, so that ads' links carry no gclid",
+        advice="turn on auto-tagging in the account settings of Google Ads",
+        unknown="whether it is on",
+    )
+
+
+def _currency(sent: str, currency: str) -> CheckFinding:
+    return _fact(
+        "currency",
+        sent == currency if currency else None,
+        right=f"the account is in {sent}, as amounts are",
+        wrong=f"amounts are sent in {sent} and the account is in {currency}",
+        advice=f"see that amounts in Oplead are in {sent}; if not, write currency: {currency}",
+        unknown="the account's currency",
+    )
+
+
+# ── conversion actions ───────────────────────────────────────────────────────────────────────────
+
+ACTIONS_QUERY = (
+    "SELECT conversion_action.id, conversion_action.name, conversion_action.type, conversion_action.status,"
+    " conversion_action.category, conversion_action.origin, conversion_action.primary_for_goal,"
+    " conversion_action.counting_type, conversion_action.owner_customer,"
+    " conversion_action.click_through_lookback_window_days,"
+    " conversion_action.value_settings.always_use_default_value"
+    " FROM conversion_action"
+)
+"""Of every action, for others may count the same leads.
+
+https://developers.google.com/google-ads/api/fields/v26/conversion_action
+"""
+
+_ASSUMED_WINDOW = 90
+"""Days of a click window where neither the settings nor Google say; the longest that Google offers."""
+_WINDOW_KEY = "click_window_days"
+
+
+def action_findings(
+    found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[Expectation]
+) -> Iterator[CheckFinding]:
+    """Whether one action is as these conversions need it; None where the account shows no such action."""
+    subject = f"conversion action {action}"
+    if found is None:
+        advice = "see its number in its address in Google Ads (ctId), and whether customer_id owns it"
+        message = f"account {customer_id} has no such conversion action"
+        yield CheckFinding(subject, CheckVerdict.FAILED, message, advice)
+        return
+    readiness = _readiness(found, subject, expected[0].target.owner)
+    problems = [each for each in readiness if each.verdict is not CheckVerdict.VERIFIED]
+    yield from problems or [CheckFinding(subject, CheckVerdict.VERIFIED, "it is enabled, and takes imported clicks")]
+    yield _counting(found, subject, sorted({each.conversion for each in expected}))
+    if any(each.sends_value for each in expected):
+        values = found.value_settings
+        yield _fact(
+            subject,
+            not values.always_use_default_value if "always_use_default_value" in values else None,
+            right="it counts the value that is sent",
+            wrong="it always counts its own default value, not the one that is sent",
+            advice="have it use different values for each conversion",
+            unknown="which value it counts",
+        )
+    for window in dict.fromkeys(each.click_window for each in expected):
+        yield _window(found, subject, window)
+
+
+def _readiness(found: resources.ConversionAction, subject: str, owner: str) -> Iterator[CheckFinding]:
+    """What an action needs to take conversions: its type, its status, its owner."""
+    yield _fact(
+        subject,
+        {_Type.UPLOAD_CLICKS: True, _Type.UNSPECIFIED: None, _Type.UNKNOWN: None}.get(found.type_, False),
+        right="it takes imported clicks",
+        wrong=f"it is of type {_member_name(found.type_)}, which takes no imported clicks",
+        advice="create one of the kind: import, from clicks, and write its id",
+        unknown="of which type it is",
+    )
+    yield _fact(
+        subject,
+        {_Status.ENABLED: True, _Status.UNSPECIFIED: None, _Status.UNKNOWN: None}.get(found.status, False),
+        right="it is enabled",
+        wrong=f"it is {_member_name(found.status).lower()}",
+        advice="enable it in Google Ads, or write the id of another",
+        unknown="whether it is enabled",
+    )
+    owned_by = found.owner_customer.rpartition("/")[2]
+    if owned_by not in ("", owner):
+        message = f"it belongs to account {owned_by}"
+        yield CheckFinding(subject, CheckVerdict.FAILED, message, f"write customer_id: {owned_by}")
+
+
+def _counting(found: resources.ConversionAction, subject: str, conversions: Sequence[str]) -> CheckFinding:
+    if found.counting_type == _Counting.MANY_PER_CLICK:
+        return CheckFinding(subject, CheckVerdict.VERIFIED, "it counts every conversion of a click")
+    if found.counting_type == _Counting.ONE_PER_CLICK:
+        also = f", and only the first of {', '.join(conversions)} for each click" if len(conversions) > 1 else ""
+        message = f"it counts one conversion per click: it takes none with gbraid or wbraid (iPhones){also}"
+        advice = "have it count every conversion, if those matter to you"
+        return CheckFinding(subject, CheckVerdict.VERIFIED, message, advice)
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say how it counts")
+
+
+def _window(found: resources.ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
+    """The window the settings give, against the action's own.
+
+    https://support.google.com/google-ads/answer/3123169
+    """
+    days = found.click_through_lookback_window_days
+    if not days:
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say its click window")
+    window, advice = f"its click window is {counted(days, 'day')}", f"write {_WINDOW_KEY}: {days}"
+    if expected is None and days == _ASSUMED_WINDOW:
+        message = f"{window}, as is taken where the settings do not say"
+        return CheckFinding(subject, CheckVerdict.VERIFIED, message, settles=_WINDOW_KEY)
+    if expected is None:
+        message = f"{window}, and {_ASSUMED_WINDOW} are taken"
+        return CheckFinding(subject, CheckVerdict.DOUBTFUL, message, advice, _WINDOW_KEY)
+    if expected == timedelta(days=days):
+        return CheckFinding(subject, CheckVerdict.VERIFIED, f"{window}, as in the settings")
+    return CheckFinding(subject, CheckVerdict.FAILED, f"{window}, and {expected.days} in the settings", advice)
+
+
+# ── what bidding learns from ─────────────────────────────────────────────────────────────────────
+
+GOALS_QUERY = (
+    "SELECT customer_conversion_goal.category, customer_conversion_goal.origin, customer_conversion_goal.biddable"
+    " FROM customer_conversion_goal"
+)
+"""https://developers.google.com/google-ads/api/docs/conversions/goals/customer-goals"""
+
+Goals = Mapping[tuple[int, int], bool]
+"""Whether the goal of a category and an origin is one of the account's defaults."""
+_LEAD_CATEGORIES = frozenset(
+    {
+        _Category.SIGNUP,
+        _Category.PHONE_CALL_LEAD,
+        _Category.IMPORTED_LEAD,
+        _Category.SUBMIT_LEAD_FORM,
+        _Category.BOOK_APPOINTMENT,
+        _Category.REQUEST_QUOTE,
+        _Category.CONTACT,
+        _Category.QUALIFIED_LEAD,
+        _Category.CONVERTED_LEAD,
+        _Category.MESSAGE_LEAD,
+    }
+)
+"""What a lead's own way consists of: an action of these counts the lead that ours count again."""
+_COUNTS = {
+    _Counting.MANY_PER_CLICK: "counts every conversion of a click",
+    _Counting.ONE_PER_CLICK: "counts one conversion per click",
+}
+_CHOOSE_ONE = (
+    "Let bidding learn from the one that matters most and make the others secondary in Google Ads (Goals, the "
+    "action's settings), or see that each value is only what its step adds."
+)
+_LONGEST_NAME = 80
+
+
+def standing(action: resources.ConversionAction, conversions: Sequence[str], goals: Goals | None) -> CheckFinding:
+    """What an action is to Google: primary or not, bid on or not, how it counts, of which category and window."""
+    days = action.click_through_lookback_window_days
+    is_bid_on, bidding = _bidding(action, goals)
+    facts = [
+        bidding,
+        _COUNTS.get(action.counting_type, "how it counts is not shown"),
+        f"clicks count for {counted(days, 'day')}" if days else "its click window is not shown",
+    ]
+    message = f"{_name(action)}, for {', '.join(conversions)}: {'; '.join(facts)}"
+    verdict = CheckVerdict.UNREADABLE if is_bid_on is None else CheckVerdict.VERIFIED
+    return CheckFinding(f"conversion action {action.id}", verdict, message, is_notable=True)
+
+
+def bidding_findings(
+    actions: Iterable[resources.ConversionAction], ours: Mapping[str, Sequence[Expectation]], goals: Goals | None
+) -> Iterator[CheckFinding]:
+    """Where bidding learns from several actions of one lead, or from none of ours.
+
+    Args:
+        actions: every action of the account.
+        ours: what the settings send, by the action's id.
+        goals: the account's; None where they cannot be read.
+    """
+    enabled = [(one, _bidding(one, goals)[0]) for one in actions if one.status == _Status.ENABLED]
+    own = [(one, is_bid_on) for one, is_bid_on in enabled if str(one.id) in ours]
+    steering = [one for one, is_bid_on in own if is_bid_on]
+    others = [one for one, is_bid_on in enabled if is_bid_on and str(one.id) not in ours]
+    others = [one for one in others if one.category in _LEAD_CATEGORIES]
+    if own and all(is_bid_on is False for _, is_bid_on in own):
+        advice = "Make the one that it should learn from primary in Google Ads (Goals, the action's settings)."
+        yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, "it learns from none of these conversions", advice)
+    elif steering and len(steering) + len(others) > 1:
+        sent = {one.id: ", ".join(dict.fromkeys(each.conversion for each in ours[str(one.id)])) for one in steering}
+        named = [f"{sent[one.id]} {_name(one)}" for one in steering]
+        named += [f"{_name(one)}, which is not sent from here" for one in others]
+        message = f"it learns from several actions in which one lead can count: {'; '.join(named)}"
+        yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, message, _CHOOSE_ONE)
+
+
+def _bidding(action: resources.ConversionAction, goals: Goals | None) -> tuple[bool | None, str]:
+    """Whether campaigns with the account's goals bid on an action, None where Google does not say; and in words."""
+    if "primary_for_goal" not in action:
+        return None, "Google Ads does not say whether it is primary"
+    if not action.primary_for_goal:
+        return False, "secondary, so bidding does not learn from it"
+    match (goals or {}).get((action.category, action.origin)):
+        case None:
+            return None, "primary; whether its goal is an account default is not shown"
+        case False:
+            return False, "primary, but its goal is no account default: only campaigns that choose it learn from it"
+        case True:
+            return True, "primary, and bidding learns from it"
+
+
+def _name(action: resources.ConversionAction) -> str:
+    """What people call it, with its category."""
+    name = action.name[:_LONGEST_NAME]
+    category = _member_name(action.category).lower().replace("_", " ")
+    return f"“{name}” ({category})" if name and name.isprintable() else f"{action.id} ({category})"
+
+
+# ── recent uploads ───────────────────────────────────────────────────────────────────────────────
+
+UPLOADS = {
+    "uploads": "offline_conversion_upload_client_summary",
+    "uploads by conversion action": "offline_conversion_upload_conversion_action_summary",
+}
+"""The two summaries, by kind of client: of all uploads, and of those to each conversion action."""
+_UPLOAD_FIELDS = (
+    "client",
+    "status",
+    "total_event_count",
+    "successful_event_count",
+    "pending_event_count",
+    "last_upload_date_time",
+    "alerts",
+)
+_UPLOAD_STATUSES = {
+    _Uploads.EXCELLENT: (CheckVerdict.VERIFIED, "excellent"),
+    _Uploads.GOOD: (CheckVerdict.VERIFIED, "good"),
+    _Uploads.NEEDS_ATTENTION: (CheckVerdict.FAILED, "needs attention"),
+    _Uploads.NO_RECENT_UPLOAD: (CheckVerdict.VERIFIED, "nothing uploaded for 28 days"),
+}
+
+
+def uploads_query(summary: str) -> str:
+    """The GAQL for one of the summaries."""
+    by_action = ("conversion_action_id",) if summary == UPLOADS["uploads by conversion action"] else ()
+    fields = ", ".join(f"{summary}.{field}" for field in (*by_action, *_UPLOAD_FIELDS))
+    return f"SELECT {fields} FROM {summary}"  # noqa: S608 - no SQL, and all of it is written in this file
+
+
+def upload_finding(
+    summary: resources.OfflineConversionUploadClientSummary | resources.OfflineConversionUploadConversionActionSummary,
+) -> CheckFinding:
+    """What Google Ads says of the uploads by one kind of client."""
+    to = ""
+    if isinstance(summary, resources.OfflineConversionUploadConversionActionSummary):
+        to = f" to conversion action {summary.conversion_action_id}"
+    unknown = (CheckVerdict.UNREADABLE, _member_name(summary.status))
+    verdict, status = _UPLOAD_STATUSES.get(summary.status, unknown)
+    message = (
+        f"{status}: {summary.successful_event_count} of {summary.total_event_count} recorded,"
+        f" {summary.pending_event_count} not yet decided, last upload {summary.last_upload_date_time or 'unknown'}"
+        " (the account's time)"
+    )
+    alerts = ", ".join(_alert(alert) for alert in summary.alerts)
+    advice = f"see why some were refused: {alerts}" if alerts else ""
+    return CheckFinding(f"uploads{to} by {_member_name(summary.client)}", verdict, message, advice)
+
+
+def _alert(alert: resources.OfflineConversionAlert) -> str:
+    """An error's code and its share of the last day with uploads."""
+    error = resources.OfflineConversionError.pb(alert.error)
+    family = error.WhichOneof("error_code")
+    code = member_of(error, family) if family else "an error this release does not know"
+    return f"{code} {alert.error_percentage:.0%}"

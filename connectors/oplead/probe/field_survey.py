@@ -1,0 +1,500 @@
+"""Where in leads their id, status, dates, click ids and contact data are, and what fields hold, by form and count.
+
+No value of a person is kept.
+"""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from functools import partial
+
+from connectors.oplead.click_ids import is_click_id_label, read_click_ids
+from connectors.oplead.field_tree import (
+    AMOUNT_PARTS,
+    ANSWERS,
+    CHANNELS,
+    CONSENT_PARTS,
+    CONSENT_WORDS,
+    CONTACT,
+    FIXED,
+    GRANTED,
+    MOBILE,
+    NAMES,
+    NEEDED,
+    OTHER_WAY_ROUND,
+    REFUSED,
+    SEVERAL,
+    Node,
+    Tree,
+    is_date,
+    leaf,
+    normalise,
+    tree_of,
+)
+from connectors.oplead.fields import find, first, raw, shape, text_of
+from connectors.oplead.lead_parser import CANDIDATES, LeadParser, UnreadableLeadError, with_candidates
+from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions
+from connectors.records import ClickIdKind, Lead
+from connectors.survey import AmountSeen, FewValues, FieldMatch, SourceSeen, SurveyedLabel
+
+_TIMES = frozenset({"created_at", "updated_at", "status_at", "click_id_at"})
+_OTHER_PEOPLE = frozenset(
+    {"commercial", "vendeur", "user", "owner", "agent", "assignee", "assignedto", "proprietaire", "responsable"}
+    | {"provider", "fournisseur", "agency", "agence", "apporteur", "company", "societe", "createdby", "updatedby"}
+    | {"channel", "canal", "campaign", "campagne", "product", "produit", "status", "statut"}
+)
+"""Whatever stands below these is not the lead's own."""
+_MOST = 0.5
+_NEARLY_ALL = 0.9
+_SELDOM = 0.1
+"""What hardly any lead has is not where every lead's status stands."""
+_ADDED = 3
+"""Click ids at another place too count from so many leads on: fewer may be a stray."""
+_SOUGHT = {
+    "id": "a lead's id",
+    "created_at": "the time when a lead was created",
+    "status": "the status",
+    "click_id": "click ids",
+}
+
+Paths = tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things stand, and what to report about it."""
+
+    fields: FieldPaths
+    """None where the known candidates find it."""
+    matches: tuple[FieldMatch, ...]
+    undecided: tuple[str, ...]
+
+
+def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
+    """Where each of `oplead.fields` stands, as configured where that finds it."""
+    return _PlaceSearch(leads, options).find()
+
+
+def find_id_paths(items: Sequence[object], options: OpleadOptions) -> tuple[str, ...]:
+    """Where the leads' ids stand."""
+    paths, _ = _PlaceSearch(items, options).place("id")
+    return paths or options.fields.id or CANDIDATES.id or ()
+
+
+class _PlaceSearch:
+    def __init__(self, leads: Sequence[object], options: OpleadOptions) -> None:
+        self._leads = leads
+        self._tree = tree_of(leads)
+        self._options = options
+
+    def find(self) -> Places:
+        names = [one.name for one in fields(FieldPaths)]
+        found = {name: self.place(name) for name in names if name != "click_id"}
+        paths = replace(self._options.fields, **{name: written for name, (written, _) in found.items()})
+        found["click_id"] = self._click_id_place(paths)
+        filled = {name: self._filled(path) for name, (_, path) in found.items()}
+        seldom = _SELDOM * len(self._leads)
+        lacking = [name for name in NEEDED if found[name][1] is None or (name != "click_id" and filled[name] < seldom)]
+        matches = (FieldMatch(name, self._as_spelt(found[name][1]), filled[name]) for name in names)
+        undecided = tuple(map(self._undecided, lacking)) if self._leads else ()
+        return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
+
+    def place(self, field: str) -> tuple[Paths, str | None]:
+        """The paths to write, None for the candidates, and the one that holds the field on most leads."""
+        configured: Paths = getattr(self._options.fields, field)
+        candidates = configured or getattr(CANDIDATES, field)
+        best = self._best(field, candidates)
+        if field == "status" and configured is None and best and (label := self._label_next_to(best)):
+            return (label,), label
+        if best is not None:
+            every = self._every_field(field, candidates) if field in SEVERAL and configured is None else ()
+            return every or configured, best
+        named = self._named(field)
+        if not named:
+            return configured, None
+        siblings = [path for path in named if _parent(path) == _parent(named[0])]
+        return tuple(_mobile_first(siblings)) if field in SEVERAL else (named[0],), named[0]
+
+    def _best(self, field: str, paths: Sequence[str]) -> str | None:
+        filled = {path: self._filled(path) for path in paths}
+        fitting = [path for path in paths if filled[path] and self._fits(field, path)]
+        return max(fitting, key=lambda path: filled[path], default=None)
+
+    def _filled(self, path: str | None) -> int:
+        return 0 if path is None else sum(bool(find(lead, path)) for lead in self._leads)
+
+    def _as_spelt(self, path: str | None) -> str | None:
+        """A path in the spelling that leads have, the commonest where they have several."""
+        if path is None:
+            return None
+        alike = [one for one in self._tree if normalise_path(one) == normalise_path(path)]
+        return max(alike, key=lambda one: self._tree[one].filled, default=path)
+
+    def _every_field(self, field: str, candidates: Sequence[str]) -> tuple[str, ...]:
+        """The filled candidates and their siblings that mean the same; nothing where the candidates are all.
+
+        Only siblings: elsewhere it may be somebody else's.
+        """
+        found = [self._as_spelt(path) or path for path in candidates if self._filled(path)]
+        parents = set(map(_parent, found))
+        more = [path for path in self._named(field) if path not in found and _parent(path) in parents]
+        return tuple(_mobile_first([*found, *more])) if more else ()
+
+    def _fits(self, field: str, path: str) -> bool:
+        values = [found[0] for lead in self._leads if (found := find(lead, path))]
+        match field:
+            case _ if field in _TIMES:
+                return sum(is_date(value, self._options.zone) for value in values) >= _MOST * len(values)
+            case "id":
+                texts = _texts(values)
+                leads = sum(isinstance(lead, Mapping) for lead in self._leads)
+                return len(texts) >= _NEARLY_ALL * leads and len({*texts}) >= _NEARLY_ALL * len(texts)
+            case "status":
+                return bool(_texts(values))
+            case "email":
+                return any("@" in text for text in _texts(values, "value", "email", "address"))
+            case "phone":
+                texts = _texts(values, "value", "number", "phone")
+                return sum(any(map(str.isdigit, text)) for text in texts) >= _MOST * len(values)
+            case "history":
+                return any(self._has_history(lead, path) for lead in self._leads)
+            case _:
+                return True
+
+    def _has_history(self, lead: object, path: str) -> bool:
+        parser = LeadParser(replace(self._options, fields=FieldPaths(history=(path,))))
+        try:
+            return isinstance(lead, Mapping) and bool(parser.status_changes(lead))
+        except UnreadableLeadError:
+            return False
+
+    def _named(self, field: str) -> list[str]:
+        """The paths whose last name means the field, likeliest first."""
+        ranked = []
+        for path, node in self._tree.items():
+            if leaf(path) not in NAMES[field] or not node.filled or node.is_listed or not self._fits(field, path):
+                continue
+            parents = path.split(".")[:-1]
+            if not _OTHER_PEOPLE.isdisjoint(map(normalise, parents)):
+                continue
+            depth = len(parents) if field in CONTACT or field in NEEDED else 0
+            ranked.append((depth, NAMES[field].index(leaf(path)), -node.filled, path))
+        return [path for *_, path in sorted(ranked)]
+
+    def _label_next_to(self, status: str) -> str | None:
+        """The path of the status labels, where the status itself is only a number and its label is another field."""
+        if not all(text.isdecimal() for text in _texts([first(lead, (status,)) for lead in self._leads])):
+            return None
+        endings = ("label", "libelle", "libellestatut")
+        return next((path for path in self._named("status") if normalise(path).endswith(endings)), None)
+
+    def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
+        """As `place` does, by the click ids that can be read at each path."""
+        utm = with_candidates(known).utm_source or ()
+        sources = [text_of(first(lead, utm)) for lead in self._leads]
+
+        def with_ids(paths: Sequence[str], rules: ClickIdRules = self._options.click_ids) -> dict[str, set[int]]:
+            return {path: self._with_ids(path, sources, rules) for path in paths}
+
+        configured = known.click_id or CANDIDATES.click_id or ()
+        at_configured = with_ids(configured)
+        best = max(configured, key=lambda path: (len(at_configured[path]), self._filled(path)))
+        others = with_ids(self._click_id_paths(configured))
+        ranked = sorted((path for path in others if others[path]), key=lambda path: -len(others[path]))
+        if at_configured[best]:
+            covered = set().union(*at_configured.values())
+            more = [path for path in ranked if len(others[path] - covered) >= _ADDED]
+            return ((*configured, *more) if more else known.click_id), best
+        if ranked:
+            return tuple(ranked), ranked[0]
+        labelled = with_ids([path for path, node in self._tree.items() if _is_text(node)], ClickIdRules(bare="reject"))
+        found = max(labelled, key=lambda path: len(labelled[path]), default=None)
+        if found is not None and labelled[found]:
+            return (found,), found
+        return known.click_id, best if any(raw(lead, best) for lead in self._leads) else None
+
+    def _click_id_paths(self, configured: Sequence[str]) -> list[str]:
+        """Further paths whose last name is one of a click id's."""
+        taken = set(map(normalise, configured))
+        return [
+            path
+            for path, node in self._tree.items()
+            if not node.is_listed and normalise(path) not in taken
+            if leaf(path) in NAMES["click_id"] or is_click_id_label(path.rpartition(".")[2])
+        ]
+
+    def _with_ids(self, path: str, sources: Sequence[str | None], rules: ClickIdRules) -> set[int]:
+        """The numbers of the leads in which a path gives click ids."""
+        read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
+        values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
+        return {number for number, value in values if read(value, utm_source=sources[number])[0]}
+
+    def _undecided(self, field: str) -> str:
+        hint = ""
+        if field == "created_at":
+            nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
+            times = [path for path, node in nodes if all(is_date(value, self._options.zone) for value in node.every())]
+            hint = f" (there are times at {', '.join(times[:6])})" if times else ""
+        return f"oplead.fields.{field}: no field was found that holds {_SOUGHT[field]}{hint}"
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _texts(values: Sequence[object], *keys: str) -> list[str]:
+    """The values as texts; those of objects under one of the keys, the usual ones where none is given."""
+    read = (text_of(value, keys) if keys else text_of(value) for value in values)
+    return [text for text in read if text is not None]
+
+
+def _mobile_first(paths: Sequence[str]) -> list[str]:
+    """Mobile numbers belong to one person, and the platforms know most people by them; fixed ones come last."""
+
+    def rank(path: str) -> tuple[bool, bool]:
+        is_mobile = any(part in leaf(path) for part in MOBILE)
+        return not is_mobile, any(part in leaf(path) for part in FIXED)
+
+    return sorted(paths, key=rank)
+
+
+def _is_text(node: Node) -> bool:
+    return not node.is_listed and any(isinstance(value, str) for value in node.every())
+
+
+def normalise_path(path: str) -> str:
+    """A path by the normalised spelling of its names."""
+    return ".".join(map(normalise, path.split(".")))
+
+
+# ── values ───────────────────────────────────────────────────────────────────────────────────────
+
+Readable = Callable[[str | Decimal], bool]
+"""Whether an amount can be read without taking it for another."""
+Fold = Callable[[str], str]
+"""What a label or an answer is compared by: those that give one text count as one."""
+
+_FEW = 12
+_ENOUGH = 10
+_LONGEST_LABEL, _LONGEST_CHANNEL = 60, 40
+_MOST_LABELS = 40
+_PERSONAL_DIGITS = re.compile(r"(?:\d[\s.-]?){5,}")
+_NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eur))?", re.IGNORECASE)
+_HAS_AMOUNT = re.compile(r"\d")
+_NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
+_SHARED = 2
+"""A text that only one lead has may be anything."""
+
+
+def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
+    """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
+
+    Args:
+        leads: the leads looked at whole, which are counted.
+        listed: these and others, of which the list alone is known: their labels are shown and not counted.
+        fold: decides which spellings are one label.
+    """
+    counts = Counter(lead.label for lead in leads if lead.label is not None)
+    with_ids = Counter(lead.label for lead in leads if lead.label is not None and lead.click_ids)
+    counts.update(dict.fromkeys((lead.label for lead in listed if lead.label is not None), 0))
+    spelt = _spellings(counts, fold)
+    different = len({*spelt.values()})
+    are_no_labels = different > _MOST_LABELS and different > max(len(leads), len(listed)) / 3
+    shown: Counter[tuple[str, bool]] = Counter()
+    shown_ids: Counter[tuple[str, bool]] = Counter()
+    for label, count in counts.items():
+        masked = are_no_labels or not _may_be_shown(spelt[label], _LONGEST_LABEL)
+        name = f"<{shape(spelt[label])}>" if masked else spelt[label]
+        shown[name, masked] += count
+        shown_ids[name, masked] += with_ids[label]
+    return tuple(SurveyedLabel(one[0], count, shown_ids[one], masked=one[1]) for one, count in shown.most_common())
+
+
+def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
+    """The labels of histories that no lead has now and that may be shown."""
+    present = {fold(lead.label) for lead in leads if lead.label is not None}
+    past = Counter(entry.label for lead in leads for entry in lead.history if fold(entry.label) not in present)
+    shown = sorted(label for label in {*_spellings(past, fold).values()} if _may_be_shown(label, _LONGEST_LABEL))
+    return tuple(shown) if len(shown) <= _MOST_LABELS else ()
+
+
+def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
+    """Each text in the spelling that most leads have of it, with plain spaces and whole accents."""
+    best: dict[str, str] = {}
+    for text in sorted(counts, key=lambda text: -counts[text]):
+        best.setdefault(fold(text), unicodedata.normalize("NFC", " ".join(text.split())))
+    return {text: best[fold(text)] for text in counts}
+
+
+def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], fold: Fold) -> tuple[FewValues, ...]:
+    """The fields with only a few different values, consents first.
+
+    Args:
+        tree: the leads taken apart.
+        leads: the same leads.
+        skipped: paths whose meaning is known, contact data above all.
+        fold: decides which spellings are one value.
+    """
+    every = (
+        _few(path, leads, fold)
+        for path, node in tree.items()
+        if not node.is_listed and not node.holds_more and not _is_below(path, skipped) and not _is_amount_name(path)
+    )
+    return tuple(sorted((one for one in every if one), key=lambda one: not one.consent))
+
+
+def amounts_of(
+    tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
+) -> tuple[AmountSeen, ...]:
+    """The fields that may hold the amount of a sale, also where none of these leads has come to one yet."""
+    every = (
+        _amount(path, leads, readable)
+        for path, node in tree.items()
+        if not node.is_listed and not node.holds_more and not _is_below(path, skipped) and _is_amount_name(path)
+    )
+    return tuple(amount for amount in every if amount)
+
+
+def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
+    texts = [text for lead in leads if (text := _one_text(lead, path))]
+    spelt, name = _spellings(Counter(texts), fold), leaf(path)
+    counts = Counter(spelt[text] for text in texts)
+    if not counts:
+        return None
+    answers = sum(count for text, count in counts.items() if normalise(text) in CONSENT_WORDS)
+    consent = any(part in name for part in CONSENT_PARTS) or answers >= counts.total() / 2
+    if not consent and (len(counts) > _FEW or len(leads) < _ENOUGH or len(counts) > len(leads) / 3):
+        return None
+    shown: Counter[str] = Counter()
+    for text, count in counts.items():
+        shown[_shown(text, count, is_channel=name in CHANNELS)] += count
+    if not consent and all(text.startswith("<") for text in shown):
+        return None
+    if empty := len(leads) - counts.total():
+        shown[""] = empty
+    proposes = consent and not any(part in name for part in OTHER_WAY_ROUND)
+    granted, refused = (
+        tuple(text for text, _ in shown.most_common() if proposes and normalise(text) in words)
+        for words in (GRANTED, REFUSED)
+    )
+    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
+
+
+def _shown(text: str, count: int, *, is_channel: bool) -> str:
+    """The value, where it is one that may be shown; else its shape in angle brackets."""
+    if normalise(text) in ANSWERS or _NUMBER.fullmatch(text):
+        return text
+    if is_channel and count >= _SHARED and _may_be_shown(text, _LONGEST_CHANNEL):
+        return text
+    return f"<{shape(text)}>"
+
+
+def _may_be_shown(text: str, longest: int) -> bool:
+    return len(text) <= longest and "@" not in text and text.isprintable() and not _PERSONAL_DIGITS.search(text)
+
+
+def _one_text(lead: object, path: str) -> str:
+    return next(filter(None, map(text_of, find(lead, path))), "")
+
+
+def _is_below(path: str, skipped: frozenset[str]) -> bool:
+    return any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
+
+
+def _is_amount_name(path: str) -> bool:
+    name = leaf(path)
+    if name in _NOT_AMOUNTS or name.startswith(("id", "date")) or name.endswith(("id", "date", "at", "currency")):
+        return False
+    return any(part in name for part in AMOUNT_PARTS)
+
+
+def _amount(path: str, leads: Sequence[object], readable: Readable) -> AmountSeen | None:
+    values = [next((one for one in find(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads]
+    present = [value for value in values if value is not None]
+    if present and not any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
+        return None
+    read = sum(map(readable, present))
+    return AmountSeen(path, read, len(present) - read, len(leads) - len(present))
+
+
+_ROUND = (32, 40, 45, 50, 60, 63, 64, 80, 99, 100, 120, 127, 128, 150, 191, 200, 250, 254, 255, 256)
+"""Lengths at which columns and forms cut a text."""
+_MANY_CUT, _SHARE_CUT = 3, 0.1
+_LONG_ENOUGH_TO_JUDGE, _LETTERS_TO_JUDGE = 24, 15
+_MANY_LOWER = 2
+_SHORTEST = {ClickIdKind.GCLID: 30, ClickIdKind.FBCLID: 30, ClickIdKind.GBRAID: 20, ClickIdKind.WBRAID: 20}
+"""Real ones are longer than this by far."""
+_SOURCE = re.compile(r"[A-Za-z0-9_. -]{1,30}")
+_DIGITS = re.compile(r"\d{5,}")
+_KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "tiktok", "linkedin", "fb", "ig"})
+
+
+def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
+    """The click ids by `utm_source`, commonest source first."""
+    by_source: defaultdict[str, list[Lead]] = defaultdict(list)
+    for lead in leads:
+        by_source[lead.utm.source or ""].append(lead)
+    shown: defaultdict[str, list[Lead]] = defaultdict(list)
+    for source, of_source in by_source.items():
+        shown[source if _source_may_be_shown(source, len(of_source)) else f"<{shape(source)}>"].extend(of_source)
+    return tuple(
+        SourceSeen(source, len(seen), _kinds(seen), sum(lead.click_id_problem is not None for lead in seen))
+        for source, seen in sorted(shown.items(), key=lambda one: -len(one[1]))
+    )
+
+
+def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
+    """What looks as if click ids were damaged on their way, a sentence each.
+
+    Args:
+        leads: as they were read.
+        answers: the same leads as they were answered.
+        paths: where click ids stand.
+    """
+    texts = [text for lead in answers for path in paths for text in find(lead, path) if isinstance(text, str)]
+    lengths = Counter(map(len, texts))
+    length = max(lengths, default=0)
+    if _is_cut(lengths, length):
+        count = lengths[length]
+        yield (
+            f"Click ids look cut short: {count} of {len(texts)} values are exactly {length} characters long and none "
+            "is longer. Make the field in your form or in Oplead longer; an id that is cut matches no click."
+        )
+    ids = [one for lead in leads for one in lead.click_ids if one.kind in _SHORTEST]
+    short = [one for one in ids if len(one.value) < _SHORTEST[one.kind]]
+    if len(short) >= _MANY_CUT:
+        yield (
+            f"{len(short)} of {len(ids)} click ids are shorter than any real one: they are cut, or somebody's test "
+            "values."
+        )
+    judged = [one for one in ids if _has_enough_letters(one.value)]
+    lower = [one for one in judged if one.value == one.value.lower()]
+    if len(lower) >= _MANY_LOWER:
+        yield (
+            f"{len(lower)} of {len(judged)} click ids have no capital letter: something on the way writes them in "
+            "lower case. Google and Meta tell A from a, so none of these will match."
+        )
+
+
+def _is_cut(lengths: Counter[int], longest: int) -> bool:
+    """Whether many texts end at the same round length, and not just one of many."""
+    enough = _MANY_CUT if len(lengths) == 1 else max(_MANY_CUT, _SHARE_CUT * lengths.total())
+    return longest in _ROUND and lengths[longest] >= enough
+
+
+def _has_enough_letters(text: str) -> bool:
+    letters = sum(letter.isalpha() for letter in text)
+    return len(text) >= _LONG_ENOUGH_TO_JUDGE and letters >= _LETTERS_TO_JUDGE
+
+
+def _kinds(leads: Sequence[Lead]) -> dict[str, int]:
+    return dict(Counter(kind.value for lead in leads for kind in {one.kind for one in lead.click_ids}).most_common())
+
+
+def _source_may_be_shown(source: str, leads: int) -> bool:
+    if not source or source.casefold() in _KNOWN_SOURCES:
+        return True
+    return leads >= _SHARED and bool(_SOURCE.fullmatch(source)) and not _DIGITS.search(source)

@@ -1,0 +1,226 @@
+"""Uploads of click conversions."""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Container, Hashable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from google.ads.googleads.v26.services.types import conversion_upload_service as service
+
+from connectors.sandbox.book import GoogleAcceptance
+from connectors.sandbox.google.accounts import CLICK_ID_KINDS, CONTACT_LIFE, GoogleClick, is_click_id
+from connectors.sandbox.google.ads_api.state import AdsApiState, Job
+from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
+from connectors.sandbox.google.ads_api.wire import GrpcCall
+from connectors.sandbox.google.rules import ads_api_rules as rules
+
+_Result = service.ClickConversionResult.pb()
+_HASHED = ("hashed_email", "hashed_phone_number")
+"""The only kinds of user identifier that an upload may have."""
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
+_ALLOWLISTED = ("user_ip_address", "session_attributes_encoded", "session_attributes_key_value_pairs")
+_UNKNOWN = 1
+"""Every enum's UNKNOWN, which is for answers only."""
+_ENHANCED = {
+    "off": rules.ENHANCED_ON,
+    "terms_not_accepted": rules.TERMS_ACCEPTED,
+    "prohibited": rules.POLICY,
+}
+
+
+class ConversionUpload(Upload):
+    """One call of UploadClickConversions."""
+
+    rule_table = rules
+    request_type = service.UploadClickConversionsRequest.pb()
+    response_type = service.UploadClickConversionsResponse.pb()
+    allowlist_switch = "ads_api_allowlisted"
+    calls_counter = "upload"
+    rows_counter = "rows"
+    ruling_stage = "submit"
+    time_field = "conversion_date_time"
+
+    def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
+        super().__init__(call, api, now)
+        self._accepted: list[GoogleAcceptance] = []
+        self._click_dedup_always = api.switches["ads_api_click_dedup"] == "always"
+
+    def _row_violations(self, row: Any) -> Iterator[Violation]:
+        yield from _click_violations(row)
+        yield from self._action_violations(row)
+        yield from self._time_violations(row)
+        yield from self._value_violations(row, "conversion_value")
+        yield from self._order_id_violations(row)
+        yield from _unwanted_violations(row)
+        for position, each in enumerate(row.user_identifiers):
+            kind = each.WhichOneof("identifier")
+            if kind not in _HASHED:
+                yield rules.IDENTIFIER_KIND, ("user_identifiers", position)
+            elif not _HASH.fullmatch(getattr(each, kind)):
+                yield rules.IDENTIFIER_HASH, ("user_identifiers", position)
+
+    def _names(self, row: Any) -> Iterable[str]:
+        return row.order_id, *_clicks(row).values()
+
+    def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
+        action, clicks = action_id(row.conversion_action), _clicks(row).values()
+        if row.order_id:
+            yield (action, row.order_id), (rules.ORDER_ID_ONCE, "order_id")
+        if clicks and (self._click_dedup_always or not row.order_id):
+            yield (action, *clicks, row.conversion_date_time), (rules.CLICK_ONCE, "conversion_date_time")
+
+    def _action_kinds(self, _: Any, /) -> Container[str]:
+        return ("UPLOAD_CLICKS",)
+
+    def _apply(self, row: Any, target: Target) -> Violation | None:
+        event = self._acceptance(row, target)
+        violation = (
+            self._account_violation(row, target)
+            or self._book_violation(row, event)
+            or self._click_violation(row, event, target)
+        )
+        if violation is None:
+            self._accepted.append(event)
+        return violation
+
+    def _discard(self) -> None:
+        self._accepted.clear()
+
+    def _record(self) -> None:
+        """Count what was accepted, and keep the upload's job for the summaries."""
+        self.api.counts["taken"] += 1
+        for event in self._accepted:
+            self.google.book.accept(event, across=self.google.across_apis)
+        errors: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for index, row in enumerate(self.rows):
+            first = next(iter(self.problems.get(index, ())), None)
+            errors[action_id(row.conversion_action)][f"{first.family}.{first.code}" if first else ""] += 1
+        customer = self.request.customer_id
+        self.api.jobs += [Job(self.job_id, self.now, customer, action, dict(rows)) for action, rows in errors.items()]
+
+    def _result(self, row: Any, *, failed: bool) -> Any:
+        """The row's identifiers, action and time; none of them if it failed, or its identifiers if they are echoed."""
+        if failed and not self.api.switches["ads_api_echo"]:
+            return _Result()
+        kinds = ((each, each.WhichOneof("identifier")) for each in row.user_identifiers)
+        hashes = [{kind: getattr(each, kind)} for each, kind in kinds if kind in _HASHED]
+        result = _Result(**_clicks(row), user_identifiers=hashes)
+        if not failed:
+            result.conversion_action, result.conversion_date_time = row.conversion_action, row.conversion_date_time
+        return result
+
+    def _acceptance(self, row: Any, target: Target) -> GoogleAcceptance:
+        """The row as the book would count it; one without order id and click is never a duplicate."""
+        kind, click = next(iter(_clicks(row).items()), ("contact", ""))
+        time = _happened(row).astimezone(UTC).isoformat()
+        return GoogleAcceptance(
+            customer=target.owner,
+            action=target.id,
+            transaction_id=row.order_id,
+            event_time=time,
+            value=row.conversion_value if row.HasField("conversion_value") else None,
+            currency=row.currency_code or target.account.currency,
+            click_kind=kind,
+            matched=True,
+            digest=hashlib.sha256(row.SerializeToString(deterministic=True)).hexdigest(),
+            request=self.call.id,
+            at=self.now.isoformat(),
+            api="google_ads",
+            key="" if row.order_id else f"{click} {time}" if click else f"{self.call.id} {len(self._accepted)}",
+            click=click,
+            known_by=(*_clicks(row).values(), *_hashes(row)),
+        )
+
+    def _account_violation(self, row: Any, target: Target) -> Violation | None:
+        if target.action.one_per_click and not row.gclid and (clicks := _clicks(row)):
+            return rules.EVERY_WITH_BRAID, next(iter(clicks))
+        setting = self.api.enhanced_conversions(target.account)
+        if row.user_identifiers and setting in _ENHANCED:
+            return _ENHANCED[setting], "user_identifiers"
+        return None
+
+    def _book_violation(self, row: Any, event: GoogleAcceptance) -> Violation | None:
+        if row.order_id and self.google.book.find(event, across=self.google.across_apis):
+            return rules.ORDER_ID_NEW, "order_id"
+        if (self._click_dedup_always or not row.order_id) and self.google.book.holds_moment(event):
+            return rules.CLICK_NEW, "conversion_date_time"
+        return None
+
+    def _click_violation(self, row: Any, event: GoogleAcceptance, target: Target) -> Violation | None:
+        if not event.click:
+            return self._contact_violation(row, event, target)
+        kind, click = event.click_kind, self.google.clicks.get(event.click)
+        if not is_click_id(event.click):
+            return rules[f"{kind.upper()}_READABLE"], kind
+        if click is None:
+            return rules.CLICK_KNOWN, kind
+        if click.customer not in self.google.accounts:
+            return rules.CLICK_REACHED, kind
+        if click.customer != target.owner:
+            return rules.CLICK_OF_ACCOUNT, kind
+        return self._timing_violation(row, click, target)
+
+    def _contact_violation(self, row: Any, event: GoogleAcceptance, target: Target) -> Violation | None:
+        known = (self.google.clicks.get(value.lower()) for value in event.known_by)
+        click = next((each for each in known if each and each.customer == target.owner), None)
+        if click is None:
+            return rules.CONTACT_KNOWN, "user_identifiers"
+        if self.now - click.clicked_at > CONTACT_LIFE:
+            return rules.CONTACT_WINDOW, "user_identifiers"
+        return self._timing_violation(row, click, target)
+
+    def _timing_violation(self, row: Any, click: GoogleClick, target: Target) -> Violation | None:
+        broken = click.broken_timing(_happened(row), self.now, target.action.click_window_days)
+        return (rules[broken], "conversion_date_time") if broken else None
+
+
+def _clicks(row: Any) -> dict[str, str]:
+    """The click ids that a row has, by kind."""
+    return {kind: value for kind in CLICK_ID_KINDS if (value := getattr(row, kind))}
+
+
+def _hashes(row: Any) -> list[str]:
+    """The hashes of a row that passed its own checks."""
+    return [getattr(each, each.WhichOneof("identifier")) for each in row.user_identifiers]
+
+
+def _happened(row: Any) -> datetime:
+    """The time of a row that passed its own checks."""
+    return datetime.fromisoformat(row.conversion_date_time)
+
+
+def _click_violations(row: Any) -> Iterator[Violation]:
+    braids = [kind for kind in ("gbraid", "wbraid") if getattr(row, kind)]
+    if len(braids) > 1:
+        yield rules.ONE_BRAID, "gbraid"
+    if row.gclid:
+        for kind in braids:
+            yield rules.GCLID_ALONE, kind
+    if braids and row.user_identifiers:
+        yield rules.BRAID_WITHOUT_CONTACT, "user_identifiers"
+    if not row.gclid and not braids and not row.user_identifiers:
+        yield rules.SOME_IDENTIFIER, "gclid"
+    if len(row.user_identifiers) > MAX_IDENTIFIERS:
+        yield rules.MAX_IDENTIFIERS, "user_identifiers"
+
+
+def _unwanted_violations(row: Any) -> Iterator[Violation]:
+    enums = {
+        "ad_user_data": row.consent,
+        "ad_personalization": row.consent,
+        "conversion_environment": row,
+        "customer_type": row,
+    }
+    for field, message in enums.items():
+        number = getattr(message, field)
+        if number == _UNKNOWN or number not in message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number:
+            yield rules.KNOWN_ENUMS, field
+    for field in _ALLOWLISTED:
+        if row.HasField(field):
+            yield rules.NO_ADDRESS, field
+    if row.HasField("external_attribution_data"):
+        yield rules.NO_ATTRIBUTION, "external_attribution_data"
+    if row.custom_variables:
+        yield rules.NO_VARIABLES, "custom_variables"

@@ -1,0 +1,368 @@
+"""What `init` needs to know: each question once, for the command line, for a person and for the file it is about."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from jobs.rules.conversion_value import read_amount
+from jobs.rules.model import normalise_label
+
+Answers = dict[str, Any]
+"""By the name of the question; None where the answer is that there is none."""
+
+NONE = "-"
+"""What is typed where a question may be answered with nothing: Enter takes the proposal."""
+PUBLIC_ADDRESS = "https://api.oplead.com"
+PATH_PREFIX = "How Oplead's paths begin, as /v1; a usual one is found by itself"
+_FRENCH_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
+_MASK = re.compile(r"<.*\d+ characters?>")
+"""What `probe` shows in place of a text that may be personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The conversion that is written for a stage."""
+
+    id: str
+    name: str
+    event: str
+    event_with_value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage that `init` knows."""
+
+    meaning: str
+    usual_labels: frozenset[str]
+    """Named in Oplead's help pages or common in French sales: proposals, for a person to take or change."""
+    funnel_event: str | None = None
+    conversion: Conversion | None = None
+
+
+STAGES: Mapping[str, Stage] = {
+    "appointment": Stage(
+        "an appointment is made",
+        frozenset({"rendez vous", "rdv", "rdv pris", "rendez vous pris", "appointment"}),
+        "appointment_set",
+        Conversion("appointment", "Rendez-vous pris", "Schedule", "Schedule"),
+    ),
+    "quote_sent": Stage(
+        "a quote is sent",
+        frozenset({"devis a relancer", "devis relancer", "devis envoye", "quote sent"}),
+        "quote_sent",
+        Conversion("quote", "Devis envoyé", "SubmitApplication", "SubmitApplication"),
+    ),
+    "won": Stage(
+        "the sale is signed",
+        frozenset({"gagne", "vendu", "vente", "signe", "won", "sold"}),
+        "sale",
+        # Meta takes a Purchase only with a value.
+        Conversion("sale", "Vente signée", "Sale", "Purchase"),
+    ),
+    "lost": Stage("the lead is lost", frozenset({"perdu", "sans suite", "abandonne", "lost"})),
+}
+CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage.conversion}
+"""By stage; without one of these stages there is nothing to send."""
+
+
+# ── how answers are read: each raises ValueError with what to write instead ─────────────────────
+
+
+def _like(pattern: str, otherwise: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(otherwise)
+        return text
+
+    return check
+
+
+slug_of = _like(r"[a-z0-9][a-z0-9_-]{0,39}", "write lowercase letters without accents, digits, - and _, 40 at most")
+path_of = _like(r"[^\s\[\]<>]+", "write the field's place in a lead, with dots, as leadData.consent")
+dataset_of = _like(r"[0-9]{1,20}", "write digits only")
+
+
+def labels_of(text: str) -> tuple[str, ...]:
+    """`Gagné, Vendu`: one label at least."""
+    if _MASK.search(text):
+        raise ValueError(f"{text} only shows how long a text is: write the text itself, as Oplead shows it")
+    labels = tuple(label.strip() for label in text.split(",") if label.strip())
+    if not labels:
+        raise ValueError("write at least one, with commas between")
+    return labels
+
+
+def labels_or_none(text: str) -> tuple[str, ...]:
+    """The same, or none."""
+    return () if text in ("", NONE) else labels_of(text)
+
+
+def distinct_labels(text: str) -> tuple[str, ...]:
+    """Each label in its first spelling, those without letters or digits left out; perhaps none."""
+    first: dict[str, str] = {}
+    for label in labels_or_none(text):
+        first.setdefault(normalise_label(label), label)
+    return tuple(label for normal, label in first.items() if normal)
+
+
+def digits_of(pattern: str, otherwise: str) -> Callable[[str], str]:
+    """A check for an id in digits, which people write with hyphens."""
+    check = _like(pattern, otherwise)
+    return lambda text: check(text.replace("-", "").replace(" ", ""))
+
+
+def tax_of(text: str) -> str:
+    """Whether tax is in an amount."""
+    known = {"included": "included", "ttc": "included", "excluded": "excluded", "ht": "excluded"}
+    if text.casefold() not in known:
+        raise ValueError("write included (TTC) or excluded (HT)")
+    return known[text.casefold()]
+
+
+def amount_of(text: str) -> Decimal:
+    """An amount above 0 as leads have it, `3 780,00 €`."""
+    match read_amount(text):
+        case Decimal() as amount:
+            return amount if amount % 1 else amount.to_integral_value()
+    raise ValueError("write an amount above 0, as 900 or 3 780,00")
+
+
+def day_of(text: str) -> date:
+    """A day as 2026-11-30, or as the French write it, 30/11/2026."""
+    french = _FRENCH_DAY.fullmatch(text)
+    try:
+        return date(int(french[3]), int(french[2]), int(french[1])) if french else date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write a day as 2026-11-30 or 30/11/2026") from None
+
+
+# ── the questions ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing a settings file says, and everything about how it is answered."""
+
+    name: str
+    """Its option is `--name`, and the file's template has its answer at `{name}`."""
+    text: str
+    """What a person is asked."""
+    read: Callable[[str], object] = str
+    help: str = ""
+    """What the option's help says, where that is not the question itself."""
+    is_asked: bool = True
+    """False where only the option answers."""
+    optional: bool = False
+    """Whether the answer may be none."""
+    needs: str = ""
+    """The question without whose answer this one is not asked."""
+    proposal: str | None = None
+    """What is proposed where Oplead shows nothing better; for one that is not asked, its answer."""
+    field_of: str = ""
+    """What the field that it names holds in a lead: the answer is compared with the leads that were read."""
+    explanation: tuple[str, ...] = ()
+    """Printed before it is asked."""
+    metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    complaint: str = ""
+    """For a question with an answer for each stage: the message about one that two stages share."""
+
+    @property
+    def by_stage(self) -> bool:
+        """Whether each stage has an answer of its own, as in `--name won=ANSWER`."""
+        return bool(self.complaint)
+
+    @property
+    def option(self) -> str:
+        """How the command line answers it."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def answer(self, text: str) -> Any:
+        """What a text means."""
+        if self.choices and text not in self.choices:
+            raise ValueError(f"write {' or '.join(self.choices)}")
+        return None if self.optional and text in ("", NONE) else self.read(text)
+
+    def reader(self, stage: str, others: Mapping[str, Any]) -> Callable[[str], Any]:
+        """Reads the answer for one more stage, which none of the others may share."""
+
+        def read(text: str) -> Any:
+            answer = self.answer(text)
+            taken = {normalise_label(one): name for name in others for one in _several(others[name])}
+            for one in _several(answer):
+                if taken.get(normalise_label(one), stage) != stage:
+                    raise ValueError(self.complaint.format(one, taken[normalise_label(one)]))
+            return answer
+
+        return read
+
+    def answers_by_stage(self, texts: list[str]) -> dict[str, Any]:
+        """What `won=Gagné,Vendu`, one text a stage, means."""
+        answers: dict[str, Any] = {}
+        for text in texts:
+            stage, sign, rest = (part.strip() for part in text.partition("="))
+            if not sign or stage not in STAGES:
+                raise ValueError(f"write {'|'.join(STAGES)}=…, as won=Gagné: {text}")
+            answers[stage] = self.reader(stage, answers)(rest)
+        return answers
+
+
+def answers_given(options: Mapping[str, Any]) -> Answers:
+    """What the options answer, by question; an empty one answers nothing where there must be an answer.
+
+    Raises:
+        ValueError: an option cannot be read; the message names it.
+    """
+    answers: Answers = {}
+    for question in QUESTIONS:
+        text = options[question.name]
+        try:
+            if text or (question.optional and text is not None):
+                answers[question.name] = (question.answers_by_stage if question.by_stage else question.answer)(text)
+        except ValueError as error:
+            raise ValueError(f"{question.option}: {error}") from None
+    return answers
+
+
+def _several(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return answer if isinstance(answer, tuple) else (answer,) if answer else ()
+
+
+QUESTIONS = (
+    Question("timezone", "The zone of Oplead's times", is_asked=False, proposal="Europe/Paris"),
+    Question("currency", "The currency of all values", is_asked=False, proposal="EUR"),
+    Question(
+        "base_url",
+        "Oplead's address; the one of its documentation or list will do",
+        is_asked=False,
+        proposal=PUBLIC_ADDRESS,
+    ),
+    Question("path_prefix", PATH_PREFIX, is_asked=False, optional=True, metavar="PATH"),
+    Question("clock", "A sandbox's clock, on this machine", is_asked=False, metavar="URL"),
+    Question(
+        "auth",
+        "How the key is sent; a usual way is found by itself",
+        is_asked=False,
+        choices=("bearer", "header", "query", "none"),
+    ),
+    Question("auth_name", "The header's or query parameter's name, as X-API-KEY", is_asked=False, metavar="NAME"),
+    Question("auth_prefix", "What comes before the key in a header, as 'Token '", is_asked=False, metavar="TEXT"),
+    Question(
+        "stage",
+        "Oplead's labels for: {meaning} (with commas between; - for none)",
+        distinct_labels,
+        help="A stage's labels, as won=Gagné,Vendu; repeat it",
+        metavar="STAGE=LABEL,LABEL",
+        complaint="{} is under {} already: a lead has one stage",
+    ),
+    Question("account", "A short name for this account, as maison-durand", slug_of),
+    Question(
+        "consent_field",
+        "The field that says whether a lead's data may be used for advertising",
+        path_of,
+        proposal="leadData.consent",
+        field_of="consent",
+        metavar="PATH",
+    ),
+    Question("granted", "Its answers that mean yes", labels_of, metavar="ANSWER,…"),
+    Question("refused", "Its answers that mean no (- if there are none)", labels_or_none, metavar="ANSWER,…"),
+    Question(
+        "personalization_field",
+        "The field that says whether ads may be personalized, where the form asks that separately (- for none)",
+        path_of,
+        optional=True,
+        field_of="consent to personalized ads",
+        metavar="PATH",
+    ),
+    Question(
+        "personalization_granted",
+        "Its answers that mean yes",
+        labels_of,
+        needs="personalization_field",
+        metavar="ANSWER,…",
+    ),
+    Question(
+        "personalization_refused",
+        "Its answers that mean no (- if there are none)",
+        labels_or_none,
+        needs="personalization_field",
+        metavar="ANSWER,…",
+    ),
+    Question(
+        "amount_field",
+        "The field with the amount of a sale (- for none)",
+        path_of,
+        optional=True,
+        field_of="amount",
+        metavar="PATH",
+    ),
+    Question(
+        "tax",
+        "Is tax included in it? included (TTC) or excluded (HT)",
+        tax_of,
+        needs="amount_field",
+        proposal="included",
+        metavar="included|excluded",
+    ),
+    Question(
+        "otherwise",
+        "What to send where no amount is entered within three days, as 900 (- to send nothing)",
+        amount_of,
+        optional=True,
+        needs="amount_field",
+        metavar="AMOUNT",
+    ),
+    Question(
+        "google_customer_id",
+        "The Google Ads customer id, as 123-456-7890 (- for none)",
+        digits_of(r"[0-9]{10}", "write 10 digits"),
+        optional=True,
+    ),
+    Question(
+        "google_login_customer_id",
+        "The manager account that gives access (- for none)",
+        digits_of(r"[0-9]{10}", "write 10 digits"),
+        optional=True,
+        needs="google_customer_id",
+    ),
+    Question(
+        "action",
+        "The id of the conversion action for {stage} (ctId= in its address; - for later)",
+        digits_of(r"[0-9]{1,20}", "write digits only"),
+        help="A stage's Google conversion action, as won=987654322; repeat it",
+        optional=True,
+        needs="google_customer_id",
+        metavar="STAGE=ID",
+        complaint="{} is the action for {} already: each stage needs one of its own",
+    ),
+    Question("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
+    Question("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
+    Question("meta_dataset_id", "Meta's dataset id (Events Manager; - for none)", dataset_of, optional=True),
+    Question("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
+    Question(
+        "contact_data",
+        "Contact data with the click id? attach or none",
+        help="Whether to send hashed e-mail and phone with the click id",
+        proposal="none",
+        choices=("attach", "none"),
+        # https://developers.google.com/google-ads/api/docs/conversions/upload-clicks recommends click ids with contact
+        # data; https://www.facebook.com/legal/terms/businesstools wants a lawful basis.
+        explanation=(
+            "Hashed contact data (e-mail and phone; for Meta name and place, too) can be sent with the click id.",
+            "  Benefit: more conversions are matched. Google advises sending both; Meta matches by them, too.",
+            "  Required: the customer data terms accepted and enhanced conversions for leads turned on, both in Google",
+            "  Ads' conversion settings; Meta's terms for its dataset; and people's consent, or another lawful basis.",
+        ),
+    ),
+    Question(
+        "imported_until",
+        "The last day whose conversions were imported by other means, as 2026-11-30 (- for none)",
+        day_of,
+        optional=True,
+        metavar="DAY",
+    ),
+)

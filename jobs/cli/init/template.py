@@ -1,0 +1,182 @@
+"""The first settings file as a template, and the answers put into it; `check` then says what is still missing."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from jobs.cli.init.questions import CONVERSIONS, STAGES, Answers
+from jobs.settings.yaml_source import INDENT, block, listed, scalar
+
+TO_BE_FILLED_IN = "replace-me"
+"""Begins what is written where an id is not known yet; `check` names the line."""
+_CONDITION = re.compile(r"\[(no )?(\w+)\]")
+_PLACE = re.compile(r"(?<!\$)\{(\w+)(!s)?\}")
+
+# {name} is the answer as YAML, {name!s} as plain text; a line without an answer for it is left out. So is one that
+# begins with [name] where that is without an answer, or with [no name] where it has one.
+_START = """\
+# yaml-language-server: $schema={schema!s}
+# Check every change before it counts:  oplead-sync check --config <this file>
+# Secrets never stand here: write ${VARIABLE}, or file:/path/of/a/file.
+
+account: {account}   # stays the same for good: the ledger knows it
+timezone: {timezone}
+currency: {currency}
+clock: {clock}   # a sandbox's: take it out before anything real is told
+
+oplead:
+  token: ${OPLEAD_TOKEN}   # the client admin's key: other keys see only some leads
+  base_url: {base_url}
+  path_prefix: {path_prefix}
+[auth]  auth:
+    style: {auth}
+    name: {auth_name}
+    prefix: {auth_prefix}
+[found]  # found by `oplead-sync probe`:
+  {found}
+[no found]  # run `oplead-sync probe --config <this file>` and put here what it suggests
+
+# Your word: [Oplead's labels]. Accents, capitals and hyphens do not matter; `created` is built in.
+stages:
+  {stage}
+# Labels that mean nothing here. A label in neither list is reported.
+[ignored]# Nobody has chosen these: they are what {looked_at!s} showed beside the stages.
+[ignored]# Look through them.
+"""
+_LEFT_OUT = """\
+# Left out, for it may be somebody's data: {shape!s}. Read it in Oplead; if it is a status,
+# write it under a stage or here.
+"""
+_MIDDLE = """\
+ignored_statuses: {ignored}
+
+consent:
+  ad_user_data:
+    field: {consent_field}
+    granted: {granted}
+    refused: {refused}
+[personalization_field]  ad_personalization:   # refused alone: Google is told so, Meta gets nothing
+    field: {personalization_field}
+    granted: {personalization_granted}
+    refused: {personalization_refused}
+[no personalization_field]  # ad_personalization: { field: …, granted: [oui], refused: [non] }   \
+# where it is asked apart
+  missing: withhold   # no answer: not sent
+
+"""
+_GOOGLE = """\
+google_ads:
+  customer_id: {google_customer_id}   # the account that owns the conversion actions
+  login_customer_id: {google_login_customer_id}   # the manager account that gives access
+  credentials: ${GOOGLE_ADS_KEY_FILE}
+  endpoint: {endpoint}
+  ads_api_endpoint: {ads_api_endpoint}
+  contact_data: {contact_data}   # attach sends hashed contact data beside the id, where the person agreed to it
+
+"""
+_META = """\
+meta:
+  dataset_id: {meta_dataset_id}
+  access_token: ${META_ACCESS_TOKEN}
+  graph_url: {graph_url}
+  contact_data: {contact_data}   # attach sends hashed contact data beside the id, where the person agreed to it
+[funnel]  # for leads of Meta's own forms: your stages under names that Meta learns from; they stay for good
+  funnel: { {funnel!s} }
+
+"""
+_CONVERSION = """\
+  - id: {conversion}   # stays the same for good; to rename it, write  was: {conversion}
+    name: {conversion_name}
+    stage: {conversion_stage}
+    since: {since!s}   # what happened before was imported by other means
+[no amount_field]    # value: 60   # what it is worth to you
+[amount_field]    value:
+      field: {amount_field}
+      tax: {tax}
+      otherwise: {otherwise!s}   # sent where the amount is still missing after three days
+[amount_field][no otherwise]      # otherwise: 900   # sent where the amount is still missing after three days
+    google_ads: { conversion_action: {conversion_action!s} }
+    meta: { event: {event} }
+"""
+
+
+def variables(answers: Answers) -> dict[str, str]:
+    """The environment variables that the file refers to, each with what it holds."""
+    wanted = {"OPLEAD_TOKEN": "Oplead's API key (settings > API): the client admin's, which sees all leads."}
+    if answers["google_customer_id"]:
+        wanted["GOOGLE_ADS_KEY_FILE"] = "The path of the Google service account's key file."
+    if answers["meta_dataset_id"]:
+        wanted["META_ACCESS_TOKEN"] = "Meta's access token (Events Manager > the dataset > Settings)."  # noqa: S105
+    return wanted
+
+
+def environment_text(answers: Answers) -> str:
+    """The text of `.env.example`: what the settings refer to, without a value."""
+    lines = ["# Copy to .env beside the settings, chmod 600, fill in; every command reads it there.", ""]
+    for name, meaning in variables(answers).items():
+        lines += [f"# {meaning}", f"{name}=", ""]
+    return "\n".join(lines)
+
+
+def settings_text(answers: Answers) -> str:
+    """The text of `pipeline.yaml`, with a comment wherever somebody may want to write something else."""
+    return "".join(f"{line}\n" for line in _lines(answers))
+
+
+def _lines(answers: Answers) -> Iterator[str]:
+    yield from _filled(_START, answers)
+    for shape in answers["left_out"]:
+        yield from _filled(_LEFT_OUT, {"shape": shape.strip("<>")})
+    yield from _filled(_MIDDLE, answers)
+    if answers["google_customer_id"]:
+        yield from _filled(_GOOGLE, answers)
+    if answers["meta_dataset_id"]:
+        yield from _filled(_META, answers | {"funnel": _funnel(answers["stage"])})
+    yield "conversions:"
+    for stage in CONVERSIONS:
+        if stage in answers["stage"]:
+            yield from _filled(_CONVERSION, _conversion(answers, stage))
+
+
+def _funnel(stages: Mapping[str, object]) -> str | None:
+    """The names under which Meta is sent the stages; None where there is only the first."""
+    names = [f"{name}: {STAGES[name].funnel_event}" for name in STAGES if name in stages and STAGES[name].funnel_event]
+    return ", ".join(["created: lead_received", *names]) if names else None
+
+
+def _conversion(answers: Answers, stage: str) -> Answers:
+    conversion, until = CONVERSIONS[stage], answers["imported_until"]
+    has_amount = stage == "won" and answers["amount_field"] is not None
+    actions = answers["action"]
+    return {
+        **(answers if has_amount else answers | dict.fromkeys(("amount_field", "tax", "otherwise"))),
+        "conversion": conversion.id,
+        "conversion_name": conversion.name,
+        "conversion_stage": stage,
+        "since": until and until + timedelta(days=1),
+        "conversion_action": None if actions is None else actions.get(stage, f"{TO_BE_FILLED_IN}-{stage}"),
+        "event": answers["meta_dataset_id"] and (conversion.event_with_value if has_amount else conversion.event),
+    }
+
+
+def _filled(template: str, answers: Answers) -> Iterator[str]:
+    for line in template.splitlines():
+        met, text = True, line
+        while condition := _CONDITION.match(text):
+            met = met and bool(answers[condition[2]]) is not bool(condition[1])
+            text = text[condition.end() :]
+        places = _PLACE.findall(text)
+        if not met or any(answers[name] is None for name, _ in places):
+            continue
+        section = answers[places[0][0]] if places else None
+        if isinstance(section, Mapping):
+            yield from block(section, text.index("{") // len(INDENT))
+        else:
+            yield _PLACE.sub(lambda place: _written(answers[place[1]], as_text=bool(place[2])), text)
+
+
+def _written(answer: Any, *, as_text: bool) -> str:
+    if as_text:
+        return str(answer)
+    return scalar(answer) if isinstance(answer, str) else listed(answer)
